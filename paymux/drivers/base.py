@@ -1,0 +1,286 @@
+"""What every driver is: credentials as a value, verbs as coroutines, three hooks, and facts about its money."""
+
+import re
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, ClassVar, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..lenient import Unreadable, convert, form_fields, json_fields
+from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status, log
+from ..money import DECIMALS
+from ..msisdn import digits
+from ..redact import Secret
+from ..wire import Incoming, Reply, Request, Send
+
+T = TypeVar("T")
+
+Verb = Literal[
+    "collect",
+    "payout",
+    "refund",
+    "verify",
+    "find",
+    "balance",
+    "history",
+    "receipt",
+    "methods",
+    "webhook",
+    "returned",
+]
+Option = Literal[
+    "description", "customer", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"
+]
+_VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+WEBHOOK_BYTES = 256 * 1024
+
+
+class Token(msgspec.Struct, frozen=True):
+    """An access token and its lifetime in seconds; None is the driver's stated `token_life`."""
+
+    secret: Secret
+    expires_in: float | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one money verb at this provider; each driver names its source beside each fact."""
+
+    deduplicates: bool  # the provider itself refuses or joins a second request with our reference
+    findable: bool  # the provider can be asked by our reference
+    not_found_final_after: float | None  # seconds after which "not found" is final; None: never
+
+
+class Driver(msgspec.Struct, frozen=True, kw_only=True):
+    """One account at one provider: frozen credentials, and coroutines whose only effect is `send`."""
+
+    name: ClassVar[str]
+    live_url: ClassVar[str]
+    sandbox_url: ClassVar[str | None] = None
+    currencies: ClassVar[frozenset[str]]
+    decimals: ClassVar[Mapping[str, int]] = DECIMALS
+    countries: ClassVar[frozenset[str]] = frozenset()
+    test_numbers: ClassVar[frozenset[str]] = frozenset()
+    facts: ClassVar[Mapping[Kind, Facts]] = {}
+    required: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[frozenset[Option]] = frozenset()  # what an order may carry here, beyond the common fields
+    settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
+    payer: ClassVar[Literal["required", "optional", "none"]] = "required"
+    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}  # requests, per so many seconds
+    token_life: ClassVar[float] = 300.0  # seconds, where the provider states none
+    watch_timeout: ClassVar[float] = 300.0
+    first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
+    lost_page: ClassVar[str] = ""  # what a caller may do when the answer with a checkout page's address was lost
+    forbidden_url_words: ClassVar[tuple[str, ...]] = ()
+
+    account: str = ""
+    live: bool = False
+    base_url: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field and wrap the secrets; a wrong field is UsageError naming it."""
+        put = msgspec.structs.force_setattr
+        given: Mapping[str, Any] = msgspec.structs.asdict(self)  # a caller's types are only a promise
+        put(self, "account", self.account or self.name)
+        if not isinstance(given["account"], str) or not _ACCOUNT.fullmatch(self.account):
+            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
+        if not isinstance(given["live"], bool):
+            raise UsageError.field("live", self.live, "True or False")
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if field in _secret_fields(type(self)):
+                text = value.reveal() if isinstance(value, Secret) else value
+                if not isinstance(text, str) or (text and not _VISIBLE.fullmatch(text)):
+                    raise UsageError(f"{field}: refused (not shown); accepted: visible ASCII text")
+                put(self, field, value if isinstance(value, Secret) else Secret(text))
+            elif isinstance(value, str) and value and not _VISIBLE.fullmatch(value):
+                raise UsageError.field(field, value, "visible ASCII text")
+            if field in self.required and not value:
+                raise UsageError(f"{field}: missing; {self.name} needs it")
+        if self.base_url is not None:
+            put(self, "base_url", checked_url("base_url", self.base_url).rstrip("/"))
+        elif not self.live and self.sandbox_url is None:
+            raise UsageError.field("live", self.live, f"True: {self.name} has no sandbox (or set base_url)")
+
+    @property
+    def url(self) -> str:
+        """Where requests go, without a trailing slash."""
+        return self.base_url or (self.live_url if self.live else self.sandbox_url or self.live_url)
+
+    @property
+    def rehearsing(self) -> bool:
+        """Tell whether this account plays at a sandbox or on this machine, where test numbers are welcome."""
+        return not self.live or (self.base_url is not None and is_loopback(self.base_url))
+
+    def secrets(self) -> tuple[str, ...]:
+        """Give every credential's text, for taking it out of what is logged or kept."""
+        return tuple(getattr(self, field).reveal() for field in _secret_fields(type(self)))
+
+    @classmethod
+    def can(cls, verb: Verb) -> bool:
+        """Tell whether this provider has the operation: whether this driver overrides it."""
+        return getattr(cls, verb) is not getattr(Driver, verb)
+
+    # Hooks of the transport.
+
+    async def token(self, send: Send) -> Token | None:
+        """Log in; called once for all callers, by the token cache. None: no token is needed."""
+        return None
+
+    def authorize(self, request: Request[T], token: str | None) -> Request[T]:
+        """Sign a request."""
+        return request
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Give the error that this reply certainly means, or None.
+
+        AuthenticationFailed of a request with a token means that the token is stale; RateLimited, that the
+        request was refused before processing. Here: what a bare status says of a look-up, and of money nothing.
+        """
+        if request.money or reply.status in request.accept or not 400 <= reply.status < 500:
+            return None
+        kinds: dict[int, type[ProviderError]] = {
+            400: Rejected,
+            401: AuthenticationFailed,
+            403: AuthenticationFailed,
+            404: NotFound,
+            422: Rejected,
+            429: RateLimited,
+        }
+        kind = kinds.get(reply.status)
+        return kind(f"HTTP {reply.status}") if kind else None
+
+    # Verbs.
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Ask a payer for money."""
+        raise Unsupported(f"{self.name} cannot collect")
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        """Send money to a payee."""
+        raise Unsupported(f"{self.name} cannot pay out")
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask for a payment by the provider's reference."""
+        raise Unsupported(f"{self.name} cannot verify")
+
+    async def find(self, send: Send, payment: Payment) -> Payment:
+        """Ask for a payment by our reference."""
+        raise Unsupported(f"{self.name} cannot be asked by reference")
+
+    async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
+        """Give money of a payment back."""
+        raise Unsupported(f"{self.name} cannot refund")
+
+    async def balance(self, send: Send) -> Balance:
+        """Ask what can be paid out."""
+        raise Unsupported(f"{self.name} tells no balance")
+
+    def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+        """List payments of a period, as the provider knows them."""
+        raise Unsupported(f"{self.name} has no history")
+
+    async def receipt(self, send: Send, payment: Payment) -> Receipt:
+        """Ask for a payment's receipt."""
+        raise Unsupported(f"{self.name} gives no receipts")
+
+    async def methods(self, send: Send) -> list[Method]:
+        """List the ways to pay that the account offers."""
+        raise Unsupported(f"{self.name} lists no methods")
+
+    def returned(self, url: str) -> Event:
+        """Read the address at which the payer's browser came back: a hint like any other."""
+        raise Unsupported(f"{self.name} sends no browser back")
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read a message: pure, and without a status to act on. A forged one is BadWebhook."""
+        raise Unsupported(f"{self.name} sends no webhooks")
+
+    # What drivers share.
+
+    def party(self, kind: Kind, value: str) -> str:
+        """Read the payer or payee of an order: here, a phone number of the provider's countries."""
+        field = "payee" if kind == "payout" else "payer"
+        return digits(
+            value, self.countries, field=field, tests=self.test_numbers if self.rehearsing else frozenset()
+        )
+
+    def status(self, words: Mapping[str, Status], word: str | None) -> Status:
+        """Read a status word in any case; an unknown one stays PENDING, and is logged."""
+        found = words.get((word or "").upper())
+        if found is None and word:
+            _unknown_word(self.name, word)
+        return found or Status.PENDING
+
+    def pending(self, order: Order) -> Payment:
+        """Give the payment of an order as we know it before any answer."""
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            kind=order.kind,
+            live=self.live,
+            reference=order.reference,
+            amount=order.amount,
+            currency=order.currency,
+            customer=order.customer,
+            metadata=order.metadata,
+            payer=None if order.kind == "payout" else order.party,
+            payee=order.party if order.kind == "payout" else None,
+        )
+
+    def message(self, type: type[T], incoming: Incoming) -> T:
+        """Read a message's fields (query of a GET, JSON or form of a POST) as this type, or raise Unreadable."""
+        if len(incoming.body) > WEBHOOK_BYTES or len(incoming.query) > WEBHOOK_BYTES:
+            raise Unreadable("larger than 256 KiB")
+        if incoming.method == "GET":
+            return convert(type, form_fields(incoming.query))
+        if incoming.body.lstrip()[:1] == b"{":
+            return convert(type, json_fields(incoming.body))
+        return convert(type, form_fields(incoming.body.decode("utf-8")))
+
+
+@cache
+def _secret_fields(driver: type[Driver]) -> tuple[str, ...]:
+    return tuple(
+        field.name for field in msgspec.structs.fields(driver) if Secret in getattr(field.type, "__args__", ())
+    )
+
+
+@cache
+def _unknown_word(driver: str, word: str) -> None:
+    # Cached, so that each word is logged once and not at every poll.
+    log.warning("%s: unknown status %.60r is kept as pending", driver, word)
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def checked_url(field: str, url: object, forbidden: Collection[str] = ()) -> str:
+    """Check a URL that we are given: https (http on loopback only), a host, and nothing that hides in it."""
+    accepted = "an https URL (http on loopback only) without user, query or fragment"
+    if not isinstance(url, str) or len(url) > 2000 or not _VISIBLE.fullmatch(url) or " " in url:
+        raise UsageError.field(field, url, accepted)
+    try:
+        parts = urlsplit(url)
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+        whole = bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        raise UsageError.field(field, url, accepted) from None
+    if not (safe and whole and port_is_number):
+        raise UsageError.field(field, url, accepted)
+    for word in forbidden:
+        if word in url.lower():
+            raise UsageError.field(field, url, f"a URL without the word {word!r}, which the provider forbids")
+    return url

@@ -1,0 +1,162 @@
+"""Every error a caller can see, sorted by what the caller does next.
+
+PaymuxError
+├── UsageError (ValueError)      fix the call; nothing was sent
+│   └── Unsupported              this provider has no such operation
+├── NotSent                      repeat freely; the provider never saw it
+├── OutcomeUnknown               never repeat; store .payment, then watch, find or confirm it
+├── Unavailable                  a look-up failed; try later
+├── ProviderError                the provider said no
+│   ├── AuthenticationFailed     fix the credentials
+│   ├── Rejected                 fix the order
+│   │   └── DuplicateReference   verify the first one
+│   ├── NotFound                 the provider does not know it (yet)
+│   └── RateLimited              wait .retry_after seconds
+├── Mismatch                     found is not what was expected: tell a human
+├── BadWebhook                   log and drop: forged, unsigned where a key is set, unreadable
+└── WatchTimeout (TimeoutError)  .payment is still pending; keep it
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .redact import shown
+
+if TYPE_CHECKING:
+    from .models import Payment, Reason
+
+
+class PaymuxError(Exception):
+    """The root of every error that paymux raises."""
+
+
+class UsageError(PaymuxError, ValueError):
+    """The call is wrong, and nothing was sent: fix the field that the message names."""
+
+    @classmethod
+    def field(cls, field: str, value: object, accepted: str) -> "UsageError":
+        """Name the field, the refused value and what is accepted."""
+        return cls(f"{field}: {shown(value)} is refused; accepted: {accepted}")
+
+
+class Unsupported(UsageError):
+    """This provider has no such operation."""
+
+
+class NotSent(PaymuxError):
+    """The provider never saw the request: repeat it freely."""
+
+
+class OutcomeUnknown(PaymuxError):
+    """The money may have moved: never repeat the call; keep `.payment` and watch, find or confirm it."""
+
+    def __init__(self, message: str = "", payment: "Payment | None" = None) -> None:
+        super().__init__(message)
+        self._payment = payment
+
+    @property
+    def payment(self) -> "Payment":
+        """The PENDING payment to store."""
+        if self._payment is None:
+            raise AttributeError("payment")
+        return self._payment
+
+
+class Unavailable(PaymuxError):
+    """A look-up failed and says nothing about the payment: try later."""
+
+
+class ProviderError(PaymuxError):
+    """The provider said no; `.code` and `.message` are its own words, `.reason` is ours."""
+
+    account: str = ""
+    provider: str = ""
+    http_status: int | None = None
+    code: str | None = None
+    message: str = ""
+    reason: "Reason | None" = None
+    details: Mapping[str, Any] | None = None
+    reference: str | None = None
+    request_id: str | None = None
+    raw: str = ""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        reason: "Reason | None" = None,
+        details: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.reason = reason
+        self.details = details
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        code = f" [{self.code}]" if self.code else ""
+        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        return f"{self.account or 'provider'}: {self.message or 'no'}{code}{status}"
+
+
+class AuthenticationFailed(ProviderError):
+    """The credentials are wrong, expired or not allowed to do this: fix them."""
+
+
+class Rejected(ProviderError):
+    """The provider refused the order, and no money moved: fix the order."""
+
+
+class DuplicateReference(Rejected):
+    """This reference was used before: verify the first payment instead of making another."""
+
+
+class NotFound(ProviderError):
+    """The provider does not know this payment, or does not know it yet."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests, refused before processing: wait `.retry_after` seconds."""
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class Mismatch(PaymuxError):
+    """What the provider returned is not the payment that was expected: tell a human."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        payment: "Payment | None" = None,
+        expected: "Payment | None" = None,
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.payment = payment
+        self.expected = expected
+        self.fields = fields
+
+
+class BadWebhook(PaymuxError):
+    """A message to log and drop: forged, unsigned where a key is set, or unreadable."""
+
+
+class WatchTimeout(PaymuxError, TimeoutError):
+    """The payment is still pending: keep `.payment` and watch it again later."""
+
+    def __init__(self, message: str = "", payment: "Payment | None" = None) -> None:
+        super().__init__(message)
+        self._payment = payment
+
+    @property
+    def payment(self) -> "Payment":
+        """The payment as it was last seen, still PENDING."""
+        if self._payment is None:
+            raise AttributeError("payment")
+        return self._payment

@@ -1,0 +1,102 @@
+"""Reading what providers really send: bent JSON, words for null, numbers as text, several date forms."""
+
+import json
+import re
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+T = TypeVar("T")
+
+# A JSON value that a provider sends now as text, now as a number, now as nothing.
+Scalar: TypeAlias = str | int | float | bool | None
+
+_NOTHING = frozenset({"", "none", "null", "undefined"})
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
+
+
+class Unreadable(ValueError):
+    """A body or a value that cannot be what the provider documents."""
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def decode(type: type[T], body: bytes) -> T:
+    """Read a JSON body as this type, or raise Unreadable; cut, empty, HTML and too deep are all unreadable."""
+    decoder = _decoders.get(type)
+    if decoder is None:
+        decoder = _decoders[type] = msgspec.json.Decoder(type, strict=False)
+    try:
+        found: T = decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        return found
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"not a {type.__name__}: {str(error)[:120]}") from None
+
+
+def convert(type: type[T], fields: Any) -> T:
+    """Read already parsed fields as this type, or raise Unreadable."""
+    try:
+        return msgspec.convert(fields, type, strict=False)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreadable(f"not a {type.__name__}: {str(error)[:120]}") from None
+
+
+def once(pairs: list[tuple[str, T]]) -> dict[str, T]:
+    """Make a dict of pairs, refusing a name that comes twice: nobody knows which one was signed."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Unreadable("a field comes twice")
+    return fields
+
+
+def json_fields(body: bytes) -> dict[str, Any]:
+    """Read a JSON object in which no name comes twice."""
+    try:
+        fields = json.loads(body.decode("utf-8"), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not JSON: {str(error)[:120]}") from None
+    if not isinstance(fields, dict):
+        raise Unreadable("not a JSON object")
+    return fields
+
+
+def form_fields(text: str) -> dict[str, str]:
+    """Read a form or a query in which no name comes twice, of 200 fields at most."""
+    try:
+        return once(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
+    except ValueError as error:
+        raise Unreadable(f"not a form: {str(error)[:120]}") from None
+
+
+def text(value: Scalar) -> str | None:
+    """Read text; `"None"`, `" "`, `null` and absence are all None."""
+    if value is None or isinstance(value, bool):
+        return None
+    plain = str(value).strip()
+    return None if plain.lower() in _NOTHING else plain
+
+
+def amount(value: Scalar) -> Decimal | None:
+    """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything stranger is Unreadable."""
+    plain = text(value)
+    if plain is None:
+        return None
+    if not _AMOUNT.fullmatch(plain):
+        raise Unreadable(f"not an amount: {plain[:20]!r}")
+    return Decimal(plain)
+
+
+def when(value: Scalar, form: str | None = None, zone: tzinfo = UTC) -> datetime | None:
+    """Read a date as aware UTC; ISO 8601, or `form` (strptime) in `zone`; nonsense is None."""
+    plain = text(value)
+    if plain is None:
+        return None
+    try:
+        found = datetime.strptime(plain, form) if form else datetime.fromisoformat(plain)  # noqa: DTZ007
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

@@ -1,0 +1,276 @@
+"""What a payment is, in our words, whoever the provider is."""
+
+import enum
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .errors import Mismatch
+from .redact import mask
+
+log = logging.getLogger("paymux")
+
+Kind: TypeAlias = Literal["collect", "payout", "refund"]
+
+
+class Status(enum.StrEnum):
+    """Where a payment stands; every state but PENDING is terminal."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether nothing more is expected to happen."""
+        return self is not Status.PENDING
+
+
+class Reason(enum.StrEnum):
+    """Why a payment failed, in our words; `text` is a sentence for the payer."""
+
+    DECLINED = "declined"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    WRONG_PIN = "wrong_pin"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    LIMIT = "limit"
+    UNKNOWN_PAYER = "unknown_payer"
+    BUSY = "busy"
+    OTHER = "other"
+
+    def text(self, language: str = "en") -> str:
+        """Say it to the payer in `"en"` or `"fr"`; another language gets English."""
+        english, french = _SENTENCES[self]
+        return french if language.lower().startswith("fr") else english
+
+
+_SENTENCES: Mapping[Reason, tuple[str, str]] = {
+    Reason.DECLINED: ("The payment was declined.", "Le paiement a été refusé."),
+    Reason.INSUFFICIENT_FUNDS: (
+        "There is not enough money in the account.",
+        "Le solde du compte est insuffisant.",
+    ),
+    Reason.WRONG_PIN: ("The PIN was wrong.", "Le code secret est incorrect."),
+    Reason.EXPIRED: ("The payment was not confirmed in time.", "Le paiement n'a pas été confirmé à temps."),
+    Reason.CANCELLED: ("The payment was cancelled.", "Le paiement a été annulé."),
+    Reason.LIMIT: ("The amount is outside the allowed limits.", "Le montant dépasse les limites autorisées."),
+    Reason.UNKNOWN_PAYER: (
+        "This number cannot pay: it is unknown or not registered.",
+        "Ce numéro ne peut pas payer : il est inconnu ou non enregistré.",
+    ),
+    Reason.BUSY: (
+        "Another payment is in progress; please try again in a few minutes.",
+        "Un autre paiement est en cours ; veuillez réessayer dans quelques minutes.",
+    ),
+    Reason.OTHER: ("The payment did not succeed.", "Le paiement n'a pas abouti."),
+}
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who pays, where a provider wants to know or tells; `repr` shows nothing of it."""
+
+    name: str | None = None
+    surname: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    city: str | None = None
+    country: str | None = None
+    state: str | None = None
+    zip_code: str | None = None
+
+    def __repr__(self) -> str:
+        return "Customer(…)"
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One payment as it was last seen; frozen, and the same after a trip through `msgspec.json`.
+
+    Amounts are Decimal major units, times aware UTC, phones E.164 digits. Only `account` is required.
+    """
+
+    account: str
+    provider: str = ""
+    kind: Kind = "collect"
+    live: bool | None = None
+    reference: str | None = None
+    provider_reference: str | None = None
+    ids: Mapping[str, str] = {}
+    status: Status = Status.PENDING
+    amount: Decimal | None = None
+    currency: str | None = None
+    payer: str | None = None
+    payee: str | None = None
+    operator: str | None = None
+    receipt: str | None = None
+    receipt_url: str | None = None
+    fee: Decimal | None = None
+    refunded_amount: Decimal | None = None
+    checkout_url: str | None = None
+    prompt: str | None = None
+    provider_status: str | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    customer: Customer | None = None
+    metadata: Mapping[str, Any] = {}
+    paid_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: str = ""
+
+    def __repr__(self) -> str:
+        hidden = {"raw", "customer", "metadata", "checkout_url"}
+        fields = (
+            f"{name}={mask(str(value)) if name != 'amount' else value}"
+            for name in self.__struct_fields__
+            if name not in hidden and (value := getattr(self, name)) not in (None, {}, "")
+        )
+        return f"Payment({' '.join(fields)})"
+
+
+def compare(found: Payment, expected: Payment) -> None:
+    """Raise Mismatch where what was found contradicts what was expected; an absent value contradicts nothing."""
+    wrong = tuple(
+        name
+        for name in ("amount", "currency", "reference", "provider_reference", "kind", "live")
+        if None not in (mine := getattr(expected, name), theirs := getattr(found, name)) and mine != theirs
+    )
+    if wrong:
+        said = ", ".join(f"{name} {getattr(found, name)} for {getattr(expected, name)}" for name in wrong)
+        raise Mismatch(f"{expected.account}: found {mask(said)}", payment=found, expected=expected, fields=wrong)
+
+
+# Once money has arrived, only its return is believed; a late success is real (the design, section 1).
+_KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED: {Status.REFUNDED}}
+
+
+def succeed(known: Payment, found: Payment) -> Payment:
+    """Apply what a look-up found to what is held: ids are never lost, and a success never turns silently."""
+    compare(found, known)
+    status = found.status
+    if status not in _KEPT.get(known.status, Status):
+        if known.status is Status.REFUNDED and status is Status.SUCCEEDED:
+            status = Status.REFUNDED
+        else:
+            raise Mismatch(
+                f"{known.account}: {known.status} became {status}",
+                payment=found,
+                expected=known,
+                fields=("status",),
+            )
+    elif known.status.terminal and status is Status.PENDING:
+        status = known.status
+    if known.status.terminal and known.status is not Status.SUCCEEDED and status is Status.SUCCEEDED:
+        log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
+    changes: dict[str, Any] = {
+        name: value
+        for name in found.__struct_fields__
+        if (value := getattr(found, name)) not in (None, {}, "") and name not in ("account", "kind")
+    }
+    # Why an earlier state came about is no longer true of a success.
+    gone = {"reason": None, "message": found.message} if status is Status.SUCCEEDED else {}
+    merged: dict[str, Any] = {
+        "status": status,
+        "ids": {**known.ids, **found.ids},
+        "metadata": {**known.metadata, **found.metadata},
+    }
+    if known.created_at is not None:
+        merged["created_at"] = known.created_at
+    return msgspec.structs.replace(known, **{**changes, **gone, **merged})
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an order; amounts are Decimal major units of the order's currency."""
+
+    name: str
+    quantity: int = 1
+    unit_price: Decimal
+    total_price: Decimal | None = None
+    description: str = ""
+
+
+class Tax(msgspec.Struct, frozen=True, kw_only=True):
+    """A tax to show on a checkout page; it never changes the order's amount."""
+
+    name: str
+    amount: Decimal
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a driver is asked to do, checked by the pool before the driver sees it."""
+
+    account: str
+    kind: Kind
+    reference: str
+    amount: Decimal
+    currency: str
+    party: str | None = None  # the payer of a collect, the payee of a payout
+    description: str = ""
+    customer: Customer | None = None
+    items: tuple[Item, ...] = ()
+    taxes: tuple[Tax, ...] = ()
+    metadata: Mapping[str, Any] = {}
+    extra: Mapping[str, Any] = {}
+    return_url: str | None = None
+    cancel_url: str | None = None
+    webhook_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that can be paid out, in Decimal major units; `by_operator` where a provider keeps floats apart."""
+
+    currency: str
+    available: Decimal
+    by_operator: Mapping[str, Decimal] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt as the provider words it, with its amount read back into money."""
+
+    number: str
+    status: Status
+    amount: Decimal | None = None
+    currency: str | None = None
+    method: str | None = None
+    customer: str | None = None
+    order: str | None = None
+    issued_at: datetime | None = None
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to pay that an account offers."""
+
+    type: str
+    display_name: str
+    enabled: bool
+    currency: str | None = None
+
+
+class Trust(enum.StrEnum):
+    """What a webhook proves: that its body is authentic, that the provider sent it, or nothing."""
+
+    BODY = "body"
+    ORIGIN = "origin"
+    NOTHING = "nothing"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message claims. It has no status to act on: `await pool.confirm(event)` asks the provider."""
+
+    account: str = ""
+    provider: str = ""
+    trust: Trust = Trust.NOTHING
+    claims: Payment
+    ping: bool = False  # the provider only asks whether the address answers; there is nothing to confirm
+    attempt: str | None = None  # our reference, where the message came in on its own secret path

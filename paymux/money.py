@@ -1,0 +1,47 @@
+"""Amounts: Decimal major units with an ISO 4217 currency, exact or refused."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from .errors import UsageError
+
+# Decimals of ISO 4217, for the currencies that the drivers speak.
+DECIMALS: Mapping[str, int] = {"XAF": 0, "XOF": 0, "GNF": 0, "KES": 2, "CDF": 2, "USD": 2}
+
+_TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)
+_LIMIT = Decimal(10**12)
+_ACCEPTED = "an int, a Decimal or a plain digit string above 0 and below 10**12"
+
+
+def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) -> Decimal:
+    """Read an amount that a caller gave; a float, a fraction too fine, zero or worse is UsageError."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise UsageError.field("amount", value, _ACCEPTED)
+    if isinstance(value, str) and not _TEXT.fullmatch(value):
+        raise UsageError.field("amount", value, _ACCEPTED)
+    # Compare before converting: int(Decimal("1E+1000000")) takes half a minute.
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise UsageError.field("amount", str(value)[:12], _ACCEPTED)
+    if not isinstance(value, str) and not 0 < value < _LIMIT:
+        raise UsageError.field("amount", f"{value:.6g}" if isinstance(value, Decimal) else value, _ACCEPTED)
+    amount = Decimal(value)
+    if amount <= 0:
+        raise UsageError.field("amount", value, _ACCEPTED)
+    places = decimals.get(currency, DECIMALS.get(currency, 2))
+    try:
+        rounded = amount.quantize(Decimal(1).scaleb(-places))
+    except InvalidOperation:
+        rounded = Decimal(0)
+    if rounded != amount:
+        accepted = f"{currency} in whole units" if places == 0 else f"{currency} with {places} decimals"
+        raise UsageError.field("amount", f"{amount:.20g}", accepted)
+    return rounded
+
+
+def whole(amount: Decimal) -> int:
+    """Give a whole amount as the integer that a provider's field takes; a fraction is UsageError."""
+    number = int(amount)
+    if number != amount:
+        raise UsageError.field("amount", f"{amount:.20g}", "a whole number")
+    return number

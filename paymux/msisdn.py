@@ -1,0 +1,38 @@
+"""Phone numbers: whatever way people write them, kept as E.164 digits without the plus."""
+
+import re
+from collections.abc import Collection
+
+from .errors import UsageError
+
+_WRITTEN = re.compile(r"\+?[0-9 ().\-]{6,30}", re.ASCII)
+_NOT_DIGIT = re.compile(r"[^0-9]", re.ASCII)
+
+
+def digits(value: object, countries: Collection[str], *, field: str = "payer", tests: Collection[str] = ()) -> str:
+    """Read a phone number of these countries (ISO 3166 codes) as `237670000000`.
+
+    Accepted are `+`, `00`, the country code, or the national form where there is one country. `tests` are a
+    provider's published test numbers, which need not be numbers that an operator could give out.
+    """
+    accepted = f"a phone number of {', '.join(sorted(countries)) or 'any country'}"
+    if not isinstance(value, str) or not _WRITTEN.fullmatch(value):
+        raise UsageError.field(field, value, accepted)
+    number = _NOT_DIGIT.sub("", value)
+    number = number.removeprefix("00") if not value.startswith("+") else number
+    if number in tests:
+        return number
+    # 30 ms to import: only whoever names a phone number pays for it.
+    import phonenumbers  # noqa: PLC0415
+
+    home = next(iter(countries)) if len(countries) == 1 else None
+    written = [f"+{number}"] + ([number] if home and not value.startswith("+") else [])
+    for text in written:
+        try:
+            parsed = phonenumbers.parse(text, home)
+        except phonenumbers.NumberParseException:
+            continue
+        region = phonenumbers.region_code_for_number(parsed)
+        if phonenumbers.is_valid_number(parsed) and (not countries or region in countries):
+            return f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}"
+    raise UsageError.field(field, value, accepted)

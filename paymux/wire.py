@@ -1,0 +1,196 @@
+"""What travels: a typed request, a reply, an incoming message, and who carries them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from .errors import UsageError
+from .lenient import Unreadable, decode
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """One HTTP request to a provider and the type of its reply. Make it with `get` or `post`."""
+
+    method: str
+    path: str
+    type: type[R]
+    body: Any = None
+    form: bool = False
+    at: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    money: bool = False
+    repeatable: bool = False
+    accept: tuple[int, ...] = ()
+    matches: Callable[[R], bool] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.path}>"
+
+    def target(self) -> str:
+        """Give the path and query, with `at` and `query` quoted, so that an id cannot leave its place."""
+        path = self.path
+        for name, value in self.at.items():
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        return f"{path}?{urlencode(self.query)}" if self.query else path
+
+    def content(self) -> bytes | None:
+        """Give the encoded body."""
+        if self.body is None:
+            return None
+        return urlencode(self.body).encode() if self.form else msgspec.json.encode(self.body)
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
+        """Give this request with more headers."""
+        return msgspec.structs.replace(self, headers={**self.headers, **headers})
+
+    def with_query(self, query: Mapping[str, str]) -> "Request[R]":
+        """Give this request with more in its query."""
+        return msgspec.structs.replace(self, query={**self.query, **query})
+
+
+def get(
+    path: str,
+    type: type[R],
+    *,
+    at: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    accept: tuple[int, ...] = (),
+    matches: Callable[[R], bool] | None = None,
+) -> Request[R]:
+    """Ask for something: `at` fills the `{names}` of the path, and a reply that `matches` is read as `type`."""
+    return Request(
+        method="GET",
+        path=_checked(path),
+        type=type,
+        at=at or {},
+        query=query or {},
+        headers=headers or {},
+        accept=accept,
+        matches=matches,
+    )
+
+
+def post(
+    path: str,
+    type: type[R],
+    body: Any,
+    *,
+    money: bool = True,
+    repeatable: bool = False,
+    at: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    accept: tuple[int, ...] = (),
+    matches: Callable[[R], bool] | None = None,
+    form: bool = False,
+) -> Request[R]:
+    """Send something, as JSON or as a form. A POST moves money unless it says `money=False`.
+
+    `repeatable=True` on money claims that the provider deduplicates on our reference; `accept` lists further
+    statuses whose body is an answer; a reply that does not pass `matches` is no answer to this request.
+    """
+    return Request(
+        method="POST",
+        path=_checked(path),
+        type=type,
+        body=body,
+        form=form,
+        at=at or {},
+        headers=headers or {},
+        money=money,
+        repeatable=repeatable,
+        accept=accept,
+        matches=matches,
+    )
+
+
+def _checked(path: str) -> str:
+    if not path.startswith("/") or path.startswith("//"):
+        raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
+    return path
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider answered: status, headers by lower-case name, and the body, read to its end."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status} of {len(self.body)} bytes>"
+
+    def read(self, type: type[T]) -> T | None:
+        """Read the body as JSON of this type, or None where it is anything else."""
+        try:
+            return decode(type, self.body)
+        except Unreadable:
+            return None
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that reached us: raw body, lower-case header names, and the query without its `?`."""
+
+    method: str = "POST"
+    path: str = ""
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    peer: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Incoming {self.method} of {len(self.body)} bytes>"
+
+
+class Send(Protocol):
+    """A driver's only effect: send a request, get its typed reply or an error of ours."""
+
+    def __call__(self, request: Request[R], /) -> Awaitable[R]:
+        """Send it."""
+        ...
+
+
+class Outgoing(msgspec.Struct, kw_only=True):
+    """One attempt on the wire. Its connection sets `began` at once and `sent` before a byte may leave."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    money: bool
+    began: bool = False
+    sent: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Outgoing {self.method}>"
+
+    @property
+    def left(self) -> bool:
+        """Tell whether the provider may have seen it; a connection that reports nothing counts as sent."""
+        return self.sent or not self.began
+
+
+class Broken(Exception):
+    """The one exception of a connection: no whole reply came. `certain` tells that trying again is useless."""
+
+    def __init__(self, what: str, *, certain: bool = False) -> None:
+        super().__init__(what)
+        self.certain = certain
+
+
+class Connection(Protocol):
+    """Who carries an attempt: real sockets, or a simulator in the same process."""
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Carry one attempt, without redirects, and give its whole reply or raise Broken."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what is held for the running loop."""
+        ...
