@@ -1,0 +1,71 @@
+"""What the outcome of one attempt means: the outcome table, as one pure function."""
+
+import enum
+from typing import Any, TypeVar
+
+import msgspec
+
+from .drivers.base import Driver
+from .errors import AuthenticationFailed, ProviderError, RateLimited
+from .lenient import Unreadable, decode
+from .wire import Reply, Request
+
+R = TypeVar("R")
+
+
+class Means(enum.Enum):
+    """What the outcome of one attempt means."""
+
+    ANSWER = "a readable answer to this request"
+    NOT_SENT = "the provider never saw it"
+    STALE = "refused: the token is stale"
+    THROTTLED = "refused before processing: too many requests"
+    REFUSED = "refused for certain"
+    UNKNOWN = "anything may have happened"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A meaning, with the typed answer or the provider's error that belongs to it."""
+
+    means: Means
+    answer: Any = None
+    error: ProviderError | None = None
+
+
+def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bool = True) -> Verdict:
+    """Say what one attempt means: the outcome table, asked from the first row to the last.
+
+    | outcome                                                                | verdict              |
+    |------------------------------------------------------------------------|----------------------|
+    | the attempt began, and no byte of it left                              | NOT_SENT             |
+    | no whole reply: cut off, timed out, garbage                            | UNKNOWN              |
+    | `judge` is sure: the token is stale                                    | STALE                |
+    | `judge` is sure: throttled before processing                           | THROTTLED            |
+    | `judge` is sure: any other no                                          | REFUSED              |
+    | readable 2xx, or a status in `accept`, that `matches`                  | ANSWER               |
+    | everything else: unreadable, 3xx, HTML, 408, 409, 423, 425, 5xx, …     | UNKNOWN              |
+
+    What each verdict leads to differs for look-ups, for money that the provider deduplicates on our reference,
+    and for other money; that half of the table is `Call`. A money request that is UNKNOWN is never sent again
+    unless the provider deduplicates it.
+    """
+    if not left:
+        return Verdict(Means.NOT_SENT)
+    if reply is None:
+        return Verdict(Means.UNKNOWN)
+    error = driver.judge(request, reply)
+    if error is not None:
+        error.http_status = reply.status
+        if isinstance(error, AuthenticationFailed):
+            return Verdict(Means.STALE, error=error)
+        if isinstance(error, RateLimited):
+            return Verdict(Means.THROTTLED, error=error)
+        return Verdict(Means.REFUSED, error=error)
+    if 200 <= reply.status < 300 or reply.status in request.accept:
+        try:
+            answer = decode(request.type, reply.body)
+            if request.matches is None or request.matches(answer):
+                return Verdict(Means.ANSWER, answer)
+        except Unreadable:
+            return Verdict(Means.UNKNOWN)
+    return Verdict(Means.UNKNOWN)

@@ -1,0 +1,125 @@
+"""The token cache: one login for any number of callers, and a stale token dropped only by whoever used it."""
+
+import asyncio
+import copy
+import random
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from .drivers.base import Driver, Token
+from .errors import PaymuxError, UsageError
+
+FAILED_FOR = 1.0  # seconds for which a failed login is remembered, so that a crowd does not repeat it
+
+
+class _Entry:
+    """The token of one account, and the login that is under way for it."""
+
+    __slots__ = ("error", "expires", "failed_until", "login", "loop", "refresh", "text", "waiters", "wall")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.text: str | None = None
+        self.expires = self.wall = self.refresh = 0.0
+        self.error: BaseException | None = None
+        self.failed_until = 0.0
+        self.loop = loop
+        self.login: asyncio.Task[Token | None] | None = None
+        # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes seconds.
+        self.waiters: set[asyncio.Future[BaseException | None]] = set()
+
+
+class TokenCache:
+    """Access tokens by account. Logins belong to the cache: a cancelled caller cancels nobody else's."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._entries: dict[str, _Entry] = {}
+
+    async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
+        """Give a token that is still good, logging in where there is none. None: this account needs none."""
+        loop = asyncio.get_running_loop()
+        entry = self._entries.get(driver.account)
+        if entry is None:
+            entry = self._entries[driver.account] = _Entry(loop)
+        elif entry.loop is not loop:
+            # Loops in turn: a token outlives its loop; a login and its waiters do not.
+            entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, set(), 0.0
+        now = loop.time()
+        # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier one counts.
+        if entry.text is not None and now < entry.expires and time.time() < entry.wall:
+            if now >= entry.refresh and entry.login is None and now >= entry.failed_until:
+                self._start(entry, driver, login)
+            return entry.text
+        if entry.login is None:
+            if entry.error is not None and now < entry.failed_until:
+                raise _own(entry.error)
+            self._start(entry, driver, login)
+        waiter: asyncio.Future[BaseException | None] = loop.create_future()
+        entry.waiters.add(waiter)
+        try:
+            error = await waiter
+        finally:
+            entry.waiters.discard(waiter)
+        if error is not None:
+            raise _own(error)
+        return entry.text
+
+    def drop(self, account: str, text: str) -> None:
+        """Forget this token, unless it has been replaced already: 50 stale answers then cost one login."""
+        entry = self._entries.get(account)
+        if entry is not None and entry.text == text:
+            entry.text = None
+
+    async def aclose(self) -> None:
+        """End the logins of the running loop; whoever waits for one gets UsageError."""
+        loop = asyncio.get_running_loop()
+        logins = [entry.login for entry in self._entries.values() if entry.login and entry.loop is loop]
+        for login in logins:
+            login.cancel()
+        await asyncio.gather(*logins, return_exceptions=True)
+
+    def _start(self, entry: _Entry, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> None:
+        # Lifetimes count from before the request: the provider's clock started no later.
+        began, wall = entry.loop.time(), time.time()
+        entry.login = entry.loop.create_task(self._bounded(login))
+        entry.login.add_done_callback(partial(self._landed, entry, driver, began, wall))
+
+    async def _bounded(self, login: Callable[[], Awaitable[Token | None]]) -> Token | None:
+        async with asyncio.timeout(self._deadline):
+            return await login()
+
+    def _landed(
+        self, entry: _Entry, driver: Driver, began: float, wall: float, login: asyncio.Task[Token | None]
+    ) -> None:
+        error: BaseException | None
+        if login.cancelled():
+            error = UsageError(f"{driver.account}: the pool was closed during a login")
+        else:
+            error = login.exception()  # noqa: LOG004 - a task, not a logger
+        if entry.login is login:
+            entry.login = None
+            if error is not None:
+                entry.error, entry.failed_until = error, entry.loop.time() + FAILED_FOR
+            else:
+                self._keep(entry, driver, login.result(), began, wall)
+        for waiter in entry.waiters:
+            if not waiter.done():
+                waiter.set_result(error)
+
+    def _keep(self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float) -> None:
+        entry.error = None
+        if token is None:
+            entry.text = None
+            return
+        life = max(0.0, driver.token_life if token.expires_in is None else token.expires_in)
+        margin = min(60.0, life / 10)
+        entry.text = token.secret.reveal()
+        entry.expires, entry.wall = began + life - margin, wall + life - margin
+        # Renewed in the background before anybody has to wait, and not by every process at the same second.
+        entry.refresh = entry.expires - margin * (1 + random.random())  # noqa: S311 - jitter is no secret
+
+
+def _own(error: BaseException) -> BaseException:
+    # Each waiter raises its own copy: one shared instance would collect every waiter's traceback.
+    return copy.copy(error) if isinstance(error, PaymuxError) else error.with_traceback(None)
