@@ -1,0 +1,144 @@
+"""What every verb shares: one loop at a time, one deadline, one request per order, and a payment made whole."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from .drivers.base import Driver
+from .errors import UsageError
+from .flights import Flights
+from .models import Order, Payment, succeed
+from .transport import Call, Transport
+from .watch import Watches
+from .wire import Connection, Send
+
+T = TypeVar("T")
+
+REMEMBERED = 100_000  # payments of this process whose owner is known; the newest are kept
+
+
+class Engine:
+    """Runs the verbs of one pool over its transport."""
+
+    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+        self.deadline = deadline
+        self.watches = Watches(self.look)
+        self._transport = Transport(connection, deadline=deadline, attempts=attempts)
+        self._flights = Flights()
+        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.drivers: dict[str, Driver] = {}
+
+    def driver(self, account: str) -> Driver:
+        """Give an account's driver; an unknown name is UsageError."""
+        driver = self.drivers.get(account) if isinstance(account, str) else None
+        if driver is None:
+            raise UsageError.field(
+                "account", account, ", ".join(sorted(self.drivers)) or "none: the pool is empty"
+            )
+        return driver
+
+    def enter(self) -> None:
+        """Refuse a closed pool, and one that another running loop is using."""
+        if self._closed:
+            raise UsageError("pool: it is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._loop.is_running():
+                raise UsageError("pool: it is in use by another running loop; make one pool per loop")
+            self._loop = loop
+            self._flights = Flights()
+
+    async def aclose(self) -> None:
+        """Close what the pool holds; twice is harmless."""
+        self._closed = True
+        self.watches.close()
+        await self._transport.tokens.aclose()
+        await self._transport.connection.aclose()
+
+    def call(self, driver: Driver, verb: str, seconds: float | None = None, reference: str | None = None) -> Call:
+        """Begin a verb."""
+        self.enter()
+        seconds = self.deadline if seconds is None else min(checked_seconds("deadline", seconds), 86_400.0)
+        return self._transport.call(driver, verb, seconds, reference)
+
+    async def perform(
+        self, account: str, verb: str, operation: Callable[[Driver, Send], Awaitable[T]], seconds: float | None
+    ) -> T:
+        """Run a verb that is not one order's."""
+        driver = self.driver(account)
+        call = self.call(driver, verb, seconds)
+        return await self._transport.perform(call, lambda send: operation(driver, send))
+
+    async def pages(self, account: str, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+        """List a history; the deadline bounds each page."""
+        driver = self.driver(account)
+        call = self.call(driver, "history")
+        found = driver.history(call, since, until)
+        while True:
+            call.renew(self.deadline)
+            try:
+                payment = await self._transport.perform(call, lambda _: anext(found))
+            except StopAsyncIteration:
+                return
+            yield _stamped(payment, call)
+
+    async def money(
+        self, driver: Driver, order: Order, operation: Callable[[Send], Awaitable[Payment]], seconds: float | None
+    ) -> Payment:
+        """Move money, once."""
+        call = self.call(driver, order.kind, seconds, order.reference)
+        pending = msgspec.structs.replace(driver.pending(order), created_at=datetime.now(UTC))
+
+        async def ask(send: Send) -> Payment:
+            return succeed(pending, _stamped(await operation(send), call))
+
+        async def request() -> Payment:
+            return self.remember(await self._transport.perform(call, ask, pending))
+
+        return await self._flights.join(order, pending, call, request)
+
+    async def ask(self, payment: Payment, seconds: float | None = None) -> Payment:
+        """Ask about a payment, by the provider's reference or else by ours, and give what the provider said."""
+        driver = self.driver(payment.account)
+        if payment.provider_reference is not None:
+            verb, look = "verify", driver.verify
+        elif payment.reference is not None and driver.can("find"):
+            verb, look = "find", driver.find
+        else:
+            raise UsageError(f"provider_reference: missing; {driver.name} cannot be asked by your reference")
+        call = self.call(driver, verb, seconds, payment.reference)
+        return _stamped(await self._transport.perform(call, lambda send: look(send, payment)), call)
+
+    async def look(self, payment: Payment, seconds: float | None = None) -> Payment:
+        """Ask about a payment and apply what was found to what is held."""
+        seconds = None if seconds is None else min(seconds, self.deadline)
+        return self.remember(succeed(payment, await self.ask(payment, seconds)))
+
+    def remember(self, payment: Payment) -> Payment:
+        """Note whose payment a provider's id is, so that it can never confirm another order."""
+        if payment.reference is not None and payment.provider_reference is not None:
+            self._owners[payment.account, payment.provider_reference] = payment.reference
+            if len(self._owners) > REMEMBERED:
+                self._owners.popitem(last=False)
+        return payment
+
+    def owner(self, account: str, provider_reference: str | None) -> str | None:
+        """Tell which reference of ours a provider's id belongs to, where this process knows."""
+        return self._owners.get((account, provider_reference or ""))
+
+
+def checked_seconds(name: str, seconds: object) -> float:
+    """Check a duration in seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise UsageError.field(name, seconds, "seconds above 0")
+    return float(seconds)
+
+
+def _stamped(payment: Payment, call: Call) -> Payment:
+    return msgspec.structs.replace(payment, raw=call.raw, updated_at=datetime.now(UTC))

@@ -1,0 +1,130 @@
+"""Checking an order before anything is sent: every refusal names its field, its value and what is accepted."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from .drivers.base import Driver, Option, checked_url
+from .errors import UsageError
+from .models import Customer, Item, Kind, Order, Tax
+from .money import exact
+
+_REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
+
+
+def checked_reference(reference: object) -> str:
+    """Check a reference that a caller chose."""
+    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+        raise UsageError.field("reference", reference, "1 to 64 of A-Z a-z 0-9 . _ -")
+    return reference
+
+
+def checked_order(
+    driver: Driver,
+    kind: Kind,
+    *,
+    reference: str,
+    amount: int | Decimal | str,
+    currency: str,
+    party: str | None = None,
+    description: str = "",
+    customer: Customer | None = None,
+    items: tuple[Item, ...] | list[Item] = (),
+    taxes: tuple[Tax, ...] | list[Tax] = (),
+    metadata: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    return_url: str | None = None,
+    cancel_url: str | None = None,
+    webhook_url: str | None = None,
+) -> Order:
+    """Give the order in its one checked form, or raise UsageError."""
+    checked_reference(reference)
+    if not isinstance(currency, str) or currency not in driver.currencies:
+        raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
+    if not isinstance(description, str) or not _TEXT.fullmatch(description):
+        raise UsageError.field("description", description, "text of at most 500 characters, none of them control")
+    options: dict[Option, Any] = {
+        "description": description,
+        "customer": customer,
+        "items": items,
+        "taxes": taxes,
+        "metadata": metadata,
+        "return_url": return_url,
+        "cancel_url": cancel_url,
+        "webhook_url": webhook_url,
+    }
+    for option, value in options.items():
+        if value and option not in driver.takes and kind != "refund":
+            raise UsageError(f"{option}: {driver.name} has no such field; it takes {_listed(driver.takes)}")
+        if value:
+            _check_option(driver, option, value)
+    if extra is not None:
+        _check_extra(driver, extra)
+    return Order(
+        account=driver.account,
+        kind=kind,
+        reference=reference,
+        amount=exact(amount, currency, driver.decimals),
+        currency=currency,
+        party=_party(driver, kind, party),
+        description=description,
+        customer=customer,
+        items=tuple(items),
+        taxes=tuple(taxes),
+        metadata=dict(metadata or {}),
+        extra=dict(extra or {}),
+        return_url=return_url,
+        cancel_url=cancel_url,
+        webhook_url=webhook_url,
+    )
+
+
+def _check_option(driver: Driver, option: Option, value: object) -> None:
+    if option.endswith("_url"):
+        checked_url(option, value, driver.forbidden_url_words if option == "webhook_url" else ())
+    elif option == "customer" and not isinstance(value, Customer):
+        raise UsageError.field(option, value, "a Customer")
+    elif option in ("items", "taxes"):
+        line = Item if option == "items" else Tax
+        if not isinstance(value, list | tuple) or not all(isinstance(one, line) for one in value):
+            raise UsageError.field(option, value, f"a list of {line.__name__}")
+    elif option == "metadata":
+        _check_json(option, value)
+
+
+def _check_extra(driver: Driver, extra: object) -> None:
+    _check_json("extra", extra)
+    for name in extra if isinstance(extra, Mapping) else ():
+        if name not in driver.settings:
+            raise UsageError.field("extra", name, _listed(driver.settings))
+
+
+def _check_json(field: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise UsageError.field(field, value, "a mapping")
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise UsageError(f"{field}: refused; accepted: what JSON can hold ({str(error)[:80]})") from None
+
+
+def _party(driver: Driver, kind: Kind, party: str | None) -> str | None:
+    if kind == "refund":
+        return None
+    field = "payee" if kind == "payout" else "payer"
+    needed = "required" if kind == "payout" else driver.payer
+    if party is None:
+        if needed == "required":
+            raise UsageError.field(field, party, f"the {field}'s phone number: {driver.name} needs it")
+        return None
+    if needed == "none":
+        raise UsageError(f"{field}: {driver.name} asks the payer on its own page; leave it out")
+    return driver.party(kind, party)
+
+
+def _listed(names: frozenset[Any]) -> str:
+    return ", ".join(sorted(names)) or "none"

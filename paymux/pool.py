@@ -1,0 +1,342 @@
+"""The pool: every account, every verb, and the promise that no money moves twice."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from os import PathLike
+from types import EllipsisType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+
+import msgspec
+
+from .confirm import expect, vouch
+from .connection import Sockets
+from .drivers.base import Driver
+from .engine import Engine, checked_seconds
+from .errors import BadWebhook, Unsupported, UsageError
+from .hooks import Hooks
+from .lenient import Unreadable
+from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax, succeed
+from .orders import checked_order, checked_reference
+from .redact import Secret, mask
+from .settings import from_environment, from_mapping
+from .watch import Watch
+from .wire import Connection, Incoming, Request, Send
+
+D = TypeVar("D", bound=Driver)
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Pool:
+    """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
+
+    `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside a loop and used
+    from several loops in turn.
+    """
+
+    def __init__(
+        self,
+        *drivers: Driver,
+        connection: Connection | None = None,
+        deadline: float = 30.0,
+        connect_timeout: float = 10.0,
+        attempts: int = 3,
+        webhook_base: str | None = None,
+        webhook_key: str | Secret | None = None,
+    ) -> None:
+        self.drivers: Mapping[str, Driver] = {driver.account: driver for driver in drivers}
+        if len(self.drivers) != len(drivers):
+            raise UsageError("account: two drivers of this pool have the same account name")
+        checked_seconds("connect_timeout", connect_timeout)
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 10:
+            raise UsageError.field("attempts", attempts, "1 to 10")
+        self._hooks = Hooks(webhook_base, webhook_key)
+        self._engine = Engine(
+            connection or Sockets(connect_timeout),
+            deadline=checked_seconds("deadline", deadline),
+            attempts=attempts,
+        )
+        self._engine.drivers.update(self.drivers)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
+        """Make a pool of `[accounts.<name>] driver = "…"` tables, from a TOML file or a mapping."""
+        drivers, written = from_mapping(config)
+        return cls(*drivers, **{**written, **options})
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """Make a pool of `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
+        return cls(*from_environment(environment), **options)
+
+    async def __aenter__(self) -> Self:
+        self._engine.enter()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close connections and end open watches with UsageError; closing twice is harmless."""
+        await self._engine.aclose()
+
+    # Money.
+
+    async def collect(
+        self,
+        account: str,
+        *,
+        amount: int | Decimal | str,
+        currency: str,
+        reference: str,
+        payer: str | None = None,
+        description: str = "",
+        customer: Customer | None = None,
+        items: list[Item] | tuple[Item, ...] = (),
+        taxes: list[Tax] | tuple[Tax, ...] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        return_url: str | None = None,
+        cancel_url: str | None = None,
+        webhook_url: str | None = None,
+        deadline: float | None = None,
+    ) -> Payment:
+        """Ask a payer for money, once. PENDING is the normal answer: watch or verify it.
+
+        OutcomeUnknown: the payer may be asked already, never repeat. NotSent: repeat freely. `reference` is yours,
+        stored before the call.
+        """
+        driver = self._engine.driver(account)
+        order = checked_order(
+            driver,
+            "collect",
+            reference=reference,
+            amount=amount,
+            currency=currency,
+            party=payer,
+            description=description,
+            customer=customer,
+            items=items,
+            taxes=taxes,
+            metadata=metadata,
+            extra=extra,
+            return_url=return_url,
+            cancel_url=cancel_url,
+            webhook_url=self._callback(driver, checked_reference(reference), webhook_url),
+        )
+        return await self._engine.money(driver, order, lambda send: driver.collect(send, order), deadline)
+
+    def _callback(self, driver: Driver, reference: str, webhook_url: str | None) -> str | None:
+        if webhook_url is None and self._hooks.base is not None and "webhook_url" in driver.takes:
+            return self._hooks.url(driver.account, reference)
+        return webhook_url
+
+    async def payout(
+        self,
+        account: str,
+        *,
+        amount: int | Decimal | str,
+        currency: str,
+        payee: str,
+        reference: str,
+        description: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> Payment:
+        """Send money to a payee, once; the errors mean what they mean for `collect`."""
+        driver = self._engine.driver(account)
+        if not driver.can("payout"):
+            raise Unsupported(f"{driver.name} cannot pay out")
+        order = checked_order(
+            driver,
+            "payout",
+            reference=reference,
+            amount=amount,
+            currency=currency,
+            party=payee,
+            description=description,
+            metadata=metadata,
+            extra=extra,
+        )
+        return await self._engine.money(driver, order, lambda send: driver.payout(send, order), deadline)
+
+    async def refund(
+        self,
+        payment: Payment,
+        *,
+        amount: int | Decimal | str,
+        reference: str,
+        reason: str = "",
+        deadline: float | None = None,
+    ) -> Payment:
+        """Give money of a payment back, once. A refund that was merely accepted is PENDING."""
+        driver = self._engine.driver(payment.account)
+        if not driver.can("refund"):
+            raise Unsupported(f"{driver.name} cannot refund")
+        currency = payment.currency or next(iter(driver.currencies))
+        order = checked_order(
+            driver, "refund", reference=reference, amount=amount, currency=currency, description=reason
+        )
+        if payment.amount is not None and order.amount > payment.amount:
+            raise UsageError.field("amount", amount, f"at most {payment.amount}, which was paid")
+        return await self._engine.money(driver, order, lambda send: driver.refund(send, order, payment), deadline)
+
+    # Look-ups.
+
+    @overload
+    async def verify(self, payment: Payment, /, *, deadline: float | None = None) -> Payment: ...
+    @overload
+    async def verify(
+        self, account: str, provider_reference: str, /, *, deadline: float | None = None
+    ) -> Payment: ...
+    async def verify(
+        self, payment: Payment | str, provider_reference: str | None = None, /, *, deadline: float | None = None
+    ) -> Payment:
+        """Ask the provider once, by a payment or by the provider's reference alone.
+
+        Mismatch where the provider knows another amount, currency, reference or mode than the payment given.
+        """
+        if isinstance(payment, Payment):
+            return await self._engine.look(payment, deadline)
+        if not isinstance(provider_reference, str) or not provider_reference:
+            raise UsageError.field("provider_reference", provider_reference, "the provider's id of the payment")
+        return await self._engine.look(Payment(account=payment, provider_reference=provider_reference), deadline)
+
+    async def find(
+        self, account: str, *, reference: str, kind: Kind = "collect", deadline: float | None = None
+    ) -> Payment:
+        """Ask the provider by your reference; Unsupported where it cannot be asked so."""
+        if not self._engine.driver(account).can("find"):
+            raise Unsupported(f"{self._engine.driver(account).name} cannot be asked by reference")
+        return await self._engine.look(
+            Payment(account=account, kind=kind, reference=checked_reference(reference)), deadline
+        )
+
+    async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
+        """Ask what can be paid out."""
+        return await self._engine.perform(account, "balance", lambda driver, send: driver.balance(send), deadline)
+
+    async def receipt(self, payment: Payment, *, deadline: float | None = None) -> Receipt:
+        """Ask for a payment's receipt."""
+        return await self._engine.perform(
+            payment.account, "receipt", lambda driver, send: driver.receipt(send, payment), deadline
+        )
+
+    async def methods(self, account: str, *, deadline: float | None = None) -> list[Method]:
+        """List the ways to pay that an account offers."""
+        return await self._engine.perform(account, "methods", lambda driver, send: driver.methods(send), deadline)
+
+    def history(self, account: str, *, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+        """List an account's payments of a period as the provider knows them; the deadline bounds each page."""
+        for name, when in (("since", since), ("until", until)):
+            if not isinstance(when, datetime) or when.tzinfo is None:
+                raise UsageError.field(name, when, "an aware datetime")
+        return self._engine.pages(account, since, until)
+
+    def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> Watch:
+        """Watch a payment until it is terminal: iterate the result for each change, or await it for the end.
+
+        `timeout` in seconds ends in WatchTimeout, with the payment still pending; None waits for ever; the default
+        is the provider's own.
+        """
+        driver = self._engine.driver(payment.account)
+        seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
+        if seconds is not None:
+            checked_seconds("timeout", seconds)
+        askable = payment.provider_reference is not None or (payment.reference is not None and driver.can("find"))
+        look = self._engine.look if askable and driver.can("verify") else None
+        return Watch(driver, payment, look, timeout=seconds, watches=self._engine.watches)
+
+    # Webhooks.
+
+    def webhook_url(self, account: str, reference: str | None = None) -> str:
+        """Give the callback URL to enter in a provider's dashboard, or the one of a single order."""
+        return self._hooks.url(self._engine.driver(account).account, reference)
+
+    def webhook(self, incoming: Incoming, *, account: str | None = None) -> Event:
+        """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
+        hooked, attempt = self._hooks.read(incoming.path, self.drivers)
+        name = account or hooked
+        if name is None or (hooked is not None and hooked != name):
+            raise BadWebhook("the callback path is not one of ours")
+        driver = self._engine.driver(name)
+        if len(incoming.headers) > 64:
+            raise BadWebhook(f"{name}: more than 64 headers")
+        return self._read(driver, lambda: driver.webhook(incoming), attempt)
+
+    async def confirm(
+        self, event: Event, *, expected: Payment | None = None, deadline: float | None = None
+    ) -> Payment:
+        """Ask the provider about a message; only what this returns has a status to act on.
+
+        `expected` is the payment you stored: Mismatch where the message is about another one. Without it, and
+        without an open watch on the order, what the provider does not return is None.
+        """
+        driver = self._engine.driver(event.account)
+        claims = event.claims
+        known = expected or self._engine.watches.held(event.account, event.attempt)
+        if event.ping or (claims.provider_reference is None and (known is None or not driver.can("find"))):
+            raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
+        if known is None:
+            asked = Payment(account=event.account, kind=claims.kind, provider_reference=claims.provider_reference)
+            payment = await self._engine.look(asked, deadline)
+            self._engine.watches.tell(payment)
+            return payment
+        if known.account != event.account:
+            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
+        expect(event, known, self._engine.owner(event.account, claims.provider_reference))
+        asked = msgspec.structs.replace(
+            known, provider_reference=known.provider_reference or claims.provider_reference
+        )
+        found = await self._engine.ask(asked, deadline)
+        payment = self._engine.remember(succeed(asked, vouch(event, known, found)))
+        self._engine.watches.tell(payment)
+        return payment
+
+    def returned(self, account: str, url: str) -> Event:
+        """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
+        driver = self._engine.driver(account)
+        if not driver.can("returned"):
+            raise Unsupported(f"{driver.name} sends no browser back")
+        return self._read(driver, lambda: driver.returned(url), None)
+
+    def _read(self, driver: Driver, parse: Callable[[], Event], attempt: str | None) -> Event:
+        try:
+            event = parse()
+        except (Unreadable, UnicodeDecodeError) as error:
+            raise BadWebhook(f"{driver.account}: {mask(str(error)[:200])}") from None
+        return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)
+
+    # Beyond the common verbs.
+
+    async def run(
+        self,
+        account: str,
+        method: Callable[Concatenate[D, Send, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run what one driver can do beyond the common verbs: `run("campay", CamPay.payment_link, amount=…)`."""
+        own = getattr(type(self._engine.driver(account)), getattr(method, "__name__", ""), None)
+        if own is not method:
+            raise UsageError(f"method: {getattr(method, '__qualname__', method)!r} is not of account {account!r}")
+        return await self._engine.perform(
+            account, "run", lambda driver, send: _called(method, driver, send, *args, **kwargs), None
+        )
+
+    async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
+        """Send a request of your own (`paymux.get`, `paymux.post`): signed, limited and judged like ours."""
+        return await self._engine.perform(account, "send", lambda _, send: send(request), deadline)
+
+
+async def _called(
+    method: Callable[Concatenate[D, Send, P], Awaitable[T]],
+    driver: Any,
+    send: Send,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    return await method(driver, send, *args, **kwargs)

@@ -1,0 +1,77 @@
+"""Accounts from a TOML file, a mapping or the environment; a missing or wrong field names itself."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .drivers import load
+from .drivers.base import Driver
+from .errors import UsageError
+
+_POOL = frozenset({"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key"})
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[Driver], dict[str, Any]]:
+    """Read `[accounts.<name>]` tables and the pool's own settings."""
+    if not isinstance(config, Mapping):
+        try:
+            config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"config: {error}") from None
+    accounts = config.get("accounts")
+    if not isinstance(accounts, Mapping) or not accounts:
+        raise UsageError("accounts: missing; the config needs an [accounts.<name>] table for each account")
+    options = {name: value for name, value in config.items() if name != "accounts"}
+    for name in options:
+        if name not in _POOL:
+            raise UsageError.field("config", name, ", ".join(sorted({"accounts", *_POOL})))
+    return [_driver(account, fields, f"accounts.{account}.") for account, fields in accounts.items()], options
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> list[Driver]:
+    """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased."""
+    accounts: dict[str, dict[str, Any]] = {}
+    for name, value in (os.environ if environment is None else environment).items():
+        account, separator, field = name.removeprefix("PAYMUX_").lower().partition("__")
+        if name.startswith("PAYMUX_") and separator:
+            accounts.setdefault(account, {})[field] = value
+    if not accounts:
+        raise UsageError("PAYMUX_<ACCOUNT>__DRIVER: missing; no account is set in the environment")
+    return [
+        _driver(
+            account,
+            {field: _typed(field, value) for field, value in fields.items()},
+            f"PAYMUX_{account.upper()}__",
+        )
+        for account, fields in accounts.items()
+    ]
+
+
+def _typed(field: str, value: str) -> object:
+    return _WORDS.get(value.lower(), value) if field == "live" else value
+
+
+def _driver(account: str, fields: object, prefix: str) -> Driver:
+    env = prefix.endswith("__")
+    if not isinstance(fields, Mapping):
+        raise UsageError(f"{prefix.rstrip('.')}: not a table")
+    given = dict(fields)
+    name = given.pop("driver", None)
+    if not isinstance(name, str):
+        raise UsageError(f"{prefix}{'DRIVER' if env else 'driver'}: missing")
+    driver = load(name)
+    known = {field.name: field for field in msgspec.structs.fields(driver)}
+    for field in given:
+        if field not in known or field == "account":
+            accepted = ", ".join(sorted(set(known) - {"account"}))
+            raise UsageError(f"{prefix}{field.upper() if env else field}: unknown; {name} has {accepted}")
+    try:
+        return driver(account=account, **given)
+    except UsageError as error:
+        raise UsageError(f"{prefix}{error}") from None
