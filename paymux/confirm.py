@@ -1,9 +1,31 @@
-"""What ties a message to an order: the rules that keep one payment's news from confirming another's order."""
+"""Confirming a message: what ties it to an order, so that one payment's news never confirms another's order."""
 
 import msgspec
 
-from .errors import Mismatch
-from .models import Event, Payment, Trust
+from .engine import Engine
+from .errors import BadWebhook, Mismatch, UsageError
+from .models import Event, Payment, Trust, succeed
+
+
+async def confirm(engine: Engine, event: Event, expected: Payment | None, seconds: float | None) -> Payment:
+    """Ask the provider about a message and tell every watch on that payment."""
+    driver, claims = engine.driver(event.account), event.claims
+    known = expected or engine.watches.held(event.account, event.attempt)
+    if event.ping or (claims.provider_reference is None and (known is None or not driver.can("find"))):
+        raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
+    if known is None:
+        asked = Payment(account=event.account, kind=claims.kind, provider_reference=claims.provider_reference)
+        payment = await engine.look(asked, seconds)
+    else:
+        if known.account != event.account:
+            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
+        expect(event, known, engine.owner(event.account, claims.provider_reference))
+        reference = known.provider_reference or claims.provider_reference
+        asked = msgspec.structs.replace(known, provider_reference=reference)
+        found = await engine.ask(asked, seconds)
+        payment = engine.remember(succeed(asked, vouch(event, known, found)))
+    engine.watches.tell(payment)
+    return payment
 
 
 def expect(event: Event, known: Payment, owner: str | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -103,16 +103,20 @@ class Engine:
 
         return await self._flights.join(order, pending, call, request)
 
-    async def ask(self, payment: Payment, seconds: float | None = None) -> Payment:
-        """Ask about a payment, by the provider's reference or else by ours, and give what the provider said."""
+    def question(self, payment: Payment) -> Literal["verify", "find"] | None:
+        """Tell how a payment can be asked for: by the provider's reference, else by ours, else not at all."""
         driver = self.driver(payment.account)
         if payment.provider_reference is not None:
-            verb, look = "verify", driver.verify
-        elif payment.reference is not None and driver.can("find"):
-            verb, look = "find", driver.find
-        else:
+            return "verify" if driver.can("verify") else None
+        return "find" if payment.reference is not None and driver.can("find") else None
+
+    async def ask(self, payment: Payment, seconds: float | None = None) -> Payment:
+        """Ask about a payment and give what the provider said."""
+        driver, verb = self.driver(payment.account), self.question(payment)
+        if verb is None:
             raise UsageError(f"provider_reference: missing; {driver.name} cannot be asked by your reference")
         call = self.call(driver, verb, seconds, payment.reference)
+        look = driver.verify if verb == "verify" else driver.find
         return _stamped(await self._transport.perform(call, lambda send: look(send, payment)), call)
 
     async def look(self, payment: Payment, seconds: float | None = None) -> Payment:

@@ -9,14 +9,14 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
-from .confirm import expect, vouch
+from .confirm import confirm
 from .connection import Sockets
 from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import BadWebhook, Unsupported, UsageError
 from .hooks import Hooks
 from .lenient import Unreadable
-from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax, succeed
+from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax
 from .orders import checked_order, checked_reference
 from .redact import Secret, mask
 from .settings import from_environment, from_mapping
@@ -246,8 +246,7 @@ class Pool:
         seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
         if seconds is not None:
             checked_seconds("timeout", seconds)
-        askable = payment.provider_reference is not None or (payment.reference is not None and driver.can("find"))
-        look = self._engine.look if askable and driver.can("verify") else None
+        look = self._engine.look if self._engine.question(payment) is not None else None
         return Watch(driver, payment, look, timeout=seconds, watches=self._engine.watches)
 
     # Webhooks.
@@ -275,26 +274,7 @@ class Pool:
         `expected` is the payment you stored: Mismatch where the message is about another one. Without it, and
         without an open watch on the order, what the provider does not return is None.
         """
-        driver = self._engine.driver(event.account)
-        claims = event.claims
-        known = expected or self._engine.watches.held(event.account, event.attempt)
-        if event.ping or (claims.provider_reference is None and (known is None or not driver.can("find"))):
-            raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
-        if known is None:
-            asked = Payment(account=event.account, kind=claims.kind, provider_reference=claims.provider_reference)
-            payment = await self._engine.look(asked, deadline)
-            self._engine.watches.tell(payment)
-            return payment
-        if known.account != event.account:
-            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, self._engine.owner(event.account, claims.provider_reference))
-        asked = msgspec.structs.replace(
-            known, provider_reference=known.provider_reference or claims.provider_reference
-        )
-        found = await self._engine.ask(asked, deadline)
-        payment = self._engine.remember(succeed(asked, vouch(event, known, found)))
-        self._engine.watches.tell(payment)
-        return payment
+        return await confirm(self._engine, event, expected, deadline)
 
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
@@ -320,23 +300,13 @@ class Pool:
         **kwargs: P.kwargs,
     ) -> T:
         """Run what one driver can do beyond the common verbs: `run("campay", CamPay.payment_link, amount=…)`."""
-        own = getattr(type(self._engine.driver(account)), getattr(method, "__name__", ""), None)
-        if own is not method:
+        driver: Any = self._engine.driver(account)
+        if getattr(type(driver), getattr(method, "__name__", ""), None) is not method:
             raise UsageError(f"method: {getattr(method, '__qualname__', method)!r} is not of account {account!r}")
         return await self._engine.perform(
-            account, "run", lambda driver, send: _called(method, driver, send, *args, **kwargs), None
+            account, "run", lambda _, send: method(driver, send, *args, **kwargs), None
         )
 
     async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
         """Send a request of your own (`paymux.get`, `paymux.post`): signed, limited and judged like ours."""
         return await self._engine.perform(account, "send", lambda _, send: send(request), deadline)
-
-
-async def _called(
-    method: Callable[Concatenate[D, Send, P], Awaitable[T]],
-    driver: Any,
-    send: Send,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    return await method(driver, send, *args, **kwargs)
