@@ -27,12 +27,20 @@ from .wire import Incoming, get, post
 
 if TYPE_CHECKING:
     from .drivers.campay import CamPay
+    from .drivers.cinetpay import CinetPay
+    from .drivers.intram import Intram
     from .drivers.mpesa import Mpesa
+    from .drivers.mpesa_gateway import MpesaGateway
+    from .drivers.paydunya import PayDunya
 
 # Drivers load on use: one line each.
 _DRIVERS = {
     "CamPay": "campay",
+    "CinetPay": "cinetpay",
+    "Intram": "intram",
     "Mpesa": "mpesa",
+    "MpesaGateway": "mpesa_gateway",
+    "PayDunya": "paydunya",
 }
 
 __all__ = [
@@ -40,17 +48,21 @@ __all__ = [
     "BadWebhook",
     "Balance",
     "CamPay",
+    "CinetPay",
     "Customer",
     "DuplicateReference",
     "Event",
     "Incoming",
+    "Intram",
     "Item",
     "Method",
     "Mismatch",
     "Mpesa",
+    "MpesaGateway",
     "NotFound",
     "NotSent",
     "OutcomeUnknown",
+    "PayDunya",
     "Payment",
     "PaymuxError",
     "Pool",

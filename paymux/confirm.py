@@ -9,12 +9,18 @@ from .models import Event, Payment, Trust, succeed
 
 async def confirm(engine: Engine, event: Event, expected: Payment | None, seconds: float | None) -> Payment:
     """Ask the provider about a message and tell every watch on that payment."""
-    driver, claims = engine.driver(event.account), event.claims
-    known = expected or engine.watches.held(event.account, event.attempt)
-    if event.ping or (claims.provider_reference is None and (known is None or not driver.can("find"))):
+    engine.driver(event.account)
+    claims = event.claims
+    known = expected or engine.watches.held(event)
+    if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):
         raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
     if known is None:
-        asked = Payment(account=event.account, kind=claims.kind, provider_reference=claims.provider_reference)
+        asked = Payment(
+            account=event.account,
+            kind=claims.kind,
+            provider_reference=claims.provider_reference,
+            ids=claims.ids,
+        )
         payment = await engine.look(asked, seconds)
     else:
         if known.account != event.account:
@@ -41,7 +47,9 @@ def expect(event: Event, known: Payment, owner: str | None) -> None:
             expected=known,
             fields=("reference",),
         )
-    if (claimed and known.provider_reference not in (None, claimed)) or owner not in (None, known.reference):
+    shared = known.ids.keys() & event.claims.ids.keys()
+    other = (claimed and known.provider_reference not in (None, claimed)) or owner not in (None, known.reference)
+    if other or any(known.ids[name] != event.claims.ids[name] for name in shared):
         raise Mismatch(
             f"{event.account}: the message is about another payment",
             payment=event.claims,

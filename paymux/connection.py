@@ -12,6 +12,7 @@ from yarl import URL
 from .wire import Broken, Outgoing, Reply
 
 BODY_BYTES = 1 << 20
+FRAME_BYTES = 64 * 1024
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
 
 
@@ -46,6 +47,21 @@ class Sockets:
         except Exception as error:  # noqa: BLE001 - whatever it is, after sending it means "unknown"
             broken = _translated(error)
         # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to ours.
+        raise broken
+
+    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+        """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
+        sessions = self._sessions.get(asyncio.get_running_loop()) or await self._open()
+        try:
+            async with sessions.other.ws_connect(
+                URL(outgoing.url, encoded=True), headers=outgoing.headers, heartbeat=30.0, max_msg_size=FRAME_BYTES
+            ) as socket:
+                async for message in socket:
+                    if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                        yield message.data
+            return
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            broken = _translated(error)
         raise broken
 
     async def aclose(self) -> None:

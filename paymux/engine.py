@@ -26,8 +26,8 @@ class Engine:
 
     def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
         self.deadline = deadline
-        self.watches = Watches(self.look)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
+        self.watches = Watches(self.look, self._transport.frames)
         self._flights = Flights()
         self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,6 +58,7 @@ class Engine:
         """Close what the pool holds; twice is harmless."""
         self._closed = True
         self.watches.close()
+        await self.watches.updates.aclose()
         await self._transport.tokens.aclose()
         await self._transport.connection.aclose()
 
@@ -106,7 +107,7 @@ class Engine:
     def question(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Tell how a payment can be asked for: by the provider's reference, else by ours, else not at all."""
         driver = self.driver(payment.account)
-        if payment.provider_reference is not None:
+        if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
             return "verify" if driver.can("verify") else None
         return "find" if payment.reference is not None and driver.can("find") else None
 

@@ -57,6 +57,7 @@ def json_fields(body: bytes) -> dict[str, Any]:
     """Read a JSON object in which no name comes twice."""
     try:
         fields = json.loads(body.decode("utf-8"), object_pairs_hook=once)
+        msgspec.json.encode(fields)  # a lone surrogate could be read here, and never written down
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
@@ -97,6 +98,6 @@ def when(value: Scalar, form: str | None = None, zone: tzinfo = UTC) -> datetime
         return None
     try:
         found = datetime.strptime(plain, form) if form else datetime.fromisoformat(plain)  # noqa: DTZ007
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

@@ -57,9 +57,10 @@ def checked_order(
         "cancel_url": cancel_url,
         "webhook_url": webhook_url,
     }
+    takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
     for option, value in options.items():
-        if value and option not in driver.takes and kind != "refund":
-            raise UsageError(f"{option}: {driver.name} has no such field; it takes {_listed(driver.takes)}")
+        if value and option not in takes and kind != "refund":
+            raise UsageError(f"{option}: {driver.name} has no such field in a {kind}; it takes {_listed(takes)}")
         if value:
             _check_option(driver, option, value)
     if extra is not None:
@@ -85,15 +86,32 @@ def checked_order(
 
 def _check_option(driver: Driver, option: Option, value: object) -> None:
     if option.endswith("_url"):
-        checked_url(option, value, driver.forbidden_url_words if option == "webhook_url" else ())
-    elif option == "customer" and not isinstance(value, Customer):
-        raise UsageError.field(option, value, "a Customer")
+        ours = option == "webhook_url"
+        checked_url(option, value, driver.forbidden_url_words if ours else (), query=not ours)
+    elif option == "customer":
+        if not isinstance(value, Customer):
+            raise UsageError.field(option, value, "a Customer")
+        _check_types(option, value)
     elif option in ("items", "taxes"):
         line = Item if option == "items" else Tax
         if not isinstance(value, list | tuple) or not all(isinstance(one, line) for one in value):
             raise UsageError.field(option, value, f"a list of {line.__name__}")
+        for one in value:
+            _check_types(option, one)
     elif option == "metadata":
         _check_json(option, value)
+
+
+def _check_types(option: str, value: msgspec.Struct) -> None:
+    # A Struct takes whatever it is given; what is not of its type would only fail far away, in a driver.
+    for field in msgspec.structs.fields(type(value)):
+        given = getattr(value, field.name)
+        if isinstance(given, float | bool) or not isinstance(given, field.type):
+            raise UsageError.field(f"{option}.{field.name}", given, f"{field.type}")
+        if isinstance(given, str) and not _TEXT.fullmatch(given):
+            raise UsageError.field(f"{option}.{field.name}", given, "text of at most 500 characters")
+        if isinstance(given, Decimal | int) and not 0 <= given < 10**12:
+            raise UsageError.field(f"{option}.{field.name}", "…", "0 or more, and below 10**12")
 
 
 def _check_extra(driver: Driver, extra: object) -> None:

@@ -43,18 +43,14 @@ def from_environment(environment: Mapping[str, str] | None = None) -> list[Drive
             accounts.setdefault(account, {})[field] = value
     if not accounts:
         raise UsageError("PAYMUX_<ACCOUNT>__DRIVER: missing; no account is set in the environment")
-    return [
-        _driver(
-            account,
-            {field: _typed(field, value) for field, value in fields.items()},
-            f"PAYMUX_{account.upper()}__",
-        )
-        for account, fields in accounts.items()
-    ]
+    return [_driver(account, fields, f"PAYMUX_{account.upper()}__") for account, fields in accounts.items()]
 
 
-def _typed(field: str, value: str) -> object:
-    return _WORDS.get(value.lower(), value) if field == "live" else value
+def _typed(field: msgspec.structs.FieldInfo, value: str) -> object:
+    """Read a variable as what its field holds; what cannot be read is left for the driver to refuse."""
+    if field.type is bool:
+        return _WORDS.get(value.lower(), value)
+    return int(value) if field.type is int and value.isascii() and value.isdigit() else value
 
 
 def _driver(account: str, fields: object, prefix: str) -> Driver:
@@ -71,6 +67,11 @@ def _driver(account: str, fields: object, prefix: str) -> Driver:
         if field not in known or field == "account":
             accepted = ", ".join(sorted(set(known) - {"account"}))
             raise UsageError(f"{prefix}{field.upper() if env else field}: unknown; {name} has {accepted}")
+    for field, value in given.items():
+        if env:
+            given[field] = _typed(known[field], value)
+        elif type(value) is int and known[field].type is not int:
+            given[field] = str(value)  # a shortcode or a site id is easily written as a number
     try:
         return driver(account=account, **given)
     except UsageError as error:

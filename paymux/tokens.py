@@ -16,10 +16,11 @@ FAILED_FOR = 1.0  # seconds for which a failed login is remembered, so that a cr
 class _Entry:
     """The token of one account, and the login that is under way for it."""
 
-    __slots__ = ("error", "expires", "failed_until", "login", "loop", "refresh", "text", "waiters", "wall")
+    __slots__ = ("error", "expires", "failed_until", "good", "login", "loop", "refresh", "text", "waiters", "wall")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.text: str | None = None
+        self.text: str | None = None  # None, while good: this account needs no token
+        self.good = False
         self.expires = self.wall = self.refresh = 0.0
         self.error: BaseException | None = None
         self.failed_until = 0.0
@@ -47,7 +48,7 @@ class TokenCache:
             entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, set(), 0.0
         now = loop.time()
         # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier one counts.
-        if entry.text is not None and now < entry.expires and time.time() < entry.wall:
+        if entry.good and now < entry.expires and time.time() < entry.wall:
             if now >= entry.refresh and entry.login is None and now >= entry.failed_until:
                 self._start(entry, driver, login)
             return entry.text
@@ -69,7 +70,7 @@ class TokenCache:
         """Forget this token, unless it has been replaced already: 50 stale answers then cost one login."""
         entry = self._entries.get(account)
         if entry is not None and entry.text == text:
-            entry.text = None
+            entry.text, entry.good = None, False
 
     async def aclose(self) -> None:
         """End the logins of the running loop; whoever waits for one gets UsageError."""
@@ -108,9 +109,10 @@ class TokenCache:
                 waiter.set_result(error)
 
     def _keep(self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float) -> None:
-        entry.error = None
+        entry.error, entry.good = None, True
         if token is None:
             entry.text = None
+            entry.expires = entry.wall = entry.refresh = float("inf")
             return
         life = max(0.0, driver.token_life if token.expires_in is None else token.expires_in)
         margin = min(60.0, life / 10)

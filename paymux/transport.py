@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import backoff
 import msgspec
 
-from .drivers.base import Driver, Token
+from .drivers.base import Driver, Pushed, Token
 from .errors import NotSent, OutcomeUnknown, ProviderError, RateLimited, Unavailable
 from .lenient import Unreadable
 from .limits import Limit
@@ -73,6 +73,13 @@ class Transport:
             if failure is error:
                 raise
         raise failure
+
+    async def frames(self, driver: Pushed) -> AsyncGenerator[str | bytes]:
+        """Open the update socket of an account, and give its frames."""
+        call = self.call(cast("Driver", driver), "updates", self._deadline)
+        outgoing = await call.signed(driver.updates_request())
+        async for frame in self.connection.frames(outgoing):
+            yield frame
 
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for everybody who waits."""
@@ -176,18 +183,7 @@ class Call:
         limit = self._transport.limit(self.driver, money=request.money) if self._signs else None
         if limit is not None:
             await limit.enter(self.deadline)
-        signed = self.driver.authorize(request, self._token) if self._signs else request
-        content = signed.content()
-        headers = {"Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
-        if content is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded" if signed.form else "application/json"
-        outgoing = Outgoing(
-            method=signed.method,
-            url=self.driver.url + signed.target(),
-            headers=headers,
-            body=content,
-            money=request.money,
-        )
+        outgoing = self._outgoing(request)
         attempt = Attempt(number=number, outgoing=outgoing)
         self._flying = outgoing
         began = time.perf_counter()
@@ -202,6 +198,26 @@ class Call:
         if exchanges.isEnabledFor(logging.DEBUG):
             self._log(request, attempt, time.perf_counter() - began)
         return attempt
+
+    async def signed(self, request: Request[Any]) -> Outgoing:
+        """Log in where that is needed, and give a request ready for the wire."""
+        await self._sign_in(request)
+        return self._outgoing(request)
+
+    def _outgoing(self, request: Request[Any]) -> Outgoing:
+        signed = self.driver.authorize(request, self._token) if self._signs else request
+        content = signed.content()
+        # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
+        headers = {"Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
+        if content is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded" if signed.form else "application/json"
+        return Outgoing(
+            method=signed.method,
+            url=self.driver.url + signed.target(),
+            headers=headers,
+            body=content,
+            money=request.money,
+        )
 
     def _failure(self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
@@ -254,7 +270,8 @@ def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
         said = "the deadline passed" if late else str(error)
         driver = call.driver
         unknown = pending or Payment(account=driver.account, provider=driver.name, live=driver.live)
-        return OutcomeUnknown(" ".join(filter(None, (said, driver.lost_page))), unknown)
+        page = driver.lost_page if unknown.kind == "collect" else ""
+        return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
     if late:
         kind = NotSent if pending is not None else Unavailable
         return kind(f"{call}: the deadline passed{'; nothing was sent' if pending is not None else ''}")

@@ -4,15 +4,17 @@ import asyncio
 import random
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Self
 from weakref import WeakSet
 
 import backoff
+import msgspec
 
-from .drivers.base import Driver
+from .drivers.base import Driver, Pushed
 from .errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
-from .models import Payment, log, succeed
+from .models import Event, Payment, log, succeed
+from .updates import Updates
 
 FINAL_LOOK = 5.0  # seconds that the last look-up may take beyond the time-out
 
@@ -41,6 +43,7 @@ class Watch:
         self._started = self._over = self._busy = False
         self._deadline: float | None = None
         self._due = 0.0
+        self._asked = float("-inf")  # when it was last looked at
         self._shown = (payment.status, payment.provider_status)
         self._news: list[Payment] = []
         self._wake: asyncio.Future[None] | None = None
@@ -90,6 +93,12 @@ class Watch:
         self._news.append(found)
         self._rouse()
 
+    def nudge(self) -> None:
+        """Look again soon, because of a hint; a flood of hints costs one look-up a second."""
+        if self._look is not None:
+            self._due = min(self._due, self._asked + 1.0)
+            self._rouse()
+
     def close(self) -> None:
         """End with UsageError for whoever waits: the pool is closed."""
         self._closed = True
@@ -134,6 +143,8 @@ class Watch:
         self._due = now + max(0.0, self._driver.first_look - age) if self._look else float("inf")
         if self.payment.status.terminal:
             self._end()
+        else:
+            self._watches.updates.begin(self, self._driver)
 
     async def _sleep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,6 +160,7 @@ class Watch:
 
     async def _ask(self, now: float) -> Payment | None:
         """Look once; None where the look-up failed in a way that says nothing."""
+        self._asked = now
         self._due = now + next(self._pauses) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
         if self._look is None:
             return None
@@ -195,13 +207,19 @@ class Watch:
     def _end(self) -> None:
         self._over = True
         self._watches.remove(self)
+        self._watches.updates.end(self, self._driver)
 
 
 class Watches:
-    """The open watches of a pool, found by either reference of their payment."""
+    """The open watches of a pool, found by whatever their payment is known by."""
 
-    def __init__(self, look: Callable[[Payment, float], Awaitable[Payment]]) -> None:
+    def __init__(
+        self,
+        look: Callable[[Payment, float], Awaitable[Payment]],
+        frames: Callable[[Pushed], AsyncGenerator[str | bytes]],
+    ) -> None:
         self.look = look
+        self.updates = Updates(frames, self.hint)
         self._by_key: dict[tuple[str, ...], WeakSet[Watch]] = {}
 
     def add(self, watch: Watch) -> None:
@@ -218,12 +236,26 @@ class Watches:
                 if not watches:
                     del self._by_key[key]
 
-    def held(self, account: str, reference: str | None) -> Payment | None:
-        """Give the payment that an open watch holds under this reference of ours."""
-        for kind in ("collect", "payout", "refund"):
-            for watch in self._by_key.get((account, kind, reference or ""), ()):
-                return watch.payment
-        return None
+    def held(self, event: Event) -> Payment | None:
+        """Give the payment that an open watch holds of what a message claims to be about."""
+        return next((watch.payment for watch in self._about(event)), None)
+
+    def hint(self, event: Event) -> None:
+        """Let the watches that an update is about look again; all of the account, where it names no payment."""
+        watches = self._about(event)
+        if not _keys(event.claims):
+            everyone = [found for key, found in self._by_key.items() if key[0] == event.account]
+            watches = list({watch for found in everyone for watch in found})
+        for watch in watches:
+            watch.nudge()
+
+    def _about(self, event: Event) -> list[Watch]:
+        """List the watches that a message is about; what its own secret path proves comes first."""
+        named = _keys(msgspec.structs.replace(event.claims, account=event.account, reference=None))
+        attempts = [
+            (event.account, kind, event.attempt) for kind in ("collect", "payout", "refund") if event.attempt
+        ]
+        return [watch for key in (*attempts, *named) for watch in self._by_key.get(key, ())]
 
     def tell(self, payment: Payment) -> None:
         """Wake every watch on this payment."""
@@ -239,7 +271,7 @@ class Watches:
 
 
 def _keys(payment: Payment) -> list[tuple[str, ...]]:
-    keys: list[tuple[str, ...]] = []
+    keys: list[tuple[str, ...]] = [(payment.account, name, id) for name, id in payment.ids.items()]
     if payment.reference is not None:
         keys.append((payment.account, payment.kind, payment.reference))
     if payment.provider_reference is not None:

@@ -1,6 +1,6 @@
 """What travels: a typed request, a reply, an incoming message, and who carries them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -189,6 +189,10 @@ class Connection(Protocol):
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Carry one attempt, without redirects, and give its whole reply or raise Broken."""
+        ...
+
+    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+        """Open a WebSocket and give its frames until it ends, or raise Broken."""
         ...
 
     async def aclose(self) -> None:

@@ -3,9 +3,10 @@
 import importlib
 import importlib.metadata
 import pkgutil
+from typing import get_args
 
 from ..errors import UsageError
-from .base import Driver
+from .base import Driver, Verb
 
 
 def names() -> list[str]:
@@ -27,3 +28,11 @@ def load(name: str) -> type[Driver]:
         if isinstance(found, type) and issubclass(found, Driver):
             return found
     raise UsageError.field("driver", name, ", ".join(names()))
+
+
+def table() -> str:
+    """Print which provider has which operation, as Markdown, from what each driver overrides."""
+    verbs = get_args(Verb)
+    rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
+    rows += [[name, *("✓" if load(name).can(verb) else "-" for verb in verbs)] for name in names()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

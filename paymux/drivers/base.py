@@ -3,9 +3,9 @@
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import ip_address
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -68,10 +68,15 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     test_numbers: ClassVar[frozenset[str]] = frozenset()
     facts: ClassVar[Mapping[Kind, Facts]] = {}
     required: ClassVar[frozenset[str]] = frozenset()
+    prose: ClassVar[frozenset[str]] = frozenset()  # fields that travel in bodies only: any printable text
     takes: ClassVar[frozenset[Option]] = frozenset()  # what an order may carry here, beyond the common fields
+    payout_takes: ClassVar[frozenset[Option] | None] = None  # the same of a payout, where it differs
     settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}  # requests, per so many seconds
+    verifies_by: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # names in `ids` that do where the provider's reference lacks
     token_life: ClassVar[float] = 300.0  # seconds, where the provider states none
     watch_timeout: ClassVar[float] = 300.0
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
@@ -98,8 +103,12 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
                 if not isinstance(text, str) or (text and not _VISIBLE.fullmatch(text)):
                     raise UsageError(f"{field}: refused (not shown); accepted: visible ASCII text")
                 put(self, field, value if isinstance(value, Secret) else Secret(text))
-            elif isinstance(value, str) and value and not _VISIBLE.fullmatch(value):
-                raise UsageError.field(field, value, "visible ASCII text")
+            elif field in _text_fields(type(self)):
+                prose = field in self.prose
+                if not isinstance(value, str) or not (
+                    value.isprintable() if prose else _VISIBLE.fullmatch(value or "-")
+                ):
+                    raise UsageError.field(field, value, "printable text" if prose else "visible ASCII text")
             if field in self.required and not value:
                 raise UsageError(f"{field}: missing; {self.name} needs it")
         if self.base_url is not None:
@@ -244,6 +253,24 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return convert(type, form_fields(incoming.body.decode("utf-8")))
 
 
+@runtime_checkable
+class Pushed(Protocol):
+    """A driver whose provider pushes updates over a WebSocket; polling goes on underneath."""
+
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        ...
+
+    def updates_request(self) -> Request[Any]:
+        """Give the request that opens the socket; it is signed like any other."""
+        ...
+
+    def update(self, frame: str | bytes) -> Event | None:
+        """Read a frame: pure, a hint like any message, None where it is about no payment."""
+        ...
+
+
 @cache
 def _secret_fields(driver: type[Driver]) -> tuple[str, ...]:
     return tuple(
@@ -252,8 +279,13 @@ def _secret_fields(driver: type[Driver]) -> tuple[str, ...]:
 
 
 @cache
+def _text_fields(driver: type[Driver]) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(driver) if field.type is str)
+
+
+@lru_cache(maxsize=256)
 def _unknown_word(driver: str, word: str) -> None:
-    # Cached, so that each word is logged once and not at every poll.
+    # Cached, so that each word is logged once and not at every poll; bounded, for words come from strangers too.
     log.warning("%s: unknown status %.60r is kept as pending", driver, word)
 
 
@@ -266,15 +298,15 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def checked_url(field: str, url: object, forbidden: Collection[str] = ()) -> str:
+def checked_url(field: str, url: object, forbidden: Collection[str] = (), *, query: bool = False) -> str:
     """Check a URL that we are given: https (http on loopback only), a host, and nothing that hides in it."""
-    accepted = "an https URL (http on loopback only) without user, query or fragment"
+    accepted = f"an https URL (http on loopback only) without user{'' if query else ', query'} or fragment"
     if not isinstance(url, str) or len(url) > 2000 or not _VISIBLE.fullmatch(url) or " " in url:
         raise UsageError.field(field, url, accepted)
     try:
         parts = urlsplit(url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
-        whole = bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
+        whole = bool(parts.hostname) and not (parts.username or parts.fragment or (parts.query and not query))
         port_is_number = parts.port is None or parts.port > 0
     except ValueError:
         raise UsageError.field(field, url, accepted) from None

@@ -1,0 +1,16 @@
+"""`paymux` on the command line."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without its libraries, say how to install them."""
+    try:
+        from .cli import commands  # noqa: PLC0415 - its libraries come with the `cli` extra
+    except ModuleNotFoundError as missing:
+        sys.exit(f"paymux: {missing.name} is missing; install the command line with: pip install 'paymux[cli]'")
+    commands()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Being pushed to: one socket per account while anybody watches it. A frame is a hint like any message."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from weakref import WeakSet
+
+import backoff
+
+from .drivers.base import Driver, Pushed
+from .errors import PaymuxError
+from .lenient import Unreadable
+from .models import Event, log
+from .wire import Broken
+
+
+class Updates:
+    """The update sockets of one pool; each lives while its account has watches, and reconnects with jitter."""
+
+    def __init__(
+        self, frames: Callable[[Pushed], AsyncGenerator[str | bytes]], hint: Callable[[Event], None]
+    ) -> None:
+        self._frames = frames
+        self._hint = hint
+        self._watching: dict[str, WeakSet[object]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def begin(self, watch: object, driver: Driver) -> None:
+        """Listen for this watch, where its provider pushes."""
+        if not isinstance(driver, Pushed):
+            return
+        self._watching.setdefault(driver.account, WeakSet()).add(watch)
+        task = self._tasks.get(driver.account)
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            self._tasks[driver.account] = asyncio.get_running_loop().create_task(self._listen(driver))
+
+    def end(self, watch: object, driver: Driver) -> None:
+        """Stop listening once nobody watches the account any more."""
+        watching = self._watching.get(driver.account)
+        if watching is None:
+            return
+        watching.discard(watch)
+        task = self._tasks.get(driver.account)
+        if not watching and task is not None and not task.get_loop().is_closed():
+            task.cancel()
+
+    async def aclose(self) -> None:
+        """End every socket of the running loop."""
+        tasks = [task for task in self._tasks.values() if task.get_loop() is asyncio.get_running_loop()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._watching.clear()
+
+    async def _listen(self, driver: Pushed) -> None:
+        pauses = _pauses()
+        while True:
+            try:
+                async with aclosing(self._frames(driver)) as frames:
+                    async for frame in frames:
+                        pauses = _pauses()
+                        self._heard(driver, frame)
+            except (Broken, PaymuxError) as error:
+                # Polling stays on underneath, so that a broken socket only makes news later.
+                log.info("%s: the update socket broke: %s", driver.account, error)
+            await asyncio.sleep(backoff.full_jitter(next(pauses)))
+
+    def _heard(self, driver: Pushed, frame: str | bytes) -> None:
+        try:
+            event = driver.update(frame)
+        except Unreadable as error:
+            log.info("%s: an update was not readable: %s", driver.account, error)
+            return
+        if event is not None:
+            self._hint(event)
+
+
+def _pauses() -> Iterator[float]:
+    pauses: Iterator[float] = backoff.expo(base=2, factor=1, max_value=30)
+    next(pauses)
+    return pauses
