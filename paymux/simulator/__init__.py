@@ -1,0 +1,8 @@
+"""Every provider we drive, on a loopback port and in process, with the money in a ledger."""
+
+from .faults import Fault
+from .ledger import Entry, Ledger, Outcome
+from .server import Received, Simulator
+from .world import Delivery, Message
+
+__all__ = ["Delivery", "Entry", "Fault", "Ledger", "Message", "Outcome", "Received", "Simulator"]

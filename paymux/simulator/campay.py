@@ -1,0 +1,296 @@
+"""CamPay on the wire, from its Postman page and, where that is silent, from its clients.
+
+The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA. Bodies that it lacks are those that
+github.com/CamPay/campay-python-sdk (PyPI campay 1.1.0) and github.com/NdoleStudio/campay-go-sdk read; what the API
+really sends (`"5.00"`, `"None"`) is the demo's record of 2026-09-30 in github.com/kalynux/jovi-mall. Credentials:
+username, password, webhook_key and the permanent access token are all "simulator".
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+from ..models import Kind, Status
+from ..wire import Incoming, Reply
+from .base import Provider, magic
+from .campay_words import callback, error, fee, row, summary, transaction
+from .ledger import Entry, Outcome
+from .replies import DECISIONS, Refused, fields, json_reply, page, redirect, segments
+from .tokens import Tokens, jwt
+from .world import Message, World
+
+# Number ranges of Cameroon's two mobile money operators (libphonenumber's carrier data); CamPay's page has none.
+_CARRIERS = {
+    "MTN": re.compile(r"237(?:67|65[0-4]|68[0-3])", re.ASCII),
+    "ORANGE": re.compile(r"237(?:69|65[5-9]|68[6-9]|64[0-2])", re.ASCII),
+}
+_NUMBER = re.compile(r"237[0-9]{9}", re.ASCII)
+_WHOLE = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+_USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
+
+
+class CamPay(Provider):
+    """CamPay's API; every attribute set in `__init__` may be changed by a test."""
+
+    name = "campay"
+    base_path = "/api"
+    hosts = frozenset({"www.campay.net", "demo.campay.net", "campay.net"})
+    # The permanent token "simulator" is accepted, too: driver("campay", username="", password="", access_token=…).
+    credentials: ClassVar[Mapping[str, str]] = {
+        "username": "simulator",
+        "password": "simulator",
+        "webhook_key": "simulator",
+    }
+    # 237677777777, …770, 237699999999 and …990 are the demo's own numbers; the others are ours.
+    numbers: ClassVar[Mapping[str, Outcome]] = {
+        **magic("23767777777", success="7"),
+        **magic("23769999999", success="9"),
+    }
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.dialect: Literal["live", "summary"] = "live"
+        self.tokens = Tokens(3600)
+        self.expires_in = True  # whether a login says how long its token lives
+        self.webhook_url = ""  # a setting of the app, as is its method
+        self.webhook_method: Literal["GET", "POST"] = "POST"
+        self.webhook_key = "simulator"
+        self.withdrawals = True  # "Please enable API withdrawal under app settings"
+        self.floats = {"MTN": Decimal(1_000_000), "ORANGE": Decimal(1_000_000)}
+        self.cap: int | None = None  # the demo's: 25 or 100 XAF per call, integrators say
+        # The page says both "the results of the first request" and "will be rejected" of a repeated reference.
+        self.repeated: Literal["charge", "join", "reject"] = "charge"
+        self._logins = 0
+
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Answer below /api; both dialects are strict about their own paths."""
+        live = self.dialect == "live"
+        match incoming.method, *segments(incoming):
+            case "POST", "api", "token":
+                return self._login(incoming)
+            case "POST", "api", "collect":
+                return self._collect(incoming)
+            case "POST", "api", "withdraw" if live:
+                return self._withdraw(incoming)
+            case "POST", "api", "disburse" if not live:
+                return self._withdraw(incoming)
+            case "GET", "api", "transaction", reference if live:
+                return self._transaction(incoming, reference)
+            case "POST", "api", "transaction" if not live:
+                return self._transaction(incoming, str(self._body(incoming).get("reference")))
+            case "GET", "api", "balance":
+                return self._balance(incoming)
+            case "POST", "api", "history" if live:
+                return self._history(incoming)
+            case "POST", "api", "get_payment_link" if live:
+                return self._payment_link(incoming)
+            case "GET" | "POST", "pay", reference:
+                return self._page(incoming, reference)
+        return json_reply({"detail": "Not found."}, 404)
+
+    def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
+        """Make the app's callback: it comes when a transaction is SUCCESSFUL or FAILED."""
+        if not self.webhook_url:
+            return None
+        if self.dialect == "summary":
+            told = {**summary(entry), "customer": f"+{entry.party}"}
+        else:
+            told = callback(entry, "forged" if forged else self.webhook_key)
+        if forged:
+            told["status"] = "SUCCESS" if self.dialect == "summary" else "SUCCESSFUL"
+        if self.webhook_method == "GET":
+            return Message(url=f"{self.webhook_url}?{urlencode(told)}", method="GET")
+        return Message.json(self.webhook_url, told)
+
+    def throttled(self) -> Reply:
+        """Refuse as Django REST framework does; CamPay's page names no limit."""
+        return json_reply({"detail": "Request was throttled."}, 429)
+
+    def stale(self, incoming: Incoming) -> Reply:
+        """Refuse a token as Django REST framework does."""
+        return json_reply({"detail": "Invalid token."}, 401)
+
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide an order, and book it on its carrier's float."""
+        before = _taken(entry)
+        super().settle(entry, outcome)
+        self.floats[entry.words["operator"]] -= _taken(entry) - before
+
+    def _login(self, incoming: Incoming) -> Reply:
+        body = fields(incoming) or {}
+        missing = {name: ["This field is required."] for name in ("username", "password") if not body.get(name)}
+        if missing:
+            return json_reply(missing, 400)
+        if (body["username"], body["password"]) != ("simulator", "simulator"):
+            return json_reply({"non_field_errors": ["Unable to log in with provided credentials."]}, 400)
+        self._logins += 1
+        life = self.tokens.life or 3600
+        token = self.tokens.issue(jwt("simulator", {}, life=life, uid=self._logins))
+        if self.dialect == "summary" or not self.expires_in:
+            return json_reply({"token": token})
+        return json_reply({"token": token, "expires_in": int(life)})
+
+    def _body(self, incoming: Incoming) -> dict[str, Any]:
+        """Check the token, then read the body."""
+        scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
+        if scheme != "Token":
+            raise Refused(json_reply({"detail": "Authentication credentials were not provided."}, 401))
+        if token != "simulator" and token not in self.tokens:
+            raise Refused(self.stale(incoming))
+        body = fields(incoming) if incoming.method == "POST" else {}
+        if body is None:
+            raise Refused(json_reply({"detail": "JSON parse error"}, 400))
+        return body
+
+    def _checked(self, body: dict[str, Any], *needed: str) -> Decimal:
+        """Check what all orders share, and give the amount."""
+        missing = {name: ["This field is required."] for name in needed if body.get(name) in (None, "")}
+        if missing:
+            raise Refused(json_reply(missing, 400))
+        if isinstance(body["amount"], bool) or not _WHOLE.fullmatch(str(body["amount"])):
+            raise Refused(error("ER201"))
+        if body.get("currency", "XAF") != "XAF":
+            raise Refused(json_reply({"message": "Invalid currency"}, 400))
+        amount = Decimal(str(body["amount"]))
+        if self.cap is not None and amount > self.cap:
+            raise Refused(json_reply({"message": f"Maximum amount on demo is {self.cap} XAF"}, 400))
+        return amount
+
+    def _carrier(self, written: str) -> tuple[str, str]:
+        """Check a number; give it and its carrier. The live API wants no plus, the summary's samples have one."""
+        party = written.removeprefix("+") if self.dialect == "summary" else written
+        if not _NUMBER.fullmatch(party):
+            raise Refused(error("ER101"))
+        for carrier, numbers in _CARRIERS.items():
+            if numbers.match(party):
+                return party, carrier
+        raise Refused(error("ER102"))
+
+    def _again(self, kind: Kind, body: dict[str, Any]) -> Entry | None:
+        """Find the order that this request repeats, where the app cares."""
+        named = body.get("external_reference")
+        if self.repeated == "charge" or not named:
+            return None
+        known = self.world.ledger.entries(str(named), provider=self.name)
+        first = next((entry for entry in known if entry.kind == kind), None)
+        if first is not None and self.repeated == "reject":
+            raise Refused(json_reply({"message": "A request with a duplicate UUID is rejected"}, 400))
+        return first
+
+    def _collect(self, incoming: Incoming) -> Reply:
+        body = self._body(incoming)
+        amount = self._checked(body, "amount", "from")
+        party, carrier = self._carrier(str(body["from"]))
+        entry = self._again("collect", body)
+        if entry is None:
+            entry = self._accept("collect", body, amount, party, carrier)
+            self.ring(entry)
+        if self.dialect == "summary":
+            return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
+        return json_reply(
+            {"reference": entry.provider_reference, "ussd_code": _USSD[carrier], "operator": carrier.lower()}
+        )
+
+    def _withdraw(self, incoming: Incoming) -> Reply:
+        body = self._body(incoming)
+        if not self.withdrawals:
+            return json_reply({"message": "Please enable API withdrawal under app settings"}, 403)
+        amount = self._checked(body, "amount", "to")
+        party, carrier = self._carrier(str(body["to"]))
+        entry = self._again("payout", body)
+        if entry is None:
+            if amount > self.floats[carrier]:
+                return error("ER301")
+            entry = self._accept("payout", body, amount, party, carrier)
+            self.ring(entry)
+        return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
+
+    def _accept(
+        self, kind: Kind, body: dict[str, Any], amount: Decimal, party: str | None, carrier: str, **words: Any
+    ) -> Entry:
+        number = len(self.world.ledger) + 1
+        entry = self.open(
+            kind,
+            reference=str(body["external_reference"]) if body.get("external_reference") else None,
+            provider_reference=self.uuid(),
+            amount=amount,
+            currency="XAF",
+            party=party,
+            operator=carrier,
+            code=f"D{datetime.now(UTC):%y%m%d}{'D' if kind == 'collect' else 'W'}{number:06d}",
+            operator_reference=str(self.world.random.randrange(10**10, 10**11)),
+            external_user=body.get("external_user"),
+            description=body.get("description"),
+            **words,
+        )
+        self.floats[carrier] -= _taken(entry)
+        return entry
+
+    def _transaction(self, incoming: Incoming, reference: str) -> Reply:
+        self._body(incoming)
+        entry = self.entry(reference)
+        # A payment link that nobody has opened is not a transaction yet (the README of the Python SDK).
+        if entry is None or entry.words.get("opened") is False:
+            return json_reply({"detail": "Not found."}, 404)
+        if self.dialect == "summary":
+            return json_reply(summary(entry))
+        return json_reply(transaction(entry, self.webhook_key))
+
+    def _balance(self, incoming: Incoming) -> Reply:
+        self._body(incoming)
+        mtn, orange = self.floats["MTN"], self.floats["ORANGE"]
+        if self.dialect == "summary":
+            return json_reply({"available_balance": str(int(mtn + orange)), "currency": "XAF"})
+        return json_reply(
+            {
+                "total_balance": float(mtn + orange),
+                "mtn_balance": float(mtn),
+                "orange_balance": float(orange),
+                "currency": "XAF",
+            }
+        )
+
+    def _history(self, incoming: Incoming) -> Reply:
+        body = self._body(incoming)
+        try:
+            since, until = (date.fromisoformat(str(body.get(name))) for name in ("start_date", "end_date"))
+        except ValueError:
+            return json_reply({"message": "start_date and end_date are dates: YYYY-MM-DD"}, 400)
+        found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= until]
+        return json_reply({"data": [row(entry) for entry in found if entry.words.get("opened") is not False]})
+
+    def _payment_link(self, incoming: Incoming) -> Reply:
+        body = self._body(incoming)
+        amount = self._checked(body, "amount")
+        party, carrier = self._carrier(str(body["from"])) if body.get("from") else (None, "MTN")
+        pages = {name: body.get(name) for name in ("redirect_url", "failure_redirect_url")}
+        entry = self._accept("collect", body, amount, party, carrier, opened=False, **pages)
+        reference = entry.provider_reference
+        return json_reply({"link": f"{self.url}/pay/{reference}/", "reference": reference})
+
+    def _page(self, incoming: Incoming, reference: str) -> Reply:
+        """Serve the hosted page; after the payer's decision his browser goes back with a query, by GET."""
+        entry = self.entry(reference)
+        if entry is None or "opened" not in entry.words:
+            return json_reply({"detail": "Not found."}, 404)
+        entry.words["opened"] = True
+        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
+        if incoming.method == "GET" or decision is None:
+            return page(f"{entry.amount} XAF")
+        if not entry.status.terminal:
+            self.settle(entry, decision)
+        # The query is what github.com/common-repository/campay-api reads.
+        address = entry.words["redirect_url" if entry.moved else "failure_redirect_url"] or self.url
+        told = transaction(entry, self.webhook_key)
+        back = {name: told[name] for name in ("external_reference", "operator", "operator_reference", "reason")}
+        return redirect(f"{address}?{urlencode({**back, 'status': told['status'].lower()})}")
+
+
+def _taken(entry: Entry) -> Decimal:
+    """Give what an order takes from its carrier's float: a withdrawal under way is taken already."""
+    if entry.kind == "payout":
+        return entry.amount if entry.moved or entry.status is Status.PENDING else Decimal(0)
+    return fee(entry) - entry.amount if entry.moved else Decimal(0)

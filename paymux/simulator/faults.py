@@ -1,0 +1,119 @@
+"""What can go wrong on the way, planned by a test and taken by the next request or webhook that matches."""
+
+import enum
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import msgspec
+
+from ..errors import UsageError
+from .ledger import Entry
+
+
+class Fault(enum.Enum):
+    """One kind of trouble."""
+
+    DROP_BEFORE = "closed before the body was read: nothing was processed"
+    DROP_AFTER = "processed, then closed without a byte of the answer"
+    RESET = "half of the answer, then a TCP reset"
+    TRUNCATE = "half of the announced body, then a clean end"
+    GARBAGE = "an answer that is not HTTP"
+    STALL = "no answer, for as long as the client waits"
+    DRIP = "a body of one byte per `seconds`"
+    ERROR = "an HTTP error without a provider's body: `status`, 500 unless told"
+    HTML = "an HTML page with `status`, 200 unless told"
+    REDIRECT = "a redirect with `status`, 302 unless told, to `location`"
+    THROTTLE = "refused before processing, with Retry-After: `retry_after`"
+    STALE_TOKEN = "refused before processing: the token is no longer good"
+    WEBHOOK_LOST = "the message is never sent"
+    WEBHOOK_LATE = "the message is sent after `seconds`"
+    WEBHOOK_DUPLICATE = "the message is sent twice"
+    WEBHOOK_FORGED = "a forged message that claims success comes first, then the true one"
+
+
+_NEVER_PROCESSED = {Fault.DROP_BEFORE, Fault.THROTTLE, Fault.STALE_TOKEN}
+_WEBHOOKS = {fault for fault in Fault if fault.name.startswith("WEBHOOK")}
+
+
+class Planned(msgspec.Struct, kw_only=True):
+    """A fault that waits for its request or webhook; `times` counts down."""
+
+    provider: str
+    match: str
+    kind: Fault
+    times: int = 1
+    processed: bool = True
+    status: int | None = None
+    seconds: float = 1.0
+    retry_after: int | str | datetime = 1
+    location: str = ""
+
+    def fits_request(self, provider: str, method: str, path: str) -> bool:
+        """Tell whether this request meets it: `"POST /collect/"`, `"POST"`, `"/collect/"`, or `""` for any."""
+        wanted, part = self._wanted()
+        return (
+            self.kind not in _WEBHOOKS
+            and provider == self.provider
+            and wanted in ("", method)
+            and part in f"{path.rstrip('/')}/"
+        )
+
+    def fits_webhook(self, entry: Entry) -> bool:
+        """Tell whether this order's message meets it: either reference, or `""` for any."""
+        return (
+            self.kind in _WEBHOOKS
+            and entry.provider == self.provider
+            and self.match in ("", entry.reference, entry.provider_reference)
+        )
+
+    def impossible(self) -> bool:
+        """Tell whether no request can ever meet it: what is neither a method nor begins with a slash."""
+        wanted, part = self._wanted()
+        return self.kind not in _WEBHOOKS and not (wanted in ("", wanted.upper()) and part[:1] in ("", "/"))
+
+    def _wanted(self) -> tuple[str, str]:
+        method, _, part = self.match.partition(" ")
+        return ("", self.match) if self.match.startswith("/") else (method, part)
+
+    def retry_after_header(self) -> str:
+        """Give the header's value: seconds, a date as HTTP writes it, or the very text of a test."""
+        if isinstance(self.retry_after, datetime):
+            return format_datetime(self.retry_after.astimezone(UTC), usegmt=True)
+        return str(self.retry_after)
+
+
+class Faults:
+    """The faults that are planned, oldest first."""
+
+    def __init__(self, providers: Sequence[str]) -> None:
+        self._providers = providers
+        self._planned: list[Planned] = []
+
+    def plan(self, planned: Planned) -> None:
+        """Plan a fault; one that could never happen is UsageError."""
+        if planned.provider not in self._providers:
+            raise UsageError.field("provider", planned.provider, ", ".join(self._providers))
+        if planned.times < 1:
+            raise UsageError.field("times", planned.times, "1 or more")
+        if planned.impossible():
+            raise UsageError.field("match", planned.match, "'POST /path/', 'POST', '/path/' or ''")
+        if planned.kind in _NEVER_PROCESSED:
+            planned.processed = False
+        self._planned.append(planned)
+
+    def for_request(self, provider: str, method: str, path: str) -> Planned | None:
+        """Take the fault that this request meets."""
+        return self._take(lambda planned: planned.fits_request(provider, method, path))
+
+    def for_webhook(self, entry: Entry) -> Planned | None:
+        """Take the fault that this order's message meets."""
+        return self._take(lambda planned: planned.fits_webhook(entry))
+
+    def _take(self, fits: Callable[[Planned], bool]) -> Planned | None:
+        found = next((planned for planned in self._planned if fits(planned)), None)
+        if found is not None:
+            found.times -= 1
+            if not found.times:
+                self._planned.remove(found)
+        return found

@@ -1,0 +1,124 @@
+"""What was really charged, paid out and refunded, whatever any answer said."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from ..errors import UsageError
+from ..models import Kind, Reason, Status
+
+# What an order may become; one that failed, was cancelled or expired may still succeed late.
+_AFTER = {
+    Status.PENDING: set(Status) - {Status.REFUNDED},
+    Status.SUCCEEDED: {Status.REFUNDED},
+    Status.REFUNDED: set[Status](),
+}
+_WHY = {Status.CANCELLED: Reason.CANCELLED, Status.EXPIRED: Reason.EXPIRED}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an order ends: the truth (`status`), why, and the provider's own word or code if not the usual one."""
+
+    status: Status
+    reason: Reason | None = None
+    code: str | None = None
+
+
+class Entry(msgspec.Struct, kw_only=True, eq=False):
+    """One order at one simulated provider. Asking twice makes two of them: so a double charge shows.
+
+    `amount` is Decimal major units; `words` holds what only this provider's wire knows of the order.
+    """
+
+    provider: str
+    kind: Kind
+    reference: str | None
+    provider_reference: str
+    amount: Decimal
+    currency: str
+    party: str | None = None
+    status: Status = Status.PENDING
+    reason: Reason | None = None
+    code: str | None = None
+    words: dict[str, Any] = {}
+    opened_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    settled_at: datetime | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Tell whether its money moved (a charge that was given back later was a charge)."""
+        return self.status in (Status.SUCCEEDED, Status.REFUNDED)
+
+
+class Ledger:
+    """Every order that a simulated provider accepted, and the money that moved."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._by_provider_reference: dict[tuple[str, str], Entry] = {}
+        self._by_any_reference: dict[str, list[Entry]] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open(self, entry: Entry) -> Entry:
+        """Write a new order down; nothing has moved yet."""
+        key = (entry.provider, entry.provider_reference)
+        if key in self._by_provider_reference:
+            raise UsageError.field("provider_reference", entry.provider_reference, "one not used before")
+        self._by_provider_reference[key] = entry
+        self._entries.append(entry)
+        for name in {entry.reference, entry.provider_reference} - {None}:
+            self._by_any_reference.setdefault(str(name), []).append(entry)
+        return entry
+
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide an order: a success may come late, and what has moved comes back only by a refund."""
+        if outcome.status not in _AFTER.get(entry.status, {Status.SUCCEEDED}):
+            raise UsageError(f"status: an order that is {entry.status} cannot become {outcome.status}")
+        entry.status, entry.code = outcome.status, outcome.code
+        entry.reason = outcome.reason or _WHY.get(outcome.status)
+        if entry.status.terminal:
+            entry.settled_at = datetime.now(UTC)
+
+    def get(self, provider: str, provider_reference: str) -> Entry | None:
+        """Give the order of this provider with this provider reference."""
+        return self._by_provider_reference.get((provider, provider_reference))
+
+    def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
+        """List the orders, oldest first: all, or those of your reference or of a provider reference."""
+        found = self._entries if reference is None else self._by_any_reference.get(reference, [])
+        return [entry for entry in found if provider is None or entry.provider == provider]
+
+    def charged(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
+        """Add up what payers really paid, in major units of one currency; refunds are not taken off."""
+        return self._moved("collect", reference, provider)
+
+    def paid_out(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
+        """Add up what payees really received, in major units of one currency."""
+        return self._moved("payout", reference, provider)
+
+    def refunded(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
+        """Add up what was really given back, in major units of one currency."""
+        return self._moved("refund", reference, provider)
+
+    def totals(self) -> dict[tuple[str, Kind, str], Decimal]:
+        """Add up what moved, by provider, kind and currency."""
+        totals: dict[tuple[str, Kind, str], Decimal] = {}
+        for entry in self._entries:
+            if entry.moved:
+                key = (entry.provider, entry.kind, entry.currency)
+                totals[key] = totals.get(key, Decimal(0)) + entry.amount
+        return totals
+
+    def _moved(self, kind: Kind, reference: str | None, provider: str | None) -> Decimal:
+        moved = [e for e in self.entries(reference, provider=provider) if e.kind == kind and e.moved]
+        if len({entry.currency for entry in moved}) > 1:
+            raise UsageError.field("currency", "several", "one: name a reference or a provider, or use totals()")
+        return sum((entry.amount for entry in moved), Decimal(0))

@@ -1,0 +1,72 @@
+"""Answers as providers give them, and what stands in a request."""
+
+import html
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from ..models import Reason, Status
+from ..wire import Incoming, Reply
+from .ledger import Outcome
+
+# What a person can do on a checkout page.
+DECISIONS: Mapping[str, Outcome] = {
+    "approve": Outcome(Status.SUCCEEDED),
+    "decline": Outcome(Status.FAILED, Reason.DECLINED),
+    "cancel": Outcome(Status.CANCELLED, Reason.CANCELLED),
+}
+
+
+class Refused(Exception):
+    """The provider says no: this reply goes out, and nothing else happens."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer with JSON."""
+    return Reply(
+        status=status,
+        headers={"content-type": "application/json", **(headers or {})},
+        body=json.dumps(body).encode(),
+    )
+
+
+def html_reply(body: str, status: int = 200) -> Reply:
+    """Answer with a page."""
+    return Reply(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode())
+
+
+def page(title: str) -> Reply:
+    """Answer with a plain checkout page: a button per decision, which POSTs `decision=…` to the page's address."""
+    buttons = "".join(f'<button name="decision" value="{word}">{word}</button>' for word in DECISIONS)
+    return html_reply(f'<!doctype html><h1>{html.escape(title)}</h1><form method="post">{buttons}</form>')
+
+
+def redirect(location: str) -> Reply:
+    """Send a browser elsewhere."""
+    return Reply(status=302, headers={"location": location})
+
+
+def segments(incoming: Incoming) -> list[str]:
+    """Split a path at its slashes, extra and trailing ones forgiven; a quoted slash stays in its segment."""
+    return [unquote(part) for part in incoming.path.split("/") if part]
+
+
+def fields(incoming: Incoming) -> dict[str, Any] | None:
+    """Read a JSON object or a form, as the content type says; None where the body is anything else."""
+    if "form" in incoming.headers.get("content-type", ""):
+        return dict(parse_qsl(incoming.body.decode("utf-8", "replace"), keep_blank_values=True))
+    try:
+        found = json.loads(incoming.body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def query(incoming: Incoming) -> dict[str, str]:
+    """Read the query's fields."""
+    return dict(parse_qsl(incoming.query, keep_blank_values=True))

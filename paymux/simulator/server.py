@@ -1,0 +1,225 @@
+"""The simulator: all providers behind one loopback port, and as a connection without any socket."""
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from ..drivers import load
+from ..drivers.base import Driver
+from ..errors import UsageError
+from ..models import Reason, Status
+from ..wire import Incoming, Reply
+from .base import Provider
+from .door import Door
+from .faults import Fault, Faults, Planned
+from .inprocess import InProcess
+from .ledger import Entry, Ledger, Outcome
+from .replies import html_reply
+from .world import Delivery, Latency, PayerDelay, Receiver, World
+
+# Where nothing listens (the port of tcpmux): the base of URLs until a socket is opened.
+_IN_PROCESS = "http://127.0.0.1:1"
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that a provider received in full, body and all."""
+
+    provider: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Simulator:
+    """Simulated providers: `async with Simulator() as sim` opens a port; `sim.connection` needs none.
+
+    Each provider is mounted at `/<driver name>`, below that its own paths; every credential is "simulator" (see
+    `credentials` of each provider). `latency` is the seconds of each answer, `payer_delay` those until a payer
+    decides: numbers, or functions of a seeded `random.Random` (and of the order). `default` is what payers do
+    whose number says nothing: None leaves them undecided until `settle`.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seed: int = 0,
+        latency: Latency = 0.0,
+        payer_delay: PayerDelay = 0.05,
+        default: Status | None = None,
+    ) -> None:
+        found = _providers()
+        self.world = World(
+            seed=seed,
+            latency=latency,
+            payer_delay=payer_delay,
+            default=default,
+            faults=Faults(sorted(found)),
+            url=_IN_PROCESS,
+        )
+        self.providers: Mapping[str, Provider] = {name: kind(self.world) for name, kind in found.items()}
+        self.requests: list[Received] = []
+        self.connection = InProcess(self.world, self.providers, self.answer)
+        self._port = port
+        self._door = Door(self.world, self.providers, self.answer)
+
+    def __getattr__(self, name: str) -> Any:
+        provider = self.__dict__.get("providers", {}).get(name)
+        if provider is None:
+            raise AttributeError(name)
+        return provider
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a trailing slash."""
+        return self.world.url
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was really charged, paid out and refunded."""
+        return self.world.ledger
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every webhook that was sent, and what came of it."""
+        return self.world.deliveries
+
+    def driver(self, name: str, **fields: Any) -> Driver:
+        """Make a driver that talks to this simulator with good credentials; `fields` override."""
+        provider = self.providers.get(name)
+        if provider is None:
+            raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))
+        given = {**provider.credentials, "base_url": f"{provider.url}{provider.base_path}", **fields}
+        return load(name)(**given)
+
+    def settle(
+        self,
+        reference: str,
+        status: Status,
+        *,
+        reason: Reason | None = None,
+        code: str | None = None,
+    ) -> list[Entry]:
+        """Decide the open orders with this reference (yours or the provider's) now, and send their webhooks.
+
+        Where none is open, the last one is decided anew, so that a late success or a refund can happen. `status`
+        is the truth in the ledger; `code` is the provider's own word or code for it, however misleading.
+        """
+        entries = self.ledger.entries(reference)
+        if not entries:
+            raise UsageError.field("reference", reference, "one of an order that the simulator accepted")
+        chosen = [entry for entry in entries if not entry.status.terminal] or entries[-1:]
+        for entry in chosen:
+            self.providers[entry.provider].settle(entry, Outcome(status, reason, code))
+        return chosen
+
+    def fault(
+        self,
+        provider: str,
+        match: str = "",
+        *,
+        kind: Fault,
+        times: int = 1,
+        processed: bool = True,
+        status: int | None = None,
+        seconds: float = 1.0,
+        retry_after: int | str | datetime = 1,
+        location: str | None = None,
+    ) -> None:
+        """Plan trouble for the next `times` requests that match (`"POST /collect/"`, `"POST"`, `"/collect/"`).
+
+        For a webhook fault `match` is a reference of the order. `processed=False` lets it strike before the
+        provider has done anything.
+        """
+        self.world.faults.plan(
+            Planned(
+                provider=provider,
+                match=match,
+                kind=kind,
+                times=times,
+                processed=processed,
+                status=status,
+                seconds=seconds,
+                retry_after=retry_after,
+                location=location or f"{self.url}/elsewhere",
+            )
+        )
+
+    def on_webhook(self, receiver: Receiver) -> None:
+        """Hand every webhook to this function or coroutine function instead of a socket."""
+        self.world.receiver = receiver
+
+    def received(self, provider: str, match: str = "") -> list[Received]:
+        """List the requests received in full that match, as `fault` matches them."""
+        asked = Planned(provider=provider, match=match, kind=Fault.ERROR)
+        return [one for one in self.requests if asked.fits_request(one.provider, one.method, one.path)]
+
+    async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
+        """Log a whole request, let its provider process it unless a fault forbids that, and wait the latency."""
+        self.requests.append(
+            Received(
+                provider=name,
+                method=incoming.method,
+                path=incoming.path,
+                query=incoming.query,
+                headers=incoming.headers,
+                body=incoming.body,
+            )
+        )
+        provider = self.providers.get(name)
+        if provider is None:
+            return Reply(status=404)
+        reply = Reply(status=500)
+        if planned is None or planned.processed:
+            reply = await provider.handle(incoming)
+        delay = self.world.answer_delay()
+        await (self.world.pause(delay) if delay else asyncio.sleep(0))
+        return reply if planned is None else _bent(provider, incoming, planned, reply)
+
+    async def __aenter__(self) -> Self:
+        self.world.url = await self._door.open(self._port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.world.aclose()
+        await self._door.close()
+        self.world.url = _IN_PROCESS
+
+
+def _providers() -> dict[str, type[Provider]]:
+    # A provider is a class of this package with a name; a new file is all it takes to add one.
+    package = importlib.import_module(__package__)
+    found: dict[str, type[Provider]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        members = vars(importlib.import_module(f".{module.name}", __package__)).values()
+        for member in members:
+            if isinstance(member, type) and issubclass(member, Provider) and "name" in vars(member):
+                found[member.name] = member
+    return found
+
+
+def _bent(provider: Provider, incoming: Incoming, planned: Planned, reply: Reply) -> Reply:
+    """Give the whole, if odd, answer that a fault makes of the provider's."""
+    if planned.kind is Fault.ERROR:
+        return Reply(status=planned.status or 500, headers={"content-type": "text/plain"}, body=b"error")
+    if planned.kind is Fault.HTML:
+        return html_reply("<!doctype html><title>Sorry</title><p>Come back later.", planned.status or 200)
+    if planned.kind is Fault.REDIRECT:
+        return Reply(status=planned.status or 302, headers={"location": planned.location})
+    if planned.kind is Fault.STALE_TOKEN:
+        return provider.stale(incoming)
+    if planned.kind is Fault.THROTTLE:
+        refusal = provider.throttled()
+        headers = {**refusal.headers, "retry-after": planned.retry_after_header()}
+        return msgspec.structs.replace(refusal, headers=headers)
+    return reply

@@ -1,0 +1,209 @@
+"""What all simulated providers share: the ledger, chance with a seed, time, and the messages that go out."""
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..errors import UsageError
+from ..models import Status
+from ..wire import Incoming, Reply
+from .faults import Faults
+from .ledger import Entry, Ledger, Outcome
+
+Latency: TypeAlias = float | Callable[[random.Random], float]
+PayerDelay: TypeAlias = float | Callable[[random.Random, Entry], float]
+Receiver: TypeAlias = Callable[[Incoming], Reply | Awaitable[Reply | None] | None]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ANSWER_WITHIN = 8.0  # seconds: what Safaricom gives a validation URL; nobody else says
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook as it goes out; `url` carries the query of a GET."""
+
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    @classmethod
+    def json(cls, url: str, body: Any) -> "Message":
+        """Make a POST with a JSON body."""
+        return cls(url=url, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
+
+
+class Delivery(msgspec.Struct, kw_only=True):
+    """A message that was sent, and what came of it: the receiver's HTTP status, or why there is none."""
+
+    provider: str
+    message: Message
+    status: int | None = None
+    error: str | None = None
+
+
+class World:
+    """The world in which simulated providers live; it owns every task and timer, and `aclose` ends them."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        latency: Latency,
+        payer_delay: PayerDelay,
+        default: Status | None,
+        faults: Faults,
+        url: str,
+    ) -> None:
+        self.ledger = Ledger()
+        self.faults = faults
+        self.url = url
+        self.random = random.Random(seed)  # noqa: S311 - for repeating a run, not for secrets
+        self.latency = latency
+        self.payer_delay = payer_delay
+        self.default = default
+        self.receiver: Receiver | None = None
+        self.deliveries: list[Delivery] = []
+        self._listeners: dict[str, set[asyncio.Queue[str]]] = {}
+        self._unsent: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._pauses: set[asyncio.Future[None]] = set()
+
+    def answer_delay(self) -> float:
+        """Draw how many seconds an answer takes."""
+        return self.latency(self.random) if callable(self.latency) else self.latency
+
+    def decision_delay(self, entry: Entry) -> float:
+        """Draw how many seconds the payer takes to decide."""
+        return self.payer_delay(self.random, entry) if callable(self.payer_delay) else self.payer_delay
+
+    def usual(self) -> Outcome | None:
+        """Give what a payer does whose number says nothing; None: wait until somebody settles it."""
+        return None if self.default is None else Outcome(self.default)
+
+    def after(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Call back after so many seconds of the running loop's clock."""
+
+        def ring() -> None:
+            self._timers.discard(timer)
+            callback()
+
+        timer = asyncio.get_running_loop().call_later(seconds, ring)
+        self._timers.add(timer)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the answers; it ends with the simulator at the latest."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def pause(self, seconds: float | None) -> None:
+        """Wait so many seconds, or None: for ever; the end of the simulator ends every wait."""
+        woken = asyncio.get_running_loop().create_future()
+        self._pauses.add(woken)
+        try:
+            await asyncio.wait({woken}, timeout=seconds)
+        finally:
+            self._pauses.discard(woken)
+
+    @contextlib.contextmanager
+    def listener(self, provider: str) -> Iterator[asyncio.Queue[str]]:
+        """Listen to the frames that a provider pushes, for as long as the context lasts."""
+        frames: asyncio.Queue[str] = asyncio.Queue()
+        listeners = self._listeners.setdefault(provider, set())
+        listeners.add(frames)
+        try:
+            yield frames
+        finally:
+            listeners.discard(frames)
+
+    def push(self, provider: str, frame: str) -> None:
+        """Hand a text frame to every WebSocket of a provider."""
+        for frames in self._listeners.get(provider, ()):
+            frames.put_nowait(frame)
+
+    def send(self, provider: str, *messages: Message, after: float = 0.0) -> None:
+        """Send messages one after another, beside the answers; outside a loop they wait for `catch_up`."""
+
+        async def work() -> None:
+            await asyncio.sleep(after)
+            for message in messages:
+                await self.carry(provider, message)
+
+        self._unsent.append(work)
+        with contextlib.suppress(RuntimeError):
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Start sending what was settled outside a loop."""
+        asyncio.get_running_loop()
+        while self._unsent:
+            self.start(self._unsent.pop(0)())
+
+    async def carry(self, provider: str, message: Message) -> Reply | None:
+        """Deliver one message to the receiver or to a loopback address; None where no answer came."""
+        delivery = Delivery(provider=provider, message=message)
+        self.deliveries.append(delivery)
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                reply = await (_hand_over(self.receiver, message) if self.receiver else _send_to_socket(message))
+        except Exception as error:  # noqa: BLE001 - whatever a receiver does is its own, and is kept for the test
+            delivery.error = f"{type(error).__name__}: {error}"
+            return None
+        delivery.status = reply.status
+        return reply
+
+    async def aclose(self) -> None:
+        """End every timer, wait and message."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        for woken in self._pauses:
+            if not woken.done():
+                woken.set_result(None)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hand_over(receiver: Receiver, message: Message) -> Reply:
+    url = urlsplit(message.url)
+    incoming = Incoming(
+        method=message.method,
+        path=url.path,
+        query=url.query,
+        headers={"host": url.netloc, **message.headers},
+        body=message.body,
+        peer="127.0.0.1",
+    )
+    answer = receiver(incoming)
+    if isinstance(answer, Awaitable):
+        answer = await answer
+    return answer if isinstance(answer, Reply) else Reply(status=200)
+
+
+async def _send_to_socket(message: Message) -> Reply:
+    # A provider's message is plain bytes to a receiver on this machine: no HTTP client is needed for that.
+    url = urlsplit(message.url)
+    if url.scheme != "http" or url.hostname not in _LOOPBACK:
+        raise UsageError.field("webhook URL", message.url, "http on loopback, or Simulator.on_webhook")
+    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+    try:
+        target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+        headers = {"host": url.netloc, "content-length": str(len(message.body)), **message.headers}
+        # HTTP/1.0, so that the answer is neither chunked nor kept alive.
+        lines = [f"{message.method} {target} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + message.body)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        return Reply(status=int(head.split()[1]), body=body)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
