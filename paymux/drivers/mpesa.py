@@ -1,0 +1,309 @@
+"""M-Pesa Express (STK push) of Safaricom's Daraja, and the messages of C2B payments.
+
+"Documentation": https://developer.safaricom.co.ke/ as transcribed at https://github.com/amoskyalo/daraja-docs.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..lenient import Scalar, Unreadable, amount, text, when
+from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
+from ..money import whole
+from ..redact import Secret
+from ..wire import Incoming, Reply, Request, Send, get, post
+from .base import Driver, Facts, Option, Token, checked_url
+
+T = TypeVar("T")
+
+LOGIN = "/oauth/v1/generate"
+PUSH = "/mpesa/stkpush/v1/processrequest"
+QUERY = "/mpesa/stkpushquery/v1/query"
+
+# Documentation, "going live". The list drifts: a second check, never the only one.
+_HOSTS = {214: (200, 206, 207, 208), 213: (114, 44), 212: (127, 129, 136, 138, 74, 69)}
+CALLBACK_ADDRESSES = frozenset(f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts)
+
+# Documentation, https://pypi.org/project/paylod/ and https://github.com/ronnyabuto/daraja-error-codes. Left out,
+# and so PENDING, is what proves neither a debit nor its absence: 17 (internal error, or the same amount twice), 26
+# (busy), 1025 and 9999 (the prompt was perhaps not sent), 1036 (no word from the SMS centre), and all news.
+_FAMILIES: Mapping[str, tuple[Status, Reason | None]] = {
+    "0": (Status.SUCCEEDED, None),
+    "4999": (Status.PENDING, None),
+    "1031 1032": (Status.CANCELLED, Reason.CANCELLED),
+    "1019 1037": (Status.EXPIRED, Reason.EXPIRED),
+    "1": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+    "2 3 4 8": (Status.FAILED, Reason.LIMIT),  # below or above the limits of a payment, a day, a balance
+    "1001": (Status.FAILED, Reason.BUSY),  # another transaction of this subscriber is under way
+    "2001": (Status.FAILED, Reason.WRONG_PIN),  # so of STK; elsewhere it is the initiator's password
+    "E3008": (Status.FAILED, Reason.DECLINED),  # a debt contract; the sandbox says it of every real phone
+    "1101 1102 2028 2029 8006": (Status.FAILED, Reason.OTHER),  # prompt too long; product, till, credential
+}
+_RESULTS = {code: result for codes, result in _FAMILIES.items() for code in codes.split()}
+_STATUSES = {code: status for code, (status, _) in _RESULTS.items()}
+_PROCESSING = re.compile(r"(?:being|still).*process", re.IGNORECASE)
+
+_EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data
+_STAMP = "%Y%m%d%H%M%S"
+now = partial(datetime.now, UTC)  # a test puts another clock here
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What Daraja says of a push: acceptance, query's answer, callback and fault have each a part of it."""
+
+    MerchantRequestID: Scalar = None
+    CheckoutRequestID: Scalar = None
+    ResponseCode: Scalar = None
+    CustomerMessage: Scalar = None
+    ResultCode: Scalar = None  # a number in the callback, text in the query, and not always digits
+    ResultDesc: Scalar = None
+    CallbackMetadata: dict[str, list[dict[str, Scalar]] | None] | None = None
+    request_id: Scalar = msgspec.field(default=None, name="requestId")
+    fault: Scalar = msgspec.field(default=None, name="errorCode")
+    fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
+
+    def accepts(self) -> bool:
+        return text(self.ResponseCode) == "0" and text(self.CheckoutRequestID) is not None
+
+    def processing(self) -> bool:
+        # Only the start is searched: a forger may send more.
+        return bool(_PROCESSING.search((text(self.ResultDesc) or text(self.fault_message) or "")[:200]))
+
+    def answers(self, asked: str) -> bool:
+        """Tell whether this answers a query for this CheckoutRequestID, which is not always echoed."""
+        if text(self.fault) is not None:
+            return text(self.fault) == "500.001.1001" and self.processing()
+        echoed = text(self.CheckoutRequestID) in (None, asked) and text(self.ResponseCode) in (None, "0")
+        return echoed and text(self.ResultCode) is not None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """An STK callback is a `Body`; a C2B validation or confirmation is flat, and all text."""
+
+    Body: dict[str, _Said] | None = None
+    TransID: Scalar = None
+    TransTime: Scalar = None
+    TransAmount: Scalar = None
+    BillRefNumber: Scalar = None
+    MSISDN: Scalar = None  # masked, or a hash
+
+
+class _Login(msgspec.Struct, frozen=True):
+    access_token: str
+    expires_in: int | None = None  # comes as text: "3599"
+
+
+class Mpesa(Driver, frozen=True, kw_only=True):
+    """One shortcode at Daraja; for Buy Goods `till` is the till and `shortcode` the head office."""
+
+    name = "mpesa"
+    live_url = "https://api.safaricom.co.ke"
+    sandbox_url = "https://sandbox.safaricom.co.ke"
+    currencies = frozenset({"KES"})
+    decimals: ClassVar[Mapping[str, int]] = {"KES": 0}  # documentation: "Only whole numbers are supported"
+    countries = frozenset({"KE"})
+    test_numbers = frozenset({"254708374149"})
+    facts: ClassVar[Mapping[Kind, Facts]] = {
+        "collect": Facts(
+            deduplicates=False,  # documentation of processrequest: no field of ours identifies a request
+            findable=False,  # the query takes a CheckoutRequestID, which only the push's answer tells
+            not_found_final_after=None,  # no source says what the query answers for an id unknown to it
+        )
+    }
+    required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
+    takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
+    settings = frozenset({"account_reference"})
+    token_life = 3599.0
+    # A prompt lives for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first asks after 20 s.
+    watch_timeout = 180.0
+    first_look = 15.0
+    forbidden_url_words = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")  # documentation, FAQ
+
+    consumer_key: Secret | str = ""
+    consumer_secret: Secret | str = ""
+    shortcode: str = ""
+    passkey: Secret | str = ""
+    till: str = ""
+    max_amount: int = 250_000  # shillings, of one payment; Safaricom has raised it before
+
+    def __post_init__(self) -> None:
+        """Check the numbers, after what every driver checks."""
+        super().__post_init__()
+        given: Mapping[str, Any] = msgspec.structs.asdict(self)
+        for field in ("shortcode", "till"):
+            if not isinstance(given[field], str) or not re.fullmatch("([0-9]{5,7})?", given[field]):
+                raise UsageError.field(field, given[field], "text of 5 to 7 digits")
+        if type(given["max_amount"]) is not int or self.max_amount < 1:
+            raise UsageError.field("max_amount", given["max_amount"], "a whole number of shillings above 0")
+
+    @classmethod
+    def from_settings(cls, settings: object) -> "Mpesa":
+        """Read MPESA_ENVIRONMENT, _CONSUMER_KEY, _CONSUMER_SECRET, _SHORTCODE, _PASSKEY of a mapping or object."""
+        given: dict[str, Any] = {}
+        for field in ("environment", "consumer_key", "consumer_secret", "shortcode", "passkey"):
+            name = f"MPESA_{field.upper()}"
+            given[field] = settings.get(name, "") if isinstance(settings, Mapping) else getattr(settings, name, "")
+        environment = given.pop("environment")
+        if environment not in ("sandbox", "production"):
+            raise UsageError.field("MPESA_ENVIRONMENT", environment, "'sandbox' or 'production'")
+        try:
+            return cls(live=environment == "production", **given)
+        except UsageError as error:
+            field, _, wrong = str(error).partition(":")
+            raise UsageError(f"MPESA_{field.upper()}:{wrong}") from None
+
+    async def token(self, send: Send) -> Token:
+        """Log in with key and secret."""
+        key, secret, _ = self.secrets()
+        basic = {"Authorization": f"Basic {b64encode(f'{key}:{secret}'.encode()).decode()}"}
+        login = await send(get(LOGIN, _Login, query={"grant_type": "client_credentials"}, headers=basic))
+        return Token(Secret(login.access_token), login.expires_in)
+
+    def authorize(self, request: Request[T], token: str | None) -> Request[T]:
+        """Sign a request with the token; the login carries its own header."""
+        signed = token is None or request.path == LOGIN
+        return request if signed else request.with_headers({"Authorization": f"Bearer {token}"})
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Believe the gateway's errors by endpoint and message: one code stands for several things."""
+        said = (reply.read(_Said) if reply.status >= 400 else None) or _Said()
+        words = text(said.fault_message) or ""
+        code = text(said.fault) if words else None
+        error = _refusal(request, reply, code, words) or super().judge(request, reply)
+        if error is not None:
+            error.code, error.request_id = code, text(said.request_id)
+        return error
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Ring the payer's phone: the answer says only that the push was accepted.
+
+        The payer is shown `extra={"account_reference": …}`, else the first 12 characters of the reference.
+        """
+        if not 1 <= order.amount <= self.max_amount:
+            raise UsageError.field("amount", f"{order.amount:.20g}", f"1 to {self.max_amount} KES")
+        if order.webhook_url is None:
+            raise UsageError("webhook_url: missing; M-Pesa tells the outcome there (or set webhook_base)")
+        payer = self.party("collect", order.party or "")
+        shown = order.extra.get("account_reference", order.reference[:12])
+        body = {
+            **self._signed(),
+            "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
+            "Amount": str(whole(order.amount)),  # text, as every value of the documentation's example
+            "PartyA": payer,
+            "PartyB": self.till or self.shortcode,
+            "PhoneNumber": payer,
+            "CallBackURL": checked_url("webhook_url", order.webhook_url, self.forbidden_url_words),
+            "AccountReference": _plain("account_reference", shown, 12),
+            "TransactionDesc": _plain("description", order.description or "Payment", 13),
+        }
+        return self.payment(await send(post(PUSH, _Said, body, matches=_Said.accepts)), None)
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask by CheckoutRequestID; the answer has neither amount nor receipt."""
+        asked = payment.provider_reference
+        if not asked or "TransID" in payment.ids:
+            raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
+        body = {**self._signed(), "CheckoutRequestID": asked}
+        # Under way is 200 with 4999, or 500: https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
+        query = post(QUERY, _Said, body, money=False, accept=(500,), matches=lambda said: said.answers(asked))
+        said = await send(query)
+        return self.payment(said, text(said.ResultCode) or text(said.fault), asked)
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
+        message = self.message(_Message, incoming)
+        said, number = (message.Body or {}).get("stkCallback"), text(message.TransID)
+        if said is not None and text(said.CheckoutRequestID) and text(said.ResultCode):
+            listed = (said.CallbackMetadata or {}).get("Item") or []
+            items = {text(item.get("Name")): item.get("Value") for item in listed}
+            claims = self.payment(said, text(said.ResultCode), items=items)
+        elif message.Body is None and number:
+            items = {"Amount": message.TransAmount, "PhoneNumber": message.MSISDN}
+            items |= {"MpesaReceiptNumber": number, "TransactionDate": message.TransTime}
+            claims = self.payment(_Said(), None, number, items)
+            ids = {"receipt": number, "TransID": number}
+            claims = msgspec.structs.replace(claims, reference=text(message.BillRefNumber), ids=ids)
+        else:
+            raise Unreadable("neither an STK callback nor a C2B message")
+        return Event(account=self.account, provider=self.name, trust=Trust.NOTHING, claims=claims)
+
+    def payment(self, said: _Said, code: str | None, asked: str = "", items: Mapping[Any, Scalar] = {}) -> Payment:
+        """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""
+        status = Status.PENDING if said.processing() else self.status(_STATUSES, code)
+        names = ("Amount", "PhoneNumber", "MpesaReceiptNumber", "TransactionDate")
+        paid, payer, receipt, time = (text(items.get(name)) for name in names)
+        ids = {"MerchantRequestID": text(said.MerchantRequestID), "receipt": receipt}
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            live=self.live,
+            provider_reference=text(said.CheckoutRequestID) or asked,
+            ids={name: id for name, id in ids.items() if id},
+            status=status,
+            amount=amount(paid),
+            currency="KES" if paid else None,
+            payer=payer if payer and re.fullmatch("254[0-9]{9}", payer) else None,
+            receipt=receipt,
+            prompt=text(said.CustomerMessage),
+            provider_status=code,
+            reason=_RESULTS[code.upper()][1] if code and status.terminal else None,
+            message=text(said.ResultDesc) or text(said.fault_message),
+            paid_at=when(time, _STAMP, _EAT) if time and time.startswith("20") else None,  # year 1 has no UTC
+        )
+
+    @staticmethod
+    def c2b_reply(accepted: bool, code: str = "C2B00011") -> dict[str, str]:
+        """Give the body that answers a C2B validation, within 8 seconds, or a confirmation (always accepted)."""
+        if not re.fullmatch("C2B0001[1-6]", code):
+            means = "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode, …16 anything else"
+            raise UsageError.field("code", code, means)
+        return {"ResultCode": "0" if accepted else code, "ResultDesc": "Accepted" if accepted else "Rejected"}
+
+    @staticmethod
+    def from_safaricom(peer: str | None) -> bool:
+        """Tell whether a message's sender is an address that Safaricom lists; never ask it of a header."""
+        return (peer or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
+
+    def _signed(self) -> dict[str, str]:
+        # One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code has it.
+        *_, passkey = self.secrets()
+        timestamp = now().astimezone(_EAT).strftime(_STAMP)
+        password = b64encode(f"{self.shortcode}{passkey}{timestamp}".encode()).decode()
+        return {"BusinessShortCode": self.shortcode, "Password": password, "Timestamp": timestamp}
+
+
+def _plain(field: str, value: object, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest or not value.isprintable() or not value.strip():
+        raise UsageError.field(field, value, f"1 to {longest} printable characters")
+    # A prompt with one of these can fail without an error: https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
+    if odd := re.search("[@#&]", value):
+        raise UsageError.field(field, value, f"text without {odd[0]}")
+    return value
+
+
+def _refusal(request: Request[Any], reply: Reply, code: str | None, said: str) -> ProviderError | None:
+    words, express = said.lower(), request.path in (PUSH, QUERY)
+    # No body at all is what integrators' code saw live, and https://pypi.org/project/mpesakit/ expects.
+    if request.path == LOGIN and reply.status == 400 and (code or not reply.body.strip()):
+        return AuthenticationFailed(said or "consumer key or secret is wrong, or of the other environment")
+    match code:
+        case "401.002.01" | "401.003.01" | "404.001.03" | "400.003.01":
+            return AuthenticationFailed(said)
+        case "400.002.02" | "400.002.05":
+            return Rejected(said, details={"field": said.partition("Invalid ")[2]} if "Invalid " in said else None)
+        # "System is busy", under the same code, does not prove that nothing was begun.
+        case "500.003.02" | "500.003.03" if not request.money or "spike arrest" in words or "quota" in words:
+            return RateLimited(said)
+        case "500.001.1001" if express and "merchant does not exist" in words:
+            return Rejected(f"{said}: the shortcode is unknown in this environment")
+        case "500.001.1001" if express and "wrong credentials" in words:  # of Password, not of the token
+            return Rejected(f"{said}: passkey and shortcode do not belong together, or not in this environment")
+        case "500.001.1001" if "unable to lock subscriber" in words and request.path == PUSH:
+            return Rejected(said, reason=Reason.BUSY)
+    return None

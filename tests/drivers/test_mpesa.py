@@ -1,0 +1,703 @@
+import json
+import logging
+from base64 import b64decode
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paymux.drivers import load, mpesa
+from paymux.drivers.mpesa import LOGIN, PUSH, QUERY, Mpesa
+from paymux.errors import (
+    AuthenticationFailed,
+    BadWebhook,
+    Mismatch,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Unsupported,
+    UsageError,
+)
+from paymux.lenient import Unreadable
+from paymux.models import Order, Payment, Reason, Status, Trust, succeed
+from paymux.outcome import Means, decide
+from paymux.wire import Incoming, Reply, get, post
+from tests.driving import Script, drive, reply, sample
+
+DRIVER = Mpesa(
+    account="kenya",
+    consumer_key="the-key",
+    consumer_secret="the-secret",
+    shortcode="174379",
+    passkey="the-passkey",
+)
+SECRETS = ("the-key", "the-secret", "the-passkey")
+PUSHED = "ws_CO_191220191020363925"
+CALLBACK = "https://shop.example/pay/0a1b2c"
+
+
+def order(**changes: Any) -> Order:
+    """Give an order that the driver accepts, but for these changes."""
+    fields = {
+        "account": "kenya",
+        "kind": "collect",
+        "reference": "order-1042-of-may",
+        "amount": Decimal(1),
+        "currency": "KES",
+        "party": "254708374149",
+        "webhook_url": CALLBACK,
+    }
+    return Order(**{**fields, **changes})
+
+
+def pushed(script: Script) -> dict[str, str]:
+    """Give the body of the last request."""
+    body: dict[str, str] = json.loads(script.requests[-1].content() or b"")
+    return body
+
+
+def held(id: str | None = PUSHED, **changes: Any) -> Payment:
+    """Give a payment as a shop holds it."""
+    return Payment(account="kenya", provider="mpesa", provider_reference=id, **changes)
+
+
+def said(code: object, words: object = "words", **more: object) -> Reply:
+    """Give the answer to a query with this result."""
+    body = {"ResponseCode": "0", "CheckoutRequestID": PUSHED, "ResultCode": code, "ResultDesc": words, **more}
+    return Reply(status=200, body=json.dumps(body).encode())
+
+
+def verified(answer: Reply, payment: Payment | None = None) -> Payment:
+    """Give what a query with this answer makes of a payment."""
+    return drive(DRIVER.verify(Script(DRIVER, answer), payment or held()))
+
+
+def incoming(body: object) -> Incoming:
+    """Give a message with this body."""
+    return Incoming(body=body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def fault(status: int, code: str, words: str) -> Reply:
+    """Give an error in the gateway's shape."""
+    body = {"requestId": "1-2-3", "errorCode": code, "errorMessage": words}
+    return Reply(status=status, body=json.dumps(body).encode())
+
+
+def judged(path: str, answer: Reply, *, money: bool = True) -> ProviderError | None:
+    """Give what the driver makes of an answer to a request for this path."""
+    return DRIVER.judge(post(path, dict, {}, money=money), answer)
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In East Africa it is already the next day.
+    monkeypatch.setattr(mpesa, "now", lambda: datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC))
+
+
+def test_it_is_found_by_name() -> None:
+    """`load("mpesa")` gives the driver, which says what it can do."""
+    assert load("mpesa") is Mpesa
+    assert [Mpesa.can(verb) for verb in ("collect", "verify", "webhook")] == [True] * 3
+    assert [Mpesa.can(verb) for verb in ("find", "payout", "refund", "returned")] == [False] * 4
+    assert not Mpesa.facts["collect"].deduplicates
+
+
+def test_login_sends_key_and_secret_and_reads_a_lifetime_sent_as_text() -> None:
+    """The token and its lifetime are read from the documented answer, where the number is text."""
+    script = Script(DRIVER, reply("mpesa", "login.200"))
+    token = drive(DRIVER.token(script))
+    assert (token.secret.reveal(), token.expires_in) == ("c9SQxWWhmdVRlyh0zh8gZDTkubVF", 3599)
+    (request,) = script.requests
+    assert request.target() == "/oauth/v1/generate?grant_type=client_credentials"
+    assert b64decode(request.headers["Authorization"].removeprefix("Basic ")) == b"the-key:the-secret"
+    assert not request.money
+
+
+def test_refused_credentials_come_as_an_empty_400() -> None:
+    """Wrong credentials are AuthenticationFailed, although the answer has no body at all."""
+    with pytest.raises(AuthenticationFailed) as failed:
+        drive(DRIVER.token(Script(DRIVER, reply("mpesa", "login_refused.400"))))
+    assert failed.value.http_status == 400
+    login = get(LOGIN, dict)
+    assert isinstance(DRIVER.judge(login, fault(400, "400.008.02", "Invalid grant type")), AuthenticationFailed)
+    assert not isinstance(DRIVER.judge(login, Reply(status=400, body=b"<html>")), AuthenticationFailed)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(status=200, body=b'{"expires_in": "3599"}'),
+        Reply(status=200, body=b"<html>"),
+        reply("mpesa", "firewall.503"),
+    ],
+)
+def test_a_login_without_a_token_is_no_login(answer: Reply) -> None:
+    """An answer without a token never becomes an empty token."""
+    with pytest.raises(OutcomeUnknown):
+        drive(DRIVER.token(Script(DRIVER, answer)))
+
+
+def test_the_push_has_the_documented_fields_in_order_and_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A paybill push is the documented request, word for word, but for what is ours."""
+    ticks = iter([datetime(2016, 2, 16, 13, 56, second, tzinfo=UTC) for second in (27, 28, 29)])
+    monkeypatch.setattr(mpesa, "now", lambda: next(ticks))
+    script = Script(DRIVER, reply("mpesa", "push.200"))
+    asked = order(webhook_url="https://mydomain.com/path", description="Test", extra={"account_reference": "Test"})
+    drive(DRIVER.collect(script, asked))
+    documented = sample("mpesa", "push_request")
+    body = pushed(script)
+    assert list(body) == list(documented)
+    assert {**body, "Password": ""} == {**documented, "Password": ""}
+    # The Timestamp inside the Password is the one beside it, although the clock went on.
+    assert b64decode(body["Password"]).decode() == f"174379the-passkey{documented['Timestamp']}"
+    assert (script.requests[0].method, script.requests[0].target()) == ("POST", PUSH)
+    assert script.requests[0].headers["Authorization"] == "Bearer simulator-token"
+    assert script.requests[0].money
+    assert not script.requests[0].repeatable
+
+
+def test_times_are_east_african() -> None:
+    """The timestamp is in UTC+3 on any machine: 21:30 UTC is half past midnight of the next day."""
+    script = Script(DRIVER, reply("mpesa", "push.200"))
+    drive(DRIVER.collect(script, order()))
+    assert pushed(script)["Timestamp"] == "20240608003045"
+
+
+def test_a_till_is_paid_as_buy_goods() -> None:
+    """With a till, PartyB is the till, and BusinessShortCode stays the head office."""
+    driver = msgspec.structs.replace(DRIVER, till="5550001")
+    script = Script(driver, reply("mpesa", "push.200"))
+    drive(driver.collect(script, order()))
+    body = pushed(script)
+    assert [body[name] for name in ("TransactionType", "PartyB", "BusinessShortCode")] == [
+        "CustomerBuyGoodsOnline",
+        "5550001",
+        "174379",
+    ]
+
+
+def test_what_the_order_does_not_say_has_a_default() -> None:
+    """AccountReference is the first 12 of the reference, TransactionDesc `Payment`: Daraja wants both."""
+    script = Script(DRIVER, reply("mpesa", "push.200"))
+    drive(DRIVER.collect(script, order()))
+    assert (pushed(script)["AccountReference"], pushed(script)["TransactionDesc"]) == ("order-1042-o", "Payment")
+
+
+def test_an_accepted_push_is_pending() -> None:
+    """Accepted is not paid: the payment is PENDING, with what the payer is told and both ids."""
+    payment = drive(DRIVER.collect(Script(DRIVER, reply("mpesa", "push.200")), order()))
+    assert payment == Payment(
+        account="kenya",
+        provider="mpesa",
+        live=False,
+        provider_reference=PUSHED,
+        ids={"MerchantRequestID": "29115-34620561-1"},
+        prompt="Success. Request accepted for processing",
+    )
+    answer = {**sample("mpesa", "push.200"), "ResultCode": "0"}
+    odd = drive(DRIVER.collect(Script(DRIVER, Reply(status=200, body=json.dumps(answer).encode())), order()))
+    assert odd.status is Status.PENDING
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"amount": Decimal(250_001)}, "amount"),
+        ({"amount": Decimal(0)}, "amount"),
+        ({"amount": Decimal("1E+1000000")}, "amount"),
+        ({"amount": Decimal("1.5")}, "amount"),
+        ({"webhook_url": None}, "webhook_url"),
+        ({"webhook_url": "http://shop.example/pay"}, "webhook_url"),
+        ({"party": None}, "payer"),
+        ({"party": "237670000000"}, "payer"),
+        ({"description": "fourteen chars"}, "description"),
+        ({"description": "Tea & milk"}, "description: 'Tea & milk' is refused; accepted: text without &"),
+        ({"description": "a\nb"}, "description"),
+        ({"description": "   "}, "description"),
+        ({"extra": {"account_reference": "thirteen-char"}}, "account_reference"),
+        ({"extra": {"account_reference": ""}}, "account_reference"),
+        ({"extra": {"account_reference": 12}}, "account_reference"),
+        ({"extra": {"account_reference": "a@b"}}, "text without @"),
+        ({"extra": {"account_reference": "no#1"}}, "text without #"),
+    ],
+)
+def test_bad_orders_are_refused_before_anything_is_sent(changes: dict[str, Any], named: str) -> None:
+    """What Daraja would refuse or fail on silently is UsageError naming the field; too long is never cut."""
+    script = Script(DRIVER)
+    with pytest.raises(UsageError, match=f"^{named}|{named}$"):
+        drive(DRIVER.collect(script, order(**changes)))
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("word", ["mpesa", "safaricom", "exe", "exec", "cmd", "sql", "query"])
+@pytest.mark.parametrize("write", [str.lower, str.upper, str.title])
+def test_forbidden_words_in_the_callback_address_are_refused(word: str, write: Any) -> None:
+    """Daraja takes a callback URL with these words and never calls it; the seed's own path is one."""
+    with pytest.raises(UsageError, match="webhook_url"):
+        drive(DRIVER.collect(Script(DRIVER), order(webhook_url=f"https://shop.example/{write(word)}-callback/")))
+
+
+def test_the_limit_is_a_setting() -> None:
+    """Where Safaricom's limit is another, `max_amount` says so."""
+    driver = msgspec.structs.replace(DRIVER, max_amount=500_000)
+    script = Script(driver, reply("mpesa", "push.200"))
+    drive(driver.collect(script, order(amount=Decimal(500_000))))
+    assert pushed(script)["Amount"] == "500000"
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "words", "reason"),
+    [
+        ("push_invalid_phone.400", Rejected, "Invalid PhoneNumber", None),
+        ("push_invalid_remarks.400", Rejected, "Invalid Remarks", None),
+        ("push_merchant_unknown.500", Rejected, "shortcode is unknown", None),
+        ("push_wrong_credentials.500", Rejected, "passkey", None),
+        ("push_subscriber_locked.500", Rejected, "Unable to lock", Reason.BUSY),
+        ("spike_arrest.500", RateLimited, "Spike Arrest", None),
+        ("stale_token.401", AuthenticationFailed, "Invalid Access Token", None),
+        ("stale_token.404", AuthenticationFailed, "Invalid Access Token", None),
+    ],
+)
+def test_refusals_of_a_push_are_known_by_code_and_message(
+    case: str, kind: type[ProviderError], words: str, reason: Reason | None
+) -> None:
+    """One code stands for several things; each refusal is the error that says what to do."""
+    with pytest.raises(kind, match=words) as refused:
+        drive(DRIVER.collect(Script(DRIVER, reply("mpesa", case)), order()))
+    body = sample("mpesa", case)
+    assert type(refused.value) is kind
+    assert (refused.value.code, refused.value.reason) == (body["errorCode"], reason)
+    assert refused.value.request_id == body.get("requestId")
+    assert refused.value.http_status == int(case[-3:])
+
+
+def test_a_refused_field_is_named() -> None:
+    """The error of a refused field has the field's name in `details`, in Daraja's spelling."""
+    error = judged(PUSH, reply("mpesa", "push_invalid_phone.400"))
+    assert error is not None
+    assert error.details == {"field": "PhoneNumber"}
+    assert judged(PUSH, fault(400, "400.002.05", "Invalid Request Payload")) is not None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply("mpesa", "query_processing.500"),
+        reply("mpesa", "system_busy.500"),
+        reply("mpesa", "firewall.503"),
+        Reply(status=400),
+        Reply(status=401, body=b"<html>"),
+        Reply(status=404, body=b'{"errorMessage": "Resource not found"}'),
+        Reply(status=429, body=b"slow down"),
+        Reply(status=500, body=b'{"Envelope": {"Body": {"Fault": "policy"}}}'),
+        Reply(status=500, body=b'{"errorCode": {"deep": 1}, "errorMessage": []}'),
+        Reply(status=302),
+        Reply(status=200, body=b""),
+        Reply(status=200, body=b'{"requestId": "1", "errorMessage": "?"}'),
+        Reply(status=200, body=b'{"ResponseCode": "0"}'),
+        Reply(status=200, body=b'{"ResponseCode": "1", "CheckoutRequestID": "ws_CO_1"}'),
+        Reply(status=200, body=b'{"errorCode": "400.002.02", "errorMessage": "Bad Request - Invalid Amount"}'),
+        fault(500, "500.001.1001", "something new"),
+        fault(500, "500.002.1001", "service under maintenance"),
+        fault(500, "500.003.1001", "Internal Server Error"),
+    ],
+)
+def test_any_other_answer_to_a_push_is_unknown(answer: Reply) -> None:
+    """What is not a listed refusal proves nothing about money: no error, no answer, no second try."""
+    request = post(PUSH, dict, {}, matches=lambda found: False)
+    assert DRIVER.judge(request, answer) is None
+    with pytest.raises(OutcomeUnknown, match="anything may have happened"):
+        drive(DRIVER.collect(Script(DRIVER, answer), order()))
+
+
+def test_a_fault_is_judged_by_endpoint() -> None:
+    """Faults of a push say nothing where a query or another endpoint answers with them."""
+    locked = fault(500, "500.001.1001", "Unable to lock subscriber")
+    assert isinstance(judged(PUSH, locked), Rejected)
+    assert judged(QUERY, locked, money=False) is None
+    assert judged("/mpesa/b2c/v3/paymentrequest", fault(500, "500.001.1001", "Merchant does not exist")) is None
+    assert isinstance(judged(QUERY, reply("mpesa", "system_busy.500"), money=False), RateLimited)
+
+
+def test_the_query_has_the_documented_fields_and_a_fresh_password() -> None:
+    """The query is the documented request, and no money."""
+    script = Script(DRIVER, said("1032"))
+    drive(DRIVER.verify(script, held()))
+    body = pushed(script)
+    assert list(body) == list(sample("mpesa", "query_request"))
+    assert (body["CheckoutRequestID"], body["Timestamp"]) == (PUSHED, "20240608003045")
+    assert b64decode(body["Password"]) == b"174379the-passkey20240608003045"
+    assert not script.requests[0].money
+
+
+@pytest.mark.parametrize(
+    ("case", "code"), [("query_processing.500", "500.001.1001"), ("query_processing.200", "4999")]
+)
+def test_both_shapes_of_processing_are_pending(case: str, code: str) -> None:
+    """Processing is a state, not an error and not a failure, in both of Daraja's spellings."""
+    id = sample("mpesa", case).get("CheckoutRequestID", PUSHED)
+    payment = verified(reply("mpesa", case), held(id))
+    assert (payment.status, payment.provider_status) == (Status.PENDING, code)
+    assert payment.provider_reference == id
+    assert payment.reason is None
+
+
+@pytest.mark.parametrize("words", ["The transaction is STILL being Processed", "request is being processed"])
+@pytest.mark.parametrize("code", ["0", "1", "1032"])
+def test_words_of_processing_outweigh_any_code(code: str, words: str) -> None:
+    """An answer that contradicts itself is neither success nor failure."""
+    payment = verified(said(code, words))
+    assert (payment.status, payment.provider_status, payment.reason) == (Status.PENDING, code, None)
+
+
+def test_only_the_start_of_the_words_is_searched() -> None:
+    """A forger's long text costs nothing, and says nothing about the state."""
+    assert verified(said("1032", "being " * 40_000 + "processed")).status is Status.CANCELLED
+    assert verified(said("1032", "x" * 300 + "still being processed")).status is Status.CANCELLED
+
+
+RESULTS = [
+    ("0", Status.SUCCEEDED, None),
+    ("1", Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+    ("2", Status.FAILED, Reason.LIMIT),
+    ("3", Status.FAILED, Reason.LIMIT),
+    ("4", Status.FAILED, Reason.LIMIT),
+    ("8", Status.FAILED, Reason.LIMIT),
+    ("17", Status.PENDING, None),
+    ("26", Status.PENDING, None),
+    ("1001", Status.FAILED, Reason.BUSY),
+    ("1019", Status.EXPIRED, Reason.EXPIRED),
+    ("1025", Status.PENDING, None),
+    ("1031", Status.CANCELLED, Reason.CANCELLED),
+    ("1032", Status.CANCELLED, Reason.CANCELLED),
+    ("1036", Status.PENDING, None),
+    ("1037", Status.EXPIRED, Reason.EXPIRED),
+    ("1101", Status.FAILED, Reason.OTHER),
+    ("1102", Status.FAILED, Reason.OTHER),
+    ("2001", Status.FAILED, Reason.WRONG_PIN),
+    ("2028", Status.FAILED, Reason.OTHER),
+    ("2029", Status.FAILED, Reason.OTHER),
+    ("4999", Status.PENDING, None),
+    ("8006", Status.FAILED, Reason.OTHER),
+    ("9999", Status.PENDING, None),
+    ("E3008", Status.FAILED, Reason.DECLINED),
+    ("SFC_IC0003", Status.PENDING, None),
+    ("00", Status.PENDING, None),
+    ("0.0", Status.PENDING, None),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "reason"), RESULTS)
+def test_every_result_code_has_its_meaning(code: str, status: Status, reason: Reason | None) -> None:
+    """Only 0 is success, only a proof of no debit is failure, and query and callback read alike."""
+    asked = verified(said(code))
+    assert (asked.status, asked.reason, asked.provider_status) == (status, reason, code)
+    told = {
+        "CheckoutRequestID": PUSHED,
+        "ResultCode": int(code) if code.isdigit() else code,
+        "ResultDesc": "words",
+    }
+    if code != "00":
+        claims = DRIVER.webhook(incoming({"Body": {"stkCallback": told}})).claims
+        assert (claims.status, claims.reason, claims.provider_status) == (status, reason, code)
+
+
+def test_an_unknown_code_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A code that nobody listed is kept as pending and logged the first time it is seen."""
+    with caplog.at_level(logging.WARNING, "paymux"):
+        for _ in range(3):
+            assert verified(said("70707")).status is Status.PENDING
+    assert [record.getMessage() for record in caplog.records] == [
+        "mpesa: unknown status '70707' is kept as pending"
+    ]
+
+
+def test_a_query_tells_neither_amount_nor_receipt() -> None:
+    """A success by query leaves unsaid what Daraja did not say."""
+    id = sample("mpesa", "query_succeeded.200")["CheckoutRequestID"]
+    payment = verified(reply("mpesa", "query_succeeded.200"), held(id))
+    assert payment.status is Status.SUCCEEDED
+    assert (payment.amount, payment.receipt, payment.currency, payment.paid_at) == (None, None, None, None)
+    assert payment.ids == {"MerchantRequestID": "22205-34066-1"}
+    assert payment.message == "The service request is processed successfully."
+    assert verified(reply("mpesa", "query_cancelled.200"), held(id)).status is Status.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said("0", CheckoutRequestID="ws_CO_of_another"),
+        said("0", ResponseCode="1"),
+        said(None),
+        said(False),
+        said("", ""),
+        Reply(status=200, body=b"{}"),
+        Reply(status=200, body=b"<html>OK</html>"),
+        Reply(status=500, body=b"{}"),
+        fault(500, "500.001.1001", "something new"),
+        fault(500, "500.003.1001", "is being processed"),
+        reply("mpesa", "firewall.503"),
+    ],
+)
+def test_an_answer_that_is_not_ours_is_no_answer(answer: Reply) -> None:
+    """A crossed, empty or foreign answer to a query changes nothing."""
+    with pytest.raises(OutcomeUnknown):
+        verified(answer)
+
+
+def test_a_query_answer_need_not_echo_the_id() -> None:
+    """Where the id is not echoed, the payment keeps the one that was asked for."""
+    payment = verified(Reply(status=200, body=b'{"ResultCode": 1032}'))
+    assert (payment.status, payment.provider_reference) == (Status.CANCELLED, PUSHED)
+
+
+def test_only_a_push_can_be_asked_for() -> None:
+    """Without a CheckoutRequestID, or with a C2B payment's number, nothing is sent."""
+    script = Script(DRIVER)
+    for payment in (held(None), held("RKL51ZDR4F", ids={"TransID": "RKL51ZDR4F"})):
+        with pytest.raises(Unsupported):
+            drive(DRIVER.verify(script, payment))
+    assert script.requests == []
+
+
+def test_a_callback_of_success_is_a_claim_with_the_receipt() -> None:
+    """All that only the callback knows is claimed, in our words, and proves nothing."""
+    event = DRIVER.webhook(incoming(sample("mpesa", "callback_succeeded")))
+    assert (event.account, event.provider, event.trust) == ("kenya", "mpesa", Trust.NOTHING)
+    assert event.claims == Payment(
+        account="kenya",
+        provider="mpesa",
+        live=False,
+        provider_reference=PUSHED,
+        ids={"MerchantRequestID": "29115-34620561-1", "receipt": "NLJ7RT61SV"},
+        status=Status.SUCCEEDED,
+        amount=Decimal(1),
+        currency="KES",
+        payer="254708374149",
+        receipt="NLJ7RT61SV",
+        provider_status="0",
+        message="The service request is processed successfully.",
+        paid_at=datetime(2019, 12, 19, 7, 21, 15, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "id", "status"),
+    [
+        ("callback_bare", "ws_CO_123456789", Status.SUCCEEDED),
+        ("callback_cancelled", PUSHED, Status.CANCELLED),
+        ("callback_expired", "ws_CO_23052022122137653708374149", Status.EXPIRED),
+        ("callback_operator_unknown", "ws_CO_270920212128259339", Status.PENDING),
+    ],
+)
+def test_callbacks_without_metadata_are_read(case: str, id: str, status: Status) -> None:
+    """Failures, and some successes, come without CallbackMetadata; codes come as numbers and as text."""
+    claims = DRIVER.webhook(incoming(sample("mpesa", case))).claims
+    assert (claims.provider_reference, claims.status) == (id, status)
+    assert (claims.amount, claims.receipt, claims.paid_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"Item": None}, {"Item": []}, {"Item": [{"Name": "Balance"}]}])
+def test_empty_metadata_is_no_metadata(metadata: object) -> None:
+    """However the absence is written, the callback is read."""
+    body = sample("mpesa", "callback_bare")
+    body["Body"]["stkCallback"]["CallbackMetadata"] = metadata
+    claims = DRIVER.webhook(incoming(body)).claims
+    assert (claims.status, claims.amount) == (Status.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize("case", ["c2b_validation", "c2b_confirmation"])
+def test_a_c2b_message_is_a_hint(case: str) -> None:
+    """A C2B payment is claimed by its number, with what the payer typed as reference, and without a status."""
+    event = DRIVER.webhook(incoming(sample("mpesa", case)))
+    assert event.trust is Trust.NOTHING
+    assert event.claims == Payment(
+        account="kenya",
+        provider="mpesa",
+        live=False,
+        reference="Sample Transaction",
+        provider_reference="RKL51ZDR4F",
+        ids={"receipt": "RKL51ZDR4F", "TransID": "RKL51ZDR4F"},
+        amount=Decimal(5),
+        currency="KES",
+        receipt="RKL51ZDR4F",
+        paid_at=datetime(2023, 11, 21, 9, 13, 25, tzinfo=UTC),
+    )
+
+
+def test_c2b_replies_are_the_documented_bodies() -> None:
+    """Accepting and rejecting are Safaricom's bodies; a code that it does not know is refused."""
+    assert Mpesa.c2b_reply(True) == sample("mpesa", "c2b_accepted")
+    assert Mpesa.c2b_reply(False, "C2B00012") == sample("mpesa", "c2b_rejected")
+    for code in ("C2B00010", "C2B00017", "12", ""):
+        with pytest.raises(UsageError, match="code"):
+            Mpesa.c2b_reply(False, code)
+
+
+@pytest.mark.parametrize(
+    ("peer", "listed"),
+    [
+        ("196.201.214.200", True),
+        ("196.201.213.114", True),
+        ("196.201.212.69", True),
+        ("::ffff:196.201.212.138", True),
+        ("196.201.214.201", False),
+        ("127.0.0.1", False),
+        ("196.201.214.200, 10.0.0.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None:
+    """The twelve documented addresses are known, also as a dual-stack socket shows them."""
+    assert Mpesa.from_safaricom(peer) is listed
+    assert len(mpesa.CALLBACK_ADDRESSES) == 12
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"\xff\xfe",
+        b"<html>",
+        b"[" * 100_000,
+        b'{"Body":' * 50_000,
+        b'{"Body": {}}',
+        b'{"Body": {"other": {"ResultCode": 0, "CheckoutRequestID": "x"}}}',
+        b'{"Body": {"stkCallback": {"ResultCode": 0}}}',
+        b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1"}}}',
+        b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", "ResultCode": false}}}',
+        b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", "ResultCode": 1, "ResultCode": 0}}}',
+        b'{"Body": {"stkCallback": []}, "TransID": "RKL51ZDR4F"}',
+        b'{"TransID": ""}',
+        b'{"TransID": "RKL51ZDR4F", "TransAmount": "1E+1000000"}',
+        b'{"TransID": "RKL51ZDR4F", "TransAmount": ' + b"9" * 5000 + b"}",
+        b'{"TransID": "RKL51ZDR4F", "TransAmount": NaN}',
+        b'{"Result": {"ResultCode": 0, "ConversationID": "AG_1"}}',
+    ],
+)
+def test_hostile_messages_are_unreadable(body: bytes) -> None:
+    """A message that is not Safaricom's form is dropped, whatever it is made of."""
+    with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
+        DRIVER.webhook(incoming(body))
+
+
+def test_a_strange_date_or_phone_is_left_out() -> None:
+    """What cannot be a date or a number of a payer does not spoil the rest of a message."""
+    body = sample("mpesa", "c2b_confirmation")
+    for time in ("00010101000000", "20231399000000", "yesterday", 10**30, None):
+        claims = DRIVER.webhook(incoming({**body, "TransTime": time, "MSISDN": "a" * 64})).claims
+        assert (claims.paid_at, claims.payer, claims.amount) == (None, None, Decimal(5))
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+ITEMS = ("Amount", "MpesaReceiptNumber", "TransactionDate", "PhoneNumber")
+
+
+@given(st.data())
+def test_no_message_breaks_the_parser(data: st.DataObject) -> None:
+    """Of any JSON in any documented place comes an event or Unreadable, and nothing else."""
+    told = {name: data.draw(JUNK) for name in ("CheckoutRequestID", "ResultCode", "ResultDesc")}
+    told["CallbackMetadata"] = {"Item": [{"Name": name, "Value": data.draw(JUNK)} for name in ITEMS]}
+    flat = {name: data.draw(JUNK) for name in ("TransID", "TransTime", "TransAmount", "BillRefNumber", "MSISDN")}
+    for body in ({"Body": {"stkCallback": told}}, flat, {"Body": data.draw(JUNK), **flat}):
+        try:
+            event = DRIVER.webhook(incoming(body))
+        except (Unreadable, UnicodeDecodeError):
+            continue
+        assert event.trust is Trust.NOTHING
+
+
+def test_a_success_is_never_undone_by_a_query() -> None:
+    """The sandbox's query calls payments failed whose callback came; that is told, not believed."""
+    known = succeed(held(), DRIVER.webhook(incoming(sample("mpesa", "callback_succeeded"))).claims)
+    found = verified(said("1037"))
+    with pytest.raises(Mismatch):
+        succeed(known, found)
+    merged = succeed(known, verified(said("0")))
+    assert (merged.receipt, merged.amount) == ("NLJ7RT61SV", Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"consumer_key": ""}, "consumer_key"),
+        ({"passkey": ""}, "passkey"),
+        ({"passkey": "a\r\nb"}, "passkey"),
+        ({"consumer_secret": "the-secret\x00"}, "consumer_secret"),
+        ({"shortcode": "1743"}, "shortcode"),
+        ({"shortcode": "17437९"}, "shortcode"),
+        ({"shortcode": 174379}, "shortcode"),
+        ({"till": "my till"}, "till"),
+        ({"till": None}, "till"),
+        ({"max_amount": 0}, "max_amount"),
+        ({"max_amount": True}, "max_amount"),
+        ({"max_amount": 1e6}, "max_amount"),
+        ({"live": "no"}, "live"),
+    ],
+)
+def test_wrong_fields_name_themselves(fields: dict[str, Any], named: str) -> None:
+    """A wrong credential or number is UsageError at construction, and a secret is not shown in it."""
+    good = {"consumer_key": "k", "consumer_secret": "s", "shortcode": "174379", "passkey": "p"}
+    with pytest.raises(UsageError, match=f"^{named}: ") as refused:
+        Mpesa(**{**good, **fields})
+    assert "the-secret" not in str(refused.value)
+
+
+SETTINGS = {
+    "MPESA_ENVIRONMENT": "production",
+    "MPESA_CONSUMER_KEY": "the-key",
+    "MPESA_CONSUMER_SECRET": "the-secret",
+    "MPESA_SHORTCODE": "174379",
+    "MPESA_PASSKEY": "the-passkey",
+}
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SimpleNamespace(**SETTINGS)])
+def test_settings_are_read_by_their_django_names(settings: object) -> None:
+    """A mapping and an object such as django.conf.settings make the same driver."""
+    driver = Mpesa.from_settings(settings)
+    assert (driver.live, driver.url, driver.account) == (True, "https://api.safaricom.co.ke", "mpesa")
+    assert (driver.secrets(), driver.shortcode) == (SECRETS, "174379")
+    sandbox = Mpesa.from_settings({**SETTINGS, "MPESA_ENVIRONMENT": "sandbox"})
+    assert (sandbox.live, sandbox.url) == (False, "https://sandbox.safaricom.co.ke")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("value", ["", None, 7, "\n", "a\x00b"])
+def test_a_missing_or_wrong_setting_is_named(name: str, value: object) -> None:
+    """The error of from_settings has the setting's own name, and no secret."""
+    for settings in ({**SETTINGS, name: value}, {key: text for key, text in SETTINGS.items() if key != name}):
+        with pytest.raises(UsageError, match=f"^{name}: ") as refused:
+            Mpesa.from_settings(settings)
+        assert not any(secret in str(refused.value) for secret in SECRETS)
+
+
+def test_no_secret_is_printed() -> None:
+    """No credential shows in a driver, a request or an error."""
+    script = Script(DRIVER, reply("mpesa", "push_wrong_credentials.500"))
+    with pytest.raises(Rejected) as refused:
+        drive(DRIVER.collect(script, order()))
+    printed = f"{DRIVER!r} {script.requests[0]!r} {refused.value!r} {refused.value}"
+    assert not any(secret in printed for secret in SECRETS)
+    assert pushed(script)["Password"] not in printed
+
+
+def test_a_stale_token_is_refused_before_processing() -> None:
+    """Both token faults are stale-token verdicts, on money too: the gateway answered, M-Pesa never saw it."""
+    for case in ("stale_token.401", "stale_token.404"):
+        assert decide(DRIVER, post(PUSH, dict, {}), reply("mpesa", case)).means is Means.STALE
+    throttled = decide(DRIVER, post(PUSH, dict, {}), reply("mpesa", "spike_arrest.500"))
+    assert throttled.means is Means.THROTTLED
