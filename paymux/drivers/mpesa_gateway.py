@@ -1,0 +1,340 @@
+"""A merchant's own gateway over M-Pesa: docs/PAYMENT_API.md of github.com/trent130/EasyMarket is the contract.
+
+"The server" is that project's. No public one keeps to the document, so that its known differences are read too.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+from msgspec.structs import force_setattr, replace
+
+from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..lenient import Scalar, Unreadable, amount, convert, decode, text, when
+from ..models import Event, Kind, Method, Order, Payment, Reason, Receipt, Status
+from ..money import DECIMALS, exact, whole
+from ..redact import Secret
+from ..wire import Incoming, Reply, Request, Send, get, post
+from .base import WEBHOOK_BYTES, Driver, Facts, Token
+
+_PRICE = re.compile(r"(?:KES )?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,2})?", re.ASCII)
+_ONE = "/api/payment/transactions/{transaction_id}/"
+_BLIND = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+Words: TypeAlias = dict[str, Any]  # an answer that is not documented, given as it is
+
+# The document shows "completed"; the rest are words of the server's models and of its answers to verify.
+_WORDS: Mapping[str, Status] = {word: Status[word] for word in ("PENDING", "FAILED", "CANCELLED", "REFUNDED")} | {
+    "COMPLETED": Status.SUCCEEDED,
+    "PAYMENT COMPLETED": Status.SUCCEEDED,
+    "TIMEOUT": Status.EXPIRED,
+}
+# The ResultCodes of a callback that payment/mpesa.py of the server knows; of any other, the gateway is asked.
+_RESULTS = {"0": Status.SUCCEEDED, "1032": Status.CANCELLED, "1037": Status.EXPIRED}
+_WHY = {Status.FAILED: Reason.OTHER, Status.CANCELLED: Reason.CANCELLED, Status.EXPIRED: Reason.EXPIRED}
+# "Common Error Codes" of the document, which names no HTTP status for them. The first two are what became of a
+# payment: states for a look-up, but after a money request no proof that the payer was not prompted.
+_OUTCOMES = {"PAYMENT_FAILED": Status.FAILED, "PAYMENT_EXPIRED": Status.EXPIRED}
+_CODES: Mapping[str, Reason | None] = {
+    "PAYMENT_FAILED": Reason.OTHER,
+    "PAYMENT_EXPIRED": Reason.EXPIRED,
+    "INVALID_PHONE": Reason.UNKNOWN_PAYER,
+    "AMOUNT_TOO_LOW": Reason.LIMIT,
+    "AMOUNT_TOO_HIGH": Reason.LIMIT,
+    "INVALID_CURRENCY": Reason.OTHER,
+    # Not ours to sign with: jazzband/djangorestframework-simplejwt and users/middleware.py, before any view runs.
+    "token_not_valid": None,
+    "2FA_REQUIRED": None,
+}
+_REFUSED_WITH = (400, 401, 402, 403, 404, 410, 422)  # never 408, 409, 423, 425 or 5xx, whatever the body says
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What initiate, verify, a history row, a refund, a receipt or a frame says: each has some of the fields."""
+
+    id: Scalar = None
+    transaction_id: Scalar = None
+    checkout_request_id: Scalar = None
+    merchant_request_id: Scalar = None
+    refund_id: Scalar = None
+    order_id: Scalar = None
+    order: Scalar = None  # the server's word for it in history
+    amount: Scalar = None
+    currency: Scalar = None
+    status: Scalar = None
+    message: Scalar = None
+    payment_method: Scalar = None
+    phone_number: Scalar = None
+    receipt_number: Scalar = None
+    customer_name: Scalar = None
+    order_reference: Scalar = None
+    date: Scalar = None
+    created_at: Scalar = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of history: `{results, total, page}` of the document, `{count, next, previous, results}` of DRF."""
+
+    results: list[Answer]
+    total: int = 0
+    page: int | None = None
+    next: Scalar = None
+
+
+class Push(Answer, frozen=True, kw_only=True):
+    """What an STK callback says, in Safaricom's words; in the document's sample, a success has no metadata."""
+
+    checkout_request_id: str = msgspec.field(name="CheckoutRequestID")
+    merchant_request_id: Scalar = msgspec.field(name="MerchantRequestID", default=None)
+    status: int | str = msgspec.field(name="ResultCode")
+    message: Scalar = msgspec.field(name="ResultDesc", default=None)
+    more: dict[str, list[dict[str, Scalar]]] | None = msgspec.field(name="CallbackMetadata", default=None)
+
+
+class MpesaGateway(Driver, frozen=True, kw_only=True):
+    """One merchant's gateway at `base_url`, signed with `access_token` or with what `bearer` gives when asked."""
+
+    name = "mpesa_gateway"
+    live_url = sandbox_url = ""  # there is no public host: base_url is required
+    required = frozenset({"base_url"})
+    currencies = frozenset({"KES"})
+    decimals: ClassVar[Mapping[str, int]] = {**DECIMALS, "KES": 0}  # whole shillings; the server cuts cents off
+    countries = frozenset({"KE"})
+    # One order is pushed twice, verify wants the gateway's own id, and history names no order; a refund takes no
+    # reference of ours, and nothing looks it up (the document, and the server's views).
+    facts: ClassVar = {"collect": _BLIND, "refund": _BLIND}
+    limits: ClassVar = {"money": (100, 60.0), "look-up": (1000, 60.0)}  # "Rate Limiting" of the document
+    watch_timeout = 115.0  # at 120 s the server's verify answers 408, and books "failed" without asking M-Pesa
+
+    access_token: Secret | str = ""
+    bearer: Callable[[], Awaitable[str]] | None = None
+    min_amount: Decimal | int | str = 10  # whole shillings; both of payment/config.py of the server
+    max_amount: Decimal | int | str = 150_000
+    updates_path: str = "/ws/"  # how its WebSocket opens is not documented: here, with the token in the header,
+    updates_query: str = ""  # or in the query under this name
+
+    def __repr__(self) -> str:  # a bearer may be a functools.partial, whose own repr shows what it holds
+        return f"MpesaGateway(account={self.account!r}, live={self.live}, base_url={self.base_url!r})"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.access_token if self.bearer is None else callable(self.bearer) and not self.access_token):
+            raise UsageError("access_token: mpesa_gateway needs it, or a coroutine function as bearer, not both")
+        for field in ("min_amount", "max_amount"):
+            try:
+                force_setattr(self, field, exact(getattr(self, field), "KES", self.decimals))
+            except UsageError:
+                raise UsageError.field(field, getattr(self, field), "whole shillings above 0") from None
+        self.updates_request()
+
+    def party(self, kind: Kind, value: str) -> str:
+        """Read a Kenyan number, which the document wants as 254XXXXXXXXX."""
+        number = super().party(kind, value)
+        if not re.fullmatch(r"254[0-9]{9}", number):
+            raise UsageError.field("payer", value, "a number of the form 254XXXXXXXXX")
+        return number
+
+    async def token(self, send: Send) -> Token | None:
+        """Ask `bearer`; a token given as text cannot be renewed, so there is nothing to ask."""
+        if self.bearer is None:
+            return None
+        found: object = await self.bearer()
+        if not isinstance(found, str) or not re.fullmatch(r"[\x21-\x7e]+", found):
+            raise UsageError("bearer: what it gave is refused (not shown); accepted: visible ASCII text")
+        return Token(Secret(found))
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign with the JWT: in the header, or in the socket's query."""
+        signed = token or self.secrets()[0]  # access_token, the one credential
+        if self.updates_query and request.path == self.updates_path:
+            return request.with_query({self.updates_query: signed})
+        return request.with_headers({"Authorization": f"Bearer {signed}"})
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Be sure of the codes; of money, nothing that a status alone or a sentence says is sure."""
+        said = (reply.read(dict[str, Any]) if reply.status >= 400 else None) or {}
+        code, message = str(said.get("code", "")), str(said.get("error") or said.get("detail") or "")
+        error = super().judge(request, reply)
+        if reply.status in _REFUSED_WITH and code in _CODES and not (request.money and code in _OUTCOMES):
+            error = Rejected(reason=reason) if (reason := _CODES[code]) else AuthenticationFailed()
+        elif reply.status == 429 and message.startswith("Request was throttled."):
+            error = RateLimited()  # DRF throttles before the view runs: rest_framework/views.py, `initial`
+        if error is not None:
+            error.code, error.message = code or None, message or error.message
+            error.details = said["details"] if isinstance(said.get("details"), dict) else said or None
+        return error
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Prompt the payer's phone. The reference, 1 to 18 digits, travels as the integer `order_id`."""
+        asked, number = self._within(order.amount), _order_id(order.reference)
+        body = {"phone_number": order.party, "order_id": number, "amount": asked}
+        ours = partial(self._says, "provider_reference", order.reference)
+        found = await send(post("/api/payment/mpesa/", Answer, body, matches=ours))
+        return self.payment(replace(found, order_id=order.reference))
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask with the transaction id and our reference; both are needed. A refund is Unsupported."""
+        if payment.kind == "refund":
+            raise Unsupported("mpesa_gateway cannot look a refund up")
+        body = {"transaction_id": _transaction_id(payment), "order_id": _order_id(payment.reference)}
+        ours = partial(self._says, "provider_status", payment.reference)
+        request = post("/api/payment/verify/", Answer, body, money=False, matches=ours)
+        try:
+            return self.payment(await send(request))
+        except Rejected as refusal:
+            if refusal.code not in _OUTCOMES:
+                raise
+            return self.payment(Answer(status=refusal.code, message=refusal.message), _OUTCOMES)
+
+    async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
+        """Ask for money back. "Processed successfully" means that M-Pesa took the request: it is PENDING."""
+        at = {"transaction_id": _transaction_id(payment)}
+        body = {"amount": _number(order.amount), "reason": order.description}
+        request = post(_ONE + "refund/", Answer, body, at=at, matches=partial(self._says, "message", None))
+        took = await send(request)
+        own = text(took.refund_id)  # the server's is null, since M-Pesa names none
+        return replace(self.pending(order), provider_reference=own, message=text(took.message), ids=at)
+
+    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+        """List the payments of a period. The gateway cannot filter, so that every page is read."""
+        seen: set[str | None] = set()  # a payment made meanwhile pushes a row that was read onto the next page
+        page, read, more = 1, 0, True
+        while more:
+            query, ours = {"page": str(page)} if page > 1 else {}, partial(self._is_page, page)
+            found = await send(get("/api/payment/history/", Page, query=query, matches=ours))
+            fresh = [row for row in map(self.payment, found.results) if row.provider_reference not in seen]
+            seen.update(row.provider_reference for row in fresh)
+            for row in fresh:
+                if row.created_at is None or since <= row.created_at <= until:
+                    yield row
+            page, read = page + 1, read + len(found.results)
+            more = bool(fresh) and (text(found.next) is not None or read < found.total)
+
+    async def receipt(self, send: Send, payment: Payment) -> Receipt:
+        """Ask for a receipt: "KES 1,000.00" is read back into money, its date is UTC."""
+        at = {"transaction_id": _transaction_id(payment)}
+        slip = await send(get(_ONE + "receipt/", Answer, at=at, matches=_is_receipt))
+        return Receipt(
+            number=text(slip.receipt_number) or "",
+            status=self.status(_WORDS, text(slip.status)),
+            amount=Decimal((text(slip.amount) or "").removeprefix("KES ").replace(",", "")),
+            currency="KES",
+            method=text(slip.payment_method),
+            customer=text(slip.customer_name),
+            order=text(slip.order_reference),
+            issued_at=when(slip.date),
+        )
+
+    async def methods(self, send: Send) -> list[Method]:
+        """List the ways to pay that the gateway offers."""
+        found = get("/api/payment/methods/", dict[str, list[Method]], matches=lambda found: "methods" in found)
+        return (await send(found))["methods"]
+
+    async def add_method(self, send: Send, *, phone: str, type: str = "mpesa", is_default: bool = False) -> Words:
+        """Add a way to pay: a number that M-Pesa knows."""
+        body = {"type": type, "details": {"phone_number": self.party("collect", phone)}, "is_default": is_default}
+        return await send(
+            post("/api/payment/methods/", Words, body, money=False)
+        )  # added twice, it moves no money
+
+    async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
+        """Make a test payment, of no order, in the sandbox."""
+        body = {"phone_number": self.party("collect", payer), "amount": self._within(exact(amount, "KES"))}
+        ours = partial(self._says, "provider_reference", None)
+        return self.payment(await send(post(self._test("mpesa"), Answer, body, matches=ours)))
+
+    async def test_callback(self, send: Send, *, provider_reference: str, status: str = "completed") -> Words:
+        """Act, in the sandbox, as if M-Pesa had called back."""
+        body = {"transaction_id": provider_reference, "status": status}
+        return await send(post(self._test("callback"), Words, body, money=False))
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read the STK callback of a gateway that passes it on. Nothing signs it: a hint."""
+        push = convert(Push, self.message(dict[str, dict[str, Any]], incoming).get("Body", {}).get("stkCallback"))
+        more = {text(item.get("Name")): item.get("Value") for item in (push.more or {}).get("Item", [])}
+        paid, receipt, phone = (more.get(name) for name in ("Amount", "MpesaReceiptNumber", "PhoneNumber"))
+        said = replace(push, amount=paid, receipt_number=receipt, phone_number=phone)
+        return Event(account=self.account, provider=self.name, claims=self.payment(said, _RESULTS))
+
+    def updates_request(self) -> Request[Answer]:
+        """Give the request that opens the socket of payment updates."""
+        return get(self.updates_path, Answer)
+
+    def update(self, frame: str | bytes) -> Event | None:
+        """Read a frame. A PAYMENT_UPDATE is a hint, even when it names no payment; anything else is None."""
+        raw = frame.encode(errors="replace") if isinstance(frame, str) else frame
+        if len(raw) > WEBHOOK_BYTES:
+            raise Unreadable("larger than 256 KiB")
+        fields = decode(dict[str, msgspec.Raw], raw)
+        if bytes(fields.get("type", b"")).upper() != b'"PAYMENT_UPDATE"':
+            return None
+        # That project's client (frontend/lib/websocket.ts) nests what is said in `payload`; its server is flat.
+        said = decode(Answer, bytes(fields.get("payload", raw)))
+        return Event(account=self.account, provider=self.name, claims=self.payment(said))
+
+    def payment(self, said: Answer, words: Mapping[str, Status] = _WORDS) -> Payment:
+        """Put into our words what the gateway said, wherever it said it."""
+        word, message, own = text(said.status), text(said.message), text(said.transaction_id) or text(said.id)
+        status = self.status(words, word)
+        if status is Status.FAILED and message == "Payment pending":
+            status = Status.PENDING  # the server words even "still processing" as "failed", and adds this message
+        ids = {name: text(getattr(said, name)) for name in ("id", "checkout_request_id", "merchant_request_id")}
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            live=self.live,
+            reference=text(said.order_id) or text(said.order),
+            provider_reference=own,
+            ids={name: other for name, other in ids.items() if other and other != own},
+            status=status,
+            amount=amount(said.amount),
+            currency=text(said.currency) or "KES",
+            payer=text(said.phone_number),
+            receipt=text(said.receipt_number),
+            operator=text(said.payment_method),
+            provider_status=word,
+            reason=_WHY.get(status),
+            message=message,
+            created_at=when(said.created_at),
+        )
+
+    def _says(self, field: str, reference: str | None, found: Answer) -> bool:
+        # No answer: a value that cannot be read, or another order's id (the document echoes none at all).
+        said = self.payment(found)
+        return getattr(said, field) is not None and said.reference in (None, reference or said.reference)
+
+    def _is_page(self, number: int, found: Page) -> bool:
+        return found.page in (None, number) and all(self.payment(row).provider_reference for row in found.results)
+
+    def _within(self, asked: Decimal) -> msgspec.Raw:
+        if not Decimal(self.min_amount) <= asked <= Decimal(self.max_amount):
+            raise UsageError.field("amount", str(asked), f"{self.min_amount} to {self.max_amount} KES")
+        return _number(asked)
+
+    def _test(self, what: str) -> str:
+        if self.live:
+            raise UsageError.field("live", self.live, "False: test payments and callbacks are the sandbox's")
+        return f"/api/payment/test/{what}/"
+
+
+def _number(asked: Decimal) -> msgspec.Raw:  # 1000.00, exact; msgspec would write a Decimal as text
+    return msgspec.Raw(f"{whole(asked)}.00".encode())
+
+
+def _order_id(reference: str | None) -> int:
+    if reference is None or not re.fullmatch(r"[1-9][0-9]{0,17}", reference):
+        raise UsageError.field("reference", reference, "1 to 18 digits, not 0 first: it is the integer order_id")
+    return int(reference)
+
+
+def _transaction_id(payment: Payment) -> str:
+    if not payment.provider_reference:
+        raise UsageError.field("provider_reference", payment.provider_reference, "the gateway's transaction id")
+    return payment.provider_reference
+
+
+def _is_receipt(found: Answer) -> bool:
+    return text(found.receipt_number) is not None and _PRICE.fullmatch(text(found.amount) or "") is not None
