@@ -1,0 +1,174 @@
+"""The structure is a test: imports go down, one file knows the HTTP client, and no simulator knows its driver."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import paymux
+import paymux.drivers
+from paymux.drivers.base import Driver
+
+ROOT = Path(paymux.__file__).parent
+TESTS = Path(__file__).parent
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+
+# A module may import those of lower floors, and nothing of its own floor but what is listed for it.
+FLOORS = [
+    {"redact"},
+    {"errors"},
+    {"lenient", "money", "msisdn", "models"},
+    {"wire"},
+    {"drivers/base"},
+    {"drivers", "orders", "hooks", "outcome", "tokens", "limits"},
+    {"settings", "connection", "transport", "updates"},
+    {"watch"},
+    {"flights"},
+    {"engine"},
+    {"confirm"},
+    {"pool"},
+    {"__init__"},
+    {"simulator"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+]
+ALLOWED = {
+    ("models", "errors"),
+    ("tokens", "drivers/base"),
+    ("errors", "models"),  # for the type checker alone
+}
+
+
+def imported(name: str) -> Iterator[str]:
+    """Give the paymux modules and outside packages that a module imports anywhere in its text."""
+    path = MODULES[name]
+    package = path.parent.relative_to(ROOT.parent).as_posix().split("/")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (
+                "/".join([*base, *(node.module or "").split(".")]).strip("/").removeprefix("paymux").strip("/")
+            )
+            for alias in node.names:
+                inner = f"{target}/{alias.name}".strip("/")
+                yield inner if inner in MODULES else target or "__init__"
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def floor(name: str) -> int | None:
+    """Give the floor of a module; drivers and simulators have rules of their own."""
+    for height, names in enumerate(FLOORS):
+        if name in names:
+            return height
+    return None
+
+
+def ordinary() -> list[str]:
+    """List the modules that stand on a floor."""
+    return sorted(
+        name for name in MODULES if not name.startswith(("drivers/", "simulator")) or name == "drivers/base"
+    )
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    """A new module is placed in the house on purpose."""
+    assert [name for name in ordinary() if floor(name) is None] == []
+
+
+@pytest.mark.parametrize("name", ordinary())
+def test_imports_only_go_down(name: str) -> None:
+    """No module imports one of its own floor or above."""
+    mine = floor(name)
+    assert mine is not None
+    up = [
+        found
+        for found in imported(name)
+        if (theirs := floor(found)) is not None and theirs >= mine and (name, found) not in ALLOWED
+    ]
+    assert up == []
+
+
+def test_one_file_knows_the_http_client() -> None:
+    """The client of aiohttp is imported by connection.py alone; the simulator and the demo use its server."""
+    users = {name for name in MODULES if "aiohttp" in set(imported(name))}
+    served = {name for name in users if "from aiohttp import web" in MODULES[name].read_text(encoding="utf-8")}
+    assert users - served == {"connection"}
+    assert all(name == "demo" or name.startswith("simulator/") for name in served)
+    assert all("import aiohttp" not in MODULES[name].read_text(encoding="utf-8") for name in served)
+
+
+def test_only_the_pool_hands_the_connection_in() -> None:
+    """Nothing imports connection.py but the pool."""
+    assert {name for name in MODULES if "connection" in set(imported(name))} == {"pool"}
+
+
+@pytest.mark.parametrize("name", paymux.drivers.names())
+def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
+    """A driver imports the base, the models and what reads them, and nothing that runs."""
+    allowed = {"drivers/base", "errors", "lenient", "models", "money", "msisdn", "redact", "wire", "msgspec"}
+    assert {
+        found
+        for found in imported(f"drivers/{name}")
+        if found not in allowed and found not in sys.stdlib_module_names
+    } == set()
+    assert "asyncio" not in set(imported(f"drivers/{name}"))
+
+
+@pytest.mark.parametrize("name", paymux.drivers.names())
+def test_a_driver_has_a_simulator_and_a_test(name: str) -> None:
+    """Adding a provider is three files and its samples."""
+    assert f"simulator/{name}" in MODULES
+    assert (TESTS / "drivers" / f"test_{name}.py").exists()
+    assert list((TESTS / "samples" / name).glob("*.json"))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("simulator/")))
+def test_a_simulator_never_imports_a_driver(name: str) -> None:
+    """Otherwise both would repeat one misreading."""
+    drivers = {f"drivers/{driver}" for driver in paymux.drivers.names()}
+    assert drivers.isdisjoint(imported(name))
+    assert {"pool", "transport", "connection", "engine"}.isdisjoint(imported(name))
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_module_outgrows_its_ideas(name: str) -> None:
+    """A core file has at most 320 lines, a driver 340, CamPay 280, M-Pesa (STK and C2B) 320."""
+    limit = {"drivers/campay": 280, "drivers/mpesa": 320}.get(name, 340 if name.startswith("drivers/") else 320)
+    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= limit
+
+
+def test_the_public_names_are_listed_and_real() -> None:
+    """`paymux.__all__` is sorted and every name in it can be used."""
+    assert paymux.__all__ == sorted(paymux.__all__)
+    for name in paymux.__all__:
+        assert getattr(paymux, name) is not None
+
+
+def test_every_driver_on_disk_is_exported() -> None:
+    """Each driver has its line in `paymux/__init__.py`."""
+    exported = {
+        found.name
+        for name in paymux.__all__
+        if isinstance(found := getattr(paymux, name), type(Driver)) and issubclass(found, Driver)
+    }
+    assert exported == set(paymux.drivers.names())
+
+
+def test_importing_paymux_loads_no_driver_and_no_phone_library() -> None:
+    """Drivers, phonenumbers and the simulator load on use."""
+    code = (
+        "import sys, paymux; print([m for m in sys.modules if m.startswith(('phonenumbers', 'paymux.simulator'))"
+        " or m.startswith('paymux.drivers.') and m != 'paymux.drivers.base'])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
