@@ -118,7 +118,9 @@ class Engine:
             raise UsageError(f"provider_reference: missing; {driver.name} cannot be asked by your reference")
         call = self.call(driver, verb, seconds, payment.reference)
         look = driver.verify if verb == "verify" else driver.find
-        return _stamped(await self._transport.perform(call, lambda send: look(send, payment)), call)
+        found = _stamped(await self._transport.perform(call, lambda send: look(send, payment)), call)
+        # Who has one kind of payment only does not say which.
+        return found if found.kind else msgspec.structs.replace(found, kind=payment.kind or "collect")
 
     async def look(self, payment: Payment, seconds: float | None = None) -> Payment:
         """Ask about a payment and apply what was found to what is held."""

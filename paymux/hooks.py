@@ -7,7 +7,7 @@ cannot spell the words that Safaricom forbids in a callback URL ("mpesa", "exe",
 import hmac
 from collections.abc import Iterable
 
-from .drivers.base import checked_url
+from .checks import checked_url
 from .errors import BadWebhook, UsageError
 from .redact import Secret
 

@@ -99,7 +99,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     account: str
     provider: str = ""
-    kind: Kind = "collect"
+    kind: Kind | None = None
     live: bool | None = None
     reference: str | None = None
     provider_reference: str | None = None
@@ -173,7 +173,7 @@ def succeed(known: Payment, found: Payment) -> Payment:
     changes: dict[str, Any] = {
         name: value
         for name in found.__struct_fields__
-        if (value := getattr(found, name)) not in (None, {}, "") and name not in ("account", "kind")
+        if (value := getattr(found, name)) not in (None, {}, "") and name != "account"
     }
     # Why an earlier state came about is no longer true of a success.
     gone = {"reason": None, "message": found.message} if status is Status.SUCCEEDED else {}

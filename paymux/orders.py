@@ -7,20 +7,13 @@ from typing import Any
 
 import msgspec
 
-from .drivers.base import Driver, Option, checked_url
+from .checks import checked_reference, checked_url
+from .drivers.base import Driver, Option
 from .errors import UsageError
 from .models import Customer, Item, Kind, Order, Tax
 from .money import exact
 
-_REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
-
-
-def checked_reference(reference: object) -> str:
-    """Check a reference that a caller chose."""
-    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
-        raise UsageError.field("reference", reference, "1 to 64 of A-Z a-z 0-9 . _ -")
-    return reference
 
 
 def checked_order(

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
+from .checks import checked_reference
 from .confirm import confirm
 from .connection import Sockets
 from .drivers.base import Driver
@@ -17,7 +18,7 @@ from .errors import BadWebhook, Unsupported, UsageError
 from .hooks import Hooks
 from .lenient import Unreadable
 from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax
-from .orders import checked_order, checked_reference
+from .orders import checked_order
 from .redact import Secret, mask
 from .settings import from_environment, from_mapping
 from .watch import Watch
@@ -288,6 +289,8 @@ class Pool:
             event = parse()
         except (Unreadable, UnicodeDecodeError) as error:
             raise BadWebhook(f"{driver.account}: {mask(str(error)[:200])}") from None
+        if (event.claims.provider_reference or "-").strip(".") == "":
+            raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
         return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)
 
     # Beyond the common verbs.

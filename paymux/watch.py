@@ -194,7 +194,7 @@ class Watch:
         return changed
 
     def _not_found_is_final(self) -> bool:
-        facts = self._driver.facts.get(self.payment.kind)
+        facts = self._driver.facts.get(self.payment.kind or "collect")
         created = self.payment.created_at
         if facts is None or facts.not_found_final_after is None or created is None:
             return False
@@ -273,7 +273,7 @@ class Watches:
 def _keys(payment: Payment) -> list[tuple[str, ...]]:
     keys: list[tuple[str, ...]] = [(payment.account, name, id) for name, id in payment.ids.items()]
     if payment.reference is not None:
-        keys.append((payment.account, payment.kind, payment.reference))
+        keys.append((payment.account, payment.kind or "collect", payment.reference))
     if payment.provider_reference is not None:
         keys.append((payment.account, payment.provider_reference))
     return keys

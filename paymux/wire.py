@@ -36,6 +36,8 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
         """Give the path and query, with `at` and `query` quoted, so that an id cannot leave its place."""
         path = self.path
         for name, value in self.at.items():
+            if value.strip(".") == "":
+                raise UsageError.field(name, value, "an id; dots alone would name another path")
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
         return f"{path}?{urlencode(self.query)}" if self.query else path
 

@@ -23,7 +23,8 @@ MODULES = {
 FLOORS = [
     {"redact"},
     {"errors"},
-    {"lenient", "money", "msisdn", "models"},
+    {"checks", "lenient", "money", "msisdn", "models"},
+    {"jwt"},
     {"wire"},
     {"drivers/base"},
     {"drivers", "orders", "hooks", "outcome", "tokens", "limits"},
@@ -115,7 +116,19 @@ def test_only_the_pool_hands_the_connection_in() -> None:
 @pytest.mark.parametrize("name", paymux.drivers.names())
 def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
     """A driver imports the base, the models and what reads them, and nothing that runs."""
-    allowed = {"drivers/base", "errors", "lenient", "models", "money", "msisdn", "redact", "wire", "msgspec"}
+    allowed = {
+        "drivers/base",
+        "checks",
+        "errors",
+        "jwt",
+        "lenient",
+        "models",
+        "money",
+        "msisdn",
+        "redact",
+        "wire",
+        "msgspec",
+    }
     assert {
         found
         for found in imported(f"drivers/{name}")

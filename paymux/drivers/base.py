@@ -1,15 +1,13 @@
 """What every driver is: credentials as a value, verbs as coroutines, three hooks, and facts about its money."""
 
-import re
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache
-from ipaddress import ip_address
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
-from urllib.parse import urlsplit
 
 import msgspec
 
+from ..checks import NAME, VISIBLE, checked_url, is_loopback
 from ..errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Unreadable, convert, form_fields, json_fields
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status, log
@@ -36,8 +34,6 @@ Verb = Literal[
 Option = Literal[
     "description", "customer", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"
 ]
-_VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
-_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 WEBHOOK_BYTES = 256 * 1024
 
 
@@ -92,7 +88,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         put = msgspec.structs.force_setattr
         given: Mapping[str, Any] = msgspec.structs.asdict(self)  # a caller's types are only a promise
         put(self, "account", self.account or self.name)
-        if not isinstance(given["account"], str) or not _ACCOUNT.fullmatch(self.account):
+        if not isinstance(given["account"], str) or not NAME.fullmatch(self.account):
             raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
         if not isinstance(given["live"], bool):
             raise UsageError.field("live", self.live, "True or False")
@@ -100,13 +96,13 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field)
             if field in _secret_fields(type(self)):
                 text = value.reveal() if isinstance(value, Secret) else value
-                if not isinstance(text, str) or (text and not _VISIBLE.fullmatch(text)):
+                if not isinstance(text, str) or (text and not VISIBLE.fullmatch(text)):
                     raise UsageError(f"{field}: refused (not shown); accepted: visible ASCII text")
                 put(self, field, value if isinstance(value, Secret) else Secret(text))
             elif field in _text_fields(type(self)):
                 prose = field in self.prose
                 if not isinstance(value, str) or not (
-                    value.isprintable() if prose else _VISIBLE.fullmatch(value or "-")
+                    value.isprintable() if prose else VISIBLE.fullmatch(value or "-")
                 ):
                     raise UsageError.field(field, value, "printable text" if prose else "visible ASCII text")
             if field in self.required and not value:
@@ -287,32 +283,3 @@ def _text_fields(driver: type[Driver]) -> tuple[str, ...]:
 def _unknown_word(driver: str, word: str) -> None:
     # Cached, so that each word is logged once and not at every poll; bounded, for words come from strangers too.
     log.warning("%s: unknown status %.60r is kept as pending", driver, word)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def checked_url(field: str, url: object, forbidden: Collection[str] = (), *, query: bool = False) -> str:
-    """Check a URL that we are given: https (http on loopback only), a host, and nothing that hides in it."""
-    accepted = f"an https URL (http on loopback only) without user{'' if query else ', query'} or fragment"
-    if not isinstance(url, str) or len(url) > 2000 or not _VISIBLE.fullmatch(url) or " " in url:
-        raise UsageError.field(field, url, accepted)
-    try:
-        parts = urlsplit(url)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
-        whole = bool(parts.hostname) and not (parts.username or parts.fragment or (parts.query and not query))
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        raise UsageError.field(field, url, accepted) from None
-    if not (safe and whole and port_is_number):
-        raise UsageError.field(field, url, accepted)
-    for word in forbidden:
-        if word in url.lower():
-            raise UsageError.field(field, url, f"a URL without the word {word!r}, which the provider forbids")
-    return url

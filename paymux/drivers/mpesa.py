@@ -12,13 +12,14 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from ..checks import checked_url
 from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Scalar, Unreadable, amount, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send, get, post
-from .base import Driver, Facts, Option, Token, checked_url
+from .base import Driver, Facts, Option, Token
 
 T = TypeVar("T")
 

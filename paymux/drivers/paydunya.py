@@ -194,7 +194,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Ask how an invoice stands; a transfer cannot be asked about."""
-        if payment.kind != "collect":
+        if payment.kind not in (None, "collect"):
             raise Unsupported(f"{self.name} cannot be asked about a {payment.kind}")
         token = payment.provider_reference or ""
         if not _TOKEN.fullmatch(token):
@@ -212,7 +212,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Give what psr.paydunya.min.js asks your server for, to show a collected page as a popup (PSR)."""
         token = payment.provider_reference
-        if payment.account != self.account or payment.kind != "collect" or not token:
+        if payment.account != self.account or payment.kind not in (None, "collect") or not token:
             raise UsageError.field("payment", payment, f"a collect of {self.account!r} that has a page")
         return {"success": True, "mode": "live" if payment.live else "test", "token": token}
 

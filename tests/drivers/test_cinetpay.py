@@ -196,7 +196,7 @@ def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
     assert payment.reference == payment.provider_reference == "order-1042"
     assert payment.checkout_url == "https://checkout.cinetpay.com/payment/5f0a3b9c7e1d4286"
     assert payment.ids == {"payment_token": "5f0a3b9c7e1d4286", "api_response_id": "1663322990.1234"}
-    assert (payment.kind, payment.live, payment.provider) == ("collect", True, "cinetpay")
+    assert (payment.kind, payment.live, payment.provider) == (None, True, "cinetpay")
 
 
 def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:

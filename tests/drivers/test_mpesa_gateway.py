@@ -130,7 +130,7 @@ def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() 
     assert (payment.status, payment.message) == (Status.PENDING, "Payment initiated")
     assert (payment.account, payment.provider, payment.kind, payment.live) == (
         *["mpesa_gateway"] * 2,
-        "collect",
+        None,
         False,
     )
 
