@@ -25,12 +25,13 @@ def demo() -> None:
 
 @commands.command()
 @click.option("--port", default=8765, show_default=True, help="The loopback port; 0 takes a free one.")
+@click.option("--root", default=None, help="A provider to serve without its mount, too.")
 @click.option("--seed", default=0, show_default=True, help="Repeats a run's chances.")
-def simulator(port: int, seed: int) -> None:
+def simulator(port: int, root: str | None, seed: int) -> None:
     """Serve every provider on a loopback port until interrupted; all credentials are "simulator"."""
 
     async def serve() -> None:
-        async with Simulator(port=port, seed=seed) as sim:
+        async with Simulator(port=port, seed=seed, root=root) as sim:
             for name, provider in sim.providers.items():
                 click.echo(f"{name:14} {provider.url}{provider.base_path}")
             await asyncio.get_running_loop().create_future()

@@ -23,10 +23,12 @@ class Door:
         world: World,
         providers: Mapping[str, Provider],
         answer: Callable[[str, Incoming, Planned | None], Awaitable[Reply]],
+        root: str | None,
     ) -> None:
         self._world = world
         self._providers = providers
         self._answer = answer
+        self._root = root
         self._runner: web.ServerRunner | None = None
 
     async def open(self, port: int) -> str:
@@ -46,6 +48,8 @@ class Door:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         name, _, below = path.lstrip("/").partition("/")
+        if self._root is not None and name not in self._providers:
+            name, below = self._root, path.lstrip("/")
         incoming = Incoming(
             method=request.method,
             path=f"/{below}",

@@ -44,7 +44,8 @@ class Simulator:
     Each provider is mounted at `/<driver name>`, below that its own paths; every credential is "simulator" (see
     `credentials` of each provider). `latency` is the seconds of each answer, `payer_delay` those until a payer
     decides: numbers, or functions of a seeded `random.Random` (and of the order). `default` is what payers do
-    whose number says nothing: None leaves them undecided until `settle`.
+    whose number says nothing: None leaves them undecided until `settle`. `root` names a provider that is served
+    without its mount, too, for clients that know a host and no path.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Simulator:
         latency: Latency = 0.0,
         payer_delay: PayerDelay = 0.05,
         default: Status | None = None,
+        root: str | None = None,
     ) -> None:
         found = _providers()
         self.world = World(
@@ -66,10 +68,12 @@ class Simulator:
             url=_IN_PROCESS,
         )
         self.providers: Mapping[str, Provider] = {name: kind(self.world) for name, kind in found.items()}
+        if root is not None and root not in found:
+            raise UsageError.field("root", root, ", ".join(sorted(found)))
         self.requests: list[Received] = []
         self.connection = InProcess(self.world, self.providers, self.answer)
         self._port = port
-        self._door = Door(self.world, self.providers, self.answer)
+        self._door = Door(self.world, self.providers, self.answer, root)
 
     def __getattr__(self, name: str) -> Any:
         provider = self.__dict__.get("providers", {}).get(name)

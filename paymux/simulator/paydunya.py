@@ -1,0 +1,316 @@
+"""PayDunya's HTTP/JSON API on the wire: invoices paid on its page (PAR), and credits to other accounts (PER).
+
+Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); what live bodies have beyond it is from
+npm paydunya 1.0.12 and integrators' code. Errors come with HTTP 200. Credentials: master_key and access_token are
+"simulator"; private_key is "test_private_simulator" in the sandbox and "live_private_simulator" live.
+"""
+
+import hashlib
+import html
+import json
+import re
+import string
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote, urlencode
+
+from ..models import Reason, Status
+from ..wire import Incoming, Reply
+from .base import Provider, magic
+from .ledger import Entry, Outcome
+from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
+from .world import Message, World
+
+_STATUSES: Mapping[Status, str] = {
+    Status.PENDING: "pending",
+    Status.SUCCEEDED: "completed",
+    Status.REFUNDED: "completed",  # there is no refund in this API
+    Status.FAILED: "failed",
+    Status.CANCELLED: "cancelled",
+}
+# "Payment cancelled by customer" is the page's; the others are ours, for no page lists any.
+_REASONS: Mapping[Reason | None, str] = {
+    Reason.CANCELLED: "Payment cancelled by customer",
+    Reason.EXPIRED: "Invoice expired",
+    Reason.INSUFFICIENT_FUNDS: "Insufficient balance",
+    Reason.WRONG_PIN: "Wrong code",
+    Reason.LIMIT: "Limit exceeded",
+}
+_FICTITIOUS = {"name": "Alioune Faye", "phone": "774563209", "email": "aliounefaye@gmail.com"}  # the page's payer
+_WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
+_ALIAS = re.compile(r"[0-9]{8,10}|[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)  # a local number or an e-mail
+_ACTIONS = ("cancel_url", "callback_url", "return_url")
+
+
+class PayDunya(Provider):
+    """PayDunya's API; every attribute set in `__init__` may be changed by a test."""
+
+    name = "paydunya"
+    base_path = "/sandbox-api/v1"  # /api/v1 is live
+    hosts = frozenset({"app.paydunya.com"})
+    credentials: ClassVar[Mapping[str, str]] = {
+        "master_key": "simulator",
+        "private_key": "test_private_simulator",
+        "access_token": "simulator",
+        "store_name": "Simulator",
+    }
+    # Sandbox payers of PayDunya are made in its back office; these numbers of Senegal are ours.
+    numbers: ClassVar[Mapping[str, Outcome]] = magic("22177000000", success="7")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        # Of custom_data: where paymux puts the merchant's reference. For the ledger; PayDunya has no field for it.
+        self.reference_key = "paymux_reference"
+        self.refusal = "1001"  # the one code of checkout that integrators name; PayDunya publishes no list
+        self.extras = True  # whether answers have the fields that live ones have beyond the page's
+        self.strings = False  # whether amounts are strings: the page shows both
+        self.fees = Decimal(0)  # francs that the payer bears on top, where live bodies tell the two amounts apart
+        # The page: fail_reason is for cards alone, yet its own cancelled sample has one. Mobile money: `errors`.
+        self.failure: Literal["fail_reason", "errors"] = "fail_reason"
+        # What becomes of an invoice after 24 hours, integrators say; "expired" is rarer.
+        self.expired = "cancelled"
+        # The page: a nested form, its brackets percent-encoded on the wire. Variants that integrators met: bare
+        # brackets, `data=<JSON>`, the same encoded twice, and a JSON body.
+        self.notification: Literal["form", "bare", "data", "twice", "json"] = "form"
+        self.joint: Literal["&", "?"] = "&"  # between a return_url that has a query, and token=
+        self.redistribution = True  # PER "must be switched on" in the application's settings
+        self.balance = Decimal(1_000_000)
+        self.operator = "wave_senegal"
+
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Answer below /sandbox-api/v1 and /api/v1, and show the page."""
+        match incoming.method, *segments(incoming):
+            case "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "create":
+                return self._create(self._body(incoming, api), api)
+            case "GET" | "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "confirm", token:
+                self._authorize(incoming, api)
+                return self._confirm(token, api)
+            case "POST", ("sandbox-api" | "api") as api, "v1", "direct-pay", "credit-account":
+                return self._credit(self._body(incoming, api), api)
+            case "GET" | "POST", "sandbox-checkout" | "checkout", "invoice", token:
+                return self._page(incoming, token)
+            case "GET", "sandbox-checkout" | "checkout", "receipt", "pdf", name:
+                return self._receipt(name.removesuffix(".pdf"))
+        return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
+
+    def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
+        """Make the IPN of an invoice: what a confirmation answers, hash and all; a credit has none."""
+        url = entry.words["actions"]["callback_url"] if entry.kind == "collect" else None
+        if not url:
+            return None
+        told = self._told(entry)
+        if forged:
+            told |= {"hash": hashlib.sha512(b"forged").hexdigest(), "status": "completed"}
+        if self.notification == "json":
+            return Message.json(url, {"data": told})
+        text = json.dumps(told)
+        body = {
+            "form": urlencode(list(_flat("data", told))),
+            "bare": urlencode(list(_flat("data", told)), safe="[]"),
+            "data": urlencode({"data": text}),
+            "twice": urlencode({"data": quote(text)}),
+        }[self.notification]
+        return Message(url=url, headers={"content-type": "application/x-www-form-urlencoded"}, body=body.encode())
+
+    def stale(self, incoming: Incoming) -> Reply:
+        """Refuse the keys: PayDunya has no tokens that could be stale."""
+        return self._error("Invalid Masterkey Specified")
+
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide an order, and book it on the account."""
+        before = entry.moved
+        super().settle(entry, outcome)
+        if entry.moved and not before:
+            self.balance += entry.amount if entry.kind == "collect" else -entry.amount
+
+    def _error(self, text: str, code: str | None = None) -> Reply:
+        return json_reply({"response_code": code or self.refusal, "response_text": text})
+
+    def _authorize(self, incoming: Incoming, api: str) -> None:
+        """Check the three headers; the master key is the same in both modes, the private key is not."""
+        given = [incoming.headers.get(f"paydunya-{name}") for name in ("master-key", "private-key", "token")]
+        private = "test_private_simulator" if api == "sandbox-api" else "live_private_simulator"
+        if given != ["simulator", private, "simulator"]:
+            raise Refused(self.stale(incoming))
+
+    def _body(self, incoming: Incoming, api: str) -> dict[str, Any]:
+        self._authorize(incoming, api)
+        body = fields(incoming)
+        if body is None:
+            raise Refused(self._error("Invalid JSON"))
+        return body
+
+    def _amount(self, written: Any, name: str) -> Decimal:
+        # Whole francs, as a number or a string; PyPI paydunya 1.0.7 adds its items up to a float.
+        if isinstance(written, bool) or not _WHOLE.fullmatch(str(written)):
+            raise Refused(self._error(f"{name} must be a positive whole number"))
+        return Decimal(str(written).partition(".")[0])
+
+    def _object(self, parent: dict[str, Any], name: str, *, of: str | None = None) -> dict[str, Any]:
+        """Read an object that may be missing or null, or a list where it holds numbered things."""
+        found = parent.get(name) or {}
+        if of and isinstance(found, list):
+            found = {f"{of}_{index}": value for index, value in enumerate(found)}
+        if not isinstance(found, dict):
+            raise Refused(self._error(f"{name} must be an object"))
+        return found
+
+    def _create(self, body: dict[str, Any], api: str) -> Reply:
+        invoice, store = self._object(body, "invoice"), self._object(body, "store")
+        # The page: these two are obligatory, and nothing else is.
+        amount = self._amount(invoice.get("total_amount"), "total_amount")
+        if not isinstance(store.get("name"), str) or not store["name"]:
+            raise Refused(self._error("store name is required"))
+        custom, customer = self._object(body, "custom_data"), self._object(invoice, "customer")
+        actions = self._object(body, "actions")
+        reference = custom.get(self.reference_key)
+        sandbox = api == "sandbox-api"
+        token = f"test_{self._code(10)}" if sandbox else self._code(21)
+        entry = self.open(
+            "collect",
+            reference=str(reference) if reference else None,
+            provider_reference=token,
+            amount=amount,
+            currency="XOF",
+            party=_party(customer.get("phone")),
+            mode="test" if sandbox else "live",
+            store=store["name"],
+            description=invoice.get("description") or "",
+            items=self._object(invoice, "items", of="item"),
+            taxes=self._object(invoice, "taxes", of="tax"),
+            customer={name: customer.get(name) or "" for name in ("name", "phone", "email")},
+            custom_data=custom,
+            actions={name: actions.get(name) or "" for name in _ACTIONS},
+            receipt_identifier=self._code(12),
+            operator_reference=self._code(16),
+        )
+        self.ring(entry)
+        return json_reply(
+            {
+                "response_code": "00",
+                "response_text": f"{self._site(entry)}/invoice/{token}",
+                "description": "Checkout Invoice Created",
+                "token": token,
+            }
+        )
+
+    def _code(self, length: int) -> str:
+        return "".join(self.world.random.choices(string.ascii_letters + string.digits, k=length))
+
+    def _site(self, entry: Entry) -> str:
+        return f"{self.url}/{'sandbox-checkout' if entry.words['mode'] == 'test' else 'checkout'}"
+
+    def _confirm(self, token: str, api: str) -> Reply:
+        entry = self.entry(token)
+        mode = "test" if api == "sandbox-api" else "live"
+        if entry is None or entry.kind != "collect" or entry.words["mode"] != mode:
+            return self._error("Transaction Not Found")
+        return json_reply(self._told(entry))
+
+    def _told(self, entry: Entry) -> dict[str, Any]:
+        """Word an invoice as the page does; the state of the payment is `status`, not the response code."""
+        words, token, ended = entry.words, entry.provider_reference, entry.status.terminal
+        why = _REASONS.get(entry.reason, "Payment failed") if ended and not entry.moved else ""
+        number = str if self.strings else int
+        told: dict[str, Any] = {
+            "response_code": "00",
+            "response_text": "Transaction Found",
+            "hash": hashlib.sha512(self.credentials["master_key"].encode()).hexdigest(),
+            "invoice": {
+                "items": words["items"],
+                "taxes": words["taxes"],
+                "token": token,
+                "total_amount": number(entry.amount + self.fees),
+                "description": words["description"],
+            },
+            "custom_data": words["custom_data"],
+            "actions": words["actions"],
+            "mode": words["mode"],
+            "status": entry.code or _STATUSES.get(entry.status, self.expired),
+            "fail_reason": why if self.failure == "fail_reason" else "",
+            "customer": _FICTITIOUS if ended and not any(words["customer"].values()) else words["customer"],
+            "receipt_url": f"{self._site(entry)}/receipt/pdf/{token}.pdf" if ended else "",
+        }
+        if why and self.failure == "errors":
+            told["errors"] = {"message": why, "description": why}
+        if self.extras:
+            told["invoice"] |= {
+                "pal_is_on": "0",
+                "total_amount_without_fees": number(entry.amount),
+                "expire_date": f"{entry.opened_at + timedelta(hours=24):%Y-%m-%d %H:%M:%S}",
+            }
+            told["customer"] = {**told["customer"], "payment_method": self.operator if ended else ""}
+            told["receipt_identifier"] = words["receipt_identifier"] if entry.moved else ""
+            told["provider_reference"] = words["operator_reference"] if entry.moved else ""
+        return told
+
+    def _credit(self, body: dict[str, Any], api: str) -> Reply:
+        """Credit another PayDunya account: the money moves before the answer."""
+        if not self.redistribution:
+            # Known of disbursements, in integrators' code, as is 4002.
+            return self._error("Direct pay is not enabled for this application", "401")
+        amount, alias = self._amount(body.get("amount"), "amount"), str(body.get("account_alias") or "")
+        if not _ALIAS.fullmatch(alias):
+            return self._error("No PayDunya account has this alias")
+        if amount > self.balance:
+            return self._error("You don't have enough funds. Consider crediting your account", "4002")
+        prefix = "TEST" if api == "sandbox-api" else "LIVE"  # the page has only the sandbox's TEST000001
+        entry = self.open(
+            "payout",
+            reference=None,  # there is no field for the merchant's
+            provider_reference=f"{prefix}{len(self.entries()) + 1:06}",
+            amount=amount,
+            currency="XOF",
+            party=alias,
+        )
+        self.settle(entry, Outcome(Status.SUCCEEDED))
+        account = "Sandbox Account BOUBACAR BAH" if prefix == "TEST" else "BOUBACAR BAH"
+        return json_reply(
+            {
+                "response_code": "00",
+                "response_text": "Transaction completed successfully",
+                "description": f"Success! Amount of {amount} FCFA has been transfered to {account}",
+                "transaction_id": entry.provider_reference,
+            }
+        )
+
+    def _page(self, incoming: Incoming, token: str) -> Reply:
+        """Serve the page: who paid goes to return_url with ?token=, who did not to cancel_url."""
+        entry = self.entry(token)
+        if entry is None or entry.kind != "collect":
+            return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
+        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
+        if incoming.method == "GET" or decision is None:
+            return page(f"{entry.words['store']}: {entry.amount} FCFA")
+        if not entry.status.terminal:
+            self.settle(entry, decision)
+        address = entry.words["actions"]["return_url" if entry.moved else "cancel_url"]
+        if not address:
+            return html_reply(f"<!doctype html><p>{html.escape(self._told(entry)['status'])}")
+        if not entry.moved:
+            return redirect(address)
+        return redirect(f"{address}{self.joint if '?' in address else '?'}{urlencode({'token': token})}")
+
+    def _receipt(self, token: str) -> Reply:
+        entry = self.entry(token)
+        if entry is None or not entry.moved:
+            return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
+        return html_reply(f"<!doctype html><p>{html.escape(token)}: {entry.amount} FCFA")
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Write a tree as PHP's http_build_query does: nested keys, no nulls, no empty arrays."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from _flat(f"{name}[{key}]", inner)
+    elif value is not None:
+        yield name, str(int(value) if isinstance(value, bool) else value)
+
+
+def _party(phone: Any) -> str | None:
+    """Read a payer's number: PayDunya's are local, and nine digits are Senegal's."""
+    digits = re.sub(r"^(?:\+|00)|[^0-9]", "", str(phone or ""))
+    return (f"221{digits}" if len(digits) == 9 else digits) or None

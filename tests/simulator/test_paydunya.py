@@ -1,0 +1,411 @@
+import hashlib
+import json
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+
+from paymux.models import Reason, Status
+from paymux.simulator import Fault, Simulator
+from paymux.wire import Incoming
+
+from .asking import FORM, ask, raw, told, until
+
+TEST = {
+    "paydunya-master-key": "simulator",
+    "paydunya-private-key": "test_private_simulator",
+    "paydunya-token": "simulator",
+}
+LIVE = {**TEST, "paydunya-private-key": "live_private_simulator"}
+HASH = hashlib.sha512(b"simulator").hexdigest()
+ITEM = {"name": "Chemise", "quantity": 1, "unit_price": "5000", "total_price": "5000", "description": ""}
+ACTIONS = {
+    "cancel_url": "https://shop.example/cancel",
+    "return_url": "https://shop.example/return",
+    "callback_url": "https://shop.example/ipn",
+}
+
+
+def order(**fields: Any) -> dict[str, Any]:
+    """Give the page's smallest invoice, with our reference in its custom data."""
+    return {
+        "invoice": {"total_amount": 5000, "description": "Chaussure VANS"},
+        "store": {"name": "Magasin le Choco"},
+        "custom_data": {"paymux_reference": "order-1"},
+        "actions": ACTIONS,
+        **fields,
+    }
+
+
+async def create(sim: Simulator, *, live: bool = False, **fields: Any) -> str:
+    """Create an invoice, and give its token."""
+    path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/create"
+    made = told(await ask(sim, "POST", path, order(**fields), headers=LIVE if live else TEST))
+    assert made["response_code"] == "00", made
+    return str(made["token"])
+
+
+async def confirm(sim: Simulator, token: str, *, method: str = "GET", live: bool = False) -> Any:
+    """Confirm an invoice, and give the whole answer."""
+    path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/confirm/{token}"
+    reply = await ask(sim, method, path, headers=LIVE if live else TEST)
+    assert reply.status == 200
+    return told(reply)
+
+
+async def credit(sim: Simulator, alias: Any = "771111111", amount: Any = 4500) -> Any:
+    """Credit an account in the sandbox, and give the answer."""
+    body = {"account_alias": alias, "amount": amount}
+    return told(await ask(sim, "POST", "/paydunya/sandbox-api/v1/direct-pay/credit-account", body, headers=TEST))
+
+
+@pytest.mark.parametrize(("live", "site", "length"), [(False, "sandbox-checkout", 15), (True, "checkout", 21)])
+async def test_an_invoice_is_a_page_and_waits_for_its_payer(live: bool, site: str, length: int) -> None:
+    """The address of the page is `response_text`; tokens of the sandbox begin with test_."""
+    sim = Simulator()
+    path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/create"
+    made = told(await ask(sim, "POST", path, order(), headers=LIVE if live else TEST))
+    assert list(made) == ["response_code", "response_text", "description", "token"]
+    assert (made["response_code"], made["description"]) == ("00", "Checkout Invoice Created")
+    assert made["response_text"] == f"{sim.url}/paydunya/{site}/invoice/{made['token']}"
+    assert (made["token"].startswith("test_"), len(made["token"])) == (not live, length)
+    assert [(one.reference, int(one.amount), one.currency, one.status) for one in sim.ledger] == [
+        ("order-1", 5000, "XOF", Status.PENDING)
+    ]
+    found = await confirm(sim, made["token"], live=live)
+    assert (found["status"], found["mode"], found["receipt_url"]) == ("pending", "live" if live else "test", "")
+    assert (await confirm(sim, made["token"], live=not live))["response_text"] == "Transaction Not Found"
+
+
+@pytest.mark.parametrize("name", list(TEST))
+@pytest.mark.parametrize("value", [None, "wrong", "live_private_simulator"])
+async def test_all_three_headers_are_wanted(name: str, value: str | None) -> None:
+    """A wrong key, or that of the other mode, is HTTP 200 with a code that is not 00."""
+    sim = Simulator()
+    headers = {**TEST, name: value} if value else {key: TEST[key] for key in TEST if key != name}
+    for method, path in (
+        ("POST", "checkout-invoice/create"),
+        ("GET", "checkout-invoice/confirm/test_x"),
+        ("POST", "direct-pay/credit-account"),
+    ):
+        reply = await ask(sim, method, f"/paydunya/sandbox-api/v1/{path}", order(), headers=headers)
+        assert (reply.status, told(reply)) == (
+            200,
+            {"response_code": "1001", "response_text": "Invalid Masterkey Specified"},
+        )
+    assert len(sim.ledger) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"invoice": None}, "total_amount"),
+        ({"invoice": {"description": "x"}}, "total_amount"),
+        ({"invoice": [{"total_amount": 5000}]}, "invoice"),
+        *[
+            ({"invoice": {"total_amount": amount}}, "total_amount")
+            for amount in (0, -5, 0.5, "5.5", "many", True, None, [5000])
+        ],
+        ({"store": {}}, "store"),
+        ({"store": {"name": ""}}, "store"),
+        ({"store": "Choco"}, "store"),
+        ({"custom_data": "order-1"}, "custom_data"),
+        ({"custom_data": ["order-1"]}, "custom_data"),
+        ({"actions": "https://shop.example"}, "actions"),
+        ({"invoice": {"total_amount": 5000, "items": "shirts"}}, "items"),
+        ({"invoice": {"total_amount": 5000, "taxes": 18}}, "taxes"),
+        ({"invoice": {"total_amount": 5000, "customer": "Ama"}}, "customer"),
+    ],
+)
+async def test_a_bad_invoice_is_refused_with_http_200(fields: dict[str, Any], word: str) -> None:
+    """Only total_amount and the store's name are obligatory; a refusal has a code and a text, and no token."""
+    sim = Simulator()
+    path = "/paydunya/sandbox-api/v1/checkout-invoice/create"
+    reply = await ask(sim, "POST", path, order(**fields), headers=TEST)
+    assert reply.status == 200
+    assert set(told(reply)) == {"response_code", "response_text"}
+    assert told(reply)["response_code"] == "1001"
+    assert word in told(reply)["response_text"]
+    assert told(await ask(sim, "POST", path, b"{", headers=TEST))["response_text"] == "Invalid JSON"
+    assert len(sim.ledger) == 0
+
+
+@pytest.mark.parametrize("amount", [5000, "5000", 5000.0])
+@pytest.mark.parametrize("items", [[ITEM, ITEM], {"item_0": ITEM, "item_1": ITEM}])
+async def test_clients_write_items_and_amounts_their_own_way(amount: Any, items: Any) -> None:
+    """Items as list or map and amounts as number or string are one invoice; items and taxes charge nothing."""
+    sim = Simulator()
+    taxes = {"tax_0": {"name": "TVA (18%)", "amount": 900}}
+    invoice = {"total_amount": amount, "items": items, "taxes": taxes, "channels": ["card"]}
+    token = await create(sim, invoice=invoice, actions=dict.fromkeys(ACTIONS))
+    found = (await confirm(sim, token))["invoice"]
+    assert (found["total_amount"], found["items"], found["taxes"]) == (
+        5000,
+        {"item_0": ITEM, "item_1": ITEM},
+        taxes,
+    )
+    sim.settle(token, Status.SUCCEEDED)
+    assert sim.ledger.charged(token) == 5000
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (Status.PENDING, "pending"),
+        (Status.SUCCEEDED, "completed"),
+        (Status.FAILED, "failed"),
+        (Status.CANCELLED, "cancelled"),
+        (Status.EXPIRED, "cancelled"),
+    ],
+)
+async def test_a_confirmation_has_its_state_in_status(method: str, status: Status, word: str) -> None:
+    """The response code is 00 whatever happened; the page's fields are all there, in its order."""
+    sim = Simulator()
+    sim.paydunya.extras = False
+    token = await create(sim, custom_data={"paymux_reference": "order-1", "numero": 5})
+    if status.terminal:
+        sim.settle("order-1", status, reason=Reason.CANCELLED)
+    found = await confirm(sim, token, method=method)
+    assert list(found) == [
+        "response_code",
+        "response_text",
+        "hash",
+        "invoice",
+        "custom_data",
+        "actions",
+        "mode",
+        "status",
+        "fail_reason",
+        "customer",
+        "receipt_url",
+    ]
+    assert list(found["invoice"]) == ["items", "taxes", "token", "total_amount", "description"]
+    assert (found["response_code"], found["response_text"]) == ("00", "Transaction Found")
+    assert (found["status"], found["hash"], found["invoice"]["token"]) == (word, HASH, token)
+    assert (found["custom_data"], found["actions"]) == ({"paymux_reference": "order-1", "numero": 5}, ACTIONS)
+    failed = status.terminal and status is not Status.SUCCEEDED
+    assert found["fail_reason"] == ("Payment cancelled by customer" if failed else "")
+    assert sim.ledger.charged("order-1") == (5000 if status is Status.SUCCEEDED else 0)
+
+
+async def test_live_bodies_have_more_than_the_page() -> None:
+    """Fees that the payer bears, amounts as strings, reasons in `errors`, an expiry and the operator."""
+    sim = Simulator()
+    sim.paydunya.strings, sim.paydunya.fees, sim.paydunya.failure = True, 150, "errors"
+    token = await create(sim)
+    sim.settle(token, Status.FAILED, reason=Reason.INSUFFICIENT_FUNDS)
+    found = await confirm(sim, token)
+    assert (found["invoice"]["total_amount"], found["invoice"]["total_amount_without_fees"]) == ("5150", "5000")
+    assert found["invoice"]["expire_date"]
+    assert (found["fail_reason"], found["errors"]["message"]) == ("", "Insufficient balance")
+    assert found["customer"]["payment_method"] == "wave_senegal"
+    assert (found["receipt_identifier"], found["provider_reference"]) == ("", "")
+
+
+async def test_another_word_may_be_said() -> None:
+    """A test names the word: one of another time, or one that nobody knows; the ledger keeps the truth."""
+    sim = Simulator()
+    sim.paydunya.expired = "expired"
+    first, second = await create(sim), await create(sim)
+    sim.settle(first, Status.EXPIRED)
+    sim.settle(second, Status.PENDING, code="processing")
+    assert [(await confirm(sim, token))["status"] for token in (first, second)] == ["expired", "processing"]
+    assert [entry.status for entry in sim.ledger] == [Status.EXPIRED, Status.PENDING]
+
+
+async def test_every_invoice_is_a_new_one() -> None:
+    """PayDunya knows no duplicates: the same invoice twice is two, and can be paid twice."""
+    sim = Simulator()
+    tokens = {await create(sim), await create(sim)}
+    sim.settle("order-1", Status.SUCCEEDED)
+    assert len(tokens) == 2
+    assert sim.ledger.charged("order-1") == 10_000
+
+
+@pytest.mark.parametrize("stem", ["77000000", "+22177000000", "00221 77 00 00 00 "])
+@pytest.mark.parametrize(
+    ("last", "word"), [("7", "completed"), ("0", "failed"), ("2", "cancelled"), ("4", "pending")]
+)
+async def test_a_magic_number_decides_by_itself(stem: str, last: str, word: str) -> None:
+    """The prefilled customer's number, local or not, says what he does."""
+    async with Simulator(payer_delay=0.0) as sim:
+        customer = {"name": "Ama", "email": "ama@shop.example", "phone": f"{stem}{last}"}
+        token = await create(sim, invoice={"total_amount": 5000, "customer": customer}, actions={})
+        await until(lambda: last == "4" or all(entry.status.terminal for entry in sim.ledger))
+        found = await confirm(sim, token)
+    assert found["status"] == word
+    assert {name: found["customer"][name] for name in customer} == customer
+    assert sim.ledger.charged() == (5000 if last == "7" else 0)
+    assert sim.deliveries == []
+
+
+async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
+    """The default decides for payers who have no number; the page's fictitious customer pays."""
+    async with Simulator(payer_delay=0.0, default=Status.SUCCEEDED) as sim:
+        sim.on_webhook(lambda incoming: None)
+        token = await create(sim)
+        await until(lambda: sim.ledger.charged("order-1") == 5000)
+        assert (await confirm(sim, token))["customer"]["name"] == "Alioune Faye"
+
+
+@pytest.mark.parametrize("notification", ["form", "bare", "data", "twice", "json"])
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(Status.SUCCEEDED, "completed"), (Status.FAILED, "failed"), (Status.CANCELLED, "cancelled")],
+)
+async def test_the_ipn_is_the_confirmation_under_data(notification: str, status: Status, word: str) -> None:
+    """A nested form with encoded brackets, and what else was met: one tree, the same as a confirmation's."""
+    async with Simulator() as sim:
+        got: list[Incoming] = []
+        sim.on_webhook(got.append)
+        sim.paydunya.notification = notification
+        token = await create(sim, custom_data={"paymux_reference": "order-1", "gift": True, "note": None})
+        sim.settle("order-1", status)
+        await until(lambda: got)
+        found = await confirm(sim, token)
+    message = got[0]
+    assert (message.method, message.path) == ("POST", "/ipn")
+    text = message.body.decode()
+    if notification == "json":
+        assert message.headers["content-type"] == "application/json"
+        assert json.loads(text) == {"data": found}
+        return
+    assert message.headers["content-type"] == FORM["content-type"]
+    body = dict(parse_qsl(text, keep_blank_values=True))
+    if notification in ("form", "bare"):
+        assert ("data%5Bhash%5D=" if notification == "form" else "data[hash]=") in text
+        assert (body["data[status]"], body["data[hash]"]) == (word, HASH)
+        assert (body["data[invoice][token]"], body["data[invoice][total_amount]"]) == (token, "5000")
+        assert (body["data[custom_data][paymux_reference]"], body["data[custom_data][gift]"]) == ("order-1", "1")
+        assert "data[custom_data][note]" not in body
+    else:
+        assert json.loads(unquote(body["data"]) if notification == "twice" else body["data"]) == found
+
+
+async def test_a_forged_ipn_has_another_hash() -> None:
+    """A forger claims success without the master key; the true message follows."""
+    async with Simulator() as sim:
+        got: list[dict[str, str]] = []
+        sim.on_webhook(lambda incoming: got.append(dict(parse_qsl(incoming.body.decode()))))
+        token = await create(sim)
+        sim.fault("paydunya", token, kind=Fault.WEBHOOK_FORGED)
+        sim.settle(token, Status.CANCELLED)
+        await until(lambda: len(got) == 2)
+    assert [body["data[status]"] for body in got] == ["completed", "cancelled"]
+    assert [body["data[hash]"] == HASH for body in got] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("decision", "word", "back"),
+    [
+        ("approve", "completed", "https://shop.example/return?token="),
+        ("decline", "failed", "https://shop.example/cancel"),
+        ("cancel", "cancelled", "https://shop.example/cancel"),
+    ],
+)
+async def test_a_person_decides_on_the_page(decision: str, word: str, back: str) -> None:
+    """Who paid goes to return_url with the token, who did not to cancel_url; the page decides once."""
+    sim = Simulator()
+    token = await create(sim)
+    path = f"/paydunya/sandbox-checkout/invoice/{token}"
+    shown = await ask(sim, "GET", path)
+    assert (shown.status, b"5000 FCFA" in shown.body) == (200, True)
+    assert (await ask(sim, "POST", path, {"decision": "?"}, form=True)).status == 200
+    for again in (decision, "approve"):
+        gone = await ask(sim, "POST", path, {"decision": again}, form=True)
+        assert (gone.status, gone.headers["location"]) == (302, back + (token if word == "completed" else ""))
+    assert (await confirm(sim, token))["status"] == word
+    assert sim.ledger.charged("order-1") == (5000 if word == "completed" else 0)
+    receipt = await ask(sim, "GET", f"/paydunya/sandbox-checkout/receipt/pdf/{token}.pdf")
+    assert receipt.status == (200 if word == "completed" else 404)
+    assert (await ask(sim, "GET", "/paydunya/checkout/invoice/nobody")).status == 404
+
+
+@pytest.mark.parametrize("joint", ["&", "?"])
+async def test_the_way_back_may_have_a_query(joint: str) -> None:
+    """How the token joins a query is not documented; without a return_url the page says the state."""
+    sim = Simulator()
+    sim.paydunya.joint = joint
+    token = await create(sim, actions={"return_url": "https://shop.example/?seller=2"})
+    path = f"/paydunya/sandbox-checkout/invoice/{token}"
+    gone = await ask(sim, "POST", path, {"decision": "approve"}, form=True)
+    assert gone.headers["location"] == f"https://shop.example/?seller=2{joint}token={token}"
+    token = await create(sim, actions={})
+    stays = await ask(sim, "POST", f"/paydunya/checkout/invoice/{token}", {"decision": "cancel"}, form=True)
+    assert (stays.status, b"cancelled" in stays.body) == (200, True)
+
+
+async def test_a_credit_moves_money_before_its_answer() -> None:
+    """The page's answer word for word; the same credit again is another one; there is no IPN."""
+    sim = Simulator()
+    assert await credit(sim) == {
+        "response_code": "00",
+        "response_text": "Transaction completed successfully",
+        "description": "Success! Amount of 4500 FCFA has been transfered to Sandbox Account BOUBACAR BAH",
+        "transaction_id": "TEST000001",
+    }
+    assert (await credit(sim, "ama@shop.example", "4500"))["transaction_id"] == "TEST000002"
+    assert sim.ledger.paid_out(provider="paydunya") == 9000
+    assert [entry.party for entry in sim.ledger] == ["771111111", "ama@shop.example"]
+    assert sim.deliveries == []
+    path = "/paydunya/api/v1/direct-pay/credit-account"
+    live = told(await ask(sim, "POST", path, {"account_alias": "771111111", "amount": 1}, headers=LIVE))
+    assert (live["response_code"], live["transaction_id"]) == ("00", "LIVE000003")
+    assert (await confirm(sim, "TEST000001"))["response_code"] == "1001"
+
+
+@pytest.mark.parametrize(
+    ("alias", "amount", "code"),
+    [
+        ("+221771111111", 4500, "1001"),
+        ("221771111111", 4500, "1001"),
+        ("77 111", 4500, "1001"),
+        ("", 4500, "1001"),
+        (None, 4500, "1001"),
+        ("771111111", 0, "1001"),
+        ("771111111", "4500.50", "1001"),
+        ("771111111", None, "1001"),
+        ("771111111", 5001, "4002"),
+    ],
+)
+async def test_a_bad_credit_is_refused(alias: Any, amount: Any, code: str) -> None:
+    """An alias is a local number or an e-mail, an amount whole francs within the balance."""
+    sim = Simulator()
+    sim.paydunya.balance = 5000
+    assert (await credit(sim, alias, amount))["response_code"] == code
+    assert len(sim.ledger) == 0
+
+
+async def test_credits_are_an_option_and_come_from_the_balance() -> None:
+    """Switched off in the settings they are refused; what was collected can be paid out."""
+    sim = Simulator()
+    sim.paydunya.redistribution = False
+    assert (await credit(sim))["response_code"] == "401"
+    sim.paydunya.redistribution, sim.paydunya.balance = True, 0
+    assert (await credit(sim))["response_code"] == "4002"
+    sim.settle(await create(sim), Status.SUCCEEDED)
+    assert (await credit(sim))["response_code"] == "00"
+    assert sim.paydunya.balance == 500
+
+
+async def test_slashes_are_forgiven_on_the_socket() -> None:
+    """Doubled and trailing slashes are forgiven; what PayDunya does not know is an HTML page."""
+    async with Simulator() as sim:
+        made = await raw(sim, "POST", "/paydunya//sandbox-api/v1/checkout-invoice/create/", order(), TEST)
+        token = json.loads(made.partition(b"\r\n\r\n")[2])["token"]
+        found = await raw(sim, "GET", f"/paydunya/sandbox-api/v1/checkout-invoice/confirm/{token}/", None, TEST)
+        lost = await raw(sim, "POST", "/paydunya/api/v2/checkout-invoice/create", order(), LIVE)
+    assert b'"status": "pending"' in found
+    assert lost.startswith(b"HTTP/1.1 404 ")
+    assert b"<!doctype html>" in lost
+
+
+async def test_a_stale_token_is_a_wrong_key() -> None:
+    """PayDunya has no tokens: the fault speaks of the keys, and nothing was processed."""
+    sim = Simulator()
+    sim.fault("paydunya", kind=Fault.STALE_TOKEN)
+    path = "/paydunya/sandbox-api/v1/checkout-invoice/create"
+    reply = await ask(sim, "POST", path, order(), headers=TEST)
+    assert told(reply)["response_text"] == "Invalid Masterkey Specified"
+    assert len(sim.ledger) == 0
