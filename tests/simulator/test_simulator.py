@@ -182,7 +182,7 @@ async def test_a_provider_may_push_frames() -> None:
     """A WebSocket is refused by the provider or gets every frame that it pushes, and leaving hangs up."""
     sim = Simulator()
     acme = Acme(sim.world)
-    door = Door(sim.world, {"acme": acme}, sim.answer)
+    door = Door(sim.world, {"acme": acme}, sim.answer, None)
     url = await door.open(0)
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
