@@ -1,0 +1,278 @@
+"""Intram's payment API on the wire, from its HTTP page and, where that is silent, from its SDKs.
+
+The page is github.com/suntechdevs/paycfa backend/http.md (2025-02, and the form of 2026, without the merchant id
+and the keys in the body). Answers are those of that repository's backend/php-server-sdk.md and
+nodejs-api-client.md, of github.com/suntechdevs/intram-phpsdk Readme.md, and those that
+github.com/suntechdevs/intram-nodejs reads; PyPI django-intram 0.1.1 is a client. Credentials: public_key,
+private_key, secret and merchant_key are all "simulator".
+"""
+
+import string
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode, urlsplit
+
+from ..models import Status
+from ..wire import Incoming, Reply
+from .base import Provider
+from .ledger import Entry
+from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
+from .world import Message, World
+
+# The body's name of each key, by its header.
+_KEYS: Mapping[str, str] = {"x-api-key": "public", "x-private-key": "private", "x-secret-key": "secret"}
+# intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; a payment that nobody made in time has no word of its own.
+_WORDS: Mapping[Status, str] = {
+    Status.PENDING: "PENDING",
+    Status.SUCCEEDED: "SUCCESS",
+    Status.FAILED: "FAIL",
+    Status.CANCELLED: "CANCELED",
+    Status.EXPIRED: "FAIL",
+    Status.REFUNDED: "REFUNDED",
+}
+_SAID = "statut de la transaction"
+_QR_CODE = "data:image/png;base64,iVBORw0KGgo="
+
+
+class Intram(Provider):
+    """Intram's API; every attribute set in `__init__` may be changed by a test."""
+
+    name = "intram"
+    base_path = "/api/v1"
+    hosts = frozenset({"webservices.intram.org"})
+    credentials: ClassVar[Mapping[str, str]] = {
+        "public_key": "simulator",
+        "private_key": "simulator",
+        "secret": "simulator",
+        "merchant_key": "simulator",
+        "store": "Simulator",
+    }
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.merchant_key_required = False  # True in 2025; since 2026 three keys are enough
+        # The page of 2025 shows invoice.keys; that of 2026 calls them "du code mort qui sera ignoré".
+        self.body_keys: Literal["ignored", "checked", "required"] = "ignored"
+        # Every example of the page has all three; intram-nodejs leaves out those that are not set.
+        self.urls_required = ("cancel_url", "return_url", "callback_url")
+        self.errors_in_200 = False  # the SDKs look at `error` in the body and never at the HTTP status
+        self.breaks: Literal["before", "after"] | None = None  # 500, before or after the work was done
+        self.unknown_status = 400  # of an id that nobody gave out: the page lists 200, 400, 401 and 500
+        self.env: Literal["sandbox", "live"] = "sandbox"  # which keys these are: the address is the same
+        self.words = dict(_WORDS)  # the prose of the Node page says COMPLETED for SUCCESS, the code of 2026 ERROR
+        self.request_shape: Literal["2020", "2022"] = "2022"
+        # Flat on the pages of 2022 to 2026, nested before, and what intram-nodejs maps to its customer.
+        self.confirm_shape: Literal["flat", "nested", "customer"] = "flat"
+        # The pages show both, and read `transaction.invoice.amount`; the README of django-intram reads a form.
+        self.callback_shape: Literal["nested", "flat", "form"] = "nested"
+        self.cancel_calls_back = True  # no page tells whether a cancelled order calls back
+        # What is appended to the payer's way back: by the Node page, or, with two "?", by intram-nodejs' Readme.
+        self.redirect_query: Literal["token", "STATUS"] = "token"
+        self.fee = Decimal("0.05")  # of the amount and on top of it: 50 of 1000 in the sample
+        self.reference_key = "paymux_reference"  # of custom_datas: for the ledger alone, Intram has no such field
+
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Answer the API, whose clients send `/api/v1//transactions/…`, too, and the page that it leads to."""
+        match incoming.method, *segments(incoming):
+            case _, "api", "v1", *path:
+                if self.breaks == "before":
+                    return self.error(500, "Internal server error")
+                reply = self._api(incoming, path)
+                return self.error(500, "Internal server error") if self.breaks == "after" else reply
+            case "GET" | "POST", "payment", "gate", transaction_id:
+                return self._gate(incoming, transaction_id)
+        return html_reply("Cannot find this page", 404)
+
+    def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
+        """Make the callback: a POST without anything that proves where it comes from."""
+        url = entry.words["actions"].get("callback_url")
+        if not url or (entry.status is Status.CANCELLED and not self.cancel_calls_back):
+            return None
+        word = self.words[Status.SUCCEEDED] if forged else self.word(entry)
+        if self.callback_shape == "form":
+            told = {"transaction_id": entry.provider_reference, **self._flat(entry, word)}
+            headers = {"content-type": "application/x-www-form-urlencoded"}
+            return Message(url=url, headers=headers, body=urlencode(told).encode())
+        return Message.json(url, (self._flat if self.callback_shape == "flat" else self._nested)(entry, word))
+
+    def throttled(self) -> Reply:
+        """Refuse in Intram's shape; no page names a limit."""
+        return json_reply({"error": True, "status": "ERROR", "message": "Too many requests"}, 429)
+
+    def stale(self, incoming: Incoming) -> Reply:
+        """Refuse the keys: there are no tokens."""
+        return self.error(401, "Invalid API keys")
+
+    def error(self, status: int, message: str) -> Reply:
+        """Refuse as the page of 2026 shows; "Invalid API keys" is its message, the others are ours."""
+        told = {"error": True, "status": "ERROR", "message": message}
+        return json_reply(told, 200 if self.errors_in_200 else status)
+
+    def word(self, entry: Entry) -> str:
+        """Give Intram's word for where an order stands."""
+        return entry.code or self.words[entry.status]
+
+    def _api(self, incoming: Incoming, path: list[str]) -> Reply:
+        self._check_keys({header: incoming.headers.get(header) for header in _KEYS})
+        merchant = incoming.headers.get("x-marchand-key", None if self.merchant_key_required else "simulator")
+        if merchant != "simulator":
+            raise self._refused(401, "Invalid API keys")
+        match incoming.method, *path:
+            case "POST", "payments", "request":
+                return self._request(fields(incoming) or {})
+            case "GET", "transactions", "confirm", transaction_id:
+                return self._confirm(transaction_id)
+        return self.error(404, "Not found")
+
+    def _refused(self, status: int, message: str) -> Refused:
+        return Refused(self.error(status, message))
+
+    def _check_keys(self, given: Mapping[str, object]) -> None:
+        if any(value != "simulator" for value in given.values()):
+            raise self._refused(401, "Invalid API keys")
+
+    def _part(self, body: dict[str, Any], name: str) -> dict[str, Any]:
+        part = body.get(name)
+        if not isinstance(part, dict):
+            raise self._refused(400, f"{name} is required")
+        return part
+
+    def _amount(self, invoice: dict[str, Any]) -> Decimal:
+        """Check the amount, the only one that is charged: a number of whole francs."""
+        if invoice.get("currency") != "XOF":
+            raise self._refused(400, "currency must be XOF")
+        amount = invoice.get("amount")
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount < 10**12:
+            raise self._refused(400, "amount must be a positive number")
+        if amount != int(amount):
+            raise self._refused(400, "amount has decimals")
+        return Decimal(int(amount))
+
+    def _request(self, body: dict[str, Any]) -> Reply:
+        """Make a transaction: each request makes a new one, for nothing in it is unique."""
+        invoice, store, actions = (self._part(body, name) for name in ("invoice", "store", "actions"))
+        keys = invoice.get("keys") or {}
+        if self.body_keys == "required" or (self.body_keys == "checked" and keys):
+            self._check_keys({name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()})
+        amount = self._amount(invoice)
+        # Lists on the pages, maps from intram-nodejs; "display only", so that nothing else of them is checked.
+        for name in ("items", "taxes", "custom_datas"):
+            if not isinstance(invoice.get(name) or [], list | dict):
+                raise self._refused(400, f"{name} must be a list")
+        if not isinstance(store.get("name"), str) or not store["name"].strip():
+            raise self._refused(400, "store.name is required")
+        for name in self.urls_required:
+            if not _is_url(actions.get(name)):
+                raise self._refused(400, f"actions.{name} is required")
+        custom = invoice.get("custom_datas") or body.get("custom_data") or []
+        named = custom.get(self.reference_key) if isinstance(custom, dict) else None
+        entry = self.open(
+            "collect",
+            reference=str(named) if named else None,
+            provider_reference=f"{self.world.random.getrandbits(96):024x}",
+            amount=amount,
+            currency="XOF",
+            invoice={**{name: value for name, value in invoice.items() if name != "keys"}, "custom_datas": custom},
+            store=store,
+            actions=actions,
+            public_reference="".join(self.world.random.choices(string.ascii_letters + string.digits, k=10)),
+        )
+        self.ring(entry)
+        told = {
+            "status": self.word(entry),
+            "transaction_id": entry.provider_reference,
+            "receipt_url": f"{self.url}/payment/gate/{entry.provider_reference}",
+            "total_amount": int(amount),
+        }
+        if self.request_shape == "2020":
+            return json_reply({**told, "message": "Transaction created successfully", "error": False})
+        return json_reply({**told, "currency": "xof", "qr_code": _QR_CODE})
+
+    def _confirm(self, transaction_id: str) -> Reply:
+        entry = self.entry(transaction_id)
+        if entry is None:
+            raise self._refused(self.unknown_status, "Transaction not found")
+        shapes = {"flat": self._flat, "nested": self._nested, "customer": self._customer}
+        return json_reply(shapes[self.confirm_shape](entry, self.word(entry)))
+
+    def _flat(self, entry: Entry, word: str) -> dict[str, Any]:
+        """Word a transaction as the pages of 2022 to 2026 do: without any id."""
+        fees = int(entry.amount * self.fee)
+        return {
+            "status": word,
+            "amount": int(entry.amount),
+            "currency": entry.currency,
+            "account_number": "22996XXXXXX",
+            "source": "MOOV",
+            "fees": fees,
+            "net_amount": int(entry.amount) + fees,
+        }
+
+    def _nested(self, entry: Entry, word: str) -> dict[str, Any]:
+        """Word a transaction as the pages of 2020 to 2022 do."""
+        invoice, opened = entry.words["invoice"], f"{entry.opened_at:%Y-%m-%dT%H:%M:%S}.000Z"
+        transaction = {
+            "_status": word,
+            "_channels": invoice.get("channels") or [],
+            "_created_at": opened,
+            "_id": entry.provider_reference,
+            "_type": "DEBIT",
+            "marchand": {"_env": self.env, "_company": "Simulator", "_email": "shop@example.com"},
+            "_store": entry.words["store"],
+            "_reference": entry.words["public_reference"],
+            "_amount": int(entry.amount),
+            "_country_code": "BJ",
+            "_qrcode": _QR_CODE,
+            "__v": 0,
+            "invoice": {
+                "custom_datas": invoice["custom_datas"],
+                "_created_at": opened,
+                "currency": entry.currency,
+                "items": invoice.get("items") or [],
+                "taxes": invoice.get("taxes") or [],
+                "amount": int(entry.amount),
+                "description": invoice.get("description") or "",
+                "transaction": entry.provider_reference,
+                "__v": 0,
+            },
+        }
+        return {"error": False, "status": word, "transaction": transaction, "message": _SAID}
+
+    def _customer(self, entry: Entry, word: str) -> dict[str, Any]:
+        """Word a transaction as intram-nodejs reads it: the customer and his receipt only after a success."""
+        told = {"error": False, "status": word, "message": _SAID, "total_amount": int(entry.amount)}
+        if not entry.moved:
+            return told
+        return {
+            **told,
+            "customer": {"name": "Koffi Mensah", "phone": "22967723243", "email": "koffi@example.com"},
+            "receipt_url": f"{self.url}/{self.env}-checkout/receipt/pdf/{entry.provider_reference}.pdf",
+            "custom_data": entry.words["invoice"]["custom_datas"],
+        }
+
+    def _gate(self, incoming: Incoming, transaction_id: str) -> Reply:
+        """Serve the page that `receipt_url` names; then Intram appends its query, whatever the URL has already."""
+        entry = self.entry(transaction_id)
+        if entry is None:
+            return html_reply("Transaction not found", 404)
+        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
+        if incoming.method == "GET" or decision is None:
+            return page(f"{entry.words['store']['name']}: {entry.amount} XOF")
+        if not entry.status.terminal:
+            self.settle(entry, decision)
+        address = entry.words["actions"].get("return_url" if entry.moved else "cancel_url")
+        if not address:
+            return html_reply(self.word(entry))
+        if self.redirect_query == "STATUS":
+            return redirect(f"{address}?STATUS={self.word(entry)}?transaction_id={transaction_id}")
+        return redirect(f"{address}?token={transaction_id}")
+
+
+def _is_url(value: object) -> bool:
+    """Tell whether this is a web address; the page's own minimal example has plain http."""
+    try:
+        parts = urlsplit(str(value))
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,0 +1,303 @@
+"""A merchant's gateway over M-Pesa on the wire, as its document describes it: REST, a callback and a WebSocket.
+
+The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket. That project's own server ("the origin"
+below) does not follow it, so the document decides; where it is silent, an attribute has the origin's way. Bearer
+"simulator" is a good token, and `issue` makes JSON web tokens that end.
+"""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from ..models import Status
+from ..wire import Incoming, Reply
+from .base import Provider, magic
+from .ledger import Entry, Outcome
+from .mpesa_gateway_checks import Window, check_currency, checked_amount, checked_order, checked_phone
+from .mpesa_gateway_words import (
+    MESSAGES,
+    RESULTS,
+    WORDS,
+    bad_token,
+    callback,
+    error,
+    history,
+    ids,
+    no_such_page,
+    no_token,
+    now,
+    receipt,
+    word,
+)
+from .replies import Refused, fields, json_reply, query, segments
+from .tokens import Tokens, jwt
+from .world import Message, World
+
+_EAT = timezone(timedelta(hours=3))
+
+
+class MpesaGateway(Provider):
+    """The document's API; every attribute set in `__init__` may be changed by a test."""
+
+    name = "mpesa_gateway"
+    credentials: ClassVar[Mapping[str, str]] = {"access_token": "simulator"}
+    # 254708374149 is the number of Safaricom's own sandbox; the others are ours.
+    numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.tokens = Tokens(3600)  # the origin's live for an hour
+        self.permanent = True  # whether Bearer "simulator" is good
+        # "All API endpoints require authentication", but the two callbacks stand there without the header.
+        self.callbacks_need_token = False
+        self.sandbox = True  # whether there are the two test endpoints
+        self.initiations = Window(100, 60.0)
+        self.checks = Window(1000, 60.0)
+        self.lowest, self.highest = Decimal(10), Decimal(150_000)  # the origin's: the document has no figures
+        self.refuses = ""  # a code with which initiations are refused before anybody is asked
+        self.refuses_paid_orders = False  # the origin refuses an order that is paid; idempotency is the client's
+        # How verify tells that no money will come: the document shows only "completed", and codes for two ends.
+        self.failures: Literal["status", "error"] = "status"
+        self.gives_up_after: float | None = None  # seconds; the origin answers 408 after 120, paid or not
+        self.history_shape: Literal["document", "paginated"] = "document"  # the origin's is paginated
+        self.page_size = 10
+        self.refund_ids = True  # the origin's answer says null
+        self.refund_outcome = Outcome(Status.SUCCEEDED)  # what becomes of a refund, after the payer's delay
+        self.methods: list[dict[str, Any]] = [
+            {"type": "mpesa", "display_name": "M-Pesa", "enabled": True, "currency": "KES"}
+        ]
+        self.webhook_url = ""  # where Daraja's callback is passed on to: a setting of the gateway
+        self.metadata = False  # whether that callback has CallbackMetadata: the document's has none
+        self.socket_path = "/ws/"  # the origin's: the document names none
+        self.socket_needs_token = True  # in the header, or as ?token=
+        # The frame of the origin's client, or of its server; how the ids are called is not told anywhere.
+        self.frame_shape: Literal["client", "flat"] = "client"
+        self.frame_ids = ("transaction_id", "order_id", "checkout_request_id")
+        self._given: set[str] = set()
+
+    def issue(self) -> str:
+        """Make a token that is good for `tokens.life` seconds."""
+        claims = {"token_type": "access", "user_id": 1, "jti": self.uuid()}
+        token = self.tokens.issue(jwt("simulator", claims, life=self.tokens.life or 3600))
+        self._given.add(token)
+        return token
+
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Answer below /api/payment; as in Django, a path without its last slash is another one."""
+        match incoming.path.endswith("/"), incoming.method, *segments(incoming):
+            case True, "POST", "api", "payment", "mpesa":
+                return self._initiate(self._body(incoming, self.initiations), test=False)
+            case True, "POST", "api", "payment", "verify":
+                return self._verify(self._body(incoming, self.checks))
+            case True, "POST", "api", "payment", "mpesa-callback":
+                return self._callback(self._body(incoming, token=self.callbacks_need_token))
+            case True, "GET", "api", "payment", "history":
+                return self._history(incoming)
+            case True, "GET", "api", "payment", "transactions", transaction_id, "receipt":
+                self._authenticate(incoming)
+                return json_reply(receipt(self._transaction(transaction_id)))
+            case True, "POST", "api", "payment", "transactions", transaction_id, "refund":
+                return self._refund(self._body(incoming), transaction_id)
+            case True, "GET", "api", "payment", "methods":
+                self._authenticate(incoming)
+                return json_reply({"methods": self.methods})
+            case True, "POST", "api", "payment", "methods":
+                return self._add_method(self._body(incoming))
+            case True, "POST", "api", "payment", "test", "mpesa" if self.sandbox:
+                return self._initiate(self._body(incoming, self.initiations), test=True)
+            case True, "POST", "api", "payment", "test", "callback" if self.sandbox:
+                return self._test_callback(self._body(incoming, token=self.callbacks_need_token))
+        return no_such_page()
+
+    def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
+        """Make Daraja's callback, passed on; nothing in it proves where it comes from."""
+        if not self.webhook_url or entry.kind != "collect" or entry.status is Status.REFUNDED:
+            return None
+        told = callback(entry, success=forged or entry.moved, metadata=self.metadata)
+        return Message.json(self.webhook_url, told)
+
+    def throttled(self) -> Reply:
+        """Refuse with the error object; the document has neither a status nor a code for it."""
+        return error("RATE_LIMITED", 429)
+
+    def stale(self, incoming: Incoming) -> Reply:
+        """Refuse a token that was good."""
+        return bad_token("Token is expired")
+
+    def listens(self, incoming: Incoming) -> Reply | None:
+        """Let a client with a good token listen to payment updates."""
+        if incoming.path.strip("/") != self.socket_path.strip("/"):
+            return no_such_page()
+        scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
+        given = token if scheme == "Bearer" else query(incoming).get("token", "")
+        return None if self._good(given) or not self.socket_needs_token else bad_token("Token is invalid")
+
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide an order, and push its update; a payment whose whole amount went back is refunded."""
+        super().settle(entry, outcome)
+        paid = entry if entry.kind == "collect" else self._transaction(entry.words["refund_of"])
+        if paid is not entry and self._given_back(paid, Status.SUCCEEDED) == paid.amount:
+            self.world.ledger.settle(paid, Outcome(Status.REFUNDED))
+        self.push(json.dumps(self.frame(paid)))
+
+    def frame(self, entry: Entry) -> dict[str, Any]:
+        """Make the PAYMENT_UPDATE of an order, of which the document knows the status."""
+        told = {name: ids(entry)[name] for name in self.frame_ids} | {"status": word(entry)}
+        if self.frame_shape == "flat":
+            return {"type": "payment_update", **told}
+        return {"type": "PAYMENT_UPDATE", "payload": told, "timestamp": now()}
+
+    def _good(self, token: str) -> bool:
+        return (token == "simulator" and self.permanent) or token in self.tokens
+
+    def _authenticate(self, incoming: Incoming) -> None:
+        scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not token:
+            raise Refused(no_token())
+        if not self._good(token):
+            raise Refused(bad_token("Token is expired" if token in self._given else "Token is invalid"))
+
+    def _body(self, incoming: Incoming, window: Window | None = None, *, token: bool = True) -> dict[str, Any]:
+        """Check the token, then the rate, and read the body."""
+        if token:
+            self._authenticate(incoming)
+        wait = window.take() if window else None
+        if wait is not None:
+            raise Refused(error("RATE_LIMITED", 429, headers={"retry-after": str(max(1, math.ceil(wait)))}))
+        body = fields(incoming)
+        if body is None:
+            raise Refused(error("INVALID_REQUEST", details={"body": ["JSON parse error"]}))
+        return body
+
+    def _initiate(self, body: dict[str, Any], *, test: bool) -> Reply:
+        """Prompt a payer: each request is a prompt of its own, for the same order, too."""
+        reference = None if test else str(checked_order(body))
+        party = checked_phone(body)
+        amount = checked_amount(body, self.lowest, self.highest)
+        check_currency(body)
+        if self.refuses:
+            raise Refused(error(self.refuses))
+        known = self.world.ledger.entries(reference, provider=self.name) if reference else []
+        if self.refuses_paid_orders and any(entry.moved for entry in known):
+            raise Refused(error("PAYMENT_FAILED", details={"order_id": ["Order is already paid"]}))
+        opened, number = datetime.now(UTC), len(self.world.ledger)  # two in one second differ by the number
+        entry = self.open(
+            "collect",
+            reference=reference,
+            provider_reference=f"TXN{opened:%Y%m%d%H%M%S}{number:03X}",
+            amount=amount,
+            currency="KES",
+            party=party,
+            checkout_request_id=f"ws_CO_{opened.astimezone(_EAT):%d%m%Y%H%M%S}{number:03d}{party[-9:]}",
+            merchant_request_id=f"29115-{self.world.random.randrange(10**7, 10**8)}-1",
+            asked_at=asyncio.get_running_loop().time(),
+        )
+        self.ring(entry)
+        told = ids(entry)
+        del told["order_id"]
+        return json_reply({"message": "Payment initiated", **told})
+
+    def _transaction(self, transaction_id: object) -> Entry:
+        entry = self.entry(transaction_id) if isinstance(transaction_id, str) else None
+        if entry is None or entry.kind != "collect":
+            raise Refused(error("NOT_FOUND", 404))
+        return entry
+
+    def _verify(self, body: dict[str, Any]) -> Reply:
+        """Tell where a payment stands; a test payment has no order to name."""
+        entry = self._transaction(body.get("transaction_id"))
+        if entry.reference is not None and checked_order(body) != int(entry.reference):
+            raise Refused(error("NOT_FOUND", 404))
+        waited = asyncio.get_running_loop().time() - entry.words["asked_at"]
+        if entry.status is Status.PENDING and self.gives_up_after is not None and waited > self.gives_up_after:
+            return json_reply({"error": "Payment timeout. Please try again."}, 408)
+        if self.failures == "error" and entry.status in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+            return error("PAYMENT_EXPIRED" if entry.status is Status.EXPIRED else "PAYMENT_FAILED")
+        return json_reply({"status": word(entry), "message": MESSAGES[entry.status]})
+
+    def _callback(self, body: dict[str, Any]) -> Reply:
+        """Take Daraja's callback; the document does not tell the answer, this is the one that Daraja wants."""
+        outer = body.get("Body")
+        told = outer.get("stkCallback") if isinstance(outer, dict) else None
+        if not isinstance(told, dict) or not isinstance(told.get("ResultCode"), int):
+            raise Refused(error("INVALID_REQUEST", details={"Body": ["stkCallback is required."]}))
+        pushed = {entry.words.get("checkout_request_id", ""): entry for entry in self.entries()}
+        entry = pushed.get(str(told.get("CheckoutRequestID")))
+        if entry is None:
+            raise Refused(error("NOT_FOUND", 404))
+        outcome, _ = RESULTS.get(told["ResultCode"], (Outcome(Status.FAILED), ""))
+        self._decide(entry, outcome)
+        return json_reply({"ResultCode": 0, "ResultDesc": "Accepted"})
+
+    def _test_callback(self, body: dict[str, Any]) -> Reply:
+        """Decide a payment as its tester says; the answer is ours, for the document shows none."""
+        entry = self._transaction(body.get("transaction_id"))
+        status = next((status for status, said in WORDS.items() if said == body.get("status")), None)
+        if status is None or status is Status.REFUNDED:
+            raise Refused(error("INVALID_REQUEST", details={"status": ["Not a valid choice."]}))
+        self._decide(entry, Outcome(status))
+        return json_reply({"message": "Callback processed"})
+
+    def _decide(self, entry: Entry, outcome: Outcome) -> None:
+        # A second callback changes nothing, except that a success may come late.
+        late = outcome.status is Status.SUCCEEDED and not entry.moved
+        if entry.status is Status.PENDING or late:
+            self.settle(entry, outcome)
+
+    def _history(self, incoming: Incoming) -> Reply:
+        """List the payments, the newest first."""
+        self._authenticate(incoming)
+        written = query(incoming).get("page", "1")
+        page = int(written) if re.fullmatch(r"[1-9][0-9]{0,5}", written, re.ASCII) else 0
+        payments = [entry for entry in reversed(self.entries()) if entry.kind == "collect"]
+        paginated = self.history_shape == "paginated"
+        return history(payments, page, self.page_size, paginated=paginated, url=f"{self.url}{incoming.path}")
+
+    def _given_back(self, paid: Entry, *statuses: Status) -> Decimal:
+        refunds = [entry for entry in self.entries() if entry.words.get("refund_of") == paid.provider_reference]
+        return sum((entry.amount for entry in refunds if entry.status in statuses), Decimal(0))
+
+    def _refund(self, body: dict[str, Any], transaction_id: object) -> Reply:
+        """Accept a refund: "processed" is the document's word, and the money goes back later."""
+        paid = self._transaction(transaction_id)
+        if paid.status is not Status.SUCCEEDED:
+            raise Refused(
+                error("PAYMENT_FAILED", details={"transaction_id": ["Only a completed payment can be refunded."]})
+            )
+        left = paid.amount - self._given_back(paid, Status.PENDING, Status.SUCCEEDED)
+        amount = checked_amount({"amount": int(left), **body}, Decimal(1), left)
+        refund_id = f"RFD{datetime.now(UTC):%Y%m%d%H%M%S}{len(self.world.ledger):03X}"
+        entry = self.open(
+            "refund",
+            reference=paid.reference,
+            provider_reference=refund_id,
+            amount=amount,
+            currency="KES",
+            party=paid.party,
+            refund_of=paid.provider_reference,
+            reason=body.get("reason"),
+        )
+        self.ring(entry, self.refund_outcome)
+        told = refund_id if self.refund_ids else None
+        return json_reply({"message": "Refund processed successfully", "refund_id": told})
+
+    def _add_method(self, body: dict[str, Any]) -> Reply:
+        """Add a way to pay; the answer, which the document does not show, is the method."""
+        known = {method["type"]: method for method in self.methods}.get(str(body.get("type")))
+        if known is None:
+            raise Refused(error("INVALID_REQUEST", details={"type": ["Not a valid choice."]}))
+        check_currency(body)
+        details = body.get("details")
+        checked_phone(details if isinstance(details, dict) else {})
+        default = body.get("is_default") is True
+        for method in self.methods:
+            if default and "is_default" in method:
+                method["is_default"] = False
+        added = {**known, "details": details, "is_default": default}
+        self.methods.append(added)
+        return json_reply(added, 201)
