@@ -25,11 +25,12 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
     else:
         if known.account != event.account:
             raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, engine.owner(event.account, claims.provider_reference))
+        expect(event, known, engine.memory.owner(event.account, claims.provider_reference))
         reference = known.provider_reference or claims.provider_reference
         asked = msgspec.structs.replace(known, provider_reference=reference)
         found = await engine.ask(asked, seconds)
-        payment = engine.remember(succeed(asked, vouch(event, known, found)))
+        payment = succeed(asked, vouch(event, known, found, sent=engine.memory.lost(known)))
+        engine.memory.remember(payment)
     engine.watches.tell(payment)
     return payment
 
@@ -48,7 +49,9 @@ def expect(event: Event, known: Payment, owner: str | None) -> None:
             fields=("reference",),
         )
     shared = known.ids.keys() & event.claims.ids.keys()
-    other = (claimed and known.provider_reference not in (None, claimed)) or owner not in (None, known.reference)
+    other = (claimed and known.provider_reference not in (None, claimed)) or (
+        known.reference is not None and owner not in (None, known.reference)
+    )
     if other or any(known.ids[name] != event.claims.ids[name] for name in shared):
         raise Mismatch(
             f"{event.account}: the message is about another payment",
@@ -58,14 +61,16 @@ def expect(event: Event, known: Payment, owner: str | None) -> None:
         )
 
 
-def vouch(event: Event, known: Payment, found: Payment) -> Payment:
+def vouch(event: Event, known: Payment, found: Payment, *, sent: bool) -> Payment:
     """Give what the provider found, with what only the message knows, or Mismatch where nothing ties the two.
 
     The provider's id that we hold ties them, or our reference in the provider's answer, or the order's own secret
-    callback path. A receipt stays a claim in `ids` unless the path or the body proves it.
+    callback path, if we know that its answer was lost (`sent`): otherwise a real but cheaper payment would do.
+    A receipt stays a claim in `ids` unless the path or the body proves it.
     """
-    proved = event.trust is Trust.BODY or (event.attempt is not None and event.attempt == known.reference)
-    if known.provider_reference is None and found.reference is None and not proved:
+    path = event.attempt is not None and event.attempt == known.reference
+    proved = event.trust is Trust.BODY or (path and (sent or known.provider_reference is not None))
+    if known.provider_reference is None and None in (known.reference, found.reference) and not proved:
         raise Mismatch(
             f"{event.account}: nothing ties this payment to the order",
             payment=found,

@@ -1,7 +1,6 @@
 """What every verb shares: one loop at a time, one deadline, one request per order, and a payment made whole."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -9,16 +8,15 @@ from typing import Literal, TypeVar
 import msgspec
 
 from .drivers.base import Driver
-from .errors import UsageError
+from .errors import OutcomeUnknown, UsageError
 from .flights import Flights
+from .journal import Memory
 from .models import Order, Payment, succeed
 from .transport import Call, Transport
 from .watch import Watches
 from .wire import Connection, Send
 
 T = TypeVar("T")
-
-REMEMBERED = 100_000  # payments of this process whose owner is known; the newest are kept
 
 
 class Engine:
@@ -29,7 +27,7 @@ class Engine:
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
         self.watches = Watches(self.look, self._transport.frames)
         self._flights = Flights()
-        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self.memory = Memory()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.drivers: dict[str, Driver] = {}
@@ -56,7 +54,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close what the pool holds; twice is harmless."""
-        self._closed = True
+        self._closed = self._transport.closed = True
         self.watches.close()
         await self.watches.updates.aclose()
         await self._transport.tokens.aclose()
@@ -76,13 +74,15 @@ class Engine:
         call = self.call(driver, verb, seconds)
         return await self._transport.perform(call, lambda send: operation(driver, send))
 
-    async def pages(self, account: str, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+    async def pages(
+        self, account: str, since: datetime, until: datetime, seconds: float | None
+    ) -> AsyncIterator[Payment]:
         """List a history; the deadline bounds each page."""
         driver = self.driver(account)
-        call = self.call(driver, "history")
+        call = self.call(driver, "history", seconds)
         found = driver.history(call, since, until)
         while True:
-            call.renew(self.deadline)
+            call.renew(self.deadline if seconds is None else seconds)
             try:
                 payment = await self._transport.perform(call, lambda _: anext(found))
             except StopAsyncIteration:
@@ -100,7 +100,13 @@ class Engine:
             return succeed(pending, _stamped(await operation(send), call))
 
         async def request() -> Payment:
-            return self.remember(await self._transport.perform(call, ask, pending))
+            try:
+                payment = await self._transport.perform(call, ask, pending)
+            except OutcomeUnknown as unknown:
+                self.memory.lose(unknown.payment)
+                raise
+            self.memory.remember(payment)
+            return payment
 
         return await self._flights.join(order, pending, call, request)
 
@@ -125,19 +131,9 @@ class Engine:
     async def look(self, payment: Payment, seconds: float | None = None) -> Payment:
         """Ask about a payment and apply what was found to what is held."""
         seconds = None if seconds is None else min(seconds, self.deadline)
-        return self.remember(succeed(payment, await self.ask(payment, seconds)))
-
-    def remember(self, payment: Payment) -> Payment:
-        """Note whose payment a provider's id is, so that it can never confirm another order."""
-        if payment.reference is not None and payment.provider_reference is not None:
-            self._owners[payment.account, payment.provider_reference] = payment.reference
-            if len(self._owners) > REMEMBERED:
-                self._owners.popitem(last=False)
-        return payment
-
-    def owner(self, account: str, provider_reference: str | None) -> str | None:
-        """Tell which reference of ours a provider's id belongs to, where this process knows."""
-        return self._owners.get((account, provider_reference or ""))
+        found = succeed(payment, await self.ask(payment, seconds))
+        self.memory.remember(found)
+        return found
 
 
 def checked_seconds(name: str, seconds: object) -> float:

@@ -29,7 +29,10 @@ class Flights:
                 error = DuplicateReference("this reference is in flight with another order")
                 error.account, error.provider, error.reference = order.account, pending.provider, order.reference
                 raise error
-            await asyncio.wait([landing])
+            left = call.deadline - asyncio.get_running_loop().time()
+            await asyncio.wait([landing], timeout=max(left, 0))
+            if not landing.done():
+                raise OutcomeUnknown(f"{call}: the deadline passed while the same order was in flight", pending)
             outcome = landing.result()
             if isinstance(outcome, Payment):
                 return outcome

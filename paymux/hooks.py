@@ -5,11 +5,16 @@ cannot spell the words that Safaricom forbids in a callback URL ("mpesa", "exe",
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from .checks import checked_url
+import msgspec
+
+from .checks import checked_reference, checked_url
+from .drivers.base import Driver
 from .errors import BadWebhook, UsageError
-from .redact import Secret
+from .lenient import Unreadable
+from .models import Event
+from .redact import Secret, mask
 
 _HEX = 32
 
@@ -17,25 +22,32 @@ _HEX = 32
 class Hooks:
     """The callback addresses of one pool."""
 
-    def __init__(self, base: str | None, key: str | Secret | None) -> None:
+    def __init__(self, base: str | None, key: Secret | None) -> None:
         if (base is None) != (key is None):
             raise UsageError("webhook_base, webhook_key: give both or neither")
         self.base = checked_url("webhook_base", base).rstrip("/") if base is not None else None
-        secret = key.reveal() if isinstance(key, Secret) else key
-        if secret is not None and (not isinstance(secret, str) or len(secret) < 16 or not secret.isascii()):
+        self._key = key or Secret("")
+        if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
             raise UsageError("webhook_key: refused (not shown); accepted: ASCII text of 16 characters or more")
-        self._key = Secret(secret or "")
 
     def url(self, account: str, reference: str | None = None) -> str:
         """Give an account's callback URL, or the one of a single order."""
         if self.base is None:
             raise UsageError("webhook_base: missing; the pool needs it (and webhook_key) to make a callback URL")
-        attempt = f"/{reference.encode().hex()}{self._attempt(account, reference)}" if reference else ""
+        attempt = ""
+        if reference is not None:
+            attempt = f"/{checked_reference(reference).encode().hex()}{self._attempt(account, reference)}"
         return f"{self.base}/{self._hook(account)}{attempt}"
+
+    def callback(self, driver: Driver, reference: str, given: str | None) -> str | None:
+        """Give the callback URL that travels with an order, where the provider takes one."""
+        if given is not None or self.base is None or "webhook_url" not in driver.takes:
+            return given
+        return self.url(driver.account, checked_reference(reference))
 
     def read(self, path: str, accounts: Iterable[str]) -> tuple[str | None, str | None]:
         """Tell which account, and which reference if any, a path was made for; a forged one is BadWebhook."""
-        parts = [part.encode() for part in path.rstrip("/").rsplit("/", 2)]
+        parts = [part.encode("utf-8", "replace") for part in path.rstrip("/").rsplit("/", 2)]
         found = None
         for account in accounts if self.base is not None else ():
             hook = self._hook(account).encode()
@@ -65,3 +77,14 @@ class Hooks:
 
     def _mac(self, text: str) -> str:
         return hmac.digest(self._key.reveal().encode(), text.encode(), "sha256").hex()[:_HEX]
+
+
+def read_event(driver: Driver, parse: Callable[[], Event], attempt: str | None) -> Event:
+    """Read a message with its driver; whatever cannot be read is BadWebhook."""
+    try:
+        event = parse()
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise BadWebhook(f"{driver.account}: {mask(str(error)[:200])}") from None
+    if (event.claims.provider_reference or "-").strip(".") == "":
+        raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
+    return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)

@@ -32,14 +32,14 @@ class Limit:
         if not self._queue and self._flying + len(self._done) < self._count:
             self._flying += 1
             return
-        ahead = len(self._queue) - max(0, self._count - self._flying - len(self._done))
-        if ahead < len(self._done):
-            free_at = self._done[max(0, ahead)] + self._seconds
-            if free_at > deadline:
-                raise RateLimited(
-                    f"the limit of {self._count} requests per {self._seconds:g} s is reached; nothing was sent",
-                    retry_after=free_at - loop.time(),
-                )
+        free_at = self._free_at(len(self._queue), loop.time())
+        if free_at > deadline:
+            error = RateLimited(
+                f"the limit of {self._count} requests per {self._seconds:g} s is reached; nothing was sent",
+                retry_after=free_at - loop.time(),
+            )
+            error.account = self._account
+            raise error
         place: asyncio.Future[None] = loop.create_future()
         self._queue.append(place)
         self._arm(loop)
@@ -49,9 +49,17 @@ class Limit:
             if place.done() and not place.cancelled():
                 self._flying -= 1
                 self._serve()
-            else:
+            elif place in self._queue:
                 self._queue.remove(place)
             raise
+
+    def _free_at(self, ahead: int, now: float) -> float:
+        """Tell when the place behind so many comes at the earliest; one in flight holds it a window more."""
+        rounds, place = divmod(ahead, self._count)
+        place -= max(0, self._count - self._flying - len(self._done))
+        if place < len(self._done):
+            now = self._done[place] if place >= 0 else now - self._seconds
+        return now + self._seconds * (rounds + 1)
 
     def leave(self) -> None:
         """Say that the request was answered, or is over."""
@@ -65,7 +73,9 @@ class Limit:
             self._done.popleft()
 
     def _serve(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._loop is None:
             return
         self._expire(self._loop.time())

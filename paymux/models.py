@@ -168,6 +168,10 @@ def succeed(known: Payment, found: Payment) -> Payment:
             )
     elif known.status.terminal and status is Status.PENDING:
         status = known.status
+    if status is not found.status:
+        # The words belong to the status that they were said of.
+        words = {"provider_status": known.provider_status, "reason": known.reason, "message": known.message}
+        found = msgspec.structs.replace(found, **words)
     if known.status.terminal and known.status is not Status.SUCCEEDED and status is Status.SUCCEEDED:
         log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
     changes: dict[str, Any] = {
@@ -222,6 +226,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
+    refunds: str | None = None  # of a refund: the provider's reference, or else ours, of what is given back
 
     def __repr__(self) -> str:
         return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from .errors import UsageError
 
@@ -11,6 +11,7 @@ DECIMALS: Mapping[str, int] = {"XAF": 0, "XOF": 0, "GNF": 0, "KES": 2, "CDF": 2,
 
 _TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)
 _LIMIT = Decimal(10**12)
+_EXACT = Context(prec=40, traps=[InvalidOperation])  # a caller's own context must change nothing
 _ACCEPTED = "an int, a Decimal or a plain digit string above 0 and below 10**12"
 
 
@@ -30,7 +31,7 @@ def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) 
         raise UsageError.field("amount", value, _ACCEPTED)
     places = decimals.get(currency, DECIMALS.get(currency, 2))
     try:
-        rounded = amount.quantize(Decimal(1).scaleb(-places))
+        rounded = amount.quantize(Decimal((0, (1,), -places)), context=_EXACT)
     except InvalidOperation:
         rounded = Decimal(0)
     if rounded != amount:

@@ -33,6 +33,7 @@ def checked_order(
     return_url: str | None = None,
     cancel_url: str | None = None,
     webhook_url: str | None = None,
+    refunds: str | None = None,
 ) -> Order:
     """Give the order in its one checked form, or raise UsageError."""
     checked_reference(reference)
@@ -74,6 +75,7 @@ def checked_order(
         return_url=return_url,
         cancel_url=cancel_url,
         webhook_url=webhook_url,
+        refunds=refunds,
     )
 
 

@@ -7,20 +7,17 @@ from os import PathLike
 from types import EllipsisType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-import msgspec
-
 from .checks import checked_reference
 from .confirm import confirm
 from .connection import Sockets
 from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import BadWebhook, Unsupported, UsageError
-from .hooks import Hooks
-from .lenient import Unreadable
+from .hooks import Hooks, read_event
 from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax
 from .orders import checked_order
-from .redact import Secret, mask
-from .settings import from_environment, from_mapping
+from .redact import Secret
+from .settings import Found, from_environment, from_mapping
 from .watch import Watch
 from .wire import Connection, Incoming, Request, Send
 
@@ -47,6 +44,8 @@ class Pool:
         webhook_base: str | None = None,
         webhook_key: str | Secret | None = None,
     ) -> None:
+        # Wrapped before anything can be refused: an error's frames hold no credential.
+        webhook_key = Secret(webhook_key) if isinstance(webhook_key, str) else webhook_key
         self.drivers: Mapping[str, Driver] = {driver.account: driver for driver in drivers}
         if len(self.drivers) != len(drivers):
             raise UsageError("account: two drivers of this pool have the same account name")
@@ -64,13 +63,22 @@ class Pool:
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
         """Make a pool of `[accounts.<name>] driver = "…"` tables, from a TOML file or a mapping."""
-        drivers, written = from_mapping(config)
-        return cls(*drivers, **{**written, **options})
+        found = from_mapping(config)
+        del config  # an error's frames hold no credential
+        return cls._of(found, options)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Make a pool of `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
-        return cls(*from_environment(environment), **options)
+        found = from_environment(environment)
+        del environment  # likewise
+        return cls._of(found, options)
+
+    @classmethod
+    def _of(cls, found: Found, options: Mapping[str, Any]) -> Self:
+        if isinstance(found, UsageError):
+            raise found
+        return cls(*found[0], **{**found[1], **options})
 
     async def __aenter__(self) -> Self:
         self._engine.enter()
@@ -125,14 +133,9 @@ class Pool:
             extra=extra,
             return_url=return_url,
             cancel_url=cancel_url,
-            webhook_url=self._callback(driver, checked_reference(reference), webhook_url),
+            webhook_url=self._hooks.callback(driver, reference, webhook_url),
         )
         return await self._engine.money(driver, order, lambda send: driver.collect(send, order), deadline)
-
-    def _callback(self, driver: Driver, reference: str, webhook_url: str | None) -> str | None:
-        if webhook_url is None and self._hooks.base is not None and "webhook_url" in driver.takes:
-            return self._hooks.url(driver.account, reference)
-        return webhook_url
 
     async def payout(
         self,
@@ -177,9 +180,15 @@ class Pool:
         driver = self._engine.driver(payment.account)
         if not driver.can("refund"):
             raise Unsupported(f"{driver.name} cannot refund")
-        currency = payment.currency or next(iter(driver.currencies))
+        currency = payment.currency or (next(iter(driver.currencies)) if len(driver.currencies) == 1 else "")
         order = checked_order(
-            driver, "refund", reference=reference, amount=amount, currency=currency, description=reason
+            driver,
+            "refund",
+            reference=reference,
+            amount=amount,
+            currency=currency,
+            description=reason,
+            refunds=payment.provider_reference or payment.reference,
         )
         if payment.amount is not None and order.amount > payment.amount:
             raise UsageError.field("amount", amount, f"at most {payment.amount}, which was paid")
@@ -230,12 +239,14 @@ class Pool:
         """List the ways to pay that an account offers."""
         return await self._engine.perform(account, "methods", lambda driver, send: driver.methods(send), deadline)
 
-    def history(self, account: str, *, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+    def history(
+        self, account: str, *, since: datetime, until: datetime, deadline: float | None = None
+    ) -> AsyncIterator[Payment]:
         """List an account's payments of a period as the provider knows them; the deadline bounds each page."""
         for name, when in (("since", since), ("until", until)):
             if not isinstance(when, datetime) or when.tzinfo is None:
                 raise UsageError.field(name, when, "an aware datetime")
-        return self._engine.pages(account, since, until)
+        return self._engine.pages(account, since, until, deadline)
 
     def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> Watch:
         """Watch a payment until it is terminal: iterate the result for each change, or await it for the end.
@@ -244,6 +255,8 @@ class Pool:
         is the provider's own.
         """
         driver = self._engine.driver(payment.account)
+        if payment.provider_reference is None and payment.reference is None and not payment.ids:
+            raise UsageError("payment: neither your reference nor the provider's; nothing could be watched")
         seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
         if seconds is not None:
             checked_seconds("timeout", seconds)
@@ -265,7 +278,7 @@ class Pool:
         driver = self._engine.driver(name)
         if len(incoming.headers) > 64:
             raise BadWebhook(f"{name}: more than 64 headers")
-        return self._read(driver, lambda: driver.webhook(incoming), attempt)
+        return read_event(driver, lambda: driver.webhook(incoming), attempt)
 
     async def confirm(
         self, event: Event, *, expected: Payment | None = None, deadline: float | None = None
@@ -282,16 +295,7 @@ class Pool:
         driver = self._engine.driver(account)
         if not driver.can("returned"):
             raise Unsupported(f"{driver.name} sends no browser back")
-        return self._read(driver, lambda: driver.returned(url), None)
-
-    def _read(self, driver: Driver, parse: Callable[[], Event], attempt: str | None) -> Event:
-        try:
-            event = parse()
-        except (Unreadable, UnicodeDecodeError) as error:
-            raise BadWebhook(f"{driver.account}: {mask(str(error)[:200])}") from None
-        if (event.claims.provider_reference or "-").strip(".") == "":
-            raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
-        return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)
+        return read_event(driver, lambda: driver.returned(url), None)
 
     # Beyond the common verbs.
 

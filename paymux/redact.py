@@ -4,22 +4,25 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Iterable
-from typing import NoReturn
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 
 # Field names that carry a credential or a signature at some provider, whatever the body's form.
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
-    "private_?key|public_?key|master_?key|authorization|access_?token"
+    "private_?key|public_?key|master[_-]?key|authorization|access_?token"
 )
 _FIELD = re.compile(
     rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
          ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
 )
+_NAME = re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
 _DIGITS = re.compile(r"\d{9,}")
+_PHONE = re.compile(r"\d(?:[ ().-]{0,3}\d){8,}")
 
 
 class Secret:
@@ -63,15 +66,36 @@ def hide(text: str, secrets: Iterable[str] = ()) -> str:
     """Take credentials and signatures out of a body, by the field's name and by the secret's value."""
     for secret in secrets:
         if secret:
-            raw = secret.encode()
-            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], raw.hex()):
-                text = text.replace(form, HIDDEN)
-            # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
-            for shift in range(3):
-                shown = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
-                if len(shown) >= 8:
-                    text = text.replace(shown, HIDDEN)
+            text = _written(secret).sub(HIDDEN, text)
     return _FIELD.sub(rf'\1"{HIDDEN}"', text)
+
+
+@lru_cache(maxsize=256)
+def _written(secret: str) -> re.Pattern[str]:
+    """Match a secret as bodies write it: plain, JSON (PHP escapes the slash), percent-encoded, hex, base64."""
+    raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
+    exact = {secret, escaped, escaped.replace("/", "\\/")}
+    for shift in range(3):
+        # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
+        middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
+        if len(middle) >= 8:
+            exact |= {middle, middle.translate(str.maketrans("+/", "-_"))}
+    cased = {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex()}
+    parts = [re.escape(form) for form in sorted(exact, key=len, reverse=True)]
+    parts += [f"(?i:{re.escape(form)})" for form in sorted(cased - exact, key=len, reverse=True)]
+    return re.compile("|".join(parts))
+
+
+def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Take credentials out of a provider's details, by the field's name and by the secret's value."""
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN if isinstance(inner, str) and _NAME.search(str(name)) else scrub(inner, secrets)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [scrub(inner, secrets) for inner in value]
+    return hide(value, secrets) if isinstance(value, str) else value
 
 
 def mask(text: str) -> str:
@@ -83,6 +107,7 @@ def shown(value: object) -> str:
     """Show a refused value in an error: short, masked, and quick however hostile the value is."""
     if isinstance(value, str):
         text = repr(value if len(value) <= 60 else f"{value[:57]}…")
+        text = _PHONE.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text)  # however it is written
     elif isinstance(value, bool | float | None):
         text = repr(value)
     elif isinstance(value, int):

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,8 +17,29 @@ _POOL = frozenset({"deadline", "connect_timeout", "attempts", "webhook_base", "w
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[Driver], dict[str, Any]]:
-    """Read `[accounts.<name>]` tables and the pool's own settings."""
+Found: TypeAlias = tuple[list[Driver], dict[str, Any]] | UsageError
+
+
+def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Found:
+    """Read `[accounts.<name>]` tables and the pool's own settings.
+
+    An error is given and not raised: the frames here hold credentials, and an error shows its frames.
+    """
+    try:
+        return _from_mapping(config)
+    except UsageError as error:
+        return UsageError(str(error))
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Found:
+    """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased."""
+    try:
+        return _from_environment(os.environ if environment is None else environment), {}
+    except UsageError as error:
+        return UsageError(str(error))
+
+
+def _from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[Driver], dict[str, Any]]:
     if not isinstance(config, Mapping):
         try:
             config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
@@ -34,10 +55,9 @@ def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[
     return [_driver(account, fields, f"accounts.{account}.") for account, fields in accounts.items()], options
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> list[Driver]:
-    """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased."""
+def _from_environment(environment: Mapping[str, str]) -> list[Driver]:
     accounts: dict[str, dict[str, Any]] = {}
-    for name, value in (os.environ if environment is None else environment).items():
+    for name, value in environment.items():
         account, separator, field = name.removeprefix("PAYMUX_").lower().partition("__")
         if name.startswith("PAYMUX_") and separator:
             accounts.setdefault(account, {})[field] = value

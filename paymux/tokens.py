@@ -27,7 +27,7 @@ class _Entry:
         self.loop = loop
         self.login: asyncio.Task[Token | None] | None = None
         # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes seconds.
-        self.waiters: set[asyncio.Future[BaseException | None]] = set()
+        self.waiters: set[asyncio.Future[BaseException | str | None]] = set()
 
 
 class TokenCache:
@@ -56,15 +56,15 @@ class TokenCache:
             if entry.error is not None and now < entry.failed_until:
                 raise _own(entry.error)
             self._start(entry, driver, login)
-        waiter: asyncio.Future[BaseException | None] = loop.create_future()
+        waiter: asyncio.Future[BaseException | str | None] = loop.create_future()
         entry.waiters.add(waiter)
         try:
-            error = await waiter
+            landed = await waiter
         finally:
             entry.waiters.discard(waiter)
-        if error is not None:
-            raise _own(error)
-        return entry.text
+        if isinstance(landed, BaseException):
+            raise _own(landed)
+        return landed
 
     def drop(self, account: str, text: str) -> None:
         """Forget this token, unless it has been replaced already: 50 stale answers then cost one login."""
@@ -106,7 +106,7 @@ class TokenCache:
                 self._keep(entry, driver, login.result(), began, wall)
         for waiter in entry.waiters:
             if not waiter.done():
-                waiter.set_result(error)
+                waiter.set_result(entry.text if error is None else error)
 
     def _keep(self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float) -> None:
         entry.error, entry.good = None, True

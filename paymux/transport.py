@@ -3,21 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import backoff
 import msgspec
 
 from .drivers.base import Driver, Pushed, Token
-from .errors import NotSent, OutcomeUnknown, ProviderError, RateLimited, Unavailable
+from .errors import (
+    AuthenticationFailed,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+    UsageError,
+)
 from .lenient import Unreadable
 from .limits import Limit
 from .models import Payment
 from .outcome import Means, Verdict, decide
-from .redact import hide, mask
+from .redact import hide, mask, scrub
+from .retries import asked_pause, may_repeat, retry_after
 from .tokens import TokenCache
 from .wire import Broken, Connection, Outgoing, Reply, Request
 
@@ -35,6 +42,7 @@ class Transport:
         self.attempts = attempts
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
+        self.closed = False
         self._limits: dict[tuple[str, bool], Limit] = {}
 
     def limit(self, driver: Driver, *, money: bool) -> Limit | None:
@@ -117,6 +125,7 @@ class Call:
         self._token: str | None = None
         self._flying: Outgoing | None = None
         self._doubt = False
+        self.moves_money = False  # whether a money request was asked for
         self._body = b""
 
     def __str__(self) -> str:
@@ -141,10 +150,13 @@ class Call:
         """Send one request and give its typed reply, or raise what the caller must know."""
         pauses = backoff.expo(base=2, factor=0.2, max_value=5)
         next(pauses)
+        self.moves_money = self.moves_money or request.money
         refreshed = unknown = False
         number = repeats = 0
         while True:
             number += 1
+            if self._transport.closed:
+                raise UsageError(f"{self}: the pool was closed")
             await self._sign_in(request)
             attempt = await self._attempt(request, number)
             verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
@@ -160,8 +172,8 @@ class Call:
                 self._transport.tokens.drop(self.driver.account, self._token)
                 continue
             repeats += 1
-            if repeats < self._transport.attempts and not attempt.certain and _may_repeat(request, verdict.means):
-                pause = _asked(attempt.reply, verdict.error)
+            if repeats < self._transport.attempts and not attempt.certain and may_repeat(request, verdict.means):
+                pause = asked_pause(attempt.reply, verdict.error)
                 if pause is None:
                     pause = backoff.full_jitter(next(pauses))
                 if asyncio.get_running_loop().time() + pause < self.deadline:
@@ -175,9 +187,15 @@ class Call:
         driver = self.driver
         try:
             self._token = await self._transport.tokens.get(driver, lambda: self._transport.login(driver))
-        except (Unavailable, TimeoutError) as error:
+        except (AuthenticationFailed, RateLimited):
+            raise
+        except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
             kind = NotSent if request.money else Unavailable
-            raise kind(f"{driver.account}: the login failed: {str(error) or 'timed out'}") from None
+            failure = kind(f"{driver.account}: the login failed: {str(error) or 'timed out'}")
+        else:
+            return
+        # Raised out here: the frames of what hangs on to a login's error hold its credentials.
+        raise failure
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
         limit = self._transport.limit(self.driver, money=request.money) if self._signs else None
@@ -195,8 +213,9 @@ class Call:
         finally:
             if limit is not None:
                 limit.leave()
-        if exchanges.isEnabledFor(logging.DEBUG):
-            self._log(request, attempt, time.perf_counter() - began)
+            if exchanges.isEnabledFor(logging.DEBUG):
+                attempt.why = attempt.why or "cut off by us"
+                self._log(request, attempt, time.perf_counter() - began)
         return attempt
 
     async def signed(self, request: Request[Any]) -> Outgoing:
@@ -237,7 +256,9 @@ class Call:
         error.args = (error.message,)
         error.raw = mask(self.raw) if self._signs else ""
         if error.details:
-            error.details = msgspec.json.decode(self._scrubbed(msgspec.json.encode(error.details)))
+            error.details = scrub(error.details, (*self.driver.secrets(), self._token or ""))
+        error.code = error.code and self._scrubbed(error.code.encode())
+        error.request_id = error.request_id and self._scrubbed(error.request_id.encode())
         if isinstance(error, RateLimited) and error.retry_after is None and reply is not None:
             error.retry_after = retry_after(reply)
         return error
@@ -273,37 +294,10 @@ def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
         page = driver.lost_page if unknown.kind == "collect" else ""
         return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
     if late:
-        kind = NotSent if pending is not None else Unavailable
-        return kind(f"{call}: the deadline passed{'; nothing was sent' if pending is not None else ''}")
+        money = pending is not None or call.moves_money
+        return (
+            NotSent(f"{call}: the deadline passed; nothing was sent")
+            if money
+            else Unavailable(f"{call}: too late")
+        )
     return Unavailable(f"{call}: {error}") if isinstance(error, Unreadable) else error
-
-
-def _may_repeat(request: Request[Any], means: Means) -> bool:
-    if means in (Means.NOT_SENT, Means.THROTTLED):
-        return True
-    return means is Means.UNKNOWN and (not request.money or request.repeatable)
-
-
-def _asked(reply: Reply | None, error: ProviderError | None) -> float | None:
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        return error.retry_after
-    return retry_after(reply) if reply is not None else None
-
-
-def retry_after(reply: Reply) -> float | None:
-    """Read `Retry-After` as seconds from 0 to a day: digits, or a date against the reply's own `Date`."""
-    text = reply.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(min(int(text), 86_400)) if len(text) < 7 else 86_400.0
-    until, now = _date(reply.headers, "retry-after"), _date(reply.headers, "date")
-    if until is None:
-        return None
-    return min(max(until - (time.time() if now is None else now), 0.0), 86_400.0)
-
-
-def _date(headers: Mapping[str, str], name: str) -> float | None:
-    try:
-        found = parsedate_to_datetime(headers.get(name, ""))
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

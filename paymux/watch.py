@@ -44,10 +44,13 @@ class Watch:
         self._deadline: float | None = None
         self._due = 0.0
         self._asked = float("-inf")  # when it was last looked at
+        self._not_before = float("-inf")  # what a Retry-After asked for
+        self.keys: set[tuple[str, ...]] = set()  # what it is noted under
         self._shown = (payment.status, payment.provider_status)
         self._news: list[Payment] = []
         self._wake: asyncio.Future[None] | None = None
         self._closed = False
+        self._hurry: asyncio.Timeout | None = None
         self._pauses = backoff.expo(base=1.5, factor=2, max_value=15)
         next(self._pauses)
         watches.add(self)
@@ -96,7 +99,7 @@ class Watch:
     def nudge(self) -> None:
         """Look again soon, because of a hint; a flood of hints costs one look-up a second."""
         if self._look is not None:
-            self._due = min(self._due, self._asked + 1.0)
+            self._due = max(min(self._due, self._asked + 1.0), self._not_before)
             self._rouse()
 
     def close(self) -> None:
@@ -107,6 +110,8 @@ class Watch:
     async def _finish(self) -> Payment:
         async for _ in self:
             pass
+        if not self.payment.status.terminal:
+            raise UsageError("watch: it is over, and the payment is still pending; watch it anew")
         return self.payment
 
     async def _step(self) -> Payment:
@@ -127,6 +132,8 @@ class Watch:
                     await self._sleep()
                     continue
                 found = await self._ask(now)
+                if found is None and (self._closed or self._news):
+                    continue
                 if last and (found is None or not found.status.terminal):
                     self._accept(found)
                     raise WatchTimeout(f"{self.payment.account}: still pending", self.payment)
@@ -166,16 +173,22 @@ class Watch:
             return None
         left = float("inf") if self._deadline is None else max(self._deadline - now, FINAL_LOOK)
         try:
-            return await self._look(self.payment, left)
+            async with asyncio.timeout(None) as self._hurry:
+                return await self._look(self.payment, left)
+        except TimeoutError:
+            pass  # roused: there is news, or the pool was closed
         except (UsageError, AuthenticationFailed, Mismatch):
             raise
         except NotFound:
             if self._not_found_is_final():
                 raise
         except RateLimited as error:
-            self._due = max(self._due, now + (error.retry_after or 0.0))
+            self._not_before = now + (error.retry_after or 0.0)
+            self._due = max(self._due, self._not_before)
         except PaymuxError as error:
             log.info("%s: a look-up failed, the watch goes on: %s", self.payment.account, error)
+        finally:
+            self._hurry = None
         return None
 
     def _accept(self, found: Payment | None) -> bool:
@@ -203,6 +216,8 @@ class Watch:
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+        if self._hurry is not None and (self._news or self._closed):
+            self._hurry.reschedule(asyncio.get_running_loop().time())
 
     def _end(self) -> None:
         self._over = True
@@ -225,11 +240,12 @@ class Watches:
     def add(self, watch: Watch) -> None:
         """Note a watch under what its payment is known by."""
         for key in _keys(watch.payment):
+            watch.keys.add(key)
             self._by_key.setdefault(key, WeakSet()).add(watch)
 
     def remove(self, watch: Watch) -> None:
         """Forget a watch."""
-        for key in _keys(watch.payment):
+        for key in watch.keys:
             watches = self._by_key.get(key)
             if watches is not None:
                 watches.discard(watch)

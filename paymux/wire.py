@@ -38,7 +38,10 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
         for name, value in self.at.items():
             if value.strip(".") == "":
                 raise UsageError.field(name, value, "an id; dots alone would name another path")
-            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+            try:
+                path = path.replace(f"{{{name}}}", quote(value, safe=""))
+            except UnicodeEncodeError:
+                raise UsageError.field(name, value, "an id that UTF-8 can write") from None
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def content(self) -> bytes | None:

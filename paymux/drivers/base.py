@@ -43,6 +43,11 @@ class Token(msgspec.Struct, frozen=True):
     secret: Secret
     expires_in: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a token that would break out of a header."""
+        if not VISIBLE.fullmatch(self.secret.reveal()):
+            raise Unreadable("the login gave no token that could sign anything")
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one money verb at this provider; each driver names its source beside each fact."""
@@ -84,28 +89,25 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Check every field and wrap the secrets; a wrong field is UsageError naming it."""
+        """Wrap the secrets and check every field; a wrong field is UsageError naming it."""
+        # The secrets first, and elsewhere: no frame of a refusal may hold a credential.
+        unfit = _wrap(self)
+        if unfit is not None:
+            raise UsageError(f"{unfit}: refused (not shown); accepted: visible ASCII text")
         put = msgspec.structs.force_setattr
-        given: Mapping[str, Any] = msgspec.structs.asdict(self)  # a caller's types are only a promise
         put(self, "account", self.account or self.name)
-        if not isinstance(given["account"], str) or not NAME.fullmatch(self.account):
-            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
-        if not isinstance(given["live"], bool):
+        if not isinstance(self.live, bool):
             raise UsageError.field("live", self.live, "True or False")
+        for field in _text_fields(type(self)):
+            value, prose = getattr(self, field), field in self.prose
+            if not isinstance(value, str) or not (
+                value.isprintable() if prose else VISIBLE.fullmatch(value or "-")
+            ):
+                raise UsageError.field(field, value, "printable text" if prose else "visible ASCII text")
+        if not NAME.fullmatch(self.account):
+            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
         for field in self.__struct_fields__:
-            value = getattr(self, field)
-            if field in _secret_fields(type(self)):
-                text = value.reveal() if isinstance(value, Secret) else value
-                if not isinstance(text, str) or (text and not VISIBLE.fullmatch(text)):
-                    raise UsageError(f"{field}: refused (not shown); accepted: visible ASCII text")
-                put(self, field, value if isinstance(value, Secret) else Secret(text))
-            elif field in _text_fields(type(self)):
-                prose = field in self.prose
-                if not isinstance(value, str) or not (
-                    value.isprintable() if prose else VISIBLE.fullmatch(value or "-")
-                ):
-                    raise UsageError.field(field, value, "printable text" if prose else "visible ASCII text")
-            if field in self.required and not value:
+            if field in self.required and not getattr(self, field):
                 raise UsageError(f"{field}: missing; {self.name} needs it")
         if self.base_url is not None:
             put(self, "base_url", checked_url("base_url", self.base_url).rstrip("/"))
@@ -265,6 +267,18 @@ class Pushed(Protocol):
     def update(self, frame: str | bytes) -> Event | None:
         """Read a frame: pure, a hint like any message, None where it is about no payment."""
         ...
+
+
+def _wrap(driver: Driver) -> str | None:
+    """Make a Secret of every credential; give the name of one that is no visible text."""
+    unfit = None
+    for field in _secret_fields(type(driver)):
+        value = getattr(driver, field)
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not isinstance(text, str) or (text and not VISIBLE.fullmatch(text)):
+            unfit, text = field, ""
+        msgspec.structs.force_setattr(driver, field, Secret(text))
+    return unfit
 
 
 @cache

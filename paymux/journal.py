@@ -1,0 +1,130 @@
+"""The durable record of payments: what it promises, and what a pool remembers where it has none."""
+
+import enum
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Protocol
+
+import msgspec
+
+from .models import Event, Order, Payment, Status
+
+
+class State(enum.StrEnum):
+    """How far a money request came; beyond ACCEPTED and UNKNOWN the payment's own status goes on."""
+
+    INTENT = "intent"  # noted, and nothing has left
+    SENDING = "sending"  # the request may leave at any moment from here on
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+    @property
+    def free(self) -> bool:
+        """Tell whether no money can have moved, so that the reference may be used anew."""
+        return self in (State.REFUSED, State.NOT_SENT)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment in the record, and who answers for it at the moment."""
+
+    state: State
+    payment: Payment
+    fence: int = 0
+    hints: tuple[Event, ...] = ()  # messages about it that have arrived
+
+
+class Journal(Protocol):
+    """A durable record of payments. What it cannot keep is an OSError, and the money is then not sent."""
+
+    async def intend(self, pending: Payment, digest: str) -> Row | None:
+        """Note an order before anything is sent; give the row that exists for the same order, or None: go on.
+
+        DuplicateReference where the reference belongs to another order.
+        """
+        ...
+
+    async def sending(self, pending: Payment) -> None:
+        """Make durable that the request is about to leave."""
+        ...
+
+    async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
+        """Append a fact, and apply it where it does not turn the record back."""
+        ...
+
+    async def find(
+        self, account: str, *, reference: str | None = None, provider_reference: str | None = None
+    ) -> Payment | None:
+        """Give the payment with either reference."""
+        ...
+
+    async def hint(self, event: Event) -> None:
+        """Keep a message before it is acknowledged."""
+        ...
+
+    def payments(
+        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
+    ) -> AsyncIterator[Payment]:
+        """List payments, oldest first."""
+        ...
+
+    async def claim(self, run: str) -> Row | None:
+        """Take a row that needs looking after and that no living worker answers for, once per run."""
+        ...
+
+    async def release(self, row: Row) -> None:
+        """Give a claimed row back."""
+        ...
+
+    async def take_turn(self, payment: Payment, name: str) -> bool:
+        """Tell one caller of all that the turn is his; he has it until he ends it, or dies."""
+        ...
+
+    async def end_turn(self, payment: Payment, name: str, *, done: bool) -> None:
+        """End a turn: done for ever, or given back."""
+        ...
+
+    async def aclose(self) -> None:
+        """Make everything durable and let go."""
+        ...
+
+
+REMEMBERED = 100_000  # payments of this process whose owner is known; the newest are kept
+
+
+class Memory:
+    """What a pool without a journal knows, until the process ends: whose a provider's id is, and what was lost."""
+
+    def __init__(self) -> None:
+        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._lost: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def remember(self, payment: Payment) -> None:
+        """Note whose payment a provider's id is, so that it can never confirm another order."""
+        if payment.reference is not None and payment.provider_reference is not None:
+            self._owners.setdefault((payment.account, payment.provider_reference), payment.reference)
+            if len(self._owners) > REMEMBERED:
+                self._owners.popitem(last=False)
+
+    def owner(self, account: str, provider_reference: str | None) -> str | None:
+        """Tell which reference of ours a provider's id belongs to, where this process knows."""
+        return self._owners.get((account, provider_reference or ""))
+
+    def lose(self, payment: Payment) -> None:
+        """Note that this process sent an order whose answer was lost."""
+        self._lost[payment.account, payment.reference or ""] = None
+        if len(self._lost) > REMEMBERED:
+            self._lost.popitem(last=False)
+
+    def lost(self, payment: Payment) -> bool:
+        """Tell whether this process sent the order and lost the answer."""
+        return (payment.account, payment.reference or "") in self._lost
+
+
+def digest(order: Order) -> str:
+    """Tell one order from another under the same reference; the callback URL is ours and does not count."""
+    plain = msgspec.structs.replace(order, webhook_url=None)
+    return sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()

@@ -1,0 +1,44 @@
+"""When a request may be repeated, and after how long."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .errors import ProviderError, RateLimited
+from .outcome import Means
+from .wire import Reply, Request
+
+
+def may_repeat(request: Request[Any], means: Means) -> bool:
+    """Tell whether the outcome table lets this request go out again."""
+    if means in (Means.NOT_SENT, Means.THROTTLED):
+        return True
+    return means is Means.UNKNOWN and (not request.money or request.repeatable)
+
+
+def asked_pause(reply: Reply | None, error: ProviderError | None) -> float | None:
+    """Give the seconds that a refusal or an answer asks us to wait, if it asks."""
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        return error.retry_after
+    return retry_after(reply) if reply is not None else None
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Read `Retry-After` as seconds from 0 to a day: digits, or a date against the reply's own `Date`."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(min(int(text), 86_400)) if len(text) < 7 else 86_400.0
+    until, now = _date(reply.headers, "retry-after"), _date(reply.headers, "date")
+    if until is None:
+        return None
+    return min(max(until - (time.time() if now is None else now), 0.0), 86_400.0)
+
+
+def _date(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        found = parsedate_to_datetime(headers.get(name, ""))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

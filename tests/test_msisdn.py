@@ -1,0 +1,111 @@
+"""Phone numbers: whatever way people write them, kept as E.164 digits; anything else is refused."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paymux import UsageError
+from paymux.msisdn import digits
+
+READ = [
+    ("+237670000000", {"CM"}, "237670000000"),
+    ("+237 670 00 00 00", {"CM"}, "237670000000"),
+    ("00237670000000", {"CM"}, "237670000000"),
+    ("00 237 670-000-000", {"CM"}, "237670000000"),
+    ("237670000000", {"CM"}, "237670000000"),
+    ("(237) 670.00.00.00", {"CM"}, "237670000000"),
+    ("670000000", {"CM"}, "237670000000"),
+    ("670 00 00 00", {"CM"}, "237670000000"),
+    ("0712345678", {"KE"}, "254712345678"),
+    ("712345678", {"KE"}, "254712345678"),
+    ("+254 (0) 712 345 678", {"KE"}, "254712345678"),
+    ("254712345678", {"KE"}, "254712345678"),
+    ("0110123456", {"KE"}, "254110123456"),
+    ("+221 77 123 45 67", {"SN", "CI"}, "221771234567"),
+    ("2250707123456", {"SN", "CI"}, "2250707123456"),
+    ("+237670000000", set(), "237670000000"),
+]
+REFUSED: list[tuple[Any, set[str]]] = [
+    ("", {"CM"}),
+    ("67", {"CM"}),
+    ("67000000", {"CM"}),
+    ("6700000000", {"CM"}),
+    ("+2376700000000", {"CM"}),
+    ("+254712345678", {"CM"}),
+    ("254712345678", {"CM"}),
+    ("0712345678", {"SN", "CI"}),
+    ("771234567", {"SN", "CI"}),
+    ("670000000", set()),
+    ("+237 670 00 00 0x", {"CM"}),
+    ("tel:+237670000000", {"CM"}),
+    ("+237670000000;ext=5", {"CM"}),
+    ("+237670000000 ext 5", {"CM"}),
+    ("++237670000000", {"CM"}),
+    ("237+670000000", {"CM"}),
+    ("\u0662\u0663\u0667670000000", {"CM"}),
+    ("\uff0b237670000000", {"CM"}),
+    ("237670000000\n", {"CM"}),
+    (" 237670000000\x00", {"CM"}),
+    ("-------", {"CM"}),
+    ("()()()", {"CM"}),
+    ("000000000", {"CM"}),
+    ("0" * 30, {"CM"}),
+    ("1" * 10**6, {"CM"}),
+    ("awa@example.com", {"CM"}),
+    ("\ud800" * 9, {"CM"}),
+    (237670000000, {"CM"}),
+    (237670000000.0, {"CM"}),
+    (None, {"CM"}),
+    (True, {"CM"}),
+    (b"237670000000", {"CM"}),
+    (["237670000000"], {"CM"}),
+]
+
+
+@pytest.mark.parametrize(("written", "countries", "expected"), READ)
+def test_a_number_is_read_however_it_is_written(written: str, countries: set[str], expected: str) -> None:
+    """`+`, `00`, the country code, or the national form where there is one country."""
+    assert digits(written, countries) == expected
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_anything_else_is_refused(number: int) -> None:
+    """A number too long, too short, of another country or of no digits is UsageError, never cut."""
+    written, countries = REFUSED[number]
+    with pytest.raises(UsageError, match="payee"):
+        digits(written, countries, field="payee")
+
+
+def test_a_published_test_number_passes_where_it_is_welcome() -> None:
+    """A provider's test number passes in any spelling where it is given, and only there."""
+    tests = {"237600000000"}
+    for written in ("237600000000", "+237 600 00 00 00", "00237600000000"):
+        assert digits(written, {"CM"}, tests=tests) == "237600000000"
+        with pytest.raises(UsageError):
+            digits(written, {"CM"})
+
+
+@pytest.mark.parametrize(
+    "written", ["+254 712 345 678", "254-712-345-678", "(254) 712 345 678", "254712345678", "+254.712.345.678"]
+)
+def test_a_refused_number_is_not_shown_whole(written: str) -> None:
+    """An error about a phone number, however it was written, shows no whole one."""
+    with pytest.raises(UsageError) as caught:
+        digits(written, {"CM"})
+    shown = "".join(letter for letter in str(caught.value) if letter.isdigit())
+    assert "712345678" not in shown
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(alphabet="+0123456789 ()-.", max_size=32))
+def test_a_number_is_read_or_refused(written: str) -> None:
+    """What comes out is digits of the country that read the same again; nothing else happens."""
+    try:
+        found = digits(written, {"CM"})
+    except UsageError:
+        return
+    assert found.isdigit()
+    assert found.startswith("237")
+    assert digits(found, {"CM"}) == found

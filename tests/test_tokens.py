@@ -1,0 +1,464 @@
+"""The token cache: one login for everybody, a cancelled caller cancels nobody, a stale token is dropped once."""
+
+import asyncio
+import itertools
+import random
+import time
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from paymux import AuthenticationFailed, Pool, ProviderError, Status, Unavailable, UsageError
+from paymux.drivers.base import Token
+from paymux.redact import Secret
+from paymux.tokens import FAILED_FOR, TokenCache
+from paymux.wire import Outgoing, Reply
+
+from .virtual import Desk, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
+
+TOY = Toy()
+
+
+@pytest.fixture
+def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    """Give the cache a wall clock that a test can set."""
+    wall = Wall()
+    monkeypatch.setattr("paymux.tokens.time", wall)
+    return wall
+
+
+class Logins:
+    """A login of one second whose tokens are numbered, and that fails as often as it is told to."""
+
+    def __init__(self, life: float | None = 3600.0, *, fails: int = 0, seconds: float = 1.0) -> None:
+        self.count = 0
+        self.fails = fails
+        self._life = life
+        self._seconds = seconds
+
+    async def __call__(self) -> Token | None:
+        self.count += 1
+        number = self.count
+        await asyncio.sleep(self._seconds)
+        if self.fails:
+            self.fails -= 1
+            raise Unavailable(f"login {number} failed")
+        return Token(Secret(f"t{number}"), self._life)
+
+
+@timeless
+async def test_ten_thousand_cold_calls_make_one_login() -> None:
+    """However many callers come at once, the provider sees one login."""
+    cache, login = TokenCache(30), Logins()
+    tokens = await asyncio.gather(*(cache.get(TOY, login) for _ in range(10_000)))
+    assert set(tokens) == {"t1"}
+    assert login.count == 1
+
+
+@timeless
+async def test_a_thousand_stale_tokens_make_one_login() -> None:
+    """A token revoked under 1,000 requests in flight is renewed once, and every request succeeds."""
+    logins, stale = itertools.count(1), [0]
+
+    async def respond(outgoing: Outgoing) -> Reply:
+        if outgoing.url.endswith("/login"):
+            return answer(token=f"t{next(logins)}", expires_in=3600)
+        await asyncio.sleep(random.Random(len(stale)).uniform(0.01, 3))
+        stale.append(0)
+        if outgoing.headers["Authorization"] == "Bearer t1":
+            return answer(401, error="stale")
+        return answer(id="p", status="WAIT")
+
+    async with Pool(Toy(), connection=Wire(respond)) as pool:
+        found = await asyncio.gather(*(pool.verify("toy", "p") for _ in range(1000)))
+    assert {payment.status for payment in found} == {Status.PENDING}
+    assert next(logins) == 3, "one login when cold, one for all the stale answers"
+
+
+def test_cancelling_almost_everybody_leaves_the_last_one_served() -> None:
+    """9,999 of 10,000 waiters cancelled: the last one gets its token, and no step of the loop is long."""
+    longest = 0.0
+
+    async def main() -> str | None:
+        nonlocal longest
+        cache, login = TokenCache(30), Logins()
+        waiters = [asyncio.create_task(cache.get(TOY, login)) for _ in range(10_000)]
+        await asyncio.sleep(0.5)
+        # Batches, as cancellations come from many requests: the loop's longest step is the cache's own.
+        began = time.thread_time()
+        for waiter in waiters[:-1]:
+            waiter.cancel()
+        longest = time.thread_time() - began
+        for _ in range(3):
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - began)
+        assert all(waiter.cancelled() for waiter in waiters[:-1])
+        assert login.count == 1
+        return await waiters[-1]
+
+    assert run(main()) == "t1"
+    assert longest < 0.1
+
+
+@timeless
+async def test_the_first_caller_cancels_nobody() -> None:
+    """The login belongs to the cache: cancelling whoever came first leaves the others waiting for the same one."""
+    cache, login = TokenCache(30), Logins()
+    first = asyncio.create_task(cache.get(TOY, login))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(cache.get(TOY, login)) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    first.cancel()
+    assert await asyncio.gather(*others) == ["t1"] * 5
+    assert first.cancelled()
+    assert login.count == 1
+
+
+@timeless
+async def test_a_login_whose_every_caller_left_still_lands() -> None:
+    """A login goes on when nobody waits, and serves the next caller."""
+    cache, login = TokenCache(30), Logins()
+    only = asyncio.create_task(cache.get(TOY, login))
+    await asyncio.sleep(0.5)
+    only.cancel()
+    await asyncio.sleep(0.6)
+    assert await cache.get(TOY, login) == "t1"
+    assert login.count == 1
+
+
+@timeless
+async def test_a_failed_login_is_shared_remembered_and_then_retried() -> None:
+    """A crowd at a failing login makes one attempt a moment, and each caller gets an error of its own."""
+    cache, login = TokenCache(30), Logins(fails=1)
+    found = await asyncio.gather(*(cache.get(TOY, login) for _ in range(50)), return_exceptions=True)
+    assert {str(error) for error in found} == {"login 1 failed"}
+    assert len({id(error) for error in found}) == 50
+    with pytest.raises(Unavailable, match="login 1"):
+        await cache.get(TOY, login)
+    assert login.count == 1
+    await asyncio.sleep(FAILED_FOR)
+    assert await cache.get(TOY, login) == "t2"
+
+
+@timeless
+async def test_a_failing_login_is_tried_once_per_moment() -> None:
+    """Fifty callers that keep coming for ten seconds make no lock convoy: at most one login per moment."""
+    cache, login = TokenCache(30), Logins(fails=10**6, seconds=0.1)
+
+    async def keep_coming() -> None:
+        while now() < 10:
+            with pytest.raises(Unavailable):
+                await cache.get(TOY, login)
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(keep_coming() for _ in range(50)))
+    assert login.count <= 10 / FAILED_FOR + 1
+
+
+@timeless
+async def test_a_token_expires_by_the_monotonic_clock(wall: Wall) -> None:
+    """A token is not used beyond its life less a margin, even where the wall clock was set back."""
+    cache, login = TokenCache(30), Logins(600)
+    await cache.get(TOY, login)
+    wall.shift = -3600
+    await asyncio.sleep(595)
+    assert await cache.get(TOY, login) == "t2"
+
+
+@timeless
+async def test_a_token_expires_by_the_wall_clock(wall: Wall) -> None:
+    """A machine that slept wakes up with a new login, although its monotonic clock stood still."""
+    cache, login = TokenCache(30), Logins(600)
+    assert await cache.get(TOY, login) == "t1"
+    wall.shift = 3600
+    assert await cache.get(TOY, login) == "t2"
+    assert await cache.get(TOY, login) == "t2"
+
+
+@timeless
+async def test_a_token_is_renewed_in_the_background() -> None:
+    """Shortly before the end, callers keep the old token and wait for nothing while one login is under way."""
+    cache, login = TokenCache(30), Logins(600)
+    await cache.get(TOY, login)
+    waited = set()
+    while now() < 540 + 5:
+        began = now()
+        await cache.get(TOY, login)
+        waited.add(round(now() - began, 6))
+        await asyncio.sleep(0.5)
+    assert waited == {0.0}
+    assert login.count == 2
+    assert await cache.get(TOY, login) == "t2"
+
+
+@timeless
+async def test_a_failed_renewal_keeps_the_token_in_use() -> None:
+    """A renewal that fails in the background disturbs nobody while the old token is good."""
+    cache, login = TokenCache(30), Logins(600)
+    await cache.get(TOY, login)
+    login.fails = 1
+    while now() < 540:
+        assert await cache.get(TOY, login) in ("t1", "t3")
+        await asyncio.sleep(0.5)
+    assert login.count == 3
+
+
+@timeless
+async def test_a_token_without_a_lifetime_gets_the_drivers(wall: Wall) -> None:
+    """Where the provider states no lifetime, the driver's default counts."""
+    cache, login = TokenCache(30), Logins(None)
+    await cache.get(TOY, login)
+    await asyncio.sleep(TOY.token_life * 0.5)
+    assert await cache.get(TOY, login) == "t1"
+    await asyncio.sleep(TOY.token_life * 0.45)
+    assert await cache.get(TOY, login) == "t2"
+
+
+@pytest.mark.parametrize("life", [0.0, -5.0, float("nan")])
+@timeless
+async def test_a_useless_lifetime_still_serves_those_who_wait(life: float) -> None:
+    """A token that says it is dead already serves the callers of its own login, and is then asked for anew."""
+    cache, login = TokenCache(30), Logins(life)
+    assert await asyncio.gather(*(cache.get(TOY, login) for _ in range(10))) == ["t1"] * 10
+    assert await cache.get(TOY, login) == "t2"
+
+
+@timeless
+async def test_only_the_token_that_was_used_is_dropped() -> None:
+    """A late refusal of an old token leaves the new one alone."""
+    cache, login = TokenCache(30), Logins()
+    await cache.get(TOY, login)
+    cache.drop("toy", "t1")
+    assert await cache.get(TOY, login) == "t2"
+    cache.drop("toy", "t1")
+    cache.drop("unknown", "t2")
+    assert await cache.get(TOY, login) == "t2"
+    assert login.count == 2
+
+
+@timeless
+async def test_a_token_dropped_at_once_still_reaches_its_waiters() -> None:
+    """Whoever waited for a login gets its token, never None, even if it was refused one step earlier."""
+    cache, login = TokenCache(30), Logins()
+
+    async def impatient() -> str | None:
+        token = await cache.get(TOY, login)
+        cache.drop("toy", token or "")
+        return token
+
+    assert await asyncio.gather(*(impatient() for _ in range(3))) == ["t1"] * 3
+
+
+@timeless
+async def test_an_account_that_needs_no_token_has_none() -> None:
+    """A driver whose `token` gives None is asked for again, and signs without one."""
+    cache = TokenCache(30)
+
+    async def login() -> Token | None:
+        return None
+
+    assert await cache.get(TOY, login) is None
+    assert await cache.get(TOY, login) is None
+
+
+@timeless
+async def test_a_login_that_never_ends_is_ended() -> None:
+    """A login is bounded by the pool's deadline, for whoever waits."""
+    cache, login = TokenCache(30), Logins(seconds=10**6)
+    with pytest.raises(TimeoutError):
+        await cache.get(TOY, login)
+    assert 30 <= now() < 31
+
+
+@timeless
+async def test_closing_ends_a_login_under_way() -> None:
+    """Whoever waits for a login when the pool closes gets UsageError, and no task is left."""
+    cache, login = TokenCache(30), Logins()
+    waiting = [asyncio.create_task(cache.get(TOY, login)) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    await cache.aclose()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(error) for error in found] == [UsageError] * 3
+
+
+def test_loops_in_turn_share_a_token_and_not_a_login() -> None:
+    """Three `asyncio.run` in turn: a token outlives its loop, a login that its loop abandoned does not hang."""
+    cache, login = TokenCache(30), Logins(seconds=0.0)
+
+    async def never() -> Token | None:
+        await asyncio.get_running_loop().create_future()
+        return None
+
+    async def abandon() -> None:
+        waiting = asyncio.create_task(cache.get(TOY, never))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(abandon())
+    assert asyncio.run(cache.get(TOY, login)) == "t1"
+    assert asyncio.run(cache.get(TOY, login)) == "t1"
+    assert login.count == 1
+
+
+@timeless
+async def test_two_credentials_never_mix() -> None:
+    """Each account is signed with its own login, whatever the interleaving."""
+    crossed = []
+
+    async def respond(outgoing: Outgoing) -> Reply:
+        await asyncio.sleep(random.Random(len(outgoing.url)).uniform(0, 2))
+        body = (outgoing.body or b"").decode()
+        if outgoing.url.endswith("/login"):
+            return answer(token=f"token-of-{'one' if 'one' in body else 'two'}", expires_in=20)
+        crossed.append(outgoing.url.rsplit("/", 1)[1] not in outgoing.headers["Authorization"])
+        return answer(status="WAIT")
+
+    drivers = (Toy(account="one", username="one"), Toy(account="two", username="two"))
+    async with Pool(*drivers, connection=Wire(respond)) as pool:
+        for _ in range(10):
+            await asyncio.gather(*(pool.verify(name, name) for name in ("one", "two") * 10))
+            await asyncio.sleep(7)
+    assert len(crossed) == 200
+    assert not any(crossed)
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+@timeless
+async def test_a_login_page_that_is_missing_says_nothing_of_a_payment(status: int) -> None:
+    """A refused or missing login is never NotFound or Rejected of the payment that was asked for."""
+    async with Pool(Toy(), connection=Wire(Desk(login=answer(status)))) as pool:
+        with pytest.raises((AuthenticationFailed, Unavailable)):
+            await pool.verify("toy", "p1")
+
+
+@timeless
+async def test_a_refused_login_is_authentication_failed_for_money_too() -> None:
+    """Wrong credentials are AuthenticationFailed, with nothing sent but the login."""
+    wire = Wire(Desk(login=answer(401, error="stale")))
+    async with Pool(Toy(), connection=wire) as pool:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await pool.collect("toy", amount=5, currency="XAF", reference="r")
+    assert isinstance(caught.value, ProviderError)
+    assert caught.value.account == "toy"
+    assert wire.paths() == ["/login"]
+
+
+class Cache(RuleBasedStateMachine):
+    """Bursts, cancellations, failures, drops and clock jumps in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patch = pytest.MonkeyPatch()
+        self.wall = Wall()
+        self._patch.setattr("paymux.tokens.time", self.wall)
+        self.loop = VirtualLoop()
+        self.cache = TokenCache(30)
+        self.flying: list[asyncio.Future[Token | None]] = []
+        self.most = 0
+        self.number = 0
+        self.cancelled: set[asyncio.Task[str | None]] = set()
+        self.waiting: list[asyncio.Task[str | None]] = []
+        self.served = self.failed = 0
+
+    async def _login(self) -> Token | None:
+        landing: asyncio.Future[Token | None] = self.loop.create_future()
+        self.flying.append(landing)
+        self.most = max(self.most, len(self.flying))
+        try:
+            return await landing
+        finally:
+            self.flying.remove(landing)
+
+    def _pass(self, seconds: float = 0.0) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            for _ in range(4):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(wait())
+        self._settle()
+
+    def _settle(self) -> None:
+        done = [task for task in self.waiting if task.done()]
+        self.waiting = [task for task in self.waiting if not task.done()]
+        for task in done:
+            assert task.cancelled() == (task in self.cancelled), "a bystander was cancelled"
+            if task.cancelled():
+                continue
+            error = task.exception()
+            assert error is None or isinstance(error, Unavailable | TimeoutError)
+            assert error is not None or task.result() is not None
+            self.failed += error is not None
+            self.served += error is None
+
+    @rule(count=st.integers(1, 30))
+    def burst(self, count: int) -> None:
+        """Let callers come at once."""
+        self.waiting += [self.loop.create_task(self.cache.get(TOY, self._login)) for _ in range(count)]
+        self._pass()
+
+    @rule(share=st.floats(0, 1), seed=st.integers(0, 99))
+    def cancel(self, share: float, seed: int) -> None:
+        """Cancel some of those who wait."""
+        chosen = random.Random(seed).sample(self.waiting, int(len(self.waiting) * share))
+        self.cancelled.update(chosen)
+        for task in chosen:
+            task.cancel()
+        self._pass()
+
+    @rule(life=st.sampled_from([0.0, 5.0, 100.0, 3600.0]))
+    def land(self, life: float) -> None:
+        """Let the login under way succeed; everybody who waits is served."""
+        if self.flying:
+            self.number += 1
+            self.flying[0].set_result(Token(Secret(f"t{self.number}"), life))
+            self._pass()
+            assert not self.waiting
+
+    @rule()
+    def fail(self) -> None:
+        """Let the login under way fail; everybody who waits is told."""
+        if self.flying:
+            self.flying[0].set_exception(Unavailable("no"))
+            self._pass()
+            assert not self.waiting
+
+    @rule(seconds=st.floats(0, 100))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._pass(seconds)
+
+    @rule(seconds=st.sampled_from([-3600.0, 3600.0, -1.0, 1.0]))
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock."""
+        self.wall.shift += seconds
+
+    @rule(age=st.integers(0, 2))
+    def drop(self, age: int) -> None:
+        """Refuse a token, the current one or an older one."""
+        self.cache.drop("toy", f"t{self.number - age}")
+
+    @invariant()
+    def one_login_at_a_time(self) -> None:
+        """No two logins of one account are ever under way."""
+        assert self.most <= 1
+
+    def teardown(self) -> None:
+        """End what is under way, and look for errors that nobody saw."""
+        try:
+            self.cancelled.update(self.waiting)
+            for task in self.waiting:
+                task.cancel()
+            self._pass()
+            self.loop.run_until_complete(self.cache.aclose())
+            assert not self.loop.stray
+        finally:
+            self.loop.close()
+            self._patch.undo()
+
+
+TestCache = Cache.TestCase
+TestCache.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)

@@ -1,0 +1,356 @@
+"""Tests of the core without network and without waiting: a clock that leaps, a wire in memory, a toy provider."""
+
+import asyncio
+import functools
+import json
+import selectors
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
+
+import msgspec
+
+from paymux.drivers.base import Driver, Facts, Token
+from paymux.errors import AuthenticationFailed, DuplicateReference, ProviderError, RateLimited, Rejected
+from paymux.lenient import Scalar, amount, text
+from paymux.models import Event, Kind, Order, Payment, Status, Trust
+from paymux.money import whole
+from paymux.redact import Secret
+from paymux.wire import Broken, Incoming, Outgoing, Reply, Request, Send, get, post
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+START = 1000.0
+BASE = "https://shop.example/pay"
+KEY = "0123456789abcdef-hooks"
+
+
+class _Leaping(selectors.SelectSelector):
+    """Instead of waiting, moves the clock; a wait without end is a deadlock, and fails."""
+
+    now = START
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise AssertionError("nothing is left to happen: a deadlock")
+        if not ready and timeout:
+            # A nanosecond late, as real clocks are: never a rounding error early.
+            self.now += timeout + 1e-9
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in virtual time; what nobody caught is kept in `stray`."""
+
+    def __init__(self) -> None:
+        self.leaping = _Leaping()
+        self.stray: list[str] = []
+        super().__init__(self.leaping)
+        self.set_exception_handler(lambda _, context: self.stray.append(str(context)))
+
+    def time(self) -> float:
+        return self.leaping.now
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool = False) -> T:
+    """Run a coroutine in virtual time; a task that it leaves behind, or an error that nobody saw, fails."""
+
+    async def clean() -> T:
+        result = await main
+        for _ in range(5):
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"left behind: {left}"
+        return result
+
+    loop = VirtualLoop()
+    with asyncio.Runner(loop_factory=lambda: loop, debug=debug) as runner:
+        result = runner.run(clean())
+    assert not loop.stray, loop.stray
+    return result
+
+
+def timeless(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an async test in virtual time."""
+
+    @functools.wraps(test)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return wrapper
+
+
+def now() -> float:
+    """Give the virtual seconds since the loop began."""
+    return asyncio.get_running_loop().time() - START
+
+
+class Wall:
+    """A wall clock that keeps step with the virtual one, and that a test can set: stands in for `time`."""
+
+    def __init__(self) -> None:
+        self._base = time.time()
+        self.shift = 0.0
+
+    def time(self) -> float:
+        try:
+            return self._base + self.shift + now()
+        except RuntimeError:
+            return self._base + self.shift
+
+    def ago(self, seconds: float) -> datetime:
+        """Give the moment so many seconds ago."""
+        return datetime.fromtimestamp(self.time() - seconds, UTC)
+
+
+def answer(status: int = 200, /, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
+    """Give a JSON reply."""
+    return Reply(status=status, headers=headers or {}, body=json.dumps(fields).encode())
+
+
+class Wire:
+    """A connection in memory. `respond` gives the reply, raises Broken, or awaits; what arrived is kept.
+
+    One step of the loop passes before the request leaves and one after, so that a test can cut in between;
+    `before` and `after` are seconds.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[Outgoing], Reply | Awaitable[Reply]],
+        *,
+        before: float = 0.0,
+        after: float = 0.0,
+    ) -> None:
+        self._respond = respond
+        self.before = before
+        self.after = after
+        self.seen: list[Outgoing] = []
+        self.closed = 0
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Carry one attempt."""
+        outgoing.began = True
+        await asyncio.sleep(self.before)
+        outgoing.sent = True
+        self.seen.append(outgoing)
+        reply = self._respond(outgoing)
+        found = reply if isinstance(reply, Reply) else await reply
+        await asyncio.sleep(self.after)
+        return found
+
+    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+        """Give no frames: the toy pushes nothing."""
+        raise Broken("no socket")
+        yield
+
+    async def aclose(self) -> None:
+        """Count the closings."""
+        self.closed += 1
+
+    def paths(self, path: str = "") -> list[str]:
+        """List the paths of the requests that arrived, those of one kind or all."""
+        found = [outgoing.url.removeprefix(Toy.sandbox_url) for outgoing in self.seen]
+        return [one for one in found if one.startswith(path)]
+
+
+class Unsent(Wire):
+    """A connection that never gets a byte out."""
+
+    def __init__(self, *, certain: bool = False) -> None:
+        super().__init__(lambda _: Reply(status=200))
+        self.tried = 0
+        self._certain = certain
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Begin, and break before anything is sent."""
+        self.tried += 1
+        outgoing.began = True
+        await asyncio.sleep(0)
+        raise Broken("no route", certain=self._certain)
+
+
+class Desk:
+    """Logs in with `t1`, `t2`, …, and answers the rest by path: replies in turn, the last for ever."""
+
+    def __init__(self, **replies: Reply | list[Reply | Exception]) -> None:
+        self.logins = 0
+        self._replies = {
+            f"/{name}": [one] if isinstance(one, Reply) else list(one) for name, one in replies.items()
+        }
+
+    def __call__(self, outgoing: Outgoing) -> Reply:
+        path = outgoing.url.removeprefix(Toy.sandbox_url)
+        if path == "/login" and "/login" not in self._replies:
+            self.logins += 1
+            return answer(token=f"t{self.logins}", expires_in=3600)
+        for prefix, replies in self._replies.items():
+            if path.startswith(prefix):
+                reply = replies.pop(0) if len(replies) > 1 else replies[0]
+                if isinstance(reply, Exception):
+                    raise reply
+                return reply
+        return answer(404, error="no such path")
+
+
+class Login(msgspec.Struct, frozen=True):
+    """The toy's login."""
+
+    token: str
+    expires_in: float | None = None
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What the toy provider says of a payment; it echoes what a test wants it to."""
+
+    id: Scalar = None
+    reference: Scalar = None
+    status: Scalar = None
+    amount: Scalar = None
+    currency: Scalar = None
+    receipt: Scalar = None
+    kind: Kind | None = None
+    error: Scalar = None
+    token: Scalar = None
+
+
+_WORDS = {
+    "OK": Status.SUCCEEDED,
+    "WAIT": Status.PENDING,
+    "ASKED": Status.PENDING,
+    "NO": Status.FAILED,
+    "STOPPED": Status.CANCELLED,
+    "LATE": Status.EXPIRED,
+    "BACK": Status.REFUNDED,
+}
+_ERRORS: Mapping[str, Callable[[str], ProviderError]] = {
+    "stale": AuthenticationFailed,
+    "no": Rejected,
+    "duplicate": DuplicateReference,
+    "slow": RateLimited,
+}
+
+
+class Toy(Driver, frozen=True, kw_only=True):
+    """A provider that exists nowhere."""
+
+    name = "toy"
+    live_url = "https://api.toy.example"
+    sandbox_url = "https://sandbox.toy.example"
+    currencies = frozenset({"XAF", "KES"})
+    countries = frozenset({"CM"})
+    required = frozenset({"password"})
+    takes = frozenset({"description", "metadata", "webhook_url", "return_url", "items", "customer"})
+    settings = frozenset({"colour"})
+    payer = "optional"
+    facts: ClassVar[Mapping[Kind, Facts]] = {
+        "collect": Facts(deduplicates=False, findable=False, not_found_final_after=60.0)
+    }
+    watch_timeout = 120.0
+
+    username: str = "shop"
+    password: Secret | str = "simulator"
+    webhook_key: Secret | str = ""
+    repeatable: bool = False
+
+    async def token(self, send: Send) -> Token | None:
+        password, _ = self.secrets()
+        login = await send(post("/login", Login, {"user": self.username, "password": password}, money=False))
+        return Token(Secret(login.token), login.expires_in)
+
+    def authorize(self, request: Request[T], token: str | None) -> Request[T]:
+        return request.with_headers({"Authorization": f"Bearer {token}"})
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        said = reply.read(Said) or Said()
+        kind = _ERRORS.get(str(said.error)) if reply.status in (400, 401, 409, 429) else None
+        return kind(f"the toy says {said.error} {said.token or ''}") if kind else super().judge(request, reply)
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        return await self._move(send, "/collect", order)
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        return await self._move(send, "/payout", order)
+
+    async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
+        return await self._move(send, f"/refund/{payment.provider_reference}", order)
+
+    async def _move(self, send: Send, path: str, order: Order) -> Payment:
+        body = {"reference": order.reference, "amount": whole(order.amount), "currency": order.currency}
+        said = await send(
+            post(
+                path,
+                Said,
+                {**body, "payer": order.party},
+                repeatable=self.repeatable,
+                matches=lambda said: said.reference in (None, order.reference),
+            )
+        )
+        return self.payment(said, order.kind)
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        said = await send(get("/payments/{id}", Said, at={"id": payment.provider_reference or ""}))
+        return self.payment(said, payment.kind)
+
+    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
+        for page in range(3):
+            yield self.payment(await send(get("/history", Said, query={"page": str(page)})))
+
+    def webhook(self, incoming: Incoming) -> Event:
+        said = self.message(Said, incoming)
+        trust = Trust.BODY if "signed" in incoming.headers else Trust.NOTHING
+        return Event(trust=trust, claims=self.payment(said), ping=said.error == "ping")
+
+    def payment(self, said: Said, kind: Kind | None = "collect") -> Payment:
+        """Say in our words what the toy said."""
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            kind=said.kind or kind,
+            live=self.live,
+            reference=text(said.reference),
+            provider_reference=text(said.id),
+            status=self.status(_WORDS, text(said.status)),
+            provider_status=text(said.status),
+            amount=amount(said.amount),
+            currency=text(said.currency),
+            receipt=text(said.receipt),
+        )
+
+
+class Findable(Toy, frozen=True, kw_only=True):
+    """A toy that can be asked by our reference."""
+
+    name = "findable"
+
+    async def find(self, send: Send, payment: Payment) -> Payment:
+        return self.payment(await send(get("/find/{id}", Said, at={"id": payment.reference or ""})), payment.kind)
+
+
+class Keyless(Toy, frozen=True, kw_only=True):
+    """A toy whose password is its key: it never logs in."""
+
+    name = "keyless"
+    token = Driver.token
+
+    def authorize(self, request: Request[T], token: str | None) -> Request[T]:
+        return request
+
+
+class Narrow(Keyless, frozen=True, kw_only=True):
+    """A toy that takes two money requests and three look-ups in ten seconds."""
+
+    name = "narrow"
+    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {
+        "money": (2, 10.0),
+        "look-up": (3, 10.0),
+    }
+
+
+def push(**fields: Any) -> Incoming:
+    """Give a JSON message; `path` and `headers` are the message's, the rest is its body."""
+    path, headers = fields.pop("path", ""), fields.pop("headers", {})
+    return Incoming(path=path, headers=headers, body=json.dumps(fields).encode())
