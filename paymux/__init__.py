@@ -20,8 +20,11 @@ from .errors import (
     UsageError,
     WatchTimeout,
 )
+from .journal import Journal
 from .models import Balance, Customer, Event, Item, Method, Payment, Reason, Receipt, Status, Tax, Trust
 from .pool import Pool
+from .recover import Recovered
+from .sqlite import SqliteJournal
 from .watch import Watch
 from .wire import Incoming, get, post
 
@@ -55,6 +58,7 @@ __all__ = [
     "Incoming",
     "Intram",
     "Item",
+    "Journal",
     "Method",
     "Mismatch",
     "Mpesa",
@@ -70,7 +74,9 @@ __all__ = [
     "RateLimited",
     "Reason",
     "Receipt",
+    "Recovered",
     "Rejected",
+    "SqliteJournal",
     "Status",
     "Tax",
     "Trust",

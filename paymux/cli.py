@@ -1,14 +1,22 @@
 """The commands: a demonstration, and the simulator for other people's programs."""
 
 import asyncio
+import csv
 import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import click
+import msgspec
 from rich.console import Console
+from rich.table import Table
 
 from .demo import Demo
 from .drivers import table
+from .models import Payment, Status
+from .redact import mask
 from .simulator import Simulator
+from .sqlite import SqliteJournal
 
 
 @click.group()
@@ -46,3 +54,81 @@ def simulator(port: int, root: str | None, seed: int) -> None:
 def providers() -> None:
     """Print which provider has which operation."""
     click.echo(table(), nl=False)
+
+
+@commands.group()
+def journal() -> None:
+    """Read a journal: `list`, `show` and `export`."""
+
+
+_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False))
+_ACCOUNT = click.option("--account", default=None, help="Of this account only.")
+_STATUS = click.option("--status", type=click.Choice([status.value for status in Status]), default=None)
+_SINCE = click.option("--since", type=click.DateTime(), default=None, help="Created at this time (UTC) or later.")
+# What a spreadsheet wants of a payment; `--as jsonl` has everything.
+_COLUMNS = (
+    "account", "kind", "reference", "provider_reference", "status", "amount", "currency", "payer", "payee",
+    "operator", "receipt", "fee", "reason", "provider_status", "created_at", "paid_at", "updated_at",
+)  # fmt: skip
+
+
+@journal.command("list")
+@_FILE
+@_ACCOUNT
+@_STATUS
+@_SINCE
+def list_payments(file: str, account: str | None, status: str | None, since: datetime | None) -> None:
+    """List payments, oldest first, with masked numbers."""
+    shown = Table("created", "account", "kind", "reference", "amount", "payer or payee", "status")
+    for payment in asyncio.run(_read(file, account, status, since)):
+        created = payment.created_at.strftime("%Y-%m-%d %H:%M:%S") if payment.created_at else ""
+        money, party = f"{payment.amount} {payment.currency}", mask(payment.payer or payment.payee or "")
+        row = (created, payment.account, payment.kind, payment.reference, money, party, payment.status)
+        shown.add_row(*(str(cell or "") for cell in row))
+    Console().print(shown)
+
+
+@journal.command("show")
+@_FILE
+@click.argument("reference")
+@_ACCOUNT
+def show_payment(file: str, reference: str, account: str | None) -> None:
+    """Show the payments with this reference, in full, as JSON."""
+    found = [one for one in asyncio.run(_read(file, account, None, None)) if one.reference == reference]
+    for payment in found:
+        click.echo(msgspec.json.format(msgspec.json.encode(payment)))
+    if not found:
+        sys.exit(f"paymux: {reference} is not in the journal")
+
+
+@journal.command("export")
+@_FILE
+@_ACCOUNT
+@_STATUS
+@_SINCE
+@click.option("--as", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+def export_payments(file: str, account: str | None, status: str | None, since: datetime | None, form: str) -> None:
+    """Write payments to standard output, as CSV or JSON lines."""
+    payments = asyncio.run(_read(file, account, status, since))
+    if form == "jsonl":
+        for payment in payments:
+            click.echo(msgspec.json.encode(payment))
+        return
+    lines = csv.writer(sys.stdout)
+    lines.writerow(_COLUMNS)
+    for payment in payments:
+        told = msgspec.to_builtins(payment)
+        lines.writerow([told.get(column, "") for column in _COLUMNS])
+
+
+async def _read(file: str, account: str | None, status: str | None, since: datetime | None) -> list[Payment]:
+    book = SqliteJournal(file)
+    try:
+        found: AsyncIterator[Payment] = book.payments(
+            account=account,
+            status=None if status is None else Status(status),
+            since=None if since is None else since.replace(tzinfo=UTC),
+        )
+        return [payment async for payment in found]
+    finally:
+        await book.aclose()

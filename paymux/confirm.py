@@ -4,14 +4,15 @@ import msgspec
 
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, UsageError
-from .models import Event, Payment, Trust, succeed
+from .models import Event, Payment, Trust, compare, succeed
 
 
 async def confirm(engine: Engine, event: Event, expected: Payment | None, seconds: float | None) -> Payment:
     """Ask the provider about a message and tell every watch on that payment."""
     engine.driver(event.account)
     claims = event.claims
-    known = expected or engine.watches.held(event)
+    await engine.records.hint(event)
+    known = expected or engine.watches.held(event) or await engine.records.known(event)
     if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):
         raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
     if known is None:
@@ -25,12 +26,12 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
     else:
         if known.account != event.account:
             raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, engine.memory.owner(event.account, claims.provider_reference))
+        expect(event, known, await engine.records.owner(event.account, claims.provider_reference))
         reference = known.provider_reference or claims.provider_reference
         asked = msgspec.structs.replace(known, provider_reference=reference)
         found = await engine.ask(asked, seconds)
-        payment = succeed(asked, vouch(event, known, found, sent=engine.memory.lost(known)))
-        engine.memory.remember(payment)
+        payment = succeed(asked, vouch(event, known, found, sent=await engine.records.lost(known)))
+        await engine.records.learned(payment, "webhook")
     engine.watches.tell(payment)
     return payment
 
@@ -78,6 +79,9 @@ def vouch(event: Event, known: Payment, found: Payment, *, sent: bool) -> Paymen
             fields=("reference",),
         )
     claims = event.claims
+    if known.provider_reference is None and found.reference is None:
+        # The path alone ties them: what the message itself says must not contradict the order.
+        compare(msgspec.structs.replace(claims, provider_reference=None, reference=None), known)
     if claims.receipt is None or found.receipt is not None:
         return found
     if proved:

@@ -8,10 +8,11 @@ from typing import Literal, TypeVar
 import msgspec
 
 from .drivers.base import Driver
-from .errors import OutcomeUnknown, UsageError
+from .errors import UsageError
 from .flights import Flights
-from .journal import Memory
+from .journal import Journal
 from .models import Order, Payment, succeed
+from .records import Records
 from .transport import Call, Transport
 from .watch import Watches
 from .wire import Connection, Send
@@ -22,12 +23,12 @@ T = TypeVar("T")
 class Engine:
     """Runs the verbs of one pool over its transport."""
 
-    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+    def __init__(self, connection: Connection, *, deadline: float, attempts: int, journal: Journal | None) -> None:
         self.deadline = deadline
+        self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
         self.watches = Watches(self.look, self._transport.frames)
         self._flights = Flights()
-        self.memory = Memory()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.drivers: dict[str, Driver] = {}
@@ -59,6 +60,8 @@ class Engine:
         await self.watches.updates.aclose()
         await self._transport.tokens.aclose()
         await self._transport.connection.aclose()
+        if self.records.journal is not None:
+            await self.records.journal.aclose()
 
     def call(self, driver: Driver, verb: str, seconds: float | None = None, reference: str | None = None) -> Call:
         """Begin a verb."""
@@ -96,16 +99,21 @@ class Engine:
         call = self.call(driver, order.kind, seconds, order.reference)
         pending = msgspec.structs.replace(driver.pending(order), created_at=datetime.now(UTC))
 
+        call.before_money = lambda: self.records.sending(pending)
+
         async def ask(send: Send) -> Payment:
             return succeed(pending, _stamped(await operation(send), call))
 
         async def request() -> Payment:
+            known = await self.records.begin(pending, order)
+            if known is not None:
+                return known
             try:
                 payment = await self._transport.perform(call, ask, pending)
-            except OutcomeUnknown as unknown:
-                self.memory.lose(unknown.payment)
+            except BaseException as error:
+                await self.records.ended(pending, error, in_doubt=call.in_doubt)
                 raise
-            self.memory.remember(payment)
+            await self.records.ended(pending, payment, in_doubt=False)
             return payment
 
         return await self._flights.join(order, pending, call, request)
@@ -132,7 +140,7 @@ class Engine:
         """Ask about a payment and apply what was found to what is held."""
         seconds = None if seconds is None else min(seconds, self.deadline)
         found = succeed(payment, await self.ask(payment, seconds))
-        self.memory.remember(found)
+        await self.records.learned(found, "verify")
         return found
 
 

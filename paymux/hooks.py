@@ -81,10 +81,14 @@ class Hooks:
 
 def read_event(driver: Driver, parse: Callable[[], Event], attempt: str | None) -> Event:
     """Read a message with its driver; whatever cannot be read is BadWebhook."""
+    event, refused = None, ""
     try:
         event = parse()
-    except (Unreadable, UnicodeDecodeError) as error:
-        raise BadWebhook(f"{driver.account}: {mask(str(error)[:200])}") from None
+    except (BadWebhook, Unreadable, UnicodeDecodeError) as error:
+        refused = str(error) if isinstance(error, BadWebhook) else f"{driver.account}: {mask(str(error)[:200])}"
+    if event is None:
+        # Without the driver's frames, whose variables hold the key that messages are signed with.
+        raise BadWebhook(refused)
     if (event.claims.provider_reference or "-").strip(".") == "":
         raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
     return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)

@@ -27,6 +27,15 @@ class State(enum.StrEnum):
         """Tell whether no money can have moved, so that the reference may be used anew."""
         return self in (State.REFUSED, State.NOT_SENT)
 
+    def after(self, state: "State | None", payment: Payment) -> "State":
+        """Tell the state after a fact; nothing leads back, and only a payment that is known ends an unknown."""
+        if state is None:
+            known = payment.status.terminal or payment.provider_reference is not None
+            return State.ACCEPTED if known and self is not State.REFUSED else self
+        if self in (State.ACCEPTED, State.UNKNOWN) and state is not State.ACCEPTED:
+            return self
+        return state
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A payment in the record, and who answers for it at the moment."""

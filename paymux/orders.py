@@ -1,19 +1,33 @@
 """Checking an order before anything is sent: every refusal names its field, its value and what is accepted."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from .checks import checked_reference, checked_url
-from .drivers.base import Driver, Option
+from .drivers.base import Driver
 from .errors import UsageError
 from .models import Customer, Item, Kind, Order, Tax
 from .money import exact
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
+
+
+class Options(TypedDict, total=False):
+    """What an order may carry beyond its amount and party, where the provider has a field for it."""
+
+    description: str
+    customer: Customer
+    items: Sequence[Item]
+    taxes: Sequence[Tax]
+    metadata: Mapping[str, Any]
+    extra: Mapping[str, Any]  # settings of one driver, under its own names
+    return_url: str
+    cancel_url: str
+    webhook_url: str | None
 
 
 def checked_order(
@@ -24,41 +38,26 @@ def checked_order(
     amount: int | Decimal | str,
     currency: str,
     party: str | None = None,
-    description: str = "",
-    customer: Customer | None = None,
-    items: tuple[Item, ...] | list[Item] = (),
-    taxes: tuple[Tax, ...] | list[Tax] = (),
-    metadata: Mapping[str, Any] | None = None,
-    extra: Mapping[str, Any] | None = None,
-    return_url: str | None = None,
-    cancel_url: str | None = None,
     webhook_url: str | None = None,
     refunds: str | None = None,
+    options: Options,
 ) -> Order:
     """Give the order in its one checked form, or raise UsageError."""
+    given: dict[str, Any] = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
     checked_reference(reference)
     if not isinstance(currency, str) or currency not in driver.currencies:
         raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
+    description = given.setdefault("description", "")
     if not isinstance(description, str) or not _TEXT.fullmatch(description):
         raise UsageError.field("description", description, "text of at most 500 characters, none of them control")
-    options: dict[Option, Any] = {
-        "description": description,
-        "customer": customer,
-        "items": items,
-        "taxes": taxes,
-        "metadata": metadata,
-        "return_url": return_url,
-        "cancel_url": cancel_url,
-        "webhook_url": webhook_url,
-    }
     takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
-    for option, value in options.items():
-        if value and option not in takes and kind != "refund":
+    for option, value in given.items():
+        if option not in Options.__annotations__:
+            raise UsageError.field("option", option, ", ".join(sorted(Options.__annotations__)))
+        if value and option not in takes and option != "extra" and kind != "refund":
             raise UsageError(f"{option}: {driver.name} has no such field in a {kind}; it takes {_listed(takes)}")
         if value:
             _check_option(driver, option, value)
-    if extra is not None:
-        _check_extra(driver, extra)
     return Order(
         account=driver.account,
         kind=kind,
@@ -67,19 +66,19 @@ def checked_order(
         currency=currency,
         party=_party(driver, kind, party),
         description=description,
-        customer=customer,
-        items=tuple(items),
-        taxes=tuple(taxes),
-        metadata=dict(metadata or {}),
-        extra=dict(extra or {}),
-        return_url=return_url,
-        cancel_url=cancel_url,
+        customer=given.get("customer"),
+        items=tuple(given.get("items") or ()),
+        taxes=tuple(given.get("taxes") or ()),
+        metadata=dict(given.get("metadata") or {}),
+        extra=dict(given.get("extra") or {}),
+        return_url=given.get("return_url"),
+        cancel_url=given.get("cancel_url"),
         webhook_url=webhook_url,
         refunds=refunds,
     )
 
 
-def _check_option(driver: Driver, option: Option, value: object) -> None:
+def _check_option(driver: Driver, option: str, value: object) -> None:
     if option.endswith("_url"):
         ours = option == "webhook_url"
         checked_url(option, value, driver.forbidden_url_words if ours else (), query=not ours)
@@ -95,6 +94,8 @@ def _check_option(driver: Driver, option: Option, value: object) -> None:
             _check_types(option, one)
     elif option == "metadata":
         _check_json(option, value)
+    elif option == "extra":
+        _check_extra(driver, value)
 
 
 def _check_types(option: str, value: msgspec.Struct) -> None:

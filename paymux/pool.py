@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from .checks import checked_reference
 from .confirm import confirm
@@ -14,10 +14,14 @@ from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import BadWebhook, Unsupported, UsageError
 from .hooks import Hooks, read_event
-from .models import Balance, Customer, Event, Item, Kind, Method, Payment, Receipt, Tax
-from .orders import checked_order
+from .journal import Journal
+from .models import Balance, Event, Kind, Method, Payment, Receipt, Status
+from .orders import Options, checked_order
+from .recover import Recovered, recover
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
+from .sqlite import SqliteJournal
+from .turns import Turn
 from .watch import Watch
 from .wire import Connection, Incoming, Request, Send
 
@@ -43,6 +47,7 @@ class Pool:
         attempts: int = 3,
         webhook_base: str | None = None,
         webhook_key: str | Secret | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
         # Wrapped before anything can be refused: an error's frames hold no credential.
         webhook_key = Secret(webhook_key) if isinstance(webhook_key, str) else webhook_key
@@ -57,6 +62,7 @@ class Pool:
             connection or Sockets(connect_timeout),
             deadline=checked_seconds("deadline", deadline),
             attempts=attempts,
+            journal=SqliteJournal(journal) if isinstance(journal, str | PathLike) else journal,
         )
         self._engine.drivers.update(self.drivers)
 
@@ -101,23 +107,16 @@ class Pool:
         currency: str,
         reference: str,
         payer: str | None = None,
-        description: str = "",
-        customer: Customer | None = None,
-        items: list[Item] | tuple[Item, ...] = (),
-        taxes: list[Tax] | tuple[Tax, ...] = (),
-        metadata: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        return_url: str | None = None,
-        cancel_url: str | None = None,
-        webhook_url: str | None = None,
         deadline: float | None = None,
+        **options: Unpack[Options],
     ) -> Payment:
         """Ask a payer for money, once. PENDING is the normal answer: watch or verify it.
 
         OutcomeUnknown: the payer may be asked already, never repeat. NotSent: repeat freely. `reference` is yours,
-        stored before the call.
+        stored before the call. What else an order may carry is in `Options`.
         """
         driver = self._engine.driver(account)
+        url = self._hooks.callback(driver, reference, options.pop("webhook_url", None))
         order = checked_order(
             driver,
             "collect",
@@ -125,15 +124,8 @@ class Pool:
             amount=amount,
             currency=currency,
             party=payer,
-            description=description,
-            customer=customer,
-            items=items,
-            taxes=taxes,
-            metadata=metadata,
-            extra=extra,
-            return_url=return_url,
-            cancel_url=cancel_url,
-            webhook_url=self._hooks.callback(driver, reference, webhook_url),
+            webhook_url=url,
+            options=options,
         )
         return await self._engine.money(driver, order, lambda send: driver.collect(send, order), deadline)
 
@@ -145,10 +137,8 @@ class Pool:
         currency: str,
         payee: str,
         reference: str,
-        description: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        **options: Unpack[Options],
     ) -> Payment:
         """Send money to a payee, once; the errors mean what they mean for `collect`."""
         driver = self._engine.driver(account)
@@ -161,9 +151,7 @@ class Pool:
             amount=amount,
             currency=currency,
             party=payee,
-            description=description,
-            metadata=metadata,
-            extra=extra,
+            options=options,
         )
         return await self._engine.money(driver, order, lambda send: driver.payout(send, order), deadline)
 
@@ -187,8 +175,8 @@ class Pool:
             reference=reference,
             amount=amount,
             currency=currency,
-            description=reason,
             refunds=payment.provider_reference or payment.reference,
+            options={"description": reason},
         )
         if payment.amount is not None and order.amount > payment.amount:
             raise UsageError.field("amount", amount, f"at most {payment.amount}, which was paid")
@@ -296,6 +284,28 @@ class Pool:
         if not driver.can("returned"):
             raise Unsupported(f"{driver.name} sends no browser back")
         return read_event(driver, lambda: driver.returned(url), None)
+
+    # The journal.
+
+    def recover(self) -> AsyncIterator[Recovered]:
+        """Find out what became of every payment that a crash or an unknown outcome left open; sends nothing again.
+
+        What was resolved, and what to do about the rest, is yielded one by one; run it at every start.
+        """
+        return recover(self._engine)
+
+    def payments(
+        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
+    ) -> AsyncIterator[Payment]:
+        """List the journal's payments, oldest first."""
+        journal = self._engine.records.journal
+        if journal is None:
+            raise UsageError("journal: missing; only a pool with a journal lists its payments")
+        return journal.payments(account=account, status=status, since=since)
+
+    def once(self, payment: Payment, name: str) -> Turn:
+        """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
+        return Turn(self._engine.records.journal, payment, name)
 
     # Beyond the common verbs.
 

@@ -14,6 +14,7 @@ from .errors import (
     AuthenticationFailed,
     NotSent,
     OutcomeUnknown,
+    PaymuxError,
     ProviderError,
     RateLimited,
     Unavailable,
@@ -78,9 +79,10 @@ class Transport:
             raise
         except Exception as error:
             failure = _ended(call, error, pending)
-            if failure is error:
+            if failure is error and not isinstance(error, PaymuxError):
                 raise
-        raise failure
+        # Without the frames below, whose variables hold bodies and what signs them.
+        raise failure.with_traceback(None)
 
     async def frames(self, driver: Pushed) -> AsyncGenerator[str | bytes]:
         """Open the update socket of an account, and give its frames."""
@@ -125,6 +127,7 @@ class Call:
         self._token: str | None = None
         self._flying: Outgoing | None = None
         self._doubt = False
+        self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
         self.moves_money = False  # whether a money request was asked for
         self._body = b""
 
@@ -201,6 +204,9 @@ class Call:
         limit = self._transport.limit(self.driver, money=request.money) if self._signs else None
         if limit is not None:
             await limit.enter(self.deadline)
+        if request.money and self.before_money is not None:
+            await self.before_money()
+            self.before_money = None
         outgoing = self._outgoing(request)
         attempt = Attempt(number=number, outgoing=outgoing)
         self._flying = outgoing

@@ -1,0 +1,69 @@
+"""After a crash: every payment that may have moved money is found again, and none is sent again."""
+
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from .confirm import confirm
+from .engine import Engine
+from .errors import PaymuxError, UsageError
+from .journal import Journal, Row, State
+from .models import Payment
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a payment that a crash, a cancellation or an unknown outcome had left open."""
+
+    payment: Payment
+    was: State
+    resolved: bool  # False: watch it, or do what `advice` says
+    advice: str
+
+
+async def recover(engine: Engine) -> AsyncIterator[Recovered]:
+    """Look after every open row that no living worker answers for, once each."""
+    journal = engine.records.journal
+    if journal is None:
+        raise UsageError("journal: missing; only a pool with a journal has something to recover")
+    run = uuid.uuid4().hex
+    while (row := await journal.claim(run)) is not None:
+        try:
+            yield await _looked_after(engine, journal, row)
+        finally:
+            await journal.release(row)
+
+
+async def _looked_after(engine: Engine, journal: Journal, row: Row) -> Recovered:
+    payment = row.payment
+    if row.state is State.INTENT:
+        await journal.record(payment, "recover", State.NOT_SENT)
+        return Recovered(payment=payment, was=row.state, resolved=True, advice="never sent; repeat it freely")
+    if row.state is State.SENDING:
+        await journal.record(payment, "recover", State.UNKNOWN)
+    trouble = ""
+    for hint in row.hints:
+        try:
+            payment = await confirm(engine, hint, payment, None)
+        except PaymuxError as error:
+            trouble = str(error)
+        if payment.status.terminal:
+            break
+    if not payment.status.terminal and engine.question(payment) is not None:
+        try:
+            payment = await engine.look(payment)
+        except PaymuxError as error:
+            trouble = str(error)
+    if payment.status.terminal:
+        return Recovered(payment=payment, was=row.state, resolved=True, advice=f"it {payment.status}")
+    return Recovered(payment=payment, was=row.state, resolved=False, advice=_advice(engine, payment, trouble))
+
+
+def _advice(engine: Engine, payment: Payment, trouble: str) -> str:
+    if engine.question(payment) is not None:
+        return f"still pending: watch it{f' ({trouble})' if trouble else ''}"
+    return (
+        f"nobody knows: ask {payment.provider} for {payment.amount} {payment.currency} "
+        f"of {payment.created_at:%Y-%m-%d %H:%M} UTC under {payment.reference!r}; never send it again"
+        f"{f' ({trouble})' if trouble else ''}"
+    )

@@ -1,0 +1,27 @@
+"""Doing something exactly once for a payment, however many workers hear of it."""
+
+from .errors import UsageError
+from .journal import Journal
+from .models import Payment
+
+
+class Turn:
+    """`async with turn as first`: True for one caller in any process; an error, or death, gives the turn back."""
+
+    def __init__(self, journal: Journal | None, payment: Payment, name: str) -> None:
+        if journal is None:
+            raise UsageError("journal: missing; only a pool with a journal knows what was done before")
+        if payment.reference is None:
+            raise UsageError.field("payment", None, "a payment with your reference")
+        self._journal = journal
+        self._payment = payment
+        self._name = name
+        self._first = False
+
+    async def __aenter__(self) -> bool:
+        self._first = await self._journal.take_turn(self._payment, self._name)
+        return self._first
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._first:
+            await self._journal.end_turn(self._payment, self._name, done=kind is None)
