@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from .drivers.base import Driver
 from .errors import OutcomeUnknown, PaymuxError, WatchTimeout
 from .models import Payment, Status
+from .orders import Options
 from .pool import Pool
 from .redact import mask
 from .simulator import Fault, Simulator
@@ -30,7 +32,8 @@ class Case(msgspec.Struct, kw_only=True):
     reference: str
     account: str
     amount: int
-    payer: str
+    currency: str
+    payer: str | None
     story: str
     ends: Status | None
     seconds: float = 1.5  # until the payer decides
@@ -41,61 +44,38 @@ class Case(msgspec.Struct, kw_only=True):
 
 
 def cases() -> list[Case]:
-    """Give the orders, payers with the simulator's magic numbers among them."""
-    paid, refused = "237677777777", "237677777770"
-    return [
-        Case(
-            reference="order-1", account="campay", amount=5000, payer=paid, story="approves", ends=Status.SUCCEEDED
-        ),
-        Case(
-            reference="order-2", account="campay", amount=700, payer=refused, story="declines", ends=Status.FAILED
-        ),
-        Case(
-            reference="order-3",
-            account="mpesa",
-            amount=250,
-            payer="254708374149",
-            story="approves",
-            ends=Status.SUCCEEDED,
-        ),
-        Case(
-            reference="order-4",
-            account="mpesa",
-            amount=90,
-            payer="254708374142",
-            story="cancels",
-            ends=Status.CANCELLED,
-        ),
-        Case(
-            reference="order-5",
-            account="campay",
-            amount=1200,
-            payer=paid,
-            story="takes his time",
-            ends=Status.SUCCEEDED,
-            seconds=7.0,
-        ),
-        Case(
-            reference="order-6",
-            account="mpesa",
-            amount=480,
-            payer="254711000006",
-            story="approves; our answer is lost on the wire, the webhook arrives",
-            ends=Status.SUCCEEDED,
-            seconds=3.0,
-            answer_lost=True,
-        ),
-        Case(
-            reference="order-7",
-            account="mpesa",
-            amount=333,
-            payer="254711000007",
-            story="approves; both the answer and the webhook are lost",
-            ends=None,
-            answer_lost=True,
-            webhook_lost=True,
-        ),
+    """Give the orders; payers with the simulator's magic numbers do as the story says, and everybody else pays."""
+    paid, failed, cancelled = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
+    found = [
+        _case("order-1", "campay", 5000, "XAF", "237677777777", "approves", paid),
+        _case("order-2", "campay", 700, "XAF", "237677777770", "declines", failed),
+        _case("order-3", "mpesa", 250, "KES", "254708374149", "approves", paid),
+        _case("order-4", "mpesa", 90, "KES", "254708374142", "cancels", cancelled),
+        _case("order-5", "campay", 1200, "XAF", "237677777777", "takes his time", paid),
+        _case("order-6", "cinetpay", 1500, "XOF", None, "pays on the page", paid),
+        _case("order-7", "intram", 2500, "XOF", None, "pays on the page", paid),
+        _case("order-8", "paydunya", 4200, "XOF", None, "pays on the page", paid),
+        _case("1009", "mpesa_gateway", 310, "KES", "254711000009", "approves; a socket tells", paid),
+        _case("order-10", "mpesa", 480, "KES", "254711000006", "approves; our answer is lost", paid),
+        _case("order-11", "mpesa", 333, "KES", "254711000007", "approves; answer and webhook are lost", None),
     ]
+    found[4].seconds, found[9].seconds = 7.0, 3.0
+    found[9].answer_lost = found[10].answer_lost = found[10].webhook_lost = True
+    return found
+
+
+def _case(
+    reference: str, account: str, amount: int, currency: str, payer: str | None, story: str, ends: Status | None
+) -> Case:
+    return Case(
+        reference=reference,
+        account=account,
+        amount=amount,
+        currency=currency,
+        payer=payer,
+        story=story,
+        ends=ends,
+    )
 
 
 class Demo:
@@ -137,7 +117,9 @@ class Demo:
                 body=await request.read(),
             )
             try:
-                await pools[0].confirm(pools[0].webhook(incoming))
+                event = pools[0].webhook(incoming)
+                if not event.ping:
+                    await pools[0].confirm(event)
             except PaymuxError as error:
                 self.console.print(f"webhook: {error}")
             return web.Response()
@@ -148,8 +130,7 @@ class Demo:
         await site.start()
         host, port = receiver.addresses[0][:2]
         pool = Pool(
-            sim.driver("campay"),
-            sim.driver("mpesa"),
+            *(sim.driver(account) for account in sorted({case.account for case in self.cases})),
             webhook_base=f"http://{host}:{port}/pay",
             webhook_key="a key of the demonstration",
         )
@@ -166,15 +147,25 @@ class Demo:
             case.payment = await pool.collect(
                 case.account,
                 amount=case.amount,
-                currency="XAF" if case.account == "campay" else "KES",
+                currency=case.currency,
                 payer=case.payer,
                 reference=case.reference,
-                description="Data bundle",
+                **self._page(pool.drivers[case.account]),
             )
         except OutcomeUnknown as unknown:
             # The one rule: never again. The payment is pending, and somebody will tell us.
             case.payment = unknown.payment
             self._say(case, "outcome unknown; not sent again")
+
+    @staticmethod
+    def _page(driver: Driver) -> Options:
+        """Give what the provider's page needs of an order, and nothing that the provider has no field for."""
+        wanted: Options = {
+            "description": "Data bundle",
+            "return_url": "http://127.0.0.1/thanks",
+            "cancel_url": "http://127.0.0.1/cart",
+        }
+        return cast("Options", {name: value for name, value in wanted.items() if name in driver.takes})
 
     async def _watch(self, pool: Pool, case: Case) -> None:
         watch = pool.watch(cast("Payment", case.payment), timeout=WATCHED)
@@ -194,12 +185,19 @@ class Demo:
         if self.console.is_terminal:
             self._live.refresh()
         else:
-            self.console.print(f"{case.reference}  {case.account:6}  {shown}", soft_wrap=True)
+            self.console.print(f"{case.reference}  {case.account:13}  {shown}", soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table("order", "account", "amount", "payer", "what the payer does", "what we say")
         for case in self.cases:
-            table.add_row(case.reference, case.account, str(case.amount), mask(case.payer), case.story, case.shown)
+            table.add_row(
+                case.reference,
+                case.account,
+                f"{case.amount} {case.currency}",
+                mask(case.payer or ""),
+                case.story,
+                case.shown,
+            )
         return table
 
     def _verdict(self, sim: Simulator) -> bool:
