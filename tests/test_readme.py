@@ -1,5 +1,6 @@
 """The README is the product's front door: its programs run, and its table is printed from the code."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from paymux.drivers import table
+from paymux.simulator import Fault, Simulator
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+AFTER_A_CRASH = README.partition("## After a crash")[2].partition("```python no-run\n")[2].partition("```")[0]
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -19,7 +22,12 @@ def test_a_program_runs_as_it_stands(program: str, tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(program, encoding="utf-8")
     ended = subprocess.run(
-        [sys.executable, "-W", "error", str(file)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
@@ -47,3 +55,41 @@ def test_the_two_commands_stand_there() -> None:
     assert (
         "\npython3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest\n" in README
     )
+
+
+async def _run(*command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize(
+    "lost", [False, True], ids=["killed while watching", "killed while the answer is awaited"]
+)
+async def test_the_program_of_after_a_crash_survives_one(tmp_path: Path, *, lost: bool) -> None:
+    """Killed and run again, it charges once, and says truthfully what it does not know."""
+    file, journal = tmp_path / "program.py", tmp_path / "payments.db"
+    file.write_text(AFTER_A_CRASH, encoding="utf-8")
+    async with Simulator(payer_delay=1.0) as sim:
+        url = f"{sim.campay.url}{sim.campay.base_path}"
+        if lost:
+            sim.fault("campay", "POST /api/collect/", kind=Fault.STALL)
+        first = await _run(str(file), str(journal), url)
+        while not sim.received("campay", "POST /api/collect/"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        first.kill()
+        await first.communicate()
+        second = await _run(str(file), str(journal), url)
+        if lost:
+            told = await asyncio.wait_for(second.stdout.readline(), 30) if second.stdout else b""
+            second.kill()
+            await second.communicate()
+            assert b"order-10 sending nobody knows" in told
+        else:
+            told, error = await asyncio.wait_for(second.communicate(), 60)
+            assert (second.returncode, error) == (0, b"")
+            assert b"order-10 accepted" in told
+            assert told.count(b"send the goods") == 1
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
+        assert len(sim.ledger.entries("order-10")) == 1
