@@ -24,7 +24,6 @@ from .journal import Journal
 from .models import Balance, Customer, Event, Item, Method, Payment, Reason, Receipt, Status, Tax, Trust
 from .pool import Pool
 from .recover import Recovered
-from .sqlite import SqliteJournal
 from .watch import Watch
 from .wire import Incoming, get, post
 
@@ -35,15 +34,17 @@ if TYPE_CHECKING:
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
+    from .sqlite import SqliteJournal
 
-# Drivers load on use: one line each.
-_DRIVERS = {
-    "CamPay": "campay",
-    "CinetPay": "cinetpay",
-    "Intram": "intram",
-    "Mpesa": "mpesa",
-    "MpesaGateway": "mpesa_gateway",
-    "PayDunya": "paydunya",
+# What loads on use: one line for each driver.
+_LATER = {
+    "CamPay": "drivers.campay",
+    "CinetPay": "drivers.cinetpay",
+    "Intram": "drivers.intram",
+    "Mpesa": "drivers.mpesa",
+    "MpesaGateway": "drivers.mpesa_gateway",
+    "PayDunya": "drivers.paydunya",
+    "SqliteJournal": "sqlite",
 }
 
 __all__ = [
@@ -91,6 +92,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in _DRIVERS:
-        return getattr(import_module(f".drivers.{_DRIVERS[name]}", __name__), name)
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,8 @@ def main() -> None:
     try:
         from .cli import commands  # noqa: PLC0415 - its libraries come with the `cli` extra
     except ModuleNotFoundError as missing:
+        if missing.name not in ("click", "rich"):
+            raise
         sys.exit(f"paymux: {missing.name} is missing; install the command line with: pip install 'paymux[cli]'")
     commands()
 

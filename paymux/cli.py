@@ -32,7 +32,13 @@ def demo() -> None:
 
 
 @commands.command()
-@click.option("--port", default=8765, show_default=True, help="The loopback port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="The loopback port; 0 takes a free one.",
+)
 @click.option("--root", default=None, help="A provider to serve without its mount, too.")
 @click.option("--seed", default=0, show_default=True, help="Repeats a run's chances.")
 def simulator(port: int, root: str | None, seed: int) -> None:

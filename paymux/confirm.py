@@ -23,6 +23,13 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
             ids=claims.ids,
         )
         payment = await engine.look(asked, seconds)
+        owner = payment.reference or await engine.records.owner(event.account, claims.provider_reference)
+        if None not in (event.attempt, owner) and owner != event.attempt:
+            raise Mismatch(
+                f"{event.account}: the message came in on another order's path",
+                payment=payment,
+                fields=("reference",),
+            )
     else:
         if known.account != event.account:
             raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")

@@ -1,6 +1,7 @@
 """The only file that knows the HTTP client: one attempt, on sockets, truthful about what left."""
 
 import asyncio
+import ssl
 import zlib
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
@@ -53,9 +54,14 @@ class Sockets:
         """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
         sessions = self._sessions.get(asyncio.get_running_loop()) or await self._open()
         try:
-            async with sessions.other.ws_connect(
-                URL(outgoing.url, encoded=True), headers=outgoing.headers, heartbeat=30.0, max_msg_size=FRAME_BYTES
-            ) as socket:
+            async with asyncio.timeout(self._timeout.sock_connect):
+                opened = await sessions.other.ws_connect(
+                    URL(outgoing.url, encoded=True),
+                    headers=outgoing.headers,
+                    heartbeat=30.0,
+                    max_msg_size=FRAME_BYTES,
+                )
+            async with opened as socket:
                 async for message in socket:
                     if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                         yield message.data
@@ -99,6 +105,7 @@ def _session(keepalive: float) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(_began)
     trace.on_request_headers_sent.append(_sent)
+    trace.on_request_redirect.append(_redirected)  # ws_connect cannot be told not to follow
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keepalive),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -115,18 +122,27 @@ def _session(keepalive: float) -> aiohttp.ClientSession:
 
 
 async def _began(_: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestStartParams) -> None:
-    context.trace_request_ctx.began = True
+    if context.trace_request_ctx is not None:  # a WebSocket cannot pass one
+        context.trace_request_ctx.began = True
 
 
 async def _sent(
     _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
-    context.trace_request_ctx.sent = True
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.sent = True
+
+
+async def _redirected(*_: object) -> None:
+    raise Broken("a redirect")
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
-    if length is not None and length <= BODY_BYTES:
+    if length is not None and length > BODY_BYTES:
+        response.close()
+        raise Broken(f"a body of more than {BODY_BYTES} bytes")
+    if length is not None:
         body = await response.read()
     else:
         gathered = bytearray()
@@ -148,7 +164,9 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 def _translated(error: Exception) -> Broken:
     if isinstance(error, Broken):
         return error
-    certain = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch)
+    certain = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) or (
+        isinstance(error, aiohttp.ClientConnectorSSLError) and not isinstance(error.os_error, ssl.SSLEOFError)
+    )
     # The class alone: a message of the client's may hold the URL's query or the request's headers.
     cause = getattr(error, "os_error", None) or error.__cause__
     because = f" ({type(cause).__name__})" if cause is not None else ""

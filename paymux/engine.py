@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from os import PathLike
 from typing import Literal, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from .errors import UsageError
 from .flights import Flights
 from .journal import Journal
 from .models import Order, Payment, succeed
+from .msisdn import operator
 from .records import Records
 from .transport import Call, Transport
 from .watch import Watches
@@ -23,7 +25,14 @@ T = TypeVar("T")
 class Engine:
     """Runs the verbs of one pool over its transport."""
 
-    def __init__(self, connection: Connection, *, deadline: float, attempts: int, journal: Journal | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        deadline: float,
+        attempts: int,
+        journal: Journal | str | PathLike[str] | None,
+    ) -> None:
         self.deadline = deadline
         self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
@@ -97,7 +106,9 @@ class Engine:
     ) -> Payment:
         """Move money, once."""
         call = self.call(driver, order.kind, seconds, order.reference)
-        pending = msgspec.structs.replace(driver.pending(order), created_at=datetime.now(UTC))
+        pending = msgspec.structs.replace(
+            driver.pending(order), created_at=datetime.now(UTC), operator=await operator(order.party)
+        )
 
         call.before_money = lambda: self.records.sending(pending)
 

@@ -15,8 +15,10 @@ from .errors import BadWebhook, UsageError
 from .lenient import Unreadable
 from .models import Event
 from .redact import Secret, mask
+from .wire import Incoming
 
 _HEX = 32
+HEADERS = 64
 
 
 class Hooks:
@@ -45,8 +47,21 @@ class Hooks:
             return given
         return self.url(driver.account, checked_reference(reference))
 
-    def read(self, path: str, accounts: Iterable[str]) -> tuple[str | None, str | None]:
-        """Tell which account, and which reference if any, a path was made for; a forged one is BadWebhook."""
+    def read(self, incoming: Incoming, accounts: Iterable[str], given: str | None) -> tuple[str, str | None]:
+        """Tell which account, and which reference if any, a message came in for; a forged path is BadWebhook.
+
+        `given` is the account that a route of the caller's own stands for.
+        """
+        if len(incoming.headers) > HEADERS:
+            raise BadWebhook(f"more than {HEADERS} headers")
+        account, attempt = self._read(incoming.path, accounts)
+        if given is None:
+            given = account
+        if given is None or account not in (None, given):
+            raise BadWebhook("the callback path is not one of ours")
+        return given, attempt
+
+    def _read(self, path: str, accounts: Iterable[str]) -> tuple[str | None, str | None]:
         parts = [part.encode("utf-8", "replace") for part in path.rstrip("/").rsplit("/", 2)]
         found = None
         for account in accounts if self.base is not None else ():

@@ -67,6 +67,8 @@ def json_fields(body: bytes) -> dict[str, Any]:
 
 def form_fields(text: str) -> dict[str, str]:
     """Read a form or a query in which no name comes twice, of 200 fields at most."""
+    if text.count("%") > 8192:
+        raise Unreadable("a form of more escapes than a message has")
     try:
         return once(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
     except ValueError as error:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .errors import Mismatch
-from .redact import mask
+from .redact import mask, shown
 
 log = logging.getLogger("paymux")
 
@@ -144,8 +144,10 @@ def compare(found: Payment, expected: Payment) -> None:
         if None not in (mine := getattr(expected, name), theirs := getattr(found, name)) and mine != theirs
     )
     if wrong:
-        said = ", ".join(f"{name} {getattr(found, name)} for {getattr(expected, name)}" for name in wrong)
-        raise Mismatch(f"{expected.account}: found {mask(said)}", payment=found, expected=expected, fields=wrong)
+        # Shown as data: a hostile id must not write lines of its own into a log.
+        pairs = ((name, str(getattr(found, name)), str(getattr(expected, name))) for name in wrong)
+        said = ", ".join(f"{name} {shown(theirs)} for {shown(mine)}" for name, theirs, mine in pairs)
+        raise Mismatch(f"{expected.account}: found {said}", payment=found, expected=expected, fields=wrong)
 
 
 # Once money has arrived, only its return is believed; a late success is real (the design, section 1).

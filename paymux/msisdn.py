@@ -1,12 +1,27 @@
 """Phone numbers: whatever way people write them, kept as E.164 digits without the plus."""
 
+import asyncio
+import importlib
 import re
+import sys
 from collections.abc import Collection
 
 from .errors import UsageError
 
 _WRITTEN = re.compile(r"\+?[0-9 ().\-]{6,30}", re.ASCII)
 _NOT_DIGIT = re.compile(r"[^0-9]", re.ASCII)
+
+
+async def operator(number: str | None) -> str | None:
+    """Tell whose number it was when it was given out: a guess, since numbers move between operators."""
+    if number is None or not number.isdigit():
+        return None
+    if "phonenumbers.carrier" not in sys.modules:
+        # Some 100 ms of tables, read off the loop by whoever comes first.
+        await asyncio.to_thread(importlib.import_module, "phonenumbers.carrier")
+    from phonenumbers import carrier, parse  # noqa: PLC0415 - loaded by now
+
+    return carrier.name_for_number(parse(f"+{number}"), "en") or None
 
 
 def digits(value: object, countries: Collection[str], *, field: str = "payer", tests: Collection[str] = ()) -> str:

@@ -12,7 +12,7 @@ from .confirm import confirm
 from .connection import Sockets
 from .drivers.base import Driver
 from .engine import Engine, checked_seconds
-from .errors import BadWebhook, Unsupported, UsageError
+from .errors import Unsupported, UsageError
 from .hooks import Hooks, read_event
 from .journal import Journal
 from .models import Balance, Event, Kind, Method, Payment, Receipt, Status
@@ -20,7 +20,6 @@ from .orders import Options, checked_order
 from .recover import Recovered, recover
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
-from .sqlite import SqliteJournal
 from .turns import Turn
 from .watch import Watch
 from .wire import Connection, Incoming, Request, Send
@@ -62,7 +61,7 @@ class Pool:
             connection or Sockets(connect_timeout),
             deadline=checked_seconds("deadline", deadline),
             attempts=attempts,
-            journal=SqliteJournal(journal) if isinstance(journal, str | PathLike) else journal,
+            journal=journal,
         )
         self._engine.drivers.update(self.drivers)
 
@@ -259,13 +258,8 @@ class Pool:
 
     def webhook(self, incoming: Incoming, *, account: str | None = None) -> Event:
         """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
-        hooked, attempt = self._hooks.read(incoming.path, self.drivers)
-        name = account or hooked
-        if name is None or (hooked is not None and hooked != name):
-            raise BadWebhook("the callback path is not one of ours")
+        name, attempt = self._hooks.read(incoming, self.drivers, account)
         driver = self._engine.driver(name)
-        if len(incoming.headers) > 64:
-            raise BadWebhook(f"{name}: more than 64 headers")
         return read_event(driver, lambda: driver.webhook(incoming), attempt)
 
     async def confirm(
@@ -298,14 +292,11 @@ class Pool:
         self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
     ) -> AsyncIterator[Payment]:
         """List the journal's payments, oldest first."""
-        journal = self._engine.records.journal
-        if journal is None:
-            raise UsageError("journal: missing; only a pool with a journal lists its payments")
-        return journal.payments(account=account, status=status, since=since)
+        return self._engine.records.book().payments(account=account, status=status, since=since)
 
     def once(self, payment: Payment, name: str) -> Turn:
         """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
-        return Turn(self._engine.records.journal, payment, name)
+        return Turn(self._engine.records.book(), payment, name)
 
     # Beyond the common verbs.
 

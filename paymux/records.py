@@ -1,8 +1,9 @@
 """What a pool keeps of its payments: in a journal where it has one, else until the process ends."""
 
 import asyncio
+from os import PathLike
 
-from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable
+from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from .journal import Journal, Memory, State, digest
 from .models import Event, Order, Payment, log
 
@@ -10,9 +11,19 @@ from .models import Event, Order, Payment, log
 class Records:
     """The record that verbs read and write; without a journal it is short, but never wrong."""
 
-    def __init__(self, journal: Journal | None) -> None:
+    def __init__(self, journal: Journal | str | PathLike[str] | None) -> None:
+        if isinstance(journal, str | PathLike):
+            from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded by whoever keeps a journal
+
+            journal = SqliteJournal(journal)
         self.journal = journal
         self.memory = Memory()
+
+    def book(self) -> Journal:
+        """Give the journal; without one it is UsageError."""
+        if self.journal is None:
+            raise UsageError("journal: missing; this pool keeps none")
+        return self.journal
 
     async def begin(self, pending: Payment, order: Order) -> Payment | None:
         """Note an order before anything is sent; give the payment that its reference has already."""

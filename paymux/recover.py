@@ -7,7 +7,7 @@ import msgspec
 
 from .confirm import confirm
 from .engine import Engine
-from .errors import PaymuxError, UsageError
+from .errors import PaymuxError
 from .journal import Journal, Row, State
 from .models import Payment
 
@@ -23,9 +23,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 async def recover(engine: Engine) -> AsyncIterator[Recovered]:
     """Look after every open row that no living worker answers for, once each."""
-    journal = engine.records.journal
-    if journal is None:
-        raise UsageError("journal: missing; only a pool with a journal has something to recover")
+    journal = engine.records.book()
     run = uuid.uuid4().hex
     while (row := await journal.claim(run)) is not None:
         try:

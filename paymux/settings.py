@@ -1,7 +1,6 @@
 """Accounts from a TOML file, a mapping or the environment; a missing or wrong field names itself."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -41,6 +40,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Found:
 
 def _from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[Driver], dict[str, Any]]:
     if not isinstance(config, Mapping):
+        import tomllib  # noqa: PLC0415 - only whoever has a file pays for it
+
         try:
             config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

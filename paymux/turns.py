@@ -8,9 +8,7 @@ from .models import Payment
 class Turn:
     """`async with turn as first`: True for one caller in any process; an error, or death, gives the turn back."""
 
-    def __init__(self, journal: Journal | None, payment: Payment, name: str) -> None:
-        if journal is None:
-            raise UsageError("journal: missing; only a pool with a journal knows what was done before")
+    def __init__(self, journal: Journal, payment: Payment, name: str) -> None:
         if payment.reference is None:
             raise UsageError.field("payment", None, "a payment with your reference")
         self._journal = journal

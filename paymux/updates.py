@@ -42,6 +42,8 @@ class Updates:
         watching.discard(watch)
         task = self._tasks.get(driver.account)
         if not watching and task is not None and not task.get_loop().is_closed():
+            # Forgotten now, so that a watch that begins before the cancellation lands gets a socket of its own.
+            del self._tasks[driver.account]
             task.cancel()
 
     async def aclose(self) -> None:
@@ -69,7 +71,7 @@ class Updates:
     def _heard(self, driver: Pushed, frame: str | bytes) -> None:
         try:
             event = driver.update(frame)
-        except Unreadable as error:
+        except (Unreadable, UnicodeDecodeError) as error:
             log.info("%s: an update was not readable: %s", driver.account, error)
             return
         if event is not None:

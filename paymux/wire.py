@@ -1,5 +1,6 @@
 """What travels: a typed request, a reply, an incoming message, and who carries them."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -76,7 +77,7 @@ def get(
         type=type,
         at=at or {},
         query=query or {},
-        headers=headers or {},
+        headers=_checked_headers(headers or {}),
         accept=accept,
         matches=matches,
     )
@@ -107,7 +108,7 @@ def post(
         body=body,
         form=form,
         at=at or {},
-        headers=headers or {},
+        headers=_checked_headers(headers or {}),
         money=money,
         repeatable=repeatable,
         accept=accept,
@@ -116,9 +117,16 @@ def post(
 
 
 def _checked(path: str) -> str:
-    if not path.startswith("/") or path.startswith("//"):
+    if not re.fullmatch(r"/(?!/)[\x21-\x7e]*", path):
         raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
     return path
+
+
+def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):
+            raise UsageError.field("headers", name, "visible ASCII names and values")
+    return headers
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,8 @@ def test_an_orders_address_reads_back(reference: str, account: str) -> None:
     """The address of an order gives its account and reference back, and spells no forbidden word."""
     url = HOOKS.url(account, reference)
     path = url.removeprefix("https://shop.example")
-    assert HOOKS.read(path, ACCOUNTS) == (account, reference)
-    assert HOOKS.read(path + "/", ACCOUNTS) == (account, reference)
+    assert HOOKS._read(path, ACCOUNTS) == (account, reference)
+    assert HOOKS._read(path + "/", ACCOUNTS) == (account, reference)
     ours = url.removeprefix(BASE)
     assert re.fullmatch("[0-9a-f/]+", ours)
     assert not any(word in ours for word in FORBIDDEN)
@@ -36,14 +36,14 @@ def test_an_accounts_address_reads_back() -> None:
     """The address of an account gives the account, without a reference, wherever it is mounted."""
     for prefix in ("", "/pay", "/deep/er/pay", "https://shop.example/pay"):
         hook = HOOKS.url("kenya").rsplit("/", 1)[1]
-        assert HOOKS.read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
+        assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
 
 
 def test_addresses_depend_on_the_key() -> None:
     """Another key makes other addresses, and does not read ours."""
     other = Hooks(BASE, Secret("another key of 16+"))
     assert other.url("toy") != HOOKS.url("toy")
-    assert other.read(HOOKS.url("toy", "r"), ACCOUNTS) == (None, None)
+    assert other._read(HOOKS.url("toy", "r"), ACCOUNTS) == (None, None)
     assert Hooks(BASE, Secret(KEY)).url("toy", "r") == HOOKS.url("toy", "r")
 
 
@@ -196,4 +196,4 @@ def test_comparing_does_not_stop_at_the_first_account() -> None:
     """Every account's hook is found, whatever their order."""
     shuffled = random.Random(1).sample([f"account-{n}" for n in range(50)], 50)
     for account in shuffled[:5] + shuffled[-5:]:
-        assert HOOKS.read(HOOKS.url(account), shuffled) == (account, None)
+        assert HOOKS._read(HOOKS.url(account), shuffled) == (account, None)

@@ -267,7 +267,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         """Read a frame. A PAYMENT_UPDATE is a hint, even when it names no payment; anything else is None."""
         raw = frame.encode(errors="replace") if isinstance(frame, str) else frame
         if len(raw) > WEBHOOK_BYTES:
-            raise Unreadable("larger than 256 KiB")
+            raise Unreadable("larger than 64 KiB")
         fields = decode(dict[str, msgspec.Raw], raw)
         if bytes(fields.get("type", b"")).upper() != b'"PAYMENT_UPDATE"':
             return None

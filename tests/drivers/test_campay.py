@@ -750,7 +750,7 @@ UNSIGNED = f"{encoded({'alg': 'none'})}.{encoded({})}."
 )
 def test_a_forged_signature_is_refused(signature: object) -> None:
     """No key, another algorithm, a key of the token's own choice, a wrong time, or no JWT at all: BadWebhook."""
-    with pytest.raises(BadWebhook) as refused:
+    with pytest.raises((BadWebhook, Unreadable)) as refused:  # Unreadable: of a size that no message has
         called(callback(signature=signature))
     assert not any(secret in f"{refused.value} {refused.value!r}" for secret in SECRETS)
 

@@ -1,0 +1,101 @@
+"""The command line: each command as a user starts it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import paymux.drivers
+
+COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
+BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}
+
+
+def _ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_providers_prints_the_table_of_the_code() -> None:
+    """`paymux providers` prints which provider has which operation, and nothing else."""
+    ended = _ended("providers")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == paymux.drivers.table()
+
+
+def test_the_demo_ends_well_and_tells_the_truth() -> None:
+    """`paymux demo` exits 0, in plain lines off a terminal, and its ledger agrees with what it says."""
+    ended = _ended("demo")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Outcomes and ledger agree." in ended.stdout
+    assert "outcome unknown; not sent again" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    assert not re.search(r"\d{9,}", ended.stdout), "a whole phone number"
+
+
+def test_the_simulator_serves_until_it_is_interrupted() -> None:
+    """`paymux simulator --port 0` prints where each provider answers, answers there, and stops on SIGINT."""
+    process = subprocess.Popen(
+        [*COMMAND, "simulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().split() for _ in paymux.drivers.names()]
+        urls = {line[0]: line[1] for line in lines}
+        assert set(urls) == set(paymux.drivers.names())
+        assert all(urls[name].endswith(base) for name, base in BASES.items())
+        body = json.dumps({"username": "simulator", "password": "simulator"}).encode()
+        login = urllib.request.Request(  # noqa: S310 - an address on loopback, which the simulator printed
+            f"{urls['campay']}/token/", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(login, timeout=5) as reply:  # noqa: S310 - likewise
+            assert json.load(reply)["token"]
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert told.strip() == "stopped"
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
+    """Without the `cli` extra, `paymux` names what to install, and shows no traceback."""
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from paymux.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert (
+        ended.stderr == f"paymux: {missing} is missing; install the command line with: pip install 'paymux[cli]'\n"
+    )
+
+
+def test_a_broken_installation_is_not_called_a_missing_library() -> None:
+    """A module of paymux itself that is missing is an error to see, not advice to install an extra."""
+    code = "import sys; sys.modules['paymux.demo'] = None; from paymux.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "pip install" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["simulator", "--port", "x"], ["simulator", "--port", "99999"]]
+)
+def test_a_wrong_command_is_refused_without_a_traceback(arguments: list[str]) -> None:
+    """What is mistyped is named in one sentence."""
+    ended = _ended(*arguments)
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    assert "Error" in ended.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    """`paymux --version` prints the version that is installed."""
+    ended = _ended("--version")
+    assert ended.returncode == 0
+    assert re.search(r"\d+\.\d+\.\d+", ended.stdout)

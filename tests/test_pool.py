@@ -1,0 +1,479 @@
+"""The pool's verbs end to end: two providers over a socket, messages and all, and amounts exact or refused."""
+
+import asyncio
+import json
+import runpy
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from paymux import (
+    BadWebhook,
+    CamPay,
+    Event,
+    Incoming,
+    Mismatch,
+    Mpesa,
+    OutcomeUnknown,
+    PayDunya,
+    Payment,
+    PaymuxError,
+    Pool,
+    Status,
+    Trust,
+    Unsupported,
+    UsageError,
+    get,
+)
+from paymux.drivers.base import Driver
+from paymux.models import Kind
+from paymux.money import DECIMALS
+from paymux.orders import checked_order
+from paymux.simulator import Fault, Simulator
+from paymux.wire import Send
+
+from .virtual import Keyless, Toy
+
+PAID = "237677777777"  # a magic number: this payer approves
+KEY = "0123456789abcdef-hooks"
+PUSH: Mapping[str, Any] = {"amount": 250, "currency": "KES", "payer": "254708374149"}
+XAF: Mapping[str, Any] = {"amount": 500, "currency": "XAF", "payer": PAID}
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+class Shop:
+    """Providers, a pool of two accounts, and a socket where the messages arrive and are confirmed."""
+
+    def __init__(self, sim: Simulator, pool: Pool) -> None:
+        self.sim = sim
+        self.pool = pool
+        self.events: list[Event] = []
+        self.confirmed: list[Payment] = []
+        self.errors: list[PaymuxError] = []
+
+    async def receive(self, request: web.BaseRequest) -> web.Response:
+        incoming = Incoming(
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+        )
+        try:
+            self.events.append(self.pool.webhook(incoming))
+            self.confirmed.append(await self.pool.confirm(self.events[-1]))
+        except PaymuxError as error:
+            self.errors.append(error)
+        return web.Response()
+
+    async def settled(self, reference: str, status: Status) -> None:
+        """Decide an order, and wait until its message was delivered."""
+        count = len(self.sim.deliveries)
+        self.sim.settle(reference, status)
+        async with asyncio.timeout(5):
+            while len(self.sim.deliveries) == count or self.sim.deliveries[-1].status is None:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def opened() -> AsyncGenerator[Shop]:
+    """Open a shop; its payers decide when a test settles their orders."""
+
+    async def receive(request: web.BaseRequest) -> web.Response:
+        return await shop.receive(request)  # which is opened last: the pool wants the receiver's address
+
+    async with Simulator(default=None, payer_delay=3600) as sim:
+        receiver = web.ServerRunner(web.Server(receive, access_log=None))
+        await receiver.setup()
+        await web.TCPSite(receiver, "127.0.0.1", 0).start()
+        base = "http://{}:{}/pay".format(*receiver.addresses[0])
+        drivers = (sim.driver("campay", webhook_key="simulator"), sim.driver("mpesa"))
+        async with Pool(*drivers, webhook_base=base, webhook_key=KEY) as pool:
+            shop = Shop(sim, pool)
+            sim.campay.webhook_url = pool.webhook_url("campay")
+            try:
+                yield shop
+            finally:
+                await receiver.cleanup()
+
+
+async def test_a_campay_message_is_confirmed_and_wakes_the_watch() -> None:
+    """Money is collected, CamPay calls back, the pool asks, and the watch ends with what the ledger says."""
+    async with opened() as shop:
+        payment = await shop.pool.collect("campay", **XAF, reference="order-1")
+        assert payment.status is Status.PENDING
+        watch = shop.pool.watch(payment, timeout=30)
+        await anext(watch)
+        await shop.settled("order-1", Status.SUCCEEDED)
+        ended = await asyncio.wait_for(watch, 1.0)
+        assert (ended.status, ended.amount, ended.reference) == (Status.SUCCEEDED, Decimal(500), "order-1")
+        assert [event.trust for event in shop.events] == [Trust.ORIGIN]
+        assert [one.status for one in shop.confirmed] == [Status.SUCCEEDED]
+        assert shop.sim.ledger.charged("order-1") == 500
+
+
+async def test_an_mpesa_message_brings_the_receipt() -> None:
+    """The receipt, which only the message knows, is believed on the order's own secret path."""
+    async with opened() as shop:
+        payment = await shop.pool.collect("mpesa", **PUSH, reference="order-2")
+        watch = shop.pool.watch(payment, timeout=30)
+        await anext(watch)
+        await shop.settled("order-2", Status.SUCCEEDED)
+        ended = await asyncio.wait_for(watch, 1.0)
+        assert ended.status is Status.SUCCEEDED
+        assert ended.receipt
+        assert shop.events[0].attempt == "order-2"
+        assert shop.sim.ledger.charged("order-2") == 250
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED])
+@pytest.mark.parametrize(("account", "order"), [("campay", XAF), ("mpesa", PUSH)])
+async def test_a_lost_answer_is_resolved_by_the_message(
+    account: str, order: Mapping[str, Any], status: Status
+) -> None:
+    """The order was processed and its answer lost: unknown, sent once, and known again by the message alone."""
+    async with opened() as shop:
+        path = "/collect/" if account == "campay" else "/processrequest"
+        shop.sim.fault(account, f"POST {path}", kind=Fault.DROP_AFTER)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await shop.pool.collect(account, **order, reference="order-3")
+        held = unknown.value.payment
+        assert (held.status, held.provider_reference) == (Status.PENDING, None)
+        watch = shop.pool.watch(held, timeout=30)
+        await anext(watch)
+        await shop.settled("order-3", status)
+        ended = await asyncio.wait_for(watch, 1.0)
+        assert ended.provider_reference == shop.sim.ledger.entries("order-3")[0].provider_reference
+        assert ended.status is (Status.FAILED if (account, status) == ("campay", Status.CANCELLED) else status)
+        assert shop.errors == []
+        assert len(shop.sim.ledger.entries("order-3")) == 1
+        assert len(shop.sim.received(account, f"POST {path}")) == 1
+
+
+async def test_a_cheaper_payment_never_confirms_a_dearer_order() -> None:
+    """A real, paid and cheaper push, told on another order's path, is a Mismatch and moves nothing."""
+    async with opened() as shop:
+        dear = await shop.pool.collect("mpesa", **{**PUSH, "amount": 9000}, reference="dear")
+        cheap = await shop.pool.collect(
+            "mpesa", **{**PUSH, "amount": 1, "payer": "254711000006"}, reference="cheap"
+        )
+        await shop.settled("cheap", Status.SUCCEEDED)
+        told = shop.sim.deliveries[-1].message
+        path = shop.pool.webhook_url("mpesa", "dear").partition("/pay")[2]
+        event = shop.pool.webhook(Incoming(path=f"/pay{path}", body=told.body))
+        with pytest.raises(Mismatch):
+            await shop.pool.confirm(event, expected=dear)
+        with pytest.raises(Mismatch):
+            await shop.pool.confirm(event)  # nothing was expected, but the pool knows whose payment it is
+        assert event.claims.provider_reference == cheap.provider_reference
+        assert (await shop.pool.verify(dear)).status is Status.PENDING
+
+
+async def test_a_forged_message_is_refused_and_the_true_one_counts() -> None:
+    """A forgery comes first: it is dropped, and the true message confirms."""
+    async with opened() as shop:
+        await shop.pool.collect("campay", **XAF, reference="order-4")
+        shop.sim.fault("campay", "order-4", kind=Fault.WEBHOOK_FORGED)
+        shop.sim.settle("order-4", Status.FAILED)
+        async with asyncio.timeout(5):
+            while [delivery.status for delivery in shop.sim.deliveries] != [200, 200]:
+                await asyncio.sleep(0.01)
+        assert [type(error) for error in shop.errors] == [BadWebhook]
+        assert [payment.status for payment in shop.confirmed] == [Status.FAILED]
+
+
+def _message(**fields: Any) -> Incoming:
+    return Incoming(path=fields.pop("path", "/own/route"), body=json.dumps(fields).encode())
+
+
+def test_a_message_on_a_route_of_ones_own_names_its_account() -> None:
+    """`account=` reads a message wherever it came in; without it, only our own paths are known."""
+    pool = Pool(Keyless(), Keyless(account="other"), webhook_base="https://shop.example/pay", webhook_key=KEY)
+    event = pool.webhook(_message(id="p1"), account="keyless")
+    assert (event.account, event.provider, event.attempt) == ("keyless", "keyless", None)
+    assert event.claims.provider_reference == "p1"
+    with pytest.raises(BadWebhook, match="not one of ours"):
+        pool.webhook(_message(id="p1"))
+    with pytest.raises(UsageError, match="account"):
+        pool.webhook(_message(id="p1"), account="nobody")
+    hooked = pool.webhook_url("other", "order-1").removeprefix("https://shop.example")
+    assert pool.webhook(_message(id="p1", path=hooked)).attempt == "order-1"
+    with pytest.raises(BadWebhook):
+        pool.webhook(_message(id="p1", path=hooked), account="keyless")
+
+
+async def test_a_callback_address_is_an_accounts_or_an_orders() -> None:
+    """`webhook_url` gives what a dashboard wants and what an order carries; an account that is none has none."""
+    async with opened() as shop:
+        await shop.pool.collect("mpesa", **PUSH, reference="order-5")
+        (push,) = shop.sim.received("mpesa", "POST /processrequest")
+        url = shop.pool.webhook_url("mpesa", "order-5")
+        assert json.loads(push.body)["CallBackURL"] == url
+        assert url.startswith(shop.pool.webhook_url("mpesa") + "/")
+        assert shop.pool.webhook_url("campay") != shop.pool.webhook_url("mpesa")
+        with pytest.raises(UsageError, match="account"):
+            shop.pool.webhook_url("nobody")
+
+
+async def test_a_method_of_the_driver_runs_with_its_own_types() -> None:
+    """`run` reaches what one driver has beyond the common verbs."""
+    async with opened() as shop:
+        page = await shop.pool.run("campay", CamPay.payment_link, amount=500, reference="link-1")
+        assert page.checkout_url
+        assert page.amount == 500
+
+
+@pytest.mark.parametrize(
+    "method",
+    [PayDunya.payout, Mpesa.collect, Driver.balance, PayDunya.popup, lambda driver, send: None],
+    ids=["another-drivers", "another-drivers-collect", "overridden", "not-a-verb", "a-function"],
+)
+async def test_a_method_of_another_driver_is_refused(method: Callable[..., Awaitable[Any]]) -> None:
+    """`run` takes what belongs to the account's own class, and sends nothing otherwise."""
+    async with opened() as shop:
+        with pytest.raises(UsageError, match="method"):
+            await shop.pool.run("campay", method)
+        assert shop.sim.requests == []
+
+
+class Money(msgspec.Struct):
+    """Two fields of CamPay's balance."""
+
+    total_balance: float
+    currency: str
+
+
+async def test_an_endpoint_that_we_lack_is_sent_like_ours() -> None:
+    """`send` signs with the account's token, and gives the reply as the caller's own type."""
+    async with opened() as shop:
+        found = await shop.pool.send("campay", get("/balance/", Money))
+        assert found == Money(total_balance=2_000_000.0, currency="XAF")
+        assert [one.path for one in shop.sim.requests] == ["/api/token/", "/api/balance/"]
+
+
+async def test_a_history_is_paged_within_its_period() -> None:
+    """`history` gives what the provider lists of a period, and asks nothing before it is iterated."""
+    async with opened() as shop:
+        for number in range(3):
+            await shop.pool.collect("campay", **XAF, reference=f"order-{number}")
+        asked = len(shop.sim.requests)
+        now = datetime.now(UTC)
+        listed = shop.pool.history("campay", since=now - timedelta(hours=1), until=now + timedelta(hours=1))
+        assert len(shop.sim.requests) == asked
+        found = [payment async for payment in listed]
+        entries = shop.sim.ledger.entries(provider="campay")
+        assert {payment.provider_reference for payment in found} == {one.provider_reference for one in entries}
+        early = shop.pool.history("campay", since=now - timedelta(days=9), until=now - timedelta(days=8))
+        assert [payment async for payment in early] == []
+
+
+async def test_a_history_of_who_has_none_is_unsupported() -> None:
+    """A provider without a history says so at the first step, with nothing sent."""
+    async with opened() as shop:
+        now = datetime.now(UTC)
+        with pytest.raises(Unsupported):
+            await anext(aiter(shop.pool.history("mpesa", since=now, until=now)))
+        assert shop.sim.requests == []
+
+
+def test_a_browser_that_came_back_is_a_hint() -> None:
+    """`returned` reads the address like a message; who sends no browser back is Unsupported."""
+    with_pages = PayDunya(
+        master_key="m", private_key="test_p", access_token="t", store_name="Shop", account="pages"
+    )
+    phones = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
+    pool = Pool(with_pages, phones)
+    event = pool.returned("pages", "https://shop.example/back?token=test_abc123")
+    assert (event.account, event.provider) == ("pages", "paydunya")
+    assert event.trust is Trust.NOTHING
+    assert event.claims.provider_reference == "test_abc123"
+    assert event.claims.status is Status.PENDING
+    with pytest.raises(BadWebhook):
+        pool.returned("pages", "https://shop.example/back")
+    with pytest.raises(Unsupported):
+        pool.returned("mpesa", "https://shop.example/back?token=x")
+
+
+async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) -> None:
+    """Both ways give a pool that works, with the accounts' own names."""
+    async with Simulator() as sim:
+        base = f"{sim.url}/campay/api"
+        file = tmp_path / "accounts.toml"
+        file.write_text(
+            f'deadline = 5\n[accounts.shop]\ndriver = "campay"\nusername = "simulator"\n'
+            f'password = "simulator"\nbase_url = "{base}"\n'
+        )
+        environment = {
+            "PAYMUX_SHOP__DRIVER": "campay",
+            "PAYMUX_SHOP__USERNAME": "simulator",
+            "PAYMUX_SHOP__PASSWORD": "simulator",
+            "PAYMUX_SHOP__BASE_URL": base,
+            "HOME": "/nowhere",
+        }
+        for number, pool in enumerate([Pool.from_config(file), Pool.from_env(environment, attempts=1)]):
+            async with pool:
+                assert (await pool.balance("shop")).available == 2_000_000
+                made = await pool.collect("shop", **XAF, reference=f"order-{number}")
+                assert (made.account, made.provider) == ("shop", "campay")
+
+
+def test_every_bad_input_is_refused_and_nothing_is_sent() -> None:
+    """The cases of the benchmark of refusals, each a UsageError or BadWebhook before a byte leaves."""
+    program = runpy.run_path(str(BENCHMARKS / "bench_refusals.py"))
+    times = asyncio.run(program["measured"](1))
+    assert len(times) > 150
+
+
+class Cents(Toy, frozen=True, kw_only=True):
+    """A toy that takes cents."""
+
+    name = "cents"
+    currencies = frozenset({"KES"})
+    decimals: ClassVar[Mapping[str, int]] = DECIMALS
+    countries = frozenset({"KE"})
+    facts: ClassVar[Mapping[Kind, Any]] = {}
+
+    async def collect(self, send: Send, order: Any) -> Payment:
+        return self.pending(order)
+
+
+SHILLINGS: Mapping[str, Any] = {"currency": "KES", "party": "254711000006"}
+TAKERS: dict[str, tuple[Driver, Mapping[str, Any]]] = {
+    name: (Simulator().driver(name), order)
+    for name, order in {
+        "campay": {"currency": "XAF", "party": PAID},
+        "cinetpay": {"currency": "XOF"},
+        "intram": {"currency": "XOF"},
+        "mpesa": SHILLINGS,
+        "mpesa_gateway": SHILLINGS,
+        "paydunya": {"currency": "XOF"},
+    }.items()
+}
+TAKERS["cents"] = (Cents(), SHILLINGS)
+
+NUMBERS = [1, 2, 5, 9, 10, 99, 100, 101, 250, 500, 999, 1000, 12345, 99_999, 2**31 - 1, 2**31, 2**32, 10**11 + 1]
+WHOLE: dict[Any, int] = {}
+for _number in [*NUMBERS, 10**12 - 1]:
+    WHOLE |= dict.fromkeys((str(_number), f"{_number}.0", f"{_number}.00", f"{_number}.0000"), _number)
+    WHOLE |= {("int", _number): _number, ("decimal", str(_number)): _number, ("decimal", f"{_number}.00"): _number}
+WHOLE |= {"01": 1, "000000000005": 5, ("decimal", "5E+2"): 500, ("decimal", "1E+11"): 10**11}
+FINE = ["0.01", "0.10", "0.99", "1.25", "5.5", "5.50", "100.99", "100.9", "2.675", "99999999999.99", "0.1"]
+NEVER: list[Any] = [
+    *(0.0, 1.0, 5.0, 0.1, 100.99, 1e2, 1e300, -1.0, float("nan"), float("inf"), 1 + 0j, True, False, None),
+    *(0, -1, -500, 10**12, 10**12 + 1, 2**53, 2**64, 10**30, 10**5000, b"5", bytearray(b"5"), [5], (5,), {5}, {}),
+    *("", " ", "0", "00", "0.0", "-0", "-1", "+1", "1e2", "1E2", "1E+1000000", "1e-2", "1_000", "1,000", "1 000"),
+    *(
+        " 5",
+        "5 ",
+        "5\n",
+        "\t5",
+        "5.",
+        ".5",
+        "5..0",
+        "5.00000",
+        "0x10",
+        "5f",
+        "five",
+        "NaN",
+        "nan",
+        "Infinity",
+        "inf",
+    ),
+    *(
+        "١٢",
+        "१२",
+        "\uff15",
+        "²",
+        "½",
+        "5€",
+        "XAF 5",
+        "5 XAF",
+        "1000000000000",
+        "9" * 13,
+        "9" * 30,
+        "9" * 5000,
+        "None",
+    ),
+    *(
+        Decimal(text)
+        for text in ("0", "-0", "0.00", "-1", "NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "1E+12")
+    ),
+    *(Decimal(text) for text in ("1E+1000000", "1E-1000000", "-1E+1000000", "1E+999999999", "9" * 30, "5.00001")),
+    *(Decimal(text) for text in ("0.001", "2.675", "100.999", "5." + "0" * 30 + "1", "0." + "3" * 5000)),
+]
+
+
+def _written(value: Any) -> Any:
+    match value:
+        case ("int", number):
+            return number
+        case ("decimal", text):
+            return Decimal(text)
+    return value
+
+
+def _order(name: str, amount: Any) -> Decimal:
+    driver, fields = TAKERS[name]
+    return checked_order(driver, "collect", reference="1", amount=amount, options={}, **fields).amount
+
+
+def test_there_are_two_hundred_amounts() -> None:
+    """The tables below are as long as they were promised to be."""
+    assert len(WHOLE) + 2 * len(FINE) + len(NEVER) >= 200
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_a_whole_amount_is_exact_however_it_is_written(name: str) -> None:
+    """Ints, digit strings and Decimals come out as the one Decimal of the currency's own places."""
+    places = TAKERS[name][0].decimals[TAKERS[name][1]["currency"]]
+    for value, number in WHOLE.items():
+        amount = _order(name, _written(value))
+        assert type(amount) is Decimal
+        assert str(amount) == (f"{number}.00" if places else f"{number}"), value
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_a_fraction_is_exact_or_refused(name: str) -> None:
+    """Cents are kept to the digit where the currency has them here, and never rounded where it has none."""
+    places = TAKERS[name][0].decimals[TAKERS[name][1]["currency"]]
+    for text in FINE:
+        for value in (text, Decimal(text)):
+            if Decimal(text).as_tuple().exponent == -3 or not places:
+                with pytest.raises(UsageError, match="amount"):
+                    _order(name, value)
+            else:
+                assert _order(name, value) == Decimal(text)
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_no_other_number_is_an_amount(name: str) -> None:
+    """Floats, words, other scripts' digits, the infinite, the negative and the huge are refused by their name."""
+    for value in NEVER:
+        with pytest.raises(UsageError, match="amount"):
+            _order(name, value)
+
+
+@pytest.mark.parametrize("amount", [500, "500", "500.00", Decimal("5E+2"), 149_995])
+@pytest.mark.parametrize("name", [name for name in TAKERS if name != "cents"])
+async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: Any) -> None:
+    """Whatever its form on the wire, the provider reads the amount that the caller wrote."""
+    sim = Simulator()
+    fields = {"currency": TAKERS[name][1]["currency"], "payer": TAKERS[name][1].get("party")}
+    urls = {option: f"{sim.url}/{option}" for option in ("webhook_url", "return_url", "cancel_url")}
+    taken: dict[str, Any] = {option: url for option, url in urls.items() if option in TAKERS[name][0].takes}
+    if name == "cinetpay":
+        taken["description"] = "Forfait"
+    async with Pool(sim.driver(name), connection=sim.connection) as pool:
+        payment = await pool.collect(name, amount=amount, reference="1", **fields, **taken)
+    (entry,) = sim.ledger
+    assert entry.amount == payment.amount == Decimal(amount)
+    sent = json.loads(sim.requests[-1].body, parse_float=Decimal)
+    assert not any(isinstance(value, float) for value in sent.values())
+    await sim.world.aclose()
