@@ -59,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True):
     transaction_id: Scalar = None
     checkout_request_id: Scalar = None
     merchant_request_id: Scalar = None
-    refund_id: Scalar = None
+    refund_id: Scalar = ""  # null where the server has none; left out where nothing was refunded
     order_id: Scalar = None
     order: Scalar = None  # the server's word for it in history
     amount: Scalar = None
@@ -193,9 +193,9 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         """Ask for money back. "Processed successfully" means that M-Pesa took the request: it is PENDING."""
         at = {"transaction_id": _transaction_id(payment)}
         body = {"amount": _number(order.amount), "reason": order.description}
-        request = post(_ONE + "refund/", Answer, body, at=at, matches=partial(self._says, "message", None))
+        request = post(_ONE + "refund/", Answer, body, at=at, matches=lambda took: took.refund_id != "")
         took = await send(request)
-        own = text(took.refund_id)  # the server's is null, since M-Pesa names none
+        own = text(took.refund_id)
         return replace(self.pending(order), provider_reference=own, message=text(took.message), ids=at)
 
     async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
