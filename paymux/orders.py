@@ -13,6 +13,7 @@ from .errors import UsageError
 from .models import Customer, Item, Kind, Order, Tax
 from .money import exact
 
+JSON_BYTES = 64 * 1024
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
 
 
@@ -121,9 +122,11 @@ def _check_json(field: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise UsageError.field(field, value, "a mapping")
     try:
-        msgspec.json.encode(value)
+        size = len(msgspec.json.encode(value))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise UsageError(f"{field}: refused; accepted: what JSON can hold ({str(error)[:80]})") from None
+    if size > JSON_BYTES:
+        raise UsageError(f"{field}: refused; accepted: at most {JSON_BYTES} bytes as JSON, not {size}")
 
 
 def _party(driver: Driver, kind: Kind, party: str | None) -> str | None:

@@ -37,7 +37,7 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
 
     | outcome                                                                | verdict              |
     |------------------------------------------------------------------------|----------------------|
-    | the attempt began, and no byte of it left                              | NOT_SENT             |
+    | no whole reply, the attempt began, and no byte of it left              | NOT_SENT             |
     | no whole reply: cut off, timed out, garbage                            | UNKNOWN              |
     | `judge` is sure: the token is stale                                    | STALE                |
     | `judge` is sure: throttled before processing                           | THROTTLED            |
@@ -49,10 +49,8 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
     and for other money; that half of the table is `Call`. A money request that is UNKNOWN is never sent again
     unless the provider deduplicates it.
     """
-    if not left:
-        return Verdict(Means.NOT_SENT)
     if reply is None:
-        return Verdict(Means.UNKNOWN)
+        return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)
     error = driver.judge(request, reply)
     if error is not None:
         error.http_status = reply.status

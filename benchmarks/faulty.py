@@ -1,0 +1,733 @@
+"""A provider on a wire that breaks at any byte, and what a caller may be told then.
+
+`Door` is a raw server on asyncio streams. It hands whole requests to the simulator, so that every good answer and
+every entry of the ledger is a provider's that knows nothing of our drivers, and it can stop reading or writing at
+any byte, with a FIN, a reset or silence. `Desk` asks for money through a pool, and compares what the caller was
+told with what the door and the ledger saw.
+"""
+
+import asyncio
+import contextlib
+import enum
+import itertools
+import json
+import re
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from paymux import (
+    AuthenticationFailed,
+    NotSent,
+    OutcomeUnknown,
+    Payment,
+    PaymuxError,
+    Pool,
+    ProviderError,
+    Rejected,
+    Status,
+    UsageError,
+)
+from paymux.connection import Sockets
+from paymux.drivers import load
+from paymux.models import Kind
+from paymux.simulator import Simulator
+from paymux.simulator.ledger import Outcome
+from paymux.wire import Outgoing, Reply
+
+SAMPLES = Path(__file__).parent.parent / "tests" / "samples"
+ATTEMPTS = 3
+DESK_LIFE = 40  # cases that share a pool: the gateway lets 100 money requests a minute pass
+
+
+class End(enum.Enum):
+    """How a connection ends."""
+
+    FIN = "FIN"
+    RST = "RST"
+    STALL = "stall"
+
+
+class Framing(enum.Enum):
+    """How an answer says where its body ends."""
+
+    LENGTH = "Content-Length"
+    CHUNKED = "chunked"
+    CLOSE = "until closed"
+
+
+def framed(reply: Reply, framing: Framing = Framing.LENGTH) -> bytes:
+    """Give every byte of an answer."""
+    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    headers, body = dict(reply.headers), reply.body
+    if framing is Framing.LENGTH:
+        headers["Content-Length"] = str(len(body))
+    elif framing is Framing.CHUNKED:
+        headers["Transfer-Encoding"] = "chunked"
+        step = max(61, len(body) // 64)
+        pieces = [body[at : at + step] for at in range(0, len(body), step)]
+        body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    else:
+        headers["Connection"] = "close"
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def sample(driver: str, case: str, **fields: Any) -> Reply:
+    """Give a provider's own answer from tests/samples, with some fields replaced."""
+    body = json.loads((SAMPLES / driver / f"{case}.json").read_text())["body"]
+    headers = {"Content-Type": "application/json"}
+    return Reply(status=int(case.rsplit(".", 1)[1]), headers=headers, body=json.dumps({**body, **fields}).encode())
+
+
+Told: TypeAlias = Literal["answer", "refusal"] | None
+Where: TypeAlias = Literal["fresh", "reused"]
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One money verb of one driver, and the answers of its provider that the table asks for.
+
+    Where a field may be text, the text is the reason why this provider has no such thing.
+    """
+
+    driver: str
+    verb: Kind
+    path: str  # where its money request goes
+    order: Mapping[str, Any]
+    fields: Mapping[str, Any] = {}
+    repeatable: bool = False  # each request makes a page that charges nobody
+    endless: Mapping[str, Any] | str = "every field of this request is bounded, so that it fits the send buffer"
+    refusal: tuple[Reply, type[ProviderError]]
+    altered: tuple[Mapping[str, Any], ...] | str  # fields of a good answer that make it another order's
+    stale: Reply | str
+    duplicate: Reply | str
+    throttled: Reply | str
+    busy: tuple[Reply, type[Exception]] | str  # an error inside HTTP 200
+
+    @property
+    def page(self) -> str:
+        """Give what its errors say of a page whose address was lost."""
+        return load(self.driver).lost_page if self.verb == "collect" else ""
+
+    @property
+    def name(self) -> str:
+        """Give the name by which the campaign and the tests call it."""
+        return f"{self.driver} {self.verb}"
+
+
+async def _bearer() -> str:
+    return "simulator"
+
+
+_PAGES = {
+    "webhook_url": "https://shop.example/hook",
+    "return_url": "https://shop.example/back",
+}
+_LONG = "x" * 6_000_000  # more than Linux lets a send buffer grow to (tcp_wmem: 4 MiB)
+_KEYS = "it signs with keys, which do not go stale; refused keys are row 37"
+_NO_DUPLICATE = "no page lists an answer to a repeated reference; a bare 409 is row 43"
+_NO_THROTTLE = "no page gives the shape of its throttling; a 429 of any shape is row 45"
+_NO_ECHO = "the answer repeats nothing of the order"
+_NO_BUSY = "no other error inside HTTP 200 is known; the common one of this row applies"
+_CAMPAY: dict[str, Any] = {
+    "driver": "campay",
+    "refusal": (sample("campay", "refused_number.400"), Rejected),
+    "altered": ({"external_reference": "another-order"}, {"amount": "1"}),
+    "stale": sample("campay", "stale_token.401"),
+    "duplicate": _NO_DUPLICATE,
+    "throttled": _NO_THROTTLE,
+    "busy": _NO_BUSY,
+}
+_GATEWAY: dict[str, Any] = {
+    "driver": "mpesa_gateway",
+    "fields": {"access_token": "", "bearer": _bearer},
+    "refusal": (sample("mpesa_gateway", "error.400", code="AMOUNT_TOO_LOW"), Rejected),
+    "stale": sample("mpesa_gateway", "token_not_valid.401"),
+    "duplicate": _NO_DUPLICATE,
+    "throttled": sample(
+        "mpesa_gateway", "throttled.429", detail="Request was throttled. Expected available in 1 second."
+    ),
+    "busy": _NO_BUSY,
+}
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            verb="collect",
+            path="/campay/api/collect/",
+            order={"amount": 500, "currency": "XAF", "payer": "237670000000"},
+            endless={"metadata": {"external_user": _LONG}},
+            **_CAMPAY,
+        ),
+        Operation(
+            verb="payout",
+            path="/campay/api/withdraw/",
+            order={"amount": 500, "currency": "XAF", "payee": "237670000000"},
+            endless={"metadata": {"external_user": _LONG}},
+            **_CAMPAY,
+        ),
+        Operation(
+            driver="mpesa",
+            verb="collect",
+            path="/mpesa/mpesa/stkpush/v1/processrequest",
+            order={
+                "amount": 250,
+                "currency": "KES",
+                "payer": "254712345678",
+                "webhook_url": "https://shop.example/hook",
+            },
+            refusal=(sample("mpesa", "push_invalid_phone.400"), Rejected),
+            altered=_NO_ECHO,
+            stale=sample("mpesa", "stale_token.401"),
+            duplicate=_NO_DUPLICATE,
+            throttled=sample("mpesa", "spike_arrest.500"),
+            busy=_NO_BUSY,
+        ),
+        Operation(
+            driver="cinetpay",
+            verb="collect",
+            path="/cinetpay/v2/payment",
+            order={"amount": 500, "currency": "XOF", "description": "Data bundle", **_PAGES},
+            endless={"metadata": {"note": _LONG}},
+            refusal=(sample("cinetpay", "fields.400"), Rejected),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=sample("cinetpay", "duplicate.400"),
+            throttled=sample("cinetpay", "fields.400", code="429", message="TOO_MANY_REQUESTS", description=None),
+            busy=_NO_BUSY,
+        ),
+        Operation(
+            driver="intram",
+            verb="collect",
+            path="/intram/api/v1/payments/request",
+            order={"amount": 500, "currency": "XOF", "cancel_url": "https://shop.example/no", **_PAGES},
+            repeatable=True,
+            endless={"metadata": {"note": _LONG}},
+            refusal=(sample("intram", "refused.400"), Rejected),
+            altered=({"total_amount": 7}, {"currency": "usd"}),
+            stale=_KEYS,
+            duplicate="its requests carry no reference that could be a duplicate",
+            throttled=_NO_THROTTLE,
+            busy=(sample("intram", "refused.200"), Rejected),
+        ),
+        Operation(
+            driver="paydunya",
+            verb="collect",
+            path="/paydunya/sandbox-api/v1/checkout-invoice/create",
+            order={"amount": 500, "currency": "XOF", "description": "Data bundle"},
+            repeatable=True,
+            endless={"metadata": {"note": _LONG}},
+            refusal=(sample("paydunya", "wrong_keys.200"), AuthenticationFailed),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate="its requests carry no reference that could be a duplicate",
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "maintenance.200"), Rejected),
+        ),
+        Operation(
+            driver="paydunya",
+            verb="payout",
+            path="/paydunya/sandbox-api/v1/direct-pay/credit-account",
+            order={"amount": 500, "currency": "XOF", "payee": "221771234567"},
+            refusal=(sample("paydunya", "no_funds.200"), Rejected),
+            altered=({"description": "Success! Amount of 7 FCFA has been transfered to A"},),
+            stale=_KEYS,
+            duplicate="its requests carry no reference that could be a duplicate",
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
+        ),
+        Operation(
+            verb="collect",
+            path="/mpesa_gateway/api/payment/mpesa/",
+            order={"amount": 250, "currency": "KES", "payer": "254712345678"},
+            altered=({"order_id": 999}, {"amount": 11}),
+            **_GATEWAY,
+        ),
+        Operation(
+            verb="refund",
+            path="/refund/",
+            order={"amount": 10, "reason": "damaged"},
+            altered=_NO_ECHO,
+            **_GATEWAY,
+        ),
+    )
+}
+
+
+class Visit:
+    """One connection, as the server sees it."""
+
+    def __init__(self, door: "Door", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.door = door
+        self.gone = False
+        self.served = self.received = 0
+        self._hung_up = False
+        self._reader = reader
+        self._writer = writer
+        self._buffer = bytearray()
+
+    async def arrival(self) -> bool:
+        """Wait for the first byte of a request; False where the client left, or finds us gone."""
+        arrived = bool(self._buffer) or await self._more()
+        if arrived and self._hung_up:
+            await self.end(End.RST)
+        return arrived and not self._hung_up
+
+    async def _more(self) -> bool:
+        data = await self._reader.read(1 << 16)
+        self._buffer += data
+        self.received += len(data)
+        return bool(data)
+
+    def _length(self) -> int | None:
+        """Give the length of the request at hand, None while its head is incomplete."""
+        head, end, _ = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
+        return len(head) + 4 + (int(length[1]) if length else 0)
+
+    async def is_money(self) -> bool:
+        """Read the head of the next request, and tell whether it is the operation's."""
+        while self._length() is None:
+            if not await self._more():
+                return False
+        return self.door.is_money(self._buffer.split(b"\r\n", 1)[0].decode("latin-1"))
+
+    async def take(self, count: int) -> None:
+        """Read so many bytes; if that is a whole request, the provider does what it asks."""
+        while len(self._buffer) < count and (self._length() or count) >= count:
+            if not await self._more():
+                return
+        if (self._length() or count + 1) <= count:
+            await self.process()
+
+    async def process(self) -> Reply | None:
+        """Read a whole request, and let the provider do what it asks; None where the client left before."""
+        content = await self._request()
+        if content is None:
+            return None
+        head, _, body = content.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ")
+        pairs = (line.partition(":") for line in lines)
+        simulator = self.door.simulator
+        headers = {name: value.strip() for name, _, value in pairs}
+        outgoing = Outgoing(method=method, url=simulator.url + target, headers=headers, body=body, money=False)
+        return await simulator.connection.exchange(outgoing)
+
+    async def refuse(self) -> bool:
+        """Read a whole request, and do nothing; False where the client left before."""
+        return await self._request() is not None
+
+    async def _request(self) -> bytes | None:
+        while (length := self._length()) is None or len(self._buffer) < length:
+            if not await self._more():
+                return None
+        content, self._buffer = bytes(self._buffer[:length]), self._buffer[length:]
+        self.served += 1
+        self.door.seen(self, content.split(b"\r\n", 1)[0].decode("latin-1"), length)
+        return content
+
+    def write(self, data: bytes) -> None:
+        """Write bytes."""
+        self._writer.write(data)
+
+    async def end(self, how: End) -> None:
+        """End the connection this way."""
+        self.gone = True
+        if how is End.STALL:
+            self.door.reached.set()
+            await self.door.over.wait()
+            with contextlib.suppress(OSError):
+                await self._more()  # what came, unread
+        if how is End.RST:
+            wire = self._writer.get_extra_info("socket")
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if how is not End.FIN:
+            self._writer.transport.abort()
+
+    def hang_up(self) -> None:
+        """Send a FIN at this very moment, before the client's loop can notice it."""
+        self._hung_up = True
+        self._writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What the server does with a money request; `early` if before it has read even the head of one."""
+
+    act: Callable[[Visit], Awaitable[None]]
+    early: bool = False
+
+
+async def _serve(visit: Visit) -> None:
+    reply = await visit.process()
+    if reply is not None:
+        visit.write(framed(reply))
+        visit.door.tell("answer")
+
+
+HEALTHY = Fault(_serve)
+
+
+def request_cut(count: int, end: End) -> Fault:
+    """Read so many bytes of a request, and end."""
+
+    async def act(visit: Visit) -> None:
+        await visit.take(count)
+        await visit.end(end)
+
+    return Fault(act, early=True)
+
+
+def response_cut(count: int, framing: Framing, end: End, refusal: Reply | None = None) -> Fault:
+    """Do what a request asks (or refuse it), write so many bytes of the answer, and end."""
+
+    async def act(visit: Visit) -> None:
+        if refusal is None:
+            reply = await visit.process()
+        else:
+            reply = refusal if await visit.refuse() else None
+        if reply is None:
+            return
+        data = framed(reply, framing)
+        visit.write(data[:count])
+        visit.door.answer_length = len(data)
+        if count >= len(data):
+            visit.door.tell("answer" if refusal is None else "refusal", unsure=_unended(framing, end))
+        await visit.end(end)
+
+    return Fault(act)
+
+
+def _unended(framing: Framing, end: End) -> bool:
+    # Where the end of the connection is the end of the body, only a FIN says so.
+    return framing is Framing.CLOSE and end is not End.FIN
+
+
+def refuses(refusal: Reply) -> Fault:
+    """Refuse a request, and keep the connection."""
+
+    async def act(visit: Visit) -> None:
+        if await visit.refuse():
+            visit.write(framed(refusal))
+            visit.door.tell("refusal")
+
+    return Fault(act)
+
+
+def writes(change: Callable[[Reply], bytes], end: End | None = None) -> Fault:
+    """Do what a request asks, and then write something else than its answer."""
+
+    async def act(visit: Visit) -> None:
+        reply = await visit.process()
+        if reply is not None:
+            visit.write(change(reply))
+            if end is not None:
+                await visit.end(end)
+
+    return Fault(act)
+
+
+class Door:
+    """A raw server in front of a simulator. `plan` is what becomes of the next money requests; its last stays."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.simulator = Simulator()
+        self.simulator.mpesa.locks = False  # a payer with an open prompt would be busy for the next case
+        self.simulator.cinetpay.pings = False
+        self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
+        self.plan: list[Fault] = [HEALTHY]
+        # Held for good, so that nobody else is given the port while no server of ours listens.
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.port = self._holder.getsockname()[1]
+        self.over = asyncio.Event()
+        self.reached = asyncio.Event()
+        self.visits: dict[asyncio.Task[Any], Visit] = {}
+        self.length = self.answer_length = 0
+        self._server: asyncio.Server | None = None
+        self.begin([HEALTHY])
+
+    def begin(self, plan: Sequence[Fault]) -> None:
+        """Forget what was seen, and plan what comes."""
+        self.plan = list(plan)
+        self.whole = self.refused = self.handshakes = 0
+        self.told: Told = None
+        self.unsure = False
+        self.paths: list[str] = []
+        for visit in self.visits.values():
+            visit.received = 0
+        self.struck: Visit | None = None  # the first connection that brought a money request
+        self.booked = len(self.simulator.ledger)
+        self.reached.clear()
+
+    def tell(self, told: Told, *, unsure: bool = False) -> None:
+        """Note that an answer left whole; `unsure`: the client cannot know that it is."""
+        self.told, self.unsure = told, unsure
+        self.refused += told == "refusal"
+
+    def entries(self) -> list[str]:
+        """List the provider's ids of the orders that it accepted since."""
+        return [entry.provider_reference for entry in list(self.simulator.ledger)[self.booked :]]
+
+    def is_money(self, first_line: str) -> bool:
+        """Tell whether this begins a request of the operation."""
+        return self.operation.path in first_line
+
+    def seen(self, visit: Visit, first_line: str, length: int) -> None:
+        """Note a whole request."""
+        self.paths.append(first_line.split(" ")[1])
+        if self.is_money(first_line):
+            self.whole += 1
+            self.length = length
+            self.struck = self.struck or visit
+
+    async def open(self, tls: ssl.SSLContext | None = None) -> None:
+        """Listen."""
+        if tls is not None:
+            tls.sni_callback = self._greeted
+        self._server = await asyncio.start_server(self._visited, "127.0.0.1", self.port, ssl=tls)
+
+    def _greeted(self, *_: object) -> None:
+        self.handshakes += 1
+
+    async def shut(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def close(self) -> None:
+        """Stop for good."""
+        await self.settle()
+        await self.shut()
+        self._holder.close()
+
+    async def settle(self) -> None:
+        """End what still stalls, and wait for every connection to end."""
+        self.over.set()
+        while self.visits:
+            await asyncio.wait(list(self.visits))
+        self.over.clear()
+
+    async def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        visit = self.visits[task] = Visit(self, reader, writer)
+        try:
+            while not visit.gone and await self._turn(visit):
+                pass
+        except OSError:
+            pass  # the client's side of a connection that we, or its deadline, broke
+        finally:
+            await visit.close()
+            del self.visits[task]
+
+    async def _turn(self, visit: Visit) -> bool:
+        """Meet one request with what is planned for it; False at the connection's end."""
+        if (visit.served or not self.plan[0].early) and not await visit.arrival():
+            return False
+        if not self.plan[0].early and not await visit.is_money():
+            reply = await visit.process()
+            if reply is not None:
+                visit.write(framed(reply))
+            return reply is not None
+        self.struck = self.struck or visit
+        fault = self.plan.pop(0) if len(self.plan) > 1 else self.plan[0]
+        await fault.act(visit)
+        return True
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that goes wrong, and how the verb must end: `()` if as the door says it told."""
+
+    name: str
+    ends: tuple[type[Payment] | type[BaseException], ...] = ()
+    plan: tuple[Fault, ...] = (HEALTHY,)
+    where: tuple[Where, ...] = ("fresh", "reused")
+    network: Callable[[Door], AbstractAsyncContextManager[None]] | None = None
+    before: Literal["hang up", "close the pool"] | None = None
+    meanwhile: Literal["cancel", "close the pool"] | None = None  # once the server stalls, or after a moment
+    order: Mapping[str, Any] = {}
+    deadline: float | None = None
+    connect_timeout: float = 10.0
+    host: str = "127.0.0.1"
+    tls: bool = False
+    cold: bool = False  # no login yet
+    alone: bool = False  # it bends something that other cases share
+    handshakes: int | None = None
+
+
+class Desk:
+    """Asks for money at one door, and judges what it is told."""
+
+    def __init__(self, operation: Operation, *, attempts: int = ATTEMPTS) -> None:
+        self.operation = operation
+        self.door = Door(operation)
+        self.left = DESK_LIFE
+        self._attempts = attempts
+        self._warm = False
+        self.unlucky = False  # whether a busy machine may be why the last case ended otherwise than it should
+        self._references = (str(number) for number in itertools.count(10_000_001))
+
+    async def open(
+        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", connect_timeout: float = 10.0
+    ) -> None:
+        """Open the door, and a pool that talks to it."""
+        await self.door.open(tls)
+        simulator, name = self.door.simulator, self.operation.driver
+        provider = simulator.providers[name]
+        base = f"{'https' if tls else 'http'}://{host}:{self.door.port}/{name}{provider.base_path}"
+        self._connection = Sockets(connect_timeout)
+        driver = simulator.driver(name, base_url=base, **self.operation.fields)
+        self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
+        if self.operation.verb == "refund":
+            amount = Decimal(150_000)
+            paid = provider.open("collect", reference="1", provider_reference="P1", amount=amount, currency="KES")
+            simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
+            self._paid = Payment(account=name, reference="1", provider_reference="P1", amount=amount)
+
+    async def close(self) -> None:
+        """Close all of it."""
+        await self._pool.aclose()
+        await self.door.close()
+
+    async def run(self, case: Case, where: Where) -> str | None:
+        """Run one case; give what is wrong with how it ended, None if nothing is."""
+        self.left -= 1
+        await self._connection.aclose()
+        primed: Visit | None = None
+        if where == "reused" or not (case.cold or self._warm):
+            self.door.begin([HEALTHY])
+            try:
+                await self._ask(next(self._references), {})
+            except PaymuxError as error:
+                return f"a healthy wire: {error!r}"
+            self._warm = True  # logged in
+            primed = self.door.struck
+        if where == "fresh":
+            await self._connection.aclose()
+            await self.door.settle()
+        reference = next(self._references)
+        self.door.begin(case.plan)
+        async with case.network(self.door) if case.network else contextlib.nullcontext():
+            ended = await self._end(case, reference)
+            await self._connection.aclose()
+            await self.door.settle()
+        reached = self.door.struck
+        strayed = reached is not None and case.before is None and (reached is primed) != (where == "reused")
+        lie = self._unsound(ended, reference, cold=case.cold)
+        self.unlucky = lie is None and case.network is None and (strayed or case.deadline is not None)
+        if strayed:
+            return lie or f"the campaign itself: the request did not go over a {where} connection"
+        return lie or self._unexpected(ended, case)
+
+    async def _ask(self, reference: str, options: Mapping[str, Any]) -> Payment:
+        pool, operation = self._pool, self.operation
+        order: dict[str, Any] = {**operation.order, **options, "reference": reference}
+        if operation.verb == "refund":
+            return await pool.refund(self._paid, **order)
+        if operation.verb == "payout":
+            return await pool.payout(operation.driver, **order)
+        return await pool.collect(operation.driver, **order)
+
+    async def _end(self, case: Case, reference: str) -> Payment | BaseException:
+        """Ask, and give how it ended."""
+
+        async def ask() -> Payment | BaseException:
+            try:
+                return await self._ask(reference, {**case.order, "deadline": case.deadline})
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - judging it is the whole point
+                return error
+
+        if case.before == "hang up":
+            for visit in self.door.visits.values():
+                visit.hang_up()
+        if case.before == "close the pool":
+            await self._pool.aclose()
+        if case.meanwhile is None:
+            return await ask()
+        asking = asyncio.create_task(ask())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.door.reached.wait(), 0.1 if case.network else 5.0)
+        if case.meanwhile == "cancel":
+            asking.cancel()
+        else:
+            await self._pool.aclose()
+        return await asking
+
+    def _unsound(self, ended: Payment | BaseException, reference: str, *, cold: bool) -> str | None:
+        """Compare what the caller was told with what the provider saw and did."""
+        door, entries = self.door, self.door.entries()
+        most = self._attempts if self.operation.repeatable else 1
+        if door.whole - door.refused > most or len(entries) > most:
+            return f"the provider saw {door.whole} whole requests and accepted {len(entries)}"
+        if isinstance(ended, Payment):
+            return self._wrong_payment(ended, reference, entries)
+        if isinstance(ended, OutcomeUnknown):
+            kept = ended.payment
+            if (kept.reference, kept.status, kept.account) != (reference, Status.PENDING, self.operation.driver):
+                return f"the unknown payment is {kept!r}"
+            return None if kept.amount == self.operation.order["amount"] else f"its amount is {kept.amount}"
+        if isinstance(ended, asyncio.CancelledError):
+            noted = any(reference in note for note in getattr(ended, "__notes__", ()))
+            return None if noted == bool(door.whole) else f"cancelled, noted={noted}, whole={door.whole}"
+        if entries:
+            return f"{type(ended).__name__}, yet the provider accepted the order"
+        if isinstance(ended, NotSent | UsageError):
+            came = door.whole or (door.struck is not None and door.struck.received and not cold)
+            return f"{type(ended).__name__}, yet bytes of it came" if came else None
+        if isinstance(ended, ProviderError):
+            return None if door.told == "refusal" else f"{ended!r}, and nobody refused it"
+        return f"a foreign exception: {ended!r}"
+
+    def _wrong_payment(self, ended: Payment, reference: str, entries: Sequence[str]) -> str | None:
+        if self.door.told != "answer":
+            return "a payment without a whole answer"
+        if ended.reference != reference or ended.provider_reference not in entries:
+            return f"another payment: {ended!r}"
+        if ended.amount != self.operation.order["amount"] or ended.status not in (
+            Status.PENDING,
+            Status.SUCCEEDED,
+        ):
+            return f"not the payment that was asked for: {ended!r}"
+        return None
+
+    def _unexpected(self, ended: Payment | BaseException, case: Case) -> str | None:
+        door = self.door
+        expected: tuple[type, ...] = case.ends
+        if not expected:
+            refusal = self.operation.refusal[1]
+            told: Mapping[Told, type] = {"answer": Payment, "refusal": refusal, None: OutcomeUnknown}
+            expected = (told[door.told], OutcomeUnknown) if door.unsure else (told[door.told],)
+        if type(ended) not in expected:
+            said = ended if isinstance(ended, BaseException) else ""
+            names = " or ".join(kind.__name__ for kind in expected)
+            return f"{type(ended).__name__} for {names}: {said!s:.200}"
+        if any("elsewhere" in path for path in door.paths):
+            return "a redirect was followed"
+        if case.handshakes is not None and door.handshakes != case.handshakes:
+            return f"{door.handshakes} handshakes for {case.handshakes}"
+        page = type(ended) is OutcomeUnknown and self.operation.page
+        return (
+            f"it does not say that a new reference is safe: {ended}" if page and page not in str(ended) else None
+        )

@@ -1,0 +1,93 @@
+"""R1 and R2 over real sockets: a slice of benchmarks/bench_faults.py, small enough for every run."""
+
+import logging
+import time
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+import paymux.transport
+from benchmarks.bench_faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
+from benchmarks.faulty import OPERATIONS
+from paymux import Rejected
+from paymux.drivers.base import Driver
+from paymux.outcome import Means, Verdict, decide
+from paymux.wire import Reply, Request
+
+SEED = 20_251_121
+STEP = 151  # every so manieth byte; the seed chooses the first, and both ends are always cut
+
+
+def tally() -> Tally:
+    """Give an empty tally without a time limit."""
+    return Tally(time.monotonic() + 100)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "paymux")  # the odd words of these answers are ours
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_row_occurs_or_says_why_not(name: str) -> None:
+    """All 48 rows of the decision table are there for each operation: cases, or a reason."""
+    rows = table(Certificates(), OPERATIONS[name])
+    assert list(rows) == list(TITLES) == list(range(1, 49))
+    assert all(rows.values())
+    assert all(rows[number] == reason for number, reason in NEVER.items())
+    assert sum(isinstance(cases, list) for cases in rows.values()) >= 35
+
+
+async def test_every_row_of_the_table_is_told_truly() -> None:
+    """R1: each row that can occur, at every money operation, on fresh and reused connections in turn."""
+    found = tally()
+    await walk_table(OPERATIONS.values(), found, in_turn=True)
+    assert found.wrong == []
+    assert found.skipped == 0
+    assert found.total("R1") > 800
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_a_wire_that_breaks_at_any_byte_is_told_truly(name: str) -> None:
+    """R2: requests and answers cut with FIN, RST and silence; a whole answer counts, anything less is unknown."""
+    found = tally()
+    await cut_everywhere([OPERATIONS[name]], found, step=STEP, seed=SEED)
+    assert found.wrong == [], f"seed {SEED}"
+    assert found.skipped == 0
+    assert min(found.counts[name, f"R2 {what}"] for what in ("request", "answer", "refusal")) >= 12
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_control_character_never_reaches_a_header(name: str) -> None:
+    """Row 14: a credential with CR, LF or NUL is refused when the driver is made."""
+    assert poisoned(OPERATIONS[name]) == []
+
+
+def _hopeful(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+    """Take an exception for a proof that nothing was sent."""
+    return decide(driver, request, reply, left=left and reply is not None)
+
+
+def _literal(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+    """Take any 4xx for a refusal."""
+    verdict = decide(driver, request, reply, left=left)
+    if verdict.means is Means.UNKNOWN and reply is not None and 400 <= reply.status < 500:
+        return Verdict(Means.REFUSED, error=Rejected("no"))
+    return verdict
+
+
+async def test_the_campaign_sees_a_core_that_trusts_exceptions() -> None:
+    """A core that takes an exception for a proof that nothing was sent is found out."""
+    found = tally()
+    with patch.object(paymux.transport, "decide", _hopeful):
+        await cut_everywhere([OPERATIONS["campay payout"]], found, step=STEP, seed=SEED)
+    assert len(found.wrong) > found.total("R2 request", "R2 answer", "R2 refusal") / 4
+
+
+async def test_the_campaign_sees_a_core_that_trusts_statuses() -> None:
+    """A core that takes any 4xx for a refusal is found out, in each row that has one."""
+    found = tally()
+    with patch.object(paymux.transport, "decide", _literal):
+        await walk_table([OPERATIONS["campay payout"]], found)
+    assert {one.split(":")[0].rpartition(" ")[2] for one in found.wrong} >= {"38", "40", "41", "43", "45"}
