@@ -1,4 +1,4 @@
-"""Safaricom's M-Pesa Daraja on the wire: login, STK push and query, and C2B in `mpesa_c2b`.
+"""Safaricom's M-Pesa Daraja on the wire: login, STK push and query; C2B is in `mpesa_c2b`, B2C in `mpesa_b2c`.
 
 The portal (https://developer.safaricom.co.ke) is read through github.com/amoskyalo/daraja-docs ("docs" below);
 error texts and result codes that it lacks are from github.com/ronnyabuto/daraja-error-codes and from bodies quoted
@@ -18,6 +18,7 @@ from ..models import Reason, Status
 from ..wire import Incoming, Reply
 from .base import Provider, magic
 from .ledger import Entry, Outcome
+from .mpesa_b2c import B2C
 from .mpesa_c2b import C2B, EAT
 from .replies import Refused, fields, json_reply, query, segments
 from .tokens import Tokens
@@ -97,6 +98,7 @@ class Mpesa(Provider):
         self.prompt_life = 60.0  # seconds that an unanswered prompt keeps its payer busy
         self.limit = Decimal(250_000)  # shillings in one payment
         self.c2b = C2B(self)
+        self.b2c = B2C(self)
         self._prompts: dict[str, tuple[float, Entry]] = {}
 
     async def answer(self, incoming: Incoming) -> Reply:
@@ -112,12 +114,18 @@ class Mpesa(Provider):
                 return self.c2b.register(self._body(incoming))
             case "POST", "mpesa", "c2b", ("v1" | "v2") as version, "simulate":
                 return self.c2b.simulate(self._body(incoming), version)
+            case "POST", "mpesa", "b2c", ("v1" | "v3") as version, "paymentrequest":
+                return self.b2c.pay(self._body(incoming), version)
+            case "POST", "mpesa", "accountbalance", "v1", "query":
+                return self.b2c.balance(self._body(incoming))
             case "GET", "mpesa", *_:
                 return self.error(405, "405.001", "Method Not Allowed")
         return self.error(404, "404.001.01", "Resource not found")
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the callback of a push, or the confirmation of a C2B payment. Neither is signed."""
+        """Make the callback of a push, or tell of a C2B payment or a payout. None of it is signed."""
+        if entry.kind == "payout":
+            return self.b2c.result(entry, forged=forged)
         if "TransID" in entry.words:
             return self.c2b.confirmation(entry) if entry.moved else None
         code = "0" if forged else self._code(entry)
@@ -259,6 +267,8 @@ class Mpesa(Provider):
         self._signed(body)
         checkout = str(body.get("CheckoutRequestID") or "")
         entry = self.entry(checkout)
+        if entry and "MerchantRequestID" not in entry.words:
+            entry = None  # a C2B payment or a payout, which no push began
         if entry is None and self.unknown_id == "invalid":
             raise self.invalid("CheckoutRequestID")
         if entry is None or (entry.status is Status.PENDING and entry.code is None):

@@ -1,0 +1,49 @@
+"""PyPI daraja-v3 0.2.1 against the host that it is told."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from mpesa import MpesaClient  # type: ignore[import-not-found]  # only its own environment has it
+from mpesa.exceptions import MpesaError  # type: ignore[import-not-found]  # likewise
+
+from .listening import listen
+
+client = MpesaClient("simulator", "simulator", "174379", "simulator", base_url=sys.argv[1])
+
+
+def stk_push(order: dict[str, Any]) -> Any:
+    """Ask a payer to pay."""
+    return attempted(lambda: asdict(client.stk_push(**order)))
+
+
+def stk_query(checkout_request_id: str) -> Any:
+    """Ask how a push ended."""
+    return attempted(lambda: asdict(client.stk_query(checkout_request_id)))
+
+
+def c2b_register_urls(validation_url: str, confirmation_url: str) -> Any:
+    """Say where payments that payers begin themselves are told."""
+    return attempted(lambda: client.c2b_register_urls(validation_url, confirmation_url))
+
+
+def b2c(wage: dict[str, Any]) -> Any:
+    """Pay somebody."""
+    return attempted(lambda: asdict(client.b2c(**wage)))
+
+
+def account_balance(question: dict[str, Any]) -> Any:
+    """Ask what is on the merchant's accounts."""
+    return attempted(lambda: client.account_balance(**question))
+
+
+def attempted(call: Callable[[], Any]) -> Any:
+    """Give an answer, or what the client raises for it."""
+    try:
+        return call()
+    except MpesaError as error:
+        return {"raised": type(error).__name__, "code": error.code, "message": error.message}
+
+
+listen("daraja-v3", stk_push, stk_query, c2b_register_urls, b2c, account_balance, client.parse_stk_callback)

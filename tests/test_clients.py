@@ -1,0 +1,320 @@
+"""Other people's clients, unmodified, against the simulator; `tests/clients/install` installs them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from paymux.models import Reason, Status
+from paymux.simulator import Simulator
+from paymux.wire import Incoming
+
+ROOT = Path(__file__).parent.parent
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
+
+SHOP = "https://shop.example"
+
+
+def python_of(name: str) -> Path:
+    """Find the Python of a client's environment; where nobody has said that it is there, skip."""
+    told = os.environ.get("PAYMUX_CLIENTS")
+    # Not resolved: the way to a Python through its link is what makes it that of an environment.
+    python = (Path(told) if told else ROOT / ".venv-clients").absolute() / name / "bin" / "python"
+    if not python.exists():
+        reason = f"{name} is not installed: no {python}; tests/clients/install does that"
+        pytest.fail(reason) if told else pytest.skip(reason)
+    return python
+
+
+def surroundings() -> dict[str, str]:
+    """Give a client this machine's variables, less those that name a proxy or change how a Python runs."""
+    kept = {k: v for k, v in os.environ.items() if not (k.startswith("PYTHON") or k.lower().endswith("_proxy"))}
+    return {**kept, "PYTHONUTF8": "1"}
+
+
+@contextlib.asynccontextmanager
+async def client(name: str, version: str, url: str) -> AsyncIterator[Ask]:
+    """Run a client's program in its own environment, prove that it is the one published, and ask it things."""
+    process = await asyncio.create_subprocess_exec(
+        python_of(name),
+        *("-m", f"tests.clients.{name.replace('-', '_')}", url),
+        cwd=ROOT,
+        env=surroundings(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin
+    assert process.stdout
+    requests, answers = process.stdin, process.stdout
+
+    async def answer() -> Any:
+        async with asyncio.timeout(30):
+            line = await answers.readline()
+        assert line, f"the program of {name} has ended: see stderr"
+        return json.loads(line)
+
+    async def ask(operation: str, *arguments: Any) -> Any:
+        requests.write(f"{json.dumps([operation, *arguments])}\n".encode())
+        return await answer()
+
+    try:
+        assert await answer() == {"version": version, "changed": []}
+        yield ask
+        requests.close()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_campay() -> None:
+    """CamPay's own SDK collects, asks, withdraws, reads the balance and makes a link."""
+    async with Simulator() as sim, client("campay", "1.1.0", f"{sim.url}/campay") as ask:
+        order = {"amount": 500, "currency": "XAF", "description": "Bread"}
+
+        # It asks again every 3 seconds until the payer, here the demo's number that pays, has decided.
+        paid = await ask("collect", {**order, "from": "237677777777", "external_reference": "order-1"})
+        assert (paid["status"], paid["external_reference"]) == ("SUCCESSFUL", "order-1")
+        assert Decimal(paid["amount"]) == sim.ledger.charged("order-1") == 500
+
+        asked = await ask("initCollect", {**order, "from": "237699123456", "external_reference": "order-2"})
+        assert (asked["operator"], asked["ussd_code"]) == ("orange", "#150*50#")
+        waiting = await ask("get_transaction_status", {"reference": asked["reference"]})
+        assert waiting["status"] == "PENDING"
+        sim.settle("order-2", Status.FAILED, reason=Reason.DECLINED)
+        declined = await ask("get_transaction_status", {"reference": asked["reference"]})
+        assert declined["status"] == "FAILED"
+        assert sim.ledger.charged("order-2") == 0
+
+        odd = {**order, "amount": "100.5", "from": "237677777777", "external_reference": "order-3"}
+        refused = await ask("initCollect", odd)
+        assert refused["status"] == "FAILED"
+        assert refused["message"].startswith("Invalid amount")
+        assert sim.ledger.entries("order-3") == []
+
+        wage = {**order, "amount": 1000, "to": "237699999999", "external_reference": "wage-1"}
+        assert (await ask("disburse", wage))["status"] == "SUCCESSFUL"
+        assert sim.ledger.paid_out("wage-1") == 1000
+
+        balance = await ask("get_balance")
+        # 500 less the fee of one per cent came in at MTN, 1000 went out at Orange.
+        assert (balance["mtn_balance"], balance["orange_balance"]) == (1_000_495.0, 999_000.0)
+        assert balance["total_balance"] == 1_999_495.0
+
+        pages = {"redirect_url": f"{SHOP}/back", "failure_redirect_url": f"{SHOP}/failed"}
+        payer = {"from": "237670000000", "first_name": "Ada", "last_name": "Ba", "email": "ada@shop.example"}
+        link = await ask(
+            "get_payment_link",
+            {**order, **pages, **payer, "payment_options": "MOMO", "external_reference": "order-4"},
+        )
+        assert link["status"] == "SUCCESSFUL"
+        assert link["link"] == f"{sim.url}/campay/pay/{link['reference']}/"
+        assert sim.ledger.totals() == {("campay", "collect", "XAF"): 500, ("campay", "payout", "XAF"): 1000}
+
+
+async def test_cinetpay() -> None:
+    """The cinetpay package opens a page, checks it by token and by id, and is refused in CinetPay's words."""
+    # It keeps only the host of its URL, and so the simulator serves CinetPay without its mount.
+    async with Simulator(root="cinetpay") as sim, client("cinetpay", "0.0.1", sim.url) as ask:
+        sim.on_webhook(lambda incoming: None)
+        order = {"amount": 500, "notify_url": f"{SHOP}/notify", "return_url": f"{SHOP}/return", "description": "A"}
+        payer = {
+            "customer_id": "7",
+            "customer_name": "Kouassi",
+            "customer_surname": "Aya",
+            "customer_phone_number": "+2250707123456",
+        }
+
+        made = await ask("initialize", {**order, "id": "order-1"}, payer)
+        assert (made["has_error"], made["json"]["code"], made["json"]["message"]) == (False, "201", "CREATED")
+        token = made["json"]["data"]["payment_token"]
+        assert made["json"]["data"]["payment_url"] == f"{sim.url}/cinetpay/payment/{token}"
+
+        waiting = (await ask("check", {"token": token}))["json"]
+        assert (waiting["code"], waiting["data"]["status"]) == ("662", "WAITING_FOR_CUSTOMER")
+        sim.settle("order-1", Status.SUCCEEDED)
+        for by in ({"token": token}, {"_id": "order-1"}):
+            paid = (await ask("check", by))["json"]
+            assert (paid["code"], paid["data"]["status"]) == ("00", "ACCEPTED")
+            assert (paid["data"]["amount"], paid["data"]["currency"]) == ("500", "XOF")
+        assert sim.ledger.charged("order-1") == 500
+
+        await ask("initialize", {**order, "id": "order-2"}, payer)
+        sim.settle("order-2", Status.FAILED, reason=Reason.INSUFFICIENT_FUNDS)
+        failed = (await ask("check", {"_id": "order-2"}))["json"]
+        assert (failed["code"], failed["data"]["status"]) == ("602", "REFUSED")
+
+        refused = await ask("initialize", {**order, "id": "order-3", "amount": 502}, payer)
+        assert (refused["has_error"], refused["status_code"], refused["json"]["code"]) == (True, 400, "608")
+        assert refused["description"] == "Minimum required field"  # its own text for this code
+        assert sim.ledger.totals() == {("cinetpay", "collect", "XOF"): 500}
+
+
+async def test_daraja_v3() -> None:
+    """The daraja-v3 package pushes, asks, reads the callback, and registers URLs, all with one login."""
+    async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
+        callbacks: asyncio.Queue[Incoming] = asyncio.Queue()
+        sim.on_webhook(callbacks.put_nowait)
+        order = {"amount": 250, "callback_url": f"{SHOP}/pay/7f3c"}
+
+        pushed = await ask("stk_push", {**order, "phone": "0712345678", "reference": "order-1"})
+        checkout = pushed["checkout_request_id"]
+        assert pushed["merchant_request_id"]
+        # Daraja says "wait" as HTTP 500, and this client raises it.
+        waiting = await ask("stk_query", checkout)
+        assert (waiting["raised"], waiting["code"]) == ("MpesaError", "500.001.1001")
+        assert waiting["message"].endswith("The transaction is being processed")
+
+        [entry] = sim.settle("order-1", Status.SUCCEEDED)
+        told = await asyncio.wait_for(callbacks.get(), 5)
+        callback = await ask("parse_stk_callback", json.loads(told.body))
+        assert (callback["paid"], callback["amount"], callback["phone"]) == (True, 250.0, "254712345678")
+        assert callback["mpesa_receipt"] == entry.words["receipt"]
+        assert callback["checkout_request_id"] == checkout
+        paid = await ask("stk_query", checkout)
+        assert (paid["is_paid"], paid["result_code"], paid["checkout_request_id"]) == (True, "0", checkout)
+        assert sim.ledger.charged("order-1") == 250
+
+        pushed = await ask("stk_push", {**order, "phone": "0110345678", "reference": "order-2"})
+        sim.settle("order-2", Status.CANCELLED)
+        cancelled = await ask("stk_query", pushed["checkout_request_id"])
+        assert (cancelled["is_paid"], cancelled["result_code"]) == (False, "1032")
+        callback = await ask("parse_stk_callback", json.loads((await asyncio.wait_for(callbacks.get(), 5)).body))
+        assert (callback["paid"], callback["result_code"], callback["mpesa_receipt"]) == (False, "1032", None)
+
+        forbidden = {**order, "callback_url": f"{SHOP}/mpesa", "phone": "0712345678", "reference": "order-3"}
+        refused = await ask("stk_push", forbidden)
+        assert refused["code"] == "400.002.02"
+        assert refused["message"].endswith("Bad Request - Invalid CallBackURL")
+
+        registered = await ask("c2b_register_urls", f"{SHOP}/validate", f"{SHOP}/confirm")
+        assert registered["ResponseCode"] == "0"
+        assert len(sim.received("mpesa", "GET /oauth/v1/generate/")) == 1
+        assert sim.ledger.totals() == {("mpesa", "collect", "KES"): 250}
+
+
+async def test_daraja_v3_pays_out() -> None:
+    """The daraja-v3 package pays out, is refused an id that it used before, and asks for the balance."""
+    async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
+        results: asyncio.Queue[Incoming] = asyncio.Queue()
+        sim.on_webhook(results.put_nowait)
+        initiator = {"initiator_name": "testapi", "security_credential": "c2ltdWxhdG9y"}
+        common = {**initiator, "callback_url": f"{SHOP}/done/7f", "queue_timeout_url": f"{SHOP}/late/7f"}
+        wage = {**common, "phone": "0712345678", "amount": 1000}
+
+        # Its ids count whole seconds: the second payout of a second looks to Daraja like the first once more.
+        await asyncio.sleep(1.05 - time.time() % 1)
+        paid, refused = await ask("b2c", wage), await ask("b2c", wage)
+        assert (refused["raised"], refused["code"]) == ("MpesaError", "500.002.1001")
+        assert refused["message"].endswith("Duplicate OriginatorConversationID.")
+
+        [entry] = sim.settle(paid["conversation_id"], Status.SUCCEEDED)
+        told = json.loads((await asyncio.wait_for(results.get(), 5)).body)["Result"]
+        assert (told["ResultCode"], told["TransactionID"]) == (0, entry.words["receipt"])
+        assert told["OriginatorConversationID"] == paid["originator_conversation_id"] == entry.reference
+
+        asked = await ask("account_balance", common)
+        told = json.loads((await asyncio.wait_for(results.get(), 5)).body)["Result"]
+        assert (asked["ResponseCode"], asked["ConversationID"]) == ("0", told["ConversationID"])
+        balance = told["ResultParameters"]["ResultParameter"][0]["Value"]
+        assert "&Utility Account|KES|999000.00|999000.00|0.00|0.00&" in balance
+        assert sim.ledger.totals() == {("mpesa", "payout", "KES"): 1000}
+
+
+async def test_django_intram() -> None:
+    """The Django plugin requests a payment and asks for its status, by its class and by its views."""
+    async with Simulator() as sim, client("django-intram", "0.1.1", f"{sim.url}/intram") as ask:
+        callbacks: asyncio.Queue[Incoming] = asyncio.Queue()
+        sim.on_webhook(callbacks.put_nowait)
+        keys = dict.fromkeys(("public_key", "private_key", "secret", "marchand_id"), "simulator")
+        order = {
+            "currency": "XOF",
+            "amount": 5000,
+            "description": "Achat de produit",
+            "name_store": "Ma Boutique",
+            "custom_data": {"paymux_reference": "order-1"},
+            "return_url": f"{SHOP}/success",
+            "cancel_url": f"{SHOP}/cancel",
+            "redirection_url": f"{SHOP}/callback",
+        }
+
+        made = await ask("request_payment", keys, order)
+        made_id = made["transaction_id"]
+        assert (made["status"], made["total_amount"]) == ("PENDING", 5000)
+        assert made["receipt_url"] == f"{sim.url}/intram/payment/gate/{made_id}"
+        # The client writes two slashes, `/api/v1//transactions/confirm/`, as the published PHP SDK does.
+        assert (await ask("get_transaction_status", keys, made_id))["status"] == "PENDING"
+        sim.settle("order-1", Status.SUCCEEDED)
+        paid = await ask("get_transaction_status", keys, made_id)
+        assert (paid["status"], paid["amount"], paid["currency"]) == ("SUCCESS", 5000, "XOF")
+        assert sim.ledger.charged("order-1") == sim.ledger.charged(made_id) == 5000
+        told = await asyncio.wait_for(callbacks.get(), 5)
+        assert await ask("post", "/payment/callback/", json.loads(told.body)) == {"status": "success"}
+
+        seen = await ask("post", "/payment/init/", {"amount": 700, "store_name": "Ma Boutique"})
+        assert seen["status"] == "PENDING"
+        sim.settle(seen["transaction_id"], Status.CANCELLED)
+        cancelled = await ask("get", f"/payment/status/{seen['transaction_id']}/")
+        assert cancelled["status"] == "CANCELED"
+
+        forged = await ask("request_payment", {**keys, "secret": "another"}, order)
+        assert forged == {"error": True, "status": "ERROR", "message": "Invalid API keys"}
+        assert sim.ledger.totals() == {("intram", "collect", "XOF"): 5000}
+
+
+async def test_paydunya() -> None:
+    """PayDunya's own SDK makes an invoice, confirms it by POST and by GET, and pays another account directly."""
+    async with Simulator() as sim, client("paydunya", "1.0.7", f"{sim.url}/paydunya") as ask:
+        item = {
+            "name": "Clavier DELL",
+            "quantity": 2,
+            "unit_price": "3000",
+            "total_price": "6000",
+            "description": "AZERTY",
+        }
+        invoice = ([item], [["TVA (18%)", 700]], {"paymux_reference": "order-1", "coupon": "NOEL"})
+
+        made, told = await ask("create", "Magasin Chez Sandra", *invoice)
+        token = told["token"]
+        assert made is True
+        assert told["response_text"] == f"{sim.url}/paydunya/sandbox-checkout/invoice/{token}"
+        for operation, method in (("confirm", "POST"), ("confirm_by_token", "GET")):
+            known, waiting = await ask(operation, token)
+            assert (known, waiting["status"]) == (True, "pending")
+            path = f"/sandbox-api/v1/checkout-invoice/confirm/{token}/"
+            assert len(sim.received("paydunya", f"{method} {path}")) == 1
+
+        sim.settle("order-1", Status.SUCCEEDED)
+        known, paid = await ask("confirm_by_token", token)
+        assert (known, paid["status"], paid["mode"]) == (True, "completed", "test")
+        # It adds the items up to a float, and its tax is only shown.
+        assert (paid["invoice"]["total_amount"], paid["custom_data"]["coupon"]) == (6000, "NOEL")
+        assert sim.ledger.charged("order-1") == 6000
+
+        _, told = await ask("create", "Magasin Chez Sandra", [item], [], {})
+        sim.settle(told["token"], Status.CANCELLED)
+        _, cancelled = await ask("confirm", told["token"])
+        assert cancelled["status"] == "cancelled"
+
+        assert await ask("create", None, *invoice) == [False, "store name is required"]
+        assert await ask("confirm_by_token", "test_nobody") == [False, "Transaction Not Found"]
+
+        credited, told = await ask("pay_directly", "774563209", 4500)
+        assert (credited, told["response_code"]) == (True, "00")
+        assert sim.ledger.paid_out(told["transaction_id"]) == 4500
+
+        await ask("go_live")
+        assert await ask("pay_directly", "774563209", 4500) == [False, "Invalid Masterkey Specified"]
+        assert sim.ledger.totals() == {
+            ("paydunya", "collect", "XOF"): 6000,
+            ("paydunya", "payout", "XOF"): 4500,
+        }
