@@ -354,9 +354,11 @@ def test_an_accepted_status_is_an_answer(status: int) -> None:
     assert decide(Toy(), request, answer(status, id="p1")).means is Means.ANSWER
 
 
-def test_the_table_asks_never_sent_before_anything_else() -> None:
-    """An attempt that never left means NOT_SENT, whatever came with it."""
-    assert decide(Toy(), post("/x", Said, {}), GOOD, left=False).means is Means.NOT_SENT
+def test_a_reply_in_hand_outweighs_a_hook_that_did_not_fire() -> None:
+    """NOT_SENT needs that no reply came, too: a client whose hooks are broken must not make us send again."""
+    assert decide(Toy(), post("/x", Said, {}), None, left=False).means is Means.NOT_SENT
+    assert decide(Toy(), post("/x", Said, {}), GOOD, left=False).means is Means.ANSWER
+    assert decide(Toy(), post("/x", Said, {}), answer(500), left=False).means is Means.UNKNOWN
 
 
 @pytest.mark.parametrize("fault", [KeyError("x"), RuntimeError("a bug"), ValueError("a bug")])
