@@ -35,6 +35,7 @@ from paymux import (
     Rejected,
     Status,
     UsageError,
+    orders,
 )
 from paymux.connection import Sockets
 from paymux.drivers import load
@@ -131,6 +132,8 @@ _PAGES = {
     "webhook_url": "https://shop.example/hook",
     "return_url": "https://shop.example/back",
 }
+# Orders are refused long before this size; only here the check is put off, to fill a socket's buffers.
+orders.JSON_BYTES = 8_000_000
 _LONG = "x" * 6_000_000  # more than Linux lets a send buffer grow to (tcp_wmem: 4 MiB)
 _KEYS = "it signs with keys, which do not go stale; refused keys are row 37"
 _NO_DUPLICATE = "no page lists an answer to a repeated reference; a bare 409 is row 43"

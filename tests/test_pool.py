@@ -477,3 +477,18 @@ async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: A
     sent = json.loads(sim.requests[-1].body, parse_float=Decimal)
     assert not any(isinstance(value, float) for value in sent.values())
     await sim.world.aclose()
+
+
+@pytest.mark.parametrize("metadata", [{"a": "x" * 70_000}, {"a": object()}, {"a": {"b": float("nan")}.keys()}])
+async def test_metadata_that_no_provider_would_take_is_refused(
+    metadata: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metadata of more than 64 KiB, or that JSON cannot hold, is UsageError, and nothing is sent."""
+    monkeypatch.setattr("paymux.orders.JSON_BYTES", 64 * 1024)
+    sim = Simulator()
+    async with Pool(sim.driver("campay"), connection=sim.connection) as pool:
+        with pytest.raises(UsageError, match="metadata"):
+            await pool.collect(
+                "campay", amount=5, currency="XAF", payer="237677777777", reference="r", metadata=metadata
+            )
+    assert sim.requests == []
