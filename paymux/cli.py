@@ -123,8 +123,8 @@ def export_payments(file: str, account: str | None, status: str | None, since: d
     lines = csv.writer(sys.stdout)
     lines.writerow(_COLUMNS)
     for payment in payments:
-        told = msgspec.to_builtins(payment)
-        lines.writerow([told.get(column, "") for column in _COLUMNS])
+        told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
+        lines.writerow(["" if cell is None else cell for cell in told.values()])
 
 
 async def _read(file: str, account: str | None, status: str | None, since: datetime | None) -> list[Payment]:
@@ -136,5 +136,7 @@ async def _read(file: str, account: str | None, status: str | None, since: datet
             since=None if since is None else since.replace(tzinfo=UTC),
         )
         return [payment async for payment in found]
+    except OSError as error:
+        sys.exit(f"paymux: {error}")
     finally:
         await book.aclose()

@@ -37,7 +37,8 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
         reference = known.provider_reference or claims.provider_reference
         asked = msgspec.structs.replace(known, provider_reference=reference)
         found = await engine.ask(asked, seconds)
-        payment = succeed(asked, vouch(event, known, found, sent=await engine.records.lost(known)))
+        sent = await engine.records.lost(known, claims.provider_reference)
+        payment = succeed(asked, vouch(event, known, found, sent=sent))
         await engine.records.learned(payment, "webhook")
     engine.watches.tell(payment)
     return payment

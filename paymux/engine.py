@@ -9,10 +9,10 @@ from typing import Literal, TypeVar
 import msgspec
 
 from .drivers.base import Driver
-from .errors import UsageError
+from .errors import NotSent, Unavailable, UsageError
 from .flights import Flights
 from .journal import Journal
-from .models import Order, Payment, succeed
+from .models import Order, Payment, Status, succeed
 from .msisdn import operator
 from .records import Records
 from .transport import Call, Transport
@@ -101,6 +101,20 @@ class Engine:
                 return
             yield _stamped(payment, call)
 
+    async def payments(
+        self, account: str | None, status: Status | None, since: datetime | None
+    ) -> AsyncIterator[Payment]:
+        """List the journal's payments."""
+        self.enter()
+        book = self.records.book()
+        if since is not None and since.tzinfo is None:
+            raise UsageError.field("since", since, "an aware datetime")
+        try:
+            async for payment in book.payments(account=account, status=status, since=since):
+                yield payment
+        except OSError as error:
+            raise Unavailable(str(error)) from None
+
     async def money(
         self, driver: Driver, order: Order, operation: Callable[[Send], Awaitable[Payment]], seconds: float | None
     ) -> Payment:
@@ -116,7 +130,11 @@ class Engine:
             return succeed(pending, _stamped(await operation(send), call))
 
         async def request() -> Payment:
-            known = await self.records.begin(pending, order)
+            try:
+                async with asyncio.timeout_at(call.deadline):
+                    known = await self.records.begin(pending, order)
+            except TimeoutError:
+                raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
             if known is not None:
                 return known
             try:

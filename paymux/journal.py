@@ -31,7 +31,7 @@ class State(enum.StrEnum):
         """Tell the state after a fact; nothing leads back, and only a payment that is known ends an unknown."""
         if state is None:
             known = payment.status.terminal or payment.provider_reference is not None
-            return State.ACCEPTED if known and self is not State.REFUSED else self
+            return State.ACCEPTED if known else self
         if self in (State.ACCEPTED, State.UNKNOWN) and state is not State.ACCEPTED:
             return self
         return state
@@ -57,7 +57,7 @@ class Journal(Protocol):
         ...
 
     async def sending(self, pending: Payment) -> None:
-        """Make durable that the request is about to leave."""
+        """Make durable that the request is about to leave; OSError where somebody else has the order by now."""
         ...
 
     async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
@@ -66,8 +66,8 @@ class Journal(Protocol):
 
     async def find(
         self, account: str, *, reference: str | None = None, provider_reference: str | None = None
-    ) -> Payment | None:
-        """Give the payment with either reference."""
+    ) -> Row | None:
+        """Give the row of the payment with either reference."""
         ...
 
     async def hint(self, event: Event) -> None:
@@ -80,19 +80,19 @@ class Journal(Protocol):
         """List payments, oldest first."""
         ...
 
-    async def claim(self, run: str) -> Row | None:
-        """Take a row that needs looking after and that no living worker answers for, once per run."""
+    async def claim(self, after: Row | None) -> Row | None:
+        """Take the next row that needs looking after and that no living worker answers for."""
         ...
 
     async def release(self, row: Row) -> None:
         """Give a claimed row back."""
         ...
 
-    async def take_turn(self, payment: Payment, name: str) -> bool:
+    async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
         """Tell one caller of all that the turn is his; he has it until he ends it, or dies."""
         ...
 
-    async def end_turn(self, payment: Payment, name: str, *, done: bool) -> None:
+    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
         """End a turn: done for ever, or given back."""
         ...
 
@@ -133,7 +133,12 @@ class Memory:
         return (payment.account, payment.reference or "") in self._lost
 
 
+_UNSAID: tuple[object, ...] = (None, "", (), {})
+
+
 def digest(order: Order) -> str:
     """Tell one order from another under the same reference; the callback URL is ours and does not count."""
-    plain = msgspec.structs.replace(order, webhook_url=None)
-    return sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+    # Without what was left out, so that an option of a later release does not make every order another one.
+    said = {name: value for name in order.__struct_fields__ if (value := getattr(order, name)) not in _UNSAID}
+    said.pop("webhook_url", None)
+    return sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()

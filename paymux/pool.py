@@ -292,7 +292,7 @@ class Pool:
         self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
     ) -> AsyncIterator[Payment]:
         """List the journal's payments, oldest first."""
-        return self._engine.records.book().payments(account=account, status=status, since=since)
+        return self._engine.payments(account, status, since)
 
     def once(self, payment: Payment, name: str) -> Turn:
         """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""

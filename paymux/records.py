@@ -4,8 +4,10 @@ import asyncio
 from os import PathLike
 
 from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
-from .journal import Journal, Memory, State, digest
+from .journal import Journal, Memory, Row, State, digest
 from .models import Event, Order, Payment, log
+
+PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
 
 
 class Records:
@@ -71,37 +73,51 @@ class Records:
         """Give the payment that a message claims to be about; what its secret path proves comes first."""
         if self.journal is None:
             return None
-        found = await self.journal.find(event.account, reference=event.attempt) if event.attempt else None
-        claimed = event.claims.provider_reference
-        if found is None and claimed is not None:
-            found = await self.journal.find(event.account, provider_reference=claimed)
-        return found
+        claims = event.claims
+        found = (
+            await self._find(event.account, reference=event.attempt)
+            or await self._find(event.account, provider_reference=claims.provider_reference)
+            or await self._find(event.account, reference=claims.reference)  # the provider must say the same
+        )
+        return None if found is None else found.payment
 
     async def owner(self, account: str, provider_reference: str | None) -> str | None:
         """Tell which reference of ours a provider's id belongs to."""
         owner = self.memory.owner(account, provider_reference)
-        if owner is None and self.journal is not None and provider_reference is not None:
-            found = await self.journal.find(account, provider_reference=provider_reference)
-            return None if found is None else found.reference
+        if owner is None:
+            found = await self._find(account, provider_reference=provider_reference)
+            return None if found is None else found.payment.reference
         return owner
 
-    async def lost(self, payment: Payment) -> bool:
-        """Tell whether we sent this order and its answer was lost."""
+    async def lost(self, payment: Payment, claimed: str | None) -> bool:
+        """Tell whether we sent this order and its answer was lost, or its id was found to be the claimed one."""
         if self.memory.lost(payment):
             return True
-        if self.journal is None or payment.reference is None:
+        found = await self._find(payment.account, reference=payment.reference)
+        if found is None:
             return False
-        return await self.journal.find(payment.account, reference=payment.reference) is not None
+        open_ = found.state in (State.SENDING, State.UNKNOWN)
+        return open_ or (claimed is not None and found.payment.provider_reference == claimed)
+
+    async def _find(
+        self, account: str, *, reference: str | None = None, provider_reference: str | None = None
+    ) -> Row | None:
+        if self.journal is None or reference is provider_reference is None:
+            return None
+        try:
+            return await self.journal.find(account, reference=reference, provider_reference=provider_reference)
+        except OSError as error:
+            raise Unavailable(f"{account}: {error}") from None
 
     async def _keep(self, payment: Payment, source: str, state: State | None) -> None:
         self.memory.remember(payment)
         if self.journal is None:
             return
         try:
-            await self.journal.record(payment, source, state)
-        except asyncio.CancelledError:
-            # It is queued already and will be durable; only the wait for it is cut short.
-            raise
+            # It is queued at once and will be durable; only the wait for it may be cut short.
+            async with asyncio.timeout(PATIENCE):
+                await self.journal.record(payment, source, state)
         except OSError as error:
             # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
-            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, error)
+            why = error if str(error) else "the journal is slow"
+            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, why)

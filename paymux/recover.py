@@ -1,13 +1,12 @@
 """After a crash: every payment that may have moved money is found again, and none is sent again."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 import msgspec
 
 from .confirm import confirm
 from .engine import Engine
-from .errors import PaymuxError
+from .errors import PaymuxError, Unavailable
 from .journal import Journal, Row, State
 from .models import Payment
 
@@ -23,17 +22,24 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 async def recover(engine: Engine) -> AsyncIterator[Recovered]:
     """Look after every open row that no living worker answers for, once each."""
+    engine.enter()
     journal = engine.records.book()
-    run = uuid.uuid4().hex
-    while (row := await journal.claim(run)) is not None:
-        try:
-            yield await _looked_after(engine, journal, row)
-        finally:
-            await journal.release(row)
+    row: Row | None = None
+    try:
+        while (row := await journal.claim(row)) is not None:
+            try:
+                yield await _looked_after(engine, journal, row)
+            finally:
+                await journal.release(row)
+    except OSError as error:
+        raise Unavailable(str(error)) from None
 
 
 async def _looked_after(engine: Engine, journal: Journal, row: Row) -> Recovered:
     payment = row.payment
+    if payment.account not in engine.drivers:
+        advice = f"this pool has no account {payment.account!r}"
+        return Recovered(payment=payment, was=row.state, resolved=False, advice=advice)
     if row.state is State.INTENT:
         await journal.record(payment, "recover", State.NOT_SENT)
         return Recovered(payment=payment, was=row.state, resolved=True, advice="never sent; repeat it freely")

@@ -1,47 +1,22 @@
 """The journal in one SQLite file, shared by any number of processes of one machine, readable with plain SQL."""
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from .errors import DuplicateReference, Mismatch, UsageError
 from .journal import Row, State
 from .models import Event, Payment, Status, log, succeed
+from .schema import iso, prepare
 from .workers import Worker
 from .writer import Writer
 
-VERSION = 1
-_SCHEMA = """
-CREATE TABLE payments (
-    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
-    state TEXT NOT NULL, status TEXT NOT NULL, provider_reference TEXT,
-    amount TEXT, currency TEXT, party TEXT, digest TEXT NOT NULL,
-    payment TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-    worker TEXT, fence INTEGER NOT NULL DEFAULT 0, run TEXT,
-    PRIMARY KEY (account, kind, reference)
-) WITHOUT ROWID;
-CREATE INDEX payments_by_provider_reference ON payments (account, provider_reference);
-CREATE INDEX payments_open ON payments (status, state);
-CREATE TABLE facts (
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
-    at TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, payment TEXT NOT NULL
-);
-CREATE INDEX facts_of ON facts (account, kind, reference);
-CREATE TABLE hints (
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, reference TEXT, provider_reference TEXT,
-    at TEXT NOT NULL, event TEXT NOT NULL, UNIQUE (account, event)
-);
-CREATE TABLE turns (
-    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, name TEXT NOT NULL,
-    at TEXT NOT NULL, worker TEXT, PRIMARY KEY (account, kind, reference, name)
-) WITHOUT ROWID;
-"""
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
 
 
@@ -59,34 +34,51 @@ class SqliteJournal:
         self._keep = None if keep_days is None else timedelta(days=keep_days)
         self._worker = Worker(self._path)
         self._writer = Writer(self._open, self._close)
+        self._busy: set[tuple[str, str, str]] = set()  # the rows that this worker is still about to go on with
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order, or give the row that its reference has already."""
-        return await self._writer.do(partial(self._intend, pending, digest))
+        noted: list[Row] = []
+        try:
+            return await self._writer.do(partial(self._intend, pending, digest, noted))
+        except BaseException:
+            # Whoever is told nothing sends nothing: what was noted, or still will be, is withdrawn.
+            self._writer.later(lambda db: self._withdraw(db, noted))
+            raise
 
     async def sending(self, pending: Payment) -> None:
         """Make durable that the request is about to leave."""
-        await self._writer.do(lambda db: self._apply(db, pending, "sending", State.SENDING))
+        await self._writer.do(partial(self._sending, pending))
 
     async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
         """Append a fact, and apply it where it does not turn the record back."""
-        await self._writer.do(lambda db: self._apply(db, payment, source, state))
+        try:
+            await self._writer.do(lambda db: self._apply(db, payment, source, state))
+        finally:
+            if source == "answer":
+                # Kept or not: this worker does no more about it, and anybody may look after the row.
+                self._busy.discard(_key(payment))
 
     async def find(
         self, account: str, *, reference: str | None = None, provider_reference: str | None = None
-    ) -> Payment | None:
-        """Give the payment with either reference; of several kinds under one reference, the collect first."""
+    ) -> Row | None:
+        """Give the row with either reference; of several kinds under one reference, the collect first."""
         column, value = (
             ("reference", reference) if reference is not None else ("provider_reference", provider_reference)
         )
-        sql = f"SELECT payment FROM payments WHERE account = ? AND {column} = ? ORDER BY kind LIMIT 1"
-        found = await self._writer.do(lambda db: db.execute(sql, (account, value)).fetchone())
-        return None if found is None else _payment(found[0])
+        sql = f"SELECT state, payment FROM payments WHERE account = ? AND {column} = ? ORDER BY kind LIMIT 1"
+
+        def look(db: sqlite3.Connection) -> Row | None:
+            found = db.execute(sql, (account, value)).fetchone()
+            return None if found is None else Row(state=State(found[0]), payment=_payment(found[1]))
+
+        return await self._writer.do(look)
 
     async def hint(self, event: Event) -> None:
         """Keep a message before it is acknowledged; the same message twice is kept once."""
         claims = event.claims
-        kept = (event.account, event.attempt, claims.provider_reference, _now(), _json(event))
+        reference = event.attempt or claims.reference
+        kept = (event.account, reference, claims.provider_reference, _now(), _json(event))
         into = "INSERT OR IGNORE INTO hints (account, reference, provider_reference, at, event)"
         sql = f"{into} VALUES (?, ?, ?, ?, ?)"
         await self._writer.do(lambda db: _run(db, sql, kept))
@@ -96,7 +88,7 @@ class SqliteJournal:
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first, in pages, so that a long record does not fill the memory."""
         after = ("", "", "", "")
-        start = "" if since is None else _iso(since)
+        start = "" if since is None else iso(since)
         sql = """SELECT payment, created_at, account, kind, reference FROM payments
                  WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
                  AND (? IS NULL OR account = ?) AND (? IS NULL OR status = ?)
@@ -104,30 +96,33 @@ class SqliteJournal:
         while True:
             given = (*after, start, account, account, status, status)
             rows = await self._writer.do(partial(_rows, sql, given))
-            for payment, *key in rows:
-                after = tuple(key)
-                yield _payment(payment)
+            for payment, after in rows:  # noqa: B007 - the last one begins the next page
+                yield payment
             if len(rows) < 500:
                 return
 
-    async def claim(self, run: str) -> Row | None:
-        """Take a row that needs looking after and that no living worker answers for, once per run."""
-        return await self._writer.do(partial(self._claim, run))
+    async def claim(self, after: Row | None) -> Row | None:
+        """Take the next row that needs looking after and that no living worker answers for."""
+        claimed: list[Row] = []
+        try:
+            return await self._writer.do(partial(self._claim, after, claimed))
+        except BaseException:
+            self._writer.later(lambda db: self._release(db, *claimed))
+            raise
 
     async def release(self, row: Row) -> None:
         """Give a claimed row back; a row that somebody else has taken since is left alone."""
-        sql = "UPDATE payments SET worker = NULL WHERE account = ? AND kind = ? AND reference = ? AND fence = ?"
-        await self._writer.do(lambda db: _run(db, sql, (*_key(row.payment), row.fence)))
+        await self._writer.do(lambda db: self._release(db, row))
 
-    async def take_turn(self, payment: Payment, name: str) -> bool:
+    async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
         """Tell one caller of all that the turn is his."""
-        return await self._writer.do(partial(self._take_turn, payment, name))
+        return await self._writer.do(partial(self._take_turn, (*_key(payment), name), caller))
 
-    async def end_turn(self, payment: Payment, name: str, *, done: bool) -> None:
+    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
         """End a turn: done for ever, or given back."""
-        where = "account = ? AND kind = ? AND reference = ? AND name = ? AND worker = ?"
-        sql = f"UPDATE turns SET worker = NULL WHERE {where}" if done else f"DELETE FROM turns WHERE {where}"
-        await self._writer.do(lambda db: _run(db, sql, (*_key(payment), name, self._worker.name)))
+        where = f"{_OF} AND name = ? AND caller = ? AND worker IS NOT NULL"
+        sql = f"UPDATE turns SET worker = NULL {where}" if done else f"DELETE FROM turns {where}"
+        await self._writer.do(lambda db: _run(db, sql, (*_key(payment), name, caller)))
 
     async def aclose(self) -> None:
         """Finish what is queued, end the thread, and let go of the lock that says that this worker lives."""
@@ -135,7 +130,7 @@ class SqliteJournal:
 
     # What runs in the thread.
 
-    def _intend(self, pending: Payment, digest: str, db: sqlite3.Connection) -> Row | None:
+    def _intend(self, pending: Payment, digest: str, noted: list[Row], db: sqlite3.Connection) -> Row | None:
         key = _key(pending)
         found = db.execute(
             f"SELECT state, payment, digest, worker FROM payments {_OF}",
@@ -143,7 +138,7 @@ class SqliteJournal:
         ).fetchone()
         if found is not None:
             state, payment, other, worker = State(found[0]), found[1], found[2], found[3]
-            abandoned = state is State.INTENT and not self._worker.lives(worker)
+            abandoned = state is State.INTENT and not self._lives(worker, key)
             if not (state.free or abandoned):
                 if other == digest:
                     return Row(state=state, payment=_payment(payment))
@@ -172,15 +167,38 @@ class SqliteJournal:
         }
         _insert(db, "payments", row)
         _append(db, pending, "intent", State.INTENT)
+        self._busy.add(key)
+        noted.append(Row(state=State.INTENT, payment=pending))
         return None
+
+    def _withdraw(self, db: sqlite3.Connection, noted: list[Row]) -> None:
+        for row in noted:
+            self._busy.discard(_key(row.payment))
+            if self._is_mine(db, row.payment):
+                self._apply(db, row.payment, "answer", State.NOT_SENT)
+
+    def _sending(self, pending: Payment, db: sqlite3.Connection) -> None:
+        if not self._is_mine(db, pending):
+            raise OSError("somebody else took the order over")
+        self._apply(db, pending, "sending", State.SENDING)
+
+    def _is_mine(self, db: sqlite3.Connection, payment: Payment) -> bool:
+        sql = f"SELECT 1 FROM payments {_OF} AND state = ? AND worker = ?"
+        return db.execute(sql, (*_key(payment), State.INTENT, self._worker.name)).fetchone() is not None
+
+    def _lives(self, worker: str | None, key: tuple[str, str, str]) -> bool:
+        """Tell whether a living worker answers for a row; this one, only if it still does something about it."""
+        return key in self._busy if worker == self._worker.name else self._worker.lives(worker)
 
     def _apply(self, db: sqlite3.Connection, payment: Payment, source: str, state: State | None) -> None:
         if payment.reference is None:
             return  # not one of ours: there is nothing to keep it under
         key = _key(payment)
-        found = db.execute(f"SELECT state, payment FROM payments {_OF}", key).fetchone()
+        found = db.execute(f"SELECT state, payment, worker FROM payments {_OF}", key).fetchone()
         if found is None:
             return  # asked about by somebody who has no record of it, or forgotten by now
+        if state is not None and state.free and found[2] != self._worker.name:
+            return  # what did not leave was ours, and the row is not: somebody else may be sending it
         was, known = State(found[0]), _payment(found[1])
         state = was.after(state, payment)
         said = (state, payment.status, payment.provider_status, payment.provider_reference)
@@ -191,88 +209,75 @@ class SqliteJournal:
         except Mismatch as mismatch:
             log.warning("%s: kept as a fact, not applied: %s", payment.account, mismatch)
             kept, state = known, was
-        # In SENDING the worker still answers for the row; afterwards anybody may look after it.
+        # Who sent it answers for the row until its answer; who claimed it, until the release.
         db.execute(
             """UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?, updated_at = ?,
-               worker = CASE WHEN ? = 'sending' THEN worker ELSE NULL END
+               worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END
                WHERE account = ? AND kind = ? AND reference = ?""",
-            (state, kept.status, kept.provider_reference, _json(kept), _now(), state, *key),
+            (state, kept.status, kept.provider_reference, _json(kept), _now(), source, self._worker.name, *key),
         )
         _append(db, payment, source, state)
 
-    def _claim(self, run: str, db: sqlite3.Connection) -> Row | None:
+    def _claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
+        # In the order of the key, each row is met once in a run, however many runs there are.
         rows = db.execute(
             """SELECT account, kind, reference, state, payment, worker, fence FROM payments
-               WHERE (run IS NULL OR run <> ?) AND (state IN ('intent', 'sending', 'unknown')
-               OR (state = 'accepted' AND status = 'pending')) ORDER BY created_at""",
-            (run,),
+               WHERE (account, kind, reference) > (?, ?, ?) AND (state IN ('intent', 'sending', 'unknown')
+               OR (state = 'accepted' AND status = 'pending')) ORDER BY account, kind, reference""",
+            ("", "", "") if after is None else _key(after.payment),
         )
-        for *key, state, payment, worker, fence in rows:
-            if worker is not None and self._worker.lives(worker):
+        for account, kind, reference, state, payment, worker, fence in rows:
+            key = (account, kind, reference)
+            if self._lives(worker, key):
                 continue
-            db.execute(
-                f"UPDATE payments SET worker = ?, fence = ?, run = ? {_OF}",
-                (self._worker.name, fence + 1, run, *key),
-            )
+            db.execute(f"UPDATE payments SET worker = ?, fence = ? {_OF}", (self._worker.name, fence + 1, *key))
             hints = db.execute(
                 "SELECT event FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
                 (key[0], key[2], _payment(payment).provider_reference),
             ).fetchall()
             events = tuple(msgspec.json.decode(event, type=Event) for (event,) in hints)
-            return Row(state=State(state), payment=_payment(payment), fence=fence + 1, hints=events)
+            row = Row(state=State(state), payment=_payment(payment), fence=fence + 1, hints=events)
+            self._busy.add(key)
+            claimed.append(row)
+            return row
         return None
 
-    def _take_turn(self, payment: Payment, name: str, db: sqlite3.Connection) -> bool:
-        key = (*_key(payment), name)
-        where = "account = ? AND kind = ? AND reference = ? AND name = ?"
-        found = db.execute(f"SELECT worker FROM turns WHERE {where}", key).fetchone()
+    def _release(self, db: sqlite3.Connection, *rows: Row) -> None:
+        for row in rows:
+            self._busy.discard(_key(row.payment))
+            _run(db, f"UPDATE payments SET worker = NULL {_OF} AND fence = ?", (*_key(row.payment), row.fence))
+
+    def _take_turn(self, key: tuple[str, str, str, str], caller: str, db: sqlite3.Connection) -> bool:
+        found = db.execute(f"SELECT worker FROM turns {_OF} AND name = ?", key).fetchone()
         if found is not None:
             if found[0] is None or self._worker.lives(found[0]):
                 return False
-            db.execute(f"DELETE FROM turns WHERE {where}", key)
-        db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?)", (*key, _now(), self._worker.name))
+            db.execute(f"DELETE FROM turns {_OF} AND name = ?", key)
+        db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, _now(), self._worker.name, caller))
         return True
 
     def _open(self) -> sqlite3.Connection:
-        self._worker.begin()  # first: a row of a worker that does not seem to live may be taken away
-        db = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
-        if version > VERSION:
-            db.close()
-            raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
-        if self._keep is not None:
-            self._forget(db, _iso(datetime.now(UTC) - self._keep))
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._worker.end)
+            self._worker.begin()  # first: a row of a worker that does not seem to live may be taken away
+            db = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            undo.callback(db.close)
+            prepare(db, self._keep)
+            undo.pop_all()
         return db
 
     def _close(self, db: sqlite3.Connection) -> None:
-        db.close()
-        self._worker.end()
-
-    @staticmethod
-    def _forget(db: sqlite3.Connection, before: str) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("DELETE FROM payments WHERE status <> 'pending' AND updated_at < ?", (before,))
-        db.execute("DELETE FROM hints WHERE at < ?", (before,))
-        for table in ("facts", "turns"):
-            db.execute(
-                f"""DELETE FROM {table} WHERE at < ? AND NOT EXISTS (SELECT 1 FROM payments p WHERE
-                    p.account = {table}.account AND p.kind = {table}.kind AND p.reference = {table}.reference)""",
-                (before,),
-            )
-        db.execute("COMMIT")
+        try:
+            db.close()
+        finally:
+            self._worker.end()
 
 
-def _rows(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> list[Any]:
-    return db.execute(sql, given).fetchall()
+def _rows(
+    sql: str, given: tuple[object, ...], db: sqlite3.Connection
+) -> list[tuple[Payment, tuple[str, str, str, str]]]:
+    # Read in the thread, where a row that cannot be read is an OSError.
+    return [(_payment(text), (at, account, kind, ref)) for text, at, account, kind, ref in db.execute(sql, given)]
 
 
 def _run(db: sqlite3.Connection, sql: str, given: tuple[object, ...]) -> None:
@@ -312,8 +317,4 @@ def _json(value: Payment | Event) -> str:
 
 
 def _now() -> str:
-    return _iso(datetime.now(UTC))
-
-
-def _iso(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat(timespec="microseconds")
+    return iso(datetime.now(UTC))

@@ -202,8 +202,15 @@ class Call:
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
         limit = self._transport.limit(self.driver, money=request.money) if self._signs else None
-        if limit is not None:
-            await limit.enter(self.deadline)
+        if limit is None:
+            return await self._tried(request, number)
+        await limit.enter(self.deadline)
+        try:
+            return await self._tried(request, number)
+        finally:
+            limit.leave()
+
+    async def _tried(self, request: Request[Any], number: int) -> Attempt:
         if request.money and self.before_money is not None:
             await self.before_money()
             self.before_money = None
@@ -217,8 +224,6 @@ class Call:
         except Broken as broken:
             attempt.why, attempt.certain = str(broken), broken.certain
         finally:
-            if limit is not None:
-                limit.leave()
             if exchanges.isEnabledFor(logging.DEBUG):
                 attempt.why = attempt.why or "cut off by us"
                 self._log(request, attempt, time.perf_counter() - began)

@@ -1,6 +1,8 @@
 """Doing something exactly once for a payment, however many workers hear of it."""
 
-from .errors import UsageError
+import uuid
+
+from .errors import Unavailable, UsageError
 from .journal import Journal
 from .models import Payment
 
@@ -14,12 +16,26 @@ class Turn:
         self._journal = journal
         self._payment = payment
         self._name = name
+        self._caller = uuid.uuid4().hex
         self._first = False
 
     async def __aenter__(self) -> bool:
-        self._first = await self._journal.take_turn(self._payment, self._name)
+        try:
+            self._first = await self._journal.take_turn(self._payment, self._name, self._caller)
+        except OSError as error:
+            raise Unavailable(f"{self._payment.account}: {error}") from None
+        except BaseException:
+            # Cancelled while it was taken: it is given back, or else nobody would ever have it.
+            await self._end(done=False)
+            raise
         return self._first
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._first:
-            await self._journal.end_turn(self._payment, self._name, done=kind is None)
+            await self._end(done=kind is None)
+
+    async def _end(self, *, done: bool) -> None:
+        try:
+            await self._journal.end_turn(self._payment, self._name, self._caller, done=done)
+        except OSError as error:
+            raise Unavailable(f"{self._payment.account}: {error}") from None

@@ -37,38 +37,54 @@ class Writer:
         self._close = close
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Run an operation, and return when it is durable."""
+        """Run an operation, and return when it is durable; cancelled or not, it runs."""
+        return await self._queued(operation)
+
+    def later(self, operation: Callable[[sqlite3.Connection], None]) -> None:
+        """Run an operation after those before it, and wait for nothing."""
+        # Asked for its exception, so that asyncio does not report one that nobody retrieved.
+        with contextlib.suppress(OSError):
+            self._queued(operation).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _queued(self, operation: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        if self._closed:
+            raise OSError("the journal is closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="paymux-journal", daemon=True)
             self._thread.start()
         self._queue.put(_Work(operation, loop, done))
-        return await done
+        return done
 
     async def aclose(self) -> None:
-        """Finish what is queued, and end the thread."""
+        """Finish what is queued, and end the thread for good."""
+        # For good: a second thread would take from the queue of the first one, which would never see its end.
+        self._closed = True
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
             await asyncio.get_running_loop().run_in_executor(None, thread.join)
 
     def _run(self) -> None:
-        try:
-            db = self._open()
-        except (sqlite3.Error, OSError) as error:
-            failure = OSError(f"the journal cannot be opened: {error}")
-            while (work := self._queue.get()) is not None:
-                _tell([_Answer(work, error=failure)])
-            return
+        db: sqlite3.Connection | None = None
         closing = False
         while not closing:
             batch, closing = self._gather()
-            if batch:
+            try:
+                db = db or (self._open() if batch else None)
+            except (sqlite3.Error, OSError) as error:
+                # The next operation tries again: a lock or a full disk may pass.
+                failure = OSError(f"the journal cannot be opened: {error}")
+                _tell([_Answer(work, error=failure) for work in batch])
+                continue
+            if db is not None and batch:
                 _tell(_commit(db, batch))
-        self._close(db)
+        if db is not None:
+            self._close(db)
 
     def _gather(self) -> tuple[list[_Work], bool]:
         batch: list[_Work] = []
@@ -84,7 +100,7 @@ class Writer:
 
 
 def _commit(db: sqlite3.Connection, batch: list[_Work]) -> list[_Answer]:
-    """Do all the work in one transaction; a refusal undoes one operation, a failing disk undoes them all."""
+    """Do all the work in one transaction; what fails is undone alone, unless the disk fails them all."""
     answers: list[_Answer] = []
     try:
         db.execute("BEGIN IMMEDIATE")
@@ -92,9 +108,11 @@ def _commit(db: sqlite3.Connection, batch: list[_Work]) -> list[_Answer]:
             db.execute("SAVEPOINT work")
             try:
                 answers.append(_Answer(work, work.do(db)))
-            except PaymuxError as refusal:
+            except Exception as error:  # noqa: BLE001 - a row that cannot be read must not end the thread
+                # Where the disk failed, SQLite may have undone everything: there is no such savepoint then.
                 db.execute("ROLLBACK TO work")
-                answers.append(_Answer(work, error=refusal))
+                known = isinstance(error, PaymuxError | OSError)
+                answers.append(_Answer(work, error=error if known else OSError(f"the journal: {error}")))
             db.execute("RELEASE work")
         db.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
@@ -106,10 +124,16 @@ def _commit(db: sqlite3.Connection, batch: list[_Work]) -> list[_Answer]:
 
 
 def _tell(answers: list[_Answer]) -> None:
-    for answer in answers:
+    for loop in {answer.work.loop for answer in answers}:
         # A loop that is closed waits for nothing.
         with contextlib.suppress(RuntimeError):
-            answer.work.loop.call_soon_threadsafe(_settle, answer)
+            loop.call_soon_threadsafe(_settle_all, [answer for answer in answers if answer.work.loop is loop])
+
+
+def _settle_all(answers: list[_Answer]) -> None:
+    # Woken once for all: each wake-up is a byte through the loop's own socket.
+    for answer in answers:
+        _settle(answer)
 
 
 def _settle(answer: _Answer) -> None:

@@ -23,7 +23,7 @@ MODULES = {
 FLOORS = [
     {"redact"},
     {"errors"},
-    {"checks", "lenient", "money", "msisdn", "models", "writer", "workers"},
+    {"checks", "lenient", "money", "msisdn", "models", "writer", "workers", "schema"},
     {"jwt"},
     {"wire"},
     {"drivers/base"},

@@ -1,0 +1,115 @@
+"""What the journal costs: collect() with it over collect() without it.
+
+Run: python -m benchmarks.bench_journal [--rounds 15] [--at-once 100] [--profile]
+
+Rounds with and without take turns in one run, in random order within each pair, and the ratio is the median of the
+pairs'. Over the socket the simulator is a process of its own; in process there is no socket, so that the journal
+stands alone against a few function calls. The file is a real one in the temporary folder. The exit code is 1 if
+the ratio over the socket is above 1.6.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from paymux import CamPay, Pool
+from paymux.simulator import Simulator
+
+ROOT = Path(__file__).parents[1]
+TARGET = 1.6
+
+
+async def serve() -> None:
+    """Be the simulator's process: say where it is, and serve until the input ends."""
+    async with Simulator() as sim:
+        print(sim.url, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+async def served(pool: Pool, at_once: int, label: str) -> float:
+    """Time so many orders at once."""
+    began = time.perf_counter()
+    await asyncio.gather(
+        *(
+            pool.collect(
+                "campay", amount=500, currency="XAF", payer="237677777777", reference=f"order-{label}-{number}"
+            )
+            for number in range(at_once)
+        )
+    )
+    return time.perf_counter() - began
+
+
+async def compare(plain: Pool, kept: Pool, arguments: argparse.Namespace, name: str) -> float:
+    """Print the medians and give the median ratio of the pairs."""
+    chance = random.Random(0)
+    times: dict[str, list[float]] = {"without": [], "with": []}
+    for pool in (plain, kept):
+        await served(pool, arguments.at_once, "warm")
+    for number in range(arguments.rounds):
+        pair = [("without", plain), ("with", kept)]
+        chance.shuffle(pair)
+        for label, pool in pair:
+            times[label].append(await served(pool, arguments.at_once, str(number)))
+    ratio = statistics.median(b / a for a, b in zip(times["without"], times["with"], strict=True))
+    without, with_ = (statistics.median(times[label]) * 1000 for label in ("without", "with"))
+    print(f"{name:11} without {without:7.1f} ms   with {with_:7.1f} ms   ratio {ratio:.2f}", flush=True)
+    if arguments.profile:
+        profile = cProfile.Profile()
+        profile.enable()
+        await served(kept, arguments.at_once, "profile")
+        profile.disable()
+        pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+    return ratio
+
+
+async def main(arguments: argparse.Namespace) -> int:
+    """Compare over a socket and in process."""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.bench_journal",
+        "--serve",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    assert server.stdin is not None
+    url = (await server.stdout.readline()).decode().strip()
+    print(f"{arguments.at_once} collects at once, {arguments.rounds} rounds each, medians")
+    with tempfile.TemporaryDirectory() as folder:
+        driver = CamPay(username="simulator", password="simulator", base_url=f"{url}/campay/api")
+        async with Pool(driver) as plain, Pool(driver, journal=Path(folder) / "socket.db") as kept:
+            ratio = await compare(plain, kept, arguments, "socket")
+        server.stdin.close()
+        await server.wait()
+        sim = Simulator()
+        near = sim.driver("campay")
+        async with (
+            Pool(near, connection=sim.connection) as plain,
+            Pool(near, connection=sim.connection, journal=Path(folder) / "process.db") as kept,
+        ):
+            await compare(plain, kept, arguments, "in process")
+    print(f"target over the socket: at most {TARGET}")
+    return 0 if ratio <= TARGET else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(serve())
+    else:
+        sys.exit(asyncio.run(main(given)))

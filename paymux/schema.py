@@ -1,0 +1,70 @@
+"""The tables of the journal's file, and how long they keep what has ended."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE payments (
+    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
+    state TEXT NOT NULL, status TEXT NOT NULL, provider_reference TEXT,
+    amount TEXT, currency TEXT, party TEXT, digest TEXT NOT NULL,
+    payment TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    worker TEXT, fence INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, kind, reference)
+) WITHOUT ROWID;
+CREATE INDEX payments_by_provider_reference ON payments (account, provider_reference);
+CREATE INDEX payments_by_age ON payments (created_at, account, kind, reference);
+CREATE TABLE facts (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
+    at TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, payment TEXT NOT NULL
+);
+CREATE INDEX facts_of ON facts (account, kind, reference);
+CREATE TABLE hints (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, reference TEXT, provider_reference TEXT,
+    at TEXT NOT NULL, event TEXT NOT NULL, UNIQUE (account, event)
+);
+CREATE TABLE turns (
+    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, name TEXT NOT NULL,
+    at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
+) WITHOUT ROWID;
+"""
+
+
+def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
+    """Make a database the journal's, or recognise it as one; forget what ended longer ago than `keep`."""
+    db.execute("PRAGMA journal_mode=WAL")
+    # NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0 and db.execute("SELECT 1 FROM sqlite_schema").fetchone() is not None:
+        raise sqlite3.DatabaseError("it is the database of something else")
+    if version == 0:
+        for statement in SCHEMA.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
+    if version > VERSION:
+        raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
+    if keep is not None:
+        _forget(db, iso(datetime.now(UTC) - keep))
+
+
+def _forget(db: sqlite3.Connection, before: str) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    over = "(status <> 'pending' OR state IN ('refused', 'not_sent'))"
+    db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ?", (before,))
+    db.execute("DELETE FROM hints WHERE at < ?", (before,))
+    for table in ("facts", "turns"):
+        db.execute(
+            f"""DELETE FROM {table} WHERE at < ? AND NOT EXISTS (SELECT 1 FROM payments p WHERE
+                p.account = {table}.account AND p.kind = {table}.kind AND p.reference = {table}.reference)""",
+            (before,),
+        )
+    db.execute("COMMIT")
+
+
+def iso(when: datetime) -> str:
+    """Write a time so that text sorts as time does."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,888 @@
+"""The journal: what is kept, when, and what its absence forbids."""
+
+import asyncio
+import contextlib
+import csv
+import io
+import itertools
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from paymux import (
+    CamPay,
+    DuplicateReference,
+    Incoming,
+    Mismatch,
+    NotSent,
+    OutcomeUnknown,
+    Payment,
+    PaymuxError,
+    Pool,
+    Rejected,
+    Status,
+    Unavailable,
+    UsageError,
+)
+from paymux.journal import State
+from paymux.models import Event
+from paymux.simulator import Simulator
+from paymux.simulator.faults import Fault
+from paymux.sqlite import SqliteJournal
+from paymux.wire import Broken, Outgoing, Reply
+
+from .virtual import BASE, KEY, Desk, Findable, Keyless, Narrow, Toy, Unsent, Wire, answer, push
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "payments.db"
+
+
+def rows(file: Path, sql: str = "SELECT * FROM payments ORDER BY created_at") -> list[dict[str, Any]]:
+    """Read the journal as anybody may: with plain SQL."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(sql)]
+
+
+def row(file: Path, reference: str = "order-1") -> dict[str, Any]:
+    """Give one payment's row."""
+    (found,) = [one for one in rows(file) if one["reference"] == reference]
+    return found
+
+
+def facts(file: Path, reference: str = "order-1") -> list[tuple[str, str, str]]:
+    """Give what became known of a payment, in order."""
+    told = rows(file, "SELECT * FROM facts ORDER BY id")
+    return [(one["source"], one["state"], one["status"]) for one in told if one["reference"] == reference]
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the write lock, as another process may."""
+    db = sqlite3.connect(file, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+        db.close()
+
+
+def pool(file: Path, wire: Wire | None = None, driver: Toy | None = None, **options: Any) -> Pool:
+    """Open a pool with a journal."""
+    wire = wire or Wire(Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="OK")))
+    return Pool(driver or Toy(), connection=wire, journal=file, webhook_base=BASE, webhook_key=KEY, **options)
+
+
+async def collect(pay: Pool, reference: str = "order-1", amount: int = 500, **options: Any) -> Payment:
+    """Collect from the pool's only account."""
+    (account,) = pay.drivers
+    return await pay.collect(account, amount=amount, currency="XAF", reference=reference, **options)
+
+
+def losing(**replies: Reply | list[Reply | Exception]) -> Wire:
+    """Give a wire that loses the answer to a collect."""
+    return Wire(Desk(collect=[Broken("cut off")], **replies))
+
+
+async def test_sending_is_durable_before_the_first_byte(file: Path) -> None:
+    """When a money request leaves, its row says SENDING, whose it is, how much, to whom, and its digest."""
+    seen: list[dict[str, Any]] = []
+
+    def respond(outgoing: Outgoing) -> Reply:
+        if outgoing.money:
+            seen.append(row(file))
+        return Desk(collect=answer(id="id-1", status="WAIT"))(outgoing)
+
+    async with pool(file, Wire(respond)) as pay:
+        await collect(pay, payer="237677777777")
+    (found,) = seen
+    assert (found["state"], found["status"]) == ("sending", "pending")
+    assert (found["account"], found["kind"], found["reference"]) == ("toy", "collect", "order-1")
+    assert (found["amount"], found["currency"], found["party"]) == ("500", "XAF", "237677777777")
+    assert len(found["digest"]) == 64
+
+
+async def test_facts_are_appended_with_time_and_source(file: Path) -> None:
+    """Each step and each thing learned is a fact of its own, never rewritten."""
+    began = datetime.now(UTC)
+    async with pool(file) as pay:
+        payment = await collect(pay)
+        await pay.verify(payment)
+        await pay.verify(payment)
+    assert facts(file) == [
+        ("intent", "intent", "pending"),
+        ("sending", "sending", "pending"),
+        ("answer", "accepted", "pending"),
+        ("verify", "accepted", "succeeded"),
+    ]
+    times = [datetime.fromisoformat(one["at"]) for one in rows(file, "SELECT at FROM facts ORDER BY id")]
+    assert times == sorted(times)
+    assert began <= times[0]
+    assert times[-1] <= datetime.now(UTC)
+    assert (row(file)["state"], row(file)["status"], row(file)["provider_reference"]) == (
+        "accepted",
+        "succeeded",
+        "id-1",
+    )
+
+
+ENDS: dict[str, tuple[Callable[[], Wire], State, type[PaymuxError] | None, bool]] = {
+    "accepted": (lambda: Wire(Desk(collect=answer(id="id-1", status="WAIT"))), State.ACCEPTED, None, False),
+    "succeeded": (lambda: Wire(Desk(collect=answer(id="id-1", status="OK"))), State.ACCEPTED, None, False),
+    "refused": (lambda: Wire(Desk(collect=answer(400, error="no"))), State.REFUSED, Rejected, True),
+    "not sent": (lambda: Unsent(certain=True), State.NOT_SENT, NotSent, True),
+    "lost": (losing, State.UNKNOWN, OutcomeUnknown, False),
+    "html": (lambda: Wire(Desk(collect=Reply(status=502, body=b"<p>"))), State.UNKNOWN, OutcomeUnknown, False),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_how_a_request_ended_is_kept(file: Path, end: str) -> None:
+    """Each end has its state, and only what moved no money frees its reference, over a restart."""
+    wire, state, error, free = ENDS[end]
+    expectation = pytest.raises(error) if error else contextlib.nullcontext()
+    async with pool(file, wire(), Keyless()) as pay:
+        with expectation:
+            await collect(pay)
+    assert row(file)["state"] == state
+    assert row(file)["worker"] is None
+    again = Wire(Desk(collect=answer(id="id-2", status="WAIT")))
+    async with pool(file, again, Keyless()) as pay:
+        payment = await collect(pay)
+        if not free:
+            with pytest.raises(DuplicateReference):
+                await collect(pay, amount=501)
+    assert len(again.paths("/collect")) == (1 if free else 0)
+    assert (payment.provider_reference == "id-2") is free
+
+
+async def test_a_freed_reference_may_be_used_for_another_order(file: Path) -> None:
+    """A refused order may come again with another amount; what the record says then is the new order."""
+    wire = Wire(Desk(collect=[answer(400, error="no"), answer(id="id-2", status="WAIT")]))
+    async with pool(file, wire, Keyless()) as pay:
+        with pytest.raises(Rejected):
+            await collect(pay)
+        await collect(pay, amount=750)
+    assert (row(file)["amount"], row(file)["state"]) == ("750", "accepted")
+
+
+async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> None:
+    """A refusal as a duplicate, then a look-up that finds the payment: the reference is not used again."""
+    desk = Desk(collect=answer(409, error="duplicate"), find=answer(id="id-1", status="OK", reference="order-1"))
+    wire = Wire(desk)
+    async with pool(file, wire, Findable()) as pay:
+        with pytest.raises(DuplicateReference):
+            await collect(pay)
+        assert (await pay.find("findable", reference="order-1")).status is Status.SUCCEEDED
+        assert (await collect(pay)).status is Status.SUCCEEDED
+    assert len(wire.paths("/collect")) == 1
+
+
+async def test_the_same_order_gives_the_payment_that_exists(file: Path) -> None:
+    """An order that was answered before, over a restart: its payment, and nothing is sent."""
+    async with pool(file) as pay:
+        first = await collect(pay)
+        await pay.verify(first)
+    wire = Wire(Desk())
+    async with pool(file, wire) as pay:
+        again = await collect(pay)
+    assert wire.seen == []
+    assert (again.provider_reference, again.status, again.amount) == ("id-1", Status.SUCCEEDED, Decimal(500))
+    assert again.created_at == first.created_at
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount": 501}, {"payer": "237677777777"}, {"description": "another"}, {"metadata": {"a": 1}}]
+)
+async def test_another_order_under_the_reference_is_refused(file: Path, other: dict[str, Any]) -> None:
+    """Another amount, payer or content under a reference is DuplicateReference, over a restart."""
+    async with pool(file) as pay:
+        await collect(pay)
+    wire = Wire(Desk())
+    async with pool(file, wire) as pay:
+        with pytest.raises(DuplicateReference) as caught:
+            await collect(pay, **other)
+    assert wire.seen == []
+    assert (caught.value.account, caught.value.reference) == ("toy", "order-1")
+
+
+async def test_a_payout_and_a_collect_may_share_a_reference(file: Path) -> None:
+    """A reference belongs to a kind: a payout under a collect's reference is another payment."""
+    desk = Desk(collect=answer(id="id-1", status="WAIT"), payout=answer(id="id-2", status="OK"))
+    async with pool(file, Wire(desk)) as pay:
+        await collect(pay)
+        await pay.payout("toy", amount=500, currency="XAF", payee="237677777777", reference="order-1")
+    assert [(one["kind"], one["status"]) for one in rows(file)] == [
+        ("collect", "pending"),
+        ("payout", "succeeded"),
+    ]
+
+
+async def test_two_pools_at_once_send_once(file: Path) -> None:
+    """Two pools on one file, the same new order at the same moment, thirty times: one request each."""
+    wires = [Wire(Desk(collect=answer(id="id", status="WAIT"))) for _ in range(2)]
+    async with pool(file, wires[0], Keyless()) as one, pool(file, wires[1], Keyless()) as two:
+        for number in range(30):
+            name = f"order-{number}"
+            await asyncio.gather(collect(one, name), collect(two, name), collect(two, name))
+            assert sum(len(wire.paths("/collect")) for wire in wires) == number + 1
+
+
+async def test_one_journal_in_two_pools_sends_once(file: Path) -> None:
+    """Two pools that share one journal object are as two workers: one request."""
+    book = SqliteJournal(file)
+    wire = Wire(Desk(collect=answer(id="id", status="WAIT")))
+    pools = [Pool(Keyless(), connection=wire, journal=book) for _ in range(2)]
+    await asyncio.gather(*(collect(pay) for pay in pools))
+    for pay in pools:
+        await pay.aclose()
+    assert len(wire.paths("/collect")) == 1
+
+
+SAME_MOMENT = """
+    import asyncio, sys, time
+    from paymux import CamPay, Pool
+
+    async def main():
+        url, file, at = sys.argv[1], sys.argv[2], float(sys.argv[3])
+        driver = CamPay(username="simulator", password="simulator", base_url=url)
+        async with Pool(driver, journal=file) as pay:
+            time.sleep(max(0.0, at - time.time()))
+            for number in range(10):
+                name = f"order-{number}"
+                await pay.collect("campay", amount=500, currency="XAF", payer="237677777777", reference=name)
+
+    asyncio.run(main())
+"""
+
+
+async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
+    """Two processes collect the same ten new orders at the same moment: ten requests."""
+    script = textwrap.dedent(SAME_MOMENT)
+    async with Simulator() as sim:
+        at = str(time.time() + 1.5)
+        given = (f"{sim.campay.url}/api", str(file), at)
+        started = [
+            await asyncio.create_subprocess_exec(sys.executable, "-c", script, *given, cwd=ROOT) for _ in "ab"
+        ]
+        assert [await one.wait() for one in started] == [0, 0]
+        assert len(sim.received("campay", "POST /collect/")) == 10
+    assert {one["state"] for one in rows(file)} == {"accepted"}
+
+
+async def test_an_order_that_another_worker_took_over_is_not_sent(file: Path) -> None:
+    """A worker whose intent was taken away meanwhile, as from the dead, sends nothing and frees nothing."""
+
+    def respond(outgoing: Outgoing) -> Reply:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("UPDATE payments SET state = 'sending', worker = 'another'")
+        return answer(token="t1")
+
+    wire = Wire(respond)
+    async with pool(file, wire) as pay:
+        with pytest.raises(NotSent):
+            await collect(pay)
+    assert wire.paths("/collect") == []
+    assert (row(file)["state"], row(file)["worker"]) == ("sending", "another")
+
+
+def book(file: Path, payment: Payment, state: State = State.SENDING) -> None:
+    """Put a payment into the journal."""
+
+    async def write() -> None:
+        journal = SqliteJournal(file)
+        await journal.intend(payment, "digest")
+        if state is not State.INTENT:
+            await journal.sending(payment)
+        if state not in (State.INTENT, State.SENDING):
+            await journal.record(payment, "answer", state)
+        await journal.aclose()
+
+    asyncio.run(write())
+
+
+KEPT = {
+    (Status.SUCCEEDED, Status.REFUNDED): Status.REFUNDED,
+    (Status.REFUNDED, Status.SUCCEEDED): Status.REFUNDED,
+}
+
+
+@pytest.mark.parametrize("source", ["answer", "verify", "webhook", "recover"])
+@pytest.mark.parametrize(("old", "new"), list(itertools.product(Status, Status)))
+def test_no_fact_turns_the_record_back(tmp_path: Path, old: Status, new: Status, source: str) -> None:
+    """R15: a success is overwritten by nothing but its refund, an end by nothing but a late success."""
+    file = tmp_path / "payments.db"
+    payment = Payment(account="toy", kind="collect", reference="order-1", provider_reference="id-1")
+    book(file, msgspec.structs.replace(payment, status=old), State.ACCEPTED)
+
+    async def write() -> None:
+        journal = SqliteJournal(file)
+        await journal.record(msgspec.structs.replace(payment, status=new), source)
+        await journal.aclose()
+
+    asyncio.run(write())
+    if old in (Status.SUCCEEDED, Status.REFUNDED):
+        wanted = KEPT.get((old, new), old)
+    else:
+        wanted = old if new is Status.PENDING else new
+    assert (row(file)["status"], row(file)["state"]) == (wanted, "accepted")
+    assert json.loads(row(file)["payment"]).get("status", "pending") == wanted
+    # What was not applied is a fact all the same.
+    assert facts(file)[-1][2] == (old if source == "verify" and new is old else new)
+
+
+AFTER = {
+    # what was: what is kept of INTENT, SENDING, ACCEPTED, REFUSED, NOT_SENT, UNKNOWN
+    State.ACCEPTED: [State.ACCEPTED] * 6,
+    State.UNKNOWN: [State.UNKNOWN] * 2 + [State.ACCEPTED] + [State.UNKNOWN] * 3,
+    State.SENDING: [State.INTENT, State.SENDING, State.ACCEPTED, State.REFUSED, State.NOT_SENT, State.UNKNOWN],
+}
+
+
+@pytest.mark.parametrize("was", AFTER)
+def test_no_state_leads_back_to_free(was: State) -> None:
+    """Once accepted or unknown, no later refusal makes a reference free; only a known payment ends an unknown."""
+    nothing = Payment(account="toy")
+    found = Payment(account="toy", provider_reference="id-1")
+    assert [was.after(state, nothing) for state in State] == AFTER[was]
+    assert was.after(None, nothing) is was
+    assert was.after(None, found) is State.ACCEPTED
+
+
+def test_retention_forgets_what_is_over(tmp_path: Path) -> None:
+    """`keep_days` forgets ended and refused payments with their facts, hints and turns, and nothing still open."""
+    file = tmp_path / "payments.db"
+    plain = Payment(account="toy", kind="collect", provider_reference="id")
+    done = msgspec.structs.replace(plain, status=Status.SUCCEEDED)
+    kinds = {
+        "paid": (done, State.ACCEPTED),
+        "refused": (plain, State.REFUSED),
+        "unsent": (plain, State.NOT_SENT),
+        "open": (plain, State.ACCEPTED),
+        "unknown": (plain, State.UNKNOWN),
+        "sending": (plain, State.SENDING),
+    }
+    for name, (payment, state) in kinds.items():
+        book(file, msgspec.structs.replace(payment, reference=name), state)
+    old = (datetime.now(UTC) - timedelta(days=40)).isoformat()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        for table, column in (("payments", "updated_at"), ("facts", "at")):
+            db.execute(f"UPDATE {table} SET {column} = ?", (old,))  # noqa: S608 - names of this test
+    book(file, msgspec.structs.replace(done, reference="young"), State.ACCEPTED)
+
+    async def reopen(days: float | None) -> None:
+        journal = SqliteJournal(file, keep_days=days)
+        await journal.find("toy", reference="paid")
+        await journal.aclose()
+
+    asyncio.run(reopen(None))
+    assert len(rows(file)) == 7
+    asyncio.run(reopen(41))
+    assert len(rows(file)) == 7
+    asyncio.run(reopen(30))
+    assert {one["reference"] for one in rows(file)} == {"open", "unknown", "sending", "young"}
+    assert {one["reference"] for one in rows(file, "SELECT * FROM facts")} == {
+        "open",
+        "unknown",
+        "sending",
+        "young",
+    }
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan")])
+def test_a_retention_of_nothing_is_refused(tmp_path: Path, days: float) -> None:
+    """`keep_days` is days above 0."""
+    with pytest.raises(UsageError, match="keep_days"):
+        SqliteJournal(tmp_path / "payments.db", keep_days=days)
+
+
+async def test_a_later_release_s_journal_is_left_alone(file: Path) -> None:
+    """A newer schema version is refused: nothing is sent, nothing is changed, and the error says why."""
+    async with pool(file) as pay:
+        await collect(pay)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 2")
+    wire = Wire(Desk())
+    async with pool(file, wire, Keyless()) as pay:
+        with pytest.raises(NotSent, match="later release"):
+            await collect(pay, "order-2")
+    assert wire.seen == []
+    assert len(rows(file)) == 1
+    assert not list(file.parent.glob("*-worker-*"))
+
+
+async def test_another_program_s_database_is_left_alone(file: Path) -> None:
+    """A database that is no journal is refused and gets no tables of ours."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("CREATE TABLE invoices (id)")
+    async with pool(file, driver=Keyless()) as pay:
+        with pytest.raises(NotSent):
+            await collect(pay)
+    assert [one["name"] for one in rows(file, "SELECT name FROM sqlite_schema")] == ["invoices"]
+
+
+async def test_a_file_that_is_no_database_is_named(file: Path) -> None:
+    """A file of something else is a typed error, and stays as it is."""
+    file.write_bytes(b"hello" * 1000)
+    async with pool(file, driver=Keyless()) as pay:
+        with pytest.raises(NotSent, match="not a database"):
+            await collect(pay)
+    assert file.read_bytes() == b"hello" * 1000
+
+
+async def test_payments_come_in_pages_oldest_first(file: Path) -> None:
+    """1,203 payments: each once, in order, by account, status and time of creation."""
+    journal = SqliteJournal(file)
+    for number in range(1203):
+        account = "toy" if number % 3 else "other"
+        payment = Payment(account=account, kind="collect", reference=f"order-{number}")
+        await journal.intend(payment, "digest")
+    middle = datetime.fromisoformat(rows(file)[600]["created_at"])
+    listed = [payment.reference async for payment in journal.payments()]
+    assert listed == [f"order-{number}" for number in range(1203)]
+    assert len([1 async for _ in journal.payments(account="other")]) == 401
+    assert len([1 async for _ in journal.payments(since=middle)]) == 603
+    assert [1 async for _ in journal.payments(status=Status.SUCCEEDED)] == []
+    await journal.aclose()
+
+
+async def test_a_row_that_cannot_be_read_harms_nobody_else(file: Path) -> None:
+    """A damaged row is a typed error for its own order; every other goes on."""
+    async with pool(file, driver=Keyless()) as pay:
+        await collect(pay)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("UPDATE payments SET payment = '{'")
+    async with pool(file, driver=Keyless()) as pay:
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(collect(pay), collect(pay, "order-2"), return_exceptions=True)
+            assert isinstance(found[0], NotSent)
+            assert isinstance(found[1], Payment)
+            with pytest.raises(Unavailable):
+                await pay.confirm(
+                    Event(account="keyless", claims=Payment(account="keyless", provider_reference="id-1"))
+                )
+            with pytest.raises(Unavailable):
+                _ = [payment async for payment in pay.payments()]
+
+
+async def test_a_journal_that_could_not_be_opened_is_tried_again(tmp_path: Path) -> None:
+    """What kept the journal from opening may pass: the next order tries again."""
+    file = tmp_path / "later" / "payments.db"
+    async with pool(file, driver=Keyless()) as pay:
+        with pytest.raises(NotSent):
+            await collect(pay)
+        file.parent.mkdir()
+        await collect(pay)
+    assert row(file)["state"] == "accepted"
+
+
+async def test_a_locked_journal_keeps_the_deadline(file: Path) -> None:
+    """Another process holds the lock: NotSent at the deadline, not at SQLite's, and the reference is free."""
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
+    async with pool(file, wire, Keyless()) as pay:
+        await collect(pay, "order-0")
+        with locked(file):
+            began = time.perf_counter()
+            with pytest.raises(NotSent):
+                await collect(pay, deadline=0.2)
+            assert time.perf_counter() - began < 2.0
+        assert len(wire.seen) == 1
+        await collect(pay)
+    assert len(wire.seen) == 2
+    assert row(file)["state"] == "accepted"
+
+
+async def test_an_answer_is_returned_though_the_journal_is_locked(file: Path) -> None:
+    """A result that came back is returned soon, and is kept as soon as the lock is gone."""
+    held = contextlib.ExitStack()
+
+    def respond(outgoing: Outgoing) -> Reply:
+        held.enter_context(locked(file))
+        return answer(id="id-1", status="OK")
+
+    async with pool(file, Wire(respond), Keyless()) as pay:
+        began = time.perf_counter()
+        payment = await collect(pay, deadline=1.0)
+        assert time.perf_counter() - began < 5.0
+        held.close()
+    assert payment.status is Status.SUCCEEDED
+    assert (row(file)["state"], row(file)["status"]) == ("accepted", "succeeded")
+
+
+REFUSING = """CREATE TRIGGER refuse BEFORE INSERT ON facts WHEN NEW.source = '{}'
+              BEGIN SELECT RAISE(ABORT, 'disk on fire'); END"""
+
+
+def refuse(file: Path, source: str) -> None:
+    """Let the database refuse to keep facts of this source."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute(REFUSING.format(source))
+
+
+@pytest.mark.parametrize("source", ["intent", "sending"])
+async def test_what_cannot_be_kept_is_not_sent(file: Path, source: str) -> None:
+    """Where the intent or SENDING cannot be kept, NotSent, and no money request leaves."""
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
+    async with pool(file, wire, Keyless()) as pay:
+        await collect(pay, "order-0")
+        refuse(file, source)
+        with pytest.raises(NotSent, match="disk on fire"):
+            await collect(pay)
+    assert len(wire.seen) == 1
+
+
+async def test_what_was_paid_is_told_though_it_cannot_be_kept(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that fails after the answer: the payment is returned, the trouble logged, the row still SENDING."""
+    async with pool(file, driver=Keyless()) as pay:
+        await collect(pay, "order-0")
+        refuse(file, "answer")
+        assert (await collect(pay)).provider_reference == "id-1"
+    assert row(file)["state"] == "sending"
+    assert [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+
+
+async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None:
+    """Two requests in ten seconds: orders that the journal kept from leaving do not use the places for ever."""
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
+    async with pool(file, wire, Narrow()) as pay:
+        with contextlib.suppress(PaymuxError):
+            await pay.verify("narrow", "warm")
+        _ = [one async for one in pay.payments()]
+        refuse(file, "sending")
+        for number in range(2):
+            with pytest.raises(NotSent):
+                await collect(pay, f"order-{number}")
+        limit = pay._engine._transport.limit(Narrow(), money=True)
+        assert limit is not None
+        assert limit._flying == 0
+
+
+async def steps(task: "asyncio.Task[Any]", count: int) -> None:
+    """Let a task run so many steps of the loop; the journal's thread keeps up with each."""
+    for _ in range(count):
+        time.sleep(0.001)
+        await asyncio.sleep(0)
+        if task.done():
+            return
+
+
+async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
+    """Cancelled after any number of steps: what left is unknown, what did not is free, none stays SENDING."""
+    states = set()
+
+    async def slowly(_: Outgoing) -> Reply:
+        for __ in range(8):
+            await asyncio.sleep(0)
+        return answer(id="id-1", status="WAIT")
+
+    for count in range(60):
+        wire = Wire(slowly)
+        name = f"order-{count}"
+        async with pool(file, wire, Keyless()) as pay:
+            await pay._engine.records.known(
+                Event(account="x", claims=Payment(account="x", provider_reference="x"))
+            )
+            task = asyncio.create_task(collect(pay, name))
+            await steps(task, count)
+            finished = task.done()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            left = len(wire.seen)
+            again = await collect(pay, name)
+            assert len(wire.seen) == 1, f"cancelled after {count} steps: sent {len(wire.seen)} times"
+            found = row(file, name)
+            assert again.reference == name
+            assert found["state"] in (("accepted", "unknown") if left else ("accepted",))
+            assert found["worker"] is None
+            states.add((left, found["state"]))
+        if finished:
+            break
+    assert {(0, "accepted"), (1, "unknown"), (1, "accepted")} <= states
+
+
+@pytest.mark.parametrize("when", ["intent", "sending", "answer"])
+async def test_cancelling_while_the_journal_is_slow(file: Path, when: str) -> None:
+    """Cancelled while the disk is waited for: the order is withdrawn, or unknown, but never left to nobody."""
+    held = contextlib.ExitStack()
+
+    def respond(outgoing: Outgoing) -> Reply:
+        if outgoing.url.endswith("/login"):
+            if when == "sending":
+                held.enter_context(locked(file))
+            return answer(token="t")
+        if when == "answer":
+            held.enter_context(locked(file))
+        return answer(id="id-1", status="WAIT")
+
+    wire = Wire(respond)
+    async with pool(file, wire) as pay:
+        _ = [one async for one in pay.payments()]
+        if when == "intent":
+            held.enter_context(locked(file))
+        task = asyncio.create_task(collect(pay))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        held.close()
+        _ = [one async for one in pay.payments()]
+        assert row(file)["state"] == ("accepted" if when == "answer" else "not_sent")
+        assert row(file)["worker"] is None
+        when = "never"
+        await collect(pay)
+    assert len(wire.paths("/collect")) == 1
+    assert row(file)["state"] == "accepted"
+
+
+async def test_closing_while_a_payment_is_under_way_ends(file: Path) -> None:
+    """A pool closed in mid collect closes; the payment is returned, and its row is kept or left to recover()."""
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")), after=0.05)
+    pay = pool(file, wire, Keyless())
+    tasks = [asyncio.create_task(collect(pay, f"order-{number}")) for number in range(20)]
+    await asyncio.sleep(0.04)
+    async with asyncio.timeout(5):
+        await pay.aclose()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await pay.aclose()
+    assert not list(file.parent.glob("*-worker-*"))
+    assert {one["state"] for one in rows(file)} <= {"sending", "accepted", "not_sent", "intent"}
+
+
+async def test_a_closed_pool_reads_no_journal(file: Path) -> None:
+    """After closing, every way into the journal is UsageError."""
+    pay = pool(file, driver=Keyless())
+    payment = await collect(pay)
+    await pay.aclose()
+    with pytest.raises(UsageError):
+        _ = [one async for one in pay.payments()]
+    with pytest.raises(UsageError):
+        _ = [one async for one in pay.recover()]
+    with pytest.raises(PaymuxError):
+        async with pay.once(payment, "fulfilled"):
+            pass
+
+
+def test_a_pool_with_a_journal_lives_in_loops_in_turn(tmp_path: Path) -> None:
+    """Three `asyncio.run` in turn with one pool and one journal."""
+    pay = pool(tmp_path / "payments.db", driver=Keyless())
+    for number in range(3):
+        asyncio.run(collect(pay, f"order-{number}"))
+    asyncio.run(pay.aclose())
+    assert len(rows(tmp_path / "payments.db")) == 3
+
+
+async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
+    """A message is in the journal when the provider is asked about it; the same one twice is kept once."""
+    seen: list[int] = []
+
+    def respond(outgoing: Outgoing) -> Reply:
+        if outgoing.method == "GET":
+            seen.append(len(rows(file, "SELECT * FROM hints")))
+        return Desk(payments=answer(id="id-1", status="OK"))(outgoing)
+
+    async with pool(file, Wire(respond)) as pay:
+        for _ in range(2):
+            event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK"))
+            await pay.confirm(event)
+    assert seen == [1, 1]
+
+
+async def test_a_hint_that_cannot_be_kept_is_not_acknowledged(file: Path) -> None:
+    """A journal that cannot keep a message: Unavailable, so that the provider sends it again."""
+    file.write_bytes(b"hello" * 1000)
+    async with pool(file) as pay:
+        event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK"))
+        with pytest.raises(Unavailable):
+            await pay.confirm(event)
+
+
+@pytest.mark.parametrize("path", ["order-1", None])
+async def test_a_fresh_process_confirms_what_it_did_not_send(file: Path, path: str | None) -> None:
+    """`confirm(event)` needs no `expected`: the journal knows the order, and a smaller payment is Mismatch."""
+    async with pool(file) as pay:
+        await collect(pay)
+    for amount, fits in ((100, False), (500, True)):
+        said = answer(id="id-1", status="OK", amount=amount, currency="XAF")
+        async with pool(file, Wire(Desk(payments=said))) as pay:
+            event = pay.webhook(push(path=pay.webhook_url("toy", path), id="id-1", status="OK"))
+            if fits:
+                payment = await pay.confirm(event)
+                assert (payment.status, payment.reference) == (Status.SUCCEEDED, "order-1")
+            else:
+                with pytest.raises(Mismatch):
+                    await pay.confirm(event)
+                assert row(file)["status"] == "pending"
+
+
+async def test_a_lost_answer_is_found_by_the_reference_in_the_message(file: Path) -> None:
+    """The answer was lost; a message names our reference, and the provider must say the same."""
+    async with pool(file, losing()) as pay:
+        with pytest.raises(OutcomeUnknown):
+            await collect(pay)
+    for said, fits in (
+        (answer(id="id-1", status="OK", reference="order-1", amount=100, currency="XAF"), False),
+        (answer(id="id-1", status="OK", reference="order-2", amount=500, currency="XAF"), False),
+        (answer(id="id-1", status="OK", amount=500, currency="XAF"), False),
+        (answer(id="id-1", status="OK", reference="order-1", amount=500, currency="XAF"), True),
+    ):
+        async with pool(file, Wire(Desk(payments=said))) as pay:
+            event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK", reference="order-1"))
+            if fits:
+                assert (await pay.confirm(event)).status is Status.SUCCEEDED
+            else:
+                with pytest.raises(Mismatch):
+                    await pay.confirm(event)
+        assert row(file)["status"] == ("succeeded" if fits else "pending")
+
+
+async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> None:
+    """M-Pesa's answer was lost; a fresh pool confirms it by its path, and no cheaper payment's id does."""
+    async with Simulator() as sim:
+        messages: list[Incoming] = []
+        sim.on_webhook(messages.append)
+
+        def shop() -> Pool:
+            return Pool(
+                sim.driver("mpesa"), connection=sim.connection, journal=file, webhook_base=BASE, webhook_key=KEY
+            )
+
+        async with shop() as pay:
+            cheap = await pay.collect("mpesa", amount=1, currency="KES", payer="254708374149", reference="cheap")
+            sim.fault("mpesa", "/stkpush", kind=Fault.DROP_AFTER)
+            with pytest.raises(OutcomeUnknown):
+                await pay.collect("mpesa", amount=900, currency="KES", payer="254708374149", reference="dear")
+        for name in ("cheap", "dear"):
+            entry = next(one for one in sim.ledger if one.amount == (1 if name == "cheap" else 900))
+            if not entry.status.terminal:
+                sim.settle(entry.provider_reference, Status.SUCCEEDED)
+        async with asyncio.timeout(5):
+            while len(messages) < 2:
+                await asyncio.sleep(0.01)
+        (about_cheap,) = [one for one in messages if (cheap.provider_reference or "").encode() in one.body]
+        (about_dear,) = [one for one in messages if one is not about_cheap]
+        async with shop() as pay:
+            forged = msgspec.structs.replace(about_cheap, path=about_dear.path)
+            with pytest.raises(Mismatch):
+                await pay.confirm(pay.webhook(forged))
+            assert row(file, "dear")["status"] == "pending"
+            payment = await pay.confirm(pay.webhook(about_dear))
+        assert (payment.reference, payment.status, payment.amount) == ("dear", Status.SUCCEEDED, Decimal(900))
+        assert row(file, "dear")["status"] == "succeeded"
+
+
+async def test_a_path_proves_nothing_of_an_order_that_was_not_sent(file: Path) -> None:
+    """An order that was refused or not sent has lost no answer: a payment of elsewhere does not confirm it."""
+    async with pool(file, Unsent(certain=True), Keyless()) as pay:
+        with pytest.raises(NotSent):
+            await collect(pay)
+    async with pool(file, Wire(Desk(payments=answer(status="OK"))), Keyless()) as pay:
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-1"), id="id-9", status="OK"))
+        with pytest.raises(Mismatch):
+            await pay.confirm(event)
+    assert row(file)["status"] == "pending"
+
+
+def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "paymux", "journal", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
+async def test_the_command_line_reads_the_journal(file: Path) -> None:
+    """`list` masks numbers, `show` prints JSON, `export` writes CSV and JSON lines that read back."""
+    desk = Desk(collect=[answer(id="id-1", status="OK"), answer(id="id-2", status="WAIT")])
+    async with pool(file, Wire(desk)) as pay:
+        for name in ("order-1", "order-2"):
+            await collect(pay, name, payer="237677777777")
+    listed = _command("list", str(file))
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "237677777777" not in listed.stdout
+    shown = _command("show", str(file), "order-1")
+    assert msgspec.json.decode(shown.stdout, type=Payment).provider_reference == "id-1"
+    assert _command("show", str(file), "order-9").returncode == 1
+    lines = list(csv.DictReader(io.StringIO(_command("export", str(file)).stdout)))
+    assert [(one["reference"], one["status"], one["amount"]) for one in lines] == [
+        ("order-1", "succeeded", "500"),
+        ("order-2", "pending", "500"),
+    ]
+    exported = _command("export", str(file), "--as", "jsonl", "--status", "succeeded").stdout.splitlines()
+    assert [msgspec.json.decode(line, type=Payment).reference for line in exported] == ["order-1"]
+    assert _command("export", str(file), "--as", "jsonl", "--account", "other").stdout == ""
+    assert _command("export", str(file), "--as", "jsonl", "--since", "2199-01-01").stdout == ""
+
+
+def test_the_command_line_names_what_is_no_journal(tmp_path: Path) -> None:
+    """A file of something else is one line on standard error, not a traceback, and it stays as it is."""
+    other = tmp_path / "notes.txt"
+    other.write_text("hello " * 1000)
+    ended = _command("list", str(other))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("paymux: ")
+    assert "Traceback" not in ended.stderr
+    assert other.read_text() == "hello " * 1000
+
+
+async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R12: credentials, tokens and signatures as canaries: in no file, log, error or export."""
+    caplog.set_level(logging.DEBUG)
+    token = "canary-issued-token"
+    told: list[str] = []
+
+    def respond(outgoing: Outgoing) -> Reply:
+        if outgoing.url.endswith("/token/"):
+            return answer(token=token, expires_in=3600)
+        if b"refused" in (outgoing.body or b""):
+            return answer(400, message=f"ER101 {token} canary-password", error_code="ER101")
+        if b"lost" in (outgoing.body or b""):
+            raise Broken("cut off")
+        said = {"reference": "uuid-1", "status": "SUCCESSFUL", "amount": "500", "currency": "XAF"}
+        if outgoing.method == "POST":
+            said["status"] = "PENDING"
+        return answer(200, None, **said, token=token, signature="canary-signature")
+
+    driver = CamPay(username="canary-user", password="canary-password", webhook_key="canary-hook-key")
+    one = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+    async with Pool(
+        driver, connection=Wire(respond), journal=file, webhook_base=BASE, webhook_key="canary-pool-key-1234"
+    ) as pay:
+        payment = await pay.collect("campay", reference="order-1", **one)  # type: ignore[arg-type]  # a table
+        for name in ("refused", "lost"):
+            with pytest.raises(PaymuxError) as caught:
+                await pay.collect("campay", reference=name, **one)  # type: ignore[arg-type]  # likewise
+            told += [repr(caught.value), "".join(traceback.format_exception(caught.value))]
+        claims = Payment(account="campay", provider_reference="uuid-1")
+        await pay.confirm(Event(account="campay", claims=claims), expected=payment)
+        files = b"".join(path.read_bytes() for path in file.parent.iterdir())
+        assert b"order-1" in files, "the -wal is among them"
+    files += b"".join(path.read_bytes() for path in file.parent.iterdir())
+    told += [_command("export", str(file), "--as", "jsonl").stdout, _command("show", str(file), "lost").stdout]
+    logs = "\n".join(record.getMessage() for record in caplog.records)
+    assert b"canary" not in files
+    assert "canary" not in "".join(told)
+    assert "canary" not in logs.replace("canary-user", "")
+    assert "237677777777" not in logs

@@ -1,0 +1,161 @@
+"""Turns: one caller of all is the first; who dies, fails or is cancelled gives the turn back."""
+
+import asyncio
+import contextlib
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from paymux import Payment, Pool, Unavailable, UsageError
+
+from .virtual import Desk, Toy, Wire
+
+ROOT = Path(__file__).parents[1]
+PAID = Payment(account="toy", kind="collect", reference="order-1")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "payments.db"
+
+
+def pool(file: Path) -> Pool:
+    """Open a pool with a journal."""
+    return Pool(Toy(), connection=Wire(Desk()), journal=file)
+
+
+async def take(pay: Pool, name: str = "fulfilled") -> bool:
+    """Take a turn and end it well."""
+    async with pay.once(PAID, name) as first:
+        await asyncio.sleep(0)
+        return first
+
+
+async def fail(pay: Pool, *, first: bool) -> None:
+    """Take a turn, and fail at what is to be done."""
+    async with pay.once(PAID, "fulfilled") as mine:
+        assert mine is first
+        assert not await take(pay)
+        raise ZeroDivisionError
+
+
+async def test_one_caller_is_first(file: Path) -> None:
+    """Of forty callers in two pools at once, one is first; another name, kind or reference is another turn."""
+    async with pool(file) as one, pool(file) as two:
+        firsts = await asyncio.gather(*(take(pay) for pay in (one, two) * 20))
+        assert firsts.count(True) == 1
+        assert not await take(one)
+        assert await take(one, "receipt sent")
+        async with one.once(Payment(account="toy", kind="refund", reference="order-1"), "fulfilled") as first:
+            assert first
+    async with pool(file) as later:
+        assert not await take(later)
+
+
+async def test_an_error_gives_the_turn_back(file: Path) -> None:
+    """A caller that fails was not the one: the next is first, and the error is his own."""
+    async with pool(file) as pay:
+        with pytest.raises(ZeroDivisionError):
+            await fail(pay, first=True)
+        assert await take(pay)
+
+
+async def test_who_is_not_first_ends_nobodys_turn(file: Path) -> None:
+    """A caller that is not first neither ends nor gives back the turn of the one who is, well or badly."""
+    async with pool(file) as pay, pay.once(PAID, "fulfilled") as first:
+        assert first
+        with pytest.raises(ZeroDivisionError):
+            await fail(pay, first=False)
+        assert not await take(pay)
+
+
+async def test_a_cancelled_caller_gives_the_turn_back(file: Path) -> None:
+    """Cancelled while it does its work: the turn is free."""
+    async with pool(file) as pay:
+        began = asyncio.Event()
+
+        async def work() -> None:
+            async with pay.once(PAID, "fulfilled"):
+                began.set()
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(work())
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await take(pay)
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_cancelled_while_it_is_taken(file: Path, *, held: bool) -> None:
+    """Cancelled before it knows: its turn is given back, and nobody else's is."""
+    async with pool(file) as pay, contextlib.AsyncExitStack() as other:
+        _ = [one async for one in pay.payments()]
+        if held:
+            assert await other.enter_async_context(pay.once(PAID, "fulfilled"))
+        db = sqlite3.connect(file, isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(take(pay))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        db.execute("ROLLBACK")
+        db.close()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await take(pay) is not held
+
+
+KILLED = """
+    import asyncio, os, signal, sys
+    from paymux import Payment, Pool
+    from tests.virtual import Desk, Toy, Wire
+
+    async def main():
+        async with Pool(Toy(), connection=Wire(Desk()), journal=sys.argv[1]) as pay:
+            async with pay.once(Payment(account="toy", kind="collect", reference="order-1"), "fulfilled") as first:
+                print(first, flush=True)
+                sys.stdin.read()
+
+    asyncio.run(main())
+"""
+
+
+async def test_the_dead_give_their_turn_back(file: Path) -> None:
+    """While a process works, nobody else is first; once it is killed, somebody is."""
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(file)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        async with pool(file) as pay:
+            assert not await take(pay)
+            process.kill()
+            process.wait()
+            assert await take(pay)
+            assert not await take(pay)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_turn_that_cannot_be_kept_is_nobodys(file: Path) -> None:
+    """A journal that cannot be written: Unavailable, and the work is not begun."""
+    file.write_bytes(b"hello" * 1000)
+    async with pool(file) as pay:
+        with pytest.raises(Unavailable):
+            async with pay.once(PAID, "fulfilled"):
+                pytest.fail("begun without a turn")
+
+
+async def test_a_turn_needs_a_reference(file: Path) -> None:
+    """A payment without our reference has no turns."""
+    async with pool(file) as pay:
+        with pytest.raises(UsageError, match="reference"):
+            pay.once(Payment(account="toy", provider_reference="id-1"), "fulfilled")
