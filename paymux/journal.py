@@ -110,6 +110,7 @@ class Memory:
     def __init__(self) -> None:
         self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._lost: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._flying: set[tuple[str, str]] = set()
 
     def remember(self, payment: Payment) -> None:
         """Note whose payment a provider's id is, so that it can never confirm another order."""
@@ -128,9 +129,18 @@ class Memory:
         if len(self._lost) > REMEMBERED:
             self._lost.popitem(last=False)
 
+    def fly(self, payment: Payment) -> None:
+        """Note that an order is being sent."""
+        self._flying.add((payment.account, payment.reference or ""))
+
+    def land(self, payment: Payment) -> None:
+        """Note that it is known how the sending ended."""
+        self._flying.discard((payment.account, payment.reference or ""))
+
     def lost(self, payment: Payment) -> bool:
-        """Tell whether this process sent the order and lost the answer."""
-        return (payment.account, payment.reference or "") in self._lost
+        """Tell whether this process sent the order and has no answer, or none yet."""
+        key = (payment.account, payment.reference or "")
+        return key in self._lost or key in self._flying
 
 
 _UNSAID: tuple[object, ...] = (None, "", (), {})

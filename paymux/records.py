@@ -39,6 +39,8 @@ class Records:
 
     async def sending(self, pending: Payment) -> None:
         """Make durable that a money request is about to leave, or raise NotSent."""
+        # From here on its own callback may come in before its answer, or instead of it.
+        self.memory.fly(pending)
         if self.journal is None:
             return
         try:
@@ -48,6 +50,7 @@ class Records:
 
     async def ended(self, pending: Payment, outcome: Payment | BaseException, *, in_doubt: bool) -> None:
         """Keep how a money request ended."""
+        self.memory.land(pending)
         if isinstance(outcome, Payment):
             await self._keep(outcome, "answer", State.ACCEPTED)
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
@@ -91,7 +94,8 @@ class Records:
 
     async def lost(self, payment: Payment, claimed: str | None) -> bool:
         """Tell whether we sent this order and its answer was lost, or its id was found to be the claimed one."""
-        if self.memory.lost(payment):
+        owner = self.memory.owner(payment.account, claimed)
+        if self.memory.lost(payment) or (owner is not None and owner == payment.reference):
             return True
         found = await self._find(payment.account, reference=payment.reference)
         if found is None:

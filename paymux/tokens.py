@@ -27,7 +27,7 @@ class _Entry:
         self.loop = loop
         self.login: asyncio.Task[Token | None] | None = None
         # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes seconds.
-        self.waiters: set[asyncio.Future[BaseException | str | None]] = set()
+        self.waiters: dict[asyncio.Future[BaseException | str | None], None] = {}  # in the order of their coming
 
 
 class TokenCache:
@@ -45,7 +45,7 @@ class TokenCache:
             entry = self._entries[driver.account] = _Entry(loop)
         elif entry.loop is not loop:
             # Loops in turn: a token outlives its loop; a login and its waiters do not.
-            entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, set(), 0.0
+            entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, {}, 0.0
         now = loop.time()
         # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier one counts.
         if entry.good and now < entry.expires and time.time() < entry.wall:
@@ -57,11 +57,11 @@ class TokenCache:
                 raise _own(entry.error)
             self._start(entry, driver, login)
         waiter: asyncio.Future[BaseException | str | None] = loop.create_future()
-        entry.waiters.add(waiter)
+        entry.waiters[waiter] = None
         try:
             landed = await waiter
         finally:
-            entry.waiters.discard(waiter)
+            entry.waiters.pop(waiter, None)
         if isinstance(landed, BaseException):
             raise _own(landed)
         return landed

@@ -277,13 +277,21 @@ class Watches:
         """Wake every watch on this payment."""
         watches = {watch for key in _keys(payment) for watch in self._by_key.get(key, ())}
         for watch in watches:
-            watch.tell(payment)
+            # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
+            if not _differ(watch.payment, payment):
+                watch.tell(payment)
 
     def close(self) -> None:
         """End every open watch with UsageError."""
         for watch in {watch for watches in self._by_key.values() for watch in watches}:
             watch.close()
         self._by_key.clear()
+
+
+def _differ(one: Payment, other: Payment) -> bool:
+    names = ("reference", "provider_reference")
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def _keys(payment: Payment) -> list[tuple[str, ...]]:
