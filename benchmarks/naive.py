@@ -1,0 +1,71 @@
+"""What payment clients do that take an exception for an outcome: the measure of what a careful one saves."""
+
+import asyncio
+
+import aiohttp
+import msgspec
+
+
+class Naive(msgspec.Struct, frozen=True, kw_only=True):
+    """A client of one provider; `attempts` is how often it sends a request that did not visibly succeed."""
+
+    name: str
+    account: str
+    attempts: int
+
+    async def pay_all(self, url: str, count: int) -> dict[str, bool]:
+        """Make payments; tell for each reference whether the client calls it accepted."""
+        timeout = aiohttp.ClientTimeout(total=20.0)
+        headers = {"Authorization": "Token simulator"}
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+            references = [f"o-{number:06}" for number in range(count)]
+            told = await asyncio.gather(*(self._pay(session, url, reference) for reference in references))
+        return dict(zip(references, told, strict=True))
+
+    async def _pay(self, session: aiohttp.ClientSession, url: str, reference: str) -> bool:
+        path, body = self._order(reference)
+        for attempt in range(self.attempts):
+            await asyncio.sleep(attempt)
+            try:
+                async with session.post(url + path, json=body) as response:
+                    answer = await response.json()
+                    if response.status < 300 and self._accepted(answer):
+                        return True
+            except (aiohttp.ClientError, ValueError, TimeoutError):
+                continue
+        return False
+
+    def _order(self, reference: str) -> tuple[str, dict[str, object]]:
+        if self.account == "cinetpay":
+            return "/v2/payment", {
+                "apikey": "simulator",
+                "site_id": "123456",
+                "transaction_id": reference,
+                "amount": 500,
+                "currency": "XOF",
+                "description": "Order",
+                "notify_url": "https://shop.example/pay",
+                "return_url": "https://shop.example/back",
+            }
+        return "/api/collect/", {
+            "amount": "500",
+            "currency": "XAF",
+            "from": "237670000000",
+            "description": "Order",
+            "external_reference": reference,
+        }
+
+    def _accepted(self, answer: object) -> bool:
+        if not isinstance(answer, dict):
+            return False
+        return answer.get("code") == "201" if self.account == "cinetpay" else bool(answer.get("reference"))
+
+
+CLIENTS = {
+    client.name: client
+    for client in (
+        Naive(name="retries on anything", account="campay", attempts=4),
+        Naive(name="never retries, calls an error a failure", account="campay", attempts=1),
+        Naive(name="retries at a provider that deduplicates", account="cinetpay", attempts=4),
+    )
+}

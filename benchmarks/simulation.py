@@ -1,0 +1,643 @@
+"""A world that a seed repeats: virtual time, a network in memory under real aiohttp, faults, and crashes.
+
+Nothing here is a stand-in for paymux: the pool, its aiohttp client, the simulator's aiohttp server and SQLite run
+as they are. What is replaced is below them (the event loop's clock and sockets) or beside them (the wall clock,
+and the journal's thread, whose work is done in the loop after a moment of virtual time).
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import hashlib
+import importlib
+import random
+import socket
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import msgspec
+
+from paymux.connection import Sockets
+from paymux.simulator import Simulator
+from paymux.simulator.faults import Fault, Faults, Planned
+from paymux.simulator.ledger import Entry
+from paymux.sqlite import SqliteJournal
+from paymux.wire import Broken, Incoming, Outgoing, Reply
+from paymux.writer import BATCH, Writer, _commit, _settle, _Work
+from tests.virtual import START, VirtualLoop
+
+T = TypeVar("T")
+
+_EPOCH = 1_767_225_600.0  # the wall clock at the beginning: 2026-01-01 in UTC
+_LOSING: Mapping[str, float] = {"reset": 0.015, "end": 0.015, "silence": 0.01}  # of connections, at some byte
+_UNREACHABLE = 0.03  # of attempts to connect
+_MUTE = 0.005  # of attempts to connect: nobody answers at all
+
+
+class Process:
+    """What dies together: the tasks and the connections that were begun in its context."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[asyncio.Future[Any], None] = {}  # in order, as sets of objects are not
+        self.ends: dict[End, None] = {}
+        self.context = contextvars.copy_context()
+        self.context.run(_PROCESS.set, self)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run something in this process."""
+        return asyncio.get_running_loop().create_task(work, context=self.context)
+
+    async def die(self) -> None:
+        """End as a crash does: the system resets the connections, and no more code runs."""
+        for end in list(self.ends):
+            end.abort()
+        while self.tasks:
+            for task in list(self.tasks):
+                task.cancel()
+            await asyncio.sleep(0)
+
+
+_PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
+
+
+class Loop(VirtualLoop):
+    """Virtual time, and sockets that lead to the network in memory."""
+
+    def __init__(self, seed: int) -> None:
+        self._counted = 0
+        super().__init__()
+        self.digest = hashlib.sha256()
+        self.raging = True  # whether the network loses anything
+        self.ends: dict[End, None] = {}
+        self._chance = random.Random(f"{seed} network")
+        self._made = 0  # servers and connections
+        self._servers: dict[int, Listener] = {}
+        self._dialled: dict[int, int] = {}
+        self.set_task_factory(_owned)
+
+    def create_future(self) -> "NumberedFuture":
+        """Make a future with a number of its own."""
+        return NumberedFuture(self.count(), loop=self)
+
+    def count(self) -> int:
+        """Give the next number."""
+        self._counted += 1
+        return self._counted
+
+    def note(self, *what: object) -> None:
+        """Add to what two runs of one seed must have in common."""
+        self.digest.update(f"{self.time():.9f} {what}\n".encode())
+
+    def latency(self) -> float:
+        """Draw the seconds that a packet takes."""
+        return 0.002 + self._chance.expovariate(50)
+
+    async def create_server(  # type: ignore[override]  # of the many ways to listen, the one that is used
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: Any
+    ) -> "Listener":
+        """Listen on a port, any free one for 0."""
+        self._made += 1
+        listener = Listener(self._servers, factory, port or 40_000 + self._made)
+        self._servers[listener.port] = listener
+        return listener
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect, or refuse, or never answer."""
+        await asyncio.sleep(self.latency())
+        if self.raging and self._chance.random() < _MUTE:
+            await asyncio.get_running_loop().create_future()  # nobody answers
+        if address[1] not in self._servers or (self.raging and self._chance.random() < _UNREACHABLE):
+            raise ConnectionRefusedError(111, "Connect call failed")
+        self._dialled[id(sock)] = address[1]
+
+    async def create_connection(  # type: ignore[override]  # likewise
+        self, factory: Callable[[], asyncio.Protocol], *, sock: socket.socket, **_: Any
+    ) -> tuple["End", asyncio.Protocol]:
+        """Put a connection in memory in the place of a socket."""
+        listener = self._servers[self._dialled.pop(id(sock))]
+        sock.close()  # it was never connected to anything
+        self._made += 1
+        client, server = End(self, f"{self._made}>"), End(self, f"{self._made}<")
+        client.peer, server.peer = server, client
+        if self.raging:
+            self._doom(client if self._chance.random() < 0.4 else server)
+        protocol = factory()
+        client.begin(protocol, contextvars.copy_context())
+        listener.context.copy().run(self.call_soon, server.begin, listener.factory(), listener.context)
+        return client, protocol
+
+    def _doom(self, end: "End") -> None:
+        fate = self._chance.random()
+        for how, odds in _LOSING.items():
+            fate -= odds
+            if fate < 0:
+                end.doom = (self._chance.randrange(1, 1_500), how)
+                return
+
+
+class NumberedFuture(asyncio.Future[Any]):
+    """A future that a set keeps in an order that a run repeats, and not by its address."""
+
+    def __init__(self, number: int, *, loop: Loop) -> None:
+        super().__init__(loop=loop)
+        self._number = number
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """The same of a task."""
+
+    def __init__(self, number: int, work: Any, **options: Any) -> None:
+        self._number = number
+        super().__init__(work, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def _owned(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+    context = options.get("context")
+    process = (context or contextvars.copy_context()).get(_PROCESS)
+    number = loop.count() if isinstance(loop, Loop) else 0
+    task: asyncio.Task[Any] = NumberedTask(number, work, loop=loop, **options)
+    if process is not None:
+        process.tasks[task] = None
+        task.add_done_callback(lambda task: process.tasks.pop(task, None))
+    return task
+
+
+class Listener(asyncio.AbstractServer):
+    """A server in memory."""
+
+    def __init__(self, servers: "dict[int, Listener]", factory: Callable[[], asyncio.Protocol], port: int) -> None:
+        self.factory = factory
+        self.port = port
+        self.context = contextvars.copy_context()
+        self.sockets = [SimpleNamespace(getsockname=lambda: ("127.0.0.1", port))]
+        self._servers = servers
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._servers.pop(self.port, None)
+
+    async def wait_closed(self) -> None:
+        """Do nothing: connections end by themselves."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Give the loop."""
+        return asyncio.get_running_loop()
+
+    def is_serving(self) -> bool:
+        """Tell whether it listens."""
+        return self.port in self._servers
+
+    async def start_serving(self) -> None:
+        """Do nothing: it serves from the beginning."""
+
+    async def serve_forever(self) -> None:
+        """Do nothing: it serves until it is closed."""
+
+
+class End(asyncio.Transport):
+    """One end of a connection. What is written arrives at the other after a while, whole and in order.
+
+    A doomed end loses its connection at a byte of what it writes: with a reset, with an end, or in silence.
+    """
+
+    peer: "End"
+
+    def __init__(self, loop: Loop, name: str) -> None:
+        super().__init__()
+        self.doom: tuple[int, str] | None = None
+        self._loop = loop
+        self._name = name
+        self._protocol: asyncio.Protocol | None = None
+        self._context = contextvars.copy_context()
+        self._written = 0
+        self._arrives = 0.0  # when the last of what was written arrives
+        self._closing = self._silent = self._paused = self._ended = False
+        self._held: list[bytes] = []
+        self._process = _PROCESS.get(None)
+
+    def begin(self, protocol: asyncio.Protocol, context: contextvars.Context) -> None:
+        """Connect a protocol, whose callbacks run in this context."""
+        self._protocol, self._context = protocol, context.copy()
+        self._process = context.get(_PROCESS)
+        self._loop.ends[self] = None
+        if self._process is not None:
+            self._process.ends[self] = None
+        self._context.run(protocol.connection_made, self)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes, as far as the connection holds."""
+        data = bytes(data)
+        if self._closing or not data:
+            return
+        self._loop.note(self._name, data)
+        self._written += len(data)
+        if self.doom is not None and self._written >= self.doom[0]:
+            at, how = self.doom
+            self.doom = None
+            self._send(data[: max(0, at - self._written + len(data))])
+            self._lose(how)
+        else:
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if data and not self._silent:
+            self._to_peer(self.peer.receive, data)
+
+    def _to_peer(self, call: Callable[..., None], *given: object, hurry: bool = False) -> None:
+        at = self._loop.time() + self._loop.latency()
+        self._arrives = at if hurry else max(self._arrives + 1e-6, at)
+        self._loop.call_at(self._arrives, call, *given, context=self.peer._context)
+
+    def _lose(self, how: str) -> None:
+        if how == "silence":
+            self._silent = self.peer._silent = True
+        elif how == "reset":
+            self._to_peer(self.peer.lose, True)
+            self._loop.call_soon(self.lose, True, context=self._context)
+        else:
+            self._to_peer(self.peer.end)
+            self._loop.call_soon(self.end, context=self._context)
+
+    def receive(self, data: bytes) -> None:
+        """Take what arrived."""
+        if self._closing or self._protocol is None:
+            return
+        if self._paused:
+            self._held.append(data)
+        else:
+            self._protocol.data_received(data)
+
+    def end(self) -> None:
+        """Take the other's FIN."""
+        if self._closing or self._protocol is None:
+            return
+        if self._paused:
+            self._ended = True
+        elif not self._protocol.eof_received():
+            self.close()
+
+    def lose(self, reset: bool) -> None:
+        """Tell the protocol that it is over."""
+        self._closing = True
+        protocol, self._protocol = self._protocol, None
+        self._loop.ends.pop(self, None)
+        if self._process is not None:
+            self._process.ends.pop(self, None)
+        if protocol is not None:
+            protocol.connection_lost(ConnectionResetError(104, "Connection reset by peer") if reset else None)
+
+    def close(self) -> None:
+        """End after what was written."""
+        if not self._closing:
+            self._closing = True
+            if not self._silent:
+                self._to_peer(self.peer.end)
+            self._loop.call_soon(self.lose, False, context=self._context)
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        if not self._closing:
+            self._closing = True
+            if not self._silent:
+                self._to_peer(self.peer.lose, True, hurry=True)
+            self._loop.call_soon(self.lose, False, context=self._context)
+
+    def pause_reading(self) -> None:
+        """Hold back what arrives."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Hand over what was held back."""
+        self._paused = False
+        held, self._held = self._held, []
+        for data in held:
+            self._loop.call_soon(self.receive, data, context=self._context)
+        if self._ended:
+            self._loop.call_soon(self.end, context=self._context)
+
+    def is_closing(self) -> bool:
+        """Tell whether it is over."""
+        return self._closing
+
+    def get_write_buffer_size(self) -> int:
+        """Say that nothing waits."""
+        return 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Give addresses, and a socket that takes any option."""
+        known = {
+            "peername": ("127.0.0.1", 1),
+            "sockname": ("127.0.0.1", 2),
+            # Nothing that is set on a socket in memory means anything.
+            "socket": SimpleNamespace(family=socket.AF_UNIX, setsockopt=lambda *_: None),
+        }
+        return known.get(name, default)
+
+
+_DATED = (
+    "paymux.engine",
+    "paymux.sqlite",
+    *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
+)
+_TIMED = (
+    *(f"paymux.{name}" for name in ("jwt", "retries", "tokens", "transport", "watch")),
+    *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_words")),
+    "aiohttp.helpers",
+)
+
+
+@contextlib.contextmanager
+def virtual_clocks(loop: Loop) -> Iterator[None]:
+    """Let every clock that paymux, its simulator and aiohttp read keep step with the loop."""
+    clock = SimpleNamespace(
+        time=lambda: _EPOCH + loop.time() - START,
+        gmtime=time.gmtime,
+        monotonic=loop.time,
+        perf_counter=loop.time,
+    )
+
+    class Dated(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # plain, so that it encodes
+            return datetime.fromtimestamp(clock.time(), tz)
+
+    with contextlib.ExitStack() as stack:
+        for name in _DATED:
+            stack.enter_context(patch.object(importlib.import_module(name), "datetime", Dated))
+        for name in _TIMED:
+            stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
+        stack.enter_context(patch("aiohttp.connector.monotonic", loop.time))
+        stack.enter_context(patch("paymux.drivers.mpesa.now", partial(Dated.now, UTC)))
+        yield
+
+
+class Storm(Planned, kw_only=True):
+    """A fault with a name; `later`: what was not processed now is processed after its answer was lost."""
+
+    name: str
+    later: bool = False
+
+
+_HTTP = {
+    f"{status} {'after' if done else 'before'} processing": (Fault.ERROR, done, status)
+    for status in (500, 502, 503, 504)
+    for done in (True, False)
+}
+# What befalls a request, whether it was processed, and the HTTP status.
+REQUEST_FAULTS: Mapping[str, tuple[Fault, bool, int | None]] = {
+    "dropped before it was read": (Fault.DROP_BEFORE, False, None),
+    "dropped after processing": (Fault.DROP_AFTER, True, None),
+    "reset in mid answer": (Fault.RESET, True, None),
+    "answer cut short": (Fault.TRUNCATE, True, None),
+    "garbage for an answer": (Fault.GARBAGE, True, None),
+    "silence after processing": (Fault.STALL, True, None),
+    "silence before processing": (Fault.STALL, False, None),
+    "answer that drips": (Fault.DRIP, True, None),
+    **_HTTP,
+    "408 after processing": (Fault.ERROR, True, 408),
+    "409 after processing": (Fault.ERROR, True, 409),
+    "404 after processing": (Fault.ERROR, True, 404),
+    "HTML page, 200": (Fault.HTML, True, 200),
+    "HTML page, 403": (Fault.HTML, True, 403),
+    "429 with Retry-After": (Fault.THROTTLE, False, None),
+    "stale token": (Fault.STALE_TOKEN, False, None),
+    "redirect, 302": (Fault.REDIRECT, True, 302),
+    "redirect, 307": (Fault.REDIRECT, False, 307),
+    "late commit, dropped": (Fault.DROP_AFTER, False, None),
+    "late commit, 504": (Fault.ERROR, False, 504),
+    "late commit, silence": (Fault.STALL, False, None),
+}
+_WEBHOOK_FAULTS = (Fault.WEBHOOK_LOST, Fault.WEBHOOK_LATE, Fault.WEBHOOK_DUPLICATE, Fault.WEBHOOK_FORGED)
+
+
+class Weather(Faults):
+    """Trouble by chance: a share of all requests, and of all webhooks, meets a fault. `hasty` is for real time."""
+
+    def __init__(self, seed: object, *, share: float, hasty: bool = False) -> None:
+        super().__init__(())
+        self.raging = True
+        self.met: Counter[str] = Counter()
+        self._chance = random.Random(f"{seed} weather")
+        self._share = share
+        self._hasty = hasty
+
+    def for_request(self, provider: str, method: str, path: str) -> Planned | None:
+        """Draw what befalls this request."""
+        # Everybody waits for a login: one that fails as often as the rest would leave little else to see.
+        share = self._share / 6 if "token" in path or "oauth" in path else self._share
+        if not self.raging or self._chance.random() >= share:
+            return None
+        name = self._chance.choice(tuple(REQUEST_FAULTS))
+        self.met[name] += 1
+        kind, processed, status = REQUEST_FAULTS[name]
+        return Storm(
+            name=name,
+            provider=provider,
+            match="",
+            kind=kind,
+            processed=processed,
+            status=status,
+            seconds=0.01 if self._hasty else self._chance.uniform(0.01, 0.5),
+            retry_after=0 if self._hasty else self._chance.randrange(6),
+            location="http://127.0.0.1:1/elsewhere",
+            later=name.startswith("late commit"),
+        )
+
+    def for_webhook(self, entry: Entry) -> Planned | None:
+        """Draw what befalls the message about this order."""
+        if not self.raging or self._chance.random() >= 2 * self._share:
+            return None
+        kind = self._chance.choice(_WEBHOOK_FAULTS)
+        self.met[kind.name.lower().replace("_", " ")] += 1
+        late = self._chance.uniform(0.05, 0.3) if self._hasty else self._chance.uniform(1, 120)
+        return Planned(provider=entry.provider, match="", kind=kind, seconds=late)
+
+    def delay(self) -> float:
+        """Draw after how many seconds a late commit happens."""
+        return self._chance.uniform(0.05, 0.5) if self._hasty else self._chance.uniform(1, 90)
+
+
+class City(Simulator):
+    """The simulator in bad weather, where a request may be processed long after its answer was lost.
+
+    It counts the requests about each order instead of keeping them.
+    """
+
+    def __init__(self, weather: Weather, **options: Any) -> None:
+        super().__init__(**options)
+        self.weather = self.world.faults = weather
+        self.asked: Counter[tuple[str, str]] = Counter()  # "money" or "look", and the order or the path it names
+
+    async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
+        """Process a request now, later or never."""
+        what, which = about(incoming)
+        self.asked[what, which] += 1
+        if isinstance(planned, Storm) and planned.later and what == "money":
+            work = partial(self._late, name, incoming)
+            self.world.after(self.weather.delay(), lambda: self.world.start(work()))
+        reply = await super().answer(name, incoming, planned)
+        self.requests.clear()
+        return reply
+
+    async def _late(self, name: str, incoming: Incoming) -> None:
+        await self.providers[name].handle(incoming)
+
+
+_OURS = ("external_reference", "transaction_id", "AccountReference")
+
+
+def about(incoming: Incoming) -> tuple[str, str]:
+    """Tell whether a request moves money, and which order it is about."""
+    path = incoming.path.strip("/")
+    if path in ("api/collect", "api/withdraw", "v2/payment", "mpesa/stkpush/v1/processrequest"):
+        body = json_body(incoming)
+        return "money", next((str(body[name]) for name in _OURS if name in body), "")
+    if path.startswith("api/transaction/"):
+        return "look", path.rpartition("/")[2]
+    if path in ("v2/payment/check", "mpesa/stkpushquery/v1/query"):
+        body = json_body(incoming)
+        return "look", str(body.get("transaction_id") or body.get("CheckoutRequestID"))
+    return "login", ""
+
+
+def json_body(incoming: Incoming) -> Mapping[str, Any]:
+    """Read a request's body."""
+    body = msgspec.json.decode(incoming.body)
+    return body if isinstance(body, dict) else {}
+
+
+class Unreachable:
+    """A connection that sometimes cannot be made; otherwise it is the simulator's own, without sockets."""
+
+    def __init__(self, city: City, seed: object) -> None:
+        self._city = city
+        self._chance = random.Random(f"{seed} connecting")
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Carry one attempt."""
+        if self._city.weather.raging and self._chance.random() < _UNREACHABLE:
+            outgoing.began = True
+            self._city.weather.met["connection refused"] += 1
+            raise Broken("refused")
+        return await self._city.connection.exchange(outgoing)
+
+    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+        """Give the frames that a provider pushes."""
+        return self._city.connection.frames(outgoing)
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+
+class Guarded(Sockets):
+    """The real connection, which shows each money request to `guard` before a byte of it can leave."""
+
+    def __init__(self, guard: Callable[[Outgoing], None]) -> None:
+        super().__init__(connect_timeout=10.0)
+        self._guard = guard
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Carry one attempt."""
+        if outgoing.money:
+            self._guard(outgoing)
+        return await super().exchange(outgoing)
+
+
+class LoopWriter(Writer):
+    """The journal's writer without its thread: what is asked at one moment is committed a moment later."""
+
+    def __init__(
+        self,
+        open: Callable[[], sqlite3.Connection],
+        close: Callable[[sqlite3.Connection], None],
+        chance: random.Random,
+    ) -> None:
+        super().__init__(open, close)
+        self.dead = False
+        self._chance = chance
+        self._db: sqlite3.Connection | None = None
+        self._asked: list[_Work] = []
+
+    def _queued(self, operation: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run an operation a moment later; a dead process does nothing any more."""
+        if self.dead:
+            raise asyncio.CancelledError
+        if self._db is None:
+            self._db = self._open()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        if not self._asked:
+            loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
+        self._asked.append(_Work(operation, loop, done))
+        return done
+
+    def _work(self) -> None:
+        batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
+        if self._db is not None and not self.dead:
+            for answer in _commit(self._db, batch):
+                _settle(answer)
+            if self._asked:
+                asyncio.get_running_loop().call_later(0.0001, self._work)
+
+    def die(self) -> None:
+        """Lose what is not durable yet, as a crash does."""
+        self.dead = True
+        if self._db is not None:
+            self._db.close()
+
+    async def aclose(self) -> None:
+        """Finish what is queued."""
+        while self._asked and not self.dead:
+            self._work()
+        if self._db is not None and not self.dead:
+            self._close(self._db)
+        self.dead, self._db = True, None
+
+
+class LoopJournal(SqliteJournal):
+    """The SQLite journal, in virtual time."""
+
+    def __init__(self, path: Path, chance: random.Random) -> None:
+        super().__init__(path)
+        self.writer = LoopWriter(self._open, self._close, chance)
+        self._writer = self.writer
+
+    def die(self) -> None:
+        """Let the system do what it does when a process dies: nothing is finished, its locks are let go of."""
+        self.writer.die()
+        if self._worker._lock is not None:
+            self._worker._lock.close()
+
+
+def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[str]]:
+    """Run a world of its own from its beginning to its end; give its result, and what it left behind."""
+    left: list[str] = []
+    loop = Loop(seed)
+    random.seed(f"{seed} jitter")
+    with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
+
+        async def whole() -> T:
+            result = await main(loop)
+            for _ in range(5):
+                await asyncio.sleep(1.0)
+            left.extend(f"task {task!r:.150}" for task in asyncio.all_tasks() - {asyncio.current_task()})
+            left.extend(f"connection {end._name}" for end in loop.ends)
+            left.extend(f"timer {timer!r:.150}" for timer in loop.__dict__["_scheduled"] if not timer.cancelled())
+            return result
+
+        result = runner.run(whole())
+    return result, left + loop.stray

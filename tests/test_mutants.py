@@ -1,0 +1,443 @@
+"""The rules about money, one by one and to the last digit: no small change of them goes unnoticed."""
+
+import asyncio
+import contextlib
+import itertools
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from benchmarks.bench_mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors
+from paymux import (
+    AuthenticationFailed,
+    DuplicateReference,
+    Event,
+    Mismatch,
+    NotSent,
+    OutcomeUnknown,
+    Payment,
+    Pool,
+    ProviderError,
+    RateLimited,
+    Reason,
+    Rejected,
+    Status,
+    Trust,
+    Unavailable,
+)
+from paymux.confirm import expect, vouch
+from paymux.models import compare, succeed
+from paymux.outcome import Means, Verdict, decide
+from paymux.retries import may_repeat
+from paymux.transport import Call, Transport
+from paymux.wire import Outgoing, Reply, Request, Send, get, post
+
+from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
+
+LOOK = get("/payments/p1", Said)
+MONEY = post("/collect", Said, {})
+REPEATABLE = post("/collect", Said, {}, repeatable=True)
+REQUESTS: dict[str, Request[Said]] = {"look-up": LOOK, "money": MONEY, "repeatable": REPEATABLE}
+TOY = Toy()
+
+
+def _matching(*, matches: bool) -> Request[Said]:
+    return post("/collect", Said, {}, matches=lambda said: (said.id == "p1") is matches)
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize(
+    ("reply", "means"),
+    [
+        (None, Means.UNKNOWN),
+        (answer(199, id="p1"), Means.UNKNOWN),
+        (answer(200, id="p1"), Means.ANSWER),
+        (answer(201, id="p1"), Means.ANSWER),
+        (answer(299, id="p1"), Means.ANSWER),
+        (answer(300, id="p1"), Means.UNKNOWN),
+        (answer(301, id="p1"), Means.UNKNOWN),
+        (answer(500, id="p1"), Means.UNKNOWN),
+        (Reply(status=200, body=b"<html>"), Means.UNKNOWN),
+    ],
+)
+def test_what_an_attempt_means_without_a_refusal(
+    request_: Request[Said], reply: Reply | None, means: Means
+) -> None:
+    """A readable answer from 200 to 299 is one, and nothing beside it, whatever the hook of the wire says."""
+    expected = Verdict(means, Said(id="p1") if means is Means.ANSWER else None)
+    assert decide(TOY, request_, reply) == expected
+    assert decide(TOY, request_, reply, left=True) == expected
+    unsent = Verdict(Means.NOT_SENT) if reply is None else expected
+    assert decide(TOY, request_, reply, left=False) == unsent
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize(
+    ("reply", "means", "kind"),
+    [
+        (answer(401, error="stale"), Means.STALE, AuthenticationFailed),
+        (answer(429, error="slow"), Means.THROTTLED, RateLimited),
+        (answer(400, error="no"), Means.REFUSED, Rejected),
+        (answer(409, error="duplicate"), Means.REFUSED, DuplicateReference),
+    ],
+)
+def test_what_a_listed_refusal_means(
+    request_: Request[Said], reply: Reply, means: Means, kind: type[ProviderError]
+) -> None:
+    """A refusal that the driver is sure of keeps its meaning, its error and its status, and is no answer."""
+    verdict = decide(TOY, request_, reply)
+    assert (verdict.means, type(verdict.error), verdict.answer) == (means, kind, None)
+    assert verdict.error is not None
+    assert verdict.error.http_status == reply.status
+
+
+def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
+    """An answer to something else is unknown; `accept` adds its statuses to the 2xx and takes none away."""
+    assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(Means.ANSWER, Said(id="p1"))
+    assert decide(TOY, _matching(matches=False), answer(id="p1")) == Verdict(Means.UNKNOWN)
+    accepting = post("/collect", Said, {}, accept=(500,))
+    assert decide(TOY, accepting, answer(500, id="p1")).means is Means.ANSWER
+    assert decide(TOY, accepting, answer(200, id="p1")).means is Means.ANSWER
+    assert decide(TOY, accepting, answer(503, id="p1")).means is Means.UNKNOWN
+
+
+@pytest.mark.parametrize("means", Means)
+def test_what_may_be_repeated(means: Means) -> None:
+    """What was not sent or not processed may go out again, the unknown only where that cannot pay twice."""
+    sure = means in {Means.NOT_SENT, Means.THROTTLED}
+    found: dict[str, Any] = {name: may_repeat(request, means) for name, request in REQUESTS.items()}
+    harmless = sure or means is Means.UNKNOWN
+    assert found == {"look-up": harmless, "money": sure, "repeatable": harmless}
+
+
+A = Payment(
+    account="toy",
+    reference="order-A",
+    provider_reference="id-A",
+    ids={"token": "t", "batch": "b"},
+    amount=Decimal(500),
+    currency="XAF",
+)
+LOST = replace(A, provider_reference=None, ids={})
+PAID = Payment(account="toy", status=Status.SUCCEEDED)
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def _event(*, attempt: str | None = None, trust: Trust = Trust.NOTHING, **claims: Any) -> Event:
+    return Event(account="toy", attempt=attempt, trust=trust, claims=Payment(account="toy", **claims))
+
+
+def _contradiction(error: Mismatch, found: Payment, expected: Payment, field: str) -> None:
+    assert (error.payment, error.expected, error.fields) == (found, expected, (field,))
+
+
+def test_a_contradiction_tells_what_was_found_and_what_was_expected() -> None:
+    """A Mismatch of two fields names both in a sentence, and holds both payments."""
+    found = replace(A, amount=Decimal(5), currency="KES")
+    with pytest.raises(Mismatch, match="amount '5' for '500', currency 'KES' for 'XAF'") as caught:
+        compare(found, A)
+    assert (caught.value.payment, caught.value.expected) == (found, A)
+    assert caught.value.fields == ("amount", "currency")
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "owner"),
+    [
+        (_event(), A, None),
+        (_event(attempt="order-A"), A, None),
+        (_event(provider_reference="id-A"), A, "order-A"),
+        (_event(provider_reference="id-B"), LOST, None),
+        (_event(provider_reference="id-B"), LOST, "order-A"),
+        (_event(provider_reference="id-B"), replace(LOST, reference=None), "order-B"),
+        (_event(ids={"token": "t", "other": "o"}), A, None),
+        (_event(ids={"token": "t", "batch": "b"}), A, None),
+        (_event(ids={"other": "o"}), A, None),
+    ],
+)
+def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Payment, owner: str | None) -> None:
+    """What a message does not say, and what we do not know, contradicts nothing."""
+    expect(event, known, owner)
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "owner", "field"),
+    [
+        (_event(attempt="order-B"), A, None, "reference"),
+        (_event(attempt="order-B", provider_reference="id-A"), A, "order-A", "reference"),
+        (_event(attempt="order-B"), replace(A, reference=None), None, "reference"),
+        (_event(provider_reference="id-B"), A, None, "provider_reference"),
+        (_event(provider_reference="id-B"), LOST, "order-B", "provider_reference"),
+        (_event(ids={"token": "x"}), A, None, "provider_reference"),
+        (_event(ids={"token": "t", "batch": "x"}), A, None, "provider_reference"),
+    ],
+)
+def test_a_message_about_another_payment_is_a_mismatch(
+    event: Event, known: Payment, owner: str | None, field: str
+) -> None:
+    """Another order's path, another id, or an id that is another order's: each is enough."""
+    with pytest.raises(Mismatch) as caught:
+        expect(event, known, owner)
+    _contradiction(caught.value, event.claims, known, field)
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "found", "sent"),
+    [
+        (_event(), A, PAID, False),
+        (_event(), replace(A, reference=None), PAID, False),
+        (_event(), LOST, replace(PAID, reference="order-A"), False),
+        (_event(amount=Decimal(1)), LOST, replace(PAID, reference="order-A"), False),
+        (_event(amount=Decimal(1)), A, PAID, False),
+        (_event(attempt="order-A"), LOST, PAID, True),
+        (_event(attempt="order-A", provider_reference="id-B", reference="other"), LOST, PAID, True),
+        (_event(trust=Trust.BODY), LOST, PAID, False),
+    ],
+)
+def test_what_ties_a_payment_to_its_order(event: Event, known: Payment, found: Payment, sent: bool) -> None:
+    """The id that we hold, our reference in the answer, the signed body, or the path of a lost answer."""
+    assert vouch(event, known, found, sent=sent) == found
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "found", "sent"),
+    [
+        (_event(), LOST, PAID, True),
+        (_event(attempt="order-A"), LOST, PAID, False),
+        (_event(attempt="order-B"), LOST, PAID, True),
+        (_event(trust=Trust.ORIGIN), LOST, PAID, True),
+        (_event(), replace(LOST, reference=None), PAID, True),
+        (_event(), replace(LOST, reference=None), replace(PAID, reference="order-A"), True),
+    ],
+)
+def test_what_ties_nothing_is_a_mismatch(event: Event, known: Payment, found: Payment, sent: bool) -> None:
+    """Without a tie a real but cheaper payment would do, so nothing is confirmed."""
+    with pytest.raises(Mismatch) as caught:
+        vouch(event, known, found, sent=sent)
+    _contradiction(caught.value, found, known, "reference")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "field"), [({"amount": Decimal(1)}, "amount"), ({"currency": "KES"}, "currency")]
+)
+def test_where_the_path_alone_ties_the_message_must_agree(claimed: dict[str, Any], field: str) -> None:
+    """A message that is all that ties a payment to its order may not contradict the order."""
+    with pytest.raises(Mismatch) as caught:
+        vouch(_event(attempt="order-A", **claimed), LOST, PAID, sent=True)
+    assert caught.value.fields == (field,)
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "proved"),
+    [
+        (_event(trust=Trust.BODY, receipt="R"), A, True),
+        (_event(attempt="order-A", receipt="R"), A, True),
+        (_event(trust=Trust.ORIGIN, receipt="R"), A, False),
+        (_event(receipt="R"), A, False),
+        (_event(receipt="R"), replace(A, reference=None), False),
+        (_event(attempt="order-B", receipt="R"), A, False),
+    ],
+)
+def test_a_receipt_is_vouched_for_or_stays_a_claim(event: Event, known: Payment, proved: bool) -> None:
+    """A receipt counts where the body or the order's own path proves it, and is kept among the ids elsewhere."""
+    found = replace(PAID, ids={"token": "t"})
+    expected = (
+        replace(found, receipt="R") if proved else replace(found, ids={"token": "t", "claimed_receipt": "R"})
+    )
+    assert vouch(event, known, found, sent=False) == expected
+    told = replace(found, receipt="of the provider")
+    assert vouch(event, known, told, sent=False) == told
+    silent = replace(event, claims=replace(event.claims, receipt=None))
+    assert vouch(silent, known, found, sent=False) == found
+
+
+def test_the_moment_of_payment_is_the_providers_and_else_the_messages() -> None:
+    """A proved receipt brings its moment along, but the provider's own moment stays."""
+    event = _event(trust=Trust.BODY, receipt="R", paid_at=MOMENT)
+    assert vouch(event, A, PAID, sent=False).paid_at == MOMENT
+    earlier = MOMENT - timedelta(hours=1)
+    assert vouch(event, A, replace(PAID, paid_at=earlier), sent=False).paid_at == earlier
+    assert vouch(_event(trust=Trust.BODY, receipt="R"), A, replace(PAID, paid_at=earlier), sent=False).paid_at
+
+
+def test_what_is_held_keeps_its_account_and_takes_the_moment_it_lacks() -> None:
+    """The account is ours and never the provider's; a creation moment that we lack is taken over."""
+    found = succeed(Payment(account="ours"), Payment(account="theirs", created_at=MOMENT))
+    assert (found.account, found.created_at) == ("ours", MOMENT)
+
+
+def test_the_words_of_a_state_that_is_kept_are_not_those_of_the_other() -> None:
+    """A late "pending" brings neither its reason nor its message; a success has no words of the failure."""
+    held = Payment(account="a", status=Status.FAILED, reason=Reason.DECLINED, message="declined")
+    late = Payment(account="a", reason=Reason.BUSY, message="in progress")
+    kept = succeed(held, late)
+    assert (kept.status, kept.reason, kept.message) == (Status.FAILED, Reason.DECLINED, "declined")
+    paid = succeed(held, Payment(account="a", status=Status.SUCCEEDED))
+    assert (paid.status, paid.reason, paid.message) == (Status.SUCCEEDED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(Status.PENDING, Status.SUCCEEDED), (Status.FAILED, Status.FAILED)], ids=["paid", "failed"]
+)
+def test_what_is_not_late_is_not_logged(old: Status, new: Status, caplog: pytest.LogCaptureFixture) -> None:
+    """Only a success after another end is a warning."""
+    succeed(Payment(account="a", status=old), Payment(account="a", status=new))
+    assert caplog.records == []
+
+
+@timeless
+async def test_pauses_double_from_a_fifth_of_a_second_to_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without their jitter the pauses are these, to the digit."""
+    monkeypatch.setattr("backoff.full_jitter", lambda pause: pause)
+    times: list[float] = []
+
+    def respond(_: Outgoing) -> Reply:
+        times.append(now())
+        return answer(503)
+
+    async with Pool(Keyless(), connection=Wire(respond), attempts=8, deadline=600) as pool:
+        with pytest.raises(Unavailable):
+            await pool.verify("keyless", "p1")
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0], abs=1e-6)
+
+
+@timeless
+async def test_a_wait_to_the_very_deadline_is_not_begun() -> None:
+    """A Retry-After that ends at the deadline leaves no time to ask in: RateLimited at once."""
+    wire = Wire(Desk(payments=answer(429, {"retry-after": "30"}, error="slow")))
+    async with Pool(Keyless(), connection=wire, deadline=30) as pool:
+        with pytest.raises(RateLimited):
+            await pool.verify("keyless", "p1")
+        assert now() == 0
+
+
+class Steps(Keyless, frozen=True, kw_only=True):
+    """A toy whose operations are more than one request."""
+
+    name = "steps"
+
+    async def twice(self, send: Send) -> Said:
+        """Send two money requests."""
+        await send(MONEY)
+        return await send(MONEY)
+
+    async def refused_then_slow(self, send: Send) -> Said:
+        """Send money that is refused, and then look."""
+        with contextlib.suppress(Rejected):
+            await send(MONEY)
+        return await send(LOOK)
+
+    async def careless(self, send: Send) -> str:
+        """Take a refusal of a repeated request for the end of it."""
+        try:
+            await send(REPEATABLE)
+        except Rejected:
+            return "refused"
+        return "paid"
+
+
+@timeless
+async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
+    """Where one request of a verb moved money, the refusal of the next does not make the verb refused."""
+    wire = Wire(Desk(collect=[answer(id="p1", status="OK"), answer(400, error="no")]))
+    async with Pool(Steps(), connection=wire) as pool:
+        with pytest.raises(OutcomeUnknown):
+            await pool.run("steps", Steps.twice)
+    assert len(wire.seen) == 2
+
+
+@timeless
+async def test_a_verb_of_money_stays_one_when_it_looks() -> None:
+    """A deadline that passes in a look-up after a refused money request is NotSent: money was asked for."""
+    slow: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+    async def respond(outgoing: Outgoing) -> Reply:
+        return answer(400, error="no") if outgoing.method == "POST" else await slow
+
+    async with Pool(Steps(), connection=Wire(respond)) as pool:
+        with pytest.raises(NotSent):
+            await pool.run("steps", Steps.refused_then_slow)
+
+
+@timeless
+async def test_a_driver_is_not_told_of_a_refusal_after_an_unknown() -> None:
+    """A driver that handles refusals sees none where an earlier attempt may have been processed."""
+    wire = Wire(Desk(collect=[answer(500), answer(400, error="no")]))
+    async with Pool(Steps(), connection=wire) as pool:
+        with pytest.raises(OutcomeUnknown):
+            await pool.run("steps", Steps.careless)
+    assert len(wire.seen) == 2
+
+
+class Paged(Keyless, frozen=True, kw_only=True):
+    """A toy with a checkout page."""
+
+    name = "paged"
+    lost_page = "A new reference is safe"
+
+
+@pytest.mark.parametrize(
+    ("wire", "said"),
+    [
+        (Wire(lambda _: answer(id="p1"), after=1e6), "the deadline passed"),
+        (Wire(lambda _: answer(500)), "paged: POST /{} HTTP 500; the outcome is unknown"),
+    ],
+    ids=["late", "unclear"],
+)
+@timeless
+async def test_a_lost_outcome_says_why_and_what_to_do(wire: Wire, said: str) -> None:
+    """The sentence says what happened; where a page's address was lost it says what is safe, elsewhere not."""
+    async with Pool(Paged(), connection=wire) as pool:
+        with pytest.raises(OutcomeUnknown) as lost:
+            await pool.collect("paged", amount=5, currency="XAF", reference="r1")
+        with pytest.raises(OutcomeUnknown) as paid:
+            await pool.payout("paged", amount=5, currency="XAF", reference="r2", payee="237670000000")
+    assert str(lost.value) == said.replace("{}", "collect:") + ". A new reference is safe"
+    assert str(paid.value) == said.replace("{}", "payout:")
+
+
+@timeless
+async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> None:
+    """OutcomeUnknown has the pending payment, or says of what account, provider and mode it is."""
+    async with Pool(Keyless(), connection=Wire(Desk(collect=answer(500)))) as pool:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await pool.send("keyless", MONEY)
+    assert caught.value.payment == Payment(account="keyless", provider="keyless", live=False)
+
+
+@timeless
+async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
+    """A driver's own OutcomeUnknown is filled in; a verb of money that is late before it sends is NotSent."""
+    transport = Transport(Wire(lambda _: answer()), deadline=30, attempts=3)
+
+    async def unknown(_: Call) -> None:
+        raise OutcomeUnknown("lost on the way")
+
+    async def slow(_: Call) -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(OutcomeUnknown, match="lost on the way") as caught:
+        await transport.perform(transport.call(TOY, "collect", 3), unknown, A)
+    assert caught.value.payment == A
+    with pytest.raises(NotSent):
+        await transport.perform(transport.call(TOY, "collect", 3), slow, A)
+    with pytest.raises(Unavailable):
+        await transport.perform(transport.call(TOY, "verify", 3), slow)
+
+
+def test_the_campaign_kills_every_mutant_of_the_outcome_table() -> None:
+    """R18: whatever is changed in the outcome table or in what may be repeated, a test fails.
+
+    What is equivalent must live: were it killed, something else than the change would be killing them all.
+    """
+    chosen = [one for target in TABLE for one in mutants(target)]
+    assert len(chosen) > 100
+    assert {one.name for one in survivors(chosen)} == EQUIVALENT.keys() & {one.name for one in chosen}
+
+
+def test_the_campaign_makes_every_mutant_that_has_an_excuse() -> None:
+    """A mutant that is listed as equivalent is still one that the campaign makes."""
+    assert EQUIVALENT.keys() <= {one.name for target in TARGETS for one in mutants(target)}

@@ -1,0 +1,203 @@
+"""R3 and R4: a slice of benchmarks/bench_safety.py, small enough for every run."""
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+import paymux.transport
+from benchmarks.bench_safety import PROFILES, Tally, r3, r3b, r4
+from benchmarks.naive import CLIENTS
+from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
+from paymux.drivers.base import Driver
+from paymux.journal import Row
+from paymux.models import Event
+from paymux.outcome import Means, Verdict, decide
+from paymux.records import Records
+from paymux.simulator import Simulator
+from paymux.simulator.faults import Fault
+from paymux.sqlite import SqliteJournal
+from paymux.wire import Incoming, Reply, Request
+from tests.virtual import timeless
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    importlib.import_module("phonenumbers.carrier")  # in virtual time no thread may read it
+    for name in ("paymux", "asyncio", "aiohttp.server"):
+        caplog.set_level(logging.CRITICAL + 1, name)
+
+
+def seen(tally: Tally) -> set[str]:
+    """List the invariants that were violated."""
+    return {one.split()[1] for one in tally.wrong}
+
+
+@pytest.mark.parametrize(("seed", "count"), [(0, 120), (1, 240), (2, 240)])
+def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
+    """R3, over sockets (seed 0) and in process: no double charge, no lost outcome, no phantom success."""
+    found = r3(seed, count)
+    assert found.wrong == []
+    assert found.get("payments", "over sockets" if seed == 0 else "in process") == count
+    assert found.get("fault") > count / 3
+    # In real time, on a machine that has none left, every payment may end in a deadline.
+    for name in PROFILES if seed else ():
+        assert found.get(name, "succeeded") > 0
+        assert found.get(f"{name}: first unknown") > 0
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_two_workers_that_crash_tell_the_truth(seed: int) -> None:
+    """R4: crashes, restarts, lost, late, double and forged messages on one journal: I1 to I7 hold."""
+    found = r4(seed, 60)
+    assert found.wrong == []
+    assert found.get("crashes") > 0
+    assert found.get("recovered") > 0
+
+
+def test_a_seed_repeats_its_world_to_the_last_byte() -> None:
+    """R4, I8: what is sent, told and kept is the same in two runs of one seed, and not in those of two."""
+    found, other = r4(0, 40), r4(1, 40)
+    assert found.wrong == []
+    assert found.get("worlds run twice") == 1
+    assert len({found.digest, other.digest}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("retries on anything", "double"),
+        ("never retries, calls an error a failure", "lost"),
+        ("retries at a provider that deduplicates", "lost"),
+    ],
+)
+def test_the_weather_harms_naive_clients(name: str, harm: str) -> None:
+    """R3b: in the same weather a naive client charges twice, or calls a charge a failure, a tenth of the time."""
+    assert set(CLIENTS) >= {name}
+    assert r3b(0, name, 300).get("naive", name, harm) > 30
+
+
+def _eager(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+    verdict = decide(driver, request, reply, left=left)
+    return Verdict(Means.THROTTLED, error=RateLimited()) if verdict.means is Means.UNKNOWN else verdict
+
+
+def _hopeful(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+    return decide(driver, request, reply, left=left and reply is not None)
+
+
+async def _unwritten(self: Records, pending: Payment) -> None:
+    """Send without a record."""
+
+
+async def _forgetful(self: SqliteJournal, pending: Payment, digest: str) -> Row | None:
+    """Note every order anew."""
+    await self._writer.do(
+        lambda db: db.execute("DELETE FROM payments WHERE reference = ?", (pending.reference,)).rowcount
+    )
+    return await _INTEND(self, pending, digest)
+
+
+_INTEND = SqliteJournal.intend
+
+
+async def _credulous(self: Pool, event: Event, **_: object) -> Payment:
+    """Believe what a message claims."""
+    return msgspec.structs.replace(event.claims, reference=event.attempt or event.claims.reference)
+
+
+async def _careless(self: Records, pending: Payment, outcome: object, *, in_doubt: bool) -> None:
+    """Call what a crash of the wire left open not sent."""
+    if isinstance(outcome, Payment):
+        return await _ENDED(self, pending, outcome, in_doubt=in_doubt)
+    return await _ENDED(self, pending, NotSent(""), in_doubt=False)
+
+
+_ENDED = Records.ended
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "wrong", "invariants"),
+    [
+        (paymux.transport, "decide", _eager, {"I1"}),
+        (paymux.transport, "decide", _hopeful, {"I1"}),
+        (Records, "sending", _unwritten, {"I4"}),
+        (SqliteJournal, "intend", _forgetful, {"I1"}),
+        (Pool, "confirm", _credulous, {"I3"}),
+        (Records, "ended", _careless, {"I1", "I4"}),
+    ],
+    ids=["repeats the unknown", "trusts exceptions", "sends unwritten", "forgets", "believes", "gives up"],
+)
+def test_the_battery_sees_a_core_that(
+    place: Any, name: str, wrong: Callable[..., Any], invariants: set[str]
+) -> None:
+    """R4 has teeth: a core with one of its promises broken is caught, and the line that repeats it is printed."""
+    found = Tally()
+    with patch.object(place, name, wrong):
+        for seed in (1, 2):
+            found.add(r4(seed, 60))
+    assert seen(found) & invariants, found.wrong[:3]
+    assert "python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed" in found.wrong[0]
+
+
+HOOKS: dict[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "0123456789abcdef-hooks"}
+
+
+@timeless
+async def test_two_answers_with_one_id_are_two_payments() -> None:
+    """Found by R3: CinetPay's api_response_id is the time of an answer; it never tells another order's watch."""
+    sim = Simulator(payer_delay=60.0)
+    options: dict[str, Any] = {
+        "description": "Order",
+        "return_url": "https://shop.example/back",
+        "payer": "2250700000007",
+    }
+    pool = Pool(sim.driver("cinetpay"), connection=sim.connection, **HOOKS)
+    with patch("paymux.simulator.cinetpay.response_id", lambda: "1767225612.1234"):
+        async with pool:
+
+            async def hear(incoming: Incoming) -> None:
+                event = pool.webhook(incoming)
+                if not event.ping:
+                    await pool.confirm(event)
+
+            async def end(amount: int) -> Payment:
+                reference = f"o-{amount}"
+                payment = await pool.collect(
+                    "cinetpay", amount=amount, currency="XOF", reference=reference, **options
+                )
+                return await pool.watch(await pool.verify(payment))
+
+            sim.on_webhook(hear)
+            tasks = [asyncio.create_task(end(amount)) for amount in (100, 105)]
+            for amount in (100, 105):
+                await asyncio.sleep(5)
+                sim.settle(f"o-{amount}", Status.SUCCEEDED)
+            assert [payment.reference for payment in await asyncio.gather(*tasks)] == ["o-100", "o-105"]
+    await sim.world.aclose()
+
+
+@timeless
+async def test_a_callback_that_comes_before_its_lost_answer_counts() -> None:
+    """Found by R3: Daraja calls back while the push's answer is still awaited, and never calls again."""
+    sim = Simulator(payer_delay=2.0)
+    sim.fault("mpesa", "POST /processrequest/", kind=Fault.STALL)
+    heard: list[Payment] = []
+    async with Pool(sim.driver("mpesa"), connection=sim.connection, deadline=20, **HOOKS) as pool:
+
+        async def hear(incoming: Incoming) -> None:
+            event = pool.webhook(incoming)
+            stored = Payment(account="mpesa", kind="collect", reference=event.attempt, amount=Decimal(100))
+            heard.append(await pool.confirm(event, expected=stored))
+
+        sim.on_webhook(hear)
+        with pytest.raises(OutcomeUnknown):
+            await pool.collect("mpesa", amount=100, currency="KES", payer="254708374149", reference="o-1")
+    await sim.world.aclose()
+    assert [payment.status for payment in heard] == [Status.SUCCEEDED]
