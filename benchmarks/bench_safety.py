@@ -183,7 +183,8 @@ class Book:
     def __init__(self, city: City, orders: Iterable[Order]) -> None:
         self.orders = {order.reference: order for order in orders}
         self.told: dict[str, str] = {}  # the last word on each order
-        self.negative: set[str] = set()  # orders that were called over without a charge
+        # Orders that were called over without a charge: how many calls, and requests at the provider, came before.
+        self.negative: dict[str, tuple[int, int]] = {}
         self.unknown: set[str] = set()
         self.calls: Counter[str] = Counter()  # of a money verb, by reference
         self.looks: Counter[str] = Counter()  # of a watch, a confirmation or a recovery, by reference
@@ -205,7 +206,7 @@ class Book:
         """Note what a caller was told without a payment: that nothing happened, or that nobody knows."""
         self.told[order.reference] = word
         if word in ("not sent", "refused"):
-            self.negative.add(order.reference)
+            self._deny(order)
 
     def show(self, payment: Payment) -> None:
         """Note a payment that a caller was given."""
@@ -220,7 +221,16 @@ class Book:
             if len(right) != 1 or payment.amount != order.amount or payment.currency != order.what.currency:
                 self.lie("I3", order.reference, f"success, but the ledger has {self.entries(order)}")
         elif payment.status.terminal:
-            self.negative.add(order.reference)
+            self._deny(order)
+
+    def _deny(self, order: Order) -> None:
+        before = (self.calls[order.reference], self._city.asked["money", order.reference])
+        self.negative.setdefault(order.reference, before)
+
+    def _asked_anew(self, reference: str) -> bool:
+        """Tell whether the provider had seen nothing when the order was called over, and somebody asked again."""
+        calls, requests = self.negative[reference]
+        return requests == 0 and self.calls[reference] > calls
 
     def close(self) -> None:
         """Compare all that was told with the ledger, at the end."""
@@ -234,8 +244,8 @@ class Book:
             self.lie("I1", reference, f"charged {len(charged)} times")
         if len(entries) > 1:
             self.lie("I1", reference, f"asked {len(entries)} times")
-        if charged and reference in self.negative:
-            self.lie("I2", reference, f"charged, but a caller was told otherwise; the last word: {self.told}")
+        if charged and reference in self.negative and not self._asked_anew(reference):
+            self.lie("I2", reference, f"charged, but called over; the last word: {self.told.get(reference)}")
         if not all(is_right(order, entry) for entry in entries):
             self.lie("I3", reference, f"another order than ours: {entries}")
         sent = self._city.asked["money", reference]

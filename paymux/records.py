@@ -7,6 +7,7 @@ from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageEr
 from .journal import Journal, Memory, Row, State, digest
 from .models import Event, Order, Payment, log
 
+GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
 
 
@@ -31,11 +32,15 @@ class Records:
         """Note an order before anything is sent; give the payment that its reference has already."""
         if self.journal is None:
             return None
-        try:
-            row = await self.journal.intend(pending, digest(order))
-        except OSError as error:
-            raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
-        return None if row is None else row.payment
+        while True:
+            try:
+                row = await self.journal.intend(pending, digest(order))
+            except OSError as error:
+                raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
+            if row is None or row.state is not State.INTENT:
+                return None if row is None else row.payment
+            # Another worker is about to send this order. Nothing has left yet, so there is no payment to give.
+            await asyncio.sleep(GLANCE)
 
     async def sending(self, pending: Payment) -> None:
         """Make durable that a money request is about to leave, or raise NotSent."""

@@ -886,3 +886,22 @@ async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
     assert "canary" not in "".join(told)
     assert "canary" not in logs.replace("canary-user", "")
     assert "237677777777" not in logs
+
+
+async def test_an_order_that_another_worker_is_about_to_send_is_waited_for(tmp_path: Path) -> None:
+    """While a worker still logs in for an order, another one gets no payment of it: there is none yet."""
+    sim = Simulator(latency=0.3)
+    path = tmp_path / "payments.db"
+    order: dict[str, Any] = {"amount": 5, "currency": "XAF", "payer": "237677777777", "reference": "r"}
+    async with (
+        Pool(sim.driver("campay"), connection=sim.connection, journal=path) as one,
+        Pool(sim.driver("campay"), connection=sim.connection, journal=path) as other,
+    ):
+        first = asyncio.create_task(one.collect("campay", **order))
+        await asyncio.sleep(0.1)  # it has noted the order, and waits for its login
+        assert not sim.received("campay", "POST /api/collect/")
+        payment = await other.collect("campay", **order)
+        assert payment.status is Status.PENDING
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
+        assert (await first).reference == "r"
+    assert len(sim.ledger) == 1
