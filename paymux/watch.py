@@ -108,8 +108,13 @@ class Watch:
         self._rouse()
 
     async def _finish(self) -> Payment:
-        async for _ in self:
-            pass
+        try:
+            async for _ in self:
+                pass
+        except asyncio.CancelledError:
+            # Nobody waits any more, however long somebody keeps the error; a next step would listen again.
+            self._watches.updates.end(self, self._driver)
+            raise
         if not self.payment.status.terminal:
             raise UsageError("watch: it is over, and the payment is still pending; watch it anew")
         return self.payment
@@ -155,6 +160,7 @@ class Watch:
 
     async def _sleep(self) -> None:
         loop = asyncio.get_running_loop()
+        self._watches.updates.begin(self, self._driver)
         until = self._due if self._deadline is None else min(self._due, self._deadline)
         self._wake = loop.create_future()
         timer = loop.call_at(until, self._rouse) if until != float("inf") else None

@@ -140,8 +140,11 @@ def test_the_battery_sees_a_core_that(
     """R4 has teeth: a core with one of its promises broken is caught, and the line that repeats it is printed."""
     found = Tally()
     with patch.object(place, name, wrong):
-        for seed in (1, 2):
+        # Not every world has the trouble that shows it, and which has differs from one Python to another.
+        for seed in range(1, 13):
             found.add(r4(seed, 60))
+            if seen(found) & invariants:
+                break
     assert seen(found) & invariants, found.wrong[:3]
     assert "python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed" in found.wrong[0]
 
