@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -15,10 +15,6 @@ HIDDEN = "***"
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
     "private_?key|public_?key|master[_-]?key|authorization|access_?token"
-)
-_FIELD = re.compile(
-    rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
-         ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
 )
 _NAME = re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
 _DIGITS = re.compile(r"\d{9,}")
@@ -67,7 +63,16 @@ def hide(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = _written(secret).sub(HIDDEN, text)
-    return _FIELD.sub(rf'\1"{HIDDEN}"', text)
+    return _field().sub(rf'\1"{HIDDEN}"', text)
+
+
+@cache
+def _field() -> re.Pattern[str]:
+    # Compiled when the first body is scrubbed: the pattern is a millisecond of an import.
+    return re.compile(
+        rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
+             ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
+    )
 
 
 @lru_cache(maxsize=256)

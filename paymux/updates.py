@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from weakref import WeakSet
 
-import backoff
-
 from .drivers.base import Driver, Pushed
 from .errors import PaymuxError
 from .lenient import Unreadable
@@ -56,6 +54,8 @@ class Updates:
         self._watching.clear()
 
     async def _listen(self, driver: Pushed) -> None:
+        import backoff  # noqa: PLC0415 - 2 ms of an import that listens to nothing yet
+
         pauses = _pauses()
         while True:
             try:
@@ -79,6 +79,8 @@ class Updates:
 
 
 def _pauses() -> Iterator[float]:
+    import backoff  # noqa: PLC0415 - likewise
+
     pauses: Iterator[float] = backoff.expo(base=2, factor=1, max_value=30)
     next(pauses)
     return pauses

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Self
 from weakref import WeakSet
 
-import backoff
 import msgspec
 
 from .drivers.base import Driver, Pushed
@@ -51,6 +50,8 @@ class Watch:
         self._wake: asyncio.Future[None] | None = None
         self._closed = False
         self._hurry: asyncio.Timeout | None = None
+        import backoff  # noqa: PLC0415 - 2 ms of an import that watches nothing yet
+
         self._pauses = backoff.expo(base=1.5, factor=2, max_value=15)
         next(self._pauses)
         watches.add(self)

@@ -1,7 +1,6 @@
 """Finding drivers by name: a module of this package, or the entry-point group `paymux.drivers`."""
 
 import importlib
-import pkgutil
 from typing import get_args
 
 from ..errors import UsageError
@@ -10,6 +9,8 @@ from .base import Driver, Verb
 
 def names() -> list[str]:
     """List the drivers that come with paymux."""
+    import pkgutil  # noqa: PLC0415 - a millisecond that only whoever lists drivers pays
+
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
 
 
