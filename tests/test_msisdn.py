@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymux import UsageError
+from paymux import UsageError, msisdn
 from paymux.msisdn import digits
 
 READ = [
@@ -109,3 +109,19 @@ def test_a_number_is_read_or_refused(written: str) -> None:
     assert found.isdigit()
     assert found.startswith("237")
     assert digits(found, {"CM"}) == found
+
+
+@pytest.mark.parametrize(
+    ("number", "operator"),
+    [
+        ("237670000000", "MTN"),
+        ("237699999999", "Orange"),
+        ("254708374149", "Safaricom"),
+        (None, None),
+        ("a@b.c", None),
+    ],
+)
+async def test_the_operator_is_guessed_from_the_number(number: str | None, operator: str | None) -> None:
+    """A number tells whose it was when it was given out; no number tells nothing."""
+    found = await msisdn.operator(number)
+    assert found == operator or (operator is not None and found is not None and found.startswith(operator))
