@@ -45,7 +45,7 @@ class Hooks:
         """Give the callback URL that travels with an order, where the provider takes one."""
         if given is not None or self.base is None or "webhook_url" not in driver.takes:
             return given
-        return self.url(driver.account, checked_reference(reference))
+        return self.url(driver.account, reference)
 
     def read(self, incoming: Incoming, accounts: Iterable[str], given: str | None) -> tuple[str, str | None]:
         """Tell which account, and which reference if any, a message came in for; a forged path is BadWebhook.

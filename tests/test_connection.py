@@ -493,7 +493,7 @@ async def _silence() -> AsyncIterator[bytes]:
 
 
 async def test_a_drip_is_ended_by_the_deadline() -> None:
-    """A byte a second keeps a connection alive, and nobody waiting: the deadline ends it, not the last byte."""
+    """A byte a second keeps a connection alive, and nobody waiting: the deadline ends it, give or take 10%."""
 
     async def timed(work: Awaitable[object], error: type[Exception]) -> float:
         began = time.monotonic()
@@ -508,7 +508,7 @@ async def test_a_drip_is_ended_by_the_deadline() -> None:
             )
 
     took = await asyncio.gather(*map(both, SLOW.values()))
-    assert all(1.8 < seconds < 5 for pair in took for seconds in pair), dict(zip(SLOW, took, strict=True))
+    assert all(1.8 < seconds < 2.2 for pair in took for seconds in pair), dict(zip(SLOW, took, strict=True))
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
@@ -518,7 +518,7 @@ async def test_a_peer_that_stops_reading_is_ended_by_the_deadline() -> None:
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown):
             await pool.send("keyless", post("/collect", Said, {"note": "x" * (16 << 20)}), deadline=1.0)
-        assert 0.9 < time.monotonic() - began < 5
+        assert 0.9 < time.monotonic() - began < 1.3
 
 
 def _given(name: str) -> dict[str, Any]:
