@@ -35,7 +35,7 @@ TABLE = ("outcome.decide", "retries.may_repeat")
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "outcome.decide": ("mutants",),
     "retries.may_repeat": ("mutants",),
-    "transport.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights"),
+    "call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights"),
     "transport._ended": ("mutants", "transport", "outcome", "pool"),
     "models.compare": ("models", "mutants", "confirm"),
     "models.succeed": ("models", "mutants", "confirm"),
@@ -54,38 +54,6 @@ EQUIVALENT: Mapping[str, str] = {
     (
         "outcome.decide: return Verdict(Means.UNKNOWN) => pass"
     ): "An unreadable answer falls through to the same UNKNOWN below.",
-    (
-        "transport.Call.__call__: "
-        "pauses = backoff.expo(base=2, factor=0.2, max_value=5) "
-        "=> pauses = backoff.expo(factor=0.2, max_value=5)"
-    ): "2 is the default base of backoff.",
-    (
-        "models.succeed: "
-        "changes: dict[str, Any] = {name: value for name in found.__struct_fields__ if (value := "
-        "getattr(found, name)) not in (None, {}, '') and name != 'account'} "
-        "=> changes: dict[str, Any] = {name: value for name in found.__struct_fields__ if (value := "
-        "getattr(found, name)) not in (None, '') and name != 'account'}"
-    ): "Only `ids` and `metadata` can be {}, and both are merged apart.",
-    (
-        "models.succeed: "
-        "elif known.status.terminal and status is Status.PENDING: "
-        "=> elif status is Status.PENDING:"
-    ): "What is not terminal is PENDING: the status is set to what it is.",
-    (
-        "models.succeed: "
-        "if known.status is Status.REFUNDED and status is Status.SUCCEEDED: "
-        "=> if status is Status.SUCCEEDED:"
-    ): "Of those in _KEPT, only REFUNDED does not keep SUCCEEDED.",
-    (
-        "confirm.vouch: "
-        "compare(msgspec.structs.replace(claims, provider_reference=None, reference=None), known) "
-        "=> compare(msgspec.structs.replace(claims, provider_reference=..., reference=None), known)"
-    ): "Here no provider reference is known, so none contradicts it.",
-    (
-        "confirm.vouch: "
-        "compare(msgspec.structs.replace(claims, provider_reference=None, reference=None), known) "
-        "=> compare(msgspec.structs.replace(claims, reference=None), known)"
-    ): "Likewise.",
 }
 
 

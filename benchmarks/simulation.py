@@ -350,11 +350,12 @@ class End(asyncio.Transport):
 
 _DATED = (
     "paymux.engine",
+    "paymux.inbox",
     "paymux.sqlite",
     *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
 )
 _TIMED = (
-    *(f"paymux.{name}" for name in ("jwt", "retries", "tokens", "transport", "watch")),
+    *(f"paymux.{name}" for name in ("call", "jwt", "retries", "tokens", "watch")),
     *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_words")),
     "aiohttp.helpers",
 )

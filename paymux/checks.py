@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -13,7 +14,10 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 def is_loopback(url: str) -> bool:
     """Tell whether a URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
+    return _is_here(urlsplit(url).hostname or "")
+
+
+def _is_here(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -30,18 +34,23 @@ def checked_reference(reference: object) -> str:
 def checked_url(field: str, url: object, forbidden: Collection[str] = (), *, query: bool = False) -> str:
     """Check a URL that we are given: https (http on loopback only), a host, and nothing that hides in it."""
     accepted = f"an https URL (http on loopback only) without user{'' if query else ', query'} or fragment"
-    if not isinstance(url, str) or len(url) > 2000 or not VISIBLE.fullmatch(url) or " " in url:
-        raise UsageError.field(field, url, accepted)
-    try:
-        parts = urlsplit(url)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
-        whole = bool(parts.hostname) and not (parts.username or parts.fragment or (parts.query and not query))
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        raise UsageError.field(field, url, accepted) from None
-    if not (safe and whole and port_is_number):
+    if not isinstance(url, str) or len(url) > 2000 or not _is_fit(url, query):
         raise UsageError.field(field, url, accepted)
     for word in forbidden:
         if word in url.lower():
             raise UsageError.field(field, url, f"a URL without the word {word!r}, which the provider forbids")
     return url
+
+
+@lru_cache(maxsize=256)
+def _is_fit(url: str, query: bool) -> bool:
+    if not VISIBLE.fullmatch(url) or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        safe = parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))
+        bare = not (parts.username or parts.fragment or (parts.query and not query))
+        return bool(host) and safe and bare and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False

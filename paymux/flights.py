@@ -1,18 +1,23 @@
-"""Money requests in flight: the same order twice at once is one request."""
+"""What is in flight: the same order twice at once is one request, and so is the same question."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
-from .errors import DuplicateReference, OutcomeUnknown, PaymuxError
+from .call import Call
+from .errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
+from .limits import Priority
 from .models import Kind, Order, Payment
-from .transport import Call
+
+Answer: TypeAlias = Payment | PaymuxError | None
 
 
 class Flights:
     """The money requests of one pool that have not been answered yet."""
 
     def __init__(self) -> None:
-        self._flying: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Payment | PaymuxError | None]]] = {}
+        self._flying: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
 
     async def join(
         self,
@@ -55,3 +60,40 @@ class Flights:
         finally:
             del self._flying[key]
             landing.set_result(outcome)
+
+
+class Questions:
+    """The look-ups of one pool that have not been answered yet."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
+
+    async def join(self, key: tuple[object, ...], call: Call, ask: Callable[[], Awaitable[Payment]]) -> Payment:
+        """Ask, or share the answer to the same question that is already under way."""
+        while (joined := self._asked.get(key)) is not None:
+            landing: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            joined.append(landing)
+            try:
+                # In bulk the first one may wait long for its place, which is not part of the deadline.
+                async with asyncio.timeout_at(None if call.priority is Priority.BULK else call.deadline):
+                    answer = await landing
+            except TimeoutError:
+                raise Unavailable(f"{call}: too late") from None
+            if isinstance(answer, Payment):
+                return answer
+            if answer is not None:
+                # Each has a copy of its own: one shared error would collect everybody's traceback.
+                raise copy.copy(answer)
+        joined = self._asked[key] = []
+        outcome: Answer = None  # cut off: whoever joined asks anew
+        try:
+            outcome = await ask()
+            return outcome
+        except PaymuxError as error:
+            outcome = error
+            raise
+        finally:
+            del self._asked[key]
+            for landing in joined:
+                if not landing.done():
+                    landing.set_result(outcome)

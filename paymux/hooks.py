@@ -19,6 +19,7 @@ from .wire import Incoming
 
 _HEX = 32
 HEADERS = 64
+PATH = 8192
 
 
 class Hooks:
@@ -29,6 +30,7 @@ class Hooks:
             raise UsageError("webhook_base, webhook_key: give both or neither")
         self.base = checked_url("webhook_base", base).rstrip("/") if base is not None else None
         self._key = key or Secret("")
+        self._hooks: dict[str, str] = {}
         if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
             raise UsageError("webhook_key: refused (not shown); accepted: ASCII text of 16 characters or more")
 
@@ -54,6 +56,8 @@ class Hooks:
         """
         if len(incoming.headers) > HEADERS:
             raise BadWebhook(f"more than {HEADERS} headers")
+        if len(incoming.path) > PATH:
+            raise BadWebhook(f"a path of more than {PATH} characters")
         account, attempt = self._read(incoming.path, accounts)
         if given is None:
             given = account
@@ -85,7 +89,10 @@ class Hooks:
         return reference
 
     def _hook(self, account: str) -> str:
-        return self._mac(f"hook:{account}")
+        hook = self._hooks.get(account)
+        if hook is None:
+            hook = self._hooks[account] = self._mac(f"hook:{account}")
+        return hook
 
     def _attempt(self, account: str, reference: str) -> str:
         return self._mac(f"attempt:{account}:{reference}")

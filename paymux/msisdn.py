@@ -5,6 +5,7 @@ import importlib
 import re
 import sys
 from collections.abc import Collection
+from functools import cache
 
 from .errors import UsageError
 
@@ -16,12 +17,13 @@ async def operator(number: str | None) -> str | None:
     """Tell whose number it was when it was given out: a guess, since numbers move between operators."""
     if number is None or not number.isdigit():
         return None
-    if "phonenumbers.carrier" not in sys.modules:
+    if "phonenumbers.carrierdata" not in sys.modules:
         # Some 100 ms of tables, read off the loop by whoever comes first.
-        await asyncio.to_thread(importlib.import_module, "phonenumbers.carrier")
-    from phonenumbers import carrier, parse  # noqa: PLC0415 - loaded by now
+        await asyncio.to_thread(importlib.import_module, "phonenumbers.carrierdata")
+    from phonenumbers.carrierdata import CARRIER_DATA, CARRIER_LONGEST_PREFIX  # noqa: PLC0415 - loaded by now
 
-    return carrier.name_for_number(parse(f"+{number}"), "en") or None
+    prefixes = (number[:length] for length in range(CARRIER_LONGEST_PREFIX, 0, -1))
+    return next((CARRIER_DATA[prefix].get("en") for prefix in prefixes if prefix in CARRIER_DATA), None)
 
 
 def digits(value: object, countries: Collection[str], *, field: str = "payer", tests: Collection[str] = ()) -> str:
@@ -37,6 +39,8 @@ def digits(value: object, countries: Collection[str], *, field: str = "payer", t
     number = number.removeprefix("00") if not value.startswith("+") else number
     if number in tests:
         return number
+    if any(mobile.fullmatch(number) for mobile in map(_mobile, countries)):
+        return number
     # 30 ms to import: only whoever names a phone number pays for it.
     import phonenumbers  # noqa: PLC0415
 
@@ -51,3 +55,17 @@ def digits(value: object, countries: Collection[str], *, field: str = "payer", t
         if phonenumbers.is_valid_number(parsed) and (not countries or region in countries):
             return f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}"
     raise UsageError.field(field, value, accepted)
+
+
+@cache
+def _mobile(country: str) -> re.Pattern[str]:
+    """Match a country's mobile numbers in E.164 digits by the library's own data, in a tenth of a parse's time.
+
+    Nothing, where countries share a code and a number alone does not tell which of them it is of.
+    """
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata  # noqa: PLC0415 - likewise
+
+    data = PhoneMetadata.metadata_for_region(country, None)
+    if data is None or data.mobile is None or COUNTRY_CODE_TO_REGION_CODE[data.country_code or 0] != (country,):
+        return re.compile("(?!)")
+    return re.compile(f"{data.country_code}(?:{data.mobile.national_number_pattern})")

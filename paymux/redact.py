@@ -4,7 +4,7 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
@@ -16,6 +16,7 @@ _SENSITIVE = (
     "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
     "private_?key|public_?key|master[_-]?key|authorization|access_?token"
 )
+_WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")  # in each
 _NAME = re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
 _DIGITS = re.compile(r"\d{9,}")
 _PHONE = re.compile(r"\d(?:[ ().-]{0,3}\d){8,}")
@@ -58,12 +59,25 @@ class Secret:
         raise TypeError("a Secret is never pickled")
 
 
-def hide(text: str, secrets: Iterable[str] = ()) -> str:
+def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Take credentials and signatures out of a body, by the field's name and by the secret's value."""
-    for secret in secrets:
-        if secret:
-            text = _written(secret).sub(HIDDEN, text)
-    return _field().sub(rf'\1"{HIDDEN}"', text)
+    # Most bodies hold none, and looking for plain text is much quicker than for a pattern.
+    lowered = text.casefold()
+    exact, cased = _written(secrets)
+    for form in exact:
+        if form in text:
+            return _without(text, secrets)
+    for form in cased:
+        if form in lowered:
+            return _without(text, secrets)
+    for word in _WORDS:
+        if word in lowered:
+            return _field().sub(rf'\1"{HIDDEN}"', text)
+    return text
+
+
+def _without(text: str, secrets: tuple[str, ...]) -> str:
+    return _field().sub(rf'\1"{HIDDEN}"', _pattern(secrets).sub(HIDDEN, text))
 
 
 @cache
@@ -76,19 +90,31 @@ def _field() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=256)
-def _written(secret: str) -> re.Pattern[str]:
-    """Match a secret as bodies write it: plain, JSON (PHP escapes the slash), percent-encoded, hex, base64."""
-    raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
-    exact = {secret, escaped, escaped.replace("/", "\\/")}
-    for shift in range(3):
-        # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
-        middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
-        if len(middle) >= 8:
-            exact |= {middle, middle.translate(str.maketrans("+/", "-_"))}
-    cased = {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex()}
-    parts = [re.escape(form) for form in sorted(exact, key=len, reverse=True)]
-    parts += [f"(?i:{re.escape(form)})" for form in sorted(cased - exact, key=len, reverse=True)]
-    return re.compile("|".join(parts))
+def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give secrets as bodies write them: plain, JSON (PHP escapes the slash), base64; percent-encoded and hex.
+
+    The latter in lower case, for they may come in either.
+    """
+    exact: set[str] = set()
+    cased: set[str] = set()
+    for secret in filter(None, secrets):
+        raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
+        exact |= {secret, escaped, escaped.replace("/", "\\/")}
+        for shift in range(3):
+            # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
+            middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
+            if len(middle) >= 8:
+                exact |= {middle, middle.translate(str.maketrans("+/", "-_"))}
+        cased |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex()} - exact
+    return tuple(sorted(exact, key=len, reverse=True)), tuple(
+        form.casefold() for form in sorted(cased, key=len, reverse=True)
+    )
+
+
+@lru_cache(maxsize=256)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    exact, cased = _written(secrets)
+    return re.compile("|".join([*map(re.escape, exact), *(f"(?i:{re.escape(form)})" for form in cased)]))
 
 
 def scrub(value: Any, secrets: tuple[str, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -14,7 +15,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One HTTP request to a provider and the type of its reply. Make it with `get` or `post`."""
 
     method: str
@@ -116,6 +117,7 @@ def post(
     )
 
 
+@lru_cache(maxsize=256)
 def _checked(path: str) -> str:
     if not re.fullmatch(r"/(?!/)[\x21-\x7e]*", path):
         raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
@@ -129,8 +131,8 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider answered: status, headers by lower-case name, and the body, read to its end."""
+class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a provider answered: status, headers (asked for by lower-case name), and the body, read to its end."""
 
     status: int
     headers: Mapping[str, str] = {}
@@ -169,7 +171,7 @@ class Send(Protocol):
         ...
 
 
-class Outgoing(msgspec.Struct, kw_only=True):
+class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     """One attempt on the wire. Its connection sets `began` at once and `sent` before a byte may leave."""
 
     method: str

@@ -640,8 +640,8 @@ async def test_a_request_is_never_resent_behind_our_back(monkeypatch: pytest.Mon
     made: list[aiohttp.ClientSession] = []
     make = paymux.connection._session
 
-    def kept(keepalive: float) -> aiohttp.ClientSession:
-        made.append(make(keepalive))
+    def kept(keepalive: float, **hooks: Any) -> aiohttp.ClientSession:
+        made.append(make(keepalive, **hooks))
         return made[-1]
 
     monkeypatch.setattr("paymux.connection._session", kept)
@@ -653,17 +653,18 @@ async def test_a_request_is_never_resent_behind_our_back(monkeypatch: pytest.Mon
         with pytest.raises(Unavailable):
             await pool.verify(HELD)
         assert [seen.connection for seen in peer.seen] == [1, 1]  # on a kept connection, where it would resend
-    assert [session._retry_connection for session in made] == [False, False]
+    assert [session._retry_connection for session in made] == [False, False, False]
 
 
-async def test_the_hooks_tell_what_left() -> None:
+@pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
+async def test_the_connection_tells_what_left(*, money: bool) -> None:
     """`began` and `sent` are set before an answer; where nobody listens, only `began` is."""
     sockets = Sockets(1.0)
     async with Peer(lambda _: http()) as peer:
-        good = outgoing(f"{peer.url}/x")
+        good = outgoing(f"{peer.url}/x", money=money)
         await sockets.exchange(good)
     assert (good.began, good.sent, good.left) == (True, True, True)
-    refused = outgoing("http://127.0.0.1:1/x")  # the port of tcpmux, where nobody listens
+    refused = outgoing("http://127.0.0.1:1/x", money=money)  # the port of tcpmux, where nobody listens
     with pytest.raises(Broken) as broken:
         await sockets.exchange(refused)
     assert (refused.began, refused.sent, refused.left) == (True, False, False)
@@ -727,20 +728,20 @@ async def test_a_connection_that_the_provider_closed_costs_no_unknown() -> None:
     assert [seen.connection for seen in peer.seen] == list(range(1, 11))
 
 
-async def test_a_loop_has_one_pair_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty cold calls at once make two sessions: making one takes longer than most requests."""
+async def test_a_loop_has_one_set_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty cold calls at once make one set of sessions: making one takes longer than most requests."""
     made: list[aiohttp.ClientSession] = []
     make = paymux.connection._session
 
-    def counted(keepalive: float) -> aiohttp.ClientSession:
-        made.append(make(keepalive))
+    def counted(keepalive: float, **hooks: Any) -> aiohttp.ClientSession:
+        made.append(make(keepalive, **hooks))
         return made[-1]
 
     monkeypatch.setattr("paymux.connection._session", counted)
     async with Peer(lambda _: http()) as peer:
         async with keyless(peer.url) as pool:
             await asyncio.gather(*(pool.verify(HELD) for _ in range(50)))
-        assert len(made) == 2
+        assert len(made) == 3
         assert all(session.closed for session in made)
 
 

@@ -1106,6 +1106,8 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
             verb = desk.collect(str(number)) if match == opens else desk.pool.verify(payment)
             errors.append(await _caught(verb))
             desk.provider.world.faults._planned.clear()
+            if kind is Fault.THROTTLE:
+                await asyncio.sleep(130)  # its Retry-After closes the account, for two minutes at most
     desk.fault("", Fault.WEBHOOK_FORGED)
     desk.settle(await desk.collect("104299"), Status.FAILED)
     await desk.told()

@@ -1,10 +1,13 @@
 """Phone numbers: whatever way people write them, kept as E.164 digits; anything else is refused."""
 
+import random
 from typing import Any
 
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import carrier, carrierdata
 
 from paymux import UsageError, msisdn
 from paymux.msisdn import digits
@@ -125,3 +128,32 @@ async def test_the_operator_is_guessed_from_the_number(number: str | None, opera
     """A number tells whose it was when it was given out; no number tells nothing."""
     found = await msisdn.operator(number)
     assert found == operator or (operator is not None and found is not None and found.startswith(operator))
+
+
+@pytest.mark.parametrize("country", ["KE", "CM", "CI", "SN", "BJ", "TG", "ML", "BF", "NE", "CD", "GN", "US", "KZ"])
+def test_the_quick_way_says_what_the_library_says(country: str) -> None:
+    """A number taken by its pattern alone is one that the library parses as a valid one of that country."""
+    chance, taken = random.Random(country), 0
+    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    assert example is not None
+    whole = f"{example.country_code}{phonenumbers.national_significant_number(example)}"
+    for _ in range(500):
+        kept = chance.randint(len(str(example.country_code)), len(whole))
+        number = whole[:kept] + "".join(chance.choices("0123456789", k=len(whole) - kept))
+        if msisdn._mobile(country).fullmatch(number):
+            parsed = phonenumbers.parse(f"+{number}")
+            assert phonenumbers.is_valid_number_for_region(parsed, country)
+            assert phonenumbers.region_code_for_number(parsed) == country
+            assert digits(number, {country}) == number
+            taken += 1
+    assert (taken == 0) == (country in ("US", "KZ"))  # they share their codes with others
+
+
+async def test_an_operator_is_what_the_library_says() -> None:
+    """The guessed operator is the library's own, for numbers of every prefix that it knows in these countries."""
+    prefixes = [prefix for prefix in carrierdata.CARRIER_DATA if prefix[:3] in ("254", "237", "225", "221")]
+    assert len(prefixes) > 50
+    for prefix in prefixes:
+        number = prefix.ljust(13 if prefix.startswith("225") else 12, "1")
+        parsed = phonenumbers.parse(f"+{number}")
+        assert await msisdn.operator(number) == (carrier.name_for_valid_number(parsed, "en") or None)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-import paymux.transport
+import paymux.call
 from benchmarks.bench_safety import PROFILES, Tally, r3, r3b, r4
 from benchmarks.naive import CLIENTS
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
@@ -125,8 +125,8 @@ _ENDED = Records.ended
 @pytest.mark.parametrize(
     ("place", "name", "wrong", "invariants"),
     [
-        (paymux.transport, "decide", _eager, {"I1"}),
-        (paymux.transport, "decide", _hopeful, {"I1"}),
+        (paymux.call, "decide", _eager, {"I1"}),
+        (paymux.call, "decide", _hopeful, {"I1"}),
         (Records, "sending", _unwritten, {"I4"}),
         (SqliteJournal, "intend", _forgetful, {"I1"}),
         (Pool, "confirm", _credulous, {"I3"}),

@@ -127,10 +127,12 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Be sure of the listed codes, of a stale token and of a refused login; on money a 403 proves nothing."""
+        if reply.status < 400:
+            return None
         said = reply.read(dict[str, Any]) or {}  # no page gives the shape of an error; integrators met these names
         message = str(said.get("message") or said.get("detail") or said.get("non_field_errors") or "")
         code = re.search(r"\bER\d{3}\b", f"{said.get('error_code')} {said.get('code')} {message}")
-        if code and code[0] in _REFUSALS and 400 <= reply.status < 500:
+        if code and code[0] in _REFUSALS and reply.status < 500:
             return Rejected(message, code=code[0], reason=_REFUSALS[code[0]])
         if (reply.status, message) == (401, "Invalid token.") or (reply.status, request.path) == (400, "/token/"):
             return AuthenticationFailed(message)

@@ -1,0 +1,276 @@
+"""One verb's requests: limit, sign, send, judge, repeat where safe, raise. No HTTP library is known here."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+from .drivers.base import Driver, Token
+from .errors import (
+    AuthenticationFailed,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+    UsageError,
+)
+from .exchanges import Attempt, exchanges
+from .lenient import Unreadable
+from .limits import Gate, Priority
+from .outcome import Means, Verdict, decide
+from .redact import hide, mask, scrub
+from .retries import asked_pause, may_repeat, pauses, retry_after
+from .tokens import TokenCache
+from .wire import Broken, Connection, Outgoing, Reply, Request
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Channel:
+    """What the calls of one pool share: the connection, the tokens, and what each account may send."""
+
+    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+        self.connection = connection
+        self.attempts = attempts
+        self.tokens = TokenCache(deadline)
+        self._deadline = deadline
+        self.closed = False
+        self._gates: dict[str, Gate] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
+
+    def gate(self, driver: Driver) -> Gate:
+        """Give the gate that an account's requests leave by."""
+        gate = self._gates.get(driver.account)
+        if gate is None:
+            gate = self._gates[driver.account] = Gate(driver.account, driver.limits)
+        return gate
+
+    def secrets(self, driver: Driver) -> tuple[str, ...]:
+        """Give an account's credentials, for taking them out of what is logged or kept."""
+        secrets = self._secrets.get(driver.account)
+        if secrets is None:
+            secrets = self._secrets[driver.account] = driver.secrets()
+        return secrets
+
+    def call(
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float,
+        reference: str | None = None,
+        priority: Priority = Priority.NOW,
+    ) -> "Call":
+        """Begin a verb that may take so many seconds."""
+        return Call(self, driver, verb, seconds, reference, priority)
+
+    async def login(self, driver: Driver) -> Token | None:
+        """Log in, once for everybody who waits."""
+        return await driver.token(Call(self, driver, "login", self._deadline))
+
+
+class Call:
+    """The `send` of one verb; it knows at any moment whether money may have moved."""
+
+    __slots__ = (
+        "_body",
+        "_channel",
+        "_doubt",
+        "_flying",
+        "_logs_in",
+        "_reference",
+        "_signs",
+        "_token",
+        "_verb",
+        "before_money",
+        "deadline",
+        "driver",
+        "gate",
+        "moves_money",
+        "placed",
+        "priority",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        driver: Driver,
+        verb: str,
+        seconds: float,
+        reference: str | None = None,
+        priority: Priority = Priority.NOW,
+    ) -> None:
+        self._channel = channel
+        self.gate = channel.gate(driver)
+        self.priority = priority
+        self.placed = False  # whether the place of its first request is held already
+        self.driver = driver
+        self.deadline = asyncio.get_running_loop().time() + seconds
+        self._verb = verb
+        self._reference = reference
+        self._signs = verb != "login"
+        self._logs_in = self._signs and type(driver).token is not Driver.token
+        self._token: str | None = None
+        self._flying: Outgoing | None = None
+        self._doubt = False
+        self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
+        self.moves_money = False  # whether a money request was asked for
+        self._body = b""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.driver.account, self._verb, self._reference)))
+
+    def renew(self, seconds: float) -> None:
+        """Start the deadline anew, for the next page of a history."""
+        self.deadline = asyncio.get_running_loop().time() + seconds
+
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether money may have moved: a money request left, and was not refused for certain."""
+        flying = self._flying
+        return self._doubt or (flying is not None and flying.money and flying.left)
+
+    @property
+    def raw(self) -> str:
+        """Give the last answer's body, scrubbed."""
+        return self._scrubbed(self._body)
+
+    async def __call__(self, request: Request[R]) -> R:
+        """Send one request and give its typed reply, or raise what the caller must know."""
+        steps: Iterator[float] | None = None
+        self.moves_money = self.moves_money or request.money
+        refreshed = unknown = False
+        number = repeats = 0
+        while True:
+            number += 1
+            if self._channel.closed:
+                raise UsageError(f"{self}: the pool was closed")
+            if self._logs_in:
+                await self._sign_in(request)
+            attempt = await self._attempt(request, number)
+            verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
+            # A later refusal says nothing of an earlier attempt that may have been processed.
+            unknown = unknown or (verdict.means is Means.UNKNOWN and request.money)
+            self._doubt = self._doubt or unknown or (verdict.means is Means.ANSWER and request.money)
+            self._flying = None
+            if verdict.means is Means.ANSWER:
+                self.gate.answered()
+                answer: R = verdict.answer
+                return answer
+            pause = asked_pause(attempt.reply, verdict.error)
+            if verdict.means is Means.THROTTLED:
+                self.gate.throttled(pause)
+            if verdict.means is Means.STALE and self._token is not None and not refreshed:
+                refreshed = True
+                self._channel.tokens.drop(self.driver.account, self._token)
+                continue
+            repeats += 1
+            if verdict.means is Means.THROTTLED and self.priority is Priority.BULK:
+                # It goes back to the line, whose waits are not part of a look-up's deadline.
+                raise self._failure(request, attempt, verdict, unknown=unknown)
+            if repeats < self._channel.attempts and not attempt.certain and may_repeat(request, verdict.means):
+                if pause is None:
+                    steps = steps or pauses(factor=0.2, longest=5)
+                    pause = next(steps)
+                if asyncio.get_running_loop().time() + pause < self.deadline:
+                    await asyncio.sleep(pause)
+                    continue
+            raise self._failure(request, attempt, verdict, unknown=unknown)
+
+    async def _sign_in(self, request: Request[Any]) -> None:
+        driver = self.driver
+        try:
+            self._token = await self._channel.tokens.get(driver, lambda: self._channel.login(driver))
+        except (AuthenticationFailed, RateLimited):
+            raise
+        except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
+            kind = NotSent if request.money else Unavailable
+            failure = kind(f"{driver.account}: the login failed: {str(error) or 'timed out'}")
+        else:
+            return
+        # Raised out here: the frames of what hangs on to a login's error hold its credentials.
+        raise failure
+
+    async def _attempt(self, request: Request[Any], number: int) -> Attempt:
+        gate, money = (self.gate if self._signs else None), request.money
+        if gate is not None and not self.placed and not gate.try_enter(money=money):
+            priority = Priority.MONEY if money else self.priority
+            await gate.enter(money=money, priority=priority, deadline=self.deadline)
+        self.placed = False
+        try:
+            if money and self.before_money is not None:
+                await self.before_money()
+                self.before_money = None
+            outgoing = self._flying = self._outgoing(request)
+            attempt = Attempt(number=number, outgoing=outgoing)
+            began = time.perf_counter()
+            try:
+                attempt.reply = await self._channel.connection.exchange(outgoing)
+                self._body = attempt.reply.body
+            except Broken as broken:
+                attempt.why, attempt.certain = str(broken), broken.certain
+            finally:
+                if exchanges.isEnabledFor(logging.DEBUG):
+                    attempt.log(self.driver, self._verb, request, time.perf_counter() - began, self._hidden)
+            return attempt
+        finally:
+            if gate is not None:
+                gate.leave(money=money)
+
+    async def signed(self, request: Request[Any]) -> Outgoing:
+        """Log in where that is needed, and give a request ready for the wire."""
+        if self._logs_in:
+            await self._sign_in(request)
+        return self._outgoing(request)
+
+    def _outgoing(self, request: Request[Any]) -> Outgoing:
+        signed = self.driver.authorize(request, self._token) if self._signs else request
+        content = signed.content()
+        # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
+        headers = {"Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
+        if content is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded" if signed.form else "application/json"
+        return Outgoing(
+            method=signed.method,
+            url=self.driver.url + signed.target(),
+            headers=headers,
+            body=content,
+            money=request.money,
+        )
+
+    def _failure(self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool) -> Exception:
+        what = f"{self.driver.account}: {request.method} {request.path}"
+        if unknown:
+            return OutcomeUnknown(f"{what}: {attempt.said}; the outcome is unknown")
+        if verdict.error is not None:
+            return self._told(verdict.error, attempt.reply)
+        if verdict.means is Means.NOT_SENT:
+            return NotSent(f"{what}: {attempt.why}; nothing was sent")
+        return Unavailable(f"{what}: {attempt.said}")
+
+    def _told(self, error: ProviderError, reply: Reply | None) -> ProviderError:
+        """Complete a provider's error with what it is about, and take out what nobody may print."""
+        error.account, error.provider = self.driver.account, self.driver.name
+        error.reference = self._reference
+        error.message = mask(self._scrubbed(error.message.encode()))
+        error.args = (error.message,)
+        error.raw = mask(self.raw) if self._signs else ""
+        if error.details:
+            error.details = scrub(error.details, self._secrets())
+        error.code = error.code and self._scrubbed(error.code.encode())
+        error.request_id = error.request_id and self._scrubbed(error.request_id.encode())
+        if isinstance(error, RateLimited) and error.retry_after is None and reply is not None:
+            error.retry_after = retry_after(reply)
+        return error
+
+    def _scrubbed(self, body: bytes) -> str:
+        return hide(body.decode("utf-8", "replace"), self._secrets())
+
+    def _hidden(self, body: bytes) -> str:
+        # A login's bodies are nothing but credentials.
+        return mask(self._scrubbed(body)) if self._signs else "***"
+
+    def _secrets(self) -> tuple[str, ...]:
+        return (*self._channel.secrets(self.driver), self._token or "")
