@@ -1,18 +1,39 @@
-"""Rate limits: exact at the receiving end, fair, and never a reason to hang."""
+"""Rate limits: exact at the receiving end, fair, learned from refusals, and never a reason to hang."""
 
 import asyncio
 import random
+import time
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.bench_limits import CALM, REFUSED, USED, Strict, storm
 from paymux import NotSent, Pool, RateLimited
-from paymux.limits import Limit
+from paymux.limits import Gate, Lane, Limits, Priority
+from paymux.pace import Pace
 from paymux.wire import Outgoing, Reply
 
-from .virtual import START, Desk, Narrow, Wire, answer, now, run, timeless
+from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless
+
+EVER = float("inf")
+ONE: Mapping[Lane, tuple[int, float]] = {"look-up": (1, 1.0)}
+RANKS = [rank for rank in Priority if rank is not Priority.MONEY]
+
+
+class Limit:
+    """A gate with one stated window, and requests of one priority."""
+
+    def __init__(self, account: str, count: int, seconds: float) -> None:
+        self._gate = Gate(account, {"look-up": (count, seconds)})
+
+    async def enter(self, deadline: float) -> None:
+        await self._gate.enter(money=False, priority=Priority.NOW, deadline=deadline)
+
+    def leave(self) -> None:
+        self._gate.leave(money=False)
 
 
 async def _arrivals(limit: Limit, count: int, seed: int, latency: float, over: float) -> list[float]:
@@ -297,3 +318,655 @@ async def test_a_pool_that_waits_for_places_is_exact() -> None:
     assert len(seen) > 30
     assert min(after - before for before, after in pairwise(seen[::3])) >= 10 - 1e-6
     assert _tightest(sorted(seen), 3) >= 10 - 1e-6
+
+
+async def _enter(
+    gate: Gate, rank: Priority = Priority.NOW, deadline: float = EVER, *, money: bool = False
+) -> None:
+    await gate.enter(money=money, priority=Priority.MONEY if money else rank, deadline=deadline)
+
+
+def _learned(gate: Gate, retry_after: float | None = None) -> Limits:
+    gate.throttled(retry_after)
+    return gate.state()
+
+
+def _timers() -> int:
+    """Count the timers that the running loop still holds."""
+    loop = asyncio.get_running_loop()
+    held: list[asyncio.TimerHandle] = vars(loop)["_scheduled"]
+    return sum(not timer.cancelled() for timer in held)
+
+
+@timeless
+async def test_the_most_urgent_goes_first_and_within_a_priority_the_first() -> None:
+    """Whatever the order in which they came, requests leave by priority, and by arrival within one."""
+    gate, order = Gate("toy", ONE), list[tuple[Priority, int]]()
+
+    async def send(rank: Priority, number: int) -> None:
+        await _enter(gate, rank)
+        order.append((rank, number))
+        gate.leave(money=False)
+
+    await _enter(gate)
+    gate.leave(money=False)
+    await asyncio.gather(*(send(rank, number) for rank in reversed(RANKS) for number in range(2)))
+    assert order == [(rank, number) for rank in RANKS for number in range(2)]
+
+
+@timeless
+async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
+    """A full window of look-ups holds no money up; a pace that was learned holds both, money first."""
+    gate, order = Gate("toy", {"money": (9, 1.0), "look-up": (1, 60.0)}), list[str]()
+
+    async def send(name: str, *, money: bool) -> None:
+        await _enter(gate, money=money)
+        order.append(name)
+        gate.leave(money=money)
+
+    await send("look-up", money=False)
+    for _ in range(3):
+        await send("money", money=True)
+    assert now() == 0
+    gate.throttled(None)
+    waiting = [asyncio.create_task(send("later", money=False))]
+    await asyncio.sleep(61)  # the window is free again, and the pace is not waited for any more
+    assert order.pop() == "later"
+    waiting += [asyncio.create_task(send(name, money=name == "money")) for name in ("a look-up", "money", "money")]
+    await asyncio.gather(*waiting)
+    assert order[-3:] == ["money", "money", "a look-up"]
+
+
+@timeless
+async def test_the_nearest_place_is_woken_for() -> None:
+    """Who waits for money's window is served when that is free, though look-ups wait for a later one."""
+    gate = Gate("toy", {"money": (1, 1.0), "look-up": (1, 60.0)})
+    for money in (True, False):
+        await _enter(gate, money=money)
+        gate.leave(money=money)
+    look_up = asyncio.create_task(_enter(gate))
+    await asyncio.sleep(0)
+    await _enter(gate, money=True)
+    assert now() == pytest.approx(1)
+    await look_up
+    assert now() == pytest.approx(60)
+
+
+@timeless
+async def test_one_place_in_ten_goes_to_who_has_waited_longest() -> None:
+    """Under an endless stream of urgent requests the others get a tenth of the places, and no more."""
+    gate, order = Gate("toy", {"look-up": (1, 0.1)}), list[Priority]()
+
+    async def send(rank: Priority) -> None:
+        await _enter(gate, rank)
+        order.append(rank)
+        gate.leave(money=False)
+
+    await _enter(gate)
+    gate.leave(money=False)
+    patient = [asyncio.create_task(send(rank)) for rank in (Priority.HINT,) * 30 + (Priority.BULK,)]
+    stream = [asyncio.create_task(send(Priority.NOW)) for _ in range(20)]
+    while len(order) < 200:
+        before = len(order)
+        await asyncio.sleep(0.1)
+        stream += [asyncio.create_task(send(Priority.NOW)) for _ in range(len(order) - before)]
+    assert order[:9] == [Priority.NOW] * 9
+    assert order[:200].count(Priority.HINT) == 20
+    for task in [*patient, *stream]:
+        task.cancel()
+    await asyncio.gather(*patient, *stream, return_exceptions=True)
+    assert gate.state().waiting == _timers() == 0
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 4), latency=st.sampled_from([0.0, 0.3, 2.0]))
+def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float) -> None:
+    """Whoever is told that no place comes for so long would not have had one, whatever came after him."""
+
+    async def main() -> None:
+        chance, gate, seen = random.Random(seed), Gate("toy", {"look-up": (count, 1.0)}), list[float]()
+        loop = asyncio.get_running_loop()
+        served: dict[Priority, list[int]] = {rank: [] for rank in RANKS}
+        came: dict[Priority, list[int]] = {rank: [] for rank in RANKS}
+        told = 0
+
+        async def send(number: int) -> None:
+            nonlocal told
+            await asyncio.sleep(chance.uniform(0, 6))
+            rank, earliest = chance.choice(RANKS), loop.time()
+            came[rank].append(number)
+            try:
+                await _enter(gate, rank, earliest)
+            except RateLimited as error:
+                told += 1
+                earliest += error.retry_after or 0.0
+                await _enter(gate, rank)
+            served[rank].append(number)
+            assert loop.time() >= earliest - 1e-6
+            await asyncio.sleep(chance.uniform(0, latency))
+            seen.append(loop.time())
+            gate.leave(money=False)
+
+        await asyncio.gather(*(send(number) for number in range(40)))
+        assert told
+        assert served == came
+        assert _tightest(sorted(seen), count) >= 1 - 1e-6
+
+    run(main())
+
+
+@timeless
+async def test_those_ahead_count_and_those_behind_do_not() -> None:
+    """Whether a place comes in time is reckoned by priority: bulk in the queue is not in the way of a payer."""
+    gate = Gate("toy", {"look-up": (1, 10.0)})
+    await _enter(gate)
+    gate.leave(money=False)
+    queue = [asyncio.create_task(_enter(gate, Priority.BULK)) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited) as caught:
+        await _enter(gate, Priority.HINT, START + 30)
+    assert caught.value.retry_after == pytest.approx(60)
+    await _enter(gate, Priority.NOW, START + 10.1)
+    assert now() == pytest.approx(10)
+    for task in queue:
+        task.cancel()
+    await asyncio.gather(*queue, return_exceptions=True)
+
+
+@timeless
+async def test_money_ahead_counts_where_a_pace_is_shared() -> None:
+    """A look-up reckons with the money ahead of it, but not with what waits for money's own window."""
+    gate = Gate("toy", {"money": (4, 600.0)})
+    assert gate.try_enter(money=True)
+    assert _learned(gate).pace == pytest.approx(0.7)
+    queue = [asyncio.create_task(_enter(gate, money=True)) for _ in range(10)]
+    await asyncio.sleep(0)
+    for rank in (Priority.NOW, Priority.HINT):
+        with pytest.raises(RateLimited) as caught:
+            await _enter(gate, rank, START + 1)
+        assert caught.value.retry_after == pytest.approx(4 / 0.7)
+    assert gate.free_at() == pytest.approx(START + 4 / 0.7)
+    for task in queue:
+        task.cancel()
+    await asyncio.gather(*queue, return_exceptions=True)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), learned=st.booleans())
+def test_whoever_is_cancelled_leaks_nothing(seed: int, learned: bool) -> None:
+    """Cancelled before, at and after the grant, of any priority, paced or not: no place and no timer is left."""
+
+    async def main() -> None:
+        chance, gate = random.Random(seed), Gate("toy", {"money": (2, 1.0), "look-up": (2, 1.0)})
+
+        async def send() -> None:
+            await asyncio.sleep(chance.randrange(8) / 4)
+            rank = chance.choice(list(Priority))
+            money = rank is Priority.MONEY
+            await _enter(gate, rank, money=money)
+            try:
+                await asyncio.sleep(chance.choice([0.0, 0.25]))
+            finally:
+                gate.leave(money=money)
+
+        if learned:
+            assert _learned(gate, chance.choice([None, 1.0])).pace == 0.5
+        tasks = [asyncio.create_task(send()) for _ in range(30)]
+        for task in chance.sample(tasks, 20):
+            asyncio.get_running_loop().call_at(START + chance.randrange(24) / 4, task.cancel)
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 120)
+        await asyncio.sleep(6)  # all that would have been cancelled is over
+        assert gate.state().waiting == _timers() == 0
+        assert [gate.try_enter(money=False) for _ in range(3)] == [True, not learned, False]
+
+    run(main())
+
+
+@timeless
+async def test_who_gives_up_leaves_nothing_behind() -> None:
+    """The timer ends with the last who waits; deadlines of those who are gone are forgotten."""
+    gate = Gate("toy", ONE)
+    await _enter(gate)
+    gate.leave(money=False)
+    for number in range(1000):
+        task = asyncio.create_task(_enter(gate, deadline=START + 1000 + number))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert gate.state().waiting == _timers() == 0
+    assert len(vars(gate)["_deadlines"]) < 100
+
+
+@timeless
+async def test_a_turn_that_is_not_taken_is_the_next_one_s() -> None:
+    """Whoever is cancelled in the step in which his turn comes costs the next nothing, paced neither."""
+    gate = Gate("toy", {})
+    assert gate.try_enter(money=False)
+    assert _learned(gate).pace == pytest.approx(0.7)
+    tasks = [asyncio.create_task(_enter(gate)) for _ in range(2)]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(START + 1 / 0.7 + 1e-9, tasks[0].cancel)
+    await asyncio.wait(tasks)
+    assert tasks[0].cancelled()
+    assert now() == pytest.approx(1 / 0.7)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@timeless
+async def test_nobody_slips_in_as_a_place_comes_free(learned: bool) -> None:
+    """Who comes in the very step in which a place is free, and others wait for it, waits behind them."""
+    gate, slipped = Gate("toy", {} if learned else ONE), list[bool]()
+    loop, free = asyncio.get_running_loop(), 1 / 0.7 if learned else 1.0
+    # Half a nanosecond before the gate's own timer: a clock that is a nanosecond late rings both in one step.
+    loop.call_at(START + free - 5e-10, lambda: slipped.append(gate.try_enter(money=False)))
+    await _enter(gate)
+    gate.leave(money=False)
+    if learned:
+        gate.throttled(None)
+    await _enter(gate, Priority.BULK)
+    assert now() == pytest.approx(free)
+    assert slipped == [False]
+
+
+def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
+    """Cancelling nearly everybody takes time in proportion to their number, and whoever stays is served."""
+
+    def seconds(count: int) -> float:
+        async def main() -> float:
+            gate = Gate("toy", ONE)
+            await _enter(gate)
+            gate.leave(money=False)
+            tasks = [asyncio.create_task(_enter(gate, deadline=START + 1e6)) for _ in range(count)]
+            await asyncio.sleep(0)
+            began = time.process_time()
+            for task in tasks[:-1]:
+                task.cancel()
+            await asyncio.wait(tasks)
+            assert now() == pytest.approx(1)
+            return time.process_time() - began
+
+        return run(main())
+
+    least = [min(seconds(count) for _ in range(3)) for count in (1250, 10_000)]
+    assert least[1] / least[0] < 8 * 3  # in proportion it is 8, by the square 64
+
+
+@timeless
+async def test_nothing_is_kept_where_nothing_limits() -> None:
+    """Where nothing is stated and nothing was refused, requests pass, and their number leaves no trace."""
+    gate = Gate("toy", {})
+    for _ in range(1000):
+        assert gate.try_enter(money=True)
+        gate.leave(money=True)
+        gate.answered()
+    assert gate.state() == Limits(stated={})
+    assert (gate.room(), gate.free_at()) == (1_000_000, asyncio.get_running_loop().time())
+    windows = [vars(gate)[name] for name in ("_money", "_look_up")]
+    assert [(window.flying, len(window.done)) for window in windows] == [(0, 0), (0, 0)]
+
+
+def test_what_a_dead_loop_had_in_flight_counts() -> None:
+    """A loop that ended with requests in flight leaves them behind as sent; their late end changes nothing."""
+    gate = Gate("toy", {"look-up": (2, 60.0)})
+    loop = VirtualLoop()
+    for _ in range(2):
+        loop.run_until_complete(_enter(gate))
+    loop.close()
+
+    async def main() -> None:
+        with pytest.raises(RateLimited):
+            await _enter(gate, deadline=START + 30)
+        gate.leave(money=False)
+        assert gate.room() == 0
+        await asyncio.sleep(60.1)
+        assert gate.room() == 2
+
+    run(main())
+
+
+@timeless
+async def test_a_refusal_slows_down_at_once() -> None:
+    """After a refusal 0.7 of the pace that flowed is left, and requests leave evenly."""
+    gate, left = Gate("toy", {}), list[float]()
+    for _ in range(200):
+        assert gate.try_enter(money=False)
+        gate.leave(money=False)
+        await asyncio.sleep(0.1)
+    state = _learned(gate)
+    assert state.pace == pytest.approx(7)
+    assert state.closed_for == 0
+    for _ in range(20):
+        await _enter(gate)
+        left.append(now())
+        gate.leave(money=False)
+    assert [after - before for before, after in pairwise(left)] == pytest.approx([1 / 7] * 19)
+
+
+@timeless
+async def test_what_was_on_its_way_is_one_refusal() -> None:
+    """A hundred requests that come back refused within a second slow down once; one a second later slows again."""
+    gate = Gate("toy", {})
+    for _ in range(100):
+        assert gate.try_enter(money=False)
+    for _ in range(100):
+        gate.leave(money=False)
+        assert _learned(gate).pace == pytest.approx(70)
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(1)
+    assert _learned(gate).pace == 0.5
+
+
+@timeless
+async def test_a_slow_provider_s_refusals_are_counted_once_too() -> None:
+    """Where answers take seconds, refusals of what left before the slowing down do not slow down again."""
+    gate = Gate("toy", {})
+    for _ in range(100):
+        assert gate.try_enter(money=False)
+        await asyncio.sleep(0.05)
+    paces = set()
+    for _ in range(100):
+        paces.add(_learned(gate).pace)
+        gate.leave(money=False)
+        await asyncio.sleep(0.04)
+    assert len(paces) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "closed"),
+    [(None, 0), (0, 0), (-5, 0), (float("nan"), 0), (7, 7), (120, 120), (121, 120), (1e9, 120), (EVER, 120)],
+)
+@timeless
+async def test_retry_after_closes_the_account_within_bounds(asked: float | None, closed: float) -> None:
+    """Nothing leaves before a Retry-After, money neither; nothing closes an account for more than 120 seconds."""
+    gate = Gate("toy", {})
+    assert gate.try_enter(money=True)
+    gate.leave(money=True)
+    assert _learned(gate, asked).closed_for == pytest.approx(closed)
+    await asyncio.gather(_enter(gate), _enter(gate, money=True))
+    pause = 1 / 0.7
+    assert now() == pytest.approx(closed + pause if closed else 2 * pause, abs=0.06)
+
+
+@timeless
+async def test_a_later_retry_after_of_the_same_refusal_counts() -> None:
+    """The account stays closed for the longest that any refusal asked for, and no shorter one opens it."""
+    gate = Gate("toy", {})
+    for asked, closed in ((3.0, 3.0), (5.0, 5.0), (1.0, 5.0), (None, 5.0)):
+        assert _learned(gate, asked).closed_for == pytest.approx(closed)
+    assert gate.room() == 0
+    assert gate.free_at() == pytest.approx(START + 5)
+    with pytest.raises(RateLimited) as caught:
+        await _enter(gate, deadline=START + 4)
+    assert caught.value.retry_after == pytest.approx(5)
+    await _enter(gate, deadline=START + 5.1)
+    assert now() == pytest.approx(5)
+
+
+@timeless
+async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> None:
+    """A Retry-After beyond the deadline of somebody who waits is RateLimited for him then, not at his deadline."""
+    gate, told = Gate("toy", {"look-up": (1, 20.0)}), dict[float, float]()
+    errors: list[RateLimited] = []
+    await _enter(gate)
+    gate.leave(money=False)
+
+    async def wait(deadline: float) -> None:
+        try:
+            await _enter(gate, deadline=START + deadline)
+        except RateLimited as error:
+            told[deadline] = now()
+            errors.append(error)
+
+    tasks = [asyncio.create_task(wait(deadline)) for deadline in (25, 50, 500, EVER)]
+    await asyncio.sleep(10)
+    assert told == {}
+    gate.throttled(60)
+    await asyncio.sleep(0)
+    assert told == {25: pytest.approx(10), 50: pytest.approx(10)}
+    assert [error.account for error in errors] == ["toy", "toy"]
+    assert [error.retry_after for error in errors] == pytest.approx([60, 60])
+    assert "nothing was sent" in str(errors[0])
+    await asyncio.sleep(59)
+    assert not tasks[2].done()
+    await asyncio.sleep(5)
+    assert tasks[2].done()
+    gate.leave(money=False)
+    await asyncio.gather(*tasks)
+    assert len(told) == 2
+
+
+@timeless
+async def test_an_account_recovers_slowly_and_forgets() -> None:
+    """With nothing refused the pace grows by a twentieth a second at most, and is forgotten in the end."""
+    gate, paces = Gate("toy", {}), list[float]()
+    for _ in range(100):
+        assert gate.try_enter(money=False)
+    for _ in range(100):
+        gate.leave(money=False)
+    pace = _learned(gate).pace
+    while pace is not None:
+        paces.append(pace)
+        await _enter(gate, deadline=EVER)
+        await asyncio.sleep(0.1)
+        gate.leave(money=False)
+        gate.answered()
+        pace = gate.state().pace
+        assert now() < 300
+    assert 60 < now() < 120
+    assert paces[0] == pytest.approx(70)
+    assert 195 < paces[-1] < 200
+    steps = [after - before for before, after in pairwise(paces)]
+    assert 0 <= min(steps) <= max(steps) < 5 * 0.2
+    assert all(gate.try_enter(money=False) for _ in range(1000))
+
+
+async def _busy(gate: Gate) -> None:
+    """Let a hundred leave in a second, sixty of which are answered, and one refused."""
+    for _ in range(100):
+        assert gate.try_enter(money=False)
+    for _ in range(100):
+        gate.leave(money=False)
+    for _ in range(60):
+        gate.answered()
+    assert _learned(gate).pace == pytest.approx(70)
+
+
+@timeless
+async def test_closed_time_tells_nothing_of_the_pace() -> None:
+    """Refused as soon as it opens again, an account slows down from its pace, not from what leaves when closed."""
+    gate = Gate("toy", {})
+    await _busy(gate)
+    for pace in (42, 29.4):
+        gate.throttled(30)
+        await _enter(gate)
+        gate.leave(money=False)
+        assert _learned(gate).pace == pytest.approx(pace)
+
+
+@timeless
+async def test_answers_while_closed_are_no_recovery() -> None:
+    """What was on its way when the account was closed does not speed it up, and silence not by much."""
+    gate = Gate("toy", {})
+    await _busy(gate)
+    gate.throttled(60)
+    await asyncio.sleep(30)
+    gate.answered()
+    assert gate.state().pace == pytest.approx(70)
+    await asyncio.sleep(1000)
+    gate.answered()
+    assert gate.state().pace == pytest.approx(70 + 10 * 0.05 * 100)
+
+
+@timeless
+async def test_an_account_that_was_shut_comes_back_to_its_pace() -> None:
+    """Where everything was refused for a while, a pace of 0.5 is no lesson: it grows by what was known before."""
+    gate = Gate("toy", {})
+    await _busy(gate)
+    for _ in range(10):
+        await asyncio.sleep(2)
+        assert gate.try_enter(money=False)
+        gate.leave(money=False)
+        gate.throttled(None)
+    assert gate.state().pace == 0.5
+    for _ in range(10):
+        await asyncio.sleep(1)
+        gate.answered()
+    assert 10 < (gate.state().pace or 0) < 42
+
+
+def test_a_loop_that_is_a_little_late_makes_up_for_it() -> None:
+    """Timers that ring 30 ms late do not slow a pace down, and a burst is no more than 50 ms worth."""
+    pace = Pace()
+    for _ in range(100):
+        pace.left(START)
+    pace.refused(START, None, 0)
+    began = pace.opens()
+    for _ in range(70):
+        pace.left(pace.opens() + 0.03)
+    assert pace.opens() - began == pytest.approx(1, abs=0.05)
+    assert pace.room(START + 100) == 1 + int(0.05 * 70)
+
+
+@timeless
+async def test_a_lesson_is_not_forgotten_while_a_crowd_waits_for_it() -> None:
+    """A provider that is well again meets a pace that grows, and never everybody at once."""
+    gate, seen = Gate("toy", {}), list[int]()
+    gate.throttled(None)
+
+    async def send() -> None:
+        await _enter(gate)
+        seen.append(int(now()))
+        await asyncio.sleep(0.1)
+        gate.leave(money=False)
+        gate.answered()
+
+    await asyncio.gather(*(send() for _ in range(2000)))
+    a_second = [seen.count(second) for second in range(seen[-1] + 1)]
+    assert max(after - before for before, after in pairwise(a_second)) < 25
+    assert seen[-1] < 300
+
+
+@timeless
+async def test_room_tells_how_many_watches_may_look() -> None:
+    """`room` and `free_at` say what `try_enter` then does, stated or learned."""
+    gate = Gate("toy", {"look-up": (3, 10.0)})
+    assert (gate.room(), gate.free_at()) == (3, START)
+    await _enter(gate)
+    assert gate.room() == 2
+    gate.leave(money=False)
+    assert [gate.try_enter(money=False) for _ in range(3)] == [True, True, False]
+    assert gate.room() == 0
+    assert gate.free_at() == pytest.approx(START + 10)
+    await asyncio.sleep(10)
+    assert (gate.room(), gate.try_enter(money=False), gate.room()) == (1, True, 0)
+    for _ in range(3):
+        gate.leave(money=False)
+    gate.throttled(15)
+    assert gate.room() == 0
+    assert gate.free_at() == pytest.approx(START + 25)
+    await asyncio.sleep(15)
+    assert (gate.room(), gate.try_enter(money=False), gate.room()) == (1, True, 0)
+    assert START + 25.5 < gate.free_at() < START + 28
+
+
+@timeless
+async def test_bulk_that_takes_every_place_leaves_room_for_watches() -> None:
+    """Where only bulk waits, a second's worth of watches may come, and goes ahead of it."""
+    gate, order = Gate("toy", {"look-up": (20, 10.0)}), list[Priority]()
+
+    async def send(rank: Priority) -> None:
+        await _enter(gate, rank)
+        order.append(rank)
+        gate.leave(money=False)
+
+    bulk = [asyncio.create_task(send(Priority.BULK)) for _ in range(50)]
+    await asyncio.sleep(1)
+    assert gate.room() == 2
+    watches = [asyncio.create_task(send(Priority.WATCH)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert gate.room() == 0
+    gate.throttled(2)
+    for task in watches:
+        task.cancel()
+    await asyncio.wait(watches)
+    assert gate.room() == 0  # closed
+    await asyncio.sleep(2)
+    watches = [asyncio.create_task(send(Priority.WATCH)) for _ in range(2)]
+    await asyncio.gather(*bulk, *watches)
+    assert order[20:22] == [Priority.WATCH] * 2
+
+
+def _jain(shares: list[int]) -> float:
+    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
+
+
+@timeless
+async def test_equals_share_alike_and_tenants_not_at_all() -> None:
+    """Equals of one account get equal shares (Jain index 0.95 or more); another account goes as if alone."""
+    gates, shares = {name: Gate(name, ONE) for name in ("a", "b")}, dict[tuple[str, int], int]()
+
+    async def client(name: str, number: int) -> None:
+        gate = gates[name]
+        while now() < 300:
+            await _enter(gate)
+            await asyncio.sleep(0.1)
+            gate.leave(money=False)
+            shares[name, number] = shares.get((name, number), 0) + 1
+
+    gates["a"].throttled(60)
+    await asyncio.gather(*(client("a", number) for number in range(10)), client("b", 0))
+    crowd = [shares["a", number] for number in range(10)]
+    assert _jain(crowd) >= 0.95
+    assert shares["b", 0] == 274  # one each 1.1 s, and the last that came before the end
+    assert sum(crowd) == 240 * 0.5 + 10  # what a refusal left of the pace, and the last of each
+    assert gates["b"].state().pace is None
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize(
+    ("rate", "way"), [(5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")]
+)
+def test_a_storm_of_refusals_ends(rate: int, way: str, retry_after: float | None) -> None:
+    """500 ask without end: after 20 seconds under 2 % are refused, and 80 % or more of the allowance is used."""
+    provider = Strict(rate, way)
+    run(storm(provider, retry_after=retry_after, seconds=60))
+    refused, used = provider.share(CALM, 60)
+    assert refused < REFUSED
+    assert used >= USED
+
+
+class Unlimited(Keyless, frozen=True, kw_only=True):
+    """A toy whose provider states no limit."""
+
+    name = "unlimited"
+
+
+@timeless
+async def test_a_pool_meets_a_storm_and_goes_on() -> None:
+    """A provider that allows 20 look-ups a second and is asked 600 at once answers them in little over 30."""
+    strict = Strict(20)
+    wire = Wire(
+        lambda _: (
+            answer(status="WAIT")
+            if strict.allows(asyncio.get_running_loop().time())
+            else answer(429, {"retry-after": "1"}, error="slow")
+        ),
+        before=0.05,
+        after=0.05,
+    )
+    async with Pool(Unlimited(), connection=wire, deadline=120) as pool:
+        outcomes = await asyncio.gather(
+            *(pool.verify("unlimited", f"p{number}") for number in range(600)), return_exceptions=True
+        )
+    assert not [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert now() < 600 / 20 / 0.8
+    assert strict.share(10, now())[0] < 0.02
+
+
+@timeless
+async def test_a_refused_request_waits_once() -> None:
+    """A Retry-After is waited for by the transport or by the gate, not by one after the other."""
+    wire = Wire(Desk(payments=[answer(429, {"retry-after": "7"}, error="slow"), answer(status="WAIT")]))
+    async with Pool(Unlimited(), connection=wire) as pool:
+        await pool.verify("unlimited", "p")
+    assert now() == pytest.approx(7, abs=0.01)

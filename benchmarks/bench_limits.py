@@ -1,0 +1,242 @@
+"""Whether a stated limit holds exactly, what it costs, and how a storm of refusals ends.
+
+Run: python -m benchmarks.bench_limits [--quick] [--schedules N] [--json FILE] [--plot FILE]
+
+Windows: so many who wait are let out, in real time, by our gate and by aiolimiter; what counts is the most that
+any window of the stated length held. Schedules, in virtual time: random latencies, priorities and cancellations,
+as the far end sees them. Cost: entering, leaving and being answered where nothing limits. Storms, in
+virtual time: 500 ask without end, and the provider says only by refusing how many it allows; what counts is the
+part that is refused, and the part of the allowance that is used, once 20 seconds are over. The exit code is 1 if a
+window of ours was too full, or a storm did not end. aiolimiter is not of the bench extra: install it beside.
+"""
+
+import argparse
+import asyncio
+import bisect
+import importlib
+import json
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from paymux.limits import Gate, Priority
+from tests.virtual import START, now, run
+
+COUNT, WINDOW = 10, 1.0
+REFUSED, USED = 0.02, 0.8  # at most, at least
+CALM = 20.0  # seconds after which a storm is to be over
+
+Row = dict[str, Any]
+
+
+class Strict:
+    """A provider that really allows so many requests a second, in one of the ways in which providers count."""
+
+    def __init__(self, rate: int, way: str = "sliding") -> None:
+        self.rate, self.way = rate, way
+        self._seen: deque[float] = deque()
+        self._tokens, self._at = float(rate), START
+        self.log: list[tuple[float, bool]] = []
+
+    def allows(self, at: float) -> bool:
+        """Take a request in, and tell whether it is allowed."""
+        if self.way == "bucket":
+            self._tokens, self._at = min(self._tokens + (at - self._at) * self.rate, self.rate), at
+            allowed = self._tokens >= 1
+            self._tokens -= allowed
+        else:
+            while self._seen and (self._seen[0] + 1 <= at or (self.way == "fixed" and self._seen[0] < int(at))):
+                self._seen.popleft()
+            allowed = len(self._seen) < self.rate
+            if allowed:
+                self._seen.append(at)
+        self.log.append((at - START, allowed))
+        return allowed
+
+    def share(self, since: float, until: float) -> tuple[float, float]:
+        """Give which part of the requests was refused, and which part of the allowance was used."""
+        kept = [allowed for at, allowed in self.log if since <= at < until]
+        return kept.count(False) / len(kept), kept.count(True) / (until - since) / self.rate
+
+
+async def storm(
+    provider: Strict, *, retry_after: float | None, seconds: float, seed: int = 1
+) -> list[float | None]:
+    """Let 500 ask without end, and repeat what is refused as the transport does; give the pace of each second."""
+    gate, chance, loop = Gate("toy", {}), random.Random(seed), asyncio.get_running_loop()
+    paces: list[float | None] = []
+
+    async def work() -> None:
+        while now() < seconds:
+            await gate.enter(money=False, priority=Priority.NOW, deadline=float("inf"))
+            await asyncio.sleep(chance.uniform(0.02, 0.1))
+            allowed = provider.allows(loop.time())
+            await asyncio.sleep(chance.uniform(0.02, 0.1))
+            gate.leave(money=False)
+            if allowed:
+                gate.answered()
+            else:
+                gate.throttled(retry_after)
+                await asyncio.sleep(chance.uniform(0, 0.4) if retry_after is None else retry_after)
+
+    async def look() -> None:
+        while now() < seconds:
+            paces.append(gate.state().pace)
+            await asyncio.sleep(1)
+
+    await asyncio.gather(look(), *(work() for _ in range(500)))
+    return paces
+
+
+async def most(enter: Callable[[], Awaitable[object]], leave: Callable[[], object], many: int) -> Row:
+    """Let so many out, and give the most that any window held."""
+    loop, seen = asyncio.get_running_loop(), list[float]()
+
+    async def one() -> None:
+        await enter()
+        seen.append(loop.time())
+        leave()
+
+    await asyncio.gather(*(one() for _ in range(many)))
+    seen.sort()
+    held = max(bisect.bisect_left(seen, at + WINDOW) - place for place, at in enumerate(seen))
+    return {"most": held, "seconds": round(seen[-1] - seen[0], 2)}
+
+
+async def windows(many: int) -> list[Row]:
+    """Compare our fullest window with aiolimiter's."""
+    gate = Gate("toy", {"look-up": (COUNT, WINDOW)})
+
+    async def enter() -> None:
+        await gate.enter(money=False, priority=Priority.NOW, deadline=float("inf"))
+
+    rows = [{"limiter": "paymux", **await most(enter, lambda: gate.leave(money=False), many)}]
+    try:
+        aiolimiter = importlib.import_module("aiolimiter")
+    except ImportError:
+        return [*rows, {"limiter": "aiolimiter", "error": "not installed"}]
+    limiter = aiolimiter.AsyncLimiter(COUNT, WINDOW)
+    return [*rows, {"limiter": "aiolimiter", **await most(limiter.acquire, lambda: None, many)}]
+
+
+async def schedule(chance: random.Random) -> int:
+    """Let sixty come at random, of any priority, some of whom give up; count the windows that were too full."""
+    count, window, latency = chance.randint(1, 7), chance.choice([0.5, 1.0, 60.0]), chance.choice([0.0, 0.3, 5.0])
+    gate, loop, seen = Gate("toy", {"look-up": (count, window)}), asyncio.get_running_loop(), list[float]()
+    if chance.random() < 0.2:
+        gate.throttled(chance.choice([None, 1.0]))
+
+    async def one(came: float, rank: Priority) -> None:
+        await asyncio.sleep(came)
+        await gate.enter(money=False, priority=rank, deadline=float("inf"))
+        try:
+            await asyncio.sleep(chance.uniform(0, latency))
+            seen.append(loop.time())
+            await asyncio.sleep(chance.choice([0.0, chance.uniform(0, latency)]))
+        finally:
+            gate.leave(money=False)
+
+    over = chance.choice([0.0, 1.0, 90.0])
+    tasks = [asyncio.create_task(one(chance.uniform(0, over), chance.choice(list(Priority)))) for _ in range(60)]
+    for task in chance.sample(tasks, chance.choice([0, 20])):
+        loop.call_later(chance.uniform(0, 2 * over + window), task.cancel)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    seen.sort()
+    return sum(last - first < window - 1e-6 for first, last in zip(seen, seen[count:], strict=False))
+
+
+def schedules(many: int) -> Row:
+    """Count the windows that were too full in so many random schedules."""
+    return {"schedules": many, "violations": sum(run(schedule(random.Random(seed))) for seed in range(many))}
+
+
+async def cost(rounds: int) -> Row:
+    """Give the nanoseconds that a request spends in a gate that limits nothing, and what loop.time() takes.
+
+    Both are the least of all rounds: what other programs take is not ours.
+    """
+    gate, loop, timed = Gate("toy", {}), asyncio.get_running_loop(), list[tuple[float, float]]()
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(5000):
+            gate.try_enter(money=False)
+            gate.leave(money=False)
+            gate.answered()
+        between = time.perf_counter()
+        for _ in range(5000):
+            loop.time()
+        timed.append((between - began, time.perf_counter() - between))
+    ours, clock = (round(min(taken) / 5000 * 1e9) for taken in zip(*timed, strict=True))
+    return {"nanoseconds": ours, "clock": clock}
+
+
+def storms(seconds: float) -> list[Row]:
+    """Let each way of counting meet a storm."""
+    rows = []
+    for rate, way in ((5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")):
+        for retry_after in (None, 1.0):
+            provider = Strict(rate, way)
+            paces = run(storm(provider, retry_after=retry_after, seconds=seconds))
+            refused, used = provider.share(CALM, seconds)
+            before = sum(not allowed for at, allowed in provider.log if at < CALM)
+            row = {"rate": rate, "way": way, "retry_after": retry_after, "refused": round(refused, 5)}
+            rows.append({**row, "used": round(used, 3), "refused_before": before, "paces": paces})
+    return rows
+
+
+def plot(rows: list[Row], path: str) -> None:
+    """Draw how the pace finds the limit."""
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
+
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    for row in rows:
+        if row["rate"] == 50:
+            axes.plot(
+                [pace or float("nan") for pace in row["paces"]],
+                label=f"{row['way']}, Retry-After {row['retry_after']}",
+            )
+    axes.axhline(50, color="grey", linewidth=0.8)
+    axes.set(xlabel="seconds", ylabel="requests a second", title="A pace learned from refusals")
+    axes.legend()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--schedules", type=int)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", metavar="FILE")
+    arguments = parser.parse_args()
+    full = asyncio.run(windows(30 if arguments.quick else 80))
+    spent = asyncio.run(cost(20 if arguments.quick else 200))
+    crowded = schedules(arguments.schedules or (100 if arguments.quick else 1000))
+    ends = storms(60.0 if arguments.quick else 180.0)
+    print(f"The most in any {WINDOW:g} s, where {COUNT} are allowed:")
+    for row in full:
+        print(f"  {row['limiter']:12}", row.get("error") or f"{row['most']:3}, all let out in {row['seconds']} s")
+    print(f"In {crowded['schedules']} random schedules, {crowded['violations']} windows were too full.")
+    print(f"Where nothing limits, a request spends {spent['nanoseconds']} ns in the gate;", end=" ")
+    print(f"loop.time() takes {spent['clock']} ns.")
+    print(f"Storms: {'limit':>7} {'counted':>8} {'Retry-After':>11} {'refused':>8} {'used':>6} {'at first':>9}")
+    for row in ends:
+        print(
+            f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11} {row['refused']:8.2%}"
+            f" {row['used']:6.1%} {row['refused_before']:9}"
+        )
+    if arguments.json:
+        found = {"windows": full, "schedules": crowded, "cost": spent, "storms": ends}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    if arguments.plot:
+        plot(ends, arguments.plot)
+    missed = [row for row in ends if row["refused"] >= REFUSED or row["used"] < USED]
+    sys.exit(bool(missed) or crowded["violations"] > 0 or full[0]["most"] > COUNT)
+
+
+if __name__ == "__main__":
+    main()
