@@ -28,29 +28,36 @@ from .watch import Watch
 from .wire import Incoming, get, post
 
 if TYPE_CHECKING:
+    from .bulk import Bulk
     from .drivers.campay import CamPay
     from .drivers.cinetpay import CinetPay
     from .drivers.intram import Intram
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
+    from .intake import Verified
+    from .meter import Progress
     from .sqlite import SqliteJournal
 
 # What loads on use: one line for each driver.
 _LATER = {
+    "Bulk": "bulk",
     "CamPay": "drivers.campay",
     "CinetPay": "drivers.cinetpay",
     "Intram": "drivers.intram",
     "Mpesa": "drivers.mpesa",
     "MpesaGateway": "drivers.mpesa_gateway",
     "PayDunya": "drivers.paydunya",
+    "Progress": "meter",
     "SqliteJournal": "sqlite",
+    "Verified": "intake",
 }
 
 __all__ = [
     "AuthenticationFailed",
     "BadWebhook",
     "Balance",
+    "Bulk",
     "CamPay",
     "CinetPay",
     "Customer",
@@ -71,6 +78,7 @@ __all__ = [
     "Payment",
     "PaymuxError",
     "Pool",
+    "Progress",
     "ProviderError",
     "RateLimited",
     "Reason",
@@ -84,6 +92,7 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "UsageError",
+    "Verified",
     "Watch",
     "WatchTimeout",
     "get",

@@ -3,27 +3,29 @@
 import msgspec
 
 from .engine import Engine
-from .errors import BadWebhook, Mismatch, UsageError
-from .models import Event, Payment, Trust, compare, succeed
+from .errors import BadWebhook, Mismatch, NotFound, UsageError
+from .limits import Priority
+from .models import Event, Payment, Status, Trust, compare, succeed
 
 
 async def confirm(engine: Engine, event: Event, expected: Payment | None, seconds: float | None) -> Payment:
     """Ask the provider about a message and tell every watch on that payment."""
     engine.driver(event.account)
     claims = event.claims
-    await engine.records.hint(event)
     known = expected or engine.watches.held(event) or await engine.records.known(event)
     if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):
         raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
+    owner = await engine.records.owner(event.account, claims.provider_reference)
+    priority = await _admitted(engine, event, known=known is not None or owner is not None)
+    await engine.records.hint(event)
     if known is None:
-        asked = Payment(
-            account=event.account,
-            kind=claims.kind,
-            provider_reference=claims.provider_reference,
-            ids=claims.ids,
-        )
-        payment = await engine.look(asked, seconds)
-        owner = payment.reference or await engine.records.owner(event.account, claims.provider_reference)
+        asked = engine.named(event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids)
+        try:
+            payment = await engine.look(asked, seconds, priority, event.identity)
+        except NotFound:
+            engine.strangers.absent(event)
+            raise
+        owner = payment.reference or owner
         if None not in (event.attempt, owner) and owner != event.attempt:
             raise Mismatch(
                 f"{event.account}: the message came in on another order's path",
@@ -33,15 +35,26 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
     else:
         if known.account != event.account:
             raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, await engine.records.owner(event.account, claims.provider_reference))
+        expect(event, known, owner)
         reference = known.provider_reference or claims.provider_reference
         asked = msgspec.structs.replace(known, provider_reference=reference)
-        found = await engine.ask(asked, seconds)
+        found = await engine.ask(asked, seconds, priority, event.identity)
         sent = await engine.records.lost(known, claims.provider_reference)
         payment = succeed(asked, vouch(event, known, found, sent=sent))
         await engine.records.learned(payment, "webhook")
     engine.watches.tell(payment)
     return payment
+
+
+async def _admitted(engine: Engine, event: Event, *, known: bool) -> Priority:
+    """Tell how urgent a message is; what proves nothing may be a flood of forgeries."""
+    if event.proved:
+        return Priority.NOW
+    if known:
+        await engine.strangers.pace(event)
+        return Priority.NOW
+    await engine.strangers.admit(engine.driver(event.account), event)
+    return Priority.HINT
 
 
 def expect(event: Event, known: Payment, owner: str | None) -> None:
@@ -75,7 +88,7 @@ def vouch(event: Event, known: Payment, found: Payment, *, sent: bool) -> Paymen
 
     The provider's id that we hold ties them, or our reference in the provider's answer, or the order's own secret
     callback path, if we know that its answer was lost (`sent`): otherwise a real but cheaper payment would do.
-    A receipt stays a claim in `ids` unless the path or the body proves it.
+    A receipt stays a claim in `ids` unless the path or the body proves it, and the payment is one that succeeded.
     """
     path = event.attempt is not None and event.attempt == known.reference
     proved = event.trust is Trust.BODY or (path and (sent or known.provider_reference is not None))
@@ -89,9 +102,9 @@ def vouch(event: Event, known: Payment, found: Payment, *, sent: bool) -> Paymen
     claims = event.claims
     if known.provider_reference is None and found.reference is None:
         # The path alone ties them: what the message itself says must not contradict the order.
-        compare(msgspec.structs.replace(claims, provider_reference=None, reference=None), known)
+        compare(msgspec.structs.replace(claims, reference=None), known)
     if claims.receipt is None or found.receipt is not None:
         return found
-    if proved:
+    if proved and found.status is Status.SUCCEEDED:
         return msgspec.structs.replace(found, receipt=claims.receipt, paid_at=found.paid_at or claims.paid_at)
     return msgspec.structs.replace(found, ids={**found.ids, "claimed_receipt": claims.receipt})

@@ -1,25 +1,39 @@
 """What every verb shares: one loop at a time, one deadline, one request per order, and a payment made whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Literal, TypeVar
+from types import EllipsisType
+from typing import Any, Literal, Protocol, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
+from .call import Call
 from .drivers.base import Driver
 from .errors import NotSent, Unavailable, UsageError
-from .flights import Flights
+from .flights import Flights, Questions
 from .journal import Journal
-from .models import Order, Payment, Status, succeed
+from .limits import Limits, Priority
+from .models import Kind, Order, Payment, Status, succeed
 from .msisdn import operator
 from .records import Records
-from .transport import Call, Transport
-from .watch import Watches
+from .strangers import Strangers
+from .transport import Transport
+from .watch import Watch
+from .watches import Watches
 from .wire import Connection, Send
 
 T = TypeVar("T")
+
+
+class Closing(Protocol):
+    """What goes on by itself, and ends with the pool."""
+
+    async def close(self) -> None:
+        """End it, and wait until it has ended."""
+        ...
 
 
 class Engine:
@@ -36,8 +50,11 @@ class Engine:
         self.deadline = deadline
         self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
-        self.watches = Watches(self.look, self._transport.frames)
+        self.watches = Watches(self.watched, self._transport.frames, self._transport.gate)
+        self.strangers = Strangers()
+        self.bulks: WeakSet[Closing] = WeakSet()
         self._flights = Flights()
+        self._questions = Questions()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.drivers: dict[str, Driver] = {}
@@ -61,22 +78,31 @@ class Engine:
                 raise UsageError("pool: it is in use by another running loop; make one pool per loop")
             self._loop = loop
             self._flights = Flights()
+            self._questions = Questions()
 
     async def aclose(self) -> None:
         """Close what the pool holds; twice is harmless."""
         self._closed = self._transport.closed = True
         self.watches.close()
+        await asyncio.gather(*(bulk.close() for bulk in list(self.bulks)), return_exceptions=True)
         await self.watches.updates.aclose()
         await self._transport.tokens.aclose()
         await self._transport.connection.aclose()
         if self.records.journal is not None:
             await self.records.journal.aclose()
 
-    def call(self, driver: Driver, verb: str, seconds: float | None = None, reference: str | None = None) -> Call:
+    def call(
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float | None = None,
+        reference: str | None = None,
+        priority: Priority = Priority.NOW,
+    ) -> Call:
         """Begin a verb."""
         self.enter()
         seconds = self.deadline if seconds is None else min(checked_seconds("deadline", seconds), 86_400.0)
-        return self._transport.call(driver, verb, seconds, reference)
+        return self._transport.call(driver, verb, seconds, reference, priority)
 
     async def perform(
         self, account: str, verb: str, operation: Callable[[Driver, Send], Awaitable[T]], seconds: float | None
@@ -99,7 +125,7 @@ class Engine:
                 payment = await self._transport.perform(call, lambda _: anext(found))
             except StopAsyncIteration:
                 return
-            yield _stamped(payment, call)
+            yield _stamped(payment, call, payment.kind)
 
     async def payments(
         self, account: str | None, status: Status | None, since: datetime | None
@@ -127,7 +153,8 @@ class Engine:
         call.before_money = lambda: self.records.sending(pending)
 
         async def ask(send: Send) -> Payment:
-            return succeed(pending, _stamped(await operation(send), call))
+            done = await operation(send)
+            return succeed(pending, _stamped(done, call, done.kind))
 
         async def request() -> Payment:
             try:
@@ -147,6 +174,11 @@ class Engine:
 
         return await self._flights.join(order, pending, call, request)
 
+    def named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
+        """Give what is known of a payment by its names alone; test money is no money, so the mode is one."""
+        live = self.driver(account).live
+        return Payment(account=account, provider_reference=provider_reference, live=live, **names)
+
     def question(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Tell how a payment can be asked for: by the provider's reference, else by ours, else not at all."""
         driver = self.driver(payment.account)
@@ -154,23 +186,70 @@ class Engine:
             return "verify" if driver.can("verify") else None
         return "find" if payment.reference is not None and driver.can("find") else None
 
-    async def ask(self, payment: Payment, seconds: float | None = None) -> Payment:
-        """Ask about a payment and give what the provider said."""
+    async def ask(
+        self,
+        payment: Payment,
+        seconds: float | None = None,
+        priority: Priority = Priority.NOW,
+        because: Hashable = None,
+    ) -> Payment:
+        """Ask about a payment and give what the provider said.
+
+        The same question at once, asked because of the same thing, is one; without a cause each is asked, for what
+        was on its way already may be older than what its caller knows. In bulk, waiting for a place within the
+        account's limit is not part of the deadline.
+        """
         driver, verb = self.driver(payment.account), self.question(payment)
         if verb is None:
             raise UsageError(f"provider_reference: missing; {driver.name} cannot be asked by your reference")
-        call = self.call(driver, verb, seconds, payment.reference)
-        look = driver.verify if verb == "verify" else driver.find
-        found = _stamped(await self._transport.perform(call, lambda send: look(send, payment)), call)
-        # Who has one kind of payment only does not say which.
-        return found if found.kind else msgspec.structs.replace(found, kind=payment.kind or "collect")
+        call = self.call(driver, verb, seconds, payment.reference, priority)
+        if because is None:
+            return await self._asked(call, verb, payment, seconds)
+        ids = tuple(payment.ids.items())
+        key = (driver.account, payment.provider_reference, payment.reference, payment.kind, ids, priority, because)
+        return await self._questions.join(key, call, lambda: self._asked(call, verb, payment, seconds))
 
-    async def look(self, payment: Payment, seconds: float | None = None) -> Payment:
+    async def _asked(self, call: Call, verb: str, payment: Payment, seconds: float | None) -> Payment:
+        if call.priority is Priority.BULK:
+            await self._transport.place(call)
+            call.renew(self.deadline if seconds is None else seconds)
+        look = call.driver.verify if verb == "verify" else call.driver.find
+        found = await self._transport.perform(call, lambda send: look(send, payment))
+        # Who has one kind of payment only does not say which.
+        return _stamped(found, call, found.kind or payment.kind or "collect")
+
+    async def look(
+        self,
+        payment: Payment,
+        seconds: float | None = None,
+        priority: Priority = Priority.NOW,
+        because: Hashable = None,
+    ) -> Payment:
         """Ask about a payment and apply what was found to what is held."""
-        seconds = None if seconds is None else min(seconds, self.deadline)
-        found = succeed(payment, await self.ask(payment, seconds))
-        await self.records.learned(found, "verify")
+        found = succeed(payment, await self.ask(payment, seconds, priority, because))
+        # What is only passing through pushes no order of ours out of the memory.
+        passing = payment.reference is None or priority is Priority.BULK
+        await self.records.learned(found, "verify", passing=passing)
         return found
+
+    def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> Watch:
+        """Begin to watch a payment for so many seconds; None: for ever; `...`: as long as the provider's own."""
+        driver = self.driver(payment.account)
+        if payment.provider_reference is None and payment.reference is None and not payment.ids:
+            raise UsageError("payment: neither your reference nor the provider's; nothing could be watched")
+        seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
+        if seconds is not None:
+            checked_seconds("timeout", seconds)
+        asks = self.question(payment) is not None
+        return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watches)
+
+    def limits(self, account: str) -> Limits:
+        """Tell how fast an account's requests may go."""
+        return self._transport.gate(self.driver(account)).state()
+
+    async def watched(self, payment: Payment, seconds: float) -> Payment:
+        """Look once for a watch that has so many seconds left."""
+        return await self.look(payment, min(seconds, self.deadline), Priority.WATCH)
 
 
 def checked_seconds(name: str, seconds: object) -> float:
@@ -180,5 +259,5 @@ def checked_seconds(name: str, seconds: object) -> float:
     return float(seconds)
 
 
-def _stamped(payment: Payment, call: Call) -> Payment:
-    return msgspec.structs.replace(payment, raw=call.raw, updated_at=datetime.now(UTC))
+def _stamped(payment: Payment, call: Call, kind: Kind | None) -> Payment:
+    return msgspec.structs.replace(payment, kind=kind, raw=call.raw, updated_at=datetime.now(UTC))

@@ -9,12 +9,15 @@ import msgspec
 
 from .checks import checked_reference, checked_url
 from .drivers.base import Driver
-from .errors import UsageError
-from .models import Customer, Item, Kind, Order, Tax
+from .errors import Unsupported, UsageError
+from .models import Customer, Item, Kind, Order, Payment, Tax
 from .money import exact
 
 JSON_BYTES = 64 * 1024
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
+
+
+_VERBS = {"collect": "collect", "payout": "pay out", "refund": "refund"}
 
 
 class Options(TypedDict, total=False):
@@ -43,7 +46,9 @@ def checked_order(
     refunds: str | None = None,
     options: Options,
 ) -> Order:
-    """Give the order in its one checked form, or raise UsageError."""
+    """Give the order in its one checked form, or raise UsageError; Unsupported where there is no such verb."""
+    if not driver.can(kind):
+        raise Unsupported(f"{driver.name} cannot {_VERBS[kind]}")
     given: dict[str, Any] = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
     checked_reference(reference)
     if not isinstance(currency, str) or currency not in driver.currencies:
@@ -77,6 +82,25 @@ def checked_order(
         webhook_url=webhook_url,
         refunds=refunds,
     )
+
+
+def checked_refund(
+    driver: Driver, payment: Payment, amount: int | Decimal | str, reference: str, reason: str
+) -> Order:
+    """Give the order of a refund, which is at most what was paid."""
+    currency = payment.currency or (next(iter(driver.currencies)) if len(driver.currencies) == 1 else "")
+    order = checked_order(
+        driver,
+        "refund",
+        reference=reference,
+        amount=amount,
+        currency=currency,
+        refunds=payment.provider_reference or payment.reference,
+        options={"description": reason},
+    )
+    if payment.amount is not None and order.amount > payment.amount:
+        raise UsageError.field("amount", amount, f"at most {payment.amount}, which was paid")
+    return order
 
 
 def _check_option(driver: Driver, option: str, value: object) -> None:

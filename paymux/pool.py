@@ -1,12 +1,13 @@
 """The pool: every account, every verb, and the promise that no money moves twice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from os import PathLike
 from types import EllipsisType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
+from .bulk import Bulk
 from .checks import checked_reference
 from .confirm import confirm
 from .connection import Sockets
@@ -14,9 +15,12 @@ from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import Unsupported, UsageError
 from .hooks import Hooks, read_event
+from .intake import A
 from .journal import Journal
+from .limits import Limits
+from .meter import Progress
 from .models import Balance, Event, Kind, Method, Payment, Receipt, Status
-from .orders import Options, checked_order
+from .orders import Options, checked_order, checked_refund
 from .recover import Recovered, recover
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
@@ -141,8 +145,6 @@ class Pool:
     ) -> Payment:
         """Send money to a payee, once; the errors mean what they mean for `collect`."""
         driver = self._engine.driver(account)
-        if not driver.can("payout"):
-            raise Unsupported(f"{driver.name} cannot pay out")
         order = checked_order(
             driver,
             "payout",
@@ -165,20 +167,7 @@ class Pool:
     ) -> Payment:
         """Give money of a payment back, once. A refund that was merely accepted is PENDING."""
         driver = self._engine.driver(payment.account)
-        if not driver.can("refund"):
-            raise Unsupported(f"{driver.name} cannot refund")
-        currency = payment.currency or (next(iter(driver.currencies)) if len(driver.currencies) == 1 else "")
-        order = checked_order(
-            driver,
-            "refund",
-            reference=reference,
-            amount=amount,
-            currency=currency,
-            refunds=payment.provider_reference or payment.reference,
-            options={"description": reason},
-        )
-        if payment.amount is not None and order.amount > payment.amount:
-            raise UsageError.field("amount", amount, f"at most {payment.amount}, which was paid")
+        order = checked_refund(driver, payment, amount, reference, reason)
         return await self._engine.money(driver, order, lambda send: driver.refund(send, order, payment), deadline)
 
     # Look-ups.
@@ -200,7 +189,17 @@ class Pool:
             return await self._engine.look(payment, deadline)
         if not isinstance(provider_reference, str) or not provider_reference:
             raise UsageError.field("provider_reference", provider_reference, "the provider's id of the payment")
-        return await self._engine.look(Payment(account=payment, provider_reference=provider_reference), deadline)
+        return await self._engine.look(self._engine.named(payment, provider_reference), deadline)
+
+    def verify_many(
+        self,
+        items: Iterable[A] | AsyncIterable[A],
+        *,
+        at_once: int = 50,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Bulk[A]:
+        """Verify many payments, or `(account, provider_reference)` pairs: iterate the result, or await a list."""
+        return Bulk(self._engine, items, at_once, progress)
 
     async def find(
         self, account: str, *, reference: str, kind: Kind = "collect", deadline: float | None = None
@@ -208,9 +207,8 @@ class Pool:
         """Ask the provider by your reference; Unsupported where it cannot be asked so."""
         if not self._engine.driver(account).can("find"):
             raise Unsupported(f"{self._engine.driver(account).name} cannot be asked by reference")
-        return await self._engine.look(
-            Payment(account=account, kind=kind, reference=checked_reference(reference)), deadline
-        )
+        asked = self._engine.named(account, None, kind=kind, reference=checked_reference(reference))
+        return await self._engine.look(asked, deadline)
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
         """Ask what can be paid out."""
@@ -241,14 +239,15 @@ class Pool:
         `timeout` in seconds ends in WatchTimeout, with the payment still pending; None waits for ever; the default
         is the provider's own.
         """
-        driver = self._engine.driver(payment.account)
-        if payment.provider_reference is None and payment.reference is None and not payment.ids:
-            raise UsageError("payment: neither your reference nor the provider's; nothing could be watched")
-        seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
-        if seconds is not None:
-            checked_seconds("timeout", seconds)
-        look = self._engine.look if self._engine.question(payment) is not None else None
-        return Watch(driver, payment, look, timeout=seconds, watches=self._engine.watches)
+        return self._engine.watch(payment, timeout)
+
+    def lag(self, account: str) -> float:
+        """Tell by how many seconds the look-ups of an account's open watches run late; 0.0: they are on time."""
+        return self._engine.watches.lag(self._engine.driver(account).account)
+
+    def limits(self, account: str) -> Limits:
+        """Tell how fast an account's requests may go: what its provider states, and what its refusals taught."""
+        return self._engine.limits(account)
 
     # Webhooks.
 

@@ -206,12 +206,15 @@ async def test_a_message_has_no_status_amount_or_reference_of_its_own() -> None:
 
 @timeless
 async def test_a_receipt_of_an_unproved_message_stays_a_claim() -> None:
-    """What only the message knows is kept aside until the path or the body proves it."""
+    """What only the message knows is kept aside, until path or body prove it of a payment that succeeded."""
+    waits, paid = A, msgspec.structs.replace(A, reference="order-B", provider_reference="id-B", amount=None)
     async with _pool(ECHOES["id"]) as pool:
-        hint = pool.webhook(push(id="id-A", receipt="R1"), account="toy")
-        payment = await pool.confirm(hint, expected=A)
-        assert (payment.receipt, payment.ids) == (None, {"claimed_receipt": "R1"})
-        signed = pool.webhook(push(id="id-A", receipt="R2", headers={"signed": "yes"}), account="toy")
+        for order, headers in ((waits, {}), (waits, {"signed": "yes"}), (paid, {})):
+            hint = pool.webhook(push(id=order.provider_reference, receipt="R1", headers=headers), account="toy")
+            payment = await pool.confirm(hint, expected=order)
+            assert (payment.receipt, payment.paid_at) == (None, None)
+            assert payment.ids == {"claimed_receipt": "R1"}
+        signed = pool.webhook(push(id="id-B", receipt="R2", headers={"signed": "yes"}), account="toy")
         assert (await pool.confirm(signed, expected=payment)).receipt == "R2"
 
 

@@ -39,7 +39,7 @@ from paymux.orders import checked_order
 from paymux.simulator import Fault, Simulator
 from paymux.wire import Send
 
-from .virtual import Keyless, Toy
+from .virtual import Desk, Findable, Keyless, Said, Toy, Wire, answer, push, timeless
 
 PAID = "237677777777"  # a magic number: this payer approves
 KEY = "0123456789abcdef-hooks"
@@ -492,3 +492,24 @@ async def test_metadata_that_no_provider_would_take_is_refused(
                 "campay", amount=5, currency="XAF", payer="237677777777", reference="r", metadata=metadata
             )
     assert sim.requests == []
+
+
+class Elsewhere(Findable, frozen=True, kw_only=True):
+    """A toy whose provider says that every payment is of the other mode."""
+
+    def payment(self, said: Said, kind: Kind | None = "collect") -> Payment:
+        return msgspec.structs.replace(super().payment(said, kind), live=not self.live)
+
+
+@timeless
+async def test_test_money_is_no_money_however_it_is_asked_for() -> None:
+    """Asked by names alone, a payment of the other mode than the account's is Mismatch, never a success."""
+    found = answer(id="p1", status="OK", amount="500", currency="XAF")
+    async with Pool(Elsewhere(), connection=Wire(Desk(payments=found, find=found))) as pool:
+        event = pool.webhook(push(id="p1", status="OK", headers={"signed": "yes"}), account="findable")
+        for ask in (pool.verify("findable", "p1"), pool.find("findable", reference="r1"), pool.confirm(event)):
+            with pytest.raises(Mismatch) as caught:
+                await ask
+            assert caught.value.fields == ("live",)
+        (item,) = await pool.verify_many([("findable", "p1")])
+        assert isinstance(item.error, Mismatch)
