@@ -6,6 +6,7 @@ import gc
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.models import Kind
+from paymux.schedule import Schedule
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Said, Wall, Wire, answer, now, push, run, timeless
@@ -506,7 +508,8 @@ async def test_two_consumers_are_refused_and_the_first_goes_on() -> None:
 @timeless
 async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
     """A payment of yesterday is asked for at once; a young one when its payer may have answered."""
-    for age, first_look in ((86_400.0, 0.0), (0.0, Keyless.first_look), (0.5, Keyless.first_look - 0.5)):
+    planned = Schedule(Keyless.first_look, Keyless.watch_timeout)
+    for age in (86_400.0, 0.0, 0.5):
         times: list[float] = []
 
         def respond(_: Outgoing, times: list[float] = times) -> Reply:
@@ -517,17 +520,27 @@ async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
             began = now()
             held = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(age))
             await pool.watch(held)
-            assert times[0] - began == pytest.approx(first_look, abs=0.01)
+            assert times[0] - began == pytest.approx(planned.next(age, 0) - age, abs=0.01)
+            assert times[0] - began >= Keyless.first_look - age - 0.01
 
 
 @timeless
 async def test_looks_become_rarer_and_are_never_a_flood() -> None:
-    """An hour of watching is polled ever more rarely, at most every fifteen seconds or so in the end."""
-    wire = _wire(WAIT)
-    async with Pool(Keyless(), connection=wire) as pool:
+    """An hour of watching is polled ever more rarely, but every five minutes or so even in the end."""
+    times: list[float] = []
+
+    def respond(_: Outgoing) -> Reply:
+        times.append(now())
+        return WAIT
+
+    async with Pool(Keyless(), connection=Wire(respond)) as pool:
         with pytest.raises(WatchTimeout):
             await pool.watch(HELD, timeout=3600)
-    assert 180 < len(wire.seen) < 340
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert 20 < len(times) < 80
+    assert min(gaps[:-1]) >= 1
+    assert sum(gaps[:5]) < 30
+    assert max(gaps) <= 330
 
 
 @timeless
@@ -535,14 +548,16 @@ async def test_a_thousand_watches_do_not_poll_in_step() -> None:
     """Watches begun together spread out: no second holds most of their looks."""
     times: list[int] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(outgoing: Outgoing) -> Reply:
         times.append(int(now()))
-        return WAIT
+        return answer(id=outgoing.url.rpartition("/")[2], status="WAIT")
 
     async with Pool(Keyless(), connection=Wire(respond)) as pool:
-        watching = [pool.watch(HELD, timeout=115) for _ in range(1000)]
+        payments = [Payment(account="keyless", provider_reference=f"p{n}") for n in range(1000)]
+        watching = [pool.watch(payment, timeout=115) for payment in payments]
         await asyncio.gather(*watching, return_exceptions=True)
     late = [second for second in times if 60 <= second < 110]
+    assert len(late) > 1000
     assert max(late.count(second) for second in set(late)) < 250
 
 
