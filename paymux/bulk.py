@@ -1,0 +1,104 @@
+"""Verifying thousands at once: iterate for each result as it comes, or await a list in the order given."""
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import AsyncIterable, Callable, Generator, Iterable
+from functools import partial
+from typing import Generic, Self
+
+from .engine import Engine
+from .errors import UsageError
+from .intake import A, Verified
+from .meter import Progress
+from .verifying import Run
+
+
+class Bulk(Generic[A]):
+    """Verifies many payments: iterate it for each result as it comes, or await it for a list in the order given.
+
+    Items are Payments or pairs of an account and a provider reference, of any accounts. Whatever goes wrong with
+    one stays in its own result. At most `at_once` are on their way or wait to be taken. Use `async with` where you
+    may leave before the end; without it, being cancelled while it is awaited ends it. An error of the items' own
+    iterator, or of `progress`, ends it, and is raised once what was answered already has been taken. An async
+    generator of items is closed at the end.
+    """
+
+    _run: Run[A] | None = None
+    _over = True  # until it can begin: what was refused warns of nothing
+
+    def __init__(
+        self,
+        engine: Engine,
+        items: Iterable[A] | AsyncIterable[A],
+        at_once: int = 50,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= 1000:
+            raise UsageError.field("at_once", at_once, "1 to 1000")
+        if isinstance(items, str | bytes | dict) or not isinstance(items, Iterable | AsyncIterable):
+            raise UsageError.field(
+                "items", items, "an iterable of Payments or (account, provider_reference) pairs"
+            )
+        if progress is not None and (not callable(progress) or inspect.iscoroutinefunction(progress)):
+            raise UsageError.field("progress", progress, "a plain function of one Progress")
+        self._begin = partial(Run, engine, items, at_once, progress)
+        self._over = self._entered = self._busy = False
+
+    def __del__(self) -> None:
+        if self._run is None:
+            if not self._over:
+                warnings.warn("a verify_many was never awaited or iterated", RuntimeWarning, stacklevel=2)
+        elif not self._run.finished:
+            warnings.warn("a verify_many was dropped half-way: use `async with`", ResourceWarning, stacklevel=2)
+            self._run.drop()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Verified[A]:
+        if self._busy:
+            raise UsageError("verify_many: two tasks step one; give each its own")
+        self._busy = True
+        try:
+            return await (self._run or self._started()).step()
+        except asyncio.CancelledError:
+            if not self._entered:
+                await self.aclose()
+            raise
+        finally:
+            self._busy = False
+
+    def __await__(self) -> Generator[None, None, list[Verified[A]]]:
+        return self._all().__await__()
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End every look-up that is on its way; iterating on ends at once."""
+        self._over = True
+        if self._run is not None:
+            await self._run.aclose()
+
+    def _started(self) -> Run[A]:
+        if self._over:
+            raise StopAsyncIteration
+        self._over = True  # even where it cannot begin
+        self._run = self._begin()
+        self._run.begin()
+        return self._run
+
+    async def _all(self) -> list[Verified[A]]:
+        if self._over:
+            raise UsageError("verify_many: it was begun or ended already; make a new one")
+        try:
+            found = [item async for item in self]
+        finally:
+            await self.aclose()
+        found.sort(key=lambda item: item.index)
+        return found

@@ -1,0 +1,55 @@
+"""How far a bulk verification is, told ten times a second at most."""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+BEAT = 0.1  # seconds between two reports
+RECENT = 5.0  # seconds over which the rate is measured
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a bulk verification is: counts of items, `rate` in items a second of late, `left` in seconds."""
+
+    done: int  # answered, the failed ones among them
+    failed: int  # those that ended in an error; a payment that failed is an answer
+    total: int | None  # None: unknown, and so is `left`
+    rate: float
+    left: float | None
+
+
+class Meter:
+    """Counts what is done and reports it, and once more at the end."""
+
+    def __init__(self, tell: Callable[[Progress], object], total: int | None, now: float) -> None:
+        self._tell = tell
+        self._total = total
+        self._done = self._failed = 0
+        self._due = now + BEAT
+        self._marks = deque([(now, 0)])  # when how many were done, over the recent seconds
+        self._over = False
+
+    def count(self, now: float, *, failed: bool) -> None:
+        """Count one result."""
+        self._done += 1
+        self._failed += failed
+        if now >= self._due:
+            self._report(now)
+
+    def end(self, now: float) -> None:
+        """Report for the last time."""
+        if not self._over:
+            self._over = True
+            self._report(now)
+
+    def _report(self, now: float) -> None:
+        self._due = now + BEAT
+        marks = self._marks
+        while len(marks) > 1 and marks[1][0] <= now - RECENT:
+            marks.popleft()
+        since, before = marks[0]
+        marks.append((now, self._done))
+        rate = (self._done - before) / (now - since) if now > since else 0.0
+        left = None if self._total is None or not rate else (self._total - self._done) / rate
+        self._tell(Progress(done=self._done, failed=self._failed, total=self._total, rate=rate, left=left))

@@ -1,0 +1,309 @@
+"""The tasks of one bulk verification: a few look-ups on their way, and no more read than that needs."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic
+
+from .engine import Engine
+from .errors import UsageError
+from .intake import A, Intake, Verified
+from .limits import Priority
+from .meter import Meter, Progress
+from .models import Payment
+from .shares import Lane, Shares
+
+GLANCE = 500  # items that are read, or results that are handed over, in one step of the loop
+
+
+class Run(Generic[A]):
+    """The tasks and the state of one bulk. It does not know the Bulk, which can be dropped while they run."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        items: Iterable[A] | AsyncIterable[A],
+        at_once: int,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        engine.enter()
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._places = at_once  # 0 when it is over or failed
+        self._shares = Shares(at_once, len(engine.drivers))
+        self._intake = Intake(items, engine.named)
+        self._ready: deque[Verified[A]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[tuple[Lane, int] | None]] = []  # of the workers that wait for a turn
+        self._wake: asyncio.Future[None] | None = None  # of the consumer, while it waits
+        self._hungry: asyncio.Future[None] | None = None  # of the reader, while nothing more may be read
+        self._soon: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None  # until a paused account may be asked again
+        self._failure: BaseException | None = None
+        self._meter = None if progress is None else Meter(progress, self._intake.total, self._loop.time())
+        self._taken = 0
+        self._lull = False  # the stream has nothing to give at the moment
+        self.over = False
+
+    def begin(self) -> None:
+        """Begin to read and to ask."""
+        self._engine.bulks.add(self)
+        if self._intake.stream is not None:
+            self._start(self._reader(self._intake.stream))
+        self._fill()
+
+    async def step(self) -> Verified[A]:
+        """Wait for the next result and give it."""
+        if self._loop is not asyncio.get_running_loop():
+            raise UsageError("verify_many: it was begun in another event loop")
+        self._taken += 1
+        if self._taken % GLANCE == 0:
+            await asyncio.sleep(0)  # results that need no look-up must not keep the loop from others
+        while not self._ready:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                await self.aclose()
+                raise failure
+            if self.over or self._complete:
+                await self.aclose()
+                raise StopAsyncIteration
+            self._wake = self._loop.create_future()
+            try:
+                await self._wake
+            finally:
+                self._wake = None
+        found = self._ready.popleft()
+        self._fill()
+        return found
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether nothing is left to take."""
+        return self.over or (self._complete and not self._ready and self._failure is None)
+
+    async def aclose(self) -> None:
+        """End every task, wait until they have ended, and keep no result."""
+        self.over, self._places = True, 0
+        self._ready.clear()
+        await self._gone()
+
+    async def close(self) -> None:
+        """End every task, wait until they have ended, and leave a UsageError: the pool is closed."""
+        self._fail(UsageError("verify_many: the pool is closed"))
+        await self._gone()
+
+    def drop(self) -> None:
+        """End every task, called from any thread: nobody will take a result."""
+        self.over, self._places = True, 0
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.over and self._failure is None:
+            self._failure, self._places = error, 0
+            self._stop()
+            self._rouse()
+
+    def _stop(self) -> None:
+        for handle in (self._soon, self._alarm):
+            if handle is not None:
+                handle.cancel()
+        for task in self._tasks - {asyncio.current_task(self._loop)}:
+            task.cancel()
+
+    async def _gone(self) -> None:
+        if self._loop is not asyncio.get_running_loop():
+            return
+        self._stop()
+        mine = self._tasks - {asyncio.current_task()}
+        cancelled: asyncio.CancelledError | None = None
+        while mine:
+            try:
+                _, mine = await asyncio.wait(mine)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    @property
+    def _room(self) -> int:
+        """The free places: a result that nobody has taken yet occupies one."""
+        unread = len(self._ready)
+        if unread and self._wake is not None:
+            unread -= 1  # the consumer is about to take it
+        return self._places - self._shares.flying - unread
+
+    @property
+    def _wants(self) -> bool:
+        return self._room > 0 and self._shares.parked < self._intake.most_parked
+
+    @property
+    def _complete(self) -> bool:
+        return self._shares.ended and not self._shares.flying and not self._shares.parked
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _fill(self) -> None:
+        """Use every free place, and see whether this was the end."""
+        if self._hungry is not None and not self._hungry.done() and self._wants:
+            self._hungry.set_result(None)
+            self._lull = False
+        while (room := self._room) > 0 and (turn := self._next(room)) is not None:
+            idle = self._idle.pop() if self._idle else None
+            if idle is None or idle.done():
+                self._start(self._work(turn))
+            else:
+                idle.set_result(turn)
+        if self._complete:
+            self._end()
+
+    def _end(self) -> None:
+        while self._idle:
+            idle = self._idle.pop()
+            if not idle.done():
+                idle.set_result(None)
+        if self._meter is not None:
+            self._measure(self._meter, last=True)
+        self._rouse()
+
+    def _next(self, room: int) -> tuple[Lane, int] | None:
+        """Take one of the free places for the item whose turn it is, reading on until there is one."""
+        for _ in range(GLANCE):
+            now = self._loop.time()
+            turn = self._shares.turn(room, now, generous=False) if self._shares.parked else None
+            if turn is None:
+                if self._reads_on:
+                    if self._intake.source is None:
+                        break
+                    if not self._pull(self._intake.source) and (room := self._room) <= 0:
+                        return None
+                    continue
+                turn = self._shares.turn(room, now, generous=True)
+                if turn is None:
+                    return None
+            error = turn[0].given_up(now)
+            if error is None:
+                return turn
+            self._shares.back(turn[0])
+            self._put(turn[1], None, error)
+            if (room := self._room) <= 0:
+                return None
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self._go_on)
+        return None
+
+    @property
+    def _reads_on(self) -> bool:
+        """Tell whether another item can be read without waiting."""
+        ready = self._intake.source is not None or not (self._lull or self._shares.ended)
+        return ready and self._shares.parked < self._intake.most_parked
+
+    def _go_on(self) -> None:
+        self._soon = None
+        self._lull = True  # a stream that had anything to give would have been read by now
+        self._fill()
+
+    def _pull(self, source: Iterator[A]) -> bool:
+        """Read an item, and tell whether it may be asked for."""
+        try:
+            item = next(source)
+        except StopIteration:
+            self._intake.source, self._shares.ended = None, True
+        except Exception as error:  # noqa: BLE001 - whatever the caller's iterator raises, the caller gets
+            self._fail(error)
+        else:
+            return self._admit(item)
+        return False
+
+    async def _reader(self, source: AsyncIterator[A]) -> None:
+        try:
+            async for item in source:
+                self._lull = False
+                self._admit(item)
+                self._fill()
+                while not self._wants:
+                    self._hungry = self._loop.create_future()
+                    await self._hungry
+            self._shares.ended = True
+            self._fill()
+        except BaseException as error:
+            self._fail(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    def _admit(self, item: A) -> bool:
+        index = self._intake.add(item)
+        try:
+            account = self._engine.driver(self._intake.payment(index).account).account
+        except Exception as error:  # noqa: BLE001 - an item may be anything, with a `repr` of its own
+            self._put(index, None, error.with_traceback(None))
+            return False
+        self._shares.park(account, index)
+        return True
+
+    async def _work(self, turn: tuple[Lane, int] | None) -> None:
+        try:
+            while turn is not None:
+                await self._look(*turn)
+                room = self._room
+                turn = self._next(room) if room > 0 else None
+                if room > (turn is not None) or self._complete:
+                    self._fill()
+                if turn is None and not self._complete:
+                    idle: asyncio.Future[tuple[Lane, int] | None] = self._loop.create_future()
+                    self._idle.append(idle)
+                    turn = await idle
+        except BaseException as error:  # cancelled by somebody else: the consumer must not wait for ever
+            self._fail(error)
+            raise
+
+    async def _look(self, lane: Lane, index: int) -> None:
+        began = self._loop.time()
+        payment, error = None, None
+        try:
+            payment = await self._engine.look(self._intake.payment(index), None, Priority.BULK, "bulk")
+        except Exception as caught:  # noqa: BLE001 - a driver's own mistake over one item is not the others'
+            # Without the frames below: thousands of errors may be kept, and theirs hold bodies.
+            error = caught.with_traceback(None)
+        if (error is not None or lane.troubled) and lane.heard(error, began, self._loop.time()):
+            self._shares.back(lane, again=index)
+            self._arm()
+        else:
+            self._shares.back(lane)
+            self._put(index, payment, error)
+
+    def _arm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        due = None if self._places == 0 else self._shares.next_pause(self._loop.time())
+        self._alarm = None if due is None else self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._fill()
+        self._arm()
+
+    def _put(self, index: int, payment: Payment | None, error: Exception | None) -> None:
+        asked = self._intake.done(index)
+        self._ready.append(Verified(index=index, asked=asked, payment=payment, error=error))
+        if self._meter is not None:
+            self._measure(self._meter, failed=error is not None)
+        self._rouse()
+
+    def _measure(self, meter: Meter, *, failed: bool = False, last: bool = False) -> None:
+        try:
+            if last:
+                meter.end(self._loop.time())
+            else:
+                meter.count(self._loop.time(), failed=failed)
+        except Exception as error:  # noqa: BLE001 - the caller's own function; the caller gets its error
+            self._fail(error)
