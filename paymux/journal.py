@@ -70,8 +70,20 @@ class Journal(Protocol):
         """Give the row of the payment with either reference."""
         ...
 
-    async def hint(self, event: Event) -> None:
-        """Keep a message before it is acknowledged."""
+    async def meant(self, event: Event) -> Row | None:
+        """Give the open payment of the last day that has one of the ids that a message names."""
+        ...
+
+    async def hint(self, event: Event, *, open: bool = False) -> None:
+        """Keep a message before it is acknowledged; an open one is this worker's, until it ends it, or dies."""
+        ...
+
+    async def end_hint(self, event: Event, *, done: bool) -> None:
+        """End an open message: done with, or left for whoever claims it."""
+        ...
+
+    async def claim_hints(self, count: int) -> list[Event]:
+        """Take so many open messages that no living worker answers for."""
         ...
 
     def payments(
@@ -90,6 +102,10 @@ class Journal(Protocol):
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
         """Tell one caller of all that the turn is his; he has it until he ends it, or dies."""
+        ...
+
+    async def turn_done(self, payment: Payment, name: str) -> bool:
+        """Tell whether a turn is done for ever."""
         ...
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from os import PathLike
 
+import msgspec
+
 from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from .journal import Journal, Memory, Row, State, digest
 from .models import Event, Order, Payment, log
@@ -21,6 +23,8 @@ class Records:
             journal = SqliteJournal(journal)
         self.journal = journal
         self.memory = Memory()
+        # The messages that this process is not done with; True: it is open in the journal.
+        self._answering: dict[bytes, bool] = {}
 
     def book(self) -> Journal:
         """Give the journal; without one it is UsageError."""
@@ -65,17 +69,44 @@ class Records:
             refused = isinstance(outcome, ProviderError)
             await self._keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
 
-    async def learned(self, payment: Payment, source: str) -> None:
-        """Keep what a look-up or a confirmed message told."""
-        await self._keep(payment, source, None)
+    async def learned(self, payment: Payment, source: str, *, passing: bool = False) -> None:
+        """Keep what a look-up or a confirmed message told; of what is `passing`, the memory keeps nothing."""
+        await self._keep(payment, source, None, passing=passing)
+
+    def answer_for(self, event: Event) -> None:
+        """Let a message, once it is kept, be open until `end_hint`."""
+        self._answering.setdefault(msgspec.json.encode(event), False)
 
     async def hint(self, event: Event) -> None:
         """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again."""
         if self.journal is not None:
+            key = msgspec.json.encode(event)
+            if open := key in self._answering:
+                self._answering[key] = True
             try:
-                await self.journal.hint(event)
+                await self.journal.hint(event, open=open)
             except OSError as error:
                 raise Unavailable(f"{event.account}: {error}") from None
+
+    async def end_hint(self, event: Event, *, done: bool) -> None:
+        """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
+        if self._answering.pop(msgspec.json.encode(event), False) and self.journal is not None:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self.journal.end_hint(event, done=done)
+            except OSError as error:
+                log.warning("%s: the end of a message was not kept: %s", event.account, error)
+
+    async def claim_hints(self, count: int) -> list[Event]:
+        """Take so many open messages that no living worker answers for."""
+        if self.journal is None:
+            return []
+        try:
+            found = await self.journal.claim_hints(count)
+        except OSError as error:
+            raise Unavailable(str(error)) from None
+        self._answering.update((msgspec.json.encode(event), True) for event in found)
+        return found
 
     async def known(self, event: Event) -> Payment | None:
         """Give the payment that a message claims to be about; what its secret path proves comes first."""
@@ -87,7 +118,16 @@ class Records:
             or await self._find(event.account, provider_reference=claims.provider_reference)
             or await self._find(event.account, reference=claims.reference)  # the provider must say the same
         )
+        if found is None and claims.reference is claims.provider_reference is event.attempt is None:
+            found = await self._meant(event)
         return None if found is None else found.payment
+
+    async def _meant(self, event: Event) -> Row | None:
+        """Find the open payment that a message names by another of the provider's ids alone."""
+        try:
+            return await self.journal.meant(event) if self.journal and event.claims.ids else None
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
 
     async def owner(self, account: str, provider_reference: str | None) -> str | None:
         """Tell which reference of ours a provider's id belongs to."""
@@ -118,8 +158,9 @@ class Records:
         except OSError as error:
             raise Unavailable(f"{account}: {error}") from None
 
-    async def _keep(self, payment: Payment, source: str, state: State | None) -> None:
-        self.memory.remember(payment)
+    async def _keep(self, payment: Payment, source: str, state: State | None, *, passing: bool = False) -> None:
+        if not passing:
+            self.memory.remember(payment)
         if self.journal is None:
             return
         try:

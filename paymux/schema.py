@@ -22,8 +22,11 @@ CREATE TABLE facts (
 CREATE INDEX facts_of ON facts (account, kind, reference);
 CREATE TABLE hints (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, reference TEXT, provider_reference TEXT,
-    at TEXT NOT NULL, event TEXT NOT NULL, UNIQUE (account, event)
+    at TEXT NOT NULL, event TEXT NOT NULL,
+    worker TEXT, -- who answers for it, or NULL where it is done with
+    UNIQUE (account, event)
 );
+CREATE INDEX hints_open ON hints (id) WHERE worker IS NOT NULL;
 CREATE TABLE turns (
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, name TEXT NOT NULL,
     at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
@@ -55,7 +58,7 @@ def _forget(db: sqlite3.Connection, before: str) -> None:
     db.execute("BEGIN IMMEDIATE")
     over = "(status <> 'pending' OR state IN ('refused', 'not_sent'))"
     db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ?", (before,))
-    db.execute("DELETE FROM hints WHERE at < ?", (before,))
+    db.execute("DELETE FROM hints WHERE at < ? AND worker IS NULL", (before,))
     for table in ("facts", "turns"):
         db.execute(
             f"""DELETE FROM {table} WHERE at < ? AND NOT EXISTS (SELECT 1 FROM payments p WHERE

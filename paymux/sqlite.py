@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from .errors import DuplicateReference, Mismatch, UsageError
+from .inbox import Inbox, Turns
 from .journal import Row, State
 from .models import Event, Payment, Status, log, succeed
 from .schema import iso, prepare
@@ -18,6 +19,7 @@ from .workers import Worker
 from .writer import Writer
 
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
+_REFERENCE = "kind IN ('collect', 'payout', 'refund') AND reference"  # so the primary key finds it
 
 
 class SqliteJournal:
@@ -33,6 +35,8 @@ class SqliteJournal:
         self._path = Path(path)
         self._keep = None if keep_days is None else timedelta(days=keep_days)
         self._worker = Worker(self._path)
+        self._inbox = Inbox(self._worker)
+        self._turns = Turns(self._worker)
         self._writer = Writer(self._open, self._close)
         self._busy: set[tuple[str, str, str]] = set()  # the rows that this worker is still about to go on with
 
@@ -63,10 +67,9 @@ class SqliteJournal:
         self, account: str, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
         """Give the row with either reference; of several kinds under one reference, the collect first."""
-        column, value = (
-            ("reference", reference) if reference is not None else ("provider_reference", provider_reference)
-        )
+        column = "provider_reference" if reference is None else _REFERENCE
         sql = f"SELECT state, payment FROM payments WHERE account = ? AND {column} = ? ORDER BY kind LIMIT 1"
+        value = provider_reference if reference is None else reference
 
         def look(db: sqlite3.Connection) -> Row | None:
             found = db.execute(sql, (account, value)).fetchone()
@@ -74,27 +77,35 @@ class SqliteJournal:
 
         return await self._writer.do(look)
 
-    async def hint(self, event: Event) -> None:
+    async def meant(self, event: Event) -> Row | None:
+        """Give the open payment of the last day that has one of the ids that a message names."""
+        found = await self._writer.do(partial(self._inbox.meant, event))
+        return None if found is None else Row(state=State(found[0]), payment=found[1])
+
+    async def hint(self, event: Event, *, open: bool = False) -> None:
         """Keep a message before it is acknowledged; the same message twice is kept once."""
-        claims = event.claims
-        reference = event.attempt or claims.reference
-        kept = (event.account, reference, claims.provider_reference, _now(), _json(event))
-        into = "INSERT OR IGNORE INTO hints (account, reference, provider_reference, at, event)"
-        sql = f"{into} VALUES (?, ?, ?, ?, ?)"
-        await self._writer.do(lambda db: _run(db, sql, kept))
+        await self._writer.do(partial(self._inbox.keep, event, open=open))
+
+    async def end_hint(self, event: Event, *, done: bool) -> None:
+        """End an open message: done with, or left for whoever claims it."""
+        await self._writer.do(partial(self._inbox.end, event, done=done))
+
+    async def claim_hints(self, count: int) -> list[Event]:
+        """Take so many open messages that no living worker answers for."""
+        return await self._writer.do(partial(self._inbox.claim, count))
 
     async def payments(
         self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first, in pages, so that a long record does not fill the memory."""
-        after = ("", "", "", "")
-        start = "" if since is None else iso(since)
+        after, start = ("", "", "", ""), "" if since is None else iso(since)
         sql = """SELECT payment, created_at, account, kind, reference FROM payments
                  WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
-                 AND (? IS NULL OR account = ?) AND (? IS NULL OR status = ?)
+                 AND (? IS NULL OR account = ?)
+                 AND (? IS NULL OR status = ?) AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
                  ORDER BY created_at, account, kind, reference LIMIT 500"""
         while True:
-            given = (*after, start, account, account, status, status)
+            given = (*after, start, account, account, status, status, status)
             rows = await self._writer.do(partial(_rows, sql, given))
             for payment, after in rows:  # noqa: B007 - the last one begins the next page
                 yield payment
@@ -116,13 +127,15 @@ class SqliteJournal:
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
         """Tell one caller of all that the turn is his."""
-        return await self._writer.do(partial(self._take_turn, (*_key(payment), name), caller))
+        return await self._writer.do(partial(self._turns.take, _key(payment), name, caller))
+
+    async def turn_done(self, payment: Payment, name: str) -> bool:
+        """Tell whether a turn is done for ever."""
+        return await self._writer.do(partial(self._turns.done, _key(payment), name))
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
         """End a turn: done for ever, or given back."""
-        where = f"{_OF} AND name = ? AND caller = ? AND worker IS NOT NULL"
-        sql = f"UPDATE turns SET worker = NULL {where}" if done else f"DELETE FROM turns {where}"
-        await self._writer.do(lambda db: _run(db, sql, (*_key(payment), name, caller)))
+        await self._writer.do(partial(self._turns.end, _key(payment), name, caller, done=done))
 
     async def aclose(self) -> None:
         """Finish what is queued, end the thread, and let go of the lock that says that this worker lives."""
@@ -231,12 +244,8 @@ class SqliteJournal:
             if self._lives(worker, key):
                 continue
             db.execute(f"UPDATE payments SET worker = ?, fence = ? {_OF}", (self._worker.name, fence + 1, *key))
-            hints = db.execute(
-                "SELECT event FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
-                (key[0], key[2], _payment(payment).provider_reference),
-            ).fetchall()
-            events = tuple(msgspec.json.decode(event, type=Event) for (event,) in hints)
-            row = Row(state=State(state), payment=_payment(payment), fence=fence + 1, hints=events)
+            known = _payment(payment)
+            row = Row(state=State(state), payment=known, fence=fence + 1, hints=self._inbox.of(known, db))
             self._busy.add(key)
             claimed.append(row)
             return row
@@ -246,15 +255,6 @@ class SqliteJournal:
         for row in rows:
             self._busy.discard(_key(row.payment))
             _run(db, f"UPDATE payments SET worker = NULL {_OF} AND fence = ?", (*_key(row.payment), row.fence))
-
-    def _take_turn(self, key: tuple[str, str, str, str], caller: str, db: sqlite3.Connection) -> bool:
-        found = db.execute(f"SELECT worker FROM turns {_OF} AND name = ?", key).fetchone()
-        if found is not None:
-            if found[0] is None or self._worker.lives(found[0]):
-                return False
-            db.execute(f"DELETE FROM turns {_OF} AND name = ?", key)
-        db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, _now(), self._worker.name, caller))
-        return True
 
     def _open(self) -> sqlite3.Connection:
         with contextlib.ExitStack() as undo:

@@ -10,12 +10,14 @@ class Worker:
     """One user of a journal. A lease would need a clock, and a worker that merely slept would lose its work."""
 
     def __init__(self, journal: Path) -> None:
-        self.name = uuid.uuid4().hex
+        self.name = ""
         self._journal = journal
         self._lock: sqlite3.Connection | None = None
 
     def begin(self) -> None:
         """Take the lock that says that this worker lives."""
+        # Named in the process that works: a pool may be made before a server forks its workers.
+        self.name = uuid.uuid4().hex
         self._lock = _locked(self._file(self.name))
 
     def end(self) -> None:

@@ -39,6 +39,7 @@ from paymux import (
 )
 from paymux.journal import State
 from paymux.models import Event
+from paymux.schema import VERSION
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
 from paymux.sqlite import SqliteJournal
@@ -420,7 +421,7 @@ async def test_a_later_release_s_journal_is_left_alone(file: Path) -> None:
     async with pool(file) as pay:
         await collect(pay)
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
     wire = Wire(Desk())
     async with pool(file, wire, Keyless()) as pay:
         with pytest.raises(NotSent, match="later release"):
@@ -463,6 +464,17 @@ async def test_payments_come_in_pages_oldest_first(file: Path) -> None:
     assert len([1 async for _ in journal.payments(since=middle)]) == 603
     assert [1 async for _ in journal.payments(status=Status.SUCCEEDED)] == []
     await journal.aclose()
+
+
+async def test_what_never_began_is_not_pending(file: Path) -> None:
+    """An order that was refused, or never left, is listed among all payments and not among those that wait."""
+    wire = Wire(Desk(collect=[answer(400, error="no"), answer(id="id-2", status="WAIT")]))
+    async with pool(file, wire, Keyless()) as pay:
+        with pytest.raises(PaymuxError):
+            await collect(pay, "order-1")
+        await collect(pay, "order-2")
+        assert [one.reference async for one in pay.payments(status=Status.PENDING)] == ["order-2"]
+        assert [one.reference async for one in pay.payments()] == ["order-1", "order-2"]
 
 
 async def test_a_row_that_cannot_be_read_harms_nobody_else(file: Path) -> None:
@@ -573,9 +585,8 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
         for number in range(2):
             with pytest.raises(NotSent):
                 await collect(pay, f"order-{number}")
-        limit = pay._engine._transport.limit(Narrow(), money=True)
-        assert limit is not None
-        assert limit._flying == 0
+        gate = pay._engine._transport.gate(pay._engine.driver("narrow"))
+        assert gate._money.flying == 0
 
 
 async def steps(task: "asyncio.Task[Any]", count: int) -> None:
@@ -709,6 +720,29 @@ async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
             event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK"))
             await pay.confirm(event)
     assert seen == [1, 1]
+
+
+async def test_an_open_hint_is_one_worker_s(file: Path) -> None:
+    """Whoever keeps a message open answers for it until he ends it, lets it go or dies; others leave it alone."""
+    one, two = SqliteJournal(file), SqliteJournal(file)
+    first, second = (Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "12")
+    await one.hint(first, open=True)
+    await one.hint(second, open=True)
+    assert await two.claim_hints(9) == await one.claim_hints(9) == []
+    await two.hint(first)
+    assert await two.claim_hints(9) == []
+    await one.end_hint(first, done=False)
+    assert await two.claim_hints(9) == [first]
+    await one.end_hint(first, done=True)  # it is the other one's by now
+    await one.aclose()
+    three = SqliteJournal(file)
+    assert await three.claim_hints(9) == [second]
+    await two.aclose()
+    assert await three.claim_hints(9) == [first]
+    for event in (first, second):
+        await three.end_hint(event, done=True)
+    await three.aclose()
+    assert rows(file, "SELECT * FROM hints") == []
 
 
 async def test_a_hint_that_cannot_be_kept_is_not_acknowledged(file: Path) -> None:
@@ -902,6 +936,6 @@ async def test_an_order_that_another_worker_is_about_to_send_is_waited_for(tmp_p
         assert not sim.received("campay", "POST /api/collect/")
         payment = await other.collect("campay", **order)
         assert payment.status is Status.PENDING
-        assert len(sim.received("campay", "POST /api/collect/")) == 1
         assert (await first).reference == "r"
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
     assert len(sim.ledger) == 1

@@ -159,3 +159,32 @@ async def test_a_turn_needs_a_reference(file: Path) -> None:
     async with pool(file) as pay:
         with pytest.raises(UsageError, match="reference"):
             pay.once(Payment(account="toy", provider_reference="id-1"), "fulfilled")
+
+
+FORKS = """
+import asyncio, os, sys
+from paymux import Payment, Pool
+from paymux.drivers.campay import CamPay
+
+pool = Pool(CamPay(username="u", password="p", base_url="http://127.0.0.1:1"), journal=sys.argv[1])
+child = os.fork()
+
+async def main():
+    async with pool:
+        async with pool.once(Payment(account="campay", kind="collect", reference="order-1"), "fulfilled") as first:
+            await asyncio.sleep(0.2)  # so that both have the journal open
+        os.write(1, f"{first}\\n".encode())
+
+asyncio.run(main())
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_pool_made_before_a_fork_serves_both(file: Path) -> None:
+    """A server that loads the shop and then forks: each process opens the journal, and one of them is first."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKS, str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split()) == ["False", "True"]

@@ -83,6 +83,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
     lost_page: ClassVar[str] = ""  # what a caller may do when the answer with a checkout page's address was lost
     forbidden_url_words: ClassVar[tuple[str, ...]] = ()
+    redelivers: ClassVar[bool] = False  # it sends a message again that was not answered with 2xx; unknown is False
 
     account: str = ""
     live: bool = False
@@ -207,6 +208,10 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def webhook(self, incoming: Incoming) -> Event:
         """Read a message: pure, and without a status to act on. A forged one is BadWebhook."""
         raise Unsupported(f"{self.name} sends no webhooks")
+
+    def acknowledge(self, event: Event, refused: str = "") -> Reply:
+        """Answer a message: pure. `refused` tells why a payment that a ping asks about must not be made."""
+        return Reply(status=200, headers={"content-type": "text/plain"}, body=b"OK")
 
     # What drivers share.
 

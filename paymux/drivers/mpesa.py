@@ -92,6 +92,7 @@ class _Message(msgspec.Struct, frozen=True):
     TransTime: Scalar = None
     TransAmount: Scalar = None
     BillRefNumber: Scalar = None
+    OrgAccountBalance: Scalar = None  # blank where Daraja only asks: documentation, v2/c2b.mdx
     MSISDN: Scalar = None  # masked, or a hash
 
 
@@ -124,6 +125,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     # A prompt lives for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first asks after 20 s.
     watch_timeout = 180.0
     first_look = 15.0
+    redelivers = False  # documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks"
     forbidden_url_words = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")  # documentation, FAQ
 
     consumer_key: Secret | str = ""
@@ -232,7 +234,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             claims = msgspec.structs.replace(claims, reference=text(message.BillRefNumber), ids=ids)
         else:
             raise Unreadable("neither an STK callback nor a C2B message")
-        return Event(account=self.account, provider=self.name, trust=Trust.NOTHING, claims=claims)
+        asks = "TransID" in claims.ids and text(message.OrgAccountBalance) is None
+        return Event(account=self.account, provider=self.name, trust=Trust.NOTHING, claims=claims, ping=asks)
+
+    def acknowledge(self, event: Event, refused: str = "") -> Reply:
+        """Answer with a ResultCode; only a validation can be refused, with one of C2B's codes."""
+        code = refused if re.fullmatch("C2B0001[1-6]", refused) else "C2B00016"
+        body = self.c2b_reply(not refused, code) if event.ping else {"ResultCode": 0, "ResultDesc": "Accepted"}
+        return Reply(status=200, headers={"content-type": "application/json"}, body=msgspec.json.encode(body))
 
     def payment(self, said: _Said, code: str | None, asked: str = "", items: Mapping[Any, Scalar] = {}) -> Payment:
         """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""

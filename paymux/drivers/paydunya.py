@@ -22,7 +22,7 @@ from ..money import whole
 from ..msisdn import digits
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send, get, post
-from .base import Driver, Facts
+from .base import WEBHOOK_BYTES, Driver, Facts
 
 CREATE = "/checkout-invoice/create"
 CONFIRM = "/checkout-invoice/confirm/{token}"
@@ -224,6 +224,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def webhook(self, incoming: Incoming) -> Event:
         """Read an IPN. Its hash is that of every message: a wrong one is refused, a right one proves nothing."""
         if incoming.body.startswith((b"data=%25", b"data%25")):  # encoded twice
+            if len(incoming.body) > WEBHOOK_BYTES or incoming.body.count(b"%") > 8192:
+                raise Unreadable("larger than 64 KiB, or of more escapes than a message has")
             incoming = msgspec.structs.replace(incoming, body=unquote_to_bytes(incoming.body))
         invoice = convert(Answer, _below_data(self.message(dict[str, Any], incoming)))
         # The WooCommerce module: the SHA-512 of the master key, and of nothing else.

@@ -1,0 +1,302 @@
+"""What becomes of a message: its payment is confirmed and told to the shop, and what failed is done again."""
+
+import asyncio
+import contextlib
+import random
+import uuid
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from .confirm import confirm
+from .engine import Engine
+from .errors import (
+    AuthenticationFailed,
+    BadWebhook,
+    Mismatch,
+    NotFound,
+    PaymuxError,
+    RateLimited,
+    Unsupported,
+    UsageError,
+)
+from .guard import Failed, guarded, log_failure
+from .journal import REMEMBERED
+from .models import Event, Payment, log
+from .redact import mask, shown
+
+LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
+RESCAN = 30.0  # seconds between looks for messages of workers that died
+DAY = 86_400.0  # seconds for which a provider that does not answer is asked again
+SLOWEST = 300.0  # seconds between repetitions, at most
+GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
+AT_ONCE = 8  # repetitions at once
+MOST = 1000  # messages in hand
+STRANGERS = 100  # of them about payments that nobody here knows, waiting to be repeated
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is not done with: what to answer a provider that would send it again, and what we do."""
+
+    status: int = 503
+    retry_after: float | None = None
+    lasting: float = 0.0  # seconds for which it is worth doing again; 0: not at all
+    known: bool = True  # it is about a payment of ours
+    plainly: bool = False  # answer the status, whatever the provider does then
+
+
+class _Message:
+    """A message in hand: being handled, or waiting to be handled again."""
+
+    def __init__(self, event: Event) -> None:
+        import backoff  # noqa: PLC0415 - 2 ms of an import that hears nothing yet
+
+        self.event = event
+        self.task: asyncio.Task[Left | None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.since: float | None = None  # when it failed first
+        self.stranger = False
+        self.pauses: Generator[float] = backoff.expo(base=2, factor=1, max_value=SLOWEST)
+        next(self.pauses)
+
+
+class Delivery:
+    """Handles the messages of one pool. Between `begin` and `aclose` it goes on after the answer was given."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_payment: Callable[[Payment], Awaitable[None]],
+        lookup: Callable[[Event], Awaitable[Payment | None]] | None,
+    ) -> None:
+        self._engine = engine
+        self._on_payment = on_payment
+        self._lookup = lookup
+        self._caller = uuid.uuid4().hex
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scan: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._few = asyncio.Semaphore(AT_ONCE)
+        self._messages: dict[bytes, _Message] = {}
+        self._telling: dict[tuple[str, ...], asyncio.Future[None]] = {}
+        self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
+
+    def begin(self) -> None:
+        """Start repeating what was left, in this loop."""
+        if self._loop is not None:
+            raise UsageError("webhooks: they are entered already; once is enough for a process")
+        self._engine.enter()
+        self._loop = asyncio.get_running_loop()
+        self._few = asyncio.Semaphore(AT_ONCE)
+        self._over = asyncio.Event()
+        self._telling = {}
+        self._scan = self._loop.create_task(self._rescan())
+
+    async def aclose(self, grace: float) -> None:
+        """Let what is under way end within `grace` seconds, and leave the rest to whoever comes next."""
+        self._loop = None
+        self._over.set()
+        tasks: set[asyncio.Task[Any]] = {message.task for message in self._messages.values() if message.task}
+        tasks |= {self._scan} if self._scan is not None else set()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._scan = None
+        for message in self._messages.values():
+            if message.timer is not None:
+                message.timer.cancel()
+        left, self._messages = self._messages, {}
+        for message in left.values():
+            await self._engine.records.end_hint(message.event, done=False)
+        if left and self._engine.records.journal is None:
+            log.error("%d messages were not done with, and no journal keeps them", len(left))
+
+    async def take(self, event: Event, until: float) -> Left | None:
+        """Handle a message until the loop's clock says so, and go on after that; None: done with it."""
+        if self._loop is not asyncio.get_running_loop():
+            return await self._once(event, until)
+        message = self._begun(event)
+        if message is None or message.task is None:
+            return Left(retry_after=1.0, plainly=True)
+        task = message.task
+        # The message outlives whoever brought it: a client that is gone, or a request that is cancelled.
+        await asyncio.wait({task}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        if not task.done():
+            return Left()
+        return Left(plainly=True) if task.cancelled() else task.result()
+
+    async def _once(self, event: Event, until: float) -> Left | None:
+        """Handle a message where nothing goes on after the answer; so what failed is refused."""
+        done = False
+        try:
+            async with asyncio.timeout_at(until):
+                left = await self._handle(event)
+            done = left is None or not left.lasting
+        except TimeoutError:
+            left = Left()
+        finally:
+            await self._engine.records.end_hint(event, done=done)
+        return left and msgspec.structs.replace(left, plainly=left.plainly or not done)
+
+    def _begun(self, event: Event, *, always: bool = False) -> _Message | None:
+        """Give the message with a task at it: that of the same message, if it is in hand."""
+        key = msgspec.json.encode(event)
+        message = self._messages.get(key)
+        if message is None:
+            if len(self._messages) >= MOST and not always:
+                return None
+            message = self._messages[key] = _Message(event)
+        if message.task is None:
+            if message.timer is not None:
+                message.timer.cancel()
+            message.task = asyncio.get_running_loop().create_task(self._work(key, message))
+        return message
+
+    async def _work(
+        self, key: bytes, message: _Message, few: contextlib.AbstractAsyncContextManager[object] | None = None
+    ) -> Left | None:
+        async with few or contextlib.nullcontext():
+            left = await self._handle(message.event)
+        if left is not None and self._is_worth_it(message, left):
+            with contextlib.suppress(PaymuxError):  # it is in our memory, too
+                await self._engine.records.hint(message.event)
+            pause = next(message.pauses) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
+            loop = asyncio.get_running_loop()
+            message.timer = loop.call_later(max(pause, left.retry_after or 0.0), self._again, key)
+        else:
+            del self._messages[key]
+            await self._engine.records.end_hint(message.event, done=True)
+        message.task = None
+        return left
+
+    def _is_worth_it(self, message: _Message, left: Left) -> bool:
+        """Tell whether a message is to be handled again."""
+        now = asyncio.get_running_loop().time()
+        message.since = now if message.since is None else message.since
+        if left.lasting and now - message.since > left.lasting:
+            log.error("%s: a message was tried for %.0f s, and is given up", message.event.account, left.lasting)
+            return False
+        message.stranger = not left.known
+        return left.lasting > 0 and not (message.stranger and self._strangers() > STRANGERS)
+
+    def _strangers(self) -> int:
+        return sum(message.stranger for message in self._messages.values())
+
+    def _again(self, key: bytes) -> None:
+        message = self._messages.get(key)
+        if message is not None and message.task is None and self._loop is not None:
+            message.task = asyncio.get_running_loop().create_task(self._work(key, message, self._few))
+
+    async def _rescan(self) -> None:
+        """Handle what workers that died have left, now and whenever another one dies."""
+        while not self._over.is_set():
+            with contextlib.suppress(PaymuxError):
+                while found := await self._engine.records.claim_hints(AT_ONCE):
+                    if self._over.is_set():
+                        for event in found:
+                            await self._engine.records.end_hint(event, done=False)
+                        return
+                    messages = [self._begun(event, always=True) for event in found]
+                    await asyncio.wait({message.task for message in messages if message and message.task})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), RESCAN)
+
+    async def _handle(self, event: Event) -> Left | None:
+        """Confirm a message and tell the shop of its payment; None: done with it, well or for good."""
+        driver, expected, real = self._engine.driver(event.account), None, False
+        self._engine.records.answer_for(event)
+        try:
+            if self._lookup is not None:
+                expected = await guarded("lookup", event.account, partial(self._lookup, event), LONGEST)
+            payment = await confirm(self._engine, event, expected, None)
+            real = True
+            if payment.status.terminal:
+                await self._tell(payment)
+            elif event.claims.status.terminal:
+                # The message may be ahead of the provider's own query, or a lie: it is asked for a while.
+                return Left(status=200, lasting=driver.watch_timeout, known=await self._knows(event, expected))
+        except Failed:
+            return Left(lasting=float("inf"), known=real or await self._knows(event, expected))
+        except Mismatch as mismatch:
+            # The same message again would say the same: a person is told, and nobody else.
+            log.error("%s", mask(str(mismatch)))
+        except Unsupported as error:
+            # Money may have come (a C2B payment) that no query of this provider tells of.
+            said = (shown(event.claims.provider_reference), event.claims.amount, event.claims.currency)
+            log.error(
+                "%s: a message of %s (%s %s) cannot be confirmed: %s", event.account, *said, mask(str(error))
+            )
+        except BadWebhook as error:
+            if event.attempt is not None:
+                # Its own path says whose it is; the answer that gives the provider's id may be under way.
+                return Left(lasting=driver.watch_timeout)
+            log.warning("%s", mask(str(error)))
+        except RateLimited as error:
+            known = await self._knows(event, expected)
+            lasting = DAY if known else 0.0
+            return Left(status=429, retry_after=error.retry_after, lasting=lasting, known=known, plainly=not known)
+        except NotFound:
+            known = await self._knows(event, expected)
+            return Left(lasting=driver.watch_timeout if known else 0.0, known=known)
+        except (PaymuxError, OSError) as error:  # OSError: of the journal
+            level = "error" if isinstance(error, AuthenticationFailed) else "warning"
+            getattr(log, level)("%s: a message could not be confirmed yet: %s", event.account, mask(str(error)))
+            return Left(lasting=DAY, known=await self._knows(event, expected))
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
+            log_failure("a driver", event.account, error)
+            return Left(lasting=DAY)
+        return None
+
+    async def _knows(self, event: Event, expected: Payment | None) -> bool:
+        """Tell whether a message is about a payment of ours; a journal that fails is no reason to drop it."""
+        if event.proved or expected is not None or self._engine.watches.held(event) is not None:
+            return True
+        try:
+            return await self._engine.records.known(event) is not None
+        except PaymuxError:
+            return True
+
+    async def _tell(self, payment: Payment) -> None:
+        """Tell the shop of a payment's state, unless it has been told."""
+        key: tuple[str, ...] = (payment.account, payment.kind or "", payment.reference or "", payment.status)
+        if payment.reference is None:
+            key = (*key, payment.provider_reference or "")
+        while key in self._telling:
+            await asyncio.wait({self._telling[key]})
+        if key in self._told:
+            return
+        self._telling[key] = over = asyncio.get_running_loop().create_future()
+        try:
+            await self._tell_in_turn(payment, " ".join(("on_payment", *key[3:])))
+            self._told[key] = None
+            if len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+        finally:
+            del self._telling[key]
+            over.set_result(None)
+
+    async def _tell_in_turn(self, payment: Payment, name: str) -> None:
+        """Let one worker of all tell it; the others wait until it is told, or do it where that one died."""
+        journal = self._engine.records.journal
+        if journal is None:
+            await guarded("on_payment", payment.account, partial(self._on_payment, payment), LONGEST)
+            return
+        done = False
+        try:
+            async with asyncio.timeout(2 * LONGEST):
+                while not await journal.take_turn(payment, name, self._caller):
+                    if await journal.turn_done(payment, name):
+                        return
+                    await asyncio.sleep(GLANCE)
+        except TimeoutError:
+            raise Failed from None
+        try:
+            await guarded("on_payment", payment.account, partial(self._on_payment, payment), LONGEST)
+            done = True
+        finally:
+            await journal.end_turn(payment, name, self._caller, done=done)

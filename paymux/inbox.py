@@ -1,0 +1,115 @@
+"""What workers share through the journal: messages that somebody answers for, and turns that somebody has."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from .models import Event, Payment
+from .schema import iso
+from .workers import Worker
+
+_NOBODY = ""  # open, and anybody may take it; NULL is done with
+
+_KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
+# The same message again makes whoever got it last answer for it.
+_OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
+_END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
+# About no payment in the journal: a stranger's, which nobody will look for.
+_FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
+    AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
+        AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)
+    AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
+        AND p.provider_reference = hints.provider_reference)"""
+_YOUNG = """SELECT state, payment FROM payments WHERE created_at > ? AND +account = ?
+    AND status = 'pending' AND instr(payment, ?)"""
+
+_WHO = "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
+_TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
+_DONE = """UPDATE turns SET worker = NULL
+    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
+_BACK = """DELETE FROM turns
+    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
+
+
+class Inbox:
+    """What is done with messages, each inside a transaction of the journal's thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> None:
+        """Keep a message once; an open one is this worker's until it ends it, or dies."""
+        claims = event.claims
+        reference = event.attempt or claims.reference
+        kept = (event.account, reference, claims.provider_reference, iso(datetime.now(UTC)), _text(event))
+        db.execute(_OPEN if open else _KEEP, (*kept, self._worker.name if open else None))
+
+    def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
+        """End what this worker began: done with, or anybody's. What was about no payment of ours is forgotten."""
+        this = (event.account, _text(event))
+        # Another worker that got the same message meanwhile answers for it himself.
+        db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
+        db.execute(_FORGET, this)
+
+    def claim(self, count: int, db: sqlite3.Connection) -> list[Event]:
+        """Take the oldest open messages of workers that live no more, or let go of them."""
+        alive: dict[str, bool] = {}
+        found: list[Event] = []
+        for id, worker, text in db.execute(
+            "SELECT id, worker, event FROM hints WHERE worker IS NOT NULL ORDER BY id"
+        ).fetchall():
+            if worker not in alive:
+                alive[worker] = self._worker.lives(worker)
+            if not alive[worker] and len(found) < count:
+                db.execute("UPDATE hints SET worker = ? WHERE id = ?", (self._worker.name, id))
+                found.append(msgspec.json.decode(text, type=Event))
+        return found
+
+    def meant(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
+        """Give the pending payment of the last day, with its state, that has one of the message's ids."""
+        since = iso(datetime.now(UTC) - timedelta(days=1))
+        for name, id in event.claims.ids.items():
+            for state, text in db.execute(_YOUNG, (since, event.account, msgspec.json.encode(id).decode())):
+                payment = msgspec.json.decode(text, type=Payment)
+                if payment.ids.get(name) == id:
+                    return state, payment
+        return None
+
+    def of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
+        """Give the messages about a payment."""
+        found = db.execute(
+            "SELECT event FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
+            (payment.account, payment.reference, payment.provider_reference),
+        )
+        return tuple(msgspec.json.decode(text, type=Event) for (text,) in found.fetchall())
+
+
+class Turns:
+    """Who has a turn, each question inside a transaction of the journal's thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def take(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection) -> bool:
+        """Take a turn that nobody has, whose worker died, or that is this caller's: its end was not kept then."""
+        found = db.execute(_WHO, (*of, name)).fetchone()
+        if found is not None and (found[0] is None or (found[1] != caller and self._worker.lives(found[0]))):
+            return False
+        db.execute(_TAKE, (*of, name, iso(datetime.now(UTC)), self._worker.name, caller))
+        return True
+
+    def done(self, of: tuple[str, str, str], name: str, db: sqlite3.Connection) -> bool:
+        """Tell whether a turn is done for ever."""
+        found = db.execute(_WHO, (*of, name)).fetchone()
+        return found is not None and found[0] is None
+
+    def end(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection, *, done: bool) -> None:
+        """End a turn that a caller has: done for ever, or given back."""
+        db.execute(_DONE if done else _BACK, (*of, name, caller))
+
+
+def _text(event: Event) -> str:
+    return msgspec.json.encode(event).decode()

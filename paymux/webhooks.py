@@ -1,0 +1,262 @@
+"""Webhooks in any web framework: one ASGI application, one aiohttp.web handler, and `answer` for the rest.
+
+A message is a hint. It is kept in the journal, its payment is asked for, the shop is told, and only then is it
+acknowledged in the provider's own way. What fails is done again, from the journal even after a crash.
+"""
+
+import asyncio
+import contextlib
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import msgspec
+
+from .delivery import Delivery, Left
+from .drivers.base import WEBHOOK_BYTES, Driver
+from .engine import checked_seconds
+from .errors import BadWebhook, UsageError
+from .guard import Failed, guarded
+from .hooks import HEADERS
+from .models import Event, Payment, log
+from .pool import Pool
+from .senders import Sender, Senders
+from .wire import Incoming, Reply
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+VALIDATION = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
+REASONS = 100  # kinds of bad messages that are logged, once each
+
+
+class Webhooks:
+    """Hears the messages of a pool's providers and tells `on_payment` of each terminal state that they lead to.
+
+    `on_payment(payment)` is awaited before a message is acknowledged: once for each state of a payment where all
+    goes well, and again where anything fails. It is at-least-once, so guard what must not happen twice with
+    `async with pool.once(payment, "fulfilled") as first`. It hears only of what a message led to; what a watch or
+    verify finds out is its caller's. `lookup(event)` gives the payment that you stored, where you keep no journal.
+
+    `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of Daraja's. `timeout` is
+    the seconds until a message is answered, done with or not. Keep it below the 8 s of a C2B validation and the
+    15 s of Intram's merchant API; the others state none. `senders` limits, by account, the addresses that are
+    heard, and `proxies` are the networks whose `X-Forwarded-For` is believed.
+
+    Enter it (`async with pool, hooks:`), or nothing goes on after an answer and nothing is repeated.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        on_payment: Callable[[Payment], Awaitable[None]],
+        *,
+        lookup: Callable[[Event], Awaitable[Payment | None]] | None = None,
+        on_validate: Callable[[Event], Awaitable[bool | str]] | None = None,
+        timeout: float = 5.0,
+        proxies: Collection[str] = (),
+        senders: Mapping[str, Sender] = {},
+    ) -> None:
+        engine, hooks = pool._engine, pool._hooks  # noqa: SLF001 - users see the verbs alone; this is one of the house
+        if hooks.base is None:
+            raise UsageError("webhook_base: missing; without it (and webhook_key) no message finds its way here")
+        self._pool = pool
+        self._hooks = hooks
+        self._on_validate = on_validate
+        self._timeout = checked_seconds("timeout", timeout)
+        self._senders = Senders(proxies, senders, pool.drivers)
+        self._delivery = Delivery(engine, on_payment, lookup)
+        self._logged: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        self._delivery.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._delivery.aclose(self._timeout)
+
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Hear one message and give the reply to it; never an exception, whatever comes in."""
+        until = self._until()
+        headers = {name.lower(): value for name, value in incoming.headers.items()}
+        incoming = msgspec.structs.replace(incoming, headers=headers)
+        return self._refused(incoming) or await self._heard(incoming, until)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve ASGI 3: HTTP, and the lifespan where no other application has it."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def aiohttp(self, request: "web.Request") -> "web.Response":
+        """Serve aiohttp.web: `app.router.add_route("*", "/pay/{tail:.*}", hooks.aiohttp)`."""
+        from aiohttp import web  # noqa: PLC0415 - whoever serves by something else loads no server
+
+        until = self._until()
+        raw = request.raw_path.partition("#")[0].partition("?")
+        pairs = list(request.headers.items())
+        incoming = _incoming(request.method, request.path, raw[2], pairs, request.remote)
+        reply = self._refused(incoming, lines=len(pairs))
+        if reply is None:
+            found = await _read(request.content.iter_any(), until)
+            reply = found if isinstance(found, Reply) else await self._heard(_with(incoming, found), until)
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+    def _until(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
+
+    def _refused(self, incoming: Incoming, lines: int = 0) -> Reply | None:
+        """Give the reply to what is not worth reading, by its head alone."""
+        if max(len(incoming.headers), lines) > HEADERS:
+            return Reply(status=431)
+        try:
+            account, _ = self._hooks.read(incoming, self._pool.drivers, None)
+        except BadWebhook:
+            return Reply(status=404)
+        if incoming.method not in ("GET", "HEAD", "POST"):
+            return Reply(status=405, headers={"allow": "GET, HEAD, POST"})
+        if not self._senders.allow(account, incoming):
+            self._say(f"{account}: a message came from an address that is not one of its senders'")
+            return Reply(status=403)
+        length = incoming.headers.get("content-length", "")
+        if len(incoming.query) > WEBHOOK_BYTES or (
+            length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
+        ):
+            return Reply(status=413)
+        return None
+
+    async def _heard(self, incoming: Incoming, until: float) -> Reply:
+        if len(incoming.body) > WEBHOOK_BYTES:
+            return Reply(status=413)
+        if incoming.method == "HEAD":
+            incoming = msgspec.structs.replace(incoming, method="GET")
+        try:
+            event = self._pool.webhook(incoming)
+        except BadWebhook as error:
+            self._say(str(error))
+            return Reply(status=400)
+        except UsageError as error:  # of an account whose provider sends nothing
+            self._say(str(error))
+            return Reply(status=404)
+        driver = self._pool.drivers[event.account]
+        if event.ping:
+            return driver.acknowledge(event, await self._validated(event, until))
+        left = await self._delivery.take(event, until)
+        if left is None or not (left.plainly or driver.redelivers):
+            return driver.acknowledge(event)
+        return _unanswered(driver, event, left)
+
+    async def _validated(self, event: Event, until: float) -> str:
+        """Ask the shop whether a payment may be made; give why not. A shop that does not answer refuses it."""
+        if self._on_validate is None or event.claims.provider_reference is None:
+            return ""
+        # Which ResponseType the shortcode is registered with, Daraja does not tell us; so nobody is charged.
+        seconds = min(until - asyncio.get_running_loop().time(), VALIDATION)
+        try:
+            verdict = await guarded("on_validate", event.account, partial(self._on_validate, event), seconds)
+        except Failed:
+            return "no answer"
+        return "" if verdict is True else (isinstance(verdict, str) and verdict) or "refused"
+
+    def _say(self, why: str) -> None:
+        """Log why a message was refused, once for each kind of reason and without what it said."""
+        kind = re.sub(r"\d+", "…", ": ".join(why.split(": ")[:2]))
+        if kind not in self._logged and len(self._logged) < REASONS:
+            self._logged.add(kind)
+            log.warning("%s (a message was refused; said once)", kind)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        until = self._until()
+        raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        query = scope.get("query_string", b"").decode("latin-1")
+        client = scope.get("client") or (None,)
+        incoming = _incoming(scope["method"], scope["path"], query, raw, client[0])
+        reply = self._refused(incoming, lines=len(raw))
+        if reply is None:
+            found = await _read(_chunks(receive), until)
+            reply = found if isinstance(found, Reply) else await self._heard(_with(incoming, found), until)
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        lines = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+        lines.append((b"content-length", str(len(body)).encode()))
+        with contextlib.suppress(OSError):  # whoever asked may be gone
+            await send({"type": "http.response.start", "status": reply.status, "headers": lines})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._pool.__aenter__()
+            await self.__aenter__()
+        except Exception as error:  # noqa: BLE001 - the server says it, and ends
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.__aexit__(None, None, None)
+        await self._pool.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Gone(Exception):
+    """Whoever sent the message is gone before its end."""
+
+
+def _incoming(
+    method: str, path: str, query: str, headers: Iterable[tuple[str, str]], peer: str | None
+) -> Incoming:
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        # One name twice is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. No signature reads so.
+        lower = name.lower()
+        joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
+    return Incoming(method=method, path=path, query=query, headers=joined, peer=peer)
+
+
+def _with(incoming: Incoming, body: bytes) -> Incoming:
+    return msgspec.structs.replace(incoming, body=body)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _Gone
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Reply:
+    """Read a body, no further than to its cap; too large, too slow or broken is a reply."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout_at(until):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > WEBHOOK_BYTES:
+                    return Reply(status=413)
+    except TimeoutError:
+        return Reply(status=408)
+    except Exception:  # noqa: BLE001 - what servers raise of a body that breaks off is their own
+        return Reply(status=400)
+    return bytes(body)
+
+
+def _unanswered(driver: Driver, event: Event, left: Left) -> Reply:
+    if left.status == 200:
+        return driver.acknowledge(event)
+    after = {} if left.retry_after is None else {"retry-after": str(math.ceil(left.retry_after))}
+    return Reply(status=left.status, headers=after)

@@ -1,0 +1,1206 @@
+"""Webhooks: whoever serves them, a message is answered in the provider's way, and its payment told to the shop."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from aiohttp import web
+
+import paymux.delivery
+from paymux import Event, Incoming, Mpesa, Payment, Pool, Status, UsageError
+from paymux.drivers.base import WEBHOOK_BYTES, Driver
+from paymux.simulator import Simulator
+from paymux.simulator.world import Message
+from paymux.sqlite import SqliteJournal
+from paymux.webhooks import Webhooks
+from paymux.wire import Outgoing, Reply
+
+from .driving import sample
+from .virtual import BASE, KEY, Desk, Keyless, Toy, Wire, answer, now, push, timeless
+
+ROOT = Path(__file__).parents[1]
+PROVIDERS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
+OK = (200, b"OK")
+ACCEPTED = (200, b'{"ResultCode":0,"ResultDesc":"Accepted"}')
+
+
+class Again(Keyless, frozen=True, kw_only=True):
+    """A toy whose provider sends again what was not answered with 2xx."""
+
+    redelivers: ClassVar[bool] = True
+
+
+class Shop:
+    """A shop that is told of payments; `troubles` are what happens at its first calls."""
+
+    def __init__(self, *troubles: Callable[[], Awaitable[None]]) -> None:
+        self.told: list[tuple[str | None, Status]] = []
+        self.calls = 0
+        self._troubles = list(troubles)
+
+    async def __call__(self, payment: Payment) -> None:
+        self.calls += 1
+        if self._troubles:
+            await self._troubles.pop(0)()
+        self.told.append((payment.reference or payment.provider_reference, payment.status))
+
+
+def toy(shop: Callable[[Payment], Awaitable[None]], *, driver: Driver | None = None, **more: Any) -> Webhooks:
+    """Make the webhooks of a pool of one toy account; `desk` answers for the provider."""
+    desk = more.pop("desk", None) or Desk(payments=paid())
+    wire = more.pop("wire", None) or Wire(desk)
+    pool = Pool(
+        driver or Keyless(account="toy"),
+        connection=wire,
+        webhook_base=BASE,
+        webhook_key=KEY,
+        journal=more.pop("journal", None),
+    )
+    return Webhooks(pool, shop, **more)
+
+
+def paid(status: str = "OK", **more: Any) -> Reply:
+    """Give what the toy's provider says of a payment."""
+    return answer(id="id-1", reference="order-1", status=status, amount="500", currency="XAF", **more)
+
+
+@contextlib.asynccontextmanager
+async def opened(hooks: Webhooks) -> AsyncIterator[Pool]:
+    """Open the webhooks and their pool."""
+    async with hooks._pool as pool, hooks:
+        yield pool
+
+
+def told_of(hooks: Webhooks, **fields: Any) -> Incoming:
+    """Give the toy's message about order-1, on the order's own path."""
+    return push(path=hooks._pool.webhook_url("toy", "order-1"), **{"id": "id-1", "status": "OK", **fields})
+
+
+async def asgi(
+    hooks: Webhooks,
+    incoming: Incoming,
+    *,
+    chunks: Iterable[bytes | None] | None = None,
+    lines: Iterable[tuple[bytes, bytes]] = (),
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Serve one request by hand; a chunk of None is a client that goes, and the end of them one that waits."""
+    headers = [(name.encode(), value.encode()) for name, value in incoming.headers.items()]
+    scope = {
+        "type": "http",
+        "method": incoming.method,
+        "path": incoming.path,
+        "query_string": incoming.query.encode(),
+        "headers": [*headers, *lines],
+        "client": incoming.peer and (incoming.peer, 4711),
+    }
+    waiting = iter(chunks) if chunks is not None else iter([incoming.body, b""])
+    sent: list[dict[str, Any]] = []
+    whole = chunks is None
+
+    async def receive() -> dict[str, Any]:
+        chunk = next(waiting, b"never")
+        if chunk == b"never":
+            await asyncio.get_running_loop().create_future()
+        if chunk is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": chunk, "more_body": not whole or chunk != b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await hooks(scope, receive, send)
+    assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+def sent_by(message: Message, **more: Any) -> Incoming:
+    """Give a provider's message as it comes in."""
+    path, _, query = message.url.partition("?")
+    return Incoming(
+        method=message.method, path=path, query=query, headers=message.headers, body=message.body, **more
+    )
+
+
+class Street:
+    """Every simulated provider, a pool over them all, and what its webhooks answered."""
+
+    def __init__(self, shop: Shop, **more: Any) -> None:
+        self.sim = Simulator()
+        drivers = [self.sim.driver(name) for name in PROVIDERS]
+        pool = Pool(*drivers, connection=self.sim.connection, webhook_base=BASE, webhook_key=KEY)
+        self.hooks = Webhooks(pool, shop, **more)
+        self.pool = pool
+        self.replies: list[Reply] = []
+        self.sim.campay.webhook_url = pool.webhook_url("campay")
+        self.sim.mpesa_gateway.webhook_url = pool.webhook_url("mpesa_gateway")
+        self.sim.on_webhook(self.receive)
+
+    async def receive(self, incoming: Incoming) -> Reply:
+        status, _, body = await asgi(self.hooks, incoming)
+        self.replies.append(Reply(status=status, body=body))
+        return self.replies[-1]
+
+    async def collect(self, name: str) -> Payment:
+        """Ask for 500 at a provider."""
+        driver = self.pool.drivers[name]
+        wanted = {"description": "Data", "return_url": "https://s.example/t", "cancel_url": "https://s.example/c"}
+        options: Any = {key: value for key, value in wanted.items() if key in driver.takes}
+        if driver.payer == "required":
+            # Numbers whose payers never answer, so that the test decides.
+            options["payer"] = "237677777774" if name == "campay" else "254708374144"
+        (currency, *_) = sorted(driver.currencies)
+        return await self.pool.collect(name, amount=500, currency=currency, reference="1009", **options)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@timeless
+async def test_each_provider_is_answered_in_its_own_way(name: str) -> None:
+    """The simulator's own message is acknowledged as the provider wants it, after the shop was told."""
+    shop = Shop()
+    street = Street(shop)
+    # The gateway's message names the order only to whoever holds its other ids: here, an open watch.
+    async with opened(street.hooks), street.pool.watch(await street.collect(name)) as watch:
+        await anext(watch)
+        street.sim.settle("1009", Status.SUCCEEDED)
+        await asyncio.sleep(1.5)
+    assert {(one.status, one.body) for one in street.replies} == {ACCEPTED if name == "mpesa" else OK}
+    assert [status for _, status in shop.told] == [Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@timeless
+async def test_a_forged_success_pays_nothing(name: str) -> None:
+    """A message that claims success of an unpaid order never makes it paid, on its own path or the account's."""
+    shop = Shop()
+    street = Street(shop)
+    async with opened(street.hooks):
+        payment = await street.collect(name)
+        (entry,) = street.sim.ledger.entries("1009")
+        forged = street.sim.providers[name].message(entry, forged=True)
+        assert forged is not None
+        for url in (forged.url, street.pool.webhook_url(name), street.pool.webhook_url(name, "1009")):
+            query = forged.url.partition("?")[2]
+            message = msgspec.structs.replace(forged, url=f"{url.partition('?')[0]}?{query}".rstrip("?"))
+            status, _, _ = await asgi(street.hooks, sent_by(message))
+            assert status in (200, 400)
+        await asyncio.sleep(600)
+        assert (await street.pool.verify(payment)).status is Status.PENDING
+    assert shop.told == []
+
+
+@timeless
+async def test_a_get_callback_is_a_message_like_any_other() -> None:
+    """CamPay's callback may be a GET with everything in its query."""
+    shop = Shop()
+    street = Street(shop)
+    street.sim.campay.webhook_method = "GET"
+    async with opened(street.hooks):
+        await street.collect("campay")
+        street.sim.settle("1009", Status.FAILED)
+        await asyncio.sleep(2)
+    assert [(one.status, one.body) for one in street.replies] == [OK]
+    assert shop.told == [("1009", Status.FAILED)]
+
+
+def validated(verdict: Any) -> Callable[[Event], Awaitable[Any]]:
+    """Make an `on_validate` that says so, raises it, or never answers."""
+
+    async def on_validate(event: Event) -> Any:
+        assert str(event.claims.amount) == "5.00"
+        if isinstance(verdict, BaseException):
+            raise verdict
+        return await asyncio.sleep(3600) if verdict == "silence" else verdict
+
+    return on_validate
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (True, "0"),
+        (False, "C2B00016"),
+        ("C2B00012", "C2B00012"),
+        ("sold out", "C2B00016"),
+        (None, "C2B00016"),
+        (1, "C2B00016"),
+        (ValueError("boom"), "C2B00016"),
+        (asyncio.CancelledError(), "C2B00016"),
+        ("silence", "C2B00016"),
+        (..., "0"),
+    ],
+)
+@timeless
+async def test_a_c2b_validation_is_the_shops_to_answer(verdict: Any, code: str) -> None:
+    """`on_validate` accepts or refuses within Daraja's 8 s; one that fails refuses; without it all is accepted."""
+    shop, more = Shop(), {} if verdict is ... else {"on_validate": validated(verdict)}
+    street = Street(shop, timeout=30.0, **more)
+    message = Message.json(street.pool.webhook_url("mpesa"), sample("mpesa", "c2b_validation"))
+    async with opened(street.hooks):
+        status, headers, body = await asgi(street.hooks, sent_by(message))
+        assert now() < 8.0
+        assert street.sim.requests == []
+    assert (status, headers[b"content-type"]) == (200, b"application/json")
+    assert json.loads(body) == {"ResultCode": code, "ResultDesc": "Accepted" if code == "0" else "Rejected"}
+    assert shop.calls == 0
+
+
+@pytest.mark.parametrize(("verdict", "charged"), [(True, 40), (False, 0)])
+@timeless
+async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int) -> None:
+    """The simulated Safaricom asks, and does as it is told; the confirmation is always accepted."""
+    from .simulator.test_mpesa import PAID  # noqa: PLC0415 - a C2B payment as that test words it
+
+    async def on_validate(event: Event) -> bool:
+        return verdict
+
+    street = Street(Shop(), on_validate=on_validate)
+    url = street.pool.webhook_url("mpesa")
+    register = {"ShortCode": "600966", "ResponseType": "Completed", "ConfirmationURL": url, "ValidationURL": url}
+    street.sim.mpesa.c2b.register(register)
+    async with opened(street.hooks):
+        street.sim.mpesa.c2b.simulate({**PAID, "Amount": "40"}, "v2")
+        await asyncio.sleep(1)
+    (entry,) = street.sim.mpesa.entries()
+    assert street.sim.ledger.charged(entry.provider_reference) == charged
+    assert {one.status for one in street.replies} == {200}
+    assert len(street.replies) == (2 if verdict else 1)
+
+
+def test_acknowledgements_are_the_documented_bodies() -> None:
+    """A driver answers purely: Daraja's result for a callback and a confirmation, else a plain 200."""
+    mpesa = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
+    heard = {
+        case: mpesa.webhook(Incoming(body=json.dumps(sample("mpesa", case)).encode()))
+        for case in ("c2b_validation", "c2b_confirmation", "callback_bare")
+    }
+    assert [heard[case].ping for case in heard] == [True, False, False]
+    told = mpesa.acknowledge(heard["c2b_validation"])
+    assert json.loads(told.body) == sample("mpesa", "c2b_accepted")
+    told = mpesa.acknowledge(heard["c2b_validation"], "C2B00012")
+    assert json.loads(told.body) == sample("mpesa", "c2b_rejected")
+    for case in ("c2b_confirmation", "callback_bare"):
+        for refused in ("", "C2B00012"):
+            told = mpesa.acknowledge(heard[case], refused)
+            assert (told.status, told.body) == ACCEPTED
+    plain = Toy().acknowledge(Event(claims=Payment(account="toy")))
+    assert (plain.status, plain.body) == OK
+    both = {"Body": sample("mpesa", "callback_bare")["Body"], **sample("mpesa", "c2b_validation")}
+    assert not mpesa.webhook(Incoming(body=json.dumps(both).encode())).ping
+
+
+@pytest.mark.parametrize("path", ["", "/", "/pay", "{hook}x", "{hook}/616263", "{hook}/{attempt}/x", "/pay/é"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@timeless
+async def test_a_path_that_is_none_of_ours_says_nothing(path: str, method: str) -> None:
+    """404 and an empty body, whatever the rest is, and the body is not even read."""
+    hooks = toy(Shop())
+    async with opened(hooks) as pool:
+        hook, attempt = pool.webhook_url("toy"), pool.webhook_url("toy", "order-1").rsplit("/", 1)[1]
+        incoming = Incoming(method=method, path=path.format(hook=hook, attempt=attempt))
+        status, headers, body = await asgi(hooks, incoming, chunks=[])
+        assert (status, headers, body) == (404, {b"content-length": b"0"}, b"")
+        reply = await hooks.answer(incoming)
+        assert (reply.status, reply.body) == (404, b"")
+
+
+@pytest.mark.parametrize("root", ["", "/pay", "/a/b"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "get", ""])
+@timeless
+async def test_only_get_and_post_are_messages(method: str, root: str) -> None:
+    """405 of any other method, however the application is mounted."""
+    shop = Shop()
+    hooks = toy(shop)
+    async with opened(hooks) as pool:
+        path = root + pool.webhook_url("toy", "order-1").removeprefix(BASE)
+        status, headers, _ = await asgi(hooks, Incoming(method=method, path=path))
+        assert (status, headers[b"allow"]) == (405, b"GET, HEAD, POST")
+        status, _, body = await asgi(hooks, push(path=path, id="id-1", status="OK"))
+        assert (status, body) == OK
+        status, _, body = await asgi(hooks, Incoming(method="HEAD", path=path, query="id=id-1&status=OK"))
+        assert (status, body) == (200, b"")
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_what_is_too_much_is_not_read() -> None:
+    """A body stops being read at its cap, by its length or its bytes; so do a query and headers."""
+    hooks = toy(Shop())
+    async with opened(hooks) as pool:
+        path = pool.webhook_url("toy")
+        read: list[int] = []
+
+        def endless() -> Iterable[bytes]:
+            while True:
+                read.append(1)
+                yield b"x" * 10_000
+
+        assert (await asgi(hooks, Incoming(path=path), chunks=endless()))[0] == 413
+        assert len(read) == WEBHOOK_BYTES // 10_000 + 1
+        for length in (str(WEBHOOK_BYTES + 1), "9" * 5000):
+            incoming = Incoming(path=path, headers={"content-length": length})
+            assert (await asgi(hooks, incoming, chunks=[]))[0] == 413
+        for length in ("-1", "x", "²", ""):
+            incoming = push(path=path, id="id-1", headers={"content-length": length})
+            assert (await asgi(hooks, incoming))[0] == 200
+        assert (await hooks.answer(Incoming(path=path, body=b"x" * (WEBHOOK_BYTES + 1)))).status == 413
+        assert (await asgi(hooks, Incoming(method="GET", path=path, query="x" * 70_000)))[0] == 413
+        lines = [(b"x-same", b"1")] * 65
+        assert (await asgi(hooks, push(path=path, id="id-1"), lines=lines))[0] == 431
+        assert (await asgi(hooks, push(path=path, id="id-1"), lines=lines[:64]))[0] == 200
+        many = {f"x-{number}": "1" for number in range(65)}
+        assert (await hooks.answer(push(path=path, id="id-1", headers=many))).status == 431
+
+
+@timeless
+async def test_a_slow_or_broken_sender_is_let_go() -> None:
+    """A body that drips is 408 within the time for the whole answer; a client that goes is nobody's exception."""
+    hooks = toy(Shop(), timeout=3.0)
+    async with opened(hooks) as pool:
+        path = pool.webhook_url("toy")
+        assert (await asgi(hooks, Incoming(path=path), chunks=[b"{"]))[0] == 408
+        assert 3.0 <= now() < 3.1
+        assert (await asgi(hooks, Incoming(path=path), chunks=[b"{", None]))[0] == 400
+
+        async def gone(message: object) -> None:
+            raise OSError("the client is gone")
+
+        scope = {"type": "http", "method": "PUT", "path": path, "headers": []}
+        await hooks(scope, asyncio.sleep, gone)  # type: ignore[arg-type]  # nothing is received
+
+
+@timeless
+async def test_doubled_headers_are_one_list() -> None:
+    """A header that comes twice is joined, so that no signature passes by standing beside another."""
+    heard: list[Incoming] = []
+
+    class Listening(Keyless, frozen=True, kw_only=True):
+        def webhook(self, incoming: Incoming) -> Event:
+            heard.append(incoming)
+            return super().webhook(incoming)
+
+    hooks = toy(Shop(), driver=Listening(account="toy"))
+    async with opened(hooks) as pool:
+        lines = [(b"X-Token", b"good"), (b"x-token", b"b\xe9d"), (b"Content-Type", b"application/json")]
+        await asgi(hooks, push(path=pool.webhook_url("toy"), id="id-1"), lines=lines)
+        await hooks.answer(push(path=pool.webhook_url("toy"), id="id-1", headers={"X-Token": "good"}))
+    assert heard[0].headers == {"x-token": "good, béd", "content-type": "application/json"}
+    assert heard[1].headers == {"x-token": "good"}
+    assert heard[0].body == heard[1].body == b'{"id": "id-1"}'
+
+
+PROXIES = ("10.0.0.0/8", "2001:db8::/32")
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "seen"),
+    [
+        ("196.201.214.200", {}, "196.201.214.200"),
+        ("6.6.6.6", {"x-forwarded-for": "196.201.214.200"}, "6.6.6.6"),
+        ("6.6.6.6", {"forwarded": "for=196.201.214.200"}, "6.6.6.6"),
+        (None, {"x-forwarded-for": "196.201.214.200"}, None),
+        ("10.0.0.1", {"x-forwarded-for": "196.201.214.200"}, "196.201.214.200"),
+        ("::ffff:10.0.0.1", {"x-forwarded-for": "::ffff:196.201.214.200"}, "196.201.214.200"),
+        ("10.0.0.1", {"x-forwarded-for": "196.201.214.200, 6.6.6.6"}, "6.6.6.6"),
+        ("10.0.0.1", {"x-forwarded-for": "6.6.6.6, 196.201.214.200, 10.9.9.9"}, "196.201.214.200"),
+        ("10.0.0.1", {"x-forwarded-for": "196.201.214.200:8080"}, "196.201.214.200"),
+        ("10.0.0.1", {"forwarded": 'proto=https;For="[2001:db9::1]:80", for=10.1.1.1'}, "2001:db9::1"),
+        ("2001:db8::7", {"forwarded": "for=196.201.214.200"}, "196.201.214.200"),
+        ("10.0.0.1", {"forwarded": "for=196.201.214.200, for=unknown"}, None),
+        ("10.0.0.1", {"forwarded": "for=196.201.214.200;by=10.0.0.1, proto=http"}, None),
+        ("10.0.0.1", {"x-forwarded-for": "196.201.214.200, nonsense"}, None),
+        ("10.0.0.1", {"x-forwarded-for": "196.201.214.200,"}, None),
+        ("10.0.0.1", {"x-forwarded-for": "10.0.0.2"}, None),
+        ("10.0.0.1", {}, None),
+        ("10.0.0.1", {"x-forwarded-for": "6.6.6.6", "forwarded": "for=196.201.214.200"}, None),
+        ("10.0.0.1", {"x-forwarded-for": "1.2.3.4", "forwarded": "for=1.2.3.4"}, "1.2.3.4"),
+        ("nonsense", {"x-forwarded-for": "196.201.214.200"}, None),
+    ],
+)
+@timeless
+async def test_only_a_named_proxy_is_believed(peer: str | None, headers: dict[str, str], seen: str | None) -> None:
+    """The sender is the right-most address that is no proxy of ours, and nobody where a header could lie."""
+    asked: list[str | None] = []
+
+    def allowed(address: str | None) -> bool:
+        asked.append(address)
+        return Mpesa.from_safaricom(address)
+
+    hooks = toy(Shop(), proxies=PROXIES, senders={"toy": allowed})
+    async with opened(hooks) as pool:
+        incoming = Incoming(path=pool.webhook_url("toy"), headers=headers, body=b'{"id": "id-1"}', peer=peer)
+        status, _, _ = await asgi(hooks, incoming)
+    assert asked == [seen]
+    assert status == (200 if seen == "196.201.214.200" else 403)
+
+
+@timeless
+async def test_senders_may_be_networks() -> None:
+    """A list of networks is a check, too; an account without one hears everybody."""
+    pool = Pool(
+        Keyless(account="a"),
+        Keyless(account="b"),
+        connection=Wire(Desk(payments=paid())),
+        webhook_base=BASE,
+        webhook_key=KEY,
+    )
+    hooks = Webhooks(pool, Shop(), senders={"a": ["196.201.212.0/22", "2001:db8::1"]})
+    async with opened(hooks):
+        statuses = [
+            (
+                await hooks.answer(Incoming(path=pool.webhook_url(account), body=b'{"id": "id-1"}', peer=peer))
+            ).status
+            for account, peer in (("a", "196.201.214.200"), ("a", "2001:db8::1"), ("a", "6.6.6.6"), ("b", None))
+        ]
+    assert statuses == [200, 200, 403, 200]
+
+
+@timeless
+async def test_a_check_of_senders_that_fails_allows_nobody() -> None:
+    """A predicate that cannot take an unknown address refuses it, and is no exception of ours."""
+    hooks = toy(Shop(), senders={"toy": lambda peer: ip_address(peer or "").is_private})
+    async with opened(hooks) as pool:
+        message = Incoming(path=pool.webhook_url("toy"), body=b'{"id": "id-1"}')
+        assert (await hooks.answer(message)).status == 403
+        assert (await hooks.answer(msgspec.structs.replace(message, peer="10.0.0.1"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"proxies": "10.0.0.1"}, "proxies"),
+        ({"proxies": ["10.0.0.1/8"]}, "proxies"),
+        ({"senders": {"toy": ["nonsense"]}}, "senders"),
+        ({"senders": {"nobody": []}}, "senders"),
+        ({"timeout": 0}, "timeout"),
+    ],
+)
+def test_a_wrong_setting_is_named(wrong: dict[str, Any], named: str) -> None:
+    """What cannot be meant is refused when the webhooks are made."""
+    with pytest.raises(UsageError, match=named):
+        toy(Shop(), **wrong)
+    with pytest.raises(UsageError, match="webhook_base"):
+        Webhooks(Pool(Toy()), Shop())
+
+
+async def boom() -> None:
+    """Fail as a shop does whose database is away."""
+    payer = 254708374149
+    raise RuntimeError(f"no database for {payer}")
+
+
+async def hang() -> None:
+    """Never come back."""
+    await asyncio.sleep(10_000)
+
+
+async def cancelled() -> None:
+    """Break off as a library may that cancels its own work."""
+    raise asyncio.CancelledError
+
+
+def at_once() -> Awaitable[None]:
+    """Fail before there is anything to await."""
+    raise TypeError
+
+
+@pytest.mark.parametrize("trouble", [boom, hang, cancelled, at_once])
+@pytest.mark.parametrize(("driver", "status"), [(Keyless, 200), (Again, 503)])
+@timeless
+async def test_what_the_shop_missed_is_told_again(
+    driver: type[Toy], status: int, trouble: Callable[[], Awaitable[None]]
+) -> None:
+    """`on_payment` fails twice and then works: 503 where the provider sends again, and told by us in any case."""
+    shop = Shop(trouble, trouble)
+    hooks = toy(shop, driver=driver(account="toy"))
+    async with opened(hooks):
+        reply = await hooks.answer(told_of(hooks))
+        assert reply.status == status
+        assert now() < 5.1
+        await asyncio.sleep(200)
+        assert (shop.calls, shop.told) == (3, [("order-1", Status.SUCCEEDED)])
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        await asyncio.sleep(600)
+    assert (shop.calls, hooks._delivery._messages) == (3, {})
+
+
+@timeless
+async def test_a_slow_shop_is_not_cut_short() -> None:
+    """What takes longer than the answer may goes on after it, and is done once; who asks again joins it."""
+    shop = Shop(lambda: asyncio.sleep(20))
+    hooks = toy(shop, driver=Again(account="toy"))
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 503
+        assert 5.0 <= now() < 5.1
+        assert (await hooks.answer(told_of(hooks))).status == 503
+        await asyncio.sleep(9)
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        assert 20.0 <= now() < 21.5
+    assert (shop.calls, shop.told) == (1, [("order-1", Status.SUCCEEDED)])
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.5])
+@timeless
+async def test_a_cancelled_request_loses_nothing(after: float) -> None:
+    """A client that goes, or a server that drops its request: the shop is told all the same."""
+    shop = Shop(lambda: asyncio.sleep(1))
+    hooks = toy(shop, wire=Wire(Desk(payments=paid()), after=1.0))
+    async with opened(hooks):
+        request = asyncio.create_task(hooks.answer(told_of(hooks)))
+        await asyncio.sleep(after)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await asyncio.sleep(4 if after else 0)
+        if not after:  # it had not begun: the provider has no answer either
+            assert (await hooks.answer(told_of(hooks))).status == 200
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_each_state_is_told_once() -> None:
+    """Duplicates are told once; pending is not told; the success after a failure, and the refund after it, are."""
+    shop = Shop()
+    states = ["WAIT", "NO", "NO", "OK", "OK", "BACK", "BACK"]
+    hooks = toy(shop, desk=Desk(payments=[paid(word) for word in states]))
+    async with opened(hooks):
+        for word in states:
+            assert (await hooks.answer(told_of(hooks, status=word))).status == 200
+    told = [Status.FAILED, Status.SUCCEEDED, Status.REFUNDED]
+    assert shop.told == [("order-1", status) for status in told]
+
+
+@timeless
+async def test_two_payments_under_one_reference_are_two() -> None:
+    """A payment without our reference is told by the provider's: none hides behind another."""
+    shop = Shop()
+    wire = Wire(lambda outgoing: answer(id=outgoing.url.rsplit("/", 1)[1], status="OK"))
+    hooks = toy(shop, wire=wire)
+    async with opened(hooks) as pool:
+        for id in ("id-1", "id-2", "id-1"):
+            await hooks.answer(push(path=pool.webhook_url("toy"), id=id, status="OK"))
+            await asyncio.sleep(5)
+    assert shop.told == [("id-1", Status.SUCCEEDED), ("id-2", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_a_message_ahead_of_the_query_is_asked_again() -> None:
+    """The message says paid and the query still pending: acknowledged, and asked until the query says so, too."""
+    shop = Shop()
+    hooks = toy(shop, desk=Desk(payments=[paid("WAIT"), paid("WAIT"), paid("OK")]))
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        assert shop.told == []
+        await asyncio.sleep(30)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_a_lie_is_not_asked_about_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    """A payment that stays pending is asked about for as long as a watch would, and no longer."""
+    wire = Wire(Desk(payments=paid("WAIT")))
+    hooks = toy(Shop(), wire=wire)
+    async with opened(hooks):
+        await hooks.answer(told_of(hooks))
+        await asyncio.sleep(3600)
+        assert hooks._delivery._messages == {}
+        asked = len(wire.paths("/payments"))
+    assert 5 <= asked <= 12
+    assert "given up" in caplog.text
+
+
+TROUBLES: dict[str, tuple[list[Any], int, int]] = {
+    # what the provider answers, our answer where it sends again, and where it does not
+    "unavailable": ([answer(500)] * 3 + [paid()], 503, 200),
+    "not found yet": ([answer(404), paid()], 503, 200),
+    "no credentials": ([answer(401, error="stale"), paid()], 503, 200),
+    "rejected": ([answer(400, error="no"), paid()], 503, 200),
+    "mismatch": ([answer(id="id-9", reference="order-9", status="OK")], 200, 200),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("driver", [Keyless, Again])
+@timeless
+async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: str) -> None:
+    """An outage is waited out, whoever sends again; what contradicts the order is a person's to look at."""
+    replies, sent_again, acknowledged = TROUBLES[trouble]
+    shop = Shop()
+    hooks = toy(shop, driver=driver(account="toy"), desk=Desk(payments=replies, collect=paid("WAIT")))
+    async with opened(hooks) as pool:
+        payment = await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
+        async with pool.watch(payment, timeout=None):
+            reply = await hooks.answer(told_of(hooks))
+            assert reply.status == (sent_again if driver is Again else acknowledged)
+            await asyncio.sleep(60)
+    assert shop.told == ([] if trouble == "mismatch" else [("order-1", Status.SUCCEEDED)])
+    assert hooks._delivery._messages == {}
+
+
+@timeless
+async def test_a_stranger_beyond_the_share_is_refused() -> None:
+    """Messages about payments that nobody knows have a small share; beyond it 429, and nothing is repeated."""
+    shop = Shop()
+    wire = Wire(Desk(payments=answer(404)))
+    hooks = toy(shop, wire=wire)
+    async with opened(hooks) as pool:
+        replies = [
+            await hooks.answer(push(path=pool.webhook_url("toy"), id=f"forged-{number}", status="OK"))
+            for number in range(100)
+        ]
+        refused = [reply for reply in replies if reply.status == 429]
+        assert {reply.status for reply in replies} == {200, 429}
+        assert len(refused) > 50
+        assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+        assert hooks._delivery._messages == {}
+        asked = len(wire.seen)
+        await asyncio.sleep(600)
+        assert len(wire.seen) == asked
+    assert shop.calls == 0
+
+
+@pytest.mark.parametrize("where", ["provider", "lookup"])
+@timeless
+async def test_what_nobody_knows_is_repeated_within_bounds(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """In an outage a bounded number of strangers' messages is kept, and a bounded number of any."""
+    monkeypatch.setattr(paymux.delivery, "STRANGERS", 3)
+    monkeypatch.setattr(paymux.delivery, "MOST", 5)
+
+    async def lookup(event: Event) -> Payment | None:
+        await boom()
+        return None
+
+    hooks = toy(Shop(), lookup=lookup if where == "lookup" else None, desk=Desk(payments=answer(500)))
+    async with opened(hooks) as pool:
+        for number in range(8):
+            await hooks.answer(push(path=pool.webhook_url("toy"), id=f"id-{number}", status="OK"))
+        assert len(hooks._delivery._messages) == 3
+        for number in range(8):
+            reply = await hooks.answer(push(path=pool.webhook_url("toy", f"order-{number}"), id=f"no-{number}"))
+        assert len(hooks._delivery._messages) == 5
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+
+
+@timeless
+async def test_a_message_that_names_nothing_is_done_with() -> None:
+    """On the account's path nothing can be asked for; on an order's own path its id may be on its way."""
+    shop = Shop()
+    arrived = asyncio.get_running_loop().create_future()
+
+    async def desk(outgoing: Outgoing) -> Reply:
+        if outgoing.method == "POST":
+            await arrived
+        return paid("WAIT" if outgoing.method == "POST" else "OK")
+
+    hooks = toy(shop, wire=Wire(desk), driver=Again(account="toy"))
+    async with opened(hooks) as pool:
+        assert (await hooks.answer(push(path=pool.webhook_url("toy"), status="OK"))).status == 200
+        order = {"amount": 500, "currency": "XAF", "reference": "order-1"}
+        collecting = asyncio.create_task(pool.collect("toy", **order))  # type: ignore[arg-type]
+        await asyncio.sleep(1)
+        reply = await hooks.answer(push(path=pool.webhook_url("toy", "order-1"), status="OK"))
+        assert reply.status == 503
+        arrived.set_result(None)
+        async with pool.watch(await collecting, timeout=None):
+            await asyncio.sleep(30)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@pytest.mark.parametrize("fails", [0, 2])
+@timeless
+async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
+    """`lookup` gives what is expected; one that fails is made again, and a payment that differs is not told."""
+    shop = Shop()
+    troubles = [boom] * fails
+    price = ["500"]
+
+    async def lookup(event: Event) -> Payment | None:
+        if troubles:
+            await troubles.pop()()
+        assert event.attempt == "order-1"
+        stored = {"account": "toy", "reference": "order-1", "amount": price[0], "currency": "XAF"}
+        return msgspec.convert(stored, Payment, strict=False)
+
+    hooks = toy(shop, lookup=lookup)
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        await asyncio.sleep(20)
+        price[0] = "900"
+        assert (await hooks.answer(told_of(hooks, status="NO"))).status == 200
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_without_a_life_of_its_own_it_refuses_what_failed() -> None:
+    """Not entered, nothing goes on after an answer: what failed or is slow is 503, and nothing is left behind."""
+    shop = Shop(boom, hang)
+    hooks = toy(shop)
+    async with hooks._pool:
+        assert [(await hooks.answer(told_of(hooks))).status for _ in range(3)] == [503, 503, 200]
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_a_pool_used_wrongly_is_no_exception() -> None:
+    """A pool that is closed, or in another loop, is 503 and a line in the log."""
+    hooks = toy(Shop())
+    async with hooks:
+        with pytest.raises(UsageError, match="already"):
+            await hooks.__aenter__()
+    await hooks._pool.aclose()
+    assert (await hooks.answer(told_of(hooks))).status == 503
+    with pytest.raises(UsageError, match="closed"):
+        await hooks.__aenter__()
+
+
+@timeless
+async def test_a_driver_s_bug_loses_no_message() -> None:
+    """A foreign exception of a driver is logged and the message kept."""
+
+    class Buggy(Keyless, frozen=True, kw_only=True):
+        def payment(self, said: Any, kind: Any = "collect") -> Payment:
+            if kind is None and not seen:
+                seen.append(1)
+                raise ZeroDivisionError
+            return super().payment(said, kind)
+
+    seen: list[int] = []
+    shop = Shop()
+    hooks = toy(shop, driver=Buggy(account="toy"))
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        await asyncio.sleep(10)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_the_log_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """Refusals are logged once for each kind; no hook path, no payload and no whole number is in any record."""
+    caplog.set_level(logging.DEBUG)
+    hooks = toy(Shop(boom), senders={"toy": ["10.0.0.1"]})
+    async with opened(hooks) as pool:
+        secret = pool.webhook_url("toy").rsplit("/", 1)[1]
+        for number in range(20):
+            body = json.dumps({"id": "id-1", "amount": f"254708374{number:03}x"}).encode()
+            message = Incoming(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1")
+            assert (await hooks.answer(message)).status == 400
+            assert (await hooks.answer(msgspec.structs.replace(message, peer="6.6.6.6"))).status == 403
+        for body in (b"\xff", b"{" * 5000, b'{"id": {}}', b'{"id": 1, "id": 2}', b"%" * 9000):
+            assert (
+                await hooks.answer(Incoming(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1"))
+            ).status < 500
+        await hooks.answer(msgspec.structs.replace(told_of(hooks), peer="10.0.0.1"))
+        await asyncio.sleep(10)
+    assert caplog.text.count("not an amount") == 1
+    assert caplog.text.count("one of its senders") == 1
+    assert "on_payment failed" in caplog.text
+    for told in (secret, "for 254708374", "254708374149x", b"order-1".hex()):
+        assert told not in caplog.text
+
+
+async def ended(*steps: str) -> list[dict[str, Any]]:
+    """Drive a lifespan by hand."""
+    hooks, left, sent = toy(Shop()), list(steps), []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": f"lifespan.{left.pop(0)}"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    if "broken" in left:
+        left.remove("broken")
+        await hooks._pool.aclose()
+    await hooks({"type": "lifespan"}, receive, send)
+    assert left == []
+    return sent
+
+
+@timeless
+async def test_on_its_own_it_lives_as_long_as_its_server() -> None:
+    """The lifespan opens and closes pool and webhooks; what cannot open says why."""
+    assert [one["type"] for one in await ended("startup", "shutdown")] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+    (failed,) = await ended("broken", "startup")
+    assert failed["type"] == "lifespan.startup.failed"
+    assert "closed" in failed["message"]
+
+
+@timeless
+async def test_a_websocket_is_refused() -> None:
+    """Nobody talks to us by WebSocket: closed before it is accepted, which is a 403."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await toy(Shop())({"type": "websocket", "path": "/"}, receive, send)
+    assert [one["type"] for one in sent] == ["websocket.close"]
+
+
+def test_no_server_is_loaded_unasked() -> None:
+    """Whoever serves by another framework loads no aiohttp server."""
+    code = "import sys, paymux.webhooks; print('aiohttp.web' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout.strip() == "False"
+
+
+async def ask(port: int, *parts: bytes) -> bytes:
+    """Send raw bytes to the server and give the first line of its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return (await asyncio.wait_for(reader.readline(), 5)).strip()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def test_a_real_server_of_aiohttp() -> None:
+    """On a socket: a message, a GET, what is too large, broken, packed or slow; never a 500."""
+    shop = Shop()
+    hooks = toy(shop, timeout=1.5)
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", hooks.aiohttp)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    async with opened(hooks) as pool:
+        path = pool.webhook_url("toy", "order-1").removeprefix(BASE).encode()
+
+        async def post(more: bytes, body: bytes, method: bytes = b"POST", target: bytes = path) -> int:
+            head = method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n"
+            return int((await ask(port, head, body)).split()[1])
+
+        body = b'{"id": "id-1", "status": "OK"}'
+        length = b"Content-Length: %d\r\n"
+        assert await post(length % len(body), body) == 200
+        assert await post(b"Transfer-Encoding: chunked\r\n", b"1e\r\n" + body + b"\r\n0\r\n\r\n") == 200
+        assert await post(b"", b"", b"GET", path + b"?id=id-1&status=OK") == 200
+        assert await post(b"", b"", b"HEAD", path + b"?id=id-1&status=OK") == 200
+        assert await post(b"", b"", b"GET", path + b"?id=id%261&status=%ff") == 400
+        assert await post(b"", b"", b"DELETE") == 405
+        assert await post(length % 70_000, b"") == 413
+        assert await post(b"Transfer-Encoding: chunked\r\n", (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 6) == 413
+        assert await post(b"Transfer-Encoding: chunked\r\n", b"zz\r\n\r\n") == 400
+        assert await post(b"Content-Encoding: gzip\r\n" + length % 4, b"nope") == 400
+        assert await post(length % 10, b"{") == 408
+        assert await post(length % len(body), body, target=b"/nowhere") == 404
+        assert await post(b"X-Same: 1\r\n" * 70 + length % len(body), body) == 431
+    await runner.cleanup()
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+# With a journal.
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the journal is; what is repeated comes soon."""
+    monkeypatch.setattr(paymux.delivery, "SLOWEST", 0.02)
+    monkeypatch.setattr(paymux.delivery, "RESCAN", 0.05)
+    return tmp_path / "payments.db"
+
+
+def open_hints(file: Path) -> int:
+    """Count the messages that are not done with."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        found: int = db.execute("SELECT count(*) FROM hints WHERE worker IS NOT NULL").fetchone()[0]
+        return found
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+async def collect(pool: Pool) -> Payment:
+    """Make order-1, whose answer says pending."""
+    return await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
+
+
+async def test_ten_deliveries_and_a_watch_fulfil_once(file: Path) -> None:
+    """Ten deliveries at once, and a watch: one look-up for them, each answered after the one fulfilment."""
+    fulfilled: list[str] = []
+    told: list[Status] = []
+
+    async def fulfil(payment: Payment) -> None:
+        async with pool.once(payment, "fulfilled") as first:
+            if first:
+                await asyncio.sleep(0.1)
+                fulfilled.append(payment.reference or "")
+
+    async def on_payment(payment: Payment) -> None:
+        await fulfil(payment)
+        told.append(payment.status)
+
+    wire = Wire(Desk(payments=paid(), collect=paid("WAIT")))
+    hooks = toy(on_payment, wire=wire, journal=file)
+    async with opened(hooks) as pool:
+        payment = await collect(pool)
+
+        async def watch() -> None:
+            await fulfil(await pool.watch(payment))
+
+        async def deliver() -> None:
+            assert (await hooks.answer(told_of(hooks))).status == 200
+            assert told == [Status.SUCCEEDED]
+
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0)
+        await asyncio.gather(*(deliver() for _ in range(10)))
+        await watching
+        assert len(wire.paths("/payments")) == 1
+    assert (fulfilled, told) == (["order-1"], [Status.SUCCEEDED])
+    assert open_hints(file) == 0
+
+
+async def test_two_workers_share_one_journal(file: Path) -> None:
+    """Ten deliveries to each of two pools: told once, and nobody is answered before it is told."""
+    shop = Shop(lambda: asyncio.sleep(0.1))
+    both = [toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for _ in range(2)]
+    async with opened(both[0]) as pool, opened(both[1]):
+        await collect(pool)
+
+        async def deliver(hooks: Webhooks) -> None:
+            assert (await hooks.answer(told_of(hooks))).status == 200
+            assert shop.told
+
+        await asyncio.gather(*(deliver(hooks) for hooks in both * 10))
+    assert (shop.calls, shop.told) == (1, [("order-1", Status.SUCCEEDED)])
+    assert open_hints(file) == 0
+
+
+async def test_the_second_worker_tells_what_the_first_could_not(file: Path) -> None:
+    """One worker's shop fails for good: the other tells it, and the first one sees that it is told."""
+    good = Shop()
+    broken = Shop(*[boom] * 1000)
+    first, second = (
+        toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for shop in (broken, good)
+    )
+    async with opened(first) as pool, opened(second):
+        await collect(pool)
+        assert (await first.answer(told_of(first))).status == 200
+        assert (await second.answer(told_of(second))).status == 200
+        await until(lambda: first._delivery._messages == {})
+    assert (broken.told, good.told) == ([], [("order-1", Status.SUCCEEDED)])
+    assert open_hints(file) == 0
+
+
+@pytest.mark.parametrize("trouble", [boom, hang])
+async def test_what_was_left_is_done_at_the_next_start(file: Path, trouble: Callable[[], Awaitable[None]]) -> None:
+    """Closed while the shop fails or hangs: the message is left in the journal, and done by whoever comes next."""
+    hooks = toy(
+        Shop(*[trouble] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")), timeout=0.1
+    )
+    async with opened(hooks) as pool:
+        await collect(pool)
+        assert (await hooks.answer(told_of(hooks))).status == 200
+    assert open_hints(file) == 1
+    shop = Shop()
+    hooks = toy(shop, journal=file, desk=Desk(payments=paid()))
+    async with opened(hooks):
+        await until(lambda: shop.told)
+        await until(lambda: hooks._delivery._messages == {})
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+    assert open_hints(file) == 0
+
+
+async def test_what_was_left_is_done_while_the_pool_lives_on(file: Path) -> None:
+    """Webhooks that end before their pool leave what they had to the next ones of the same pool."""
+    shop = Shop()
+    hooks = toy(Shop(*[boom] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
+    async with hooks._pool as pool:
+        await collect(pool)
+        async with hooks:
+            assert (await hooks.answer(told_of(hooks))).status == 200
+        async with Webhooks(pool, shop):
+            await until(lambda: shop.told)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+class Slow(SqliteJournal):
+    """A journal on a slow disk."""
+
+    async def hint(self, event: Event, *, open: bool = False) -> None:
+        await super().hint(event, open=open)
+        await asyncio.sleep(0.2)
+
+    async def claim_hints(self, count: int) -> list[Event]:
+        found = await super().claim_hints(count)
+        await asyncio.sleep(0.2)
+        return found
+
+
+async def test_a_slow_disk_holds_nothing_back_for_ever(file: Path) -> None:
+    """A message kept for longer than the pause before it is handled again is handled again all the same."""
+    shop = Shop(boom, boom)
+    hooks = toy(shop, journal=Slow(file))
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        await until(lambda: shop.told)
+
+
+async def test_a_claim_is_let_go_at_the_end(file: Path) -> None:
+    """Webhooks that end while they claim what others left give it back."""
+    shop = Shop()
+    hooks = toy(Shop(boom), journal=Slow(file), desk=Desk(payments=paid(), collect=paid("WAIT")))
+    async with hooks._pool as pool:
+        await collect(pool)
+        assert (await hooks.answer(told_of(hooks))).status == 503
+        async with hooks:
+            await asyncio.sleep(0.1)
+            assert open_hints(file) == 1
+        async with Webhooks(pool, shop):
+            await until(lambda: shop.told)
+    assert shop.calls == 1
+
+
+async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> None:
+    """What a view without a life of its own could not do, a living one of the same journal does."""
+    wsgi = toy(Shop(boom), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
+    shop = Shop()
+    hooks = toy(shop, journal=file)
+    async with wsgi._pool as pool, opened(hooks):
+        await collect(pool)
+        assert (await wsgi.answer(told_of(wsgi))).status == 503
+        await until(lambda: shop.told)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+async def test_a_strangers_message_leaves_no_row(file: Path) -> None:
+    """What is about no payment of ours is forgotten when it is done with; what is about one is kept."""
+    hooks = toy(Shop(), journal=file, desk=Desk(payments=[answer(404), paid()], collect=paid("WAIT")))
+
+    def rows() -> int:
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            found: int = db.execute("SELECT count(*) FROM hints").fetchone()[0]
+            return found
+
+    async with opened(hooks) as pool:
+        await collect(pool)
+        await hooks.answer(push(path=pool.webhook_url("toy"), id="forged", status="OK"))
+        assert rows() == 0
+        await hooks.answer(told_of(hooks))
+        assert rows() == 1
+
+
+async def test_a_journal_that_fails_keeps_the_message_in_memory(file: Path) -> None:
+    """The disk is away when a message comes: it is done when the disk is back."""
+    file.mkdir()
+    shop = Shop()
+    hooks = toy(shop, journal=file)
+    async with opened(hooks):
+        assert (await hooks.answer(told_of(hooks))).status == 200
+        await asyncio.sleep(0.05)
+        assert shop.told == []
+        file.rmdir()
+        await until(lambda: shop.told)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+async def test_a_message_that_names_another_id_finds_its_order(file: Path) -> None:
+    """The gateway's message has Daraja's ids alone: the journal knows which open order has them."""
+    sim, shop = Simulator(), Shop()
+    pool = Pool(
+        sim.driver("mpesa_gateway"), connection=sim.connection, webhook_base=BASE, webhook_key=KEY, journal=file
+    )
+    sim.mpesa_gateway.webhook_url = pool.webhook_url("mpesa_gateway")
+    hooks = Webhooks(pool, shop)
+    sim.on_webhook(hooks.answer)
+    async with opened(hooks):
+        for reference in ("1009", "1010"):
+            order = {"amount": 500, "currency": "KES", "payer": "254708374144", "reference": reference}
+            await pool.collect("mpesa_gateway", **order)  # type: ignore[arg-type]
+        sim.settle("1010", Status.SUCCEEDED)
+        await until(lambda: shop.told)
+    assert [status for _, status in shop.told] == [Status.SUCCEEDED]
+
+
+MURDER = """
+    import asyncio, os, signal, sys
+    from pathlib import Path
+    from tests.test_webhooks import collect, opened, paid, toy, told_of
+    from tests.virtual import Desk, Wire
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def main(point, file):
+        desk = Desk(payments=paid(), collect=paid("WAIT"))
+
+        def respond(outgoing):
+            if outgoing.method == "GET" and point == "asked":
+                die()
+            return desk(outgoing)
+
+        async def on_payment(payment):
+            if point == "telling":
+                die()
+            async with pool.once(payment, "fulfilled") as first:
+                if first:
+                    with Path(file + ".fulfilled").open("a") as done:
+                        done.write("once\\n")
+                if point == "in once":
+                    die()
+            if point == "told":
+                die()
+            told.set()
+
+        told = asyncio.Event()
+        hooks = toy(on_payment, journal=file, wire=Wire(respond))
+        async with opened(hooks) as pool:
+            if point != "again":
+                await collect(pool)
+                await hooks.answer(told_of(hooks))
+            await asyncio.wait_for(told.wait(), 20)
+
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "times"),
+    [("asked", 1), ("telling", 1), ("in once", 2), ("told", 1)],
+)
+def test_a_kill_before_the_acknowledgement_loses_nothing(tmp_path: Path, point: str, times: int) -> None:
+    """SIGKILL after the message is kept, however far it was: fulfilled after the restart, and once.
+
+    Inside the turn itself nobody can know how far it came, so it is done again: what is in there should be one
+    conditional write.
+    """
+    file = tmp_path / "payments.db"
+
+    def run_it(point: str) -> int:
+        code = [sys.executable, "-c", textwrap.dedent(MURDER), point, str(file)]
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        return subprocess.run(code, capture_output=True, check=False, cwd=ROOT, env=environment).returncode
+
+    assert run_it(point) == -signal.SIGKILL
+    assert open_hints(file) == 1
+    assert run_it("again") == 0
+    assert (tmp_path / "payments.db.fulfilled").read_text() == "once\n" * times
+    assert open_hints(file) == 0
