@@ -1,6 +1,7 @@
 """Reading what providers really send: bent JSON, words for null, numbers as text, several date forms."""
 
 import json
+import math
 import re
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -54,22 +55,41 @@ def once(pairs: list[tuple[str, T]]) -> dict[str, T]:
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
-    """Read a JSON object in which no name comes twice."""
+    """Read a JSON object in which no name comes twice, of 4096 values at most, nested 32 deep at most."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > 4096:
+        raise Unreadable("JSON of more values than a message has")
     try:
-        fields = json.loads(body.decode("utf-8"), object_pairs_hook=once)
+        fields = json.loads(
+            body.decode("utf-8"), object_pairs_hook=once, parse_float=_finite, parse_constant=_finite
+        )
         msgspec.json.encode(fields)  # a lone surrogate could be read here, and never written down
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
         raise Unreadable("not a JSON object")
+    level: list[Any] = [fields]
+    for _ in range(32):
+        below = (each for one in level for each in (one.values() if isinstance(one, dict) else one))
+        level = [each for each in below if isinstance(each, dict | list)]
+    if level:
+        raise Unreadable("JSON nested deeper than a message is")
     return fields
+
+
+def _finite(number: str) -> float:
+    # Infinity could be read here, too, and would be written down as null.
+    found = float(number)
+    if not math.isfinite(found):
+        raise Unreadable("a number that is none")
+    return found
 
 
 def form_fields(text: str) -> dict[str, str]:
     """Read a form or a query in which no name comes twice, of 200 fields at most."""
-    if text.count("%") > 8192:
-        raise Unreadable("a form of more escapes than a message has")
+    if len(text) > 65_536 or text.count("%") > 8192:
+        raise Unreadable("a form larger than 64 KiB, or of more escapes than a message has")
     try:
+        text.encode()  # half a surrogate pair is no text of anybody's
         return once(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
     except ValueError as error:
         raise Unreadable(f"not a form: {str(error)[:120]}") from None
@@ -77,10 +97,10 @@ def form_fields(text: str) -> dict[str, str]:
 
 def text(value: Scalar) -> str | None:
     """Read text; `"None"`, `" "`, `null` and absence are all None."""
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:
         return None
     plain = str(value).strip()
-    return None if plain.lower() in _NOTHING else plain
+    return plain if len(plain) > 9 or plain.lower() not in _NOTHING else None
 
 
 def amount(value: Scalar) -> Decimal | None:
