@@ -1,0 +1,251 @@
+"""The README's shops, word for word, in the real frameworks: two workers, real webhooks, and forged ones."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from asgiref.sync import async_to_sync
+
+from paymux import Pool, UsageError
+from paymux.models import Status
+from paymux.simulator import Fault, Simulator
+from paymux.simulator.ledger import Entry
+from paymux.simulator.world import Message
+
+from .programs import program
+from .virtual import KEY
+
+ROOT = Path(__file__).parent.parent
+SHOPS = {
+    "FastAPI": ("fastapi", "asgi"),
+    "Starlette": ("starlette", "asgi"),
+    "Litestar": ("litestar", "asgi"),
+    "Quart": ("quart", "asgi"),
+    "aiohttp.web": ("aiohttp", "aiohttp"),
+    "Django": ("django", "asgi"),
+    "Django under WSGI": ("django", "wsgi"),
+}
+PAYS, NEVER_ANSWERS = "254708374149", "254708000001"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Order(NamedTuple):
+    """An order: its reference at the shop, and the provider's record of it, which knows the reference not."""
+
+    reference: str
+    entry: Entry
+
+
+class Shop:
+    """A shop's program in two workers with one journal, and the payers and provider that it meets."""
+
+    def __init__(self, heading: str, directory: Path) -> None:
+        self._library, self._server = SHOPS[heading]
+        self._directory = directory
+        (directory / "shop.py").write_text(program(heading), encoding="utf-8")
+        self.sim = Simulator(payer_delay=0.05)
+        self._payers = int(NEVER_ANSWERS)
+        self._ends = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._ends.enter_async_context(self.sim)
+        self._client = await self._ends.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60))
+        )
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self.urls = [f"http://127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+        errors = self._ends.enter_context((self._directory / "stderr").open("wb"))
+        output = self._ends.enter_context((self._directory / "stdout").open("wb"))
+        account = {**self.sim.mpesa.credentials, "driver": "mpesa", "base_url": self.sim.mpesa.url}
+        numbers = [one.fileno() for one in sockets]
+        self._runner = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "tests.programs.shop", self._library, self._server),
+            *map(str, numbers),
+            pass_fds=numbers,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=errors,
+            cwd=self._directory,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}:{self._directory}",
+                "BASE": f"{self.urls[0]}/pay",
+                "KEY": KEY,
+                **{f"PAYMUX_KENYA__{field.upper()}": value for field, value in account.items()},
+            },
+        )
+        for one in sockets:
+            one.close()  # the workers have it: if they die, nobody waits for their answer
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner.stdin is not None:
+            self._runner.stdin.close()  # which ends the workers, too
+        await self._runner.wait()
+        await self._ends.aclose()
+
+    def said(self, line: str = "") -> int:
+        """Count the lines that the workers wrote."""
+        lines = (self._directory / "stdout").read_text(encoding="utf-8").splitlines()
+        return sum(one.startswith(line) for one in lines)
+
+    def errors(self) -> str:
+        """Give what the workers wrote to their standard error."""
+        return (self._directory / "stderr").read_text(encoding="utf-8")
+
+    async def until(self, seen: Callable[[], object], seconds: float = 60.0) -> None:
+        """Wait until something is seen."""
+        end = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < end, self.errors()
+            await asyncio.sleep(0.01)
+
+    async def order(self, payer: str = "") -> Order:
+        """Order something; where no payer is named, one who waits to be settled."""
+        self._payers += 1
+        order = {"payer": payer or str(self._payers)}
+        try:
+            async with self._client.post(f"{self.urls[0]}/orders", json=order) as response:
+                assert response.status in (200, 201), await response.text()
+                reference = (await response.json())["reference"]
+        except (aiohttp.ClientError, AssertionError) as error:
+            error.add_note(self.errors())
+            raise
+        path = f"/{reference.encode().hex()}"
+        entries = self.sim.ledger.entries(provider="mpesa")
+        (entry,) = (entry for entry in entries if path in entry.words["CallBackURL"])
+        assert entry.party == order["payer"]
+        return Order(reference, entry)
+
+    def settle(self, order: Order, status: Status) -> None:
+        """Let the payer decide."""
+        self.sim.settle(order.entry.provider_reference, status)
+
+    def message(self, order: Order, *, forged: bool = False) -> Message:
+        """Make the provider's message about an order, which Daraja does not sign."""
+        message = self.sim.mpesa.message(order.entry, forged=forged)
+        assert isinstance(message, Message)
+        return message
+
+    async def deliver(self, message: Message, worker: int) -> int:
+        """Bring a message to a worker, and give the HTTP status of its answer."""
+        url = message.url.replace(self.urls[0], self.urls[worker])
+        async with self._client.post(url, data=message.body, headers=message.headers) as response:
+            await response.read()
+            return response.status
+
+    def status(self, order: Order) -> str:
+        """Give what the journal holds of an order."""
+        with contextlib.closing(sqlite3.connect(self._directory / "payments.db")) as db:
+            row = db.execute("SELECT status FROM payments WHERE reference = ?", (order.reference,)).fetchone()
+        return str(row[0])
+
+    async def end(self, how: signal.Signals) -> list[int]:
+        """Send both workers a signal; give their exit codes."""
+        await self.until(lambda: self.said("workers"))
+        output = self._directory / "stdout"
+        told = next(line for line in output.read_text().splitlines() if line.startswith("workers"))
+        for worker in told.split()[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(worker), how)
+        await asyncio.wait_for(self._runner.wait(), 60)
+        told = next(line for line in output.read_text().splitlines() if line.startswith("ended"))
+        return [int(code) for code in told.split()[1:]]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=SHOPS)
+async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """Run a shop's two workers."""
+    async with Shop(request.param, tmp_path_factory.mktemp("shop")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("heading", SHOPS)
+async def test_a_program_is_short(heading: str) -> None:
+    """Each shop is at most 40 lines, blank ones aside."""
+    assert sum(bool(line) for line in program(heading).splitlines()) <= 40
+
+
+async def test_an_order_that_is_paid_is_fulfilled_once(shop: Shop) -> None:
+    """The provider's own webhook, over a socket, makes one e-mail; it is acknowledged, and the money was moved."""
+    order = await shop.order(PAYS)
+    await shop.until(lambda: shop.said(f"e-mail: {order.reference}"))
+    (delivery,) = (sent for sent in shop.sim.deliveries if sent.message.url == order.entry.words["CallBackURL"])
+    await shop.until(lambda: delivery.status)
+    assert delivery.status == 200
+    assert shop.sim.ledger.charged(order.entry.provider_reference) == 250
+    assert (shop.said(f"e-mail: {order.reference}"), shop.said("release")) == (1, 0)
+
+
+async def test_a_forged_success_leaves_the_order_unpaid(shop: Shop) -> None:
+    """Neither a success that never was, nor another order's real one, pays an order; its failure frees it once."""
+    paid, unpaid = await shop.order(PAYS), await shop.order()
+    await shop.until(lambda: shop.said(f"e-mail: {paid.reference}"))
+    lie, other = shop.message(unpaid, forged=True), shop.message(paid)
+    borrowed = Message(url=lie.url, headers=other.headers, body=other.body)
+    nowhere = Message(url=lie.url[:-1] + ("0" if lie.url[-1] != "0" else "1"), headers=lie.headers, body=lie.body)
+    statuses = [await shop.deliver(message, worker) for message in (lie, borrowed, nowhere) for worker in (0, 1)]
+    assert statuses == [200, 200, 200, 200, 404, 404]
+    assert shop.status(unpaid) == Status.PENDING
+    assert shop.said(f"e-mail: {unpaid.reference}") == shop.said(f"release: {unpaid.reference}") == 0
+    shop.settle(unpaid, Status.FAILED)
+    await shop.until(lambda: shop.said(f"release: {unpaid.reference}"))
+    assert shop.status(unpaid) == Status.FAILED
+    assert shop.said(f"e-mail: {unpaid.reference}") == 0
+    assert shop.said(f"e-mail: {paid.reference}") == 1
+
+
+async def test_ten_deliveries_to_two_workers_fulfil_once(shop: Shop) -> None:
+    """Ten copies of one message at once, five to each worker, are all acknowledged, and make one e-mail."""
+    order = await shop.order()
+    shop.sim.fault("mpesa", order.entry.provider_reference, kind=Fault.WEBHOOK_LOST)
+    shop.settle(order, Status.SUCCEEDED)
+    message = shop.message(order)
+    statuses = await asyncio.gather(*(shop.deliver(message, number % 2) for number in range(10)))
+    assert set(statuses) == {200}
+    assert shop.said(f"e-mail: {order.reference}") == 1
+    assert shop.status(order) == Status.SUCCEEDED
+
+
+async def test_the_workers_end_cleanly(shop: Shop) -> None:
+    """Asked to end, both workers close their pool, without a warning on the way there or in all they did."""
+    await shop.order()
+    assert await shop.end(signal.SIGTERM) == [0, 0]
+    assert [word for word in ("Traceback", "Warning", "never", "unclosed") if word in shop.errors()] == []
+
+
+async def test_a_loop_for_each_thread_is_refused_and_loops_in_turn_are_not() -> None:
+    """Why the shop under WSGI has one loop: of ten requests at once in ten loops, a pool refuses all but one."""
+    async with Simulator(latency=0.3) as sim:
+        pool = Pool(sim.driver("campay", access_token="simulator"))
+
+        def request(_: int) -> Decimal | UsageError:
+            try:
+                return async_to_sync(pool.balance)("campay").available
+            except UsageError as error:
+                return error
+
+        def requests(at_once: int) -> list[Decimal | UsageError]:
+            with ThreadPoolExecutor(at_once) as threads:
+                return list(threads.map(request, range(3 * at_once)))
+
+        loop = asyncio.get_running_loop()
+        in_turn = await loop.run_in_executor(None, requests, 1)
+        at_once = await loop.run_in_executor(None, requests, 10)
+    assert not any(isinstance(answer, UsageError) for answer in in_turn)
+    refused = [answer for answer in at_once if isinstance(answer, UsageError)]
+    assert "another running loop" in str(refused[0])
