@@ -1,0 +1,733 @@
+"""What each client does for one verify and one collect; it runs as a process in the client's own environment.
+
+Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`. A line of JSON on stdin, `{"verb", "count",
+"at_once", "warm"}`, is answered with one on stdout: `{"cpu", "wall", "count"}`, seconds of the measured section
+alone, or `{"error"}`. CPU is that of the whole process, threads included; garbage collection is on.
+
+`hand` is what a careful colleague writes with aiohttp: one session, a timeout, a cached token, `post(json=)`,
+`.json()`, the echo checked. `tuned` is the same with what makes aiohttp faster: a prebuilt URL and headers, the
+raw body, a typed msgspec decode, no cookie jar, no limit on connections. A client without coroutines is called in
+threads by `asyncio.to_thread`, as its users do, and directly where one call is made at a time. Each order has
+another payer, as in life: a number that was read once is not read for nothing a thousand times.
+"""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import io
+import itertools
+import json
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+EAT = timezone(timedelta(hours=3))
+SHOP = "https://shop.example"
+STATUSES = {"SUCCESSFUL": "succeeded", "FAILED": "failed", "0": "succeeded", "1032": "cancelled"}
+
+
+def load(name: str) -> Any:
+    """Import what only the client's own environment has."""
+    return importlib.import_module(name)
+
+
+def kenyan(number: int) -> str:
+    """Give a payer of M-Pesa."""
+    return f"25471{number % 10_000_000:07}"
+
+
+def cameroonian(number: int) -> str:
+    """Give a payer of CamPay."""
+    return f"23767{number % 10_000_000:07}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What hand-written code gives its caller."""
+
+    reference: str
+    status: str
+    amount: int | None = None
+
+
+class Client:
+    """One client of one provider."""
+
+    threaded = False  # whether its verbs are functions that block
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def open(self) -> None:
+        """Prepare what needs a running loop."""
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+
+
+class Paymux(Client):
+    """paymux, at the provider that a subclass names."""
+
+    async def open(self) -> None:
+        """Make the pool."""
+        paymux = load("paymux")
+        self.Payment = paymux.Payment
+        self.pool = paymux.Pool(
+            self.driver(paymux),
+            webhook_base=f"{SHOP}/pay",
+            webhook_key="sixteen characters or more",
+        )
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        await self.pool.aclose()
+
+    def driver(self, paymux: Any) -> Any:
+        """Give the account."""
+        raise NotImplementedError
+
+
+class PaymuxCamPay(Paymux):
+    """CamPay: a GET to look."""
+
+    def driver(self, paymux: Any) -> Any:
+        """Give the account."""
+        return paymux.CamPay(username="simulator", password="simulator", base_url=f"{self.url}/campay/api")
+
+    async def verify(self, number: int) -> None:
+        """Verify a payment that is held."""
+        reference = f"order-{number}"
+        held = self.Payment(
+            account="campay",
+            reference=reference,
+            provider_reference=f"tx-{reference}",
+            amount=500,
+            currency="XAF",
+        )
+        found = await self.pool.verify(held)
+        assert found.status == "succeeded"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.pool.collect(
+            "campay",
+            amount=500,
+            currency="XAF",
+            payer=cameroonian(number),
+            reference=f"order-{number}",
+            description="Data bundle",
+        )
+
+
+class PaymuxMpesa(Paymux):
+    """M-Pesa: a POST to look."""
+
+    def driver(self, paymux: Any) -> Any:
+        """Give the account."""
+        keys = {"consumer_key": "simulator", "consumer_secret": "simulator", "passkey": "simulator"}
+        return paymux.Mpesa(**keys, shortcode="174379", base_url=f"{self.url}/mpesa")
+
+    async def verify(self, number: int) -> None:
+        """Verify a payment that is held."""
+        held = self.Payment(
+            account="mpesa",
+            reference=f"order-{number}",
+            provider_reference=f"ws_CO_{number}",
+            amount=500,
+            currency="KES",
+        )
+        found = await self.pool.verify(held)
+        assert found.status == "succeeded"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.pool.collect(
+            "mpesa", amount=500, currency="KES", payer=kenyan(number), reference=f"order-{number}"
+        )
+
+
+class PaymuxCinetPay(Paymux):
+    """CinetPay: a POST to look."""
+
+    def driver(self, paymux: Any) -> Any:
+        """Give the account."""
+        return paymux.CinetPay(apikey="simulator", site_id="445160", base_url=f"{self.url}/cinetpay")
+
+    async def verify(self, number: int) -> None:
+        """Verify a payment that is held."""
+        held = self.Payment(account="cinetpay", reference=f"order-{number}", amount=500, currency="XOF")
+        found = await self.pool.verify(held)
+        assert found.status == "succeeded"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.pool.collect(
+            "cinetpay",
+            amount=500,
+            currency="XOF",
+            reference=f"order-{number}",
+            description="Data bundle",
+            return_url=f"{SHOP}/back",
+        )
+
+
+class PaymuxPayDunya(Paymux):
+    """PayDunya: a GET to look."""
+
+    def driver(self, paymux: Any) -> Any:
+        """Give the account."""
+        keys = {"master_key": "simulator", "private_key": "simulator", "access_token": "simulator"}
+        return paymux.PayDunya(**keys, store_name="Shop", base_url=f"{self.url}/paydunya/api/v1")
+
+    async def verify(self, number: int) -> None:
+        """Verify a payment that is held."""
+        held = self.Payment(account="paydunya", provider_reference=f"token{number}", amount=500, currency="XOF")
+        found = await self.pool.verify(held)
+        assert found.status == "succeeded"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.pool.collect("paydunya", amount=500, currency="XOF", reference=f"order-{number}")
+
+
+class Hand(Client):
+    """aiohttp by hand, with the token that both providers want."""
+
+    token = ""
+    until = 0.0
+    login: tuple[str, str, dict[str, Any], str]
+
+    async def open(self) -> None:
+        """Make the session."""
+        aiohttp = load("aiohttp")
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.lock = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        await self.session.close()
+
+    async def signed(self) -> dict[str, str]:
+        """Give the headers of a request, with a token that is still good."""
+        method, path, sent, word = self.login
+        if time.monotonic() >= self.until:
+            async with self.lock:
+                if time.monotonic() >= self.until:
+                    async with self.session.request(method, self.url + path, **sent) as response:
+                        response.raise_for_status()
+                        said = await response.json()
+                    self.token = said.get("token") or said["access_token"]
+                    self.until = time.monotonic() + int(said["expires_in"]) - 60
+        return {"Authorization": f"{word} {self.token}"}
+
+
+class HandCamPay(Hand):
+    """CamPay by hand."""
+
+    login = (
+        "POST",
+        "/campay/api/token/",
+        {"json": {"username": "simulator", "password": "simulator"}},
+        "Token",
+    )
+
+    async def verify(self, number: int) -> Found:
+        """Look."""
+        asked = f"tx-order-{number}"
+        headers = await self.signed()
+        async with self.session.get(f"{self.url}/campay/api/transaction/{asked}/", headers=headers) as response:
+            response.raise_for_status()
+            said = await response.json()
+        if said["reference"] != asked:
+            raise ValueError(said)
+        return Found(asked, STATUSES.get(said["status"], "pending"), int(said["amount"]))
+
+    async def collect(self, number: int) -> Found:
+        """Collect."""
+        body = {
+            "amount": "500",
+            "currency": "XAF",
+            "from": cameroonian(number),
+            "description": "Data bundle",
+            "external_reference": f"order-{number}",
+        }
+        headers = await self.signed()
+        async with self.session.post(f"{self.url}/campay/api/collect/", json=body, headers=headers) as response:
+            response.raise_for_status()
+            said = await response.json()
+        return Found(said["reference"], "pending", 500)
+
+
+def password() -> tuple[str, str]:
+    """Give Daraja's Password and Timestamp."""
+    stamp = datetime.now(EAT).strftime("%Y%m%d%H%M%S")
+    return b64encode(f"174379simulator{stamp}".encode()).decode(), stamp
+
+
+def query(asked: str) -> dict[str, str]:
+    """Give the body of an STK query."""
+    word, stamp = password()
+    return {"BusinessShortCode": "174379", "Password": word, "Timestamp": stamp, "CheckoutRequestID": asked}
+
+
+def push(number: int) -> dict[str, str]:
+    """Give the body of an STK push."""
+    word, stamp = password()
+    return {
+        "BusinessShortCode": "174379",
+        "Password": word,
+        "Timestamp": stamp,
+        "TransactionType": "CustomerPayBillOnline",
+        "Amount": "500",
+        "PartyA": kenyan(number),
+        "PartyB": "174379",
+        "PhoneNumber": kenyan(number),
+        "CallBackURL": f"{SHOP}/pay/7d5c1cbb5f8f4b0e9d7a5d4f8c9e2b11/{number}",
+        "AccountReference": f"order-{number}"[:12],
+        "TransactionDesc": "Payment",
+    }
+
+
+class HandMpesa(Hand):
+    """M-Pesa by hand."""
+
+    login = (
+        "GET",
+        "/mpesa/oauth/v1/generate?grant_type=client_credentials",
+        {"headers": {"Authorization": f"Basic {b64encode(b'simulator:simulator').decode()}"}},
+        "Bearer",
+    )
+
+    async def _post(self, path: str, body: dict[str, str]) -> Any:
+        headers = await self.signed()
+        async with self.session.post(f"{self.url}/mpesa{path}", json=body, headers=headers) as response:
+            response.raise_for_status()
+            return await response.json()
+
+    async def verify(self, number: int) -> Found:
+        """Look."""
+        asked = f"ws_CO_{number}"
+        said = await self._post("/mpesa/stkpushquery/v1/query", query(asked))
+        if said["CheckoutRequestID"] != asked:
+            raise ValueError(said)
+        return Found(asked, STATUSES.get(said["ResultCode"], "pending"))
+
+    async def collect(self, number: int) -> Found:
+        """Collect."""
+        said = await self._post("/mpesa/stkpush/v1/processrequest", push(number))
+        if said["ResponseCode"] != "0":
+            raise ValueError(said)
+        return Found(said["CheckoutRequestID"], "pending", 500)
+
+
+class Tuned(Hand):
+    """The same, faster: what differs from `Hand` is in the module's docstring."""
+
+    async def open(self) -> None:
+        """Make the session and what is prebuilt."""
+        aiohttp, msgspec, yarl = load("aiohttp"), load("msgspec"), load("yarl")
+        self.session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=30),
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
+        self.lock = asyncio.Lock()
+        self.encode = msgspec.json.Encoder().encode
+        self.URL = yarl.URL
+        fields = [
+            *((name, str | None, None) for name in ("reference", "status", "ResponseCode", "CheckoutRequestID")),
+            ("ResultCode", str | None, None),
+            ("amount", int | None, None),
+        ]
+        self.decode = msgspec.json.Decoder(msgspec.defstruct("Said", fields)).decode
+        self.multidict = load("multidict").CIMultiDict
+        self.headers: Any = {}
+
+    async def ready(self) -> Any:
+        """Give the prebuilt headers, made anew with each token."""
+        if time.monotonic() >= self.until:
+            self.headers = self.multidict(await self.signed())
+            self.headers["Content-Type"] = "application/json"
+        return self.headers
+
+
+class TunedCamPay(Tuned):
+    """CamPay, tuned."""
+
+    login = HandCamPay.login
+
+    async def verify(self, number: int) -> Found:
+        """Look."""
+        asked = f"tx-order-{number}"
+        url = self.URL(f"{self.url}/campay/api/transaction/{asked}/", encoded=True)
+        async with self.session.get(url, headers=await self.ready()) as response:
+            response.raise_for_status()
+            said = self.decode(await response.read())
+        if said.reference != asked:
+            raise ValueError(said)
+        return Found(asked, STATUSES.get(said.status, "pending"), said.amount)
+
+    async def collect(self, number: int) -> Found:
+        """Collect."""
+        body = {
+            "amount": "500",
+            "currency": "XAF",
+            "from": cameroonian(number),
+            "description": "Data bundle",
+            "external_reference": f"order-{number}",
+        }
+        url = self.URL(f"{self.url}/campay/api/collect/", encoded=True)
+        headers = await self.ready()
+        async with self.session.post(url, data=self.encode(body), headers=headers) as response:
+            response.raise_for_status()
+            said = self.decode(await response.read())
+        return Found(said.reference, "pending", 500)
+
+
+class TunedMpesa(Tuned):
+    """M-Pesa, tuned."""
+
+    login = HandMpesa.login
+
+    async def open(self) -> None:
+        """Prebuild the URLs too."""
+        await super().open()
+        self.query_url = self.URL(f"{self.url}/mpesa/mpesa/stkpushquery/v1/query", encoded=True)
+        self.push_url = self.URL(f"{self.url}/mpesa/mpesa/stkpush/v1/processrequest", encoded=True)
+
+    async def verify(self, number: int) -> Found:
+        """Look."""
+        asked, headers = f"ws_CO_{number}", await self.ready()
+        async with self.session.post(self.query_url, data=self.encode(query(asked)), headers=headers) as response:
+            response.raise_for_status()
+            said = self.decode(await response.read())
+        if said.CheckoutRequestID != asked:
+            raise ValueError(said)
+        return Found(asked, STATUSES.get(said.ResultCode, "pending"))
+
+    async def collect(self, number: int) -> Found:
+        """Collect."""
+        headers = await self.ready()
+        async with self.session.post(self.push_url, data=self.encode(push(number)), headers=headers) as response:
+            response.raise_for_status()
+            said = self.decode(await response.read())
+        if said.ResponseCode != "0":
+            raise ValueError(said)
+        return Found(said.CheckoutRequestID, "pending", 500)
+
+
+class DarajaV3(Client):
+    """daraja-v3: its native-async client over aiohttp."""
+
+    async def open(self) -> None:
+        """Make the client; it has an option for the address."""
+        client = load("mpesa.async_client").MpesaAsyncClient
+        self.client = client("simulator", "simulator", "174379", "simulator", base_url=f"{self.url}/mpesa")
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.client.aclose()
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        found = await self.client.stk_query(f"ws_CO_{number}")
+        assert found.is_paid
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.client.stk_push(kenyan(number), 500, f"order-{number}"[:12], callback_url=f"{SHOP}/pay")
+
+
+class DarajaSdk(Client):
+    """daraja-sdk-py: its async client over httpx."""
+
+    async def open(self) -> None:
+        """Make the client; the address is a global of its module."""
+        load("daraja.environment").SANDBOX_BASE_URL = f"{self.url}/mpesa"
+        config = {"consumer_key": "simulator", "consumer_secret": "simulator", "passkey": "simulator"}
+        self.client = load("daraja.client.async_client").AsyncMpesa(config)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.client._client.aclose()
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        asked = {"BusinessShortCode": "174379", "CheckoutRequestID": f"ws_CO_{number}"}
+        found = await self.client.stk_query(asked)
+        assert found.ResultCode == "0"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        order = {**push(number), "Password": "", "Timestamp": "", "BusinessShortCode": 174379, "Amount": 500}
+        await self.client.stk_push(order)
+
+
+class Noriapay(Client):
+    """noriapay: its async client over httpx; the caller makes the password."""
+
+    async def open(self) -> None:
+        """Make the client; it has an option for the address."""
+        client = load("noriapay").AsyncMpesaClient
+        self.client = client(consumer_key="simulator", consumer_secret="simulator", base_url=f"{self.url}/mpesa")
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.client._client.aclose()
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        found = await self.client.stk_push_query(query(f"ws_CO_{number}"))
+        assert found["ResultCode"] == "0"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.client.stk_push(push(number))
+
+
+class Mpesakit(Client):
+    """mpesakit: its async client over httpx."""
+
+    async def open(self) -> None:
+        """Make the client; the method that chooses between its two addresses gives ours."""
+        http = load("mpesakit.http_client").MpesaAsyncHttpClient
+        http._resolve_base_url = lambda *_: f"{self.url}/mpesa"
+        self.client = load("mpesakit").AsyncMpesaClient("simulator", "simulator")
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.client.http_client.aclose()
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        found = await self.client.stk_query(
+            business_short_code=174379, checkout_request_id=f"ws_CO_{number}", passkey="simulator"
+        )
+        assert str(found.ResultCode) == "0"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        await self.client.stk_push(
+            business_short_code=174379,
+            transaction_type="CustomerPayBillOnline",
+            amount=500,
+            party_a=kenyan(number),
+            party_b="174379",
+            phone_number=kenyan(number),
+            callback_url=f"{SHOP}/pay",
+            account_reference=f"order-{number}"[:12],
+            transaction_desc="Payment",
+            passkey="simulator",
+        )
+
+
+class CinetPayPython(Client):
+    """cinetpay-python: its async client over httpx, for CinetPay's newer API."""
+
+    async def open(self) -> None:
+        """Make the client; it has an option for the address."""
+        cinetpay = load("cinetpay")
+        self.request = cinetpay.PaymentRequest
+        keys = cinetpay.CountryCredentials(api_key="sk_test_simulator", api_password="simulator")
+        config = cinetpay.ClientConfig(credentials={"CI": keys}, base_url=f"{self.url}/cinetpay_v1")
+        self.client = cinetpay.AsyncCinetPayClient(config)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.client.close()
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        found = await self.client.payment.get_status(f"order-{number}", "CI")
+        assert found.status == "SUCCESS"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        order = self.request(
+            currency="XOF",
+            merchant_transaction_id=f"order-{number}",
+            amount=500,
+            lang="fr",
+            designation="Data bundle",
+            client_email="awa@shop.example",
+            client_first_name="Awa",
+            client_last_name="Diop",
+            success_url=f"{SHOP}/back",
+            failed_url=f"{SHOP}/back",
+            notify_url=f"{SHOP}/pay",
+            channel="PUSH",
+        )
+        await self.client.payment.initialize(order, "CI")
+
+
+class Easyswitch(Client):
+    """easyswitch: its CinetPay adapter over aiohttp, with a session for every call."""
+
+    async def open(self) -> None:
+        """Make the adapter; the address is an attribute of its class."""
+        types, conf = load("easyswitch.types"), load("easyswitch.conf")
+        adapter = load("easyswitch.integrators.cinetpay").CinetpayAdapter
+        adapter.SANDBOX_URL = adapter.PRODUCTION_URL = f"{self.url}/cinetpay"
+        extra = {"site_id": "445160", "secret": "simulator"}
+        config = conf.ProviderConfig(api_key="simulator", extra=extra, callback_url=f"{SHOP}/pay")
+        self.adapter = adapter(config, {"debug_mode": False})
+        self.types = types
+
+    async def verify(self, number: int) -> None:
+        """Look."""
+        found = await self.adapter.check_status(f"order-{number}")
+        assert found.amount == "500"
+
+    async def collect(self, number: int) -> None:
+        """Collect."""
+        types = self.types
+        order = types.TransactionDetail(
+            transaction_id=f"order-{number}",
+            provider=types.Provider.CINETPAY,
+            amount=500.0,
+            currency=types.Currency.XOF,
+            customer=types.CustomerInfo(phone_number="+2250700000000", first_name="Awa", last_name="Diop"),
+            reference=f"order-{number}",
+            reason="Data bundle",
+        )
+        await self.adapter.send_payment(order)
+
+
+class PayDunyaSdk(Client):
+    """paydunya: PayDunya's own SDK over requests, in threads."""
+
+    threaded = True
+
+    async def open(self) -> None:
+        """Say where it is; the address is a global of the module."""
+        self.sdk = load("paydunya")
+        self.sdk.LIVE_ENDPOINT = f"{self.url}/paydunya/api/v1/"
+        names = ("PAYDUNYA-MASTER-KEY", "PAYDUNYA-PRIVATE-KEY", "PAYDUNYA-TOKEN")
+        self.sdk.api_keys = dict.fromkeys(names, "simulator")
+        self.store = self.sdk.Store(name="Shop")
+
+    def verify(self, number: int) -> None:
+        """Look."""
+        done, found = self.sdk.Invoice().confirm(f"token{number}")
+        assert done is True
+        assert found["status"] == "completed"
+
+    def collect(self, number: int) -> None:
+        """Collect."""
+        invoice = self.sdk.Invoice(self.store)
+        invoice.total_amount = 500
+        invoice.description = f"order-{number}"
+        done, _ = invoice.create()
+        assert done is True
+
+
+class CamPaySdk(Client):
+    """campay: CamPay's own SDK over requests, in threads; each call logs in."""
+
+    threaded = True
+
+    async def open(self) -> None:
+        """Make the client; the address is an attribute."""
+        keys = {"app_username": "simulator", "app_password": "simulator", "environment": "PROD"}
+        self.client = load("campay.sdk").Client(keys)
+        self.client.host = f"{self.url}/campay"
+
+    def verify(self, number: int) -> None:
+        """Look."""
+        found = self.client.get_transaction_status({"reference": f"tx-order-{number}"})
+        assert found["status"] == "SUCCESSFUL"
+
+    def collect(self, number: int) -> None:
+        """Collect, without the SDK's own polling."""
+        order = {"amount": "500", "currency": "XAF", "from": cameroonian(number), "description": "Data bundle"}
+        found = self.client.initCollect({**order, "external_reference": f"order-{number}"})
+        assert found["reference"] == f"tx-order-{number}"
+
+
+CLIENTS: dict[str, type[Client]] = {
+    "paymux/campay": PaymuxCamPay,
+    "hand/campay": HandCamPay,
+    "tuned/campay": TunedCamPay,
+    "paymux/mpesa": PaymuxMpesa,
+    "hand/mpesa": HandMpesa,
+    "tuned/mpesa": TunedMpesa,
+    "paymux/cinetpay": PaymuxCinetPay,
+    "paymux/paydunya": PaymuxPayDunya,
+    "daraja-v3": DarajaV3,
+    "daraja-sdk-py": DarajaSdk,
+    "noriapay": Noriapay,
+    "mpesakit": Mpesakit,
+    "cinetpay-python": CinetPayPython,
+    "easyswitch": Easyswitch,
+    "paydunya": PayDunyaSdk,
+    "campay": CamPaySdk,
+}
+
+
+async def calls(call: Callable[[int], Any], numbers: list[int], at_once: int, *, threaded: bool) -> None:
+    """Make these calls, so many at once: that many tasks share the work, and each makes one after the other."""
+    left = iter(numbers)
+
+    async def work() -> None:
+        for number in left:
+            if not threaded:
+                await call(number)
+            elif at_once == 1:
+                call(number)
+            else:
+                await asyncio.to_thread(call, number)
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+
+
+async def serve(client: Client, answer: Callable[[Any], None]) -> None:
+    """Measure what each line of stdin asks for."""
+    loop = asyncio.get_running_loop()
+    await client.open()
+    answer({"ready": True})
+    fresh = itertools.count(1)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        asked = json.loads(line)
+        call, at_once, threaded = getattr(client, asked["verb"]), asked["at_once"], client.threaded
+        numbers = list(itertools.islice(fresh, asked["warm"] + asked["count"]))
+        try:
+            await calls(call, numbers[: asked["warm"]], at_once, threaded=threaded)
+            gc.collect()
+            cpu, wall = time.process_time(), time.perf_counter()
+            await calls(call, numbers[asked["warm"] :], at_once, threaded=threaded)
+            taken = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's client raises is its result
+            answer({"error": f"{type(error).__name__}: {error}"[:300]})
+        else:
+            answer({**taken, "count": asked["count"]})
+    await client.aclose()
+
+
+def main(name: str, url: str) -> None:
+    """Be the process of one client. What it prints itself goes nowhere."""
+    answers = sys.stdout
+
+    def answer(said: Any) -> None:
+        answers.write(f"{json.dumps(said)}\n")
+        answers.flush()
+
+    with contextlib.redirect_stdout(Nowhere()):
+        asyncio.run(serve(CLIENTS[name](url), answer))
+
+
+class Nowhere(io.TextIOBase):
+    """Where a client prints what it has to say."""
+
+    def write(self, text: str) -> int:
+        """Take it and keep nothing."""
+        return len(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
