@@ -62,7 +62,7 @@ class Pool:
             raise UsageError.field("attempts", attempts, "1 to 10")
         self._hooks = Hooks(webhook_base, webhook_key)
         self._engine = Engine(
-            connection or Sockets(connect_timeout),
+            Sockets(connect_timeout) if connection is None else connection,
             deadline=checked_seconds("deadline", deadline),
             attempts=attempts,
             journal=journal,
