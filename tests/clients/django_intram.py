@@ -3,10 +3,10 @@
 import sys
 from typing import Any
 
-import django  # type: ignore[import-not-found]  # only the client's own environment has it
-from django.conf import settings  # type: ignore[import-not-found]  # likewise
-from django.test import Client  # type: ignore[import-not-found]  # likewise
-from django_intram import Intram  # type: ignore[import-not-found]  # likewise
+import django
+from django.conf import settings
+from django.test import Client
+from django_intram import Intram  # type: ignore[import-not-found]  # only the client's own environment has it
 
 from .listening import listen
 
