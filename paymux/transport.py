@@ -6,16 +6,10 @@ from typing import TypeVar, cast
 
 from .call import Call, Channel
 from .drivers.base import Driver, Pushed
-from .errors import (
-    NotSent,
-    OutcomeUnknown,
-    PaymuxError,
-    Unavailable,
-)
+from .errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from .lenient import Unreadable
 from .models import Payment
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 

@@ -1,7 +1,7 @@
 """Being pushed to: one socket per account while anybody watches it. A frame is a hint like any message."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from weakref import WeakSet
 
@@ -9,6 +9,7 @@ from .drivers.base import Driver, Pushed
 from .errors import PaymuxError
 from .lenient import Unreadable
 from .models import Event, log
+from .retries import pauses
 from .wire import Broken
 
 
@@ -54,19 +55,17 @@ class Updates:
         self._watching.clear()
 
     async def _listen(self, driver: Pushed) -> None:
-        import backoff  # noqa: PLC0415 - 2 ms of an import that listens to nothing yet
-
-        pauses = _pauses()
+        steps = pauses(factor=1, longest=30)
         while True:
             try:
                 async with aclosing(self._frames(driver)) as frames:
                     async for frame in frames:
-                        pauses = _pauses()
+                        steps = pauses(factor=1, longest=30)
                         self._heard(driver, frame)
             except (Broken, PaymuxError) as error:
                 # Polling stays on underneath, so that a broken socket only makes news later.
                 log.info("%s: the update socket broke: %s", driver.account, error)
-            await asyncio.sleep(backoff.full_jitter(next(pauses)))
+            await asyncio.sleep(next(steps))
 
     def _heard(self, driver: Pushed, frame: str | bytes) -> None:
         try:
@@ -76,11 +75,3 @@ class Updates:
             return
         if event is not None:
             self._hint(event)
-
-
-def _pauses() -> Iterator[float]:
-    import backoff  # noqa: PLC0415 - likewise
-
-    pauses: Iterator[float] = backoff.expo(base=2, factor=1, max_value=30)
-    next(pauses)
-    return pauses
