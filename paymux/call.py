@@ -229,7 +229,7 @@ class Call:
         signed = self.driver.authorize(request, self._token) if self._signs else request
         content = signed.content()
         # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
-        headers = {"Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
         if content is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded" if signed.form else "application/json"
         return Outgoing(

@@ -1,15 +1,18 @@
-"""The only file that knows the HTTP client: one attempt, on sockets, truthful about what left."""
+"""The only file that knows the HTTP client: one attempt, on sockets, truthful about what left.
+
+aiohttp opens, keeps and secures the connections and parses what comes in; the few lines of a request are written
+here. Its session does that, too, at the cost of all the rest together, and with habits that money has to be kept
+from: cookies, redirects, the environment's proxies and passwords, and sending a GET again.
+"""
 
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Sequence
-from contextvars import ContextVar
-from http.cookies import SimpleCookie
-from typing import Any
+from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from .wire import Broken, Outgoing, Reply
@@ -20,42 +23,50 @@ MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connecti
 
 
 class Sockets:
-    """Carries attempts over real sockets: one pair of sessions per running loop, made when first needed."""
+    """Carries attempts over real sockets: one set of connections per running loop, made when first needed."""
 
     def __init__(self, connect_timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sessions] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, _Kept] = WeakKeyDictionary()
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Carry one attempt without following redirects; Broken where no whole reply came."""
-        sessions = self._sessions.get(asyncio.get_running_loop()) or await self._open()
-        session = sessions.money if outgoing.money else sessions.other
-        token = _carried.set(outgoing)
+        outgoing.began = True
+        connection = None
         try:
-            async with session.request(
-                outgoing.method,
-                URL(outgoing.url, encoded=True),
-                data=outgoing.body,
-                headers=outgoing.headers,
-                allow_redirects=False,
-                timeout=self._timeout,
-            ) as response:
-                return Reply(status=response.status, headers=response.headers, body=await _body(response))
+            kept = self._kept.get(asyncio.get_running_loop()) or await self._open()
+            scheme, _, rest = outgoing.url.partition("://")
+            host, _, target = rest.partition("/")
+            place = kept.place(scheme, host)
+            written = _written(outgoing, place.headers["Host"], target)
+            connector = kept.money if outgoing.money else kept.other
+            connection = await connector.connect(place, [], self._timeout)
+            protocol = connection.protocol
+            # What was said before we asked would be taken for the answer: such a connection is never used.
+            if protocol is None or protocol.transport is None or protocol.should_close:
+                raise Broken("a connection that had ended, or spoke before it was asked")
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+            outgoing.sent = True
+            protocol.transport.write(written)
+            reply = await _reply(protocol)
+            connection.release()
+            return reply
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, after sending it means "unknown"
             broken = _translated(error)
         finally:
-            _carried.reset(token)
+            if connection is not None:
+                connection.close()  # where it was not released
         # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to ours.
         raise broken
 
     async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
         """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
-        sessions = self._sessions.get(asyncio.get_running_loop()) or await self._open()
+        kept = self._kept.get(asyncio.get_running_loop()) or await self._open()
         try:
             async with asyncio.timeout(self._timeout.sock_connect):
-                opened = await sessions.pushed.ws_connect(
+                opened = await kept.pushed.ws_connect(
                     URL(outgoing.url, encoded=True),
                     headers=outgoing.headers,
                     heartbeat=30.0,
@@ -71,28 +82,41 @@ class Sockets:
         raise broken
 
     async def aclose(self) -> None:
-        """Close the running loop's sessions."""
-        sessions = self._sessions.pop(asyncio.get_running_loop(), None)
-        if sessions is not None:
-            await sessions.guard.aclose()
+        """Close the running loop's connections."""
+        kept = self._kept.pop(asyncio.get_running_loop(), None)
+        if kept is not None:
+            await kept.guard.aclose()
 
-    async def _open(self) -> "_Sessions":
-        sessions = _Sessions()
-        self._sessions[asyncio.get_running_loop()] = sessions
-        await anext(sessions.guard)
-        return sessions
+    async def _open(self) -> "_Kept":
+        kept = self._kept[asyncio.get_running_loop()] = _Kept()
+        await anext(kept.guard)
+        return kept
 
 
-class _Sessions:
-    """Sessions for look-ups, for money, whose connections are reused only while fresh, and for update sockets."""
+class _Kept:
+    """Connections of look-ups, of money, which are reused only while fresh, and the session of update sockets."""
 
     def __init__(self) -> None:
-        self.other = _session(keepalive=15.0)
-        self.money = _session(keepalive=MONEY_KEPT)
-        self.pushed = _session(keepalive=15.0, hooks=[_no_redirect()])
+        self.other = aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0)
+        self.money = aiohttp.TCPConnector(limit=0, keepalive_timeout=MONEY_KEPT)
+        self.pushed = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[_no_redirect()],
+        )
+        self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
         # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used from
-        # several `asyncio.run` in turn leaves no session open behind it.
+        # several `asyncio.run` in turn leaves no connection open behind it.
         self.guard = self._guard()
+
+    def place(self, scheme: str, host: str) -> aiohttp.ClientRequest:
+        """Give what a connector wants to know of a host: the same for each request to it."""
+        place = self._places.get((scheme, host))
+        if place is None:
+            url = URL(f"{scheme}://{host}/", encoded=True)
+            place = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+            self._places[scheme, host] = place
+        return place
 
     async def _guard(self) -> AsyncGenerator[None]:
         try:
@@ -101,55 +125,6 @@ class _Sessions:
             await self.other.close()
             await self.money.close()
             await self.pushed.close()
-
-
-def _session(keepalive: float, hooks: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keepalive),
-        cookie_jar=_NoCookies(),
-        trust_env=False,
-        raise_for_status=False,
-        auto_decompress=False,
-        request_class=_Request,
-        trace_configs=list(hooks),
-    )
-    # aiohttp resends GET and PUT by itself, which would make the hooks speak of another request than ours:
-    # https://github.com/aio-libs/aiohttp/blob/v3.14.5/aiohttp/client.py (IDEMPOTENT_METHODS)
-    session._retry_connection = False  # noqa: SLF001 - the only switch there is; a test guards it
-    return session
-
-
-class _NoCookies(aiohttp.DummyCookieJar):
-    """Keeps no cookie, and makes no empty jar for each request."""
-
-    _none: SimpleCookie = SimpleCookie()
-
-    def filter_cookies(self, request_url: URL) -> SimpleCookie:
-        """Give none."""
-        return self._none
-
-
-class _Request(aiohttp.ClientRequest):
-    """A request that tells whose attempt it is, when it begins, and when its first byte may leave.
-
-    `on_request_headers_sent` tells the same a moment later, at a fifth of a request's cost.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        outgoing = _carried.get()
-        if outgoing is not None:
-            outgoing.began = True
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        """Write the request to a connection that is open by now."""
-        outgoing = _carried.get()
-        if outgoing is not None:
-            outgoing.sent = True
-        return await super().send(conn)
-
-
-_carried: ContextVar[Outgoing | None] = ContextVar("carried", default=None)
 
 
 def _no_redirect() -> aiohttp.TraceConfig:
@@ -162,28 +137,41 @@ async def _redirected(*_: object) -> None:
     raise Broken("a redirect")
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    length = response.content_length
-    if length is not None and length > BODY_BYTES:
-        response.close()
+def _written(outgoing: Outgoing, host: str, target: str) -> bytes:
+    """Write a request: https://www.rfc-editor.org/rfc/rfc9112.html#name-request-line."""
+    body, lines = outgoing.body, [f"{outgoing.method} /{target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in outgoing.headers.items()]
+    if body is not None or outgoing.method != "GET":
+        lines.append(f"Content-Length: {len(body or b'')}")
+    # Checked where they are made, and here again: no id and no credential may write a line of its own.
+    if not (text := "".join(lines)).isascii() or not text.isprintable():
+        raise Broken("a header with other than visible ASCII", certain=True)
+    return "\r\n".join([*lines, "\r\n"]).encode() + (body or b"")
+
+
+async def _reply(protocol: ResponseHandler) -> Reply:
+    while True:
+        message, payload = await protocol.read()
+        if message.code == 101:
+            raise Broken("another protocol, which was not asked for")
+        if not 100 <= message.code < 200:
+            break
+    body: bytes | bytearray = await payload.readany()
+    if not payload.at_eof():
+        body = bytearray(body)
+        async for chunk in payload.iter_any():
+            body += chunk
+            if len(body) > BODY_BYTES:
+                break
+    if len(body) > BODY_BYTES:
         raise Broken(f"a body of more than {BODY_BYTES} bytes")
-    if length is not None:
-        body = await response.read()
-    else:
-        gathered = bytearray()
-        async for chunk in response.content.iter_any():
-            gathered += chunk
-            if len(gathered) > BODY_BYTES:
-                response.close()
-                raise Broken(f"a body of more than {BODY_BYTES} bytes")
-        body = bytes(gathered)
     # We ask for no compression; what comes compressed all the same is inflated up to the cap and no further.
-    if response.headers.get("Content-Encoding", "identity").lower() in ("gzip", "deflate"):
+    if message.compression in ("gzip", "deflate"):
         inflater = zlib.decompressobj(wbits=47)
         body = inflater.decompress(body, BODY_BYTES)
         if not inflater.eof:
             raise Broken("a compressed body that is cut or too large")
-    return body
+    return Reply(status=message.code, headers=message.headers, body=bytes(body))
 
 
 def _translated(error: Exception) -> Broken:

@@ -14,6 +14,8 @@ from .lenient import Unreadable, decode
 R = TypeVar("R")
 T = TypeVar("T")
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)  # nearly every id, which quoting would not change
+
 
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One HTTP request to a provider and the type of its reply. Make it with `get` or `post`."""
@@ -41,7 +43,8 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
             if value.strip(".") == "":
                 raise UsageError.field(name, value, "an id; dots alone would name another path")
             try:
-                path = path.replace(f"{{{name}}}", quote(value, safe=""))
+                quoted = value if _PLAIN.fullmatch(value) else quote(value, safe="")
+                path = path.replace(f"{{{name}}}", quoted)
             except UnicodeEncodeError:
                 raise UsageError.field(name, value, "an id that UTF-8 can write") from None
         return f"{path}?{urlencode(self.query)}" if self.query else path
@@ -119,15 +122,20 @@ def post(
 
 @lru_cache(maxsize=256)
 def _checked(path: str) -> str:
-    if not re.fullmatch(r"/(?!/)[\x21-\x7e]*", path):
+    if not re.fullmatch(r"/(?!/)[\x21-\x22\x24-\x7e]*", path):  # without "#", which ends what a server sees
         raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
     return path
+
+
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
 
 
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):
             raise UsageError.field("headers", name, "visible ASCII names and values")
+        if name.lower() in _FRAMING:
+            raise UsageError.field("headers", name, "a header that does not say where a request goes or ends")
     return headers
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime as dt
-import inspect
 import json
 import os
 import re
@@ -15,16 +14,14 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 import msgspec
 import pytest
 import trustme
-from aioresponses import aioresponses
 
-import paymux.connection
 from paymux import (
     Mismatch,
     NotSent,
@@ -586,12 +583,34 @@ async def test_an_id_cannot_leave_its_place_in_a_path() -> None:
 async def test_a_request_of_the_callers_own_cannot_break_a_header(place: str) -> None:
     """`get` and `post` refuse what could break a header before anything is sent."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url, attempts=1) as pool:
-        for bad in HOSTILE:
+        for bad in [*HOSTILE, *(["#b"] if place == "path" else [])]:
             path = f"/{bad}" if place == "path" else "/x"
             headers = {"header": {"X-Own": bad}, "header-name": {bad: "1"}}.get(place, {})
             with pytest.raises(UsageError):
                 await pool.send("keyless", post(path, Said, {}, headers=headers))
         assert peer.seen == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "Transfer-Encoding", "connection", "Expect", "upgrade"]
+)
+def test_a_header_of_the_callers_own_cannot_end_a_request_early(name: str) -> None:
+    """What says where a request goes, or where it ends, is paymux's to write."""
+    with pytest.raises(UsageError, match=f"(?i){name}"):
+        post("/x", Said, {}, headers={name: "5"})
+
+
+async def test_what_gets_by_every_check_still_writes_no_line_of_its_own() -> None:
+    """The last look is where the bytes are made: nothing leaves, and trying again is useless."""
+    sockets = Sockets(1.0)
+    async with Peer(lambda _: http()) as peer:
+        for bad in HOSTILE:
+            attempt = outgoing(peer.url + "/x", money=True, X_Own=bad)
+            with pytest.raises(Broken) as broken:
+                await sockets.exchange(attempt)
+            assert (broken.value.certain, attempt.left) == (True, False)
+        assert peer.connections == 0
+    await sockets.aclose()
 
 
 async def test_proxies_and_netrc_of_the_environment_are_ignored(
@@ -635,25 +654,33 @@ async def test_what_is_sent_is_ours_alone() -> None:
     assert b"python" not in head
 
 
-async def test_a_request_is_never_resent_behind_our_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's own resending of GET, a private switch, still exists and is off for every session."""
-    made: list[aiohttp.ClientSession] = []
-    make = paymux.connection._session
-
-    def kept(keepalive: float, **hooks: Any) -> aiohttp.ClientSession:
-        made.append(make(keepalive, **hooks))
-        return made[-1]
-
-    monkeypatch.setattr("paymux.connection._session", kept)
-    async with aiohttp.ClientSession() as usual:
-        assert usual._retry_connection is True
-    answers = iter([http(), None])
+async def test_a_request_is_never_resent_behind_our_back() -> None:
+    """A GET whose kept connection ends without an answer is not sent again: aiohttp's sessions would do that."""
+    answers = iter([http(), None, http()])
     async with Peer(lambda _: next(answers)) as peer, keyless(peer.url, attempts=1) as pool:
         await pool.verify(HELD)
         with pytest.raises(Unavailable):
             await pool.verify(HELD)
-        assert [seen.connection for seen in peer.seen] == [1, 1]  # on a kept connection, where it would resend
-    assert [session._retry_connection for session in made] == [False, False, False]
+        assert [seen.connection for seen in peer.seen] == [1, 1]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.005], ids=["at once", "later"])
+@pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
+async def test_an_answer_to_no_question_is_not_taken_for_the_next_one(*, money: bool, pause: float) -> None:
+    """A provider, or its proxy, that answers twice does not answer the next payment with the last one's state."""
+    paid, refused = http(b'{"id": "p1", "status": "OK"}'), http(b'{"id": "p1", "status": "NO"}')
+
+    async def twice() -> AsyncIterator[bytes]:
+        yield refused
+        await asyncio.sleep(pause)
+        yield paid
+
+    async with Peer(lambda seen: twice() if len(peer.seen) == 1 else refused) as peer, keyless(peer.url) as pool:
+        for number in range(3):
+            ask = pool.collect("keyless", **{**ORDER, "reference": f"o{number}"}) if money else pool.verify(HELD)
+            assert (await ask).status is Status.FAILED
+            await asyncio.sleep(0.02)
+        assert [seen.connection for seen in peer.seen] == [1, 2, 2]
 
 
 @pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
@@ -672,36 +699,21 @@ async def test_the_connection_tells_what_left(*, money: bool) -> None:
     await sockets.aclose()
 
 
-class Faked(aiohttp.ClientResponse):
-    """What aioresponses makes, with the argument that aiohttp 3.14 wants and aioresponses 0.7.9 does not pass."""
+class Silent(Sockets):
+    """A connection that does not say what left, as somebody else's may not."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
-            options.setdefault("stream_writer", SimpleNamespace(output_size=0))
-        super().__init__(*args, **options)
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        raise Broken("refused")
 
 
-async def test_a_mock_that_fires_no_hook_counts_as_sent() -> None:
+async def test_a_connection_that_reports_nothing_counts_as_sent() -> None:
     """Where nothing tells what left, an error of money is unknown: never sent fails closed."""
-    base = "http://127.0.0.1:1"
-    with aioresponses() as mock:
-        mock.post(f"{base}/collect", exception=ConnectionRefusedError())
-        mock.get(f"{base}/payments/p1", exception=ConnectionRefusedError())
-        async with keyless(base, attempts=1) as pool:
-            with pytest.raises(OutcomeUnknown) as unknown:
-                await pool.collect("keyless", **ORDER)
-            with pytest.raises(Unavailable):
-                await pool.verify(HELD)
-        assert unknown.value.payment.reference == "order-1"
-
-
-async def test_a_mocked_answer_is_an_answer() -> None:
-    """A user's test suite may mock the wire with aioresponses."""
-    base = "http://127.0.0.1:1"
-    with aioresponses() as mock:
-        mock.post(f"{base}/collect", body=SAID, response_class=Faked)
-        async with keyless(base) as pool:
-            assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
+    async with Pool(Keyless(), connection=Silent(1.0), attempts=1) as pool:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await pool.collect("keyless", **ORDER)
+        with pytest.raises(Unavailable):
+            await pool.verify(HELD)
+    assert unknown.value.payment.reference == "order-1"
 
 
 async def test_money_takes_a_fresh_connection_and_questions_keep_theirs() -> None:
@@ -728,21 +740,21 @@ async def test_a_connection_that_the_provider_closed_costs_no_unknown() -> None:
     assert [seen.connection for seen in peer.seen] == list(range(1, 11))
 
 
-async def test_a_loop_has_one_set_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty cold calls at once make one set of sessions: making one takes longer than most requests."""
-    made: list[aiohttp.ClientSession] = []
-    make = paymux.connection._session
+async def test_a_loop_has_one_set_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty cold calls at once make one set of connectors: making one takes longer than most requests."""
+    made: list[aiohttp.TCPConnector] = []
 
-    def counted(keepalive: float, **hooks: Any) -> aiohttp.ClientSession:
-        made.append(make(keepalive, **hooks))
-        return made[-1]
+    class Counted(aiohttp.TCPConnector):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
 
-    monkeypatch.setattr("paymux.connection._session", counted)
+    monkeypatch.setattr("aiohttp.TCPConnector", Counted)
     async with Peer(lambda _: http()) as peer:
         async with keyless(peer.url) as pool:
             await asyncio.gather(*(pool.verify(HELD) for _ in range(50)))
         assert len(made) == 3
-        assert all(session.closed for session in made)
+        assert all(connector.closed for connector in made)
 
 
 TURNS = """
