@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -138,27 +139,26 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 _FIELDS = Payment.__struct_fields__
+_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")
+_compared = attrgetter(*_COMPARED)
 
 
 def compare(found: Payment, expected: Payment) -> None:
     """Raise Mismatch where what was found contradicts what was expected; an absent value contradicts nothing."""
-    pairs = (
-        ("amount", found.amount, expected.amount),
-        ("currency", found.currency, expected.currency),
-        ("reference", found.reference, expected.reference),
-        ("provider_reference", found.provider_reference, expected.provider_reference),
-        ("kind", found.kind, expected.kind),
-        ("live", found.live, expected.live),
-    )
+    said, known = _compared(found), _compared(expected)
+    if said == known:
+        return
+    pairs = zip(_COMPARED, said, known, strict=True)
     wrong = tuple(pair for pair in pairs if pair[1] != pair[2] and pair[1] is not None and pair[2] is not None)
     if wrong:
         # Shown as data: a hostile id must not write lines of its own into a log.
-        said = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in wrong)
+        words = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in wrong)
         fields = tuple(name for name, *_ in wrong)
-        raise Mismatch(f"{expected.account}: found {said}", payment=found, expected=expected, fields=fields)
+        raise Mismatch(f"{expected.account}: found {words}", payment=found, expected=expected, fields=fields)
 
 
 # Once money has arrived, only its return is believed; a late success is real (the design, section 1).
+_ANY = frozenset(Status)
 _KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED: {Status.REFUNDED}}
 
 
@@ -166,7 +166,7 @@ def succeed(known: Payment, found: Payment) -> Payment:
     """Apply what a look-up found to what is held: ids are never lost, and a success never turns silently."""
     compare(found, known)
     status = found.status
-    if status not in _KEPT.get(known.status, Status):
+    if status not in _KEPT.get(known.status, _ANY):
         if status is Status.SUCCEEDED:  # before it was given back
             status = known.status
         else:

@@ -20,10 +20,19 @@ async def operator(number: str | None) -> str | None:
     if "phonenumbers.carrierdata" not in sys.modules:
         # Some 100 ms of tables, read off the loop by whoever comes first.
         await asyncio.to_thread(importlib.import_module, "phonenumbers.carrierdata")
+    names, longest = _operators()
+    for length in range(longest, 0, -1):
+        found = names.get(number[:length])
+        if found is not None:
+            return found.get("en")
+    return None
+
+
+@cache
+def _operators() -> tuple[dict[str, dict[str, str]], int]:
     from phonenumbers.carrierdata import CARRIER_DATA, CARRIER_LONGEST_PREFIX  # noqa: PLC0415 - loaded by now
 
-    prefixes = (number[:length] for length in range(CARRIER_LONGEST_PREFIX, 0, -1))
-    return next((CARRIER_DATA[prefix].get("en") for prefix in prefixes if prefix in CARRIER_DATA), None)
+    return CARRIER_DATA, CARRIER_LONGEST_PREFIX
 
 
 def digits(value: object, countries: Collection[str], *, field: str = "payer", tests: Collection[str] = ()) -> str:

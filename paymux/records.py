@@ -33,12 +33,11 @@ class Records:
         return self.journal
 
     async def begin(self, pending: Payment, order: Order) -> Payment | None:
-        """Note an order before anything is sent; give the payment that its reference has already."""
-        if self.journal is None:
-            return None
+        """Note an order in the journal before it is sent; give the payment that its reference has already."""
+        journal = self.book()
         while True:
             try:
-                row = await self.journal.intend(pending, digest(order))
+                row = await journal.intend(pending, digest(order))
             except OSError as error:
                 raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
             if row is None or row.state is not State.INTENT:

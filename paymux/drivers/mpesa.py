@@ -7,7 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -283,9 +283,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def _signed(self) -> dict[str, str]:
         # One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code has it.
         *_, passkey = self.secrets()
-        timestamp = now().astimezone(_EAT).strftime(_STAMP)
+        timestamp = _timestamp(now().replace(microsecond=0))
         password = b64encode(f"{self.shortcode}{passkey}{timestamp}".encode()).decode()
         return {"BusinessShortCode": self.shortcode, "Password": password, "Timestamp": timestamp}
+
+
+@lru_cache(maxsize=1)
+def _timestamp(second: datetime) -> str:
+    return second.astimezone(_EAT).strftime(_STAMP)
 
 
 def _plain(field: str, value: object, longest: int) -> str:
