@@ -6,8 +6,10 @@ Windows: so many who wait are let out, in real time, by our gate and by aiolimit
 any window of the stated length held. Schedules, in virtual time: random latencies, priorities and cancellations,
 as the far end sees them. Cost: entering, leaving and being answered where nothing limits. Storms, in
 virtual time: 500 ask without end, and the provider says only by refusing how many it allows; what counts is the
-part that is refused, and the part of the allowance that is used, once 20 seconds are over. The exit code is 1 if a
-window of ours was too full, or a storm did not end. aiolimiter is not of the bench extra: install it beside.
+part that is refused, and the part of the allowance that is used, once 20 seconds are over. Chance, in virtual
+time: the same 500, and a provider that refuses a share at random, however slowly it is asked; what counts is what
+is left of the pace. The exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter is not
+of the bench extra: install it beside.
 """
 
 import argparse
@@ -61,6 +63,20 @@ class Strict:
         """Give which part of the requests was refused, and which part of the allowance was used."""
         kept = [allowed for at, allowed in self.log if since <= at < until]
         return kept.count(False) / len(kept), kept.count(True) / (until - since) / self.rate
+
+
+class Fickle(Strict):
+    """A provider without a limit that refuses a share at random."""
+
+    def __init__(self, refuses: float) -> None:
+        super().__init__(1)
+        self._refuses, self._chance = refuses, random.Random(1)
+
+    def allows(self, at: float) -> bool:
+        """Refuse by chance."""
+        allowed = self._chance.random() >= self._refuses
+        self.log.append((at - START, allowed))
+        return allowed
 
 
 async def storm(
@@ -188,6 +204,17 @@ def storms(seconds: float) -> list[Row]:
     return rows
 
 
+def chances(seconds: float) -> list[Row]:
+    """Give how many a second are answered in the second half of the time, where a share is refused by chance."""
+    rows = []
+    for share in (0.01, 0.05, 0.2):
+        provider = Fickle(share)
+        run(storm(provider, retry_after=None, seconds=seconds))
+        refused, answered = provider.share(seconds / 2, seconds)
+        rows.append({"share": share, "refused": round(refused, 5), "answered": round(answered, 2)})
+    return rows
+
+
 def plot(rows: list[Row], path: str) -> None:
     """Draw how the pace finds the limit."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
@@ -217,6 +244,7 @@ def main() -> None:
     spent = asyncio.run(cost(20 if arguments.quick else 200))
     crowded = schedules(arguments.schedules or (100 if arguments.quick else 1000))
     ends = storms(60.0 if arguments.quick else 180.0)
+    fickle = chances(200.0 if arguments.quick else 1800.0)
     print(f"The most in any {WINDOW:g} s, where {COUNT} are allowed:")
     for row in full:
         print(f"  {row['limiter']:12}", row.get("error") or f"{row['most']:3}, all let out in {row['seconds']} s")
@@ -229,8 +257,10 @@ def main() -> None:
             f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11} {row['refused']:8.2%}"
             f" {row['used']:6.1%} {row['refused_before']:9}"
         )
+    print("Refused by chance, whatever the pace:", end=" ")
+    print(", ".join(f"{row['share']:.0%} leaves {row['answered']} requests a second" for row in fickle))
     if arguments.json:
-        found = {"windows": full, "schedules": crowded, "cost": spent, "storms": ends}
+        found = {"windows": full, "schedules": crowded, "cost": spent, "storms": ends, "chance": fickle}
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     if arguments.plot:
         plot(ends, arguments.plot)

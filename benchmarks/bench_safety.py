@@ -57,6 +57,7 @@ from paymux import (
     RateLimited,
     Reason,
     Status,
+    Unavailable,
     WatchTimeout,
 )
 from paymux.models import Kind
@@ -70,6 +71,7 @@ REPEATS = 6  # times that a caller repeats what was not sent
 ATTEMPTS = 3
 ENDS = frozenset(status.value for status in Status if status.terminal)
 WATCHED = 40.0  # virtual seconds of one watch
+PATIENCE = 120.0  # seconds after the weather has become fine within which what can be asked must be answered
 HOOKS: Mapping[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "0123456789abcdef-hooks"}
 
 
@@ -204,7 +206,9 @@ class Book:
 
     def say(self, order: Order, word: str) -> None:
         """Note what a caller was told without a payment: that nothing happened, or that nobody knows."""
-        self.told[order.reference] = word
+        # A message may have told the end before the verb says that it does not know.
+        if word != "unknown" or self.told.get(order.reference) not in ENDS:
+            self.told[order.reference] = word
         if word in ("not sent", "refused"):
             self._deny(order)
 
@@ -325,12 +329,25 @@ class Shop:
                 break
         return payment
 
-    async def look(self, payment: Payment) -> Payment:
-        """Ask once, if there is a way to ask; what fails says nothing."""
+    async def look(self, payment: Payment, *, patience: float = 0.0) -> Payment:
+        """Ask once, if there is a way to ask; what fails says nothing.
+
+        What was not sent, because the account is held to a pace, is asked after `retry_after`, and what came too
+        late or failed at once, within so many seconds of patience.
+        """
         self.book.looks[payment.reference or ""] += 1
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
         with contextlib.suppress(PaymuxError):
-            if self.pool._engine.question(payment) is not None:
-                return await self.pool.verify(payment)
+            while self.pool._engine.question(payment) is not None:
+                try:
+                    return await self.pool.verify(payment)
+                except (RateLimited, Unavailable) as failed:
+                    pause = (failed.retry_after if isinstance(failed, RateLimited) else None) or 0.1
+                    if loop.time() + pause > until:
+                        break
+                    self.book.counts[f"looks in fine weather, repeated after {type(failed).__name__}"] += 1
+                await asyncio.sleep(pause)
         return payment
 
     async def hear(self, incoming: Incoming, stored: Mapping[str, Payment] | None = None) -> Reply:
@@ -412,12 +429,16 @@ class Corner(Shop):
         return payment
 
     async def settle(self, order: Order) -> None:
-        """Ask once more when the weather is fine: what can be asked must be answered."""
+        """Ask once more when the weather is fine: what can be asked must be answered.
+
+        In bad weather an account learned a pace that lets few look-ups out within the second that each has in real
+        time: the others are RateLimited, with nothing sent, or late, and to be repeated, as by anybody else.
+        """
         if self.book.told.get(order.reference) in ("not sent", "refused"):
             return
         payment = self.stored[order.reference]
         if not payment.status.terminal:
-            payment = await self.look(payment)
+            payment = await self.look(payment, patience=PATIENCE)
             self.learn(payment)
         settled = [entry for entry in self.book.entries(order) if entry.status.terminal]
         if settled and not payment.status.terminal and self.pool._engine.question(payment) is not None:
@@ -810,7 +831,7 @@ def report_profiles(tally: Tally) -> None:
                 f"    unknown at first {unknown / total:.2%}, of them {resolved / unknown:.1%} resolved; "
                 f"unknown in the end {last / total:.2%}"
             )
-    for name in sorted(name for name in tally.counts if name.startswith(("recovered", "webhooks"))):
+    for name in sorted(name for name in tally.counts if name.startswith(("looks", "recovered", "webhooks"))):
         print(f"  {name.replace('/', ', ')}: {tally.counts[name]:,}")
 
 

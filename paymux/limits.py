@@ -62,7 +62,7 @@ class Gate:
         window = self._money if money else self._look_up
         now = loop.time()
         if self._pace.rate is None:
-            if window.count and (window.waits() or window.room(now) <= 0):
+            if window.count and ((self._waiting and window.waits()) or window.room(now) <= 0):
                 return False
         elif self._waiting or now < self._pace.opens() or window.room(now) <= 0:
             return False
@@ -112,7 +112,9 @@ class Gate:
     def throttled(self, retry_after: float | None) -> None:
         """Slow down at once: the provider refused a request because there were too many.
 
-        `retry_after` is in seconds; nothing leaves before, 120 at most.
+        `retry_after` is in seconds; nothing leaves before, 120 at most. Money waits, too, even where a look-up was
+        refused: a bare 429 on a payment does not prove at every provider that nothing was processed, so one that
+        is sent too early may end as OutcomeUnknown, and one that waits cannot.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:

@@ -19,6 +19,10 @@ class Pace:
     0.5 % while the pace is within a tenth of that. At twice that, after a minute or so, the lesson may be
     forgotten; while somebody waits because of it, all would leave at once, and the pace grows on instead.
 
+    Refusals that do not get fewer when we slow down teach the same as others: a provider that refuses 1 % of all
+    requests at any pace is left with some 4 a second, and one that refuses 5 % with one. To one account that looks
+    as if others used its allowance; who then went on regardless would press them, and they would press back.
+
     Times are the event loop's, in seconds; it reads no clock itself.
     """
 

@@ -46,9 +46,10 @@ class Window:
         """Tell how many requests fit into the window that ends now."""
         if not self.count:
             return MANY
-        while self.done and self.done[0] + self.seconds <= now:
-            self.done.popleft()
-        return self.count - self.flying - len(self.done)
+        done = self.done
+        while done and done[0] + self.seconds <= now:
+            done.popleft()
+        return self.count - self.flying - len(done)
 
     def next_at(self, now: float) -> float:
         """Tell when a place comes free; where all are in flight, nobody knows."""

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 import paymux.call
-from benchmarks.bench_safety import PROFILES, Tally, r3, r3b, r4
+from benchmarks.bench_safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
 from benchmarks.naive import CLIENTS
+from benchmarks.simulation import City, Weather
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
 from paymux.drivers.base import Driver
 from paymux.journal import Row
@@ -24,7 +25,7 @@ from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
 from paymux.sqlite import SqliteJournal
 from paymux.wire import Incoming, Reply, Request
-from tests.virtual import timeless
+from tests.virtual import now, timeless
 
 
 @pytest.fixture(autouse=True)
@@ -204,3 +205,23 @@ async def test_a_callback_that_comes_before_its_lost_answer_counts() -> None:
             await pool.collect("mpesa", amount=100, currency="KES", payer="254708374149", reference="o-1")
     await sim.world.aclose()
     assert [payment.status for payment in heard] == [Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize(
+    ("patience", "found", "took"), [(0, Status.PENDING, 0), (20, Status.PENDING, 0), (40, Status.SUCCEEDED, 30)]
+)
+@timeless
+async def test_who_settles_waits_as_long_as_the_account_asks(patience: float, found: Status, took: float) -> None:
+    """Found by R3: where a pace holds a look-up up, `retry_after` is true, and patience hides no longer wait."""
+    city = City(Weather(0, share=0.0), payer_delay=1.0, default=Status.SUCCEEDED)
+    pool = Pool(city.driver("campay"), connection=city.connection, deadline=1, **HOOKS)
+    async with pool:
+        shop = Shop(pool, Book(city, []))
+        payment = await pool.collect("campay", amount=100, currency="XAF", payer="237670000000", reference="o-1")
+        await asyncio.sleep(5)
+        pool._engine._transport.gate(city.driver("campay")).throttled(30)
+        began = now()
+        payment = await shop.look(payment, patience=patience)
+    await city.world.aclose()
+    assert payment.status is found
+    assert now() - began == pytest.approx(took, abs=3)
