@@ -99,14 +99,13 @@ def text(value: Scalar) -> str | None:
     """Read text; `"None"`, `" "`, `null` and absence are all None."""
     if value is None or value is True or value is False:
         return None
-    plain = str(value).strip()
+    plain = (value if type(value) is str else str(value)).strip()
     return plain if len(plain) > 9 or plain.lower() not in _NOTHING else None
 
 
 def amount(value: Scalar) -> Decimal | None:
     """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything stranger is Unreadable."""
-    plain = text(value)
-    if plain is None:
+    if value is None or (plain := text(value)) is None:
         return None
     if not _AMOUNT.fullmatch(plain):
         raise Unreadable(f"not an amount: {plain[:20]!r}")
@@ -115,8 +114,7 @@ def amount(value: Scalar) -> Decimal | None:
 
 def when(value: Scalar, form: str | None = None, zone: tzinfo = UTC) -> datetime | None:
     """Read a date as aware UTC; ISO 8601, or `form` (strptime) in `zone`; nonsense is None."""
-    plain = text(value)
-    if plain is None:
+    if value is None or (plain := text(value)) is None:
         return None
     try:
         found = datetime.strptime(plain, form) if form else datetime.fromisoformat(plain)  # noqa: DTZ007

@@ -138,6 +138,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
         return f"Payment({' '.join(fields)})"
 
 
+_PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED  # in every look-up, and slow to find in an Enum
 _FIELDS = Payment.__struct_fields__
 _COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")
 _compared = attrgetter(*_COMPARED)
@@ -145,11 +146,8 @@ _compared = attrgetter(*_COMPARED)
 
 def compare(found: Payment, expected: Payment) -> None:
     """Raise Mismatch where what was found contradicts what was expected; an absent value contradicts nothing."""
-    said, known = _compared(found), _compared(expected)
-    if said == known:
-        return
-    pairs = zip(_COMPARED, said, known, strict=True)
-    wrong = tuple(pair for pair in pairs if pair[1] != pair[2] and pair[1] is not None and pair[2] is not None)
+    pairs = zip(_COMPARED, _compared(found), _compared(expected), strict=True)
+    wrong = [pair for pair in pairs if pair[1] is not None and pair[2] is not None and pair[1] != pair[2]]
     if wrong:
         # Shown as data: a hostile id must not write lines of its own into a log.
         words = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in wrong)
@@ -158,46 +156,47 @@ def compare(found: Payment, expected: Payment) -> None:
 
 
 # Once money has arrived, only its return is believed; a late success is real (the design, section 1).
-_ANY = frozenset(Status)
 _KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED: {Status.REFUNDED}}
 
 
 def succeed(known: Payment, found: Payment) -> Payment:
     """Apply what a look-up found to what is held: ids are never lost, and a success never turns silently."""
     compare(found, known)
-    status = found.status
-    if status not in _KEPT.get(known.status, _ANY):
-        if status is Status.SUCCEEDED:  # before it was given back
-            status = known.status
-        else:
-            raise Mismatch(
-                f"{known.account}: {known.status} became {status}",
-                payment=found,
-                expected=known,
-                fields=("status",),
-            )
-    elif status is Status.PENDING:
-        status = known.status
+    status = found.status if known.status is _PENDING else _turned(known, found)
     if status is not found.status:
         # The words belong to the status that they were said of.
         words = {"provider_status": known.provider_status, "reason": known.reason, "message": known.message}
         found = msgspec.structs.replace(found, **words)
-    if known.status.terminal and known.status is not Status.SUCCEEDED and status is Status.SUCCEEDED:
-        log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
     pairs = zip(_FIELDS, msgspec.structs.astuple(found), msgspec.structs.astuple(known), strict=True)
     # What was not said stays as it is held.
     kept: dict[str, Any] = {name: held for name, new, held in pairs if new is None and held is not None}
-    kept |= {name: getattr(known, name) for name in ("provider", "raw") if not getattr(found, name)}
+    if not found.provider:
+        kept["provider"] = known.provider
+    if not found.raw:
+        kept["raw"] = known.raw
     if known.ids:
         kept["ids"] = {**known.ids, **found.ids}
     if known.metadata:
         kept["metadata"] = {**known.metadata, **found.metadata}
     if known.created_at is not None:
         kept["created_at"] = known.created_at
-    if status is Status.SUCCEEDED:
+    if status is _SUCCEEDED:
         # Why an earlier state came about is no longer true of a success.
         kept["reason"], kept["message"] = None, found.message
     return msgspec.structs.replace(found, account=known.account, status=status, **kept)
+
+
+def _turned(known: Payment, found: Payment) -> Status:
+    """Give the status after a look-up of what was terminal already."""
+    status = found.status
+    if status in _KEPT.get(known.status, Status):
+        if status is _SUCCEEDED and known.status is not _SUCCEEDED:
+            log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
+        return known.status if status is _PENDING else status
+    if status is _SUCCEEDED:  # before it was given back
+        return known.status
+    said = f"{known.account}: {known.status} became {status}"
+    raise Mismatch(said, payment=found, expected=known, fields=("status",))
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

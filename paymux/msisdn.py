@@ -5,7 +5,7 @@ import importlib
 import re
 import sys
 from collections.abc import Collection
-from functools import cache
+from functools import cache, lru_cache
 
 from .errors import UsageError
 
@@ -41,9 +41,17 @@ def digits(value: object, countries: Collection[str], *, field: str = "payer", t
     Accepted are `+`, `00`, the country code, or the national form where there is one country. `tests` are a
     provider's published test numbers, which need not be numbers that an operator could give out.
     """
-    accepted = f"a phone number of {', '.join(sorted(countries)) or 'any country'}"
-    if not isinstance(value, str) or not _WRITTEN.fullmatch(value):
-        raise UsageError.field(field, value, accepted)
+    found = None
+    if isinstance(value, str) and _WRITTEN.fullmatch(value):
+        found = _read(value, frozenset(countries), frozenset(tests))
+    if found is None:
+        raise UsageError.field(field, value, f"a phone number of {', '.join(sorted(countries)) or 'any country'}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _read(value: str, countries: frozenset[str], tests: frozenset[str]) -> str | None:
+    # Kept for a while: an order's number is read by the pool, and once more by a driver.
     number = _NOT_DIGIT.sub("", value)
     number = number.removeprefix("00") if not value.startswith("+") else number
     if number in tests:
@@ -63,7 +71,7 @@ def digits(value: object, countries: Collection[str], *, field: str = "payer", t
         region = phonenumbers.region_code_for_number(parsed)
         if phonenumbers.is_valid_number(parsed) and (not countries or region in countries):
             return f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}"
-    raise UsageError.field(field, value, accepted)
+    return None
 
 
 @cache

@@ -247,9 +247,12 @@ class CamPay(Driver, frozen=True, kw_only=True):
     def payment(self, found: _Said, kind: Kind = "collect") -> Payment:
         """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
         kind = _KINDS.get(text(found.endpoint)) or ("payout" if amount(found.debit) else kind)
-        status, why = self.status(_STATUS, text(found.status)), text(found.reason)
+        word, why = text(found.status), text(found.reason)
+        status, reason = self.status(_STATUS, word), None
+        if status in (Status.FAILED, Status.CANCELLED):
+            said = (why or "").lower()
+            reason = next((_REASONS[part] for part in _REASONS if part in said), Reason.OTHER)
         gross, charge, net = amount(found.amount), amount(found.charge_amount), amount(found.app_amount)
-        reason = next((_REASONS[word] for word in _REASONS if word in (why or "").lower()), Reason.OTHER)
         phone = (text(found.phone_number) or text(found.customer) or "").lstrip("+") or None
         return Payment(
             account=self.account,
@@ -269,8 +272,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
             fee=gross - net if gross and net and kind == "collect" else charge,
             checkout_url=text(found.link),
             prompt=text(found.ussd_code),
-            provider_status=text(found.status),
-            reason=reason if status in (Status.FAILED, Status.CANCELLED) else None,
+            provider_status=word,
+            reason=reason,
             message=why,
             metadata={"external_user": user} if (user := text(found.external_user)) else {},
             created_at=when(found.datetime),

@@ -175,7 +175,9 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Believe the gateway's errors by endpoint and message: one code stands for several things."""
-        said = (reply.read(_Said) if reply.status >= 400 else None) or _Said()
+        if reply.status < 400:
+            return None
+        said = reply.read(_Said) or _Said()
         words = text(said.fault_message) or ""
         code = text(said.fault) if words else None
         error = _refusal(request, reply, code, words) or super().judge(request, reply)
@@ -246,8 +248,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def payment(self, said: _Said, code: str | None, asked: str = "", items: Mapping[Any, Scalar] = {}) -> Payment:
         """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""
         status = Status.PENDING if said.processing() else self.status(_STATUSES, code)
-        names = ("Amount", "PhoneNumber", "MpesaReceiptNumber", "TransactionDate")
-        paid, payer, receipt, time = (text(items.get(name)) for name in names)
+        paid, payer = text(items.get("Amount")), text(items.get("PhoneNumber"))
+        receipt, time = text(items.get("MpesaReceiptNumber")), text(items.get("TransactionDate"))
         ids = {"MerchantRequestID": text(said.MerchantRequestID), "receipt": receipt}
         return Payment(
             account=self.account,
