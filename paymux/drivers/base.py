@@ -127,7 +127,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> tuple[str, ...]:
         """Give every credential's text, for taking it out of what is logged or kept."""
-        return tuple(getattr(self, field).reveal() for field in _secret_fields(type(self)))
+        return tuple([getattr(self, field).reveal() for field in _secret_fields(type(self))])
 
     @classmethod
     def can(cls, verb: Verb) -> bool:

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache, partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,8 +20,6 @@ from ..money import whole
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import Driver, Facts, Option, Token
-
-T = TypeVar("T")
 
 LOGIN = "/oauth/v1/generate"
 PUSH = "/mpesa/stkpush/v1/processrequest"
@@ -152,8 +150,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         for field in ("environment", "consumer_key", "consumer_secret", "shortcode", "passkey"):
             name = f"MPESA_{field.upper()}"
             given[field] = settings.get(name, "") if isinstance(settings, Mapping) else getattr(settings, name, "")
-        environment = given.pop("environment")
-        if environment not in ("sandbox", "production"):
+        if (environment := given.pop("environment")) not in ("sandbox", "production"):
             raise UsageError.field("MPESA_ENVIRONMENT", environment, "'sandbox' or 'production'")
         try:
             return cls(live=environment == "production", **given)
@@ -168,7 +165,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         login = await send(get(LOGIN, _Login, query={"grant_type": "client_credentials"}, headers=basic))
         return Token(Secret(login.access_token), login.expires_in)
 
-    def authorize(self, request: Request[T], token: str | None) -> Request[T]:
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
         """Sign a request with the token; the login carries its own header."""
         signed = token is None or request.path == LOGIN
         return request if signed else request.with_headers({"Authorization": f"Bearer {token}"})
@@ -197,7 +194,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         payer = self.party("collect", order.party or "")
         shown = order.extra.get("account_reference", order.reference[:12])
         body = {
-            **self._signed(),
+            **_signed(self.shortcode, self.secrets()[-1], now().replace(microsecond=0)),
             "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
             "Amount": str(whole(order.amount)),  # text, as every value of the documentation's example
             "PartyA": payer,
@@ -214,7 +211,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         asked = payment.provider_reference
         if not asked or "TransID" in payment.ids:
             raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
-        body = {**self._signed(), "CheckoutRequestID": asked}
+        signed = _signed(self.shortcode, self.secrets()[-1], now().replace(microsecond=0))
+        body = {**signed, "CheckoutRequestID": asked}
         # Under way is 200 with 4999, or 500: https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
         query = post(QUERY, _Said, body, money=False, accept=(500,), matches=lambda said: said.answers(asked))
         said = await send(query)
@@ -248,15 +246,15 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def payment(self, said: _Said, code: str | None, asked: str = "", items: Mapping[Any, Scalar] = {}) -> Payment:
         """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""
         status = Status.PENDING if said.processing() else self.status(_STATUSES, code)
-        paid, payer = text(items.get("Amount")), text(items.get("PhoneNumber"))
-        receipt, time = text(items.get("MpesaReceiptNumber")), text(items.get("TransactionDate"))
-        ids = {"MerchantRequestID": text(said.MerchantRequestID), "receipt": receipt}
+        names = ("Amount", "PhoneNumber", "MpesaReceiptNumber", "TransactionDate")
+        paid, payer, receipt, time = [text(items.get(name)) for name in names]
+        ids = ("MerchantRequestID", text(said.MerchantRequestID)), ("receipt", receipt)
         return Payment(
             account=self.account,
             provider=self.name,
             live=self.live,
             provider_reference=text(said.CheckoutRequestID) or asked,
-            ids={name: id for name, id in ids.items() if id},
+            ids={name: id for name, id in ids if id},
             status=status,
             amount=amount(paid),
             currency="KES" if paid else None,
@@ -282,17 +280,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         """Tell whether a message's sender is an address that Safaricom lists; never ask it of a header."""
         return (peer or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
 
-    def _signed(self) -> dict[str, str]:
-        # One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code has it.
-        *_, passkey = self.secrets()
-        timestamp = _timestamp(now().replace(microsecond=0))
-        password = b64encode(f"{self.shortcode}{passkey}{timestamp}".encode()).decode()
-        return {"BusinessShortCode": self.shortcode, "Password": password, "Timestamp": timestamp}
 
-
-@lru_cache(maxsize=1)
-def _timestamp(second: datetime) -> str:
-    return second.astimezone(_EAT).strftime(_STAMP)
+@lru_cache(maxsize=64)
+def _signed(shortcode: str, passkey: str, second: datetime) -> Mapping[str, str]:
+    # One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code has it.
+    stamp = second.astimezone(_EAT).strftime(_STAMP)
+    password = b64encode(f"{shortcode}{passkey}{stamp}".encode())
+    return {"BusinessShortCode": shortcode, "Password": password.decode(), "Timestamp": stamp}
 
 
 def _plain(field: str, value: object, longest: int) -> str:
