@@ -20,8 +20,6 @@ NEVER = float("inf")
 
 Subject: TypeAlias = str | tuple[str, str]  # what one look-up is about: an account's payment, by one of its ids
 
-Wake: TypeAlias = asyncio.Future[bool | None]  # True: ask. False: something was told. None: the time is up
-
 
 class Stage(IntEnum):
     """How far a place has come."""
@@ -33,17 +31,17 @@ class Stage(IntEnum):
     GONE = 4
 
 
-class Place:
-    """One waiter's place in its account's line, from when it begins to wait until `wake` is set.
+class Place(asyncio.Future[bool | None]):
+    """One waiter's place in its account's line. True: ask. False: something was told. None: the time is up.
 
-    Where that gives it its turn, it holds the place on until it leaves.
+    Who is to ask holds the place on until he leaves. It is what is waited for itself: thousands are held at once.
     """
 
-    __slots__ = ("at", "due", "gap", "last", "rank", "stage", "subject", "wake")
+    __slots__ = ("at", "due", "gap", "last", "rank", "stage", "subject")
 
-    def __init__(self, subject: Subject, wake: Wake, due: float, gap: float, last: float, rank: float) -> None:
+    def __init__(self, subject: Subject, due: float, gap: float, last: float, rank: float) -> None:
+        super().__init__()
         self.subject = subject
-        self.wake = wake
         self.due = due  # when to ask; never, where nobody can be asked
         self.gap = gap  # seconds between its look-ups at that age: the shorter, the more is gained by asking now
         self.last = last  # when its waiter's time is up, but for a last look-up
@@ -129,7 +127,7 @@ class Line:
             self._begin(loop)
         if due < NEVER:
             due = min(max(due, loop.time(), self._asked.get(subject, -NEVER) + AGAIN), last)
-        place = Place(subject, loop.create_future(), due, gap, last, rank)
+        place = Place(subject, due, gap, last, rank)
         self._waiting += 1
         self._enter(place, min(due, last))
         stale = len(self._calendar) - self._dated + len(self._ready) - self._due
@@ -155,27 +153,32 @@ class Line:
         """Let a waiting place be due at another time."""
         if place.waits and self._holds(place):
             self._back(place)
-            place.due, place.gap, place.stage = max(due, place.wake.get_loop().time()), gap, Stage.WAITING
+            place.due, place.gap, place.stage = max(due, place.get_loop().time()), gap, Stage.WAITING
             self._enter(place, min(place.due, place.last))
 
     def wake(self, place: Place, *, turn: bool | None = False) -> None:
         """Wake a waiter; without more, because something was told to it."""
         if place.waits and self._holds(place):
             self._out(place, Stage.TURN if turn else Stage.GONE)
-            if not place.wake.done():
-                place.wake.set_result(turn)
+            if not place.done():
+                place.set_result(turn)
 
     def lag(self) -> float:
         """Tell how long the oldest look-up that is due has been waiting for its turn, in seconds."""
         if self._loop is None or self._loop.is_closed():
             return 0.0
-        now, same = self._loop.time(), self._same
-        late = (place.due for entry in self._ready if _counts(*entry) and (place := entry[1]).subject not in same)
-        return now - min(late, default=now)
+        now, same, ready = self._loop.time(), self._same, Stage.READY
+        # A pass over all who are due, in one step of the loop: without a call for each.
+        late = [
+            place.due
+            for rank, place in self._ready
+            if place.rank == rank and place.stage is ready and place.subject not in same
+        ]
+        return max(now - min(late, default=now), 0.0)
 
     def _holds(self, place: Place) -> bool:
         """Tell whether a place is of the loop that runs now, and of none before it."""
-        return place.wake.get_loop() is self._loop and not self._loop.is_closed()
+        return place.get_loop() is self._loop and not self._loop.is_closed()
 
     def _out(self, place: Place, stage: Stage) -> None:
         self._unready(place)
@@ -288,7 +291,7 @@ class Line:
             place.stage = Stage.SAME
             self._same[place.subject].append(place)
             return False
-        if place.wake.done():
+        if place.done():
             return False  # its waiter was cancelled a moment ago
         self._age += 1 / weight
         self._flying += 1

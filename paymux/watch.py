@@ -11,8 +11,10 @@ from weakref import ref
 from .drivers.base import Driver
 from .errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
 from .models import Payment, Status, log, succeed
-from .polls import AGAIN, FINAL_LOOK, NEVER, Place
+from .polls import AGAIN, FINAL_LOOK, NEVER, Line, Place
 from .watches import Looks, News, Ref, Watches, keys, lean, subject
+
+BEFORE = -NEVER  # one number for all
 
 
 class Watch:
@@ -34,7 +36,6 @@ class Watch:
         "_driver",
         "_due",
         "_hurry",
-        "_line",
         "_looked",
         "_news",
         "_not_before",
@@ -56,15 +57,14 @@ class Watch:
         self._driver = driver
         self._asks = asks  # False: this payment cannot be asked for, only a webhook can tell
         self._watches = watches
-        self._line = watches.line(driver)
         self._started = self._over = self._busy = False
         self._deadline = NEVER if timeout is None else timeout  # of the loop's time, once it has begun
         self._due = NEVER
-        self._rank = -NEVER  # that of its last turn in the line
+        self._rank = BEFORE  # that of its last turn in the line
         self._born = self._pending = 0.0  # when the order began, and when it was last found pending
-        self._asked = -NEVER  # when it was last looked at
+        self._asked = BEFORE  # when it was last looked at
         self._looked = 0
-        self._not_before = -NEVER  # what a Retry-After asked for
+        self._not_before = BEFORE  # what a Retry-After asked for
         self._news: tuple[News, ...] = ()
         self._place: Place | None = None
         self._hurry: asyncio.Timeout | None = None
@@ -94,6 +94,10 @@ class Watch:
         """Stop watching; iterating on ends at once."""
         self._started = True
         self._end()
+
+    @property
+    def _line(self) -> Line:
+        return self._watches.line(self._driver)
 
     def tell(self, found: Payment, *, first: bool) -> None:
         """Hand over what a confirmed event found; it is seen by whoever waits, without another look-up."""
@@ -151,19 +155,19 @@ class Watch:
                 if self._watches.closed:
                     raise UsageError("watch: the pool is closed")
                 if self._news:
-                    shows = self._hear_next()
+                    shows: bool | None = self._hear_next()
                 elif self._asked >= self._deadline:
                     raise self._late()
                 else:
                     self._place = self._join()
                     try:
-                        turn = await self._place.wake
-                        shows = bool(turn) and await self._ask(self._place)
-                        if turn is None and not self._news:
+                        shows = await self._place
+                        if shows:
+                            shows = await self._ask(self._place)
+                        elif shows is None and not self._news:
                             raise self._late()
                     finally:
-                        self._line.leave(self._place)
-                        self._place = None
+                        self._leave()
                 if shows and not to_the_end:
                     return self.payment
             if not to_the_end:
@@ -174,7 +178,7 @@ class Watch:
         except asyncio.CancelledError:
             if to_the_end:
                 # Nobody waits any more, however long somebody keeps the error; a next step would listen again.
-                self._watches.deafen(self, self._driver)
+                self._deafen()
             raise
         except StopAsyncIteration:
             raise
@@ -207,10 +211,15 @@ class Watch:
         last = max(now, self._deadline)
         return self._line.join(about, due=self._due, gap=self._gap(), last=last, rank=self._rank)
 
+    def _leave(self) -> None:
+        if self._place is not None:
+            self._line.leave(self._place)
+            self._place = None
+
     def _gap(self) -> int:
         """Give the seconds between looks at this age, as a number that costs no memory."""
         age = self._due - self._born
-        gap = self._due - self._asked if self._asked > -NEVER else self._line.schedule.next(age, 1) - age
+        gap = self._due - self._asked if self._asked > BEFORE else self._line.schedule.next(age, 1) - age
         return max(round(gap), 1)
 
     async def _ask(self, place: Place) -> bool:
@@ -275,8 +284,7 @@ class Watch:
         if found.status.terminal:
             self._end(known)
         elif keys(known) != keys(found):
-            self._watches.remove(self, known)
-            self._watches.add(self)
+            self._watches.rename(self, known)
         if not self._asks and found.provider_reference is not None:
             self._asks = True
             self._due = asyncio.get_running_loop().time()
@@ -305,5 +313,8 @@ class Watch:
     def _end(self, known: Payment | None = None) -> None:
         self._over = True
         self._watches.remove(self, known or self.payment)
-        self._watches.deafen(self, self._driver)
+        self._deafen()
         self.rouse()
+
+    def _deafen(self) -> None:
+        self._watches.deafen(self, self._driver)

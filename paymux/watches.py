@@ -109,7 +109,16 @@ class Watches:
 
     def remove(self, watch: Watcher, payment: Payment) -> None:
         """Forget a watch under what its payment was known by."""
-        for shelf, id in keys(payment):
+        self._remove(watch, keys(payment))
+
+    def rename(self, watch: Watcher, known: Payment) -> None:
+        """Note a watch under what its payment is known by now; what was not changed stays where it is."""
+        named = keys(watch.payment)
+        self._remove(watch, [key for key in keys(known) if key not in named])
+        self.add(watch)
+
+    def _remove(self, watch: Watcher, names: list[Key]) -> None:
+        for shelf, id in names:
             shelved = self._by_key.get(shelf, {})
             held = shelved.get(id)
             if isinstance(held, set):
@@ -247,8 +256,8 @@ def subject(payment: Payment, driver: Driver) -> Subject:
 
 def lean(found: Payment, known: Payment) -> Payment:
     """Give what was found, made of what is held already where both are equal: thousands are held at once."""
-    pairs = zip(msgspec.structs.astuple(known), msgspec.structs.astuple(found), strict=True)
-    made = {name: old if old == new else new for name, (old, new) in zip(_FIELDS, pairs, strict=True)}
+    pairs = zip(_FIELDS, msgspec.structs.astuple(known), msgspec.structs.astuple(found), strict=True)
+    held = {name: old for name, old, new in pairs if old is not new and old == new}
     if found.provider_status is not None:
-        made["provider_status"] = sys.intern(found.provider_status)
-    return Payment(**made)
+        held["provider_status"] = sys.intern(found.provider_status)
+    return msgspec.structs.replace(found, **held)

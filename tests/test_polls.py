@@ -30,6 +30,7 @@ from paymux import (
 from paymux.models import Event
 from paymux.polls import AT_ONCE, Line, Place
 from paymux.schedule import Schedule
+from paymux.watches import keys
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import Keyless, VirtualLoop, Wall, Wire, answer, now, push, run, timeless
@@ -416,7 +417,7 @@ async def test_who_was_given_a_turn_and_is_cancelled_first_gives_it_on() -> None
         def cancelling(self: Line, place: Place, when: float) -> bool:
             given = give(self, place, when)
             if given and len(lost) < 10:
-                task = next(one for one in watching if not one.done() and _waits_for(one) is place.wake)
+                task = next(one for one in watching if not one.done() and _waits_for(one) is place)
                 task.cancel()
                 lost.append(task)
             return given
@@ -430,10 +431,25 @@ async def test_who_was_given_a_turn_and_is_cancelled_first_gives_it_on() -> None
         assert len(provider.times) > 2 * 40
 
 
+@timeless
+async def test_a_watch_is_found_by_each_name_that_its_payment_has_and_by_no_other() -> None:
+    """A name that is learned finds the watch from then on, beside the old ones; one that is lost does not."""
+    async with Pool(Keyless(), connection=Provider(lambda _: 1000.0)) as pool:
+        watches, known, named = pool._engine.watches, held(1), held(1, ids={"code": "C1"})
+        watch = pool.watch(known)
+        assert len(keys(named)) == 3
+        for before, after in ((known, named), (named, known)):
+            watch.payment = after
+            watches.rename(watch, before)
+            for key in keys(named):
+                assert list(watches._under(key)) == [watch] * (key in keys(after))
+        await watch.aclose()
+        assert not any(list(watches._under(key)) for key in keys(named))
+        assert watches._by_key == {}
+
+
 def _waits_for(task: "asyncio.Task[Any]") -> object:
-    return next(
-        (frame.f_locals["self"]._place.wake for frame in _frames(task) if frame.f_code.co_name == "_go"), None
-    )
+    return next((frame.f_locals["self"]._place for frame in _frames(task) if frame.f_code.co_name == "_go"), None)
 
 
 def _frames(task: "asyncio.Task[Any]") -> Iterator[Any]:
