@@ -29,7 +29,7 @@ from typing import Any
 from .loopback import Loopback
 from .peers import FOLDER, HTTPX, OURS, PEERS, Worker, install, spread
 
-SECTION = 0.1  # seconds of CPU that a section is to take
+SECTION = 0.05  # seconds of CPU that a section is to take
 PAIR = 10.0  # seconds after which a pair has had enough rounds, once it has had three
 
 Row = dict[str, Any]

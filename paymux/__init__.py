@@ -24,7 +24,6 @@ from .journal import Journal
 from .models import Balance, Customer, Event, Item, Method, Payment, Reason, Receipt, Status, Tax, Trust
 from .pool import Pool
 from .recover import Recovered
-from .watch import Watch
 from .wire import Incoming, get, post
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from .intake import Verified
     from .meter import Progress
     from .sqlite import SqliteJournal
+    from .watch import Watch
 
 # What loads on use: one line for each driver.
 _LATER = {
@@ -51,6 +51,7 @@ _LATER = {
     "Progress": "meter",
     "SqliteJournal": "sqlite",
     "Verified": "intake",
+    "Watch": "watch",
 }
 
 __all__ = [

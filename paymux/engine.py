@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from datetime import UTC, datetime
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from weakref import WeakSet
 
 import msgspec
@@ -21,9 +21,11 @@ from .msisdn import operator
 from .records import Records
 from .strangers import Strangers
 from .transport import Transport
-from .watch import Watch
-from .watches import Watches
 from .wire import Connection, Send
+
+if TYPE_CHECKING:
+    from .watch import Watch
+    from .watches import Watches
 
 T = TypeVar("T")
 
@@ -50,7 +52,7 @@ class Engine:
         self.deadline = deadline
         self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
-        self.watches = Watches(self.watched, self._transport.frames, self._transport.gate)
+        self._watches: Watches | None = None
         self.strangers = Strangers()
         self.bulks: WeakSet[Closing] = WeakSet()
         self._flights = Flights()
@@ -58,6 +60,17 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.drivers: dict[str, Driver] = {}
+
+    @property
+    def watches(self) -> "Watches":
+        """Give the open watches of this pool; what watching needs is loaded by whoever watches or confirms."""
+        if self._watches is None:
+            from .watches import Watches  # noqa: PLC0415 - a sixth of an import
+
+            self._watches = Watches(self.watched, self._transport.frames, self._transport.gate)
+            if self._closed:
+                self._watches.close()
+        return self._watches
 
     def driver(self, account: str) -> Driver:
         """Give an account's driver; an unknown name is UsageError."""
@@ -83,9 +96,11 @@ class Engine:
     async def aclose(self) -> None:
         """Close what the pool holds; twice is harmless."""
         self._closed = self._transport.closed = True
-        self.watches.close()
+        if self._watches is not None:
+            self._watches.close()
         await asyncio.gather(*(bulk.close() for bulk in list(self.bulks)), return_exceptions=True)
-        await self.watches.updates.aclose()
+        if self._watches is not None:
+            await self._watches.updates.aclose()
         await self._transport.tokens.aclose()
         await self._transport.connection.aclose()
         if self.records.journal is not None:
@@ -233,8 +248,10 @@ class Engine:
         await self.records.learned(found, "verify", passing=passing)
         return found
 
-    def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> Watch:
+    def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":
         """Begin to watch a payment for so many seconds; None: for ever; `...`: as long as the provider's own."""
+        from .watch import Watch  # noqa: PLC0415 - likewise
+
         driver = self.driver(payment.account)
         if payment.provider_reference is None and payment.reference is None and not payment.ids:
             raise UsageError("payment: neither your reference nor the provider's; nothing could be watched")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypedDict
 
 import msgspec
@@ -14,9 +15,6 @@ from .models import Customer, Item, Kind, Order, Payment, Tax
 from .money import exact
 
 JSON_BYTES = 64 * 1024
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
-
-
 _VERBS = {"collect": "collect", "payout": "pay out", "refund": "refund"}
 
 
@@ -54,7 +52,7 @@ def checked_order(
     if not isinstance(currency, str) or currency not in driver.currencies:
         raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
     description = given.setdefault("description", "")
-    if not isinstance(description, str) or not _TEXT.fullmatch(description):
+    if not isinstance(description, str) or not _text().fullmatch(description):
         raise UsageError.field("description", description, "text of at most 500 characters, none of them control")
     takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
     for option, value in given.items():
@@ -129,7 +127,7 @@ def _check_types(option: str, value: msgspec.Struct) -> None:
         given = getattr(value, field.name)
         if isinstance(given, float | bool) or not isinstance(given, field.type):
             raise UsageError.field(f"{option}.{field.name}", given, f"{field.type}")
-        if isinstance(given, str) and not _TEXT.fullmatch(given):
+        if isinstance(given, str) and not _text().fullmatch(given):
             raise UsageError.field(f"{option}.{field.name}", given, "text of at most 500 characters")
         if isinstance(given, Decimal | int) and not 0 <= given < 10**12:
             raise UsageError.field(f"{option}.{field.name}", "…", "0 or more, and below 10**12")
@@ -165,6 +163,12 @@ def _party(driver: Driver, kind: Kind, party: str | None) -> str | None:
     if needed == "none":
         raise UsageError(f"{field}: {driver.name} asks the payer on its own page; leave it out")
     return driver.party(kind, party)
+
+
+@cache
+def _text() -> re.Pattern[str]:
+    # Compiled with the first order: it is half a millisecond of an import.
+    return re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
 
 
 def _listed(names: frozenset[Any]) -> str:

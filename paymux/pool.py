@@ -22,13 +22,13 @@ from .recover import Recovered, recover
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
 from .turns import Turn
-from .watch import Watch
 from .wire import Connection, Incoming, Request, Send
 
 if TYPE_CHECKING:
     from .bulk import Bulk
     from .intake import A
     from .meter import Progress
+    from .watch import Watch
 
 D = TypeVar("D", bound=Driver)
 P = ParamSpec("P")
@@ -236,7 +236,7 @@ class Pool:
                 raise UsageError.field(name, when, "an aware datetime")
         return self._engine.pages(account, since, until, deadline)
 
-    def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> Watch:
+    def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
         """Watch a payment until it is terminal: iterate the result for each change, or await it for the end.
 
         `timeout` in seconds ends in WatchTimeout, with the payment still pending; None waits for ever; the default

@@ -17,7 +17,6 @@ _SENSITIVE = (
     "private_?key|public_?key|master[_-]?key|authorization|access_?token"
 )
 _WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")  # in each
-_NAME = re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
 _DIGITS = re.compile(r"\d{9,}")
 _PHONE = re.compile(r"\d(?:[ ().-]{0,3}\d){8,}")
 
@@ -81,8 +80,13 @@ def _without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 @cache
+def _name() -> re.Pattern[str]:
+    return re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
+
+
+@cache
 def _field() -> re.Pattern[str]:
-    # Compiled when the first body is scrubbed: the pattern is a millisecond of an import.
+    # Compiled when the first body is scrubbed: the patterns are a millisecond of an import.
     return re.compile(
         rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
              ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
@@ -121,7 +125,7 @@ def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
     """Take credentials out of a provider's details, by the field's name and by the secret's value."""
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if isinstance(inner, str) and _NAME.search(str(name)) else scrub(inner, secrets)
+            name: HIDDEN if isinstance(inner, str) and _name().search(str(name)) else scrub(inner, secrets)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
