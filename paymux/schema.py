@@ -1,9 +1,12 @@
 """The tables of the journal's file, and how long they keep what has ended."""
 
+import random
 import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 
 VERSION = 1
+OPENING = 10.0  # seconds that somebody else's opening of the same new file is waited for
 SCHEMA = """
 CREATE TABLE payments (
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
@@ -36,7 +39,7 @@ CREATE TABLE turns (
 
 def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
     """Make a database the journal's, or recognise it as one; forget what ended longer ago than `keep`."""
-    db.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(db)
     # NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
     db.execute("PRAGMA synchronous=FULL")
     db.execute("BEGIN IMMEDIATE")
@@ -52,6 +55,23 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
         raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
     if keep is not None:
         _forget(db, iso(datetime.now(UTC) - keep))
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Choose the write-ahead log; of two who open a new file at once, one is told at once that it is busy.
+
+    No time-out is waited for there, lest they wait for each other: https://www.sqlite.org/c3ref/busy_handler.html.
+    """
+    until = time.monotonic() + OPENING
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter is no secret
+        else:
+            return
 
 
 def _forget(db: sqlite3.Connection, before: str) -> None:

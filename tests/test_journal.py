@@ -259,6 +259,19 @@ async def test_one_journal_in_two_pools_sends_once(file: Path) -> None:
     assert len(wire.paths("/collect")) == 1
 
 
+async def test_a_new_file_that_another_worker_is_just_making_is_waited_for(file: Path) -> None:
+    """Two workers that start at once on a new journal both start: SQLite tells one of them at once to go away."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with Pool(Keyless(), connection=Wire(lambda _: answer(id="p1", status="OK")), journal=file) as pool:
+        collecting = asyncio.create_task(pool.collect("keyless", amount=500, currency="XAF", reference="order-1"))
+        await asyncio.sleep(0.2)
+        assert not collecting.done()
+        other.execute("COMMIT")
+        assert (await collecting).status is Status.SUCCEEDED
+    other.close()
+
+
 SAME_MOMENT = """
     import asyncio, sys, time
     from paymux import CamPay, Pool
