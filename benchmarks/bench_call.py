@@ -1,12 +1,12 @@
 """What one verify() and one collect() cost beside aiohttp by hand, and beside the peers.
 
-Run: python -m benchmarks.bench_call [--quick] [--rounds 11] [--only NAME …] [--json FILE] [--plot FILE]
+Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE] [--plot FILE]
      [--peers FOLDER]
 
 CPU is the client process's own; wall is what its calls took together, over the number of calls. Every client is a
 process, the server (benchmarks/loopback.py) is another, and all of a run ask the same server. A pair is measured
 in turn, in random order, round by round, and the result is the median of the rounds' ratios, so that a machine
-that is busy for a while is busy for both; the least and greatest ratio tell how quiet it was. Connections are
+that is busy for a while is busy for both; the quartiles, in brackets, tell how quiet it was. Connections are
 warm: what a new one costs is printed apart. Peers come from their packages, installed below `--peers` when first
 asked for. The exit code is 1 where a target is missed. A quiet machine needs a quarter of an hour, and one minute
 with `--quick`.
@@ -105,9 +105,9 @@ def shown(row: Row) -> str:
     cpu, faster = row["cpu_ratio"], row["times_faster"]
     return (
         f"{where}{row['cpu_us']:9.0f}{row['our_cpu_us']:8.0f}"
-        f"   {cpu['median']:5.2f} ({cpu['min']:.2f}-{cpu['max']:.2f})"
+        f"   {cpu['median']:5.2f} ({cpu['low']:.2f}-{cpu['high']:.2f})"
         f"{row['wall_us']:9.0f}{row['our_wall_us']:8.0f}"
-        f"   {faster['median']:6.2f} ({faster['min']:.2f}-{faster['max']:.2f})  {row['rounds']:2}"
+        f"   {faster['median']:6.2f} ({faster['low']:.2f}-{faster['high']:.2f})  {row['rounds']:2}"
     )
 
 
@@ -150,13 +150,13 @@ def plot(rows: list[Row], path: str) -> None:
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(drawn) + 1.2), layout="constrained")
     for place, row in enumerate(drawn):
         ratio = row["cpu_ratio"]
-        axes.plot([1 / ratio["max"], 1 / ratio["min"]], [place, place], color="grey")
+        axes.plot([1 / ratio["high"], 1 / ratio["low"]], [place, place], color="grey")
         axes.plot(1 / ratio["median"], place, "o", color="black")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(drawn)), [row["client"] for row in drawn])
-    axes.set_xlabel("CPU of a verify, theirs over paymux's: median and range of the rounds; 50 at once")
+    axes.set_xlabel("CPU of a verify, theirs over paymux's: median and quartiles of the rounds; 50 at once")
     axes.invert_yaxis()
     figure.savefig(path)
 
@@ -191,12 +191,11 @@ async def main(arguments: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="50 at once alone, no TLS, 5 rounds")
-    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--quick", action="store_true", help="50 at once alone, no TLS")
+    parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--only", nargs="+", choices=list(OURS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")
     parser.add_argument("--peers", type=Path, default=FOLDER, metavar="FOLDER")
     given = parser.parse_args()
-    given.rounds = given.rounds or (5 if given.quick else 11)
     sys.exit(asyncio.run(main(given)))

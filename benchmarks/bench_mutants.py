@@ -39,6 +39,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport._ended": ("mutants", "transport", "outcome", "pool"),
     "models.compare": ("models", "mutants", "confirm"),
     "models.succeed": ("models", "mutants", "confirm"),
+    "models._turned": ("models", "mutants", "confirm"),
     "confirm.expect": ("mutants", "confirm"),
     "confirm.vouch": ("mutants", "confirm"),
 }

@@ -144,6 +144,7 @@ class Worker:
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Give the least, the median and the greatest, which tell how quiet the machine was."""
-    found = list(values)
-    return {"min": min(found), "median": statistics.median(found), "max": max(found)}
+    """Give the median, the quartiles, the least and the greatest, which tell how quiet the machine was."""
+    found = sorted(values)
+    low, median, high = statistics.quantiles(found, method="inclusive") if len(found) > 1 else found * 3
+    return {"min": found[0], "low": low, "median": median, "high": high, "max": found[-1]}
