@@ -35,7 +35,7 @@ TABLE = ("outcome.decide", "retries.may_repeat")
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "outcome.decide": ("mutants",),
     "retries.may_repeat": ("mutants",),
-    "call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights"),
+    "call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
     "transport._ended": ("mutants", "transport", "outcome", "pool"),
     "models.compare": ("models", "mutants", "confirm"),
     "models.succeed": ("models", "mutants", "confirm"),
@@ -50,11 +50,28 @@ MEMORY = 2 << 30
 PRELOADED = ["pytest", "pytest_asyncio.plugin", "pytest_timeout", "hypothesis.strategies", "aiohttp", "backoff"]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(PRELOADED)
+_KEPT = "kept: dict[str, Any] = {name: held for name, new, held in pairs"
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
         "outcome.decide: return Verdict(Means.UNKNOWN) => pass"
     ): "An unreadable answer falls through to the same UNKNOWN below.",
+    "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
+    "models.succeed: if known.metadata: => if True:": "Likewise.",
+    **{
+        f"models.{name}: pairs = zip({given}, strict=True) => pairs = zip({given}{left})": "Both are one Struct's."
+        for name, given in (
+            ("compare", "_COMPARED, _compared(found), _compared(expected)"),
+            ("succeed", "_FIELDS, msgspec.structs.astuple(found), msgspec.structs.astuple(known)"),
+        )
+        for left in ("", ", strict=False")
+    },
+    **{
+        f"models.succeed: {_KEPT} if new is None and held is not None}} => {_KEPT} if new is None{left}}}": (
+            "Nothing is put in the place of nothing."
+        )
+        for left in ("", " and held is not ...")
+    },
 }
 
 

@@ -134,7 +134,8 @@ def test_what_was_found_is_merged_over_what_is_held() -> None:
     merged = succeed(held, found)
     assert merged.ids == {"token": "t", "old": "1", "new": "2"}
     assert merged.metadata == {"a": 1, "b": 2}
-    assert (merged.reference, merged.provider_reference, merged.kind) == ("r", "p1", "payout")
+    assert (merged.provider, merged.reference, merged.provider_reference) == ("toy", "r", "p1")
+    assert merged.kind == "payout"
     assert (merged.live, merged.fee) == (False, Decimal(0)), "what is false or zero was said"
     assert (merged.created_at, merged.customer, merged.raw) == (moment, held.customer, "after")
     assert succeed(merged, Payment(account="keyless")) == merged
