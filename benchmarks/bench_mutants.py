@@ -18,10 +18,12 @@ import shutil
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import wait
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -50,6 +52,7 @@ MEMORY = 2 << 30
 PRELOADED = ["pytest", "pytest_asyncio.plugin", "pytest_timeout", "hypothesis.strategies", "aiohttp", "backoff"]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(PRELOADED)
+TURN = threading.Lock()
 _KEPT = "kept: dict[str, Any] = {name: held for name, new, held in pairs"
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
@@ -296,10 +299,14 @@ class Workshop:
     def passes(self, tests: Iterable[str], *, bytecode: bool = False) -> bool:
         """Tell whether the tests pass; a run that does not even begin is an error."""
         running = SERVER.Process(target=attempt, args=(str(self.root), tests), kwargs={"bytecode": bytecode})
-        running.start()
-        running.join()
-        code = running.exitcode
-        running.close()
+        # Starting a process also looks how the others are, and of two threads that read one's end one finds none.
+        with TURN:
+            running.start()
+        wait([running.sentinel])
+        with TURN:
+            running.join()
+            code = running.exitcode
+            running.close()
         if code not in (0, 1):
             raise RuntimeError(
                 f"{code}: the tests did not run: {(self.root / 'said.txt').read_text(encoding='utf-8')}"
