@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
+from .deadlines import Deadline, Deadlines
 from .drivers.base import Driver, Token
 from .errors import (
     AuthenticationFailed,
@@ -38,6 +39,7 @@ class Channel:
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
         self.closed = False
+        self.deadlines = Deadlines()
         self._gates: dict[str, Gate] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
 
@@ -126,6 +128,10 @@ class Call:
         """Start the deadline anew, for the next page of a history."""
         self.deadline = asyncio.get_running_loop().time() + seconds
 
+    def bounded(self) -> Deadline:
+        """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
+        return self._channel.deadlines.until(self.deadline)
+
     @property
     def in_doubt(self) -> bool:
         """Tell whether money may have moved: a money request left, and was not refused for certain."""
@@ -148,7 +154,7 @@ class Call:
             if self._channel.closed:
                 raise UsageError(f"{self}: the pool was closed")
             if self._logs_in:
-                await self._sign_in(request)
+                self._token = self._channel.tokens.held(self.driver.account) or await self._sign_in(request)
             attempt = await self._attempt(request, number)
             verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
             # A later refusal says nothing of an earlier attempt that may have been processed.
@@ -179,17 +185,15 @@ class Call:
                     continue
             raise self._failure(request, attempt, verdict, unknown=unknown)
 
-    async def _sign_in(self, request: Request[Any]) -> None:
+    async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver
         try:
-            self._token = await self._channel.tokens.get(driver, lambda: self._channel.login(driver))
+            return await self._channel.tokens.get(driver, lambda: self._channel.login(driver))
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
             kind = NotSent if request.money else Unavailable
             failure = kind(f"{driver.account}: the login failed: {str(error) or 'timed out'}")
-        else:
-            return
         # Raised out here: the frames of what hangs on to a login's error hold its credentials.
         raise failure
 
@@ -222,7 +226,7 @@ class Call:
     async def signed(self, request: Request[Any]) -> Outgoing:
         """Log in where that is needed, and give a request ready for the wire."""
         if self._logs_in:
-            await self._sign_in(request)
+            self._token = await self._sign_in(request)
         return self._outgoing(request)
 
     def _outgoing(self, request: Request[Any]) -> Outgoing:

@@ -174,7 +174,7 @@ class Engine:
         async def request() -> Payment:
             if self.records.journal is not None:
                 try:
-                    async with asyncio.timeout_at(call.deadline):
+                    with call.bounded():
                         known = await self.records.begin(pending, order)
                 except TimeoutError:
                     raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
@@ -245,7 +245,7 @@ class Engine:
         found = succeed(payment, await self.ask(payment, seconds, priority, because))
         # What is only passing through pushes no order of ours out of the memory.
         passing = payment.reference is None or priority is Priority.BULK
-        await self.records.learned(found, "verify", passing=passing)
+        await self.records.keep(found, "verify", passing=passing)
         return found
 
     def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":

@@ -29,7 +29,7 @@ class Transport(Channel):
         Whatever goes wrong once money may have moved is OutcomeUnknown, a driver's own mistake included.
         """
         try:
-            async with asyncio.timeout_at(call.deadline):
+            with call.bounded():
                 return await operation(call)
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
