@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -382,7 +382,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
         for name in _TIMED:
             stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
         stack.enter_context(patch("aiohttp.connector.monotonic", loop.time))
-        stack.enter_context(patch("paymux.drivers.mpesa.now", partial(Dated.now, UTC)))
+        stack.enter_context(patch("paymux.drivers.mpesa.now", clock.time))
         yield
 
 

@@ -41,7 +41,7 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
         found = await engine.ask(asked, seconds, priority, event.identity)
         sent = await engine.records.lost(known, claims.provider_reference)
         payment = succeed(asked, vouch(event, known, found, sent=sent))
-        await engine.records.learned(payment, "webhook")
+        await engine.records.keep(payment, "webhook")
     engine.watches.tell(payment)
     return payment
 

@@ -19,6 +19,7 @@ from .wire import Broken, Outgoing, Reply
 
 BODY_BYTES = 1 << 20
 FRAME_BYTES = 64 * 1024
+_VISIBLE = bytes(range(0x20, 0x7F))
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
 
 
@@ -143,10 +144,11 @@ def _written(outgoing: Outgoing, host: str, target: str) -> bytes:
     lines += [f"{name}: {value}" for name, value in outgoing.headers.items()]
     if body is not None or outgoing.method != "GET":
         lines.append(f"Content-Length: {len(body or b'')}")
+    head = "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogatepass")
     # Checked where they are made, and here again: no id and no credential may write a line of its own.
-    if not (text := "".join(lines)).isascii() or not text.isprintable():
+    if head.translate(None, _VISIBLE) != b"\r\n" * (len(lines) + 1):
         raise Broken("a header with other than visible ASCII", certain=True)
-    return "\r\n".join([*lines, "\r\n"]).encode() + (body or b"")
+    return head + (body or b"")
 
 
 async def _reply(protocol: ResponseHandler) -> Reply:

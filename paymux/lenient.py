@@ -99,7 +99,7 @@ def text(value: Scalar) -> str | None:
     """Read text; `"None"`, `" "`, `null` and absence are all None."""
     if value is None or value is True or value is False:
         return None
-    plain = (value if type(value) is str else str(value)).strip()
+    plain = value.strip() if type(value) is str else str(value)
     return plain if len(plain) > 9 or plain.lower() not in _NOTHING else None
 
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import astuple
 
 from .errors import Mismatch
 from .redact import mask, shown
@@ -140,19 +141,29 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 _PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED  # in every look-up, and slow to find in an Enum
 _FIELDS = Payment.__struct_fields__
-_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")
+_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")  # the gravest first
+_IS_COMPARED = frozenset(_COMPARED)
 _compared = attrgetter(*_COMPARED)
+
+_Differing: TypeAlias = list[tuple[str, Any, Any]]
 
 
 def compare(found: Payment, expected: Payment) -> None:
     """Raise Mismatch where what was found contradicts what was expected; an absent value contradicts nothing."""
-    pairs = zip(_COMPARED, _compared(found), _compared(expected), strict=True)
-    wrong = [pair for pair in pairs if pair[1] is not None and pair[2] is not None and pair[1] != pair[2]]
-    if wrong:
-        # Shown as data: a hostile id must not write lines of its own into a log.
-        words = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in wrong)
-        fields = tuple(name for name, *_ in wrong)
-        raise Mismatch(f"{expected.account}: found {words}", payment=found, expected=expected, fields=fields)
+    differing: _Differing = []
+    for name, theirs, mine in zip(_COMPARED, _compared(found), _compared(expected), strict=True):
+        if theirs is not None and mine is not None and theirs != mine:
+            differing.append((name, theirs, mine))
+    if differing:
+        raise _mismatch(found, expected, differing)
+
+
+def _mismatch(found: Payment, expected: Payment, differing: _Differing) -> Mismatch:
+    differing = sorted(differing, key=lambda one: _COMPARED.index(one[0]))
+    # Shown as data: a hostile id must not write lines of its own into a log.
+    words = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in differing)
+    fields = tuple(name for name, *_ in differing)
+    return Mismatch(f"{expected.account}: found {words}", payment=found, expected=expected, fields=fields)
 
 
 # Once money has arrived, only its return is believed; a late success is real (the design, section 1).
@@ -161,15 +172,24 @@ _KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED:
 
 def succeed(known: Payment, found: Payment) -> Payment:
     """Apply what a look-up found to what is held: ids are never lost, and a success never turns silently."""
-    compare(found, known)
+    kept: dict[str, Any] = {}
+    differing: _Differing = []
+    for name, new, held in zip(_FIELDS, astuple(found), astuple(known), strict=True):
+        if held is None:
+            continue
+        if new is None:
+            kept[name] = held  # what was not said stays as it is held
+        elif name in _IS_COMPARED and new != held:  # as in `compare`, in the same pass
+            differing.append((name, new, held))
+    if differing:
+        raise _mismatch(found, known, differing)
     status = found.status if known.status is _PENDING else _turned(known, found)
     if status is not found.status:
         # The words belong to the status that they were said of.
-        words = {"provider_status": known.provider_status, "reason": known.reason, "message": known.message}
-        found = msgspec.structs.replace(found, **words)
-    pairs = zip(_FIELDS, msgspec.structs.astuple(found), msgspec.structs.astuple(known), strict=True)
-    # What was not said stays as it is held.
-    kept: dict[str, Any] = {name: held for name, new, held in pairs if new is None and held is not None}
+        kept |= {name: getattr(known, name) for name in ("provider_status", "reason", "message")}
+    elif status is _SUCCEEDED:
+        # Why an earlier state came about is no longer true of a success.
+        kept["reason"], kept["message"] = None, found.message
     if not found.provider:
         kept["provider"] = known.provider
     if not found.raw:
@@ -180,9 +200,6 @@ def succeed(known: Payment, found: Payment) -> Payment:
         kept["metadata"] = {**known.metadata, **found.metadata}
     if known.created_at is not None:
         kept["created_at"] = known.created_at
-    if status is _SUCCEEDED:
-        # Why an earlier state came about is no longer true of a success.
-        kept["reason"], kept["message"] = None, found.message
     return msgspec.structs.replace(found, account=known.account, status=status, **kept)
 
 

@@ -60,17 +60,30 @@ class Records:
         """Keep how a money request ended."""
         self.memory.land(pending)
         if isinstance(outcome, Payment):
-            await self._keep(outcome, "answer", State.ACCEPTED)
+            await self.keep(outcome, "answer", State.ACCEPTED)
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
             self.memory.lose(pending)
-            await self._keep(pending, "answer", State.UNKNOWN)
+            await self.keep(pending, "answer", State.UNKNOWN)
         else:
             refused = isinstance(outcome, ProviderError)
-            await self._keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
+            await self.keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
 
-    async def learned(self, payment: Payment, source: str, *, passing: bool = False) -> None:
-        """Keep what a look-up or a confirmed message told; of what is `passing`, the memory keeps nothing."""
-        await self._keep(payment, source, None, passing=passing)
+    async def keep(
+        self, payment: Payment, source: str, state: State | None = None, *, passing: bool = False
+    ) -> None:
+        """Keep what an answer, a look-up or a message told; of what is `passing`, memory keeps nothing."""
+        if not passing:
+            self.memory.remember(payment)
+        if self.journal is None:
+            return
+        try:
+            # It is queued at once and will be durable; only the wait for it may be cut short.
+            async with asyncio.timeout(PATIENCE):
+                await self.journal.record(payment, source, state)
+        except OSError as error:
+            # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
+            why = error if str(error) else "the journal is slow"
+            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, why)
 
     def answer_for(self, event: Event) -> None:
         """Let a message, once it is kept, be open until `end_hint`."""
@@ -156,17 +169,3 @@ class Records:
             return await self.journal.find(account, reference=reference, provider_reference=provider_reference)
         except OSError as error:
             raise Unavailable(f"{account}: {error}") from None
-
-    async def _keep(self, payment: Payment, source: str, state: State | None, *, passing: bool = False) -> None:
-        if not passing:
-            self.memory.remember(payment)
-        if self.journal is None:
-            return
-        try:
-            # It is queued at once and will be durable; only the wait for it may be cut short.
-            async with asyncio.timeout(PATIENCE):
-                await self.journal.record(payment, source, state)
-        except OSError as error:
-            # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
-            why = error if str(error) else "the journal is slow"
-            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, why)

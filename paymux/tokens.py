@@ -37,6 +37,13 @@ class TokenCache:
         self._deadline = deadline
         self._entries: dict[str, _Entry] = {}
 
+    def held(self, account: str) -> str | None:
+        """Give a token that is good and need not be renewed yet; without one, `get` it."""
+        entry = self._entries.get(account)
+        if entry is None or not entry.good or time.time() >= entry.wall:
+            return None
+        return entry.text if asyncio.get_running_loop().time() < entry.refresh else None
+
     async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
         """Give a token that is still good, logging in where there is none. None: this account needs none."""
         loop = asyncio.get_running_loop()

@@ -97,11 +97,18 @@ def test_a_partial_refund_is_still_a_success() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(Status.FAILED, Status.PENDING), (Status.REFUNDED, Status.SUCCEEDED)])
 def test_a_status_that_is_kept_keeps_its_own_words(old: Status, new: Status) -> None:
-    """Where an older state is kept, `provider_status` and `reason` still belong to it."""
+    """Where an older state is kept, `provider_status`, `reason` and `message` still belong to it."""
     held = _payment(old, provider_status=WORDS[old], reason=Reason.DECLINED, message="declined")
     found = succeed(held, _payment(new, provider_status=WORDS[new], message="in progress"))
     assert (found.status, found.provider_status) == (old, WORDS[old])
-    assert found.reason is Reason.DECLINED
+    assert (found.reason, found.message) == (Reason.DECLINED, "declined")
+
+
+def test_a_failure_told_again_keeps_its_reason() -> None:
+    """Who says less of a failure than before takes nothing away: only a success has no reason."""
+    held = _payment(Status.FAILED, reason=Reason.DECLINED, message="declined")
+    found = succeed(held, _payment(Status.FAILED))
+    assert (found.reason, found.message) == (Reason.DECLINED, "declined")
 
 
 def test_what_was_found_is_merged_over_what_is_held() -> None:

@@ -4,10 +4,11 @@
 """
 
 import re
+import time
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache, partial
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -46,11 +47,9 @@ _FAMILIES: Mapping[str, tuple[Status, Reason | None]] = {
 }
 _RESULTS = {code: result for codes, result in _FAMILIES.items() for code in codes.split()}
 _STATUSES = {code: status for code, (status, _) in _RESULTS.items()}
-_PROCESSING = re.compile(r"(?:being|still).*process", re.IGNORECASE)
 
-_EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data
-_STAMP = "%Y%m%d%H%M%S"
-now = partial(datetime.now, UTC)  # a test puts another clock here
+_EAT, _STAMP = timezone(timedelta(hours=3)), "%Y%m%d%H%M%S"  # no summer time, so no time zone data
+now = time.time  # a test puts another clock here
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -72,7 +71,8 @@ class _Said(msgspec.Struct, frozen=True):
 
     def processing(self) -> bool:
         # Only the start is searched: a forger may send more.
-        return bool(_PROCESSING.search((text(self.ResultDesc) or text(self.fault_message) or "")[:200]))
+        words = (text(self.ResultDesc) or text(self.fault_message) or "")[:200].lower()
+        return "process" in words.partition("being")[2] or "process" in words.partition("still")[2]
 
     def answers(self, asked: str) -> bool:
         """Tell whether this answers a query for this CheckoutRequestID, which is not always echoed."""
@@ -194,7 +194,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         payer = self.party("collect", order.party or "")
         shown = order.extra.get("account_reference", order.reference[:12])
         body = {
-            **_signed(self.shortcode, self.secrets()[-1], now().replace(microsecond=0)),
+            **_signed(self.shortcode, self.secrets()[-1], int(now())),
             "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
             "Amount": str(whole(order.amount)),  # text, as every value of the documentation's example
             "PartyA": payer,
@@ -211,7 +211,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         asked = payment.provider_reference
         if not asked or "TransID" in payment.ids:
             raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
-        signed = _signed(self.shortcode, self.secrets()[-1], now().replace(microsecond=0))
+        signed = _signed(self.shortcode, self.secrets()[-1], int(now()))
         body = {**signed, "CheckoutRequestID": asked}
         # Under way is 200 with 4999, or 500: https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
         query = post(QUERY, _Said, body, money=False, accept=(500,), matches=lambda said: said.answers(asked))
@@ -247,7 +247,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""
         status = Status.PENDING if said.processing() else self.status(_STATUSES, code)
         names = ("Amount", "PhoneNumber", "MpesaReceiptNumber", "TransactionDate")
-        paid, payer, receipt, time = [text(items.get(name)) for name in names]
+        paid, payer, receipt, time = [text(items.get(name)) for name in names] if items else [None] * 4
         ids = ("MerchantRequestID", text(said.MerchantRequestID)), ("receipt", receipt)
         return Payment(
             account=self.account,
@@ -282,9 +282,9 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=64)
-def _signed(shortcode: str, passkey: str, second: datetime) -> Mapping[str, str]:
+def _signed(shortcode: str, passkey: str, second: int) -> Mapping[str, str]:
     # One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code has it.
-    stamp = second.astimezone(_EAT).strftime(_STAMP)
+    stamp = datetime.fromtimestamp(second, _EAT).strftime(_STAMP)
     password = b64encode(f"{shortcode}{passkey}{stamp}".encode())
     return {"BusinessShortCode": shortcode, "Password": password.decode(), "Timestamp": stamp}
 

@@ -97,7 +97,7 @@ def judged(path: str, answer: Reply, *, money: bool = True) -> ProviderError | N
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     # In East Africa it is already the next day.
-    monkeypatch.setattr(mpesa, "now", lambda: datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC))
+    monkeypatch.setattr(mpesa, "now", datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC).timestamp)
 
 
 def test_it_is_found_by_name() -> None:
@@ -146,7 +146,7 @@ def test_a_login_without_a_token_is_no_login(answer: Reply) -> None:
 def test_the_push_has_the_documented_fields_in_order_and_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A paybill push is the documented request, word for word, but for what is ours."""
     ticks = iter([datetime(2016, 2, 16, 13, 56, second, tzinfo=UTC) for second in (27, 28, 29)])
-    monkeypatch.setattr(mpesa, "now", lambda: next(ticks))
+    monkeypatch.setattr(mpesa, "now", lambda: next(ticks).timestamp())
     script = Script(DRIVER, reply("mpesa", "push.200"))
     asked = order(webhook_url="https://mydomain.com/path", description="Test", extra={"account_reference": "Test"})
     drive(DRIVER.collect(script, asked))
