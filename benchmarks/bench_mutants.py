@@ -58,6 +58,10 @@ EQUIVALENT: Mapping[str, str] = {
     (
         "outcome.decide: return Verdict(Means.UNKNOWN) => pass"
     ): "An unreadable answer falls through to the same UNKNOWN below.",
+    (
+        "call.Call.__call__: self._token = self._channel.tokens.held(self.driver.account)"
+        " or await self._sign_in(request) => self._token = await self._sign_in(request)"
+    ): "`held` is the quick way to what `get` gives, too.",
     "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
     "models.succeed: if known.metadata: => if True:": "Likewise.",
     **{

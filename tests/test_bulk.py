@@ -348,6 +348,26 @@ async def test_duplicates_on_their_way_are_asked_once_and_compared_each() -> Non
 
 
 @timeless
+async def test_a_look_up_that_fails_once_is_repeated() -> None:
+    """A 503 or a lost answer is asked again within the item's own attempts, as for any look-up."""
+    failed: set[str] = set()
+
+    def say(_: Outgoing, name: str) -> Reply:
+        if name in failed:
+            return answer(id=name, status="OK")
+        failed.add(name)
+        if name.endswith("1"):
+            raise Broken("ServerDisconnectedError")
+        return answer(503)
+
+    shop = Shop(say)
+    async with Pool(*keyless("a"), connection=shop) as pool:
+        found = await bulk(pool, pairs("a", 4))
+    assert [item.error for item in found] == [None] * 4
+    assert set(shop.ids.values()) == {2}
+
+
+@timeless
 async def test_waiting_for_the_accounts_limit_is_no_failure() -> None:
     """A hundred look-ups at three in ten seconds take as long as they must, duplicates included."""
     items = [("narrow", f"p{number // 2}") for number in range(100)]
