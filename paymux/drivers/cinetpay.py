@@ -322,9 +322,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             provider_status=word or code,
             reason=_REASONS.get(code or "", other) if status.terminal and not paid else None,
             message=text(said.message),
-            metadata=_metadata(data.metadata),
+            metadata=_metadata(data.metadata) if data.metadata else {},
             # The samples' dates agree with the epoch in their api_response_id, so they are UTC, as Abidjan is.
-            paid_at=when(data.payment_date, "%Y-%m-%d %H:%M:%S") if paid else None,
+            paid_at=when(data.payment_date) if paid else None,
         )
 
 
