@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from paymux import CamPay, Payment, Pool
-from paymux.bulk import Bulk
-from paymux.limits import Priority
+from paymux.bulk.bulk import Bulk
+from paymux.limits.gate import Priority
 from paymux.wire import Outgoing, Reply
 
 from .loopback import ROOT, Loopback

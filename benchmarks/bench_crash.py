@@ -30,8 +30,8 @@ import msgspec
 
 from paymux import CamPay, Payment, PaymuxError, Pool, Status
 from paymux.drivers import load
+from paymux.journal.sqlite import SqliteJournal
 from paymux.simulator import Simulator
-from paymux.sqlite import SqliteJournal
 
 ROOT = Path(__file__).parents[1]
 DEADLY = (

@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from paymux.limits import Gate, Priority
+from paymux.limits.gate import Gate, Priority
 from tests.virtual import START, now, run
 
 COUNT, WINDOW = 10, 1.0

@@ -32,13 +32,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # The rows of the outcome table: nothing of them may survive.
-TABLE = ("outcome.decide", "retries.may_repeat")
+TABLE = ("transport/outcome.decide", "transport/retries.may_repeat")
 # What each function is tested by, the likeliest to notice first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
-    "outcome.decide": ("mutants",),
-    "retries.may_repeat": ("mutants",),
-    "call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
-    "transport._ended": ("mutants", "transport", "outcome", "pool"),
+    "transport/outcome.decide": ("mutants",),
+    "transport/retries.may_repeat": ("mutants",),
+    "transport/call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
+    "transport/verbs._ended": ("mutants", "transport", "outcome", "pool"),
     "models.compare": ("models", "mutants", "confirm"),
     "models.succeed": ("models", "mutants", "confirm"),
     "models._turned": ("models", "mutants", "confirm"),
@@ -56,10 +56,10 @@ TURN = threading.Lock()
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
-        "outcome.decide: return Verdict(Means.UNKNOWN) => pass"
+        "transport/outcome.decide: return Verdict(Means.UNKNOWN) => pass"
     ): "An unreadable answer falls through to the same UNKNOWN below.",
     (
-        "call.Call.__call__: self._token = self._channel.tokens.held(self.driver.account)"
+        "transport/call.Call.__call__: self._token = self._channel.tokens.held(self.driver.account)"
         " or await self._sign_in(request) => self._token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
     "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
@@ -231,7 +231,7 @@ def _function(tree: ast.Module, path: Sequence[str]) -> ast.FunctionDef | ast.As
 
 
 def mutants(target: str) -> list[Mutant]:
-    """Make every mutant of a function, given as `module.function` or `module.Class.method`."""
+    """Make every mutant of a function, given as `folder/module.function` or `module.Class.method`."""
     module, *path = target.split(".")
     source = (ROOT / "paymux" / f"{module}.py").read_text(encoding="utf-8")
     function = _function(ast.parse(source), path)

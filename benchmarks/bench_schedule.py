@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from paymux.schedule import Schedule
+from paymux.watch.schedule import Schedule
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Next = Callable[[float, int], float]

@@ -23,7 +23,7 @@ from typing import Any
 from paymux import CamPay, Pool
 from paymux.drivers.base import Token
 from paymux.redact import Secret
-from paymux.tokens import TokenCache
+from paymux.transport.tokens import TokenCache
 
 from .loopback import Loopback
 from .peers import FOLDER, OURS, PEERS, Worker, install, spread

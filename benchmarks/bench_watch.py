@@ -203,7 +203,7 @@ def in_virtual_time(
     """Run in virtual time."""
     loop = VirtualLoop()
     clock = Clock(loop)
-    with patch("paymux.watch.time", clock), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with patch("paymux.watch.watch.time", clock), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(work(case, clock))
 
 

@@ -26,12 +26,12 @@ from unittest.mock import patch
 import msgspec
 
 from paymux.connection import Sockets
+from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.writer import BATCH, Writer, _commit, _settle, _Work
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
-from paymux.sqlite import SqliteJournal
 from paymux.wire import Broken, Incoming, Outgoing, Reply
-from paymux.writer import BATCH, Writer, _commit, _settle, _Work
 from tests.virtual import START, VirtualLoop
 
 T = TypeVar("T")
@@ -350,12 +350,14 @@ class End(asyncio.Transport):
 
 _DATED = (
     "paymux.engine",
-    "paymux.inbox",
-    "paymux.sqlite",
+    "paymux.journal.inbox",
+    "paymux.journal.sqlite",
     *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
 )
 _TIMED = (
-    *(f"paymux.{name}" for name in ("call", "jwt", "retries", "tokens", "watch")),
+    *(f"paymux.transport.{name}" for name in ("call", "retries", "tokens")),
+    "paymux.jwt",
+    "paymux.watch.watch",
     *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_words")),
     "aiohttp.helpers",
 )

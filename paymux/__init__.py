@@ -27,16 +27,14 @@ from .recover import Recovered
 from .wire import Incoming, get, post
 
 if TYPE_CHECKING:
-    from .bulk import Bulk
+    from .bulk import Bulk, Progress, Verified
     from .drivers.campay import CamPay
     from .drivers.cinetpay import CinetPay
     from .drivers.intram import Intram
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
-    from .intake import Verified
-    from .meter import Progress
-    from .sqlite import SqliteJournal
+    from .journal.sqlite import SqliteJournal
     from .watch import Watch
 
 # What loads on use: one line for each driver.
@@ -48,9 +46,9 @@ _LATER = {
     "Mpesa": "drivers.mpesa",
     "MpesaGateway": "drivers.mpesa_gateway",
     "PayDunya": "drivers.paydunya",
-    "Progress": "meter",
-    "SqliteJournal": "sqlite",
-    "Verified": "intake",
+    "Progress": "bulk",
+    "SqliteJournal": "journal.sqlite",
+    "Verified": "bulk",
     "Watch": "watch",
 }
 

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from .demo import Demo
 from .drivers import table
+from .journal.sqlite import SqliteJournal
 from .models import Payment, Status
 from .redact import mask
 from .simulator import Simulator
-from .sqlite import SqliteJournal
 
 
 @click.group()

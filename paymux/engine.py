@@ -10,22 +10,19 @@ from weakref import WeakSet
 
 import msgspec
 
-from .call import Call
 from .drivers.base import Driver
 from .errors import NotSent, Unavailable, UsageError
 from .flights import Flights, Questions
-from .journal import Journal
+from .journal import Journal, Records
 from .limits import Limits, Priority
 from .models import Kind, Order, Payment, Status, succeed
 from .msisdn import operator
-from .records import Records
 from .strangers import Strangers
-from .transport import Transport
+from .transport import Call, Transport
 from .wire import Connection, Send
 
 if TYPE_CHECKING:
-    from .watch import Watch
-    from .watches import Watches
+    from .watch import Watch, Watches
 
 T = TypeVar("T")
 
@@ -65,7 +62,7 @@ class Engine:
     def watches(self) -> "Watches":
         """Give the open watches of this pool; what watching needs is loaded by whoever watches or confirms."""
         if self._watches is None:
-            from .watches import Watches  # noqa: PLC0415 - a sixth of an import
+            from .watch import Watches  # noqa: PLC0415 - a sixth of an import
 
             self._watches = Watches(self.watched, self._transport.frames, self._transport.gate)
             if self._closed:

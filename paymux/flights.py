@@ -5,10 +5,10 @@ import copy
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from .call import Call
 from .errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
 from .limits import Priority
 from .models import Kind, Order, Payment
+from .transport import Call
 
 Answer: TypeAlias = Payment | PaymuxError | None
 

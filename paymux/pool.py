@@ -14,20 +14,17 @@ from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import Unsupported, UsageError
 from .hooks import Hooks, read_event
-from .journal import Journal
+from .journal import Journal, Turn
 from .limits import Limits
 from .models import Balance, Event, Kind, Method, Payment, Receipt, Status
 from .orders import Options, checked_order, checked_refund
 from .recover import Recovered, recover
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
-from .turns import Turn
 from .wire import Connection, Incoming, Request, Send
 
 if TYPE_CHECKING:
-    from .bulk import Bulk
-    from .intake import A
-    from .meter import Progress
+    from .bulk import A, Bulk, Progress
     from .watch import Watch
 
 D = TypeVar("D", bound=Driver)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from paymux.drivers.base import Driver
 from paymux.errors import OutcomeUnknown
-from paymux.outcome import Means, decide
+from paymux.transport.outcome import Means, decide
 from paymux.wire import Reply, Request
 
 T = TypeVar("T")

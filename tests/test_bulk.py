@@ -25,11 +25,11 @@ from paymux import (
     Unavailable,
     UsageError,
 )
-from paymux.bulk import Bulk
+from paymux.bulk.bulk import Bulk
+from paymux.bulk.intake import PARKED, Verified
+from paymux.bulk.meter import Meter, Progress
+from paymux.bulk.shares import DENIALS, PATIENCE, Shares
 from paymux.drivers.base import Driver
-from paymux.intake import PARKED, Verified
-from paymux.meter import Meter, Progress
-from paymux.shares import DENIALS, PATIENCE, Shares
 from paymux.simulator import Simulator
 from paymux.wire import Broken, Outgoing, Reply, Send
 
@@ -1083,7 +1083,7 @@ async def test_over_real_sockets_no_connection_is_left_half_read() -> None:
                 if item.index > 10:
                     break
         await asyncio.sleep(0.1)
-        ours = {task for task in asyncio.all_tasks() - serving if "paymux/verifying" in repr(task)}
+        ours = {task for task in asyncio.all_tasks() - serving if "paymux/bulk/run" in repr(task)}
         assert ours == set()
         again = await bulk(pool, payments, 10)
         assert [item.payment and item.payment.amount for item in again] == [100 + n for n in range(20)]

@@ -7,12 +7,12 @@ from unittest.mock import patch
 
 import pytest
 
-import paymux.call
+import paymux.transport.call
 from benchmarks.bench_faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
 from benchmarks.faulty import OPERATIONS
 from paymux import Rejected
 from paymux.drivers.base import Driver
-from paymux.outcome import Means, Verdict, decide
+from paymux.transport.outcome import Means, Verdict, decide
 from paymux.wire import Reply, Request
 
 SEED = 20_251_121
@@ -80,7 +80,7 @@ def _literal(driver: Driver, request: Request[Any], reply: Reply | None, *, left
 async def test_the_campaign_sees_a_core_that_trusts_exceptions() -> None:
     """A core that takes an exception for a proof that nothing was sent is found out."""
     found = tally()
-    with patch.object(paymux.call, "decide", _hopeful):
+    with patch.object(paymux.transport.call, "decide", _hopeful):
         await cut_everywhere([OPERATIONS["campay payout"]], found, step=STEP, seed=SEED)
     assert len(found.wrong) > found.total("R2 request", "R2 answer", "R2 refusal") / 4
 
@@ -88,6 +88,6 @@ async def test_the_campaign_sees_a_core_that_trusts_exceptions() -> None:
 async def test_the_campaign_sees_a_core_that_trusts_statuses() -> None:
     """A core that takes any 4xx for a refusal is found out, in each row that has one."""
     found = tally()
-    with patch.object(paymux.call, "decide", _literal):
+    with patch.object(paymux.transport.call, "decide", _literal):
         await walk_table([OPERATIONS["campay payout"]], found)
     assert {one.split(":")[0].rpartition(" ")[2] for one in found.wrong} >= {"38", "40", "41", "43", "45"}

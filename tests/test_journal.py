@@ -37,12 +37,12 @@ from paymux import (
     Unavailable,
     UsageError,
 )
-from paymux.journal import State
+from paymux.journal.base import State
+from paymux.journal.schema import VERSION
+from paymux.journal.sqlite import SqliteJournal
 from paymux.models import Event
-from paymux.schema import VERSION
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
-from paymux.sqlite import SqliteJournal
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Narrow, Toy, Unsent, Wire, answer, push

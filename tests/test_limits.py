@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.bench_limits import CALM, REFUSED, USED, Strict, storm
 from paymux import NotSent, Pool, RateLimited
-from paymux.limits import Gate, Lane, Limits, Priority
-from paymux.pace import Pace
+from paymux.limits.gate import Gate, Lane, Limits, Priority
+from paymux.limits.pace import Pace
 from paymux.wire import Outgoing, Reply
 
 from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless

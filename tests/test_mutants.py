@@ -28,12 +28,12 @@ from paymux import (
     Trust,
     Unavailable,
 )
-from paymux.call import Call
 from paymux.confirm import expect, vouch
 from paymux.models import compare, succeed
-from paymux.outcome import Means, Verdict, decide
-from paymux.retries import may_repeat
-from paymux.transport import Transport
+from paymux.transport.call import Call
+from paymux.transport.outcome import Means, Verdict, decide
+from paymux.transport.retries import may_repeat
+from paymux.transport.verbs import Transport
 from paymux.wire import Outgoing, Reply, Request, Send, get, post
 
 from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless

@@ -20,7 +20,7 @@ from paymux import (
     Status,
     Unavailable,
 )
-from paymux.outcome import Means, decide
+from paymux.transport.outcome import Means, decide
 from paymux.wire import Broken, Connection, Outgoing, Reply, get, post
 
 from .virtual import Desk, Said, Toy, Unsent, Wire, answer, now, timeless

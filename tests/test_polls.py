@@ -28,9 +28,9 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.models import Event
-from paymux.polls import AT_ONCE, Line, Place
-from paymux.schedule import Schedule
-from paymux.watches import keys
+from paymux.watch.polls import AT_ONCE, Line, Place
+from paymux.watch.schedule import Schedule
+from paymux.watch.watches import keys
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import Keyless, VirtualLoop, Wall, Wire, answer, now, push, run, timeless
@@ -57,7 +57,7 @@ class Two(Keyless, frozen=True, kw_only=True):
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     """Give watches a wall clock that keeps step with the virtual one."""
     wall = Wall()
-    monkeypatch.setattr("paymux.watch.time", wall)
+    monkeypatch.setattr("paymux.watch.watch.time", wall)
     return wall
 
 

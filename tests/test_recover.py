@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, Unavailable, UsageError
-from paymux.journal import Journal, State
+from paymux.journal.base import Journal, State
+from paymux.journal.sqlite import SqliteJournal
 from paymux.models import Event
 from paymux.recover import Recovered
-from paymux.sqlite import SqliteJournal
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push

@@ -11,19 +11,19 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-import paymux.call
+import paymux.transport.call
 from benchmarks.bench_safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
 from benchmarks.naive import CLIENTS
 from benchmarks.simulation import City, Weather
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
 from paymux.drivers.base import Driver
-from paymux.journal import Row
+from paymux.journal.base import Row
+from paymux.journal.records import Records
+from paymux.journal.sqlite import SqliteJournal
 from paymux.models import Event
-from paymux.outcome import Means, Verdict, decide
-from paymux.records import Records
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
-from paymux.sqlite import SqliteJournal
+from paymux.transport.outcome import Means, Verdict, decide
 from paymux.wire import Incoming, Reply, Request
 from tests.virtual import now, timeless
 
@@ -126,8 +126,8 @@ _ENDED = Records.ended
 @pytest.mark.parametrize(
     ("place", "name", "wrong", "invariants"),
     [
-        (paymux.call, "decide", _eager, {"I1"}),
-        (paymux.call, "decide", _hopeful, {"I1"}),
+        (paymux.transport.call, "decide", _eager, {"I1"}),
+        (paymux.transport.call, "decide", _hopeful, {"I1"}),
         (Records, "sending", _unwritten, {"I4"}),
         (SqliteJournal, "intend", _forgetful, {"I1"}),
         (Pool, "confirm", _credulous, {"I3"}),

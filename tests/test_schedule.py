@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymux import schedule
-from paymux.schedule import MAX_GAP, MIN_GAP, Schedule
+from paymux.watch import schedule
+from paymux.watch.schedule import MAX_GAP, MIN_GAP, Schedule
 
 HORIZON = 300.0
 DAY = 86_400.0

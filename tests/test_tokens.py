@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from paymux import AuthenticationFailed, Pool, ProviderError, Status, Unavailable, UsageError
 from paymux.drivers.base import Token
 from paymux.redact import Secret
-from paymux.tokens import FAILED_FOR, TokenCache
+from paymux.transport.tokens import FAILED_FOR, TokenCache
 from paymux.wire import Outgoing, Reply
 
 from .virtual import Desk, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
@@ -26,7 +26,7 @@ TOY = Toy()
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     """Give the cache a wall clock that a test can set."""
     wall = Wall()
-    monkeypatch.setattr("paymux.tokens.time", wall)
+    monkeypatch.setattr("paymux.transport.tokens.time", wall)
     return wall
 
 
@@ -371,7 +371,7 @@ class Cache(RuleBasedStateMachine):
         super().__init__()
         self._patch = pytest.MonkeyPatch()
         self.wall = Wall()
-        self._patch.setattr("paymux.tokens.time", self.wall)
+        self._patch.setattr("paymux.transport.tokens.time", self.wall)
         self.loop = VirtualLoop()
         self.cache = TokenCache(30)
         self.flying: list[asyncio.Future[Token | None]] = []

@@ -28,7 +28,7 @@ from paymux import (
     get,
     post,
 )
-from paymux.retries import retry_after
+from paymux.transport.retries import retry_after
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, run, timeless

@@ -24,7 +24,7 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.models import Kind
-from paymux.schedule import Schedule
+from paymux.watch.schedule import Schedule
 from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Said, Wall, Wire, answer, now, push, run, timeless
@@ -39,7 +39,7 @@ HELD = Payment(account="keyless", provider_reference="p1", reference="order-1")
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     """Give watches a wall clock that keeps step with the virtual one."""
     wall = Wall()
-    monkeypatch.setattr("paymux.watch.time", wall)
+    monkeypatch.setattr("paymux.watch.watch.time", wall)
     return wall
 
 

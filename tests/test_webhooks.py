@@ -19,12 +19,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
-import paymux.delivery
+import paymux.webhooks.delivery
 from paymux import Event, Incoming, Mpesa, Payment, Pool, Status, UsageError
 from paymux.drivers.base import WEBHOOK_BYTES, Driver
+from paymux.journal.sqlite import SqliteJournal
 from paymux.simulator import Simulator
 from paymux.simulator.world import Message
-from paymux.sqlite import SqliteJournal
 from paymux.webhooks import Webhooks
 from paymux.wire import Outgoing, Reply
 
@@ -675,8 +675,8 @@ async def test_a_stranger_beyond_the_share_is_refused() -> None:
 @timeless
 async def test_what_nobody_knows_is_repeated_within_bounds(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """In an outage a bounded number of strangers' messages is kept, and a bounded number of any."""
-    monkeypatch.setattr(paymux.delivery, "STRANGERS", 3)
-    monkeypatch.setattr(paymux.delivery, "MOST", 5)
+    monkeypatch.setattr(paymux.webhooks.delivery, "STRANGERS", 3)
+    monkeypatch.setattr(paymux.webhooks.delivery, "MOST", 5)
 
     async def lookup(event: Event) -> Payment | None:
         await boom()
@@ -918,8 +918,8 @@ async def test_a_real_server_of_aiohttp() -> None:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the journal is; what is repeated comes soon."""
-    monkeypatch.setattr(paymux.delivery, "SLOWEST", 0.02)
-    monkeypatch.setattr(paymux.delivery, "RESCAN", 0.05)
+    monkeypatch.setattr(paymux.webhooks.delivery, "SLOWEST", 0.02)
+    monkeypatch.setattr(paymux.webhooks.delivery, "RESCAN", 0.05)
     return tmp_path / "payments.db"
 
 

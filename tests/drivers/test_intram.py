@@ -24,7 +24,7 @@ from paymux.errors import (
 )
 from paymux.lenient import Unreadable
 from paymux.models import Customer, Item, Order, Payment, Reason, Status, Tax, Trust, succeed
-from paymux.outcome import Means, decide
+from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
 from tests.driving import Script, drive, reply, sample
 

@@ -25,8 +25,8 @@ from paymux.errors import (
 )
 from paymux.lenient import Unreadable
 from paymux.models import Event, Method, Order, Payment, Reason, Receipt, Status, Trust, compare
-from paymux.outcome import Means, decide
 from paymux.redact import Secret
+from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
 from tests.driving import Script, drive, reply, sample
 

@@ -8,9 +8,9 @@ from collections.abc import Coroutine, Generator
 from typing import Any, Self
 from weakref import ref
 
-from .drivers.base import Driver
-from .errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
-from .models import Payment, Status, log, succeed
+from ..drivers.base import Driver
+from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
+from ..models import Payment, Status, log, succeed
 from .polls import AGAIN, FINAL_LOOK, NEVER, Line, Place
 from .watches import Looks, News, Ref, Watches, keys, lean, subject
 

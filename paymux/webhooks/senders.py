@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
-from .errors import UsageError
-from .models import log
-from .wire import Incoming
+from ..errors import UsageError
+from ..models import log
+from ..wire import Incoming
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Sender: TypeAlias = Callable[[str | None], bool] | Collection[str]

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .drivers.base import Driver
-from .errors import AuthenticationFailed, ProviderError, RateLimited
-from .lenient import Unreadable, decode
-from .wire import Reply, Request
+from ..drivers.base import Driver
+from ..errors import AuthenticationFailed, ProviderError, RateLimited
+from ..lenient import Unreadable, decode
+from ..wire import Reply, Request
 
 R = TypeVar("R")
 

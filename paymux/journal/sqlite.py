@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from .errors import DuplicateReference, Mismatch, UsageError
+from ..errors import DuplicateReference, Mismatch, UsageError
+from ..models import Event, Payment, Status, log, succeed
+from .base import Row, State
 from .inbox import Inbox, Turns
-from .journal import Row, State
-from .models import Event, Payment, Status, log, succeed
 from .schema import iso, prepare
 from .workers import Worker
 from .writer import Writer

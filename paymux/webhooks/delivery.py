@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from .confirm import confirm
-from .engine import Engine
-from .errors import (
+from ..confirm import confirm
+from ..engine import Engine
+from ..errors import (
     AuthenticationFailed,
     BadWebhook,
     Mismatch,
@@ -23,10 +23,10 @@ from .errors import (
     Unsupported,
     UsageError,
 )
+from ..journal import REMEMBERED
+from ..models import Event, Payment, log
+from ..redact import mask, shown
 from .guard import Failed, guarded, log_failure
-from .journal import REMEMBERED
-from .models import Event, Payment, log
-from .redact import mask, shown
 
 LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
 RESCAN = 30.0  # seconds between looks for messages of workers that died

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from .errors import UsageError
-from .models import Payment
+from ..errors import UsageError
+from ..models import Payment
 
 A = TypeVar("A", bound=Payment | tuple[str, str])
 

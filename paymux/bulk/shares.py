@@ -3,7 +3,7 @@
 import copy
 from collections import deque
 
-from .errors import AuthenticationFailed, Mismatch, ProviderError, RateLimited
+from ..errors import AuthenticationFailed, Mismatch, ProviderError, RateLimited
 
 PATIENCE = 600.0  # seconds for which an account may answer nothing but "too many requests"
 PAUSES = 1.0, 60.0  # seconds of the first pause after two such answers, and of the longest

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from .errors import RateLimited
+from ..errors import RateLimited
 from .pace import Pace
 from .windows import MANY, Place, Queue, Window
 

@@ -8,10 +8,10 @@ from weakref import ref
 
 import msgspec
 
-from .drivers.base import Driver, Pushed
-from .errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
-from .limits import Gate
-from .models import Event, Payment
+from ..drivers.base import Driver, Pushed
+from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
+from ..limits import Gate
+from ..models import Event, Payment
 from .polls import AT_ONCE, Line, Subject
 from .schedule import Schedule
 from .updates import Updates

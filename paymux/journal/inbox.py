@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from .models import Event, Payment
+from ..models import Event, Payment
 from .schema import iso
 from .workers import Worker
 

@@ -5,9 +5,9 @@ from os import PathLike
 
 import msgspec
 
-from .errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
-from .journal import Journal, Memory, Row, State, digest
-from .models import Event, Order, Payment, log
+from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
+from ..models import Event, Order, Payment, log
+from .base import Journal, Memory, Row, State, digest
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold

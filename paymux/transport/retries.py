@@ -6,9 +6,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .errors import ProviderError, RateLimited
+from ..errors import ProviderError, RateLimited
+from ..wire import Reply, Request
 from .outcome import Means
-from .wire import Reply, Request
 
 
 def may_repeat(request: Request[Any], means: Means) -> bool:

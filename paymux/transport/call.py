@@ -6,9 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from .deadlines import Deadline, Deadlines
-from .drivers.base import Driver, Token
-from .errors import (
+from ..drivers.base import Driver, Token
+from ..errors import (
     AuthenticationFailed,
     NotSent,
     OutcomeUnknown,
@@ -17,14 +16,15 @@ from .errors import (
     Unavailable,
     UsageError,
 )
+from ..lenient import Unreadable
+from ..limits import Gate, Priority
+from ..redact import hide, mask, scrub
+from ..wire import Broken, Connection, Outgoing, Reply, Request
+from .deadlines import Deadline, Deadlines
 from .exchanges import Attempt, exchanges
-from .lenient import Unreadable
-from .limits import Gate, Priority
 from .outcome import Means, Verdict, decide
-from .redact import hide, mask, scrub
 from .retries import asked_pause, may_repeat, pauses, retry_after
 from .tokens import TokenCache
-from .wire import Broken, Connection, Outgoing, Reply, Request
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from .drivers.base import Driver
-from .wire import Outgoing, Reply, Request
+from ..drivers.base import Driver
+from ..wire import Outgoing, Reply, Request
 
 exchanges = logging.getLogger("paymux.exchange")
 

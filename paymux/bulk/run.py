@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, Generic
 
-from .engine import Engine
-from .errors import UsageError
+from ..engine import Engine
+from ..errors import UsageError
+from ..limits import Priority
+from ..models import Payment
 from .intake import A, Intake, Verified
-from .limits import Priority
 from .meter import Meter, Progress
-from .models import Payment
 from .shares import Lane, Shares
 
 GLANCE = 500  # items that are read, or results that are handed over, in one step of the loop

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from weakref import WeakSet
 
-from .drivers.base import Driver, Pushed
-from .errors import PaymuxError
-from .lenient import Unreadable
-from .models import Event, log
-from .retries import pauses
-from .wire import Broken
+from ..drivers.base import Driver, Pushed
+from ..errors import PaymuxError
+from ..lenient import Unreadable
+from ..models import Event, log
+from ..transport import pauses
+from ..wire import Broken
 
 
 class Updates:

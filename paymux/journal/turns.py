@@ -2,9 +2,9 @@
 
 import uuid
 
-from .errors import Unavailable, UsageError
-from .journal import Journal
-from .models import Payment
+from ..errors import Unavailable, UsageError
+from ..models import Payment
+from .base import Journal
 
 
 class Turn:

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
+from ..drivers.base import WEBHOOK_BYTES, Driver
+from ..engine import checked_seconds
+from ..errors import BadWebhook, UsageError
+from ..hooks import HEADERS
+from ..models import Event, Payment, log
+from ..pool import Pool
+from ..wire import Incoming, Reply
 from .delivery import Delivery, Left
-from .drivers.base import WEBHOOK_BYTES, Driver
-from .engine import checked_seconds
-from .errors import BadWebhook, UsageError
 from .guard import Failed, guarded
-from .hooks import HEADERS
-from .models import Event, Payment, log
-from .pool import Pool
 from .senders import Sender, Senders
-from .wire import Incoming, Reply
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from functools import partial
 from typing import Generic, Self
 
-from .engine import Engine
-from .errors import UsageError
+from ..engine import Engine
+from ..errors import UsageError
 from .intake import A, Verified
 from .meter import Progress
-from .verifying import Run
+from .run import Run
 
 
 class Bulk(Generic[A]):

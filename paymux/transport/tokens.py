@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from .drivers.base import Driver, Token
-from .errors import PaymuxError, UsageError
+from ..drivers.base import Driver, Token
+from ..errors import PaymuxError, UsageError
 
 FAILED_FOR = 1.0  # seconds for which a failed login is remembered, so that a crowd does not repeat it
 

@@ -5,8 +5,8 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from .models import log
-from .redact import mask
+from ..models import log
+from ..redact import mask
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar, cast
 
+from ..drivers.base import Driver, Pushed
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
+from ..lenient import Unreadable
+from ..models import Payment
 from .call import Call, Channel
-from .drivers.base import Driver, Pushed
-from .errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
-from .lenient import Unreadable
-from .models import Payment
 
 T = TypeVar("T")
 

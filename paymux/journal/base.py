@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from .models import Event, Order, Payment, Status
+from ..models import Event, Order, Payment, Status
 
 
 class State(enum.StrEnum):

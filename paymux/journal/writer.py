@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from .errors import PaymuxError
+from ..errors import PaymuxError
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 from zlib import crc32
 
-from .limits import Gate
+from ..limits import Gate
 from .schedule import Schedule
 
 AT_ONCE = 50  # look-ups of an account in flight, where its provider states no limit

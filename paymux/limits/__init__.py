@@ -1,0 +1,5 @@
+"""What an account may send, and when."""
+
+from .gate import Gate, Limits, Priority
+
+__all__ = ["Gate", "Limits", "Priority"]

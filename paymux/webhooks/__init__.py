@@ -1,0 +1,5 @@
+"""The messages of providers, in any web framework."""
+
+from .app import Webhooks
+
+__all__ = ["Webhooks"]
