@@ -11,11 +11,13 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from paymux import (
 from paymux.journal.base import State
 from paymux.journal.schema import VERSION
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.writer import Writer
 from paymux.models import Event
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
@@ -507,6 +510,48 @@ async def test_a_row_that_cannot_be_read_harms_nobody_else(file: Path) -> None:
                 )
             with pytest.raises(Unavailable):
                 _ = [payment async for payment in pay.payments()]
+
+
+async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Path) -> None:
+    """Work that fails alone has changed nothing; what has, takes its batch along, and the next batch is whole."""
+
+    def put(db: sqlite3.Connection, number: int, error: Exception | None = None) -> int:
+        db.execute("INSERT INTO numbers VALUES (?)", (number,))
+        if error is not None:
+            raise error
+        return number
+
+    def refuse(db: sqlite3.Connection) -> int:
+        raise UsageError("not this one")
+
+    async def batch(*works: Callable[[sqlite3.Connection], int]) -> list[int | type[BaseException]]:
+        held, free = threading.Event(), threading.Event()
+
+        def hold(_: sqlite3.Connection) -> None:
+            held.set()
+            free.wait(10)
+
+        writer.later(hold)
+        await asyncio.to_thread(held.wait)  # the thread is busy, so that all of these come to it together
+        ending = asyncio.gather(*map(writer.do, works), return_exceptions=True)
+        await asyncio.sleep(0)
+        free.set()
+        ended = await ending
+        return [one if isinstance(one, int) else type(one) for one in ended]
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+
+    writer = Writer(connect, sqlite3.Connection.close)
+    await writer.do(lambda db: db.execute("CREATE TABLE numbers (number)"))
+    assert await batch(lambda db: put(db, 1), refuse, lambda db: put(db, 2)) == [1, UsageError, 2]
+    failing = [UsageError("late"), LookupError("odd"), sqlite3.OperationalError("disk I/O error")]
+    for error in failing:
+        half = partial(put, number=4, error=error)
+        assert await batch(lambda db: put(db, 3), half, lambda db: put(db, 5)) == [OSError] * 3
+    assert await batch(lambda db: put(db, 6)) == [6]
+    await writer.aclose()
+    assert [found["number"] for found in rows(file, "SELECT * FROM numbers")] == [1, 2, 6]
 
 
 async def test_a_journal_that_could_not_be_opened_is_tried_again(tmp_path: Path) -> None:

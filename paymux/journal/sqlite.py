@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from os import PathLike
@@ -19,6 +19,16 @@ from .workers import Worker
 from .writer import Writer
 
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
+_FOUND = f"SELECT state, payment, worker, digest FROM payments {_OF}"
+_NOTED = """INSERT INTO payments (account, kind, reference, state, status, amount, currency, party, digest,
+            payment, created_at, updated_at, worker) VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_IS_MINE = f"{_OF} AND state = 'intent' AND worker = ?"
+_LEAVES = f"UPDATE payments SET state = 'sending', updated_at = ? {_IS_MINE}"
+# Who sent it answers for the row until its answer; who claimed it, until the release.
+_APPLIED = f"""UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?, updated_at = ?,
+               worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {_OF}"""
+_FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _REFERENCE = "kind IN ('collect', 'payout', 'refund') AND reference"  # so the primary key finds it
 
 
@@ -145,59 +155,38 @@ class SqliteJournal:
 
     def _intend(self, pending: Payment, digest: str, noted: list[Row], db: sqlite3.Connection) -> Row | None:
         key = _key(pending)
-        found = db.execute(
-            f"SELECT state, payment, digest, worker FROM payments {_OF}",
-            key,
-        ).fetchone()
+        found = db.execute(_FOUND, key).fetchone()
         if found is not None:
-            state, payment, other, worker = State(found[0]), found[1], found[2], found[3]
+            state, (payment, worker, other) = State(found[0]), found[1:]
             abandoned = state is State.INTENT and not self._lives(worker, key)
             if not (state.free or abandoned):
                 if other == digest:
                     return Row(state=state, payment=_payment(payment))
                 error = DuplicateReference("this reference belongs to another order in the journal")
-                error.account, error.provider, error.reference = (
-                    pending.account,
-                    pending.provider,
-                    pending.reference,
-                )
+                error.account, error.provider, error.reference = key[0], pending.provider, key[2]
                 raise error
             db.execute(f"DELETE FROM payments {_OF}", key)
-        row = {
-            "account": pending.account,
-            "kind": key[1],
-            "reference": key[2],
-            "state": State.INTENT,
-            "status": pending.status,
-            "amount": str(pending.amount),
-            "currency": pending.currency,
-            "party": pending.payer or pending.payee,
-            "digest": digest,
-            "payment": _json(pending),
-            "created_at": _now(),
-            "updated_at": _now(),
-            "worker": self._worker.name,
-        }
-        _insert(db, "payments", row)
-        _append(db, pending, "intent", State.INTENT)
+        at, text, party = _now(), _json(pending), pending.payer or pending.payee
+        money = (str(pending.amount), pending.currency, party)
+        made = (digest, text, at, at, self._worker.name)
+        db.execute(_NOTED, (*key, pending.status, *money, *made))
+        db.execute(_FACT, (*key, at, "intent", "intent", pending.status, text))
         self._busy.add(key)
         noted.append(Row(state=State.INTENT, payment=pending))
         return None
 
     def _withdraw(self, db: sqlite3.Connection, noted: list[Row]) -> None:
         for row in noted:
-            self._busy.discard(_key(row.payment))
-            if self._is_mine(db, row.payment):
+            key = _key(row.payment)
+            self._busy.discard(key)
+            if db.execute(f"SELECT 1 FROM payments {_IS_MINE}", (*key, self._worker.name)).fetchone() is not None:
                 self._apply(db, row.payment, "answer", State.NOT_SENT)
 
     def _sending(self, pending: Payment, db: sqlite3.Connection) -> None:
-        if not self._is_mine(db, pending):
+        key, at = _key(pending), _now()
+        if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
             raise OSError("somebody else took the order over")
-        self._apply(db, pending, "sending", State.SENDING)
-
-    def _is_mine(self, db: sqlite3.Connection, payment: Payment) -> bool:
-        sql = f"SELECT 1 FROM payments {_OF} AND state = ? AND worker = ?"
-        return db.execute(sql, (*_key(payment), State.INTENT, self._worker.name)).fetchone() is not None
+        db.execute(_FACT, (*key, at, "sending", "sending", pending.status, _json(pending)))
 
     def _lives(self, worker: str | None, key: tuple[str, str, str]) -> bool:
         """Tell whether a living worker answers for a row; this one, only if it still does something about it."""
@@ -207,7 +196,7 @@ class SqliteJournal:
         if payment.reference is None:
             return  # not one of ours: there is nothing to keep it under
         key = _key(payment)
-        found = db.execute(f"SELECT state, payment, worker FROM payments {_OF}", key).fetchone()
+        found = db.execute(_FOUND, key).fetchone()
         if found is None:
             return  # asked about by somebody who has no record of it, or forgotten by now
         if state is not None and state.free and found[2] != self._worker.name:
@@ -217,19 +206,15 @@ class SqliteJournal:
         said = (state, payment.status, payment.provider_status, payment.provider_reference)
         if source == "verify" and said == (was, known.status, known.provider_status, known.provider_reference):
             return  # a poll that brought nothing new
+        at, told = _now(), msgspec.structs.replace(payment, raw="")
         try:
-            kept = succeed(known, msgspec.structs.replace(payment, raw=""))
+            kept = succeed(known, told)
         except Mismatch as mismatch:
             log.warning("%s: kept as a fact, not applied: %s", payment.account, mismatch)
             kept, state = known, was
-        # Who sent it answers for the row until its answer; who claimed it, until the release.
-        db.execute(
-            """UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?, updated_at = ?,
-               worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END
-               WHERE account = ? AND kind = ? AND reference = ?""",
-            (state, kept.status, kept.provider_reference, _json(kept), _now(), source, self._worker.name, *key),
-        )
-        _append(db, payment, source, state)
+        payment_now = (state, kept.status, kept.provider_reference, _json(kept), at)
+        db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
+        db.execute(_FACT, (*key, at, source, state, told.status, _json(told)))
 
     def _claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
         # In the order of the key, each row is met once in a run, however many runs there are.
@@ -284,26 +269,6 @@ def _run(db: sqlite3.Connection, sql: str, given: tuple[object, ...]) -> None:
     db.execute(sql, given)
 
 
-def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
-    names, places = ", ".join(row), ", ".join("?" * len(row))
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", tuple(row.values()))
-
-
-def _append(db: sqlite3.Connection, payment: Payment, source: str, state: State) -> None:
-    account, kind, reference = _key(payment)
-    fact = {
-        "account": account,
-        "kind": kind,
-        "reference": reference,
-        "at": _now(),
-        "source": source,
-        "state": state,
-        "status": payment.status,
-        "payment": _json(msgspec.structs.replace(payment, raw="")),
-    }
-    _insert(db, "facts", fact)
-
-
 def _key(payment: Payment) -> tuple[str, str, str]:
     return (payment.account, payment.kind or "collect", payment.reference or "")
 
@@ -317,4 +282,4 @@ def _json(value: Payment | Event) -> str:
 
 
 def _now() -> str:
-    return iso(datetime.now(UTC))
+    return datetime.now(UTC).isoformat(timespec="microseconds")
