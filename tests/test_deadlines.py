@@ -8,7 +8,7 @@ from types import TracebackType
 
 import pytest
 
-from paymux.transport.deadlines import Deadlines
+from paymux.deadlines import Deadlines
 
 from .virtual import START, run, timeless
 

@@ -5,6 +5,7 @@ from os import PathLike
 
 import msgspec
 
+from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Order, Payment, log
 from .base import Journal, Memory, Row, State, digest
@@ -25,6 +26,10 @@ class Records:
         self.memory = Memory()
         # The messages that this process is not done with; True: it is open in the journal.
         self._answering: dict[bytes, bool] = {}
+        self._deadlines = Deadlines()
+
+    def _patience(self) -> Deadline:
+        return self._deadlines.until(asyncio.get_running_loop().time() + PATIENCE)
 
     def book(self) -> Journal:
         """Give the journal; without one it is UsageError."""
@@ -78,7 +83,7 @@ class Records:
             return
         try:
             # It is queued at once and will be durable; only the wait for it may be cut short.
-            async with asyncio.timeout(PATIENCE):
+            with self._patience():
                 await self.journal.record(payment, source, state)
         except OSError as error:
             # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
@@ -104,7 +109,7 @@ class Records:
         """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
         if self._answering.pop(msgspec.json.encode(event), False) and self.journal is not None:
             try:
-                async with asyncio.timeout(PATIENCE):
+                with self._patience():
                     await self.journal.end_hint(event, done=done)
             except OSError as error:
                 log.warning("%s: the end of a message was not kept: %s", event.account, error)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
+from ..deadlines import Deadline, Deadlines
 from ..drivers.base import Driver, Token
 from ..errors import (
     AuthenticationFailed,
@@ -20,7 +21,6 @@ from ..lenient import Unreadable
 from ..limits import Gate, Priority
 from ..redact import hide, mask, scrub
 from ..wire import Broken, Connection, Outgoing, Reply, Request
-from .deadlines import Deadline, Deadlines
 from .exchanges import Attempt, exchanges
 from .outcome import Means, Verdict, decide
 from .retries import asked_pause, may_repeat, pauses, retry_after
