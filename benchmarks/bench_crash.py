@@ -1,6 +1,7 @@
 """Nothing is lost, and nothing is sent twice, wherever a process dies or its disk fails.
 
 Run: python -m benchmarks.bench_crash [--part R5 R5b once] [--every 1] [--operation "campay collect"] [--seed 0]
+     [--json FILE]
 
 R5 kills a process before each write, sync, send, receive and connect of a collect, of a payout and of recover();
 then another process recovers. R5b lets each disk call fail with EIO and ENOSPC, once and from then on.
@@ -350,8 +351,8 @@ async def fulfilled(count: int = PAYMENTS, workers: int = WORKERS, kills: int = 
     return wrong
 
 
-async def sweep(operations: Sequence[str], part: str, every: int) -> list[str]:
-    """Go through the points of the operations, and print a line for each operation."""
+async def sweep(operations: Sequence[str], part: str, every: int, rows: list[dict[str, Any]]) -> list[str]:
+    """Go through the points of the operations, and print a line for each operation; `rows` gets what it says."""
     wrong: list[str] = []
     for operation in operations:
         began = time.perf_counter()
@@ -366,6 +367,8 @@ async def sweep(operations: Sequence[str], part: str, every: int) -> list[str]:
         if part == "R5" and DIED["lived"] > len(chosen) // 10:
             found.append(f"{operation}: most points killed nothing; nothing was shown")
         ended = ", ".join(f"{count} {how}" for how, count in sorted(DIED.items()))
+        row = {"part": part, "operation": operation, "points": len(chosen), "wrong": len(found)}
+        rows.append({**row, "ended": dict(DIED)})
         DIED.clear()
         print(
             f"{part:4} {operation:16} {len(chosen):4} points: {ended}; {len(found)} wrong; {seconds:.0f} s",
@@ -378,13 +381,18 @@ async def sweep(operations: Sequence[str], part: str, every: int) -> list[str]:
 async def main(arguments: argparse.Namespace) -> int:
     """Run what was asked for."""
     wrong: list[str] = []
+    rows: list[dict[str, Any]] = []
     for part in arguments.part:
         if part == "once":
-            wrong += await fulfilled(seed=arguments.seed)
+            found = await fulfilled(seed=arguments.seed)
+            rows.append({"part": part, "points": PAYMENTS, "wrong": len(found)})
+            wrong += found
         else:
-            wrong += await sweep(arguments.operation, part, arguments.every)
+            wrong += await sweep(arguments.operation, part, arguments.every, rows)
     for one in wrong:
         print(one)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"parts": rows, "wrong": wrong}, indent=1) + "\n")
     return 1 if wrong else 0
 
 
@@ -394,6 +402,7 @@ if __name__ == "__main__":
     parser.add_argument("--operation", nargs="+", choices=OPERATIONS, default=OPERATIONS)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--fulfil", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()

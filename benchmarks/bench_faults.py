@@ -1,6 +1,7 @@
 """What a caller is told of a money request is true, wherever the wire breaks.
 
 Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0] [--operation "campay collect"]
+     [--json FILE]
 
 R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts each request
 and each answer (the good one and a refusal, in three framings) at every byte, with a FIN, a reset and silence;
@@ -23,6 +24,7 @@ import warnings
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -682,6 +684,7 @@ def main() -> int:
     parser.add_argument("--slice", type=int, default=1, help="cut at every so manieth byte")
     parser.add_argument("--seed", type=int, default=0, help="of the pauses, and of where a slice begins")
     parser.add_argument("--operation", choices=sorted(OPERATIONS), action="append", help="only this one")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     operations = [OPERATIONS[name] for name in given.operation or OPERATIONS]
     logging.getLogger("paymux").setLevel(logging.CRITICAL)  # it warns of the odd words that we make up
@@ -694,6 +697,10 @@ def main() -> int:
     asyncio.run(campaign(operations, tally, step=given.slice, seed=given.seed))
     report(operations, tally)
     print(f"{time.monotonic() - began:.0f} s")
+    if given.json:
+        counts = {f"{operation}: {kind}": count for (operation, kind), count in tally.counts.items()}
+        said = {"aiohttp": version, "seed": given.seed, "slice": given.slice, "skipped": tally.skipped}
+        given.json.write_text(json.dumps({**said, "counts": counts, "unsound": tally.wrong}, indent=1) + "\n")
     return 1 if tally.wrong or not tally.counts else 0
 
 

@@ -1,6 +1,7 @@
 """What hostile messages get out of a webhook reader, how long a reading takes, and how much memory.
 
-Run: python -m benchmarks.bench_fuzz [--cases 1000000] [--seconds 3600] [--driver campay] [--seed 0] [--json]
+Run: python -m benchmarks.bench_fuzz [--cases 1000000] [--seconds 3600] [--driver campay] [--seed 0]
+     [--json FILE]
      python -m benchmarks.bench_fuzz --atheris [--runs 1000000]
 
 R10: messages of the providers, their simulators and their samples, bent at random (body, form, query, headers,
@@ -870,16 +871,17 @@ def main() -> int:
     parser.add_argument("--driver", choices=names(), action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case, to repeat one")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--atheris", action="store_true", help="guided by coverage, instead")
     parser.add_argument("--runs", type=int, default=1_000_000, help="of atheris")
     given = parser.parse_args()
     prepare()
     if given.atheris:
         found = campaign(given.runs, given.seed, given.seconds)
-        print(json.dumps(found) if given.json else "\n".join(f"{name}: {said}" for name, said in found.items()))
-        if not given.json:
-            print(f"escapes: {bound(len(found['found']), found['runs'])}")
+        print("\n".join(f"{name}: {said}" for name, said in found.items()))
+        print(f"escapes: {bound(len(found['found']), found['runs'])}")
+        if given.json:
+            given.json.write_text(json.dumps(found, indent=1) + "\n")
         return 1 if found["found"] or found["exit"] else 0
     began, chosen = time.perf_counter(), given.driver or names()
     tallies, each = {}, max(given.cases // len(chosen), 1)
@@ -890,13 +892,13 @@ def main() -> int:
         if tallies[name].peak >= 1:
             tallies[name].wrong.append(f"too much memory: {worst}")
     beside = compare(given.seed, each // 10) if given.cases > 1 else {}
+    print(f"Python {sys.version.split()[0]}, msgspec {msgspec.__version__}, seed {given.seed}")
+    report(tallies)
+    report_others(beside)
     if given.json:
         rows = {name: tally.facts() for name, tally in {**tallies, **beside}.items()}
-        print(json.dumps({"seed": given.seed, "limit_ms": LIMIT, "readers": rows}))
-    else:
-        print(f"Python {sys.version.split()[0]}, msgspec {msgspec.__version__}, seed {given.seed}")
-        report(tallies)
-        report_others(beside)
+        said = {"seed": given.seed, "limit_ms": LIMIT, "readers": rows}
+        given.json.write_text(json.dumps(said, indent=1) + "\n")
     slow = any(tally.percentile(0.99, worked=True) >= LIMIT for tally in tallies.values())
     return 1 if slow or any(tally.wrong for tally in tallies.values()) else 0
 

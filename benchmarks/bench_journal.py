@@ -1,6 +1,6 @@
 """What the journal costs: collect() with it over collect() without it.
 
-Run: python -m benchmarks.bench_journal [--rounds 15] [--at-once 100] [--profile]
+Run: python -m benchmarks.bench_journal [--rounds 15] [--at-once 100] [--profile] [--json FILE]
 
 Rounds with and without take turns in one run, in random order within each pair, and the ratio is the median of the
 pairs'. Over the socket the simulator is a process of its own; in process there is no socket, so that the journal
@@ -11,6 +11,7 @@ the ratio over the socket is above 1.6.
 import argparse
 import asyncio
 import cProfile
+import json
 import pstats
 import random
 import statistics
@@ -97,8 +98,11 @@ async def main(arguments: argparse.Namespace) -> int:
             Pool(near, connection=sim.connection) as plain,
             Pool(near, connection=sim.connection, journal=Path(folder) / "process.db") as kept,
         ):
-            await compare(plain, kept, arguments, "in process")
+            near_ratio = await compare(plain, kept, arguments, "in process")
     print(f"target over the socket: at most {TARGET}")
+    if arguments.json:
+        said = {"at_once": arguments.at_once, "rounds": arguments.rounds, "target": TARGET}
+        arguments.json.write_text(json.dumps({**said, "socket": ratio, "in_process": near_ratio}, indent=1) + "\n")
     return 0 if ratio <= TARGET else 1
 
 
@@ -107,6 +111,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--at-once", type=int, default=100)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:

@@ -8,8 +8,8 @@ as the far end sees them. Cost: entering, leaving and being answered where nothi
 virtual time: 500 ask without end, and the provider says only by refusing how many it allows; what counts is the
 part that is refused, and the part of the allowance that is used, once 20 seconds are over. Chance, in virtual
 time: the same 500, and a provider that refuses a share at random, however slowly it is asked; what counts is what
-is left of the pace. The exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter is not
-of the bench extra: install it beside.
+is left of the pace. The exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter comes
+with the `bench` extra.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """No payment is charged twice, none that moved money is called a failure, and none that did not a success.
 
 Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2] [--seconds 3600]
+     [--json FILE]
 
 R3 makes faulty payments at four profiles of providers: about every fifth batch over real sockets of loopback, the
 others in process and in virtual time. Naive clients meet the same weather beside them. R4 runs worlds in memory
@@ -893,23 +894,27 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=3_600.0, help="begin nothing more of a part after so long"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     print(f"aiohttp {importlib.metadata.version('aiohttp')}, Python {sys.version.split()[0]}, seed {given.seed}")
-    wrong = []
+    found: dict[str, Tally] = {}
     if given.payments:
         sizes = [min(BATCH, given.payments - done) for done in range(0, given.payments, BATCH)]
-        tally = together(
+        found["R3"] = together(
             given.jobs, [partial(r3, given.seed + at, size) for at, size in enumerate(sizes)], "R3", given.seconds
         )
-        report_r3(tally)
-        wrong += tally.wrong
+        report_r3(found["R3"])
         naive = [partial(r3b, given.seed, name, min(given.payments, 5_000)) for name in CLIENTS]
-        report_naive(together(given.jobs, naive, "R3b", given.seconds))
+        found["R3b"] = together(given.jobs, naive, "R3b", given.seconds)
+        report_naive(found["R3b"])
     if given.seeds:
         worlds = range(given.seed, given.seed + given.seeds)
-        tally = together(given.jobs, [partial(r4, seed, given.each) for seed in worlds], "R4", given.seconds)
-        report_r4(tally)
-        wrong += tally.wrong
+        found["R4"] = together(given.jobs, [partial(r4, seed, given.each) for seed in worlds], "R4", given.seconds)
+        report_r4(found["R4"])
+    wrong = [one for tally in found.values() for one in tally.wrong]
+    if given.json:
+        said = {name: {"counts": tally.counts, "violations": tally.wrong} for name, tally in found.items()}
+        given.json.write_text(json.dumps({"seed": given.seed, **said}, indent=1) + "\n")
     for one in wrong[:50]:
         print(f"  {one}")
     print(f"\n{len(wrong)} violations")

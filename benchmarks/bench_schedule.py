@@ -1,6 +1,6 @@
 """How late is the end of a payment found, for so many looks? Schedules over a family of payers, beside the best.
 
-Run: python -m benchmarks.bench_schedule [--histories 3] [--every 1] [--seed 0] [--json FILE] [--chart FILE]
+Run: python -m benchmarks.bench_schedule [--histories 3] [--every 1] [--seed 0] [--json FILE] [--plot FILE]
 
 A member of the family is a log-normal answer to a push prompt (with the operator's time-out, after which the
 provider says "expired" within 5 s) or to a checkout page (which stays pending for ever), and a share that never
@@ -370,7 +370,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take each so manieth member only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--chart", type=Path)
+    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     members = family(options.every)
     lists = [minimax(group) for group in groups(members)]
@@ -405,9 +405,9 @@ def main() -> None:
         for member, founds in histories
     }
     report: dict[str, Any] = {"table": table, "members": details}
-    if options.chart:
+    if options.plot:
         usual = next(group for group in groups(members) if group[0].first_look == 2.0)
-        report["chart"] = draw(options.chart, usual, lists[groups(members).index(usual)], options.seed)
+        report["chart"] = draw(options.plot, usual, lists[groups(members).index(usual)], options.seed)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     sys.exit(int(max(last["above_best_worst"], last["above_best_at_8_worst"]) > LIMIT - 1))
