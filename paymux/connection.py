@@ -19,6 +19,7 @@ from .wire import Broken, Outgoing, Reply
 
 BODY_BYTES = 1 << 20
 FRAME_BYTES = 64 * 1024
+READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 _VISIBLE = bytes(range(0x20, 0x7F))
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
 
@@ -89,6 +90,9 @@ class Sockets:
             await kept.guard.aclose()
 
     async def _open(self) -> "_Kept":
+        # asyncio takes a new 256 KiB for each read, and glibc maps, remaps and unmaps memory for it, a tenth of a
+        # look-up's time, until something larger was freed once (M_MMAP_THRESHOLD): https://man7.org/linux/man-pages/man3/mallopt.3.html
+        bytes(READ_BYTES << 2)
         kept = self._kept[asyncio.get_running_loop()] = _Kept()
         await anext(kept.guard)
         return kept

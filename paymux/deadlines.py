@@ -102,6 +102,7 @@ class Deadline:
         self._all.discard(self)
         # Where somebody else cancels the task, too, that is what it hears of.
         mine = self._passed and self._task.uncancel() <= self._cancelling
+        del self._task  # the heap may hold this for a while yet
         if mine and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
