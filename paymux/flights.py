@@ -42,7 +42,8 @@ class Flights:
             if isinstance(outcome, Payment):
                 return outcome
             if outcome is not None:
-                raise outcome
+                # Each has a copy of its own: one shared error would collect everybody's traceback.
+                raise copy.copy(outcome)
         landing = asyncio.get_running_loop().create_future()
         self._flying[key] = (order, landing)
         outcome = None
@@ -52,9 +53,9 @@ class Flights:
         except PaymuxError as error:
             outcome = error
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             if call.in_doubt:
-                outcome = OutcomeUnknown(f"{order.account}: cancelled after sending", pending)
+                outcome = OutcomeUnknown(f"{order.account}: broken off after sending", pending)
             # Otherwise nothing was sent: whoever joined takes the request over.
             raise
         finally:
@@ -82,7 +83,6 @@ class Questions:
             if isinstance(answer, Payment):
                 return answer
             if answer is not None:
-                # Each has a copy of its own: one shared error would collect everybody's traceback.
                 raise copy.copy(answer)
         joined = self._asked[key] = []
         outcome: Answer = None  # cut off: whoever joined asks anew

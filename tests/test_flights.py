@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from paymux import (
     Payment,
     Pool,
     Rejected,
+    SqliteJournal,
     Status,
 )
 from paymux.wire import Broken, Outgoing, Reply
@@ -162,6 +164,60 @@ async def test_an_error_is_shared(reply: Reply | Exception, error: type[Exceptio
     async with Pool(Keyless(), connection=wire) as pool:
         found = await asyncio.gather(*(pool.collect("keyless", **ORDER) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in found] == [error] * 3
+    assert len({id(one) for one in found}) == 3, "a shared one would collect everybody's traceback"
+    assert len(wire.seen) == 1
+
+
+class Mistaken(SqliteJournal):
+    """A journal of somebody's own, which fails at the answer in a way that no journal may."""
+
+    mistake: BaseException
+
+    async def intend(self, *_: object) -> None:
+        """Let the order go, a second later."""
+        await asyncio.sleep(1)
+
+    async def sending(self, *_: object) -> None:
+        """Let the request go."""
+
+    async def record(self, *_: object) -> None:
+        """Fail."""
+        raise self.mistake
+
+
+async def _mistaken(folder: Path, mistake: BaseException) -> tuple[list[Any], Wire]:
+    """Ask twice at once with such a journal."""
+    journal = Mistaken(folder / "payments.db")
+    journal.mistake = mistake
+    wire = Wire(Desk(collect=[answer(id="p1", status="WAIT")]))
+    async with Pool(Keyless(), connection=wire, journal=journal) as pool:
+        asked = (pool.collect("keyless", **ORDER) for _ in range(2))
+        return await asyncio.gather(*asked, return_exceptions=True), wire
+
+
+@timeless
+async def test_no_mistake_of_a_journal_hides_how_money_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the provider answered is returned to all who asked, and that it was not kept is logged."""
+    (leader, joiner), wire = await _mistaken(tmp_path, ValueError("a mistake"))
+    assert leader == joiner
+    assert leader.provider_reference == "p1"
+    assert "order-1 could not be recorded: a mistake" in caplog.text
+    assert len(wire.seen) == 1
+
+
+@timeless
+async def test_a_leader_that_breaks_after_sending_leaves_its_joiner_in_doubt(tmp_path: Path) -> None:
+    """Whatever ended the leader once its request had left, nobody who joined sends the order again."""
+
+    class Killed(BaseException):
+        pass
+
+    (leader, joiner), wire = await _mistaken(tmp_path, Killed())
+    assert isinstance(leader, Killed)
+    assert isinstance(joiner, OutcomeUnknown)
+    assert joiner.payment.reference == "order-1"
     assert len(wire.seen) == 1
 
 

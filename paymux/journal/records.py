@@ -85,7 +85,7 @@ class Records:
             # It is queued at once and will be durable; only the wait for it may be cut short.
             with self._patience():
                 await self.journal.record(payment, source, state)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - money may have moved: no journal's mistake hides how it ended
             # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
             why = error if str(error) else "the journal is slow"
             log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, why)
