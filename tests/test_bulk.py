@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import random
+import sys
 import tracemalloc
 import warnings
 from collections import Counter, deque
@@ -46,6 +47,12 @@ def bulk(pool: Pool, items: Any, at_once: int = 50, progress: Any = None) -> Bul
 def keyless(*accounts: str) -> list[Driver]:
     """Give accounts without a login, each at a host of its own name."""
     return [Keyless(account=name, base_url=f"https://{name}.example") for name in accounts]
+
+
+def eagerly() -> None:
+    """Let tasks of this loop begin inside whoever starts them, where Python can."""
+    if sys.version_info >= (3, 12):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
 
 
 class Shop(Wire):
@@ -943,6 +950,8 @@ def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
     """Random accounts, shapes, latencies, refusals, bad items and pauses: one result each, and no deadlock."""
 
     async def main() -> None:
+        if seed % 3 == 0:
+            eagerly()
         dice = random.Random(seed)
         names = dice.sample("abcdef", dice.randint(1, 6))
         count, at_once = dice.choice([0, 1, 7, 60, 300]), dice.choice([1, 2, 3, 4, 5, 8, 13, 50])
@@ -984,6 +993,16 @@ def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
             assert shop.most["all"] <= at_once
 
     run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@timeless
+async def test_eager_tasks_begin_nothing_inside_each_other() -> None:
+    """A thousand places at once over items that fail at once, in a loop of eager tasks: each has its result."""
+    eagerly()
+    async with Pool(Keyless(), connection=Shop()) as pool:
+        found = await bulk(pool, [Payment(account="keyless", reference="order-1")] * 5000, 1000)
+    assert [type(item.error) for item in found] == [UsageError] * 5000
 
 
 @timeless

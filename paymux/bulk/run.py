@@ -253,6 +253,7 @@ class Run(Generic[A]):
 
     async def _work(self, turn: tuple[Lane, int] | None) -> None:
         try:
+            await asyncio.sleep(0)  # an eager task would begin inside whoever starts it, and start others in there
             while turn is not None:
                 await self._look(*turn)
                 room = self._room
