@@ -34,7 +34,7 @@ from paymux.drivers.base import Driver
 from paymux.simulator import Simulator
 from paymux.wire import Broken, Outgoing, Reply, Send
 
-from .virtual import Keyless, Narrow, Toy, Wire, answer, now, run, timeless
+from .virtual import Keyless, Narrow, Toy, Wire, answer, eagerly, now, run, timeless
 
 T = TypeVar("T")
 
@@ -47,12 +47,6 @@ def bulk(pool: Pool, items: Any, at_once: int = 50, progress: Any = None) -> Bul
 def keyless(*accounts: str) -> list[Driver]:
     """Give accounts without a login, each at a host of its own name."""
     return [Keyless(account=name, base_url=f"https://{name}.example") for name in accounts]
-
-
-def eagerly() -> None:
-    """Let tasks of this loop begin inside whoever starts them, where Python can."""
-    if sys.version_info >= (3, 12):
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
 
 
 class Shop(Wire):

@@ -29,7 +29,7 @@ from paymux.webhooks import Webhooks
 from paymux.wire import Outgoing, Reply
 
 from .driving import sample
-from .virtual import BASE, KEY, Desk, Keyless, Toy, Wire, answer, now, push, timeless
+from .virtual import BASE, KEY, Desk, Keyless, Toy, Wire, answer, eagerly, now, push, timeless
 
 ROOT = Path(__file__).parents[1]
 PROVIDERS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
@@ -693,9 +693,12 @@ async def test_what_nobody_knows_is_repeated_within_bounds(monkeypatch: pytest.M
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
 
 
+@pytest.mark.parametrize("eager", [False, True])
 @timeless
-async def test_a_message_that_names_nothing_is_done_with() -> None:
+async def test_a_message_that_names_nothing_is_done_with(*, eager: bool) -> None:
     """On the account's path nothing can be asked for; on an order's own path its id may be on its way."""
+    if eager:
+        eagerly()
     shop = Shop()
     arrived = asyncio.get_running_loop().create_future()
 

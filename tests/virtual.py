@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import selectors
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -53,6 +54,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.leaping.now
+
+
+def eagerly() -> None:
+    """Let tasks of this loop begin inside whoever starts them, where Python can."""
+    if sys.version_info >= (3, 12):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool = False) -> T:

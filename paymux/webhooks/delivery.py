@@ -160,6 +160,7 @@ class Delivery:
     async def _work(
         self, key: bytes, message: _Message, few: contextlib.AbstractAsyncContextManager[object] | None = None
     ) -> Left | None:
+        await asyncio.sleep(0)  # an eager task could end before it is known as the message's
         async with few or contextlib.nullcontext():
             left = await self._handle(message.event)
         if left is not None and self._is_worth_it(message, left):
