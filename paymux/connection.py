@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -124,12 +125,11 @@ class _Kept:
         return place
 
     async def _guard(self) -> AsyncGenerator[None]:
-        try:
+        # Each is closed, even where whoever waits for one of them is cancelled.
+        async with AsyncExitStack() as last:
+            for kept in (self.other, self.money, self.pushed):
+                last.push_async_callback(kept.close)
             yield
-        finally:
-            await self.other.close()
-            await self.money.close()
-            await self.pushed.close()
 
 
 def _no_redirect() -> aiohttp.TraceConfig:

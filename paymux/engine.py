@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from os import PathLike
 from types import EllipsisType
@@ -93,15 +94,16 @@ class Engine:
     async def aclose(self) -> None:
         """Close what the pool holds; twice is harmless."""
         self._closed = self._transport.closed = True
-        if self._watches is not None:
-            self._watches.close()
-        await asyncio.gather(*(bulk.close() for bulk in list(self.bulks)), return_exceptions=True)
-        if self._watches is not None:
-            await self._watches.updates.aclose()
-        await self._transport.tokens.aclose()
-        await self._transport.connection.aclose()
-        if self.records.journal is not None:
-            await self.records.journal.aclose()
+        # Each is closed, in the reverse of this order, even where whoever waits for one of them is cancelled.
+        async with AsyncExitStack() as last:
+            if self.records.journal is not None:
+                last.push_async_callback(self.records.journal.aclose)
+            last.push_async_callback(self._transport.connection.aclose)
+            last.push_async_callback(self._transport.tokens.aclose)
+            if self._watches is not None:
+                self._watches.close()
+                last.push_async_callback(self._watches.updates.aclose)
+            await asyncio.gather(*(bulk.close() for bulk in list(self.bulks)), return_exceptions=True)
 
     def call(
         self,

@@ -121,7 +121,8 @@ class Run(Generic[A]):
             try:
                 _, mine = await asyncio.wait(mine)
             except asyncio.CancelledError as error:
-                cancelled = error
+                # anyio cancels anew in each step of the loop, until its scope is left.
+                cancelled, mine = error, {task for task in mine if not task.done()}
         if cancelled is not None:
             raise cancelled
 

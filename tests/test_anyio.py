@@ -1,0 +1,93 @@
+"""Under anyio, as in FastAPI and Starlette: its scopes cancel anew in each step of the loop."""
+
+import asyncio
+import gc
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from paymux import Pool, Status
+from paymux.simulator import Fault, Simulator
+
+from .virtual import Keyless, Wire, answer, now, timeless
+
+ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+PUSHED: dict[str, Any] = {"amount": 250, "currency": "KES", "payer": "254708374149"}
+WAITS = answer(id="p1", status="WAIT")
+
+
+def _others() -> int:
+    return len(asyncio.all_tasks()) - 1
+
+
+@pytest.mark.parametrize("way", ["await", "for", "with"])
+@timeless
+async def test_a_bulk_ends_with_its_scope(way: str) -> None:
+    """Left by a scope's time-out, it ends its look-ups at once and leaves none behind."""
+    async with Pool(Keyless(), connection=Wire(lambda _: WAITS, after=30.0)) as pool:
+        with anyio.move_on_after(1.0) as scope:
+            many = pool.verify_many([("keyless", f"p{number}") for number in range(100)], at_once=10)
+            if way == "await":
+                await many
+            elif way == "for":
+                async for _ in many:
+                    pass
+            else:
+                async with many:
+                    await anext(many)
+        assert scope.cancelled_caught
+        assert now() == pytest.approx(1.0)
+        assert _others() == 0
+
+
+@timeless
+async def test_a_watch_that_a_scope_left_is_resumed() -> None:
+    """A scope around a step of a watch takes nothing from the steps after it."""
+    wire = Wire(lambda _: answer(id="p1", status="OK" if now() > 20 else "WAIT"))
+    async with Pool(Keyless(), connection=wire) as pool:
+        payment = await pool.verify("keyless", "p1")
+        seen: list[Status] = []
+        async with pool.watch(payment, timeout=60) as watch:
+            while not (seen and seen[-1].terminal):
+                with anyio.move_on_after(3.0):
+                    seen.append((await anext(watch)).status)
+    assert seen == [Status.PENDING, Status.SUCCEEDED]
+    assert _others() == 0
+
+
+async def test_a_charge_that_a_scope_cut_is_in_the_journal(tmp_path: Path) -> None:
+    """The record says that nobody knows, the same call again sends nothing, and a turn is given back."""
+    file = tmp_path / "payments.db"
+    async with Simulator() as sim, Pool(sim.driver("campay"), journal=file) as pool:
+        sim.fault("campay", "POST /api/collect/", kind=Fault.STALL)
+        with anyio.move_on_after(0.3):
+            await pool.collect("campay", reference="order-1", **ORDER)
+        again = await pool.collect("campay", reference="order-1", **ORDER)
+        assert (again.status, again.provider_reference) == (Status.PENDING, None)
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
+        with anyio.move_on_after(0.1):
+            async with pool.once(again, "fulfilled") as first:
+                assert first
+                await anyio.sleep_forever()
+        async with pool.once(again, "fulfilled") as first:
+            assert first
+        left = [(one.payment.reference, one.was) async for one in pool.recover()]
+        assert left == [("order-1", "unknown")]
+
+
+async def test_a_pool_that_a_scope_closes_is_closed() -> None:
+    """Cancelled while it closes, it still closes its connections, its logins and its update socket."""
+    async with Simulator() as sim:
+        with anyio.move_on_after(0.5) as scope:
+            async with Pool(sim.driver("campay"), sim.driver("mpesa_gateway")) as pool:
+                await pool.collect("campay", reference="1", **ORDER)
+                payment = await pool.collect("mpesa_gateway", reference="2", **PUSHED)
+                async with pool.watch(payment) as watch:
+                    await anext(watch)
+                    await anyio.sleep_forever()
+        assert scope.cancelled_caught
+        while _others():  # at the servers' end of the connections
+            await asyncio.sleep(0.01)
+        gc.collect()  # what was left open warns, and a warning fails the test
