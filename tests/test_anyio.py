@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import pytest
 
 from paymux import Pool, Status
 from paymux.simulator import Fault, Simulator
@@ -15,31 +14,10 @@ from .virtual import Keyless, Wire, answer, now, timeless
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
 PUSHED: dict[str, Any] = {"amount": 250, "currency": "KES", "payer": "254708374149"}
-WAITS = answer(id="p1", status="WAIT")
 
 
 def _others() -> int:
     return len(asyncio.all_tasks()) - 1
-
-
-@pytest.mark.parametrize("way", ["await", "for", "with"])
-@timeless
-async def test_a_bulk_ends_with_its_scope(way: str) -> None:
-    """Left by a scope's time-out, it ends its look-ups at once and leaves none behind."""
-    async with Pool(Keyless(), connection=Wire(lambda _: WAITS, after=30.0)) as pool:
-        with anyio.move_on_after(1.0) as scope:
-            many = pool.verify_many([("keyless", f"p{number}") for number in range(100)], at_once=10)
-            if way == "await":
-                await many
-            elif way == "for":
-                async for _ in many:
-                    pass
-            else:
-                async with many:
-                    await anext(many)
-        assert scope.cancelled_caught
-        assert now() == pytest.approx(1.0)
-        assert _others() == 0
 
 
 @timeless

@@ -7,11 +7,12 @@ import random
 import tracemalloc
 import warnings
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from paymux import (
@@ -716,9 +717,16 @@ async def test_a_body_that_fails_ends_it_too() -> None:
         assert tasks() == 0
 
 
+async def scoped(work: Awaitable[Any], seconds: float) -> None:
+    """Let a scope of anyio end some work."""
+    with anyio.fail_after(seconds):
+        await work
+
+
+@pytest.mark.parametrize("limited", [asyncio.wait_for, scoped])
 @pytest.mark.parametrize("way", ["await", "for", "with"])
-def test_cancelling_the_consumer_ends_it(way: str) -> None:
-    """Cancelled or timed out from outside, it ends its look-ups before the cancellation goes on."""
+def test_cancelling_the_consumer_ends_it(way: str, limited: Callable[..., Awaitable[Any]]) -> None:
+    """Timed out from outside, it ends its look-ups first; also by anyio, which cancels anew in each step."""
 
     async def main() -> None:
         shop = Shop(slow=30.0)
@@ -736,7 +744,7 @@ def test_cancelling_the_consumer_ends_it(way: str) -> None:
                         await anext(many)
 
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(consume(), 1.0)
+                await limited(consume(), 1.0)
             assert now() == pytest.approx(1.0)
             assert (tasks(), shop.cut) == (0, 10)
 
