@@ -65,7 +65,8 @@ class Engine:
         if self._watches is None:
             from .watch import Watches  # noqa: PLC0415 - a sixth of an import
 
-            self._watches = Watches(self.watched, self._transport.frames, self._transport.gate)
+            transport = self._transport
+            self._watches = Watches(self.watched, transport.frames, transport.gate, lambda: self._loop)
             if self._closed:
                 self._watches.close()
         return self._watches

@@ -1,8 +1,10 @@
 """Being pushed to: a frame wakes the watch, which asks; sockets come and go, and polling stays on underneath."""
 
 import asyncio
+import gc
 import json
 import logging
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -103,6 +105,55 @@ async def test_a_frame_wakes_the_watch_which_asks() -> None:
         assert now() < 6
         assert feed.looks == 1
         assert feed.open == []
+
+
+class Collecting(str):
+    """The name of an account; whoever compares it collects garbage, as may happen at any moment."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        gc.collect()
+        return str.__eq__(self, other)
+
+
+@timeless
+async def test_watches_may_be_collected_while_they_are_gone_through() -> None:
+    """An update that names no payment wakes the account's watches, whichever are garbage by then."""
+    async with Pool(Keyless(), connection=Wire(lambda _: DONE)) as pool:
+        kept = pool.watch(_held("keyless"), timeout=None)
+        assert (await anext(kept)).status is Status.PENDING
+        ring: list[Any] = [pool.watch(_held("keyless", provider_reference=None, ids={"token": "t"}))]
+        ring.append(ring)
+        assert (await anext(ring[0])).status is Status.PENDING
+        del ring
+        began = now()
+        pool._engine.watches.hint(
+            Event(account=Collecting("keyless"), provider="keyless", claims=Payment(account="keyless"))
+        )
+        assert (await kept).status is Status.SUCCEEDED
+        assert now() - began < 0.1
+
+
+@timeless
+async def test_a_watch_may_be_collected_in_any_thread() -> None:
+    """A journal's thread may be the one that collects garbage: the watch's socket is closed in its own loop."""
+    feed = Feed(WAIT)
+    async with Pool(Pushing(), connection=feed) as pool:
+        ring: list[Any] = [pool.watch(_held(), timeout=None)]
+        ring.append(ring)
+        await anext(ring[0])
+        await asyncio.sleep(0.1)
+        assert len(feed.open) == 1
+        del ring
+        collector = threading.Thread(target=gc.collect)
+        collector.start()
+        collector.join()
+        assert len(feed.open) == 1
+        await asyncio.sleep(0.1)
+        assert feed.open == []
+        assert pool._engine.watches._by_key == {}
 
 
 @timeless

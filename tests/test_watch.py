@@ -570,6 +570,7 @@ async def test_watches_leave_nothing_in_the_pool() -> None:
         await anext(broken)
         del broken
         gc.collect()
+        await asyncio.sleep(0)
         assert pool._engine.watches._by_key == {}
 
 

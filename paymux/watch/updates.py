@@ -34,12 +34,15 @@ class Updates:
             self._tasks[driver.account] = asyncio.get_running_loop().create_task(self._listen(driver))
 
     def end(self, watch: object, driver: Driver) -> None:
-        """Stop listening once nobody watches the account any more."""
+        """Listen no more for this watch."""
         watching = self._watching.get(driver.account)
-        if watching is None:
-            return
-        watching.discard(watch)
-        task = self._tasks.get(driver.account)
+        if watching is not None:
+            watching.discard(watch)
+            self.rest(driver)
+
+    def rest(self, driver: Driver) -> None:
+        """Stop listening once nobody watches the account any more."""
+        watching, task = self._watching.get(driver.account), self._tasks.get(driver.account)
         if not watching and task is not None and not task.get_loop().is_closed():
             # Forgotten now, so that a watch that begins before the cancellation lands gets a socket of its own.
             del self._tasks[driver.account]

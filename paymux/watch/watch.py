@@ -71,7 +71,8 @@ class Watch:
         watches.add(self)
 
     def __del__(self) -> None:
-        self._end()
+        if not self._over:
+            self._watches.lost(self.ref, self.payment, self._driver)
         if not self._started:
             warnings.warn("a Watch was never awaited or iterated", RuntimeWarning, stacklevel=2)
 
@@ -286,8 +287,7 @@ class Watch:
         elif keys(known) != keys(found):
             self._watches.rename(self, known)
         if not self._asks and found.provider_reference is not None:
-            self._asks = True
-            self._due = asyncio.get_running_loop().time()
+            self._asks, self._due = True, asyncio.get_running_loop().time()
         return (known.status, known.provider_status) != (found.status, found.provider_status)
 
     def _learn(self, found: Payment) -> None:

@@ -68,8 +68,10 @@ class Watches:
         look: Callable[[Payment, float], Awaitable[Payment]],
         frames: Callable[[Pushed], AsyncGenerator[str | bytes]],
         gate: Callable[[Driver], Gate],
+        loop: Callable[[], asyncio.AbstractEventLoop | None],
     ) -> None:
         self.look = look
+        self._loop = loop  # gives the one in which the pool was last used
         self.updates = Updates(frames, self.hint)
         self.closed = False
         self._gate = gate
@@ -97,6 +99,7 @@ class Watches:
 
     def add(self, watch: Watcher) -> None:
         """Note a watch under what its payment is known by."""
+        hash(watch.ref)  # kept by it; once the watch is gone, it could no longer be made
         for shelf, id in keys(watch.payment):
             shelved = self._by_key.setdefault(shelf, {})
             held = shelved.setdefault(id, watch.ref)
@@ -109,21 +112,37 @@ class Watches:
 
     def remove(self, watch: Watcher, payment: Payment) -> None:
         """Forget a watch under what its payment was known by."""
-        self._remove(watch, keys(payment))
+        self._remove(watch.ref, keys(payment))
+
+    def lost(self, one: "Ref", payment: Payment, driver: Driver) -> None:
+        """Forget a watch that was collected, which may happen in the midst of anything, in any thread."""
+        loop = self._loop()
+        try:
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._forget, one, payment, driver)
+                return
+        except RuntimeError:  # closed a moment ago
+            pass
+        self._forget(one, payment, driver)
+
+    def _forget(self, one: "Ref", payment: Payment, driver: Driver) -> None:
+        self._remove(one, keys(payment))
+        if driver.account in self._pushed:
+            self.updates.rest(driver)
 
     def rename(self, watch: Watcher, known: Payment) -> None:
         """Note a watch under what its payment is known by now; what was not changed stays where it is."""
         named = keys(watch.payment)
-        self._remove(watch, [key for key in keys(known) if key not in named])
+        self._remove(watch.ref, [key for key in keys(known) if key not in named])
         self.add(watch)
 
-    def _remove(self, watch: Watcher, names: list[Key]) -> None:
+    def _remove(self, one: "Ref", names: list[Key]) -> None:
         for shelf, id in names:
             shelved = self._by_key.get(shelf, {})
             held = shelved.get(id)
             if isinstance(held, set):
-                held.discard(watch.ref)
-            if not held or held is watch.ref:
+                held.discard(one)
+            if not held or held is one:
                 shelved.pop(id, None)
                 if not shelved:
                     self._by_key.pop(shelf, None)
