@@ -61,7 +61,8 @@ async def compare(plain: Pool, kept: Pool, arguments: argparse.Namespace, name: 
             times[label].append(await served(pool, arguments.at_once, str(number)))
     ratio = statistics.median(b / a for a, b in zip(times["without"], times["with"], strict=True))
     without, with_ = (statistics.median(times[label]) * 1000 for label in ("without", "with"))
-    print(f"{name:11} without {without:7.1f} ms   with {with_:7.1f} ms   ratio {ratio:.2f}", flush=True)
+    own = 1000 * (with_ - without) / arguments.at_once
+    print(f"{name:11} without {without:6.1f} ms   with {with_:6.1f} ms  ratio {ratio:.2f}  {own:.0f} us each")
     if arguments.profile:
         profile = cProfile.Profile()
         profile.enable()
