@@ -1,6 +1,8 @@
 """What every test finds set: tables that virtual time cannot wait for, and examples that any machine repeats."""
 
+import gc
 import os
+from collections.abc import Iterator
 
 import phonenumbers.carrier  # noqa: F401 - loaded is all it has to be
 import pytest
@@ -9,6 +11,14 @@ from hypothesis import HealthCheck, settings
 # How fast this machine draws examples is no promise of ours; which ones it draws is the same everywhere.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Let no garbage be collected while something is timed: all that other tests left would be looked through."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

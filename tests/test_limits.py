@@ -568,6 +568,7 @@ async def test_nobody_slips_in_as_a_place_comes_free(learned: bool) -> None:
     assert slipped == [False]
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
     """Cancelling nearly everybody takes time in proportion to their number, and whoever stays is served."""
 
@@ -578,12 +579,12 @@ def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
             gate.leave(money=False)
             tasks = [asyncio.create_task(_enter(gate, deadline=START + 1e6)) for _ in range(count)]
             await asyncio.sleep(0)
-            began = time.process_time()
+            began = time.thread_time()
             for task in tasks[:-1]:
                 task.cancel()
             await asyncio.wait(tasks)
             assert now() == pytest.approx(1)
-            return time.process_time() - began
+            return time.thread_time() - began
 
         return run(main())
 

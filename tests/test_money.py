@@ -150,6 +150,7 @@ def test_an_amount_is_exact(value: object, currency: str, expected: str) -> None
     assert found == Decimal(expected)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_anything_else_is_refused_and_named(number: int) -> None:
     """Whatever is no positive amount in whole francs is UsageError naming the field, in no time."""

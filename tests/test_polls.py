@@ -62,7 +62,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def steps(monkeypatch: pytest.MonkeyPatch, uncollected: None) -> list[float]:
     """Measure what each step of the loop costs, in seconds of this thread."""
     longest = [0.0]
     plain = asyncio.Handle._run
@@ -73,9 +73,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         longest[0] = max(longest[0], time.thread_time() - began)
 
     monkeypatch.setattr(asyncio.Handle, "_run", timed)
-    gc.disable()  # what other tests left would be looked through in one of our steps
-    yield longest
-    gc.enable()
+    return longest
 
 
 def held(number: int, account: str = "keyless", **fields: Any) -> Payment:

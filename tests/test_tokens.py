@@ -92,6 +92,7 @@ async def _longest_step(waiters: list["asyncio.Task[Any]"]) -> float:
     return longest
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_cancelling_almost_everybody_leaves_the_last_one_served() -> None:
     """9,999 of 10,000 waiters cancelled: the last one gets its token, and the loop's longest step stays short.
 
