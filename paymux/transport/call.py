@@ -34,6 +34,9 @@ class Channel:
     """What the calls of one pool share: the connection, the tokens, and what each account may send."""
 
     def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+        # Not at the first failure, when a process may have no file left to load it from.
+        import backoff  # noqa: F401, PLC0415
+
         self.connection = connection
         self.attempts = attempts
         self.tokens = TokenCache(deadline)
