@@ -819,6 +819,42 @@ async def test_a_pool_closes_its_sessions_once_and_for_all() -> None:
         assert (peer.connections, peer.open) == (1, 0)
 
 
+CROWDED = """
+import asyncio
+import resource
+
+from paymux import CamPay, NotSent, Pool
+
+async def main():
+    async with Pool(CamPay(access_token="t", base_url="http://127.0.0.1:9/api")) as pool:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        try:
+            await pool.verify("campay", "p1", deadline=5)
+        except NotSent as error:
+            print(error)
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_without_a_file_left_gets_our_own_error() -> None:
+    """Where not even a socket can be opened, a request is NotSent, and nothing foreign comes out."""
+    pytest.importorskip("resource")
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CROWDED], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.stderr == ""
+    assert ended.stdout.endswith("; nothing was sent\n")
+
+
+async def test_a_crowd_shares_a_hundred_connections() -> None:
+    """Three hundred look-ups at once open a hundred connections, and use them again."""
+    async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
+        found = await asyncio.gather(*(pool.verify("keyless", "p1") for _ in range(300)))
+        assert {payment.status for payment in found} == {Status.SUCCEEDED}
+        assert 1 < peer.connections <= 100
+
+
 async def test_no_error_of_the_client_hangs_on_to_ours() -> None:
     """An error has no foreign cause or context, whose frames would hold headers and bodies."""
     async with Peer(lambda _: None) as peer, keyless(peer.url, attempts=1) as pool:

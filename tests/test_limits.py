@@ -3,17 +3,21 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Coroutine, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.bench_limits import CALM, REFUSED, USED, Strict, storm
-from paymux import NotSent, Pool, RateLimited
+from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited
+from paymux.bulk import Bulk
 from paymux.limits.gate import Gate, Lane, Limits, Priority
 from paymux.limits.pace import Pace
+from paymux.limits.windows import AT_ONCE
 from paymux.wire import Outgoing, Reply
 
 from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless
@@ -601,9 +605,77 @@ async def test_nothing_is_kept_where_nothing_limits() -> None:
         gate.leave(money=True)
         gate.answered()
     assert gate.state() == Limits(stated={})
-    assert (gate.room(), gate.free_at()) == (1_000_000, asyncio.get_running_loop().time())
+    assert (gate.room(), gate.free_at()) == (AT_ONCE, asyncio.get_running_loop().time())
     windows = [vars(gate)[name] for name in ("_money", "_look_up")]
     assert [(window.flying, len(window.done)) for window in windows] == [(0, 0), (0, 0)]
+
+
+class Slow(Wire):
+    """A provider that takes seconds; it counts what is on its way, by method."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(self._answer)
+        self._seconds = seconds
+        self._flying: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        outgoing.began = outgoing.sent = True
+        self._flying[outgoing.method] += 1
+        self.most[outgoing.method] = max(self.most[outgoing.method], self._flying[outgoing.method])
+        try:
+            await asyncio.sleep(self._seconds)
+            return await super().exchange(outgoing)
+        finally:
+            self._flying[outgoing.method] -= 1
+
+    def _answer(self, outgoing: Outgoing) -> Reply:
+        name = outgoing.url.rpartition("/")[2]
+        return answer(id=name if outgoing.method == "GET" else f"{name}-{len(self.seen)}", status="WAIT")
+
+
+def _orders(pool: Pool, count: int, **more: Any) -> list[Coroutine[Any, Any, Payment]]:
+    order: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237670000000", **more}
+    return [pool.collect("keyless", reference=f"order-{number}", **order) for number in range(count)]
+
+
+@timeless
+async def test_a_crowd_waits_for_a_hundred_places() -> None:
+    """Thousands at once take no more sockets than a process has: money has a hundred, and look-ups have."""
+    wire = Slow(1.0)
+    async with Pool(Keyless(), connection=wire) as pool:
+        looks = [pool.verify("keyless", f"p{number}") for number in range(250)]
+        await asyncio.gather(*_orders(pool, 250), *looks)
+        assert pool.limits("keyless") == Limits(stated={})
+    assert wire.most == {"POST": AT_ONCE, "GET": AT_ONCE}
+    assert now() == pytest.approx(3.0, abs=1e-6)
+
+
+@timeless
+async def test_who_waits_for_an_answer_takes_the_next_place_of_a_bulk() -> None:
+    """Where bulk has all the places, a verify waits for one of them, and not for the bulk."""
+    async with Pool(Keyless(), connection=Slow(1.0)) as pool:
+        many = pool.verify_many([("keyless", f"p{number}") for number in range(500)], at_once=500)
+        bulk = asyncio.ensure_future(_all(many))
+        await asyncio.sleep(0.5)
+        await pool.verify("keyless", "urgent")
+        assert now() == pytest.approx(2.0, abs=1e-6)
+        assert await bulk == 500
+        assert now() == pytest.approx(6.0, abs=1e-6)
+
+
+async def _all(many: Bulk[Any]) -> int:
+    return len([item async for item in many if item.payment])
+
+
+@timeless
+async def test_a_deadline_that_passes_in_the_crowd_sent_nothing() -> None:
+    """Who has no place when the time is up is NotSent; who has one, and no answer, does not know."""
+    wire = Slow(10.0)
+    async with Pool(Keyless(), connection=wire) as pool:
+        found = await asyncio.gather(*_orders(pool, 150, deadline=5), return_exceptions=True)
+    assert Counter(map(type, found)) == {OutcomeUnknown: AT_ONCE, NotSent: 50}
+    assert now() == pytest.approx(5.0, abs=1e-6)
 
 
 def test_what_a_dead_loop_had_in_flight_counts() -> None:
@@ -758,7 +830,7 @@ async def test_an_account_recovers_slowly_and_forgets() -> None:
     assert 195 < paces[-1] < 200
     steps = [after - before for before, after in pairwise(paces)]
     assert 0 <= min(steps) <= max(steps) < 5 * 0.2
-    assert all(gate.try_enter(money=False) for _ in range(1000))
+    assert all(gate.try_enter(money=False) for _ in range(AT_ONCE))
 
 
 async def _busy(gate: Gate) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import RateLimited
 from .pace import Pace
-from .windows import MANY, Place, Queue, Window
+from .windows import AT_ONCE, Place, Queue, Window
 
 Lane = Literal["money", "look-up"]
 SHARE = 10  # one of so many places that would go past somebody goes to whoever has waited longest
@@ -38,7 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Gate:
     """Lets the requests of one account out, the most urgent first, as fast as its provider allows.
 
-    Money and look-ups have windows of their own, as stated; what refusals teach (see Pace) holds for both. Within
+    Money and look-ups have windows of their own, as stated, and AT_ONCE in flight; what refusals teach (see Pace)
+    holds for both. Within
     a priority it is first come, first served. Every tenth place that would go past somebody who came earlier goes
     to whoever has waited longest, so that neither bulk nor hints wait for ever, and take no more than that.
     """
@@ -62,7 +63,7 @@ class Gate:
         window = self._money if money else self._look_up
         now = loop.time()
         if self._pace.rate is None:
-            if window.count and ((self._waiting and window.waits()) or window.room(now) <= 0):
+            if (self._waiting and window.waits()) or window.room(now) <= 0:
                 return False
         elif self._waiting or now < self._pace.opens() or window.room(now) <= 0:
             return False
@@ -103,9 +104,10 @@ class Gate:
         window = self._money if money else self._look_up
         if window.flying:  # not what a loop left behind that is gone: adopting another one ended it
             window.flying -= 1
-        if window.count and self._loop is not None:
+        if self._loop is not None and (window.count or self._waiting):
             now = self._loop.time()
-            window.done.append(now)
+            if window.count:
+                window.done.append(now)
             if self._waiting:
                 self._arm(self._loop, now)
 
@@ -145,8 +147,6 @@ class Gate:
         them only from within the queue.
         """
         loop, window, pace = asyncio.get_running_loop(), self._look_up, self._pace
-        if pace.rate is None and not window.count:
-            return MANY
         if loop is not self._loop:
             self._adopt(loop)
         now = loop.time()
@@ -157,13 +157,15 @@ class Gate:
             free, rate = min(free, pace.room(now)), min(rate, pace.rate)
         ahead = self._ahead(window, Priority.WATCH, now)
         if any(window.queues[Priority.BULK :]):
-            free = max(free, int(rate), 1)
+            free = max(free, int(min(rate, AT_ONCE)), 1)
         return max(free - ahead, 0)
 
     def free_at(self) -> float:
-        """Tell the loop's time at which a look-up of a watch could leave at the earliest."""
+        """Tell the loop's time at which a look-up of a watch could leave; infinite where nobody knows."""
         now = asyncio.get_running_loop().time()
-        return now if self.room() else self._free_at(self._look_up, Priority.WATCH, now)
+        if self.room():
+            return now
+        return max(self._free_at(self._look_up, Priority.WATCH, now), self._look_up.next_at(now))
 
     def state(self) -> Limits:
         """Tell how things stand."""

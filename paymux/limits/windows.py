@@ -7,11 +7,11 @@ from typing import TypeAlias
 Place: TypeAlias = "asyncio.Future[bool]"  # whether a place came, or the account was closed beyond the deadline
 Queue: TypeAlias = "OrderedDict[Place, int]"  # by when they came; anyone is found and taken out at once
 
-MANY = 1_000_000  # where nothing limits
+AT_ONCE = 100  # requests in flight, each with a socket, of which a process often has no more than 1,024
 
 
 class Window:
-    """`count` requests per `seconds`, exact as the provider sees it, and who waits for them.
+    """`count` requests per `seconds`, exact as the provider sees it, and who waits for them; AT_ONCE at once.
 
     A request holds its place from before it leaves until a whole window after its answer: whenever it arrived
     in between, no window at the provider's end can hold more than `count`.
@@ -43,24 +43,27 @@ class Window:
         return sum(map(len, self.queues[: rank + 1]))
 
     def room(self, now: float) -> int:
+        """Tell how many requests may leave now."""
+        free = AT_ONCE - self.flying
+        return min(free, self._fit(now)) if self.count else free
+
+    def _fit(self, now: float) -> int:
         """Tell how many requests fit into the window that ends now."""
-        if not self.count:
-            return MANY
         done = self.done
         while done and done[0] + self.seconds <= now:
             done.popleft()
         return self.count - self.flying - len(done)
 
     def next_at(self, now: float) -> float:
-        """Tell when a place comes free; where all are in flight, nobody knows."""
+        """Tell when a place comes free; where that waits for an answer, nobody knows."""
         if self.room(now) > 0:
             return now
-        return self.done[0] + self.seconds if self.done else float("inf")
+        return self.done[0] + self.seconds if self.done and self.flying < AT_ONCE else float("inf")
 
     def free_at(self, ahead: int, now: float) -> float:
         """Tell when the place behind so many comes at the earliest; one in flight holds it a window more."""
         rounds, place = divmod(ahead, self.count)
-        place -= max(0, self.room(now))
+        place -= max(0, self._fit(now))
         if place < len(self.done):
             now = self.done[place] if place >= 0 else now - self.seconds
         return now + self.seconds * (rounds + 1)
