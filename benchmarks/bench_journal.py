@@ -62,7 +62,8 @@ async def compare(plain: Pool, kept: Pool, arguments: argparse.Namespace, name: 
     ratio = statistics.median(b / a for a, b in zip(times["without"], times["with"], strict=True))
     without, with_ = (statistics.median(times[label]) * 1000 for label in ("without", "with"))
     own = 1000 * (with_ - without) / arguments.at_once
-    print(f"{name:11} without {without:6.1f} ms   with {with_:6.1f} ms  ratio {ratio:.2f}  {own:.0f} us each")
+    both = f"without {without:6.1f} ms   with {with_:6.1f} ms"
+    print(f"{name:11} {both}   ratio {ratio:.2f}   {own:.0f} us each", flush=True)
     if arguments.profile:
         profile = cProfile.Profile()
         profile.enable()

@@ -39,9 +39,9 @@ class Gate:
     """Lets the requests of one account out, the most urgent first, as fast as its provider allows.
 
     Money and look-ups have windows of their own, as stated, and AT_ONCE in flight; what refusals teach (see Pace)
-    holds for both. Within
-    a priority it is first come, first served. Every tenth place that would go past somebody who came earlier goes
-    to whoever has waited longest, so that neither bulk nor hints wait for ever, and take no more than that.
+    holds for both. Within a priority it is first come, first served. Every tenth place that would go past somebody
+    who came earlier goes to whoever has waited longest, so that neither bulk nor hints wait for ever, and take no
+    more than that.
     """
 
     def __init__(self, account: str, stated: Mapping[Lane, tuple[int, float]]) -> None:
