@@ -1,13 +1,13 @@
 """The tables of the journal's file, and how long they keep what has ended."""
 
 import random
+import re
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 
-VERSION = 1
 OPENING = 10.0  # seconds that somebody else's opening of the same new file is waited for
-SCHEMA = """
+_FIRST = """
 CREATE TABLE payments (
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
     state TEXT NOT NULL, status TEXT NOT NULL, provider_reference TEXT,
@@ -35,6 +35,22 @@ CREATE TABLE turns (
     at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
 ) WITHOUT ROWID;
 """
+# What release 0.2 adds: each step leads from one version of the file to the next.
+_SECOND = """
+ALTER TABLE payments ADD COLUMN told TEXT; -- the status that on_payment was last told to the end
+ALTER TABLE payments ADD COLUMN teller TEXT; -- the worker that tells it now
+ALTER TABLE payments ADD COLUMN watcher TEXT; -- the worker whose notifier watches it while it is open
+ALTER TABLE payments ADD COLUMN left_at TEXT; -- when it was left to a person, after days without an end
+CREATE INDEX payments_untold ON payments (updated_at) WHERE status <> 'pending' AND told IS NOT status;
+CREATE INDEX payments_open ON payments (account, kind, reference)
+    WHERE status = 'pending' AND state NOT IN ('refused', 'not_sent');
+CREATE TABLE notifiers (
+    worker TEXT PRIMARY KEY, beat TEXT NOT NULL, accounts TEXT NOT NULL, kinds TEXT NOT NULL, share REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+STEPS = (_FIRST, _SECOND)
+VERSION = len(STEPS)
 
 
 def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
@@ -46,9 +62,10 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0 and db.execute("SELECT 1 FROM sqlite_schema").fetchone() is not None:
         raise sqlite3.DatabaseError("it is the database of something else")
-    if version == 0:
-        for statement in SCHEMA.split(";"):
+    for step in STEPS[version:]:
+        for statement in re.sub("--.*", "", step).split(";"):
             db.execute(statement)
+    if version < VERSION:
         db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
     if version > VERSION:
