@@ -52,7 +52,6 @@ from benchmarks.faulty import (
 )
 from paymux import (
     AuthenticationFailed,
-    DuplicateReference,
     NotSent,
     OutcomeUnknown,
     Payment,
@@ -441,7 +440,7 @@ def duplicates(refusal: Reply | str) -> list[Case] | str:
     """Give the case of a listed duplicate."""
     if isinstance(refusal, str):
         return refusal
-    return [Case(name="listed", ends=(DuplicateReference,), plan=(refuses(refusal),))]
+    return [Case(name="listed", ends=UNKNOWN, plan=(refuses(refusal),))]
 
 
 def table(certificates: Certificates, operation: Operation) -> dict[int, list[Case] | str]:

@@ -105,7 +105,7 @@ COMPARED: Mapping[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.GtE: (ast.Gt, ast.Lt),
 }
 MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "Means": ("ANSWER", "NOT_SENT", "STALE", "THROTTLED", "REFUSED", "UNKNOWN"),
+    "Means": ("ANSWER", "NOT_SENT", "STALE", "THROTTLED", "DUPLICATE", "REFUSED", "UNKNOWN"),
     "Status": ("PENDING", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "REFUNDED"),
     "Trust": ("BODY", "ORIGIN", "NOTHING"),
 }

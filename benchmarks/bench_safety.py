@@ -47,7 +47,6 @@ from benchmarks.simulation import (
 )
 from paymux import (
     BadWebhook,
-    DuplicateReference,
     Mismatch,
     NotSent,
     OutcomeUnknown,
@@ -299,8 +298,6 @@ class Shop:
                 if unknown.payment.reference != order.reference:
                     self.book.lie("I5", order.reference, "an unknown without its reference")
                 return unknown.payment
-            except DuplicateReference:
-                return Payment(account=order.what.account, kind=order.what.kind, reference=order.reference)
             except ProviderError:
                 self.book.say(order, "refused")
                 return None

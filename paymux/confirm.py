@@ -4,6 +4,7 @@ import msgspec
 
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, UsageError
+from .journal import Owner
 from .limits import Priority
 from .models import Event, Payment, Status, Trust, compare, succeed
 
@@ -15,7 +16,8 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
     known = expected or engine.watches.held(event) or await engine.records.known(event)
     if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):
         raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
-    owner = await engine.records.owner(event.account, claims.provider_reference)
+    kind = event.kind if known is None else known.kind or "collect"
+    owner = await engine.records.owner(event.account, kind, claims.provider_reference)
     priority = await _admitted(engine, event, known=known is not None or owner is not None)
     await engine.records.hint(event)
     if known is None:
@@ -25,8 +27,8 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
         except NotFound:
             engine.strangers.absent(event)
             raise
-        owner = payment.reference or owner
-        if None not in (event.attempt, owner) and owner != event.attempt:
+        found_as = payment.reference or (owner and owner[1])
+        if None not in (event.attempt, found_as) and found_as != event.attempt:
             raise Mismatch(
                 f"{event.account}: the message came in on another order's path",
                 payment=payment,
@@ -57,13 +59,14 @@ async def _admitted(engine: Engine, event: Event, *, known: bool) -> Priority:
     return Priority.HINT
 
 
-def expect(event: Event, known: Payment, owner: str | None) -> None:
+def expect(event: Event, known: Payment, owner: Owner | None) -> None:
     """Refuse a message about another payment than the known one, before the provider is asked.
 
-    `owner` is the reference under which this pool knows the claimed provider reference.
+    `owner` is the order that this pool knows the claimed provider reference of. A lost order of one kind is not
+    confirmed by a message that says it is of another: both may have one reference.
     """
-    claimed = event.claims.provider_reference
-    if event.attempt not in (None, known.reference):
+    claimed, kind = event.claims.provider_reference, known.kind or "collect"
+    if event.attempt is not None and (event.attempt, event.kind) != (known.reference, kind):
         raise Mismatch(
             f"{event.account}: the message came in on another order's path",
             payment=event.claims,
@@ -71,8 +74,10 @@ def expect(event: Event, known: Payment, owner: str | None) -> None:
             fields=("reference",),
         )
     shared = known.ids.keys() & event.claims.ids.keys()
-    other = (claimed and known.provider_reference not in (None, claimed)) or (
-        known.reference is not None and owner not in (None, known.reference)
+    other = (
+        (claimed and known.provider_reference not in (None, claimed))
+        or (known.reference is not None and owner not in (None, (kind, known.reference)))
+        or (known.provider_reference is None and event.claims.kind not in (None, kind))
     )
     if other or any(known.ids[name] != event.claims.ids[name] for name in shared):
         raise Mismatch(

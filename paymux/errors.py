@@ -2,14 +2,14 @@
 
 PaymuxError
 ├── UsageError (ValueError)      fix the call; nothing was sent
-│   └── Unsupported              this provider has no such operation
+│   ├── Unsupported              this provider has no such operation
+│   └── DuplicateReference       our record has another order under it
 ├── NotSent                      repeat freely; the provider never saw it
 ├── OutcomeUnknown               never repeat; store .payment, then watch, find or confirm it
 ├── Unavailable                  a look-up failed; try later
 ├── ProviderError                the provider said no
 │   ├── AuthenticationFailed     fix the credentials
 │   ├── Rejected                 fix the order
-│   │   └── DuplicateReference   verify the first one
 │   ├── NotFound                 the provider does not know it (yet)
 │   └── RateLimited              wait .retry_after seconds
 ├── Mismatch                     found is not what was expected: tell a human
@@ -41,6 +41,14 @@ class UsageError(PaymuxError, ValueError):
 
 class Unsupported(UsageError):
     """This provider has no such operation."""
+
+
+class DuplicateReference(UsageError):
+    """Our own record has another order under this reference, and nothing was sent: look at that order first."""
+
+    account: str = ""
+    provider: str = ""
+    reference: str | None = None
 
 
 class NotSent(PaymuxError):
@@ -108,10 +116,6 @@ class AuthenticationFailed(ProviderError):
 
 class Rejected(ProviderError):
     """The provider refused the order, and no money moved: fix the order."""
-
-
-class DuplicateReference(Rejected):
-    """This reference was used before: verify the first payment instead of making another."""
 
 
 class NotFound(ProviderError):

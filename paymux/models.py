@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from .errors import Mismatch
+from .reasons import Reason as Reason  # noqa: PLC0414 - models are where it is imported from
 from .redact import mask, shown
 
 log = logging.getLogger("paymux")
@@ -33,47 +34,6 @@ class Status(enum.StrEnum):
     def terminal(self) -> bool:
         """Tell whether nothing more is expected to happen."""
         return self is not Status.PENDING
-
-
-class Reason(enum.StrEnum):
-    """Why a payment failed, in our words; `text` is a sentence for the payer."""
-
-    DECLINED = "declined"
-    INSUFFICIENT_FUNDS = "insufficient_funds"
-    WRONG_PIN = "wrong_pin"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    LIMIT = "limit"
-    UNKNOWN_PAYER = "unknown_payer"
-    BUSY = "busy"
-    OTHER = "other"
-
-    def text(self, language: str = "en") -> str:
-        """Say it to the payer in `"en"` or `"fr"`; another language gets English."""
-        english, french = _SENTENCES[self]
-        return french if language.lower().startswith("fr") else english
-
-
-_SENTENCES: Mapping[Reason, tuple[str, str]] = {
-    Reason.DECLINED: ("The payment was declined.", "Le paiement a été refusé."),
-    Reason.INSUFFICIENT_FUNDS: (
-        "There is not enough money in the account.",
-        "Le solde du compte est insuffisant.",
-    ),
-    Reason.WRONG_PIN: ("The PIN was wrong.", "Le code secret est incorrect."),
-    Reason.EXPIRED: ("The payment was not confirmed in time.", "Le paiement n'a pas été confirmé à temps."),
-    Reason.CANCELLED: ("The payment was cancelled.", "Le paiement a été annulé."),
-    Reason.LIMIT: ("The amount is outside the allowed limits.", "Le montant dépasse les limites autorisées."),
-    Reason.UNKNOWN_PAYER: (
-        "This number cannot pay: it is unknown or not registered.",
-        "Ce numéro ne peut pas payer : il est inconnu ou non enregistré.",
-    ),
-    Reason.BUSY: (
-        "Another payment is in progress; please try again in a few minutes.",
-        "Un autre paiement est en cours ; veuillez réessayer dans quelques minutes.",
-    ),
-    Reason.OTHER: ("The payment did not succeed.", "Le paiement n'a pas abouti."),
-}
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -304,6 +264,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     claims: Payment
     ping: bool = False  # the provider only asks whether the address answers; there is nothing to confirm
     attempt: str | None = None  # our reference, where the message came in on its own secret path
+
+    @property
+    def kind(self) -> Kind:
+        """Tell what kind of payment it is about: each callback path is a collect's, as is what does not say."""
+        return "collect" if self.attempt is not None else self.claims.kind or "collect"
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -734,13 +734,19 @@ async def test_another_amount_is_a_mismatch(name: str) -> None:
 @every
 @timeless
 async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> None:
-    """Where the provider deduplicates, the second order is DuplicateReference; where not, it is a second order."""
+    """Where the provider deduplicates, the second is unknown, and looked up; where not, it is a second order."""
     async with Desk(name) as desk:
         await desk.collect()
         if desk.driver.facts["collect"].deduplicates:
-            with pytest.raises(DuplicateReference):
+            with pytest.raises(OutcomeUnknown, match="has had this reference before") as caught:
                 await desk.collect()
+            assert "new reference is safe" not in str(caught.value)
             assert len(desk.sim.ledger) == 1
+            (reference,) = (entry.reference for entry in desk.sim.ledger)
+            assert reference is not None
+            assert caught.value.payment.reference == reference
+            desk.sim.settle(reference, Status.SUCCEEDED)
+            assert (await desk.pool.watch(caught.value.payment)).status is Status.SUCCEEDED
         else:
             await desk.collect()
             assert len(desk.sim.ledger) == 2

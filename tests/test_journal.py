@@ -34,6 +34,7 @@ from paymux import (
     Payment,
     PaymuxError,
     Pool,
+    ProviderError,
     Rejected,
     Status,
     Unavailable,
@@ -190,15 +191,39 @@ async def test_a_freed_reference_may_be_used_for_another_order(file: Path) -> No
 
 
 async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> None:
-    """A refusal as a duplicate, then a look-up that finds the payment: the reference is not used again."""
-    desk = Desk(collect=answer(409, error="duplicate"), find=answer(id="id-1", status="OK", reference="order-1"))
+    """A refusal, then a look-up that finds the payment: the reference is not used again."""
+    desk = Desk(collect=answer(400, error="no"), find=answer(id="id-1", status="OK", reference="order-1"))
     wire = Wire(desk)
     async with pool(file, wire, Findable()) as pay:
-        with pytest.raises(DuplicateReference):
+        with pytest.raises(Rejected):
             await collect(pay)
         assert (await pay.find("findable", reference="order-1")).status is Status.SUCCEEDED
         assert (await collect(pay)).status is Status.SUCCEEDED
     assert len(wire.paths("/collect")) == 1
+
+
+async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: Path) -> None:
+    """The row is open after a duplicate: the same order sends nothing, and recover finds what became of it."""
+    desk = Desk(collect=answer(409, error="duplicate"), find=answer(id="id-1", status="OK", reference="order-1"))
+    wire = Wire(desk)
+    async with pool(file, wire, Findable()) as pay:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await collect(pay)
+        assert row(file)["state"] == State.UNKNOWN
+        assert wire.paths("/find") == [], "no money verb looks up by itself"
+        assert (await collect(pay)).status is Status.PENDING
+        (found,) = [one async for one in pay.recover()]
+        assert (found.payment.status, found.resolved) == (Status.SUCCEEDED, True)
+        assert (await pay.watch(caught.value.payment)).status is Status.SUCCEEDED
+    assert len(wire.paths("/collect")) == 1
+
+
+def test_another_order_under_a_reference_is_a_usage_error() -> None:
+    """DuplicateReference is raised before anything is sent, so it is no provider's refusal."""
+    assert issubclass(DuplicateReference, UsageError)
+    assert not issubclass(DuplicateReference, ProviderError)
+    bare = DuplicateReference()
+    assert (bare.account, bare.provider, bare.reference) == ("", "", None)
 
 
 async def test_the_same_order_gives_the_payment_that_exists(file: Path) -> None:
@@ -408,7 +433,7 @@ def test_retention_forgets_what_is_over(tmp_path: Path) -> None:
 
     async def reopen(days: float | None) -> None:
         journal = SqliteJournal(file, keep_days=days)
-        await journal.find("toy", reference="paid")
+        await journal.find("toy", "collect", reference="paid")
         await journal.aclose()
 
     asyncio.run(reopen(None))

@@ -21,7 +21,7 @@ MODULES = {
 
 # A module may import those of lower floors, and nothing of its own floor but what is listed for it.
 FLOORS = [
-    {"redact", "deadlines"},
+    {"redact", "deadlines", "reasons"},
     {"errors", "limits/pace", "limits/windows", "watch/schedule"},
     {"checks", "lenient", "money", "msisdn", "models", "limits/gate"},
     {"jwt", "limits", "journal/base", "journal/schema", "journal/workers", "journal/writer"},

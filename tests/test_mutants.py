@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from benchmarks.bench_mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors
 from paymux import (
     AuthenticationFailed,
-    DuplicateReference,
     Event,
     Mismatch,
     NotSent,
@@ -29,6 +28,8 @@ from paymux import (
     Unavailable,
 )
 from paymux.confirm import expect, vouch
+from paymux.drivers.base import Duplicate
+from paymux.journal import Owner
 from paymux.models import compare, succeed
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
@@ -82,7 +83,7 @@ def test_what_an_attempt_means_without_a_refusal(
         (answer(401, error="stale"), Means.STALE, AuthenticationFailed),
         (answer(429, error="slow"), Means.THROTTLED, RateLimited),
         (answer(400, error="no"), Means.REFUSED, Rejected),
-        (answer(409, error="duplicate"), Means.REFUSED, DuplicateReference),
+        (answer(409, error="duplicate"), Means.DUPLICATE, Duplicate),
     ],
 )
 def test_what_a_listed_refusal_means(
@@ -149,16 +150,19 @@ def test_a_contradiction_tells_what_was_found_and_what_was_expected() -> None:
     [
         (_event(), A, None),
         (_event(attempt="order-A"), A, None),
-        (_event(provider_reference="id-A"), A, "order-A"),
+        (_event(provider_reference="id-A"), A, ("collect", "order-A")),
         (_event(provider_reference="id-B"), LOST, None),
-        (_event(provider_reference="id-B"), LOST, "order-A"),
-        (_event(provider_reference="id-B"), replace(LOST, reference=None), "order-B"),
+        (_event(provider_reference="id-B", kind="collect"), LOST, None),
+        (_event(provider_reference="id-B"), LOST, ("collect", "order-A")),
+        (_event(provider_reference="id-B"), replace(LOST, kind="collect"), ("collect", "order-A")),
+        (_event(provider_reference="id-B"), replace(LOST, reference=None), ("collect", "order-B")),
+        (_event(provider_reference="id-A", kind="payout"), A, None),
         (_event(ids={"token": "t", "other": "o"}), A, None),
         (_event(ids={"token": "t", "batch": "b"}), A, None),
         (_event(ids={"other": "o"}), A, None),
     ],
 )
-def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Payment, owner: str | None) -> None:
+def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Payment, owner: Owner | None) -> None:
     """What a message does not say, and what we do not know, contradicts nothing."""
     expect(event, known, owner)
 
@@ -167,16 +171,25 @@ def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Paymen
     ("event", "known", "owner", "field"),
     [
         (_event(attempt="order-B"), A, None, "reference"),
-        (_event(attempt="order-B", provider_reference="id-A"), A, "order-A", "reference"),
+        (_event(attempt="order-B", provider_reference="id-A"), A, ("collect", "order-A"), "reference"),
+        (_event(attempt="order-A"), replace(A, kind="payout"), None, "reference"),
         (_event(attempt="order-B"), replace(A, reference=None), None, "reference"),
         (_event(provider_reference="id-B"), A, None, "provider_reference"),
-        (_event(provider_reference="id-B"), LOST, "order-B", "provider_reference"),
+        (_event(provider_reference="id-B"), LOST, ("collect", "order-B"), "provider_reference"),
+        (_event(provider_reference="id-B"), LOST, ("payout", "order-A"), "provider_reference"),
+        (
+            _event(provider_reference="id-B"),
+            replace(LOST, kind="payout"),
+            ("collect", "order-A"),
+            "provider_reference",
+        ),
+        (_event(provider_reference="id-B", kind="payout"), LOST, None, "provider_reference"),
         (_event(ids={"token": "x"}), A, None, "provider_reference"),
         (_event(ids={"token": "t", "batch": "x"}), A, None, "provider_reference"),
     ],
 )
 def test_a_message_about_another_payment_is_a_mismatch(
-    event: Event, known: Payment, owner: str | None, field: str
+    event: Event, known: Payment, owner: Owner | None, field: str
 ) -> None:
     """Another order's path, another id, or an id that is another order's: each is enough."""
     with pytest.raises(Mismatch) as caught:

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
 import msgspec
 
-from paymux.drivers.base import Driver, Facts, Token
-from paymux.errors import AuthenticationFailed, DuplicateReference, ProviderError, RateLimited, Rejected
+from paymux.drivers.base import Driver, Duplicate, Facts, Token
+from paymux.errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
 from paymux.lenient import Scalar, amount, text
 from paymux.models import Event, Kind, Order, Payment, Status, Trust
 from paymux.money import whole
@@ -236,7 +236,7 @@ _WORDS = {
 _ERRORS: Mapping[str, Callable[[str], ProviderError]] = {
     "stale": AuthenticationFailed,
     "no": Rejected,
-    "duplicate": DuplicateReference,
+    "duplicate": Duplicate,
     "slow": RateLimited,
 }
 

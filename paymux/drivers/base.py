@@ -49,6 +49,13 @@ class Token(msgspec.Struct, frozen=True):
             raise Unreadable("the login gave no token that could sign anything")
 
 
+class Duplicate(ProviderError):
+    """What `judge` names where the provider says that it had a request with our reference before.
+
+    That request may have moved money, so a money verb makes OutcomeUnknown of it, which is looked up later.
+    """
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one money verb at this provider; each driver names its source beside each fact."""
 
@@ -148,7 +155,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Give the error that this reply certainly means, or None.
 
         AuthenticationFailed of a request with a token means that the token is stale; RateLimited, that the
-        request was refused before processing. Here: what a bare status says of a look-up, and of money nothing.
+        request was refused before processing; Duplicate, that an earlier one with our reference exists.
+        Here: what a bare status says of a look-up, and of money nothing.
         """
         if request.money or reply.status in request.accept or not 400 <= reply.status < 500:
             return None

@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from ..errors import AuthenticationFailed, BadWebhook, ProviderError, RateLimited, Rejected, UsageError
-from ..errors import DuplicateReference as Duplicate
 from ..lenient import Scalar, Unreadable, amount, form_fields, json_fields, text, when
 from ..models import Customer, Event, Order, Payment, Reason, Status, Trust, log
 from ..money import whole
 from ..msisdn import digits
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send, post
-from .base import Driver, Facts
+from .base import Driver, Duplicate, Facts
 
 # `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is seen in
 # integrators' code. To wait is not to fail: https://docs.cinetpay.com/api/1.0-en/checkout/notification.
@@ -45,7 +44,7 @@ _REFUSALS |= dict.fromkeys(("609", "613"), AuthenticationFailed)
 _REFUSALS |= dict.fromkeys(("403", "608", "624", "1010"), Rejected)
 # An amount out of bounds (641, 642) is a verdict in a check, and a refusal of a page. The guide promises an error
 # for a transaction_id used before, and no page gives its code: 620 (ERROR_DOUBLE_PAYEMNT in integrators' code), or
-# any error that says so. Taking another error for it costs nothing: no page was opened, a check finds no payment.
+# any error that says so. Taking another error for it only leaves a question that a check answers.
 _PAGE_REFUSALS: dict[str, type[ProviderError]] = {**_REFUSALS, "620": Duplicate, "641": Rejected, "642": Rejected}
 _DUPLICATE = re.compile(r"(?<!NOT)_EXIST|ALREADY|DUPLI|DOUBLE_PAY|D[ÉE]J[ÀA]", re.IGNORECASE)
 _CHANNELS = ("ALL", "MOBILE_MONEY", "CREDIT_CARD", "WALLET")

@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import datetime
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeAlias, get_args
 
 import msgspec
 
-from ..models import Event, Order, Payment, Status
+from ..models import Event, Kind, Order, Payment, Status
 
 
 class State(enum.StrEnum):
@@ -65,9 +65,13 @@ class Journal(Protocol):
         ...
 
     async def find(
-        self, account: str, *, reference: str | None = None, provider_reference: str | None = None
+        self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Give the row of the payment with either reference."""
+        """Give the row of this kind with our reference, or that with the provider's, of this kind first.
+
+        Ours may be that of a collect and of a payout; the provider's is looked for under every kind, for which
+        one it is of was perhaps only claimed.
+        """
         ...
 
     async def meant(self, event: Event) -> Row | None:
@@ -117,6 +121,16 @@ class Journal(Protocol):
         ...
 
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Owner: TypeAlias = tuple[Kind, str]  # an order of an account: its kind and our reference
+Key: TypeAlias = tuple[str, Kind, str]  # of any account
+
+
+def named(payment: Payment) -> Key:
+    """Give what an order of ours is found by: a collect and a payout may share a reference."""
+    return (payment.account, payment.kind or "collect", payment.reference or "")
+
+
 REMEMBERED = 100_000  # payments of this process whose owner is known; the newest are kept
 
 
@@ -124,39 +138,42 @@ class Memory:
     """What a pool without a journal knows, until the process ends: whose a provider's id is, and what was lost."""
 
     def __init__(self) -> None:
-        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._lost: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._flying: set[tuple[str, str]] = set()
+        self._owners: OrderedDict[tuple[str, Kind, str], str] = OrderedDict()
+        self._lost: OrderedDict[Key, None] = OrderedDict()
+        self._flying: set[Key] = set()
 
     def remember(self, payment: Payment) -> None:
         """Note whose payment a provider's id is, so that it can never confirm another order."""
         if payment.reference is not None and payment.provider_reference is not None:
-            self._owners.setdefault((payment.account, payment.provider_reference), payment.reference)
+            key = (payment.account, payment.kind or "collect", payment.provider_reference)
+            self._owners.setdefault(key, payment.reference)
             if len(self._owners) > REMEMBERED:
                 self._owners.popitem(last=False)
 
-    def owner(self, account: str, provider_reference: str | None) -> str | None:
-        """Tell which reference of ours a provider's id belongs to, where this process knows."""
-        return self._owners.get((account, provider_reference or ""))
+    def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
+        """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
+        for one in (kind, *KINDS):
+            if (reference := self._owners.get((account, one, provider_reference or ""))) is not None:
+                return one, reference
+        return None
 
     def lose(self, payment: Payment) -> None:
         """Note that this process sent an order whose answer was lost."""
-        self._lost[payment.account, payment.reference or ""] = None
+        self._lost[named(payment)] = None
         if len(self._lost) > REMEMBERED:
             self._lost.popitem(last=False)
 
     def fly(self, payment: Payment) -> None:
         """Note that an order is being sent."""
-        self._flying.add((payment.account, payment.reference or ""))
+        self._flying.add(named(payment))
 
     def land(self, payment: Payment) -> None:
         """Note that it is known how the sending ended."""
-        self._flying.discard((payment.account, payment.reference or ""))
+        self._flying.discard(named(payment))
 
     def lost(self, payment: Payment) -> bool:
         """Tell whether this process sent the order and has no answer, or none yet."""
-        key = (payment.account, payment.reference or "")
-        return key in self._lost or key in self._flying
+        return named(payment) in self._lost or named(payment) in self._flying
 
 
 _UNSAID: tuple[object, ...] = (None, "", (), {})

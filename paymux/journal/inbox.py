@@ -79,12 +79,13 @@ class Inbox:
         return None
 
     def of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
-        """Give the messages about a payment."""
+        """Give the messages about a payment: with the provider's reference, or with ours and its kind."""
         found = db.execute(
             "SELECT event FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
             (payment.account, payment.reference, payment.provider_reference),
         )
-        return tuple(msgspec.json.decode(text, type=Event) for (text,) in found.fetchall())
+        events = [msgspec.json.decode(text, type=Event) for (text,) in found.fetchall()]
+        return tuple(event for event in events if _is_about(event, payment))
 
 
 class Turns:
@@ -109,6 +110,12 @@ class Turns:
     def end(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection, *, done: bool) -> None:
         """End a turn that a caller has: done for ever, or given back."""
         db.execute(_DONE if done else _BACK, (*of, name, caller))
+
+
+def _is_about(event: Event, payment: Payment) -> bool:
+    theirs = payment.provider_reference
+    by_theirs = theirs is not None and event.claims.provider_reference == theirs and event.attempt is None
+    return by_theirs or event.kind == (payment.kind or "collect")
 
 
 def _text(event: Event) -> str:

@@ -7,8 +7,8 @@ import msgspec
 
 from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
-from ..models import Event, Order, Payment, log
-from .base import Journal, Memory, Row, State, digest
+from ..models import Event, Kind, Order, Payment, log
+from .base import Journal, Memory, Owner, Row, State, digest, named
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
@@ -129,11 +129,11 @@ class Records:
         """Give the payment that a message claims to be about; what its secret path proves comes first."""
         if self.journal is None:
             return None
-        claims = event.claims
+        account, kind, claims = event.account, event.kind, event.claims
         found = (
-            await self._find(event.account, reference=event.attempt)
-            or await self._find(event.account, provider_reference=claims.provider_reference)
-            or await self._find(event.account, reference=claims.reference)  # the provider must say the same
+            await self._find(account, kind, reference=event.attempt)
+            or await self._find(account, kind, provider_reference=claims.provider_reference)
+            or await self._find(account, kind, reference=claims.reference)  # the provider must say the same
         )
         if found is None and claims.reference is claims.provider_reference is event.attempt is None:
             found = await self._meant(event)
@@ -146,31 +146,32 @@ class Records:
         except OSError as error:
             raise Unavailable(f"{event.account}: {error}") from None
 
-    async def owner(self, account: str, provider_reference: str | None) -> str | None:
-        """Tell which reference of ours a provider's id belongs to."""
-        owner = self.memory.owner(account, provider_reference)
+    async def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
+        """Tell which order of ours a provider's id belongs to; of several kinds, this one's."""
+        owner = self.memory.owner(account, kind, provider_reference)
         if owner is None:
-            found = await self._find(account, provider_reference=provider_reference)
-            return None if found is None else found.payment.reference
+            found = await self._find(account, kind, provider_reference=provider_reference)
+            return None if found is None else named(found.payment)[1:]
         return owner
 
     async def lost(self, payment: Payment, claimed: str | None) -> bool:
         """Tell whether we sent this order and its answer was lost, or its id was found to be the claimed one."""
-        owner = self.memory.owner(payment.account, claimed)
-        if self.memory.lost(payment) or (owner is not None and owner == payment.reference):
+        account, kind, reference = named(payment)
+        if self.memory.lost(payment) or self.memory.owner(account, kind, claimed) == (kind, reference):
             return True
-        found = await self._find(payment.account, reference=payment.reference)
+        found = await self._find(account, kind, reference=payment.reference)
         if found is None:
             return False
         open_ = found.state in (State.SENDING, State.UNKNOWN)
         return open_ or (claimed is not None and found.payment.provider_reference == claimed)
 
     async def _find(
-        self, account: str, *, reference: str | None = None, provider_reference: str | None = None
+        self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
         if self.journal is None or reference is provider_reference is None:
             return None
+        by = {"reference": reference, "provider_reference": provider_reference}
         try:
-            return await self.journal.find(account, reference=reference, provider_reference=provider_reference)
+            return await self.journal.find(account, kind, **by)
         except OSError as error:
             raise Unavailable(f"{account}: {error}") from None

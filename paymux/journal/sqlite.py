@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from ..errors import DuplicateReference, Mismatch, UsageError
-from ..models import Event, Payment, Status, log, succeed
+from ..models import Event, Kind, Payment, Status, log, succeed
 from .base import Row, State
+from .base import named as _key
 from .inbox import Inbox, Turns
 from .schema import iso, prepare
 from .workers import Worker
@@ -29,7 +30,8 @@ _APPLIED = f"""UPDATE payments SET state = ?, status = ?, provider_reference = ?
                worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {_OF}"""
 _FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-_REFERENCE = "kind IN ('collect', 'payout', 'refund') AND reference"  # so the primary key finds it
+# By the provider's reference, of the asked kind first: which kind a message is of is only claimed.
+_BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LIMIT 1"
 
 
 class SqliteJournal:
@@ -74,15 +76,15 @@ class SqliteJournal:
                 self._busy.discard(_key(payment))
 
     async def find(
-        self, account: str, *, reference: str | None = None, provider_reference: str | None = None
+        self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Give the row with either reference; of several kinds under one reference, the collect first."""
-        column = "provider_reference" if reference is None else _REFERENCE
-        sql = f"SELECT state, payment FROM payments WHERE account = ? AND {column} = ? ORDER BY kind LIMIT 1"
-        value = provider_reference if reference is None else reference
+        """Give the row of this kind with our reference, or that with the provider's, of this kind first."""
+        ours: tuple[str, str, str] = (account, kind, reference or "")
+        theirs: tuple[str, str, str] = (account, provider_reference or "", kind)
+        where, given = (_BY_THEIRS, theirs) if reference is None else (_OF, ours)
 
         def look(db: sqlite3.Connection) -> Row | None:
-            found = db.execute(sql, (account, value)).fetchone()
+            found = db.execute(f"SELECT state, payment FROM payments {where}", given).fetchone()
             return None if found is None else Row(state=State(found[0]), payment=_payment(found[1]))
 
         return await self._writer.do(look)
@@ -267,10 +269,6 @@ def _rows(
 
 def _run(db: sqlite3.Connection, sql: str, given: tuple[object, ...]) -> None:
     db.execute(sql, given)
-
-
-def _key(payment: Payment) -> tuple[str, str, str]:
-    return (payment.account, payment.kind or "collect", payment.reference or "")
 
 
 def _payment(text: str) -> Payment:

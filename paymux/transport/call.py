@@ -92,6 +92,7 @@ class Call:
         "before_money",
         "deadline",
         "driver",
+        "duplicate",
         "gate",
         "moves_money",
         "placed",
@@ -120,6 +121,7 @@ class Call:
         self._token: str | None = None
         self._flying: Outgoing | None = None
         self._doubt = False
+        self.duplicate = False  # whether the provider has had a money request with our reference before
         self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
         self.moves_money = False  # whether a money request was asked for
         self._body = b""
@@ -161,7 +163,8 @@ class Call:
             attempt = await self._attempt(request, number)
             verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
             # A later refusal says nothing of an earlier attempt that may have been processed.
-            unknown = unknown or (verdict.means is Means.UNKNOWN and request.money)
+            self.duplicate = self.duplicate or (verdict.means is Means.DUPLICATE and request.money)
+            unknown = unknown or self.duplicate or (verdict.means is Means.UNKNOWN and request.money)
             self._doubt = self._doubt or unknown or (verdict.means is Means.ANSWER and request.money)
             self._flying = None
             if verdict.means is Means.ANSWER:
@@ -249,6 +252,8 @@ class Call:
 
     def _failure(self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
+        if verdict.means is Means.DUPLICATE and verdict.error is not None:
+            return self._had_before(what, self._told(verdict.error, attempt.reply), request)
         if unknown:
             return OutcomeUnknown(f"{what}: {attempt.said}; the outcome is unknown")
         if verdict.error is not None:
@@ -256,6 +261,14 @@ class Call:
         if verdict.means is Means.NOT_SENT:
             return NotSent(f"{what}: {attempt.why}; nothing was sent")
         return Unavailable(f"{what}: {attempt.said}")
+
+    def _had_before(self, what: str, said: ProviderError, request: Request[Any]) -> Exception:
+        if request.money:
+            return OutcomeUnknown(
+                f"{what}: the provider has had this reference before ({said}); what became of it is unknown, "
+                "so look it up, and do not send the order again under another reference"
+            )
+        return Unavailable(f"{what}: {said}")
 
     def _told(self, error: ProviderError, reply: Reply | None) -> ProviderError:
         """Complete a provider's error with what it is about, and take out what nobody may print."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..drivers.base import Driver
+from ..drivers.base import Driver, Duplicate
 from ..errors import AuthenticationFailed, ProviderError, RateLimited
 from ..lenient import Unreadable, decode
 from ..wire import Reply, Request
@@ -20,6 +20,7 @@ class Means(enum.Enum):
     NOT_SENT = "the provider never saw it"
     STALE = "refused: the token is stale"
     THROTTLED = "refused before processing: too many requests"
+    DUPLICATE = "an earlier request with our reference exists"
     REFUSED = "refused for certain"
     UNKNOWN = "anything may have happened"
 
@@ -41,13 +42,15 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
     | no whole reply: cut off, timed out, garbage                            | UNKNOWN              |
     | `judge` is sure: the token is stale                                    | STALE                |
     | `judge` is sure: throttled before processing                           | THROTTLED            |
+    | `judge` is sure: it had a request with our reference before            | DUPLICATE            |
     | `judge` is sure: any other no                                          | REFUSED              |
     | readable 2xx, or a status in `accept`, that `matches`                  | ANSWER               |
     | everything else: unreadable, 3xx, HTML, 408, 409, 423, 425, 5xx, …     | UNKNOWN              |
 
     What each verdict leads to differs for look-ups, for money that the provider deduplicates on our reference,
     and for other money; that half of the table is `Call`. A money request that is UNKNOWN is never sent again
-    unless the provider deduplicates it.
+    unless the provider deduplicates it. One that is DUPLICATE is unknown at once and never sent again: what became
+    of the earlier request is looked up, by whoever holds the payment.
     """
     if reply is None:
         return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)
@@ -58,6 +61,8 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
             return Verdict(Means.STALE, error=error)
         if isinstance(error, RateLimited):
             return Verdict(Means.THROTTLED, error=error)
+        if isinstance(error, Duplicate):
+            return Verdict(Means.DUPLICATE, error=error)
         return Verdict(Means.REFUSED, error=error)
     if 200 <= reply.status < 300 or reply.status in request.accept:
         try:

@@ -63,7 +63,8 @@ def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
         said = "the deadline passed" if late else str(error)
         driver = call.driver
         unknown = pending or Payment(account=driver.account, provider=driver.name, live=driver.live)
-        page = driver.lost_page if unknown.kind == "collect" else ""
+        # Of a reference that was used before, the page may be in the payer's hands.
+        page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
         return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
     if late:
         money = pending is not None or call.moves_money

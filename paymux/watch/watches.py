@@ -183,7 +183,9 @@ class Watches:
 
     def held(self, event: Event) -> Payment | None:
         """Give the payment that an open watch holds of what a message claims to be about."""
-        return next((watch.payment for watch in self._about(event)), None)
+        about = [watch.payment for watch in self._about(event)]
+        # The provider's id comes with its kind where that is said; which one it is of is only claimed.
+        return next((one for one in about if (one.kind or "collect") == event.kind), about[0] if about else None)
 
     def hint(self, event: Event) -> None:
         """Let the watches that an update is about look again; all of the account, where it names no payment."""
@@ -205,9 +207,7 @@ class Watches:
     def _about(self, event: Event) -> list[Watcher]:
         """List the watches that a message is about; what its own secret path proves comes first."""
         named = keys(msgspec.structs.replace(event.claims, account=event.account, reference=None))
-        attempts = [
-            ((event.account, kind), event.attempt) for kind in ("collect", "payout", "refund") if event.attempt
-        ]
+        attempts = [((event.account, event.kind), event.attempt)] if event.attempt else []
         return [watch for key in (*attempts, *named) for watch in self._under(key)]
 
     def _under(self, key: Key) -> Iterator[Watcher]:
@@ -218,7 +218,7 @@ class Watches:
         """Wake every watch on this payment."""
         found = {watch for key in keys(payment) for watch in self._under(key)}
         # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
-        same = [watch for watch in found if not _differ(watch.payment, payment)]
+        same = [watch for watch in found if _same(watch.payment, payment)]
         last = len(same)
         self._each(same, lambda watch: watch.tell(payment, first=len(same) == last))
 
@@ -244,14 +244,14 @@ def _living(found: Iterable[Ref]) -> Iterator[Watcher]:
 
 def _agree(one: Payment, other: Payment) -> bool:
     """Tell whether what is expected of a payment here can be what is expected of it there."""
-    return (one.kind or "collect") == (other.kind or "collect") and not _differ(
-        one, other, ("reference", "provider_reference", "amount", "currency", "live")
-    )
+    return _same(one, other, ("reference", "provider_reference", "amount", "currency", "live"))
 
 
-def _differ(one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "provider_reference")) -> bool:
+def _same(one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "provider_reference")) -> bool:
+    """Tell whether two may be one payment: of one kind, and with no different names."""
     pairs = ((getattr(one, name), getattr(other, name)) for name in names)
-    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    alike = all(None in pair or pair[0] == pair[1] for pair in pairs)
+    return alike and (one.kind or "collect") == (other.kind or "collect")
 
 
 def keys(payment: Payment) -> list[Key]:

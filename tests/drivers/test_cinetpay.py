@@ -16,12 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymux.drivers import load
-from paymux.drivers.base import Verb
+from paymux.drivers.base import Duplicate, Verb
 from paymux.drivers.cinetpay import Answer, CinetPay
 from paymux.errors import (
     AuthenticationFailed,
     BadWebhook,
-    DuplicateReference,
     Mismatch,
     NotFound,
     OutcomeUnknown,
@@ -253,7 +252,7 @@ def test_a_lost_page_says_that_a_new_reference_is_safe() -> None:
         ("608", "MINIMUM_REQUIRED_FIELDS", Rejected),
         ("609", "AUTH_NOT_FOUND", AuthenticationFailed),
         ("613", "ERROR_SITE_ID_NOTVALID", AuthenticationFailed),
-        ("620", "ERROR_DOUBLE_PAYEMNT", DuplicateReference),
+        ("620", "ERROR_DOUBLE_PAYEMNT", Duplicate),
         ("624", "UNKNOWN_ERROR", Rejected),
         ("641", "ERROR_AMOUNT_TOO_LOW", Rejected),
         ("642", "ERROR_AMOUNT_TOO_HIGH", Rejected),
@@ -295,8 +294,8 @@ def test_an_error_keeps_code_message_description_and_id() -> None:
     ],
 )
 def test_a_reference_used_before_is_a_duplicate(said: Reply) -> None:
-    """The promised error for a repeated transaction_id is DuplicateReference, whichever code it has."""
-    with pytest.raises(DuplicateReference):
+    """The promised error for a repeated transaction_id names an earlier request, whichever code it has."""
+    with pytest.raises(Duplicate):
         collected(order(), said)
 
 

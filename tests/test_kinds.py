@@ -1,0 +1,195 @@
+"""A collect and a payout may share a reference: what is told of one is never taken for the other."""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from benchmarks.simulation import LoopJournal
+from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, WatchTimeout
+from paymux.journal import Records
+from paymux.journal.base import Memory
+from paymux.wire import Broken, Reply
+
+from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
+
+HOOKS: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}
+LOST = Broken("reset")
+# The provider says nothing of a payment's kind, and gives back our reference.
+PAID = answer(id="id-1", status="OK", amount=500, currency="XAF", reference="order-8")
+
+
+def _journal(file: Path) -> LoopJournal:
+    return LoopJournal(file, random.Random(1))
+
+
+async def _both_lost(pay: Pool, collected: str = "order-8") -> tuple[Payment, Payment]:
+    with pytest.raises(OutcomeUnknown) as one:
+        await pay.collect("keyless", amount=500, currency="XAF", reference=collected)
+    with pytest.raises(OutcomeUnknown) as two:
+        await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+    return one.value.payment, two.value.payment
+
+
+def _desk(*paid: Reply) -> Desk:
+    return Desk(collect=[LOST], payout=[LOST], payments=list(paid or (PAID,)))
+
+
+def _statuses(file: Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        return dict(db.execute("SELECT kind, status FROM payments").fetchall())
+
+
+@timeless
+async def test_a_collects_path_confirms_the_collect(tmp_path: Path) -> None:
+    """Of two lost orders with one reference, the message on the collect's own path is about the collect."""
+    file = tmp_path / "payments.db"
+    async with Pool(Keyless(), connection=Wire(_desk()), journal=_journal(file), **HOOKS) as pay:
+        await _both_lost(pay)
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
+        assert (await pay.confirm(event)).kind == "collect"
+    assert _statuses(file) == {"collect": "succeeded", "payout": "pending"}
+
+
+@pytest.mark.parametrize("kind", ["collect", "payout"])
+@timeless
+async def test_the_kind_that_a_message_names_decides(tmp_path: Path, kind: str) -> None:
+    """Without a path, our reference in a message is that of the kind that the message names."""
+    file = tmp_path / "payments.db"
+    async with Pool(Keyless(), connection=Wire(_desk()), journal=_journal(file), **HOOKS) as pay:
+        await _both_lost(pay)
+        event = pay.webhook(push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind=kind))
+        assert (await pay.confirm(event)).kind == kind
+    assert _statuses(file)[kind] == "succeeded"
+    assert sorted(_statuses(file).values()) == ["pending", "succeeded"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@timeless
+async def test_a_collects_path_never_confirms_a_payout(tmp_path: Path, kept: bool) -> None:
+    """A collect's message is a Mismatch for a payout that the caller expects, with a journal and without."""
+    journal = _journal(tmp_path / "payments.db") if kept else None
+    wire = Wire(_desk())
+    async with Pool(Keyless(), connection=wire, journal=journal, **HOOKS) as pay:
+        _, payout = await _both_lost(pay)
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
+        with pytest.raises(Mismatch):
+            await pay.confirm(event, expected=payout)
+        event = pay.webhook(push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind="collect"))
+        with pytest.raises(Mismatch):
+            await pay.confirm(event, expected=payout)
+    assert wire.paths("/payments") == []
+
+
+@timeless
+async def test_only_what_was_lost_itself_is_vouched_for_by_its_path() -> None:
+    """A lost payout does not make the answered collect of its reference a lost one."""
+    desk = Desk(collect=answer(400, error="no"), payout=[LOST], payments=answer(id="id-9", status="OK"))
+    async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
+        with pytest.raises(OutcomeUnknown):
+            await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+        held = Payment(account="keyless", kind="collect", reference="order-8")
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-9"))
+        with pytest.raises(Mismatch, match="nothing ties"):
+            await pay.confirm(event, expected=held)
+
+
+@timeless
+async def test_an_id_that_is_a_payouts_confirms_no_collect(tmp_path: Path) -> None:
+    """The provider's id of a payout does not prove the lost collect of the same reference."""
+    desk = Desk(collect=[LOST], payout=answer(id="id-1", status="WAIT"), payments=PAID)
+    file = tmp_path / "payments.db"
+    async with Pool(Keyless(), connection=Wire(desk), journal=_journal(file), **HOOKS) as pay:
+        with pytest.raises(OutcomeUnknown) as lost:
+            await pay.collect("keyless", amount=500, currency="XAF", reference="order-8")
+        await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
+        with pytest.raises(Mismatch):
+            await pay.confirm(event, expected=lost.value.payment)
+    assert _statuses(file) == {"collect": "pending", "payout": "pending"}
+
+
+@timeless
+async def test_recover_gives_a_payout_no_message_of_the_collect(tmp_path: Path) -> None:
+    """A message that was kept for the collect resolves the collect, and not the payout of its reference."""
+    file = tmp_path / "payments.db"
+    async with Pool(Keyless(), connection=Wire(_desk(answer(503), PAID)), journal=_journal(file), **HOOKS) as pay:
+        await _both_lost(pay)
+        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
+        for _ in range(2):
+            with contextlib.suppress(Exception):
+                await pay.confirm(replace(event, attempt="order-8"))
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("UPDATE payments SET status = 'pending', state = 'unknown', provider_reference = NULL")
+            db.execute(
+                "UPDATE payments SET payment = json_set(payment, '$.status', 'pending') WHERE kind = 'collect'"
+            )
+            db.execute("UPDATE payments SET payment = json_remove(payment, '$.provider_reference')")
+        found = {left.payment.kind: left.resolved async for left in pay.recover()}
+    assert found == {"collect": True, "payout": False}
+
+
+@timeless
+async def test_news_of_a_collect_reaches_no_watch_of_a_payout() -> None:
+    """Watches of two kinds under one reference and one provider's id hear each of their own payment alone."""
+    desk = Desk(payments=answer(id="7", status="WAIT"))
+    async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
+        held = Payment(account="keyless", kind="payout", reference="order-8", provider_reference="7")
+        watch = asyncio.ensure_future(_watched(pay, held))
+        await asyncio.sleep(1)
+        told = replace(held, kind="collect", status=Status.SUCCEEDED)
+        pay._engine.watches.tell(told)
+        assert await watch is Status.PENDING
+
+
+async def _watched(pay: Pool, held: Payment) -> Status:
+    try:
+        return (await pay.watch(held, timeout=5)).status
+    except WatchTimeout as late:
+        return late.payment.status
+
+
+def test_memory_keeps_the_kinds_apart() -> None:
+    """Whose an id is, and what was lost or is in flight, is known by kind; the asked kind comes first."""
+    memory = Memory()
+    collect = Payment(account="toy", reference="order-8", provider_reference="7")
+    payout = replace(collect, kind="payout", reference="wage-8")
+    memory.remember(payout)
+    assert memory.owner("toy", "collect", "7") == ("payout", "wage-8")
+    memory.remember(collect)
+    assert memory.owner("toy", "collect", "7") == ("collect", "order-8")
+    assert memory.owner("toy", "payout", "7") == ("payout", "wage-8")
+    memory.lose(payout)
+    memory.fly(collect)
+    assert memory.lost(payout)
+    assert memory.lost(replace(collect, kind="collect"))
+    assert not memory.lost(replace(payout, kind="refund"))
+    memory.land(collect)
+    assert not memory.lost(collect)
+
+
+@timeless
+async def test_a_journal_is_asked_by_kind(tmp_path: Path) -> None:
+    """Our reference finds the row of the asked kind only; the provider's, that of the asked kind first."""
+    journal = _journal(tmp_path / "payments.db")
+    payout = Payment(account="toy", kind="payout", reference="order-8", provider_reference="7")
+    await journal.intend(payout, "one")
+    await journal.record(payout, "verify")
+    assert await journal.find("toy", "collect", reference="order-8") is None
+    records = Records(journal)
+    assert await records.owner("toy", "collect", "7") == ("payout", "order-8")
+    collect = replace(payout, kind="collect")
+    await journal.intend(collect, "two")
+    await journal.record(collect, "verify")
+    for kind in ("collect", "payout"):
+        by_ours = await journal.find("toy", kind, reference="order-8")
+        by_theirs = await journal.find("toy", kind, provider_reference="7")
+        assert by_ours is not None
+        assert by_theirs is not None
+        assert by_ours.payment.kind == by_theirs.payment.kind == kind
+    await journal.aclose()
