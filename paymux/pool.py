@@ -14,11 +14,11 @@ from .drivers.base import Driver
 from .engine import Engine, checked_seconds
 from .errors import Unsupported, UsageError
 from .hooks import Hooks, read_event
-from .journal import Journal, Turn
+from .journal import Journal
 from .limits import Limits
-from .models import Balance, Event, Kind, Method, Payment, Receipt, Status
+from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .orders import Options, checked_order, checked_refund
-from .recover import Recovered, recover
+from .record import Record
 from .redact import Secret
 from .settings import Found, from_environment, from_mapping
 from .wire import Connection, Incoming, Request, Send
@@ -33,7 +33,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool:
+class Pool(Record):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside a loop and used
@@ -275,25 +275,6 @@ class Pool:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
         driver = self._engine.driver(account)
         return read_event(driver, lambda: driver.returned(url), None)
-
-    # The journal.
-
-    def recover(self) -> AsyncIterator[Recovered]:
-        """Find out what became of every payment that a crash or an unknown outcome left open; sends nothing again.
-
-        What was resolved, and what to do about the rest, is yielded one by one; run it at every start.
-        """
-        return recover(self._engine)
-
-    def payments(
-        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
-    ) -> AsyncIterator[Payment]:
-        """List the journal's payments, oldest first."""
-        return self._engine.payments(account, status, since)
-
-    def once(self, payment: Payment, name: str) -> Turn:
-        """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
-        return Turn(self._engine.records.book(), payment, name)
 
     # Beyond the common verbs.
 

@@ -43,6 +43,7 @@ _FAMILIES: Mapping[str, tuple[Status, Reason | None]] = {
     "1001": (Status.FAILED, Reason.BUSY),  # another transaction of this subscriber is under way
     "2001": (Status.FAILED, Reason.WRONG_PIN),  # so of STK; elsewhere it is the initiator's password
     "E3008": (Status.FAILED, Reason.DECLINED),  # a debt contract; the sandbox says it of every real phone
+    "SFC_IC0003": (Status.FAILED, Reason.OTHER),  # no till has PartyB: https://github.com/SmoDav/mpesa/issues/50
     "1101 1102 2028 2029 8006": (Status.FAILED, Reason.OTHER),  # prompt too long; product, till, credential
 }
 _RESULTS = {code: result for codes, result in _FAMILIES.items() for code in codes.split()}

@@ -46,6 +46,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     hints: tuple[Event, ...] = ()  # messages about it that have arrived
 
 
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of a payment, and why."""
+
+    payment: Payment  # as it stands from then on
+    because: str
+    by: str | None = None
+    before: datetime  # what was accepted later than this may still end by itself
+
+
 class Journal(Protocol):
     """A durable record of payments. What it cannot keep is an OSError, and the money is then not sent."""
 
@@ -72,6 +81,14 @@ class Journal(Protocol):
         Ours may be that of a collect and of a payout; the provider's is looked for under every kind, for which
         one it is of was perhaps only claimed.
         """
+        ...
+
+    async def hints(self, payment: Payment) -> tuple[Event, ...]:
+        """Give the messages about a payment that have arrived."""
+        ...
+
+    async def resolve(self, word: Word) -> None:
+        """End a row by a person's word, a fact of source `person`; UsageError where it may not be ended."""
         ...
 
     async def meant(self, event: Event) -> Row | None:

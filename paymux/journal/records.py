@@ -8,7 +8,7 @@ import msgspec
 from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
-from .base import Journal, Memory, Owner, Row, State, digest, named
+from .base import Journal, Memory, Owner, Row, State, Word, digest, named
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
@@ -145,6 +145,25 @@ class Records:
             return await self.journal.meant(event) if self.journal and event.claims.ids else None
         except OSError as error:
             raise Unavailable(f"{event.account}: {error}") from None
+
+    async def row(self, payment: Payment) -> Row | None:
+        """Give the journal's row of an order of ours."""
+        account, kind, reference = named(payment)
+        return await self._find(account, kind, reference=reference)
+
+    async def hints(self, payment: Payment) -> tuple[Event, ...]:
+        """Give the messages about a payment that have arrived."""
+        try:
+            return await self.book().hints(payment)
+        except OSError as error:
+            raise Unavailable(f"{payment.account}: {error}") from None
+
+    async def resolve(self, word: Word) -> None:
+        """End a row by a person's word; Unavailable: it was not kept."""
+        try:
+            await self.book().resolve(word)
+        except OSError as error:
+            raise Unavailable(f"{word.payment.account}: {error}") from None
 
     async def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
         """Tell which order of ours a provider's id belongs to; of several kinds, this one's."""

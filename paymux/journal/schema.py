@@ -47,6 +47,8 @@ CREATE INDEX payments_open ON payments (account, kind, reference)
 CREATE TABLE notifiers (
     worker TEXT PRIMARY KEY, beat TEXT NOT NULL, accounts TEXT NOT NULL, kinds TEXT NOT NULL, share REAL NOT NULL
 ) WITHOUT ROWID;
+ALTER TABLE facts ADD COLUMN because TEXT; -- why a person said so
+ALTER TABLE facts ADD COLUMN person TEXT; -- and who it was
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 STEPS = (_FIRST, _SECOND)

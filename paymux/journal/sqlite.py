@@ -12,9 +12,10 @@ import msgspec
 
 from ..errors import DuplicateReference, Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, succeed
-from .base import Row, State
+from .base import Row, State, Word
 from .base import named as _key
 from .inbox import Inbox, Turns
+from .person import sender, sign
 from .schema import iso, prepare
 from .workers import Worker
 from .writer import Writer
@@ -88,6 +89,14 @@ class SqliteJournal:
             return None if found is None else Row(state=State(found[0]), payment=_payment(found[1]))
 
         return await self._writer.do(look)
+
+    async def hints(self, payment: Payment) -> tuple[Event, ...]:
+        """Give the messages about a payment that have arrived."""
+        return await self._writer.do(partial(self._inbox.of, payment))
+
+    async def resolve(self, word: Word) -> None:
+        """End a row by a person's word."""
+        await self._writer.do(partial(self._resolve, word))
 
     async def meant(self, event: Event) -> Row | None:
         """Give the open payment of the last day that has one of the ids that a message names."""
@@ -217,6 +226,14 @@ class SqliteJournal:
         payment_now = (state, kept.status, kept.provider_reference, _json(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
         db.execute(_FACT, (*key, at, source, state, told.status, _json(told)))
+
+    def _resolve(self, word: Word, db: sqlite3.Connection) -> None:
+        key = _key(word.payment)
+        worker = sender(db, key, word)
+        if worker is not None and self._lives(worker, key):
+            raise UsageError(f"payment: {key[2]!r} is being sent by a worker that lives")
+        self._apply(db, word.payment, "person", None)
+        sign(db, key, word)
 
     def _claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
         # In the order of the key, each row is met once in a run, however many runs there are.

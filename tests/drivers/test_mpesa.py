@@ -387,7 +387,7 @@ RESULTS = [
     ("8006", Status.FAILED, Reason.OTHER),
     ("9999", Status.PENDING, None),
     ("E3008", Status.FAILED, Reason.DECLINED),
-    ("SFC_IC0003", Status.PENDING, None),
+    ("SFC_IC0003", Status.FAILED, Reason.OTHER),
     ("00", Status.PENDING, None),
     ("0.0", Status.PENDING, None),
 ]
@@ -493,7 +493,7 @@ def test_a_callback_of_success_is_a_claim_with_the_receipt() -> None:
         ("callback_bare", "ws_CO_123456789", Status.SUCCEEDED),
         ("callback_cancelled", PUSHED, Status.CANCELLED),
         ("callback_expired", "ws_CO_23052022122137653708374149", Status.EXPIRED),
-        ("callback_operator_unknown", "ws_CO_270920212128259339", Status.PENDING),
+        ("callback_operator_unknown", "ws_CO_270920212128259339", Status.FAILED),
     ],
 )
 def test_callbacks_without_metadata_are_read(case: str, id: str, status: Status) -> None:

@@ -1,0 +1,42 @@
+"""A person's word in the journal: which rows it may end, and the fact that it leaves."""
+
+import sqlite3
+from datetime import datetime
+
+import msgspec
+
+from ..errors import UsageError
+from ..models import Payment
+from .base import Key, State, Word
+
+_FOUND = "SELECT state, status, payment, worker FROM payments WHERE account = ? AND kind = ? AND reference = ?"
+_SIGNED = """UPDATE facts SET because = ?, person = ? WHERE id = (SELECT max(id) FROM facts
+    WHERE account = ? AND kind = ? AND reference = ? AND source = 'person')"""
+
+
+def refuse(state: State, payment: Payment, before: datetime) -> None:
+    """Refuse what a person's word may not end, with UsageError that says why."""
+    named = f"payment: {payment.reference!r}"
+    if payment.status.terminal:
+        raise UsageError(f"{named} {payment.status} already; a person's word ends only what is open")
+    if state.free:
+        raise UsageError(f"{named} moved no money ({state}), and its reference is free; there is nothing to end")
+    if state is State.INTENT:
+        raise UsageError(f"{named} was not sent yet; recover() ends what a dead worker never sent")
+    if state is State.ACCEPTED and payment.created_at is not None and payment.created_at > before:
+        raise UsageError(f"{named} may still end by itself, within its provider's time-out; watch it")
+
+
+def sender(db: sqlite3.Connection, key: Key, word: Word) -> str | None:
+    """Give the worker that was sending a row, who must be dead; refuse a word about what may not be ended."""
+    found = db.execute(_FOUND, key).fetchone()
+    if found is None:
+        raise UsageError(f"payment: {key[2]!r} is not in the journal")
+    known = msgspec.json.decode(found[2], type=Payment)
+    refuse(State(found[0]), known, word.before)
+    return str(found[3]) if found[0] == State.SENDING and found[3] is not None else None
+
+
+def sign(db: sqlite3.Connection, key: Key, word: Word) -> None:
+    """Write beside the fact why it was said, and by whom."""
+    db.execute(_SIGNED, (word.because, word.by, *key))

@@ -1,0 +1,55 @@
+"""What a pool does with its journal: what became of each payment, whose turn it is, and a person's word."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from .engine import Engine
+from .journal import Turn
+from .models import Payment, Status
+from .recover import Recovered, recover
+from .resolve import resolve
+
+
+class Record:
+    """The verbs of a pool over its journal; without one they are UsageError."""
+
+    _engine: Engine
+
+    def recover(self) -> AsyncIterator[Recovered]:
+        """Find out what became of every payment that a crash or an unknown outcome left open; sends nothing again.
+
+        What was resolved, and what to do about the rest, is yielded one by one; run it at every start.
+        """
+        return recover(self._engine)
+
+    def payments(
+        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
+    ) -> AsyncIterator[Payment]:
+        """List the journal's payments, oldest first."""
+        return self._engine.payments(account, status, since)
+
+    def once(self, payment: Payment, name: str) -> Turn:
+        """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
+        return Turn(self._engine.records.book(), payment, name)
+
+    async def resolve(
+        self,
+        payment: Payment,
+        status: Status,
+        *,
+        because: str,
+        receipt: str | None = None,
+        by: str | None = None,
+        deadline: float | None = None,
+    ) -> Payment:
+        """End a payment that no API ends, as a person says: SUCCEEDED, FAILED, CANCELLED or EXPIRED, and why.
+
+        For what is unknown, what a dead worker was sending, or what is pending beyond its provider's time-out. The
+        provider is asked once more, where it can be: if it tells another end, that is a Mismatch whose `payment`
+        is what it told; if it cannot be reached, try later. The word is kept with `because` (and `by`, who says
+        so), and `on_payment` hears it like any other end. The reference stays used. A success that the provider
+        tells later is applied and logged; a failure that it tells after "succeeded" is a Mismatch.
+        """
+        return await resolve(
+            self._engine, payment, status, because=because, receipt=receipt, by=by, seconds=deadline
+        )

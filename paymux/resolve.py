@@ -1,0 +1,126 @@
+"""A person's word on a payment that no API ends: asked about once more, and then written down."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from .confirm import confirm
+from .engine import Engine
+from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
+from .journal import Row, Word, refuse
+from .models import Payment, Reason, Status, compare, log, succeed
+
+_WORDS = {
+    Status.SUCCEEDED: None,
+    Status.FAILED: Reason.OTHER,
+    Status.CANCELLED: Reason.CANCELLED,
+    Status.EXPIRED: Reason.EXPIRED,
+}
+_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*[^\x00-\x20\x7f\ud800-\udfff][^\x00-\x1f\x7f\ud800-\udfff]*")
+
+
+async def resolve(
+    engine: Engine,
+    payment: Payment,
+    status: Status,
+    *,
+    because: str,
+    receipt: str | None,
+    by: str | None,
+    seconds: float | None,
+) -> Payment:
+    """End an open payment as a person says, unless the provider, asked once more, says how it ended."""
+    if not isinstance(payment, Payment) or payment.reference is None:
+        raise UsageError("payment: refused; accepted: a payment of this pool's journal, with your reference")
+    said = _checked_status(status)
+    because = _checked_text("because", because, 500)
+    receipt = None if receipt is None else _checked_text("receipt", receipt, 64)
+    by = None if by is None else _checked_text("by", by, 100)
+    driver = engine.driver(payment.account)
+    engine.enter()
+    engine.records.book()
+    row = await engine.records.row(payment)
+    if row is None:
+        raise UsageError(f"payment: {payment.reference!r} is not in the journal")
+    compare(payment, row.payment)
+    if row.payment.status is said:
+        return row.payment  # a second time, or somebody else's word
+    before = datetime.now(UTC) - timedelta(seconds=driver.watch_timeout)
+    refuse(row.state, row.payment, before)
+    known = await _asked(engine, row, said, seconds)
+    if known.status.terminal:
+        if known.status is said:
+            return known
+        raise Mismatch(
+            f"{known.account}: asked just now, the provider says that it {known.status}, not {said}",
+            payment=known,
+            expected=msgspec.structs.replace(known, status=said),
+            fields=("status",),
+        )
+    word = Word(payment=_ended(known, said, receipt), because=because, by=by, before=before)
+    await engine.records.resolve(word)
+    log.info("%s: %s %s by a person's word", known.account, known.reference, said)
+    engine.watches.tell(word.payment)
+    return word.payment
+
+
+def _checked_status(status: Status) -> Status:
+    try:
+        said = Status(status)
+    except ValueError:
+        said = Status.PENDING
+    if said not in _WORDS:
+        raise UsageError.field("status", status, ", ".join(_WORDS))
+    return said
+
+
+def _checked_text(field: str, value: object, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest or not _TEXT.fullmatch(value):
+        raise UsageError.field(field, value, f"text of 1 to {longest} characters, none of them control")
+    return value
+
+
+async def _asked(engine: Engine, row: Row, said: Status, seconds: float | None) -> Payment:
+    """Ask by each message that came, and by what we hold; give how it stands. Who cannot be asked says nothing.
+
+    What could not be asked now is raised: a person's word waits until it can. An answer that contradicts the
+    order ends it no more than silence, but where it speaks of a success, nothing but a success may be said.
+    """
+    known = row.payment
+    for hint in await engine.records.hints(known):
+        try:
+            known = await confirm(engine, hint, known, seconds)
+        except Mismatch as mismatch:
+            _heed(mismatch, said)
+        except (BadWebhook, NotFound, Unsupported):
+            continue
+        if known.status.terminal:
+            return known
+    if engine.question(known) is not None:
+        try:
+            known = await engine.look(known, seconds)
+        except Mismatch as mismatch:
+            _heed(mismatch, said)
+        except (NotFound, Unsupported):
+            pass
+    return known
+
+
+def _heed(mismatch: Mismatch, said: Status) -> None:
+    found = mismatch.payment
+    paid = found is not None and found.status in (Status.SUCCEEDED, Status.REFUNDED)
+    if paid and said is not Status.SUCCEEDED:
+        raise mismatch
+
+
+def _ended(known: Payment, said: Status, receipt: str | None) -> Payment:
+    told = Payment(
+        account=known.account,
+        status=said,
+        receipt=receipt,
+        reason=_WORDS[said],
+        provider_status=known.provider_status,
+        updated_at=datetime.now(UTC),
+    )
+    return succeed(known, told)
