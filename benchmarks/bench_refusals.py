@@ -99,7 +99,8 @@ AMOUNTS: list[Any] = [
 CURRENCIES: list[Any] = ["EUR", "xaf", "KES", "", " XAF", None, 5, ["XAF"], LONG]
 PAYERS: list[Any] = [
     *("+33612345678", "254708374149", "", "abc", "+", "((((((((", "2376700000000000", "237 670", "٢٣٧٦٧٠٠٠٠٠٠٠"),
-    *("237670000000\r\n", "+" + "9" * 29, None, 237670000000, LONG, "(" * 1_000_000),
+    *("237670000000\x00", "+" + "9" * 29, None, 237670000000, LONG, "(" * 1_000_000, "1" * 10_000_000),
+    *("237222123456", "670000000/1", "\u200b" * 64, "\u202a+254 712 345 678\u202c"),
 ]
 REFERENCES: list[Any] = ["", "x" * 65, "x" * 500, "a b", "a/b", "é", "a\r\nb", "a\x00", "\ud800", None, 5, LONG]
 TEXTS: list[Any] = ["a\r\nb", "a\x00", "\ud800", "x" * 501, None, 5, LONG]
@@ -114,8 +115,9 @@ OPTIONS: list[tuple[str, Any]] = [
     ("return_url", "http://shop.example/back"),
     ("webhook_url", "https://shop.example/" + LONG),
 ]
-PUSHES: list[dict[str, Any]] = [{"amount": value} for value in ("100.99", Decimal("0.01"), 5.5, 250_001)] + [
-    {"webhook_url": f"https://shop.example/{word}"} for word in ("mpesa", "MPESA", "exec", "cmd", "sql", "query")
+PUSHES: list[dict[str, Any]] = [
+    *({"amount": value} for value in ("100.99", Decimal("0.01"), 5.5, 250_001)),
+    *({"webhook_url": value} for value in ("ftp://shop.example", "https://u@shop.example/", "//x", LONG)),
 ]
 ACCOUNT: Mapping[str, Any] = {"username": "simulator", "password": "simulator"}
 FIELDS: list[tuple[str, Any]] = [

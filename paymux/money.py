@@ -8,6 +8,14 @@ from .errors import UsageError
 
 # Decimals of ISO 4217, for the currencies that the drivers speak.
 DECIMALS: Mapping[str, int] = {"XAF": 0, "XOF": 0, "GNF": 0, "KES": 2, "CDF": 2, "USD": 2}
+# Where a currency is the money of the land, ISO 4217: those of the two CFA francs are monetary unions.
+LANDS: Mapping[str, frozenset[str]] = {
+    "XAF": frozenset({"CF", "CG", "CM", "GA", "GQ", "TD"}),
+    "XOF": frozenset({"BF", "BJ", "CI", "GW", "ML", "NE", "SN", "TG"}),
+    "GNF": frozenset({"GN"}),
+    "KES": frozenset({"KE"}),
+    "CDF": frozenset({"CD"}),
+}
 
 _TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)
 _LIMIT = Decimal(10**12)

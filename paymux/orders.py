@@ -68,7 +68,7 @@ def checked_order(
         reference=reference,
         amount=exact(amount, currency, driver.decimals),
         currency=currency,
-        party=_party(driver, kind, party),
+        party=_party(driver, kind, party, currency),
         description=description,
         customer=given.get("customer"),
         items=tuple(given.get("items") or ()),
@@ -151,7 +151,7 @@ def _check_json(field: str, value: object) -> None:
         raise UsageError(f"{field}: refused; accepted: at most {JSON_BYTES} bytes as JSON, not {size}")
 
 
-def _party(driver: Driver, kind: Kind, party: str | None) -> str | None:
+def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str | None:
     if kind == "refund":
         return None
     field = "payee" if kind == "payout" else "payer"
@@ -162,7 +162,7 @@ def _party(driver: Driver, kind: Kind, party: str | None) -> str | None:
         return None
     if needed == "none":
         raise UsageError(f"{field}: {driver.name} asks the payer on its own page; leave it out")
-    return driver.party(kind, party)
+    return driver.party(kind, party, currency)
 
 
 @cache

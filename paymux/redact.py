@@ -18,7 +18,7 @@ _SENSITIVE = (
 )
 _WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")  # in each
 _DIGITS = re.compile(r"\d{9,}")
-_PHONE = re.compile(r"\d(?:[ ().-]{0,3}\d){8,}")
+_PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # whatever stands between the digits, seen or unseen
 
 
 class Secret:
@@ -138,8 +138,8 @@ def mask(text: str) -> str:
 def shown(value: object) -> str:
     """Show a refused value in an error: short, masked, and quick however hostile the value is."""
     if isinstance(value, str):
-        text = repr(value if len(value) <= 60 else f"{value[:57]}…")
-        text = _PHONE.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text)  # however it is written
+        text = value if len(value) <= 60 else f"{value[:57]}…"
+        text = repr(_PHONE.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text))
     elif isinstance(value, bool | float | None):
         text = repr(value)
     elif isinstance(value, int):

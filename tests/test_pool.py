@@ -331,6 +331,15 @@ def test_every_bad_input_is_refused_and_nothing_is_sent() -> None:
     assert len(times) > 150
 
 
+@timeless
+async def test_what_is_stored_is_asked_about_whatever_its_numbers_are() -> None:
+    """A number is checked where a caller gives it to an order; a stored payment's own, old or fixed, is not."""
+    async with Pool(Toy(), connection=Wire(Desk(payments=answer(id="p1", status="OK")))) as pool:
+        for payer in ("22997001122", "237222123456", "not a number"):
+            stored = Payment(account="toy", provider_reference="p1", payer=payer)
+            assert (await pool.verify(stored)).status is Status.SUCCEEDED
+
+
 class Cents(Toy, frozen=True, kw_only=True):
     """A toy that takes cents."""
 

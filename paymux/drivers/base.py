@@ -11,7 +11,7 @@ from ..checks import NAME, VISIBLE, checked_url, is_loopback
 from ..errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Unreadable, convert, form_fields, json_fields
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status, log
-from ..money import DECIMALS
+from ..money import DECIMALS, LANDS
 from ..msisdn import digits
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send
@@ -223,11 +223,20 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     # What drivers share.
 
-    def party(self, kind: Kind, value: str) -> str:
-        """Read the payer or payee of an order: here, a phone number of the provider's countries."""
-        field = "payee" if kind == "payout" else "payer"
+    def home(self, currency: str) -> str | None:
+        """Give the country whose national numbers an order in this currency may have, where one is left."""
+        lands = LANDS.get(currency, self.countries)
+        left = lands & self.countries if self.countries else lands
+        return next(iter(left)) if len(left) == 1 else None
+
+    def party(self, kind: Kind, value: str, currency: str = "") -> str:
+        """Read the payer or payee of an order: here, a mobile number of the provider's countries."""
         return digits(
-            value, self.countries, field=field, tests=self.test_numbers if self.rehearsing else frozenset()
+            value,
+            self.countries,
+            home=self.home(currency),
+            field="payee" if kind == "payout" else "payer",
+            tests=self.test_numbers if self.rehearsing else frozenset(),
         )
 
     def status(self, words: Mapping[str, Status], word: str | None) -> Status:

@@ -168,7 +168,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         The amount is whole units, a multiple of 5 except in USD. A page whose address was lost is harmless.
         """
         customer = order.customer or Customer()
-        phone = order.party or (digits(customer.phone, (), field="customer.phone") if customer.phone else None)
+        phone = order.party or self._contact(customer.phone, order.currency)
         self._check(order, customer, phone)
         if order.currency in _GNF:
             log.warning("%s: GBF is sent as GNF, its ISO 4217 name", self.account)
@@ -199,6 +199,15 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         }
         body = {name: value for name, value in fields.items() if value is not None}
         return self.payment(await send(post("/v2/payment", Answer, body, matches=Answer.opens)), order.reference)
+
+    def home(self, currency: str) -> str | None:
+        """Give the country of a currency, in either spelling of Guinea's."""
+        return super().home(_GNF.get(currency, currency))
+
+    def _contact(self, phone: str | None, currency: str) -> str | None:
+        # Whose card pays may live anywhere and have a fixed line.
+        home = self.home(currency)
+        return digits(phone, (), home=home, field="customer.phone", any_line=True) if phone else None
 
     def _check(self, order: Order, customer: Customer, phone: str | None) -> None:
         if unwanted := re.search(r"[#/,$_&]", order.description):

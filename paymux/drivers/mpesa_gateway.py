@@ -130,9 +130,9 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
                 raise UsageError.field(field, getattr(self, field), "whole shillings above 0") from None
         self.updates_request()
 
-    def party(self, kind: Kind, value: str) -> str:
+    def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a Kenyan number, which the document wants as 254XXXXXXXXX."""
-        number = super().party(kind, value)
+        number = super().party(kind, value, currency)
         if not re.fullmatch(r"254[0-9]{9}", number):
             raise UsageError.field("payer", value, "a number of the form 254XXXXXXXXX")
         return number

@@ -19,7 +19,7 @@ from ..errors import AuthenticationFailed, BadWebhook, NotFound, ProviderError, 
 from ..lenient import Scalar, Unreadable, amount, convert, form_fields, json_fields, text
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status
 from ..money import whole
-from ..msisdn import digits
+from ..msisdn import bare, digits
 from ..redact import Secret
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import WEBHOOK_BYTES, Driver, Facts
@@ -270,14 +270,14 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             metadata=metadata,
         )
 
-    def party(self, kind: Kind, value: str) -> str:
+    def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a payer's number, or the number or e-mail of the PayDunya account to credit.
 
         An account's number travels without its country code. One of Senegal is then nobody else's; those of other
         countries coincide (8 digits in BF, ML and TG, 10 in BJ and CI), so that there only an e-mail is sure.
         """
         if kind != "payout":
-            return super().party(kind, value)
+            return super().party(kind, value, currency)
         try:
             return str(value) if _EMAIL.fullmatch(str(value)) else digits(value, {"SN"})
         except UsageError:
@@ -312,10 +312,12 @@ def _xof(value: object) -> int:
 
 
 def _number(phone: str | None) -> str | None:
-    for countries in ({"SN"}, PayDunya.countries):
-        with suppress(UsageError):
-            return digits(phone, countries)
-    return None  # none, or a national number of a country that is not said
+    with suppress(UsageError):
+        return digits(phone, {"SN"}, any_line=True)
+    # Whether there is such a number was PayDunya's to check. Eleven digits or more have a country's code, and a
+    # shorter one is a national number of a country that is not said.
+    number = bare(phone or "")
+    return number.lstrip("+").removeprefix("00") if number.startswith(("+", "00")) or len(number) > 10 else None
 
 
 def _below_data(fields: dict[str, Any]) -> Any:

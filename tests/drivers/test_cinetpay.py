@@ -188,6 +188,44 @@ def test_a_customers_phone_serves_where_no_payer_is_named() -> None:
     assert collected(both)[1]["customer_phone_number"] == "+2250700000000"
 
 
+@pytest.mark.parametrize(
+    ("currency", "written", "expected"),
+    [
+        ("XAF", "6 70 00 00 00", "237670000000"),
+        ("CDF", "0812 345 678", "243812345678"),
+        ("GNF", "601 12 34 56", "224601123456"),
+        ("GBF", "601 12 34 56", "224601123456"),
+        ("XOF", "+225 07 07 12 34 56", "2250707123456"),
+        ("XAF", "+225 07 07 12 34 56", "2250707123456"),
+        ("USD", "+243 812 345 678", "243812345678"),
+    ],
+)
+def test_a_national_number_is_read_by_the_currency(currency: str, written: str, expected: str) -> None:
+    """Where the currency is one served country's, its national numbers are read: of payers and of customers."""
+    assert driver().party("collect", written, currency) == expected
+    _, body = collected(order(amount=Decimal(1000), currency=currency, customer=Customer(phone=written)))
+    assert body["customer_phone_number"] == f"+{expected}"
+
+
+@pytest.mark.parametrize(
+    ("currency", "written"), [("XOF", "07 07 12 34 56"), ("USD", "812345678"), ("", "670000000")]
+)
+def test_a_national_number_of_several_countries_is_asked_for_in_full(currency: str, written: str) -> None:
+    """Where several countries share the currency, the error says that the country's code is wanted."""
+    with pytest.raises(UsageError, match=r"payer.*in international form"):
+        driver().party("collect", written, currency)
+    with pytest.raises(UsageError, match=r"customer\.phone.*in international form"):
+        collected(order(amount=Decimal(1000), currency=currency, customer=Customer(phone=written)))
+
+
+def test_a_customers_phone_may_be_a_fixed_line() -> None:
+    """Who pays by card may give a fixed line; a payer of mobile money may not."""
+    _, body = collected(order(customer=Customer(phone="+33 1 42 68 53 00")))
+    assert body["customer_phone_number"] == "+33142685300"
+    with pytest.raises(UsageError, match="a mobile phone number"):
+        driver().party("collect", "+237 222 12 34 56", "XAF")
+
+
 def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
     """A page is PENDING, never paid; reference, provider_reference and transaction_id are one."""
     payment, _ = collected(order())

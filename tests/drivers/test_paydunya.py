@@ -538,13 +538,20 @@ def test_what_live_answers_add_is_kept() -> None:
         ("774563209", "221774563209"),
         ("+221 77 456 32 09", "221774563209"),
         ("2250707070707", "2250707070707"),
+        ("+229 97 00 11 22", "22997001122"),
+        ("00229 97001122", "22997001122"),
+        ("338221234", "221338221234"),
+        ("+33142685300", "33142685300"),
         ("0707070707", None),
         ("70123456", None),
         ("", None),
     ],
 )
 def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: str | None) -> None:
-    """A number without its country is Senegal's or nobody's; as it was told it stays on the customer."""
+    """A number without its country is Senegal's or nobody's, and whether it exists was PayDunya's to check.
+
+    As it was told it stays on the customer.
+    """
     found = paydunya().payment(Answer(customer={"phone": told}), ASKED)
     assert found.payer == payer
     assert (found.customer and found.customer.phone) == (told or None)
