@@ -1,11 +1,12 @@
 """Callback addresses that cannot be guessed and do not tell whose they are.
 
 `webhook_base/<hook>` is an account's address and `webhook_base/<hook>/<attempt>` one order's. Both are hex, which
-cannot spell the words that Safaricom forbids in a callback URL ("mpesa", "exe", "cmd", "sql", …).
+cannot spell the words that Safaricom advises against ("mpesa", "exe", "cmd", "sql", …).
 """
 
 import hmac
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,7 +14,7 @@ from .checks import checked_reference, checked_url
 from .drivers.base import Driver
 from .errors import BadWebhook, UsageError
 from .lenient import Unreadable
-from .models import Event
+from .models import Event, log
 from .redact import Secret, mask
 from .wire import Incoming
 
@@ -23,16 +24,26 @@ PATH = 8192
 
 
 class Hooks:
-    """The callback addresses of one pool."""
+    """The callback addresses of one pool; `plain` lets messages come over http, which only a sandbox's may."""
 
-    def __init__(self, base: str | None, key: Secret | None) -> None:
+    def __init__(self, base: str | None, key: Secret | None, *, plain: bool = False) -> None:
         if (base is None) != (key is None):
             raise UsageError("webhook_base, webhook_key: give both or neither")
-        self.base = checked_url("webhook_base", base).rstrip("/") if base is not None else None
+        self.base = checked_url("webhook_base", base, plain=plain).rstrip("/") if base is not None else None
         self._key = key or Secret("")
         self._hooks: dict[str, str] = {}
         if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
             raise UsageError("webhook_key: refused (not shown); accepted: ASCII text of 16 characters or more")
+
+    def warn(self, drivers: Iterable[Driver]) -> None:
+        """Log, once, that a provider may not call these addresses for a word in their path."""
+        path = urlsplit(self.base or "").path.lower()
+        for driver in drivers:
+            for word in driver.callback_words_to_avoid:
+                if word in path:
+                    told = "webhook_base: %s advises against %r in the path of a callback, and may never call it"
+                    log.warning(told, driver.name, word)
+                    return
 
     def url(self, account: str, reference: str | None = None) -> str:
         """Give an account's callback URL, or the one of a single order."""

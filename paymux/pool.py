@@ -59,7 +59,8 @@ class Pool(Record):
         checked_seconds("connect_timeout", connect_timeout)
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 10:
             raise UsageError.field("attempts", attempts, "1 to 10")
-        self._hooks = Hooks(webhook_base, webhook_key)
+        self._hooks = Hooks(webhook_base, webhook_key, plain=all(driver.rehearsing for driver in drivers))
+        self._hooks.warn(drivers)
         self._engine = Engine(
             Sockets(connect_timeout) if connection is None else connection,
             deadline=checked_seconds("deadline", deadline),

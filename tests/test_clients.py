@@ -191,8 +191,9 @@ async def test_daraja_v3() -> None:
         callback = await ask("parse_stk_callback", json.loads((await asyncio.wait_for(callbacks.get(), 5)).body))
         assert (callback["paid"], callback["result_code"], callback["mpesa_receipt"]) == (False, "1032", None)
 
-        forbidden = {**order, "callback_url": f"{SHOP}/mpesa", "phone": "0712345678", "reference": "order-3"}
-        refused = await ask("stk_push", forbidden)
+        sim.mpesa.refuses_words = True
+        avoided = {**order, "callback_url": f"{SHOP}/mpesa", "phone": "0712345678", "reference": "order-3"}
+        refused = await ask("stk_push", avoided)
         assert refused["code"] == "400.002.02"
         assert refused["message"].endswith("Bad Request - Invalid CallBackURL")
 

@@ -162,7 +162,7 @@ def test_too_many_headers_are_refused() -> None:
         (BASE, ""),
         (BASE, "short"),
         (BASE, "é" * 20),
-        ("http://shop.example/pay", KEY),
+        ("ftp://shop.example/pay", KEY),
         ("https://shop.example/pay?x=1", KEY),
         ("shop.example", KEY),
         ("https://user@shop.example", KEY),
@@ -175,6 +175,18 @@ def test_a_wrong_base_or_key_is_refused(base: str | None, key: str | None) -> No
         Pool(Toy(), webhook_base=base, webhook_key=key)
     if key:
         assert key not in str(caught.value)
+
+
+def test_http_is_for_sandboxes() -> None:
+    """Messages may come over http where every account plays; one live account, and the base must be https."""
+    plain = "http://shop.example/pay"
+    sandbox, live = Toy(), Toy(account="live", live=True)
+    for rehearsing in (sandbox, Toy(account="here", live=True, base_url="http://127.0.0.1:1")):
+        account = rehearsing.account
+        assert Pool(rehearsing, webhook_base=plain, webhook_key=KEY).webhook_url(account).startswith(f"{plain}/")
+    for drivers in ((live,), (sandbox, live), (live, sandbox)):
+        with pytest.raises(UsageError, match=r"webhook_base.*https"):
+            Pool(*drivers, webhook_base=plain, webhook_key=KEY)
 
 
 def test_an_address_needs_a_base() -> None:

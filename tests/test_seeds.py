@@ -599,8 +599,9 @@ GATEWAY = Document(
         ),
         (
             "callback",
-            "the path has the word mpesa, which Safaricom forbids in a callback URL",
-            "drivers/test_mpesa.py::test_forbidden_words_in_the_callback_address_are_refused",
+            "the path has the word mpesa, which Safaricom advises against in a callback URL",
+            "test_seeds.py::test_the_documents_own_callback_path_works",
+            "drivers/test_mpesa.py::test_a_word_to_avoid_in_the_callback_address_is_warned_of_and_not_refused",
         ),
         (
             "endpoint",
@@ -1131,6 +1132,27 @@ async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
         settled = loop.time()
         sim.settle(payment.provider_reference or "", Status.SUCCEEDED)
         assert await watching - settled <= 1.1
+
+
+@timeless
+async def test_the_documents_own_callback_path_works(caplog: pytest.LogCaptureFixture) -> None:
+    """`/api/payment/mpesa-callback/` is called by Daraja: as the base of our addresses, and as an order's own."""
+    sim, messages, base = Simulator(), list[Incoming](), "https://shop.example/api/payment/mpesa-callback/"
+    sim.on_webhook(messages.append)
+    async with Pool(sim.driver("mpesa"), connection=sim.connection, webhook_base=base, webhook_key=KEY) as pool:
+        for reference, url in (("order-1", None), ("order-2", base)):
+            placed = await pool.collect(
+                "mpesa", amount=250, currency="KES", payer="254712345678", reference=reference, webhook_url=url
+            )
+            sim.settle(placed.provider_reference or "", Status.SUCCEEDED)
+            await asyncio.sleep(1)
+            message = messages.pop()
+            assert message.path.startswith("/api/payment/mpesa-callback/")
+            paid = await pool.confirm(pool.webhook(message, account="mpesa"), expected=placed)
+            assert (paid.status, paid.reference) == (Status.SUCCEEDED, reference)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "webhook_base: mpesa advises against 'mpesa' in the path of a callback, and may never call it"
+    ]
 
 
 @timeless

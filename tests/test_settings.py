@@ -269,7 +269,7 @@ WRONG: list[dict[str, Any]] = [
     *({"items": value} for value in ("x", [1], {"name": "x"})),
     *({"metadata": value} for value in ("x", [1], {"a": object()}, {"a": "\ud800"})),
     *({"extra": value} for value in ({"unknown": 1}, {"colour": object()}, "x", [1])),
-    *({"webhook_url": value} for value in ("http://shop.example", "x", "https://u@x.example", 5)),
+    *({"webhook_url": value} for value in ("ftp://shop.example", "x", "https://u@x.example", 5)),
     *({"return_url": value} for value in ("javascript:alert(1)", "http://shop.example", "x\n")),
     {"cancel_url": "https://shop.example"},
     {"taxes": [1]},
@@ -289,6 +289,19 @@ async def test_a_wrong_order_is_refused_before_anything_is_sent(number: int) -> 
     assert len(str(caught.value)) < 400
     assert wire.seen == []
     assert now() < 0.001
+
+
+@pytest.mark.parametrize("live", [False, True])
+@timeless
+async def test_http_is_for_the_messages_of_a_sandbox(live: bool) -> None:
+    """An order at a sandbox may be told of over http; at a live account its address is https."""
+    order = {**ORDER, "webhook_url": "http://shop.example/told"}
+    async with Pool(Toy(live=live), connection=_wire()) as pool:
+        if not live:
+            assert (await pool.collect("toy", **order)).reference == order["reference"]
+            return
+        with pytest.raises(UsageError, match="webhook_url"):
+            await pool.collect("toy", **order)
 
 
 @pytest.mark.parametrize("account", ["", "nobody", None, 5, "TOY", ["toy"], "x" * 10**6])

@@ -89,7 +89,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     watch_timeout: ClassVar[float] = 300.0
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
     lost_page: ClassVar[str] = ""  # what a caller may do when the answer with a checkout page's address was lost
-    forbidden_url_words: ClassVar[tuple[str, ...]] = ()
+    callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()  # the provider may never call a path with one of them
     redelivers: ClassVar[bool] = False  # it sends a message again that was not answered with 2xx; unknown is False
 
     account: str = ""

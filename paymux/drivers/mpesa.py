@@ -125,7 +125,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     watch_timeout = 180.0
     first_look = 15.0
     redelivers = False  # documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks"
-    forbidden_url_words = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")  # documentation, FAQ
+    # Documentation, FAQ: words to avoid in a callback URL. It is advice, so nothing is refused for them.
+    callback_words_to_avoid = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
 
     consumer_key: Secret | str = ""
     consumer_secret: Secret | str = ""
@@ -201,7 +202,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             "PartyA": payer,
             "PartyB": self.till or self.shortcode,
             "PhoneNumber": payer,
-            "CallBackURL": checked_url("webhook_url", order.webhook_url, self.forbidden_url_words),
+            "CallBackURL": checked_url("webhook_url", order.webhook_url, plain=self.rehearsing),
             "AccountReference": _plain("account_reference", shown, 12),
             "TransactionDesc": _plain("description", order.description or "Payment", 13),
         }

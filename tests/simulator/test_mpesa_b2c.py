@@ -148,7 +148,7 @@ async def test_an_id_of_a_refused_request_or_of_a_push_is_free() -> None:
         (V3, "PartyB", ("0712345678", "+254712345678", "254212345678")),
         (V3, "Remarks", (None, "x", "x" * 101)),
         (V3, "QueueTimeOutURL", (None, "")),
-        (V3, "ResultURL", (None, "http://shop.example/done", "https://shop.example/mpesa")),
+        (V3, "ResultURL", (None, "ftp://shop.example/done", "https:///done")),
         (BALANCE, "Initiator", (None, "")),
         (BALANCE, "SecurityCredential", (None, "")),
         (BALANCE, "CommandID", (None, "BusinessPayment")),
