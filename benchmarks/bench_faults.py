@@ -80,7 +80,7 @@ TITLES: Mapping[int, str] = {
     14: "CR, LF or NUL in a header value",
     15: "write error in mid request",
     16: "the peer stops reading",
-    17: "reused: a FIN that the loop has not seen",
+    17: "reused: a FIN that the loop has not seen (asked on another connection)",
     18: "reused: ended after the whole request",
     19: "fresh: ended right after accepting",
     20: "ended after the whole request, before the answer",
@@ -261,7 +261,6 @@ def no_answer(certificates: Certificates, operation: Operation) -> dict[int, lis
     case = partial(Case, ends=UNKNOWN)
     ends = (End.FIN, End.RST)
     whole = 1 << 30  # more than any request has
-    resends = (Payment,) if operation.repeatable else UNKNOWN
     demanding = partial(recertified, tls=certificates.server(demanding=True))
     half = [case(name="reset after 200 bytes", plan=(request_cut(200, End.RST),))]
     stuck: list[Case] | str = operation.endless if isinstance(operation.endless, str) else []
@@ -272,7 +271,7 @@ def no_answer(certificates: Certificates, operation: Operation) -> dict[int, lis
     return {
         15: half,
         16: stuck,
-        17: [case(name="FIN", ends=resends, where=("reused",), before="hang up")],
+        17: [case(name="FIN", ends=(Payment,), where=("reused",), before="hang up")],
         18: [case(name=end.value, plan=(request_cut(whole, end),), where=("reused",)) for end in ends],
         19: [case(name=end.value, plan=(request_cut(0, end),), where=("fresh",)) for end in ends],
         20: [case(name=end.value, plan=(request_cut(whole, end),), where=("fresh",)) for end in ends],

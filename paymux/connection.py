@@ -6,11 +6,12 @@ from: cookies, redirects, the environment's proxies and passwords, and sending a
 """
 
 import asyncio
+import select
 import ssl
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -23,6 +24,8 @@ FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 _VISIBLE = bytes(range(0x20, 0x7F))
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
+NEW = 3  # new connections that may end, or speak before they are asked, before an attempt gives up
+_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
 
 
 class Sockets:
@@ -42,15 +45,10 @@ class Sockets:
             host, _, target = rest.partition("/")
             place = kept.place(scheme, host)
             written = _written(outgoing, place.headers["Host"], target)
-            connector = kept.money if outgoing.money else kept.other
-            connection = await connector.connect(place, [], self._timeout)
-            protocol = connection.protocol
-            # What was said before we asked would be taken for the answer: such a connection is never used.
-            if protocol is None or protocol.transport is None or protocol.should_close:
-                raise Broken("a connection that had ended, or spoke before it was asked")
+            connection, protocol, transport = await self._quiet(kept, place, money=outgoing.money)
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
-            protocol.transport.write(written)
+            transport.write(written)
             reply = await _reply(protocol)
             connection.release()
             return reply
@@ -63,6 +61,30 @@ class Sockets:
                 connection.close()  # where it was not released
         # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to ours.
         raise broken
+
+    async def _quiet(
+        self, kept: "_Kept", place: aiohttp.ClientRequest, *, money: bool
+    ) -> tuple[aiohttp.connector.Connection, ResponseHandler, asyncio.Transport]:
+        """Give a connection that goes on, and on which nothing was said: that would be taken for the answer.
+
+        While the loop is busy, the server's end of an idle connection waits in the kernel, unread: whatever can be
+        read makes it another one, so that no order is lost on a connection that was dead before it.
+        """
+        connector = kept.money if money else kept.other
+        left = NEW
+        while True:
+            connection = await connector.connect(place, [], self._timeout)
+            protocol = connection.protocol
+            if protocol is None:
+                raise Broken("a connection that is none")
+            known, transport = protocol in kept.used, protocol.transport
+            if transport is not None and not protocol.should_close and _is_silent(transport, known=known):
+                kept.used.add(protocol)
+                return connection, protocol, transport
+            connection.close()
+            left -= not known
+            if not left:
+                raise Broken("new connections that end, or speak before they are asked")
 
     async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
         """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
@@ -110,6 +132,7 @@ class _Kept:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
+        self.used: WeakSet[ResponseHandler] = WeakSet()  # connections that carried a request already
         self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
         # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used from
         # several `asyncio.run` in turn leaves no connection open behind it.
@@ -130,6 +153,22 @@ class _Kept:
             for kept in (self.other, self.money, self.pushed):
                 last.push_async_callback(kept.close)
             yield
+
+
+def _is_silent(transport: asyncio.Transport, *, known: bool) -> bool:
+    """Tell whether nothing waits to be read; `known` is a connection that carried a request before.
+
+    Where nobody can look (Windows, a transport without a descriptor), only a new connection is trusted.
+    """
+    found = transport.get_extra_info("socket")
+    number = -1 if found is None else found.fileno()
+    if number < 0 or not hasattr(select, "poll"):
+        return not known
+    looked = select.poll()
+    # A new TLS connection is given its session tickets unasked: there, only an end speaks against it.
+    fresh_tls = not known and transport.get_extra_info("sslcontext") is not None
+    looked.register(number, _ENDED if fresh_tls else select.POLLIN | _ENDED)
+    return not looked.poll(0)
 
 
 def _no_redirect() -> aiohttp.TraceConfig:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import msgspec
 import pytest
 import trustme
 
+import paymux.connection
 from paymux import (
     Mismatch,
     NotSent,
@@ -681,6 +683,145 @@ async def test_an_answer_to_no_question_is_not_taken_for_the_next_one(*, money: 
             assert (await ask).status is Status.FAILED
             await asyncio.sleep(0.02)
         assert [seen.connection for seen in peer.seen] == [1, 2, 2]
+
+
+class Ender:
+    """A server in threads of its own, which ends its connections when told to, however busy the loop is."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None, ends_first: int = 0) -> None:
+        self._tls, self._ends_first = tls, ends_first
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.asked: list[int] = []  # the number of the connection that each request came in on
+        self.connections = 0
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.end()
+
+    def end(self, last: bytes = b"") -> None:
+        """End every connection now, with some last words where they are given."""
+        for one in self._open:
+            with contextlib.suppress(OSError):
+                one.sendall(last)
+                one.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted, _ = self._listening.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(accepted, self.connections), daemon=True).start()
+
+    def _serve(self, accepted: socket.socket, number: int) -> None:
+        if number <= self._ends_first:
+            accepted.close()
+            return
+        with contextlib.suppress(OSError), self._secured(accepted) as talk:
+            self._open.append(talk)
+            said = b""
+            while part := talk.recv(65536):
+                said += part
+                if said.endswith((b"\r\n\r\n", b"}")):  # of a look-up, of an order
+                    self.asked.append(number)
+                    said = b""
+                    talk.sendall(http())
+
+    def _secured(self, accepted: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(accepted, server_side=True) if self._tls else accepted
+
+
+async def _ask(pool: Pool, count: int, *, money: bool) -> list[Payment]:
+    """Ask so many times at once, and wait for every answer."""
+    names = [f"o{time.perf_counter_ns()}-{number}" for number in range(count)]
+    paying = [pool.collect("keyless", **{**ORDER, "reference": name}) for name in names if money]
+    looking = [pool.verify(HELD) for _ in range(0 if money else count)]
+    return list(await asyncio.gather(*paying, *looking))
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("last", [b"", http(b"", "408 Request Timeout", Connection="close")], ids=["bare", "408"])
+@pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("rdhup", [True, False], ids=["linux", "macos"])
+async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
+    *, rdhup: bool, tls: bool, money: bool, last: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle connection that the server ended unseen loses no order, and costs a look-up no attempt."""
+    if not rdhup:
+        monkeypatch.setattr(paymux.connection, "_ENDED", 0)
+    with Ender(tls=_serving("127.0.0.1") if tls else None) as server:
+        async with keyless(server.url, attempts=1) as pool:
+            await _ask(pool, 3, money=money)
+            server.end(last)  # the loop is busy: nothing of this is read before the next request is made
+            assert [paid.status for paid in await _ask(pool, 3, money=money)] == [Status.SUCCEEDED] * 3
+    assert sorted(server.asked) == [1, 2, 3, 4, 5, 6]
+
+
+def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the loop busy between a connection and the first request on it."""
+    connect = aiohttp.TCPConnector.connect
+
+    async def slow(self: aiohttp.TCPConnector, *given: Any) -> aiohttp.connector.Connection:
+        made = await connect(self, *given)
+        time.sleep(0.05)  # the loop is busy
+        return made
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", slow)
+
+
+async def test_a_new_connection_that_ended_at_once_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends a connection before it was asked is asked on another one; three of them are NotSent."""
+    _busily(monkeypatch)
+    with Ender(ends_first=2) as server:
+        async with keyless(server.url, attempts=1) as pool:
+            assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
+    assert server.asked == [3]
+    with Ender(ends_first=99) as server:
+        async with keyless(server.url, attempts=1) as pool:
+            with pytest.raises(NotSent, match="new connections that end"):
+                await pool.collect("keyless", **ORDER)
+    assert (server.connections, server.asked) == (3, [])
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_session_tickets_do_not_spend_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What TLS says by itself to a new connection does not use it up, and to an idle one loses nothing."""
+    _busily(monkeypatch)
+    with Ender(tls=_serving("127.0.0.1")) as server:
+        async with keyless(server.url, attempts=1) as pool:
+            for _ in range(3):
+                await _ask(pool, 1, money=True)
+    assert (server.asked[0], len(server.asked), server.connections <= 3) == (1, 3, True)
+
+
+@pytest.mark.parametrize("lack", ["poll", "descriptor"])
+async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
+    lack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `select.poll` (Windows), or without a descriptor, no connection is used a second time."""
+    if lack == "poll":
+        monkeypatch.setattr(paymux.connection, "select", object())
+    else:
+        bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
+        monkeypatch.setattr(
+            paymux.connection,
+            "_is_silent",
+            lambda _, known, real=paymux.connection._is_silent: real(bare, known=known),
+        )
+    with Ender() as server:
+        async with keyless(server.url, attempts=1) as pool:
+            for _ in range(3):
+                assert (await _ask(pool, 1, money=True))[0].status is Status.SUCCEEDED
+    assert server.asked == [1, 2, 3]
 
 
 @pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
