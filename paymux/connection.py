@@ -11,7 +11,7 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -33,7 +33,7 @@ class Sockets:
 
     def __init__(self, connect_timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, _Kept] = WeakKeyDictionary()
+        self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Carry one attempt without following redirects; Broken where no whole reply came."""
@@ -107,16 +107,26 @@ class Sockets:
         raise broken
 
     async def aclose(self) -> None:
-        """Close the running loop's connections."""
-        kept = self._kept.pop(asyncio.get_running_loop(), None)
+        """Close the running loop's connections, and forget those of loops that are gone."""
+        await self._let_go()
+        kept = self._kept.get(asyncio.get_running_loop())
         if kept is not None:
             await kept.guard.aclose()
+
+    async def _let_go(self) -> None:
+        # What is kept for a loop names it, so that a weak reference would not let go of one that was closed
+        # without its end (`shutdown_asyncgens`).
+        for gone in [kept for loop, kept in self._kept.items() if loop.is_closed()]:
+            await gone.guard.aclose()
 
     async def _open(self) -> "_Kept":
         # asyncio takes a new 256 KiB for each read, and glibc maps, remaps and unmaps memory for it, a tenth of a
         # look-up's time, until something larger was freed once (M_MMAP_THRESHOLD): https://man7.org/linux/man-pages/man3/mallopt.3.html
         bytes(READ_BYTES << 2)
-        kept = self._kept[asyncio.get_running_loop()] = _Kept()
+        await self._let_go()
+        loop = asyncio.get_running_loop()
+        kept = self._kept[loop] = _Kept()
+        kept.ended.callback(self._kept.pop, loop, None)
         await anext(kept.guard)
         return kept
 
@@ -134,8 +144,11 @@ class _Kept:
         )
         self.used: WeakSet[ResponseHandler] = WeakSet()  # connections that carried a request already
         self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
+        self.ended = AsyncExitStack()  # what is done at the end: each, even where whoever waits is cancelled
+        for one in (self.other, self.money, self.pushed):
+            self.ended.push_async_callback(one.close)
         # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used from
-        # several `asyncio.run` in turn leaves no connection open behind it.
+        # several `asyncio.run` in turn leaves nothing behind it.
         self.guard = self._guard()
 
     def place(self, scheme: str, host: str) -> aiohttp.ClientRequest:
@@ -148,10 +161,7 @@ class _Kept:
         return place
 
     async def _guard(self) -> AsyncGenerator[None]:
-        # Each is closed, even where whoever waits for one of them is cancelled.
-        async with AsyncExitStack() as last:
-            for kept in (self.other, self.money, self.pushed):
-                last.push_async_callback(kept.close)
+        async with self.ended:
             yield
 
 

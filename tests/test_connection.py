@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -822,6 +824,44 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
             for _ in range(3):
                 assert (await _ask(pool, 1, money=True))[0].status is Status.SUCCEEDED
     assert server.asked == [1, 2, 3]
+
+
+@pytest.mark.parametrize("way", ["ended", "cut", "not ended"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_nothing_is_kept_of_a_loop_that_is_gone(way: str) -> None:
+    """A pool used from one `asyncio.run` after another holds what belongs to the last loop at most.
+
+    "cut": a verb is left behind; "not ended": the loop is closed without `shutdown_asyncgens`.
+    """
+    seen: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+    sockets = Sockets(1.0)
+
+    async def use(pool: Pool) -> None:
+        seen.append(weakref.ref(asyncio.get_running_loop()))
+        if way == "cut":
+            left = asyncio.create_task(pool.verify(HELD))
+            await asyncio.sleep(0.001)
+            del left
+        else:
+            await pool.verify(HELD)
+
+    with Ender() as server:
+        pool = keyless(server.url, connection=sockets)
+        for _ in range(20):
+            if way == "not ended":
+                loop = asyncio.new_event_loop()
+                loop.set_exception_handler(lambda *_: None)
+                loop.run_until_complete(use(pool))
+                loop.close()
+                del loop
+            else:
+                asyncio.run(use(pool))
+        gc.collect()
+        assert len(sockets._kept) == (way == "not ended")
+        assert sum(one() is not None for one in seen) <= 2
+        asyncio.run(pool.aclose())
+        assert len(sockets._kept) == 0
+        gc.collect()  # whoever closes a loop without its end is told of open sockets by Python, here
 
 
 @pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
