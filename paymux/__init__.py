@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
     from .journal.sqlite import SqliteJournal
+    from .notify import Notifier
     from .watch import Watch
 
 # What loads on use: one line for each driver.
@@ -45,6 +46,7 @@ _LATER = {
     "Intram": "drivers.intram",
     "Mpesa": "drivers.mpesa",
     "MpesaGateway": "drivers.mpesa_gateway",
+    "Notifier": "notify",
     "PayDunya": "drivers.paydunya",
     "Progress": "bulk",
     "SqliteJournal": "journal.sqlite",
@@ -72,6 +74,7 @@ __all__ = [
     "MpesaGateway",
     "NotFound",
     "NotSent",
+    "Notifier",
     "OutcomeUnknown",
     "PayDunya",
     "Payment",

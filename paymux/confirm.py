@@ -9,8 +9,14 @@ from .limits import Priority
 from .models import Event, Payment, Status, Trust, compare, succeed
 
 
-async def confirm(engine: Engine, event: Event, expected: Payment | None, seconds: float | None) -> Payment:
-    """Ask the provider about a message and tell every watch on that payment."""
+async def confirm(
+    engine: Engine,
+    event: Event,
+    expected: Payment | None,
+    seconds: float | None,
+    urgency: Priority | None = None,
+) -> Payment:
+    """Ask the provider about a message and tell every watch on that payment; `urgency`: of one that is old."""
     engine.driver(event.account)
     claims = event.claims
     known = expected or engine.watches.held(event) or await engine.records.known(event)
@@ -19,6 +25,7 @@ async def confirm(engine: Engine, event: Event, expected: Payment | None, second
     kind = event.kind if known is None else known.kind or "collect"
     owner = await engine.records.owner(event.account, kind, claims.provider_reference)
     priority = await _admitted(engine, event, known=known is not None or owner is not None)
+    priority = urgency or priority
     await engine.records.hint(event)
     if known is None:
         asked = engine.named(event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids)

@@ -15,7 +15,7 @@ from .drivers.base import Driver
 from .errors import NotSent, Unavailable, UsageError
 from .flights import Flights, Questions
 from .journal import Journal, Records
-from .limits import Limits, Priority
+from .limits import Gate, Priority
 from .models import Kind, Order, Payment, Status, succeed
 from .msisdn import operator
 from .strangers import Strangers
@@ -56,6 +56,9 @@ class Engine:
         self._flights = Flights()
         self._questions = Questions()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.notified: asyncio.AbstractEventLoop | None = (
+            None  # the loop in which a notifier of the pool is entered
+        )
         self._closed = False
         self.drivers: dict[str, Driver] = {}
 
@@ -261,9 +264,9 @@ class Engine:
         asks = self.question(payment) is not None
         return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watches)
 
-    def limits(self, account: str) -> Limits:
-        """Tell how fast an account's requests may go."""
-        return self._transport.gate(self.driver(account)).state()
+    def gate(self, account: str) -> Gate:
+        """Give what an account's requests leave by."""
+        return self._transport.gate(self.driver(account))
 
     async def watched(self, payment: Payment, seconds: float) -> Payment:
         """Look once for a watch that has so many seconds left."""

@@ -248,7 +248,7 @@ class Pool(Record):
 
     def limits(self, account: str) -> Limits:
         """Tell how fast an account's requests may go: what its provider states, and what its refusals taught."""
-        return self._engine.limits(account)
+        return self._engine.gate(account).state()
 
     # Webhooks.
 

@@ -1,6 +1,6 @@
 """After a crash: every payment that may have moved money is found again, and none is sent again."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
@@ -8,7 +8,8 @@ from .confirm import confirm
 from .engine import Engine
 from .errors import PaymuxError, Unavailable
 from .journal import Journal, Row, State
-from .models import Payment
+from .limits import Priority
+from .models import Event, Payment
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,22 +46,40 @@ async def _looked_after(engine: Engine, journal: Journal, row: Row) -> Recovered
         return Recovered(payment=payment, was=row.state, resolved=True, advice="never sent; repeat it freely")
     if row.state is State.SENDING:
         await journal.record(payment, "recover", State.UNKNOWN)
-    trouble = ""
-    for hint in row.hints:
-        try:
-            payment = await confirm(engine, hint, payment, None)
-        except PaymuxError as error:
-            trouble = str(error)
-        if payment.status.terminal:
-            break
-    if not payment.status.terminal and engine.question(payment) is not None:
-        try:
-            payment = await engine.look(payment)
-        except PaymuxError as error:
-            trouble = str(error)
+    found = await examine(engine, payment, row.hints)
+    payment, trouble = found.payment, str(found.failed or found.doubted or "")
     if payment.status.terminal:
         return Recovered(payment=payment, was=row.state, resolved=True, advice=f"it {payment.status}")
     return Recovered(payment=payment, was=row.state, resolved=False, advice=_advice(engine, payment, trouble))
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """What the messages about a payment, and its provider, say of it."""
+
+    payment: Payment
+    doubted: PaymuxError | None = None  # why a message about it was of no use
+    failed: PaymuxError | None = None  # why the look-up was
+
+
+async def examine(
+    engine: Engine, payment: Payment, hints: Iterable[Event], priority: Priority = Priority.NOW
+) -> Examined:
+    """Ask about a payment that is open: by the messages that came, and as far as it can be asked for."""
+    doubted: PaymuxError | None = None
+    for hint in hints:
+        try:
+            payment = await confirm(engine, hint, payment, None, priority)
+        except PaymuxError as error:
+            doubted = error
+        if payment.status.terminal:
+            return Examined(payment=payment)
+    failed: PaymuxError | None = None
+    if engine.question(payment) is not None:
+        try:
+            payment = await engine.look(payment, None, priority)
+        except PaymuxError as error:
+            failed = error
+    return Examined(payment=payment, doubted=doubted, failed=failed)
 
 
 def _advice(engine: Engine, payment: Payment, trouble: str) -> str:

@@ -5,11 +5,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import datetime
 from hashlib import sha256
-from typing import Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
 
 import msgspec
 
 from ..models import Event, Kind, Order, Payment, Status
+
+if TYPE_CHECKING:
+    from .outbox import Outbox
 
 
 class State(enum.StrEnum):
@@ -57,6 +60,11 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 
 class Journal(Protocol):
     """A durable record of payments. What it cannot keep is an OSError, and the money is then not sent."""
+
+    @property
+    def outbox(self) -> "Outbox":
+        """Give what is to be told and to be watched."""
+        ...
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order before anything is sent; give the row that exists for the same order, or None: go on.

@@ -1,6 +1,7 @@
 """What a pool keeps of its payments: in a journal where it has one, else until the process ends."""
 
 import asyncio
+from collections.abc import Callable
 from os import PathLike
 
 import msgspec
@@ -24,6 +25,8 @@ class Records:
             journal = SqliteJournal(journal)
         self.journal = journal
         self.memory = Memory()
+        # What the pool's notifier wants to know at once: each fact, from where it came, and how far the order is.
+        self.heard: Callable[[Payment, str, State | None], None] | None = None
         # The messages that this process is not done with; True: it is open in the journal.
         self._answering: dict[bytes, bool] = {}
         self._deadlines = Deadlines()
@@ -79,12 +82,13 @@ class Records:
         """Keep what an answer, a look-up or a message told; of what is `passing`, memory keeps nothing."""
         if not passing:
             self.memory.remember(payment)
-        if self.journal is None:
-            return
         try:
-            # It is queued at once and will be durable; only the wait for it may be cut short.
-            with self._patience():
-                await self.journal.record(payment, source, state)
+            if self.journal is not None:
+                # It is queued at once and will be durable; only the wait for it may be cut short.
+                with self._patience():
+                    await self.journal.record(payment, source, state)
+            if self.heard is not None:
+                self.heard(payment, source, state)
         except Exception as error:  # noqa: BLE001 - money may have moved: no journal's mistake hides how it ended
             # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
             why = error if str(error) else "the journal is slow"

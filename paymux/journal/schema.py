@@ -6,6 +6,8 @@ import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 
+from ..models import log
+
 OPENING = 10.0  # seconds that somebody else's opening of the same new file is waited for
 _FIRST = """
 CREATE TABLE payments (
@@ -35,22 +37,33 @@ CREATE TABLE turns (
     at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
 ) WITHOUT ROWID;
 """
-# What release 0.2 adds: each step leads from one version of the file to the next.
+# What release 0.2 adds: each step leads from one version of the file to the next. What ended before there was an
+# outbox counts as told: whoever had to hear of it has heard, or looked himself.
 _SECOND = """
 ALTER TABLE payments ADD COLUMN told TEXT; -- the status that on_payment was last told to the end
-ALTER TABLE payments ADD COLUMN teller TEXT; -- the worker that tells it now
+ALTER TABLE payments ADD COLUMN teller TEXT; -- who tells it now
 ALTER TABLE payments ADD COLUMN watcher TEXT; -- the worker whose notifier watches it while it is open
 ALTER TABLE payments ADD COLUMN left_at TEXT; -- when it was left to a person, after days without an end
-CREATE INDEX payments_untold ON payments (updated_at) WHERE status <> 'pending' AND told IS NOT status;
-CREATE INDEX payments_open ON payments (account, kind, reference)
+UPDATE payments SET told = status WHERE status <> 'pending';
+CREATE INDEX payments_untold ON payments (kind, teller, updated_at)
+    WHERE status <> 'pending' AND told IS NOT status;
+CREATE INDEX payments_open ON payments (account, watcher)
     WHERE status = 'pending' AND state NOT IN ('refused', 'not_sent');
+CREATE INDEX hints_by_reference ON hints (account, reference);
+CREATE INDEX hints_by_provider_reference ON hints (account, provider_reference);
 CREATE TABLE notifiers (
-    worker TEXT PRIMARY KEY, beat TEXT NOT NULL, accounts TEXT NOT NULL, kinds TEXT NOT NULL, share REAL NOT NULL
+    worker TEXT PRIMARY KEY,
+    beat REAL NOT NULL, -- the machine's monotonic seconds, which no setting of a clock moves
+    accounts TEXT NOT NULL, kinds TEXT NOT NULL, -- lists, as JSON
+    places TEXT NOT NULL -- by account, how many of its look-ups this one's watches may make in a window, as JSON
 ) WITHOUT ROWID;
 ALTER TABLE facts ADD COLUMN because TEXT; -- why a person said so
 ALTER TABLE facts ADD COLUMN person TEXT; -- and who it was
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# Of a kind on which a notifier was entered once, what is not told yet stays until it is.
+_KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
+    AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
 STEPS = (_FIRST, _SECOND)
 VERSION = len(STEPS)
 
@@ -69,6 +82,9 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
             db.execute(statement)
     if version < VERSION:
         db.execute(f"PRAGMA user_version = {VERSION}")
+    if version == 1:
+        told = db.execute("SELECT count(*) FROM payments WHERE told IS NOT NULL").fetchone()[0]
+        log.info("the journal is of an earlier release: %d payments that had ended count as told", told)
     db.execute("COMMIT")
     if version > VERSION:
         raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
@@ -96,7 +112,7 @@ def _write_ahead(db: sqlite3.Connection) -> None:
 def _forget(db: sqlite3.Connection, before: str) -> None:
     db.execute("BEGIN IMMEDIATE")
     over = "(status <> 'pending' OR state IN ('refused', 'not_sent'))"
-    db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ?", (before,))
+    db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ? AND NOT {_KEPT_UNTOLD}", (before,))
     db.execute("DELETE FROM hints WHERE at < ? AND worker IS NULL", (before,))
     for table in ("facts", "turns"):
         db.execute(

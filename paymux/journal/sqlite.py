@@ -12,11 +12,15 @@ import msgspec
 
 from ..errors import DuplicateReference, Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, succeed
-from .base import Row, State, Word
+from .base import Key, Row, State, Word
 from .base import named as _key
 from .inbox import Inbox, Turns
+from .notifiers import Notifiers
 from .person import sender, sign
 from .schema import iso, prepare
+from .sqlite_outbox import SqliteOutbox
+from .untold import Untold
+from .watchers import Watchers
 from .workers import Worker
 from .writer import Writer
 
@@ -51,7 +55,10 @@ class SqliteJournal:
         self._inbox = Inbox(self._worker)
         self._turns = Turns(self._worker)
         self._writer = Writer(self._open, self._close)
-        self._busy: set[tuple[str, str, str]] = set()  # the rows that this worker is still about to go on with
+        self._busy: set[Key] = set()  # the rows that this worker is still about to go on with
+        notifiers = Notifiers(self._worker)
+        watchers = Watchers(self._worker, notifiers, self._inbox, self._lives, self._apply)
+        self.outbox = SqliteOutbox(self._writer, notifiers, Untold(self._worker, notifiers), watchers)
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order, or give the row that its reference has already."""
@@ -199,7 +206,7 @@ class SqliteJournal:
             raise OSError("somebody else took the order over")
         db.execute(_FACT, (*key, at, "sending", "sending", pending.status, _json(pending)))
 
-    def _lives(self, worker: str | None, key: tuple[str, str, str]) -> bool:
+    def _lives(self, worker: str | None, key: Key) -> bool:
         """Tell whether a living worker answers for a row; this one, only if it still does something about it."""
         return key in self._busy if worker == self._worker.name else self._worker.lives(worker)
 
@@ -226,6 +233,7 @@ class SqliteJournal:
         payment_now = (state, kept.status, kept.provider_reference, _json(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
         db.execute(_FACT, (*key, at, source, state, told.status, _json(told)))
+        self.outbox.reminders.look(db)
 
     def _resolve(self, word: Word, db: sqlite3.Connection) -> None:
         key = _key(word.payment)

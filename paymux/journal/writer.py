@@ -5,14 +5,17 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import PaymuxError
 
 T = TypeVar("T")
+Operation: TypeAlias = Callable[[sqlite3.Connection], None]
 
 BATCH = 512  # operations that share one commit, at most
+PULSE = 5.0  # seconds between looks at what must be seen to although nobody asks anything
 
 
 class _Work(NamedTuple):
@@ -38,6 +41,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.pulse: Callable[[], Operation | None] | None = None  # asked now and then what is to be done
+        self._asked = 0.0
 
     async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run an operation, and return when it is durable; cancelled or not, it runs."""
@@ -83,13 +88,18 @@ class Writer:
                 continue
             if db is not None and batch:
                 _tell(_commit(db, batch))
+            pulse = self.pulse
+            if db is not None and pulse is not None and time.monotonic() >= self._asked + PULSE:
+                self._asked = time.monotonic()
+                if (operation := pulse()) is not None:
+                    _do_alone(db, operation)
         if db is not None:
             self._close(db)
 
     def _gather(self) -> tuple[list[_Work], bool]:
         batch: list[_Work] = []
-        work = self._queue.get()
         with contextlib.suppress(queue.Empty):
+            work = self._queue.get(timeout=PULSE if self.pulse is not None else None)
             while work is not None:
                 batch.append(work)
                 if len(batch) == BATCH:
@@ -121,6 +131,16 @@ def _commit(db: sqlite3.Connection, batch: list[_Work]) -> list[_Answer]:
         failure = OSError(f"the journal cannot be written: {error}")
         return [_Answer(work, error=failure) for work in batch]
     return answers
+
+
+def _do_alone(db: sqlite3.Connection, operation: Operation) -> None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        operation(db)
+        db.execute("COMMIT")
+    except sqlite3.Error:  # a lock may pass: it is done again soon
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
 
 
 def _tell(answers: list[_Answer]) -> None:

@@ -1,5 +1,6 @@
 """What an account may send, and when."""
 
 from .gate import Gate, Limits, Priority
+from .share import Share
 
-__all__ = ["Gate", "Limits", "Priority"]
+__all__ = ["Gate", "Limits", "Priority", "Share"]

@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import RateLimited
 from .pace import Pace
+from .share import Share
 from .windows import AT_ONCE, Place, Queue, Window
 
 Lane = Literal["money", "look-up"]
@@ -54,6 +55,7 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._number = self._waiting = self._passed = 0
         self._deadlines: list[tuple[float, int, Place, Queue]] = []
+        self.share: Share | None = None  # of the watches, where several processes divide the look-ups
 
     def try_enter(self, *, money: bool) -> bool:
         """Take a place if one is free and nobody waits for it; otherwise `enter` waits."""
@@ -158,6 +160,8 @@ class Gate:
         ahead = self._ahead(window, Priority.WATCH, now)
         if any(window.queues[Priority.BULK :]):
             free = max(free, int(min(rate, AT_ONCE)), 1)
+        if self.share is not None:
+            free = min(free, self.share.room(now) + ahead)
         return max(free - ahead, 0)
 
     def free_at(self) -> float:
@@ -165,7 +169,8 @@ class Gate:
         now = asyncio.get_running_loop().time()
         if self.room():
             return now
-        return max(self._free_at(self._look_up, Priority.WATCH, now), self._look_up.next_at(now))
+        shared = now if self.share is None else self.share.free_at(now)
+        return max(self._free_at(self._look_up, Priority.WATCH, now), self._look_up.next_at(now), shared)
 
     def state(self) -> Limits:
         """Tell how things stand."""

@@ -18,7 +18,7 @@ from ..errors import (
     UsageError,
 )
 from ..lenient import Unreadable
-from ..limits import Gate, Priority
+from ..limits import Gate, Priority, Share
 from ..redact import hide, mask, scrub
 from ..wire import Broken, Connection, Outgoing, Reply, Request
 from .exchanges import Attempt, exchanges
@@ -160,7 +160,11 @@ class Call:
                 raise UsageError(f"{self}: the pool was closed")
             if self._logs_in:
                 self._token = self._channel.tokens.held(self.driver.account) or await self._sign_in(request)
-            attempt = await self._attempt(request, number)
+            share = self.gate.share if self.priority is Priority.WATCH and self._signs else None
+            if share is None or request.money:
+                attempt = await self._attempt(request, number)
+            else:
+                attempt = await self._shared(request, number, share)
             verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
             # A later refusal says nothing of an earlier attempt that may have been processed.
             self.duplicate = self.duplicate or (verdict.means is Means.DUPLICATE and request.money)
@@ -228,6 +232,15 @@ class Call:
         finally:
             if gate is not None:
                 gate.leave(money=money)
+
+    async def _shared(self, request: Request[Any], number: int, share: Share) -> Attempt:
+        """Look for a watch, where other processes have a part in the account's look-ups."""
+        loop = asyncio.get_running_loop()
+        share.enter(loop.time())
+        try:
+            return await self._attempt(request, number)
+        finally:
+            share.leave(loop.time())
 
     async def signed(self, request: Request[Any]) -> Outgoing:
         """Log in where that is needed, and give a request ready for the wire."""

@@ -1,6 +1,20 @@
 """Watching payments until they are over."""
 
+from .polls import AGAIN, NEVER, Line, Place
 from .watch import Watch
-from .watches import Watches
+from .watches import Looks, News, Ref, Watches, keys, lean, subject
 
-__all__ = ["Watch", "Watches"]
+__all__ = [
+    "AGAIN",
+    "NEVER",
+    "Line",
+    "Looks",
+    "News",
+    "Place",
+    "Ref",
+    "Watch",
+    "Watches",
+    "keys",
+    "lean",
+    "subject",
+]

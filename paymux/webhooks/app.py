@@ -8,7 +8,16 @@ import asyncio
 import contextlib
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -19,11 +28,11 @@ from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..engine import checked_seconds
 from ..errors import BadWebhook, UsageError
 from ..hooks import HEADERS
-from ..models import Event, Payment, log
+from ..models import Event, Kind, Payment, log
+from ..notify import Failed, Notifier, guarded
 from ..pool import Pool
 from ..wire import Incoming, Reply
 from .delivery import Delivery, Left
-from .guard import Failed, guarded
 from .senders import Sender, Senders
 
 if TYPE_CHECKING:
@@ -38,12 +47,13 @@ REASONS = 100  # kinds of bad messages that are logged, once each
 
 
 class Webhooks:
-    """Hears the messages of a pool's providers and tells `on_payment` of each terminal state that they lead to.
+    """Hears the messages of a pool's providers, and tells `on_payment` of each order's end, whoever found it out.
 
-    `on_payment(payment)` is awaited before a message is acknowledged: once for each state of a payment where all
-    goes well, and again where anything fails. It is at-least-once, so guard what must not happen twice with
-    `async with pool.once(payment, "fulfilled") as first`. It hears only of what a message led to; what a watch or
-    verify finds out is its caller's. `lookup(event)` gives the payment that you stored, where you keep no journal.
+    It has a `Notifier` inside, which says what `on_payment`, `kinds` and `watch_days` promise: no message has to
+    come for an order to be watched and told. Of what a message brings, `on_payment(payment)` is awaited before the
+    message is acknowledged. It is at-least-once, so guard what must not happen twice with
+    `async with pool.once(payment, "fulfilled") as first`. `lookup(event)` gives the payment that you stored, where
+    you keep no journal; one journal is one program.
 
     `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of Daraja's. `timeout` is
     the seconds until a message is answered, done with or not. Keep it below the 8 s of a C2B validation and the
@@ -63,6 +73,8 @@ class Webhooks:
         timeout: float = 5.0,
         proxies: Collection[str] = (),
         senders: Mapping[str, Sender] = {},
+        kinds: Sequence[Kind] = ("collect",),
+        watch_days: float = 3,
     ) -> None:
         engine, hooks = pool._engine, pool._hooks  # noqa: SLF001 - users see the verbs alone; this is one of the house
         if hooks.base is None:
@@ -72,10 +84,12 @@ class Webhooks:
         self._on_validate = on_validate
         self._timeout = checked_seconds("timeout", timeout)
         self._senders = Senders(proxies, senders, pool.drivers)
-        self._delivery = Delivery(engine, on_payment, lookup)
+        self._notifier = Notifier(pool, on_payment, kinds=kinds, watch_days=watch_days)
+        self._delivery = Delivery(engine, self._notifier, lookup)
         self._logged: set[str] = set()
 
     async def __aenter__(self) -> Self:
+        await self._notifier.__aenter__()
         self._delivery.begin()
         return self
 
@@ -83,6 +97,7 @@ class Webhooks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._delivery.aclose(self._timeout)
+        await self._notifier.aclose(self._timeout)
 
     async def answer(self, incoming: Incoming) -> Reply:
         """Hear one message and give the reply to it; never an exception, whatever comes in."""

@@ -21,18 +21,17 @@ from ..errors import (
     PaymuxError,
     RateLimited,
     Unsupported,
-    UsageError,
 )
 from ..journal import REMEMBERED
 from ..models import Event, Payment, log
+from ..notify import LONGEST, Failed, Notifier, guarded, log_failure
 from ..redact import mask, shown
-from .guard import Failed, guarded, log_failure
 
-LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
 RESCAN = 30.0  # seconds between looks for messages of workers that died
 DAY = 86_400.0  # seconds for which a provider that does not answer is asked again
 SLOWEST = 300.0  # seconds between repetitions, at most
 GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
+NEVER, BEFORE = float("inf"), -float("inf")
 AT_ONCE = 8  # repetitions at once
 MOST = 1000  # messages in hand
 STRANGERS = 100  # of them about payments that nobody here knows, waiting to be repeated
@@ -69,11 +68,11 @@ class Delivery:
     def __init__(
         self,
         engine: Engine,
-        on_payment: Callable[[Payment], Awaitable[None]],
+        notifier: Notifier,
         lookup: Callable[[Event], Awaitable[Payment | None]] | None,
     ) -> None:
         self._engine = engine
-        self._on_payment = on_payment
+        self._notifier = notifier
         self._lookup = lookup
         self._caller = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,9 +85,6 @@ class Delivery:
 
     def begin(self) -> None:
         """Start repeating what was left, in this loop."""
-        if self._loop is not None:
-            raise UsageError("webhooks: they are entered already; once is enough for a process")
-        self._engine.enter()
         self._loop = asyncio.get_running_loop()
         self._few = asyncio.Semaphore(AT_ONCE)
         self._over = asyncio.Event()
@@ -120,7 +116,7 @@ class Delivery:
         """Handle a message until the loop's clock says so, and go on after that; None: done with it."""
         if self._loop is not asyncio.get_running_loop():
             return await self._once(event, until)
-        message = self._begun(event)
+        message = self._begun(event, until)
         if message is None or message.task is None:
             return Left(retry_after=1.0, plainly=True)
         task = message.task
@@ -135,7 +131,7 @@ class Delivery:
         done = False
         try:
             async with asyncio.timeout_at(until):
-                left = await self._handle(event)
+                left = await self._handle(event, until)
             done = left is None or not left.lasting
         except TimeoutError:
             left = Left()
@@ -143,7 +139,7 @@ class Delivery:
             await self._engine.records.end_hint(event, done=done)
         return left and msgspec.structs.replace(left, plainly=left.plainly or not done)
 
-    def _begun(self, event: Event, *, always: bool = False) -> _Message | None:
+    def _begun(self, event: Event, until: float, *, always: bool = False) -> _Message | None:
         """Give the message with a task at it: that of the same message, if it is in hand."""
         key = msgspec.json.encode(event)
         message = self._messages.get(key)
@@ -154,15 +150,19 @@ class Delivery:
         if message.task is None:
             if message.timer is not None:
                 message.timer.cancel()
-            message.task = asyncio.get_running_loop().create_task(self._work(key, message))
+            message.task = asyncio.get_running_loop().create_task(self._work(key, message, until))
         return message
 
     async def _work(
-        self, key: bytes, message: _Message, few: contextlib.AbstractAsyncContextManager[object] | None = None
+        self,
+        key: bytes,
+        message: _Message,
+        until: float,
+        few: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> Left | None:
         await asyncio.sleep(0)  # an eager task could end before it is known as the message's
         async with few or contextlib.nullcontext():
-            left = await self._handle(message.event)
+            left = await self._handle(message.event, until)
         if left is not None and self._is_worth_it(message, left):
             with contextlib.suppress(PaymuxError):  # it is in our memory, too
                 await self._engine.records.hint(message.event)
@@ -191,7 +191,7 @@ class Delivery:
     def _again(self, key: bytes) -> None:
         message = self._messages.get(key)
         if message is not None and message.task is None and self._loop is not None:
-            message.task = asyncio.get_running_loop().create_task(self._work(key, message, self._few))
+            message.task = asyncio.get_running_loop().create_task(self._work(key, message, NEVER, self._few))
 
     async def _rescan(self) -> None:
         """Handle what workers that died have left, now and whenever another one dies."""
@@ -202,12 +202,12 @@ class Delivery:
                         for event in found:
                             await self._engine.records.end_hint(event, done=False)
                         return
-                    messages = [self._begun(event, always=True) for event in found]
+                    messages = [self._begun(event, BEFORE, always=True) for event in found]
                     await asyncio.wait({message.task for message in messages if message and message.task})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), RESCAN)
 
-    async def _handle(self, event: Event) -> Left | None:
+    async def _handle(self, event: Event, until: float) -> Left | None:
         """Confirm a message and tell the shop of its payment; None: done with it, well or for good."""
         driver, expected, real = self._engine.driver(event.account), None, False
         self._engine.records.answer_for(event)
@@ -217,8 +217,8 @@ class Delivery:
             payment = await confirm(self._engine, event, expected, None)
             real = True
             if payment.status.terminal:
-                await self._tell(payment)
-            elif event.claims.status.terminal:
+                return await self._tell(payment, until)
+            if event.claims.status.terminal:
                 # The message may be ahead of the provider's own query, or a lie: it is asked for a while.
                 return Left(status=200, lasting=driver.watch_timeout, known=await self._knows(event, expected))
         except Failed:
@@ -262,8 +262,22 @@ class Delivery:
         except PaymuxError:
             return True
 
-    async def _tell(self, payment: Payment) -> None:
-        """Tell the shop of a payment's state, unless it has been told."""
+    async def _tell(self, payment: Payment, until: float) -> Left | None:
+        """See that the shop hears of a payment's state; None: it has. What the outbox has, it goes on with."""
+        if (payment.kind or "collect") not in self._notifier.telling.kinds:
+            return None
+        outbox = self._notifier.outbox
+        told: bool | None = None
+        if outbox is not None:
+            told = await self._notifier.telling.heard(outbox, payment, until)
+        elif (journal := self._engine.records.journal) is not None:
+            told = await self._notifier.telling.once(journal.outbox, payment, until)
+        if told is None:  # it is no order of ours: only this message speaks of it
+            await self._tell_strangers(payment)
+        return Left(plainly=outbox is None) if told is False else None
+
+    async def _tell_strangers(self, payment: Payment) -> None:
+        """Tell the shop of the state of a payment that the outbox does not have, unless it has been told."""
         key: tuple[str, ...] = (payment.account, payment.kind or "", payment.reference or "", payment.status)
         if payment.reference is None:
             key = (*key, payment.provider_reference or "")
@@ -285,7 +299,7 @@ class Delivery:
         """Let one worker of all tell it; the others wait until it is told, or do it where that one died."""
         journal = self._engine.records.journal
         if journal is None:
-            await guarded("on_payment", payment.account, partial(self._on_payment, payment), LONGEST)
+            await self._notifier.telling.call(payment)
             return
         done = False
         try:
@@ -297,7 +311,7 @@ class Delivery:
         except TimeoutError:
             raise Failed from None
         try:
-            await guarded("on_payment", payment.account, partial(self._on_payment, payment), LONGEST)
+            await self._notifier.telling.call(payment)
             done = True
         finally:
             await journal.end_turn(payment, name, self._caller, done=done)

@@ -1,0 +1,127 @@
+"""The outbox of a pool without a journal: what it sent itself while its notifier was entered."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from ..errors import Mismatch
+from ..models import Kind, Payment, Status, succeed
+from .base import REMEMBERED, Key, State, named
+from .outbox import Beat, Member, Open, Standing
+
+
+class _Kept:
+    """An order of this pool."""
+
+    __slots__ = ("payment", "told")
+
+    def __init__(self, payment: Payment) -> None:
+        self.payment = payment
+        self.told: Status | None = None
+
+    @property
+    def is_untold(self) -> bool:
+        return self.payment.status.terminal and self.told is not self.payment.status
+
+
+class LocalOutbox:
+    """What is to be told and to be watched, of one pool; nobody else has a part in it."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._over: OrderedDict[Key, _Kept] = OrderedDict()  # that were told; another state may come late
+        self._untold: dict[Key, None] = {}
+        self._claimed: set[Key] = set()
+
+    def hear(self, payment: Payment, source: str, state: State | None) -> None:
+        """Keep what an answer, a look-up or a message told of an order of this pool."""
+        key = named(payment)
+        kept = self._get(key)
+        payment = msgspec.structs.replace(payment, raw="")
+        if kept is None:
+            if source != "answer" or state not in (State.ACCEPTED, State.UNKNOWN):
+                return
+            kept = self._kept[key] = _Kept(payment)
+            if len(self._kept) + len(self._over) > REMEMBERED:
+                forgotten, _ = (self._over or self._kept).popitem(last=False)
+                self._untold.pop(forgotten, None)
+        else:
+            try:
+                kept.payment = succeed(kept.payment, payment)
+            except Mismatch:
+                return  # whoever asked raises it
+        if kept.is_untold:
+            self._kept[key] = kept
+            self._over.pop(key, None)
+            self._untold[key] = None
+
+    async def enter(self, member: Member, now: float) -> Beat:
+        """Begin; without a journal nobody else divides what an account allows."""
+        self._claimed.clear()
+        return Beat(late=False, places={}, too_many=0)
+
+    async def beat(self, member: Member, now: float, held: Mapping[str, int]) -> Beat:
+        """Live on."""
+        return Beat(late=False, places={}, too_many=0)
+
+    async def leave(self, now: float) -> None:
+        """End."""
+
+    async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
+        """Claim so many payments to tell."""
+        found: list[Payment] = []
+        for key in self._untold:
+            payment = self._kept[key].payment
+            if len(found) == count:
+                break
+            if key not in self._claimed and key[1] in kinds and resting.get(key) is not payment.status:
+                found.append(payment)
+        self._claimed.update(map(named, found))
+        return found
+
+    async def claim(self, payment: Payment) -> Payment | None:
+        """Claim nothing: who did not enter has no orders here."""
+        return None
+
+    async def told(self, payment: Payment) -> None:
+        """Say that this state of a claimed payment was told, and let go of it."""
+        key = named(payment)
+        kept = self._get(key)
+        self._claimed.discard(key)
+        if kept is not None:
+            kept.told = payment.status
+            if not kept.is_untold:
+                self._over[key] = self._kept.pop(key, kept)
+                self._untold.pop(key, None)
+
+    async def untell(self, payment: Payment) -> None:
+        """Let go of a claimed payment that could not be told."""
+        self._claimed.discard(named(payment))
+
+    async def standing(self, payment: Payment) -> Standing | None:
+        """Tell how far a payment's telling is."""
+        kept = self._get(named(payment))
+        return None if kept is None else Standing(kept.payment.status, kept.told)
+
+    async def open(self, accounts: Collection[str], count: int) -> list[Open]:
+        """Claim nothing: what this pool sent, it knows."""
+        return []
+
+    async def take(self, payments: list[Payment]) -> list[Payment]:
+        """Claim orders that this process has just sent."""
+        return payments
+
+    async def watched(self, accounts: Collection[str]) -> set[Key]:
+        """Give what this notifier still has."""
+        return set(self._kept)
+
+    async def let_go(self, payments: list[Payment]) -> None:
+        """Leave claimed orders to nobody."""
+
+    async def leave_to_person(self, payment: Payment) -> bool:
+        """Note that an order is left to a person."""
+        return True
+
+    def _get(self, key: Key) -> _Kept | None:
+        return self._kept.get(key) or self._over.get(key)

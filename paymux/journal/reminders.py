@@ -1,0 +1,78 @@
+"""What nobody sees to is said once a day for the whole journal, by whichever worker uses it."""
+
+import sqlite3
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from ..models import log
+from .notifiers import Living, Notifiers
+
+DAY = 86_400.0
+OFTEN = 60.0  # seconds between looks
+ABSENT = 600.0  # seconds without any notifier before open orders are missed: a restart is no reason
+
+_UNTOLD = """SELECT count(*), min(updated_at) FROM payments
+    WHERE kind = ? AND status <> 'pending' AND told IS NOT status"""
+_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
+_ACCOUNT = f"SELECT min(account) FROM payments WHERE account > ? AND {_IS_OPEN}"
+_OPEN = f"SELECT count(*) FROM payments WHERE account = ? AND {_IS_OPEN}"
+
+
+class Reminders:
+    """Looks now and then, inside a transaction of the journal's thread, for what no notifier sees to."""
+
+    def __init__(self, notifiers: Notifiers) -> None:
+        self._notifiers = notifiers
+        self._next = 0.0
+
+    def look(self, db: sqlite3.Connection) -> None:
+        """Say what is untold or unwatched, if it is time to look."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + OFTEN
+        kinds = {
+            name.removeprefix("entered ")
+            for (name,) in db.execute("SELECT name FROM notes WHERE name GLOB 'entered *'")
+        }
+        if not kinds:
+            return  # nobody ever asked to be told
+        living = self._notifiers.living(now, db).values()
+        for kind in sorted(kinds - {kind for one in living for kind in one.kinds}):
+            self._untold(kind, db)
+        if living or self._absent(now, db):
+            self._unwatched(living, db)
+
+    def _untold(self, kind: str, db: sqlite3.Connection) -> None:
+        count, oldest = db.execute(_UNTOLD, (kind,)).fetchone()
+        if count and _is_new(f"untold {kind}", db):
+            hours = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() / 3600
+            log.error(
+                "%d payments (%s) have ended and on_payment has not heard of them, the oldest for %.1f h: "
+                "no notifier of this journal tells them",
+                *(count, kind, hours),
+            )
+
+    def _absent(self, now: float, db: sqlite3.Connection) -> bool:
+        freed = db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone()
+        return freed is None or not now - ABSENT < float(freed[0]) <= now
+
+    def _unwatched(self, living: Collection[Living], db: sqlite3.Connection) -> None:
+        covered = {account for one in living for account in one.accounts}
+        account, lonely = "", []
+        while (account := db.execute(_ACCOUNT, (account,)).fetchone()[0]) is not None:
+            if account not in covered:
+                lonely.append(f"{account} ({db.execute(_OPEN, (account,)).fetchone()[0]})")
+        if lonely and _is_new("unwatched", db):
+            log.error("open orders of accounts that no living notifier has: %s", ", ".join(lonely))
+
+
+def _is_new(name: str, db: sqlite3.Connection) -> bool:
+    """Note that something is said; False where it was said within a day."""
+    now = time.time()
+    said = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+    if said is not None and now - DAY < float(said[0]) <= now:
+        return False
+    db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, repr(now)))
+    return True

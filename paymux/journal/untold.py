@@ -1,0 +1,140 @@
+"""The outbox: whose end `on_payment` has not heard of, and who tells it now."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from ..models import Kind, Payment, Status, log
+from .base import Key, named
+from .notifiers import Notifiers
+from .outbox import Standing
+from .schema import iso
+from .workers import Worker
+
+KEPT = timedelta(days=3)  # how far back the first notifier of a kind begins to tell
+
+_OF = "account = ? AND kind = ? AND reference = ?"
+_IS_UNTOLD = "status <> 'pending' AND told IS NOT status"  # in the words of its index
+_NEXT = f"""SELECT account, kind, reference, status, payment FROM payments
+    WHERE kind = ? AND teller IS ? AND {_IS_UNTOLD} ORDER BY updated_at"""
+_TELLER = f"SELECT min(teller) FROM payments WHERE kind = ? AND teller > ? AND {_IS_UNTOLD}"
+_ONE = f"SELECT teller, status, payment FROM payments WHERE {_OF} AND {_IS_UNTOLD}"
+_CLAIM = f"UPDATE payments SET teller = ? WHERE {_OF}"
+_TOLD = f"UPDATE payments SET told = ?, teller = NULL WHERE {_OF} AND teller IN (?, ?)"
+_LET_GO = f"UPDATE payments SET teller = NULL WHERE {_OF} AND teller IN (?, ?)"
+_LET_ALL_GO = f"UPDATE payments SET teller = NULL WHERE kind = ? AND teller = ? AND {_IS_UNTOLD}"
+_OLD = f"UPDATE payments SET told = status WHERE kind = ? AND updated_at < ? AND {_IS_UNTOLD}"
+_TURN = f"SELECT worker FROM turns WHERE {_OF} AND name = ?"
+_ALONE = "!"  # after the name of a worker that tells one payment without having entered
+
+
+class Untold:
+    """Claims what is to be told, each time inside a transaction of the journal's thread."""
+
+    def __init__(self, worker: Worker, notifiers: Notifiers) -> None:
+        self._worker = worker
+        self._notifiers = notifiers
+        self._unreadable: set[Key] = set()  # that were named
+
+    def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
+        """Let go of what an earlier loop of this worker had; a kind's first notifier begins three days back."""
+        self.leave(db)
+        now = datetime.now(UTC)
+        for kind in kinds:
+            if db.execute("INSERT OR IGNORE INTO notes VALUES (?, ?)", (f"entered {kind}", iso(now))).rowcount:
+                old = db.execute(_OLD, (kind, iso(now - KEPT))).rowcount
+                if old:
+                    log.info("%d payments (%s) that ended more than three days ago count as told", old, kind)
+
+    def leave(self, db: sqlite3.Connection) -> None:
+        """Let go of all that this worker claimed."""
+        for kind in ("collect", "payout", "refund"):
+            db.execute(_LET_ALL_GO, (kind, self._worker.name))
+
+    def claim_some(
+        self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status], db: sqlite3.Connection
+    ) -> list[Payment]:
+        """Claim the oldest that nobody tells, or whose teller is no more."""
+        found = list(self._some(kinds, count, resting, db))
+        for payment in found:
+            db.execute(_CLAIM, (self._worker.name, *named(payment)))
+        return found
+
+    def claim(self, key: Key, db: sqlite3.Connection) -> Payment | None:
+        """Claim one payment for a worker that has no notifier; while it lives, nobody else tells it."""
+        row = db.execute(_ONE, key).fetchone()
+        if row is None or self._tells(row[0], db) or not self._may_tell(key, row[1], db):
+            return None
+        db.execute(_CLAIM, (self._worker.name + _ALONE, *key))
+        return msgspec.json.decode(row[2], type=Payment)
+
+    def told(self, key: Key, status: Status, db: sqlite3.Connection) -> None:
+        """Note that a state was told to the end; what the row says by now may be another."""
+        db.execute(_TOLD, (status, *key, *self._names))
+
+    def untell(self, key: Key, db: sqlite3.Connection) -> None:
+        """Let go of what could not be told."""
+        db.execute(_LET_GO, (*key, *self._names))
+
+    def standing(self, key: Key, db: sqlite3.Connection) -> Standing | None:
+        """Tell how far a payment's telling is."""
+        row = db.execute(f"SELECT status, told FROM payments WHERE {_OF}", key).fetchone()
+        return None if row is None else Standing(Status(row[0]), row[1] and Status(row[1]))
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self._worker.name, self._worker.name + _ALONE
+
+    def _some(
+        self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status], db: sqlite3.Connection
+    ) -> Iterator[Payment]:
+        for kind in kinds:
+            for teller in (None, *self._gone(kind, db)):
+                # Read to the last one wanted before anything is written: a cursor would meet its own changes.
+                for account, _, reference, status, text in db.execute(_NEXT, (kind, teller)):
+                    key = (account, kind, reference)
+                    if count <= 0:
+                        return
+                    payment = None if resting.get(key) == status else self._readable(text, key)
+                    if payment is not None and self._may_tell(key, status, db):
+                        count -= 1
+                        yield payment
+
+    def _gone(self, kind: Kind, db: sqlite3.Connection) -> Iterator[str]:
+        """Give the tellers of this kind that tell no more."""
+        teller = ""
+        while (teller := db.execute(_TELLER, (kind, teller)).fetchone()[0]) is not None:
+            if not self._tells(teller, db):
+                yield teller
+
+    def _tells(self, teller: str | None, db: sqlite3.Connection) -> bool:
+        """Tell whether a teller goes on. One whose loop is slow does: it may be in the middle of a telling."""
+        if teller is None:
+            return False
+        worker = teller.removesuffix(_ALONE)
+        if worker == teller == self._worker.name:
+            return True
+        return self._worker.lives(worker) if worker != teller else self._notifiers.entered(worker, db)
+
+    def _may_tell(self, key: Key, status: Status, db: sqlite3.Connection) -> bool:
+        """Tell whether no worker of release 0.1 tells it, or has: one may live on while the file is upgraded.
+
+        Such a worker knows only turns. It is asked about each claim, until no file of 0.1 is upgraded any more.
+        """
+        turn = db.execute(_TURN, (*key, f"on_payment {status}")).fetchone()
+        if turn is None:
+            return True
+        if turn[0] is None:
+            db.execute(f"UPDATE payments SET told = status WHERE {_OF}", key)
+        return turn[0] is not None and not self._worker.lives(turn[0])
+
+    def _readable(self, text: str, key: Key) -> Payment | None:
+        try:
+            return msgspec.json.decode(text, type=Payment)
+        except msgspec.MsgspecError as error:
+            if key not in self._unreadable:
+                self._unreadable.add(key)
+                log.error("%s: %s cannot be told, for its row cannot be read: %s", key[0], key[2], error)
+            return None

@@ -1,0 +1,145 @@
+"""Which notifier watches which open order."""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+
+import msgspec
+
+from ..models import Payment, log
+from .base import Key, Row, State, named
+from .inbox import Inbox
+from .notifiers import Living, Notifiers
+from .outbox import Open
+from .schema import iso
+from .workers import Worker
+
+SLACK = 100  # orders beyond its part that a notifier keeps: few are not worth handing about
+
+_OF = "account = ? AND kind = ? AND reference = ?"
+_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"  # in the words of its index
+_NEXT = f"""SELECT kind, reference, state, payment, worker, left_at FROM payments
+    WHERE account = ? AND watcher IS ? AND {_IS_OPEN}"""
+_WATCHER = f"SELECT min(watcher) FROM payments WHERE account = ? AND watcher > ? AND {_IS_OPEN}"
+_COUNT = f"SELECT count(*), sum(watcher IS ?) FROM payments WHERE account = ? AND {_IS_OPEN}"
+_CLAIM = f"UPDATE payments SET watcher = ? WHERE {_OF}"
+_TAKE = f"""UPDATE payments SET watcher = ? WHERE {_OF} AND watcher IS NULL AND {_IS_OPEN}
+    AND state IN ('accepted', 'unknown')"""
+_LET_GO = f"UPDATE payments SET watcher = NULL WHERE {_OF} AND watcher = ?"
+_LEFT = f"UPDATE payments SET left_at = ? WHERE {_OF} AND left_at IS NULL AND {_IS_OPEN}"
+_MINE = f"SELECT kind, reference FROM payments WHERE account = ? AND watcher = ? AND {_IS_OPEN}"
+_OWNED = "UPDATE payments SET worker = ?, fence = fence + 1 WHERE account = ? AND kind = ? AND reference = ?"
+_DISOWNED = f"UPDATE payments SET worker = NULL WHERE {_OF}"
+
+
+class Watchers:
+    """Claims open orders, each time inside a transaction of the journal's thread."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        notifiers: Notifiers,
+        inbox: Inbox,
+        lives: Callable[[str | None, Key], bool],
+        apply: Callable[[sqlite3.Connection, Payment, str, State | None], None],
+    ) -> None:
+        self._worker = worker
+        self._notifiers = notifiers
+        self._inbox = inbox
+        self._lives = lives  # whether somebody is still about to go on with an order
+        self._apply = apply
+        self._unreadable: set[Key] = set()  # that were named
+
+    def claim(self, accounts: Collection[str], count: int, now: float, db: sqlite3.Connection) -> list[Open]:
+        """Claim orders that no living notifier watches; what a worker left that died is set right first."""
+        found = []
+        living = self._notifiers.living(now, db)
+        # Read to the last one wanted before anything is written: a cursor would meet its own changes.
+        for payment, state, left in list(islice(self._unwatched(accounts, living, db), count)):
+            if (after := self._settled(payment, state, db)) is not State.NOT_SENT:
+                db.execute(_CLAIM, (self._worker.name, *named(payment)))
+                row = Row(state=after, payment=payment, hints=self._inbox.of(payment, db))
+                found.append(Open(row, left))
+        return found
+
+    def _unwatched(
+        self, accounts: Collection[str], living: Mapping[str, Living], db: sqlite3.Connection
+    ) -> Iterator[tuple[Payment, State, bool]]:
+        for account in accounts:
+            rows = self._unwatched_of(account, living, db)
+            yield from islice(rows, max(-self._beyond(account, living, db), 0))
+
+    def _unwatched_of(
+        self, account: str, living: Mapping[str, Living], db: sqlite3.Connection
+    ) -> Iterator[tuple[Payment, State, bool]]:
+        for watcher in (None, *self._gone(account, living, db)):
+            for kind, reference, state, text, worker, left_at in db.execute(_NEXT, (account, watcher)):
+                key = (account, kind, reference)
+                being_sent = state in (State.INTENT, State.SENDING) and self._lives(worker, key)
+                payment = None if being_sent else self._readable(text, key)
+                if payment is not None:
+                    yield payment, State(state), left_at is not None
+
+    def take(self, payments: list[Payment], db: sqlite3.Connection) -> list[Payment]:
+        """Claim orders just sent; give those that nobody else had taken."""
+        return [one for one in payments if db.execute(_TAKE, (self._worker.name, *named(one))).rowcount]
+
+    def mine(self, accounts: Collection[str], db: sqlite3.Connection) -> set[Key]:
+        """Give what this worker still has."""
+        name = self._worker.name
+        return {(account, *row) for account in accounts for row in db.execute(_MINE, (account, name))}
+
+    def too_many(self, accounts: Collection[str], now: float, db: sqlite3.Connection) -> int:
+        """Count what this worker watches beyond its part, so that each notifier has use for its look-ups."""
+        living = self._notifiers.living(now, db)
+        return sum(max(self._beyond(account, living, db), 0) for account in accounts)
+
+    def _beyond(self, account: str, living: Mapping[str, Living], db: sqlite3.Connection) -> int:
+        """Tell how many orders this worker has beyond its part; below 0: how many it may take."""
+        asking = sum(account in one.accounts and one.places.get(account, 1) > 0 for one in living.values())
+        if asking < 2:
+            return -sys.maxsize
+        total, mine = db.execute(_COUNT, (self._worker.name, account)).fetchone()
+        return int((mine or 0) - total // asking - SLACK)
+
+    def let_go(self, payments: list[Payment], db: sqlite3.Connection) -> None:
+        """Leave orders to others."""
+        for payment in payments:
+            db.execute(_LET_GO, (*named(payment), self._worker.name))
+
+    def enter(self, accounts: Collection[str], db: sqlite3.Connection) -> None:
+        """Leave all that an earlier loop of this worker had to whoever comes first."""
+        for account, kind, reference in self.mine(accounts, db):
+            db.execute(_LET_GO, (account, kind, reference, self._worker.name))
+
+    def leave_to_person(self, payment: Payment, db: sqlite3.Connection) -> bool:
+        """Note that an order is left to a person, once."""
+        return bool(db.execute(_LEFT, (iso(datetime.now(UTC)), *named(payment))).rowcount)
+
+    def _gone(self, account: str, living: Collection[str], db: sqlite3.Connection) -> Iterator[str]:
+        watcher = ""
+        while (watcher := db.execute(_WATCHER, (account, watcher)).fetchone()[0]) is not None:
+            if watcher not in living:
+                yield watcher
+
+    def _settled(self, payment: Payment, state: State, db: sqlite3.Connection) -> State:
+        """Say what became of an order whose sender died; gives its state from then on."""
+        after = {State.INTENT: State.NOT_SENT, State.SENDING: State.UNKNOWN}.get(state)
+        if after is None:
+            return state
+        key = named(payment)
+        db.execute(_OWNED, (self._worker.name, *key))
+        self._apply(db, payment, "recover", after)
+        db.execute(_DISOWNED, key)
+        return after
+
+    def _readable(self, text: str, key: Key) -> Payment | None:
+        try:
+            return msgspec.json.decode(text, type=Payment)
+        except msgspec.MsgspecError as error:
+            if key not in self._unreadable:
+                self._unreadable.add(key)
+                log.error("%s: %s cannot be watched, for its row cannot be read: %s", key[0], key[2], error)
+            return None

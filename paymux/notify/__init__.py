@@ -1,0 +1,7 @@
+"""Telling the shop of each order's end, whoever found it out."""
+
+from .guard import Failed, guarded, log_failure
+from .notifier import Notifier
+from .telling import LONGEST, Telling
+
+__all__ = ["LONGEST", "Failed", "Notifier", "Telling", "guarded", "log_failure"]

@@ -1,0 +1,164 @@
+"""The shop hears of each order's end: every open order is watched, and each end is told."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self, get_args
+
+from ..engine import checked_seconds
+from ..errors import PaymuxError, UsageError
+from ..journal import Beat, LocalOutbox, Member, Outbox, State
+from ..limits import Share
+from ..models import Kind, Payment, log
+from ..pool import Pool
+from .telling import Telling
+from .watching import Watching
+
+SCAN = 5.0  # seconds between beats, and between looks for what others left
+FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
+GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
+
+_KINDS = get_args(Kind)
+
+
+class Notifier:
+    """Tells `on_payment` of each terminal state of each order, and watches every open order until it has one.
+
+    `on_payment(payment)` is awaited at least once for each state, whoever found it out: a message,
+    a watch, `verify`, `recover` or another worker, also after a crash. It hears the payment as it
+    stands at that moment, and of one payment never twice at once. What it raises is logged, and it
+    is called again. Guard what must happen once with `async with pool.once(payment, "fulfilled")
+    as first`. It hears of these `kinds`: of payouts and refunds only where they are named, for a
+    failed payout `order-8` is not the failed order `order-8`.
+
+    Enter it: `async with pool, Notifier(pool, on_payment):`; a second one on a pool is UsageError.
+    With a journal it shares the work with the notifiers of other processes, and sees to the orders
+    of those that have none. So one journal is one program: of two programs with one file, each
+    would be told of the other's orders. After `watch_days` an order is asked about no more, and one
+    ERROR record leaves it to a person. Without a journal it covers the orders that this pool sends
+    while it is entered, and forgets them with the process.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        on_payment: Callable[[Payment], Awaitable[None]],
+        *,
+        kinds: Sequence[Kind] = ("collect",),
+        watch_days: float = 3,
+    ) -> None:
+        if isinstance(kinds, str) or not kinds or not all(kind in _KINDS for kind in kinds):
+            raise UsageError.field("kinds", kinds, f"one or more of {', '.join(_KINDS)}, in a list or tuple")
+        self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
+        self._days = checked_seconds("watch_days", watch_days)
+        self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in kinds))
+        self.outbox: Outbox | None = None  # while it is entered
+        self._woken = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        engine, loop = self._engine, asyncio.get_running_loop()
+        engine.enter()
+        if engine.notified is loop:
+            raise UsageError("notifier: this pool has one that is entered already; one tells for all")
+        engine.notified = loop
+        journal = engine.records.journal
+        self._local = LocalOutbox() if journal is None else None
+        self.outbox = outbox = self._local or journal.outbox  # type: ignore[union-attr]  # one of both is there
+        stated = {account: driver.limits.get("look-up") for account, driver in engine.drivers.items()}
+        self._member = Member(stated, self.telling.kinds)
+        self._shares = {
+            account: Share(account, limit[1]) for account, limit in stated.items() if limit and journal is not None
+        }
+        for account, share in self._shares.items():
+            engine.gate(account).share = share
+        self._woken = asyncio.Event()
+        self._entered = self._complained = False
+        self._beaten = self._next = float("-inf")
+        self._watching = Watching(engine, outbox, self._days, self._is_fresh, self.wake)
+        self.telling.begin(self.wake)
+        engine.records.heard = self._hear
+        await self._round(outbox)
+        self._task = loop.create_task(self._live(outbox))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, grace: float = GRACE) -> None:
+        """Let calls of the shop's end within `grace` seconds, and leave the rest to others."""
+        outbox, self.outbox = self.outbox, None
+        if outbox is None:
+            return
+        engine = self._engine
+        engine.records.heard = engine.notified = None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._watching.aclose()
+        await self.telling.aclose(grace)
+        for account in self._shares:
+            engine.gate(account).share = None
+        with contextlib.suppress(OSError):  # a journal that is closed or away: others see that this one is no more
+            await outbox.leave(asyncio.get_running_loop().time())
+
+    def wake(self) -> None:
+        """See at once what is new."""
+        self._woken.set()
+
+    def _hear(self, payment: Payment, source: str, state: State | None) -> None:
+        if asyncio.get_running_loop() is not self._engine.notified:
+            return  # the loop in which it was entered has ended, and it with it
+        if self._local is not None:
+            self._local.hear(payment, source, state)
+        self._watching.hear(payment, source, state)
+        if payment.status.terminal:
+            self.wake()
+
+    async def _live(self, outbox: Outbox) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next):
+                    await self._woken.wait()
+            self._woken.clear()
+            await self._round(outbox)
+
+    async def _round(self, outbox: Outbox) -> None:
+        """Beat and look about if it is time to, and see to what is new."""
+        now = asyncio.get_running_loop().time()
+        try:
+            if now >= self._next:
+                self._next = now + SCAN
+                await self._beat(outbox, now)
+                await self._watching.claim(self._accounts())
+            await self._watching.take(self._accounts())
+            await self.telling.scan(outbox)
+            self._complained = False
+        except (OSError, PaymuxError) as error:
+            if not self._complained:
+                log.error("notifier: the journal fails, and it goes on as soon as it can: %s", error)
+            self._complained = True
+
+    async def _beat(self, outbox: Outbox, now: float) -> None:
+        if self._entered:
+            held = {account: max(share.held(now), share.count) for account, share in self._shares.items()}
+            beat = await outbox.beat(self._member, now, held)
+        else:
+            beat = await outbox.enter(self._member, now)
+            self._entered = True
+        self._beaten = now
+        self._divide(beat, now)
+        await self._watching.give_up(self._accounts(), too_many=beat.too_many, late=beat.late)
+
+    def _divide(self, beat: Beat, now: float) -> None:
+        for account, share in self._shares.items():
+            share.count, share.until = beat.places.get(account, 0), now + FRESH
+
+    def _accounts(self) -> list[str]:
+        """List the accounts that it may ask about: those that state a limit, only with a part in it."""
+        shares = self._shares
+        return [name for name in self._engine.drivers if name not in shares or shares[name].count]
+
+    def _is_fresh(self) -> bool:
+        return asyncio.get_running_loop().time() - self._beaten < FRESH

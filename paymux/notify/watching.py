@@ -1,0 +1,291 @@
+"""Watching every open order of the journal that no other notifier watches, each in its account's line."""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
+from typing import Any
+
+from ..drivers.base import Driver
+from ..engine import Engine
+from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, Rejected, Unavailable
+from ..journal import Key, Outbox, State, named
+from ..limits import Priority
+from ..models import Payment, Status, log, succeed
+from ..recover import Examined, examine
+from ..redact import mask, shown
+from ..watch import AGAIN, NEVER, Line, Looks, keys, lean, subject
+from .guard import log_failure
+from .orders import Order, again, rarer
+from .pauses import Pauses
+
+DAY = 86_400.0
+AT_ONCE = 500  # orders that are claimed in one transaction
+TRIES = 10  # failed looks after which an order that is old enough is left to a person all the same
+
+
+class Watching:
+    """The open orders that one notifier watches."""
+
+    def __init__(
+        self, engine: Engine, outbox: Outbox, days: float, fresh: Callable[[], bool], wake: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._longest = days * DAY
+        self._fresh = fresh  # whether what was claimed is still this notifier's
+        self._wake = wake
+        self._watches = engine.watches
+        self._accounts: dict[str, dict[Key, Order]] = {account: {} for account in engine.drivers}
+        self._pauses = Pauses(self._try)
+        self._sent: list[Payment] = []  # by this process, and not claimed yet
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def hear(self, payment: Payment, source: str, state: State | None) -> None:
+        """Take a fact that this process has just written down."""
+        order = self._accounts.get(payment.account, {}).get(named(payment))
+        if order is not None:
+            self.found(order, payment)
+        elif source == "answer" and state in (State.ACCEPTED, State.UNKNOWN) and not payment.status.terminal:
+            self._sent.append(payment)
+            self._wake()
+
+    async def take(self, accounts: Collection[str]) -> None:
+        """Watch what this process has just sent; of other accounts, it is anybody's."""
+        sent, self._sent = [payment for payment in self._sent if payment.account in accounts], []
+        if sent:
+            for payment in await self._outbox.take(sent):
+                self._begin(Order(self, payment))
+
+    async def claim(self, accounts: Collection[str]) -> None:
+        """Watch what nobody watches."""
+        found = None
+        while accounts and (found is None or len(found) == AT_ONCE):
+            found = await self._outbox.open(accounts, AT_ONCE)
+            for row, left in found:
+                self._begin(Order(self, row.payment, row.hints, left=left))
+
+    async def give_up(self, accounts: Collection[str], *, too_many: int, late: bool) -> None:
+        """Watch no more what others have by now, what is beyond this one's part, and what it may not ask about."""
+        if late:
+            kept = await self._outbox.watched(list(self._accounts))
+            for order in self._orders():
+                if order.key not in kept:
+                    self._drop(order)
+        orders = self._orders()
+        beyond = orders[len(orders) - too_many :] if too_many else []
+        beyond += [order for order in orders if order.payment.account not in accounts]
+        for order in beyond:
+            self._drop(order)
+        if beyond:
+            await self._outbox.let_go([order.payment for order in beyond])
+
+    async def aclose(self) -> None:
+        """Watch nothing more."""
+        self._pauses.close()
+        for order in self._orders():
+            self._drop(order)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What an order asks of its keeper.
+
+    def found(self, order: Order, payment: Payment) -> None:
+        """Apply what was found out about an order, by whoever did."""
+        known = order.payment
+        try:
+            order.payment = lean(succeed(known, payment), known)
+        except Mismatch:
+            return  # whoever asked is told of it
+        if order.payment.status.terminal:
+            self._drop(order, known)
+        elif keys(known) != keys(order.payment):
+            self._watches.rename(order, known)
+            if order.due == NEVER and self._can_be_asked(order):
+                self._join(order, asyncio.get_running_loop().time())
+
+    def move(self, order: Order, due: float) -> None:
+        """Let an order be asked about at another time."""
+        if order.due < NEVER:
+            order.due = due
+            if order.place is not None:
+                self._line(order).move(order.place, due, self._gap(order))
+
+    def next(self, order: Order) -> float:
+        """Give when an order is to be asked about next, after it was just now."""
+        now = asyncio.get_running_loop().time()
+        age, driver = now - order.born, self._driver(order)
+        if age < driver.watch_timeout:
+            return self._line(order).after(subject(order.payment, driver), now, order.born, order.looked)
+        end = order.born + self._longest
+        return now + rarer(age) if now >= end else min(now + rarer(age), end)
+
+    # Its place in the line.
+
+    def _begin(self, order: Order) -> None:
+        held = self._accounts.get(order.payment.account)
+        if held is None or order.key in held or self._watches.closed:
+            return
+        held[order.key] = order
+        self._watches.add(order)
+        self._watches.listen(order, self._driver(order))
+        age = max(asyncio.get_running_loop().time() - order.born, 0.0)
+        self._join(order, order.born + self._line(order).schedule.next(age, 0))
+
+    def _join(self, order: Order, due: float, *, trial: bool = False) -> None:
+        """Wait in line; where an account's credentials are refused, only the one that tries them does."""
+        self._leave(order)
+        order.due = due if order.hints or self._can_be_asked(order) else NEVER
+        if self._pauses.on(order.payment.account) and not trial:
+            return
+        line = self._line(order)
+        if order.due < NEVER:
+            about = subject(order.payment, self._driver(order))
+            place = line.join(about, due=due, gap=self._gap(order), last=NEVER, rank=order.rank)
+        else:  # only a message can tell
+            last = max(order.born + self._longest, asyncio.get_running_loop().time())
+            place = line.join("", due=NEVER, gap=NEVER, last=last, rank=NEVER)
+        order.place = place
+        place.add_done_callback(partial(self._turn, order))
+
+    def _turn(self, order: Order, place: "asyncio.Future[bool | None]") -> None:
+        """Go on with an order: True: it may ask, None: it was waited for long enough."""
+        if order.place is place and not place.cancelled():
+            self._start(self._look(order) if place.result() else self._leave_to_person(order))
+
+    def _leave(self, order: Order) -> None:
+        if order.place is not None:
+            place, order.place = order.place, None
+            self._line(order).leave(place)
+
+    def _drop(self, order: Order, known: Payment | None = None) -> None:
+        """Watch an order no more."""
+        if self._accounts[order.payment.account].pop(order.key, None) is order:
+            self._leave(order)
+            self._watches.remove(order, known or order.payment)
+            self._watches.deafen(order, self._driver(order))
+
+    # Looking.
+
+    async def _look(self, order: Order) -> None:
+        """Ask about an order once, for every watch of it."""
+        now, place = asyncio.get_running_loop().time(), order.place
+        if place is None:
+            return
+        if not self._fresh():  # the loop was blocked: others may have it by now
+            self._join(order, now + AGAIN)
+            return
+        about, account = place.subject, order.payment.account
+        order.asked, order.rank = now, place.rank
+        try:
+            found = await self._examined(order)
+        finally:
+            if order.place is place:
+                self._leave(order)
+        order.looked += not isinstance(found.failed, RateLimited)
+        due = self.next(order)
+        looks = Looks(order.asked, order.looked, due, now, order.rank)
+        await self._watches.share(order, about, found.failed or found.payment, looks)
+        if found.payment.status.terminal:
+            self._learn(order, found.payment.status)
+            self.found(order, found.payment)
+        elif self._accounts[account].get(order.key) is order:
+            if found.failed is None:
+                order.pending = now
+                self.found(order, found.payment)
+            await self._go_on(order, found.failed, due)
+
+    async def _examined(self, order: Order) -> Examined:
+        hints, order.hints = order.hints, ()
+        try:
+            return await examine(self._engine, order.payment, hints, Priority.WATCH)
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not end a watch
+            log_failure("a driver", order.payment.account, error)
+            return Examined(payment=order.payment, failed=Unavailable(f"{order.payment.account}: a driver failed"))
+
+    async def _go_on(self, order: Order, failed: PaymuxError | None, due: float) -> None:
+        """Say when an order that is still open is asked about again, if ever."""
+        account, now = order.payment.account, asyncio.get_running_loop().time()
+        answered = failed is None or isinstance(failed, NotFound | Rejected | Mismatch)
+        if isinstance(failed, AuthenticationFailed):
+            self._pause(account)
+        elif answered and self._pauses.end(account):
+            log.info("%s: the credentials are accepted again", account)
+            for other in self._orders(account):
+                self._join(other, now)
+        if isinstance(failed, Mismatch):
+            await self._leave_to_person(order, mask(str(failed)))
+            return
+        if isinstance(failed, RateLimited):
+            due = now + max(failed.retry_after or 0.0, AGAIN)
+        elif not answered:
+            log.info("%s: a look-up failed: %s", account, failed)
+            due = min(due, now + again(order.looked)) if now - order.born >= self._longest else due
+        over = order.left or now - order.born >= self._longest
+        if over and (answered or order.looked >= TRIES):
+            await self._leave_to_person(order)
+        else:
+            self._join(order, due)
+
+    async def _leave_to_person(self, order: Order, why: str = "") -> None:
+        """Ask about an order no more; that is said once, and not at each restart again."""
+        self._drop(order)
+        payment, days = order.payment, self._longest / DAY
+        try:
+            if await self._outbox.leave_to_person(payment):
+                why = why or f"it has had no end for {days:g} days"
+                said = (payment.account, payment.kind or "collect", shown(payment.reference), why)
+                log.error("%s: the %s %s is left to a person, and asked about no more: %s", *said)
+        except OSError as error:
+            log.warning("%s: that an order is left to a person was not kept: %s", payment.account, error)
+
+    def _pause(self, account: str) -> None:
+        """Ask nothing about an account's orders while its credentials are refused."""
+        if self._pauses.begin(account):
+            orders = self._orders(account)
+            log.error(
+                "%s: the credentials are refused; its %d open orders are not asked about until they are accepted",
+                *(account, len(orders)),
+            )
+            for order in orders:
+                self._leave(order)
+
+    def _try(self, account: str) -> bool:
+        """Let one order of a paused account be asked about; tell whether there is one."""
+        order = next((one for one in self._orders(account) if one.due < NEVER), None)
+        if order is not None:
+            self._join(order, asyncio.get_running_loop().time(), trial=True)
+        return order is not None
+
+    # What is known of an order.
+
+    def _orders(self, account: str | None = None) -> list[Order]:
+        held = self._accounts.values() if account is None else [self._accounts[account]]
+        return [order for orders in held for order in orders.values()]
+
+    def _driver(self, order: Order) -> Driver:
+        return self._engine.drivers[order.payment.account]
+
+    def _line(self, order: Order) -> Line:
+        return self._watches.line(self._driver(order))
+
+    def _can_be_asked(self, order: Order) -> bool:
+        return self._engine.question(order.payment) is not None
+
+    def _gap(self, order: Order) -> int:
+        """Give the seconds between looks at this age, as the line weighs it."""
+        if order.looked:
+            return max(round(order.due - order.asked), 1)
+        age = max(order.due - order.born, 0.0)
+        young = age < self._driver(order).watch_timeout
+        return max(round(self._line(order).schedule.next(age, 1) - age if young else rarer(age)), 1)
+
+    def _learn(self, order: Order, status: Status) -> None:
+        """Let the schedule know how long this payer took."""
+        now, expired = asyncio.get_running_loop().time(), status is Status.EXPIRED
+        self._line(order).learn(order.born, order.pending - order.born, now - order.born, expired=expired)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
