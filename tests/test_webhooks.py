@@ -1077,7 +1077,7 @@ async def test_a_slow_disk_holds_nothing_back_for_ever(file: Path) -> None:
 async def test_a_claim_is_let_go_at_the_end(file: Path) -> None:
     """Webhooks that end while they claim what others left give it back."""
     shop = Shop()
-    desk = Desk(payments=[answer(500)] * 3 + [paid()], collect=paid("WAIT"))
+    desk = Desk(payments=[*[answer(500)] * 3, paid()], collect=paid("WAIT"))
     hooks = toy(Shop(), journal=Slow(file), desk=desk)
     async with hooks._pool as pool:
         await collect(pool)

@@ -24,7 +24,7 @@ class Reminders:
 
     def __init__(self, notifiers: Notifiers) -> None:
         self._notifiers = notifiers
-        self._next = 0.0
+        self._next = float("-inf")
 
     def look(self, db: sqlite3.Connection) -> None:
         """Say what is untold or unwatched, if it is time to look."""

@@ -58,7 +58,8 @@ class SqliteJournal:
         self._busy: set[Key] = set()  # the rows that this worker is still about to go on with
         notifiers = Notifiers(self._worker)
         watchers = Watchers(self._worker, notifiers, self._inbox, self._lives, self._apply)
-        self.outbox = SqliteOutbox(self._writer, notifiers, Untold(self._worker, notifiers), watchers)
+        untold = Untold(self._worker, notifiers)
+        self.outbox = SqliteOutbox(lambda: self._writer, notifiers, untold, watchers)
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order, or give the row that its reference has already."""

@@ -42,7 +42,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._closed = False
         self.pulse: Callable[[], Operation | None] | None = None  # asked now and then what is to be done
-        self._asked = 0.0
+        self._pulsed = 0.0
 
     async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run an operation, and return when it is durable; cancelled or not, it runs."""
@@ -89,8 +89,8 @@ class Writer:
             if db is not None and batch:
                 _tell(_commit(db, batch))
             pulse = self.pulse
-            if db is not None and pulse is not None and time.monotonic() >= self._asked + PULSE:
-                self._asked = time.monotonic()
+            if db is not None and pulse is not None and time.monotonic() >= self._pulsed + PULSE:
+                self._pulsed = time.monotonic()
                 if (operation := pulse()) is not None:
                     _do_alone(db, operation)
         if db is not None:

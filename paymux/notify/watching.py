@@ -183,6 +183,7 @@ class Watching:
             if order.place is place:
                 self._leave(order)
         order.looked += not isinstance(found.failed, RateLimited)
+        self._credentials(account, found.failed)
         due = self.next(order)
         looks = Looks(order.asked, order.looked, due, now, order.rank)
         await self._watches.share(order, about, found.failed or found.payment, looks)
@@ -205,21 +206,14 @@ class Watching:
 
     async def _go_on(self, order: Order, failed: PaymuxError | None, due: float) -> None:
         """Say when an order that is still open is asked about again, if ever."""
-        account, now = order.payment.account, asyncio.get_running_loop().time()
-        answered = failed is None or isinstance(failed, NotFound | Rejected | Mismatch)
-        if isinstance(failed, AuthenticationFailed):
-            self._pause(account)
-        elif answered and self._pauses.end(account):
-            log.info("%s: the credentials are accepted again", account)
-            for other in self._orders(account):
-                self._join(other, now)
+        now, answered = asyncio.get_running_loop().time(), _is_answer(failed)
         if isinstance(failed, Mismatch):
             await self._leave_to_person(order, mask(str(failed)))
             return
         if isinstance(failed, RateLimited):
             due = now + max(failed.retry_after or 0.0, AGAIN)
         elif not answered:
-            log.info("%s: a look-up failed: %s", account, failed)
+            log.info("%s: a look-up failed: %s", order.payment.account, failed)
             due = min(due, now + again(order.looked)) if now - order.born >= self._longest else due
         over = order.left or now - order.born >= self._longest
         if over and (answered or order.looked >= TRIES):
@@ -239,9 +233,13 @@ class Watching:
         except OSError as error:
             log.warning("%s: that an order is left to a person was not kept: %s", payment.account, error)
 
-    def _pause(self, account: str) -> None:
+    def _credentials(self, account: str, failed: PaymuxError | None) -> None:
         """Ask nothing about an account's orders while its credentials are refused."""
-        if self._pauses.begin(account):
+        if _is_answer(failed) and self._pauses.end(account):
+            log.info("%s: the credentials are accepted again", account)
+            for order in self._orders(account):
+                self._join(order, asyncio.get_running_loop().time())
+        if isinstance(failed, AuthenticationFailed) and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(
                 "%s: the credentials are refused; its %d open orders are not asked about until they are accepted",
@@ -289,3 +287,8 @@ class Watching:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_answer(failed: PaymuxError | None) -> bool:
+    """Tell whether the provider said something about the order, if only that there is none."""
+    return failed is None or isinstance(failed, NotFound | Rejected | Mismatch)

@@ -1,0 +1,223 @@
+"""A journal in virtual time, a provider that knows each order's end, and a shop that writes down what it hears."""
+
+import asyncio
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, Literal, TypeVar
+
+import pytest
+
+import paymux.engine
+import paymux.journal.reminders
+import paymux.journal.sqlite
+import paymux.notify.orders
+import paymux.watch.watch
+from paymux import Notifier, Payment, Pool, SqliteJournal, Status
+from paymux.drivers.base import Driver
+from paymux.journal import State
+from paymux.journal.writer import Writer, _commit, _Work
+from paymux.wire import Outgoing, Reply
+
+from ..virtual import Keyless, Wall, Wire, answer
+
+T = TypeVar("T")
+WORDS = {"OK": Status.SUCCEEDED, "NO": Status.FAILED, "BACK": Status.REFUNDED, "STOPPED": Status.CANCELLED}
+
+
+class Inline(Writer):
+    """A journal's thread that is none: each operation is done at once, so that virtual time waits for it."""
+
+    _db: sqlite3.Connection | None = None
+    broken: ClassVar[bool] = False
+
+    async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        await asyncio.sleep(0)
+        if self._closed:
+            raise OSError("the journal is closed")
+        if Inline.broken:
+            raise OSError("the journal cannot be written: locked")
+        if self._db is None:
+            self._db = self._open()
+            self._db.execute("PRAGMA synchronous=OFF")  # no power fails in a test
+        loop = asyncio.get_running_loop()
+        (done,) = _commit(self._db, [_Work(operation, loop, loop.create_future())])
+        if done.error is not None:
+            raise done.error
+        found: T = done.result
+        return found
+
+    def later(self, operation: Callable[[sqlite3.Connection], None]) -> None:
+        assert self._db is not None
+        operation(self._db)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._db is not None:
+            self._close(self._db)
+            self._db = None
+
+    def die(self) -> None:
+        """End as a killed process does: what the system holds for it is let go of, and no row is changed."""
+        self._closed = True
+        if self._db is not None:
+            self._close(self._db)
+            self._db = None
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the journal is, which is written in virtual time."""
+    monkeypatch.setattr(paymux.journal.sqlite, "Writer", Inline)
+    wall = Wall()
+
+    class Clock:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return datetime.fromtimestamp(wall.time(), zone)
+
+    passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(paymux.notify.orders, "time", wall)
+    monkeypatch.setattr(paymux.journal.reminders, "time", passing)
+    monkeypatch.setattr(paymux.watch.watch, "time", wall)
+    monkeypatch.setattr(paymux.engine, "datetime", Clock)
+    return tmp_path / "payments.db"
+
+
+class Desk:
+    """A provider: what it answers about each order is set by a test, and each look-up is counted."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, str] = defaultdict(lambda: "WAIT")
+        self.replies: dict[str, Reply] = {}  # instead
+        self.looks: list[tuple[float, str]] = []
+        self.on_look: Callable[[str], Awaitable[None]] | None = None
+
+    async def __call__(self, outgoing: Outgoing) -> Reply:
+        path = outgoing.url.removeprefix(Keyless.sandbox_url)
+        if outgoing.method == "POST":
+            reference = _said(outgoing)["reference"]
+            return answer(id=f"id-{reference}", status="WAIT", reference=reference)
+        reference = path.rsplit("/", 1)[1].removeprefix("id-")
+        self.looks.append((asyncio.get_running_loop().time(), reference))
+        if self.on_look is not None:
+            await self.on_look(reference)
+        if reference in self.replies:
+            return self.replies[reference]
+        if "*" in self.replies:
+            return self.replies["*"]
+        return answer(id=f"id-{reference}", status=self.status[reference])
+
+    def count(self, reference: str) -> int:
+        """Tell how often an order was asked about."""
+        return sum(one == reference for _, one in self.looks)
+
+
+def _said(outgoing: Outgoing) -> Mapping[str, Any]:
+    import json  # noqa: PLC0415 - here alone
+
+    found: Mapping[str, Any] = json.loads(outgoing.body or b"{}")
+    return found
+
+
+class Shop:
+    """A shop that is told of payments; each of `troubles` is what happens at its first calls."""
+
+    def __init__(self, *troubles: Callable[[Payment], Awaitable[None]]) -> None:
+        self.told: list[tuple[str, Status]] = []
+        self.kinds: list[str | None] = []
+        self.calls = 0
+        self.now: Counter[str] = Counter()
+        self._troubles = list(troubles)
+
+    async def __call__(self, payment: Payment) -> None:
+        self.calls += 1
+        reference = payment.reference or ""
+        self.now[reference] += 1
+        assert self.now[reference] == 1, "two tellings of one payment at once"
+        try:
+            if self._troubles:
+                await self._troubles.pop(0)(payment)
+            self.told.append((reference, payment.status))
+            self.kinds.append(payment.kind)
+        finally:
+            self.now[reference] -= 1
+
+
+class Limited(Keyless, frozen=True, kw_only=True):
+    """A toy that takes twenty look-ups in ten seconds."""
+
+    name = "limited"
+    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (20, 10.0)}
+
+
+def pool(file: Path | None, desk: Desk | None = None, *drivers: Driver, **more: Any) -> Pool:
+    """Make a pool of one toy account, or of others."""
+    return Pool(*(drivers or (Keyless(account="toy"),)), connection=Wire(desk or Desk()), journal=file, **more)
+
+
+async def collect(pay: Pool, reference: str = "order-1", account: str = "toy") -> Payment:
+    """Ask for 500."""
+    return await pay.collect(account, amount=500, currency="XAF", reference=reference)
+
+
+def order(reference: str = "order-1", **more: Any) -> Payment:
+    """Give an order as a worker writes it down."""
+    given: dict[str, Any] = {
+        "account": "toy",
+        "provider": "keyless",
+        "kind": "collect",
+        "live": False,
+        "reference": reference,
+        "provider_reference": f"id-{reference}",
+        "amount": Decimal(500),
+        "currency": "XAF",
+        "created_at": datetime.now(UTC),
+        **more,
+    }
+    return Payment(**given)
+
+
+async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) -> None:
+    """Leave orders behind as a worker does that died."""
+    book = SqliteJournal(file)
+    for payment in payments:
+        await book.intend(payment, "digest")
+        if reached is not State.INTENT:
+            await book.sending(payment)
+        if reached not in (State.INTENT, State.SENDING):
+            await book.record(payment, "answer", reached)
+    await book.aclose()
+
+
+def kill(pay: Pool, notifier: Notifier) -> None:
+    """End a worker as SIGKILL does: it does nothing more, and nothing is given back."""
+    notifier._task.cancel()
+    for task in [*notifier.telling._tasks, *notifier._watching._tasks]:
+        task.cancel()
+    journal = pay._engine.records.journal
+    assert isinstance(journal, SqliteJournal)
+    assert isinstance(journal._writer, Inline)
+    journal._writer.die()
+
+
+def rows(file: Path) -> list[tuple[Any, ...]]:
+    """Read of each order the reference, the status, what was told, and how far it came."""
+    db = sqlite3.connect(file)
+    try:
+        return db.execute("SELECT reference, status, told, state FROM payments ORDER BY reference").fetchall()
+    finally:
+        db.close()
+
+
+def run_sql(file: Path, sql: str, *given: object) -> None:
+    """Change the journal behind its back."""
+    db = sqlite3.connect(file, isolation_level=None)
+    try:
+        db.execute(sql, given)
+    finally:
+        db.close()
