@@ -197,6 +197,8 @@ async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) 
 def kill(pay: Pool, notifier: Notifier) -> None:
     """End a worker as SIGKILL does: it does nothing more, and nothing is given back."""
     notifier._task.cancel()
+    for order in notifier._watching._orders():
+        notifier._watching._leave(order)
     for task in [*notifier.telling._tasks, *notifier._watching._tasks]:
         task.cancel()
     journal = pay._engine.records.journal

@@ -1,0 +1,112 @@
+"""The look-ups that an account allows are divided among the notifiers: never more in any window, whoever comes."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from paymux import Notifier, Pool
+from paymux.drivers.base import Driver
+
+from ..virtual import START, Keyless, now, timeless
+from .world import Desk, Limited, Shop, dead, file, kill, order, pool
+
+__all__ = ["file"]
+
+
+class Few(Keyless, frozen=True, kw_only=True):
+    """A toy that takes two look-ups in ten seconds: fewer than there are notifiers."""
+
+    name = "few"
+    limits: ClassVar = {"look-up": (2, 10.0)}
+
+
+def fullest(desk: Desk, seconds: float) -> int:
+    """Give the most look-ups that any window of so many seconds holds."""
+    times, first, most = sorted(when for when, _ in desk.looks), 0, 0
+    for last, when in enumerate(times):
+        while times[first] <= when - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+async def begun(file: Path, desk: Desk, driver: type[Driver], stack: AsyncExitStack) -> tuple[Pool, Notifier]:
+    """Start a worker with a notifier."""
+    pay = pool(file, desk, driver(account="toy"))
+    await stack.enter_async_context(pay)
+    return pay, await stack.enter_async_context(Notifier(pay, Shop()))
+
+
+@timeless
+async def test_one_alone_has_all_at_once(file: Path) -> None:
+    """In a journal that nobody used before, the first notifier may ask as fast as the provider allows."""
+    desk, created = Desk(), datetime.now(UTC) - timedelta(hours=1)
+    await dead(file, *(order(f"order-{number}", created_at=created) for number in range(100)))
+    async with AsyncExitStack() as stack:
+        await begun(file, desk, Limited, stack)
+        await asyncio.sleep(1)
+        assert len(desk.looks) == 20
+        await asyncio.sleep(50)
+    assert fullest(desk, 10.0) == 20
+    assert len({reference for _, reference in desk.looks}) == 100
+
+
+@pytest.mark.parametrize("driver", [Limited, Few])
+@timeless
+async def test_no_window_is_too_full_whoever_comes_and_goes(file: Path, driver: type[Driver]) -> None:
+    """Four notifiers enter one by one, one leaves, one is killed, one is blocked: at most the limit."""
+    desk, count = Desk(), driver.limits["look-up"][0]
+    await dead(file, *(order(f"order-{number}") for number in range(800)))
+    async with AsyncExitStack() as stack, AsyncExitStack() as leaving:
+        workers = []
+        for number in range(4):
+            workers.append(await begun(file, desk, driver, leaving if number == 1 else stack))
+            await asyncio.sleep(17)
+        await asyncio.sleep(100)
+        shares = [worker[1]._shares["toy"].count for worker in workers]
+        assert sum(shares) == count
+        assert max(shares) - min(shares) <= 1
+        before = len(desk.looks)
+        await asyncio.sleep(100)
+        assert len(desk.looks) - before >= 0.8 * 10 * count
+        await leaving.aclose()
+        await asyncio.sleep(40)
+        kill(*workers[2])
+        await asyncio.sleep(40)
+        blocked = workers[3][1]
+        blocked._next = now() + START + 90
+        await asyncio.sleep(200)
+        assert sum(worker[1]._shares["toy"].count for worker in (workers[0], workers[3])) == count
+        await asyncio.sleep(100)
+    assert fullest(desk, 10.0) <= count
+
+
+@timeless
+async def test_the_orders_are_divided_too(file: Path) -> None:
+    """One that had all orders leaves the others their part, so that each part of the limit is of use."""
+    desk = Desk()
+    await dead(file, *(order(f"order-{number}") for number in range(1000)))
+    async with AsyncExitStack() as stack:
+        workers = [await begun(file, desk, Keyless, stack) for _ in range(4)]
+        await asyncio.sleep(60)
+        held = [len(notifier._watching._orders()) for _, notifier in workers]
+        assert sum(held) == 1000
+        assert max(held) <= 1000 // 4 + 100
+
+
+@timeless
+async def test_a_silent_notifier_asks_nothing(file: Path) -> None:
+    """Sixty seconds after its last beat a notifier has no part: others may have it by then."""
+    desk = Desk()
+    await dead(file, *(order(f"order-{number}") for number in range(1000)))
+    async with AsyncExitStack() as stack:
+        _, notifier = await begun(file, desk, Limited, stack)
+        notifier._next = now() + START + 500
+        await asyncio.sleep(65)
+        asked = len(desk.looks)
+        await asyncio.sleep(100)
+        assert len(desk.looks) == asked
