@@ -150,7 +150,8 @@ class Shop:
 
     def status(self, order: Order) -> str:
         """Give what the journal holds of an order."""
-        with contextlib.closing(sqlite3.connect(self._directory / "payments.db")) as db:
+        (journal,) = self._directory.glob("*.db")  # each program's has a name of its own
+        with contextlib.closing(sqlite3.connect(journal)) as db:
             row = db.execute("SELECT status FROM payments WHERE reference = ?", (order.reference,)).fetchone()
         return str(row[0])
 

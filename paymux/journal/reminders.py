@@ -55,8 +55,12 @@ class Reminders:
             )
 
     def _absent(self, now: float, db: sqlite3.Connection) -> bool:
-        freed = db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone()
-        return freed is None or not now - ABSENT < float(freed[0]) <= now
+        """Tell whether none has lived for a while."""
+        (last,) = db.execute(
+            "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
+            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'freed')"
+        ).fetchone()
+        return last is None or not now - ABSENT < last <= now
 
     def _unwatched(self, living: Collection[Living], db: sqlite3.Connection) -> None:
         covered = {account for one in living for account in one.accounts}

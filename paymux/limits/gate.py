@@ -53,6 +53,7 @@ class Gate:
         self._pace = Pace()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = float("inf")  # when it does: uvloop's own cannot always say
         self._number = self._waiting = self._passed = 0
         self._deadlines: list[tuple[float, int, Place, Queue]] = []
         self.share: Share | None = None  # of the watches, where several processes divide the look-ups
@@ -279,12 +280,12 @@ class Gate:
         windows = (self._money, self._look_up)
         at = min((max(window.next_at(now), opens) for window in windows if window.waits()), default=float("inf"))
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._rings <= at:
                 return
             self._timer.cancel()
             self._timer = None
         if at < float("inf"):
-            self._timer = loop.call_at(at, self._rung)
+            self._rings, self._timer = at, loop.call_at(at, self._rung)
 
     def _rung(self) -> None:
         self._timer = None

@@ -10,8 +10,8 @@ from ..models import Event, Payment
 from ..watch import AGAIN, NEVER, Looks, News, Place, Ref
 
 BEFORE = -NEVER
-EARLIEST, LATEST = 60.0, 86_400.0  # seconds between looks at an order that is older than its provider's time-out
-HOUR = 3600.0
+LATEST = 86_400.0  # seconds between looks at an order that is older than its provider's time-out, at most
+SOONEST, HOUR = 60.0, 3600.0  # the same of one that could not be looked at
 
 
 class Keeper(Protocol):
@@ -98,9 +98,9 @@ class Order:
 
 def rarer(age: float) -> float:
     """Give the seconds to the next look at an order beyond its provider's time-out: minutes, hours, then a day."""
-    return min(max(age / 2, EARLIEST), LATEST)
+    return min(max(age / 2, AGAIN), LATEST)
 
 
 def again(looked: int) -> float:
     """Give the seconds to the next look at an order that is over its days, and could not be looked at so far."""
-    return float(min(EARLIEST * 2 ** min(looked, 10), HOUR))
+    return float(min(SOONEST * 2 ** min(looked, 10), HOUR))

@@ -97,6 +97,7 @@ class Line:
         self._waiting = self._dated = self._due = self._flying = 0
         self._age = self._weight = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = NEVER  # when it does: uvloop's own cannot always say
         self._soon: asyncio.Handle | None = None
 
     def after(self, subject: Subject, now: float, born: float, looked: int) -> float:
@@ -229,9 +230,10 @@ class Line:
         if self._loop is None or self._soon is not None:
             return
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._rings <= when:
                 return
             self._timer.cancel()
+        self._rings = when
         self._timer = self._loop.call_at(when, self._rung)
 
     def _rung(self) -> None:
