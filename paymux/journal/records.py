@@ -168,6 +168,8 @@ class Records:
             await self.book().resolve(word)
         except OSError as error:
             raise Unavailable(f"{word.payment.account}: {error}") from None
+        if self.heard is not None:
+            self.heard(word.payment, "person", None)
 
     async def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
         """Tell which order of ours a provider's id belongs to; of several kinds, this one's."""

@@ -333,6 +333,22 @@ async def test_a_message_waits_for_the_telling_and_no_longer(file: Path) -> None
             assert shop.calls == 2
 
 
+@timeless
+async def test_a_persons_word_is_told_like_any_other(file: Path) -> None:
+    """What a person ends is told at once, and the notifier asks about it no more."""
+    desk, shop = Desk(), Shop()
+    await dead(file, order(created_at=datetime.now(UTC) - timedelta(days=1)))
+    async with pool(file, desk) as pay, Notifier(pay, shop):
+        await asyncio.sleep(5)
+        (payment,) = [one async for one in pay.payments()]
+        await pay.resolve(payment, Status.FAILED, because="the statement has no such payment")
+        await asyncio.sleep(1)
+        assert shop.told == [("order-1", Status.FAILED)]
+        asked = len(desk.looks)
+        await asyncio.sleep(100_000)
+        assert len(desk.looks) == asked
+
+
 # Old journals, and what is kept.
 
 
