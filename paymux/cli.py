@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from .demo import Demo
 from .drivers import table
+from .errors import UsageError
 from .journal.sqlite import SqliteJournal
 from .models import Payment, Status
 from .redact import mask
@@ -31,7 +33,16 @@ def demo() -> None:
     sys.exit(0 if asyncio.run(Demo(Console()).run()) else 1)
 
 
-@commands.command()
+class _Served(click.Command):
+    """A command whose help has the credentials that the simulated providers take."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Credentials of every run"):
+            found = {name: provider.credentials.items() for name, provider in Simulator().providers.items()}
+            formatter.write_dl([(name, " ".join(map("=".join, fields))) for name, fields in found.items()])
+
+
+@commands.command(cls=_Served)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -42,18 +53,24 @@ def demo() -> None:
 @click.option("--root", default=None, help="A provider to serve without its mount, too.")
 @click.option("--seed", default=0, show_default=True, help="Repeats a run's chances.")
 def simulator(port: int, root: str | None, seed: int) -> None:
-    """Serve every provider on a loopback port until interrupted; all credentials are "simulator"."""
+    """Serve every provider on a loopback port, each at its mount, until interrupted."""
 
     async def serve() -> None:
         async with Simulator(port=port, seed=seed, root=root) as sim:
             for name, provider in sim.providers.items():
-                click.echo(f"{name:14} {provider.url}{provider.base_path}")
+                bare = f" {sim.url}{provider.base_path}" if name == root else ""
+                click.echo(f"{name:14} {provider.url}{provider.base_path}{bare}")
             await asyncio.get_running_loop().create_future()
 
     try:
         asyncio.run(serve())
     except KeyboardInterrupt:
         click.echo("stopped")
+    except UsageError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        sys.exit(f"paymux: port {port}: {why}; take another with --port, or any free one with --port 0")
 
 
 @commands.command()

@@ -3,14 +3,21 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import paymux.drivers
+from paymux import Pool
+from paymux.simulator import Simulator
+
+from .test_contract import CASES
+from .virtual import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
 BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}
@@ -62,6 +69,46 @@ def test_the_simulator_serves_until_it_is_interrupted() -> None:
     assert told.strip() == "stopped"
 
 
+def test_a_port_in_use_is_one_line() -> None:
+    """A port that another program has is one line on standard error and exit code 1, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = _ended("simulator", "--port", str(port))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"paymux: port {port}: ")
+    assert "in use" in line
+    assert "--port 0" in line
+
+
+def _credentials() -> dict[str, dict[str, Any]]:
+    """Read the credentials out of the help of `paymux simulator`, as a person would."""
+    told: dict[str, dict[str, Any]] = {}
+    for word in _ended("simulator", "--help").stdout.partition("Credentials")[2].split():
+        field, equals, value = word.partition("=")
+        if equals:
+            told[[*told][-1]][field] = value
+        elif word in paymux.drivers.names():
+            told[word] = {}
+    return told
+
+
+@timeless
+async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
+    """With exactly what `paymux simulator --help` prints, an order of each provider is accepted."""
+    told = _credentials()
+    assert set(told) == set(paymux.drivers.names())
+    sim = Simulator()
+    drivers = [
+        paymux.drivers.load(name)(**fields, base_url=f"{sim.url}/{name}{sim.providers[name].base_path}")
+        for name, fields in told.items()
+    ]
+    async with Pool(*drivers, connection=sim.connection, webhook_base=BASE, webhook_key=KEY) as pool:
+        for name in told:
+            await pool.collect(name, amount=1000, reference="104207", **CASES[name].order)
+    assert [entry.provider for entry in sim.ledger] == list(told)
+
+
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
     """Without the `cli` extra, `paymux` names what to install, and shows no traceback."""
@@ -84,7 +131,13 @@ def test_a_broken_installation_is_not_called_a_missing_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["simulator", "--port", "x"], ["simulator", "--port", "99999"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["simulator", "--port", "x"],
+        ["simulator", "--port", "99999"],
+        ["simulator", "--root", "nobody"],
+    ],
 )
 def test_a_wrong_command_is_refused_without_a_traceback(arguments: list[str]) -> None:
     """What is mistyped is named in one sentence."""

@@ -77,6 +77,8 @@ class Provider:
     name: ClassVar[str]
     base_path: ClassVar[str] = ""
     hosts: ClassVar[frozenset[str]] = frozenset()
+    # How its own paths begin, where one of them begins as a mount does: at the root they are told apart by it.
+    own_mounts: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, Outcome]] = {}
 

@@ -35,7 +35,11 @@ class Door:
         """Listen on this port (0: any free one), and give the base URL."""
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError:
+            await self.close()
+            raise
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"
 
@@ -47,9 +51,7 @@ class Door:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        name, _, below = path.lstrip("/").partition("/")
-        if self._root is not None and name not in self._providers:
-            name, below = self._root, path.lstrip("/")
+        name, below = self._addressed(path.lstrip("/"))
         incoming = Incoming(
             method=request.method,
             path=f"/{below}",
@@ -70,6 +72,15 @@ class Door:
         if planned is not None:
             return await self._spoil(request, reply, planned)
         return _response(reply)
+
+    def _addressed(self, path: str) -> tuple[str, str]:
+        """Tell a path's provider and what is its own of it: below the mount, or whole for the one at the root."""
+        name, _, below = path.partition("/")
+        if self._root is None:
+            return name, below
+        own = self._providers[self._root].own_mounts
+        whole = name in own and below.lstrip("/").partition("/")[0] not in own
+        return (self._root, path) if whole or name not in self._providers else (name, below)
 
     async def _listen(
         self, request: web.BaseRequest, provider: Provider, incoming: Incoming

@@ -75,6 +75,7 @@ class Mpesa(Provider):
 
     name = "mpesa"
     hosts = frozenset({"sandbox.safaricom.co.ke", "api.safaricom.co.ke"})
+    own_mounts = frozenset({"mpesa", "oauth"})
     credentials: ClassVar[Mapping[str, str]] = {
         "consumer_key": "simulator",
         "consumer_secret": "simulator",

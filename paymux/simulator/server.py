@@ -41,8 +41,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 class Simulator:
     """Simulated providers: `async with Simulator() as sim` opens a port; `sim.connection` needs none.
 
-    Each provider is mounted at `/<driver name>`, below that its own paths; every credential is "simulator" (see
-    `credentials` of each provider). `latency` is the seconds of each answer, `payer_delay` those until a payer
+    Each provider is mounted at `/<driver name>`, below that its own paths, and takes its `credentials` (printed by
+    `paymux simulator --help`). `latency` is the seconds of each answer, `payer_delay` those until a payer
     decides: numbers, or functions of a seeded `random.Random` (and of the order). `default` is what payers do
     whose number says nothing: None leaves them undecided until `settle`. `root` names a provider that is served
     without its mount, too, for clients that know a host and no path.

@@ -6,6 +6,8 @@ import aiohttp
 import phonenumbers
 import pytest
 
+from paymux import Pool
+from paymux.drivers import names
 from paymux.errors import UsageError
 from paymux.models import Reason, Status
 from paymux.simulator import Entry, Fault, Outcome, Simulator
@@ -13,6 +15,8 @@ from paymux.simulator.base import Provider
 from paymux.simulator.door import Door
 from paymux.wire import Incoming, Outgoing, Reply
 
+from ..test_contract import CASES
+from ..virtual import KEY
 from .asking import CAMPAY, ask, collect, login, push, raw, told, until
 
 COLLECT = "/campay/api/collect/"
@@ -28,6 +32,32 @@ async def test_every_provider_answers_behind_one_port() -> None:
         assert [one.provider for one in sim.requests] == ["campay", "campay", "mpesa", "elsewhere"]
     with pytest.raises(OSError, match="Connect"):
         await raw(sim, "GET", "/campay/api/balance/")
+
+
+@pytest.mark.parametrize("root", names())
+async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
+    """Without its mount as with it, a provider at the root answers each path of its own, and the rest theirs."""
+    async with Simulator(root=root) as sim:
+        for number, mount in enumerate(("", f"/{root}"), 1):
+            driver = sim.driver(root, base_url=f"{sim.url}{mount}{sim.providers[root].base_path}")
+            async with Pool(driver, webhook_base=f"{sim.url}/told", webhook_key=KEY) as pool:
+                payment = await pool.collect(root, amount=1000, reference=str(number), **CASES[root].order)
+                assert (await pool.verify(payment)).status is Status.PENDING
+            assert len(sim.ledger) == number
+        other = "campay" if root != "campay" else "paydunya"
+        async with Pool(sim.driver(other), webhook_base=f"{sim.url}/told", webhook_key=KEY) as pool:
+            await pool.collect(other, amount=1000, reference="3", **CASES[other].order)
+        assert [entry.provider for entry in sim.ledger] == [root, root, other]
+
+
+@pytest.mark.parametrize("path", ["/mpesa/stkpush/v1/processrequest", "//mpesa//stkpush/v1/processrequest/"])
+@pytest.mark.parametrize("mount", ["", "/mpesa", "/mpesa/"])
+async def test_darajas_own_paths_are_told_from_its_mount(mount: str, path: str) -> None:
+    """At the root `/mpesa/stkpush/…` is Daraja's own, and below the mount `/mpesa/mpesa/stkpush/…` is."""
+    async with Simulator(root="mpesa") as sim:
+        answer = await raw(sim, "POST", f"{mount}{path}", {})
+        assert b"Invalid Authentication Header" in answer  # which only this path asks for
+        assert b"Resource not found" in await raw(sim, "POST", f"{mount}/mpesa/elsewhere", {})
 
 
 async def test_a_request_is_logged_whole() -> None:
