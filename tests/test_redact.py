@@ -11,6 +11,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -18,6 +19,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 import pytest
 
+import paymux
 from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, ProviderError, Rejected, UsageError
 from paymux.drivers.base import Driver
 from paymux.redact import HIDDEN, Secret, hide, mask, shown
@@ -25,6 +27,7 @@ from paymux.wire import Broken, Incoming, Outgoing, Reply, Request
 
 from .virtual import BASE, Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
+PACKAGE = Path(paymux.__file__).parent
 PASSWORD = "cAnary-pass/word+1\"'&=x~9"
 HOOK_KEY = "cAnary-hook/key+2=zzzzzz"
 TOKEN = "cAnary-token/3+abc.def=="
@@ -74,7 +77,7 @@ def _ours(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     """Give the frames of paymux, and those of the toy driver's own methods."""
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
-        if "/paymux/" in code.co_filename or code.co_qualname.startswith("Toy."):
+        if Path(code.co_filename).is_relative_to(PACKAGE) or code.co_qualname.startswith("Toy."):
             yield frame, line
 
 
