@@ -25,7 +25,7 @@ FLOORS = [
     {"errors", "limits/pace", "limits/windows", "watch/schedule"},
     {"limits/share"},
     {"checks", "lenient", "money", "msisdn", "models", "limits/gate"},
-    {"jwt", "limits", "journal/base", "journal/schema", "journal/workers", "journal/writer"},
+    {"jwt", "credentials", "limits", "journal/base", "journal/schema", "journal/workers", "journal/writer"},
     {"journal/inbox", "journal/outbox", "journal/person", "journal/turns"},
     {"journal/local", "journal/notifiers"},
     {"journal/reminders", "journal/untold", "journal/watchers"},

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from ..checks import NAME, VISIBLE, checked_url, is_loopback
+from ..credentials import secret_fields, text_fields, wrap
 from ..errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Unreadable, convert, form_fields, json_fields
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status, log
@@ -99,14 +100,14 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Wrap the secrets and check every field; a wrong field is UsageError naming it."""
         # The secrets first, and elsewhere: no frame of a refusal may hold a credential.
-        unfit = _wrap(self)
+        unfit = wrap(self)
         if unfit is not None:
             raise UsageError(f"{unfit}: refused (not shown); accepted: visible ASCII text")
         put = msgspec.structs.force_setattr
         put(self, "account", self.account or self.name)
         if not isinstance(self.live, bool):
             raise UsageError.field("live", self.live, "True or False")
-        for field in _text_fields(type(self)):
+        for field in text_fields(type(self)):
             value, prose = getattr(self, field), field in self.prose
             if not isinstance(value, str) or not (
                 value.isprintable() if prose else VISIBLE.fullmatch(value or "-")
@@ -134,7 +135,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> tuple[str, ...]:
         """Give every credential's text, for taking it out of what is logged or kept."""
-        return tuple([getattr(self, field).reveal() for field in _secret_fields(type(self))])
+        return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
 
     @classmethod
     def can(cls, verb: Verb) -> bool:
@@ -289,30 +290,6 @@ class Pushed(Protocol):
     def update(self, frame: str | bytes) -> Event | None:
         """Read a frame: pure, a hint like any message, None where it is about no payment."""
         ...
-
-
-def _wrap(driver: Driver) -> str | None:
-    """Make a Secret of every credential; give the name of one that is no visible text."""
-    unfit = None
-    for field in _secret_fields(type(driver)):
-        value = getattr(driver, field)
-        text = value.reveal() if isinstance(value, Secret) else value
-        if not isinstance(text, str) or (text and not VISIBLE.fullmatch(text)):
-            unfit, text = field, ""
-        msgspec.structs.force_setattr(driver, field, Secret(text))
-    return unfit
-
-
-@cache
-def _secret_fields(driver: type[Driver]) -> tuple[str, ...]:
-    return tuple(
-        field.name for field in msgspec.structs.fields(driver) if Secret in getattr(field.type, "__args__", ())
-    )
-
-
-@cache
-def _text_fields(driver: type[Driver]) -> tuple[str, ...]:
-    return tuple(field.name for field in msgspec.structs.fields(driver) if field.type is str)
 
 
 @lru_cache(maxsize=256)
