@@ -71,7 +71,14 @@ class OutcomeUnknown(PaymuxError):
 
 
 class Unavailable(PaymuxError):
-    """A look-up failed and says nothing about the payment: try later."""
+    """A look-up failed and says nothing about the payment: try later.
+
+    `.http_status` is that of the last answer, where there was one.
+    """
+
+    def __init__(self, message: str = "", *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
 
 
 class ProviderError(PaymuxError):

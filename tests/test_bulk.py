@@ -549,7 +549,7 @@ async def test_a_few_refused_items_are_not_held_against_the_others() -> None:
     """Items that the account may not see, fewer in a row than DENIALS, leave the rest verified."""
 
     def say(_: Outgoing, id: str) -> Reply:
-        return answer(403) if int(id.rpartition("-")[2]) % 10 else answer(id=id, status="OK")
+        return answer(401, error="stale") if int(id.rpartition("-")[2]) % 10 else answer(id=id, status="OK")
 
     async with Pool(*keyless("a"), connection=Shop(say)) as pool:
         found = await bulk(pool, pairs("a", 200), 1)
@@ -562,7 +562,7 @@ async def test_an_account_that_was_given_up_is_tried_again_after_a_minute() -> N
     """In a stream that goes on for long, credentials that were repaired are noticed."""
 
     def say(_: Outgoing, id: str) -> Reply:
-        return answer(403) if now() < 30 else answer(id=id, status="OK")
+        return answer(401, error="stale") if now() < 30 else answer(id=id, status="OK")
 
     async with Pool(*keyless("a"), connection=Shop(say)) as pool:
         found = await bulk(pool, stream(pairs("a", 200), 1.0), 5)
@@ -969,7 +969,9 @@ def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
                 return answer(429, dice.choice([{}, {"retry-after": "2"}]), error="slow")
             if chance < 0.1:
                 raise Broken("cut off")
-            return answer(dice.choice([401, 404, 500])) if chance < 0.15 else answer(id=id, status="OK")
+            if chance < 0.15:
+                return answer(dice.choice([401, 404, 500]), error=dice.choice(["stale", None]))
+            return answer(id=id, status="OK")
 
         async def slowly(items: list[Any]) -> AsyncIterator[Any]:
             for number, one in enumerate(items):

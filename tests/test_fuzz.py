@@ -250,7 +250,7 @@ def loud(driver: Any, parse: Callable[[], Event], attempt: str | None) -> Event:
         ("paydunya", "paymux.lenient._finite", float, {"changed by JSON"}),
         ("intram", "paymux.drivers.base.form_fields", naive_form, {"UnicodeEncodeError"}),
         ("cinetpay", "paymux.drivers.cinetpay.form_fields", naive_form, {"no JSON: UnicodeEncodeError"}),
-        ("mpesa_gateway", "paymux.drivers.base.convert", naive_convert, {"ValidationError"}),
+        ("mpesa_gateway", "paymux.drivers.mpesa_gateway.convert", naive_convert, {"ValidationError"}),
         ("campay", "paymux.drivers.campay.proved", naive_jwt, {"ValueError", "TypeError"}),
         (
             "paydunya",

@@ -30,6 +30,7 @@ from paymux import (
 from paymux.confirm import expect, vouch
 from paymux.drivers.base import Duplicate
 from paymux.journal import Owner
+from paymux.lenient import Unreadable
 from paymux.models import compare, succeed
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
@@ -94,6 +95,19 @@ def test_what_a_listed_refusal_means(
     assert (verdict.means, type(verdict.error), verdict.answer) == (means, kind, None)
     assert verdict.error is not None
     assert verdict.error.http_status == reply.status
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) -> None:
+    """A driver may doubt a whole reply, such as a success under an HTTP error: then it is unknown."""
+
+    class Doubting(Toy, frozen=True, kw_only=True):
+        def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+            raise Unreadable("a success under an error")
+
+    for status in (200, 401, 500):
+        assert decide(Doubting(), request_, answer(status, id="p1")) == Verdict(Means.UNKNOWN)
+    assert decide(Doubting(), request_, None, left=False) == Verdict(Means.NOT_SENT)
 
 
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:

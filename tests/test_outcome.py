@@ -45,6 +45,10 @@ UNKNOWN: dict[str, Reply | Exception] = {
     "301": Reply(status=301, headers={"location": "https://elsewhere.example/"}),
     "302": Reply(status=302, body=b'{"id": "p1", "status": "OK"}'),
     "307": Reply(status=307),
+    "401": answer(401),
+    "401 of a firewall": Reply(status=401, body=b"<html>Who are you?</html>"),
+    "403": answer(403),
+    "403 of a firewall": Reply(status=403, body=b"<html>Blocked</html>"),
     "408": answer(408),
     "409": answer(409),
     "418": answer(418, status="OK"),
@@ -60,8 +64,6 @@ UNKNOWN: dict[str, Reply | Exception] = {
 # A bare status proves something of a look-up, and nothing of money.
 BARE: dict[int, type[Exception]] = {
     400: Rejected,
-    401: AuthenticationFailed,
-    403: AuthenticationFailed,
     404: NotFound,
     422: Rejected,
     429: RateLimited,

@@ -1,6 +1,7 @@
 """The token cache: one login for everybody, a cancelled caller cancels nobody, a stale token is dropped once."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 import time
@@ -11,13 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from paymux import AuthenticationFailed, Pool, ProviderError, Status, Unavailable, UsageError
+from paymux import AuthenticationFailed, OutcomeUnknown, Pool, ProviderError, Status, Unavailable, UsageError
 from paymux.drivers.base import Token
 from paymux.redact import Secret
 from paymux.transport.tokens import FAILED_FOR, TokenCache
-from paymux.wire import Outgoing, Reply
+from paymux.wire import Outgoing, Reply, get
 
-from .virtual import Desk, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
+from .virtual import Desk, Said, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
 
 TOY = Toy()
 
@@ -56,6 +57,56 @@ async def test_ten_thousand_cold_calls_make_one_login() -> None:
     tokens = await asyncio.gather(*(cache.get(TOY, login) for _ in range(10_000)))
     assert set(tokens) == {"t1"}
     assert login.count == 1
+
+
+GOOD, ODD = answer(id="p1", status="OK"), Reply(status=401, body=b"<html>Who are you?</html>")
+STALE = answer(401, error="stale")
+
+
+@pytest.mark.parametrize(
+    ("payments", "signed"),
+    [
+        ([ODD, ODD, ODD], "t1 t2 t2"),  # renewed once, not at each attempt
+        ([ODD, GOOD], "t1 t2"),
+        ([STALE, ODD, ODD, ODD], "t1 t2 t2 t2"),
+        ([ODD, STALE], "t1 t2"),
+        ([answer(403), GOOD], "t1 t1"),
+        ([answer(500), GOOD], "t1 t1"),
+        ([Reply(status=400, body=b"401")], "t1"),
+    ],
+)
+@timeless
+async def test_a_401_in_unlisted_words_renews_the_token_once(payments: list[Any], signed: str) -> None:
+    """Of a look-up, too, nothing is sure then; but if the token was stale, it is so no longer."""
+    wire = Wire(Desk(payments=[*payments]))
+    async with Pool(TOY, connection=wire) as pool:
+        with contextlib.suppress(Unavailable, ProviderError):
+            await pool.verify("toy", "p1")
+    tokens = [one.headers["Authorization"].split()[1] for one in wire.seen if "/payments" in one.url]
+    assert " ".join(tokens) == signed
+
+
+@pytest.mark.parametrize(("reply", "signed"), [(ODD, "t1 t2"), (answer(403), "t1 t1"), (answer(500), "t1 t1")])
+@timeless
+async def test_after_such_an_order_the_next_one_logs_in_anew(reply: Reply, signed: str) -> None:
+    """The order itself is unknown and never sent again; the token that it used is dropped."""
+    wire = Wire(Desk(collect=[reply, GOOD]))
+    async with Pool(TOY, connection=wire) as pool:
+        with pytest.raises(OutcomeUnknown):
+            await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
+        await pool.collect("toy", amount=500, currency="XAF", reference="order-2")
+    tokens = [one.headers["Authorization"].split()[1] for one in wire.seen if "/collect" in one.url]
+    assert " ".join(tokens) == signed
+
+
+@timeless
+async def test_an_accepted_401_is_an_answer_and_drops_no_token() -> None:
+    """A status that the request accepts says nothing of the token."""
+    wire = Wire(Desk(x=answer(401, id="p1")))
+    async with Pool(TOY, connection=wire) as pool:
+        for _ in range(2):
+            assert (await pool.send("toy", get("/x", Said, accept=(401,)))).id == "p1"
+    assert len(wire.paths("/login")) == 1
 
 
 @timeless

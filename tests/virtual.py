@@ -18,6 +18,7 @@ from paymux.lenient import Scalar, amount, text
 from paymux.models import Event, Kind, Order, Payment, Status, Trust
 from paymux.money import whole
 from paymux.redact import Secret
+from paymux.states import Words
 from paymux.wire import Broken, Incoming, Outgoing, Reply, Request, Send, get, post
 
 P = ParamSpec("P")
@@ -224,7 +225,7 @@ class Said(msgspec.Struct, frozen=True):
     token: Scalar = None
 
 
-_WORDS = {
+_WORDS: Words = {
     "OK": Status.SUCCEEDED,
     "WAIT": Status.PENDING,
     "ASKED": Status.PENDING,
@@ -256,6 +257,7 @@ class Toy(Driver, frozen=True, kw_only=True):
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=60.0)
     }
+    speaks: ClassVar[Mapping[str, Words]] = {"status": _WORDS}
     watch_timeout = 120.0
 
     username: str = "shop"
@@ -320,7 +322,7 @@ class Toy(Driver, frozen=True, kw_only=True):
             live=self.live,
             reference=text(said.reference),
             provider_reference=text(said.id),
-            status=self.status(_WORDS, text(said.status)),
+            status=self.status({"status": text(said.status)}),
             provider_status=text(said.status),
             amount=amount(said.amount),
             currency=text(said.currency),

@@ -2,19 +2,19 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from ..checks import NAME, VISIBLE, checked_url, is_loopback
 from ..credentials import secret_fields, text_fields, wrap
-from ..errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Unreadable, convert, form_fields, json_fields
-from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status, log
+from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status
 from ..money import DECIMALS, LANDS
 from ..msisdn import digits
 from ..redact import Secret
+from ..states import Words, agreed, unproved
 from ..wire import Incoming, Reply, Request, Send
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ Verb = Literal[
 Option = Literal[
     "description", "customer", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"
 ]
+_BARE: Mapping[int, type[ProviderError]] = {400: Rejected, 404: NotFound, 422: Rejected, 429: RateLimited}
 WEBHOOK_BYTES = 64 * 1024  # the largest of these providers' messages is a tenth of it
 
 
@@ -82,6 +83,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     payout_takes: ClassVar[frozenset[Option] | None] = None  # the same of a payout, where it differs
     settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
+    # Each field of an answer or message that speaks of the state, and what its words mean.
+    speaks: ClassVar[Mapping[str, Words]] = {}
+    # What each documented success has, for every form of an answer in which that is known: names in
+    # a Payment, or in its `ids`.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}  # requests, per so many seconds
     verifies_by: ClassVar[frozenset[str]] = (
         frozenset()
@@ -155,21 +161,15 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Give the error that this reply certainly means, or None.
 
-        AuthenticationFailed of a request with a token means that the token is stale; RateLimited, that the
-        request was refused before processing; Duplicate, that an earlier one with our reference exists.
-        Here: what a bare status says of a look-up, and of money nothing.
+        AuthenticationFailed of a request with a token means that the token is stale; RateLimited, that
+        the request was refused before processing; Duplicate, that an earlier one with our reference
+        exists. Unreadable may be raised of what is no answer, whatever its status. Here: what a bare
+        status says of a look-up, and of money nothing. 401 and 403 are a firewall's, too: only a driver
+        knows in which shape its provider says them.
         """
-        if request.money or reply.status in request.accept or not 400 <= reply.status < 500:
+        if request.money or reply.status in request.accept:
             return None
-        kinds: dict[int, type[ProviderError]] = {
-            400: Rejected,
-            401: AuthenticationFailed,
-            403: AuthenticationFailed,
-            404: NotFound,
-            422: Rejected,
-            429: RateLimited,
-        }
-        kind = kinds.get(reply.status)
+        kind = _BARE.get(reply.status)
         return kind(f"HTTP {reply.status}") if kind else None
 
     # Verbs.
@@ -240,12 +240,24 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             tests=self.test_numbers if self.rehearsing else frozenset(),
         )
 
-    def status(self, words: Mapping[str, Status], word: str | None) -> Status:
-        """Read a status word in any case; an unknown one stays PENDING, and is logged."""
-        found = words.get((word or "").upper())
-        if found is None and word:
-            _unknown_word(self.name, word)
-        return found or Status.PENDING
+    def status(self, said: Mapping[str, str | None]) -> Status:
+        """Read the state out of the fields that speak of it, as `speaks` lists their words.
+
+        What they contradict each other in, and an unknown word, stays PENDING, and is logged once.
+        """
+        return agreed(self.name, self.speaks, said)
+
+    def proved(self, found: Payment, form: str) -> Payment:
+        """Give what was found; a success without what each documented one has is PENDING."""
+        if found.status is not Status.SUCCEEDED:
+            return found
+        lacking = [
+            name for name in self.proofs[form] if getattr(found, name, None) is None and name not in found.ids
+        ]
+        if not lacking:
+            return found
+        unproved(self.name, " and ".join(lacking))
+        return msgspec.structs.replace(found, status=Status.PENDING, paid_at=None)
 
     def pending(self, order: Order) -> Payment:
         """Give the payment of an order as we know it before any answer."""
@@ -290,9 +302,3 @@ class Pushed(Protocol):
     def update(self, frame: str | bytes) -> Event | None:
         """Read a frame: pure, a hint like any message, None where it is about no payment."""
         ...
-
-
-@lru_cache(maxsize=256)
-def _unknown_word(driver: str, word: str) -> None:
-    # Cached, so that each word is logged once and not at every poll; bounded, for words come from strangers too.
-    log.warning("%s: unknown status %.60r is kept as pending", driver, word)

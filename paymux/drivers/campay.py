@@ -19,14 +19,24 @@ from ..lenient import Scalar, Unreadable, amount, convert, form_fields, text, wh
 from ..models import Balance, Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import exact, whole
 from ..redact import Secret
+from ..states import NOTHING, OTHER, Words
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import Driver, Facts, Token
 
 _STATUS = {"PENDING": Status.PENDING, "SUCCESSFUL": Status.SUCCEEDED, "FAILED": Status.FAILED}
 _STATUS |= {"SUCCESS": Status.SUCCEEDED, "CANCELLED": Status.CANCELLED}  # the words of the summary
 _KINDS: Mapping[str | None, Kind] = {"collect": "collect", "withdraw": "payout"}
-# `reason` is free text that no page lists: only words that leave no doubt are read.
-_REASONS = {"insufficient": Reason.INSUFFICIENT_FUNDS, "timeout": Reason.EXPIRED, "cancel": Reason.CANCELLED}
+# `reason` is free text that no page lists: only words that leave no doubt are read. A success has
+# "None" or "".
+_REASONS = {"INSUFFICIENT": Reason.INSUFFICIENT_FUNDS, "TIMEOUT": Reason.EXPIRED, "CANCEL": Reason.CANCELLED}
+_UNPAID = frozenset({Status.PENDING, Status.FAILED, Status.CANCELLED})
+_SPEAKS: Mapping[str, Words] = {
+    "status": _STATUS,
+    "reason": {**dict.fromkeys(_REASONS, _UNPAID), OTHER: NOTHING},
+}
+# What an error of the framework looks like that CamPay is made with (Django REST framework, whose
+# words its 401 and 404 are): one text under `detail`. A firewall's page is another.
+_DETAIL = frozenset({"detail"})
 # The page's whole table, each a no before money moves: number, operator, decimals, more than the operator's float.
 _REFUSALS = {"ER101": Reason.UNKNOWN_PAYER, "ER102": Reason.UNKNOWN_PAYER}
 _REFUSALS |= {"ER201": Reason.OTHER, "ER301": Reason.INSUFFICIENT_FUNDS}
@@ -90,6 +100,14 @@ class CamPay(Driver, frozen=True, kw_only=True):
     test_numbers = frozenset({"237677777777", "237677777770", "237699999999", "237699999990"})
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
     takes = frozenset({"description", "metadata"})
+    speaks = _SPEAKS
+    # Each success of the page, the SDK and the summary has both; a line of /history/ has no
+    # currency, and the address to which a payment link sends the browser neither.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "transaction": ("amount", "currency"),
+        "history": ("amount",),
+        "redirect": (),
+    }
     token_life = 1800.0  # half of the only lifetime that CamPay was ever seen to state
     first_look = 3.0
 
@@ -135,6 +153,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         if code and code[0] in _REFUSALS and reply.status < 500:
             return Rejected(message, code=code[0], reason=_REFUSALS[code[0]])
         if (reply.status, message) == (401, "Invalid token.") or (reply.status, request.path) == (400, "/token/"):
+            return AuthenticationFailed(message)
+        own = said.keys() == _DETAIL and isinstance(said["detail"], str)
+        if reply.status in (401, 403) and not request.money and own:
             return AuthenticationFailed(message)
         error = super().judge(request, reply)
         if error is not None and message:
@@ -248,13 +269,13 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
         kind = _KINDS.get(text(found.endpoint)) or ("payout" if amount(found.debit) else kind)
         word, why = text(found.status), text(found.reason)
-        status, reason = self.status(_STATUS, word), None
+        clear = next((part for part in _REASONS if part in (why or "").upper()), None)
+        status, reason = self.status({"status": word, "reason": clear}), None
         if status in (Status.FAILED, Status.CANCELLED):
-            said = (why or "").lower()
-            reason = next((_REASONS[part] for part in _REASONS if part in said), Reason.OTHER)
+            reason = _REASONS[clear] if clear else Reason.OTHER
         gross, charge, net = amount(found.amount), amount(found.charge_amount), amount(found.app_amount)
         phone = (text(found.phone_number) or text(found.customer) or "").lstrip("+") or None
-        return Payment(
+        payment = Payment(
             account=self.account,
             provider=self.name,
             kind=kind,
@@ -278,3 +299,5 @@ class CamPay(Driver, frozen=True, kw_only=True):
             metadata={"external_user": user} if (user := text(found.external_user)) else {},
             created_at=when(found.datetime),
         )
+        form = "transaction" if text(found.reference) else "history" if text(found.reference_uuid) else "redirect"
+        return self.proved(payment, form)

@@ -18,20 +18,39 @@ from ..models import Customer, Event, Order, Payment, Reason, Status, Trust, log
 from ..money import whole
 from ..msisdn import digits
 from ..redact import Secret
+from ..states import NOTHING, OTHER, UNPAID, Words, plain
 from ..wire import Incoming, Reply, Request, Send, post
 from .base import Driver, Duplicate, Facts
 
-# `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is seen in
-# integrators' code. To wait is not to fail: https://docs.cinetpay.com/api/1.0-en/checkout/notification.
-_WORDS = {"ACCEPTED": Status.SUCCEEDED, "REFUSED": Status.FAILED}
-_WORDS |= dict.fromkeys(("WAITING_FOR_CUSTOMER", "PENDING"), Status.PENDING)
-# What a code says without `data.status`: the guide's table, and 607, 625, 638, 660, 661 of integrators' constants.
-# 603, 606 and 804 (out of order, wrong settings) may speak of the question only, and prove nothing alone.
-_CODES = {"00": Status.SUCCEEDED, "625": Status.EXPIRED, "627": Status.CANCELLED, "660": Status.REFUNDED}
-_CODES |= dict.fromkeys(("600", "602", "604", "635", "636", "641", "642"), Status.FAILED)
-_CODES |= dict.fromkeys(("807", "808", "809", "810", "811", "812"), Status.FAILED)
-_CODES |= dict.fromkeys(("201", "607", "623", "638", "661", "662", "663", "664"), Status.PENDING)
-_CODES |= dict.fromkeys(("603", "606", "804"), Status.PENDING)
+# `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is
+# seen in integrators' code. To wait is not to fail:
+# https://docs.cinetpay.com/api/1.0-en/checkout/notification. REFUSED is any end without money: the
+# page shows it beside 627, which says that the payer cancelled.
+_FAILED, _PENDING = Status.FAILED, Status.PENDING
+_WORDS: Words = {
+    "ACCEPTED": Status.SUCCEEDED,
+    "REFUSED": frozenset({_FAILED, Status.CANCELLED, Status.EXPIRED}),
+    **dict.fromkeys(("WAITING_FOR_CUSTOMER", "PENDING"), _PENDING),
+}
+# What a code says without `data.status`: the guide's table, and 607, 625, 638, 660, 661 of
+# integrators' constants. 603, 606 and 804 (out of order, wrong settings) may speak of the question
+# only, and prove nothing alone. So does a code that is not listed, for the provider has more than
+# any page lists: beside REFUSED it only says why, and beside ACCEPTED it leaves the payment in
+# doubt, since each documented success has "00".
+_CODES: dict[str, Status | frozenset[Status]] = {"00": Status.SUCCEEDED, OTHER: UNPAID}
+_CODES |= {"625": Status.EXPIRED, "627": Status.CANCELLED, "660": Status.REFUNDED}
+_CODES |= dict.fromkeys(("600", "602", "604", "635", "636", "641", "642"), _FAILED)
+_CODES |= dict.fromkeys(("807", "808", "809", "810", "811", "812"), _FAILED)
+_CODES |= dict.fromkeys(("201", "607", "623", "638", "661", "662", "663", "664"), _PENDING)
+_CODES |= dict.fromkeys(("603", "606", "804"), UNPAID)
+# The guide calls `message` the payment's state; its spelling drifts, so that other words say
+# nothing.
+_MESSAGES: dict[str, Status | frozenset[Status]] = {OTHER: NOTHING, "PAYMENT_FAILED": _FAILED}
+_MESSAGES |= {"TRANSACTION_CANCEL": Status.CANCELLED, "ABONNEMENT_OR_TRANSACTIONS_EXPIRED": Status.EXPIRED}
+_MESSAGES |= dict.fromkeys(("SUCCES", "SUCCESS"), Status.SUCCEEDED)
+_MESSAGES |= dict.fromkeys(("INSUFFISENT_BALANCE", "INSUFFICIENT_BALANCE", "OTP_CODE_ERROR"), _FAILED)
+_MESSAGES |= dict.fromkeys(("PENDING", "WAITING_CUSTOMER_TO_VALIDATE", "WAITING_CUSTOMER_PAYMENT"), _PENDING)
+_MESSAGES |= dict.fromkeys(("WAITING_CUSTOMER_OTP_CODE", "WAITING_CUSTOMER_PAYMENT_AT_OPERATOR_SIDE"), _PENDING)
 # Why a payment failed; any other code is DECLINED where CinetPay says REFUSED, and OTHER where it does not.
 _REASONS = {"602": Reason.INSUFFICIENT_FUNDS, "625": Reason.EXPIRED, "627": Reason.CANCELLED}
 _REASONS |= dict.fromkeys(("604", "803"), Reason.WRONG_PIN)
@@ -98,7 +117,7 @@ class Answer(msgspec.Struct, frozen=True):
     def speaks(self) -> bool:
         """Tell whether this speaks of a payment, and not only of the question."""
         code = text(self.code)
-        return code is not None and (isinstance(self.data, Data) or code in _CODES)
+        return code is not None and (isinstance(self.data, Data) or plain(code) in _CODES)
 
 
 class CinetPay(Driver, frozen=True, kw_only=True):
@@ -117,6 +136,13 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             findable=True,  # a check takes our transaction_id: …/api/1.0-fr/checkout/verification
             not_found_final_after=None,  # no page says how a check answers for an unknown transaction
         )
+    }
+    speaks: ClassVar[Mapping[str, Words]] = {"data.status": _WORDS, "code": _CODES, "message": _MESSAGES}
+    # Each success of the page of 2022 has amount and currency; the guide of 2021 (docs/integration.md)
+    # shows one without either, and with fields of its own.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "2022": ("amount", "currency"),
+        "2021": ("operator_id", "operator", "paid_at"),
     }
     required = frozenset({"apikey", "site_id"})
     takes: ClassVar = frozenset({"description", "customer", "metadata", "return_url", "webhook_url"})
@@ -140,7 +166,10 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return msgspec.structs.replace(request, body={"apikey": apikey, "site_id": self.site_id, **request.body})
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
-        """Read the error codes out of CinetPay's own body, whatever the HTTP status is."""
+        """Read the error codes out of CinetPay's own body, whatever the HTTP status is.
+
+        A check's verdict is read under any status, too, but for one: money that came is told with 2xx alone.
+        """
         said = reply.read(Answer) or Answer()
         code, message, description = text(said.code), text(said.message) or "", text(said.description)
         if code and not text(said.found.status) and not said.opens():
@@ -154,6 +183,8 @@ class CinetPay(Driver, frozen=True, kw_only=True):
                 error.request_id = text(said.api_response_id)
                 return error
         if said.speaks():
+            if reply.status >= 400 and self.payment(said, None).status in (Status.SUCCEEDED, Status.REFUNDED):
+                raise Unreadable(f"a success under HTTP {reply.status}")
             return None
         return super().judge(msgspec.structs.replace(request, accept=()), reply)
 
@@ -261,8 +292,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         """
         if incoming.method in ("GET", "HEAD"):
             return Event(account=self.account, provider=self.name, claims=self.payment(Answer(), None), ping=True)
-        given = self.message(dict[str, Scalar], incoming)
-        fields = defaultdict(str, {name: "" if value is None else str(value) for name, value in given.items()})
+        given = self.message(dict[str, Any], incoming)
+        plainly = {name: value for name, value in given.items() if isinstance(value, str | int | float)}
+        fields = defaultdict(str, {name: str(value) for name, value in plainly.items()})
         trust = self._trust(fields, incoming.headers.get("x-token", ""))
         reference = text(fields["cpm_trans_id"])
         if reference is None or text(fields["cpm_site_id"]) != self.site_id:
@@ -304,17 +336,16 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return Event(account=self.account, provider=self.name, claims=claims)
 
     def payment(self, said: Answer, reference: str | None) -> Payment:
-        """Put an answer, a notification or a return into our words; `message` decides nothing."""
+        """Put an answer, a notification or a return into our words; no `message` alone decides."""
         data, code, word = said.found, text(said.code), text(said.found.status)
-        status = self.status(_WORDS, word) if word else self.status(_CODES, code)
-        if status is Status.FAILED and code in ("625", "627"):
-            status = _CODES[code]
+        message = text(said.message)
+        status = self.status({"data.status": word, "code": code, "message": message if code else None})
         paid = status in (Status.SUCCEEDED, Status.REFUNDED)
         other = Reason.DECLINED if word else Reason.OTHER
         ids = {"payment_token": data.payment_token, "operator_id": data.operator_id}
         ids["api_response_id"] = said.api_response_id
         currency = text(data.currency)
-        return Payment(
+        payment = Payment(
             account=self.account,
             provider=self.name,
             live=self.live,
@@ -328,12 +359,13 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             operator=text(data.payment_method),
             checkout_url=text(data.payment_url),
             provider_status=word or code,
-            reason=_REASONS.get(code or "", other) if status.terminal and not paid else None,
-            message=text(said.message),
+            reason=_REASONS.get(plain(code or ""), other) if status.terminal and not paid else None,
+            message=message,
             metadata=_metadata(data.metadata) if data.metadata else {},
             # The samples' dates agree with the epoch in their api_response_id, so they are UTC, as Abidjan is.
             paid_at=when(data.payment_date) if paid else None,
         )
+        return self.proved(payment, "2021" if (word, payment.amount, currency) == (None, None, None) else "2022")
 
 
 def _number(prefix: Scalar, number: Scalar) -> str | None:

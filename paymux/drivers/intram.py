@@ -16,6 +16,7 @@ from ..lenient import Scalar, Unreadable, amount, text, when
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status, Trust
 from ..money import exact, whole
 from ..redact import Secret
+from ..states import NOTHING, OTHER, UNPAID, Words
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import Driver, Facts
 
@@ -40,6 +41,9 @@ _WORDS: Mapping[str, Status] = {
     **dict.fromkeys(("FAIL", "FAILED", "ERROR"), Status.FAILED),
     "REFUNDED": Status.REFUNDED,
 }
+# The flag of an error, as JSON and forms write it; Intram's own clients test it before the word
+# (see `judge`).
+_ERROR: Words = {"FALSE": NOTHING, "0": NOTHING, "TRUE": UNPAID, "1": UNPAID, OTHER: UNPAID}
 _REASONS: Mapping[Status, Reason] = {Status.FAILED: Reason.OTHER, Status.CANCELLED: Reason.CANCELLED}
 _ENVIRONMENTS: Mapping[str | None, bool] = {"sandbox": False, "live": True}
 
@@ -138,6 +142,9 @@ class Intram(Driver, frozen=True, kw_only=True):
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)
     }
+    # The nested shape tells the state twice. An unknown word in one place leaves a known one in the
+    # other in doubt.
+    speaks: ClassVar[Mapping[str, Words]] = {"status": _WORDS, "transaction._status": _WORDS, "error": _ERROR}
     required = frozenset({"public_key", "private_key", "secret"})
     takes = frozenset({"description", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"})
     settings = frozenset({"store"})
@@ -269,10 +276,9 @@ class Intram(Driver, frozen=True, kw_only=True):
     def payment(self, found: Transaction, asked: str | None = None) -> Payment:
         """Say what Intram said in our words; `asked` is the id that it answers to."""
         nested, bill = found.nested
-        words = [word for word in (text(found.status), text(nested.status)) if word]
-        said = {self.status(_WORDS, word) for word in words}
-        # One word outside and another inside prove nothing.
-        status = said.pop() if len(said) == 1 else Status.PENDING
+        outer, inner = text(found.status), text(nested.status)
+        flag = "true" if found.error is True else text(found.error)
+        status = self.status({"status": outer, "transaction._status": inner, "error": flag})
         custom = _fields(found.custom_data, found.custom_datas, bill.custom_datas, bill.custom_data)
         reference = custom.pop(REFERENCE_KEY, None)
         buyer = _fields(found.customer)
@@ -294,7 +300,7 @@ class Intram(Driver, frozen=True, kw_only=True):
             operator=text(found.source),
             fee=amount(found.fees),
             receipt_url=text(found.receipt_url) if status is Status.SUCCEEDED else None,
-            provider_status="/".join(dict.fromkeys(words)) or None,
+            provider_status="/".join(dict.fromkeys(filter(None, (outer, inner)))) or None,
             reason=_REASONS.get(status),
             message=text(found.message),
             customer=Customer(**told) if buyer else None,

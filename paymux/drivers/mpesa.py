@@ -19,6 +19,7 @@ from ..lenient import Scalar, Unreadable, amount, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole
 from ..redact import Secret
+from ..states import NOTHING, OTHER, UNPAID, Words, plain
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import Driver, Facts, Option, Token
 
@@ -47,10 +48,45 @@ _FAMILIES: Mapping[str, tuple[Status, Reason | None]] = {
     "1101 1102 2028 2029 8006": (Status.FAILED, Reason.OTHER),  # prompt too long; product, till, credential
 }
 _RESULTS = {code: result for codes, result in _FAMILIES.items() for code in codes.split()}
-_STATUSES = {code: status for code, (status, _) in _RESULTS.items()}
+_STATUSES: Words = {code: status for code, (status, _) in _RESULTS.items()}
+_PROCESSING = "THE TRANSACTION IS BEING PROCESSED"
+_TROUBLE = (
+    "REQUEST CANCELLED BY USER",
+    "REQUEST CANCELED BY USER",
+    "TRANSACTION HAS EXPIRED",
+    "THE BALANCE IS INSUFFICIENT FOR THE TRANSACTION",
+    "DS TIMEOUT USER CANNOT BE REACHED",
+    "NO RESPONSE FROM USER",
+    "THE INITIATOR INFORMATION IS INVALID",
+    "UNABLE TO LOCK SUBSCRIBER, A TRANSACTION IS ALREADY IN PROCESS FOR THE CURRENT SUBSCRIBER",
+    "AN ERROR OCCURRED WHILE SENDING A PUSH REQUEST",
+    "THE USER HAS A BAD DEBT CONTRACT",
+    "THE OPERATOR DOES NOT EXIST",
+)
+# The sentences of the documentation's and of integrators' answers. Their wording drifts, so that
+# any other says nothing; that a payment is being processed is read out of all of them.
+_SENTENCES: Words = {
+    OTHER: NOTHING,
+    _PROCESSING: Status.PENDING,
+    "THE SERVICE REQUEST IS PROCESSED SUCCESSFULLY": Status.SUCCEEDED,
+    **dict.fromkeys(_TROUBLE, UNPAID),
+}
+# Throttling by Apigee, before Daraja: its policies SpikeArrest and Quota, whose faults have these
+# codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
+# .../quota-policy).
+_THROTTLED = ("policies.ratelimit.SpikeArrestViolation", "policies.ratelimit.QuotaViolation")
 
 _EAT, _STAMP = timezone(timedelta(hours=3)), "%Y%m%d%H%M%S"  # no summer time, so no time zone data
 now = time.time  # a test puts another clock here
+
+
+class _Item(msgspec.Struct, frozen=True):
+    Name: Scalar = None
+    Value: Any = None  # what is no text and no number is passed over
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    Item: list[_Item] | None = None
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -62,7 +98,7 @@ class _Said(msgspec.Struct, frozen=True):
     CustomerMessage: Scalar = None
     ResultCode: Scalar = None  # a number in the callback, text in the query, and not always digits
     ResultDesc: Scalar = None
-    CallbackMetadata: dict[str, list[dict[str, Scalar]] | None] | None = None
+    CallbackMetadata: _Metadata | None = None
     request_id: Scalar = msgspec.field(default=None, name="requestId")
     fault: Scalar = msgspec.field(default=None, name="errorCode")
     fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
@@ -71,9 +107,17 @@ class _Said(msgspec.Struct, frozen=True):
         return text(self.ResponseCode) == "0" and text(self.CheckoutRequestID) is not None
 
     def processing(self) -> bool:
-        # Only the start is searched: a forger may send more.
-        words = (text(self.ResultDesc) or text(self.fault_message) or "")[:200].lower()
-        return "process" in words.partition("being")[2] or "process" in words.partition("still")[2]
+        """Tell whether one of the sentences says that the payment is being processed."""
+        return any(map(_is_processing, (self.ResultDesc, self.fault_message)))
+
+    def words(self) -> dict[str, str | None]:
+        """Give what speaks of the state."""
+        code, desc, fault = text(self.ResultCode), text(self.ResultDesc), text(self.fault_message)
+        return {
+            "ResultCode": code,
+            "ResultDesc": _PROCESSING if _is_processing(desc) else desc,
+            "errorMessage": _PROCESSING if _is_processing(fault) else fault,
+        }
 
     def answers(self, asked: str) -> bool:
         """Tell whether this answers a query for this CheckoutRequestID, which is not always echoed."""
@@ -83,10 +127,22 @@ class _Said(msgspec.Struct, frozen=True):
         return echoed and text(self.ResultCode) is not None
 
 
+def _is_processing(sentence: Scalar) -> bool:
+    if sentence is None:
+        return False
+    # Only the start is searched: a forger may send more.
+    words = (text(sentence) or "")[:200].lower()
+    return "process" in words.partition("being")[2] or "process" in words.partition("still")[2]
+
+
+class _Body(msgspec.Struct, frozen=True):
+    callback: _Said | None = msgspec.field(name="stkCallback", default=None)
+
+
 class _Message(msgspec.Struct, frozen=True):
     """An STK callback is a `Body`; a C2B validation or confirmation is flat, and all text."""
 
-    Body: dict[str, _Said] | None = None
+    Body: _Body | None = None
     TransID: Scalar = None
     TransTime: Scalar = None
     TransAmount: Scalar = None
@@ -117,6 +173,9 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             not_found_final_after=None,  # no source says what the query answers for an id unknown to it
         )
     }
+    # ResponseCode is none of them: it says that the question was understood. No success of a query
+    # has an amount.
+    speaks: ClassVar = {"ResultCode": _STATUSES, "ResultDesc": _SENTENCES, "errorMessage": _SENTENCES}
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     settings = frozenset({"account_reference"})
@@ -174,9 +233,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Believe the gateway's errors by endpoint and message: one code stands for several things."""
+        if b"policies." in reply.body and (throttled := _throttled(reply)) is not None:
+            return throttled
         if reply.status < 400:
             return None
         said = reply.read(_Said) or _Said()
+        if reply.status in request.accept and text(said.fault) is None:
+            raise Unreadable(f"a result under HTTP {reply.status}, where only a fault is documented")
         words = text(said.fault_message) or ""
         code = text(said.fault) if words else None
         error = _refusal(request, reply, code, words) or super().judge(request, reply)
@@ -223,10 +286,11 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def webhook(self, incoming: Incoming) -> Event:
         """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
         message = self.message(_Message, incoming)
-        said, number = (message.Body or {}).get("stkCallback"), text(message.TransID)
+        said, number = message.Body.callback if message.Body else None, text(message.TransID)
         if said is not None and text(said.CheckoutRequestID) and text(said.ResultCode):
-            listed = (said.CallbackMetadata or {}).get("Item") or []
-            items = {text(item.get("Name")): item.get("Value") for item in listed}
+            listed = (said.CallbackMetadata.Item if said.CallbackMetadata else None) or []
+            read = [item for item in listed if isinstance(item.Value, str | int | float)]
+            items: dict[str | None, Scalar] = {text(item.Name): item.Value for item in read}
             claims = self.payment(said, text(said.ResultCode), items=items)
         elif message.Body is None and number:
             items = {"Amount": message.TransAmount, "PhoneNumber": message.MSISDN}
@@ -247,7 +311,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def payment(self, said: _Said, code: str | None, asked: str = "", items: Mapping[Any, Scalar] = {}) -> Payment:
         """Say in our words what Daraja said; `code` is its result, and `items` the claims of a message."""
-        status = Status.PENDING if said.processing() else self.status(_STATUSES, code)
+        # A sentence without a result is one of the question, or of a push that was accepted.
+        status = self.status(said.words()) if code is not None else Status.PENDING
         names = ("Amount", "PhoneNumber", "MpesaReceiptNumber", "TransactionDate")
         paid, payer, receipt, time = [text(items.get(name)) for name in names] if items else [None] * 4
         ids = ("MerchantRequestID", text(said.MerchantRequestID)), ("receipt", receipt)
@@ -264,7 +329,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             receipt=receipt,
             prompt=text(said.CustomerMessage),
             provider_status=code,
-            reason=_RESULTS[code.upper()][1] if code and status.terminal else None,
+            reason=_RESULTS[plain(code)][1] if code and status.terminal else None,
             message=text(said.ResultDesc) or text(said.fault_message),
             paid_at=when(time, _STAMP, _EAT) if time and time.startswith("20") else None,  # year 1 has no UTC
         )
@@ -298,6 +363,18 @@ def _plain(field: str, value: object, longest: int) -> str:
     if odd := re.search("[@#&]", value):
         raise UsageError.field(field, value, f"text without {odd[0]}")
     return value
+
+
+def _throttled(reply: Reply) -> RateLimited | None:
+    """Read a fault of Apigee's by its whole envelope, with nothing beside it."""
+    said = reply.read(dict[str, Any]) or {}
+    fault = said.get("fault")
+    words = fault.get("faultstring") if isinstance(fault, dict) else None
+    for code in _THROTTLED:
+        whole = {"fault": {"faultstring": words, "detail": {"errorcode": code}}}
+        if isinstance(words, str) and said == whole:
+            return RateLimited(words, code=code)
+    return None
 
 
 def _refusal(request: Request[Any], reply: Reply, code: str | None, said: str) -> ProviderError | None:

@@ -18,6 +18,8 @@ from ..lenient import Scalar, Unreadable, amount, convert, decode, text, when
 from ..models import Event, Kind, Method, Order, Payment, Reason, Receipt, Status
 from ..money import DECIMALS, exact, whole
 from ..redact import Secret
+from ..states import NOTHING, OTHER, UNPAID
+from ..states import Words as Table
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import WEBHOOK_BYTES, Driver, Facts, Token
 
@@ -27,17 +29,27 @@ _BLIND = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 Words: TypeAlias = dict[str, Any]  # an answer that is not documented, given as it is
 
 # The document shows "completed"; the rest are words of the server's models and of its answers to verify.
-_WORDS: Mapping[str, Status] = {word: Status[word] for word in ("PENDING", "FAILED", "CANCELLED", "REFUNDED")} | {
+_WORDS: Table = {word: Status[word] for word in ("PENDING", "FAILED", "CANCELLED", "REFUNDED")} | {
     "COMPLETED": Status.SUCCEEDED,
     "PAYMENT COMPLETED": Status.SUCCEEDED,
     "TIMEOUT": Status.EXPIRED,
 }
+# The server adds "Payment pending" to whatever is not completed, and words even "still processing"
+# as "failed"; any other sentence says nothing.
+_MESSAGES: Table = {
+    OTHER: NOTHING,
+    "PAYMENT SUCCESSFUL": Status.SUCCEEDED,
+    **dict.fromkeys(("PAYMENT FAILED", "PAYMENT PROCESSING FAILED", "PAYMENT REQUEST EXPIRED"), UNPAID),
+    **dict.fromkeys(("PAYMENT CANCELLED", "PAYMENT TIMEOUT"), UNPAID),
+    "PAYMENT PENDING": frozenset({Status.PENDING, Status.CANCELLED, Status.EXPIRED}),
+}
 # The ResultCodes of a callback that payment/mpesa.py of the server knows; of any other, the gateway is asked.
-_RESULTS = {"0": Status.SUCCEEDED, "1032": Status.CANCELLED, "1037": Status.EXPIRED}
+_RESULTS: Table = {"0": Status.SUCCEEDED, "1032": Status.CANCELLED, "1037": Status.EXPIRED}
 _WHY = {Status.FAILED: Reason.OTHER, Status.CANCELLED: Reason.CANCELLED, Status.EXPIRED: Reason.EXPIRED}
 # "Common Error Codes" of the document, which names no HTTP status for them. The first two are what became of a
 # payment: states for a look-up, but after a money request no proof that the payer was not prompted.
-_OUTCOMES = {"PAYMENT_FAILED": Status.FAILED, "PAYMENT_EXPIRED": Status.EXPIRED}
+# No success of the document has a code, so that one which is not listed leaves a success in doubt.
+_OUTCOMES: Table = {"PAYMENT_FAILED": Status.FAILED, "PAYMENT_EXPIRED": Status.EXPIRED, OTHER: UNPAID}
 _CODES: Mapping[str, Reason | None] = {
     "PAYMENT_FAILED": Reason.OTHER,
     "PAYMENT_EXPIRED": Reason.EXPIRED,
@@ -49,6 +61,9 @@ _CODES: Mapping[str, Reason | None] = {
     "token_not_valid": None,
     "2FA_REQUIRED": None,
 }
+_DESCRIBED: dict[str, Status | frozenset[Status]] = {OTHER: NOTHING}  # its wording drifts
+_PROCESSING = ("THE TRANSACTION IS BEING PROCESSED", "THE TRANSACTION IS STILL UNDER PROCESSING")
+_DESCRIBED |= dict.fromkeys(_PROCESSING, Status.PENDING)
 _REFUSED_WITH = (400, 401, 402, 403, 404, 410, 422)  # never 408, 409, 423, 425 or 5xx, whatever the body says
 
 
@@ -66,6 +81,7 @@ class Answer(msgspec.Struct, frozen=True):
     currency: Scalar = None
     status: Scalar = None
     message: Scalar = None
+    code: Scalar = None  # of an error
     payment_method: Scalar = None
     phone_number: Scalar = None
     receipt_number: Scalar = None
@@ -84,6 +100,19 @@ class Page(msgspec.Struct, frozen=True):
     next: Scalar = None
 
 
+class Item(msgspec.Struct, frozen=True):
+    """One line of a callback's metadata; a value that is no text and no number is passed over."""
+
+    name: Scalar = msgspec.field(name="Name", default=None)
+    value: Any = msgspec.field(name="Value", default=None)
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """A callback's metadata."""
+
+    items: list[Item] | None = msgspec.field(name="Item", default=None)
+
+
 class Push(Answer, frozen=True, kw_only=True):
     """What an STK callback says, in Safaricom's words; in the document's sample, a success has no metadata."""
 
@@ -91,7 +120,7 @@ class Push(Answer, frozen=True, kw_only=True):
     merchant_request_id: Scalar = msgspec.field(name="MerchantRequestID", default=None)
     status: int | str = msgspec.field(name="ResultCode")
     message: Scalar = msgspec.field(name="ResultDesc", default=None)
-    more: dict[str, list[dict[str, Scalar]]] | None = msgspec.field(name="CallbackMetadata", default=None)
+    more: Metadata | None = msgspec.field(name="CallbackMetadata", default=None)
 
 
 class MpesaGateway(Driver, frozen=True, kw_only=True):
@@ -106,6 +135,14 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
     # One order is pushed twice, verify wants the gateway's own id, and history names no order; a refund takes no
     # reference of ours, and nothing looks it up (the document, and the server's views).
     facts: ClassVar = {"collect": _BLIND, "refund": _BLIND}
+    speaks: ClassVar[Mapping[str, Table]] = {
+        "status": _WORDS,
+        "message": _MESSAGES,
+        "code": _OUTCOMES,
+        "ResultCode": _RESULTS,
+        "ResultDesc": _DESCRIBED,
+    }
+    proofs: ClassVar = {"history": ("amount",)}  # neither verify nor the callback of the document has an amount
     limits: ClassVar = {"money": (100, 60.0), "look-up": (1000, 60.0)}  # "Rate Limiting" of the document
     watch_timeout = 115.0  # at 120 s the server's verify answers 408, and books "failed" without asking M-Pesa
 
@@ -158,10 +195,14 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         said = (reply.read(dict[str, Any]) if reply.status >= 400 else None) or {}
         code, message = str(said.get("code", "")), str(said.get("error") or said.get("detail") or "")
         error = super().judge(request, reply)
+        if code in _OUTCOMES and self.status({"status": _word(said), "code": code}) is Status.PENDING:
+            raise Unreadable(f"code {code} beside status {_word(said)}")
         if reply.status in _REFUSED_WITH and code in _CODES and not (request.money and code in _OUTCOMES):
             error = Rejected(reason=reason) if (reason := _CODES[code]) else AuthenticationFailed()
         elif reply.status == 429 and message.startswith("Request was throttled."):
             error = RateLimited()  # DRF throttles before the view runs: rest_framework/views.py, `initial`
+        elif reply.status in (401, 403) and not request.money and _is_error(said):
+            error = AuthenticationFailed()
         if error is not None:
             error.code, error.message = code or None, message or error.message
             error.details = said["details"] if isinstance(said.get("details"), dict) else said or None
@@ -187,7 +228,8 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         except Rejected as refusal:
             if refusal.code not in _OUTCOMES:
                 raise
-            return self.payment(Answer(status=refusal.code, message=refusal.message), _OUTCOMES)
+            found = self.payment(Answer(code=refusal.code, message=refusal.message))
+            return replace(found, provider_status=refusal.code)
 
     async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
         """Ask for money back. "Processed successfully" means that M-Pesa took the request: it is PENDING."""
@@ -207,7 +249,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
             found = await send(get("/api/payment/history/", Page, query=query, matches=ours))
             fresh = [row for row in map(self.payment, found.results) if row.provider_reference not in seen]
             seen.update(row.provider_reference for row in fresh)
-            for row in fresh:
+            for row in (self.proved(row, "history") for row in fresh):
                 if row.created_at is None or since <= row.created_at <= until:
                     yield row
             page, read = page + 1, read + len(found.results)
@@ -219,7 +261,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         slip = await send(get(_ONE + "receipt/", Answer, at=at, matches=_is_receipt))
         return Receipt(
             number=text(slip.receipt_number) or "",
-            status=self.status(_WORDS, text(slip.status)),
+            status=self.status({"status": text(slip.status)}),
             amount=Decimal((text(slip.amount) or "").removeprefix("KES ").replace(",", "")),
             currency="KES",
             method=text(slip.payment_method),
@@ -253,11 +295,13 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     def webhook(self, incoming: Incoming) -> Event:
         """Read the STK callback of a gateway that passes it on. Nothing signs it: a hint."""
-        push = convert(Push, self.message(dict[str, dict[str, Any]], incoming).get("Body", {}).get("stkCallback"))
-        more = {text(item.get("Name")): item.get("Value") for item in (push.more or {}).get("Item", [])}
+        body = self.message(dict[str, Any], incoming).get("Body")
+        push = convert(Push, body.get("stkCallback") if isinstance(body, dict) else None)
+        listed = (push.more and push.more.items) or []
+        more = {text(item.name): item.value for item in listed if isinstance(item.value, str | int | float)}
         paid, receipt, phone = (more.get(name) for name in ("Amount", "MpesaReceiptNumber", "PhoneNumber"))
         said = replace(push, amount=paid, receipt_number=receipt, phone_number=phone)
-        return Event(account=self.account, provider=self.name, claims=self.payment(said, _RESULTS))
+        return Event(account=self.account, provider=self.name, claims=self.payment(said))
 
     def updates_request(self) -> Request[Answer]:
         """Give the request that opens the socket of payment updates."""
@@ -275,12 +319,15 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         said = decode(Answer, bytes(fields.get("payload", raw)))
         return Event(account=self.account, provider=self.name, claims=self.payment(said))
 
-    def payment(self, said: Answer, words: Mapping[str, Status] = _WORDS) -> Payment:
+    def payment(self, said: Answer) -> Payment:
         """Put into our words what the gateway said, wherever it said it."""
         word, message, own = text(said.status), text(said.message), text(said.transaction_id) or text(said.id)
-        status = self.status(words, word)
-        if status is Status.FAILED and message == "Payment pending":
-            status = Status.PENDING  # the server words even "still processing" as "failed", and adds this message
+        code = text(said.code)
+        spoken: dict[str, str | None] = {"ResultCode": word, "ResultDesc": message}
+        if not isinstance(said, Push):
+            # A message alone may be one of the question: "Payment initiated".
+            spoken = {"status": word, "code": code, "message": message if word or code else None}
+        status = self.status(spoken)
         ids = {name: text(getattr(said, name)) for name in ("id", "checkout_request_id", "merchant_request_id")}
         return Payment(
             account=self.account,
@@ -318,6 +365,18 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         if self.live:
             raise UsageError.field("live", self.live, "False: test payments and callbacks are the sandbox's")
         return f"/api/payment/test/{what}/"
+
+
+def _word(said: Mapping[str, Any]) -> str | None:
+    status = said.get("status")
+    return text(status) if isinstance(status, str | int | float) else None
+
+
+def _is_error(said: Mapping[str, Any]) -> bool:
+    """Tell whether this is DRF's `detail`, or the document's error object with its code."""
+    framework = isinstance(said.get("detail"), str) and said.keys() <= {"detail", "code", "messages"}
+    documented = all(isinstance(said.get(name), str) for name in ("error", "code"))
+    return framework or (documented and said.keys() <= {"error", "code", "details"})
 
 
 def _number(asked: Decimal) -> msgspec.Raw:  # 1000.00, exact; msgspec would write a Decimal as text

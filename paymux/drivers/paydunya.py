@@ -21,6 +21,7 @@ from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status
 from ..money import whole
 from ..msisdn import bare, digits
 from ..redact import Secret
+from ..states import NOTHING, OTHER, UNPAID, Words
 from ..wire import Incoming, Reply, Request, Send, get, post
 from .base import WEBHOOK_BYTES, Driver, Facts
 
@@ -30,7 +31,7 @@ CREDIT = "/direct-pay/credit-account"
 REFERENCE = "paymux_reference"  # the key of `custom_data` that carries our reference
 
 _DONE = frozenset({"00", "0"})  # the page has "00"; PayDunya's own code compares it as a number
-_STATUS = {
+_STATUS: Words = {
     "PENDING": Status.PENDING,
     "COMPLETED": Status.SUCCEEDED,
     "CANCELLED": Status.CANCELLED,
@@ -78,10 +79,15 @@ class Answer(msgspec.Struct, frozen=True):
         page, token = text(self.response_text) or "", text(self.token) or ""
         return self.code() in _DONE and page.startswith(("https://", "http://")) and bool(_TOKEN.fullmatch(token))
 
-    def credits(self, order: Order) -> bool:
-        """Tell whether the order's transfer was made; the description repeats the amount."""
+    @property
+    def transferred(self) -> Decimal | None:
+        """Give the amount that the description of a transfer repeats."""
         echo = _TRANSFERRED.search(text(self.description) or "")
-        ours = echo is None or Decimal(echo[1]) == order.amount
+        return Decimal(echo[1]) if echo else None
+
+    def credits(self, order: Order) -> bool:
+        """Tell whether this answers the order's transfer."""
+        ours = self.transferred in (None, order.amount)
         return self.code() in _DONE and text(self.transaction_id) is not None and ours
 
     def tells(self) -> bool:
@@ -102,6 +108,18 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     countries = frozenset({"SN", "CI", "BJ", "TG", "ML", "BF"})  # of its channels, those that pay in XOF
     # The page and PayDunya's own code send no key of ours, look up invoices by token, and transfers not at all.
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
+    # `response_code` is none of them: "00" says that the invoice was found. `invoice.status` stands
+    # in no answer of the page, but in those of the OPR (pypi, opr.py), and is read beside `status`
+    # alone. `fail_reason` and `errors` are free text of a try, of which a page allows several; the
+    # page shows one sentence.
+    speaks: ClassVar[Mapping[str, Words]] = {
+        "status": _STATUS,
+        "invoice.status": _STATUS,
+        "fail_reason": {"PAYMENT CANCELLED BY CUSTOMER": UNPAID, OTHER: NOTHING},
+    }
+    # The page's one answer to a transfer repeats the amount in its description. No answer has a
+    # currency.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"invoice": ("amount",), "transfer": ("amount",)}
     required = frozenset({"master_key", "private_key", "access_token", "store_name"})
     takes = frozenset(
         {"description", "customer", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"}
@@ -154,6 +172,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         if request.money:  # a page that was not made has none at stake
             return Rejected(message, code=code) if request.path == CREATE else None
         # What an unknown token gets is published nowhere; the good answer's text is "Transaction Found".
+        if reply.status in (401, 403):  # in PayDunya's own shape, so that they speak of the keys
+            return AuthenticationFailed(message, code=code)
         error = super().judge(request, reply) or (NotFound if "not found" in words else ProviderError)()
         error.message, error.code = message, code
         return error
@@ -202,12 +222,17 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self.payment(await send(get(CONFIRM, Answer, at={"token": token}, matches=Answer.tells)), token)
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Credit a PayDunya account, known by its phone number or e-mail: done at once."""
+        """Credit a PayDunya account, known by its phone number or e-mail: done at once.
+
+        An answer that does not repeat the amount, or has another status beside it, leaves the transfer PENDING.
+        """
         alias = re.sub(r"^221(?=[0-9]{9}$)", "", order.party or "")
         body = {"account_alias": alias, "amount": whole(order.amount)}
         answer = await send(post(CREDIT, Answer, body, matches=lambda answer: answer.credits(order)))
+        status = self.status({"status": text(answer.status) or "completed"})
+        made = msgspec.structs.replace(self.pending(order), status=status, amount=answer.transferred)
         done = text(answer.transaction_id)
-        return msgspec.structs.replace(self.pending(order), status=Status.SUCCEEDED, provider_reference=done)
+        return msgspec.structs.replace(self.proved(made, "transfer"), provider_reference=done, amount=order.amount)
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Give what psr.paydunya.min.js asks your server for, to show a collected page as a popup (PSR)."""
@@ -245,11 +270,14 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         who = {name: told for name in ("name", "phone", "email") if (told := text(payer.get(name)))}
         metadata = dict(_tree(invoice.custom_data))
         reference = metadata.pop(REFERENCE, None)
-        status, mode = self.status(_STATUS, text(invoice.status)), text(invoice.mode)
-        why = text(invoice.fail_reason) or text(errors.get("message")) or text(errors.get("description"))
+        mode, word = text(invoice.mode), text(invoice.status)
+        inner = text(str(body.get("status"))) if word else None
+        failing = text(invoice.fail_reason)
+        status = self.status({"status": word, "invoice.status": inner, "fail_reason": failing})
+        why = failing or text(errors.get("message")) or text(errors.get("description"))
         total, net = amount(body.get("total_amount")), amount(body.get("total_amount_without_fees")) or None
         amounts = [value for value in (total, net) if value is not None]
-        return Payment(
+        payment = Payment(
             account=self.account,
             provider=self.name,
             live=mode.lower() == "live" if mode else self.live and not token.startswith("test_"),
@@ -263,12 +291,13 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             operator=(text(payer.get("payment_method")) or "").replace("_", "-") or None,  # both are met
             receipt_url=text(invoice.receipt_url),
             fee=max(amounts) - min(amounts) or None if amounts else None,
-            provider_status=text(invoice.status),
+            provider_status=word,
             reason=_REASON.get(status),
             message=None if status is Status.SUCCEEDED else why,
             customer=Customer(**who) if who else None,
             metadata=metadata,
         )
+        return self.proved(payment, "invoice")
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a payer's number, or the number or e-mail of the PayDunya account to credit.

@@ -171,6 +171,9 @@ class Call:
             unknown = unknown or self.duplicate or (verdict.means is Means.UNKNOWN and request.money)
             self._doubt = self._doubt or unknown or (verdict.means is Means.ANSWER and request.money)
             self._flying = None
+            if verdict.means is Means.UNKNOWN and attempt.status == 401 and not refreshed:
+                # In unlisted words nothing is sure, but who asks next should log in anew.
+                refreshed = self._drop_token()
             if verdict.means is Means.ANSWER:
                 self.gate.answered()
                 answer: R = verdict.answer
@@ -178,9 +181,8 @@ class Call:
             pause = asked_pause(attempt.reply, verdict.error)
             if verdict.means is Means.THROTTLED:
                 self.gate.throttled(pause)
-            if verdict.means is Means.STALE and self._token is not None and not refreshed:
+            if verdict.means is Means.STALE and not refreshed and self._drop_token():
                 refreshed = True
-                self._channel.tokens.drop(self.driver.account, self._token)
                 continue
             repeats += 1
             if verdict.means is Means.THROTTLED and self.priority is Priority.BULK:
@@ -202,10 +204,18 @@ class Call:
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
-            kind = NotSent if request.money else Unavailable
-            failure = kind(f"{driver.account}: the login failed: {str(error) or 'timed out'}")
+            said = f"{driver.account}: the login failed: {str(error) or 'timed out'}"
+            status = getattr(error, "http_status", None)
+            failure = NotSent(said) if request.money else Unavailable(said, http_status=status)
         # Raised out here: the frames of what hangs on to a login's error hold its credentials.
         raise failure
+
+    def _drop_token(self) -> bool:
+        """Drop the token that was used; False where the account needs none."""
+        if self._token is None:
+            return False
+        self._channel.tokens.drop(self.driver.account, self._token)
+        return True
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
         gate, money = (self.gate if self._signs else None), request.money
@@ -273,7 +283,7 @@ class Call:
             return self._told(verdict.error, attempt.reply)
         if verdict.means is Means.NOT_SENT:
             return NotSent(f"{what}: {attempt.why}; nothing was sent")
-        return Unavailable(f"{what}: {attempt.said}")
+        return Unavailable(f"{what}: {attempt.said}", http_status=attempt.status)
 
     def _had_before(self, what: str, said: ProviderError, request: Request[Any]) -> Exception:
         if request.money:

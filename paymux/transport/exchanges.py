@@ -22,6 +22,11 @@ class Attempt(msgspec.Struct, kw_only=True):
     certain: bool = False  # trying again is useless
 
     @property
+    def status(self) -> int | None:
+        """Give the HTTP status of the reply, where there is one."""
+        return self.reply.status if self.reply else None
+
+    @property
     def said(self) -> str:
         """Say what came of it, for an error or a log."""
         return f"HTTP {self.reply.status}" if self.reply else self.why

@@ -54,21 +54,21 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
     """
     if reply is None:
         return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)
-    error = driver.judge(request, reply)
-    if error is not None:
-        error.http_status = reply.status
-        if isinstance(error, AuthenticationFailed):
-            return Verdict(Means.STALE, error=error)
-        if isinstance(error, RateLimited):
-            return Verdict(Means.THROTTLED, error=error)
-        if isinstance(error, Duplicate):
-            return Verdict(Means.DUPLICATE, error=error)
-        return Verdict(Means.REFUSED, error=error)
-    if 200 <= reply.status < 300 or reply.status in request.accept:
-        try:
+    try:
+        error = driver.judge(request, reply)
+        if error is not None:
+            error.http_status = reply.status
+            if isinstance(error, AuthenticationFailed):
+                return Verdict(Means.STALE, error=error)
+            if isinstance(error, RateLimited):
+                return Verdict(Means.THROTTLED, error=error)
+            if isinstance(error, Duplicate):
+                return Verdict(Means.DUPLICATE, error=error)
+            return Verdict(Means.REFUSED, error=error)
+        if 200 <= reply.status < 300 or reply.status in request.accept:
             answer = decode(request.type, reply.body)
             if request.matches is None or request.matches(answer):
                 return Verdict(Means.ANSWER, answer)
-        except Unreadable:
-            return Verdict(Means.UNKNOWN)
+    except Unreadable:
+        return Verdict(Means.UNKNOWN)
     return Verdict(Means.UNKNOWN)

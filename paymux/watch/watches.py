@@ -13,6 +13,7 @@ from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, Usag
 from ..limits import Gate
 from ..models import Event, Payment
 from .polls import AT_ONCE, Line, Subject
+from .refusals import Refusals
 from .schedule import Schedule
 from .updates import Updates
 
@@ -74,6 +75,7 @@ class Watches:
         self._loop = loop  # gives the one in which the pool was last used
         self.updates = Updates(frames, self.hint)
         self.closed = False
+        self._refusals = Refusals()
         self._gate = gate
         self._lines: dict[str, Line] = {}
         self._pushed: set[str] = set()  # kept, for the check of a protocol takes microseconds
@@ -160,6 +162,7 @@ class Watches:
     async def share(self, asker: Watcher, subject: Subject, said: News, looks: Looks) -> None:
         """Let the others who wait for the same payment have the answer that one of them got."""
         told: News | None = said
+        self._refusals.heard(asker.payment.account, said)
         if isinstance(said, Mismatch) and said.payment is not None:
             told = said.payment  # what contradicts one may be what another expects
         elif not isinstance(said, Payment | UsageError | AuthenticationFailed | Mismatch | NotFound):

@@ -375,12 +375,26 @@ def test_a_stale_token_is_known_even_on_money() -> None:
     assert judged(said({"detail": "Other words."}, 401)) is None
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_are_refused_in_campays_own_shape(status: int) -> None:
+    """Of a look-up, a text under `detail` alone speaks of them; a firewall's page does not."""
+    assert isinstance(judged(said({"detail": "no"}, status), money=False), AuthenticationFailed)
+    firewall: tuple[object, ...] = (
+        {"message": "Forbidden"},
+        {"detail": "no", "ray": "7"},
+        {"detail": ["no"]},
+        {},
+        b"<html>",
+        b"",
+    )
+    for body in firewall:
+        assert judged(said(body, status), money=False) is None
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
         (400, Rejected),
-        (401, AuthenticationFailed),
-        (403, AuthenticationFailed),
         (404, NotFound),
         (429, RateLimited),
     ],
@@ -440,7 +454,7 @@ def test_the_endpoint_tells_a_payout_from_a_collect() -> None:
 )
 def test_only_known_words_end_a_payment(word: str, status: Status) -> None:
     """An unknown word, "expired" among them, stays pending and is kept as it was said."""
-    payment = verified({"reference": COLLECTED, "status": word})
+    payment = verified({"reference": COLLECTED, "status": word, "amount": 5, "currency": "XAF"})
     assert (payment.status, payment.provider_status) == (status, word)
 
 

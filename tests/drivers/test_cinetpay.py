@@ -425,6 +425,7 @@ def test_waiting_for_the_customer_is_not_failing() -> None:
     assert found.provider_status == "WAITING_FOR_CUSTOMER"
 
 
+OF_2021 = sample("cinetpay", "check_succes_2021.200")["data"]
 CODES = {
     "00": (Status.SUCCEEDED, None),
     "201": (Status.PENDING, None),
@@ -466,26 +467,31 @@ CODES = {
 def test_the_code_decides_where_there_is_no_status(code: str, meant: tuple[Status, Reason | None]) -> None:
     """The whole code table; what proves no debit is final, what does not, or is unknown, stays PENDING."""
     for form in (code, int(code)) if code != "00" else (code,):
-        found = checked(answered(code=form, message="WORD", data={"payment_method": "OM"}))
+        found = checked(answered(code=form, message="WORD", data=OF_2021))
         assert (found.status, found.reason) == meant
         assert found.provider_status == code
 
 
-@pytest.mark.parametrize("code", ["00", "201", *CODES])
-def test_the_status_decides_before_the_code(code: str) -> None:
-    """Whatever the code is, REFUSED is final, ACCEPTED is paid, waiting and unknown words are PENDING."""
-    endings = {"627": Status.CANCELLED, "625": Status.EXPIRED}
+REFUSALS = {code for code, (status, _) in CODES.items() if status not in (Status.SUCCEEDED, Status.REFUNDED)}
+# What a check says of a payment that waits, so that no end may be read beside it.
+WAITING = {"201", "607", "623", "638", "661", "662", "663", "664"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_status_and_code_say_the_same_or_prove_nothing(code: str) -> None:
+    """ACCEPTED is paid with 00 alone, REFUSED final with a code of trouble; all else is PENDING."""
+    refused = CODES[code][0] if CODES[code][0].terminal else Status.FAILED
     for word, status in (
-        ("ACCEPTED", Status.SUCCEEDED),
-        ("accepted", Status.SUCCEEDED),
-        ("REFUSED", endings.get(code, Status.FAILED)),
+        ("ACCEPTED", Status.SUCCEEDED if code == "00" else Status.PENDING),
+        (" accepted.", Status.SUCCEEDED if code == "00" else Status.PENDING),
+        ("REFUSED", refused if code in REFUSALS - WAITING else Status.PENDING),
         ("WAITING_FOR_CUSTOMER", Status.PENDING),
         ("PENDING", Status.PENDING),
         ("SOMETHING_NEW", Status.PENDING),
     ):
-        found = checked(answered(code=code, message="SUCCES", data={"status": word}))
-        assert (found.status, found.provider_status) == (status, word)
-        assert (found.reason is not None) == (word == "REFUSED")
+        found = checked(answered(code=code, message="X", data={"status": word, "amount": 100, "currency": "XOF"}))
+        assert (found.status, found.provider_status) == (status, word.strip())
+        assert (found.reason is not None) == (status not in (Status.PENDING, Status.SUCCEEDED))
 
 
 @pytest.mark.parametrize(
@@ -509,11 +515,50 @@ def test_a_refused_payment_has_a_reason_for_the_payer(code: str, reason: Reason)
     assert reason.text("en")
 
 
-@pytest.mark.parametrize("message", ["SUCCES", "SUCCESS", "PAYMENT_FAILED", "", None])
-def test_the_message_decides_nothing(message: str | None) -> None:
-    """SUCCES and SUCCESS are one, because neither is read: 00 is success and 662 is pending under any message."""
-    assert checked(answered(code="00", message=message, data={})).status is Status.SUCCEEDED
+@pytest.mark.parametrize("message", ["SUCCES", "SUCCESS", "success.", "OK", "Paiement réussi", "", None])
+def test_a_message_alone_decides_nothing(message: str | None) -> None:
+    """SUCCES and SUCCESS are one, and other words say nothing: 00 is success beside them."""
+    assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.SUCCEEDED
     assert checked(answered(code="662", message=message, data={})).status is Status.PENDING
+    assert checked(answered(code="628", message=message, data=OF_2021)).status is Status.PENDING
+
+
+@pytest.mark.parametrize("message", ["PAYMENT_FAILED", "TRANSACTION_CANCEL", "INSUFFISENT_BALANCE", "PENDING"])
+def test_a_message_that_contradicts_the_code_leaves_it_in_doubt(message: str) -> None:
+    """`message` is the guide's state of a payment: 00 beside PAYMENT_FAILED is neither end."""
+    assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.PENDING
+
+
+@pytest.mark.parametrize("lacking", ["operator_id", "payment_method", "payment_date"])
+def test_a_success_of_2021_has_its_own_fields(lacking: str) -> None:
+    """The guide's success has no amount; it is one with operator, operator_id and date alone."""
+    body = sample("cinetpay", "check_succes_2021.200")
+    assert checked(answered(**body)).status is Status.SUCCEEDED
+    del body["data"][lacking]
+    assert checked(answered(**body)).status is Status.PENDING
+
+
+@pytest.mark.parametrize("lacking", ["amount", "currency"])
+def test_a_success_of_2022_has_amount_and_currency(lacking: str) -> None:
+    """Each success of the page has both: without one it proves nothing, and is no failure."""
+    body = sample("cinetpay", "check_accepted.200")
+    body["data"][lacking] = " "
+    found = checked(answered(**body))
+    assert (found.status, found.reason, found.paid_at) == (Status.PENDING, None, None)
+
+
+@pytest.mark.parametrize("data", [[], {}, None, [{}], {"payment_method": "OM"}])
+def test_a_code_alone_is_no_success(data: object) -> None:
+    """`{"code": "00"}` without a payment in it may say only that the question worked."""
+    assert checked(answered(code="00", message="SUCCES", data=data)).status is Status.PENDING
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502, 503])
+def test_a_success_under_an_http_error_is_none(status: int) -> None:
+    """Money that came is told with 2xx: else the look-up failed, and no end is read."""
+    for case in ("check_accepted.200", "check_succes_2021.200"):
+        with pytest.raises(OutcomeUnknown):
+            checked(answered(status, **sample("cinetpay", case)))
 
 
 def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

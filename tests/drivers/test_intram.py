@@ -540,17 +540,11 @@ def test_no_error_flag_is_no_error(flag: Any) -> None:
 @pytest.mark.parametrize("body", [b"<html>502</html>", b"", b'{"message": "no"}', b'{"error": false}'])
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500, 502])
 def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> None:
-    """Without the documented error body no status refuses a collect; a look-up believes a 4xx."""
+    """Without the documented error body no status refuses a collect; a look-up believes some."""
     driver = intram()
     given = Reply(status=status, body=body)
     assert decide(driver, post("/payments/request", dict, {}), given).means is Means.UNKNOWN
-    kinds = {
-        400: Rejected,
-        401: AuthenticationFailed,
-        403: AuthenticationFailed,
-        404: NotFound,
-        429: RateLimited,
-    }
+    kinds = {400: Rejected, 404: NotFound, 429: RateLimited}
     assert type(driver.judge(get("/x", dict), given)) is kinds.get(status, type(None))
 
 

@@ -367,6 +367,70 @@ def test_the_query_has_the_documented_fields_and_a_fresh_password() -> None:
     assert not script.requests[0].money
 
 
+def apigee(code: object, words: object = "Spike arrest violation.", **more: object) -> dict[str, object]:
+    """Give a fault as Apigee words it."""
+    return {"fault": {"faultstring": words, "detail": {"errorcode": code}, **more}}
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("code", ["SpikeArrestViolation", "QuotaViolation"])
+def test_apigees_throttling_comes_before_daraja(code: str, status: int) -> None:
+    """Both policies in the whole envelope are "too many requests" under any status, also of money."""
+    answer = Reply(status=status, body=json.dumps(apigee(f"policies.ratelimit.{code}")).encode())
+    for path, money in ((PUSH, True), (QUERY, False), (LOGIN, False)):
+        verdict = decide(DRIVER, post(path, dict, {}, money=money), answer)
+        assert verdict.means is Means.THROTTLED
+        assert isinstance(verdict.error, RateLimited)
+        assert verdict.error.code == f"policies.ratelimit.{code}"
+
+
+SPIKE = "policies.ratelimit.SpikeArrestViolation"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        apigee("policies.ratelimit.FailedToResolveSpikeArrestRate"),
+        apigee("policies.concurrentratelimit.ConcurrentRatelimtViolation"),
+        apigee("policies.ratelimit.SpikeArrestViolation.Other"),
+        apigee("POLICIES.RATELIMIT.QUOTAVIOLATION"),
+        apigee([SPIKE]),
+        apigee(SPIKE, words=None),
+        apigee(SPIKE, more="x"),
+        {**apigee(SPIKE), "CheckoutRequestID": PUSHED},
+        {"fault": {"detail": {"errorcode": SPIKE}}},
+        {"fault": {"faultstring": "x", "detail": SPIKE}},
+        {"fault": SPIKE},
+        {"errorcode": SPIKE},
+        [apigee(SPIKE)],
+        f"<fault>{SPIKE}</fault>",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 401, 429, 500])
+def test_any_other_fault_of_apigees_leaves_money_unknown(body: object, status: int) -> None:
+    """Another policy, or another envelope, does not prove that nothing was begun."""
+    answer = Reply(status=status, body=json.dumps(body).encode())
+    with pytest.raises(OutcomeUnknown):
+        drive(DRIVER.collect(Script(DRIVER, answer), order()))
+
+
+def test_a_result_beside_a_fault_ends_nothing() -> None:
+    """A fault that says "being processed" beside any result leaves the payment pending."""
+    for code in ("0", "1032"):
+        odd = {**sample("mpesa", "query_processing.500"), "ResultCode": code, "ResponseCode": "0"}
+        for status in (200, 500):
+            found = verified(Reply(status=status, body=json.dumps(odd).encode()))
+            assert (found.status, found.provider_status) == (Status.PENDING, code)
+
+
+@pytest.mark.parametrize("case", ["query_succeeded.200", "query_cancelled.200"])
+def test_a_result_under_http_500_is_none(case: str) -> None:
+    """Under HTTP 500 the query's one documented answer is that the payment is being processed."""
+    body = json.dumps(sample("mpesa", case)).encode()
+    with pytest.raises(OutcomeUnknown):
+        verified(Reply(status=500, body=body), held(sample("mpesa", case)["CheckoutRequestID"]))
+
+
 @pytest.mark.parametrize(
     ("case", "code"), [("query_processing.500", "500.001.1001"), ("query_processing.200", "4999")]
 )
