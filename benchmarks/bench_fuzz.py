@@ -306,6 +306,13 @@ def form(chance: random.Random, tree: Tree) -> bytes:
     return urlencode(pairs, safe=safe, encoding="utf-8", errors="surrogatepass").encode()
 
 
+def parts(pairs: Iterable[tuple[str, str]], boundary: str = "x-1") -> bytes:
+    """Write a form in parts, as multipart/form-data."""
+    heads = ((f'Content-Disposition: form-data; name="{name}"', said) for name, said in pairs)
+    written = "".join(f"--{boundary}\r\n{head}\r\n\r\n{said}\r\n" for head, said in heads)
+    return f"{written}--{boundary}--\r\n".encode(errors="surrogatepass")
+
+
 def spoil(chance: random.Random, at: Desk, raw: bytes) -> bytes:
     """Change bytes."""
     for _ in range(chance.choice((1, 1, 1, 2, 5))):
@@ -415,6 +422,17 @@ def draw(at: Desk, chance: random.Random) -> Case:
     if which > 0.93 and at.name == "paydunya":
         body = urlencode({"data": text(chance, tree.get("data", tree))}).encode()
         body = body if which < 0.97 else b"data=" + quote(body[5:]).encode()
+    if 0.15 <= which < 0.22:
+        pairs = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, errors="replace")
+        body = parts(pairs)
+        headers["content-type"] = "multipart/form-data; boundary=" + chance.choice(
+            ("x-1", '"x-1"', "x-1", "x", "")
+        )
+        if chance.random() < 0.2:
+            odd = spoil(chance, at, headers["content-type"].encode()).decode("latin-1")
+            headers["content-type"] = "multipart/form-data" + odd[19:]
+    elif which > 0.8 and chance.random() < 0.2:
+        body = b"\xef\xbb\xbf" + body
     if chance.random() < 0.3:
         body = spoil(chance, at, body)
     query = ""
@@ -584,6 +602,15 @@ def smaller(at: Desk, case: Case, outcome: str) -> Case:
     return case
 
 
+def crowds(size: int) -> list[bytes]:
+    """Give the largest forms in parts: of many parts, of heads that are hard to read, of what is nearly an end."""
+    hard = ((f"{';' * 13}{'=' * 450}{number}", "v") for number in range(size // 600))
+    quoted = ((f"{chr(92)}{chr(34)}" * 300 + str(number), "v") for number in range(size // 700))
+    many = ((f"k{number}", "v" * 500) for number in range(size // 600))
+    few = [("x", "\r\n--x-" * (size // 6))]
+    return [*map(parts, (hard, quoted, many, few)), b"--x-1\r\n" * (size // 7)]
+
+
 def giants(name: str, size: int) -> Iterator[Case]:
     """Give the largest messages of every kind: as large as is read, or larger."""
     at, headers = desk(name), dict[str, str]()
@@ -608,6 +635,9 @@ def giants(name: str, size: int) -> Iterator[Case]:
         bodies.append(grown(f"data=%25{part}", part, "", size))
     bodies.append(grown("data" + "[a]" * 9 + "=1", "&data%d[a][b][c]=1", "", size))
     bodies += [b"\xff" * size, b"%" * size, b" " * size, b"{" + b" " * size]
+    headed = {**headers, "content-type": "multipart/form-data; boundary=x-1"}
+    for body in crowds(size):
+        yield Case("webhook", Incoming(path=at.path, headers=headed, body=body), open=True)
     for body in bodies:
         for unkeyed in (False, True):
             yield Case("webhook", Incoming(path=at.path, headers=headers, body=body), unkeyed)

@@ -15,6 +15,7 @@ T = TypeVar("T")
 # A JSON value that a provider sends now as text, now as a number, now as nothing.
 Scalar: TypeAlias = str | int | float | bool | None
 
+BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
@@ -32,7 +33,7 @@ def decode(type: type[T], body: bytes) -> T:
     if decoder is None:
         decoder = _decoders[type] = msgspec.json.Decoder(type, strict=False)
     try:
-        found: T = decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        found: T = decoder.decode(body.removeprefix(BOM))
         return found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"not a {type.__name__}: {str(error)[:120]}") from None
@@ -60,7 +61,10 @@ def json_fields(body: bytes) -> dict[str, Any]:
         raise Unreadable("JSON of more values than a message has")
     try:
         fields = json.loads(
-            body.decode("utf-8"), object_pairs_hook=once, parse_float=_finite, parse_constant=_finite
+            body.removeprefix(BOM).decode("utf-8"),
+            object_pairs_hook=once,
+            parse_float=_finite,
+            parse_constant=_finite,
         )
         msgspec.json.encode(fields)  # a lone surrogate could be read here, and never written down
     except (ValueError, RecursionError) as error:

@@ -28,6 +28,7 @@ FLOORS = [
     {
         "jwt",
         "credentials",
+        "multipart",
         "states",
         "limits",
         "journal/base",

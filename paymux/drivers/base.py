@@ -9,10 +9,11 @@ import msgspec
 from ..checks import NAME, VISIBLE, checked_url, is_loopback
 from ..credentials import secret_fields, text_fields, wrap
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
-from ..lenient import Unreadable, convert, form_fields, json_fields
+from ..lenient import BOM, Unreadable, convert, form_fields, json_fields
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status
 from ..money import DECIMALS, LANDS
 from ..msisdn import digits
+from ..multipart import multipart_fields
 from ..redact import Secret
 from ..states import Words, agreed, unproved
 from ..wire import Incoming, Reply, Request, Send
@@ -281,9 +282,12 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             raise Unreadable("larger than 64 KiB")
         if incoming.method == "GET":
             return convert(type, form_fields(incoming.query))
-        if incoming.body.lstrip()[:1] == b"{":
-            return convert(type, json_fields(incoming.body))
-        return convert(type, form_fields(incoming.body.decode("utf-8")))
+        body, sort = incoming.body.removeprefix(BOM), incoming.headers.get("content-type", "")
+        if body.lstrip()[:1] == b"{":
+            return convert(type, json_fields(body))
+        if sort.lstrip().lower().startswith("multipart/form-data"):
+            return convert(type, multipart_fields(body, sort))
+        return convert(type, form_fields(body.decode("utf-8")))
 
 
 @runtime_checkable
