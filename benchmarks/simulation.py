@@ -351,13 +351,18 @@ class End(asyncio.Transport):
 _DATED = (
     "paymux.engine",
     "paymux.journal.inbox",
+    "paymux.journal.local_unconfirmed",
     "paymux.journal.sqlite",
+    "paymux.journal.sqlite_unconfirmed",
+    "paymux.resolve",
     *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
 )
 _TIMED = (
     *(f"paymux.transport.{name}" for name in ("call", "retries", "tokens")),
+    "paymux.journal.local_unconfirmed",
     "paymux.jwt",
     "paymux.watch.watch",
+    "paymux.notify.unconfirmed",
     *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_words")),
     "aiohttp.helpers",
 )

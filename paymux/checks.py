@@ -30,6 +30,17 @@ def checked_reference(reference: object) -> str:
     return reference
 
 
+def checked_text(field: str, value: object, longest: int) -> str:
+    """Check a text that a caller wrote for whoever reads it later."""
+    if not isinstance(value, str) or len(value) > longest or not value.strip() or not _is_plain(value):
+        raise UsageError.field(field, value, f"text of 1 to {longest} characters, none of them control")
+    return value
+
+
+def _is_plain(text: str) -> bool:
+    return not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text)
+
+
 def checked_url(field: str, url: object, *, query: bool = False, plain: bool = False) -> str:
     """Check a URL that we are given: https (or http, on loopback or if plain), and nothing that hides in it."""
     if not isinstance(url, str) or len(url) > 2000 or not _is_fit(_without_order(url), query, plain):

@@ -3,7 +3,7 @@
 import msgspec
 
 from .engine import Engine
-from .errors import BadWebhook, Mismatch, NotFound, UsageError
+from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
 from .journal import Owner
 from .limits import Priority
 from .models import Event, Payment, Status, Trust, compare, succeed
@@ -17,7 +17,8 @@ async def confirm(
     urgency: Priority | None = None,
 ) -> Payment:
     """Ask the provider about a message and tell every watch on that payment; `urgency`: of one that is old."""
-    engine.driver(event.account)
+    if not engine.driver(event.account).confirms(event):
+        raise Unsupported(f"{event.account}: no look-up of this release confirms this message")
     claims = event.claims
     known = expected or engine.watches.held(event) or await engine.records.known(event)
     if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):

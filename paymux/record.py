@@ -5,9 +5,10 @@ from datetime import datetime
 
 from .engine import Engine
 from .journal import Turn
-from .models import Payment, Status
+from .models import Event, Payment, Status
 from .recover import Recovered, recover
 from .resolve import resolve
+from .unconfirmed import dealt_with, unconfirmed
 
 
 class Record:
@@ -31,6 +32,18 @@ class Record:
     def once(self, payment: Payment, name: str) -> Turn:
         """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
         return Turn(self._engine.records.book(), payment, name)
+
+    def unconfirmed(self) -> AsyncIterator[Event]:
+        """List what providers told and no look-up confirms (M-Pesa's C2B payments), until it was dealt with.
+
+        What is, or may still prove to be, the payment of an order of ours is not listed. Without a journal it is
+        what this process has heard.
+        """
+        return unconfirmed(self._engine)
+
+    async def dealt_with(self, event: Event, *, because: str) -> None:
+        """End an entry of `unconfirmed` for good, and say why; the same message again does not open it."""
+        await dealt_with(self._engine, event, because)
 
     async def resolve(
         self,

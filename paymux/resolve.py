@@ -1,14 +1,14 @@
 """A person's word on a payment that no API ends: asked about once more, and then written down."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from .checks import checked_reference, checked_text
 from .confirm import confirm
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
-from .journal import Row, Word, refuse
+from .journal import KINDS, Row, Word, refuse
 from .models import Payment, Reason, Status, compare, log, succeed
 
 _WORDS = {
@@ -17,7 +17,6 @@ _WORDS = {
     Status.CANCELLED: Reason.CANCELLED,
     Status.EXPIRED: Reason.EXPIRED,
 }
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*[^\x00-\x20\x7f\ud800-\udfff][^\x00-\x1f\x7f\ud800-\udfff]*")
 
 
 async def resolve(
@@ -31,12 +30,13 @@ async def resolve(
     seconds: float | None,
 ) -> Payment:
     """End an open payment as a person says, unless the provider, asked once more, says how it ended."""
-    if not isinstance(payment, Payment) or payment.reference is None:
-        raise UsageError("payment: refused; accepted: a payment of this pool's journal, with your reference")
+    if not isinstance(payment, Payment) or payment.kind not in (None, *KINDS):
+        raise UsageError("payment: refused; accepted: a payment of this pool's journal")
+    checked_reference(payment.reference)
     said = _checked_status(status)
-    because = _checked_text("because", because, 500)
-    receipt = None if receipt is None else _checked_text("receipt", receipt, 64)
-    by = None if by is None else _checked_text("by", by, 100)
+    because = checked_text("because", because, 500)
+    receipt = None if receipt is None else checked_text("receipt", receipt, 64)
+    by = None if by is None else checked_text("by", by, 100)
     driver = engine.driver(payment.account)
     engine.enter()
     engine.records.book()
@@ -73,12 +73,6 @@ def _checked_status(status: Status) -> Status:
     if said not in _WORDS:
         raise UsageError.field("status", status, ", ".join(_WORDS))
     return said
-
-
-def _checked_text(field: str, value: object, longest: int) -> str:
-    if not isinstance(value, str) or len(value) > longest or not _TEXT.fullmatch(value):
-        raise UsageError.field(field, value, f"text of 1 to {longest} characters, none of them control")
-    return value
 
 
 async def _asked(engine: Engine, row: Row, said: Status, seconds: float | None) -> Payment:

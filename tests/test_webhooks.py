@@ -921,7 +921,7 @@ async def test_a_real_server_of_aiohttp() -> None:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the journal is; what is repeated comes soon."""
-    monkeypatch.setattr(paymux.webhooks.delivery, "SLOWEST", 0.02)
+    monkeypatch.setattr(paymux.webhooks.messages, "SLOWEST", 0.02)
     monkeypatch.setattr(paymux.webhooks.delivery, "RESCAN", 0.05)
     return tmp_path / "payments.db"
 

@@ -219,6 +219,16 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Read a message: pure, and without a status to act on. A forged one is BadWebhook."""
         raise Unsupported(f"{self.name} sends no webhooks")
 
+    def confirms(self, event: Event) -> bool:
+        """Tell whether the provider can be asked about a message; else it is kept until it is dealt with."""
+        return True
+
+    def may_tell_of(self, event: Event, order: Payment) -> bool:
+        """Tell whether a message that cannot be confirmed may be about an order, which nothing in it denies."""
+        claims = event.claims
+        pairs = ((claims.amount, order.amount), (claims.currency, order.currency), (event.account, order.account))
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
     def acknowledge(self, event: Event, refused: str = "") -> Reply:
         """Answer a message: pure. `refused` tells why a payment that a ping asks about must not be made."""
         return Reply(status=200, headers={"content-type": "text/plain"}, body=b"OK")

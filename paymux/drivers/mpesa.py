@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import msgspec
@@ -297,11 +298,32 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             items |= {"MpesaReceiptNumber": number, "TransactionDate": message.TransTime}
             claims = self.payment(_Said(), None, number, items)
             ids = {"receipt": number, "TransID": number}
+            if payer := text(message.MSISDN):
+                ids["MSISDN"] = payer[:64]
             claims = msgspec.structs.replace(claims, reference=text(message.BillRefNumber), ids=ids)
         else:
             raise Unreadable("neither an STK callback nor a C2B message")
         asks = "TransID" in claims.ids and text(message.OrgAccountBalance) is None
         return Event(account=self.account, provider=self.name, trust=Trust.NOTHING, claims=claims, ping=asks)
+
+    def confirms(self, event: Event) -> bool:
+        """Tell whether a message is of a push: no request of this API asks about a C2B payment."""
+        return "TransID" not in event.claims.ids
+
+    def may_tell_of(self, event: Event, order: Payment) -> bool:
+        """Tell whether a confirmation may be a push's: the same amount, account and visible digits.
+
+        Safaricom confirms each payment to the registered address, that of a push too, with the push's receipt.
+        """
+        typed, shown = event.claims.reference, order.ids.get("AccountReference") or (order.reference or "")[:12]
+        same = typed is None or typed.casefold() == shown.casefold()
+        return same and super().may_tell_of(event, order) and _shows(event.claims.ids.get("MSISDN"), order.payer)
+
+    def pending(self, order: Order) -> Payment:
+        """Give an order's payment before any answer, with what the payer is shown instead of our reference."""
+        shown, pending = order.extra.get("account_reference"), super().pending(order)
+        ids = {"AccountReference": shown} if isinstance(shown, str) else {}
+        return msgspec.structs.replace(pending, ids=ids)
 
     def acknowledge(self, event: Event, refused: str = "") -> Reply:
         """Answer with a ResultCode; only a validation can be refused, with one of C2B's codes."""
@@ -346,6 +368,17 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def from_safaricom(peer: str | None) -> bool:
         """Tell whether a message's sender is an address that Safaricom lists; never ask it of a header."""
         return (peer or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
+
+
+def _shows(said: str | None, payer: str | None) -> bool:
+    """Tell whether a number may be this payer's: its middle is masked (v2), or it is a hash (v1), or absent."""
+    if not said or not payer:
+        return True
+    if re.fullmatch("[0-9a-fA-F]{64}", said):
+        forms = (payer, f"+{payer}", payer[3:], f"0{payer[3:]}")  # which one is hashed is published nowhere
+        return said.lower() in [sha256(form.encode()).hexdigest() for form in forms]
+    first, *rest = [re.sub("[^0-9]", "", part) for part in re.split(r"\*+", said)]
+    return payer.startswith(first) and payer.endswith(rest[-1]) if rest else payer == first
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
 import msgspec
 
 from ..models import Event, Kind, Order, Payment, Status
+from .unconfirmed import Unconfirmed
 
 if TYPE_CHECKING:
     from .outbox import Outbox
@@ -139,6 +140,11 @@ class Journal(Protocol):
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
         """End a turn: done for ever, or given back."""
+        ...
+
+    @property
+    def unconfirmed(self) -> Unconfirmed:
+        """Give the messages that no look-up confirms."""
         ...
 
     async def aclose(self) -> None:

@@ -10,6 +10,8 @@ from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from .base import Journal, Memory, Owner, Row, State, Word, digest, named
+from .local_unconfirmed import LocalUnconfirmed
+from .unconfirmed import Unconfirmed
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
@@ -25,6 +27,7 @@ class Records:
             journal = SqliteJournal(journal)
         self.journal = journal
         self.memory = Memory()
+        self._local = LocalUnconfirmed()
         # What the pool's notifier wants to know at once: each fact, from where it came, and how far the order is.
         self.heard: Callable[[Payment, str, State | None], None] | None = None
         # The messages that this process is not done with; True: it is open in the journal.
@@ -33,6 +36,11 @@ class Records:
 
     def _patience(self) -> Deadline:
         return self._deadlines.until(asyncio.get_running_loop().time() + PATIENCE)
+
+    @property
+    def unconfirmed(self) -> Unconfirmed:
+        """Give the messages that no look-up confirms; without a journal, those of this process."""
+        return self._local if self.journal is None else self.journal.unconfirmed
 
     def book(self) -> Journal:
         """Give the journal; without one it is UsageError."""
@@ -82,6 +90,8 @@ class Records:
         """Keep what an answer, a look-up or a message told; of what is `passing`, memory keeps nothing."""
         if not passing:
             self.memory.remember(payment)
+        if self.journal is None:
+            self._local.hear(payment, source, state)
         try:
             if self.journal is not None:
                 # It is queued at once and will be durable; only the wait for it may be cut short.

@@ -59,12 +59,28 @@ CREATE TABLE notifiers (
 ) WITHOUT ROWID;
 ALTER TABLE facts ADD COLUMN because TEXT; -- why a person said so
 ALTER TABLE facts ADD COLUMN person TEXT; -- and who it was
+CREATE TABLE unconfirmed ( -- what a provider told us and no look-up confirms
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, receipt TEXT, at TEXT NOT NULL, event TEXT NOT NULL,
+    teller TEXT, -- the worker that tells it now
+    told TEXT, -- when on_unconfirmed returned
+    logged TEXT, -- when an ERROR record named it, for nobody is told
+    ended TEXT, because TEXT, -- when it was dealt with, and why
+    reference TEXT, -- of the collect that succeeded without a receipt, and that it is very likely of
+    UNIQUE (account, event)
+);
+CREATE INDEX unconfirmed_open ON unconfirmed (ended) WHERE ended IS NULL;
+CREATE INDEX unconfirmed_told ON unconfirmed (ended) WHERE ended IS NULL AND told IS NOT NULL;
+CREATE INDEX unconfirmed_of ON unconfirmed (account, reference) WHERE reference IS NOT NULL;
+CREATE INDEX payments_by_receipt ON payments (account, RECEIPT) WHERE RECEIPT IS NOT NULL;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 # Of a kind on which a notifier was entered once, what is not told yet stays until it is.
 _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
     AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
-STEPS = (_FIRST, _SECOND)
+# The receipt of a payment, or the one that a message claimed; of a row that cannot be read, none.
+RECEIPT = """CASE WHEN json_valid(payment)
+    THEN coalesce(json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
+STEPS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
 VERSION = len(STEPS)
 
 
@@ -114,6 +130,7 @@ def _forget(db: sqlite3.Connection, before: str) -> None:
     over = "(status <> 'pending' OR state IN ('refused', 'not_sent'))"
     db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ? AND NOT {_KEPT_UNTOLD}", (before,))
     db.execute("DELETE FROM hints WHERE at < ? AND worker IS NULL", (before,))
+    db.execute("DELETE FROM unconfirmed WHERE ended < ?", (before,))
     for table in ("facts", "turns"):
         db.execute(
             f"""DELETE FROM {table} WHERE at < ? AND NOT EXISTS (SELECT 1 FROM payments p WHERE

@@ -19,6 +19,7 @@ from .notifiers import Notifiers
 from .person import sender, sign
 from .schema import iso, prepare
 from .sqlite_outbox import SqliteOutbox
+from .sqlite_unconfirmed import SqliteUnconfirmed
 from .untold import Untold
 from .watchers import Watchers
 from .workers import Worker
@@ -60,6 +61,11 @@ class SqliteJournal:
         watchers = Watchers(self._worker, notifiers, self._inbox, self._lives, self._apply)
         untold = Untold(self._worker, notifiers)
         self.outbox = SqliteOutbox(lambda: self._writer, notifiers, untold, watchers)
+
+    @property
+    def unconfirmed(self) -> SqliteUnconfirmed:
+        """Give the messages that no look-up confirms."""
+        return SqliteUnconfirmed(self._writer.do, self._worker)
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order, or give the row that its reference has already."""

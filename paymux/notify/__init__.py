@@ -3,5 +3,6 @@
 from .guard import Failed, guarded, log_failure
 from .notifier import Notifier
 from .telling import LONGEST, Telling
+from .unconfirmed import Full, OnUnconfirmed
 
-__all__ = ["LONGEST", "Failed", "Notifier", "Telling", "guarded", "log_failure"]
+__all__ = ["LONGEST", "Failed", "Full", "Notifier", "OnUnconfirmed", "Telling", "guarded", "log_failure"]

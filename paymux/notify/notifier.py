@@ -13,6 +13,7 @@ from ..limits import Share
 from ..models import Kind, Payment, log
 from ..pool import Pool
 from .telling import Telling
+from .unconfirmed import OnUnconfirmed, UnconfirmedTeller
 from .watching import Watching
 
 SCAN = 5.0  # seconds between beats, and between looks for what others left
@@ -32,6 +33,11 @@ class Notifier:
     as first`. It hears of these `kinds`: of payouts and refunds only where they are named, for a
     failed payout `order-8` is not the failed order `order-8`.
 
+    `on_unconfirmed(event)` hears at least once of what a provider told and no look-up confirms, two
+    minutes later: M-Pesa's C2B payments that are of no order of ours (each STK push is confirmed so,
+    too). The entry stays until `pay.dealt_with(event, because=…)`. Without `on_unconfirmed` each one
+    is an ERROR record, and `pay.unconfirmed()` lists them.
+
     Enter it: `async with pool, Notifier(pool, on_payment):`; a second one on a pool is UsageError.
     With a journal it shares the work with the notifiers of other processes, and sees to the orders
     of those that have none. So one journal is one program: of two programs with one file, each
@@ -44,14 +50,18 @@ class Notifier:
         self,
         pool: Pool,
         on_payment: Callable[[Payment], Awaitable[None]],
+        on_unconfirmed: OnUnconfirmed | None = None,
         *,
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
         if isinstance(kinds, str) or not kinds or not all(kind in _KINDS for kind in kinds):
             raise UsageError.field("kinds", kinds, f"one or more of {', '.join(_KINDS)}, in a list or tuple")
+        if on_unconfirmed is not None and not callable(on_unconfirmed):
+            raise UsageError.field("on_unconfirmed", on_unconfirmed, "a coroutine function, or None")
         self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
         self._days = checked_seconds("watch_days", watch_days)
+        self.unconfirmed = UnconfirmedTeller(self._engine, on_unconfirmed)
         self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in kinds))
         self.outbox: Outbox | None = None  # while it is entered
         self._woken = asyncio.Event()
@@ -80,6 +90,7 @@ class Notifier:
         engine.records.heard = self._hear
         await self._round(outbox)
         self._task = loop.create_task(self._live(outbox))
+        self.unconfirmed.begin()
         return self
 
     async def __aexit__(
@@ -97,7 +108,7 @@ class Notifier:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._watching.aclose()
-        await self.telling.aclose(grace)
+        await asyncio.gather(self.telling.aclose(grace), self.unconfirmed.aclose(grace))
         for account in self._shares:
             engine.gate(account).share = None
         with contextlib.suppress(OSError):  # a journal that is closed or away: others see that this one is no more

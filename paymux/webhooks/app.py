@@ -29,10 +29,11 @@ from ..engine import checked_seconds
 from ..errors import BadWebhook, UsageError
 from ..hooks import HEADERS
 from ..models import Event, Kind, Payment, log
-from ..notify import Failed, Notifier, guarded
+from ..notify import Failed, Notifier, OnUnconfirmed, guarded
 from ..pool import Pool
 from ..wire import Incoming, Reply
-from .delivery import Delivery, Left
+from .delivery import Delivery
+from .messages import Left
 from .senders import Sender, Senders
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ REASONS = 100  # kinds of bad messages that are logged, once each
 class Webhooks:
     """Hears the messages of a pool's providers, and tells `on_payment` of each order's end, whoever found it out.
 
-    It has a `Notifier` inside, which says what `on_payment`, `kinds` and `watch_days` promise: no message has to
-    come for an order to be watched and told. Of what a message brings, `on_payment(payment)` is awaited before the
-    message is acknowledged. It is at-least-once, so guard what must not happen twice with
-    `async with pool.once(payment, "fulfilled") as first`. `lookup(event)` gives the payment that you stored, where
-    you keep no journal; one journal is one program.
+    It has a `Notifier` inside, which says what `on_payment`, `on_unconfirmed`, `kinds` and `watch_days`
+    promise: no message has to come for an order to be watched and told. Of what a message brings,
+    `on_payment(payment)` is awaited before the message is acknowledged. It is at-least-once, so guard what must
+    not happen twice with `async with pool.once(payment, "fulfilled") as first`. `lookup(event)` gives the payment
+    that you stored, where you keep no journal; one journal is one program.
 
     `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of Daraja's. `timeout` is
     the seconds until a message is answered, done with or not. Keep it below the 8 s of a C2B validation and the
@@ -67,6 +68,7 @@ class Webhooks:
         self,
         pool: Pool,
         on_payment: Callable[[Payment], Awaitable[None]],
+        on_unconfirmed: OnUnconfirmed | None = None,
         *,
         lookup: Callable[[Event], Awaitable[Payment | None]] | None = None,
         on_validate: Callable[[Event], Awaitable[bool | str]] | None = None,
@@ -84,7 +86,7 @@ class Webhooks:
         self._on_validate = on_validate
         self._timeout = checked_seconds("timeout", timeout)
         self._senders = Senders(proxies, senders, pool.drivers)
-        self._notifier = Notifier(pool, on_payment, kinds=kinds, watch_days=watch_days)
+        self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
         self._delivery = Delivery(engine, self._notifier, lookup)
         self._logged: set[str] = set()
 

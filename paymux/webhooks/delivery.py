@@ -5,7 +5,7 @@ import contextlib
 import random
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -21,45 +21,21 @@ from ..errors import (
     PaymuxError,
     RateLimited,
     Unsupported,
+    UsageError,
 )
 from ..journal import REMEMBERED
 from ..models import Event, Payment, log
-from ..notify import LONGEST, Failed, Notifier, guarded, log_failure
-from ..redact import mask, shown
+from ..notify import LONGEST, Failed, Full, Notifier, guarded, log_failure
+from ..redact import mask
+from .messages import Left, Message
 
 RESCAN = 30.0  # seconds between looks for messages of workers that died
 DAY = 86_400.0  # seconds for which a provider that does not answer is asked again
-SLOWEST = 300.0  # seconds between repetitions, at most
 GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
 NEVER, BEFORE = float("inf"), -float("inf")
 AT_ONCE = 8  # repetitions at once
 MOST = 1000  # messages in hand
 STRANGERS = 100  # of them about payments that nobody here knows, waiting to be repeated
-
-
-class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is not done with: what to answer a provider that would send it again, and what we do."""
-
-    status: int = 503
-    retry_after: float | None = None
-    lasting: float = 0.0  # seconds for which it is worth doing again; 0: not at all
-    known: bool = True  # it is about a payment of ours
-    plainly: bool = False  # answer the status, whatever the provider does then
-
-
-class _Message:
-    """A message in hand: being handled, or waiting to be handled again."""
-
-    def __init__(self, event: Event) -> None:
-        import backoff  # noqa: PLC0415 - 2 ms of an import that hears nothing yet
-
-        self.event = event
-        self.task: asyncio.Task[Left | None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.since: float | None = None  # when it failed first
-        self.stranger = False
-        self.pauses: Generator[float] = backoff.expo(base=2, factor=1, max_value=SLOWEST)
-        next(self.pauses)
 
 
 class Delivery:
@@ -79,7 +55,7 @@ class Delivery:
         self._scan: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._few = asyncio.Semaphore(AT_ONCE)
-        self._messages: dict[bytes, _Message] = {}
+        self._messages: dict[bytes, Message] = {}
         self._telling: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
@@ -116,7 +92,9 @@ class Delivery:
         """Handle a message until the loop's clock says so, and go on after that; None: done with it."""
         if self._loop is not asyncio.get_running_loop():
             return await self._once(event, until)
-        message = self._begun(event, until)
+        # What no look-up confirms is sent once, and is only to be kept: there is always a place for it.
+        always = not self._engine.driver(event.account).confirms(event)
+        message = self._begun(event, until, always=always)
         if message is None or message.task is None:
             return Left(retry_after=1.0, plainly=True)
         task = message.task
@@ -139,14 +117,14 @@ class Delivery:
             await self._engine.records.end_hint(event, done=done)
         return left and msgspec.structs.replace(left, plainly=left.plainly or not done)
 
-    def _begun(self, event: Event, until: float, *, always: bool = False) -> _Message | None:
+    def _begun(self, event: Event, until: float, *, always: bool = False) -> Message | None:
         """Give the message with a task at it: that of the same message, if it is in hand."""
         key = msgspec.json.encode(event)
         message = self._messages.get(key)
         if message is None:
             if len(self._messages) >= MOST and not always:
                 return None
-            message = self._messages[key] = _Message(event)
+            message = self._messages[key] = Message(event)
         if message.task is None:
             if message.timer is not None:
                 message.timer.cancel()
@@ -156,7 +134,7 @@ class Delivery:
     async def _work(
         self,
         key: bytes,
-        message: _Message,
+        message: Message,
         until: float,
         few: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> Left | None:
@@ -175,7 +153,7 @@ class Delivery:
         message.task = None
         return left
 
-    def _is_worth_it(self, message: _Message, left: Left) -> bool:
+    def _is_worth_it(self, message: Message, left: Left) -> bool:
         """Tell whether a message is to be handled again."""
         now = asyncio.get_running_loop().time()
         message.since = now if message.since is None else message.since
@@ -211,6 +189,8 @@ class Delivery:
         """Confirm a message and tell the shop of its payment; None: done with it, well or for good."""
         driver, expected, real = self._engine.driver(event.account), None, False
         self._engine.records.answer_for(event)
+        if not driver.confirms(event):
+            return await self._keep(event)
         try:
             if self._lookup is not None:
                 expected = await guarded("lookup", event.account, partial(self._lookup, event), LONGEST)
@@ -226,12 +206,8 @@ class Delivery:
         except Mismatch as mismatch:
             # The same message again would say the same: a person is told, and nobody else.
             log.error("%s", mask(str(mismatch)))
-        except Unsupported as error:
-            # Money may have come (a C2B payment) that no query of this provider tells of.
-            said = (shown(event.claims.provider_reference), event.claims.amount, event.claims.currency)
-            log.error(
-                "%s: a message of %s (%s %s) cannot be confirmed: %s", event.account, *said, mask(str(error))
-            )
+        except Unsupported:
+            return await self._keep(event)
         except BadWebhook as error:
             if event.attempt is not None:
                 # Its own path says whose it is; the answer that gives the provider's id may be under way.
@@ -251,6 +227,19 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
             log_failure("a driver", event.account, error)
             return Left(lasting=DAY)
+        return None
+
+    async def _keep(self, event: Event) -> Left | None:
+        """Keep what no look-up confirms, before it is acknowledged: it may be money, and is told once."""
+        try:
+            await self._notifier.unconfirmed.take(event)
+        except UsageError:
+            return Left(status=400, plainly=True)
+        except Full:
+            return Left(plainly=True)
+        except OSError as error:
+            log.warning("%s: a message could not be kept yet: %s", event.account, error)
+            return Left(lasting=float("inf"))
         return None
 
     async def _knows(self, event: Event, expected: Payment | None) -> bool:

@@ -618,7 +618,7 @@ def test_a_c2b_message_is_a_hint(case: str) -> None:
         live=False,
         reference="Sample Transaction",
         provider_reference="RKL51ZDR4F",
-        ids={"receipt": "RKL51ZDR4F", "TransID": "RKL51ZDR4F"},
+        ids={"receipt": "RKL51ZDR4F", "TransID": "RKL51ZDR4F", "MSISDN": "2547 ***** 126"},
         amount=Decimal(5),
         currency="KES",
         receipt="RKL51ZDR4F",

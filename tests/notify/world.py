@@ -199,8 +199,9 @@ def kill(pay: Pool, notifier: Notifier) -> None:
     notifier._task.cancel()
     for order in notifier._watching._orders():
         notifier._watching._leave(order)
-    for task in [*notifier.telling._tasks, *notifier._watching._tasks]:
-        task.cancel()
+    for task in [*notifier.telling._tasks, *notifier._watching._tasks, notifier.unconfirmed._task]:
+        if task is not None:
+            task.cancel()
     journal = pay._engine.records.journal
     assert isinstance(journal, SqliteJournal)
     assert isinstance(journal._writer, Inline)

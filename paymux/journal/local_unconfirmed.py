@@ -1,0 +1,164 @@
+"""The kept messages of a pool without a journal, until the process ends."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ..errors import Mismatch
+from ..models import Event, Payment, Status, succeed
+from .base import Key, State, named
+from .schema import iso
+from .unconfirmed import MOST, YOUNG, Entry, Kept, Orders, receipts, written
+
+KNOWN = 10_000  # orders of this pool that a message may be of; the newest are kept
+
+
+class _Kept(msgspec.Struct):
+    id: int
+    event: Event
+    at: str
+    told: bool = False
+    logged: bool = False
+    teller: bool = False
+    ended: bool = False
+    of: Key | None = None
+
+
+class LocalUnconfirmed:
+    """The messages of one pool that no look-up confirms, and the orders of it that they may be of."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._over: OrderedDict[str, _Kept] = OrderedDict()  # so that the same message does not come back
+        self._orders: OrderedDict[Key, Payment] = OrderedDict()
+        self._by_theirs: OrderedDict[tuple[str, str], Key] = OrderedDict()
+        self._number = 0
+
+    def hear(self, payment: Payment, source: str, state: State | None) -> None:
+        """Note what became known of an order that this pool sent."""
+        key = named(payment)
+        theirs = (payment.account, payment.provider_reference or "")
+        if payment.reference is None:  # a message of whose order the provider does not say
+            key = self._by_theirs.get(theirs, key)
+        known = self._orders.get(key)
+        if state is not None and state.free:
+            self._orders.pop(key, None)
+        elif known is not None or (source == "answer" and key[1] == "collect"):
+            try:
+                payment = payment if known is None else succeed(known, payment)
+            except Mismatch:
+                return
+            self._orders[key] = msgspec.structs.replace(payment, raw="")
+            self._by_theirs[theirs] = key
+            _trim(self._orders)
+            _trim(self._by_theirs)
+
+    async def keep(self, event: Event) -> Kept:
+        """Keep a message once."""
+        text = written(event)
+        if (known := self._kept.get(text) or self._over.get(text)) is not None:
+            return Kept(known.id)
+        gone: tuple[Event, ...] = ()
+        if len(self._kept) >= MOST:
+            leaving = next((one for one in self._kept.values() if one.told), None)
+            if leaving is None:
+                return Kept(None)
+            await self.end(leaving.event, "there were too many")
+            gone = (leaving.event,)
+        self._number += 1
+        self._kept[text] = _Kept(self._number, event, iso(datetime.now(UTC)))
+        return Kept(self._number, gone)
+
+    async def waiting(self, *, told: bool) -> dict[int, str]:
+        """Give when each came that was not told, or not logged, yet."""
+        return {one.id: one.at for one in self._kept.values() if not (one.told if told else one.logged)}
+
+    async def load(self, ids: Sequence[int]) -> list[Entry]:
+        """Give the entries of these numbers."""
+        wanted = set(ids)
+        return [_entry(one) for one in self._kept.values() if one.id in wanted]
+
+    async def left(self, after: int) -> list[Entry]:
+        """List what is open."""
+        return [_entry(one) for one in self._kept.values() if one.id > after]
+
+    async def orders(self, event: Event) -> Orders:
+        """Give the orders that a message may be of."""
+        claims, taken = event.claims, {one.of for one in self._over.values()}
+        ours = [one for one in self._orders.values() if one.account == event.account]
+        paid = [one for one in ours if claims.receipt in receipts(one)] if claims.receipt else []
+        same = [one for one in ours if one.amount == claims.amount]
+        bare = [one for one in same if one.status is Status.SUCCEEDED and not receipts(one) and _is_young(one)]
+        return Orders(
+            paid=tuple(paid),
+            open=tuple(one for one in same if not one.status.terminal),
+            bare=tuple(one for one in bare if named(one) not in taken),
+        )
+
+    async def claim(self, entry: Entry) -> bool:
+        """Take an entry to tell it."""
+        for one in self._of(entry.event):
+            if not (one.teller or one.told):
+                one.teller = True
+                return True
+        return False
+
+    async def done(self, entry: Entry, *, told: bool) -> None:
+        """Let go of a claimed entry."""
+        for one in self._of(entry.event):
+            one.teller, one.told = False, one.told or told
+
+    async def log(self, entry: Entry) -> bool:
+        """Note that an entry is being logged."""
+        for one in self._of(entry.event):
+            before, one.logged = one.logged, True
+            return not before
+        return False
+
+    async def give(self, entry: Entry, of: Payment) -> bool:
+        """End an entry as the one of an order without a receipt."""
+        key = named(of)
+        if any(one.of == key for one in self._over.values()):
+            return False
+        for one in self._of(entry.event):
+            one.of = key
+        return await self.end(entry.event, "")
+
+    async def end(self, event: Event, because: str) -> bool:
+        """End the entry of a message."""
+        text = written(event)
+        if (one := self._kept.pop(text, None)) is not None:
+            self._over[text] = one
+            _trim(self._over)
+        return text in self._over
+
+    async def reopen(self) -> Collection[Event]:
+        """Open again what was given to an order that has another receipt by now."""
+        found = []
+        for text, one in list(self._over.items()):
+            order = self._orders.get(one.of) if one.of is not None else None
+            if order is not None and order.receipt not in (None, one.event.claims.receipt):
+                self._kept[text], one.of = self._over.pop(text), None
+                found.append(one.event)
+        return found
+
+    def _of(self, event: Event) -> Iterator[_Kept]:
+        one = self._kept.get(written(event))
+        return iter(() if one is None else (one,))
+
+
+def _entry(one: _Kept) -> Entry:
+    return Entry(one.id, one.event)
+
+
+def _is_young(order: Payment) -> bool:
+    return order.created_at is None or time.time() - order.created_at.timestamp() < YOUNG
+
+
+def _trim(kept: OrderedDict[Any, Any]) -> None:
+    if len(kept) > KNOWN:
+        kept.popitem(last=False)

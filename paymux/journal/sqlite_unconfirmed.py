@@ -1,0 +1,232 @@
+"""The kept messages in the journal's file."""
+
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from ..models import Event, Payment, log
+from .base import named
+from .schema import RECEIPT, iso
+from .unconfirmed import MOST, YOUNG, Entry, Kept, Orders, receipts, written
+from .workers import Worker
+
+T = TypeVar("T")
+Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
+
+PAGE = 500
+AGAIN = timedelta(days=3)  # for which a receipt may come late that is another one
+
+_IS = "account = ? AND event = ?"
+_OPEN = "SELECT id, event FROM unconfirmed WHERE ended IS NULL"
+_FULL = """SELECT id, event FROM unconfirmed INDEXED BY unconfirmed_told
+    WHERE ended IS NULL AND told IS NOT NULL ORDER BY id LIMIT ?"""
+_END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended IS NULL AND"
+# Each by the index that was made for it, which SQLite would not choose by itself, for it does not know how many
+# rows there are. The amount is text, "500" of "500.00".
+_COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
+_PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open WHERE account = ? AND {_COLLECT}
+    AND status = 'pending' AND state NOT IN ('refused', 'not_sent')"""
+_BARE = f"""SELECT payment FROM payments p INDEXED BY payments_by_age WHERE account = ? AND {_COLLECT}
+    AND created_at BETWEEN ? AND ? AND status = 'succeeded' AND NOT EXISTS (SELECT 1 FROM unconfirmed u
+        WHERE u.account = p.account AND u.reference = p.reference)"""
+_PAID = f"""SELECT payment FROM payments INDEXED BY payments_by_receipt
+    WHERE account = ? AND {RECEIPT} = ? AND {RECEIPT} IS NOT NULL"""
+_GIVEN = """SELECT u.id, u.event, p.payment FROM unconfirmed u JOIN payments p
+    ON p.account = u.account AND p.kind = 'collect' AND p.reference = u.reference
+    WHERE u.reference IS NOT NULL AND u.ended > ?"""
+
+
+class SqliteUnconfirmed:
+    """The messages of a journal's file that no look-up confirms, for every worker of it."""
+
+    def __init__(self, do: Do[Any], worker: Worker) -> None:
+        self._do = do
+        self._worker = worker
+
+    async def keep(self, event: Event) -> Kept:
+        """Keep a message once."""
+        found: Kept = await self._do(partial(_keep, event))
+        return found
+
+    async def waiting(self, *, told: bool) -> dict[int, str]:
+        """Give when each came that was not told, or not logged, yet."""
+        column = "told" if told else "logged"
+        sql = f"SELECT id, at FROM unconfirmed WHERE ended IS NULL AND {column} IS NULL ORDER BY id"
+        found: dict[int, str] = await self._do(lambda db: dict(db.execute(sql).fetchall()))
+        return found
+
+    async def load(self, ids: Sequence[int]) -> list[Entry]:
+        """Give the entries of these numbers that are open."""
+        sql = f"{_OPEN} AND id IN (SELECT value FROM json_each(?))"
+        given = (msgspec.json.encode(ids).decode(),)
+        found: list[Entry] = await self._do(partial(_entries, sql, given))
+        return found
+
+    async def left(self, after: int) -> list[Entry]:
+        """List a page of what is open."""
+        sql = f"{_OPEN} AND id > ? ORDER BY id LIMIT {PAGE}"
+        found: list[Entry] = await self._do(partial(_entries, sql, (after,)))
+        return found
+
+    async def orders(self, event: Event) -> Orders:
+        """Give the orders that a message may be of."""
+        found: Orders = await self._do(partial(_orders, event))
+        return found
+
+    async def claim(self, entry: Entry) -> bool:
+        """Take an entry to tell it."""
+        found: bool = await self._do(partial(self._claim, entry))
+        return found
+
+    async def done(self, entry: Entry, *, told: bool) -> None:
+        """Let go of a claimed entry."""
+        sql = "UPDATE unconfirmed SET teller = NULL, told = coalesce(told, ?) WHERE id = ? AND teller = ?"
+        await self._do(lambda db: _count(db, sql, _now() if told else None, entry.id, self._worker.name))
+
+    async def log(self, entry: Entry) -> bool:
+        """Note that an entry is being logged."""
+        sql = "UPDATE unconfirmed SET logged = ? WHERE id = ? AND logged IS NULL AND ended IS NULL"
+        return bool(await self._do(lambda db: _count(db, sql, _now(), entry.id)))
+
+    async def give(self, entry: Entry, of: Payment) -> bool:
+        """End an entry as the one of an order without a receipt."""
+        found: bool = await self._do(partial(_give, entry, of))
+        return found
+
+    async def end(self, event: Event, because: str) -> bool:
+        """End the entry of a message."""
+        found: bool = await self._do(partial(_end, event, because))
+        return found
+
+    async def reopen(self) -> Collection[Event]:
+        """Open again what was given to an order that has another receipt by now."""
+        found: list[Event] = await self._do(_reopen)
+        return found
+
+    def _claim(self, entry: Entry, db: sqlite3.Connection) -> bool:
+        sql = "SELECT teller FROM unconfirmed WHERE id = ? AND ended IS NULL AND told IS NULL"
+        found = db.execute(sql, (entry.id,)).fetchone()
+        other = found is not None and found[0] not in (None, self._worker.name)
+        if found is None or (other and self._worker.lives(found[0])):
+            return False
+        return bool(_count(db, "UPDATE unconfirmed SET teller = ? WHERE id = ?", self._worker.name, entry.id))
+
+
+def _keep(event: Event, db: sqlite3.Connection) -> Kept:
+    this = (event.account, written(event))
+    known = db.execute(f"SELECT id FROM unconfirmed WHERE {_IS}", this).fetchone()
+    if known is not None:
+        return Kept(known[0])
+    over = _open(db) + 1 - MOST
+    gone = db.execute(_FULL, (over,)).fetchall() if over > 0 else []
+    if len(gone) < over:
+        return Kept(None)
+    for id, _ in gone:
+        _count(db, f"{_END} id = ?", _now(), "there were too many", id)
+    receipt = event.claims.receipt or event.claims.provider_reference
+    sql = "INSERT INTO unconfirmed (account, event, receipt, at) VALUES (?, ?, ?, ?)"
+    id = db.execute(sql, (*this, receipt, _now())).lastrowid
+    return Kept(id, tuple(_event(text) for _, text in gone))
+
+
+def _open(db: sqlite3.Connection) -> int:
+    """Count what is open; where it cannot be too many, for there are not so many numbers, roughly."""
+    oldest = db.execute("SELECT min(id) FROM unconfirmed WHERE ended IS NULL").fetchone()[0]
+    newest = db.execute("SELECT max(id) FROM unconfirmed").fetchone()[0]
+    span = 0 if oldest is None else int(newest - oldest + 1)
+    if span < MOST:
+        return span
+    return int(db.execute("SELECT count(*) FROM unconfirmed WHERE ended IS NULL").fetchone()[0])
+
+
+def _entries(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> list[Entry]:
+    found = []
+    for id, text in db.execute(sql, given).fetchall():
+        try:
+            found.append(Entry(id, _event(text)))
+        except msgspec.MsgspecError:
+            _unreadable(id)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _unreadable(id: int) -> None:  # cached, so that each is said once
+    log.error("the entry %d of the journal's table unconfirmed cannot be read, and is left alone", id)
+
+
+def _orders(event: Event, db: sqlite3.Connection) -> Orders:
+    claims, account, now = event.claims, event.account, datetime.now(UTC)
+    paid = () if claims.receipt is None else _payments(db, _PAID, account, claims.receipt)
+    if claims.amount is None:
+        return Orders(paid=paid)
+    amount = _plain(claims.amount)
+    young = timedelta(seconds=YOUNG)
+    bare: dict[str | None, Payment] = {}
+    # When it was paid is said by the message, or it was just now.
+    for at in {claims.paid_at or now, now}:
+        for one in _payments(db, _BARE, account, amount, iso(at - young), iso(at + young)):
+            if not receipts(one):
+                bare[one.reference] = one
+    return Orders(paid=paid, open=_payments(db, _PENDING, account, amount), bare=tuple(bare.values()))
+
+
+def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
+    account, _, reference = named(of)
+    taken = db.execute("SELECT 1 FROM unconfirmed WHERE account = ? AND reference = ?", (account, reference))
+    if taken.fetchone() is not None:
+        return False
+    given = (_now(), f"it is the receipt of {reference}", entry.id)
+    if not _count(db, f"{_END} id = ?", *given):
+        return False
+    return bool(_count(db, "UPDATE unconfirmed SET reference = ? WHERE id = ?", reference, entry.id))
+
+
+def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
+    this = (event.account, written(event))
+    if _count(db, f"{_END} {_IS}", _now(), because, *this):
+        return True
+    return db.execute(f"SELECT 1 FROM unconfirmed WHERE {_IS}", this).fetchone() is not None
+
+
+def _reopen(db: sqlite3.Connection) -> list[Event]:
+    found = []
+    for id, text, order in db.execute(_GIVEN, (iso(datetime.now(UTC) - AGAIN),)).fetchall():
+        try:
+            event, payment = _event(text), msgspec.json.decode(order, type=Payment)
+        except msgspec.MsgspecError:
+            continue
+        if payment.receipt not in (None, event.claims.receipt):
+            sql = "UPDATE unconfirmed SET ended = NULL, because = NULL, reference = NULL WHERE id = ?"
+            _count(db, sql, id)
+            found.append(event)
+    return found
+
+
+def _payments(db: sqlite3.Connection, sql: str, *given: object) -> tuple[Payment, ...]:
+    found = []
+    for (text,) in db.execute(sql, given).fetchall():
+        with contextlib.suppress(msgspec.MsgspecError):  # recover names a row that cannot be read
+            found.append(msgspec.json.decode(text, type=Payment))
+    return tuple(found)
+
+
+def _count(db: sqlite3.Connection, sql: str, *given: object) -> int:
+    return db.execute(sql, given).rowcount
+
+
+def _event(text: str) -> Event:
+    return msgspec.json.decode(text, type=Event)
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
+
+
+def _now() -> str:
+    return iso(datetime.now(UTC))

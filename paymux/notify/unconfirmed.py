@@ -1,0 +1,186 @@
+"""Telling the shop of payments that no look-up confirms, once it is known that they are of no order of ours."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+
+from ..engine import Engine
+from ..errors import UsageError
+from ..journal import LARGEST, Entry, written
+from ..models import Event, log
+from ..redact import mask, shown
+from ..unconfirmed import Whose, whose
+from .guard import Failed, guarded, log_failure
+
+PATIENCE = 120.0  # seconds within which an order of ours may get the same receipt
+SCAN = 30.0  # seconds between looks at what others left, and at what waits for the end of an order
+LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
+SLOWEST = 300.0  # seconds between repetitions, at most
+AT_ONCE = 8  # calls of the shop's at once
+BATCH = 100  # entries that one look sees to
+
+OnUnconfirmed = Callable[[Event], Awaitable[None]]
+
+
+class Full(Exception):
+    """There is no place for another one."""
+
+
+class _Waiting:
+    """An entry that is not over, on the clock of this loop."""
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.tries = 0
+        self.fits = False  # it fits an open order, which was said
+        self.patient = False  # its order succeeded without a receipt, and may get one yet
+
+
+class UnconfirmedTeller:
+    """Keeps what no look-up confirms, and tells `on_unconfirmed` of it at least once; without it, the log.
+
+    Between `begin` and `aclose` it tells; a message is kept at any time.
+    """
+
+    def __init__(self, engine: Engine, on_unconfirmed: OnUnconfirmed | None) -> None:
+        self._engine = engine
+        self._on_unconfirmed = on_unconfirmed
+        self._waiting: dict[int, _Waiting] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._open = False
+        self._over = asyncio.Event()
+        self._reopens = float("-inf")
+        self._complained = False
+
+    def begin(self) -> None:
+        """Tell from now on, in this loop."""
+        self._waiting, self._over, self._open = {}, asyncio.Event(), True
+        self._reopens = float("-inf")
+        self._task = asyncio.get_running_loop().create_task(self._live())
+
+    async def aclose(self, grace: float) -> None:
+        """Let a call of the shop's end within `grace` seconds, and leave the rest to whoever comes next."""
+        task, self._task, self._open = self._task, None, False
+        if task is not None:
+            self._over.set()
+            await asyncio.wait({task}, timeout=grace)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def take(self, event: Event) -> None:
+        """Keep a message before it is acknowledged; OSError: it could not be kept. Full: there is no place."""
+        if len(written(event)) > LARGEST:
+            log.warning("%s: a message that is larger than any of its provider's was refused", event.account)
+            raise UsageError("event: refused; accepted: at most 2 KiB")
+        id, gone = await self._engine.records.unconfirmed.keep(event)
+        for one in gone:
+            log.error("%s: it was told, and leaves, for there are too many unconfirmed payments", _said(one))
+        if id is None:
+            log.error("%s: it cannot be kept, for there are too many unconfirmed payments", _said(event))
+            raise Full
+        if self._open:
+            self._waiting.setdefault(id, _Waiting(asyncio.get_running_loop().time() + PATIENCE))
+
+    async def _live(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._open:
+            soonest = await self._scanned(loop.time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(soonest, loop.time() + SCAN)):
+                    await self._over.wait()
+
+    async def _scanned(self, now: float) -> float:
+        """Scan, whatever happens, and give when the next entry is due."""
+        try:
+            await self._scan(now)
+            self._complained = False
+        except Exception as error:  # noqa: BLE001 - a driver's bug, too, must not end the telling
+            if not isinstance(error, OSError):
+                log_failure("a look at the unconfirmed payments", "", error)
+            elif not self._complained:
+                log.error("the unconfirmed payments cannot be read, which is tried again: %s", error)
+            self._complained = True
+            return float("inf")
+        return min((one.due for one in self._waiting.values()), default=float("inf"))
+
+    async def _scan(self, now: float) -> None:
+        kept = self._engine.records.unconfirmed
+        if now >= self._reopens:
+            self._reopens = now + SCAN
+            for event in await kept.reopen():
+                log.warning("%s: its order has another receipt, so it is told after all", _said(event))
+        known, self._waiting = self._waiting, {}
+        for id, at in (await kept.waiting(told=self._on_unconfirmed is not None)).items():
+            self._waiting[id] = known.get(id) or _Waiting(now + _left(at))
+        due = [id for id, one in self._waiting.items() if one.due <= now][:BATCH]
+        for id in due:
+            self._waiting[id].due = now + SCAN
+        few = asyncio.Semaphore(AT_ONCE)
+        entries = await kept.load(due) if due else []
+        doing = (self._see_to(one, self._waiting[one.id], few) for one in entries)
+        failures = await asyncio.gather(*doing, return_exceptions=True)
+        for failure in failures:
+            if isinstance(failure, Exception):
+                raise failure
+
+    async def _see_to(self, entry: Entry, waiting: _Waiting, few: asyncio.Semaphore) -> None:
+        async with few:
+            if not self._open or not await self._is_nobodys(entry, waiting):
+                return
+            if self._on_unconfirmed is None:
+                await self._log(entry)
+            else:
+                await self._tell(entry, waiting, self._on_unconfirmed)
+
+    async def _is_nobodys(self, entry: Entry, waiting: _Waiting) -> bool:
+        """Tell whether an entry is of no order of ours; what is, is ended, or waits until it shows."""
+        kept, loop = self._engine.records.unconfirmed, asyncio.get_running_loop()
+        if entry.event.account not in self._engine.drivers:
+            return False  # another worker's pool has it
+        which, order = whose(self._engine, entry.event, await kept.orders(entry.event))
+        if order is None:
+            return True
+        if which is Whose.ORDER:
+            await kept.end(entry.event, f"it is the receipt of {order.reference}")
+        elif which is Whose.OPEN and not waiting.fits:
+            waiting.fits = True
+            log.warning("%s: it waits for the end of %s, which it fits", _said(entry.event), order.reference)
+        elif which is Whose.BARE and not waiting.patient:
+            waiting.patient, waiting.due = True, loop.time() + PATIENCE
+        elif which is Whose.BARE:
+            await kept.give(entry, order)
+        return False
+
+    async def _log(self, entry: Entry) -> None:
+        if await self._engine.records.unconfirmed.log(entry):
+            why = "no look-up confirms it, and nobody is told (on_unconfirmed); pay.unconfirmed() lists it"
+            log.error("%s: %s", _said(entry.event), why)
+
+    async def _tell(self, entry: Entry, waiting: _Waiting, on_unconfirmed: OnUnconfirmed) -> None:
+        kept, event, told = self._engine.records.unconfirmed, entry.event, False
+        if not await kept.claim(entry):
+            return
+        try:
+            await guarded("on_unconfirmed", event.account, partial(on_unconfirmed, event), LONGEST)
+            told = True
+        except Failed:
+            pause = min(2.0**waiting.tries, SLOWEST) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+            waiting.due, waiting.tries = asyncio.get_running_loop().time() + pause, waiting.tries + 1
+        finally:
+            await kept.done(entry, told=told)
+
+
+def _left(at: str) -> float:
+    """Give the seconds that an order of ours still has to get the receipt of what came at this time."""
+    age = time.time() - datetime.fromisoformat(at).timestamp()
+    return min(max(PATIENCE - age, 0.0), PATIENCE)
+
+
+def _said(event: Event) -> str:
+    claims = event.claims
+    named = shown(claims.receipt or claims.provider_reference or claims.reference)
+    return f"{event.account}: a payment {mask(named)} ({claims.amount} {claims.currency})"
