@@ -439,7 +439,7 @@ def duplicates(refusal: Reply | str) -> list[Case] | str:
     """Give the case of a listed duplicate."""
     if isinstance(refusal, str):
         return refusal
-    return [Case(name="listed", ends=UNKNOWN, plan=(refuses(refusal),))]
+    return [Case(name="listed", ends=UNKNOWN, listed=True, plan=(refuses(refusal),))]
 
 
 def table(certificates: Certificates, operation: Operation) -> dict[int, list[Case] | str]:

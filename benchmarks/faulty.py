@@ -576,6 +576,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     tls: bool = False
     cold: bool = False  # no login yet
+    listed: bool = False  # the provider says that it had our reference before
     alone: bool = False  # it bends something that other cases share
     handshakes: int | None = None
 
@@ -731,6 +732,7 @@ class Desk:
         if case.handshakes is not None and door.handshakes != case.handshakes:
             return f"{door.handshakes} handshakes for {case.handshakes}"
         page = type(ended) is OutcomeUnknown and self.operation.page
-        return (
-            f"it does not say that a new reference is safe: {ended}" if page and page not in str(ended) else None
-        )
+        if not page or (page in str(ended)) is not case.listed:
+            return None
+        # Of a listed duplicate the page may be in the payer's hands; of any other unknown, nobody has it.
+        return f"it {'says' if case.listed else 'does not say'} that a new reference is safe: {ended}"
