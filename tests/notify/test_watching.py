@@ -174,6 +174,25 @@ async def test_refused_credentials_pause_an_account(file: Path, caplog: pytest.L
     assert "credentials" in caplog.text
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@timeless
+async def test_a_firewall_ends_no_watch(file: Path, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A page that is not the provider's is one ERROR after ten look-ups, and the end is told behind it."""
+    desk, shop = Desk(), Shop()
+    desk.replies["order-1"] = Reply(status=status, body=b"<html>Access denied</html>")
+    async with pool(file, desk) as pay, Notifier(pay, shop):
+        await collect(pay)
+        desk.status["order-1"] = "OK"
+        await asyncio.sleep(7200)
+        assert shop.told == []
+        del desk.replies["order-1"]
+        await asyncio.sleep(7200)
+        assert shop.told == [("order-1", Status.SUCCEEDED)]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert f"10 look-ups in a row were answered HTTP {status}" in errors[0]
+
+
 @timeless
 async def test_a_mismatch_stops_one_order(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What contradicts an order is one ERROR, and it is asked about no more; the others go on."""
