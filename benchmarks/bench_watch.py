@@ -323,7 +323,7 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
         warm = [asyncio.ensure_future(consumer(pool, 10**7 + number)) for number in range(5)]
         await asyncio.sleep(30)
         for number in range(count):  # kept of each payment of the pool, watched or not
-            pool._engine.records.memory.remember(payment(number, created))
+            pool._engine.records.memory.apply(payment(number, created))
         gc.collect()
         if case["traced"]:
             tracemalloc.start()

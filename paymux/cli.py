@@ -1,10 +1,12 @@
 """The commands: a demonstration, and the simulator for other people's programs."""
 
 import asyncio
+import contextlib
 import csv
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
 import click
@@ -16,7 +18,7 @@ from .demo import Demo
 from .drivers import table
 from .errors import UsageError
 from .journal.sqlite import SqliteJournal
-from .models import Payment, Status
+from .models import Payment, Status, log
 from .redact import mask
 from .simulator import Simulator
 
@@ -103,12 +105,13 @@ _COLUMNS = (
 def list_payments(file: str, account: str | None, status: str | None, since: datetime | None) -> None:
     """List payments, oldest first, with masked numbers."""
     shown = Table("created", "account", "kind", "reference", "amount", "payer or payee", "status")
-    for payment in asyncio.run(_read(file, account, status, since)):
-        created = payment.created_at.strftime("%Y-%m-%d %H:%M:%S") if payment.created_at else ""
-        money, party = f"{payment.amount} {payment.currency}", mask(payment.payer or payment.payee or "")
-        row = (created, payment.account, payment.kind, payment.reference, money, party, payment.status)
-        shown.add_row(*(str(cell or "") for cell in row))
-    Console().print(shown)
+    with _reading():
+        for payment in asyncio.run(_read(file, account, status, since)):
+            created = payment.created_at.strftime("%Y-%m-%d %H:%M:%S") if payment.created_at else ""
+            money, party = f"{payment.amount} {payment.currency}", mask(payment.payer or payment.payee or "")
+            row = (created, payment.account, payment.kind, payment.reference, money, party, payment.status)
+            shown.add_row(*(str(cell or "") for cell in row))
+        Console().print(shown)
 
 
 @journal.command("show")
@@ -117,11 +120,12 @@ def list_payments(file: str, account: str | None, status: str | None, since: dat
 @_ACCOUNT
 def show_payment(file: str, reference: str, account: str | None) -> None:
     """Show the payments with this reference, in full, as JSON."""
-    found = [one for one in asyncio.run(_read(file, account, None, None)) if one.reference == reference]
-    for payment in found:
-        click.echo(msgspec.json.format(msgspec.json.encode(payment)))
-    if not found:
-        sys.exit(f"paymux: {reference} is not in the journal")
+    with _reading():
+        found = [one for one in asyncio.run(_read(file, account, None, None)) if one.reference == reference]
+        for payment in found:
+            click.echo(msgspec.json.format(msgspec.json.encode(payment)))
+        if not found:
+            sys.exit(f"paymux: {reference} is not in the journal")
 
 
 @journal.command("export")
@@ -132,16 +136,42 @@ def show_payment(file: str, reference: str, account: str | None) -> None:
 @click.option("--as", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 def export_payments(file: str, account: str | None, status: str | None, since: datetime | None, form: str) -> None:
     """Write payments to standard output, as CSV or JSON lines."""
-    payments = asyncio.run(_read(file, account, status, since))
-    if form == "jsonl":
+    with _reading():
+        payments = asyncio.run(_read(file, account, status, since))
+        if form == "jsonl":
+            for payment in payments:
+                click.echo(msgspec.json.encode(payment))
+            return
+        lines = csv.writer(sys.stdout)
+        lines.writerow(_COLUMNS)
         for payment in payments:
-            click.echo(msgspec.json.encode(payment))
-        return
-    lines = csv.writer(sys.stdout)
-    lines.writerow(_COLUMNS)
-    for payment in payments:
-        told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
-        lines.writerow(["" if cell is None else cell for cell in told.values()])
+            told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
+            lines.writerow(["" if cell is None else cell for cell in told.values()])
+
+
+class _Damage(logging.Handler):
+    """Says on standard error what could not be read, and remembers that something could not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.met = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.met = True
+        click.echo(f"paymux: {record.getMessage()}", err=True)
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Let a command end with exit code 1 where it met a row that it could not read, after all the others."""
+    damage = _Damage()
+    log.addHandler(damage)
+    try:
+        yield
+    finally:
+        log.removeHandler(damage)
+    if damage.met:
+        sys.exit(1)
 
 
 async def _read(file: str, account: str | None, status: str | None, since: datetime | None) -> list[Payment]:

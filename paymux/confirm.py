@@ -4,7 +4,7 @@ import msgspec
 
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
-from .journal import Owner
+from .journal import Owner, again
 from .limits import Priority
 from .models import Event, Payment, Status, Trust, compare, succeed
 
@@ -25,9 +25,17 @@ async def confirm(
         raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
     kind = event.kind if known is None else known.kind or "collect"
     owner = await engine.records.owner(event.account, kind, claims.provider_reference)
-    priority = await _admitted(engine, event, known=known is not None or owner is not None)
-    priority = urgency or priority
-    await engine.records.hint(event)
+    if known is not None:
+        if known.account != event.account:
+            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
+        expect(event, known, owner)  # before it is kept: what is refused needs no place
+    order = (owner and owner[1]) if known is None else known.reference or known.provider_reference
+    priority = urgency or await _admitted(engine, event, order and f"{kind} {order}")
+    kept = await engine.records.hint(event)
+    if not kept and known is not None and not event.proved and engine.question(known) is not None:
+        # Beyond those that are kept, a message only makes its order be asked for again.
+        event = again(event, known)
+        claims = event.claims
     if known is None:
         asked = engine.named(event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids)
         try:
@@ -43,12 +51,10 @@ async def confirm(
                 fields=("reference",),
             )
     else:
-        if known.account != event.account:
-            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, owner)
         reference = known.provider_reference or claims.provider_reference
         asked = msgspec.structs.replace(known, provider_reference=reference)
-        found = await engine.ask(asked, seconds, priority, event.identity)
+        # Of one order, what claims the same state asks the same, whatever else it says.
+        found = await engine.ask(asked, seconds, priority, claims.status)
         sent = await engine.records.lost(known, claims.provider_reference)
         payment = succeed(asked, vouch(event, known, found, sent=sent))
         await engine.records.keep(payment, "webhook")
@@ -56,12 +62,18 @@ async def confirm(
     return payment
 
 
-async def _admitted(engine: Engine, event: Event, *, known: bool) -> Priority:
+async def asked_again(engine: Engine, event: Event, expected: Payment | None) -> Event:
+    """Give what stands for all messages about the order of this one, where it can be asked for without them."""
+    known = expected or engine.watches.held(event) or await engine.records.known(event)
+    return event if known is None or engine.question(known) is None else again(event, known)
+
+
+async def _admitted(engine: Engine, event: Event, order: str | None) -> Priority:
     """Tell how urgent a message is; what proves nothing may be a flood of forgeries."""
     if event.proved:
         return Priority.NOW
-    if known:
-        await engine.strangers.pace(event)
+    if order is not None:
+        await engine.strangers.pace(event.account, order)
         return Priority.NOW
     await engine.strangers.admit(engine.driver(event.account), event)
     return Priority.HINT

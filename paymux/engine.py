@@ -12,9 +12,9 @@ from weakref import WeakSet
 import msgspec
 
 from .drivers.base import Driver
-from .errors import NotSent, Unavailable, UsageError
+from .errors import NotSent, OutcomeUnknown, Unavailable, UsageError
 from .flights import Flights, Questions
-from .journal import Journal, Records
+from .journal import Journal, Records, Row, State
 from .limits import Gate, Priority
 from .models import Kind, Order, Payment, Status, succeed
 from .msisdn import operator
@@ -168,21 +168,16 @@ class Engine:
             driver.pending(order), created_at=datetime.now(UTC), operator=await operator(order.party)
         )
 
-        call.before_money = lambda: self.records.sending(pending)
+        call.before_money = lambda: self.records.sending(pending, order)
 
         async def ask(send: Send) -> Payment:
             done = await operation(send)
             return succeed(pending, _stamped(done, call, done.kind))
 
         async def request() -> Payment:
-            if self.records.journal is not None:
-                try:
-                    with call.bounded():
-                        known = await self.records.begin(pending, order)
-                except TimeoutError:
-                    raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
-                if known is not None:
-                    return known
+            row = await self._begun(call, pending, order)
+            if row is not None:
+                return _as_known(row, call)
             try:
                 payment = await self._transport.perform(call, ask, pending)
             except BaseException as error:
@@ -192,6 +187,16 @@ class Engine:
             return payment
 
         return await self._flights.join(order, pending, call, request)
+
+    async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
+        """Give what is known of an order that was begun before, or note that it begins now."""
+        if self.records.journal is None:  # nothing is waited for
+            return await self.records.begin(pending, order, call.deadline)
+        try:
+            with call.bounded():
+                return await self.records.begin(pending, order, call.deadline)
+        except TimeoutError:
+            raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
 
     def named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
         """Give what is known of a payment by its names alone; test money is no money, so the mode is one."""
@@ -278,6 +283,17 @@ def checked_seconds(name: str, seconds: object) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise UsageError.field(name, seconds, "seconds above 0")
     return float(seconds)
+
+
+def _as_known(row: Row, call: Call) -> Payment:
+    """Give the payment of an order that was sent before; where nobody knows, that is said again."""
+    if row.state is State.INTENT:
+        raise NotSent(f"{call}: the deadline passed while another worker was about to send it; nothing was sent")
+    if not row.state.in_doubt or row.payment.status.terminal:
+        return row.payment
+    said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
+    page = call.driver.lost_page if row.payment.kind == "collect" else ""
+    raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
 
 
 def _stamped(payment: Payment, call: Call, kind: Kind | None) -> Payment:

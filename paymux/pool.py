@@ -117,6 +117,11 @@ class Pool(Record):
 
         OutcomeUnknown: the payer may be asked already, never repeat. NotSent: repeat freely. `reference` is yours,
         stored before the call. What else an order may carry is in `Options`.
+
+        One reference is one order. The same call again sends nothing: it gives the payment as it is known, also
+        one that FAILED, was CANCELLED or EXPIRED (a new try is a new reference), or the same OutcomeUnknown.
+        Another order under it is DuplicateReference; a refusal or NotSent frees it. A journal knows this for
+        ever; without one a pool knows its newest 100,000 orders, and a restart forgets them.
         """
         driver = self._engine.driver(account)
         url = self._hooks.callback(driver, reference, options.pop("webhook_url", None))

@@ -45,9 +45,9 @@ class Strangers:
         """Remember that the provider does not know the payment of a message."""
         _put(self._absent, _named(event), asyncio.get_running_loop().time() + ABSENT_FOR)
 
-    async def pace(self, event: Event) -> None:
-        """Wait until a message about a payment of ours may make us ask again."""
-        loop, key = asyncio.get_running_loop(), event.identity[:2]
+    async def pace(self, account: str, order: str) -> None:
+        """Wait until a message about an order of ours may make us ask again, whatever it names it by."""
+        loop, key = asyncio.get_running_loop(), (account, order)
         if (wait := self._asked.get(key, float("-inf")) + PAUSE - loop.time()) > 0:
             await asyncio.sleep(wait)
         _put(self._asked, key, loop.time())

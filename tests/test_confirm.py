@@ -171,7 +171,7 @@ async def test_a_lost_answer_is_found_by_its_own_path() -> None:
     async with _pool() as pool:
         event = pool.webhook(push(path=pool.webhook_url("toy", "order-B"), id="id-B", receipt="R1"))
         lost = Payment(account="toy", reference="order-B", amount=Decimal(100), currency="XAF")
-        pool._engine.records.memory.lose(lost)  # as a collect does whose answer is lost
+        pool._engine.records.memory.fly(lost, None)  # as a collect does whose answer is lost
         payment = await pool.confirm(event, expected=lost)
         assert (payment.status, payment.provider_reference) == (Status.SUCCEEDED, "id-B")
         assert payment.amount == 100

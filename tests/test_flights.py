@@ -94,17 +94,6 @@ async def test_kinds_and_accounts_have_references_of_their_own() -> None:
 
 
 @timeless
-async def test_a_finished_order_is_not_remembered() -> None:
-    """Without a journal a later order is sent; that the provider had its reference before is unknown, not no."""
-    wire = _slow(answer(id="p1", status="WAIT"), answer(409, error="duplicate"))
-    async with Pool(Keyless(), connection=wire) as pool:
-        await pool.collect("keyless", **ORDER)
-        with pytest.raises(OutcomeUnknown):
-            await pool.collect("keyless", **ORDER)
-    assert len(wire.seen) == 2
-
-
-@timeless
 async def test_a_leader_cancelled_before_sending_is_succeeded_by_its_joiner() -> None:
     """Nothing had left: whoever joined makes the request itself, and only one does."""
     wire = _slow(answer(id="p1", status="WAIT"))

@@ -171,8 +171,12 @@ async def test_how_a_request_ended_is_kept(file: Path, end: str) -> None:
     assert row(file)["state"] == state
     assert row(file)["worker"] is None
     again = Wire(Desk(collect=answer(id="id-2", status="WAIT")))
+    doubt = pytest.raises(OutcomeUnknown) if state is State.UNKNOWN else contextlib.nullcontext()
     async with pool(file, again, Keyless()) as pay:
-        payment = await collect(pay)
+        with doubt as caught:
+            payment = await collect(pay)
+        if caught is not None:
+            payment = caught.value.payment
         if not free:
             with pytest.raises(DuplicateReference):
                 await collect(pay, amount=501)
@@ -211,7 +215,8 @@ async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: P
             await collect(pay)
         assert row(file)["state"] == State.UNKNOWN
         assert wire.paths("/find") == [], "no money verb looks up by itself"
-        assert (await collect(pay)).status is Status.PENDING
+        with pytest.raises(OutcomeUnknown):
+            await collect(pay)
         (found,) = [one async for one in pay.recover()]
         assert (found.payment.status, found.resolved) == (Status.SUCCEEDED, True)
         assert (await pay.watch(caught.value.payment)).status is Status.SUCCEEDED
@@ -450,6 +455,127 @@ def test_retention_forgets_what_is_over(tmp_path: Path) -> None:
     }
 
 
+ENDED = Payment(
+    account="toy", kind="collect", reference="order-1", provider_reference="id", status=Status.SUCCEEDED
+)
+
+
+def aged(file: Path, days: float, where: str = "1") -> None:
+    """Let what is in the journal be so many days old."""
+    old = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        for table, column in (("payments", "updated_at"), ("facts", "at"), ("turns", "at")):
+            db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (old,))  # noqa: S608
+
+
+def purged(file: Path, days: float = 30) -> set[str]:
+    """Open the journal with a retention, and give the references that are left."""
+
+    async def reopen() -> None:
+        journal = SqliteJournal(file, keep_days=days)
+        await journal.find("toy", "collect", reference="order-1")
+        await journal.aclose()
+
+    asyncio.run(reopen())
+    return {one["reference"] for one in rows(file)}
+
+
+@pytest.mark.parametrize("word", ["OK", "NO", "STOPPED", "LATE"])
+def test_a_reference_is_never_forgotten(tmp_path: Path, word: str) -> None:
+    """After a purge the same order gives how it ended, another one is refused, and nothing is sent."""
+    file = tmp_path / "payments.db"
+
+    async def shop(wire: Wire, keep_days: float | None) -> Payment:
+        async with Pool(Keyless(), connection=wire, journal=SqliteJournal(file, keep_days=keep_days)) as pay:
+            payment = await collect(pay, payer="237677777777", metadata={"chat": "7"})
+            if keep_days is not None:
+                with pytest.raises(DuplicateReference):
+                    await collect(pay, payer="237677777777")
+            return payment
+
+    first = asyncio.run(shop(Wire(Desk(collect=answer(id="id-1", status=word))), None))
+    aged(file, 40)
+    book(file, msgspec.structs.replace(ENDED, reference="young"), State.ACCEPTED)
+    wire = Wire(Desk())
+    again = asyncio.run(shop(wire, 30))
+    assert wire.seen == []
+    assert [one["reference"] for one in rows(file)] == ["young"]
+    known = ("account", "kind", "reference", "status", "amount", "currency", "payer", "metadata")
+    assert [getattr(again, name) for name in known] == [getattr(first, name) for name in known]
+    assert (again.provider_reference, again.created_at) == (None, None)
+    (left,) = rows(file, "SELECT * FROM forgotten")
+    assert set(left) == {"account", "kind", "reference", "digest", "status", "at"}
+    assert asyncio.run(shop(wire, 30)).status is first.status
+
+
+def test_what_was_not_told_is_not_forgotten(tmp_path: Path) -> None:
+    """Once a notifier told of a kind, a payment of it that was not told yet stays until it is."""
+    file = tmp_path / "payments.db"
+    for kind in ("collect", "payout"):
+        book(file, msgspec.structs.replace(ENDED, kind=kind, reference=kind), State.ACCEPTED)
+    aged(file, 40)
+    book(file, msgspec.structs.replace(ENDED, reference="young"), State.ACCEPTED)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("INSERT INTO notes VALUES ('entered collect', '')")
+    assert purged(file) == {"collect", "young"}
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("UPDATE payments SET told = status")
+    assert purged(file) == {"young"}
+
+
+def test_a_turn_that_is_done_is_done_for_ever(tmp_path: Path) -> None:
+    """After a purge `once` gives nobody a turn that was done; one that a dead worker had begun may be had."""
+    file = tmp_path / "payments.db"
+    book(file, ENDED, State.ACCEPTED)
+
+    async def turns() -> tuple[bool, bool]:
+        journal = SqliteJournal(file, keep_days=30)
+        done = await journal.take_turn(ENDED, "fulfilled", "a")
+        begun = await journal.take_turn(ENDED, "mailed", "a")
+        await journal.end_turn(ENDED, "fulfilled", "a", done=True)
+        await journal.aclose()
+        return done, begun
+
+    assert asyncio.run(turns()) == (True, True)
+    aged(file, 40)
+    book(file, msgspec.structs.replace(ENDED, reference="young"), State.ACCEPTED)
+    assert purged(file) == {"young"}
+    assert [one["name"] for one in rows(file, "SELECT * FROM turns")] == ["fulfilled"]
+    assert asyncio.run(turns()) == (False, True)
+
+
+def test_a_clock_that_jumps_forward_forgets_nothing_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten years ahead, no payment goes that is younger than `keep_days` beside what the file noted last."""
+    file = tmp_path / "payments.db"
+    book(file, ENDED, State.ACCEPTED)
+    aged(file, 20)
+    book(file, msgspec.structs.replace(ENDED, reference="young"), State.ACCEPTED)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=3650)
+
+    monkeypatch.setattr("paymux.journal.schema.datetime", Ahead)
+    assert purged(file) == {"order-1", "young"}
+    assert purged(file, 10) == {"young"}
+
+
+def test_a_clock_that_was_wrong_once_forgets_nothing_young(tmp_path: Path) -> None:
+    """What a clock of 1970 or of 2099 noted is neither old nor a reason to forget what is young."""
+    file = tmp_path / "payments.db"
+    book(file, ENDED, State.ACCEPTED)
+    aged(file, 20)
+    for name, days in (("ahead", -30_000), ("behind", 20_000)):
+        book(file, msgspec.structs.replace(ENDED, reference=name), State.ACCEPTED)
+        aged(file, days, f"reference = '{name}'")
+    everything = {"order-1", "ahead", "behind"}
+    assert purged(file) == everything
+    book(file, msgspec.structs.replace(ENDED, reference="young"), State.ACCEPTED)
+    assert purged(file) == everything | {"young"}
+    assert purged(file, 10) == {"ahead", "young"}
+
+
 @pytest.mark.parametrize("days", [0, -1, float("nan")])
 def test_a_retention_of_nothing_is_refused(tmp_path: Path, days: float) -> None:
     """`keep_days` is days above 0."""
@@ -518,23 +644,97 @@ async def test_what_never_began_is_not_pending(file: Path) -> None:
         assert [one.reference async for one in pay.payments()] == ["order-1", "order-2"]
 
 
-async def test_a_row_that_cannot_be_read_harms_nobody_else(file: Path) -> None:
-    """A damaged row is a typed error for its own order; every other goes on."""
+DAMAGE = {
+    "cut": "UPDATE payments SET payment = substr(payment, 1, 40)",
+    "no text": "UPDATE payments SET payment = 5",
+    "not UTF-8": "UPDATE payments SET payment = CAST(x'7bff7d' AS TEXT)",
+    "another status": "UPDATE payments SET payment = replace(payment, 'pending', 'perhaps')",
+    "deep": "UPDATE payments SET payment = replace(hex(zeroblob(50000)), '00', '[')",
+}
+
+
+def damage(file: Path, sql: str, reference: str = "order-1") -> None:
+    """Damage one row of the journal."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute(f"{sql} WHERE reference = '{reference}'")
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+async def test_a_row_that_cannot_be_read_is_named_and_left_out(
+    file: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """A damaged row is one ERROR record that names it; the rest is listed, recovered and sent."""
+    async with pool(file, losing(), Keyless()) as pay:
+        for name in ("order-0", "order-1", "order-2"):
+            with pytest.raises(OutcomeUnknown):
+                await collect(pay, name, metadata={"status": "pending"} if how == "another status" else {})
+    sql = DAMAGE[how]
+    if how == "another status":
+        sql = """UPDATE payments SET payment = replace(payment, '"currency"', '"status":"perhaps","currency"')"""
+    damage(file, sql)
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
+    async with pool(file, wire, Keyless()) as pay, asyncio.timeout(10):
+        caplog.clear()
+        assert [one.reference async for one in pay.payments()] == ["order-0", "order-2"]
+        (said,) = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert "keyless" in said.getMessage()
+        assert "collect 'order-1'" in said.getMessage()
+        caplog.clear()
+        assert [one.payment.reference async for one in pay.recover()] == ["order-0", "order-2"]
+        assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
+        assert (await collect(pay, "order-3")).provider_reference == "id-1"
+
+
+@pytest.mark.parametrize("command", [["list"], ["export"], ["export", "--as", "jsonl"], ["show", "order-2"]])
+async def test_the_command_line_says_what_it_cannot_read(file: Path, command: list[str]) -> None:
+    """A damaged row is said on standard error, the others are written, and the exit code is 1."""
+    async with pool(file, driver=Keyless()) as pay:
+        for name in ("order-1", "order-2"):
+            await collect(pay, name)
+    damage(file, DAMAGE["cut"])
+    name, *more = command
+    ran = _command(name, str(file), *more)
+    assert ran.returncode == 1
+    assert ran.stderr.count("paymux: keyless: the journal's row of the collect 'order-1' cannot be read") == 1
+    assert "order-2" in ran.stdout
+    assert "order-1" not in ran.stdout
+
+
+@pytest.mark.parametrize("how", ["cut", "not UTF-8", "no text"])
+async def test_an_order_under_a_damaged_row_is_in_doubt(file: Path, how: str) -> None:
+    """Nobody can tell what became of it: OutcomeUnknown, and nothing is sent, whatever was accepted before."""
     async with pool(file, driver=Keyless()) as pay:
         await collect(pay)
+    damage(file, DAMAGE[how])
+    wire = Wire(Desk())
+    async with pool(file, wire, Keyless()) as pay:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await collect(pay)
+        assert (caught.value.payment.reference, caught.value.payment.amount) == ("order-1", Decimal(500))
+        with pytest.raises(DuplicateReference):
+            await collect(pay, amount=501)
+        with pytest.raises(Unavailable, match="order-1"):
+            await pay.confirm(
+                Event(account="keyless", claims=Payment(account="keyless", provider_reference="id-1"))
+            )
+    assert wire.seen == []
+
+
+async def test_a_damaged_message_is_named_and_left_out(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of the messages that a dead worker left, one that cannot be read is said once; the others are taken."""
+    one = SqliteJournal(file)
+    events = [Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "123"]
+    for event in events:
+        await one.hint(event, open=True)
+    await one.aclose()
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-        db.execute("UPDATE payments SET payment = '{'")
-    async with pool(file, driver=Keyless()) as pay:
-        async with asyncio.timeout(5):
-            found = await asyncio.gather(collect(pay), collect(pay, "order-2"), return_exceptions=True)
-            assert isinstance(found[0], NotSent)
-            assert isinstance(found[1], Payment)
-            with pytest.raises(Unavailable):
-                await pay.confirm(
-                    Event(account="keyless", claims=Payment(account="keyless", provider_reference="id-1"))
-                )
-            with pytest.raises(Unavailable):
-                _ = [payment async for payment in pay.payments()]
+        db.execute("UPDATE hints SET event = '{' WHERE provider_reference = '2'")
+    two = SqliteJournal(file)
+    assert await two.claim_hints(9) == [events[0], events[2]]
+    assert await two.claim_hints(9) == []
+    await two.aclose()
+    (said,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert "toy: the journal's message 2 cannot be read" in said.getMessage()
 
 
 async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Path) -> None:
@@ -704,7 +904,10 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             left = len(wire.seen)
-            again = await collect(pay, name)
+            try:
+                again = await collect(pay, name)
+            except OutcomeUnknown as unknown:
+                again = unknown.payment
             assert len(wire.seen) == 1, f"cancelled after {count} steps: sent {len(wire.seen)} times"
             found = row(file, name)
             assert again.reference == name

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from benchmarks.simulation import LoopJournal
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, WatchTimeout
 from paymux.journal import Records
-from paymux.journal.base import Memory
+from paymux.journal.base import State
+from paymux.journal.memory import Memory
 from paymux.wire import Broken, Reply
 
 from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
@@ -159,17 +160,17 @@ def test_memory_keeps_the_kinds_apart() -> None:
     memory = Memory()
     collect = Payment(account="toy", reference="order-8", provider_reference="7")
     payout = replace(collect, kind="payout", reference="wage-8")
-    memory.remember(payout)
+    memory.apply(payout)
     assert memory.owner("toy", "collect", "7") == ("payout", "wage-8")
-    memory.remember(collect)
+    memory.apply(collect)
     assert memory.owner("toy", "collect", "7") == ("collect", "order-8")
     assert memory.owner("toy", "payout", "7") == ("payout", "wage-8")
-    memory.lose(payout)
-    memory.fly(collect)
+    memory.fly(replace(payout, provider_reference=None), None)
+    memory.fly(collect, None)
     assert memory.lost(payout)
     assert memory.lost(replace(collect, kind="collect"))
     assert not memory.lost(replace(payout, kind="refund"))
-    memory.land(collect)
+    memory.apply(collect, State.ACCEPTED)
     assert not memory.lost(collect)
 
 

@@ -674,7 +674,7 @@ def test_a_watch_that_waits_costs_three_kibibytes() -> None:
             watching = [asyncio.ensure_future(consumer(n)) for n in range(10)]
             await asyncio.sleep(30)
             for n in range(10, 510):  # kept of each payment, watched or not
-                pool._engine.records.memory.remember(held(10**6 + n))
+                pool._engine.records.memory.apply(held(10**6 + n))
             gc.collect()
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]

@@ -462,7 +462,7 @@ async def test_a_payment_without_a_provider_reference_waits_for_a_webhook() -> N
     held = Payment(account="keyless", reference="order-1", amount=Decimal(500), currency="XAF")
     wire = _wire(WAIT, DONE)
     async with Pool(Keyless(), connection=wire, webhook_base=BASE, webhook_key=KEY) as pool:
-        pool._engine.records.memory.lose(held)  # as a collect does whose answer is lost
+        pool._engine.records.memory.fly(held, None)  # as a collect does whose answer is lost
         watching = asyncio.ensure_future(_seen(pool.watch(held, timeout=3600)))
         await asyncio.sleep(1000)
         assert wire.seen == []

@@ -1055,9 +1055,10 @@ async def test_what_was_left_is_done_while_the_pool_lives_on(file: Path) -> None
 class Slow(SqliteJournal):
     """A journal on a slow disk."""
 
-    async def hint(self, event: Event, *, open: bool = False) -> None:
-        await super().hint(event, open=open)
+    async def hint(self, event: Event, *, open: bool = False) -> bool:
+        kept = await super().hint(event, open=open)
         await asyncio.sleep(0.2)
+        return kept
 
     async def claim_hints(self, count: int) -> list[Event]:
         found = await super().claim_hints(count)

@@ -1,7 +1,9 @@
 """The durable record of payments, and what a pool without one remembers."""
 
-from .base import KINDS, REMEMBERED, Journal, Key, Owner, Row, State, Word, named
+from .base import KINDS, Journal, Key, Owner, Row, State, Word, named
 from .local import LocalOutbox
+from .memory import REMEMBERED
+from .messages import again
 from .outbox import Beat, Member, Open, Outbox, Standing
 from .person import refuse
 from .records import Records
@@ -28,6 +30,7 @@ __all__ = [
     "State",
     "Turn",
     "Word",
+    "again",
     "named",
     "refuse",
     "written",

@@ -1,14 +1,15 @@
-"""The durable record of payments: what it promises, and what a pool remembers where it has none."""
+"""The durable record of payments: what it promises, and how one order is told from another."""
 
 import enum
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import astuple
 
+from ..errors import DuplicateReference
 from ..models import Event, Kind, Order, Payment, Status
 from .unconfirmed import Unconfirmed
 
@@ -31,6 +32,11 @@ class State(enum.StrEnum):
         """Tell whether no money can have moved, so that the reference may be used anew."""
         return self in (State.REFUSED, State.NOT_SENT)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether money may have moved without anybody's knowing; the order is never sent again."""
+        return self in (State.SENDING, State.UNKNOWN)
+
     def after(self, state: "State | None", payment: Payment) -> "State":
         """Tell the state after a fact; nothing leads back, and only a payment that is known ends an unknown."""
         if state is None:
@@ -48,6 +54,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     payment: Payment
     fence: int = 0
     hints: tuple[Event, ...] = ()  # messages about it that have arrived
+    flying: bool = False  # a living worker is at it, and will tell how it ended
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +111,11 @@ class Journal(Protocol):
         """Give the open payment of the last day that has one of the ids that a message names."""
         ...
 
-    async def hint(self, event: Event, *, open: bool = False) -> None:
-        """Keep a message before it is acknowledged; an open one is this worker's, until it ends it, or dies."""
+    async def hint(self, event: Event, *, open: bool = False) -> bool:
+        """Keep a message before it is acknowledged; an open one is this worker's, until it ends it, or dies.
+
+        False: about its order, no more are kept.
+        """
         ...
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
@@ -162,57 +172,20 @@ def named(payment: Payment) -> Key:
     return (payment.account, payment.kind or "collect", payment.reference or "")
 
 
-REMEMBERED = 100_000  # payments of this process whose owner is known; the newest are kept
+def another_order(pending: Payment) -> DuplicateReference:
+    """Give the error of an order whose reference belongs to another one."""
+    error = DuplicateReference(f"{pending.reference}: this reference belongs to another order")
+    error.account, error.provider, error.reference = pending.account, pending.provider, pending.reference
+    return error
 
 
-class Memory:
-    """What a pool without a journal knows, until the process ends: whose a provider's id is, and what was lost."""
-
-    def __init__(self) -> None:
-        self._owners: OrderedDict[tuple[str, Kind, str], str] = OrderedDict()
-        self._lost: OrderedDict[Key, None] = OrderedDict()
-        self._flying: set[Key] = set()
-
-    def remember(self, payment: Payment) -> None:
-        """Note whose payment a provider's id is, so that it can never confirm another order."""
-        if payment.reference is not None and payment.provider_reference is not None:
-            key = (payment.account, payment.kind or "collect", payment.provider_reference)
-            self._owners.setdefault(key, payment.reference)
-            if len(self._owners) > REMEMBERED:
-                self._owners.popitem(last=False)
-
-    def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
-        """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
-        for one in (kind, *KINDS):
-            if (reference := self._owners.get((account, one, provider_reference or ""))) is not None:
-                return one, reference
-        return None
-
-    def lose(self, payment: Payment) -> None:
-        """Note that this process sent an order whose answer was lost."""
-        self._lost[named(payment)] = None
-        if len(self._lost) > REMEMBERED:
-            self._lost.popitem(last=False)
-
-    def fly(self, payment: Payment) -> None:
-        """Note that an order is being sent."""
-        self._flying.add(named(payment))
-
-    def land(self, payment: Payment) -> None:
-        """Note that it is known how the sending ended."""
-        self._flying.discard(named(payment))
-
-    def lost(self, payment: Payment) -> bool:
-        """Tell whether this process sent the order and has no answer, or none yet."""
-        return named(payment) in self._lost or named(payment) in self._flying
-
-
-_UNSAID: tuple[object, ...] = (None, "", (), {})
+_FIELDS = Order.__struct_fields__
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def digest(order: Order) -> str:
     """Tell one order from another under the same reference; the callback URL is ours and does not count."""
     # Without what was left out, so that an option of a later release does not make every order another one.
-    said = {name: value for name in order.__struct_fields__ if (value := getattr(order, name)) not in _UNSAID}
+    said = {name: value for name, value in zip(_FIELDS, astuple(order), strict=True) if value}
     said.pop("webhook_url", None)
-    return sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
+    return sha256(_encode(said)).hexdigest()

@@ -6,16 +6,23 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from ..models import Event, Payment
+from .messages import is_again, small
+from .rows import EVENT, PAYMENT, event_or_none, payment_or_none
 from .schema import iso
 from .workers import Worker
 
 _NOBODY = ""  # open, and anybody may take it; NULL is done with
 
-_KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
+FEW = 4  # messages kept about one order: so many that prove nothing, and so many that do
+
+_HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
+_COUNT = "SELECT count(*) FROM hints WHERE account = ? AND reference = ? AND proved = ?"
+_OWNER = "SELECT reference FROM payments WHERE account = ? AND provider_reference = ?"
+_KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
 # The same message again makes whoever got it last answer for it.
-_OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
+_OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
 # About no payment in the journal: a stranger's, which nobody will look for.
 _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
@@ -23,7 +30,7 @@ _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NUL
         AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.provider_reference = hints.provider_reference)"""
-_YOUNG = """SELECT state, payment FROM payments WHERE created_at > ? AND +account = ?
+_YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments WHERE created_at > ? AND +account = ?
     AND status = 'pending' AND instr(payment, ?)"""
 
 _WHO = "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
@@ -40,16 +47,34 @@ class Inbox:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> None:
-        """Keep a message once; an open one is this worker's until it ends it, or dies."""
+    def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> bool:
+        """Keep a message once; an open one is this worker's until it ends it, or dies.
+
+        False: its order has as many as are kept. One place of those that prove nothing is for `again`.
+        """
+        kept, reference = small(event), self._order(event, db)
+        text = _text(kept)
+        if reference is not None and db.execute(_HELD, (event.account, text)).fetchone() is None:
+            places = FEW if event.proved or is_again(event) else FEW - 1
+            if db.execute(_COUNT, (event.account, reference, event.proved)).fetchone()[0] >= places:
+                return False
+        row = (event.account, reference, kept.claims.provider_reference, iso(datetime.now(UTC)), text)
+        db.execute(_OPEN if open else _KEEP, (*row, self._worker.name if open else None, event.proved))
+        return True
+
+    def _order(self, event: Event, db: sqlite3.Connection) -> str | None:
+        """Give the reference of the order that a message is about, as far as anybody knows."""
         claims = event.claims
-        reference = event.attempt or claims.reference
-        kept = (event.account, reference, claims.provider_reference, iso(datetime.now(UTC)), _text(event))
-        db.execute(_OPEN if open else _KEEP, (*kept, self._worker.name if open else None))
+        owner = db.execute(_OWNER, (event.account, claims.provider_reference)).fetchone()
+        named = event.attempt or (owner and owner[0]) or small(event).claims.reference
+        if named is None and claims.provider_reference is None:
+            meant = self.meant(event, db)
+            named = meant and meant[1].reference
+        return named
 
     def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
         """End what this worker began: done with, or anybody's. What was about no payment of ours is forgotten."""
-        this = (event.account, _text(event))
+        this = (event.account, _text(small(event)))
         # Another worker that got the same message meanwhile answers for it himself.
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
@@ -58,34 +83,37 @@ class Inbox:
         """Take the oldest open messages of workers that live no more, or let go of them."""
         alive: dict[str, bool] = {}
         found: list[Event] = []
-        for id, worker, text in db.execute(
-            "SELECT id, worker, event FROM hints WHERE worker IS NOT NULL ORDER BY id"
+        for id, account, worker, text in db.execute(
+            f"SELECT id, account, worker, {EVENT} FROM hints WHERE worker IS NOT NULL ORDER BY id"
         ).fetchall():
             if worker not in alive:
                 alive[worker] = self._worker.lives(worker)
             if not alive[worker] and len(found) < count:
-                db.execute("UPDATE hints SET worker = ? WHERE id = ?", (self._worker.name, id))
-                found.append(msgspec.json.decode(text, type=Event))
+                event = event_or_none(account, id, text)
+                # A damaged one is done with: it stays in the file, and is said once.
+                name = None if event is None else self._worker.name
+                db.execute("UPDATE hints SET worker = ? WHERE id = ?", (name, id))
+                found += [event] if event is not None else []
         return found
 
     def meant(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
         """Give the pending payment of the last day, with its state, that has one of the message's ids."""
         since = iso(datetime.now(UTC) - timedelta(days=1))
         for name, id in event.claims.ids.items():
-            for state, text in db.execute(_YOUNG, (since, event.account, msgspec.json.encode(id).decode())):
-                payment = msgspec.json.decode(text, type=Payment)
-                if payment.ids.get(name) == id:
+            for state, text, *key in db.execute(_YOUNG, (since, event.account, msgspec.json.encode(id).decode())):
+                payment = payment_or_none((key[0], key[1], key[2]), text)
+                if payment is not None and payment.ids.get(name) == id:
                     return state, payment
         return None
 
     def of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
         """Give the messages about a payment: with the provider's reference, or with ours and its kind."""
         found = db.execute(
-            "SELECT event FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
+            f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
             (payment.account, payment.reference, payment.provider_reference),
         )
-        events = [msgspec.json.decode(text, type=Event) for (text,) in found.fetchall()]
-        return tuple(event for event in events if _is_about(event, payment))
+        events = (event_or_none(payment.account, id, text) for id, text in found.fetchall())
+        return tuple(event for event in events if event is not None and _is_about(event, payment))
 
 
 class Turns:

@@ -7,7 +7,8 @@ import msgspec
 
 from ..errors import Mismatch
 from ..models import Kind, Payment, Status, succeed
-from .base import REMEMBERED, Key, State, named
+from .base import Key, State, named
+from .memory import REMEMBERED
 from .outbox import Beat, Member, Open, Standing
 
 

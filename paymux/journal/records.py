@@ -9,8 +9,9 @@ import msgspec
 from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
-from .base import Journal, Memory, Owner, Row, State, Word, digest, named
+from .base import Journal, Owner, Row, State, Word, digest, named
 from .local_unconfirmed import LocalUnconfirmed
+from .memory import Memory
 from .unconfirmed import Unconfirmed
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
@@ -48,23 +49,27 @@ class Records:
             raise UsageError("journal: missing; this pool keeps none")
         return self.journal
 
-    async def begin(self, pending: Payment, order: Order) -> Payment | None:
-        """Note an order in the journal before it is sent; give the payment that its reference has already."""
-        journal = self.book()
+    async def begin(self, pending: Payment, order: Order, deadline: float) -> Row | None:
+        """Note an order before it is sent, or give the row that its reference has already.
+
+        One that another worker is at is waited for until shortly before the deadline, a time of the loop's clock.
+        """
+        journal, time = self.journal, asyncio.get_running_loop().time
+        if journal is None:
+            return self.memory.find(pending, order)
         while True:
             try:
                 row = await journal.intend(pending, digest(order))
             except OSError as error:
                 raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
-            if row is None or row.state is not State.INTENT:
-                return None if row is None else row.payment
-            # Another worker is about to send this order. Nothing has left yet, so there is no payment to give.
+            if row is None or not row.flying or time() + 2 * GLANCE > deadline:
+                return row
             await asyncio.sleep(GLANCE)
 
-    async def sending(self, pending: Payment) -> None:
+    async def sending(self, pending: Payment, order: Order) -> None:
         """Make durable that a money request is about to leave, or raise NotSent."""
         # From here on its own callback may come in before its answer, or instead of it.
-        self.memory.fly(pending)
+        self.memory.fly(pending, order if self.journal is None else None)
         if self.journal is None:
             return
         try:
@@ -74,11 +79,9 @@ class Records:
 
     async def ended(self, pending: Payment, outcome: Payment | BaseException, *, in_doubt: bool) -> None:
         """Keep how a money request ended."""
-        self.memory.land(pending)
         if isinstance(outcome, Payment):
             await self.keep(outcome, "answer", State.ACCEPTED)
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
-            self.memory.lose(pending)
             await self.keep(pending, "answer", State.UNKNOWN)
         else:
             refused = isinstance(outcome, ProviderError)
@@ -87,9 +90,8 @@ class Records:
     async def keep(
         self, payment: Payment, source: str, state: State | None = None, *, passing: bool = False
     ) -> None:
-        """Keep what an answer, a look-up or a message told; of what is `passing`, memory keeps nothing."""
-        if not passing:
-            self.memory.remember(payment)
+        """Keep what an answer, a look-up or a message told; `passing` makes no order of ours leave the memory."""
+        self.memory.apply(payment, state, passing=passing)
         if self.journal is None:
             self._local.hear(payment, source, state)
         try:
@@ -108,16 +110,23 @@ class Records:
         """Let a message, once it is kept, be open until `end_hint`."""
         self._answering.setdefault(msgspec.json.encode(event), False)
 
-    async def hint(self, event: Event) -> None:
-        """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again."""
-        if self.journal is not None:
-            key = msgspec.json.encode(event)
-            if open := key in self._answering:
-                self._answering[key] = True
-            try:
-                await self.journal.hint(event, open=open)
-            except OSError as error:
-                raise Unavailable(f"{event.account}: {error}") from None
+    async def hint(self, event: Event) -> bool:
+        """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again.
+
+        False: its order has as many as are kept of one, and need only be asked for again.
+        """
+        if self.journal is None:
+            return True
+        key = msgspec.json.encode(event)
+        if open := key in self._answering:
+            self._answering[key] = True
+        try:
+            kept = await self.journal.hint(event, open=open)
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
+        if key in self._answering:
+            self._answering[key] = kept
+        return kept
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
         """End an open message; where that cannot be kept, it is handled once more, which does no harm."""

@@ -72,6 +72,12 @@ CREATE INDEX unconfirmed_open ON unconfirmed (ended) WHERE ended IS NULL;
 CREATE INDEX unconfirmed_told ON unconfirmed (ended) WHERE ended IS NULL AND told IS NOT NULL;
 CREATE INDEX unconfirmed_of ON unconfirmed (account, reference) WHERE reference IS NOT NULL;
 CREATE INDEX payments_by_receipt ON payments (account, RECEIPT) WHERE RECEIPT IS NOT NULL;
+ALTER TABLE hints ADD COLUMN proved INTEGER NOT NULL DEFAULT 0; -- signed, or on its order's own path
+CREATE INDEX hints_of ON hints (account, reference, proved);
+CREATE TABLE forgotten ( -- references whose payments keep_days let go: none of them is ever sent again
+    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, digest TEXT NOT NULL,
+    status TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (account, kind, reference)
+) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 # Of a kind on which a notifier was entered once, what is not told yet stays until it is.
@@ -82,6 +88,16 @@ RECEIPT = """CASE WHEN json_valid(payment)
     THEN coalesce(json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
 STEPS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
 VERSION = len(STEPS)
+
+# Over, and silent since `before`. What was noted after something young is young, whatever its clock said.
+_OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
+    AND updated_at < :before AND NOT {_KEPT_UNTOLD}
+    AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.account = payments.account AND f.kind = payments.kind
+        AND f.reference = payments.reference AND f.id >= :young)"""
+_YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIMIT 1"
+_GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
+    p.account = {0}.account AND p.kind = {0}.kind AND p.reference = {0}.reference)"""
+_NEVER = 2**63 - 1
 
 
 def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
@@ -105,7 +121,7 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
     if version > VERSION:
         raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
     if keep is not None:
-        _forget(db, iso(datetime.now(UTC) - keep))
+        _forget(db, keep)
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:
@@ -125,18 +141,27 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             return
 
 
-def _forget(db: sqlite3.Connection, before: str) -> None:
+def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
+    """Forget the payments that have been over for long, and keep their references, which are never free again."""
     db.execute("BEGIN IMMEDIATE")
-    over = "(status <> 'pending' OR state IN ('refused', 'not_sent'))"
-    db.execute(f"DELETE FROM payments WHERE {over} AND updated_at < ? AND NOT {_KEPT_UNTOLD}", (before,))
-    db.execute("DELETE FROM hints WHERE at < ? AND worker IS NULL", (before,))
-    db.execute("DELETE FROM unconfirmed WHERE ended < ?", (before,))
-    for table in ("facts", "turns"):
+    last = db.execute("SELECT at FROM facts ORDER BY id DESC LIMIT 1").fetchone()
+    if last is not None:
+        # A clock that jumped forward is not believed beyond what was noted last.
+        now = min(iso(datetime.now(UTC)), last[0])
+        times = {"now": now, "before": iso(datetime.fromisoformat(now) - keep)}
+        young = db.execute(_YOUNG, times).fetchone()
+        given = {"before": times["before"], "young": _NEVER if young is None else young[0]}
         db.execute(
-            f"""DELETE FROM {table} WHERE at < ? AND NOT EXISTS (SELECT 1 FROM payments p WHERE
-                p.account = {table}.account AND p.kind = {table}.kind AND p.reference = {table}.reference)""",
-            (before,),
+            f"""INSERT OR REPLACE INTO forgotten SELECT account, kind, reference, digest, status, updated_at
+                FROM payments WHERE status <> 'pending' AND {_OLD}""",
+            given,
         )
+        db.execute(f"DELETE FROM payments WHERE {_OLD}", given)
+        db.execute("DELETE FROM hints WHERE at < :before AND worker IS NULL", given)
+        db.execute("DELETE FROM unconfirmed WHERE ended < :before", given)
+        db.execute(f"DELETE FROM facts WHERE {_GONE.format('facts')}", given)
+        # What was done once for ever stays done.
+        db.execute(f"DELETE FROM turns WHERE worker IS NOT NULL AND {_GONE.format('turns')}", given)
     db.execute("COMMIT")
 
 

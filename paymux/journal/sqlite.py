@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import DuplicateReference, Mismatch, UsageError
+from ..errors import Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, succeed
-from .base import Key, Row, State, Word
+from .base import Key, Row, State, Word, another_order
 from .base import named as _key
 from .inbox import Inbox, Turns
 from .notifiers import Notifiers
 from .person import sender, sign
+from .rows import PAYMENT, as_begun, forgotten, page, payment_or_none, read_payment
 from .schema import iso, prepare
 from .sqlite_outbox import SqliteOutbox
 from .sqlite_unconfirmed import SqliteUnconfirmed
@@ -26,7 +27,7 @@ from .workers import Worker
 from .writer import Writer
 
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
-_FOUND = f"SELECT state, payment, worker, digest FROM payments {_OF}"
+_FOUND = f"SELECT state, {PAYMENT}, worker, digest FROM payments {_OF}"
 _NOTED = """INSERT INTO payments (account, kind, reference, state, status, amount, currency, party, digest,
             payment, created_at, updated_at, worker) VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _IS_MINE = f"{_OF} AND state = 'intent' AND worker = ?"
@@ -41,7 +42,9 @@ _BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LI
 
 
 class SqliteJournal:
-    """A journal in a file. `keep_days` forgets terminal payments after so many days; None keeps them for ever.
+    """A journal in a file. `keep_days` forgets payments that ended so many days ago; None keeps them for ever.
+
+    A reference is never forgotten: the same order gives how it ended, and another one is DuplicateReference.
 
     Writes of one moment share one commit (WAL, `synchronous=FULL`), made by a thread of its own. A worker is known
     to live by a lock that it holds on a file beside the journal, which the system lets go of when it dies.
@@ -97,10 +100,12 @@ class SqliteJournal:
         ours: tuple[str, str, str] = (account, kind, reference or "")
         theirs: tuple[str, str, str] = (account, provider_reference or "", kind)
         where, given = (_BY_THEIRS, theirs) if reference is None else (_OF, ours)
+        sql = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments {where}"
 
         def look(db: sqlite3.Connection) -> Row | None:
-            found = db.execute(f"SELECT state, payment FROM payments {where}", given).fetchone()
-            return None if found is None else Row(state=State(found[0]), payment=_payment(found[1]))
+            found = db.execute(sql, given).fetchone()
+            # A damaged one is an error: of a payment that seemed to be nobody's, anything would be believed.
+            return None if found is None else Row(state=State(found[0]), payment=read_payment(found[2:], found[1]))
 
         return await self._writer.do(look)
 
@@ -117,9 +122,9 @@ class SqliteJournal:
         found = await self._writer.do(partial(self._inbox.meant, event))
         return None if found is None else Row(state=State(found[0]), payment=found[1])
 
-    async def hint(self, event: Event, *, open: bool = False) -> None:
-        """Keep a message before it is acknowledged; the same message twice is kept once."""
-        await self._writer.do(partial(self._inbox.keep, event, open=open))
+    async def hint(self, event: Event, *, open: bool = False) -> bool:
+        """Keep a message before it is acknowledged, once; False: about its order, no more are kept."""
+        return await self._writer.do(partial(self._inbox.keep, event, open=open))
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
         """End an open message: done with, or left for whoever claims it."""
@@ -134,16 +139,17 @@ class SqliteJournal:
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first, in pages, so that a long record does not fill the memory."""
         after, start = ("", "", "", ""), "" if since is None else iso(since)
-        sql = """SELECT payment, created_at, account, kind, reference FROM payments
+        sql = f"""SELECT {PAYMENT}, created_at, account, kind, reference FROM payments
                  WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
                  AND (? IS NULL OR account = ?)
                  AND (? IS NULL OR status = ?) AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
                  ORDER BY created_at, account, kind, reference LIMIT 500"""
         while True:
             given = (*after, start, account, account, status, status, status)
-            rows = await self._writer.do(partial(_rows, sql, given))
+            rows = await self._writer.do(partial(page, sql, given))
             for payment, after in rows:  # noqa: B007 - the last one begins the next page
-                yield payment
+                if payment is not None:
+                    yield payment
             if len(rows) < 500:
                 return
 
@@ -181,15 +187,18 @@ class SqliteJournal:
     def _intend(self, pending: Payment, digest: str, noted: list[Row], db: sqlite3.Connection) -> Row | None:
         key = _key(pending)
         found = db.execute(_FOUND, key).fetchone()
-        if found is not None:
-            state, (payment, worker, other) = State(found[0]), found[1:]
-            abandoned = state is State.INTENT and not self._lives(worker, key)
-            if not (state.free or abandoned):
-                if other == digest:
-                    return Row(state=state, payment=_payment(payment))
-                error = DuplicateReference("this reference belongs to another order in the journal")
-                error.account, error.provider, error.reference = key[0], pending.provider, key[2]
-                raise error
+        if found is None:
+            ended = forgotten(pending, key, digest, db)
+            if ended is not None:
+                return ended
+        else:
+            state, payment, worker, other = found
+            flying = state in (State.INTENT, State.SENDING) and self._lives(worker, key)
+            abandoned = state == State.INTENT and not flying
+            if not (state in (State.REFUSED, State.NOT_SENT) or abandoned):
+                if other != digest:
+                    raise another_order(pending)
+                return as_begun(pending, key, state, payment, flying=flying)
             db.execute(f"DELETE FROM payments {_OF}", key)
         at, text, party = _now(), _json(pending), pending.payer or pending.payee
         money = (str(pending.amount), pending.currency, party)
@@ -226,7 +235,7 @@ class SqliteJournal:
             return  # asked about by somebody who has no record of it, or forgotten by now
         if state is not None and state.free and found[2] != self._worker.name:
             return  # what did not leave was ours, and the row is not: somebody else may be sending it
-        was, known = State(found[0]), _payment(found[1])
+        was, known = State(found[0]), read_payment(key, found[1])
         state = was.after(state, payment)
         said = (state, payment.status, payment.provider_status, payment.provider_reference)
         if source == "verify" and said == (was, known.status, known.provider_status, known.provider_reference):
@@ -253,17 +262,16 @@ class SqliteJournal:
     def _claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
         # In the order of the key, each row is met once in a run, however many runs there are.
         rows = db.execute(
-            """SELECT account, kind, reference, state, payment, worker, fence FROM payments
+            f"""SELECT account, kind, reference, state, {PAYMENT}, worker, fence FROM payments
                WHERE (account, kind, reference) > (?, ?, ?) AND (state IN ('intent', 'sending', 'unknown')
                OR (state = 'accepted' AND status = 'pending')) ORDER BY account, kind, reference""",
             ("", "", "") if after is None else _key(after.payment),
         )
         for account, kind, reference, state, payment, worker, fence in rows:
             key = (account, kind, reference)
-            if self._lives(worker, key):
+            if self._lives(worker, key) or (known := payment_or_none(key, payment)) is None:
                 continue
             db.execute(f"UPDATE payments SET worker = ?, fence = ? {_OF}", (self._worker.name, fence + 1, *key))
-            known = _payment(payment)
             row = Row(state=State(state), payment=known, fence=fence + 1, hints=self._inbox.of(known, db))
             self._busy.add(key)
             claimed.append(row)
@@ -281,6 +289,7 @@ class SqliteJournal:
             self._worker.begin()  # first: a row of a worker that does not seem to live may be taken away
             db = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, check_same_thread=False)
             undo.callback(db.close)
+            db.text_factory = _text  # a name of which one byte is wrong must not hide the rows beside it
             prepare(db, self._keep)
             undo.pop_all()
         return db
@@ -292,19 +301,12 @@ class SqliteJournal:
             self._worker.end()
 
 
-def _rows(
-    sql: str, given: tuple[object, ...], db: sqlite3.Connection
-) -> list[tuple[Payment, tuple[str, str, str, str]]]:
-    # Read in the thread, where a row that cannot be read is an OSError.
-    return [(_payment(text), (at, account, kind, ref)) for text, at, account, kind, ref in db.execute(sql, given)]
-
-
 def _run(db: sqlite3.Connection, sql: str, given: tuple[object, ...]) -> None:
     db.execute(sql, given)
 
 
-def _payment(text: str) -> Payment:
-    return msgspec.json.decode(text, type=Payment)
+def _text(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _json(value: Payment | Event) -> str:

@@ -6,7 +6,6 @@ import random
 import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,8 +24,10 @@ from ..errors import (
 )
 from ..journal import REMEMBERED
 from ..models import Event, Payment, log
-from ..notify import LONGEST, Failed, Full, Notifier, guarded, log_failure
+from ..notify import LONGEST, Failed, Full, Notifier, log_failure
 from ..redact import mask
+from .about import About
+from .crowd import Crowd
 from .messages import Left, Message
 
 RESCAN = 30.0  # seconds between looks for messages of workers that died
@@ -49,13 +50,14 @@ class Delivery:
     ) -> None:
         self._engine = engine
         self._notifier = notifier
-        self._lookup = lookup
+        self._about = About(engine, lookup)
         self._caller = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scan: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._few = asyncio.Semaphore(AT_ONCE)
         self._messages: dict[bytes, Message] = {}
+        self._crowd = Crowd()
         self._telling: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
@@ -82,7 +84,7 @@ class Delivery:
         for message in self._messages.values():
             if message.timer is not None:
                 message.timer.cancel()
-        left, self._messages = self._messages, {}
+        left, self._messages, self._crowd = self._messages, {}, Crowd()
         for message in left.values():
             await self._engine.records.end_hint(message.event, done=False)
         if left and self._engine.records.journal is None:
@@ -92,6 +94,8 @@ class Delivery:
         """Handle a message until the loop's clock says so, and go on after that; None: done with it."""
         if self._loop is not asyncio.get_running_loop():
             return await self._once(event, until)
+        if self._crowd.full(event):
+            event = await self._about.for_all(event)
         # What no look-up confirms is sent once, and is only to be kept: there is always a place for it.
         always = not self._engine.driver(event.account).confirms(event)
         message = self._begun(event, until, always=always)
@@ -125,11 +129,15 @@ class Delivery:
             if len(self._messages) >= MOST and not always:
                 return None
             message = self._messages[key] = Message(event)
+            self._crowd.enter(event)
         if message.task is None:
             if message.timer is not None:
                 message.timer.cancel()
             message.task = asyncio.get_running_loop().create_task(self._work(key, message, until))
         return message
+
+    def _drop(self, key: bytes) -> None:
+        self._crowd.leave(self._messages.pop(key).event)
 
     async def _work(
         self,
@@ -141,14 +149,19 @@ class Delivery:
         await asyncio.sleep(0)  # an eager task could end before it is known as the message's
         async with few or contextlib.nullcontext():
             left = await self._handle(message.event, until)
-        if left is not None and self._is_worth_it(message, left):
-            with contextlib.suppress(PaymuxError):  # it is in our memory, too
-                await self._engine.records.hint(message.event)
+        worth = left is not None and self._is_worth_it(message, left)
+        if worth and not await self._about.is_kept(message.event):
+            # Its order has its share of messages: one that stands for all is repeated instead.
+            other = await self._about.for_all(message.event)
+            worth = other == message.event
+            if not worth:
+                self._begun(other, BEFORE, always=True)
+        if worth and left is not None:
             pause = next(message.pauses) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
             loop = asyncio.get_running_loop()
             message.timer = loop.call_later(max(pause, left.retry_after or 0.0), self._again, key)
         else:
-            del self._messages[key]
+            self._drop(key)
             await self._engine.records.end_hint(message.event, done=True)
         message.task = None
         return left
@@ -192,20 +205,21 @@ class Delivery:
         if not driver.confirms(event):
             return await self._keep(event)
         try:
-            if self._lookup is not None:
-                expected = await guarded("lookup", event.account, partial(self._lookup, event), LONGEST)
+            expected = await self._about.expected(event)
             payment = await confirm(self._engine, event, expected, None)
             real = True
             if payment.status.terminal:
                 return await self._tell(payment, until)
             if event.claims.status.terminal:
                 # The message may be ahead of the provider's own query, or a lie: it is asked for a while.
-                return Left(status=200, lasting=driver.watch_timeout, known=await self._knows(event, expected))
+                return Left(
+                    status=200, lasting=driver.watch_timeout, known=await self._about.knows(event, expected)
+                )
         except Failed:
-            return Left(lasting=float("inf"), known=real or await self._knows(event, expected))
+            return Left(lasting=float("inf"), known=real or await self._about.knows(event, expected))
         except Mismatch as mismatch:
             # The same message again would say the same: a person is told, and nobody else.
-            log.error("%s", mask(str(mismatch)))
+            self._about.refused(event, mismatch)
         except Unsupported:
             return await self._keep(event)
         except BadWebhook as error:
@@ -214,16 +228,16 @@ class Delivery:
                 return Left(lasting=driver.watch_timeout)
             log.warning("%s", mask(str(error)))
         except RateLimited as error:
-            known = await self._knows(event, expected)
+            known = await self._about.knows(event, expected)
             lasting = DAY if known else 0.0
             return Left(status=429, retry_after=error.retry_after, lasting=lasting, known=known, plainly=not known)
         except NotFound:
-            known = await self._knows(event, expected)
+            known = await self._about.knows(event, expected)
             return Left(lasting=driver.watch_timeout if known else 0.0, known=known)
         except (PaymuxError, OSError) as error:  # OSError: of the journal
             level = "error" if isinstance(error, AuthenticationFailed) else "warning"
             getattr(log, level)("%s: a message could not be confirmed yet: %s", event.account, mask(str(error)))
-            return Left(lasting=DAY, known=await self._knows(event, expected))
+            return Left(lasting=DAY, known=await self._about.knows(event, expected))
         except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
             log_failure("a driver", event.account, error)
             return Left(lasting=DAY)
@@ -241,15 +255,6 @@ class Delivery:
             log.warning("%s: a message could not be kept yet: %s", event.account, error)
             return Left(lasting=float("inf"))
         return None
-
-    async def _knows(self, event: Event, expected: Payment | None) -> bool:
-        """Tell whether a message is about a payment of ours; a journal that fails is no reason to drop it."""
-        if event.proved or expected is not None or self._engine.watches.held(event) is not None:
-            return True
-        try:
-            return await self._engine.records.known(event) is not None
-        except PaymuxError:
-            return True
 
     async def _tell(self, payment: Payment, until: float) -> Left | None:
         """See that the shop hears of a payment's state; None: it has. What the outbox has, it goes on with."""

@@ -1,0 +1,185 @@
+"""What a pool remembers of its orders: one reference is one charge, also where no journal is kept."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from operator import attrgetter, itemgetter
+from sys import getsizeof
+from typing import Any, cast
+
+import msgspec
+
+from ..errors import Mismatch
+from ..models import Kind, Order, Payment, Status, succeed
+from .base import KINDS, Owner, Row, State, another_order
+
+REMEMBERED = 100_000  # orders of one pool; the newest are kept, and what is open leaves last
+BYTES = 60 * 2**20  # that they may take, with the tables in which they are found
+EACH = 300  # bytes of a record beyond its texts: five objects, and its places in two queues
+TABLES = 120  # bytes of its places in the tables, at most
+
+# Not kept: what whoever asks for the order again brings along, and the body of the answer.
+_ORDER = {"account", "provider", "kind", "live", "reference", "amount", "currency"}
+_KEPT = tuple(name for name in Payment.__struct_fields__ if name not in _ORDER | {"customer", "metadata", "raw"})
+_kept = attrgetter(*_KEPT)
+_NEWS = ("status", "provider_status", "provider_reference", "receipt")
+_news = attrgetter(*_NEWS)
+_news_kept = itemgetter(*(_KEPT.index(name) for name in _NEWS))
+_pack = msgspec.msgpack.Encoder(order="deterministic").encode
+_PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
+
+
+class _Record(msgspec.Struct, gc=False):
+    name: str  # the very object that it is found by: 100,000 copies are 10 MiB
+    made: bytes  # what tells its order from another one; empty: it is none of this pool's
+    state: State
+    packed: bytes  # what is known of its payment
+
+
+class Memory:
+    """The orders of one pool, by account, kind and reference, until the process ends.
+
+    A record is packed, so that 100,000 fit into 60 MiB; where answers are longer, they are fewer.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[str, _Record] = {}
+        self._owners: dict[str, str] = {}  # the order that a provider's id belongs to
+        self._sent: deque[str] = deque()  # in the order of their beginning; some are over by now
+        self._over: deque[str] = deque()  # in the order of their end
+        self._texts = 0  # bytes of names, ids and what is packed
+
+    def find(self, pending: Payment, order: Order) -> Row | None:
+        """Give what is known of this order, or None: it was not sent.
+
+        DuplicateReference: another one was, under its reference.
+        """
+        record = self._records.get(_name(pending))
+        if record is None or not record.made:  # what was merely looked up, an earlier process sent
+            return None
+        if record.made != _made(order):
+            raise another_order(pending)
+        return Row(state=record.state, payment=msgspec.structs.replace(pending, **_read(record)))
+
+    def fly(self, pending: Payment, order: Order | None) -> None:
+        """Note that an order is about to be sent; where a journal compares orders, it is left out."""
+        name = _name(pending)
+        self._drop(name)
+        self._sent.append(name)
+        if len(self._sent) > 2 * REMEMBERED:
+            self._sent = deque(one for one in self._sent if one in self._records)
+        self._put(_Record(name, b"" if order is None else _made(order), _SENDING, b""), pending)
+        self._trim()
+
+    def apply(self, payment: Payment, state: State | None = None, *, passing: bool = False) -> None:
+        """Note what an answer, a look-up or a message told.
+
+        What is `passing` is noted only where it is known already.
+        """
+        name = self._named(payment)
+        record = self._records.get(name)
+        if record is None:
+            if not passing and payment.reference is not None and payment.provider_reference is not None:
+                self._over.append(name)  # it is no order of this pool, and leaves before those that are open
+                self._put(_Record(name, b"", State.ACCEPTED, b""), payment)
+                self._trim()
+            return
+        was, after = record.state, record.state.after(state, payment)
+        if after.free:
+            self._drop(name)
+            return
+        over = False
+        if was is not _SENDING or state is None:
+            values = _unpack()(record.packed)
+            if after is was and _news_kept(values) == _news(payment):
+                return
+            known, over = _payment(record), values[_KEPT.index("status")] is not _PENDING
+            try:
+                payment = succeed(known, payment)
+            except Mismatch:
+                return  # nothing turns the record back
+        if payment.status is not _PENDING and not over:
+            self._over.append(record.name)
+        record.state = after
+        self._put(record, payment)
+
+    def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
+        """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
+        for one in (kind, *KINDS):
+            name = self._owners.get(f"{account} {one} {provider_reference}")
+            if name is not None:
+                return one, name.split(" ", 2)[2]
+        return None
+
+    def lost(self, payment: Payment) -> bool:
+        """Tell whether this process sent the order and has no answer, or none yet."""
+        record = self._records.get(_name(payment))
+        return record is not None and record.state.in_doubt
+
+    def _named(self, payment: Payment) -> str:
+        if payment.reference is not None:
+            return _name(payment)
+        return self._owners.get(_theirs(payment), "")
+
+    def _put(self, record: _Record, payment: Payment) -> None:
+        packed = bytes(memoryview(_pack(_kept(payment))))  # copied, for it holds room for more
+        if not record.packed:
+            self._records[record.name] = record
+            self._texts += len(record.name)
+        self._texts += len(packed) - len(record.packed)
+        record.packed = packed
+        if payment.provider_reference is not None:
+            theirs = _theirs(payment)
+            if theirs not in self._owners:
+                self._owners[theirs] = record.name
+                self._texts += len(theirs)
+
+    def _drop(self, name: str) -> None:
+        record = self._records.pop(name, None)
+        if record is None:
+            return
+        self._texts -= len(name) + len(record.packed)
+        theirs = _theirs(_payment(record))
+        if self._owners.get(theirs) == name:
+            del self._owners[theirs]
+            self._texts -= len(theirs)
+
+    def _trim(self) -> None:
+        """Forget the oldest of those that are over; only where none is, the oldest that is open."""
+        count = len(self._records)
+        if count <= REMEMBERED and self._texts + (EACH + TABLES) * count <= BYTES:
+            return
+        tables = getsizeof(self._records) + getsizeof(self._owners)
+        while len(self._records) > REMEMBERED or self._texts + EACH * len(self._records) + tables > BYTES:
+            self._drop((self._over or self._sent).popleft())
+
+
+def _name(payment: Payment) -> str:
+    return f"{payment.account} {payment.kind or 'collect'} {payment.reference}"  # without spaces, all three
+
+
+def _theirs(payment: Payment) -> str:
+    return f"{payment.account} {payment.kind or 'collect'} {payment.provider_reference}"
+
+
+def _made(order: Order) -> bytes:
+    said = msgspec.structs.replace(order, webhook_url=None)  # which is ours, and does not count
+    return sha256(_pack(said)).digest()[:16]  # no two of 100,000 have the same half
+
+
+@cache
+def _unpack() -> Callable[[bytes], Any]:
+    types = {field.name: field.type for field in msgspec.structs.fields(Payment)}
+    row: Any = tuple
+    return msgspec.msgpack.Decoder(row[tuple(types[name] for name in _KEPT)]).decode
+
+
+def _read(record: _Record) -> dict[str, Any]:
+    values = zip(_KEPT, _unpack()(record.packed), strict=True)
+    return {name: value for name, value in values if value is not None}
+
+
+def _payment(record: _Record) -> Payment:
+    account, kind, reference = record.name.split(" ", 2)
+    return Payment(account=account, kind=cast("Kind", kind), reference=reference, **_read(record))

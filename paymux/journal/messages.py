@@ -1,0 +1,41 @@
+"""What is kept of a message, and what stands for many about one order."""
+
+import msgspec
+
+from ..models import Event, Payment, Status
+
+LONGEST = 256  # characters of what is kept of a message, in each of its fields
+IDS = 8  # of the provider's other ids
+
+# What a message is confirmed by, and what only it knows.
+_SAID = (
+    "account", "provider", "kind", "live", "reference", "provider_reference", "status", "amount", "currency",
+    "payer", "payee", "receipt", "paid_at", "provider_status",
+)  # fmt: skip
+
+
+def small(event: Event) -> Event:
+    """Give a message without what confirms nothing, and without what is too long to be an id."""
+    claims = event.claims
+    said = {name: getattr(claims, name) for name in _SAID}
+    said = {name: value for name, value in said.items() if len(str(value)) <= LONGEST}
+    ids = [(name, id) for name, id in claims.ids.items() if len(name) + len(id) <= LONGEST][:IDS]
+    return msgspec.structs.replace(event, claims=Payment(**{"account": event.account, **said}, ids=dict(ids)))
+
+
+def again(event: Event, known: Payment) -> Event:
+    """Give what stands for any number of messages about one order: that it is to be asked for again."""
+    theirs = known.provider_reference if known.reference is None else None
+    claims = Payment(
+        account=event.account,
+        kind=known.kind,
+        reference=known.reference,
+        provider_reference=theirs,
+        status=Status.SUCCEEDED,  # as if it had ended: one that has not is asked for a while
+    )
+    return Event(account=event.account, provider=event.provider, claims=claims)
+
+
+def is_again(event: Event) -> bool:
+    """Tell whether a message is such a one."""
+    return event == again(event, event.claims)

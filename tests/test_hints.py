@@ -1,0 +1,210 @@
+"""Forged messages that name a known order: few are kept, all are small, and none pushes the real one out."""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.simulation import LoopJournal
+from paymux import Incoming, Payment, Pool, Status
+from paymux.journal.inbox import FEW
+from paymux.journal.messages import again, is_again, small
+from paymux.models import Event, Trust
+from paymux.simulator import Simulator
+from paymux.webhooks import Webhooks
+from paymux.wire import Reply
+
+from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, now, push, timeless
+
+ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777774", "reference": "1009"}
+
+
+def inline(file: Path) -> LoopJournal:
+    """Give a journal for virtual time."""
+    return LoopJournal(file, random.Random(1))
+
+
+def kept(file: Path) -> list[tuple[str | None, int, str]]:
+    """Give what is kept of messages: whose, whether it is proved, and its text."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        return db.execute("SELECT reference, proved, event FROM hints ORDER BY id").fetchall()
+
+
+class Shop:
+    """Notes when it was told of what."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str | None, Status]] = []
+
+    async def __call__(self, payment: Payment) -> None:
+        self.told.append((now(), payment.reference, payment.status))
+
+
+class Street:
+    """CamPay without a webhook key, a shop with a journal, and who forges messages."""
+
+    def __init__(self, file: Path) -> None:
+        self.sim = Simulator()
+        self.shop = Shop()
+        campay = msgspec.structs.replace(self.sim.driver("campay"), webhook_key="")
+        self.pool = Pool(
+            campay, connection=self.sim.connection, webhook_base=BASE, webhook_key=KEY, journal=inline(file)
+        )
+        self.hooks = Webhooks(self.pool, self.shop)
+        self.sim.campay.webhook_url = self.pool.webhook_url("campay")
+        self.sim.on_webhook(self.hooks.answer)
+
+    def forged(self, payment: Payment, number: int) -> Incoming:
+        """Give a message that names the order, and lies about the rest."""
+        return push(
+            path=self.pool.webhook_url("campay"),
+            reference=payment.provider_reference,
+            external_reference="1009",
+            status="SUCCESSFUL",
+            operator_reference=f"forged-{number}",
+            amount="500",
+            currency="XAF",
+        )
+
+    async def delay(self, forgeries: int) -> float:
+        """Tell how many seconds after its end an order is told, after so many forgeries."""
+        async with self.pool, self.hooks:
+            payment = await self.pool.collect("campay", **ORDER)
+            await asyncio.sleep(30)
+            messages = [self.forged(payment, number) for number in range(forgeries)]
+            await asyncio.gather(*(self.hooks.answer(one) for one in messages))
+            assert self.shop.told == []
+            ended = now()
+            self.sim.settle("1009", Status.SUCCEEDED)
+            await asyncio.sleep(60)
+        ((told, *what),) = self.shop.told
+        assert what == ["1009", Status.SUCCEEDED]
+        return told - ended
+
+
+@timeless
+async def test_ten_thousand_forgeries_delay_no_real_message(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """10,000 forgeries that name the order, then the real message: told within its usual delay."""
+    usual = await Street(tmp_path / "quiet.db").delay(0)
+    caplog.clear()
+    street = Street(tmp_path / "flooded.db")
+    assert await street.delay(10_000) <= usual + 1.5
+    assert len(kept(tmp_path / "flooded.db")) <= FEW
+    assert len([one for one in caplog.records if one.levelname in ("ERROR", "WARNING")]) <= 10
+
+
+def toy(file: Path, shop: Shop, *, said: Reply, driver: Keyless | None = None) -> Webhooks:
+    """Give the webhooks of a shop at a toy provider."""
+    desk = Desk(collect=answer(id="id-1", status="WAIT"), payments=said)
+    pool = Pool(
+        driver or Keyless(), connection=Wire(desk), webhook_base=BASE, webhook_key=KEY, journal=inline(file)
+    )
+    return Webhooks(pool, shop)
+
+
+TOY: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
+
+
+@pytest.mark.parametrize("path", [None, "order-1"])
+@timeless
+async def test_few_are_kept_about_one_order(path: str | None, tmp_path: Path) -> None:
+    """Of 500 messages about an order four are kept, those on its own path apart, and none is longer than 4 kB."""
+    hooks = toy(tmp_path / "j.db", Shop(), said=answer(id="id-1", status="WAIT"))
+    async with hooks._pool as pool, hooks:
+        await pool.collect("keyless", **TOY)
+        for number in range(500):
+            message = push(
+                path=pool.webhook_url("keyless", path),
+                id="id-1",
+                status="OK",
+                reference="order-1",
+                receipt=f"{number}",
+                currency="X" * 30_000,
+            )
+            await asyncio.gather(hooks.answer(message))
+    found = kept(tmp_path / "j.db")
+    places = Counter((reference, proved) for reference, proved, _ in found)
+    # The question that stands for the rest has a place among those that prove nothing.
+    assert places == ({("order-1", 1): FEW, ("order-1", 0): 1} if path else {("order-1", 0): FEW})
+    assert max(len(text) for *_, text in found) < 4096
+
+
+@timeless
+async def test_the_proved_have_places_of_their_own(tmp_path: Path) -> None:
+    """A flood of what proves nothing leaves the places of signed messages, and of those on the order's path."""
+    journal = inline(tmp_path / "j.db")
+    claims = Payment(account="keyless", kind="collect", reference="order-1")
+    for number in range(20):
+        one = msgspec.structs.replace(claims, receipt=str(number))
+        await journal.hint(Event(account="keyless", claims=one))
+    proved = [
+        Event(account="keyless", claims=claims, trust=Trust.BODY),
+        Event(account="keyless", claims=claims, attempt="order-1"),
+    ]
+    assert [await journal.hint(one) for one in proved] == [True, True]
+    assert await journal.hint(again(proved[0], claims)) is True, "the place of `again` is kept free"
+    assert len(kept(tmp_path / "j.db")) == FEW + 2
+    await journal.aclose()
+
+
+@timeless
+async def test_what_contradicts_the_order_is_not_kept_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """2,000 messages that name an order and another payment: nothing is kept or asked, and one ERROR is logged."""
+    hooks = toy(tmp_path / "j.db", Shop(), said=answer(404))
+    async with hooks._pool as pool, hooks:
+        await pool.collect("keyless", **TOY)
+        for number in range(2000):
+            forged = push(path=pool.webhook_url("keyless"), id=f"x-{number}", reference="order-1", status="OK")
+            assert (await hooks.answer(forged)).status == 200
+        assert kept(tmp_path / "j.db") == []
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
+
+
+@timeless
+async def test_a_dead_workers_question_is_asked_by_the_next(tmp_path: Path) -> None:
+    """What stands for many messages is in the journal: who takes over asks again, and the shop is told."""
+    file, shop = tmp_path / "j.db", Shop()
+    dead = toy(file, Shop(), said=answer(id="id-1", status="WAIT"))
+    async with dead._pool as pool, dead:
+        await pool.collect("keyless", **TOY)
+        for number in range(20):
+            forged = push(
+                path=pool.webhook_url("keyless"), id="id-1", status="OK", reference="order-1", receipt=f"{number}"
+            )
+            await dead.answer(forged)
+    texts = [msgspec.json.decode(text, type=Event) for *_, text in kept(file)]
+    assert len([one for one in texts if is_again(one)]) == 1
+    async with (alive := toy(file, shop, said=answer(id="id-1", status="OK")))._pool, alive:
+        await asyncio.sleep(5)
+    assert [one[1:] for one in shop.told] == [("order-1", Status.SUCCEEDED)]
+
+
+def test_what_is_kept_confirms_as_the_message_did() -> None:
+    """Ids, amount, receipt and trust stay; what is too long to be one is left out."""
+    claims = Payment(
+        account="toy",
+        reference="order-1",
+        provider_reference="p" * 257,
+        ids={"token": "t", "long": "x" * 300, **{str(number): "y" for number in range(20)}},
+        receipt="R1",
+        message="m" * 10_000,
+        metadata={"deep": ["x"] * 1000},
+        raw="{}",
+        status=Status.SUCCEEDED,
+    )
+    event = Event(account="toy", provider="toy", trust=Trust.BODY, claims=claims, attempt="order-1")
+    found = small(event)
+    assert small(found) == found
+    assert (found.trust, found.attempt, found.claims.receipt) == (Trust.BODY, "order-1", "R1")
+    assert (found.claims.provider_reference, found.claims.ids["token"]) == (None, "t")
+    assert len(msgspec.json.encode(found)) < 4096
