@@ -1,4 +1,4 @@
-"""Finding drivers by name: a module of this package, or the entry-point group `paymux.drivers`."""
+"""Finding drivers by name: a module of this package without an underscore, or an entry point `paymux.drivers`."""
 
 import importlib
 from typing import get_args
@@ -11,7 +11,8 @@ def names() -> list[str]:
     """List the drivers that come with paymux."""
     import pkgutil  # noqa: PLC0415 - a millisecond that only whoever lists drivers pays
 
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    found = [module.name for module in pkgutil.iter_modules(__path__)]
+    return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
 
 def load(name: str) -> type[Driver]:

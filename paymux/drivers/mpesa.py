@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 import msgspec
 
 from ..checks import checked_url
-from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..errors import ProviderError, Unsupported, UsageError
 from ..lenient import Scalar, Unreadable, amount, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole
 from ..redact import Secret
 from ..states import NOTHING, OTHER, UNPAID, Words, plain
 from ..wire import Incoming, Reply, Request, Send, get, post
+from ._daraja import refusal, throttled
 from .base import Driver, Facts, Option, Token
 
 LOGIN = "/oauth/v1/generate"
@@ -72,10 +73,6 @@ _SENTENCES: Words = {
     "THE SERVICE REQUEST IS PROCESSED SUCCESSFULLY": Status.SUCCEEDED,
     **dict.fromkeys(_TROUBLE, UNPAID),
 }
-# Throttling by Apigee, before Daraja: its policies SpikeArrest and Quota, whose faults have these
-# codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
-# .../quota-policy).
-_THROTTLED = ("policies.ratelimit.SpikeArrestViolation", "policies.ratelimit.QuotaViolation")
 
 _EAT, _STAMP = timezone(timedelta(hours=3)), "%Y%m%d%H%M%S"  # no summer time, so no time zone data
 now = time.time  # a test puts another clock here
@@ -234,8 +231,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Believe the gateway's errors by endpoint and message: one code stands for several things."""
-        if b"policies." in reply.body and (throttled := _throttled(reply)) is not None:
-            return throttled
+        if b"policies." in reply.body and (slow := throttled(reply)) is not None:
+            return slow
         if reply.status < 400:
             return None
         said = reply.read(_Said) or _Said()
@@ -243,7 +240,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             raise Unreadable(f"a result under HTTP {reply.status}, where only a fault is documented")
         words = text(said.fault_message) or ""
         code = text(said.fault) if words else None
-        error = _refusal(request, reply, code, words) or super().judge(request, reply)
+        error = refusal(request, reply, code, words) or super().judge(request, reply)
         if error is not None:
             error.code, error.request_id = code, text(said.request_id)
         return error
@@ -396,37 +393,3 @@ def _plain(field: str, value: object, longest: int) -> str:
     if odd := re.search("[@#&]", value):
         raise UsageError.field(field, value, f"text without {odd[0]}")
     return value
-
-
-def _throttled(reply: Reply) -> RateLimited | None:
-    """Read a fault of Apigee's by its whole envelope, with nothing beside it."""
-    said = reply.read(dict[str, Any]) or {}
-    fault = said.get("fault")
-    words = fault.get("faultstring") if isinstance(fault, dict) else None
-    for code in _THROTTLED:
-        whole = {"fault": {"faultstring": words, "detail": {"errorcode": code}}}
-        if isinstance(words, str) and said == whole:
-            return RateLimited(words, code=code)
-    return None
-
-
-def _refusal(request: Request[Any], reply: Reply, code: str | None, said: str) -> ProviderError | None:
-    words, express = said.lower(), request.path in (PUSH, QUERY)
-    # No body at all is what integrators' code saw live, and https://pypi.org/project/mpesakit/ expects.
-    if request.path == LOGIN and reply.status == 400 and (code or not reply.body.strip()):
-        return AuthenticationFailed(said or "consumer key or secret is wrong, or of the other environment")
-    match code:
-        case "401.002.01" | "401.003.01" | "404.001.03" | "400.003.01":
-            return AuthenticationFailed(said)
-        case "400.002.02" | "400.002.05":
-            return Rejected(said, details={"field": said.partition("Invalid ")[2]} if "Invalid " in said else None)
-        # "System is busy", under the same code, does not prove that nothing was begun.
-        case "500.003.02" | "500.003.03" if not request.money or "spike arrest" in words or "quota" in words:
-            return RateLimited(said)
-        case "500.001.1001" if express and "merchant does not exist" in words:
-            return Rejected(f"{said}: the shortcode is unknown in this environment")
-        case "500.001.1001" if express and "wrong credentials" in words:  # of Password, not of the token
-            return Rejected(f"{said}: passkey and shortcode do not belong together, or not in this environment")
-        case "500.001.1001" if "unable to lock subscriber" in words and request.path == PUSH:
-            return Rejected(said, reason=Reason.BUSY)
-    return None
