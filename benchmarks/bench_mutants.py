@@ -58,9 +58,6 @@ TURN = threading.Lock()
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
-        "transport/outcome.decide: return Verdict(Means.UNKNOWN) => pass"
-    ): "An unreadable answer falls through to the same UNKNOWN below.",
-    (
         "transport/call.Call.__call__: self._token = self._channel.tokens.held(self.driver.account)"
         " or await self._sign_in(request) => self._token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from .errors import UsageError
+from .redact import Secret
 
 VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -45,8 +46,14 @@ def checked_url(field: str, url: object, *, query: bool = False, plain: bool = F
     """Check a URL that we are given: https (or http, on loopback or if plain), and nothing that hides in it."""
     if not isinstance(url, str) or len(url) > 2000 or not _is_fit(_without_order(url), query, plain):
         scheme = "http or https URL" if plain else "https URL (http on loopback only)"
-        raise UsageError.field(field, url, f"an {scheme} without user{'' if query else ', query'} or fragment")
+        accepted = f"an {scheme} without user{'' if query else ', query'} or fragment"
+        raise UsageError.field(field, _showable(url), accepted)
     return url
+
+
+def _showable(url: object) -> object:
+    """Keep an address out of an error where it may hold a credential: a user, a query or a fragment."""
+    return Secret(url) if isinstance(url, str) and not {"@", "?", "#"}.isdisjoint(url) else url
 
 
 def _without_order(url: str) -> str:
@@ -63,7 +70,7 @@ def _is_fit(url: str, query: bool, plain: bool) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
         safe = parts.scheme == "https" or (parts.scheme == "http" and (plain or _is_here(host)))
-        bare = not (parts.username or parts.fragment or (parts.query and not query))
+        bare = not ("@" in parts.netloc or parts.fragment or (parts.query and not query))
         return bool(host) and safe and bare and (parts.port is None or parts.port > 0)
     except ValueError:
         return False

@@ -17,9 +17,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from .wire import Broken, Outgoing, Reply
+from .wire import BODY_BYTES, Broken, Outgoing, Reply
 
-BODY_BYTES = 1 << 20
 FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 _VISIBLE = bytes(range(0x20, 0x7F))
@@ -49,7 +48,7 @@ class Sockets:
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
             transport.write(written)
-            reply = await _reply(protocol)
+            reply = await _reply(protocol, outgoing.largest)
             connection.release()
             return reply
         except asyncio.CancelledError:
@@ -79,7 +78,8 @@ class Sockets:
                 raise Broken("a connection that is none")
             known, transport = protocol in kept.used, protocol.transport
             if transport is not None and not protocol.should_close and _is_silent(transport, known=known):
-                kept.used.add(protocol)
+                if not known:
+                    kept.used.add(protocol)
                 return connection, protocol, transport
             connection.close()
             left -= not known
@@ -172,9 +172,10 @@ def _is_silent(transport: asyncio.Transport, *, known: bool) -> bool:
     """
     found = transport.get_extra_info("socket")
     number = -1 if found is None else found.fileno()
-    if number < 0 or not hasattr(select, "poll"):
+    poll = getattr(select, "poll", None)
+    if number < 0 or poll is None:
         return not known
-    looked = select.poll()
+    looked = poll()
     # A new TLS connection is given its session tickets unasked: there, only an end speaks against it.
     fresh_tls = not known and transport.get_extra_info("sslcontext") is not None
     looked.register(number, _ENDED if fresh_tls else select.POLLIN | _ENDED)
@@ -204,29 +205,53 @@ def _written(outgoing: Outgoing, host: str, target: str) -> bytes:
     return head + (body or b"")
 
 
-async def _reply(protocol: ResponseHandler) -> Reply:
+async def _reply(protocol: ResponseHandler, largest: int) -> Reply:
     while True:
         message, payload = await protocol.read()
         if message.code == 101:
             raise Broken("another protocol, which was not asked for")
         if not 100 <= message.code < 200:
             break
+    largest = largest if message.code == 200 else BODY_BYTES
+    stated = message.headers.get("content-length", "")
+    if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
+        raise _too_large(largest)
     body: bytes | bytearray = await payload.readany()
     if not payload.at_eof():
         body = bytearray(body)
         async for chunk in payload.iter_any():
             body += chunk
-            if len(body) > BODY_BYTES:
+            if len(body) > largest:
                 break
-    if len(body) > BODY_BYTES:
-        raise Broken(f"a body of more than {BODY_BYTES} bytes")
+    if len(body) > largest:
+        raise _too_large(largest)
     # We ask for no compression; what comes compressed all the same is inflated up to the cap and no further.
     if message.compression in ("gzip", "deflate"):
-        inflater = zlib.decompressobj(wbits=47)
-        body = inflater.decompress(body, BODY_BYTES)
-        if not inflater.eof:
-            raise Broken("a compressed body that is cut or too large")
+        body = await _inflated(body, largest)
+    if len(body) > BODY_BYTES:
+        body = bytes(body)
+        await asyncio.sleep(0)  # a step of its own: reading it is another
     return Reply(status=message.code, headers=message.headers, body=bytes(body))
+
+
+async def _inflated(body: bytes | bytearray, largest: int) -> bytearray:
+    inflater, inflated = zlib.decompressobj(wbits=47), bytearray()
+    while True:
+        part = inflater.decompress(body, BODY_BYTES)
+        body = inflater.unconsumed_tail
+        inflated += part
+        if inflater.eof or len(inflated) > largest or not (part or body):
+            break
+        await asyncio.sleep(0)  # a large one takes long
+    if len(inflated) > largest:
+        raise _too_large(largest)
+    if not inflater.eof:
+        raise Broken("a compressed body that is cut")
+    return inflated
+
+
+def _too_large(largest: int) -> Broken:
+    return Broken(f"a body of more than {largest} bytes", too_large=True)
 
 
 def _translated(error: Exception) -> Broken:

@@ -4,7 +4,8 @@ from functools import cache
 
 import msgspec
 
-from .checks import VISIBLE
+from .checks import VISIBLE, checked_url
+from .errors import UsageError
 from .redact import Secret
 
 
@@ -18,6 +19,17 @@ def wrap(driver: msgspec.Struct) -> str | None:
             unfit, text = field, ""
         msgspec.structs.force_setattr(driver, field, Secret(text))
     return unfit
+
+
+def address(driver: msgspec.Struct) -> UsageError | None:
+    """Check `base_url`, or take it out and give what is wrong: it may hold a password, which no frame may show."""
+    given, put = getattr(driver, "base_url", None), msgspec.structs.force_setattr
+    put(driver, "base_url", None)
+    try:
+        put(driver, "base_url", checked_url("base_url", given).rstrip("/"))
+    except UsageError as error:
+        return error.with_traceback(None)
+    return None
 
 
 @cache

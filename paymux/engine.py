@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from itertools import count
 from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .watch import Watch, Watches
 
 T = TypeVar("T")
+ROWS = 50  # of a history, that are read in one step of the loop
 
 
 class Closing(Protocol):
@@ -83,6 +85,10 @@ class Engine:
             )
         return driver
 
+    def secrets(self, driver: Driver) -> tuple[str, ...]:
+        """Give what nobody may see of an account: its credentials, and the token in use."""
+        return (*self._transport.secrets(driver), self._transport.tokens.text(driver.account))
+
     def enter(self) -> None:
         """Refuse a closed pool, and one that another running loop is using."""
         if self._closed:
@@ -128,7 +134,9 @@ class Engine:
         """Run a verb that is not one order's."""
         driver = self.driver(account)
         call = self.call(driver, verb, seconds)
-        return await self._transport.perform(call, lambda send: operation(driver, send))
+        found = await self._transport.perform(call, lambda send: operation(driver, send))
+        # What the caller asked with a request of his own is given as it is.
+        return call.kept.read(found) if verb != "send" and call.kept.text()[1] else found
 
     async def pages(
         self, account: str, since: datetime, until: datetime, seconds: float | None
@@ -137,13 +145,16 @@ class Engine:
         driver = self.driver(account)
         call = self.call(driver, "history", seconds)
         found = driver.history(call, since, until)
-        while True:
+        for number in count(1):
             call.renew(self.deadline if seconds is None else seconds)
             try:
                 payment = await self._transport.perform(call, lambda _: anext(found))
             except StopAsyncIteration:
                 return
-            yield _stamped(payment, call, payment.kind)
+            if number % ROWS == 0:
+                await asyncio.sleep(0)  # a page may hold thousands, and whoever reads them need not wait
+            if payment is not None:
+                yield _stamped(payment, call, payment.kind)
 
     async def payments(
         self, account: str | None, status: Status | None, since: datetime | None
@@ -172,7 +183,7 @@ class Engine:
 
         async def ask(send: Send) -> Payment:
             done = await operation(send)
-            return succeed(pending, _stamped(done, call, done.kind))
+            return succeed(pending, _stamped(done, call, done.kind, pending))
 
         async def request() -> Payment:
             row = await self._begun(call, pending, order)
@@ -240,7 +251,7 @@ class Engine:
         look = call.driver.verify if verb == "verify" else call.driver.find
         found = await self._transport.perform(call, lambda send: look(send, payment))
         # Who has one kind of payment only does not say which.
-        return _stamped(found, call, found.kind or payment.kind or "collect")
+        return _stamped(found, call, found.kind or payment.kind or "collect", payment)
 
     async def look(
         self,
@@ -296,5 +307,7 @@ def _as_known(row: Row, call: Call) -> Payment:
     raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
 
 
-def _stamped(payment: Payment, call: Call, kind: Kind | None) -> Payment:
-    return msgspec.structs.replace(payment, kind=kind, raw=call.raw, updated_at=datetime.now(UTC))
+def _stamped(payment: Payment, call: Call, kind: Kind | None, known: Payment | None = None) -> Payment:
+    raw, held = call.kept.text(payment.raw)
+    found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
+    return call.kept.read(found, known) if held else found

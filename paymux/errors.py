@@ -9,7 +9,7 @@ PaymuxError
 ├── Unavailable                  a look-up failed; try later
 ├── ProviderError                the provider said no
 │   ├── AuthenticationFailed     fix the credentials
-│   ├── Rejected                 fix the order
+│   ├── Rejected                 fix the request; of an order it proves that no money moved
 │   ├── NotFound                 the provider does not know it (yet)
 │   └── RateLimited              wait .retry_after seconds
 ├── Mismatch                     found is not what was expected: tell a human
@@ -18,7 +18,7 @@ PaymuxError
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .redact import shown
 
@@ -94,6 +94,7 @@ class ProviderError(PaymuxError):
     reference: str | None = None
     request_id: str | None = None
     raw: str = ""
+    _unsaid: ClassVar[str] = "it said no"  # where the provider gave no words
 
     def __init__(
         self,
@@ -112,25 +113,37 @@ class ProviderError(PaymuxError):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        code = f" [{self.code}]" if self.code else ""
-        status = f" (HTTP {self.http_status})" if self.http_status else ""
-        return f"{self.account or 'provider'}: {self.message or 'no'}{code}{status}"
+        said = self.message or self._unsaid
+        code = f" [{self.code}]" if self.code and self.code not in said else ""
+        status = f" (HTTP {self.http_status})" if self.http_status and self.http_status >= 300 else ""
+        return f"{self.account or 'provider'}: {said}{code}{status}"
 
 
 class AuthenticationFailed(ProviderError):
     """The credentials are wrong, expired or not allowed to do this: fix them."""
 
+    _unsaid = "the credentials are refused"
+
 
 class Rejected(ProviderError):
-    """The provider refused the order, and no money moved: fix the order."""
+    """The provider refused the request: fix it.
+
+    Of an order, payout or refund it proves that no money moved; of a question it says nothing about the payment.
+    """
+
+    _unsaid = "the request is refused"
 
 
 class NotFound(ProviderError):
     """The provider does not know this payment, or does not know it yet."""
 
+    _unsaid = "unknown to the provider"
+
 
 class RateLimited(ProviderError):
     """Too many requests, refused before processing: wait `.retry_after` seconds."""
+
+    _unsaid = "too many requests"
 
     def __init__(self, message: str = "", *, retry_after: float | None = None, code: str | None = None) -> None:
         super().__init__(message, code=code)

@@ -15,7 +15,7 @@ from .drivers.base import Driver
 from .errors import BadWebhook, UsageError
 from .lenient import Unreadable
 from .models import Event, log
-from .redact import Secret, mask
+from .redact import Secret, clean, hide, mask
 from .wire import Incoming
 
 _HEX = 32
@@ -112,16 +112,26 @@ class Hooks:
         return hmac.digest(self._key.reveal().encode(), text.encode(), "sha256").hex()[:_HEX]
 
 
-def read_event(driver: Driver, parse: Callable[[], Event], attempt: str | None) -> Event:
-    """Read a message with its driver; whatever cannot be read is BadWebhook."""
+def read_event(
+    driver: Driver, parse: Callable[[], Event], attempt: str | None, secrets: Callable[[], tuple[str, ...]]
+) -> Event:
+    """Read a message with its driver; whatever cannot be read is BadWebhook.
+
+    None of the account's `secrets` is in what it gives, nor in a variable of the frame that an error leaves.
+    """
     event, refused = None, ""
     try:
         event = parse()
     except (BadWebhook, Unreadable, UnicodeDecodeError) as error:
-        refused = str(error) if isinstance(error, BadWebhook) else f"{driver.account}: {mask(str(error)[:200])}"
+        text = hide(str(error)[:400], secrets())
+        refused = text if isinstance(error, BadWebhook) else f"{driver.account}: {mask(text[:200])}"
     if event is None:
         # Without the driver's frames, whose variables hold the key that messages are signed with.
         raise BadWebhook(refused)
     if (event.claims.provider_reference or "-").strip(".") == "":
         raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
-    return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)
+    # A message is kept, and compared in words: what it echoes of our credentials goes no further.
+    claims = clean(event.claims, secrets())
+    return msgspec.structs.replace(
+        event, account=driver.account, provider=driver.name, attempt=attempt, claims=claims
+    )

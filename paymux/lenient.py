@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 # A JSON value that a provider sends now as text, now as a number, now as nothing.
 Scalar: TypeAlias = str | int | float | bool | None
@@ -21,7 +23,14 @@ _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
 class Unreadable(ValueError):
-    """A body or a value that cannot be what the provider documents."""
+    """A body or a value that cannot be what the provider documents; its text is the reason that a caller reads."""
+
+
+def need(holds: object, otherwise: str) -> bool:
+    """Give True where something holds, else raise Unreadable with the reason: for `matches` of a request."""
+    if not holds:
+        raise Unreadable(otherwise)
+    return True
 
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
@@ -36,7 +45,16 @@ def decode(type: type[T], body: bytes) -> T:
         found: T = decoder.decode(body.removeprefix(BOM))
         return found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"not a {type.__name__}: {str(error)[:120]}") from None
+        raise Unreadable(_why(error) if body else "an empty body") from None
+
+
+def row(type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], U]) -> tuple[U, str]:
+    """Read one row of a list, and give its own text beside it; Unreadable names the row by its number."""
+    body = bytes(raw)
+    try:
+        return read(decode(type, body)), body.decode("utf-8", "replace")
+    except Unreadable as error:
+        raise Unreadable(f"row {number}: {error}") from None
 
 
 def convert(type: type[T], fields: Any) -> T:
@@ -44,7 +62,35 @@ def convert(type: type[T], fields: Any) -> T:
     try:
         return msgspec.convert(fields, type, strict=False)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Unreadable(f"not a {type.__name__}: {str(error)[:120]}") from None
+        raise Unreadable(_why(error)) from None
+
+
+# What msgspec says of a wrong type: "Expected `int`, got `array` - at `$.items[0].price`".
+_TYPES = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+_WORDS = {"str": "text", "int": "number", "float": "number", "array": "list", "bool": "true or false"}
+_SCALAR = {"str", "int", "float", "bool"}  # a value that may be any of these is written as text
+
+
+def _why(error: Exception) -> str:
+    """Say what could not be read, and where, without a word of its content: "status: expected text, got list"."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    found = _PLACE.fullmatch(str(error)[:400])
+    what, place = found.groups() if found else (str(error)[:120], None)
+    if types := _TYPES.fullmatch(what):
+        wanted, got = set(types[1].split(" | ")) - {"null"}, types[2]
+        if wanted > _SCALAR or wanted == _SCALAR:
+            wanted = wanted - _SCALAR | {"str"}
+        named = " or ".join(sorted({_WORDS.get(name, name) for name in wanted}))
+        return f"{place or 'the body'}: expected {named}, got {_WORDS.get(got, got)}"
+    if missing := re.fullmatch("Object missing required field `(.*)`", what):
+        return f"{'.'.join(filter(None, (place, missing[1])))}: missing"
+    if not isinstance(error, msgspec.ValidationError):
+        cut = what == "Input data was truncated"
+        return "JSON that is cut off" if cut else f"not JSON: {what.removeprefix('JSON is malformed: ')[:120]}"
+    plain = what.partition(" '")[0].rstrip(": ")  # what follows is the value itself
+    return f"{place or 'the body'}: {plain[:120]}"
 
 
 def once(pairs: list[tuple[str, T]]) -> dict[str, T]:
@@ -67,6 +113,8 @@ def json_fields(body: bytes) -> dict[str, Any]:
             parse_constant=_finite,
         )
         msgspec.json.encode(fields)  # a lone surrogate could be read here, and never written down
+    except Unreadable:
+        raise
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
@@ -95,6 +143,8 @@ def form_fields(text: str) -> dict[str, str]:
     try:
         text.encode()  # half a surrogate pair is no text of anybody's
         return once(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
+    except Unreadable:
+        raise
     except ValueError as error:
         raise Unreadable(f"not a form: {str(error)[:120]}") from None
 
@@ -112,7 +162,9 @@ def amount(value: Scalar) -> Decimal | None:
     if value is None or (plain := text(value)) is None:
         return None
     if not _AMOUNT.fullmatch(plain):
-        raise Unreadable(f"not an amount: {plain[:20]!r}")
+        # Shown only where it is nothing but a number in another form: anything else may be anybody's secret.
+        shown = f": {plain!r}" if len(plain) <= 20 and not plain.strip("0123456789.,'+- eE") else ""
+        raise Unreadable(f"not an amount{shown}")
     return Decimal(plain)
 
 

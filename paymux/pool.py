@@ -265,7 +265,7 @@ class Pool(Record):
         """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
         name, attempt = self._hooks.read(incoming, self.drivers, account)
         driver = self._engine.driver(name)
-        return read_event(driver, lambda: driver.webhook(incoming), attempt)
+        return read_event(driver, lambda: driver.webhook(incoming), attempt, lambda: self._engine.secrets(driver))
 
     async def confirm(
         self, event: Event, *, expected: Payment | None = None, deadline: float | None = None
@@ -280,7 +280,7 @@ class Pool(Record):
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
         driver = self._engine.driver(account)
-        return read_event(driver, lambda: driver.returned(url), None)
+        return read_event(driver, lambda: driver.returned(url), None, lambda: self._engine.secrets(driver))
 
     # Beyond the common verbs.
 

@@ -1,14 +1,18 @@
 """What may be printed and what never: credentials, signatures, whole phone numbers."""
 
 import base64
+import enum
 import hmac
 import json
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
+T = TypeVar("T")
 HIDDEN = "***"
 
 # Field names that carry a credential or a signature at some provider, whatever the body's form.
@@ -17,6 +21,7 @@ _SENSITIVE = (
     "private_?key|public_?key|master[_-]?key|authorization|access_?token"
 )
 _WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")  # in each
+LONG = 8  # characters from which a credential is looked for within words, and in what is read of an answer
 _DIGITS = re.compile(r"\d{9,}")
 _PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # whatever stands between the digits, seen or unseen
 
@@ -60,16 +65,63 @@ class Secret:
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Take credentials and signatures out of a body, by the field's name and by the secret's value."""
+    return unnamed(unvalued(text, secrets)[0])
+
+
+def unvalued(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
+    """Take credentials out of a text by their values, and tell whether there were any."""
+    if "\\u00" in text:  # plain letters that JSON need not escape, and may
+        text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
     # Most bodies hold none, and looking for plain text is much quicker than for a pattern.
     lowered = text.casefold()
     for start in _starts(secrets):
         if start in lowered:
-            text = _pattern(secrets).sub(HIDDEN, text)
-            break
+            freed = _pattern(secrets).sub(_hidden, text)
+            return freed, freed != text
+    return text, False
+
+
+def unnamed(text: str) -> str:
+    """Take credentials and signatures out of a body by the names of their fields."""
+    lowered = text.casefold()
     for word in _WORDS:
         if word in lowered:
             return _field().sub(rf'\1"{HIDDEN}"', text)
     return text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """Hide a credential, but leave alone the name of a field that only reads like one ("reference", "user")."""
+    alike, opens, closes, begins, equals = _names()
+    text, start, end = found.string, *found.span()
+    if alike.fullmatch(found[0]):
+        before, after = (max(0, start - 64), start), (end, end + 64)
+        json_name = closes.match(text, *after) and opens.search(text, *before)
+        if json_name or (equals.match(text, *after) and begins.search(text, *before)):
+            return found[0]
+    return HIDDEN
+
+
+# Compiled when the first body needs them: together they are a millisecond of an import.
+
+
+@cache
+def _escaped() -> re.Pattern[str]:
+    # Printable ASCII as \u00xx, but for the quote and the backslash; an escaped backslash is skipped over.
+    return re.compile(r"\\\\|\\u00(?!22|5[cC])([2-6][0-9a-fA-F]|7[0-9a-eA-E])")
+
+
+@cache
+def _names() -> tuple[re.Pattern[str], ...]:
+    """Give what could be a part of a field's name, and what stands around one, in JSON and in a form."""
+    parts = (
+        r"[A-Za-z_-]+|[A-Za-z0-9_-]{1,7}",
+        r"[{,]\s*\\?[\"'][^\"'\\]*$",
+        r"[^\"'\\]*\\?[\"']\s*:",
+        r"(?:^|[&?])[^=&\s\"]*$",
+        r"[\w%.\[\]-]*=",
+    )
+    return tuple(map(re.compile, parts))
 
 
 @cache
@@ -79,7 +131,6 @@ def _name() -> re.Pattern[str]:
 
 @cache
 def _field() -> re.Pattern[str]:
-    # Compiled when the first body is scrubbed: the patterns are a millisecond of an import.
     return re.compile(
         rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
              ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
@@ -97,6 +148,8 @@ def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
     for secret in filter(None, secrets):
         raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
         exact |= {secret, escaped, escaped.replace("/", "\\/")}
+        if len(secret) < LONG:
+            continue  # written otherwise, it would be a part of any number: "t" is 74 in hex
         for shift in range(3):
             # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
             middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
@@ -115,7 +168,51 @@ def _starts(secrets: tuple[str, ...]) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
     exact, cased = _written(secrets)
-    return re.compile("|".join([*map(re.escape, exact), *(f"(?i:{re.escape(form)})" for form in cased)]))
+    whole = (
+        re.escape(form) if len(form) >= LONG else rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])"
+        for form in exact  # a short one is no part of another word or number
+    )
+    return re.compile("|".join([*whole, *(f"(?i:{re.escape(form)})" for form in cased)]))
+
+
+_OURS = frozenset({"account", "provider", "kind", "raw"})  # fields that no provider fills in, or freed already
+_WORDED = frozenset({"message", "prompt"})  # fields of words alone, which nobody compares with anything
+
+
+def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
+    """Take credentials that a provider echoed out of what was read of its answer, by their values alone.
+
+    What equals what is `known` (asked for, or held) is ours and stays, so does everything that is no text, and
+    addresses keep what merely bears a credential's name. A credential of less than 8 characters is looked for in
+    words alone: it may be a part of any id.
+    """
+    found: Any = value
+    if value == known or not secrets:
+        return value
+    if isinstance(value, str):
+        found = value if isinstance(value, enum.Enum) else unvalued(value, _long(secrets))[0]
+    elif isinstance(value, Mapping):
+        held = known if isinstance(known, Mapping) else {}
+        found = {clean(name, secrets): clean(inner, secrets, held.get(name)) for name, inner in value.items()}
+    elif isinstance(value, list):
+        found = [clean(inner, secrets) for inner in value]
+    elif isinstance(value, msgspec.Struct):
+        changed = {}
+        for name in value.__struct_fields__:
+            if name not in _OURS:
+                old = getattr(value, name)
+                words = type(old) is str and name in _WORDED
+                new = unvalued(old, secrets)[0] if words else clean(old, secrets, getattr(known, name, None))
+                if new is not old and new != old:
+                    changed[name] = new
+        found = msgspec.structs.replace(value, **changed) if changed else value
+    result: T = found
+    return result
+
+
+@lru_cache(maxsize=256)
+def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(secret for secret in secrets if len(secret) >= LONG)
 
 
 def scrub(value: Any, secrets: tuple[str, ...]) -> Any:

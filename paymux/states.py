@@ -1,10 +1,12 @@
 """What the fields of one answer say together of a payment's state: a contradiction proves nothing."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
 from .models import Status, log
+from .redact import hide
 
 # What a word means: one state, or all the states that it leaves possible.
 States: TypeAlias = Status | frozenset[Status]
@@ -13,6 +15,7 @@ Words: TypeAlias = Mapping[str, States]
 OTHER = "*"  # in a table of words: every word that is not listed; without it, such a word is pending
 NOTHING = frozenset(Status)  # of a word that says nothing of the state
 UNPAID = NOTHING - {Status.SUCCEEDED, Status.REFUNDED}  # of a word of trouble, which no paid order has
+_WORD = re.compile(r"[A-Za-z0-9.]{1,12}|[A-Za-z][A-Za-z ,'_-]{0,59}")
 _ORDER = tuple(Status)  # slow to list in an Enum
 
 
@@ -21,11 +24,17 @@ def plain(word: str) -> str:
     return word.strip().rstrip(".").rstrip().upper()
 
 
-def agreed(provider: str, speaks: Mapping[str, Words], said: Mapping[str, str | None]) -> Status:
+def agreed(
+    provider: str,
+    speaks: Mapping[str, Words],
+    said: Mapping[str, str | None],
+    secrets: Callable[[], tuple[str, ...]] = tuple,
+) -> Status:
     """Give the one state that all the fields of an answer leave possible, else PENDING.
 
     `speaks` is the table of the fields that speak of the state, `said` what stood in them. Of several
-    possible states the first of `Status` is meant. A contradiction and an unknown word are logged once.
+    possible states the first of `Status` is meant. A contradiction and an unknown word are logged once,
+    and none of the account's `secrets` with it.
     """
     possible: States = NOTHING
     unknown = None
@@ -46,7 +55,8 @@ def agreed(provider: str, speaks: Mapping[str, Words], said: Mapping[str, str | 
         told = [(field, word) for field, word in said.items() if word is not None]
         _contradiction(provider, ", ".join(f"{field} {_shown(speaks[field], word)}" for field, word in told))
     elif unknown is not None and status is Status.PENDING:
-        _unknown(provider, unknown[:60])
+        # A word or a code is shown: what a provider put in its place may be anybody's token.
+        _unknown(provider, hide(unknown, secrets()) if _WORD.fullmatch(unknown) else "of other than letters")
     return status
 
 

@@ -8,11 +8,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from .errors import UsageError
+from .errors import Unavailable, UsageError
 from .lenient import Unreadable, decode
 
 R = TypeVar("R")
 T = TypeVar("T")
+# Of an answer, at most; a page of history may have more, and where it cannot be split, as many as can be read
+# without holding up the loop for long.
+BODY_BYTES, PAGE_BYTES, DAY_BYTES = 1 << 20, 8 << 20, 64 << 20
 
 
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
@@ -30,6 +33,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     repeatable: bool = False
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
+    largest: int = BODY_BYTES
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path}>"
@@ -72,8 +76,13 @@ def get(
     headers: Mapping[str, str] | None = None,
     accept: tuple[int, ...] = (),
     matches: Callable[[R], bool] | None = None,
+    largest: int = BODY_BYTES,
 ) -> Request[R]:
-    """Ask for something: `at` fills the `{names}` of the path, and a reply that `matches` is read as `type`."""
+    """Ask for something: `at` fills the `{names}` of the path, and a reply that `matches` is read as `type`.
+
+    `largest` is how many bytes of a 200's body are read; above it, TooLarge. What `matches` gives False for, or
+    raises `Unreadable` with the reason, is no answer to this request.
+    """
     return Request(
         method="GET",
         path=_checked(path),
@@ -83,6 +92,7 @@ def get(
         headers=_checked_headers(headers or {}),
         accept=accept,
         matches=matches,
+        largest=largest,
     )
 
 
@@ -98,11 +108,13 @@ def post(
     accept: tuple[int, ...] = (),
     matches: Callable[[R], bool] | None = None,
     form: bool = False,
+    largest: int = BODY_BYTES,
 ) -> Request[R]:
     """Send something, as JSON or as a form. A POST moves money unless it says `money=False`.
 
     `repeatable=True` on money claims that the provider deduplicates on our reference; `accept` lists further
-    statuses whose body is an answer; a reply that does not pass `matches` is no answer to this request.
+    statuses whose body is an answer; a reply that does not pass `matches` is no answer to this request; `largest`
+    is as for `get`.
     """
     return Request(
         method="POST",
@@ -116,6 +128,7 @@ def post(
         repeatable=repeatable,
         accept=accept,
         matches=matches,
+        largest=largest,
     )
 
 
@@ -186,6 +199,7 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     headers: Mapping[str, str]
     body: bytes | None
     money: bool
+    largest: int = BODY_BYTES  # of the answer's body
     began: bool = False
     sent: bool = False
 
@@ -199,11 +213,19 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Broken(Exception):
-    """The one exception of a connection: no whole reply came. `certain` tells that trying again is useless."""
+    """The one exception of a connection: no whole reply came. `certain` tells that trying again is useless.
 
-    def __init__(self, what: str, *, certain: bool = False) -> None:
+    `too_large`: the reply is, so that asking for less of it may help.
+    """
+
+    def __init__(self, what: str, *, certain: bool = False, too_large: bool = False) -> None:
         super().__init__(what)
-        self.certain = certain
+        self.certain = certain or too_large
+        self.too_large = too_large
+
+
+class TooLarge(Unavailable):
+    """A look-up's answer is larger than was asked for: a driver asks for less of it, or allows more."""
 
 
 class Connection(Protocol):

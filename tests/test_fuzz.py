@@ -235,7 +235,7 @@ def naive_jwt(token: str, key: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(claims + "=="))
 
 
-def loud(driver: Any, parse: Callable[[], Event], attempt: str | None) -> Event:
+def loud(driver: Any, parse: Callable[[], Event], *_: object) -> Event:
     """Put what was sent into the error."""
     try:
         return parse()

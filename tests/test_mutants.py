@@ -70,7 +70,9 @@ def test_what_an_attempt_means_without_a_refusal(
     request_: Request[Said], reply: Reply | None, means: Means
 ) -> None:
     """A readable answer from 200 to 299 is one, and nothing beside it, whatever the hook of the wire says."""
-    expected = Verdict(means, Said(id="p1") if means is Means.ANSWER else None)
+    unread = "not JSON: invalid character (byte 0)"
+    why = unread if reply is not None and reply.body == b"<html>" else ""
+    expected = Verdict(means, Said(id="p1") if means is Means.ANSWER else None, why=why)
     assert decide(TOY, request_, reply) == expected
     assert decide(TOY, request_, reply, left=True) == expected
     unsent = Verdict(Means.NOT_SENT) if reply is None else expected
@@ -106,14 +108,18 @@ def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) ->
             raise Unreadable("a success under an error")
 
     for status in (200, 401, 500):
-        assert decide(Doubting(), request_, answer(status, id="p1")) == Verdict(Means.UNKNOWN)
+        assert decide(Doubting(), request_, answer(status, id="p1")) == Verdict(
+            Means.UNKNOWN, why="a success under an error"
+        )
     assert decide(Doubting(), request_, None, left=False) == Verdict(Means.NOT_SENT)
 
 
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
     """An answer to something else is unknown; `accept` adds its statuses to the 2xx and takes none away."""
     assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(Means.ANSWER, Said(id="p1"))
-    assert decide(TOY, _matching(matches=False), answer(id="p1")) == Verdict(Means.UNKNOWN)
+    assert decide(TOY, _matching(matches=False), answer(id="p1")) == Verdict(
+        Means.UNKNOWN, why="the answer is about something else"
+    )
     accepting = post("/collect", Said, {}, accept=(500,))
     assert decide(TOY, accepting, answer(500, id="p1")).means is Means.ANSWER
     assert decide(TOY, accepting, answer(200, id="p1")).means is Means.ANSWER

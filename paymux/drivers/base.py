@@ -1,15 +1,15 @@
 """What every driver is: credentials as a value, verbs as coroutines, three hooks, and facts about its money."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from ..checks import NAME, VISIBLE, checked_url, is_loopback
-from ..credentials import secret_fields, text_fields, wrap
+from ..checks import NAME, VISIBLE, is_loopback
+from ..credentials import address, secret_fields, text_fields, wrap
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
-from ..lenient import BOM, Unreadable, convert, form_fields, json_fields
+from ..lenient import BOM, Unreadable, convert, form_fields, json_fields, row
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status
 from ..money import DECIMALS, LANDS
 from ..msisdn import digits
@@ -126,7 +126,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             if field in self.required and not getattr(self, field):
                 raise UsageError(f"{field}: missing; {self.name} needs it")
         if self.base_url is not None:
-            put(self, "base_url", checked_url("base_url", self.base_url).rstrip("/"))
+            if (refused := address(self)) is not None:
+                raise refused
         elif not self.live and self.sandbox_url is None:
             raise UsageError.field("live", self.live, f"True: {self.name} has no sandbox (or set base_url)")
 
@@ -171,7 +172,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         if request.money or reply.status in request.accept:
             return None
         kind = _BARE.get(reply.status)
-        return kind(f"HTTP {reply.status}") if kind else None
+        return kind() if kind else None
 
     # Verbs.
 
@@ -199,8 +200,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Ask what can be paid out."""
         raise Unsupported(f"{self.name} tells no balance")
 
-    def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
-        """List payments of a period, as the provider knows them."""
+    def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+        """List payments of a period, as the provider knows them, each with its own row as `raw`.
+
+        None says that there is more to come: whoever waits gets a new deadline, and others a turn.
+        """
         raise Unsupported(f"{self.name} has no history")
 
     async def receipt(self, send: Send, payment: Payment) -> Receipt:
@@ -256,7 +260,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
         What they contradict each other in, and an unknown word, stays PENDING, and is logged once.
         """
-        return agreed(self.name, self.speaks, said)
+        return agreed(self.name, self.speaks, said, self.secrets)
 
     def proved(self, found: Payment, form: str) -> Payment:
         """Give what was found; a success without what each documented one has is PENDING."""
@@ -285,6 +289,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             payer=None if order.kind == "payout" else order.party,
             payee=order.party if order.kind == "payout" else None,
         )
+
+    def row(self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]) -> Payment:
+        """Read one row of a history, and keep its own text; Unreadable names the row."""
+        past, own = row(type, raw, number, read)
+        return msgspec.structs.replace(past, raw=own)
 
     def message(self, type: type[T], incoming: Incoming) -> T:
         """Read a message's fields (query of a GET, JSON or form of a POST) as this type, or raise Unreadable."""

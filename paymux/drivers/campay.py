@@ -15,12 +15,12 @@ import msgspec
 from ..checks import checked_reference, checked_url
 from ..errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
 from ..jwt import proved
-from ..lenient import Scalar, Unreadable, amount, convert, form_fields, text, when
+from ..lenient import Scalar, Unreadable, amount, convert, form_fields, need, text, when
 from ..models import Balance, Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import exact, whole
 from ..redact import Secret
 from ..states import NOTHING, OTHER, Words
-from ..wire import Incoming, Reply, Request, Send, get, post
+from ..wire import DAY_BYTES, PAGE_BYTES, Incoming, Reply, Request, Send, TooLarge, get, post
 from .base import Driver, Facts, Token
 
 _STATUS = {"PENDING": Status.PENDING, "SUCCESSFUL": Status.SUCCEEDED, "FAILED": Status.FAILED}
@@ -82,11 +82,15 @@ class _Said(msgspec.Struct, frozen=True):
     debit: Scalar = None
 
     def known(self) -> bool:
-        return text(self.reference) is not None and text(self.status) is not None
+        need(text(self.reference), "the answer has no reference")
+        return need(text(self.status), "the answer has no status")
+
+    def linked(self) -> bool:
+        return need(text(self.link), "the answer has no link")
 
 
 class _History(msgspec.Struct, frozen=True):
-    data: list[_Said]
+    data: list[msgspec.Raw]  # each read when its turn comes: there may be thousands
 
 
 class CamPay(Driver, frozen=True, kw_only=True):
@@ -173,8 +177,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
     async def _order(self, send: Send, order: Order, path: str, party: str) -> Payment:
         def matches(found: _Said) -> bool:
             said = self.payment(found)
-            echoed = said.reference in (None, order.reference) and said.amount in (None, order.amount)
-            return echoed and said.provider_reference is not None
+            need(said.reference in (None, order.reference), "the answer is about another external_reference")
+            need(said.amount in (None, order.amount), "the answer is about another amount")
+            return need(said.provider_reference, "the answer has no reference")
 
         if any(name != "external_user" or not isinstance(value, str) for name, value in order.metadata.items()):
             raise UsageError.field("metadata", order.metadata, "{'external_user': text}")
@@ -211,7 +216,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             **({"redirect_url": back, "failure_redirect_url": back} if back else {}),
             "payment_options": "MOMO,CARD",
         }
-        request = post("/get_payment_link/", _Said, body, money=False, matches=lambda said: bool(text(said.link)))
+        request = post("/get_payment_link/", _Said, body, money=False, matches=_Said.linked)
         page = self.payment(await send(request))
         return msgspec.structs.replace(page, reference=reference, amount=total, currency="XAF", payer=party)
 
@@ -235,14 +240,34 @@ class CamPay(Driver, frozen=True, kw_only=True):
         by_operator = {operator: held for operator, held in floats.items() if held is not None}
         return Balance(currency="XAF", available=total, by_operator=by_operator)
 
-    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
-        """List transactions from `since` to before `until`; CamPay tells their fees, but not our references."""
-        # It takes days, in a zone and with an end that no page explains: ask for one more, and cut to measure.
-        first, last = since.astimezone(UTC), until.astimezone(UTC) + timedelta(days=1)
-        days = {"start_date": f"{first:%Y-%m-%d}", "end_date": f"{last:%Y-%m-%d}"}
-        for past in map(self.payment, (await send(post("/history/", _History, days, money=False))).data):
-            if past.created_at is None or since <= past.created_at < until:
-                yield past
+    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+        """List transactions from `since` to before `until`; CamPay tells their fees, but not our references.
+
+        A period comes as one page; one that is too large is halved, the later half first, as its rows come.
+        """
+        periods, undated = [(since.astimezone(UTC), until.astimezone(UTC))], set[str | None]()
+        while periods:
+            first, last = periods.pop()
+            whole_day = last - first <= timedelta(days=1)
+            # It takes days, in a zone and with an end that no page explains: ask for one more, and cut to measure.
+            days = {"start_date": f"{first:%Y-%m-%d}", "end_date": f"{last + timedelta(days=1):%Y-%m-%d}"}
+            largest = DAY_BYTES if whole_day else PAGE_BYTES
+            try:
+                page = await send(post("/history/", _History, days, money=False, largest=largest))
+            except TooLarge:
+                if whole_day:
+                    raise
+                middle = first + (last - first) / 2
+                periods += [(first, middle), (middle, last)]
+                yield None
+                continue
+            for number, raw in enumerate(page.data, 1):
+                past = self.row(_Said, raw, number, self.payment)
+                if past.created_at is not None:
+                    yield past if first <= past.created_at < last else None
+                elif past.provider_reference not in undated:  # in each half again
+                    undated.add(past.provider_reference)
+                    yield past
 
     def webhook(self, incoming: Incoming) -> Event:
         """Read a callback of either method. Its JWT proves who signed it once, and covers none of its fields."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from ..errors import AuthenticationFailed, BadWebhook, ProviderError, RateLimited, Rejected, UsageError
-from ..lenient import Scalar, Unreadable, amount, form_fields, json_fields, text, when
+from ..lenient import Scalar, Unreadable, amount, form_fields, json_fields, need, text, when
 from ..models import Customer, Event, Order, Payment, Reason, Status, Trust, log
 from ..money import whole
 from ..msisdn import digits
@@ -229,7 +229,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             "customer_zip_code": customer.zip_code,
         }
         body = {name: value for name, value in fields.items() if value is not None}
-        return self.payment(await send(post("/v2/payment", Answer, body, matches=Answer.opens)), order.reference)
+        return self.payment(await send(post("/v2/payment", Answer, body, matches=_opens)), order.reference)
 
     def home(self, currency: str) -> str | None:
         """Give the country of a currency, in either spelling of Guinea's."""
@@ -277,7 +277,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         # (…/api/1.0-fr/checkout/verification); the guide of 2021 called it payment_token.
         key = {"transaction_id": reference} if reference else {"token": token}
         errors = tuple(range(400, 600))  # a verdict is read on any status: no page says which one it has
-        check = post("/v2/payment/check", Answer, key, money=False, accept=errors, matches=Answer.speaks)
+        check = post("/v2/payment/check", Answer, key, money=False, accept=errors, matches=_speaks)
         return self.payment(await send(check), reference)
 
     async def find(self, send: Send, payment: Payment) -> Payment:
@@ -366,6 +366,15 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             paid_at=when(data.payment_date) if paid else None,
         )
         return self.proved(payment, "2021" if (word, payment.amount, currency) == (None, None, None) else "2022")
+
+
+def _opens(said: Answer) -> bool:
+    need(text(said.code) == "201", "code is not 201")
+    return need(said.opens(), "the answer has no payment_url")
+
+
+def _speaks(said: Answer) -> bool:
+    return need(said.speaks(), "the answer is about no payment")
 
 
 def _number(prefix: Scalar, number: Scalar) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 
 from ..errors import AuthenticationFailed, ProviderError, Rejected, UsageError
-from ..lenient import Scalar, Unreadable, amount, text, when
+from ..lenient import Scalar, Unreadable, amount, need, text, when
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status, Trust
 from ..money import exact, whole
 from ..redact import Secret
@@ -113,7 +113,7 @@ class Transaction(msgspec.Struct, frozen=True):
         places = (self.transaction_id, inner.id, invoice.transaction, self.transaction, self.form_id)
         found = _first(*places, self.token, self.reference)
         if found is not None and not _ID.fullmatch(found):
-            raise Unreadable(f"not a transaction id: {found[:20]!r}")
+            raise Unreadable("the answer has a transaction id that is none")
         return found
 
     @property
@@ -201,9 +201,11 @@ class Intram(Driver, frozen=True, kw_only=True):
 
         def opened(page: Transaction) -> bool:
             seen = self.payment(page)
-            agreed = page.charged in (None, order.amount) and seen.currency in (None, order.currency)
-            shown = _first(page.receipt_url, page.payment_url)
-            return bool(agreed and shown and seen.provider_reference and seen.status not in _REASONS)
+            need(page.charged in (None, order.amount), "the answer is about another amount")
+            need(seen.currency in (None, order.currency), "the answer is about another currency")
+            need(_first(page.receipt_url, page.payment_url), "the answer has no address of a page")
+            need(seen.status not in _REASONS, "the page that was opened has failed already")
+            return need(seen.provider_reference, "the answer has no transaction_id")
 
         # Repeatable: each POST makes a page of its own under an id that Intram draws (no field of the request
         # identifies it, backend/http.md), and Intram knows nobody to show it to: only we get the address.
@@ -245,7 +247,8 @@ class Intram(Driver, frozen=True, kw_only=True):
 
         def tells(found: Transaction) -> bool:
             # Every published shape has an amount; `{"status": "ERROR"}` alone is an error's body, not a payment's.
-            return bool(self.payment(found).provider_status) and found.charged is not None
+            need(self.payment(found).provider_status, "the answer has no status")
+            return need(found.charged is not None, "the answer has no amount")
 
         request = get("/transactions/confirm/{id}", Transaction, at={"id": asked}, matches=tells)
         return self.payment(await send(request), asked)

@@ -16,7 +16,7 @@ import msgspec
 
 from ..checks import checked_url
 from ..errors import ProviderError, Unsupported, UsageError
-from ..lenient import Scalar, Unreadable, amount, text, when
+from ..lenient import Scalar, Unreadable, amount, need, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole
 from ..redact import Secret
@@ -102,7 +102,8 @@ class _Said(msgspec.Struct, frozen=True):
     fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
 
     def accepts(self) -> bool:
-        return text(self.ResponseCode) == "0" and text(self.CheckoutRequestID) is not None
+        need(text(self.ResponseCode) == "0", "ResponseCode is not 0")
+        return need(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
 
     def processing(self) -> bool:
         """Tell whether one of the sentences says that the payment is being processed."""
@@ -120,9 +121,11 @@ class _Said(msgspec.Struct, frozen=True):
     def answers(self, asked: str) -> bool:
         """Tell whether this answers a query for this CheckoutRequestID, which is not always echoed."""
         if text(self.fault) is not None:
-            return text(self.fault) == "500.001.1001" and self.processing()
-        echoed = text(self.CheckoutRequestID) in (None, asked) and text(self.ResponseCode) in (None, "0")
-        return echoed and text(self.ResultCode) is not None
+            waits = text(self.fault) == "500.001.1001" and self.processing()
+            return need(waits, "an error that does not say how the payment stands")
+        need(text(self.CheckoutRequestID) in (None, asked), "the answer is about another CheckoutRequestID")
+        need(text(self.ResponseCode) in (None, "0"), "ResponseCode is not 0")
+        return need(text(self.ResultCode), "the answer has no ResultCode")
 
 
 def _is_processing(sentence: Scalar) -> bool:

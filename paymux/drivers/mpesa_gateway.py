@@ -4,6 +4,7 @@
 """
 
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -14,18 +15,19 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
-from ..lenient import Scalar, Unreadable, amount, convert, decode, text, when
+from ..lenient import Scalar, Unreadable, amount, convert, decode, need, text, when
 from ..models import Event, Kind, Method, Order, Payment, Reason, Receipt, Status
 from ..money import DECIMALS, exact, whole
 from ..redact import Secret
 from ..states import NOTHING, OTHER, UNPAID
 from ..states import Words as Table
-from ..wire import Incoming, Reply, Request, Send, get, post
+from ..wire import DAY_BYTES, Incoming, Reply, Request, Send, get, post
 from .base import WEBHOOK_BYTES, Driver, Facts, Token
 
 _PRICE = re.compile(r"(?:KES )?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,2})?", re.ASCII)
 _ONE = "/api/payment/transactions/{transaction_id}/"
 _BLIND = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+_NAMES = {"provider_reference": "transaction_id", "provider_status": "status"}  # of a Payment, and in its words
 Words: TypeAlias = dict[str, Any]  # an answer that is not documented, given as it is
 
 # The document shows "completed"; the rest are words of the server's models and of its answers to verify.
@@ -94,7 +96,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """A page of history: `{results, total, page}` of the document, `{count, next, previous, results}` of DRF."""
 
-    results: list[Answer]
+    results: list[msgspec.Raw]  # rows, each read when its turn comes: there may be thousands
     total: int = 0
     page: int | None = None
     next: Scalar = None
@@ -235,25 +237,37 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
         """Ask for money back. "Processed successfully" means that M-Pesa took the request: it is PENDING."""
         at = {"transaction_id": _transaction_id(payment)}
         body = {"amount": _number(order.amount), "reason": order.description}
-        request = post(_ONE + "refund/", Answer, body, at=at, matches=lambda took: took.refund_id != "")
+        request = post(
+            _ONE + "refund/",
+            Answer,
+            body,
+            at=at,
+            matches=lambda took: need(took.refund_id != "", "the answer has no refund_id"),
+        )
         took = await send(request)
         own = text(took.refund_id)
         return replace(self.pending(order), provider_reference=own, message=text(took.message), ids=at)
 
-    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment]:
-        """List the payments of a period. The gateway cannot filter, so that every page is read."""
-        seen: set[str | None] = set()  # a payment made meanwhile pushes a row that was read onto the next page
+    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+        """List the payments of a period. The gateway cannot filter, so that every page is read, however large."""
+        # A payment made meanwhile pushes a row that was read onto the next page, or the one after it.
+        recent: deque[set[str | None]] = deque(maxlen=2)
         page, read, more = 1, 0, True
         while more:
-            query, ours = {"page": str(page)} if page > 1 else {}, partial(self._is_page, page)
-            found = await send(get("/api/payment/history/", Page, query=query, matches=ours))
-            fresh = [row for row in map(self.payment, found.results) if row.provider_reference not in seen]
-            seen.update(row.provider_reference for row in fresh)
-            for row in (self.proved(row, "history") for row in fresh):
-                if row.created_at is None or since <= row.created_at <= until:
-                    yield row
+            query, ours = {"page": str(page)} if page > 1 else {}, partial(_is_page, page)
+            request = get("/api/payment/history/", Page, query=query, matches=ours, largest=DAY_BYTES)
+            found, here, more = await send(request), set[str | None](), False
+            for number, raw in enumerate(found.results, read + 1):
+                past = self.row(Answer, raw, number, self.payment)
+                need(past.provider_reference, f"row {number}: it has no id")
+                fresh = not any(past.provider_reference in known for known in (*recent, here))
+                here.add(past.provider_reference)
+                more = more or fresh
+                inside = past.created_at is None or since <= past.created_at <= until
+                yield self.proved(past, "history") if fresh and inside else None
+            recent.append(here)
             page, read = page + 1, read + len(found.results)
-            more = bool(fresh) and (text(found.next) is not None or read < found.total)
+            more = more and (text(found.next) is not None or read < found.total)
 
     async def receipt(self, send: Send, payment: Payment) -> Receipt:
         """Ask for a receipt: "KES 1,000.00" is read back into money, its date is UTC."""
@@ -272,8 +286,8 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     async def methods(self, send: Send) -> list[Method]:
         """List the ways to pay that the gateway offers."""
-        found = get("/api/payment/methods/", dict[str, list[Method]], matches=lambda found: "methods" in found)
-        return (await send(found))["methods"]
+        request = get("/api/payment/methods/", dict[str, list[Method]], matches=lambda found: "methods" in found)
+        return (await send(request))["methods"]
 
     async def add_method(self, send: Send, *, phone: str, type: str = "mpesa", is_default: bool = False) -> Words:
         """Add a way to pay: a number that M-Pesa knows."""
@@ -351,10 +365,8 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
     def _says(self, field: str, reference: str | None, found: Answer) -> bool:
         # No answer: a value that cannot be read, or another order's id (the document echoes none at all).
         said = self.payment(found)
-        return getattr(said, field) is not None and said.reference in (None, reference or said.reference)
-
-    def _is_page(self, number: int, found: Page) -> bool:
-        return found.page in (None, number) and all(self.payment(row).provider_reference for row in found.results)
+        need(getattr(said, field) is not None, f"the answer has no {_NAMES[field]}")
+        return need(said.reference in (None, reference or said.reference), "the answer is about another order_id")
 
     def _within(self, asked: Decimal) -> msgspec.Raw:
         if not Decimal(self.min_amount) <= asked <= Decimal(self.max_amount):
@@ -395,5 +407,10 @@ def _transaction_id(payment: Payment) -> str:
     return payment.provider_reference
 
 
+def _is_page(number: int, found: Page) -> bool:
+    return need(found.page in (None, number), "the answer is another page")
+
+
 def _is_receipt(found: Answer) -> bool:
-    return text(found.receipt_number) is not None and _PRICE.fullmatch(text(found.amount) or "") is not None
+    need(text(found.receipt_number), "the answer has no receipt_number")
+    return need(_PRICE.fullmatch(text(found.amount) or ""), "the answer has no amount that can be read")

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from ..errors import AuthenticationFailed, BadWebhook, NotFound, ProviderError, Rejected, Unsupported, UsageError
-from ..lenient import Scalar, Unreadable, amount, convert, form_fields, json_fields, text
+from ..lenient import Scalar, Unreadable, amount, convert, form_fields, json_fields, need, text
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status
 from ..money import whole
 from ..msisdn import bare, digits
@@ -77,7 +77,9 @@ class Answer(msgspec.Struct, frozen=True):
     def opens(self) -> bool:
         """Tell whether a page was made."""
         page, token = text(self.response_text) or "", text(self.token) or ""
-        return self.code() in _DONE and page.startswith(("https://", "http://")) and bool(_TOKEN.fullmatch(token))
+        need(self.code() in _DONE, "response_code is not 00")
+        need(page.startswith(("https://", "http://")), "the answer has no address of a page")
+        return need(_TOKEN.fullmatch(token), "the answer has no token")
 
     @property
     def transferred(self) -> Decimal | None:
@@ -87,12 +89,15 @@ class Answer(msgspec.Struct, frozen=True):
 
     def credits(self, order: Order) -> bool:
         """Tell whether this answers the order's transfer."""
-        ours = self.transferred in (None, order.amount)
-        return self.code() in _DONE and text(self.transaction_id) is not None and ours
+        need(self.code() in _DONE, "response_code is not 00")
+        need(self.transferred in (None, order.amount), "the answer is about another amount")
+        return need(text(self.transaction_id), "the answer has no transaction_id")
 
     def tells(self) -> bool:
         """Tell whether this is an invoice at all, and not an error without the documented fields."""
-        return self.code() in _DONE and (text(self.status) or _tree(self.invoice).get("token")) is not None
+        need(self.code() in _DONE, "response_code is not 00")
+        told = text(self.status) or _tree(self.invoice).get("token")
+        return need(told is not None, "the answer is about no invoice")
 
 
 class PayDunya(Driver, frozen=True, kw_only=True):

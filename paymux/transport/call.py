@@ -19,9 +19,9 @@ from ..errors import (
 )
 from ..lenient import Unreadable
 from ..limits import Gate, Priority, Share
-from ..redact import hide, mask, scrub
-from ..wire import Broken, Connection, Outgoing, Reply, Request
-from .exchanges import Attempt, exchanges
+from ..wire import Broken, Connection, Outgoing, Reply, Request, TooLarge
+from .exchanges import Attempt, exchanges, without
+from .kept import Kept
 from .outcome import Means, Verdict, decide
 from .retries import asked_pause, may_repeat, pauses, retry_after
 from .tokens import TokenCache
@@ -80,11 +80,11 @@ class Call:
     """The `send` of one verb; it knows at any moment whether money may have moved."""
 
     __slots__ = (
-        "_body",
         "_channel",
         "_doubt",
         "_flying",
         "_logs_in",
+        "_lost",
         "_reference",
         "_signs",
         "_token",
@@ -94,6 +94,7 @@ class Call:
         "driver",
         "duplicate",
         "gate",
+        "kept",
         "moves_money",
         "placed",
         "priority",
@@ -124,7 +125,8 @@ class Call:
         self.duplicate = False  # whether the provider has had a money request with our reference before
         self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
         self.moves_money = False  # whether a money request was asked for
-        self._body = b""
+        self.kept = Kept(channel.secrets(driver))
+        self._lost = ""  # what came of a money request whose outcome is unknown
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.driver.account, self._verb, self._reference)))
@@ -143,11 +145,6 @@ class Call:
         flying = self._flying
         return self._doubt or (flying is not None and flying.money and flying.left)
 
-    @property
-    def raw(self) -> str:
-        """Give the last answer's body, scrubbed."""
-        return self._scrubbed(self._body)
-
     async def __call__(self, request: Request[R]) -> R:
         """Send one request and give its typed reply, or raise what the caller must know."""
         steps: Iterator[float] | None = None
@@ -165,7 +162,7 @@ class Call:
                 attempt = await self._attempt(request, number)
             else:
                 attempt = await self._shared(request, number, share)
-            verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
+            verdict = self._judged(request, attempt)
             # A later refusal says nothing of an earlier attempt that may have been processed.
             self.duplicate = self.duplicate or (verdict.means is Means.DUPLICATE and request.money)
             unknown = unknown or self.duplicate or (verdict.means is Means.UNKNOWN and request.money)
@@ -197,6 +194,13 @@ class Call:
                     continue
             raise self._failure(request, attempt, verdict, unknown=unknown)
 
+    def _judged(self, request: Request[R], attempt: Attempt) -> Verdict:
+        verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
+        attempt.why = attempt.why or verdict.why
+        if verdict.means is Means.UNKNOWN and request.money:
+            self._lost = attempt.said
+        return verdict
+
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver
         try:
@@ -204,7 +208,8 @@ class Call:
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
-            said = f"{driver.account}: the login failed: {str(error) or 'timed out'}"
+            said = self.kept.said(without(driver.account, error)) or "timed out"
+            said = f"{driver.account}: the login failed: {said}"
             status = getattr(error, "http_status", None)
             failure = NotSent(said) if request.money else Unavailable(said, http_status=status)
         # Raised out here: the frames of what hangs on to a login's error hold its credentials.
@@ -232,9 +237,9 @@ class Call:
             began = time.perf_counter()
             try:
                 attempt.reply = await self._channel.connection.exchange(outgoing)
-                self._body = attempt.reply.body
+                self.kept.put(attempt.reply.body)
             except Broken as broken:
-                attempt.why, attempt.certain = str(broken), broken.certain
+                attempt.why, attempt.certain, attempt.too_large = str(broken), broken.certain, broken.too_large
             finally:
                 if exchanges.isEnabledFor(logging.DEBUG):
                     attempt.log(self.driver, self._verb, request, time.perf_counter() - began, self._hidden)
@@ -259,6 +264,7 @@ class Call:
         return self._outgoing(request)
 
     def _outgoing(self, request: Request[Any]) -> Outgoing:
+        self.kept.token = self._token or ""
         signed = self.driver.authorize(request, self._token) if self._signs else request
         content = signed.content()
         # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
@@ -271,21 +277,25 @@ class Call:
             headers=headers,
             body=content,
             money=request.money,
+            largest=request.largest,
         )
 
     def _failure(self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
         if verdict.means is Means.DUPLICATE and verdict.error is not None:
             return self._had_before(what, self._told(verdict.error, attempt.reply), request)
+        said = self.kept.said(self._lost if unknown else attempt.said)
         if unknown:
-            return OutcomeUnknown(f"{what}: {attempt.said}; the outcome is unknown")
+            return OutcomeUnknown(f"{what}: {said}; the outcome is unknown")
         if verdict.error is not None:
             return self._told(verdict.error, attempt.reply)
         if verdict.means is Means.NOT_SENT:
-            return NotSent(f"{what}: {attempt.why}; nothing was sent")
-        return Unavailable(f"{what}: {attempt.said}", http_status=attempt.status)
+            return NotSent(f"{what}: {said}; nothing was sent")
+        kind = TooLarge if attempt.too_large else Unavailable
+        return kind(f"{what}: {said}", http_status=attempt.status)
 
-    def _had_before(self, what: str, said: ProviderError, request: Request[Any]) -> Exception:
+    def _had_before(self, what: str, error: ProviderError, request: Request[Any]) -> Exception:
+        said = without(self.driver.account, error)
         if request.money:
             return OutcomeUnknown(
                 f"{what}: the provider has had this reference before ({said}); what became of it is unknown, "
@@ -297,23 +307,11 @@ class Call:
         """Complete a provider's error with what it is about, and take out what nobody may print."""
         error.account, error.provider = self.driver.account, self.driver.name
         error.reference = self._reference
-        error.message = mask(self._scrubbed(error.message.encode()))
-        error.args = (error.message,)
-        error.raw = mask(self.raw) if self._signs else ""
-        if error.details:
-            error.details = scrub(error.details, self._secrets())
-        error.code = error.code and self._scrubbed(error.code.encode())
-        error.request_id = error.request_id and self._scrubbed(error.request_id.encode())
+        self.kept.free(error, raw=self._signs)
         if isinstance(error, RateLimited) and error.retry_after is None and reply is not None:
             error.retry_after = retry_after(reply)
         return error
 
-    def _scrubbed(self, body: bytes) -> str:
-        return hide(body.decode("utf-8", "replace"), self._secrets())
-
     def _hidden(self, body: bytes) -> str:
         # A login's bodies are nothing but credentials.
-        return mask(self._scrubbed(body)) if self._signs else "***"
-
-    def _secrets(self) -> tuple[str, ...]:
-        return (*self._channel.secrets(self.driver), self._token or "")
+        return self.kept.said(body.decode("utf-8", "replace")) if self._signs else "***"

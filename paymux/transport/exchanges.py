@@ -12,14 +12,23 @@ from ..wire import Outgoing, Reply, Request
 exchanges = logging.getLogger("paymux.exchange")
 
 
+LOGGED = 64 * 1024  # characters of a body that a record shows
+
+
+def without(account: str, error: BaseException) -> str:
+    """Give an error's text without the account's name, where what it goes into names the account already."""
+    return str(error).removeprefix(f"{account}: ")
+
+
 class Attempt(msgspec.Struct, kw_only=True):
     """One attempt and what came of it."""
 
     number: int
     outgoing: Outgoing
     reply: Reply | None = None
-    why: str = ""  # why there is no reply
+    why: str = ""  # why there is no reply, or why it is no answer
     certain: bool = False  # trying again is useless
+    too_large: bool = False  # the reply is
 
     @property
     def status(self) -> int | None:
@@ -28,8 +37,13 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def said(self) -> str:
-        """Say what came of it, for an error or a log."""
-        return f"HTTP {self.reply.status}" if self.reply else self.why
+        """Say what came of it, for an error or a log: the reason where there is one, and HTTP 200 is none."""
+        if self.reply is None:
+            return self.why
+        status = f"HTTP {self.reply.status}"
+        if not self.why:
+            return status
+        return self.why if 200 <= self.reply.status < 300 else f"{status}: {self.why}"
 
     def log(
         self, driver: Driver, verb: str, request: Request[Any], seconds: float, hidden: Callable[[bytes], str]
@@ -44,6 +58,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             self.number,
             self.said or "cut off by us",
             seconds,
-            hidden(self.outgoing.body or b""),
-            hidden(self.reply.body if self.reply else b""),
+            # Scrubbed before it is cut, so that no half of a credential is left at the end.
+            hidden((self.outgoing.body or b"")[: 2 * LOGGED])[:LOGGED],
+            hidden(self.reply.body[: 2 * LOGGED] if self.reply else b"")[:LOGGED],
         )

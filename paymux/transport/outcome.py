@@ -26,11 +26,12 @@ class Means(enum.Enum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A meaning, with the typed answer or the provider's error that belongs to it."""
+    """A meaning, with the typed answer or the provider's error that belongs to it, or why there is neither."""
 
     means: Means
     answer: Any = None
     error: ProviderError | None = None
+    why: str = ""
 
 
 def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bool = True) -> Verdict:
@@ -69,6 +70,7 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
             answer = decode(request.type, reply.body)
             if request.matches is None or request.matches(answer):
                 return Verdict(Means.ANSWER, answer)
-    except Unreadable:
-        return Verdict(Means.UNKNOWN)
+            return Verdict(Means.UNKNOWN, why="the answer is about something else")
+    except Unreadable as error:
+        return Verdict(Means.UNKNOWN, why=str(error))
     return Verdict(Means.UNKNOWN)

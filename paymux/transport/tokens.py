@@ -44,6 +44,11 @@ class TokenCache:
             return None
         return entry.text if asyncio.get_running_loop().time() < entry.refresh else None
 
+    def text(self, account: str) -> str:
+        """Give a token that is held, good or not, for taking it out of what is shown."""
+        entry = self._entries.get(account)
+        return (entry and entry.text) or ""
+
     async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
         """Give a token that is still good, logging in where there is none. None: this account needs none."""
         loop = asyncio.get_running_loop()

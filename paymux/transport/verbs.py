@@ -60,7 +60,7 @@ def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
     """Say what an error that ends a verb means to its caller."""
     late = isinstance(error, TimeoutError)
     if isinstance(error, OutcomeUnknown) or call.in_doubt:
-        said = "the deadline passed" if late else str(error)
+        said = "the deadline passed" if late else call.kept.said(str(error))
         driver = call.driver
         unknown = pending or Payment(account=driver.account, provider=driver.name, live=driver.live)
         # Of a reference that was used before, the page may be in the payer's hands.
@@ -73,4 +73,4 @@ def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
             if money
             else Unavailable(f"{call}: too late")
         )
-    return Unavailable(f"{call}: {error}") if isinstance(error, Unreadable) else error
+    return Unavailable(f"{call}: {call.kept.said(str(error))}") if isinstance(error, Unreadable) else error

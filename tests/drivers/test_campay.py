@@ -546,7 +546,7 @@ def past(script: Script, since: datetime, until: datetime) -> list[Payment]:
     """List a history to its end."""
 
     async def listed() -> list[Payment]:
-        return [payment async for payment in DEMO.history(script, since, until)]
+        return [payment async for payment in DEMO.history(script, since, until) if payment is not None]
 
     return drive(listed())
 
