@@ -424,7 +424,7 @@ async def test_who_was_given_a_turn_and_is_cancelled_first_gives_it_on() -> None
             patch.setattr(Line, "_give", cancelling)
             found = await asyncio.gather(*watching, return_exceptions=True)
         assert sum(isinstance(one, asyncio.CancelledError) for one in found) == len(lost) == 10
-        assert line._flying == line._waiting == line._due == 0
+        assert line._flying == line.waiting == line._due == 0
         assert line._same == {}
         assert len(provider.times) > 2 * 40
 

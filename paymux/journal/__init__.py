@@ -4,13 +4,14 @@ from .base import KINDS, Journal, Key, Owner, Row, State, Word, named
 from .local import LocalOutbox
 from .memory import REMEMBERED
 from .messages import again
-from .outbox import Beat, Member, Open, Outbox, Standing
+from .outbox import FEW, Beat, Member, Open, Outbox, Standing
 from .person import refuse
 from .records import Records
 from .turns import Turn
 from .unconfirmed import LARGEST, Entry, Orders, written
 
 __all__ = [
+    "FEW",
     "KINDS",
     "LARGEST",
     "REMEMBERED",

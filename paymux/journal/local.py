@@ -62,7 +62,7 @@ class LocalOutbox:
         self._claimed.clear()
         return Beat(late=False, places={}, too_many=0)
 
-    async def beat(self, member: Member, now: float, held: Mapping[str, int]) -> Beat:
+    async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
         """Live on."""
         return Beat(late=False, places={}, too_many=0)
 

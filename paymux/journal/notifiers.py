@@ -10,6 +10,7 @@ from .outbox import Member
 from .workers import Worker
 
 FRESH = 60.0  # seconds after its last beat for which a notifier owns what it watches
+LONGEST = 3600.0  # seconds of the longest window that any account states
 
 _KEEP = "INSERT OR REPLACE INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, ?, ?)"
 _NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
@@ -40,22 +41,29 @@ class Notifiers:
         return {worker: one for worker, one in self._all(db) if _is_fresh(one, now) and self._worker.lives(worker)}
 
     def beat(
-        self, member: Member, now: float, held: Mapping[str, int], db: sqlite3.Connection
+        self,
+        member: Member,
+        now: float,
+        held: Mapping[str, int],
+        wanted: Mapping[str, int],
+        db: sqlite3.Connection,
     ) -> tuple[bool, dict[str, int]]:
         """Note that this notifier lives; tell whether it was late, and what its watches may ask from now on."""
         mine, others = self._swept(now, db)
         late = mine is None or not _is_fresh(mine, now)
         had = {} if mine is None or late else mine.places
-        if mine is not None and late and mine.places:
-            _freed(now, db)
-        freed = float((db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone() or ("-inf",))[0])
+        if mine is not None and late:
+            _freed(mine.places, now, db)
+        freed = _read_freed(db)
         places, limits = {}, {}
         for account, stated in member.accounts.items():
             if stated is not None:
-                part, (count, seconds) = self._part(account, stated[0], others), stated
+                count, seconds = stated
+                part = min(self._part(account, count, others), wanted.get(account, 0))
+                taken = sum(one.places.get(account, 0) for one in others.values())
                 # What another left behind counts against the limit for a window more.
-                settled = not now - seconds < freed <= now
-                free = count - sum(one.places.get(account, 0) for one in others.values()) if settled else 0
+                taken += sum(left.get(account, 0) for at, left in freed if now - seconds < at <= now)
+                free = count - taken
                 places[account] = _divided(had.get(account, 0), part, free, held.get(account, 0))
                 limits[account] = min(places[account], part)
         lists = (msgspec.json.encode(list(member.accounts)), msgspec.json.encode(list(member.kinds)))
@@ -65,8 +73,10 @@ class Notifiers:
 
     def leave(self, now: float, db: sqlite3.Connection) -> None:
         """Take this notifier's row away: it ended, or its loop did."""
-        if db.execute("DELETE FROM notifiers WHERE worker = ?", (self._worker.name,)).rowcount:
-            _freed(now, db)
+        one = dict(self._all(db)).get(self._worker.name)
+        if one is not None:
+            db.execute("DELETE FROM notifiers WHERE worker = ?", (self._worker.name,))
+            _freed(one.places, now, db)
 
     def _all(self, db: sqlite3.Connection) -> Iterator[tuple[str, Living]]:
         for worker, beat, *texts in db.execute("SELECT worker, beat, accounts, kinds, places FROM notifiers"):
@@ -81,12 +91,12 @@ class Notifiers:
                 mine = one
             elif not self._worker.lives(worker):
                 db.execute("DELETE FROM notifiers WHERE worker = ?", (worker,))
-                _freed(now, db)
+                _freed(one.places, now, db)
             elif _is_fresh(one, now):
                 others[worker] = one
             elif one.places:  # its watches stopped by themselves when its last beat was so old
                 db.execute("UPDATE notifiers SET places = '{}' WHERE worker = ?", (worker,))
-                _freed(now, db)
+                _freed(one.places, now, db)
         return mine, others
 
     def _part(self, account: str, count: int, others: Mapping[str, Living]) -> int:
@@ -107,5 +117,14 @@ def _is_fresh(one: Living, now: float) -> bool:
     return 0 <= now - one.beat <= FRESH
 
 
-def _freed(now: float, db: sqlite3.Connection) -> None:
-    db.execute(_NOTE, ("freed", repr(now)))
+def _freed(places: Mapping[str, int], now: float, db: sqlite3.Connection) -> None:
+    """Note what a notifier left behind: it may have asked until now, and nobody knows how often."""
+    db.execute(_NOTE, ("last notifier", repr(now)))
+    if places:
+        lately = [(at, left) for at, left in _read_freed(db) if now - LONGEST < at <= now]
+        db.execute(_NOTE, ("freed", msgspec.json.encode([*lately, (now, places)]).decode()))
+
+
+def _read_freed(db: sqlite3.Connection) -> list[tuple[float, dict[str, int]]]:
+    row = db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone()
+    return [] if row is None else msgspec.json.decode(row[0], type=list[tuple[float, dict[str, int]]])

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 from ..models import Kind, Payment, Status
 from .base import Key, Row
 
+FEW = 50  # look-ups in a window that a notifier has a use for, however few orders it watches
+
 
 class Member(NamedTuple):
     """What a notifier says of itself."""
@@ -47,8 +49,12 @@ class Outbox(Protocol):
         """Begin to live, and to own what is claimed from here on."""
         ...
 
-    async def beat(self, member: Member, now: float, held: Mapping[str, int]) -> Beat:
-        """Live on. `now` is the loop's time, `held` the most look-ups that an account's watches may have made."""
+    async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
+        """Live on. `now` is the loop's time.
+
+        By account that states a limit, `held` is the most look-ups that a window may have of this notifier, and
+        `wanted` how many it has a use for: what it does not take, others have, also if it is killed.
+        """
         ...
 
     async def leave(self, now: float) -> None:

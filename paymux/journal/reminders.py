@@ -58,7 +58,7 @@ class Reminders:
         """Tell whether none has lived for a while."""
         (last,) = db.execute(
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
-            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'freed')"
+            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier')"
         ).fetchone()
         return last is None or not now - ABSENT < last <= now
 

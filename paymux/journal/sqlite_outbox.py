@@ -8,7 +8,7 @@ from functools import partial
 from ..models import Kind, Payment, Status
 from .base import Key, named
 from .notifiers import Notifiers
-from .outbox import Beat, Member, Open, Standing
+from .outbox import FEW, Beat, Member, Open, Standing
 from .reminders import Reminders
 from .untold import Untold
 from .watchers import Watchers
@@ -35,16 +35,16 @@ class SqliteOutbox:
         def enter(db: sqlite3.Connection) -> Beat:
             self._untold.enter(member.kinds, db)
             self._watchers.enter(member.accounts, db)
-            return self._beat(member, now, {}, db)
+            return self._beat(member, now, {}, dict.fromkeys(member.accounts, FEW), db)
 
         beat = await self._writer().do(enter)
         # A loop that has ended tells nothing more; one that is slow will go on.
         self._writer().pulse = lambda: None if loop.is_running() else partial(self._notifiers.leave, now)
         return beat
 
-    async def beat(self, member: Member, now: float, held: Mapping[str, int]) -> Beat:
+    async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
         """Live on."""
-        return await self._writer().do(partial(self._beat, member, now, held))
+        return await self._writer().do(partial(self._beat, member, now, held, wanted))
 
     async def leave(self, now: float) -> None:
         """End, and let go of all that was claimed."""
@@ -96,8 +96,15 @@ class SqliteOutbox:
         """Note that an order is left to a person, once."""
         return await self._writer().do(partial(self._watchers.leave_to_person, payment))
 
-    def _beat(self, member: Member, now: float, held: Mapping[str, int], db: sqlite3.Connection) -> Beat:
-        late, places = self._notifiers.beat(member, now, held, db)
+    def _beat(
+        self,
+        member: Member,
+        now: float,
+        held: Mapping[str, int],
+        wanted: Mapping[str, int],
+        db: sqlite3.Connection,
+    ) -> Beat:
+        late, places = self._notifiers.beat(member, now, held, wanted, db)
         self._now = now
         self.reminders.look(db)
         return Beat(late, places, self._watchers.too_many(member.accounts, now, db))

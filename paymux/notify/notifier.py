@@ -8,7 +8,7 @@ from typing import Self, get_args
 
 from ..engine import checked_seconds
 from ..errors import PaymuxError, UsageError
-from ..journal import Beat, LocalOutbox, Member, Outbox, State
+from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
 from ..pool import Pool
@@ -18,6 +18,7 @@ from .watching import Watching
 
 SCAN = 5.0  # seconds between beats, and between looks for what others left
 FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
+LOOKS = 10  # look-ups in a window that each watch has a use for, while it is young
 GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
 
 _KINDS = get_args(Kind)
@@ -154,7 +155,8 @@ class Notifier:
     async def _beat(self, outbox: Outbox, now: float) -> None:
         if self._entered:
             held = {account: max(share.held(now), share.count) for account, share in self._shares.items()}
-            beat = await outbox.beat(self._member, now, held)
+            wanted = {account: FEW + LOOKS * self._watching.waiting(account) for account in self._shares}
+            beat = await outbox.beat(self._member, now, held, wanted)
         else:
             beat = await outbox.enter(self._member, now)
             self._entered = True

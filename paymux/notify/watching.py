@@ -88,6 +88,10 @@ class Watching:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def waiting(self, account: str) -> int:
+        """Count the watches of an account that wait, also those of the pool's callers."""
+        return self._watches.line(self._engine.drivers[account]).waiting
+
     # What an order asks of its keeper.
 
     def found(self, order: Order, payment: Payment) -> None:

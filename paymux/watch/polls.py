@@ -83,6 +83,7 @@ class Line:
         self._gate = gate
         self._horizon = horizon  # seconds after which whoever will answer has answered
         self._at_once = at_once
+        self.waiting = 0  # how many do
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -94,7 +95,7 @@ class Line:
         self._same: dict[Subject, list[Place]] = {}  # what is asked now, and who is due to ask the same
         self._asked: OrderedDict[Subject, float] = OrderedDict()  # what was asked within the last second
         self._lessons: list[tuple[float, float, float, bool]] = []  # when they may be learned, and what
-        self._waiting = self._dated = self._due = self._flying = 0
+        self.waiting = self._dated = self._due = self._flying = 0
         self._age = self._weight = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._rings = NEVER  # when it does: uvloop's own cannot always say
@@ -129,10 +130,10 @@ class Line:
         if due < NEVER:
             due = min(max(due, loop.time(), self._asked.get(subject, -NEVER) + AGAIN), last)
         place = Place(subject, due, gap, last, rank)
-        self._waiting += 1
+        self.waiting += 1
         self._enter(place, min(due, last))
         stale = len(self._calendar) - self._dated + len(self._ready) - self._due
-        if stale > self._waiting // 8 + 64:
+        if stale > self.waiting // 8 + 64:
             self._tidy()
         return place
 
@@ -185,8 +186,8 @@ class Line:
         self._unready(place)
         self._date(place, NEVER)
         place.stage = stage
-        self._waiting -= 1
-        if not self._waiting:
+        self.waiting -= 1
+        if not self.waiting:
             self._calendar.clear()
             self._ready.clear()
             if self._timer is not None:

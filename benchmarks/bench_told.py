@@ -1,0 +1,386 @@
+"""Each end is told: 1,000 orders over six simulators, two workers that are killed and started again at random.
+
+Run: python -m benchmarks.bench_told [--orders 1000] [--seconds 60] [--seed 0] [--variant NAME] [--json FILE]
+     [--paymux DIR]
+
+R19. No webhook is delivered, or each one three times, or `on_payment` fails for FAILED while
+SUCCEEDED arrives; at least a tenth of the orders lose their answer, and a twentieth succeed late,
+after they had failed. Some workers die in the very moment after an end was written down. A payout
+or a refund that bears an order's reference must change nothing. Last, four notifiers share 10,000
+open orders of one account, in virtual time. `--paymux` takes another release from that folder.
+Whatever is not 0 makes the exit code 1.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from benchmarks.told_worker import Setting
+from paymux import Status
+from paymux.models import Reason
+from paymux.simulator import Fault, Simulator
+from paymux.simulator.faults import Planned
+from paymux.simulator.ledger import Entry, Outcome
+from paymux.wire import Incoming, Reply
+
+ROOT = Path(__file__).parents[1]
+ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
+MONEY = ("/collect", "/v2/payment", "/payments/request", "/processrequest", "/payment/mpesa", "/invoice/create")
+VARIANTS = ("no webhook", "each webhook three times", "failures refused")
+LOST, LATE = 0.14, 0.06  # of the orders
+WITHIN = 30.0  # seconds within which an end is told although its worker died
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """What one variant found; all but the first lines must be 0."""
+
+    variant: str
+    orders: int = 0
+    ends: int = 0
+    lost_answers: int = 0
+    late_successes: int = 0
+    kills: int = 0
+    told: int = 0
+    slowest: float = 0.0  # seconds from an end's being written to the end of its telling
+    untold: int = 0
+    too_late: int = 0
+    twice: int = 0  # told to the end twice by workers that both lived
+    at_once: int = 0
+    backwards: int = 0
+    wrong_kind: int = 0
+    wrong_end: int = 0  # the journal says another end than the provider
+
+    @property
+    def bad(self) -> int:
+        """Count what must not be."""
+        return (
+            self.untold
+            + self.too_late
+            + self.twice
+            + self.at_once
+            + self.backwards
+            + self.wrong_kind
+            + self.wrong_end
+        )
+
+
+class Street:
+    """The providers and payers, and the two workers."""
+
+    def __init__(self, options: argparse.Namespace, variant: str, folder: Path) -> None:
+        self.found = Found(variant=variant)
+        self._options = options
+        self._folder = folder
+        self._chance = random.Random(f"{options.seed} {variant}")
+        self._sim = Simulator(seed=options.seed)
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._settings: list[Setting] = []
+        self._died: dict[int, float] = {}  # by process
+        self._late: list[Entry] = []
+        self._http: aiohttp.ClientSession | None = None
+
+    async def run(self) -> Found:
+        """Play it from the first order to the last telling."""
+        async with self._sim, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as self._http:
+            self._weather()
+            self._prepare()
+            for setting in self._settings:
+                await self._start(setting)
+            selling = self._options.orders / 2 * self._settings[0].every
+            payers = asyncio.create_task(self._payers())
+            killer = asyncio.create_task(self._killer())
+            await asyncio.sleep(max(selling, self._options.seconds))
+            killer.cancel()
+            await asyncio.gather(killer, return_exceptions=True)
+            await self._both_live()
+            await self._quiet()
+            payers.cancel()
+            await asyncio.gather(payers, return_exceptions=True)
+            for process in self._processes.values():
+                process.terminate()
+            await asyncio.gather(*(process.wait() for process in self._processes.values()))
+            self._judge()
+        return self.found
+
+    def _weather(self) -> None:
+        faults, planned = self._sim.world.faults, self._sim.world.faults.for_request
+
+        def for_request(provider: str, method: str, path: str) -> Planned | None:
+            if method == "POST" and path.rstrip("/").endswith(MONEY) and self._chance.random() < LOST:
+                self.found.lost_answers += 1
+                return Planned(provider=provider, match="", kind=Fault.DROP_AFTER)
+            return planned(provider, method, path)
+
+        faults.for_request = for_request  # type: ignore[method-assign]  # weather, not a plan
+        self._sim.on_webhook(self._webhook)
+
+    async def _webhook(self, incoming: Incoming) -> Reply | None:
+        if self.found.variant != VARIANTS[1] or self._http is None:
+            return None
+        for _ in range(3):
+            port = self._chance.choice(self._settings).port
+            url = f"http://127.0.0.1:{port}{incoming.path}" + (f"?{incoming.query}" if incoming.query else "")
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with self._http.request(
+                    incoming.method, url, data=incoming.body, headers=dict(incoming.headers)
+                ) as response:
+                    await response.read()
+        return Reply(status=200)
+
+    def _prepare(self) -> None:
+        sim, count = self._sim, self._options.orders
+        drivers = {
+            name: {**sim.providers[name].credentials, "base_url": sim.driver(name).base_url} for name in ACCOUNTS
+        }
+        few = count // 10  # the gateway allows a hundred payments a minute
+        accounts = ["mpesa_gateway"] * few
+        others = [name for name in ACCOUNTS if name != "mpesa_gateway"]
+        accounts += [others[number % len(others)] for number in range(count - few)]
+        self._chance.shuffle(accounts)
+        orders = [(account, str(1_000_000 + number)) for number, account in enumerate(accounts)]
+        campay = [reference for account, reference in orders if account == "campay"]
+        ports = [_free_port() for _ in range(2)]
+        for number, port in enumerate(ports):
+            self._settings.append(
+                Setting(
+                    number=number,
+                    journal=str(self._folder / "payments.db"),
+                    log=str(self._folder / "told.log"),
+                    drivers=drivers,
+                    port=port,
+                    base=f"http://127.0.0.1:{ports[0]}/pay",
+                    orders=orders[number::2],
+                    payouts=campay[: len(campay) // 5],
+                    every=2 * self._options.seconds * 0.6 / count,
+                    die=0.004,
+                    refuse_failed=self.found.variant == VARIANTS[2],
+                    first_look=1.0,
+                    watch=20.0,
+                )
+            )
+        sim.campay.webhook_url = f"{self._settings[0].base}"
+
+    async def _start(self, setting: Setting) -> None:
+        text = msgspec.json.encode(setting).decode()
+        environment = {**os.environ, "PYTHONPATH": self._options.paymux, "PYTHONWARNINGS": "ignore"}
+        errors = (self._folder / f"worker-{setting.number}.err").open("ab")
+        with errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, str(ROOT / "benchmarks" / "told_worker.py"), text, env=environment, stderr=errors
+            )
+        self._processes[setting.number] = process
+
+    async def _payers(self) -> None:
+        """Let payers decide after a while, and some of those who failed pay after all."""
+        while True:
+            await asyncio.sleep(0.1)
+            now = datetime.now(UTC)
+            for entry in list(self._sim.ledger):
+                if entry.status.terminal or now - _born(entry) < timedelta(seconds=2):
+                    continue
+                if self._chance.random() < 0.1:
+                    self._decide(entry)
+            for entry in list(self._late):
+                if now - _born(entry) > timedelta(seconds=20):
+                    self._late.remove(entry)
+                    self._settle(entry, Outcome(Status.SUCCEEDED))
+                    self.found.late_successes += 1
+
+    def _decide(self, entry: Entry) -> None:
+        fails = entry.kind == "payout" or self._chance.random() < 0.25
+        if fails and entry.kind == "collect" and self._chance.random() < LATE / 0.25:
+            self._late.append(entry)
+        self._settle(
+            entry, Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS) if fails else Outcome(Status.SUCCEEDED)
+        )
+
+    def _settle(self, entry: Entry, outcome: Outcome) -> None:
+        self._sim.providers[entry.provider].settle(entry, outcome)
+
+    async def _killer(self) -> None:
+        """Kill one of the two now and then, and start whoever died again."""
+        due = time.monotonic() + 5
+        while True:
+            await asyncio.sleep(0.1)
+            await self._revive()
+            if time.monotonic() > due:
+                due = time.monotonic() + self._chance.uniform(4, 9)
+                process = self._processes[self._chance.randrange(2)]
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+
+    async def _revive(self) -> None:
+        for setting in self._settings:
+            process = self._processes[setting.number]
+            if process.returncode is not None:
+                self._died[process.pid] = time.time()
+                self.found.kills += 1
+                await self._start(setting)
+
+    async def _both_live(self) -> None:
+        for setting in self._settings:
+            setting.die = 0.0
+        for process in list(self._processes.values()):  # so that none dies any more
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        await self._revive()
+
+    async def _quiet(self) -> None:
+        """Wait until all has ended that can, was looked at, and had its thirty seconds."""
+        while self._late or not all(entry.status.terminal for entry in self._sim.ledger):  # noqa: ASYNC110 - of others
+            await asyncio.sleep(1)
+        for _ in range(2):
+            await asyncio.sleep(10)
+            for process in self._processes.values():
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(WITHIN + 2)
+
+    # What became of it.
+
+    def _judge(self) -> None:
+        found = self.found
+        lines = [json.loads(line) for line in (self._folder / "told.log").read_text().splitlines()]
+        with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
+            rows = db.execute(
+                "SELECT account, kind, reference, status, provider_reference FROM payments"
+            ).fetchall()
+            facts = db.execute(
+                "SELECT account, kind, reference, status, min(at) FROM facts WHERE status <> 'pending'"
+                " GROUP BY account, kind, reference, status"
+            ).fetchall()
+        ends: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        for line in lines:
+            if line["what"] == "end":
+                ends[tuple(line["key"])].append(line)
+        found.orders = len(rows)
+        found.told = sum(map(len, ends.values()))
+        found.wrong_kind = sum(line["key"][1] != "collect" for line in lines)
+        for account, kind, reference, status, provider_reference in rows:
+            entry = self._sim.ledger.get(account, provider_reference) if provider_reference else None
+            found.wrong_end += entry is not None and kind == "collect" and entry.status != status
+            if entry is not None and kind == "collect" and entry.status != status: print(account, kind, reference, status, entry.status, entry.opened_at, entry.settled_at) #X
+            if status != "pending" and kind == "collect":
+                found.ends += 1
+                found.untold += (account, kind, reference, status) not in ends
+        for *key, at in facts:
+            self._delays(tuple(key), datetime.fromisoformat(at).timestamp(), ends)
+        found.twice = sum(self._twice(told) for told in ends.values())
+        self._order(lines)
+
+    def _delays(self, key: tuple[str, ...], at: float, ends: dict[tuple[str, ...], list[dict[str, Any]]]) -> None:
+        told = ends.get(key)
+        if told and not (key[3] == "failed" and self.found.variant == VARIANTS[2]):
+            late = min(line["at"] for line in told) - at
+            self.found.slowest = max(self.found.slowest, late)
+            self.found.too_late += late > WITHIN
+
+    def _twice(self, told: list[dict[str, Any]]) -> int:
+        """Count the repetitions of what a worker told that lived on: it had the time to write that down."""
+        return sum(self._died.get(line["worker"], float("inf")) > line["at"] + 1 for line in told[:-1])
+
+    def _order(self, lines: list[dict[str, Any]]) -> None:
+        open_: dict[tuple[str, ...], int] = {}
+        best: Counter[tuple[str, ...]] = Counter()
+        rank = {"failed": 1, "succeeded": 2, "refunded": 3}
+        for line in lines:
+            key, status = tuple(line["key"][:3]), line["key"][3]
+            if line["what"] == "begin":
+                other = open_.get(key)
+                lived = other is not None and self._died.get(other, float("inf")) > line["at"]
+                self.found.at_once += lived and other != line["worker"]
+                open_[key] = line["worker"]
+                self.found.backwards += rank.get(status, 1) < best[key]
+            else:
+                open_.pop(key, None)
+                if line["what"] == "end":
+                    best[key] = max(best[key], rank.get(status, 1))
+
+
+def _born(entry: Entry) -> datetime:
+    return entry.opened_at
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port: int = one.getsockname()[1]
+        return port
+
+
+# Four notifiers and one limit, in virtual time.
+
+
+def divided(orders: int, folder: Path) -> dict[str, float]:
+    """Let four notifiers watch so many open orders of one account; give the fullest window at the provider."""
+    from benchmarks import told_limits  # noqa: PLC0415 - it sets the clocks of the journal
+
+    return told_limits.run(orders, folder)
+
+
+def shown(found: Found) -> str:
+    """Give a variant's line."""
+    return (
+        f"{found.variant:26} {found.orders:6} {found.ends:6} {found.lost_answers:6} {found.late_successes:5} "
+        f"{found.kills:6} {found.slowest:8.1f} {found.untold:7} {found.too_late:6} {found.twice:6} "
+        f"{found.at_once:7} {found.backwards:9} {found.wrong_kind:6} {found.wrong_end:6}"
+    )
+
+
+async def play(options: argparse.Namespace, variant: str) -> Found:
+    """Play one variant in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return await Street(options, variant, Path(folder)).run()
+
+
+def main() -> None:
+    """Play what is asked for, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--variant", choices=[*VARIANTS, "limit"])
+    parser.add_argument("--open", type=int, default=10_000, help="open orders of the limit's run")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--paymux", default=str(ROOT), help="the folder of another release")
+    options = parser.parse_args()
+    print(
+        f"{'':26} orders   ends   lost  late  kills  slowest  untold   late  twice at once backwards   kind  other"
+    )
+    results: list[dict[str, Any]] = []
+    bad = 0
+    for variant in VARIANTS if options.variant is None else [options.variant]:
+        if variant != "limit":
+            found = asyncio.run(play(options, variant))
+            print(shown(found), flush=True)
+            results.append(msgspec.to_builtins(found))
+            bad += found.bad
+    if options.variant in (None, "limit"):
+        with tempfile.TemporaryDirectory() as folder:
+            limit = divided(options.open, Path(folder))
+        print(", ".join(f"{name}: {value:g}" for name, value in limit.items()))
+        results.append({"variant": "limit", **limit})
+        bad += limit["fullest window"] > limit["limit"]
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Four notifiers with one account's limit and thousands of open orders, in virtual time and without a thread."""
+
+import asyncio
+import resource
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import paymux.journal.reminders
+import paymux.journal.sqlite
+import paymux.notify.orders
+from paymux import Notifier
+from tests.notify.world import Desk, Inline, Shop, dead, order, pool
+from tests.virtual import Keyless, Wall
+from tests.virtual import run as run_virtually
+
+WORKERS = 4
+
+
+class Allowed(Keyless, frozen=True, kw_only=True):
+    """An account that allows what the M-Pesa gateway's document does."""
+
+    name = "allowed"
+    limits: ClassVar = {"look-up": (1000, 60.0)}
+
+
+def run(orders: int, folder: Path) -> dict[str, float]:
+    """Let them work for so long that each order could be asked about once."""
+    wall = Wall()
+    passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
+    # In the loop, so that virtual time waits for it.
+    vars(paymux.journal.sqlite)["Writer"] = Inline
+    vars(paymux.notify.orders)["time"] = wall
+    vars(paymux.journal.reminders)["time"] = passing
+    began = time.process_time()
+    found = run_virtually(_work(orders, folder / "payments.db"))
+    found["CPU seconds"] = time.process_time() - began
+    return found
+
+
+async def _work(orders: int, file: Path) -> dict[str, float]:
+    desk, created = Desk(), datetime.now(UTC) - timedelta(minutes=5)
+    await dead(file, *(order(f"order-{number}", created_at=created) for number in range(orders)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    limit, seconds = Allowed.limits["look-up"]
+    async with AsyncExitStack() as stack:
+        for _ in range(WORKERS):
+            pay = await stack.enter_async_context(pool(file, desk, Allowed(account="toy")))
+            await stack.enter_async_context(Notifier(pay, Shop()))
+            await asyncio.sleep(7)
+        await asyncio.sleep(seconds * (orders / limit + 3))
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "open orders": orders,
+        "workers": WORKERS,
+        "limit": limit,
+        "fullest window": _fullest(desk, seconds),
+        "look-ups": len(desk.looks),
+        "orders asked about": len({reference for _, reference in desk.looks}),
+        "KiB an order": (used - before) / orders,
+    }
+
+
+def _fullest(desk: Desk, seconds: float) -> int:
+    times, first, most = sorted(when for when, _ in desk.looks), 0, 0
+    for last, when in enumerate(times):
+        while times[first] <= when - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
