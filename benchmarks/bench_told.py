@@ -44,6 +44,7 @@ ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya"
 MONEY = ("/collect", "/v2/payment", "/payments/request", "/processrequest", "/payment/mpesa", "/invoice/create")
 VARIANTS = ("no webhook", "each webhook three times", "failures refused")
 LOST, LATE = 0.14, 0.06  # of the orders
+PATIENCE = 90.0  # seconds after the last order within which each end that can be seen is seen
 WITHIN = 30.0  # seconds within which an end is told although its worker died
 
 
@@ -246,12 +247,26 @@ class Street:
         """Wait until all has ended that can, was looked at, and had its thirty seconds."""
         while self._late or not all(entry.status.terminal for entry in self._sim.ledger):  # noqa: ASYNC110 - of others
             await asyncio.sleep(1)
-        for _ in range(2):
-            await asyncio.sleep(10)
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and (self._unlike() or time.monotonic() < until - PATIENCE + 20):
             for process in self._processes.values():
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(signal.SIGUSR1)
+            await asyncio.sleep(10)
         await asyncio.sleep(WITHIN + 2)
+
+    def _rows(self) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
+            sql = "SELECT account, kind, reference, status, provider_reference FROM payments"
+            return db.execute(sql).fetchall()
+
+    def _unlike(self) -> int:
+        """Count the collects of which the journal says another end than the provider."""
+        found = 0
+        for account, kind, _, status, provider_reference in self._rows():
+            entry = self._sim.ledger.get(account, provider_reference) if provider_reference else None
+            found += entry is not None and kind == "collect" and entry.status != status
+        return found
 
     # What became of it.
 
@@ -270,13 +285,11 @@ class Street:
         for line in lines:
             if line["what"] == "end":
                 ends[tuple(line["key"])].append(line)
-        found.orders = len(rows)
+        rows = self._rows()
+        found.orders, found.wrong_end = len(rows), self._unlike()
         found.told = sum(map(len, ends.values()))
         found.wrong_kind = sum(line["key"][1] != "collect" for line in lines)
-        for account, kind, reference, status, provider_reference in rows:
-            entry = self._sim.ledger.get(account, provider_reference) if provider_reference else None
-            found.wrong_end += entry is not None and kind == "collect" and entry.status != status
-            if entry is not None and kind == "collect" and entry.status != status: print(account, kind, reference, status, entry.status, entry.opened_at, entry.settled_at) #X
+        for account, kind, reference, status, _ in rows:
             if status != "pending" and kind == "collect":
                 found.ends += 1
                 found.untold += (account, kind, reference, status) not in ends
