@@ -220,7 +220,7 @@ class Broken(Exception):
 
     def __init__(self, what: str, *, certain: bool = False, too_large: bool = False) -> None:
         super().__init__(what)
-        self.certain = certain or too_large
+        self.certain = certain
         self.too_large = too_large
 
 

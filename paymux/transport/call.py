@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..lenient import Unreadable
 from ..limits import Gate, Priority, Share
-from ..wire import Broken, Connection, Outgoing, Reply, Request, TooLarge
+from ..wire import BODY_BYTES, Broken, Connection, Outgoing, Reply, Request, TooLarge
 from .exchanges import Attempt, exchanges, without
 from .kept import Kept
 from .outcome import Means, Verdict, decide
@@ -239,7 +239,9 @@ class Call:
                 attempt.reply = await self._channel.connection.exchange(outgoing)
                 self.kept.put(attempt.reply.body)
             except Broken as broken:
-                attempt.why, attempt.certain, attempt.too_large = str(broken), broken.certain, broken.too_large
+                attempt.why, attempt.too_large = str(broken), broken.too_large
+                # A page of history stays as large as it is; any other answer was perhaps a proxy's, once.
+                attempt.certain = broken.certain or (broken.too_large and request.largest > BODY_BYTES)
             finally:
                 if exchanges.isEnabledFor(logging.DEBUG):
                     attempt.log(self.driver, self._verb, request, time.perf_counter() - began, self._hidden)
