@@ -900,9 +900,9 @@ async def test_a_connection_that_reports_nothing_counts_as_sent() -> None:
 async def test_money_takes_a_fresh_connection_and_questions_keep_theirs() -> None:
     """A money request reuses a connection only within a second, never one of a look-up; look-ups reuse theirs."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
-        for pause in (0.0, 0.0, 1.3):
+        for number, pause in enumerate((0.0, 0.0, 1.3)):
             await asyncio.sleep(pause)
-            await pool.collect("keyless", **ORDER)
+            await pool.collect("keyless", **{**ORDER, "reference": f"o{number}"})
             await pool.verify(HELD)
     money = [seen.connection for seen in peer.seen if seen.target == "/collect"]
     looks = [seen.connection for seen in peer.seen if seen.target != "/collect"]
@@ -914,8 +914,9 @@ async def test_money_takes_a_fresh_connection_and_questions_keep_theirs() -> Non
 async def test_a_connection_that_the_provider_closed_costs_no_unknown() -> None:
     """A provider that hangs up after each answer, without saying so, makes no outcome unknown."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
-        for _ in range(10):
-            assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
+        for number in range(10):
+            order = {**ORDER, "reference": f"o{number}"}
+            assert (await pool.collect("keyless", **order)).status is Status.SUCCEEDED
             peer.hang_up()
             await asyncio.sleep(0.02)
     assert [seen.connection for seen in peer.seen] == list(range(1, 11))
