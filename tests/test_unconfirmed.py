@@ -19,7 +19,7 @@ import paymux.journal.local_unconfirmed
 import paymux.journal.sqlite_unconfirmed
 import paymux.webhooks.delivery
 from benchmarks.simulation import LoopJournal
-from paymux import Event, Payment, Pool, Status, Unsupported, UsageError
+from paymux import Event, Notifier, Payment, Pool, Status, Unsupported, UsageError
 from paymux.drivers.mpesa import Mpesa
 from paymux.simulator import Fault, Simulator
 from paymux.webhooks import Webhooks
@@ -329,6 +329,26 @@ async def test_of_two_workers_one_tells(kept: Path) -> None:
         await asyncio.sleep(300)
         told = [receipt for receipt, _ in one.told + two.told]
         assert sorted(map(str, told)) == [f"RKL51ZDR{number:02}" for number in range(20)]
+
+
+@timeless
+async def test_a_notifier_tells_what_another_process_heard(kept: Path) -> None:
+    """A job without HTTP hears of what the web server's process kept, and tells nobody else's orders."""
+    web, job = World(kept, tells=False), World(kept)
+    async with opened(web), job.pool, Notifier(job.pool, job.on_payment, job.on_unconfirmed):
+        await web.tell("RKL51ZDR4F")
+        await asyncio.sleep(160)
+        assert [one for one, _ in job.told] == ["RKL51ZDR4F"]
+
+
+@pytest.mark.parametrize("given", [5, "tell", Payment(account="mpesa")])
+def test_on_unconfirmed_is_a_function(given: Any) -> None:
+    """Whatever cannot be called is UsageError, where it is given."""
+    world = World(None)
+    with pytest.raises(UsageError, match="on_unconfirmed: "):
+        Webhooks(world.pool, world.on_payment, given)
+    with pytest.raises(UsageError, match="on_unconfirmed: "):
+        Notifier(world.pool, world.on_payment, given)
 
 
 @timeless
