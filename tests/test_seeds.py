@@ -367,13 +367,13 @@ CINETPAY = Document(
         ("code", "600: failed", "test_the_code_decides_where_there_is_no_status"),
         (
             "word",
-            'message SUCCES in the answer, and SUCCESS in the examples ("message" is not read)',
-            "test_the_message_decides_nothing",
+            'message SUCCES in the answer, and SUCCESS in the examples ("message" alone decides nothing)',
+            "test_a_message_alone_decides_nothing",
         ),
         (
             "word",
             "message PAYMENT_FAILED",
-            "test_the_message_decides_nothing",
+            "test_a_message_alone_decides_nothing",
             "test_the_form_of_2021_is_understood",
         ),
         (
