@@ -89,11 +89,11 @@ RECEIPT = """CASE WHEN json_valid(payment)
 STEPS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
 VERSION = len(STEPS)
 
-# Over, and silent since `before`. What was noted after something young is young, whatever its clock said.
+# Over, and silent since `before`. An old time that was noted after a young one is a wrong clock's.
 _OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
     AND updated_at < :before AND NOT {_KEPT_UNTOLD}
     AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.account = payments.account AND f.kind = payments.kind
-        AND f.reference = payments.reference AND f.id >= :young)"""
+        AND f.reference = payments.reference AND f.id >= :young AND f.at < :before)"""
 _YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIMIT 1"
 _GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
     p.account = {0}.account AND p.kind = {0}.kind AND p.reference = {0}.reference)"""
