@@ -20,7 +20,7 @@ from paymux.drivers.base import Driver
 from paymux.journal.base import Row
 from paymux.journal.records import Records
 from paymux.journal.sqlite import SqliteJournal
-from paymux.models import Event
+from paymux.models import Event, Order
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
 from paymux.transport.outcome import Means, Verdict, decide
@@ -93,7 +93,7 @@ def _hopeful(driver: Driver, request: Request[Any], reply: Reply | None, *, left
     return decide(driver, request, reply, left=left and reply is not None)
 
 
-async def _unwritten(self: Records, pending: Payment) -> None:
+async def _unwritten(self: Records, pending: Payment, order: Order) -> None:
     """Send without a record."""
 
 
