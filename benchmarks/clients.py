@@ -19,6 +19,7 @@ import io
 import itertools
 import json
 import sys
+import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -81,11 +82,16 @@ class Paymux(Client):
             self.driver(paymux),
             webhook_base=f"{SHOP}/pay",
             webhook_key="sixteen characters or more",
+            journal=self.journal(),
         )
 
     async def aclose(self) -> None:
         """Close the pool."""
         await self.pool.aclose()
+
+    def journal(self) -> str | None:
+        """Give the journal's path, if there is one."""
+        return None
 
     def driver(self, paymux: Any) -> Any:
         """Give the account."""
@@ -122,6 +128,20 @@ class PaymuxCamPay(Paymux):
             reference=f"order-{number}",
             description="Data bundle",
         )
+
+
+class PaymuxJournal(PaymuxCamPay):
+    """CamPay, with a journal."""
+
+    async def aclose(self) -> None:
+        """Close the pool, and remove its journal."""
+        await super().aclose()
+        self.folder.cleanup()
+
+    def journal(self) -> str | None:
+        """Give the journal's path."""
+        self.folder = tempfile.TemporaryDirectory()
+        return f"{self.folder.name}/payments.db"
 
 
 class PaymuxMpesa(Paymux):
@@ -654,6 +674,7 @@ CLIENTS: dict[str, type[Client]] = {
     "paymux/campay": PaymuxCamPay,
     "hand/campay": HandCamPay,
     "tuned/campay": TunedCamPay,
+    "paymux/journal": PaymuxJournal,
     "paymux/mpesa": PaymuxMpesa,
     "hand/mpesa": HandMpesa,
     "tuned/mpesa": TunedMpesa,

@@ -76,23 +76,23 @@ def install(names: Iterable[str], folder: Path) -> dict[str, str]:
     return refused
 
 
-def surroundings(ca: str) -> dict[str, str]:
-    """Give a client this machine's variables without proxies, and whom to trust."""
+def surroundings(ca: str, source: Path) -> dict[str, str]:
+    """Give a client this machine's variables without proxies, whom to trust, and whose `paymux` to import."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     kept = {name: value for name, value in kept.items() if not name.startswith("PYTHON")}
     trust = {"SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca} if ca else {}
     # campay switches verification off, and is warned of it at every call.
-    return {**kept, **trust, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    return {**kept, **trust, "PYTHONPATH": str(source), "PYTHONWARNINGS": "ignore"}
 
 
 class Worker:
-    """The process of one client; `error` says why it can be asked no more."""
+    """The process of one client, with the `paymux` of a checkout; `error` says why it can be asked no more."""
 
-    def __init__(self, name: str, url: str, *, ca: str = "", folder: Path = FOLDER) -> None:
+    def __init__(self, name: str, url: str, *, ca: str = "", folder: Path = FOLDER, source: Path = ROOT) -> None:
         self.name = name
         self.error = ""
         self._command = [str(python_of(name, folder)), str(ROOT / "benchmarks" / "clients.py"), name, url]
-        self._surroundings = surroundings(ca)
+        self._surroundings = surroundings(ca, source)
 
     async def __aenter__(self) -> Self:
         # A peer's environment has no paymux; ours finds it beside this folder.
