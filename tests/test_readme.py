@@ -34,10 +34,10 @@ def test_a_program_runs_as_it_stands(program: str, tmp_path: Path) -> None:
     assert ended.stdout
 
 
-def test_the_first_program_shows_the_charge() -> None:
+def test_the_first_program_shows_the_charge(tmp_path: Path) -> None:
     """The first program a reader meets ends in a charge of what was asked."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAMS[0]], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", PROGRAMS[0]], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
     )
     assert "succeeded" in ended.stdout
     assert "charged: 5000" in ended.stdout
