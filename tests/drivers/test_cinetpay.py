@@ -565,8 +565,8 @@ def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
     """An unknown status is kept, PENDING, and logged once, not at every look."""
     with caplog.at_level(logging.WARNING, "paymux"):
         for _ in range(3):
-            found = checked(answered(code="662", data={"status": "WORD_OF_2031"}))
-    assert found.provider_status == "WORD_OF_2031"
+            found = checked(answered(code="662", data={"status": "WORD_OF_TOMORROW"}))
+    assert found.provider_status == "WORD_OF_TOMORROW"
     assert len(caplog.records) == 1
 
 
