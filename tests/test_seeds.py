@@ -510,7 +510,7 @@ INTRAM = Document(
             "advice",
             "use the sandbox for tests; the address is the same, the keys decide",
             "test_one_address_on_port_4002_serves_both_modes",
-            "test_a_named_the_other_mode_is_refused",
+            "test_a_key_of_the_other_mode_is_refused",
         ),
         (
             "advice",
@@ -788,7 +788,7 @@ PAYDUNYA = Document(
             "setting",
             "keys per application; test keys begin with test_",
             "test_what_every_call_needs_is_required",
-            "test_a_named_the_other_mode_is_refused",
+            "test_a_key_of_the_other_mode_is_refused",
         ),
         (
             "endpoint",

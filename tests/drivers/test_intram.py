@@ -684,7 +684,7 @@ def test_an_address_without_one_sound_id_is_unreadable(url: str) -> None:
         ("merchant_key", "tpk_5e9469e6", True),
     ],
 )
-def test_a_named_the_other_mode_is_refused(field: str, key: str, live: bool) -> None:
+def test_a_key_of_the_other_mode_is_refused(field: str, key: str, live: bool) -> None:
     """A key whose prefix contradicts `live` is refused by name, unshown; with the right mode it passes."""
     with pytest.raises(UsageError, match=field) as caught:
         intram(live=live, **{field: key})

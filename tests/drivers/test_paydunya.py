@@ -133,7 +133,7 @@ def test_sandbox_and_live_have_their_own_addresses() -> None:
     ("mode", "key"),
     [(True, "test_private_secret"), (False, "live_private_secret"), (True, "test_public_secret")],
 )
-def test_a_named_the_other_mode_is_refused(mode: bool, key: str) -> None:
+def test_a_key_of_the_other_mode_is_refused(mode: bool, key: str) -> None:
     """A prefix that contradicts `live` is UsageError naming the field and not the key."""
     with pytest.raises(UsageError, match="private_key") as refused:
         paydunya(live=mode, private_key=key)
