@@ -733,7 +733,7 @@ def _town(seed: int, count: int) -> Tally:
             return found
 
         found, left = simulate(seed, main)
-        if open_files() > files:
+        if open_files() > files + 1:  # that of the journal's locks stays open while the file has a name
             left.append("file descriptors")
     found.wrong.extend(f"I7 left behind: {one}" for one in left)
     return found

@@ -26,8 +26,9 @@ from unittest.mock import patch
 import msgspec
 
 from paymux.connection import Sockets
+from paymux.journal.batch import Work, done, settle
 from paymux.journal.sqlite import SqliteJournal
-from paymux.journal.writer import BATCH, Writer, _commit, _settle, _Work
+from paymux.journal.writer import BATCH, PATIENCE, Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
@@ -575,51 +576,44 @@ class LoopWriter(Writer):
     """The journal's writer without its thread: what is asked at one moment is committed a moment later."""
 
     def __init__(
-        self,
-        open: Callable[[], sqlite3.Connection],
-        close: Callable[[sqlite3.Connection], None],
-        chance: random.Random,
+        self, open: Callable[[], sqlite3.Connection], end: Callable[[], None], chance: random.Random
     ) -> None:
-        super().__init__(open, close)
+        super().__init__(open, end)
         self.dead = False
         self._chance = chance
-        self._db: sqlite3.Connection | None = None
-        self._asked: list[_Work] = []
+        self._asked: list[Work] = []
 
-    def _queued(self, operation: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+    def _queued(self, work: Work) -> "asyncio.Future[Any]":
         """Run an operation a moment later; a dead process does nothing any more."""
         if self.dead:
             raise asyncio.CancelledError
         if self._db is None:
             self._db = self._open()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
+        work.begin(PATIENCE)
         if not self._asked:
-            loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
-        self._asked.append(_Work(operation, loop, done))
-        return done
+            work.loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
+        self._asked.append(work)
+        return work.done
 
     def _work(self) -> None:
         batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
         if self._db is not None and not self.dead:
-            for answer in _commit(self._db, batch):
-                _settle(answer)
+            settle(self._told(done(self._db, batch)))
             if self._asked:
                 asyncio.get_running_loop().call_later(0.0001, self._work)
 
     def die(self) -> None:
         """Lose what is not durable yet, as a crash does."""
         self.dead = True
-        if self._db is not None:
-            self._db.close()
+        self._shut()
 
     async def aclose(self) -> None:
         """Finish what is queued."""
         while self._asked and not self.dead:
             self._work()
-        if self._db is not None and not self.dead:
-            self._close(self._db)
-        self.dead, self._db = True, None
+        self._shut()
+        self._end()
+        self.dead = True
 
 
 class LoopJournal(SqliteJournal):
@@ -627,14 +621,13 @@ class LoopJournal(SqliteJournal):
 
     def __init__(self, path: Path, chance: random.Random) -> None:
         super().__init__(path)
-        self.writer = LoopWriter(self._open, self._close, chance)
+        self.writer = LoopWriter(self._open, self._end, chance)
         self._writer = self.writer
 
     def die(self) -> None:
         """Let the system do what it does when a process dies: nothing is finished, its locks are let go of."""
         self.writer.die()
-        if self._worker._lock is not None:
-            self._worker._lock.close()
+        self._worker.end()
 
 
 def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[str]]:

@@ -74,3 +74,10 @@ def _is_fit(url: str, query: bool, plain: bool) -> bool:
         return bool(host) and safe and bare and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
+
+
+def checked_seconds(name: str, seconds: object) -> float:
+    """Check a duration in seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise UsageError.field(name, seconds, "seconds above 0")
+    return float(seconds)

@@ -183,7 +183,7 @@ async def _read(file: str, account: str | None, status: str | None, since: datet
             since=None if since is None else since.replace(tzinfo=UTC),
         )
         return [payment async for payment in found]
-    except OSError as error:
+    except (OSError, UsageError) as error:
         sys.exit(f"paymux: {error}")
     finally:
         await book.aclose()

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from .forks import Forking, leave_to_parent, watch
 from .wire import BODY_BYTES, Broken, Outgoing, Reply
 
 FRAME_BYTES = 64 * 1024
@@ -27,12 +28,20 @@ NEW = 3  # new connections that may end, or speak before they are asked, before 
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
 
 
-class Sockets:
+class Sockets(Forking):
     """Carries attempts over real sockets: one set of connections per running loop, made when first needed."""
 
     def __init__(self, connect_timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
+        watch(self)
+
+    def begin_anew(self) -> None:
+        """Have no connection in a forked child: those that it sees are its parent's, selector included."""
+        leave_to_parent(*self._kept.items())
+        for kept in self._kept.values():
+            kept.disown()
+        self._kept = {}
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Carry one attempt without following redirects; Broken where no whole reply came."""
@@ -150,6 +159,12 @@ class _Kept:
         # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used from
         # several `asyncio.run` in turn leaves nothing behind it.
         self.guard = self._guard()
+
+    def disown(self) -> None:
+        """Let aiohttp take the connections for closed, so that it closes none of them as it is collected."""
+        for connector in (self.other, self.money, self.pushed.connector):
+            if connector is not None:
+                connector._closed = True  # noqa: SLF001 - a test guards that the name stays
 
     def place(self, scheme: str, host: str) -> aiohttp.ClientRequest:
         """Give what a connector wants to know of a host: the same for each request to it."""

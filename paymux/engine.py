@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from itertools import count
 from os import PathLike
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakSet
 
 import msgspec
 
+from .checks import checked_seconds
 from .drivers.base import Driver
 from .errors import NotSent, OutcomeUnknown, Unavailable, UsageError
-from .flights import Flights, Questions
+from .flights import Closing, Flights, Questions
+from .forks import Forking, leave_to_parent, noticed, watch
 from .journal import Journal, Records, Row, State
 from .limits import Gate, Priority
 from .models import Kind, Order, Payment, Status, succeed
@@ -30,15 +32,7 @@ T = TypeVar("T")
 ROWS = 50  # of a history, that are read in one step of the loop
 
 
-class Closing(Protocol):
-    """What goes on by itself, and ends with the pool."""
-
-    async def close(self) -> None:
-        """End it, and wait until it has ended."""
-        ...
-
-
-class Engine:
+class Engine(Forking):
     """Runs the verbs of one pool over its transport."""
 
     def __init__(
@@ -63,6 +57,7 @@ class Engine:
         )
         self._closed = False
         self.drivers: dict[str, Driver] = {}
+        watch(self)
 
     @property
     def watches(self) -> "Watches":
@@ -89,8 +84,26 @@ class Engine:
         """Give what nobody may see of an account: its credentials, and the token in use."""
         return (*self._transport.secrets(driver), self._transport.tokens.text(driver.account))
 
+    def begin_anew(self) -> None:
+        """Share in a forked child no request, watch or loop of the parent's: there they go on."""
+        loop = self._loop
+        if loop is not None:
+            leave_to_parent(loop, asyncio.all_tasks(loop))
+        leave_to_parent(self._flights, self._questions, self._watches)
+        self._loop = self._watches = self.notified = self.records.heard = None
+        for account in self.drivers:
+            self.gate(account).share = None
+        self._flights, self._questions, self.bulks = Flights(), Questions(), WeakSet()
+        self.records.begin_anew()
+
+    async def open(self) -> None:
+        """Begin to use the pool in this loop; a journal that can be none is UsageError."""
+        self.enter()
+        await self.records.open()
+
     def enter(self) -> None:
         """Refuse a closed pool, and one that another running loop is using."""
+        noticed()
         if self._closed:
             raise UsageError("pool: it is closed; make a new one")
         loop = asyncio.get_running_loop()
@@ -287,13 +300,6 @@ class Engine:
     async def watched(self, payment: Payment, seconds: float) -> Payment:
         """Look once for a watch that has so many seconds left."""
         return await self.look(payment, min(seconds, self.deadline), Priority.WATCH)
-
-
-def checked_seconds(name: str, seconds: object) -> float:
-    """Check a duration in seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise UsageError.field(name, seconds, "seconds above 0")
-    return float(seconds)
 
 
 def _as_known(row: Row, call: Call) -> Payment:

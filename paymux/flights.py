@@ -3,7 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from .errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
 from .limits import Priority
@@ -11,6 +11,14 @@ from .models import Kind, Order, Payment
 from .transport import Call
 
 Answer: TypeAlias = Payment | PaymuxError | None
+
+
+class Closing(Protocol):
+    """What goes on by itself, and ends with the pool."""
+
+    async def close(self) -> None:
+        """End it, and wait until it has ended."""
+        ...
 
 
 class Flights:

@@ -7,11 +7,11 @@ from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from .checks import checked_reference
+from .checks import checked_reference, checked_seconds
 from .confirm import confirm
 from .connection import Sockets
 from .drivers.base import Driver
-from .engine import Engine, checked_seconds
+from .engine import Engine
 from .errors import Unsupported, UsageError
 from .hooks import Hooks, read_event
 from .journal import Journal
@@ -90,7 +90,7 @@ class Pool(Record):
         return cls(*found[0], **{**found[1], **options})
 
     async def __aenter__(self) -> Self:
-        self._engine.enter()
+        await self._engine.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

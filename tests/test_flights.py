@@ -162,6 +162,9 @@ class Mistaken(SqliteJournal):
 
     mistake: BaseException
 
+    async def open(self) -> None:
+        """Have no file."""
+
     async def intend(self, *_: object) -> None:
         """Let the order go, a second later."""
         await asyncio.sleep(1)

@@ -277,8 +277,8 @@ async def test_breaking_off_gives_the_row_back(file: Path) -> None:
 
 
 async def test_a_worker_recovers_what_its_own_disk_lost(file: Path) -> None:
-    """The answer could not be kept, and the worker lives on: its own recover() finds the row."""
-    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT"), find=answer(id="id-1", status="OK")))
+    """The answer could not be kept, and the worker lives on: it is kept before its own recover() looks."""
+    wire = Wire(Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="OK")))
     async with pool(file, wire, Findable()) as pay:
         _ = [one async for one in pay.payments()]
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:

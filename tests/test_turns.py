@@ -147,8 +147,9 @@ async def test_the_dead_give_their_turn_back(file: Path) -> None:
 
 async def test_a_turn_that_cannot_be_kept_is_nobodys(file: Path) -> None:
     """A journal that cannot be written: Unavailable, and the work is not begun."""
-    file.write_bytes(b"hello" * 1000)
     async with pool(file) as pay:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("CREATE TRIGGER r BEFORE INSERT ON turns BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
         with pytest.raises(Unavailable):
             async with pay.once(PAID, "fulfilled"):
                 pytest.fail("begun without a turn")

@@ -1122,14 +1122,15 @@ async def test_a_strangers_message_leaves_no_row(file: Path) -> None:
 
 async def test_a_journal_that_fails_keeps_the_message_in_memory(file: Path) -> None:
     """The disk is away when a message comes: it is done when the disk is back."""
-    file.mkdir()
     shop = Shop()
     hooks = toy(shop, journal=file)
     async with opened(hooks):
-        assert (await hooks.answer(told_of(hooks))).status == 200
-        await asyncio.sleep(0.05)
-        assert shop.told == []
-        file.rmdir()
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+            assert (await hooks.answer(told_of(hooks))).status == 200
+            await asyncio.sleep(0.05)
+            assert shop.told == []
+            db.execute("DROP TRIGGER r")
         await until(lambda: shop.told)
     assert shop.told == [("order-1", Status.SUCCEEDED)]
 

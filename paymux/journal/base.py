@@ -74,6 +74,10 @@ class Journal(Protocol):
         """Give what is to be told and to be watched."""
         ...
 
+    async def open(self) -> None:
+        """Open it before anything is asked of it; UsageError: it can be none, OSError: not yet."""
+        ...
+
     async def intend(self, pending: Payment, digest: str) -> Row | None:
         """Note an order before anything is sent; give the row that exists for the same order, or None: go on.
 

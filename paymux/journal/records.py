@@ -26,6 +26,8 @@ class Records:
             from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded by whoever keeps a journal
 
             journal = SqliteJournal(journal)
+        if journal is not None and not callable(getattr(journal, "open", None)):
+            raise UsageError.field("journal", journal, "a path, or a journal")
         self.journal = journal
         self.memory = Memory()
         self._local = LocalUnconfirmed()
@@ -34,6 +36,18 @@ class Records:
         # The messages that this process is not done with; True: it is open in the journal.
         self._answering: dict[bytes, bool] = {}
         self._deadlines = Deadlines()
+
+    async def open(self) -> None:
+        """Open the journal; one that is locked at the moment is opened by whoever needs it first."""
+        if self.journal is not None:
+            try:
+                await self.journal.open()
+            except OSError as error:
+                log.warning("the journal is not open yet: %s", error)
+
+    def begin_anew(self) -> None:
+        """Answer in a forked child for none of its parent's messages."""
+        self._answering.clear()
 
     def _patience(self) -> Deadline:
         return self._deadlines.until(asyncio.get_running_loop().time() + PATIENCE)
@@ -101,10 +115,11 @@ class Records:
                     await self.journal.record(payment, source, state)
             if self.heard is not None:
                 self.heard(payment, source, state)
+        except TimeoutError:
+            log.warning("%s: %s is not recorded yet: the journal is slow", payment.account, payment.reference)
         except Exception as error:  # noqa: BLE001 - money may have moved: no journal's mistake hides how it ended
             # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
-            why = error if str(error) else "the journal is slow"
-            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, why)
+            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, error)
 
     def answer_for(self, event: Event) -> None:
         """Let a message, once it is kept, be open until `end_hint`."""

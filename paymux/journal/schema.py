@@ -1,14 +1,12 @@
 """The tables of the journal's file, and how long they keep what has ended."""
 
-import random
 import re
 import sqlite3
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ..models import log
 
-OPENING = 10.0  # seconds that somebody else's opening of the same new file is waited for
 _FIRST = """
 CREATE TABLE payments (
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
@@ -100,45 +98,42 @@ _GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
 _NEVER = 2**63 - 1
 
 
-def prepare(db: sqlite3.Connection, keep: timedelta | None) -> None:
-    """Make a database the journal's, or recognise it as one; forget what ended longer ago than `keep`."""
-    _write_ahead(db)
+def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None) -> None:
+    """Make a database the journal's, of this release; forget what ended longer ago than `keep`.
+
+    Before the file of an earlier release is changed, `alone` refuses where somebody still uses it.
+    """
+    db.execute("PRAGMA journal_mode=WAL")
     # NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
     db.execute("PRAGMA synchronous=FULL")
-    db.execute("BEGIN IMMEDIATE")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0 and db.execute("SELECT 1 FROM sqlite_schema").fetchone() is not None:
-        raise sqlite3.DatabaseError("it is the database of something else")
-    for step in STEPS[version:]:
-        for statement in re.sub("--.*", "", step).split(";"):
-            db.execute(statement)
-    if version < VERSION:
-        db.execute(f"PRAGMA user_version = {VERSION}")
-    if version == 1:
-        told = db.execute("SELECT count(*) FROM payments WHERE told IS NOT NULL").fetchone()[0]
-        log.info("the journal is of an earlier release: %d payments that had ended count as told", told)
-    db.execute("COMMIT")
-    if version > VERSION:
-        raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
+    # What is of this release already can be read while another program has it locked.
+    if _version(db) != VERSION:
+        _advance(db, alone)
     if keep is not None:
         _forget(db, keep)
 
 
-def _write_ahead(db: sqlite3.Connection) -> None:
-    """Choose the write-ahead log; of two who open a new file at once, one is told at once that it is busy.
+def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
+    """Lead a file from its version to this one."""
+    db.execute("BEGIN IMMEDIATE")
+    version = _version(db)
+    if version > VERSION:
+        raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
+    if 0 < version < VERSION:
+        alone()
+    for step in STEPS[version:]:
+        for statement in re.sub("--.*", "", step).split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    if version == 1:
+        told = db.execute("SELECT count(*) FROM payments WHERE told IS NOT NULL").fetchone()[0]
+        log.info("the journal is of an earlier release: %d payments that had ended count as told", told)
+    db.execute("COMMIT")
 
-    No time-out is waited for there, lest they wait for each other: https://www.sqlite.org/c3ref/busy_handler.html.
-    """
-    until = time.monotonic() + OPENING
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter is no secret
-        else:
-            return
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 def _forget(db: sqlite3.Connection, keep: timedelta) -> None:

@@ -66,11 +66,11 @@ class SqliteOutbox:
 
     async def told(self, payment: Payment) -> None:
         """Say that this state of a claimed payment was told, and let go of it."""
-        await self._writer().do(partial(self._untold.told, named(payment), payment.status))
+        await self._writer().keep(partial(self._untold.told, named(payment), payment.status))
 
     async def untell(self, payment: Payment) -> None:
         """Let go of a claimed payment that could not be told."""
-        await self._writer().do(partial(self._untold.untell, named(payment)))
+        await self._writer().keep(partial(self._untold.untell, named(payment)))
 
     async def standing(self, payment: Payment) -> Standing | None:
         """Tell how far a payment's telling is."""
@@ -90,7 +90,7 @@ class SqliteOutbox:
 
     async def let_go(self, payments: list[Payment]) -> None:
         """Leave claimed orders to other notifiers."""
-        await self._writer().do(partial(self._watchers.let_go, payments))
+        await self._writer().keep(partial(self._watchers.let_go, payments))
 
     async def leave_to_person(self, payment: Payment) -> bool:
         """Note that an order is left to a person, once."""

@@ -1,56 +1,141 @@
-"""Who still lives: each worker holds a lock on a file of its own, which the system lets go of when it dies."""
+"""Who still lives: each worker holds a lock that the system lets go of when it dies."""
 
 import contextlib
+import errno
+import os
+import re
+import secrets
 import sqlite3
 import uuid
 from pathlib import Path
 
+from ..forks import leave_to_parent
+from .locks import COUNT, FIRST, HERE, Opened, files
+
+_MARK = "-worker-"
+_BYTE = re.compile("[0-9a-f]{16}")  # the name of a worker that holds a byte of the journal itself
+_FILE = re.compile("[0-9a-f]{32}")  # and of one that holds a file beside it, as all of release 0.1.0 did
+
 
 class Worker:
-    """One user of a journal. A lease would need a clock, and a worker that merely slept would lose its work."""
+    """One user of a journal. A lease would need a clock, and a worker that merely slept would lose its work.
+
+    It locks one byte of the journal itself, chosen at random, and that is its name: no other file, no other name
+    of the journal, and nothing that is done to either makes a living worker look dead. Where the system has no
+    such locks it holds a file beside the journal.
+    """
 
     def __init__(self, journal: Path) -> None:
         self.name = ""
+        self.file: Opened | None = None
         self._journal = journal
         self._lock: sqlite3.Connection | None = None
 
     def begin(self) -> None:
-        """Take the lock that says that this worker lives."""
+        """Take the lock that says that this worker lives, unless it has it."""
         # Named in the process that works: a pool may be made before a server forks its workers.
-        self.name = uuid.uuid4().hex
-        self._lock = _locked(self._file(self.name))
+        if not self.name:
+            self.name = self._begun_in_journal() or self._begun_beside()
+
+    def _begun_in_journal(self) -> str:
+        if not HERE:
+            return ""
+        file = files.open(self._journal)
+        try:
+            while not file.lock(byte := FIRST + secrets.randbelow(COUNT - 1)):
+                pass
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a system that calls itself Linux and has no such locks
+                raise
+            return ""
+        self.file = file
+        return f"{byte:x}"
+
+    def _begun_beside(self) -> str:
+        while True:
+            name = uuid.uuid4().hex
+            lock = _locked(self._beside(name))
+            if lock is not None and self._beside(name).exists():
+                self._lock = lock
+                return name
+            if lock is not None:  # somebody tidied it away before it was locked
+                lock.close()
 
     def end(self) -> None:
         """Let go of it."""
+        name, self.name = self.name, ""
         if self._lock is not None:
             self._lock.close()
-            self._file(self.name).unlink(missing_ok=True)
+            self._lock = None
+            self._beside(name).unlink(missing_ok=True)
+        elif name and self.file is not None:
+            self.file.unlock(int(name, 16))
+
+    def forget(self) -> None:
+        """Have no name in a child of the worker's process; the lock is the parent's, and stays."""
+        leave_to_parent(self._lock)
+        self.name, self.file, self._lock = "", None, None
 
     def lives(self, name: str | None) -> bool:
-        """Tell whether a worker lives: whether somebody holds the lock of its file."""
+        """Tell whether a worker lives: whether its lock is held."""
+        if not name:
+            return False
         if name == self.name:
             return True
-        if name is None or not self._file(name).exists():
-            return False
-        try:
-            _locked(self._file(name)).close()
-        except sqlite3.OperationalError:
-            return True
-        self._file(name).unlink(missing_ok=True)
+        if _BYTE.fullmatch(name):
+            return self.file is not None and self.file.locked(int(name, 16))
+        file = self._beside(name)
+        return _FILE.fullmatch(name) is not None and file.exists() and not _tidied(file)
+
+    def tidy(self) -> None:
+        """Remove what workers that are dead left beside the journal, by whatever name it is reached."""
+        for file in self._lock_files():
+            _tidied(file)
+
+    def beside(self) -> list[str]:
+        """List the other living workers that hold a file beside the journal."""
+        found = [file for file in self._lock_files() if not file.name.endswith(f"{_MARK}{self.name}")]
+        return [file.name.rpartition(_MARK)[2] for file in found if not _tidied(file)]
+
+    def _lock_files(self) -> list[Path]:
+        found: list[Path] = []
+        for path in {self._journal, Path(os.path.realpath(self._journal))}:
+            mark = f"{path.name}{_MARK}"
+            with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+                names = [one.name for one in entries if one.name.startswith(mark)]
+                found += [path.with_name(name) for name in names if _FILE.fullmatch(name.removeprefix(mark))]
+        return found
+
+    def _beside(self, name: str) -> Path:
+        path = Path(os.path.realpath(self._journal))
+        return path.with_name(f"{path.name}{_MARK}{name}")
+
+
+def _tidied(file: Path) -> bool:
+    """Remove a lock file, unless a process holds its lock."""
+    try:
+        lock = _locked(file)
+    except sqlite3.Error:
         return False
+    if lock is None:
+        return False
+    # While it is locked: whoever made it and has not locked it yet will see that it is gone.
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
+    lock.close()
+    file.unlink(missing_ok=True)  # where an open file cannot be removed
+    return True
 
-    def _file(self, name: str) -> Path:
-        return self._journal.with_name(f"{self._journal.name}-worker-{name}")
 
-
-def _locked(file: Path) -> sqlite3.Connection:
+def _locked(file: Path) -> sqlite3.Connection | None:
     # SQLite's own lock: the same on every system, and true between threads of one process, too.
     lock = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         lock.execute("PRAGMA journal_mode=MEMORY")
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error:
-        with contextlib.suppress(sqlite3.Error):
-            lock.close()
+    except sqlite3.Error as error:
+        lock.close()
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return None
         raise
     return lock

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self, get_args
 
-from ..engine import checked_seconds
+from ..checks import checked_seconds
 from ..errors import PaymuxError, UsageError
+from ..forks import Forking, watch
 from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
@@ -24,7 +25,7 @@ GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
 _KINDS = get_args(Kind)
 
 
-class Notifier:
+class Notifier(Forking):
     """Tells `on_payment` of each terminal state of each order, and watches every open order until it has one.
 
     `on_payment(payment)` is awaited at least once for each state, whoever found it out: a message,
@@ -66,6 +67,12 @@ class Notifier:
         self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in kinds))
         self.outbox: Outbox | None = None  # while it is entered
         self._woken = asyncio.Event()
+        watch(self)
+
+    def begin_anew(self) -> None:
+        """Not be entered in a forked child, which may enter it anew."""
+        self.outbox = None
+        self.unconfirmed.forget()
 
     async def __aenter__(self) -> Self:
         engine, loop = self._engine, asyncio.get_running_loop()

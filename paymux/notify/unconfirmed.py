@@ -62,6 +62,10 @@ class UnconfirmedTeller:
         self._reopens = float("-inf")
         self._task = asyncio.get_running_loop().create_task(self._live())
 
+    def forget(self) -> None:
+        """Tell nothing in a forked child, until it begins there."""
+        self._task, self._open = None, False
+
     async def aclose(self, grace: float) -> None:
         """Let a call of the shop's end within `grace` seconds, and leave the rest to whoever comes next."""
         task, self._task, self._open = self._task, None, False

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
+from ..checks import checked_seconds
 from ..drivers.base import WEBHOOK_BYTES, Driver
-from ..engine import checked_seconds
 from ..errors import BadWebhook, UsageError
 from ..hooks import HEADERS
 from ..models import Event, Kind, Payment, log

@@ -22,6 +22,7 @@ from ..errors import (
     Unsupported,
     UsageError,
 )
+from ..forks import Forking, leave_to_parent, watch
 from ..journal import REMEMBERED
 from ..models import Event, Payment, log
 from ..notify import LONGEST, Failed, Full, Notifier, log_failure
@@ -39,7 +40,7 @@ MOST = 1000  # messages in hand
 STRANGERS = 100  # of them about payments that nobody here knows, waiting to be repeated
 
 
-class Delivery:
+class Delivery(Forking):
     """Handles the messages of one pool. Between `begin` and `aclose` it goes on after the answer was given."""
 
     def __init__(
@@ -60,6 +61,13 @@ class Delivery:
         self._crowd = Crowd()
         self._telling: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        watch(self)
+
+    def begin_anew(self) -> None:
+        """Have none of the parent's messages in a forked child, where this was not entered."""
+        leave_to_parent(self._messages, self._telling, self._scan)
+        self._loop, self._scan = None, None
+        self._messages, self._telling = {}, {}
 
     def begin(self) -> None:
         """Start repeating what was left, in this loop."""

@@ -20,7 +20,8 @@ import paymux.watch.watch
 from paymux import Notifier, Payment, Pool, SqliteJournal, Status
 from paymux.drivers.base import Driver
 from paymux.journal import State
-from paymux.journal.writer import Writer, _commit, _Work
+from paymux.journal.batch import Work, done, settle
+from paymux.journal.writer import Writer
 from paymux.wire import Outgoing, Reply
 
 from ..virtual import Keyless, Wall, Wire, answer
@@ -32,11 +33,9 @@ WORDS = {"OK": Status.SUCCEEDED, "NO": Status.FAILED, "BACK": Status.REFUNDED, "
 class Inline(Writer):
     """A journal's thread that is none: each operation is done at once, so that virtual time waits for it."""
 
-    _db: sqlite3.Connection | None = None
     broken: ClassVar[bool] = False
 
-    async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        await asyncio.sleep(0)
+    def _queued(self, work: Work) -> "asyncio.Future[Any]":
         if self._closed:
             raise OSError("the journal is closed")
         if Inline.broken:
@@ -44,29 +43,19 @@ class Inline(Writer):
         if self._db is None:
             self._db = self._open()
             self._db.execute("PRAGMA synchronous=OFF")  # no power fails in a test
-        loop = asyncio.get_running_loop()
-        (done,) = _commit(self._db, [_Work(operation, loop, loop.create_future())])
-        if done.error is not None:
-            raise done.error
-        found: T = done.result
-        return found
-
-    def later(self, operation: Callable[[sqlite3.Connection], None]) -> None:
-        assert self._db is not None
-        operation(self._db)
+        work.begin(0.0)
+        work.loop.call_soon(settle, self._told(done(self._db, [work])))
+        return work.done
 
     async def aclose(self) -> None:
-        self._closed = True
-        if self._db is not None:
-            self._close(self._db)
-            self._db = None
+        self.die()
 
     def die(self) -> None:
         """End as a killed process does: what the system holds for it is let go of, and no row is changed."""
         self._closed = True
         if self._db is not None:
-            self._close(self._db)
-            self._db = None
+            self._shut()
+            self._end()
 
 
 @pytest.fixture

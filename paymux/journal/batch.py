@@ -1,0 +1,170 @@
+"""What is asked of the journal's thread, and how much of it is done in one transaction."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..errors import PaymuxError
+from .place import Busy
+
+WAIT = object()  # what a glance gives that cannot tell yet
+
+
+class Work:
+    """An operation, and who waits for it."""
+
+    __slots__ = ("do", "done", "glance", "kept", "loop", "reads", "then", "until")
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[Any]"
+
+    def __init__(
+        self,
+        do: Callable[[sqlite3.Connection], Any],
+        *,
+        glance: Callable[[sqlite3.Connection], Any] | None = None,
+        kept: bool = False,
+        reads: bool = False,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        self.do = do
+        self.then = then  # called once it is durable
+        self.glance = glance  # what may be told while the file is locked
+        self.kept = kept  # it is tried until it is durable
+        self.reads = reads
+        self.until = 0.0  # when its caller is told that the file is locked
+
+    def begin(self, patience: float) -> None:
+        """Begin to wait in the running loop, for so many seconds if the file is locked."""
+        self.loop = asyncio.get_running_loop()
+        self.done = self.loop.create_future()
+        self.until = time.monotonic() + patience
+
+
+class Answer(NamedTuple):
+    """How an operation ended."""
+
+    work: Work
+    result: Any = None
+    error: BaseException | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it may succeed another time: what paymux itself refuses stays refused."""
+        return self.error is not None and not isinstance(self.error, PaymuxError)
+
+
+class Undone(Exception):
+    """Nothing of a transaction was kept."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the journal cannot be written: {error}")
+
+
+def busy(error: BaseException) -> bool:
+    """Tell whether a file is merely in use."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return isinstance(error, Busy)
+
+
+def done(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+    """Do all the work in one transaction; where that fails, what must not be lost is done one by one.
+
+    A file that is locked is sqlite3.OperationalError.
+    """
+    try:
+        return commit(db, works)
+    except Undone as undone:
+        kept = [work for work in works if work.kept]
+        if not kept or len(works) == 1:
+            return _all(works, undone)
+    rest = [work for work in works if not work.kept]
+    return [answer for one in (*([work] for work in kept), rest) if one for answer in _alone(db, one)]
+
+
+def _alone(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+    try:
+        return commit(db, works)
+    except Undone as undone:
+        return _all(works, undone)
+
+
+def _all(works: list[Work], undone: Undone) -> list[Answer]:
+    return [Answer(work, error=OSError(str(undone))) for work in works]
+
+
+def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+    """Do all the work in one transaction, or raise Undone; what fails without a change fails alone."""
+    answers: list[Answer] = []
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for work in works:
+            changes = db.total_changes
+            try:
+                answers.append(Answer(work, work.do(db)))
+            except Exception as error:  # noqa: BLE001 - a row that cannot be read must not end the thread
+                # What is half done is undone with all the rest; savepoints would cost each work a third more.
+                if db.total_changes != changes or not db.in_transaction:
+                    raise Undone(error) from None
+                answers.append(Answer(work, error=_ours(error)))
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        _roll_back(db)
+        raise Undone(error) from None
+    except BaseException:
+        _roll_back(db)
+        raise
+    return answers
+
+
+def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+    """Answer from what can be read while another program has the file locked."""
+    answers: list[Answer] = []
+    try:
+        db.execute("BEGIN")
+        for work in works:
+            try:
+                found = work.glance(db) if work.glance is not None else WAIT
+            except sqlite3.Error:
+                continue
+            except Exception as error:  # noqa: BLE001 - as above
+                answers.append(Answer(work, error=_ours(error)))
+                continue
+            if found is not WAIT:
+                answers.append(Answer(work, found))
+    except sqlite3.Error:
+        pass
+    _roll_back(db)
+    return answers
+
+
+def tell(answers: list[Answer]) -> None:
+    """Let everybody who waits know, each in the loop of its own."""
+    for loop in {answer.work.loop for answer in answers}:
+        # A loop that is closed waits for nothing.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, [answer for answer in answers if answer.work.loop is loop])
+
+
+def settle(answers: list[Answer]) -> None:
+    """Hand the results over, in the loop that waits; woken once for all, for that is a byte through its socket."""
+    for work, result, error in answers:
+        if work.done.done():
+            continue
+        if error is not None:
+            work.done.set_exception(error)
+        else:
+            work.done.set_result(result)
+
+
+def _ours(error: Exception) -> Exception:
+    return error if isinstance(error, PaymuxError | OSError) else OSError(f"the journal: {error}")
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        db.execute("ROLLBACK")

@@ -1,0 +1,156 @@
+"""Locks on single bytes of a file, held by an open file description: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html.
+
+Such a lock is the file's, whatever its name, falls when its process dies, and no other descriptor that the process
+closes takes it away. SQLite's own locks are of the older kind: closing *any* descriptor of a database drops all
+those of the process (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
+so a descriptor that was opened here stays open for as long as its file has a name.
+"""
+
+import os
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ..forks import Forking, watch
+
+if sys.platform == "linux":
+    import fcntl
+
+    HERE = True
+else:
+    HERE = False
+
+# SQLite's bytes: https://www.sqlite.org/src/file?name=src/os.h&ci=trunk. Ours lie far beyond any page.
+_SHARED_FIRST, _SHARED_SIZE = (1 << 30) + 2, 510
+FIRST, COUNT = 1 << 62, 1 << 62  # where the bytes of workers begin, and how many there are, less one
+_OPENING = FIRST - 1  # whoever opens the file holds this one
+_FLOCK = "hhqqi0q"  # struct flock
+
+
+class Opened:
+    """A file that this process has open for its locks."""
+
+    def __init__(self, descriptor: int, key: tuple[int, int]) -> None:
+        self.key = key  # which file it is, whatever its name
+        self.names: set[int] = set()  # the bytes that this process holds, which it cannot ask the system about
+        self.stranded: dict[int, Callable[[], bool]] = {}  # of each journal of this process that has it open
+        self._mutex = threading.Lock()
+        self._descriptor = descriptor
+
+    def lock(self, byte: int) -> bool:
+        """Take the lock of a byte, if nobody has it."""
+        with self._mutex:
+            if byte in self.names:
+                return False
+            try:
+                self._set(byte, exclusive=True)
+            except BlockingIOError:
+                return False
+            self.names.add(byte)
+            return True
+
+    def unlock(self, byte: int) -> None:
+        """Let go of the lock of a byte."""
+        with self._mutex:
+            self._set(byte, exclusive=False)
+            self.names.discard(byte)
+
+    def locked(self, byte: int) -> bool:
+        """Tell whether a process holds the lock of a byte, this one or another."""
+        return byte in self.names or self._asked(byte, 1, own=True) is not None
+
+    def begin_opening(self) -> bool:
+        """Be the only one of all processes to open the database, until `end_opening`."""
+        return self.lock(_OPENING)
+
+    def end_opening(self) -> None:
+        """Let others open it."""
+        self.unlock(_OPENING)
+
+    def user(self) -> int | None:
+        """Give the id of another process that has the database open in SQLite; 0: one of another container."""
+        # In WAL mode each connection holds the shared lock while it is open: https://www.sqlite.org/walformat.html#locking_protocol
+        return self._asked(_SHARED_FIRST, _SHARED_SIZE, own=False)
+
+    def links(self) -> int:
+        """Count the names that the file has; 0: it was deleted."""
+        return os.fstat(self._descriptor).st_nlink
+
+    def close(self) -> None:
+        """Close it, which drops every lock that SQLite holds on the file in this process."""
+        os.close(self._descriptor)
+
+    if sys.platform == "linux":
+
+        def _set(self, byte: int, *, exclusive: bool) -> None:
+            kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
+            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
+
+        def _asked(self, first: int, count: int, *, own: bool) -> int | None:
+            question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, count, 0)
+            answer = fcntl.fcntl(self._descriptor, fcntl.F_OFD_GETLK if own else fcntl.F_GETLK, question)
+            kind, _, _, _, holder = struct.unpack(_FLOCK, answer)
+            return None if kind == fcntl.F_UNLCK else max(holder, 0)
+
+    else:
+
+        def _set(self, byte: int, *, exclusive: bool) -> None:
+            raise NotImplementedError
+
+        def _asked(self, first: int, count: int, *, own: bool) -> int | None:
+            raise NotImplementedError
+
+
+class _Files(Forking):
+    """Every file that this process has open for its locks, each once."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._files: dict[tuple[int, int], Opened] = {}
+        self._spare: list[int] = []
+
+    def open(self, path: Path) -> Opened:
+        """Give the file at a path, made empty where there is none."""
+        with self._mutex:
+            self._sweep()
+            try:
+                found = self._files.get(identity(path))
+            except FileNotFoundError:
+                found = None
+            return found or self._opened(path)
+
+    def begin_anew(self) -> None:
+        """Close what was inherited: a lock lives for as long as any process has its description open."""
+        inherited, self._files, self._mutex = self._files, {}, threading.Lock()
+        for file in inherited.values():
+            file.close()
+        while self._spare:
+            os.close(self._spare.pop())
+
+    def _opened(self, path: Path) -> Opened:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        status = os.fstat(descriptor)
+        key = (status.st_dev, status.st_ino)
+        if key in self._files:  # another name was put here a moment ago
+            self._spare.append(descriptor)
+        else:
+            self._files[key] = Opened(descriptor, key)
+        return self._files[key]
+
+    def _sweep(self) -> None:
+        for key, file in list(self._files.items()):
+            if not file.names and not file.links():
+                del self._files[key]
+                file.close()
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Tell one file from another, whatever its name."""
+    status = path.stat()
+    return (status.st_dev, status.st_ino)
+
+
+files = _Files()
+watch(files)

@@ -1,0 +1,175 @@
+"""Where a journal lies: which files may be one, and whether those that are open still lie where they did."""
+
+import contextlib
+import errno
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from ..errors import UsageError
+from .locks import Opened, identity
+
+BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a database: https://www.sqlite.org/tempfiles.html
+_OURS = {"payments", "facts", "hints", "turns"}
+_COLUMNS = {"account", "kind", "reference", "state", "status", "payment", "digest"}
+_WRONG = {
+    errno.ENOENT: "its folder does not exist",
+    errno.ENOTDIR: "its folder is a file",
+    errno.EISDIR: "it is a folder",
+    errno.EACCES: "it may not be written by this user",
+    errno.EPERM: "it may not be written by this user",
+    errno.EROFS: "it lies on a disk that may only be read",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "its links go round in a circle",
+}
+
+
+class Busy(OSError):
+    """The file cannot be had at this moment: it is worth trying again soon."""
+
+
+def refused(path: str | os.PathLike[str], why: str) -> UsageError:
+    """Say why no journal can be kept at a path."""
+    return UsageError(f"journal: {os.fspath(path)!r} is refused: {why}")
+
+
+def checked(given: str) -> Path:
+    """Give the file that a path leads to, or UsageError where none can be; nothing is made or changed."""
+    if not given.strip():
+        raise refused(given, "the path is empty")
+    if given == ":memory:":
+        raise refused(given, "a journal in memory would survive no crash; leave `journal` out in tests")
+    try:
+        real = Path(os.path.realpath(given))
+        real.parent.stat()
+        with contextlib.suppress(FileNotFoundError):
+            mode = real.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise refused(given, _WRONG[errno.EISDIR])
+            if not stat.S_ISREG(mode):
+                raise refused(given, "it is no ordinary file")
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
+        raise refused(given, f"no file can have this name ({error})") from None
+    except OSError as error:
+        raise translated(given, error) from None
+    return real
+
+
+def translated(path: str | os.PathLike[str], error: OSError) -> Exception:
+    """Say of a path that cannot be opened whether that is the caller's to mend, or may pass."""
+    why = _WRONG.get(error.errno or 0)
+    return error if why is None else refused(path, why)
+
+
+def inspect(path: Path, version: int) -> int:
+    """Give a journal's version; refuse what is none, or is a later release's, without touching it."""
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    # Where there is no write-ahead log to read, nothing is to be left beside somebody's database either.
+    how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+    try:
+        with contextlib.closing(_read_only(path, how)) as db:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            columns = {one[1] for one in db.execute("PRAGMA table_info(payments)")}
+            marked = db.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise refused(path, "the file is not a database") from None
+        raise
+    if found == 0 and not names and not marked:
+        return 0  # made, and not filled yet
+    if found == 0 or not (names >= _OURS and columns >= _COLUMNS):
+        raise refused(path, "it is the database of something else")
+    if found > version:
+        raise refused(path, f"it was written by a later release of paymux (schema {found}); use that one")
+    return int(found)
+
+
+def one_of_many(real: Path) -> Path:
+    """Give the name by which a file with several is opened: SQLite keeps a log beside each that it is opened by.
+
+    See https://www.sqlite.org/howtocorrupt.html#_multiple_links_to_the_same_file. Each journal notes its own name.
+    """
+    if real.stat().st_nlink < 2:
+        return real
+    try:
+        with contextlib.closing(_read_only(real, "mode=ro&immutable=1")) as db:
+            found = db.execute("SELECT value FROM notes WHERE name = 'path'").fetchone()
+        noted = Path(os.fsdecode(found[0]))
+        return noted if identity(noted) == identity(real) else real
+    except (sqlite3.Error, OSError, TypeError, ValueError):
+        # Of release 0.1.0, which noted none: the name that has a log, should its workers have died.
+        logs = [log for log in real.parent.glob("*-wal") if log.stat().st_size]
+        names = (log.with_name(log.name.removesuffix("-wal")) for log in logs)
+        return next((name for name in names if name.exists() and identity(name) == identity(real)), real)
+
+
+def note_name(db: sqlite3.Connection, path: Path) -> None:
+    """Note by which name a journal is opened, in the file itself and not only in the log beside it."""
+    name = os.fsencode(path)
+    found = db.execute("SELECT value FROM notes WHERE name = 'path'").fetchone()
+    if found is None or found[0] != name:
+        db.execute("INSERT OR REPLACE INTO notes VALUES ('path', ?)", (name,))
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _read_only(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=0.2, isolation_level=None)
+
+
+class Place:
+    """Where the files of an open journal lay when it was opened."""
+
+    def __init__(self, given: Path) -> None:
+        self._given = given
+        self._main: tuple[int, int] | None = None
+        self._beside: list[tuple[Path, tuple[int, int]]] = []
+        self._opened: Opened | None = None
+
+    def note(self, opened: Opened | None, real: Path) -> None:
+        """Note what was opened just now."""
+        found = identity(self._given)
+        if found != (self._main or (opened.key if opened is not None else found)):
+            raise Busy("another file was put in its place a moment ago")
+        try:
+            self._beside = [(path, identity(path)) for path in (Path(f"{real}{end}") for end in BESIDE)]
+        except FileNotFoundError:
+            raise Busy("what SQLite keeps beside it was taken away a moment ago") from None
+        self._opened, self._main = opened, found
+        if opened is not None:
+            opened.stranded[id(self)] = self.stranded
+
+    def rest(self) -> None:
+        """Note that the database is closed for a while."""
+        if self._opened is not None:
+            self._opened.stranded.pop(id(self), None)
+        self._beside = []
+
+    def forget(self) -> None:
+        """Note that it is closed for good, in this process."""
+        self.rest()
+        self._main, self._opened = None, None
+
+    def displaced(self) -> str:
+        """Say why nobody would find what is written now; an empty text: somebody would."""
+        try:
+            if self._main is None or identity(self._given) == self._main:
+                return ""
+        except OSError:
+            return f"{os.fspath(self._given)!r} was moved or deleted while it was in use: put it back, or restart"
+        return f"another file was put in the place of {os.fspath(self._given)!r} while it was in use: restart"
+
+    def lost(self) -> bool:
+        """Tell whether the file has no name left, so that what is written to it is gone."""
+        return self._opened is not None and not self._opened.links()
+
+    def stranded(self) -> bool:
+        """Tell whether what SQLite keeps beside the file was taken away: who opens it now begins another."""
+        try:
+            return any(identity(path) != known for path, known in self._beside)
+        except OSError:
+            return True
