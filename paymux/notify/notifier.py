@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, get_args
 
-from ..checks import checked_seconds
 from ..errors import PaymuxError, UsageError
 from ..forks import Forking, watch
 from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
 from ..pool import Pool
+from .guard import log_failure
 from .telling import Telling
 from .unconfirmed import OnUnconfirmed, UnconfirmedTeller
 from .watching import Watching
@@ -21,6 +21,7 @@ SCAN = 5.0  # seconds between beats, and between looks for what others left
 FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
 LOOKS = 10  # look-ups in a window that each watch has a use for, while it is young
 GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
+MOST = 3650  # days for which an order may be watched
 
 _KINDS = get_args(Kind)
 
@@ -57,12 +58,18 @@ class Notifier(Forking):
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
-        if isinstance(kinds, str) or not kinds or not all(kind in _KINDS for kind in kinds):
+        if not isinstance(pool, Pool):
+            raise UsageError.field("pool", pool, "a Pool")
+        if not callable(on_payment):
+            raise UsageError.field("on_payment", on_payment, "a coroutine function")
+        if not isinstance(kinds, list | tuple | set | frozenset) or not kinds or not _are_kinds(kinds):
             raise UsageError.field("kinds", kinds, f"one or more of {', '.join(_KINDS)}, in a list or tuple")
+        if isinstance(watch_days, bool) or not isinstance(watch_days, int | float) or not 0 < watch_days <= MOST:
+            raise UsageError.field("watch_days", watch_days, f"days above 0, and at most {MOST}")
         if on_unconfirmed is not None and not callable(on_unconfirmed):
             raise UsageError.field("on_unconfirmed", on_unconfirmed, "a coroutine function, or None")
         self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
-        self._days = checked_seconds("watch_days", watch_days)
+        self._days = float(watch_days)
         self.unconfirmed = UnconfirmedTeller(self._engine, on_unconfirmed)
         self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in kinds))
         self.outbox: Outbox | None = None  # while it is entered
@@ -96,7 +103,11 @@ class Notifier(Forking):
         self._watching = Watching(engine, outbox, self._days, self._is_fresh, self.wake)
         self.telling.begin(self.wake)
         engine.records.heard = self._hear
-        await self._round(outbox)
+        try:
+            await self._round(outbox)
+        except BaseException:  # cancelled: it was not entered
+            engine.records.heard = engine.notified = None
+            raise
         self._task = loop.create_task(self._live(outbox))
         self.unconfirmed.begin()
         return self
@@ -158,6 +169,8 @@ class Notifier(Forking):
             if not self._complained:
                 log.error("notifier: the journal fails, and it goes on as soon as it can: %s", error)
             self._complained = True
+        except Exception as error:  # noqa: BLE001 - whatever it is, orders are watched and told on
+            log_failure("a notifier", "paymux", error)
 
     async def _beat(self, outbox: Outbox, now: float) -> None:
         if self._entered:
@@ -182,3 +195,7 @@ class Notifier(Forking):
 
     def _is_fresh(self) -> bool:
         return asyncio.get_running_loop().time() - self._beaten < FRESH
+
+
+def _are_kinds(kinds: Iterable[object]) -> bool:
+    return all(isinstance(kind, str) and kind in _KINDS for kind in kinds)

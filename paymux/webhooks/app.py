@@ -78,6 +78,7 @@ class Webhooks:
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
+        self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
         engine, hooks = pool._engine, pool._hooks  # noqa: SLF001 - users see the verbs alone; this is one of the house
         if hooks.base is None:
             raise UsageError("webhook_base: missing; without it (and webhook_key) no message finds its way here")
@@ -86,7 +87,6 @@ class Webhooks:
         self._on_validate = on_validate
         self._timeout = checked_seconds("timeout", timeout)
         self._senders = Senders(proxies, senders, pool.drivers)
-        self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
         self._delivery = Delivery(engine, self._notifier, lookup)
         self._logged: set[str] = set()
 

@@ -292,13 +292,28 @@ async def test_payouts_and_refunds_are_told_only_by_name(file: Path) -> None:
             assert all_kinds.told == [("order-1", Status.FAILED)]
 
 
-@pytest.mark.parametrize("kinds", ["collect", (), ("collects",), ("collect", None), ("money",), (1,)])
+@pytest.mark.parametrize(
+    "kinds", [5, None, {"collect": 1}, [[]], "collect", (), ("collects",), ("collect", None), ("money",), (1,)]
+)
 async def test_a_wrong_kind_is_named(kinds: object) -> None:
     """What is no kind of payment is refused where the notifier is made."""
     made = Pool(Keyless(), webhook_base=BASE, webhook_key=KEY)
     for make in (Notifier, Webhooks):
         with pytest.raises(UsageError, match="kinds"):
             make(made, Shop(), kinds=kinds)  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize("days", [0, -1, True, None, "3", float("nan"), float("inf"), 10**400])
+async def test_what_cannot_be_meant_is_refused(days: object) -> None:
+    """A wrong number of days, no pool, or nothing to call: UsageError where the notifier is made."""
+    made = Pool(Keyless(), webhook_base=BASE, webhook_key=KEY)
+    for make in (Notifier, Webhooks):
+        with pytest.raises(UsageError, match="watch_days"):
+            make(made, Shop(), watch_days=days)  # type: ignore[arg-type]  # that is the test
+        with pytest.raises(UsageError, match="on_payment"):
+            make(made, days)  # type: ignore[arg-type]  # likewise
+        with pytest.raises(UsageError, match="pool"):
+            make(days, Shop())  # type: ignore[arg-type]  # likewise
 
 
 @timeless
