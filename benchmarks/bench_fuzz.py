@@ -830,9 +830,7 @@ def campaign(runs: int, seed: int, seconds: float) -> dict[str, Any]:
         program = [sys.executable, "-c", CHILD, folder, f"-runs={runs}", f"-seed={seed or 1}", "-max_len=4096"]
         program += [f"-max_total_time={int(seconds)}", "-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1"]
         program += [f"-artifact_prefix={folder}/found-"]
-        ran = subprocess.run(  # noqa: S603 - a program of ours
-            program, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
-        )
+        ran = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
         said = ran.stderr + ran.stdout
         found = [file.read_bytes() for file in Path(folder).glob("found-*")]
     coverage = re.findall(r"cov: (\d+) ft: (\d+)", said)

@@ -142,10 +142,10 @@ def measured(case: str, rows: int) -> dict[str, Any]:
     """Read in a process of its own, from a server in another."""
     command = [sys.executable, "-m", "benchmarks.bench_history", "--case", case, "--rows", str(rows)]
     serving = [*command, "--serve"]
-    with subprocess.Popen(serving, stdin=-1, stdout=-1, cwd=ROOT, text=True) as server:  # noqa: S603 - this very file
+    with subprocess.Popen(serving, stdin=-1, stdout=-1, cwd=ROOT, text=True) as server:
         assert server.stdout is not None
         reading = [*command, "--url", f"http://127.0.0.1:{server.stdout.readline().strip()}"]
-        found = subprocess.run(reading, stdout=-1, cwd=ROOT, text=True, check=True).stdout  # noqa: S603 - likewise
+        found = subprocess.run(reading, stdout=-1, cwd=ROOT, text=True, check=True).stdout
         assert server.stdin is not None
         server.stdin.close()
     row: dict[str, Any] = json.loads(found)

@@ -50,7 +50,7 @@ def took(name: str, bytecode: str, peers: Path) -> list[float]:
     """Give the milliseconds that a client's import takes in a new process; paymux's comes in two parts."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     lines = ["aiohttp, msgspec", "paymux"] if name == "paymux" else [MODULES[name]]
-    ended = subprocess.run(  # noqa: S603 - the interpreters of these environments, and a program of this file
+    ended = subprocess.run(
         [python_of(name, peers), "-c", TIMED, *lines],
         cwd=ROOT,
         env={**kept, "PYTHONPYCACHEPREFIX": f"{bytecode}/{name}", "PYTHONWARNINGS": "ignore"},

@@ -63,7 +63,7 @@ def install(names: Iterable[str], folder: Path) -> dict[str, str]:
             continue
         print(f"installing {name}", file=sys.stderr)
         venv.create(home, with_pip=True, clear=True)
-        done = subprocess.run(  # noqa: S603 - pip, with the names above
+        done = subprocess.run(
             [python_of(name, folder), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS[name]],
             capture_output=True,
             text=True,
