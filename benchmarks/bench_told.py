@@ -44,6 +44,7 @@ ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya"
 MONEY = ("/collect", "/v2/payment", "/payments/request", "/processrequest", "/payment/mpesa", "/invoice/create")
 VARIANTS = ("no webhook", "each webhook three times", "failures refused")
 LOST, LATE = 0.14, 0.06  # of the orders
+LATER = 20.0  # seconds after which some of those who failed pay after all
 PATIENCE = 90.0  # seconds after the last order within which each end that can be seen is seen
 WITHIN = 30.0  # seconds within which an end is told although its worker died
 
@@ -114,7 +115,8 @@ class Street:
             payers.cancel()
             await asyncio.gather(payers, return_exceptions=True)
             for process in self._processes.values():
-                process.terminate()
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
             await asyncio.gather(*(process.wait() for process in self._processes.values()))
             self._judge()
         return self.found
@@ -198,7 +200,7 @@ class Street:
                 if self._chance.random() < 0.1:
                     self._decide(entry)
             for entry in list(self._late):
-                if now - _born(entry) > timedelta(seconds=20):
+                if now - _born(entry) > timedelta(seconds=LATER):
                     self._late.remove(entry)
                     self._settle(entry, Outcome(Status.SUCCEEDED))
                     self.found.late_successes += 1
@@ -247,13 +249,28 @@ class Street:
         """Wait until all has ended that can, was looked at, and had its thirty seconds."""
         while self._late or not all(entry.status.terminal for entry in self._sim.ledger):  # noqa: ASYNC110 - of others
             await asyncio.sleep(1)
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until and (self._unlike() or time.monotonic() < until - PATIENCE + 20):
+        rounds, until = 0, time.monotonic() + PATIENCE
+        while time.monotonic() < until and (rounds < 2 or self._unlike()):
+            rounds += 1
+            ready = {line["worker"] for line in self._lines("ready")}
             for process in self._processes.values():
-                with contextlib.suppress(ProcessLookupError):
+                if process.pid in ready:
                     process.send_signal(signal.SIGUSR1)
-            await asyncio.sleep(10)
-        await asyncio.sleep(WITHIN + 2)
+            await asyncio.sleep(8)
+        until = time.monotonic() + WITHIN + 2
+        while time.monotonic() < until and self._untold():  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(1)
+        await asyncio.sleep(3)  # for who would tell it once more
+
+    def _untold(self) -> int:
+        """Count the ends of collects that no worker told."""
+        ends = {tuple(line["key"]) for line in self._lines("end")}
+        keys = [tuple(row[:4]) for row in self._rows() if row[1] == "collect" and row[3] != "pending"]
+        return sum(key not in ends for key in keys)
+
+    def _lines(self, *what: str) -> list[dict[str, Any]]:
+        lines = map(json.loads, (self._folder / "told.log").read_text().splitlines())
+        return [line for line in lines if line["what"] in what]
 
     def _rows(self) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
@@ -272,7 +289,7 @@ class Street:
 
     def _judge(self) -> None:
         found = self.found
-        lines = [json.loads(line) for line in (self._folder / "told.log").read_text().splitlines()]
+        lines = self._lines("begin", "failed", "end")
         with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
             rows = db.execute(
                 "SELECT account, kind, reference, status, provider_reference FROM payments"
@@ -289,10 +306,8 @@ class Street:
         found.orders, found.wrong_end = len(rows), self._unlike()
         found.told = sum(map(len, ends.values()))
         found.wrong_kind = sum(line["key"][1] != "collect" for line in lines)
-        for account, kind, reference, status, _ in rows:
-            if status != "pending" and kind == "collect":
-                found.ends += 1
-                found.untold += (account, kind, reference, status) not in ends
+        found.ends = sum(row[1] == "collect" and row[3] != "pending" for row in rows)
+        found.untold = self._untold()
         for *key, at in facts:
             self._delays(tuple(key), datetime.fromisoformat(at).timestamp(), ends)
         found.twice = sum(self._twice(told) for told in ends.values())
@@ -317,7 +332,7 @@ class Street:
             key, status = tuple(line["key"][:3]), line["key"][3]
             if line["what"] == "begin":
                 other = open_.get(key)
-                lived = other is not None and self._died.get(other, float("inf")) > line["at"]
+                lived = other is not None and self._died.get(other, float("inf")) > line["at"] + 0.3
                 self.found.at_once += lived and other != line["worker"]
                 open_[key] = line["worker"]
                 self.found.backwards += rank.get(status, 1) < best[key]

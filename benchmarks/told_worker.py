@@ -57,9 +57,9 @@ class Worker:
         self.hooks = Webhooks(self.pay, self.on_payment)
         self._since: dict[str, float] = {}
 
-    def say(self, what: str, payment: Payment) -> None:
+    def say(self, what: str, payment: Payment | None = None) -> None:
         """Write a line, whole or not at all."""
-        key = [payment.account, payment.kind, payment.reference, payment.status]
+        key = [payment.account, payment.kind, payment.reference, payment.status] if payment else []
         line = {"what": what, "worker": os.getpid(), "at": time.time(), "key": key}
         os.write(self._log, json.dumps(line).encode() + b"\n")
 
@@ -86,6 +86,7 @@ class Worker:
             self._may_die()
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", self._setting.port, reuse_address=True).start()
+            self.say("ready")
             selling = loop.create_task(self._sell())
             while not over.is_set():
                 waits = [loop.create_task(one.wait()) for one in (over, chores)]

@@ -1,0 +1,19 @@
+"""A slice of bench_told, small enough for every commit: real workers, killed at random, over six simulators."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bench_told
+
+
+def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No webhook, a shop that refuses failures, killed workers: each end is told, in order, by one at a time."""
+    monkeypatch.setattr(bench_told, "LATER", 6.0)
+    options = argparse.Namespace(orders=40, seconds=8.0, seed=1, paymux=str(bench_told.ROOT))
+    found = asyncio.run(bench_told.Street(options, "failures refused", tmp_path).run())
+    assert found.bad == 0, found
+    assert found.ends > 20
+    assert found.kills >= 1
