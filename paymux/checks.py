@@ -1,10 +1,14 @@
-"""Checking what a caller gives: references and addresses."""
+"""Checking what a caller gives: references, addresses, durations and functions."""
 
+import inspect
+import os
 import re
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
+from . import plain
 from .errors import UsageError
 from .redact import Secret
 
@@ -26,34 +30,104 @@ def _is_here(host: str) -> bool:
 
 def checked_reference(reference: object) -> str:
     """Check a reference that a caller chose."""
-    if not isinstance(reference, str) or not NAME.fullmatch(reference):
-        raise UsageError.field("reference", reference, "1 to 64 of A-Z a-z 0-9 . _ -")
-    return reference
+    found = plain.text(reference)
+    if found is None or not NAME.fullmatch(found):
+        raise UsageError.field("reference", reference, "a string of 1 to 64 of A-Z a-z 0-9 . _ -")
+    return found
 
 
 def checked_text(field: str, value: object, longest: int) -> str:
     """Check a text that a caller wrote for whoever reads it later."""
-    if not isinstance(value, str) or len(value) > longest or not value.strip() or not _is_plain(value):
-        raise UsageError.field(field, value, f"text of 1 to {longest} characters, none of them control")
-    return value
+    found = plain.text(value)
+    if found is None or len(found) > longest or not found.strip() or not _is_plain(found):
+        raise UsageError.field(field, value, f"a string of 1 to {longest} characters, none of them control")
+    return found
 
 
 def _is_plain(text: str) -> bool:
     return not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text)
 
 
-def checked_url(field: str, url: object, *, query: bool = False, plain: bool = False) -> str:
-    """Check a URL that we are given: https (or http, on loopback or if plain), and nothing that hides in it."""
-    if not isinstance(url, str) or len(url) > 2000 or not _is_fit(_without_order(url), query, plain):
-        scheme = "http or https URL" if plain else "https URL (http on loopback only)"
+def checked_seconds(name: str, seconds: object, unit: str = "seconds") -> float:
+    """Check a duration in seconds, or in another unit."""
+    number = plain.whole(seconds)
+    found = number if number is not None else seconds if plain.is_a(seconds, float) else None
+    try:
+        # A subclass of float may compare as it likes.
+        lasting = float("nan") if found is None else float.__pos__(float(found) if type(found) is int else found)
+    except OverflowError:
+        lasting = float("nan")
+    if not lasting > 0:
+        raise UsageError.field(name, seconds, f"{unit} above 0, as an int or a float")
+    return lasting
+
+
+def checked_function(name: str, value: object, of: str, *, wait: bool) -> None:
+    """Check a function of the caller's; with `wait` one that is awaited, else one that is not.
+
+    Of a plain function nobody knows before it is called, where it passes on to another: a lambda, a decorator.
+    """
+    try:
+        fits = callable(value) and (_may_be_awaited(value) if wait else not _is_async(value))
+    except Exception:  # noqa: BLE001 - it is a class of the caller's
+        fits = False
+    if not fits:
+        raise UsageError.field(name, value, f"{'an async' if wait else 'a plain'} function of {of}")
+
+
+def _is_async(value: object) -> bool:
+    called = inspect.getattr_static(type(value), "__call__", None)
+    return inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(called)
+
+
+def _may_be_awaited(value: object) -> bool:
+    if inspect.isclass(value) or inspect.isbuiltin(value):
+        return False
+    if inspect.isfunction(value) and not _is_async(value):
+        return value.__name__ == "<lambda>" or hasattr(value, "__wrapped__")
+    return True
+
+
+def filled(name: str, value: object, protocol: type, accepted: str) -> None:
+    """Check that an object has the methods of a protocol."""
+    functions = [method for method, called in vars(protocol).items() if inspect.isfunction(called)]
+    methods = [method for method in functions if not method.startswith("_")]
+    try:
+        fits = not inspect.isclass(value) and all(callable(getattr(value, method, None)) for method in methods)
+    except Exception:  # noqa: BLE001 - it is a class of the caller's
+        fits = False
+    if not fits:
+        raise UsageError.field(name, value, accepted)
+
+
+def checked_path(name: str, value: Any, *, empty: bool = False) -> str:
+    """Check the path of a file, wherever it may lie; an `empty` one is for who opens it to refuse."""
+    try:
+        found = os.fspath(value)
+        fits = type(found) is str or plain.is_a(found, str)
+        found = str.__str__(found) if fits else ""
+        fits = fits and b"\x00" not in os.fsencode(found) and len(found) <= 4096 and (empty or bool(found))
+    except Exception:  # noqa: BLE001 - it may be a class of the caller's
+        found, fits = "", False
+    if not fits:
+        raise UsageError.field(name, value, "the path of a file")
+    return str(found)
+
+
+def checked_url(field: str, url: object, *, query: bool = False, http: bool = False) -> str:
+    """Check a URL that we are given: https (or http, on loopback or if allowed), and nothing that hides in it."""
+    given = plain.text(url)
+    if given is None or len(given) > 2000 or not _is_fit(_without_order(given), query, http):
+        scheme = "http or https URL" if http else "https URL (http on loopback only)"
         accepted = f"an {scheme} without user{'' if query else ', query'} or fragment"
         raise UsageError.field(field, _showable(url), accepted)
-    return url
+    return given
 
 
 def _showable(url: object) -> object:
     """Keep an address out of an error where it may hold a credential: a user, a query or a fragment."""
-    return Secret(url) if isinstance(url, str) and not {"@", "?", "#"}.isdisjoint(url) else url
+    said = str.__str__(url)[:60] if plain.is_a(url, str) else ""  # no more of it is shown
+    return url if {"@", "?", "#"}.isdisjoint(said) else Secret(said)
 
 
 def _without_order(url: str) -> str:
@@ -63,21 +137,14 @@ def _without_order(url: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_fit(url: str, query: bool, plain: bool) -> bool:
+def _is_fit(url: str, query: bool, http: bool) -> bool:
     if not VISIBLE.fullmatch(url) or " " in url:
         return False
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        safe = parts.scheme == "https" or (parts.scheme == "http" and (plain or _is_here(host)))
+        safe = parts.scheme == "https" or (parts.scheme == "http" and (http or _is_here(host)))
         bare = not ("@" in parts.netloc or parts.fragment or (parts.query and not query))
         return bool(host) and safe and bare and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
-
-
-def checked_seconds(name: str, seconds: object) -> float:
-    """Check a duration in seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise UsageError.field(name, seconds, "seconds above 0")
-    return float(seconds)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from . import given
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
 from .journal import Owner, again
@@ -17,6 +18,7 @@ async def confirm(
     urgency: Priority | None = None,
 ) -> Payment:
     """Ask the provider about a message and tell every watch on that payment; `urgency`: of one that is old."""
+    event, expected = given.event(event), None if expected is None else given.payment(expected, "expected")
     if not engine.driver(event.account).confirms(event):
         raise Unsupported(f"{event.account}: no look-up of this release confirms this message")
     claims = event.claims

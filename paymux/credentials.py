@@ -6,7 +6,10 @@ import msgspec
 
 from .checks import VISIBLE, checked_url
 from .errors import UsageError
+from .plain import is_a, text
 from .redact import Secret
+
+LONGEST = 4096  # characters of a field
 
 
 def wrap(driver: msgspec.Struct) -> str | None:
@@ -14,10 +17,10 @@ def wrap(driver: msgspec.Struct) -> str | None:
     unfit = None
     for field in secret_fields(type(driver)):
         value = getattr(driver, field)
-        text = value.reveal() if isinstance(value, Secret) else value
-        if not isinstance(text, str) or (text and not VISIBLE.fullmatch(text)):
-            unfit, text = field, ""
-        msgspec.structs.force_setattr(driver, field, Secret(text))
+        found = text(value.reveal() if is_a(value, Secret) else value)
+        if found is None or (found and not VISIBLE.fullmatch(found)):
+            unfit, found = field, ""
+        msgspec.structs.force_setattr(driver, field, Secret(found))
     return unfit
 
 
@@ -43,3 +46,18 @@ def secret_fields(driver: type[msgspec.Struct]) -> tuple[str, ...]:
 def text_fields(driver: type[msgspec.Struct]) -> tuple[str, ...]:
     """Name the fields that hold plain text."""
     return tuple(field.name for field in msgspec.structs.fields(driver) if field.type is str)
+
+
+def check_texts(driver: msgspec.Struct, prose: frozenset[str]) -> None:
+    """Make plain text of every field that holds text; UsageError names one that is none, or is not printable."""
+    for field in text_fields(type(driver)):
+        given = getattr(driver, field)
+        value = text(given)
+        if value is None or len(value) > LONGEST or not _fits(value, prose=field in prose):
+            accepted = f"a string, {'printable' if field in prose else 'of visible ASCII'}"
+            raise UsageError.field(field, given, accepted)
+        msgspec.structs.force_setattr(driver, field, value)
+
+
+def _fits(value: str, *, prose: bool) -> bool:
+    return value.isprintable() if prose else VISIBLE.fullmatch(value or "-") is not None

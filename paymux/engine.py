@@ -12,7 +12,8 @@ from weakref import WeakSet
 
 import msgspec
 
-from .checks import checked_seconds
+from . import given, plain
+from .checks import checked_seconds, filled
 from .drivers.base import Driver
 from .errors import NotSent, OutcomeUnknown, Unavailable, UsageError
 from .flights import Closing, Flights, Questions
@@ -43,7 +44,9 @@ class Engine(Forking):
         attempts: int,
         journal: Journal | str | PathLike[str] | None,
     ) -> None:
-        self.deadline = deadline
+        filled("connection", connection, Connection, "None, or a Connection of paymux.wire")
+        self.deadline = deadline = checked_seconds("deadline", deadline)
+        attempts = given.whole("attempts", attempts, 1, 10)
         self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
         self._watches: Watches | None = None
@@ -52,9 +55,7 @@ class Engine(Forking):
         self._flights = Flights()
         self._questions = Questions()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.notified: asyncio.AbstractEventLoop | None = (
-            None  # the loop in which a notifier of the pool is entered
-        )
+        self.notified: asyncio.AbstractEventLoop | None = None  # in which a notifier of the pool is entered
         self._closed = False
         self.drivers: dict[str, Driver] = {}
         watch(self)
@@ -73,11 +74,10 @@ class Engine(Forking):
 
     def driver(self, account: str) -> Driver:
         """Give an account's driver; an unknown name is UsageError."""
-        driver = self.drivers.get(account) if isinstance(account, str) else None
+        driver = self.drivers.get(plain.text(account) or "")
         if driver is None:
-            raise UsageError.field(
-                "account", account, ", ".join(sorted(self.drivers)) or "none: the pool is empty"
-            )
+            known = ", ".join(sorted(self.drivers)) or "none: the pool is empty"
+            raise UsageError.field("account", account, known)
         return driver
 
     def secrets(self, driver: Driver) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Engine(Forking):
         call = self.call(driver, "history", seconds)
         found = driver.history(call, since, until)
         for number in count(1):
-            call.renew(self.deadline if seconds is None else seconds)
+            call.renew(self.deadline if seconds is None else checked_seconds("deadline", seconds))
             try:
                 payment = await self._transport.perform(call, lambda _: anext(found))
             except StopAsyncIteration:
@@ -175,8 +175,6 @@ class Engine(Forking):
         """List the journal's payments."""
         self.enter()
         book = self.records.book()
-        if since is not None and since.tzinfo is None:
-            raise UsageError.field("since", since, "an aware datetime")
         try:
             async for payment in book.payments(account=account, status=status, since=since):
                 yield payment
@@ -225,7 +223,9 @@ class Engine(Forking):
     def named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
         """Give what is known of a payment by its names alone; test money is no money, so the mode is one."""
         live = self.driver(account).live
-        return Payment(account=account, provider_reference=provider_reference, live=live, **names)
+        return Payment(
+            account=plain.text(account) or "", provider_reference=provider_reference, live=live, **names
+        )
 
     def question(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Tell how a payment can be asked for: by the provider's reference, else by ours, else not at all."""
@@ -249,7 +249,7 @@ class Engine(Forking):
         """
         driver, verb = self.driver(payment.account), self.question(payment)
         if verb is None:
-            raise UsageError(f"provider_reference: missing; {driver.name} cannot be asked by your reference")
+            raise UsageError.missing("provider_reference", f"{driver.name} cannot be asked by your reference")
         call = self.call(driver, verb, seconds, payment.reference, priority)
         if because is None:
             return await self._asked(call, verb, payment, seconds)
@@ -284,12 +284,13 @@ class Engine(Forking):
         """Begin to watch a payment for so many seconds; None: for ever; `...`: as long as the provider's own."""
         from .watch import Watch  # noqa: PLC0415 - likewise
 
+        payment = given.payment(payment)
         driver = self.driver(payment.account)
         if payment.provider_reference is None and payment.reference is None and not payment.ids:
-            raise UsageError("payment: neither your reference nor the provider's; nothing could be watched")
-        seconds = driver.watch_timeout if isinstance(timeout, EllipsisType) else timeout
+            raise UsageError.field("payment", payment, "one with your reference or the provider's")
+        seconds = driver.watch_timeout if timeout is ... else timeout
         if seconds is not None:
-            checked_seconds("timeout", seconds)
+            seconds = checked_seconds("timeout", seconds)
         asks = self.question(payment) is not None
         return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watches)
 

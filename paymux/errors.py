@@ -18,9 +18,11 @@ PaymuxError
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .redact import shown
+from .plain import is_a
+from .redact import HIDDEN, shown
 
 if TYPE_CHECKING:
     from .models import Payment, Reason
@@ -31,12 +33,43 @@ class PaymuxError(Exception):
 
 
 class UsageError(PaymuxError, ValueError):
-    """The call is wrong, and nothing was sent: fix the field that the message names."""
+    """The call is wrong, and nothing was sent: fix the field that the message names.
+
+    `.name` is that field, `.value` the refused value as it may be shown to anybody (a secret is `***`, a phone
+    number is cut, nothing is ""), and `.accepted` says what is accepted: so a form can answer 422. `.name` is None
+    where no one field is to blame.
+    """
+
+    def __init__(self, message: str = "", *, name: str | None = None, value: str = "", accepted: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+        self.value = value
+        self.accepted = accepted
 
     @classmethod
-    def field(cls, field: str, value: object, accepted: str) -> "UsageError":
+    def field(cls, field: str, value: object, accepted: str) -> Self:
         """Name the field, the refused value and what is accepted."""
-        return cls(f"{field}: {shown(value)} is refused; accepted: {accepted}")
+        text = shown(value)
+        if is_a(value, CoroutineType):
+            value.close()  # or Python would warn of it, too, later and elsewhere
+            text = "a coroutine, which was not awaited,"
+        return cls(f"{field}: {text} is refused; accepted: {accepted}", name=field, value=text, accepted=accepted)
+
+    @classmethod
+    def hidden(cls, field: str, accepted: str) -> Self:
+        """Name a field whose value is a secret."""
+        said = f"{field}: refused (not shown); accepted: {accepted}"
+        return cls(said, name=field, value=HIDDEN, accepted=accepted)
+
+    @classmethod
+    def missing(cls, field: str, accepted: str) -> Self:
+        """Name a field that was left out; `accepted` says who needs it and what for."""
+        return cls(f"{field}: missing; {accepted}", name=field, accepted=accepted)
+
+    def renamed(self, name: str | None) -> "UsageError":
+        """Give the same, without its frames, of a field that goes by this name where it was set."""
+        message = str(self) if name is None else f"{name}:{str(self).partition(':')[2]}"
+        return UsageError(message, name=name, value=self.value, accepted=self.accepted)
 
 
 class Unsupported(UsageError):

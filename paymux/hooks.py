@@ -15,6 +15,7 @@ from .drivers.base import Driver
 from .errors import BadWebhook, UsageError
 from .lenient import Unreadable
 from .models import Event, log
+from .plain import is_a
 from .redact import Secret, clean, hide, mask
 from .wire import Incoming
 
@@ -27,13 +28,16 @@ class Hooks:
     """The callback addresses of one pool; `plain` lets messages come over http, which only a sandbox's may."""
 
     def __init__(self, base: str | None, key: Secret | None, *, plain: bool = False) -> None:
+        if key is not None and not is_a(key, Secret):
+            raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
         if (base is None) != (key is None):
-            raise UsageError("webhook_base, webhook_key: give both or neither")
-        self.base = checked_url("webhook_base", base, plain=plain).rstrip("/") if base is not None else None
+            missing = "webhook_base" if base is None else "webhook_key"
+            raise UsageError.missing(missing, "webhook_base and webhook_key: give both or neither")
+        self.base = checked_url("webhook_base", base, http=plain).rstrip("/") if base is not None else None
         self._key = key or Secret("")
         self._hooks: dict[str, str] = {}
         if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
-            raise UsageError("webhook_key: refused (not shown); accepted: ASCII text of 16 characters or more")
+            raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
 
     def warn(self, drivers: Iterable[Driver]) -> None:
         """Log, once, that a provider may not call these addresses for a word in their path."""
@@ -48,10 +52,11 @@ class Hooks:
     def url(self, account: str, reference: str | None = None) -> str:
         """Give an account's callback URL, or the one of a single order."""
         if self.base is None:
-            raise UsageError("webhook_base: missing; the pool needs it (and webhook_key) to make a callback URL")
+            raise UsageError.missing("webhook_base", "the pool needs it (and webhook_key) to make a callback URL")
         attempt = ""
         if reference is not None:
-            attempt = f"/{checked_reference(reference).encode().hex()}{self._attempt(account, reference)}"
+            reference = checked_reference(reference)
+            attempt = f"/{reference.encode().hex()}{self._attempt(account, reference)}"
         return f"{self.base}/{self._hook(account)}{attempt}"
 
     def callback(self, driver: Driver, reference: str, given: str | None) -> str | None:

@@ -1,6 +1,5 @@
 """What a payment is, in our words, whoever the provider is."""
 
-import enum
 import logging
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,28 +11,32 @@ import msgspec
 from msgspec.structs import astuple
 
 from .errors import Mismatch
-from .reasons import Reason as Reason  # noqa: PLC0414 - models are where it is imported from
+from .reasons import Reason
 from .redact import mask, shown
+from .words import Status, Trust
+
+__all__ = [
+    "Balance",
+    "Customer",
+    "Event",
+    "Item",
+    "Kind",
+    "Method",
+    "Order",
+    "Payment",
+    "Reason",
+    "Receipt",
+    "Status",
+    "Tax",
+    "Trust",
+    "compare",
+    "log",
+    "succeed",
+]
 
 log = logging.getLogger("paymux")
 
 Kind: TypeAlias = Literal["collect", "payout", "refund"]
-
-
-class Status(enum.StrEnum):
-    """Where a payment stands; every state but PENDING is terminal."""
-
-    PENDING = "pending"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    REFUNDED = "refunded"
-
-    @property
-    def terminal(self) -> bool:
-        """Tell whether nothing more is expected to happen."""
-        return self is not Status.PENDING
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,11 +95,24 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     def __repr__(self) -> str:
         hidden = {"raw", "customer", "metadata", "checkout_url"}
         fields = (
-            f"{name}={mask(str(value)) if name != 'amount' else value}"
+            f"{name}={_told(name, value)}"
             for name in self.__struct_fields__
-            if name not in hidden and (value := getattr(self, name)) not in (None, {}, "")
+            if name not in hidden and _says(value := getattr(self, name))
         )
         return f"Payment({' '.join(fields)})"
+
+
+def _says(value: object) -> bool:
+    return value is not None and not (type(value) in (str, dict) and not value)
+
+
+def _told(name: str, value: Any) -> str:
+    # One that was made by hand may hold anything, and must be shown in a log all the same.
+    try:
+        said = str(value)
+    except Exception:  # noqa: BLE001 - whatever its own class raises
+        return shown(value)
+    return said[:40] if name == "amount" else mask(said[:4096])
 
 
 _PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED  # in every look-up, and slow to find in an Enum
@@ -245,14 +261,6 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str
     enabled: bool
     currency: str | None = None
-
-
-class Trust(enum.StrEnum):
-    """What a webhook proves: that its body is authentic, that the provider sent it, or nothing."""
-
-    BODY = "body"
-    ORIGIN = "origin"
-    NOTHING = "nothing"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import Context, Decimal, InvalidOperation
 
+from . import plain
 from .errors import UsageError
 
 # Decimals of ISO 4217, for the currencies that the drivers speak.
@@ -25,18 +26,18 @@ _ACCEPTED = "an int, a Decimal or a plain digit string above 0 and below 10**12"
 
 def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) -> Decimal:
     """Read an amount that a caller gave; a float, a fraction too fine, zero or worse is UsageError."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise UsageError.field("amount", value, _ACCEPTED)
-    if isinstance(value, str) and not _TEXT.fullmatch(value):
+    found = Decimal(value) if plain.is_a(value, Decimal) else plain.whole(value)
+    said = plain.text(value) if found is None else None
+    if said is not None and _TEXT.fullmatch(said):
+        found = Decimal(said)
+    if found is None:
         raise UsageError.field("amount", value, _ACCEPTED)
     # Compare before converting: int(Decimal("1E+1000000")) takes half a minute.
-    if isinstance(value, Decimal) and not value.is_finite():
-        raise UsageError.field("amount", str(value)[:12], _ACCEPTED)
-    if not isinstance(value, str) and not 0 < value < _LIMIT:
-        raise UsageError.field("amount", f"{value:.6g}" if isinstance(value, Decimal) else value, _ACCEPTED)
-    amount = Decimal(value)
-    if amount <= 0:
-        raise UsageError.field("amount", value, _ACCEPTED)
+    if isinstance(found, Decimal) and not found.is_finite():
+        raise UsageError.field("amount", str(found)[:12], _ACCEPTED)
+    if not 0 < found < _LIMIT:
+        raise UsageError.field("amount", f"{found:.6g}" if isinstance(found, Decimal) else found, _ACCEPTED)
+    amount = Decimal(found)
     places = decimals.get(currency, DECIMALS.get(currency, 2))
     try:
         rounded = amount.quantize(Decimal((0, (1,), -places)), context=_EXACT)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from . import given, plain
 from .checks import checked_reference, checked_url
 from .drivers.base import Driver
 from .errors import Unsupported, UsageError
@@ -47,39 +48,41 @@ def checked_order(
     """Give the order in its one checked form, or raise UsageError; Unsupported where there is no such verb."""
     if not driver.can(kind):
         raise Unsupported(f"{driver.name} cannot {_VERBS[kind]}")
-    given: dict[str, Any] = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
-    checked_reference(reference)
-    if not isinstance(currency, str) or currency not in driver.currencies:
+    said = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
+    reference = checked_reference(reference)
+    money = plain.text(currency)
+    if money is None or money not in driver.currencies:
         raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
-    description = given.setdefault("description", "")
-    if not isinstance(description, str) or not _text().fullmatch(description):
-        raise UsageError.field("description", description, "text of at most 500 characters, none of them control")
-    takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
-    for option, value in given.items():
-        if option not in Options.__annotations__:
-            raise UsageError.field("option", option, ", ".join(sorted(Options.__annotations__)))
-        if value and option not in takes and option != "extra" and kind != "refund":
-            raise UsageError(f"{option}: {driver.name} has no such field in a {kind}; it takes {_listed(takes)}")
-        if value:
-            _check_option(driver, option, value)
+    options_given = _options(driver, kind, said)
     return Order(
         account=driver.account,
         kind=kind,
         reference=reference,
-        amount=exact(amount, currency, driver.decimals),
-        currency=currency,
-        party=_party(driver, kind, party, currency),
-        description=description,
-        customer=given.get("customer"),
-        items=tuple(given.get("items") or ()),
-        taxes=tuple(given.get("taxes") or ()),
-        metadata=dict(given.get("metadata") or {}),
-        extra=dict(given.get("extra") or {}),
-        return_url=given.get("return_url"),
-        cancel_url=given.get("cancel_url"),
-        webhook_url=webhook_url,
+        amount=exact(amount, money, driver.decimals),
+        currency=money,
+        party=_party(driver, kind, party, money),
         refunds=refunds,
+        **options_given,
     )
+
+
+def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what an order carries beyond its amount and party, where the provider has a field for it."""
+    takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
+    kept: dict[str, Any] = {}
+    for option, value in said.items():
+        if option not in Options.__annotations__:
+            raise UsageError.field("option", option, ", ".join(sorted(Options.__annotations__)))
+        if value is None and option != "description":
+            continue
+        found = _option(driver, option, value)
+        if type(found) in (str, tuple, dict) and not found:
+            continue
+        if option not in takes and option != "extra" and kind != "refund":
+            accepted = f"nothing: {driver.name} has no such field in a {kind}; it takes {_listed(takes)}"
+            raise UsageError.field(option, value, accepted)
+        kept[option] = found
+    return kept
 
 
 def checked_refund(
@@ -101,54 +104,58 @@ def checked_refund(
     return order
 
 
-def _check_option(driver: Driver, option: str, value: object) -> None:
+def _option(driver: Driver, option: str, value: object) -> Any:
+    """Give an option as it is kept: converted, or refused."""
+    if option == "description":
+        return _short(option, value)
     if option.endswith("_url"):
+        if type(value) is str and not value:
+            return value
         ours = option == "webhook_url"
-        checked_url(option, value, query=not ours, plain=ours and driver.rehearsing)
-    elif option == "customer":
-        if not isinstance(value, Customer):
+        return checked_url(option, value, query=not ours, http=ours and driver.rehearsing)
+    if option == "customer":
+        if not plain.is_a(value, Customer):
             raise UsageError.field(option, value, "a Customer")
-        _check_types(option, value)
-    elif option in ("items", "taxes"):
-        line = Item if option == "items" else Tax
-        if not isinstance(value, list | tuple) or not all(isinstance(one, line) for one in value):
+        return given.checked(value, option, dict.fromkeys(Customer.__struct_fields__, _short))
+    if option in ("items", "taxes"):
+        line, readers = (Item, _ITEM) if option == "items" else (Tax, _TAX)
+        lines = plain.sequence(value)
+        if lines is None or not all(plain.is_a(one, line) for one in lines):
             raise UsageError.field(option, value, f"a list of {line.__name__}")
-        for one in value:
-            _check_types(option, one)
-    elif option == "metadata":
-        _check_json(option, value)
-    elif option == "extra":
-        _check_extra(driver, value)
+        return tuple([given.checked(one, option, readers) for one in lines])
+    found = given.json_mapping(option, value, JSON_BYTES)
+    if option == "extra":
+        for name in found:
+            if name not in driver.settings:
+                raise UsageError.field("extra", name, _listed(driver.settings))
+        # As JSON has it, so that a driver may look at what lies in it.
+        return msgspec.json.decode(msgspec.json.encode(found))
+    return dict(found)
 
 
-def _check_types(option: str, value: msgspec.Struct) -> None:
-    # A Struct takes whatever it is given; what is not of its type would only fail far away, in a driver.
-    for field in msgspec.structs.fields(type(value)):
-        given = getattr(value, field.name)
-        if isinstance(given, float | bool) or not isinstance(given, field.type):
-            raise UsageError.field(f"{option}.{field.name}", given, f"{field.type}")
-        if isinstance(given, str) and not _text().fullmatch(given):
-            raise UsageError.field(f"{option}.{field.name}", given, "text of at most 500 characters")
-        if isinstance(given, Decimal | int) and not 0 <= given < 10**12:
-            raise UsageError.field(f"{option}.{field.name}", "…", "0 or more, and below 10**12")
+def _short(name: str, value: object) -> str:
+    found = plain.text(value)
+    if found is None or not _text().fullmatch(found):
+        raise UsageError.field(name, value, "a string of at most 500 characters, none of them control")
+    return found
 
 
-def _check_extra(driver: Driver, extra: object) -> None:
-    _check_json("extra", extra)
-    for name in extra if isinstance(extra, Mapping) else ():
-        if name not in driver.settings:
-            raise UsageError.field("extra", name, _listed(driver.settings))
+def _price(name: str, value: object) -> Decimal:
+    found = given.amount(name, value)
+    if not 0 <= found < _LIMIT:
+        raise UsageError.field(name, value, "0 or more, and below 10**12")
+    return found
 
 
-def _check_json(field: str, value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise UsageError.field(field, value, "a mapping")
-    try:
-        size = len(msgspec.json.encode(value))
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise UsageError(f"{field}: refused; accepted: what JSON can hold ({str(error)[:80]})") from None
-    if size > JSON_BYTES:
-        raise UsageError(f"{field}: refused; accepted: at most {JSON_BYTES} bytes as JSON, not {size}")
+def _count(name: str, value: object) -> int:
+    said = plain.text(value)
+    number = int(said) if said is not None and len(said) <= 12 and said.isascii() and said.isdigit() else value
+    return given.whole(name, number, 0, 10**12)
+
+
+_LIMIT = 10**12
+_ITEM = {"name": _short, "quantity": _count, "unit_price": _price, "total_price": _price, "description": _short}
+_TAX = {"name": _short, "amount": _price}
 
 
 def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str | None:
@@ -161,8 +168,11 @@ def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str 
             raise UsageError.field(field, party, f"the {field}'s phone number: {driver.name} needs it")
         return None
     if needed == "none":
-        raise UsageError(f"{field}: {driver.name} asks the payer on its own page; leave it out")
-    return driver.party(kind, party, currency)
+        raise UsageError.field(field, party, f"nothing: {driver.name} asks the payer on its own page")
+    number = plain.text(party)
+    if number is None or len(number) > 320:
+        raise UsageError.field(field, party, "a string: a phone number")
+    return driver.party(kind, number, currency)
 
 
 @cache

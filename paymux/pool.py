@@ -7,6 +7,8 @@ from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
+from . import given, plain
+from .accounts import by_account, has
 from .checks import checked_reference, checked_seconds
 from .confirm import confirm
 from .connection import Sockets
@@ -19,9 +21,9 @@ from .limits import Limits
 from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .orders import Options, checked_order, checked_refund
 from .record import Record
-from .redact import Secret
+from .redact import Secret, wrapped
 from .settings import Found, from_environment, from_mapping
-from .wire import Connection, Incoming, Request, Send
+from .wire import Connection, Incoming, Request, Send, checked_incoming
 
 if TYPE_CHECKING:
     from .bulk import A, Bulk, Progress
@@ -52,18 +54,15 @@ class Pool(Record):
         journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
         # Wrapped before anything can be refused: an error's frames hold no credential.
-        webhook_key = Secret(webhook_key) if isinstance(webhook_key, str) else webhook_key
-        self.drivers: Mapping[str, Driver] = {driver.account: driver for driver in drivers}
-        if len(self.drivers) != len(drivers):
-            raise UsageError("account: two drivers of this pool have the same account name")
-        checked_seconds("connect_timeout", connect_timeout)
-        if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 10:
-            raise UsageError.field("attempts", attempts, "1 to 10")
-        self._hooks = Hooks(webhook_base, webhook_key, plain=all(driver.rehearsing for driver in drivers))
+        key = wrapped(webhook_key)
+        del webhook_key
+        self.drivers: Mapping[str, Driver] = by_account(drivers)
+        connect_timeout = checked_seconds("connect_timeout", connect_timeout)
+        self._hooks = Hooks(webhook_base, key, plain=all(driver.rehearsing for driver in drivers))
         self._hooks.warn(drivers)
         self._engine = Engine(
             Sockets(connect_timeout) if connection is None else connection,
-            deadline=checked_seconds("deadline", deadline),
+            deadline=deadline,
             attempts=attempts,
             journal=journal,
         )
@@ -171,6 +170,7 @@ class Pool(Record):
         deadline: float | None = None,
     ) -> Payment:
         """Give money of a payment back, once. A refund that was merely accepted is PENDING."""
+        payment = given.payment(payment)
         order = checked_refund(driver := self._engine.driver(payment.account), payment, amount, reference, reason)
         return await self._engine.money(driver, order, lambda send: driver.refund(send, order, payment), deadline)
 
@@ -189,11 +189,10 @@ class Pool(Record):
 
         Mismatch where the provider knows another amount, currency, reference or mode than the payment given.
         """
-        if isinstance(payment, Payment):
-            return await self._engine.look(payment, deadline)
-        if not isinstance(provider_reference, str) or not provider_reference:
-            raise UsageError.field("provider_reference", provider_reference, "the provider's id of the payment")
-        return await self._engine.look(self._engine.named(payment, provider_reference), deadline)
+        if not plain.is_a(payment, str):
+            return await self._engine.look(given.payment(payment), deadline)
+        named = self._engine.named(payment, given.named("provider_reference", provider_reference))
+        return await self._engine.look(named, deadline)
 
     def verify_many(
         self,
@@ -213,7 +212,8 @@ class Pool(Record):
         """Ask the provider by your reference; Unsupported where it cannot be asked so."""
         if not self._engine.driver(account).can("find"):
             raise Unsupported(f"{self._engine.driver(account).name} cannot be asked by reference")
-        asked = self._engine.named(account, None, kind=kind, reference=checked_reference(reference))
+        names = {"kind": given.kind("kind", kind), "reference": checked_reference(reference)}
+        asked = self._engine.named(account, None, **names)
         return await self._engine.look(asked, deadline)
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
@@ -222,6 +222,7 @@ class Pool(Record):
 
     async def receipt(self, payment: Payment, *, deadline: float | None = None) -> Receipt:
         """Ask for a payment's receipt."""
+        payment = given.payment(payment)
         return await self._engine.perform(
             payment.account, "receipt", lambda driver, send: driver.receipt(send, payment), deadline
         )
@@ -234,9 +235,7 @@ class Pool(Record):
         self, account: str, *, since: datetime, until: datetime, deadline: float | None = None
     ) -> AsyncIterator[Payment]:
         """List an account's payments of a period as the provider knows them; the deadline bounds each page."""
-        for name, when in (("since", since), ("until", until)):
-            if not isinstance(when, datetime) or when.tzinfo is None:
-                raise UsageError.field(name, when, "an aware datetime")
+        since, until = given.moment("since", since), given.moment("until", until)
         return self._engine.pages(account, since, until, deadline)
 
     def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
@@ -263,7 +262,10 @@ class Pool(Record):
 
     def webhook(self, incoming: Incoming, *, account: str | None = None) -> Event:
         """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
-        name, attempt = self._hooks.read(incoming, self.drivers, account)
+        incoming = checked_incoming(incoming)
+        name, attempt = self._hooks.read(
+            incoming, self.drivers, None if account is None else self._engine.driver(account).account
+        )
         driver = self._engine.driver(name)
         return read_event(driver, lambda: driver.webhook(incoming), attempt, lambda: self._engine.secrets(driver))
 
@@ -279,8 +281,8 @@ class Pool(Record):
 
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
-        driver = self._engine.driver(account)
-        return read_event(driver, lambda: driver.returned(url), None, lambda: self._engine.secrets(driver))
+        driver, address = self._engine.driver(account), given.text("url", url, longest=65_536)
+        return read_event(driver, lambda: driver.returned(address), None, lambda: self._engine.secrets(driver))
 
     # Beyond the common verbs.
 
@@ -293,12 +295,14 @@ class Pool(Record):
     ) -> T:
         """Run what one driver can do beyond the common verbs: `run("campay", CamPay.payment_link, amount=…)`."""
         driver: Any = self._engine.driver(account)
-        if getattr(type(driver), getattr(method, "__name__", ""), None) is not method:
-            raise UsageError(f"method: {getattr(method, '__qualname__', method)!r} is not of account {account!r}")
+        if not has(driver, method):
+            raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")
         return await self._engine.perform(
             account, "run", lambda _, send: method(driver, send, *args, **kwargs), None
         )
 
     async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
         """Send a request of your own (`paymux.get`, `paymux.post`): signed, limited and judged like ours."""
+        if not plain.is_a(request, Request):
+            raise UsageError.field("request", request, "what paymux.get or paymux.post gives")
         return await self._engine.perform(account, "send", lambda _, send: send(request), deadline)

@@ -1,10 +1,12 @@
 """Why a payment failed, and how to say so to the payer."""
 
-import enum
 from collections.abc import Mapping
 
+from .plain import text as plain
+from .words import Word
 
-class Reason(enum.StrEnum):
+
+class Reason(Word):
     """Why a payment failed, in our words; `text` is a sentence for the payer."""
 
     DECLINED = "declined"
@@ -20,7 +22,7 @@ class Reason(enum.StrEnum):
     def text(self, language: str = "en") -> str:
         """Say it to the payer in `"en"` or `"fr"`; another language gets English."""
         english, french = _SENTENCES[self]
-        return french if language.lower().startswith("fr") else english
+        return french if (plain(language) or "")[:2].lower() == "fr" else english
 
 
 _SENTENCES: Mapping[Reason, tuple[str, str]] = {

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from . import given
 from .engine import Engine
 from .journal import Turn
 from .models import Event, Payment, Status
@@ -27,7 +28,11 @@ class Record:
         self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
     ) -> AsyncIterator[Payment]:
         """List the journal's payments, oldest first."""
-        return self._engine.payments(account, status, since)
+        return self._engine.payments(
+            None if account is None else given.text("account", account),
+            None if status is None else given.status("status", status),
+            None if since is None else given.moment("since", since),
+        )
 
     def once(self, payment: Payment, name: str) -> Turn:
         """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""

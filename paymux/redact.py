@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from .plain import is_a
+
 T = TypeVar("T")
 HIDDEN = "***"
+LEVELS = 32  # of a provider's details, of which one is met
 
 # Field names that carry a credential or a signature at some provider, whatever the body's form.
 _SENSITIVE = (
@@ -61,6 +64,11 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled")
+
+
+def wrapped(value: str | Secret | None) -> Secret | None:
+    """Give a credential that cannot be printed."""
+    return Secret(str.__str__(value)) if is_a(value, str) else cast("Secret | None", value)
 
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
@@ -215,15 +223,22 @@ def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(secret for secret in secrets if len(secret) >= LONG)
 
 
-def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Take credentials out of a provider's details, by the field's name and by the secret's value."""
+def scrub(value: Any, secrets: tuple[str, ...], levels: int = LEVELS) -> Any:
+    """Take credentials out of a provider's details, by the field's name and by the secret's value.
+
+    What lies deeper than so many levels is left out: nobody reads it, and it could end in a RecursionError.
+    """
+    if isinstance(value, Mapping | list | tuple) and not levels:
+        return "…"
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if isinstance(inner, str) and _name().search(str(name)) else scrub(inner, secrets)
+            name: HIDDEN
+            if isinstance(inner, str) and _name().search(str(name))
+            else scrub(inner, secrets, levels - 1)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [scrub(inner, secrets) for inner in value]
+        return [scrub(inner, secrets, levels - 1) for inner in value]
     return hide(value, secrets) if isinstance(value, str) else value
 
 
@@ -234,14 +249,16 @@ def mask(text: str) -> str:
 
 def shown(value: object) -> str:
     """Show a refused value in an error: short, masked, and quick however hostile the value is."""
-    if isinstance(value, str):
-        text = value if len(value) <= 60 else f"{value[:57]}…"
+    if is_a(value, str):
+        plain = str.__str__(value)
+        text = plain if len(plain) <= 60 else f"{plain[:57]}…"
         text = repr(_PHONE.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text))
-    elif isinstance(value, bool | float | None):
+    elif value is None or type(value) in (bool, float):
         text = repr(value)
-    elif isinstance(value, int):
-        text = repr(value) if value.bit_length() < 200 else f"an integer of {value.bit_length()} bits"
-    elif isinstance(value, Secret):
+    elif is_a(value, int):
+        bits = int.bit_length(value)
+        text = int.__repr__(value) if bits < 200 else f"an integer of {bits} bits"
+    elif is_a(value, Secret):
         text = HIDDEN
     else:
         text = f"a {type(value).__name__}"

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from . import given
 from .checks import checked_reference, checked_text
 from .confirm import confirm
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
-from .journal import KINDS, Row, Word, refuse
+from .journal import Row, Word, refuse
 from .models import Payment, Reason, Status, compare, log, succeed
 
 _WORDS = {
@@ -30,8 +31,7 @@ async def resolve(
     seconds: float | None,
 ) -> Payment:
     """End an open payment as a person says, unless the provider, asked once more, says how it ended."""
-    if not isinstance(payment, Payment) or payment.kind not in (None, *KINDS):
-        raise UsageError("payment: refused; accepted: a payment of this pool's journal")
+    payment = given.payment(payment)
     checked_reference(payment.reference)
     said = _checked_status(status)
     because = checked_text("because", because, 500)
@@ -42,7 +42,7 @@ async def resolve(
     engine.records.book()
     row = await engine.records.row(payment)
     if row is None:
-        raise UsageError(f"payment: {payment.reference!r} is not in the journal")
+        raise UsageError.field("payment", payment.reference, "a payment that is in the journal")
     compare(payment, row.payment)
     if row.payment.status is said:
         return row.payment  # a second time, or somebody else's word
@@ -66,10 +66,7 @@ async def resolve(
 
 
 def _checked_status(status: Status) -> Status:
-    try:
-        said = Status(status)
-    except ValueError:
-        said = Status.PENDING
+    said = given.status("status", status)
     if said not in _WORDS:
         raise UsageError.field("status", status, ", ".join(_WORDS))
     return said

@@ -8,9 +8,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from . import plain
+from .checks import NAME, checked_path
 from .drivers import load
 from .drivers.base import Driver
 from .errors import UsageError
+from .redact import shown
+
+FILE_BYTES = 1 << 20  # of a config; the largest that anybody needs is a hundredth of it
 
 _POOL = frozenset({"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key"})
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -27,7 +32,7 @@ def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Found:
     try:
         return _from_mapping(config)
     except UsageError as error:
-        return UsageError(str(error))
+        return error.renamed(error.name)
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Found:
@@ -35,65 +40,134 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Found:
     try:
         return _from_environment(os.environ if environment is None else environment), {}
     except UsageError as error:
-        return UsageError(str(error))
+        return error.renamed(error.name)
 
 
-def _from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> tuple[list[Driver], dict[str, Any]]:
-    if not isinstance(config, Mapping):
-        import tomllib  # noqa: PLC0415 - only whoever has a file pays for it
-
-        try:
-            config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"config: {error}") from None
-    accounts = config.get("accounts")
-    if not isinstance(accounts, Mapping) or not accounts:
-        raise UsageError("accounts: missing; the config needs an [accounts.<name>] table for each account")
-    options = {name: value for name, value in config.items() if name != "accounts"}
+def _from_mapping(config: object) -> tuple[list[Driver], dict[str, Any]]:
+    tables = plain.mapping(config)
+    if tables is None:
+        tables = _file(config)
+    accounts = plain.mapping(tables.get("accounts"))
+    if not accounts:
+        raise UsageError.missing("accounts", "the config needs an [accounts.<name>] table for each account")
+    options = {name: value for name, value in tables.items() if name != "accounts"}
     for name in options:
         if name not in _POOL:
             raise UsageError.field("config", name, ", ".join(sorted({"accounts", *_POOL})))
-    return [_driver(account, fields, f"accounts.{account}.") for account, fields in accounts.items()], options
+    drivers = []
+    for account, fields in accounts.items():
+        table = _Table(checked_account(account))
+        drivers.append(_driver(table, fields))
+    return drivers, options
 
 
-def _from_environment(environment: Mapping[str, str]) -> list[Driver]:
+def _file(config: object) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only whoever has a file pays for it
+
+    path = Path(checked_path("config", config))
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is no file")
+        if path.stat().st_size > FILE_BYTES:
+            raise OSError(f"{path} is larger than {FILE_BYTES} bytes")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = str(error)
+    raise UsageError(f"config: {why}", name="config", value=shown(str(path)), accepted="a mapping, or a TOML file")
+
+
+def _from_environment(environment: object) -> list[Driver]:
+    variables = plain.mapping(dict(os.environ) if environment is os.environ else environment)
+    if variables is None:
+        raise UsageError.field("environment", environment, "a mapping of text to text")
+    tables: dict[str, _Variables] = {}
     accounts: dict[str, dict[str, Any]] = {}
-    for name, value in environment.items():
-        account, separator, field = name.removeprefix("PAYMUX_").lower().partition("__")
-        if name.startswith("PAYMUX_") and separator:
-            accounts.setdefault(account, {})[field] = value
+    for spelled, value in variables.items():
+        account, separator, field = (
+            (spelled if type(spelled) is str else "").removeprefix("PAYMUX_").partition("__")
+        )
+        if not separator or not spelled.startswith("PAYMUX_"):
+            continue
+        table = tables.setdefault(account.lower(), _Variables(account.lower(), f"PAYMUX_{account}__"))
+        if field.lower() in table.spelled:
+            raise UsageError.field(spelled, "***", f"only one of it and {table.spelled[field.lower()]}")
+        table.spelled[field.lower()] = spelled
+        accounts.setdefault(account.lower(), {})[field.lower()] = value
     if not accounts:
-        raise UsageError("PAYMUX_<ACCOUNT>__DRIVER: missing; no account is set in the environment")
-    return [_driver(account, fields, f"PAYMUX_{account.upper()}__") for account, fields in accounts.items()]
+        raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", "no account is set in the environment")
+    return [_driver(table, accounts[account]) for account, table in tables.items()]
 
 
-def _typed(field: msgspec.structs.FieldInfo, value: str) -> object:
+class _Table:
+    """How the fields of an account are called in a file."""
+
+    reads_text = False
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    def name(self, field: str) -> str:
+        """Give the name by which whoever wrote it knows a field."""
+        return f"accounts.{self.account}.{field}".rstrip(".")
+
+
+class _Variables(_Table):
+    """How they are called in the environment: as they are spelled there."""
+
+    reads_text = True
+
+    def __init__(self, account: str, prefix: str) -> None:
+        super().__init__(account)
+        self._prefix = prefix
+        self.spelled: dict[str, str] = {}
+
+    def name(self, field: str) -> str:
+        """Give the variable of a field; one that is not set is spelled as they usually are."""
+        return self.spelled.get(field) or f"{self._prefix}{field.upper()}"
+
+
+def _typed(field: msgspec.structs.FieldInfo, value: object) -> object:
     """Read a variable as what its field holds; what cannot be read is left for the driver to refuse."""
+    said = plain.text(value)
+    if said is None:
+        return value
     if field.type is bool:
-        return _WORDS.get(value.lower(), value)
-    return int(value) if field.type is int and value.isascii() and value.isdigit() else value
+        return _WORDS.get(said.lower(), value) if len(said) < 10 else value
+    return int(said) if field.type is int and said.isascii() and said.isdigit() and len(said) < 10 else value
 
 
-def _driver(account: str, fields: object, prefix: str) -> Driver:
-    env = prefix.endswith("__")
-    if not isinstance(fields, Mapping):
-        raise UsageError(f"{prefix.rstrip('.')}: not a table")
-    given = dict(fields)
-    name = given.pop("driver", None)
-    if not isinstance(name, str):
-        raise UsageError(f"{prefix}{'DRIVER' if env else 'driver'}: missing")
+def checked_account(account: object) -> str:
+    """Check the name of an account."""
+    found = plain.text(account)
+    if found is None or not NAME.fullmatch(found):
+        raise UsageError.field("account", account, "a string of 1 to 64 of A-Z a-z 0-9 . _ -")
+    return found
+
+
+def _driver(table: _Table, fields: object) -> Driver:
+    given = plain.mapping(fields)
+    if given is None:
+        raise UsageError.field(table.name(""), fields, "a table")
+    given = dict(given)
+    name = plain.text(given.pop("driver", None))
+    if name is None:
+        raise UsageError.missing(table.name("driver"), "the name of a driver, such as campay")
     driver = load(name)
     known = {field.name: field for field in msgspec.structs.fields(driver)}
     for field in given:
         if field not in known or field == "account":
             accepted = ", ".join(sorted(set(known) - {"account"}))
-            raise UsageError(f"{prefix}{field.upper() if env else field}: unknown; {name} has {accepted}")
+            said = plain.text(field) or "…"
+            raise UsageError(
+                f"{table.name(said)}: unknown; {name} has {accepted}", name=table.name(said), accepted=accepted
+            )
     for field, value in given.items():
-        if env:
+        if table.reads_text:
             given[field] = _typed(known[field], value)
         elif type(value) is int and known[field].type is not int:
             given[field] = str(value)  # a shortcode or a site id is easily written as a number
     try:
-        return driver(account=account, **given)
+        return driver(account=table.account, **given)
     except UsageError as error:
-        raise UsageError(f"{prefix}{error}") from None
+        field = error.name or str(error).partition(":")[0]
+        raise error.renamed(table.name(field)) from None

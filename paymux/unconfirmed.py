@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from . import given
 from .checks import checked_text
 from .engine import Engine
 from .errors import Unavailable, UsageError
@@ -56,14 +57,14 @@ async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
 async def dealt_with(engine: Engine, event: Event, because: str) -> None:
     """End the entry of a message for good."""
     engine.enter()
-    because = checked_text("because", because, 500)
+    event, because = given.event(event), checked_text("because", because, 500)
     try:
         written(event)
     except (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
-        raise UsageError("event: refused; accepted: an event of unconfirmed() or of on_unconfirmed") from None
+        raise UsageError.field("event", event, "an event of unconfirmed() or of on_unconfirmed") from None
     try:
         known = await engine.records.unconfirmed.end(event, because)
     except OSError as error:
         raise Unavailable(f"{event.account}: {error}") from None
     if not known:
-        raise UsageError("event: it is none that was kept as unconfirmed")
+        raise UsageError.field("event", event, "one that was kept as unconfirmed")

@@ -1,15 +1,15 @@
 """What travels: a typed request, a reply, an incoming message, and who carries them."""
 
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from . import plain
 from .errors import Unavailable, UsageError
 from .lenient import Unreadable, decode
+from .parts import flag_of, headers_of, matcher_of, pairs_of, path_of, size_of, statuses_of, type_of
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -53,10 +53,14 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def content(self) -> bytes | None:
-        """Give the encoded body."""
+        """Give the encoded body; what cannot be written as JSON, or as a form, is UsageError."""
         if self.body is None:
             return None
-        return urlencode(self.body).encode() if self.form else msgspec.json.encode(self.body)
+        try:
+            return urlencode(self.body).encode() if self.form else msgspec.json.encode(self.body)
+        except Exception as error:  # noqa: BLE001 - whatever a value in it raises
+            accepted = f"{'a mapping or pairs' if self.form else 'what JSON can hold'} ({type(error).__name__})"
+        raise UsageError.field("body", self.body, accepted)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
         """Give this request with more headers."""
@@ -85,14 +89,14 @@ def get(
     """
     return Request(
         method="GET",
-        path=_checked(path),
-        type=type,
-        at=at or {},
-        query=query or {},
-        headers=_checked_headers(headers or {}),
-        accept=accept,
-        matches=matches,
-        largest=largest,
+        path=path_of(path),
+        type=type_of(type),
+        at=pairs_of("at", at),
+        query=pairs_of("query", query),
+        headers=headers_of(headers),
+        accept=statuses_of(accept),
+        matches=matcher_of(matches),
+        largest=size_of("largest", largest),
     )
 
 
@@ -118,37 +122,18 @@ def post(
     """
     return Request(
         method="POST",
-        path=_checked(path),
-        type=type,
+        path=path_of(path),
+        type=type_of(type),
         body=body,
-        form=form,
-        at=at or {},
-        headers=_checked_headers(headers or {}),
-        money=money,
-        repeatable=repeatable,
-        accept=accept,
-        matches=matches,
-        largest=largest,
+        form=flag_of("form", form),
+        at=pairs_of("at", at),
+        headers=headers_of(headers),
+        money=flag_of("money", money),
+        repeatable=flag_of("repeatable", repeatable),
+        accept=statuses_of(accept),
+        matches=matcher_of(matches),
+        largest=size_of("largest", largest),
     )
-
-
-@lru_cache(maxsize=256)
-def _checked(path: str) -> str:
-    if not re.fullmatch(r"/(?!/)[\x21-\x22\x24-\x7e]*", path):  # without "#", which ends what a server sees
-        raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
-    return path
-
-
-_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
-
-
-def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):
-            raise UsageError.field("headers", name, "visible ASCII names and values")
-        if name.lower() in _FRAMING:
-            raise UsageError.field("headers", name, "a header that does not say where a request goes or ends")
-    return headers
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -181,6 +166,42 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Incoming {self.method} of {len(self.body)} bytes>"
+
+
+HEADERS = 1000  # of an Incoming; a reader refuses far fewer
+
+
+def checked_incoming(value: object) -> Incoming:
+    """Give a message as it is read: header names in lower case, and the body in bytes."""
+    if not plain.is_a(value, Incoming):
+        raise UsageError.field("incoming", value, "an Incoming")
+    given: Any = value.body
+    body = bytes(given) if type(given) in (bytearray, memoryview) else given
+    if type(body) is not bytes:
+        raise UsageError.field("incoming.body", value.body, "the bytes as they came in")
+    found = plain.mapping(value.headers)
+    if found is None or len(found) > HEADERS:
+        raise UsageError.field(
+            "incoming.headers", value.headers, f"a mapping of text to text, of {HEADERS} at most"
+        )
+    headers = {
+        _plain_text("incoming.headers", name).lower(): _plain_text("incoming.headers", text)
+        for name, text in found.items()
+    }
+    return Incoming(
+        method=_plain_text("incoming.method", value.method),
+        path=_plain_text("incoming.path", value.path),
+        query=_plain_text("incoming.query", value.query),
+        headers=headers,
+        body=body,
+        peer=None if value.peer is None else _plain_text("incoming.peer", value.peer),
+    )
+
+
+def _plain_text(name: str, value: object) -> str:
+    if not plain.is_a(value, str):
+        raise UsageError.field(name, value, "a string")
+    return str.__str__(value)  # a server's own may hold half a surrogate pair: that is for its reader to refuse
 
 
 class Send(Protocol):

@@ -111,8 +111,11 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         ({}, "PAYMUX_<ACCOUNT>__DRIVER"),
         ({"PAYMUX_A__USERNAME": "u"}, "PAYMUX_A__DRIVER"),
         ({"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__PASWORD": "u"}, "PAYMUX_A__PASWORD"),
-        ({"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__USERNAME": "u"}, "PAYMUX_A__"),
-        ({"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__LIVE": "maybe", "PAYMUX_A__ACCESS_TOKEN": "x"}, "live"),
+        ({"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__USERNAME": "u"}, "PAYMUX_A__ACCESS_TOKEN"),
+        (
+            {"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__LIVE": "maybe", "PAYMUX_A__ACCESS_TOKEN": "x"},
+            "PAYMUX_A__LIVE",
+        ),
     ],
 )
 def test_a_wrong_variable_names_itself(environment: dict[str, str], said: str) -> None:

@@ -1,14 +1,17 @@
 """Verifying thousands at once: iterate for each result as it comes, or await a list in the order given."""
 
 import asyncio
-import inspect
 import warnings
-from collections.abc import AsyncIterable, Callable, Generator, Iterable
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Generic, Self
 
+import msgspec
+
+from ..checks import checked_function
 from ..engine import Engine
 from ..errors import UsageError
+from ..given import whole
 from .intake import A, Verified
 from .meter import Progress
 from .run import Run
@@ -34,14 +37,16 @@ class Bulk(Generic[A]):
         at_once: int = 50,
         progress: Callable[[Progress], object] | None = None,
     ) -> None:
-        if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= 1000:
-            raise UsageError.field("at_once", at_once, "1 to 1000")
-        if isinstance(items, str | bytes | dict) or not isinstance(items, Iterable | AsyncIterable):
+        at_once = whole("at_once", at_once, 1, 1000)
+        kind = type(items)
+        if issubclass(kind, str | bytes | Mapping | msgspec.Struct) or not issubclass(
+            kind, Iterable | AsyncIterable
+        ):
             raise UsageError.field(
                 "items", items, "an iterable of Payments or (account, provider_reference) pairs"
             )
-        if progress is not None and (not callable(progress) or inspect.iscoroutinefunction(progress)):
-            raise UsageError.field("progress", progress, "a plain function of one Progress")
+        if progress is not None:
+            checked_function("progress", progress, "one Progress", wait=False)
         self._begin = partial(Run, engine, items, at_once, progress)
         self._over = self._entered = self._busy = False
 

@@ -1,12 +1,14 @@
 """The items of one bulk verification, and what became of each."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from ..errors import UsageError
+from ..given import named, payment
 from ..models import Payment
+from ..plain import is_a, sequence
 
 A = TypeVar("A", bound=Payment | tuple[str, str])
 
@@ -22,12 +24,19 @@ class Verified(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     error: Exception | None = None
 
 
+def _counted(items: object) -> int | None:
+    try:
+        return len(cast("Sized", items)) if issubclass(type(items), Sized) else None
+    except Exception:  # noqa: BLE001 - it is a class of the caller's; how many there are is only told, not needed
+        return None
+
+
 class Intake(Generic[A]):
     """Numbers the items and keeps those that are not done. A list is its caller's memory: all of it may wait."""
 
     def __init__(self, items: Iterable[A] | AsyncIterable[A], named: Callable[[str, str], Payment]) -> None:
         self._named = named  # gives what is known of a payment by its account and provider reference alone
-        self.total = len(items) if isinstance(items, Sized) else None
+        self.total = _counted(items)
         # Copied, for callers strike off what is done.
         self._listed = tuple(items) if isinstance(items, list | tuple) else None
         self.most_parked = PARKED if self._listed is None else len(self._listed) + 1
@@ -54,10 +63,11 @@ class Intake(Generic[A]):
     def payment(self, index: int) -> Payment:
         """Give what is to be asked for; UsageError where the item names no payment."""
         item: object = self.item(index)
-        if isinstance(item, Payment):
-            return item
-        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], str) and item[1]:
-            return self._named(*item)
+        if is_a(item, Payment):
+            return payment(item, "items")
+        pair = sequence(item) if is_a(item, tuple) else None
+        if pair is not None and len(pair) == 2 and is_a(pair[0], str):
+            return self._named(pair[0], named("provider_reference", pair[1]))
         raise UsageError.field("items", item, "a Payment, or a pair of an account and a provider reference")
 
     def done(self, index: int) -> A:

@@ -1,7 +1,8 @@
 """Finding drivers by name: a module of this package without an underscore, or an entry point `paymux.drivers`."""
 
 import importlib
-from typing import get_args
+from functools import cache
+from typing import Any, get_args
 
 from ..errors import UsageError
 from .base import Driver, Verb
@@ -17,6 +18,8 @@ def names() -> list[str]:
 
 def load(name: str) -> type[Driver]:
     """Load a driver class by name; a name that nobody provides is UsageError."""
+    if not name.isidentifier() or len(name) > 100:
+        raise UsageError.field("driver", name, ", ".join(names()))
     if name in names():
         module = importlib.import_module(f".{name}", __name__)
         return next(
@@ -24,13 +27,20 @@ def load(name: str) -> type[Driver]:
             for found in vars(module).values()
             if isinstance(found, type) and issubclass(found, Driver) and found.__module__ == module.__name__
         )
-    from importlib.metadata import entry_points  # noqa: PLC0415 - 5 ms that only a third party's driver costs
-
-    for entry in entry_points(group="paymux.drivers", name=name):
+    for entry in _elsewhere():
+        if entry.name != name:
+            continue
         found = entry.load()
         if isinstance(found, type) and issubclass(found, Driver):
             return found
     raise UsageError.field("driver", name, ", ".join(names()))
+
+
+@cache
+def _elsewhere() -> tuple[Any, ...]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 5 ms that only a third party's driver costs
+
+    return tuple(entry_points(group="paymux.drivers"))
 
 
 def table() -> str:

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from ..checks import NAME, VISIBLE, is_loopback
-from ..credentials import address, secret_fields, text_fields, wrap
+from ..credentials import address, check_texts, secret_fields, wrap
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import BOM, Unreadable, convert, form_fields, json_fields, row
 from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status
 from ..money import DECIMALS, LANDS
 from ..msisdn import digits
 from ..multipart import multipart_fields
+from ..plain import is_a, text
 from ..redact import Secret
 from ..states import Words, agreed, unproved
 from ..wire import Incoming, Reply, Request, Send
@@ -109,26 +110,20 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         # The secrets first, and elsewhere: no frame of a refusal may hold a credential.
         unfit = wrap(self)
         if unfit is not None:
-            raise UsageError(f"{unfit}: refused (not shown); accepted: visible ASCII text")
+            raise UsageError.hidden(unfit, "a string of visible ASCII")
         put = msgspec.structs.force_setattr
-        put(self, "account", self.account or self.name)
-        if not isinstance(self.live, bool):
+        if not is_a(self.live, bool):
             raise UsageError.field("live", self.live, "True or False")
-        for field in text_fields(type(self)):
-            value, prose = getattr(self, field), field in self.prose
-            if not isinstance(value, str) or not (
-                value.isprintable() if prose else VISIBLE.fullmatch(value or "-")
-            ):
-                raise UsageError.field(field, value, "printable text" if prose else "visible ASCII text")
+        check_texts(self, self.prose)
+        put(self, "account", self.account or self.name)
         if not NAME.fullmatch(self.account):
-            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
+            raise UsageError.field("account", self.account, "a string of 1 to 64 of A-Z a-z 0-9 . _ -")
+        if self.base_url is not None and (refused := address(self)) is not None:
+            raise refused
         for field in self.__struct_fields__:
             if field in self.required and not getattr(self, field):
-                raise UsageError(f"{field}: missing; {self.name} needs it")
-        if self.base_url is not None:
-            if (refused := address(self)) is not None:
-                raise refused
-        elif not self.live and self.sandbox_url is None:
+                raise UsageError.missing(field, f"{self.name} needs it")
+        if self.base_url is None and not self.live and self.sandbox_url is None:
             raise UsageError.field("live", self.live, f"True: {self.name} has no sandbox (or set base_url)")
 
     @property
@@ -247,11 +242,14 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read the payer or payee of an order: here, a mobile number of the provider's countries."""
+        field, number = "payee" if kind == "payout" else "payer", text(value)
+        if number is None:
+            raise UsageError.field(field, value, "a string: a phone number")
         return digits(
-            value,
+            number,
             self.countries,
             home=self.home(currency),
-            field="payee" if kind == "payout" else "payer",
+            field=field,
             tests=self.test_numbers if self.rehearsing else frozenset(),
         )
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from .. import given, plain
 from ..checks import checked_reference, checked_url
 from ..errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
 from ..jwt import proved
@@ -25,6 +26,11 @@ from .base import Driver, Facts, Token
 
 _STATUS = {"PENDING": Status.PENDING, "SUCCESSFUL": Status.SUCCEEDED, "FAILED": Status.FAILED}
 _STATUS |= {"SUCCESS": Status.SUCCEEDED, "CANCELLED": Status.CANCELLED}  # the words of the summary
+_DIALECTS = frozenset({"current", "summary"})
+_OTHER_HOST = {
+    False: " (this is the demo host: the login of a live application needs live=True)",
+    True: " (this is the live host: the login of a demo application needs live=False)",
+}
 _KINDS: Mapping[str | None, Kind] = {"collect": "collect", "withdraw": "payout"}
 # `reason` is free text that no page lists: only words that leave no doubt are read. A success has
 # "None" or "".
@@ -125,8 +131,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """Ask for one of the two ways to log in."""
         super().__post_init__()
         if not self.access_token and not (self.username and self.password):
-            raise UsageError("access_token: missing; campay needs it, or username and password")
-        if self.dialect not in ("current", "summary"):
+            raise UsageError.missing("access_token", "campay needs it, or username and password")
+        if plain.text(self.dialect) not in _DIALECTS:
             raise UsageError.field("dialect", self.dialect, "current, summary")
 
     @property
@@ -157,7 +163,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         if code and code[0] in _REFUSALS and reply.status < 500:
             return Rejected(message, code=code[0], reason=_REFUSALS[code[0]])
         if (reply.status, message) == (401, "Invalid token.") or (reply.status, request.path) == (400, "/token/"):
-            return AuthenticationFailed(message)
+            # The two hosts have accounts of their own, and the answer of either is the same.
+            other = "" if request.path != "/token/" else _OTHER_HOST[self.live]
+            return AuthenticationFailed(f"{message}{other}")
         own = said.keys() == _DETAIL and isinstance(said["detail"], str)
         if reply.status in (401, 403) and not request.money and own:
             return AuthenticationFailed(message)
@@ -204,9 +212,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return_url: str | None = None,
     ) -> Payment:
         """Open a page to pay by phone or card, which charges nobody; until it is opened, verify says NotFound."""
-        checked_reference(reference)
-        total, party = exact(amount, "XAF"), self.party("collect", payer) if payer else None
-        back = checked_url("return_url", return_url) if return_url else None
+        reference, description = checked_reference(reference), given.text("description", description, longest=500)
+        total, party = exact(amount, "XAF"), None if payer is None else self.party("collect", payer)
+        back = None if return_url is None else checked_url("return_url", return_url)
         body = {
             "amount": str(total),
             "currency": "XAF",

@@ -242,7 +242,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
 
     def _check(self, order: Order, customer: Customer, phone: str | None) -> None:
         if unwanted := re.search(r"[#/,$_&]", order.description):
-            raise UsageError(f"description: {unwanted[0]!r} is refused; accepted: text without any of # / , $ _ &")
+            raise UsageError.field("description", unwanted[0], "text without any of # / , $ _ &")
         channels, lock = order.extra.get("channels", "ALL"), order.extra.get("lock_phone_number", False)
         lang, invoice = order.extra.get("lang", "fr"), order.extra.get("invoice_data", {})
         texts = isinstance(invoice, Mapping) and {type(it) for pair in invoice.items() for it in pair} <= {str}
@@ -266,13 +266,13 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         given = {**msgspec.structs.asdict(customer), "phone": phone}
         missing = ", ".join(f"customer.{name}" for name, value in given.items() if not value)
         if channels == "CREDIT_CARD" and missing:
-            raise UsageError(f"{missing}: missing; CinetPay requires it of who pays by card")
+            raise UsageError.missing(missing, "CinetPay requires it of who pays by card")
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Check a payment by its transaction id, or by `ids["payment_token"]` where that is all we hold."""
         reference, token = payment.provider_reference or payment.reference, payment.ids.get("payment_token")
         if not (reference or token):
-            raise UsageError("reference: missing; CinetPay is asked by it, or by ids['payment_token']")
+            raise UsageError.missing("reference", "CinetPay is asked by it, or by ids['payment_token']")
         # All sources agree on transaction_id. The token's key is `token` in CinetPay's documentation
         # (…/api/1.0-fr/checkout/verification); the guide of 2021 called it payment_token.
         key = {"transaction_id": reference} if reference else {"token": token}

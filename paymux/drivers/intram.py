@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
+from .. import plain
 from ..errors import AuthenticationFailed, ProviderError, Rejected, UsageError
 from ..lenient import Scalar, Unreadable, amount, need, text, when
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status, Trust
@@ -165,12 +166,12 @@ class Intram(Driver, frozen=True, kw_only=True):
         """Check the store and the keys; a key of the other mode is UsageError."""
         msgspec.structs.force_setattr(self, "store", checked_store(self.store))
         super().__post_init__()
-        if not isinstance(self.keys_in_body, bool):
+        if not plain.is_a(self.keys_in_body, bool):
             raise UsageError.field("keys_in_body", self.keys_in_body, "True or False")
         wrong, mode = (_SANDBOX_KEY, "sandbox") if self.live else (_LIVE_KEY, "live")
         for field in ("public_key", "private_key", "secret", "merchant_key"):
             if wrong.match(getattr(self, field).reveal()):
-                raise UsageError(f"{field}: by its prefix a {mode} key, and live={self.live}; they must agree")
+                raise UsageError.hidden(field, f"no {mode} key, as by its prefix it is, with live={self.live}")
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
         """Sign with the keys in headers; the fourth one where a merchant id is set."""
@@ -222,10 +223,10 @@ class Intram(Driver, frozen=True, kw_only=True):
             raise UsageError.field("metadata", REFERENCE_KEY, "any other key: this one carries the reference")
         for field in ("cancel_url", "return_url", "webhook_url"):
             if not getattr(order, field):
-                raise UsageError(f"{field}: missing; Intram needs it (webhook_base makes the webhook_url)")
+                raise UsageError.missing(field, "Intram needs it (webhook_base makes the webhook_url)")
         store = checked_store({**checked_store(self.store), **checked_store(order.extra.get("store", {}))})
         if "name" not in store:
-            raise UsageError('store: its name is missing; give Intram(store="…") or extra={"store": {"name": …}}')
+            raise UsageError.missing("store", 'it needs a name: Intram(store="…") or extra={"store": {"name": …}}')
         public, private, secret, _ = self.secrets()
         invoice = {
             "keys": {"public": public, "private": private, "secret": secret} if self.keys_in_body else None,
@@ -314,15 +315,18 @@ class Intram(Driver, frozen=True, kw_only=True):
 
 def checked_store(store: object) -> dict[str, str]:
     """Check the store's fields, which Intram prints on the page and does not validate; the phone is text, too."""
-    fields = {"name": store} if isinstance(store, str) else store
-    if not isinstance(fields, Mapping):
-        raise UsageError.field("store", fields, f"a name, or a mapping of {', '.join(_STORE)}")
+    fields = {"name": store} if plain.is_a(store, str) else plain.mapping(store)
+    if fields is None:
+        raise UsageError.field("store", store, f"a name, or a mapping of {', '.join(_STORE)}")
+    said = dict[str, str]()
     for name, value in fields.items():
         if name not in _STORE:
             raise UsageError.field("store", name, ", ".join(_STORE))
-        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 2000:
+        found = plain.text(value)
+        if found is None or not found.isprintable() or not 0 < len(found) <= 2000:
             raise UsageError.field(f"store.{name}", value, "printable text of 1 to 2000 characters")
-    return {name: fields[name] for name in _STORE if name in fields}
+        said[name] = found
+    return {name: said[name] for name in _STORE if name in said}
 
 
 def _item(item: Item) -> dict[str, str]:
@@ -337,7 +341,8 @@ def _francs(field: str, value: Decimal) -> int:
     try:
         return whole(exact(value, "XOF")) if value else 0
     except UsageError as error:
-        raise UsageError(f"{field}: {error}") from None
+        said = f"{field}: {error}"
+        raise UsageError(said, name=field, value=error.value, accepted=error.accepted) from None
 
 
 def _first(*values: Any) -> str | None:

@@ -14,13 +14,16 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from .. import plain
 from ..checks import checked_url
 from ..errors import ProviderError, Unsupported, UsageError
+from ..given import setting
 from ..lenient import Scalar, Unreadable, amount, need, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole
 from ..redact import Secret
-from ..states import NOTHING, OTHER, UNPAID, Words, plain
+from ..states import NOTHING, OTHER, UNPAID, Words
+from ..states import plain as word_of
 from ..wire import Incoming, Reply, Request, Send, get, post
 from ._daraja import refusal, throttled
 from .base import Driver, Facts, Option, Token
@@ -200,8 +203,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         super().__post_init__()
         given: Mapping[str, Any] = msgspec.structs.asdict(self)
         for field in ("shortcode", "till"):
-            if not isinstance(given[field], str) or not re.fullmatch("([0-9]{5,7})?", given[field]):
-                raise UsageError.field(field, given[field], "text of 5 to 7 digits")
+            if not re.fullmatch("([0-9]{5,7})?", given[field]):
+                raise UsageError.field(field, given[field], "a string of 5 to 7 digits")
         if type(given["max_amount"]) is not int or self.max_amount < 1:
             raise UsageError.field("max_amount", given["max_amount"], "a whole number of shillings above 0")
 
@@ -211,14 +214,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         given: dict[str, Any] = {}
         for field in ("environment", "consumer_key", "consumer_secret", "shortcode", "passkey"):
             name = f"MPESA_{field.upper()}"
-            given[field] = settings.get(name, "") if isinstance(settings, Mapping) else getattr(settings, name, "")
-        if (environment := given.pop("environment")) not in ("sandbox", "production"):
-            raise UsageError.field("MPESA_ENVIRONMENT", environment, "'sandbox' or 'production'")
+            given[field] = setting(settings, name)
+        environment = plain.text(said := given.pop("environment"))
+        if environment not in ("sandbox", "production"):
+            raise UsageError.field("MPESA_ENVIRONMENT", said, "'sandbox' or 'production'")
         try:
             return cls(live=environment == "production", **given)
         except UsageError as error:
-            field, _, wrong = str(error).partition(":")
-            raise UsageError(f"MPESA_{field.upper()}:{wrong}") from None
+            raise error.renamed(f"MPESA_{(error.name or '').upper()}") from None
 
     async def token(self, send: Send) -> Token:
         """Log in with key and secret."""
@@ -256,7 +259,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         if not 1 <= order.amount <= self.max_amount:
             raise UsageError.field("amount", f"{order.amount:.20g}", f"1 to {self.max_amount} KES")
         if order.webhook_url is None:
-            raise UsageError("webhook_url: missing; M-Pesa tells the outcome there (or set webhook_base)")
+            raise UsageError.missing("webhook_url", "M-Pesa tells the outcome there (or set webhook_base)")
         payer = self.party("collect", order.party or "")
         shown = order.extra.get("account_reference", order.reference[:12])
         body = {
@@ -266,7 +269,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             "PartyA": payer,
             "PartyB": self.till or self.shortcode,
             "PhoneNumber": payer,
-            "CallBackURL": checked_url("webhook_url", order.webhook_url, plain=self.rehearsing),
+            "CallBackURL": checked_url("webhook_url", order.webhook_url, http=self.rehearsing),
             "AccountReference": _plain("account_reference", shown, 12),
             "TransactionDesc": _plain("description", order.description or "Payment", 13),
         }
@@ -351,7 +354,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             receipt=receipt,
             prompt=text(said.CustomerMessage),
             provider_status=code,
-            reason=_RESULTS[plain(code)][1] if code and status.terminal else None,
+            reason=_RESULTS[word_of(code)][1] if code and status.terminal else None,
             message=text(said.ResultDesc) or text(said.fault_message),
             paid_at=when(time, _STAMP, _EAT) if time and time.startswith("20") else None,  # year 1 has no UTC
         )
@@ -359,15 +362,17 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     @staticmethod
     def c2b_reply(accepted: bool, code: str = "C2B00011") -> dict[str, str]:
         """Give the body that answers a C2B validation, within 8 seconds, or a confirmation (always accepted)."""
-        if not re.fullmatch("C2B0001[1-6]", code):
+        if not re.fullmatch("C2B0001[1-6]", plain.text(code) or ""):
             means = "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode, …16 anything else"
             raise UsageError.field("code", code, means)
+        if not plain.is_a(accepted, bool):
+            raise UsageError.field("accepted", accepted, "True or False")
         return {"ResultCode": "0" if accepted else code, "ResultDesc": "Accepted" if accepted else "Rejected"}
 
     @staticmethod
     def from_safaricom(peer: str | None) -> bool:
         """Tell whether a message's sender is an address that Safaricom lists; never ask it of a header."""
-        return (peer or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
+        return (plain.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
 
 
 def _shows(said: str | None, payer: str | None) -> bool:
@@ -391,7 +396,7 @@ def _signed(shortcode: str, passkey: str, second: int) -> Mapping[str, str]:
 
 def _plain(field: str, value: object, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest or not value.isprintable() or not value.strip():
-        raise UsageError.field(field, value, f"1 to {longest} printable characters")
+        raise UsageError.field(field, value, f"a string of 1 to {longest} printable characters")
     # A prompt with one of these can fail without an error: https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
     if odd := re.search("[@#&]", value):
         raise UsageError.field(field, value, f"text without {odd[0]}")

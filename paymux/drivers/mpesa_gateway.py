@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr, replace
 
+from ..checks import checked_function, checked_text
 from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import Scalar, Unreadable, amount, convert, decode, need, text, when
 from ..models import Event, Kind, Method, Order, Payment, Reason, Receipt, Status
@@ -160,8 +161,10 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.access_token if self.bearer is None else callable(self.bearer) and not self.access_token):
-            raise UsageError("access_token: mpesa_gateway needs it, or a coroutine function as bearer, not both")
+        if self.bearer is not None:
+            checked_function("bearer", self.bearer, "no argument, which gives a JWT", wait=True)
+        if bool(self.access_token) == (self.bearer is not None):
+            raise UsageError.missing("access_token", "it is needed, or an async function as bearer, not both")
         for field in ("min_amount", "max_amount"):
             try:
                 force_setattr(self, field, exact(getattr(self, field), "KES", self.decimals))
@@ -182,7 +185,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
             return None
         found: object = await self.bearer()
         if not isinstance(found, str) or not re.fullmatch(r"[\x21-\x7e]+", found):
-            raise UsageError("bearer: what it gave is refused (not shown); accepted: visible ASCII text")
+            raise UsageError.hidden("bearer", "an async function that gives visible ASCII text")
         return Token(Secret(found))
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
@@ -292,9 +295,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
     async def add_method(self, send: Send, *, phone: str, type: str = "mpesa", is_default: bool = False) -> Words:
         """Add a way to pay: a number that M-Pesa knows."""
         body = {"type": type, "details": {"phone_number": self.party("collect", phone)}, "is_default": is_default}
-        return await send(
-            post("/api/payment/methods/", Words, body, money=False)
-        )  # added twice, it moves no money
+        return await send(post("/api/payment/methods/", Words, body, money=False))  # twice, it moves no money
 
     async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
         """Make a test payment, of no order, in the sandbox."""
@@ -304,7 +305,7 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     async def test_callback(self, send: Send, *, provider_reference: str, status: str = "completed") -> Words:
         """Act, in the sandbox, as if M-Pesa had called back."""
-        body = {"transaction_id": provider_reference, "status": status}
+        body = {"transaction_id": checked_text("provider_reference", provider_reference, 200), "status": status}
         return await send(post(self._test("callback"), Words, body, money=False))
 
     def webhook(self, incoming: Incoming) -> Event:
@@ -396,9 +397,9 @@ def _number(asked: Decimal) -> msgspec.Raw:  # 1000.00, exact; msgspec would wri
 
 
 def _order_id(reference: str | None) -> int:
-    if reference is None or not re.fullmatch(r"[1-9][0-9]{0,17}", reference):
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", reference or ""):
         raise UsageError.field("reference", reference, "1 to 18 digits, not 0 first: it is the integer order_id")
-    return int(reference)
+    return int(reference or "")
 
 
 def _transaction_id(payment: Payment) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from .. import given
 from ..errors import AuthenticationFailed, BadWebhook, NotFound, ProviderError, Rejected, Unsupported, UsageError
 from ..lenient import Scalar, Unreadable, amount, convert, form_fields, json_fields, need, text
 from ..models import Customer, Event, Item, Kind, Order, Payment, Reason, Status
@@ -152,7 +153,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         super().__post_init__()
         # The WooCommerce module's settings: one master key for both modes, a private key and a token for each.
         if self.secrets()[1].startswith("test_" if self.live else "live_"):
-            raise UsageError(f"private_key: refused (not shown); its prefix contradicts live={self.live}")
+            mode = "live" if self.live else "test"
+            raise UsageError.hidden("private_key", f"a {mode} key: its prefix contradicts live={self.live}")
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
         """Sign with the three keys; there is no login."""
@@ -192,7 +194,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         if REFERENCE in order.metadata:
             raise UsageError.field("metadata", REFERENCE, "any other key: this one carries the reference")
         channels = order.extra.get("channels", [])
-        if not isinstance(channels, list | tuple) or not all(_TOKEN.fullmatch(str(name)) for name in channels):
+        if (
+            not isinstance(channels, list | tuple)
+            or len(channels) > 100
+            or not all(_TOKEN.fullmatch(str(name)) for name in channels)
+        ):
             raise UsageError.field("channels", channels, "PayDunya's names, such as ['card', 'wave-senegal']")
         who = order.customer or Customer()
         name = " ".join(filter(None, (who.name, who.surname)))
@@ -241,6 +247,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Give what psr.paydunya.min.js asks your server for, to show a collected page as a popup (PSR)."""
+        payment = given.payment(payment)
         token = payment.provider_reference
         if payment.account != self.account or payment.kind not in (None, "collect") or not token:
             raise UsageError.field("payment", payment, f"a collect of {self.account!r} that has a page")

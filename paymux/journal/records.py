@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from os import PathLike
+from typing import cast
 
 import msgspec
 
+from ..checks import checked_path, filled
 from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
+from ..plain import is_a
 from .base import Journal, Owner, Row, State, Word, digest, named
 from .local_unconfirmed import LocalUnconfirmed
 from .memory import Memory
@@ -22,13 +25,13 @@ class Records:
     """The record that verbs read and write; without a journal it is short, but never wrong."""
 
     def __init__(self, journal: Journal | str | PathLike[str] | None) -> None:
-        if isinstance(journal, str | PathLike):
+        if is_a(journal, str) or issubclass(type(journal), PathLike):
             from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded by whoever keeps a journal
 
-            journal = SqliteJournal(journal)
-        if journal is not None and not callable(getattr(journal, "open", None)):
-            raise UsageError.field("journal", journal, "a path, or a journal")
-        self.journal = journal
+            journal = SqliteJournal(checked_path("journal", journal, empty=True))
+        elif journal is not None:
+            filled("journal", journal, Journal, "a path, or a Journal")
+        self.journal = cast("Journal | None", journal)
         self.memory = Memory()
         self._local = LocalUnconfirmed()
         # What the pool's notifier wants to know at once: each fact, from where it came, and how far the order is.
@@ -60,7 +63,7 @@ class Records:
     def book(self) -> Journal:
         """Give the journal; without one it is UsageError."""
         if self.journal is None:
-            raise UsageError("journal: missing; this pool keeps none")
+            raise UsageError.missing("journal", "this pool keeps none")
         return self.journal
 
     async def begin(self, pending: Payment, order: Order, deadline: float) -> Row | None:

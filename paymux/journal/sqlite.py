@@ -1,6 +1,5 @@
 """The journal in one SQLite file, shared by any number of processes of one machine, readable with plain SQL."""
 
-import os
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..checks import checked_path, checked_seconds
 from ..forks import Forking, watch
 from ..models import Event, Kind, Payment, Status, log
 from .base import Row, State, Word
@@ -42,14 +41,11 @@ class SqliteJournal(Forking):
     """
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
-        if keep_days is not None and not keep_days > 0:
-            raise UsageError.field("keep_days", keep_days, "days above 0, or None")
-        given = os.fspath(path) if isinstance(path, str | PathLike) else None
-        if not isinstance(given, str):
-            raise UsageError.field("journal", given, "the path of a file")
+        given = checked_path("journal", path, empty=True)
+        days = None if keep_days is None else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
         # A process may change its folder later; what is no path at all is refused when it is opened.
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
-        self._keep = None if keep_days is None else timedelta(days=keep_days)
+        self._keep = None if days is None else timedelta(days=days)
         self._worker = Worker(Path(self._path))
         self._place = Place(Path(self._path))
         self._inbox = Inbox(self._worker)

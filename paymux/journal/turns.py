@@ -2,6 +2,7 @@
 
 import uuid
 
+from .. import given
 from ..errors import Unavailable, UsageError
 from ..models import Payment
 from .base import Journal
@@ -11,8 +12,9 @@ class Turn:
     """`async with turn as first`: True for one caller in any process; an error, or death, gives the turn back."""
 
     def __init__(self, journal: Journal, payment: Payment, name: str) -> None:
+        payment, name = given.payment(payment), given.named("name", name)
         if payment.reference is None:
-            raise UsageError.field("payment", None, "a payment with your reference")
+            raise UsageError.field("payment.reference", None, "a payment with your reference")
         self._journal = journal
         self._payment = payment
         self._name = name

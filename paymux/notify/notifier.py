@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, get_args
 
+from ..checks import checked_function, checked_seconds
 from ..errors import PaymuxError, UsageError
 from ..forks import Forking, watch
 from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
+from ..plain import is_a, sequence, text
 from ..pool import Pool
 from .guard import log_failure
 from .telling import Telling
@@ -58,20 +60,21 @@ class Notifier(Forking):
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
-        if not isinstance(pool, Pool):
+        if not is_a(pool, Pool):
             raise UsageError.field("pool", pool, "a Pool")
-        if not callable(on_payment):
-            raise UsageError.field("on_payment", on_payment, "a coroutine function")
-        if not isinstance(kinds, list | tuple | set | frozenset) or not kinds or not _are_kinds(kinds):
+        checked_function("on_payment", on_payment, "one Payment", wait=True)
+        listed = tuple(kinds) if issubclass(type(kinds), set | frozenset) else kinds
+        named = [text(kind) for kind in sequence(listed) or ()]
+        if not named or not set(named) <= set(_KINDS):
             raise UsageError.field("kinds", kinds, f"one or more of {', '.join(_KINDS)}, in a list or tuple")
-        if isinstance(watch_days, bool) or not isinstance(watch_days, int | float) or not 0 < watch_days <= MOST:
+        self._days = checked_seconds("watch_days", watch_days, "days")
+        if self._days > MOST:
             raise UsageError.field("watch_days", watch_days, f"days above 0, and at most {MOST}")
-        if on_unconfirmed is not None and not callable(on_unconfirmed):
-            raise UsageError.field("on_unconfirmed", on_unconfirmed, "a coroutine function, or None")
+        if on_unconfirmed is not None:
+            checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
         self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
-        self._days = float(watch_days)
         self.unconfirmed = UnconfirmedTeller(self._engine, on_unconfirmed)
-        self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in kinds))
+        self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in named))
         self.outbox: Outbox | None = None  # while it is entered
         self._woken = asyncio.Event()
         watch(self)

@@ -4,15 +4,23 @@ import enum
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import NoReturn
 
 import msgspec
 
+from .. import plain
+from ..checks import checked_seconds
 from ..errors import UsageError
+from ..given import moment, text, whole
 from .ledger import Entry
 
 
 class Fault(enum.Enum):
     """One kind of trouble."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UsageError.field("fault", value, "a member of Fault")
 
     DROP_BEFORE = "closed before the body was read: nothing was processed"
     DROP_AFTER = "processed, then closed without a byte of the answer"
@@ -83,6 +91,11 @@ class Planned(msgspec.Struct, kw_only=True):
         return str(self.retry_after)
 
 
+def _check_header(value: object) -> None:
+    if plain.whole(value) is None and plain.text(value) is None:
+        moment("retry_after", value)
+
+
 class Faults:
     """The faults that are planned, oldest first."""
 
@@ -92,10 +105,18 @@ class Faults:
 
     def plan(self, planned: Planned) -> None:
         """Plan a fault; one that could never happen is UsageError."""
-        if planned.provider not in self._providers:
+        if plain.text(planned.provider) not in self._providers:
             raise UsageError.field("provider", planned.provider, ", ".join(self._providers))
-        if planned.times < 1:
-            raise UsageError.field("times", planned.times, "1 or more")
+        planned.match, planned.location = text("match", planned.match), text("location", planned.location)
+        if type(planned.kind) is not Fault:
+            raise UsageError.field("kind", planned.kind, ", ".join(fault.name for fault in Fault))
+        planned.times = whole("times", planned.times, 1, 10**9)
+        if type(planned.processed) is not bool:
+            raise UsageError.field("processed", planned.processed, "True or False")
+        if planned.status is not None:
+            planned.status = whole("status", planned.status, 100, 599)
+        planned.seconds = checked_seconds("seconds", planned.seconds)
+        _check_header(planned.retry_after)
         if planned.impossible():
             raise UsageError.field("match", planned.match, "'POST /path/', 'POST', '/path/' or ''")
         if planned.kind in _NEVER_PROCESSED:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from .. import plain
 from ..errors import UsageError
 from ..models import Kind, Reason, Status
 
@@ -81,7 +82,8 @@ class Ledger:
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order: a success may come late, and what has moved comes back only by a refund."""
         if outcome.status not in _AFTER.get(entry.status, {Status.SUCCEEDED}):
-            raise UsageError(f"status: an order that is {entry.status} cannot become {outcome.status}")
+            said = f"status: an order that is {entry.status} cannot become {outcome.status}"
+            raise UsageError(said, name="status", value=outcome.status.value, accepted="what it can become")
         entry.status, entry.code = outcome.status, outcome.code
         entry.reason = outcome.reason or _WHY.get(outcome.status)
         if entry.status.terminal:
@@ -93,8 +95,10 @@ class Ledger:
 
     def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
         """List the orders, oldest first: all, or those of your reference or of a provider reference."""
-        found = self._entries if reference is None else self._by_any_reference.get(reference, [])
-        return [entry for entry in found if provider is None or entry.provider == provider]
+        known = self._by_any_reference
+        found = self._entries if reference is None else known.get(plain.text(reference) or "", [])
+        name = plain.text(provider)
+        return [entry for entry in found if provider is None or entry.provider == name]
 
     def charged(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
         """Add up what payers really paid, in major units of one currency; refunds are not taken off."""

@@ -10,9 +10,14 @@ from typing import Any, Self
 
 import msgspec
 
+from .. import plain
+from ..checks import checked_seconds
 from ..drivers import load
 from ..drivers.base import Driver
 from ..errors import UsageError
+from ..given import reason as checked_reason
+from ..given import status as checked_status
+from ..given import text, whole
 from ..models import Reason, Status
 from ..wire import Incoming, Reply
 from .base import Provider
@@ -59,20 +64,21 @@ class Simulator:
         root: str | None = None,
     ) -> None:
         found = _providers()
+        if root is not None and plain.text(root) not in found:
+            raise UsageError.field("root", root, ", ".join(sorted(found)))
+        root = plain.text(root)
         self.world = World(
-            seed=seed,
-            latency=latency,
-            payer_delay=payer_delay,
-            default=default,
+            seed=whole("seed", seed, -(2**63), 2**63),
+            latency=checked_delay("latency", latency),
+            payer_delay=checked_delay("payer_delay", payer_delay),
+            default=None if default is None else checked_status("default", default),
             faults=Faults(sorted(found)),
             url=_IN_PROCESS,
         )
         self.providers: Mapping[str, Provider] = {name: kind(self.world) for name, kind in found.items()}
-        if root is not None and root not in found:
-            raise UsageError.field("root", root, ", ".join(sorted(found)))
         self.requests: list[Received] = []
         self.connection = InProcess(self.world, self.providers, self.answer)
-        self._port = port
+        self._port = whole("port", port, 0, 65_535)
         self._door = Door(self.world, self.providers, self.answer, root)
 
     def __getattr__(self, name: str) -> Any:
@@ -98,11 +104,11 @@ class Simulator:
 
     def driver(self, name: str, **fields: Any) -> Driver:
         """Make a driver that talks to this simulator with good credentials; `fields` override."""
-        provider = self.providers.get(name)
+        provider = self.providers.get(plain.text(name) or "")
         if provider is None:
             raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))
         given = {**provider.credentials, "base_url": f"{provider.url}{provider.base_path}", **fields}
-        return load(name)(**given)
+        return load(provider.name)(**given)
 
     def settle(
         self,
@@ -117,12 +123,17 @@ class Simulator:
         Where none is open, the last one is decided anew, so that a late success or a refund can happen. `status`
         is the truth in the ledger; `code` is the provider's own word or code for it, however misleading.
         """
-        entries = self.ledger.entries(reference)
+        outcome = Outcome(
+            checked_status("status", status),
+            None if reason is None else checked_reason("reason", reason),
+            None if code is None else text("code", code),
+        )
+        entries = self.ledger.entries(plain.text(reference) or "")
         if not entries:
             raise UsageError.field("reference", reference, "one of an order that the simulator accepted")
         chosen = [entry for entry in entries if not entry.status.terminal] or entries[-1:]
         for entry in chosen:
-            self.providers[entry.provider].settle(entry, Outcome(status, reason, code))
+            self.providers[entry.provider].settle(entry, outcome)
         return chosen
 
     def fault(
@@ -153,17 +164,19 @@ class Simulator:
                 status=status,
                 seconds=seconds,
                 retry_after=retry_after,
-                location=location or f"{self.url}/elsewhere",
+                location=f"{self.url}/elsewhere" if location is None else location,
             )
         )
 
     def on_webhook(self, receiver: Receiver) -> None:
         """Hand every webhook to this function or coroutine function instead of a socket."""
+        if not callable(receiver):
+            raise UsageError.field("receiver", receiver, "a function of one Incoming")
         self.world.receiver = receiver
 
     def received(self, provider: str, match: str = "") -> list[Received]:
         """List the requests received in full that match, as `fault` matches them."""
-        asked = Planned(provider=provider, match=match, kind=Fault.ERROR)
+        asked = Planned(provider=text("provider", provider), match=text("match", match), kind=Fault.ERROR)
         return [one for one in self.requests if asked.fits_request(one.provider, one.method, one.path)]
 
     async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
@@ -198,6 +211,13 @@ class Simulator:
         await self.world.aclose()
         await self._door.close()
         self.world.url = _IN_PROCESS
+
+
+def checked_delay(name: str, value: Any) -> Any:
+    """Check seconds of 0 or more, or a function that draws them."""
+    if callable(value) or (type(value) in (int, float) and value == 0):
+        return value
+    return checked_seconds(name, value)
 
 
 def _providers() -> dict[str, type[Provider]]:

@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from ..checks import checked_seconds
+from ..checks import checked_function, checked_seconds
 from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..errors import BadWebhook, UsageError
 from ..hooks import HEADERS
 from ..models import Event, Kind, Payment, log
 from ..notify import Failed, Notifier, OnUnconfirmed, guarded
+from ..plain import is_a
 from ..pool import Pool
-from ..wire import Incoming, Reply
+from ..wire import Incoming, Reply, checked_incoming
 from .delivery import Delivery
 from .messages import Left
 from .senders import Sender, Senders
@@ -78,10 +79,16 @@ class Webhooks:
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
+        if not is_a(pool, Pool):
+            raise UsageError.field("pool", pool, "a Pool")
         self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
         engine, hooks = pool._engine, pool._hooks  # noqa: SLF001 - users see the verbs alone; this is one of the house
         if hooks.base is None:
-            raise UsageError("webhook_base: missing; without it (and webhook_key) no message finds its way here")
+            said = "without it (and webhook_key) no message finds its way here"
+            raise UsageError.missing("webhook_base", said)
+        for name, function in (("lookup", lookup), ("on_validate", on_validate)):
+            if function is not None:
+                checked_function(name, function, "one Event", wait=True)
         self._pool = pool
         self._hooks = hooks
         self._on_validate = on_validate
@@ -104,8 +111,11 @@ class Webhooks:
     async def answer(self, incoming: Incoming) -> Reply:
         """Hear one message and give the reply to it; never an exception, whatever comes in."""
         until = self._until()
-        headers = {name.lower(): value for name, value in incoming.headers.items()}
-        incoming = msgspec.structs.replace(incoming, headers=headers)
+        try:
+            incoming = checked_incoming(incoming)
+        except UsageError as error:  # of the program between the server and us
+            self._say(str(error))
+            return Reply(status=400)
         return self._refused(incoming) or await self._heard(incoming, until)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,6 +132,8 @@ class Webhooks:
         """Serve aiohttp.web: `app.router.add_route("*", "/pay/{tail:.*}", hooks.aiohttp)`."""
         from aiohttp import web  # noqa: PLC0415 - whoever serves by something else loads no server
 
+        if not is_a(request, web.BaseRequest):
+            raise UsageError.field("request", request, "a request of aiohttp.web")
         until = self._until()
         raw = request.raw_path.partition("#")[0].partition("?")
         pairs = list(request.headers.items())

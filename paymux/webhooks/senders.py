@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from .. import plain
+from ..checks import checked_function
 from ..errors import UsageError
 from ..models import log
 from ..wire import Incoming
@@ -17,11 +19,16 @@ class Senders:
 
     def __init__(self, proxies: Collection[str], senders: Mapping[str, Sender], accounts: Iterable[str]) -> None:
         self._proxies = _networks("proxies", proxies)
-        known = sorted(accounts)
-        for account in senders:
-            if account not in known:
+        known, given = sorted(accounts), plain.mapping(senders)
+        if given is None:
+            raise UsageError.field(
+                "senders", senders, "a mapping of accounts to addresses, or to a function of one"
+            )
+        self._allowed = {}
+        for account, allowed in given.items():
+            if (name := plain.text(account)) not in known:
                 raise UsageError.field("senders", account, ", ".join(known))
-        self._allowed = {account: _predicate(allowed) for account, allowed in senders.items()}
+            self._allowed[name] = _predicate(allowed)
 
     def allow(self, account: str, incoming: Incoming) -> bool:
         """Tell whether a message of this account may be heard."""
@@ -63,6 +70,7 @@ class Senders:
 
 def _predicate(allowed: Sender) -> Callable[[str | None], bool]:
     if callable(allowed):
+        checked_function("senders", allowed, "one address", wait=False)
         return allowed
     networks = _networks("senders", allowed)
 
@@ -74,15 +82,23 @@ def _predicate(allowed: Sender) -> Callable[[str | None], bool]:
 
 
 def _networks(field: str, given: Collection[str]) -> list[Network]:
-    if isinstance(given, str):
+    listed = sorted(given) if type(given) in (set, frozenset) and set(map(type, given)) <= {str} else given
+    addresses = plain.sequence(listed)
+    if addresses is None:
         raise UsageError.field(field, given, "a list of addresses or networks")
-    networks = []
-    for one in given:
-        try:
-            networks.append(ip_network(one))
-        except ValueError:
-            raise UsageError.field(field, one, "an address or a network such as '10.0.0.0/8'") from None
-    return networks
+    return [_network(field, one) for one in addresses]
+
+
+def _network(field: str, one: Any) -> Network:
+    found = plain.text(one)
+    try:
+        if found is not None and len(found) <= 100:
+            return ip_network(found)
+        if issubclass(type(one), IPv4Network | IPv6Network | IPv4Address | IPv6Address):
+            return ip_network(one)
+    except ValueError:
+        pass
+    raise UsageError.field(field, one, "an address or a network such as '10.0.0.0/8'")
 
 
 def _address(text: str | None) -> IPv4Address | IPv6Address | None:

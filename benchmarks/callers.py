@@ -1,0 +1,492 @@
+"""The public callables of paymux, found by introspection, and how each is called well."""
+
+import asyncio
+import enum
+import importlib
+import inspect
+import itertools
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+import paymux
+import paymux.drivers
+import paymux.simulator
+import paymux.webhooks
+from benchmarks.oddities import VALUES as EVERY
+from benchmarks.oddities import Broken
+from paymux import CamPay, Customer, Event, Incoming, Item, Payment, Pool, Reason, Status, Tax, get, post
+from paymux.drivers.base import Driver, Option, Verb
+from paymux.simulator import Simulator
+from paymux.webhooks import Webhooks
+from tests.virtual import VirtualLoop
+
+NOTHING = object()
+load, names = cache(paymux.drivers.load), cache(paymux.drivers.names)
+BASE, KEY = "https://shop.example/pay", "0123456789abcdef-hooks"
+MODULES = (paymux, paymux.webhooks, paymux.simulator)
+
+# A coroutine inside of something is its caller's, to await or to close.
+VALUES = {name: make for name, make in EVERY.items() if name != "a coroutine"}
+
+# What is public by its name and is called by paymux itself, or by a server, and why nobody else calls it.
+_MADE = "made by the pool"
+_SEAM = "what a pool calls, or a simulated provider; its own arguments are checked before"
+CALLED_BY_US: Mapping[str, str] = {
+    "Bulk": _MADE,
+    "Watch": _MADE,
+    **dict.fromkeys(("Watch.tell", "Watch.nudge", "Watch.rouse", "Watch.hear", "Watch.take_over"), _SEAM),
+    **{
+        f"{kind}.{method}": _SEAM
+        for kind in ("UsageError", "Unsupported", "DuplicateReference")
+        for method in ("field", "hidden", "missing", "renamed")
+    },
+    **dict.fromkeys(("Simulator.answer", "Ledger.open", "Ledger.settle", "Ledger.get", "Message.json"), _SEAM),
+}
+
+
+@cache
+def public() -> dict[str, Callable[..., Any]]:
+    """Give what is exported, with its public methods, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for module in MODULES:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not inspect.isclass(thing):
+                found[name] = thing
+            elif not getattr(thing, "_is_protocol", False):
+                found[name] = thing
+                found |= {f"{name}.{method}": called for method, called in _methods(thing).items()}
+    return found
+
+
+def _methods(kind: type) -> dict[str, Callable[..., Any]]:
+    hidden = (
+        set(dir(Driver)) | {"payment", "body", "update", "updates_request"} if issubclass(kind, Driver) else set()
+    )
+    # A journal's methods are a pool's: what it cannot keep is an OSError.
+    hidden |= set(dir(paymux.Journal)) if kind is paymux.SqliteJournal else set()
+    return {
+        name: getattr(kind, name)
+        for name, called in inspect.getmembers_static(kind)
+        if not name.startswith("_") and name not in hidden and _is_ours(called)
+    }
+
+
+def _is_ours(called: object) -> bool:
+    called = getattr(called, "__func__", called)  # of a class or a static method
+    return inspect.isfunction(called) and (getattr(called, "__module__", None) or "").startswith("paymux")
+
+
+@cache
+def signature(called: Callable[..., Any]) -> inspect.Signature:
+    """Give a signature; an exception without a constructor of its own takes anything, as Python's do."""
+    try:
+        return inspect.signature(called)
+    except ValueError:
+        return inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+
+
+def accounts(name: str) -> list[str]:
+    """List the accounts that a callable is tried with."""
+    kind, _, method = name.partition(".")
+    if kind != "Pool" or not method:
+        return [getattr(getattr(paymux, kind, None), "name", "")] if "." in name else [""]
+    if method in get_args(Verb) and method not in ("webhook", "returned"):
+        return [driver for driver in names() if load(driver).can(method)]  # type: ignore[arg-type] # it is a Verb
+    return names() if method in ("watch", "webhook", "returned", "confirm") else ["campay"]
+
+
+# With a journal, these do more.
+JOURNALED = {
+    *("Pool.collect", "Pool.verify", "Pool.watch", "Pool.confirm", "Pool.once", "Pool.payments", "Pool.recover"),
+    "Pool.resolve",
+    *("Pool.verify_many", "Pool.webhook_url"),
+}
+
+
+class Stage:
+    """A pool of every account over a simulator in the same process, and a loop to call it in."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, said: Callable[[str], None], journal: Path | None) -> None:
+        self.loop = loop
+        loop.set_exception_handler(lambda _, context: said(f"in the loop: {context}"))
+        self.sim = Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
+        self.sim.on_webhook(lambda _: None)
+        self.journal = journal
+        drivers = [self.sim.driver(name) for name in names()]
+        self.pay = Pool(
+            *drivers,
+            connection=self.sim.connection,
+            deadline=4.0,
+            webhook_base=BASE,
+            webhook_key=KEY,
+            journal=journal,
+        )
+        self.hooks = Webhooks(self.pay, _heard)
+        self.notifier = paymux.Notifier(self.pay, _heard)
+        self._numbers = itertools.count(1)
+        self.held = {name: loop.run_until_complete(self._paid(name)) for name in names()}
+
+    def fresh(self) -> str:
+        """Give a reference that was not used before, which every provider takes."""
+        return str(next(self._numbers))
+
+    def order(self, account: str) -> dict[str, Any]:
+        """Give a good order."""
+        order: dict[str, Any] = {"amount": 500, "reference": self.fresh(), **_ORDERS[account]}
+        return order | {name: BASE for name in ("return_url", "cancel_url") if name in load(account).takes}
+
+    async def _paid(self, account: str) -> Payment:
+        order = self.order(account)
+        payment = await self.pay.collect(account, **order)
+        # As from a line of a file: it is looked at at once.
+        return msgspec.structs.replace(payment, created_at=None)
+
+    def callable(self, name: str, account: str) -> Callable[..., Any]:
+        """Give what is called."""
+        kind, _, method = name.partition(".")
+        if not method:
+            return public()[name]
+        called: Callable[..., Any]
+        if kind in ("Watch", "Bulk"):
+            held = self.held["campay"]
+            called = getattr(self.pay.watch(held) if kind == "Watch" else self.pay.verify_many([held]), method)
+            return called
+        driver = getattr(paymux, kind, None)
+        if inspect.isclass(driver) and issubclass(driver, Driver):
+            called = getattr(driver, method)
+            if inspect.iscoroutinefunction(called):
+                return partial(self.pay.run, account, called)
+            called = getattr(self.pay.drivers[account], method)
+            return called
+        if kind == "Pool" and not isinstance(inspect.getattr_static(Pool, method), classmethod):
+            called = getattr(Pool() if method == "aclose" else self.pay, method)
+            return called
+        on = {
+            "Webhooks": self.hooks,
+            "Notifier": self.notifier,
+            "Simulator": self.sim,
+            "Ledger": self.sim.ledger,
+            "Reason": Reason.OTHER,
+        }
+        called = getattr(on.get(kind) or getattr(paymux, kind), method)
+        return called
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.loop.run_until_complete(self.pay.aclose())
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+def stages(folder: str, said: Callable[[str], None]) -> dict[str, Stage]:
+    """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a journal."""
+    importlib.import_module("phonenumbers.carrierdata")  # the pool loads it in a thread, of which no clock leaps
+    return {
+        "bare": Stage(VirtualLoop(), said, None),
+        "journal": Stage(asyncio.new_event_loop(), said, Path(folder) / "payments.db"),
+    }
+
+
+async def _heard(_: Payment) -> None:
+    pass
+
+
+_ORDERS: Mapping[str, Mapping[str, Any]] = {
+    "campay": {"currency": "XAF", "payer": "237677777777", "description": "x"},
+    "cinetpay": {"currency": "XOF", "description": "x"},
+    "intram": {"currency": "XOF", "description": "x"},
+    "mpesa": {"currency": "KES", "payer": "254708374149"},
+    "mpesa_gateway": {"currency": "KES", "payer": "254708374149"},
+    "paydunya": {"currency": "XOF", "description": "x"},
+}
+_PAYEES = {"campay": "237677777777", "paydunya": "221771234567"}
+_PLAIN: Mapping[str, Any] = {
+    "accepted": True,
+    "amount": 500,
+    "available": Decimal(5),
+    "body": {"a": 1},
+    "code": "C2B00011",
+    "config": {"accounts": {"campay": {"username": "x", "password": "x"}}},
+    "currency": "XAF",
+    "display_name": "x",
+    "done": 1,
+    "driver": "campay",
+    "drivers": (),
+    "enabled": True,
+    "failed": 0,
+    "field": "x",
+    "fields": {},
+    "because": "it is so",
+    "index": 0,
+    "kind": "collect",
+    "left": None,
+    "match": "",
+    "name": "fulfilled",
+    "on_payment": _heard,
+    "options": {},
+    "path": "/balance/",
+    "peer": "127.0.0.1",
+    "phone": "254708374149",
+    "provider": "campay",
+    "provider_reference": "x",
+    "quantity": 1,
+    "rate": 1.0,
+    "receiver": lambda _: None,
+    "resolved": True,
+    "settings": {"MPESA_ENVIRONMENT": "sandbox"},
+    "since": datetime(2026, 11, 1, tzinfo=UTC),
+    "status": Status.SUCCEEDED,
+    "timeout": 0.5,
+    "total": 1,
+    "type": dict,
+    "unit_price": Decimal(5),
+    "until": datetime(2026, 12, 1, tzinfo=UTC),
+    "value": "pending",
+    "was": "unknown",
+    "advice": "",
+    "number": "x",
+    "headers": {},
+    "query": "",
+    "method": "POST",
+    "args": (),
+    "kwargs": {},
+    "url": "https://shop.example/x",
+    "asked": Payment(account="campay"),
+    "claims": Payment(account="campay"),
+    "opened_at": datetime(2026, 11, 1, tzinfo=UTC),
+    "message": "x",
+    "error": None,
+}
+_LEFT_OUT = {  # optional, and better left out where the value is not the one that is tried
+    *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault", "get", "post"),
+    *("Ledger.charged", "Ledger.paid_out", "Ledger.refunded", "Ledger.entries", "Payment", "SqliteJournal"),
+}
+_DRIVERS: Mapping[str, Mapping[str, Any]] = {
+    name: {
+        field.name: "simulator"
+        for field in msgspec.structs.fields(load(name))
+        if field.name in load(name).required
+        or (name, field.name) in (("campay", "username"), ("campay", "password"))
+    }
+    for name in names()
+}
+
+
+def good(stage: Stage | None, name: str, account: str, parameter: str) -> Any:
+    """Give a good value for a parameter, or NOTHING where it is left out."""
+    kind, _, method = name.partition(".")
+    driver = getattr(paymux, kind, None)
+    if not method and inspect.isclass(driver) and issubclass(driver, Driver):
+        return _of_driver(driver, parameter)
+    if name in _LEFT_OUT and not _needed(name, parameter):
+        return NOTHING
+    if not method and parameter in ("message", "payment", "expected", "fields", "details", "code", "reason"):
+        return NOTHING if not _needed(name, parameter) else _PLAIN.get(parameter, Payment(account="campay"))
+    if stage is not None:
+        found = _of_stage(stage, name, method, account, parameter)
+        if found is not NOTHING:
+            return found
+    elif parameter in _STAGED:
+        return None
+    return _PLAIN.get(parameter, NOTHING) if _needed(name, parameter) else NOTHING
+
+
+_STAGED = {
+    "account",
+    "payment",
+    "reference",
+    "amount",
+    "event",
+    "items",
+    "incoming",
+    "pool",
+    "request",
+    "payee",
+    "payer",
+}
+
+
+def _needed(name: str, parameter: str) -> bool:
+    found = signature(public()[name]).parameters.get(parameter)
+    return found is not None and (found.default is found.empty or parameter in ("timeout", "options", "kwargs"))
+
+
+def _of_driver(driver: type[Driver], parameter: str) -> Any:
+    if parameter == "base_url" and driver.name == "mpesa_gateway":
+        return "http://127.0.0.1:1"
+    if parameter == "access_token" and driver.name == "mpesa_gateway":
+        return "simulator"
+    if parameter == "live":
+        return driver.sandbox_url is None
+    if parameter == "shortcode":
+        return "174379"
+    return _DRIVERS[driver.name].get(parameter, NOTHING)
+
+
+def _of_stage(stage: Stage, name: str, method: str, account: str, parameter: str) -> Any:
+    kind = name.partition(".")[0]
+    held = stage.held.get(account) or stage.held["campay"]
+    if method == "collect":
+        order = stage.order(account)
+        return account if parameter == "account" else order.get(parameter, NOTHING)
+    if name == "Simulator.settle" and parameter == "reference":
+        fresh = stage.fresh()
+        stage.loop.run_until_complete(stage.pay.collect("campay", **{**stage.order("campay"), "reference": fresh}))
+        return fresh
+    if method == "verify" and parameter == "provider_reference":
+        return NOTHING
+    if name == "Pool.find":
+        return {"account": account, "reference": held.reference, "kind": "collect"}.get(parameter, NOTHING)
+    if name == "Pool.run" and parameter in ("method", "args", "kwargs"):
+        return {"method": CamPay.payment_link, "args": (), "kwargs": {"amount": 5, "reference": stage.fresh()}}[
+            parameter
+        ]
+    if method == "returned" and parameter == "url":
+        return f"{BASE}?external_reference=1&transaction_id=1&token=test_abc&STATUS=x"
+    values: dict[str, Callable[[], Any]] = {
+        "account": lambda: account or "campay",
+        "payment": lambda: held,
+        "payee": lambda: _PAYEES.get(account, NOTHING),
+        "payer": lambda: "254708374149" if kind == "MpesaGateway" else NOTHING,
+        "currency": lambda: _ORDERS[account]["currency"] if account else "XAF",
+        "reference": stage.fresh,
+        "event": lambda: Event(account=account, claims=held),
+        "items": lambda: [held],
+        "incoming": lambda: Incoming(
+            body=b"{}", path=f"/pay/{stage.pay.webhook_url('campay').rpartition('/')[2]}"
+        ),
+        "pool": lambda: stage.pay,
+        "request": lambda: get("/balance/", dict),
+    }
+    if parameter not in values or not _needed(name, parameter):
+        return NOTHING
+    return values[parameter]()
+
+
+_OF_CALLER = {("progress", "_report"), ("items", "_pull"), ("items", "__init__")}
+
+
+def theirs(name: str, parameter: str, error: BaseException) -> bool:
+    """Tell whether what was raised is the caller's own, as the docstring of the callable says, or Python's."""
+    if isinstance(public()[name], enum.EnumType) and isinstance(error, Broken | RecursionError):
+        return True  # Python's own way to find a member compares and prints what it is given
+    ours = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_ours(frame.f_code.co_filename)]
+    said = ours[-1].f_code.co_name if ours else ""
+    if name == "Pool.verify_many" and (parameter, said) in _OF_CALLER:
+        return True  # "An error of the items' own iterator, or of `progress`, ends it, and is raised."
+    # Python's own, of a wrong signature: of ours, or of a driver's method that `run` passes them on to.
+    passed = name == "Pool.run" and parameter in ("args", "kwargs")
+    return isinstance(error, TypeError) and "argument" in str(error) and (len(ours) <= 2 or passed)
+
+
+def is_ours(file: str) -> bool:
+    """Tell whether this is a file of paymux itself."""
+    return Path(file).is_relative_to(Path(paymux.__file__).parent)
+
+
+def _made(shape: Callable[[Any], Any], make: Callable[[], Any]) -> Any:
+    return shape(make())
+
+
+def _each(label: str, shape: Callable[[Any], Any]) -> dict[str, Callable[[], Any]]:
+    """Give each odd value inside of something."""
+    return {f"{label}: {name}": partial(_made, shape, make) for name, make in VALUES.items()}
+
+
+def _in(kind: Any, minimal: Mapping[str, Any], field: str, value: object) -> Any:
+    return kind(**{**minimal, field: value})
+
+
+def _with(kind: Any, **minimal: Any) -> dict[str, Callable[[], Any]]:
+    """Give a value of ours with each odd value in each of its fields."""
+    found: dict[str, Callable[[], Any]] = {}
+    for field in kind.__struct_fields__:
+        found |= _each(f"{kind.__name__} with {field}", partial(_in, kind, minimal, field))
+    return found
+
+
+def _listed(values: Mapping[str, Callable[[], Any]]) -> dict[str, Callable[[], Any]]:
+    return {f"a list of {name}": partial(_made, lambda one: [one], make) for name, make in values.items()}
+
+
+def _every() -> list[Payment]:
+    return [make() for make in _PAYMENTS.values()]
+
+
+def _keyed(name: str, value: object) -> dict[str, Any]:
+    return {name: value}
+
+
+def _account(name: str, value: object) -> dict[str, Any]:
+    return {"accounts": {"a": {name: value}}}
+
+
+def _variable(field: str, value: object) -> dict[str, Any]:
+    return {"PAYMUX_A__DRIVER": "campay", f"PAYMUX_A__{field}": value}
+
+
+_PAYMENTS = _with(Payment, account="campay", provider_reference="x", reference="1")
+_ITEMS = _listed(_with(Item, name="x", unit_price=Decimal(5)))
+_PAIRS = _each("a pair", lambda one: [(one, one), ("campay", one)])
+_EXTRA: dict[str, Callable[[], Any]] = {}
+for _name in sorted({name for driver in names() for name in load(driver).settings}):
+    _EXTRA |= _each(_name, partial(_keyed, _name))
+
+# Values that only fit parameters of these names.
+SHAPES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "payment": _PAYMENTS,
+    "expected": _PAYMENTS,
+    "event": _with(Event, account="campay", claims=Payment(account="campay", provider_reference="x")),
+    "incoming": _with(Incoming, body=b"{}"),
+    "items": {**_ITEMS, **_PAIRS, "payments with odd fields": _every},
+    "taxes": _listed(_with(Tax, name="x", amount=Decimal(5))),
+    "customer": _with(Customer),
+    "metadata": _each("a mapping", partial(_keyed, "x")),
+    "extra": _EXTRA,
+    "at": _each("a mapping", partial(_keyed, "x")),
+    "query": _each("a mapping", partial(_keyed, "x")),
+    "headers": _each("a mapping", partial(_keyed, "x")),
+    "environment": {
+        **_each("a driver", partial(_variable, "DRIVER")),
+        **_each("live", partial(_variable, "LIVE")),
+        **_each("a password", partial(_variable, "PASSWORD")),
+    },
+    "config": {
+        **_each("accounts", partial(_keyed, "accounts")),
+        **_each("an account", lambda one: {"accounts": {"a": one}}),
+        **_each("a driver", partial(_account, "driver")),
+        **_each("a deadline", lambda one: {**_PLAIN["config"], "deadline": one}),
+    },
+    "senders": _each("an account", partial(_keyed, "campay")),
+    "proxies": _listed(VALUES),
+    "accept": _each("a status", lambda one: (one,)),
+    "store": _each("a name", partial(_keyed, "name")),
+    "request": {
+        **_each("a body", lambda body: post("/balance/", dict, body, money=False)),
+        **_each("a form", lambda body: post("/balance/", dict, body, money=False, form=True)),
+    },
+}
+
+
+def shaped(stage: str, name: str, account: str, parameter: str) -> Mapping[str, Callable[[], Any]]:
+    """Give the values that only fit a parameter of this name, where an account takes it."""
+    kind, _, method = name.partition(".")
+    if not method and kind[:1].isupper() and kind not in ("Webhooks", "Intram", "Pool", "Simulator"):
+        return {}  # a Struct or an error keeps what it is given
+    if parameter in get_args(Option) and account and parameter not in load(account).takes:
+        return {}
+    if parameter in ("payment", "expected", "event") and (account != accounts(name)[0] or stage != "bare"):
+        return {} if name != "Pool.once" else SHAPES["payment"]
+    if parameter == "extra":
+        return {
+            key: make for key, make in SHAPES["extra"].items() if key.partition(":")[0] in load(account).settings
+        }
+    return SHAPES.get(parameter, {})

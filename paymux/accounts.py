@@ -1,0 +1,27 @@
+"""The drivers of a pool by their accounts, and what belongs to one."""
+
+from inspect import iscoroutinefunction
+from types import FunctionType
+
+from . import plain
+from .drivers.base import Driver
+from .errors import UsageError
+
+
+def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
+    """Give drivers by the names of their accounts, each of which is another one."""
+    found: dict[str, Driver] = {}
+    for driver in drivers:
+        if not plain.is_a(driver, Driver):
+            raise UsageError.field("drivers", driver, "drivers, such as CamPay(…)")
+        if driver.account in found:
+            accepted = "a name of its own for each: two drivers of this pool have the same"
+            raise UsageError.field("account", driver.account, accepted)
+        found[driver.account] = driver
+    return found
+
+
+def has(driver: Driver, method: object) -> bool:
+    """Tell whether this is a coroutine function of a driver's own class."""
+    name = method.__name__ if plain.is_a(method, FunctionType) else ""
+    return getattr(type(driver), name, None) is method and iscoroutinefunction(method)

@@ -1,0 +1,304 @@
+"""What a caller hands in beyond plain fields: payments, messages and moments, each in its one checked form.
+
+Text and numbers that mean what they say are converted, for a payment may be written by hand from a line of a
+file: `amount="500"`, `status="pending"`, `created_at="2026-11-30T08:00:00Z"`, and "" where nothing is known.
+Anything else is UsageError, before anybody is asked.
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache, partial
+from operator import attrgetter
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from . import plain
+from .errors import UsageError
+from .models import Customer, Event, Kind, Payment, Reason, Status, Trust
+from .plain import is_a
+
+S = TypeVar("S", bound=msgspec.Struct)
+W = TypeVar("W", bound=enum.StrEnum)
+
+NAMES = 100  # in `ids`; no provider has more than five
+LONGEST = 4096  # characters of what travels in a request
+LEVELS = 64  # of mappings and lists in one another
+_DIGITS = 10**15
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_KINDS = get_args(Kind)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)
+
+
+def text(name: str, value: object, accepted: str = "", longest: int = LONGEST) -> str:
+    """Give text as plain text."""
+    found = plain.text(value)
+    if found is None or len(found) > longest:
+        raise UsageError.field(
+            name, value, accepted or f"a string of at most {longest} characters, as UTF-8 has them"
+        )
+    return found
+
+
+def named(name: str, value: object) -> str:
+    """Give text that names something."""
+    found = text(name, value)
+    if not found or "\x00" in found:
+        raise UsageError.field(name, value, "a string that names it")
+    return found
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """Give a whole number within bounds."""
+    found = plain.whole(value)
+    if found is None or not low <= found <= high:
+        raise UsageError.field(name, value, f"{low} to {high}")
+    return found
+
+
+def moment(name: str, value: object) -> datetime:
+    """Give an aware datetime, or its ISO 8601 text, as UTC; what lies beyond all payments is cut to that."""
+    found: datetime | None = value if is_a(value, datetime) else None
+    if found is None and (said := plain.text(value)) is not None and len(said) <= 40:
+        try:
+            found = datetime.fromisoformat(said)
+        except ValueError:
+            found = None
+    try:
+        if found is not None and found.utcoffset() is not None:
+            if found.year < 1971:
+                return _FIRST
+            return _LAST if found.year > 9988 else found.astimezone(UTC)
+    except Exception:  # noqa: BLE001 - its zone may be a class of the caller's
+        found = None
+    raise UsageError.field(name, value, "an aware datetime")
+
+
+def amount(name: str, value: object) -> Decimal:
+    """Give an amount that a payment may hold: of whatever sign and fraction a provider wrote, but no float."""
+    accepted = "an int, a Decimal or a plain digit string"
+    found: Decimal | None = None
+    if is_a(value, Decimal):
+        found = value if type(value) is Decimal else Decimal(value)
+    elif (number := plain.whole(value)) is not None:
+        found = Decimal(number) if -_DIGITS < number < _DIGITS else None
+    elif (said := plain.text(value)) is not None and len(said) <= 40 and _is_number(said):
+        found = Decimal(said)
+    if found is None or not found.is_finite() or not -_DIGITS < found < _DIGITS:
+        raise UsageError.field(name, value, accepted)
+    return found
+
+
+def _is_number(said: str) -> bool:
+    head, _, tail = said.removeprefix("-").partition(".")
+    return said.isascii() and head.isdigit() and (tail.isdigit() or "." not in said)
+
+
+def flag(name: str, value: object) -> bool:
+    """Give a bool, or what stands for one in a file or a table."""
+    if type(value) is bool:
+        return value
+    number, said = plain.whole(value), plain.text(value)
+    found = number == 1 if number in (0, 1) else _WORDS.get((said or "")[:5].lower())
+    if found is None:
+        raise UsageError.field(name, value, "True or False")
+    return found
+
+
+def _word(kind: type[W], name: str, value: object) -> W:
+    said = str.__str__(value) if type(value) is kind else (plain.text(value) or "")[:40].lower()
+    found = next((word for word in kind if word.value == said), None)
+    if found is None:
+        raise UsageError.field(name, value, ", ".join(kind))
+    return found
+
+
+def status(name: str, value: object) -> Status:
+    """Give a status, or its word."""
+    return _word(Status, name, value)
+
+
+def reason(name: str, value: object) -> Reason:
+    """Give a reason, or its word."""
+    return _word(Reason, name, value)
+
+
+def kind(name: str, value: object) -> Kind:
+    """Give the kind of a payment."""
+    said = (plain.text(value) or "")[:40].lower()
+    for known in _KINDS:
+        if said == known:
+            found: Kind = known
+            return found
+    raise UsageError.field(name, value, ", ".join(_KINDS))
+
+
+def ids(name: str, value: object) -> dict[str, str]:
+    """Give a mapping of text to text."""
+    found = plain.mapping(value)
+    if found is None or len(found) > NAMES:
+        raise UsageError.field(name, value, f"a mapping of at most {NAMES} names to ids")
+    return {text(name, key): text(f"{name}.{shown_name(key)}", id) for key, id in found.items()}
+
+
+def shown_name(key: object) -> str:
+    """Give a key as a part of a field's name."""
+    found = plain.text(key)
+    return found if found is not None and found.isidentifier() and len(found) <= 60 else "…"
+
+
+def json_mapping(name: str, value: object, most: int | None = None) -> dict[str, Any]:
+    """Give a mapping that JSON can hold, of at most so many bytes."""
+    found = plain.mapping(value)
+    if found is None:
+        raise UsageError.field(name, value, "a mapping")
+    accepted = "what JSON can hold" if most is None else f"what JSON can hold, in at most {most} bytes"
+    try:
+        size = len(msgspec.json.encode(found))
+        msgspec.msgpack.encode(found, order="deterministic")  # as what it is remembered by is made
+        fits = (most is None or size <= most) and not _is_deeper(found, LEVELS)
+    except Exception as error:  # noqa: BLE001 - whatever a value in it raises
+        raise UsageError.field(name, value, f"{accepted} ({type(error).__name__})") from None
+    if not fits:
+        raise UsageError.field(name, value, f"{accepted}, nested {LEVELS} deep at most, not {size}")
+    return found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        below = (each for one in level for each in (one.values() if isinstance(one, dict) else one))
+        level = [each for each in below if isinstance(each, dict | list | tuple)]
+        if not level:
+            return False
+    return True
+
+
+def setting(settings: object, name: str) -> object:
+    """Give a setting of a mapping or an object, "" where it has none."""
+    try:
+        known = plain.mapping(settings)
+        return getattr(settings, name, "") if known is None else known.get(name, "")
+    except Exception as error:  # noqa: BLE001 - Django's settings raise where they were not configured
+        why = f"{type(error).__name__}: {error}"
+    raise UsageError(f"settings: {why}", name="settings", accepted="a mapping, or an object with attributes")
+
+
+def _customer(name: str, value: object) -> Customer:
+    if not is_a(value, Customer):
+        raise UsageError.field(name, value, "a Customer")
+    return checked(value, name, CUSTOMER)
+
+
+_any_text = partial(text, longest=1 << 21)  # what a provider said, however much it was
+CUSTOMER: dict[str, Callable[[str, Any], Any]] = dict.fromkeys(Customer.__struct_fields__, _any_text)
+_PAYMENT: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(Payment.__struct_fields__, _any_text),
+    **dict.fromkeys(("account", "reference", "provider_reference", "currency"), text),
+    **dict.fromkeys(("amount", "fee", "refunded_amount"), amount),
+    **dict.fromkeys(("paid_at", "created_at", "updated_at"), moment),
+    "kind": kind,
+    "live": flag,
+    "ids": ids,
+    "status": status,
+    "reason": partial(_word, Reason),
+    "customer": _customer,
+    "metadata": json_mapping,
+}
+
+
+_fields = cache(msgspec.structs.fields)
+
+
+def checked(value: S, name: str, readers: Mapping[str, Callable[[str, Any], Any]]) -> S:
+    """Give a Struct with each of its fields read; None and "" say nothing, and give the default."""
+    kept: dict[str, Any] = {}
+    for field in _fields(type(value)):
+        given = getattr(value, field.name, None)
+        if given is None or (type(given) is str and not given):
+            if field.required:
+                raise UsageError.field(f"{name}.{field.name}", given, "what it cannot be without")
+            continue  # its default
+        kept[field.name] = readers[field.name](f"{name}.{field.name}", given)
+    return type(value)(**kept)
+
+
+def payment(value: object, name: str = "payment") -> Payment:
+    """Give a payment in order, as it is where nothing is to be changed, which costs 3 µs."""
+    if type(value) is Payment and _is_sound(value):
+        return value
+    if not is_a(value, Payment):
+        raise UsageError.field(name, value, "a Payment")
+    return checked(value, name, _PAYMENT)
+
+
+_NUMBERS, _TIMES = ("amount", "fee", "refunded_amount"), ("paid_at", "created_at", "updated_at")
+_OTHERS = {*_NUMBERS, *_TIMES, "live", "ids", "status", "reason", "customer", "metadata"}
+_texts = attrgetter(*(field for field in Payment.__struct_fields__ if field not in _OTHERS))
+_numbers, _times = attrgetter(*_NUMBERS), attrgetter(*_TIMES)
+_IS_TEXT = frozenset({str, type(None)})
+_IS_KIND = frozenset({None, *_KINDS})
+
+
+def _is_sound(value: Payment) -> bool:
+    """Tell whether a payment needs no second look; where it is too long to say here, it gets one."""
+    texts = _texts(value)
+    if not _IS_TEXT.issuperset(map(type, texts)):
+        return False
+    said = "".join(filter(None, texts))
+    if not said.isascii() and plain.text(said) is None:
+        return False
+    for number in _numbers(value):
+        if number is not None and not (type(number) is Decimal and number.is_finite() and number.adjusted() < 15):
+            return False
+    for when in _times(value):
+        if when is not None and not (type(when) is datetime and when.tzinfo is UTC and 1971 <= when.year <= 9988):
+            return False
+    found = value.ids
+    if type(found) is not dict or len(found) > NAMES:
+        return False
+    if found:
+        for key, id in found.items():
+            if type(key) is not str or type(id) is not str or not (key + id).isascii():
+                return False
+    return (
+        type(value.status) is Status
+        and value.kind in _IS_KIND
+        and (value.live is None or type(value.live) is bool)
+        and (value.reason is None or type(value.reason) is Reason)
+        and (value.customer is None or _is_sound_customer(value.customer))
+        and type(value.metadata) is dict
+        and (not value.metadata or _is_sound_metadata(value.metadata))
+        and len(value.reference or "x") <= LONGEST
+        and len(value.provider_reference or "x") <= LONGEST
+        and "" not in (value.account, value.reference, value.provider_reference, value.currency)
+    )
+
+
+def _is_sound_customer(value: Customer) -> bool:
+    texts = msgspec.structs.astuple(value) if type(value) is Customer else (value,)
+    return _IS_TEXT.issuperset(map(type, texts)) and plain.text("".join(filter(None, texts))) is not None
+
+
+def _is_sound_metadata(value: dict[str, Any]) -> bool:
+    try:
+        return json_mapping("metadata", value) is value
+    except UsageError:
+        return False
+
+
+def event(value: object, name: str = "event") -> Event:
+    """Give a message as `webhook` gave it, or as it was kept."""
+    if not is_a(value, Event):
+        raise UsageError.field(name, value, "an Event, which webhook and returned give")
+    return checked(value, name, _EVENT)
+
+
+_EVENT: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("account", "provider", "attempt"), text),
+    "trust": partial(_word, Trust),
+    "claims": lambda name, value: payment(value, name),
+    "ping": flag,
+}

@@ -1,0 +1,110 @@
+"""Checking the parts of a request that a caller makes with `get` or `post`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from inspect import CO_COROUTINE
+from itertools import chain
+from types import FunctionType, MethodType
+from typing import Any
+
+from . import plain
+from .checks import checked_function
+from .errors import UsageError
+from .lenient import decoder
+
+
+def path_of(path: object) -> str:
+    """Check the path of a request."""
+    found = plain.text(path)
+    if found is None or len(found) > 2000 or not _is_path(found):
+        raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _is_path(path: str) -> bool:
+    # Without "#", which ends what a server sees.
+    return re.fullmatch(r"/(?!/)[\x21-\x22\x24-\x7e]*", path) is not None
+
+
+def type_of(type: Any) -> Any:
+    """Check the type that a reply is read as."""
+    try:
+        decoder(type)
+    except Exception:  # noqa: BLE001 - whatever msgspec, or a class of the caller's, thinks of it
+        raise UsageError.field("type", type, "a type that msgspec can read from JSON") from None
+    return type
+
+
+def flag_of(name: str, value: object) -> bool:
+    """Check a bool."""
+    if not plain.is_a(value, bool):
+        raise UsageError.field(name, value, "True or False")
+    return value
+
+
+def _both(pairs: Mapping[Any, Any]) -> Iterator[Any]:
+    return chain(pairs.keys(), pairs.values())
+
+
+def pairs_of(name: str, value: object) -> Mapping[str, str]:
+    """Check names with a text each."""
+    if value is None:
+        return {}
+    found = plain.mapping(value)
+    if type(value) is dict and len(value) < 3 and all(type(one) is str and one.isascii() for one in _both(value)):
+        return value  # nearly every id is plain
+    pairs: dict[str, str] = {}
+    if found is None or len(found) > 100:
+        raise UsageError.field(name, value, "a mapping of text to text, of 100 at most")
+    for key, one in found.items():
+        named, said = plain.text(key), plain.text(one)
+        if named is not None and said is not None:
+            pairs[named] = said
+    if len(pairs) < len(found):
+        raise UsageError.field(name, value, "a mapping of text to text")
+    return pairs
+
+
+def statuses_of(value: object) -> tuple[int, ...]:
+    """Check HTTP statuses."""
+    if type(value) is tuple and (not value or set(map(type, value)) == {int}):
+        return value
+    found = plain.sequence(value)
+    statuses = [status for one in found or () if (status := plain.whole(one)) is not None]
+    if found is None or len(statuses) < len(found):
+        raise UsageError.field("accept", value, "a tuple of HTTP statuses")
+    return tuple(statuses)
+
+
+def matcher_of(value: Any) -> Any:
+    """Check the function that tells whether a reply is one to the request."""
+    if value is None or (type(value) is FunctionType and not value.__code__.co_flags & CO_COROUTINE):
+        return value  # what it mostly is, known in a hundredth of the time
+    called = value.func if type(value) is partial else value
+    if type(called) is not MethodType or called.__func__.__code__.co_flags & CO_COROUTINE:
+        checked_function("matches", value, "one reply", wait=False)
+    return value
+
+
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
+
+
+def headers_of(given: object) -> Mapping[str, str]:
+    """Check the headers of a request, of which none says where it goes or ends."""
+    headers = pairs_of("headers", given)
+    for name, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):
+            raise UsageError.field("headers", name, "visible ASCII names and values")
+        if name.lower() in _FRAMING:
+            raise UsageError.field("headers", name, "a header that does not say where a request goes or ends")
+    return headers
+
+
+def size_of(name: str, value: object) -> int:
+    """Check a number of bytes."""
+    found = plain.whole(value)
+    if found is None or not 1 <= found <= 1 << 30:
+        raise UsageError.field(name, value, "1 to 2**30 bytes")
+    return found
