@@ -9,9 +9,10 @@ import asyncio
 import select
 import ssl
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
-from weakref import WeakSet
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -25,6 +26,7 @@ READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 _VISIBLE = bytes(range(0x20, 0x7F))
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
 NEW = 3  # new connections that may end, or speak before they are asked, before an attempt gives up
+Look: TypeAlias = Callable[[int], object]  # what waits to be read; nothing: false
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
 
 
@@ -85,13 +87,16 @@ class Sockets(Forking):
             protocol = connection.protocol
             if protocol is None:
                 raise Broken("a connection that is none")
-            known, transport = protocol in kept.used, protocol.transport
-            if transport is not None and not protocol.should_close and _is_silent(transport, known=known):
-                if not known:
-                    kept.used.add(protocol)
-                return connection, protocol, transport
+            transport, look = protocol.transport, kept.used.get(protocol)
+            if transport is not None and not protocol.should_close:
+                if look is None:
+                    silent, kept.used[protocol] = _is_new(transport)
+                else:
+                    silent = not look(0)
+                if silent:
+                    return connection, protocol, transport
             connection.close()
-            left -= not known
+            left -= look is None
             if not left:
                 raise Broken("new connections that end, or speak before they are asked")
 
@@ -151,7 +156,8 @@ class _Kept:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
-        self.used: WeakSet[ResponseHandler] = WeakSet()  # connections that carried a request already
+        # How to see whether something waits to be read, of the connections that carried a request already.
+        self.used: WeakKeyDictionary[ResponseHandler, Look] = WeakKeyDictionary()
         self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
         self.ended = AsyncExitStack()  # what is done at the end: each, even where whoever waits is cancelled
         for one in (self.other, self.money, self.pushed):
@@ -180,21 +186,23 @@ class _Kept:
             yield
 
 
-def _is_silent(transport: asyncio.Transport, *, known: bool) -> bool:
-    """Tell whether nothing waits to be read; `known` is a connection that carried a request before.
+def _is_new(transport: asyncio.Transport) -> tuple[bool, Look]:
+    """Tell whether a new connection goes on, and how to see, before it is used again, that nothing was said.
 
-    Where nobody can look (Windows, a transport without a descriptor), only a new connection is trusted.
+    Where nothing can be seen (Windows, a transport without a descriptor) it is not used again.
     """
     found = transport.get_extra_info("socket")
     number = -1 if found is None else found.fileno()
     poll = getattr(select, "poll", None)
     if number < 0 or poll is None:
-        return not known
+        return True, lambda _: True
     looked = poll()
     # A new TLS connection is given its session tickets unasked: there, only an end speaks against it.
-    fresh_tls = not known and transport.get_extra_info("sslcontext") is not None
-    looked.register(number, _ENDED if fresh_tls else select.POLLIN | _ENDED)
-    return not looked.poll(0)
+    tls = transport.get_extra_info("sslcontext") is not None
+    looked.register(number, _ENDED if tls else select.POLLIN | _ENDED)
+    silent = not looked.poll(0)
+    looked.register(number, select.POLLIN | _ENDED)
+    return silent, looked.poll
 
 
 def _no_redirect() -> aiohttp.TraceConfig:

@@ -108,7 +108,9 @@ def flag(name: str, value: object) -> bool:
 
 
 def _word(kind: type[W], name: str, value: object) -> W:
-    said = str.__str__(value) if type(value) is kind else (plain.text(value) or "")[:40].lower()
+    if type(value) is kind:
+        return value
+    said = (plain.text(value) or "")[:40].lower()
     found = next((word for word in kind if word.value == said), None)
     if found is None:
         raise UsageError.field(name, value, ", ".join(kind))
@@ -209,26 +211,32 @@ _PAYMENT: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-_fields = cache(msgspec.structs.fields)
+@cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[tuple[str, bool], ...]:
+    return tuple((field.name, field.required) for field in msgspec.structs.fields(struct))
 
 
 def checked(value: S, name: str, readers: Mapping[str, Callable[[str, Any], Any]]) -> S:
     """Give a Struct with each of its fields read; None and "" say nothing, and give the default."""
     kept: dict[str, Any] = {}
-    for field in _fields(type(value)):
-        given = getattr(value, field.name, None)
-        if given is None or (type(given) is str and not given):
-            if field.required:
-                raise UsageError.field(f"{name}.{field.name}", given, "what it cannot be without")
+    for field, required in _fields(type(value)):
+        given = getattr(value, field, None)
+        if given is None or (type(given) in (str, dict) and not given):
+            if required:
+                raise UsageError.field(f"{name}.{field}", given, "what it cannot be without")
             continue  # its default
-        kept[field.name] = readers[field.name](f"{name}.{field.name}", given)
+        kept[field] = readers[field](f"{name}.{field}", given)
     return type(value)(**kept)
 
 
 def payment(value: object, name: str = "payment") -> Payment:
     """Give a payment in order, as it is where nothing is to be changed, which costs 3 µs."""
-    if type(value) is Payment and _is_sound(value):
-        return value
+    if type(value) is Payment:
+        paid: object = value.amount
+        if type(paid) is int:  # in one written by hand it is mostly the one field that is to be read
+            value = msgspec.structs.replace(value, amount=amount(f"{name}.amount", paid))
+        if _is_sound(value):
+            return value
     if not is_a(value, Payment):
         raise UsageError.field(name, value, "a Payment")
     return checked(value, name, _PAYMENT)

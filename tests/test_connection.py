@@ -816,8 +816,8 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
         bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
         monkeypatch.setattr(
             paymux.connection,
-            "_is_silent",
-            lambda _, known, real=paymux.connection._is_silent: real(bare, known=known),
+            "_is_new",
+            lambda _, real=paymux.connection._is_new: real(bare),
         )
     with Ender() as server:
         async with keyless(server.url, attempts=1) as pool:

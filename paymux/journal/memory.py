@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 from operator import attrgetter, itemgetter
 from sys import getsizeof
 from typing import Any, cast
@@ -26,15 +25,20 @@ _kept = attrgetter(*_KEPT)
 _NEWS = ("status", "provider_status", "provider_reference", "receipt")
 _news = attrgetter(*_NEWS)
 _news_kept = itemgetter(*(_KEPT.index(name) for name in _NEWS))
+_STATUS = _KEPT.index("status")
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode
 _PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
 
 
+# The callback address is ours, and tells no order from another.
+_ordered = attrgetter(*(name for name in Order.__struct_fields__ if name != "webhook_url"))
+
+
 class _Record(msgspec.Struct, gc=False):
     name: str  # the very object that it is found by: 100,000 copies are 10 MiB
-    made: bytes  # what tells its order from another one; empty: it is none of this pool's
-    state: State
-    packed: bytes  # what is known of its payment
+    made: int | None  # what tells its order from another one; None: the journal does
+    state: State = _SENDING
+    packed: bytes = b""  # what is known of its payment, once it was answered
 
 
 class Memory:
@@ -46,6 +50,7 @@ class Memory:
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
         self._owners: dict[str, str] = {}  # the order that a provider's id belongs to
+        self._others: dict[str, str] = {}  # the same of orders that this pool looked up, and did not send
         self._sent: deque[str] = deque()  # in the order of their beginning; some are over by now
         self._over: deque[str] = deque()  # in the order of their end
         self._texts = 0  # bytes of names, ids and what is packed
@@ -56,7 +61,7 @@ class Memory:
         DuplicateReference: another one was, under its reference.
         """
         record = self._records.get(_name(pending))
-        if record is None or not record.made:  # what was merely looked up, an earlier process sent
+        if record is None:
             return None
         if record.made != _made(order):
             raise another_order(pending)
@@ -69,7 +74,8 @@ class Memory:
         self._sent.append(name)
         if len(self._sent) > 2 * REMEMBERED:
             self._sent = deque(one for one in self._sent if one in self._records)
-        self._put(_Record(name, b"" if order is None else _made(order), _SENDING, b""), pending)
+        self._records[name] = _Record(name, None if order is None else _made(order))
+        self._texts += len(name)
         self._trim()
 
     def apply(self, payment: Payment, state: State | None = None, *, passing: bool = False) -> None:
@@ -81,20 +87,18 @@ class Memory:
         record = self._records.get(name)
         if record is None:
             if not passing and payment.reference is not None and payment.provider_reference is not None:
-                self._over.append(name)  # it is no order of this pool, and leaves before those that are open
-                self._put(_Record(name, b"", State.ACCEPTED, b""), payment)
-                self._trim()
+                self._note(_theirs(payment), name)
             return
         was, after = record.state, record.state.after(state, payment)
         if after.free:
             self._drop(name)
             return
         over = False
-        if was is not _SENDING or state is None:
+        if record.packed and (was is not _SENDING or state is None):
             values = _unpack()(record.packed)
             if after is was and _news_kept(values) == _news(payment):
                 return
-            known, over = _payment(record), values[_KEPT.index("status")] is not _PENDING
+            known, over = _payment(record), values[_STATUS] is not _PENDING
             try:
                 payment = succeed(known, payment)
             except Mismatch:
@@ -107,7 +111,8 @@ class Memory:
     def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
         """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
         for one in (kind, *KINDS):
-            name = self._owners.get(f"{account} {one} {provider_reference}")
+            theirs = f"{account} {one} {provider_reference}"
+            name = self._owners.get(theirs) or self._others.get(theirs)
             if name is not None:
                 return one, name.split(" ", 2)[2]
         return None
@@ -122,11 +127,14 @@ class Memory:
             return _name(payment)
         return self._owners.get(_theirs(payment), "")
 
+    def _note(self, theirs: str, name: str) -> None:
+        """Note whose an id is, of an order that this pool did not send: it leaves before any that it sent."""
+        if self._others.setdefault(theirs, name) is name:
+            self._texts += len(theirs) + len(name)
+            self._trim()
+
     def _put(self, record: _Record, payment: Payment) -> None:
         packed = bytes(memoryview(_pack(_kept(payment))))  # copied, for it holds room for more
-        if not record.packed:
-            self._records[record.name] = record
-            self._texts += len(record.name)
         self._texts += len(packed) - len(record.packed)
         record.packed = packed
         if payment.provider_reference is not None:
@@ -146,13 +154,18 @@ class Memory:
             self._texts -= len(theirs)
 
     def _trim(self) -> None:
-        """Forget the oldest of those that are over; only where none is, the oldest that is open."""
-        count = len(self._records)
+        """Forget the oldest that was merely looked up, then of those that are over, then of the open ones."""
+        count = len(self._records) + len(self._others)
         if count <= REMEMBERED and self._texts + (EACH + TABLES) * count <= BYTES:
             return
-        tables = getsizeof(self._records) + getsizeof(self._owners)
-        while len(self._records) > REMEMBERED or self._texts + EACH * len(self._records) + tables > BYTES:
-            self._drop((self._over or self._sent).popleft())
+        tables = getsizeof(self._records) + getsizeof(self._owners) + getsizeof(self._others)
+        while count > REMEMBERED or self._texts + EACH * count + tables > BYTES:
+            if self._others:
+                theirs = next(iter(self._others))
+                self._texts -= len(theirs) + len(self._others.pop(theirs))
+            else:
+                self._drop((self._over or self._sent).popleft())
+            count = len(self._records) + len(self._others)
 
 
 def _name(payment: Payment) -> str:
@@ -163,9 +176,9 @@ def _theirs(payment: Payment) -> str:
     return f"{payment.account} {payment.kind or 'collect'} {payment.provider_reference}"
 
 
-def _made(order: Order) -> bytes:
-    said = msgspec.structs.replace(order, webhook_url=None)  # which is ours, and does not count
-    return sha256(_pack(said)).digest()[:16]  # no two of 100,000 have the same half
+def _made(order: Order) -> int:
+    # Compared with the one order that its reference has; seeded anew in each process.
+    return hash(_pack(_ordered(order)))
 
 
 @cache
@@ -176,6 +189,8 @@ def _unpack() -> Callable[[bytes], Any]:
 
 
 def _read(record: _Record) -> dict[str, Any]:
+    if not record.packed:
+        return {}
     values = zip(_KEPT, _unpack()(record.packed), strict=True)
     return {name: value for name, value in values if value is not None}
 

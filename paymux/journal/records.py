@@ -34,6 +34,7 @@ class Records:
         self.journal = cast("Journal | None", journal)
         self.memory = Memory()
         self._local = LocalUnconfirmed()
+        self.apart: frozenset[str] = frozenset()  # accounts that are told of payments which no look-up confirms
         # What the pool's notifier wants to know at once: each fact, from where it came, and how far the order is.
         self.heard: Callable[[Payment, str, State | None], None] | None = None
         # The messages that this process is not done with; True: it is open in the journal.
@@ -109,7 +110,7 @@ class Records:
     ) -> None:
         """Keep what an answer, a look-up or a message told; `passing` makes no order of ours leave the memory."""
         self.memory.apply(payment, state, passing=passing)
-        if self.journal is None:
+        if self.journal is None and payment.account in self.apart:
             self._local.hear(payment, source, state)
         try:
             if self.journal is not None:
