@@ -25,6 +25,8 @@ LOOKS = 10  # look-ups in a window that each watch has a use for, while it is yo
 GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
 MOST = 3650  # days for which an order may be watched
 
+MOST = 3650  # days for which an order may be watched
+
 _KINDS = get_args(Kind)
 
 
