@@ -10,6 +10,7 @@ from .notifiers import Living, Notifiers
 
 DAY = 86_400.0
 OFTEN = 60.0  # seconds between looks
+OVERDUE = 30.0  # seconds within which an end is told although its worker died
 ABSENT = 600.0  # seconds without any notifier before open orders are missed: a restart is no reason
 
 _UNTOLD = """SELECT count(*), min(updated_at) FROM payments
@@ -32,6 +33,12 @@ class Reminders:
         if now < self._next:
             return
         self._next = now + OFTEN
+        try:
+            self._look(now, db)
+        except (sqlite3.Error, ValueError) as error:  # no reminder may undo what is written beside it
+            log.warning("what no notifier sees to cannot be told: %s", error)
+
+    def _look(self, now: float, db: sqlite3.Connection) -> None:
         kinds = {
             name.removeprefix("entered ")
             for (name,) in db.execute("SELECT name FROM notes WHERE name GLOB 'entered *'")
@@ -46,12 +53,12 @@ class Reminders:
 
     def _untold(self, kind: str, db: sqlite3.Connection) -> None:
         count, oldest = db.execute(_UNTOLD, (kind,)).fetchone()
-        if count and _is_new(f"untold {kind}", db):
-            hours = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() / 3600
+        age = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
+        if age > OVERDUE and _is_new(f"untold {kind}", db):
             log.error(
                 "%d payments (%s) have ended and on_payment has not heard of them, the oldest for %.1f h: "
                 "no notifier of this journal tells them",
-                *(count, kind, hours),
+                *(count, kind, age / 3600),
             )
 
     def _absent(self, now: float, db: sqlite3.Connection) -> bool:

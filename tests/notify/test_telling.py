@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -420,12 +421,15 @@ async def test_untold_ends_are_named_once_a_day(
         async with Notifier(pay, Shop()):
             payment = await collect(pay)
         desk.status["order-1"] = "OK"
-        for _ in range(3):
-            async with pool(file, desk) as other:
-                await other.verify(payment)
+        await pay.verify(payment)
+    aged(file, 2.5)
+    for number in range(3):
+        async with pool(file, desk) as other:
+            await collect(other, f"other-{number}")
     named = [record for record in caplog.records if "has not heard" in record.message]
     assert [record.levelno for record in named] == [logging.ERROR]
     assert "1 payments (collect)" in named[0].message
+    assert "60.0 h" in named[0].message
 
 
 @timeless
@@ -543,3 +547,41 @@ async def test_a_mismatch_tells_nobody(file: Path) -> None:
             await pay.verify(paid)
         await asyncio.sleep(100)
     assert shop.told == PAID
+
+
+@timeless
+async def test_a_bug_ends_no_notifier(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in a round is logged, and the next round tells and watches on."""
+    desk, shop, troubles = Desk(), Shop(), [ZeroDivisionError(), RecursionError()]
+    untold = paymux.journal.untold.Untold.claim_some
+
+    def claim(*given: Any) -> list[Payment]:
+        if troubles:
+            raise troubles.pop()
+        return untold(*given)
+
+    async with pool(file, desk) as pay, Notifier(pay, shop):
+        monkeypatch.setattr(paymux.journal.untold.Untold, "claim_some", claim)
+        await collect(pay)
+        desk.status["order-1"] = "OK"
+        await asyncio.sleep(60)
+    assert (shop.told, troubles) == (PAID, [])
+
+
+def test_one_pool_in_several_loops_tells_in_each(tmp_path: Path) -> None:
+    """A pool that is used from loops in turn may have its notifier in each of them."""
+    desk, shop = Desk(), Shop()
+    pay = pool(tmp_path / "payments.db", desk)
+
+    async def sell(reference: str) -> None:
+        async with Notifier(pay, shop):
+            payment = await collect(pay, reference)
+            desk.status[reference] = "OK"
+            await pay.verify(payment)
+            while shop.told[-1:] != [(reference, Status.SUCCEEDED)]:
+                await asyncio.sleep(0.01)
+
+    for number in range(3):
+        asyncio.run(sell(f"order-{number}"))
+    asyncio.run(pay.aclose())
+    assert len(shop.told) == 3
