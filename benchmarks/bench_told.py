@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
 MONEY = ("/collect", "/v2/payment", "/payments/request", "/processrequest", "/payment/mpesa", "/invoice/create")
 VARIANTS = ("no webhook", "each webhook three times", "failures refused")
-LOST, LATE = 0.14, 0.06  # of the orders
+LOST, LATE = 0.14, 0.09  # of the orders
 LATER = 20.0  # seconds after which some of those who failed pay after all
 PATIENCE = 90.0  # seconds after the last order within which each end that can be seen is seen
 WITHIN = 30.0  # seconds within which an end is told although its worker died
@@ -171,7 +171,7 @@ class Street:
                     orders=orders[number::2],
                     payouts=campay[: len(campay) // 5],
                     every=2 * self._options.seconds * 0.6 / count,
-                    die=0.004,
+                    die=0.02,
                     refuse_failed=self.found.variant == VARIANTS[2],
                     first_look=1.0,
                     watch=20.0,
