@@ -51,7 +51,7 @@ async def _work(orders: int, file: Path) -> dict[str, float]:
             pay = await stack.enter_async_context(pool(file, desk, Allowed(account="toy")))
             await stack.enter_async_context(Notifier(pay, Shop()))
             await asyncio.sleep(7)
-        await asyncio.sleep(seconds * (orders / limit + 3))
+        await asyncio.sleep(seconds * (orders / limit + 6))
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "open orders": orders,

@@ -23,7 +23,7 @@ def main(library: str, service: str) -> None:
     """Point the library at the service, and run the program in a process of its own as often as asked."""
     # Payers here decide within a blink, and CamPay, who tells few reasons, tells every one of ours.
     campay.CamPay.first_look, campay.CamPay.watch_timeout = 0.6, 6.0
-    campay._REASONS.update({reason.value: reason for reason in Reason})
+    campay._REASONS.update({reason.value.upper(): reason for reason in Reason})
     {"aiogram": _aiogram, "telegram": _telegram, "discord": _discord}[library](service)
     load("phonenumbers.carrier")
     while os.read(0, 1):
