@@ -51,7 +51,8 @@ def decode(type: type[T], body: bytes) -> T:
     """Read a JSON body as this type, or raise Unreadable; cut, empty, HTML and too deep are all unreadable."""
     reader = decoder(type)
     try:
-        if body.count(b"{") + body.count(b"[") > LEVELS and _is_deeper(body):
+        deep = len(body) > LEVELS and body.count(b"{") + body.count(b"[") > LEVELS
+        if deep and _is_deeper(body):
             raise RecursionError(f"nested deeper than {LEVELS}")
         return reader.decode(body.removeprefix(BOM))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

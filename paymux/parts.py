@@ -1,10 +1,9 @@
 """Checking the parts of a request that a caller makes with `get` or `post`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from inspect import CO_COROUTINE
-from itertools import chain
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -13,9 +12,13 @@ from .checks import checked_function
 from .errors import UsageError
 from .lenient import decoder
 
+PAIRS = 100
+
 
 def path_of(path: object) -> str:
     """Check the path of a request."""
+    if type(path) is str and len(path) <= 2000 and _is_path(path):
+        return path
     found = plain.text(path)
     if found is None or len(found) > 2000 or not _is_path(found):
         raise UsageError.field("path", path, "a path below the provider's base URL, such as '/balance/'")
@@ -44,20 +47,20 @@ def flag_of(name: str, value: object) -> bool:
     return value
 
 
-def _both(pairs: Mapping[Any, Any]) -> Iterator[Any]:
-    return chain(pairs.keys(), pairs.values())
-
-
 def pairs_of(name: str, value: object) -> Mapping[str, str]:
     """Check names with a text each."""
     if value is None:
         return {}
+    if type(value) is dict and len(value) <= PAIRS:
+        for key, one in value.items():  # nearly every id is plain
+            if type(key) is not str or type(one) is not str or not (key.isascii() and one.isascii()):
+                break
+        else:
+            return value
     found = plain.mapping(value)
-    if type(value) is dict and len(value) < 3 and all(type(one) is str and one.isascii() for one in _both(value)):
-        return value  # nearly every id is plain
     pairs: dict[str, str] = {}
-    if found is None or len(found) > 100:
-        raise UsageError.field(name, value, "a mapping of text to text, of 100 at most")
+    if found is None or len(found) > PAIRS:
+        raise UsageError.field(name, value, f"a mapping of text to text, of {PAIRS} at most")
     for key, one in found.items():
         named, said = plain.text(key), plain.text(one)
         if named is not None and said is not None:

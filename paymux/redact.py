@@ -73,29 +73,33 @@ def wrapped(value: str | Secret | None) -> Secret | None:
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Take credentials and signatures out of a body, by the field's name and by the secret's value."""
-    return unnamed(unvalued(text, secrets)[0])
+    return freed(text, secrets)[0]
 
 
-def unvalued(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
-    """Take credentials out of a text by their values, and tell whether there were any."""
+def freed(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
+    """Do what `hide` does, and tell whether there was a credential, by its value."""
+    text, lowered, held = _valued(text, secrets)
+    for word in _WORDS:
+        if word in lowered:
+            return _field().sub(rf'\1"{HIDDEN}"', text), held
+    return text, held
+
+
+def unvalued(text: str, secrets: tuple[str, ...]) -> str:
+    """Take credentials out of a text by their values alone."""
+    return _valued(text, secrets)[0]
+
+
+def _valued(text: str, secrets: tuple[str, ...]) -> tuple[str, str, bool]:
     if "\\u00" in text:  # plain letters that JSON need not escape, and may
         text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
     # Most bodies hold none, and looking for plain text is much quicker than for a pattern.
     lowered = text.casefold()
     for start in _starts(secrets):
         if start in lowered:
-            freed = _pattern(secrets).sub(_hidden, text)
-            return freed, freed != text
-    return text, False
-
-
-def unnamed(text: str) -> str:
-    """Take credentials and signatures out of a body by the names of their fields."""
-    lowered = text.casefold()
-    for word in _WORDS:
-        if word in lowered:
-            return _field().sub(rf'\1"{HIDDEN}"', text)
-    return text
+            without = _pattern(secrets).sub(_hidden, text)
+            return without, without.casefold(), without != text
+    return text, lowered, False
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -198,7 +202,7 @@ def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
     if value == known or not secrets:
         return value
     if isinstance(value, str):
-        found = value if isinstance(value, enum.Enum) else unvalued(value, _long(secrets))[0]
+        found = value if isinstance(value, enum.Enum) else unvalued(value, _long(secrets))
     elif isinstance(value, Mapping):
         held = known if isinstance(known, Mapping) else {}
         found = {clean(name, secrets): clean(inner, secrets, held.get(name)) for name, inner in value.items()}
@@ -210,7 +214,7 @@ def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
             if name not in _OURS:
                 old = getattr(value, name)
                 words = type(old) is str and name in _WORDED
-                new = unvalued(old, secrets)[0] if words else clean(old, secrets, getattr(known, name, None))
+                new = unvalued(old, secrets) if words else clean(old, secrets, getattr(known, name, None))
                 if new is not old and new != old:
                     changed[name] = new
         found = msgspec.structs.replace(value, **changed) if changed else value

@@ -13,7 +13,7 @@ import pytest
 
 from paymux import CamPay, MpesaGateway, Payment, Pool, Unavailable, get
 from paymux.engine import ROWS
-from paymux.redact import unvalued
+from paymux.redact import freed
 from paymux.wire import DAY_BYTES, PAGE_BYTES, Outgoing, Reply
 
 from .test_connection import Peer, Seen, http
@@ -80,10 +80,10 @@ async def test_the_work_of_a_history_grows_with_its_rows(name: str) -> None:
 
     def counted(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
         scrubbed.append(len(text))
-        return unvalued(text, secrets)
+        return freed(text, secrets)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("paymux.transport.kept.unvalued", counted)
+        patch.setattr("paymux.transport.kept.freed", counted)
         for count in (100, 2000):
             scrubbed.clear()
             reply = Reply(status=200, body=body(count))

@@ -184,10 +184,10 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     async def _order(self, send: Send, order: Order, path: str, party: str) -> Payment:
         def matches(found: _Said) -> bool:
-            said = self.payment(found)
-            need(said.reference in (None, order.reference), "the answer is about another external_reference")
-            need(said.amount in (None, order.amount), "the answer is about another amount")
-            return need(said.provider_reference, "the answer has no reference")
+            ours, paid = text(found.external_reference), amount(found.amount)
+            need(ours in (None, order.reference), "the answer is about another external_reference")
+            need(paid in (None, order.amount), "the answer is about another amount")
+            return need(text(found.reference), "the answer has no reference")
 
         if any(name != "external_user" or not isinstance(value, str) for name, value in order.metadata.items()):
             raise UsageError.field("metadata", order.metadata, "{'external_user': text}")
@@ -302,7 +302,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
         kind = _KINDS.get(text(found.endpoint)) or ("payout" if amount(found.debit) else kind)
         word, why = text(found.status), text(found.reason)
-        clear = next((part for part in _REASONS if part in (why or "").upper()), None)
+        clear = next((part for part in _REASONS if part in why.upper()), None) if why else None
         status, reason = self.status({"status": word, "reason": clear}), None
         if status in (Status.FAILED, Status.CANCELLED):
             reason = _REASONS[clear] if clear else Reason.OTHER

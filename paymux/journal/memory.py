@@ -87,7 +87,11 @@ class Memory:
         record = self._records.get(name)
         if record is None:
             if not passing and payment.reference is not None and payment.provider_reference is not None:
-                self._note(_theirs(payment), name)
+                # Of an order that this pool did not send: it leaves before any that it sent.
+                theirs = _theirs(payment)
+                if self._others.setdefault(theirs, name) is name:
+                    self._texts += len(theirs) + len(name)
+                    self._trim()
             return
         was, after = record.state, record.state.after(state, payment)
         if after.free:
@@ -126,12 +130,6 @@ class Memory:
         if payment.reference is not None:
             return _name(payment)
         return self._owners.get(_theirs(payment), "")
-
-    def _note(self, theirs: str, name: str) -> None:
-        """Note whose an id is, of an order that this pool did not send: it leaves before any that it sent."""
-        if self._others.setdefault(theirs, name) is name:
-            self._texts += len(theirs) + len(name)
-            self._trim()
 
     def _put(self, record: _Record, payment: Payment) -> None:
         packed = bytes(memoryview(_pack(_kept(payment))))  # copied, for it holds room for more

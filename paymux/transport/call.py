@@ -162,7 +162,10 @@ class Call:
                 attempt = await self._attempt(request, number)
             else:
                 attempt = await self._shared(request, number, share)
-            verdict = self._judged(request, attempt)
+            verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
+            attempt.why = attempt.why or verdict.why
+            if verdict.means is Means.UNKNOWN and request.money:
+                self._lost = attempt.said
             # A later refusal says nothing of an earlier attempt that may have been processed.
             self.duplicate = self.duplicate or (verdict.means is Means.DUPLICATE and request.money)
             unknown = unknown or self.duplicate or (verdict.means is Means.UNKNOWN and request.money)
@@ -193,13 +196,6 @@ class Call:
                     await asyncio.sleep(pause)
                     continue
             raise self._failure(request, attempt, verdict, unknown=unknown)
-
-    def _judged(self, request: Request[R], attempt: Attempt) -> Verdict:
-        verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
-        attempt.why = attempt.why or verdict.why
-        if verdict.means is Means.UNKNOWN and request.money:
-            self._lost = attempt.said
-        return verdict
 
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver

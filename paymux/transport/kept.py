@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from ..errors import ProviderError
-from ..redact import clean, hide, mask, scrub, unnamed, unvalued
+from ..redact import clean, freed, hide, mask, scrub
 
 T = TypeVar("T")
 
@@ -61,5 +61,4 @@ class Kept:
         error.request_id = error.request_id and hide(error.request_id, self.secrets)
 
     def _freed(self, text: str) -> tuple[str, bool]:
-        freed, held = unvalued(text, self.secrets)
-        return unnamed(freed), held
+        return freed(text, self.secrets)
