@@ -12,7 +12,6 @@ import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -26,6 +25,7 @@ READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 _VISIBLE = bytes(range(0x20, 0x7F))
 MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
 NEW = 3  # new connections that may end, or speak before they are asked, before an attempt gives up
+_LOOK = "paymux_look"  # where a connection that carried a request keeps how it is looked at
 Look: TypeAlias = Callable[[int], object]  # what waits to be read; nothing: false
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
 
@@ -55,7 +55,16 @@ class Sockets(Forking):
             host, _, target = rest.partition("/")
             place = kept.place(scheme, host)
             written = _written(outgoing, place.headers["Host"], target)
-            connection, protocol, transport = await self._quiet(kept, place, money=outgoing.money)
+            connector = kept.money if outgoing.money else kept.other
+            connection = await connector.connect(place, [], self._timeout)
+            left = NEW
+            while (fit := _silent(connection)) is None:
+                left -= not hasattr(connection.protocol, _LOOK)
+                connection.close()
+                if not left:
+                    raise Broken("new connections that end, or speak before they are asked")
+                connection = await connector.connect(place, [], self._timeout)
+            protocol, transport = fit
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
             transport.write(written)
@@ -71,34 +80,6 @@ class Sockets(Forking):
                 connection.close()  # where it was not released
         # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to ours.
         raise broken
-
-    async def _quiet(
-        self, kept: "_Kept", place: aiohttp.ClientRequest, *, money: bool
-    ) -> tuple[aiohttp.connector.Connection, ResponseHandler, asyncio.Transport]:
-        """Give a connection that goes on, and on which nothing was said: that would be taken for the answer.
-
-        While the loop is busy, the server's end of an idle connection waits in the kernel, unread: whatever can be
-        read makes it another one, so that no order is lost on a connection that was dead before it.
-        """
-        connector = kept.money if money else kept.other
-        left = NEW
-        while True:
-            connection = await connector.connect(place, [], self._timeout)
-            protocol = connection.protocol
-            if protocol is None:
-                raise Broken("a connection that is none")
-            transport, look = protocol.transport, kept.used.get(protocol)
-            if transport is not None and not protocol.should_close:
-                if look is None:
-                    silent, kept.used[protocol] = _is_new(transport)
-                else:
-                    silent = not look(0)
-                if silent:
-                    return connection, protocol, transport
-            connection.close()
-            left -= look is None
-            if not left:
-                raise Broken("new connections that end, or speak before they are asked")
 
     async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
         """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
@@ -156,8 +137,6 @@ class _Kept:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
-        # How to see whether something waits to be read, of the connections that carried a request already.
-        self.used: WeakKeyDictionary[ResponseHandler, Look] = WeakKeyDictionary()
         self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
         self.ended = AsyncExitStack()  # what is done at the end: each, even where whoever waits is cancelled
         for one in (self.other, self.money, self.pushed):
@@ -184,6 +163,29 @@ class _Kept:
     async def _guard(self) -> AsyncGenerator[None]:
         async with self.ended:
             yield
+
+
+def _silent(
+    connection: aiohttp.connector.Connection,
+) -> tuple[ResponseHandler, asyncio.Transport] | None:
+    """Give the protocol and the transport of a connection that goes on, and on which nothing was said.
+
+    That would be taken for the answer. While the loop is busy, the server's end of an idle connection
+    waits in the kernel, unread: whatever can be read makes it another one, so that no order is lost on
+    a connection that was dead before it.
+    """
+    protocol = connection.protocol
+    transport = None if protocol is None else protocol.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return None
+    look: Look | None = getattr(protocol, _LOOK, None)
+    if look is not None:
+        return None if look(0) else (protocol, transport)
+    silent, look = _is_new(transport)
+    if not silent:
+        return None
+    setattr(protocol, _LOOK, look)  # kept there, for it lives as long as the connection
+    return protocol, transport
 
 
 def _is_new(transport: asyncio.Transport) -> tuple[bool, Look]:
@@ -235,12 +237,13 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Reply:
             raise Broken("another protocol, which was not asked for")
         if not 100 <= message.code < 200:
             break
-    largest = largest if message.code == 200 else BODY_BYTES
-    stated = message.headers.get("content-length", "")
-    if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
-        raise _too_large(largest)
+    if message.code != 200:
+        largest = BODY_BYTES
     body: bytes | bytearray = await payload.readany()
     if not payload.at_eof():
+        stated = message.headers.get("content-length", "")
+        if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
+            raise _too_large(largest)
         body = bytearray(body)
         async for chunk in payload.iter_any():
             body += chunk
