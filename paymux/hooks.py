@@ -20,7 +20,6 @@ from .redact import Secret, clean, hide, mask
 from .wire import Incoming
 
 _HEX = 32
-HEADERS = 64
 PATH = 8192
 
 
@@ -70,8 +69,6 @@ class Hooks:
 
         `given` is the account that a route of the caller's own stands for.
         """
-        if len(incoming.headers) > HEADERS:
-            raise BadWebhook(f"more than {HEADERS} headers")
         if len(incoming.path) > PATH:
             raise BadWebhook(f"a path of more than {PATH} characters")
         account, attempt = self._read(incoming.path, accounts)

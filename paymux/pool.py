@@ -23,7 +23,7 @@ from .orders import Options, checked_order, checked_refund
 from .record import Record
 from .redact import Secret, wrapped
 from .settings import Found, from_environment, from_mapping
-from .wire import Connection, Incoming, Request, Send, checked_incoming
+from .wire import Connection, Incoming, Request, Send, arrived, checked_incoming
 
 if TYPE_CHECKING:
     from .bulk import A, Bulk, Progress
@@ -284,7 +284,7 @@ class Pool(Record):
 
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
-        driver, address = self._engine.driver(account), given.text("url", url, longest=65_536)
+        driver, address = self._engine.driver(account), arrived("url", url)
         return read_event(driver, lambda: driver.returned(address), None, lambda: self._engine.secrets(driver))
 
     # Beyond the common verbs.

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from . import plain
-from .errors import Unavailable, UsageError
+from .errors import BadWebhook, Unavailable, UsageError
 from .lenient import Unreadable, decode
 from .parts import flag_of, headers_of, matcher_of, pairs_of, path_of, size_of, statuses_of, type_of
 
@@ -168,11 +168,15 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Incoming {self.method} of {len(self.body)} bytes>"
 
 
-HEADERS = 1000  # of an Incoming; a reader refuses far fewer
+HEADERS = 64  # of an Incoming
 
 
 def checked_incoming(value: object) -> Incoming:
-    """Give a message as it is read: header names in lower case, and the body in bytes."""
+    """Give a message as it is read: header names in lower case, and the body in bytes.
+
+    UsageError for what no server gives; what anybody may send, many headers or half a surrogate pair, is never
+    the caller's fault, and is BadWebhook, here or from its reader.
+    """
     if not plain.is_a(value, Incoming):
         raise UsageError.field("incoming", value, "an Incoming")
     given: Any = value.body
@@ -180,28 +184,29 @@ def checked_incoming(value: object) -> Incoming:
     if type(body) is not bytes:
         raise UsageError.field("incoming.body", value.body, "the bytes as they came in")
     found = plain.mapping(value.headers)
-    if found is None or len(found) > HEADERS:
-        raise UsageError.field(
-            "incoming.headers", value.headers, f"a mapping of text to text, of {HEADERS} at most"
-        )
+    if found is None:
+        raise UsageError.field("incoming.headers", value.headers, "a mapping of text to text")
+    if len(found) > HEADERS:
+        raise BadWebhook(f"more than {HEADERS} headers")
     headers = {
-        _plain_text("incoming.headers", name).lower(): _plain_text("incoming.headers", text)
+        arrived("incoming.headers", name).lower(): arrived("incoming.headers", text)
         for name, text in found.items()
     }
     return Incoming(
-        method=_plain_text("incoming.method", value.method),
-        path=_plain_text("incoming.path", value.path),
-        query=_plain_text("incoming.query", value.query),
+        method=arrived("incoming.method", value.method),
+        path=arrived("incoming.path", value.path),
+        query=arrived("incoming.query", value.query),
         headers=headers,
         body=body,
-        peer=None if value.peer is None else _plain_text("incoming.peer", value.peer),
+        peer=None if value.peer is None else arrived("incoming.peer", value.peer),
     )
 
 
-def _plain_text(name: str, value: object) -> str:
+def arrived(name: str, value: object) -> str:
+    """Give text that came in from outside; half a surrogate pair in it is for its reader to refuse."""
     if not plain.is_a(value, str):
         raise UsageError.field(name, value, "a string")
-    return str.__str__(value)  # a server's own may hold half a surrogate pair: that is for its reader to refuse
+    return str.__str__(value)
 
 
 class Send(Protocol):

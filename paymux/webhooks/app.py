@@ -27,12 +27,11 @@ import msgspec
 from ..checks import checked_function, checked_seconds
 from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..errors import BadWebhook, UsageError
-from ..hooks import HEADERS
 from ..models import Event, Kind, Payment, log
 from ..notify import Failed, Notifier, OnUnconfirmed, guarded
 from ..plain import is_a
 from ..pool import Pool
-from ..wire import Incoming, Reply, checked_incoming
+from ..wire import HEADERS, Incoming, Reply, checked_incoming
 from .delivery import Delivery
 from .messages import Left
 from .senders import Sender, Senders
@@ -116,6 +115,8 @@ class Webhooks:
         except UsageError as error:  # of the program between the server and us
             self._say(str(error))
             return Reply(status=400)
+        except BadWebhook:
+            return Reply(status=431)
         return self._refused(incoming) or await self._heard(incoming, until)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
