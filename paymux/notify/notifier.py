@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self, get_args
 
@@ -23,8 +23,6 @@ SCAN = 5.0  # seconds between beats, and between looks for what others left
 FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
 LOOKS = 10  # look-ups in a window that each watch has a use for, while it is young
 GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
-MOST = 3650  # days for which an order may be watched
-
 MOST = 3650  # days for which an order may be watched
 
 _KINDS = get_args(Kind)
@@ -200,7 +198,3 @@ class Notifier(Forking):
 
     def _is_fresh(self) -> bool:
         return asyncio.get_running_loop().time() - self._beaten < FRESH
-
-
-def _are_kinds(kinds: Iterable[object]) -> bool:
-    return all(isinstance(kind, str) and kind in _KINDS for kind in kinds)
