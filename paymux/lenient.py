@@ -21,6 +21,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 LEVELS = 512  # of objects and lists in one another, in a body
+_FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)  # to look through a page costs its size again
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
 _DEEPER = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
@@ -54,7 +55,7 @@ def decode(type: type[T], body: bytes) -> T:
     reader = decoder(type)
     try:
         deep = len(body) > LEVELS and body.count(b"{") + body.count(b"[") > LEVELS
-        if deep and _is_deeper(body):
+        if deep and not _is_flat(type) and _is_deeper(body):
             raise RecursionError(f"nested deeper than {LEVELS}")
         return reader.decode(body.removeprefix(BOM))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -68,6 +69,14 @@ def row(type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], U]) ->
         return read(decode(type, body)), body.decode("utf-8", "replace")
     except Unreadable as error:
         raise Unreadable(f"row {number}: {error}") from None
+
+
+def _is_flat(type: Any) -> bool:
+    """Tell whether a type has room for nothing deep: its rows, if any, are read and looked at one by one."""
+    fields = getattr(type, "__annotations__", {}).values()
+    return len(fields) == len(getattr(type, "__struct_fields__", ())) > 0 and all(
+        field in _FLAT for field in fields
+    )
 
 
 def _is_deeper(body: bytes) -> bool:

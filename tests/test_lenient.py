@@ -1,5 +1,6 @@
 """Reading what providers really send, and refusing what nobody can mean."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymux.lenient import Scalar, Unreadable, amount, convert, decode, form_fields, json_fields, text, when
+from paymux.lenient import Scalar, Unreadable, amount, convert, decode, form_fields, json_fields, row, text, when
 
 EAT = timezone(timedelta(hours=3))
 
@@ -176,6 +177,28 @@ def test_a_body_that_is_not_the_type_is_unreadable(number: int) -> None:
     with pytest.raises(Unreadable) as caught:
         decode(Narrow, BROKEN[number])
     assert len(str(caught.value)) < 200
+
+
+class Rows(msgspec.Struct):
+    data: list[msgspec.Raw]
+    total: Scalar = None
+
+
+def test_a_long_page_of_rows_is_read_without_a_copy() -> None:
+    """Of a page whose rows are read one by one nothing is copied, and what is too deep in it is Unreadable."""
+    body = b'{"data": [' + b",".join([b'{"id": "x", "more": [{"a": "' + b"b" * 500 + b'"}]}'] * 5000) + b"]}"
+    tracemalloc.start()
+    page = decode(Rows, body)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(page.data) == 5000
+    assert most < len(body) / 2
+    deep = b'{"a": ' * 600 + b"1" + b"}" * 600
+    with pytest.raises(Unreadable):
+        row(dict[str, Any], decode(Rows, b'{"data": [' + deep + b"]}").data[0], 1, dict)
+    for bad in (b'{"data": [' + b"[" * 10**5 + b"]" * 10**5 + b"]}", b'{"x": ' + b'{"a": ' * 10**5):
+        with pytest.raises(Unreadable):
+            decode(Rows, bad)
 
 
 def test_a_body_is_read_with_its_bends() -> None:
