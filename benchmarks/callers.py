@@ -172,7 +172,7 @@ class Stage:
         on = {
             "Webhooks": self.hooks,
             "Notifier": self.notifier,
-            "Simulator": self.sim,
+            "Simulator": Simulator() if method == "fault" else self.sim,  # a fault would spoil the calls after it
             "Ledger": self.sim.ledger,
             "Reason": Reason.OTHER,
         }
