@@ -43,7 +43,7 @@ async def confirm(
         try:
             payment = await engine.look(asked, seconds, priority, event.identity)
         except NotFound:
-            engine.strangers.absent(event)
+            engine.unproved.absent(event)
             raise
         found_as = payment.reference or (owner and owner[1])
         if None not in (event.attempt, found_as) and found_as != event.attempt:
@@ -75,9 +75,9 @@ async def _admitted(engine: Engine, event: Event, order: str | None) -> Priority
     if event.proved:
         return Priority.NOW
     if order is not None:
-        await engine.strangers.pace(event.account, order)
+        await engine.unproved.pace(event.account, order)
         return Priority.NOW
-    await engine.strangers.admit(engine.driver(event.account), event)
+    await engine.unproved.admit(engine.driver(event.account), event)
     return Priority.HINT
 
 

@@ -22,8 +22,8 @@ from .journal import Journal, Records, Row, State
 from .limits import Gate, Priority
 from .models import Kind, Order, Payment, Status, succeed
 from .msisdn import operator
-from .strangers import Strangers
 from .transport import Call, Transport
+from .unproved import Unproved
 from .wire import Connection, Send
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Engine(Forking):
         self.records = Records(journal)
         self._transport = Transport(connection, deadline=deadline, attempts=attempts)
         self._watches: Watches | None = None
-        self.strangers = Strangers()
+        self.unproved = Unproved()
         self.bulks: WeakSet[Closing] = WeakSet()
         self._flights = Flights()
         self._questions = Questions()

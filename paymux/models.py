@@ -287,5 +287,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def proved(self) -> bool:
-        """Tell whether its signature, or an order's own secret path, says that it is no stranger's."""
+        """Tell whether its signature, or an order's own secret path, proves who sent it."""
         return self.trust is Trust.BODY or self.attempt is not None

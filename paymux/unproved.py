@@ -15,7 +15,7 @@ PAUSE = 1.0  # seconds between look-ups that messages about one payment of ours 
 REMEMBERED = 10_000
 
 
-class Strangers:
+class Unproved:
     """What messages without a proof have made a pool ask."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Strangers:
         self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def admit(self, driver: Driver, event: Event) -> None:
-        """Take a place in the small share of messages about payments that nobody here knows.
+        """Take a place in the small share of messages about payments that we do not know.
 
         RateLimited at once where the share is used up, NotFound where the provider said so a moment ago.
         """

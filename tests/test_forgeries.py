@@ -170,7 +170,7 @@ class Shop:
     async def _confirm(self, event: Event, reference: str) -> str:
         expected = self.orders[reference] if self.level == "expected" else None
         pool = self.keeper if self.level == "journal" else self._pool()
-        await asyncio.sleep(61)  # "no such payment" is remembered for a minute, and strangers have a small share
+        await asyncio.sleep(61)  # "no such payment" is remembered for a minute
         try:
             found = await pool.confirm(event, expected=expected)
         except PaymuxError as error:

@@ -42,7 +42,7 @@ FLOORS = [
     {"journal"},
     {"wire"},
     {"drivers/base"},
-    {"accounts", "drivers", "orders", "hooks", "strangers", "connection"},
+    {"accounts", "drivers", "orders", "hooks", "unproved", "connection"},
     {"settings"},
     {"transport/exchanges", "transport/kept", "transport/outcome", "transport/tokens"},
     {"transport/retries"},

@@ -33,7 +33,7 @@ class Provider:
             return answer(404)
         return answer(id=name, status="OK" if name == "id-1" and now() >= self.paid_at else "WAIT")
 
-    def strangers(self) -> list[float]:
+    def others(self) -> list[float]:
         """Give the times of the look-ups of payments that are not ours."""
         return [at for at, name in self.asked if name != "id-1"]
 
@@ -86,7 +86,7 @@ def test_a_flood_of_forgeries_delays_no_watch() -> None:
     flooded, provider = run(_detected(forge))
     # Jitter is drawn from one generator, which the flood does not touch.
     assert flooded == pytest.approx(quiet, abs=0.05)
-    seen = provider.strangers()
+    seen = provider.others()
     assert 80 <= len(seen) <= 110
     assert all(sum(at <= other < at + 0.98 for other in seen) <= 10 for at in seen)
 

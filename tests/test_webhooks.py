@@ -650,7 +650,7 @@ async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: st
 
 
 @timeless
-async def test_a_stranger_beyond_the_share_is_refused() -> None:
+async def test_an_unknown_payment_beyond_the_share_is_refused() -> None:
     """Messages about payments that nobody knows have a small share; beyond it 429, and nothing is repeated."""
     shop = Shop()
     wire = Wire(Desk(payments=answer(404)))
@@ -674,8 +674,8 @@ async def test_a_stranger_beyond_the_share_is_refused() -> None:
 @pytest.mark.parametrize("where", ["provider", "lookup"])
 @timeless
 async def test_what_nobody_knows_is_repeated_within_bounds(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """In an outage a bounded number of strangers' messages is kept, and a bounded number of any."""
-    monkeypatch.setattr(paymux.webhooks.delivery, "STRANGERS", 3)
+    """In an outage a bounded number of messages about unknown payments is kept, and a bounded number of any."""
+    monkeypatch.setattr(paymux.webhooks.delivery, "UNKNOWN", 3)
     monkeypatch.setattr(paymux.webhooks.delivery, "MOST", 5)
 
     async def lookup(event: Event) -> Payment | None:
@@ -1103,7 +1103,7 @@ async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> Non
     assert shop.told == [("order-1", Status.SUCCEEDED)]
 
 
-async def test_a_strangers_message_leaves_no_row(file: Path) -> None:
+async def test_a_message_about_no_order_of_ours_leaves_no_row(file: Path) -> None:
     """What is about no payment of ours is forgotten when it is done with; what is about one is kept."""
     hooks = toy(Shop(), journal=file, desk=Desk(payments=[answer(404), paid()], collect=paid("WAIT")))
 

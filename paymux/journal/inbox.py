@@ -24,7 +24,7 @@ _KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event,
 _OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
-# About no payment in the journal: a stranger's, which nobody will look for.
+# About no payment in the journal: nothing will look for it.
 _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)

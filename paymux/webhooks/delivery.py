@@ -37,7 +37,7 @@ GLANCE = 0.05  # seconds between looks at a payment that another worker is telli
 NEVER, BEFORE = float("inf"), -float("inf")
 AT_ONCE = 8  # repetitions at once
 MOST = 1000  # messages in hand
-STRANGERS = 100  # of them about payments that nobody here knows, waiting to be repeated
+UNKNOWN = 100  # of them about payments that we do not know, waiting to be repeated
 
 
 class Delivery(Forking):
@@ -181,11 +181,11 @@ class Delivery(Forking):
         if left.lasting and now - message.since > left.lasting:
             log.error("%s: a message was tried for %.0f s, and is given up", message.event.account, left.lasting)
             return False
-        message.stranger = not left.known
-        return left.lasting > 0 and not (message.stranger and self._strangers() > STRANGERS)
+        message.unknown = not left.known
+        return left.lasting > 0 and not (message.unknown and self._unknown() > UNKNOWN)
 
-    def _strangers(self) -> int:
-        return sum(message.stranger for message in self._messages.values())
+    def _unknown(self) -> int:
+        return sum(message.unknown for message in self._messages.values())
 
     def _again(self, key: bytes) -> None:
         message = self._messages.get(key)
@@ -275,10 +275,10 @@ class Delivery(Forking):
         elif (journal := self._engine.records.journal) is not None:
             told = await self._notifier.telling.once(journal.outbox, payment, until)
         if told is None:  # it is no order of ours: only this message speaks of it
-            await self._tell_strangers(payment)
+            await self._tell_unrecorded(payment)
         return Left(plainly=outbox is None) if told is False else None
 
-    async def _tell_strangers(self, payment: Payment) -> None:
+    async def _tell_unrecorded(self, payment: Payment) -> None:
         """Tell the shop of the state of a payment that the outbox does not have, unless it has been told."""
         key: tuple[str, ...] = (payment.account, payment.kind or "", payment.reference or "", payment.status)
         if payment.reference is None:

@@ -30,6 +30,6 @@ class Message:
         self.task: asyncio.Task[Left | None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.since: float | None = None  # when it failed first
-        self.stranger = False
+        self.unknown = False
         self.pauses: Generator[float] = backoff.expo(base=2, factor=1, max_value=SLOWEST)
         next(self.pauses)
