@@ -114,6 +114,16 @@ def checked_path(name: str, value: Any, *, empty: bool = False) -> str:
     return str(found)
 
 
+def setting(settings: object, name: str) -> object:
+    """Give a setting of a mapping or an object, "" where it has none."""
+    try:
+        known = plain.mapping(settings)
+        return getattr(settings, name, "") if known is None else known.get(name, "")
+    except Exception as error:  # noqa: BLE001 - Django's settings raise where they were not configured
+        why = f"{type(error).__name__}: {error}"
+    raise UsageError(f"settings: {why}", name="settings", accepted="a mapping, or an object with attributes")
+
+
 def checked_url(field: str, url: object, *, query: bool = False, http: bool = False) -> str:
     """Check a URL that we are given: https (or http, on loopback or if allowed), and nothing that hides in it."""
     given = plain.text(url)

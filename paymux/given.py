@@ -27,6 +27,7 @@ W = TypeVar("W", bound=enum.StrEnum)
 NAMES = 100  # in `ids`; no provider has more than five
 LONGEST = 4096  # characters of what travels in a request
 LEVELS = 64  # of mappings and lists in one another
+_NESTED = (dict, list, tuple)
 _DIGITS = 10**15
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _KINDS = get_args(Kind)
@@ -159,9 +160,11 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
         raise UsageError.field(name, value, "a mapping")
     accepted = "what JSON can hold" if most is None else f"what JSON can hold, in at most {most} bytes"
     try:
-        size = len(msgspec.json.encode(found))
-        msgspec.msgpack.encode(found, order="deterministic")  # as what it is remembered by is made
-        fits = (most is None or size <= most) and not _is_deeper(found, LEVELS)
+        written = msgspec.json.encode(found)
+        size, nested = len(written), written.count(b"{") + written.count(b"[") > LEVELS
+        if most is not None:
+            msgspec.msgpack.encode(found, order="deterministic")  # as what an order is remembered by is made
+        fits = (most is None or size <= most) and not (nested and _is_deeper(found, LEVELS))
     except Exception as error:  # noqa: BLE001 - whatever a value in it raises
         raise UsageError.field(name, value, f"{accepted} ({type(error).__name__})") from None
     if not fits:
@@ -172,21 +175,11 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
 def _is_deeper(value: Any, levels: int) -> bool:
     level = [value]
     for _ in range(levels):
-        below = (each for one in level for each in (one.values() if isinstance(one, dict) else one))
-        level = [each for each in below if isinstance(each, dict | list | tuple)]
+        below = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [each for some in below for each in some if isinstance(each, _NESTED)]
         if not level:
             return False
     return True
-
-
-def setting(settings: object, name: str) -> object:
-    """Give a setting of a mapping or an object, "" where it has none."""
-    try:
-        known = plain.mapping(settings)
-        return getattr(settings, name, "") if known is None else known.get(name, "")
-    except Exception as error:  # noqa: BLE001 - Django's settings raise where they were not configured
-        why = f"{type(error).__name__}: {error}"
-    raise UsageError(f"settings: {why}", name="settings", accepted="a mapping, or an object with attributes")
 
 
 def _customer(name: str, value: object) -> Customer:

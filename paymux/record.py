@@ -13,7 +13,7 @@ from .unconfirmed import dealt_with, unconfirmed
 
 
 class Record:
-    """The verbs of a pool over its journal; without one they are UsageError."""
+    """The verbs of a pool over its journal; without one, all but `unconfirmed` and `dealt_with` are UsageError."""
 
     _engine: Engine
 
@@ -36,6 +36,7 @@ class Record:
 
     def once(self, payment: Payment, name: str) -> Turn:
         """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
+        payment = given.payment(payment)  # before the journal is missed: a coroutine would be left unclosed
         return Turn(self._engine.records.book(), payment, name)
 
     def unconfirmed(self) -> AsyncIterator[Event]:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 # without holding up the loop for long.
 BODY_BYTES, PAGE_BYTES, DAY_BYTES = 1 << 20, 8 << 20, 64 << 20
 
+FIELDS = 1000  # of a form, at most
+
 
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One HTTP request to a provider and the type of its reply. Make it with `get` or `post`."""
@@ -56,6 +58,8 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         """Give the encoded body; what cannot be written as JSON, or as a form, is UsageError."""
         if self.body is None:
             return None
+        if self.form and len(plain.mapping(self.body) or plain.sequence(self.body) or ()) > FIELDS:
+            raise UsageError.field("body", self.body, f"a form of at most {FIELDS} fields")
         try:
             return urlencode(self.body).encode() if self.form else msgspec.json.encode(self.body)
         except Exception as error:  # noqa: BLE001 - whatever a value in it raises

@@ -3,9 +3,11 @@
 The battery is benchmarks/bench_callers.py; its command line makes every call, and here some of them are made.
 """
 
+import gc
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +28,7 @@ from paymux import (
     Incoming,
     Item,
     Mpesa,
+    MpesaGateway,
     Payment,
     Pool,
     ProviderError,
@@ -33,6 +36,7 @@ from paymux import (
     Trust,
     UsageError,
     given,
+    post,
 )
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
@@ -479,3 +483,31 @@ def test_django_settings_name_themselves() -> None:
     with pytest.raises(UsageError) as caught:
         Mpesa.from_settings({"MPESA_ENVIRONMENT": "sandbox", "MPESA_SHORTCODE": 12})
     assert caught.value.name == "MPESA_SHORTCODE"
+
+
+def test_a_coroutine_for_a_payment_is_refused_before_the_journal_is_missed(pay: Pool) -> None:
+    """`once` closes a coroutine that it is given, and says so, also in a pool without a journal."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(UsageError, match="not awaited"):
+            pay.once(pay.verify(Payment(account="campay")), "fulfilled")  # type: ignore[arg-type] # what is tried
+        gc.collect()
+    assert said == []
+
+
+async def test_a_form_has_no_more_fields_than_anybody_reads(pay: Pool) -> None:
+    """A form of more than 1,000 fields is UsageError, before the time that writing it would take."""
+    for body in (dict.fromkeys(map(str, range(1001)), "x"), [("a", "x")] * 1001):
+        with pytest.raises(UsageError, match="1000 fields"):
+            await pay.send("campay", post("/balance/", dict, body, money=False, form=True))
+
+
+@pytest.mark.parametrize("field", ["type", "is_default"])
+async def test_a_way_to_pay_has_words_of_a_line(pay: Pool, field: str) -> None:
+    """What the gateway's own verbs are given is text of a line, or true or false."""
+    odd: dict[str, Any] = {"phone": "254708374149", field: "x" * 1000}
+    with pytest.raises(UsageError) as caught:
+        await pay.run("mpesa_gateway", MpesaGateway.add_method, **odd)
+    assert caught.value.name == field
+    with pytest.raises(UsageError, match="status"):
+        await pay.run("mpesa_gateway", MpesaGateway.test_callback, provider_reference="x", status="x" * 1000)

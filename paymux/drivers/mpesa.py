@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from .. import plain
-from ..checks import checked_url
+from ..checks import checked_url, setting
 from ..errors import ProviderError, Unsupported, UsageError
-from ..given import setting
 from ..lenient import Scalar, Unreadable, amount, need, text, when
 from ..models import Event, Kind, Order, Payment, Reason, Status, Trust
 from ..money import whole

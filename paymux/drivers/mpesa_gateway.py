@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr, replace
 
 from ..checks import checked_function, checked_text
 from ..errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..given import flag
 from ..lenient import Scalar, Unreadable, amount, convert, decode, need, text, when
 from ..models import Event, Kind, Method, Order, Payment, Reason, Receipt, Status
 from ..money import DECIMALS, exact, whole
@@ -294,7 +295,8 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     async def add_method(self, send: Send, *, phone: str, type: str = "mpesa", is_default: bool = False) -> Words:
         """Add a way to pay: a number that M-Pesa knows."""
-        body = {"type": type, "details": {"phone_number": self.party("collect", phone)}, "is_default": is_default}
+        details, kind = {"phone_number": self.party("collect", phone)}, checked_text("type", type, 100)
+        body = {"type": kind, "details": details, "is_default": flag("is_default", is_default)}
         return await send(post("/api/payment/methods/", Words, body, money=False))  # twice, it moves no money
 
     async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
@@ -305,7 +307,8 @@ class MpesaGateway(Driver, frozen=True, kw_only=True):
 
     async def test_callback(self, send: Send, *, provider_reference: str, status: str = "completed") -> Words:
         """Act, in the sandbox, as if M-Pesa had called back."""
-        body = {"transaction_id": checked_text("provider_reference", provider_reference, 200), "status": status}
+        asked = checked_text("provider_reference", provider_reference, 200)
+        body = {"transaction_id": asked, "status": checked_text("status", status, 100)}
         return await send(post(self._test("callback"), Words, body, money=False))
 
     def webhook(self, incoming: Incoming) -> Event:
