@@ -734,9 +734,11 @@ async def test_another_amount_is_a_mismatch(name: str) -> None:
 @every
 @timeless
 async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> None:
-    """Where the provider deduplicates, the second is unknown, and looked up; where not, it is a second order."""
+    """Who forgot the first: the provider's own duplicate is unknown, and looked up; without one it is an order."""
     async with Desk(name) as desk:
         await desk.collect()
+        await desk.pool.aclose()
+        desk.pool = desk.another_pool()
         if desk.driver.facts["collect"].deduplicates:
             with pytest.raises(OutcomeUnknown, match="has had this reference before") as caught:
                 await desk.collect()

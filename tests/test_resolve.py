@@ -314,8 +314,8 @@ async def test_an_open_watch_hears_a_persons_word(file: Path) -> None:
         ("payment", {"payment": None}),
         ("payment", {"payment": "order-1"}),
         ("reference", {"payment": Payment(account="keyless")}),
-        ("reference", {"payment": Payment(account="keyless", reference=5)}),  # type: ignore[arg-type]
-        ("payment", {"payment": Payment(account="keyless", reference="order-1", kind=[])}),  # type: ignore[arg-type]
+        ("payment.reference", {"payment": Payment(account="keyless", reference=5)}),  # type: ignore[arg-type]
+        ("payment.kind", {"payment": Payment(account="keyless", reference="order-1", kind=[])}),  # type: ignore[arg-type]
         ("payment", {"payment": Payment(account="keyless", reference="order-2")}),
         ("payment", {"payment": Payment(account="keyless", reference="order-1", kind="payout")}),
         ("account", {"payment": Payment(account="elsewhere", reference="order-1")}),

@@ -308,15 +308,18 @@ async def test_cancellation_after_sending_notes_the_reference_once() -> None:
 
 @timeless
 async def test_a_callers_own_time_out_is_a_time_out() -> None:
-    """`asyncio.timeout` around a verb ends in its own TimeoutError, and the order is in no flight afterwards."""
+    """`asyncio.timeout` around a verb ends in its own TimeoutError; the same call again sends nothing."""
     wire = Wire(lambda _: GOOD, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(2):
                 await pool.collect("keyless", **ORDER)
         assert type(caught.value) is TimeoutError
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await pool.collect("keyless", **ORDER)
         assert now() == pytest.approx(2, abs=0.01)
-        assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
+        assert unknown.value.payment.reference == "order-1"
+        assert len(wire.seen) == 1
 
 
 @timeless
