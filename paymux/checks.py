@@ -100,13 +100,13 @@ def filled(name: str, value: object, protocol: type, accepted: str) -> None:
         raise UsageError.field(name, value, accepted)
 
 
-def checked_path(name: str, value: Any, *, empty: bool = False) -> str:
-    """Check the path of a file, wherever it may lie; an `empty` one is for who opens it to refuse."""
+def checked_path(name: str, value: Any, *, unread: bool = False) -> str:
+    """Check the path of a file, wherever it may lie; what an `unread` one says is for who opens it to refuse."""
     try:
         found = os.fspath(value)
         fits = type(found) is str or plain.is_a(found, str)
         found = str.__str__(found) if fits else ""
-        fits = fits and b"\x00" not in os.fsencode(found) and len(found) <= 4096 and (empty or bool(found))
+        fits = fits and (unread or (0 < len(found) <= 4096 and b"\x00" not in os.fsencode(found)))
     except Exception:  # noqa: BLE001 - it may be a class of the caller's
         found, fits = "", False
     if not fits:

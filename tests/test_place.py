@@ -124,9 +124,11 @@ async def test_what_can_be_no_journal_is_refused_at_the_door(tmp_path: Path, wha
     path = make(tmp_path)
     before = content(tmp_path)
     wire = Wire(Desk())
-    with pytest.raises(UsageError, match=why):
-        async with shop(path, wire):
+    pay = shop(path, wire)
+    with pytest.raises(UsageError, match=why) as caught:
+        async with pay:
             pytest.fail("entered")
+    assert caught.value.name == "journal"
     pay = shop(path, wire)
     with pytest.raises(UsageError, match="journal"):
         await collect(pay)

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ..errors import UsageError
+from ..redact import shown
 from .locks import Opened, identity
 
 BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a database: https://www.sqlite.org/tempfiles.html
@@ -31,7 +32,10 @@ class Busy(OSError):
 
 def refused(path: str | os.PathLike[str], why: str) -> UsageError:
     """Say why no journal can be kept at a path."""
-    return UsageError(f"journal: {os.fspath(path)!r} is refused: {why}")
+    said = f"journal: {os.fspath(path)[:4096]!r} is refused: {why}"
+    return UsageError(
+        said, name="journal", value=shown(os.fspath(path)), accepted="the path of a journal, or of no file yet"
+    )
 
 
 def checked(given: str) -> Path:

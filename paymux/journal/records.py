@@ -28,7 +28,7 @@ class Records:
         if is_a(journal, str) or issubclass(type(journal), PathLike):
             from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded by whoever keeps a journal
 
-            journal = SqliteJournal(checked_path("journal", journal, empty=True))
+            journal = SqliteJournal(checked_path("journal", journal, unread=True))
         elif journal is not None:
             filled("journal", journal, Journal, "a path, or a Journal")
         self.journal = cast("Journal | None", journal)

@@ -41,7 +41,7 @@ class SqliteJournal(Forking):
     """
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
-        given = checked_path("journal", path, empty=True)
+        given = checked_path("journal", path, unread=True)
         days = None if keep_days is None else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
         # A process may change its folder later; what is no path at all is refused when it is opened.
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
