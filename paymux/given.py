@@ -162,7 +162,7 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
     try:
         written = msgspec.json.encode(found)
         size, nested = len(written), written.count(b"{") + written.count(b"[") > LEVELS
-        if most is not None:
+        if most is not None and size <= most:
             msgspec.msgpack.encode(found, order="deterministic")  # as what an order is remembered by is made
         fits = (most is None or size <= most) and not (nested and _is_deeper(found, LEVELS))
     except Exception as error:  # noqa: BLE001 - whatever a value in it raises
