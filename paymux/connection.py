@@ -239,11 +239,12 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Reply:
             break
     if message.code != 200:
         largest = BODY_BYTES
-    body: bytes | bytearray = await payload.readany()
-    if not payload.at_eof():
+    if not payload.is_eof():  # some of it is not there yet, and may never come
         stated = message.headers.get("content-length", "")
         if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
             raise _too_large(largest)
+    body: bytes | bytearray = await payload.readany()
+    if not payload.at_eof():
         body = bytearray(body)
         async for chunk in payload.iter_any():
             body += chunk
