@@ -462,6 +462,7 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
         await transport.perform(transport.call(TOY, "verify", 3), slow)
 
 
+@pytest.mark.timeout(600)  # a hundred runs of pytest take 40 s on two idle cores
 def test_the_campaign_kills_every_mutant_of_the_outcome_table() -> None:
     """R18: whatever is changed in the outcome table or in what may be repeated, a test fails.
 
