@@ -161,13 +161,14 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
     accepted = "what JSON can hold" if most is None else f"what JSON can hold, in at most {most} bytes"
     try:
         written = msgspec.json.encode(found)
-        size, nested = len(written), written.count(b"{") + written.count(b"[") > LEVELS
-        if most is not None and size <= most:
+        size = len(written)
+        fits = most is None or size <= most
+        if fits and most is not None:
             msgspec.msgpack.encode(found, order="deterministic")  # as what an order is remembered by is made
-        fits = (most is None or size <= most) and not (nested and _is_deeper(found, LEVELS))
+        deep = fits and written.count(b"{") + written.count(b"[") > LEVELS and _is_deeper(found, LEVELS)
     except Exception as error:  # noqa: BLE001 - whatever a value in it raises
         raise UsageError.field(name, value, f"{accepted} ({type(error).__name__})") from None
-    if not fits:
+    if deep or not fits:
         raise UsageError.field(name, value, f"{accepted}, nested {LEVELS} deep at most, not {size}")
     return found
 
