@@ -67,9 +67,6 @@ class Pool(Record):
             journal=journal,
         )
         self._engine.drivers.update(self.drivers)
-        self._engine.records.apart = frozenset(
-            account for account, driver in self.drivers.items() if type(driver).confirms is not Driver.confirms
-        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:

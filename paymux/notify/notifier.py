@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self, get_args
 
 from ..checks import checked_function, checked_seconds
+from ..drivers.base import Driver
 from ..errors import PaymuxError, UsageError
 from ..forks import Forking, watch
 from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
@@ -73,6 +74,10 @@ class Notifier(Forking):
         if on_unconfirmed is not None:
             checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
         self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
+        # Of these accounts' orders it is to be known which a message that no look-up confirms may be of.
+        drivers = self._engine.drivers.items()
+        own = {account for account, driver in drivers if type(driver).confirms is not Driver.confirms}
+        self._engine.records.apart = frozenset(own)
         self.unconfirmed = UnconfirmedTeller(self._engine, on_unconfirmed)
         self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in named))
         self.outbox: Outbox | None = None  # while it is entered
