@@ -261,20 +261,22 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Reply:
     return Reply(status=message.code, headers=message.headers, body=bytes(body))
 
 
-async def _inflated(body: bytes | bytearray, largest: int) -> bytearray:
-    inflater, inflated = zlib.decompressobj(wbits=47), bytearray()
+async def _inflated(body: bytes | bytearray, largest: int) -> bytes:
+    inflater, parts, size = zlib.decompressobj(wbits=47), [], 0
     while True:
-        part = inflater.decompress(body, BODY_BYTES)
+        # One byte beyond the cap tells enough, and 0 would mean no cap at all.
+        part = inflater.decompress(body, min(BODY_BYTES, largest + 1 - size))
         body = inflater.unconsumed_tail
-        inflated += part
-        if inflater.eof or len(inflated) > largest or not (part or body):
+        parts.append(part)
+        size += len(part)
+        if inflater.eof or size > largest or not (part or body):
             break
         await asyncio.sleep(0)  # a large one takes long
-    if len(inflated) > largest:
+    if size > largest:
         raise _too_large(largest)
     if not inflater.eof:
         raise Broken("a compressed body that is cut")
-    return inflated
+    return b"".join(parts)
 
 
 def _too_large(largest: int) -> Broken:
