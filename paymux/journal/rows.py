@@ -32,6 +32,24 @@ def payment_or_none(key: Key, text: bytes) -> Payment | None:
         return None
 
 
+class Scanned:
+    """Payments of rows that are read again and again: a damaged one is named once."""
+
+    def __init__(self, so: str) -> None:
+        self._so = so
+        self._named: set[Key] = set()
+
+    def payment(self, key: Key, text: bytes) -> Payment | None:
+        """Read a row's payment, or give None."""
+        try:
+            return read_payment(key, text)
+        except OSError as damaged:
+            if key not in self._named:
+                self._named.add(key)
+                log.error("%s; %s", damaged, self._so)
+            return None
+
+
 def page(
     sql: str, given: tuple[object, ...], db: sqlite3.Connection
 ) -> list[tuple[Payment | None, tuple[str, str, str, str]]]:

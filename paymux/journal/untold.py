@@ -4,12 +4,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from ..models import Kind, Payment, Status, log
 from .base import Key, named
 from .notifiers import Notifiers
 from .outbox import Standing
+from .rows import Scanned, read_payment
 from .schema import iso
 from .workers import Worker
 
@@ -36,7 +35,7 @@ class Untold:
     def __init__(self, worker: Worker, notifiers: Notifiers) -> None:
         self._worker = worker
         self._notifiers = notifiers
-        self._unreadable: set[Key] = set()  # that were named
+        self._scanned = Scanned("it cannot be told")
 
     def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
         """Let go of what an earlier loop of this worker had; a kind's first notifier begins three days back."""
@@ -68,7 +67,7 @@ class Untold:
         if row is None or self._tells(row[0], db) or not self._may_tell(key, row[1], db):
             return None
         db.execute(_CLAIM, (self._worker.name + _ALONE, *key))
-        return msgspec.json.decode(row[2], type=Payment)
+        return read_payment(key, row[2])
 
     def told(self, key: Key, status: Status, db: sqlite3.Connection) -> None:
         """Note that a state was told to the end; what the row says by now may be another."""
@@ -97,7 +96,7 @@ class Untold:
                     key = (account, kind, reference)
                     if count <= 0:
                         return
-                    payment = None if resting.get(key) == status else self._readable(text, key)
+                    payment = None if resting.get(key) == status else self._scanned.payment(key, text)
                     if payment is not None and self._may_tell(key, status, db):
                         count -= 1
                         yield payment
@@ -129,12 +128,3 @@ class Untold:
         if turn[0] is None:
             db.execute(f"UPDATE payments SET told = status WHERE {_OF}", key)
         return turn[0] is not None and not self._worker.lives(turn[0])
-
-    def _readable(self, text: str, key: Key) -> Payment | None:
-        try:
-            return msgspec.json.decode(text, type=Payment)
-        except msgspec.MsgspecError as error:
-            if key not in self._unreadable:
-                self._unreadable.add(key)
-                log.error("%s: %s cannot be told, for its row cannot be read: %s", key[0], key[2], error)
-            return None

@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-import msgspec
-
-from ..models import Payment, log
+from ..models import Payment
 from .base import Key, Row, State, named
 from .inbox import Inbox
 from .notifiers import Living, Notifiers
 from .outbox import Open
+from .rows import Scanned
 from .schema import iso
 from .workers import Worker
 
@@ -50,7 +49,7 @@ class Watchers:
         self._inbox = inbox
         self._lives = lives  # whether somebody is still about to go on with an order
         self._apply = apply
-        self._unreadable: set[Key] = set()  # that were named
+        self._scanned = Scanned("it cannot be watched")
 
     def claim(self, accounts: Collection[str], count: int, now: float, db: sqlite3.Connection) -> list[Open]:
         """Claim orders that no living notifier watches; what a worker left that died is set right first."""
@@ -78,7 +77,7 @@ class Watchers:
             for kind, reference, state, text, worker, left_at in db.execute(_NEXT, (account, watcher)):
                 key = (account, kind, reference)
                 being_sent = state in (State.INTENT, State.SENDING) and self._lives(worker, key)
-                payment = None if being_sent else self._readable(text, key)
+                payment = None if being_sent else self._scanned.payment(key, text)
                 if payment is not None:
                     yield payment, State(state), left_at is not None
 
@@ -134,12 +133,3 @@ class Watchers:
         self._apply(db, payment, "recover", after)
         db.execute(_DISOWNED, key)
         return after
-
-    def _readable(self, text: str, key: Key) -> Payment | None:
-        try:
-            return msgspec.json.decode(text, type=Payment)
-        except msgspec.MsgspecError as error:
-            if key not in self._unreadable:
-                self._unreadable.add(key)
-                log.error("%s: %s cannot be watched, for its row cannot be read: %s", key[0], key[2], error)
-            return None
