@@ -152,11 +152,6 @@ def _cheapest(ages: Sequence[float], pending: Sequence[float], ended: Sequence[f
     return following
 
 
-def _lower(ages: Sequence[float], heights: Sequence[float], one: int, other: int, share: float) -> bool:
-    """Tell whether one line is no higher than the other where so large a share has ended."""
-    return heights[one] - ages[one] * share <= heights[other] - ages[other] * share
-
-
 def _hidden(ages: Sequence[float], heights: Sequence[float], older: int, middle: int, new: int) -> bool:
     """Tell whether the lines on both sides leave the middle one nowhere the lowest."""
     return (heights[older] - heights[new]) * (ages[older] - ages[middle]) >= (heights[older] - heights[middle]) * (
