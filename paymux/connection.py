@@ -1,8 +1,9 @@
 """The only file that knows the HTTP client: one attempt, on sockets, truthful about what left.
 
-aiohttp opens, keeps and secures the connections and parses what comes in; the few lines of a request are written
-here. Its session does that, too, at the cost of all the rest together, and with habits that money has to be kept
-from: cookies, redirects, the environment's proxies and passwords, and sending a GET again.
+aiohttp opens and secures the connections and parses what comes in; the few lines of a request are
+written here, and idle connections wait here. Its session does both, too, at the cost of all the rest
+together, and with habits that money has to be kept from: cookies, redirects, the environment's
+proxies and passwords, and sending a GET again.
 """
 
 import asyncio
@@ -14,18 +15,19 @@ from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import aiohttp
+import msgspec
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from .forks import Forking, leave_to_parent, watch
+from .idle import Idle
 from .wire import BODY_BYTES, Broken, Outgoing, Reply
 
 FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
-_VISIBLE = bytes(range(0x20, 0x7F))
-MONEY_KEPT = 1.0  # seconds for which a money request may reuse an idle connection: stale ones make unknowns
+OTHERS_KEPT = 15.0  # seconds for which a look-up may reuse an idle connection
+MONEY_KEPT = 1.0  # the same of a money request: stale ones make unknowns
 NEW = 3  # new connections that may end, or speak before they are asked, before an attempt gives up
-_LOOK = "paymux_look"  # where a connection that carried a request keeps how it is looked at
 Look: TypeAlias = Callable[[int], object]  # what waits to be read; nothing: false
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
 
@@ -48,38 +50,42 @@ class Sockets(Forking):
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Carry one attempt without following redirects; Broken where no whole reply came."""
         outgoing.began = True
-        connection = None
+        link = None
         try:
             kept = self._kept.get(asyncio.get_running_loop()) or await self._open()
             scheme, _, rest = outgoing.url.partition("://")
             host, _, target = rest.partition("/")
             place = kept.place(scheme, host)
-            written = _written(outgoing, place.headers["Host"], target)
-            connector = kept.money if outgoing.money else kept.other
-            connection = await connector.connect(place, [], self._timeout)
-            left = NEW
-            while (fit := _silent(connection)) is None:
-                left -= not hasattr(connection.protocol, _LOOK)
-                connection.close()
-                if not left:
-                    raise Broken("new connections that end, or speak before they are asked")
-                connection = await connector.connect(place, [], self._timeout)
-            protocol, transport = fit
+            written = outgoing.written(place.host, target)
+            idle = place.money if outgoing.money else place.other
+            link = idle.take() or await self._connected(kept.connector, place.request)
+            protocol = link.protocol
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
-            transport.write(written)
+            link.transport.write(written)
             reply = await _reply(protocol, outgoing.largest)
-            connection.release()
+            if not protocol.should_close:
+                idle.put(link)
+                link = None
             return reply
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, after sending it means "unknown"
             broken = _translated(error)
         finally:
-            if connection is not None:
-                connection.close()  # where it was not released
+            if link is not None:
+                link.close()  # where it is not kept
         # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to ours.
         raise broken
+
+    async def _connected(self, connector: aiohttp.TCPConnector, request: aiohttp.ClientRequest) -> "_Link":
+        for _ in range(NEW):
+            connection = await connector.connect(request, [], self._timeout)
+            link = _new(connection)
+            if link is not None:
+                return link
+            connection.close()
+        raise Broken("new connections that end, or speak before they are asked")
 
     async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
         """Open a WebSocket and give its frames until it ends; Broken where it cannot be opened or breaks."""
@@ -126,66 +132,90 @@ class Sockets(Forking):
         return kept
 
 
+class _Link(msgspec.Struct, eq=False):
+    """A connection and what is asked of it with each request."""
+
+    connection: aiohttp.connector.Connection
+    protocol: ResponseHandler
+    transport: asyncio.Transport
+    look: Look
+
+    def is_silent(self) -> bool:
+        """Tell whether it goes on, and the server said nothing on it, which would be taken for the answer.
+
+        While the loop is busy, the server's end of an idle connection waits in the kernel, unread: whatever
+        can be read makes it another one, so that no order is lost on a connection that was dead before it.
+        """
+        protocol = self.protocol
+        return protocol.transport is self.transport and not protocol.should_close and not self.look(0)
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+
+class _Place:
+    """A host: what the connector wants to know of it, and its idle connections, those of money apart."""
+
+    def __init__(self, scheme: str, host: str) -> None:
+        url = URL(f"{scheme}://{host}/", encoded=True)
+        self.request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+        self.host = self.request.headers["Host"]
+        self.other = Idle[_Link](OTHERS_KEPT)
+        self.money = Idle[_Link](MONEY_KEPT)
+
+    def close(self) -> None:
+        """Close the idle ones."""
+        self.other.close()
+        self.money.close()
+
+
 class _Kept:
-    """Connections of look-ups, of money, which are reused only while fresh, and the session of update sockets."""
+    """The connections of one loop, and the session of its update sockets."""
 
     def __init__(self) -> None:
-        self.other = aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0)
-        self.money = aiohttp.TCPConnector(limit=0, keepalive_timeout=MONEY_KEPT)
+        self.connector = aiohttp.TCPConnector(limit=0)
         self.pushed = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=self.connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
-        self._places: dict[tuple[str, str], aiohttp.ClientRequest] = {}
+        self._places: dict[tuple[str, str], _Place] = {}
         self.ended = AsyncExitStack()  # what is done at the end: each, even where whoever waits is cancelled
-        for one in (self.other, self.money, self.pushed):
-            self.ended.push_async_callback(one.close)
+        self.ended.callback(self._close_places)  # at last: the connector has closed their sockets
+        self.ended.push_async_callback(self.pushed.close)
         # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used from
         # several `asyncio.run` in turn leaves nothing behind it.
         self.guard = self._guard()
 
     def disown(self) -> None:
         """Let aiohttp take the connections for closed, so that it closes none of them as it is collected."""
-        for connector in (self.other, self.money, self.pushed.connector):
-            if connector is not None:
-                connector._closed = True  # noqa: SLF001 - a test guards that the name stays
+        self.connector._closed = True  # noqa: SLF001 - a test guards that the name stays
 
-    def place(self, scheme: str, host: str) -> aiohttp.ClientRequest:
-        """Give what a connector wants to know of a host: the same for each request to it."""
+    def place(self, scheme: str, host: str) -> _Place:
+        """Give a host."""
         place = self._places.get((scheme, host))
         if place is None:
-            url = URL(f"{scheme}://{host}/", encoded=True)
-            place = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
-            self._places[scheme, host] = place
+            place = self._places[scheme, host] = _Place(scheme, host)
         return place
+
+    def _close_places(self) -> None:
+        for place in self._places.values():
+            place.close()
 
     async def _guard(self) -> AsyncGenerator[None]:
         async with self.ended:
             yield
 
 
-def _silent(
-    connection: aiohttp.connector.Connection,
-) -> tuple[ResponseHandler, asyncio.Transport] | None:
-    """Give the protocol and the transport of a connection that goes on, and on which nothing was said.
-
-    That would be taken for the answer. While the loop is busy, the server's end of an idle connection
-    waits in the kernel, unread: whatever can be read makes it another one, so that no order is lost on
-    a connection that was dead before it.
-    """
+def _new(connection: aiohttp.connector.Connection) -> _Link | None:
+    """Give a new connection that goes on and on which nothing was said, with how to see that later."""
     protocol = connection.protocol
     transport = None if protocol is None else protocol.transport
     if protocol is None or transport is None or protocol.should_close:
         return None
-    look: Look | None = getattr(protocol, _LOOK, None)
-    if look is not None:
-        return None if look(0) else (protocol, transport)
     silent, look = _is_new(transport)
-    if not silent:
-        return None
-    setattr(protocol, _LOOK, look)  # kept there, for it lives as long as the connection
-    return protocol, transport
+    return _Link(connection, protocol, transport, look) if silent else None
 
 
 def _is_new(transport: asyncio.Transport) -> tuple[bool, Look]:
@@ -215,19 +245,6 @@ def _no_redirect() -> aiohttp.TraceConfig:
 
 async def _redirected(*_: object) -> None:
     raise Broken("a redirect")
-
-
-def _written(outgoing: Outgoing, host: str, target: str) -> bytes:
-    """Write a request: https://www.rfc-editor.org/rfc/rfc9112.html#name-request-line."""
-    body, lines = outgoing.body, [f"{outgoing.method} /{target} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in outgoing.headers.items()]
-    if body is not None or outgoing.method != "GET":
-        lines.append(f"Content-Length: {len(body or b'')}")
-    head = "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogatepass")
-    # Checked where they are made, and here again: no id and no credential may write a line of its own.
-    if head.translate(None, _VISIBLE) != b"\r\n" * (len(lines) + 1):
-        raise Broken("a header with other than visible ASCII", certain=True)
-    return head + (body or b"")
 
 
 async def _reply(protocol: ResponseHandler, largest: int) -> Reply:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 BODY_BYTES, PAGE_BYTES, DAY_BYTES = 1 << 20, 8 << 20, 64 << 20
 
 FIELDS = 1000  # of a form, at most
+_VISIBLE_BYTES = bytes(range(0x20, 0x7F))
 
 
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
@@ -221,6 +222,18 @@ class Send(Protocol):
         ...
 
 
+class Broken(Exception):
+    """The one exception of a connection: no whole reply came. `certain` tells that trying again is useless.
+
+    `too_large`: the reply is, so that asking for less of it may help.
+    """
+
+    def __init__(self, what: str, *, certain: bool = False, too_large: bool = False) -> None:
+        super().__init__(what)
+        self.certain = certain
+        self.too_large = too_large
+
+
 class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     """One attempt on the wire. Its connection sets `began` at once and `sent` before a byte may leave."""
 
@@ -241,17 +254,18 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
         """Tell whether the provider may have seen it; a connection that reports nothing counts as sent."""
         return self.sent or not self.began
 
-
-class Broken(Exception):
-    """The one exception of a connection: no whole reply came. `certain` tells that trying again is useless.
-
-    `too_large`: the reply is, so that asking for less of it may help.
-    """
-
-    def __init__(self, what: str, *, certain: bool = False, too_large: bool = False) -> None:
-        super().__init__(what)
-        self.certain = certain
-        self.too_large = too_large
+    def written(self, host: str, target: str) -> bytes:
+        """Give the bytes of this request: https://www.rfc-editor.org/rfc/rfc9112.html#name-request-line."""
+        body = self.body
+        lines = [f"{self.method} /{target} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        if body is not None or self.method != "GET":
+            lines.append(f"Content-Length: {len(body or b'')}")
+        head = "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogatepass")
+        # Checked where they are made, and here again: no id and no credential may write a line of its own.
+        if head.translate(None, _VISIBLE_BYTES) != b"\r\n" * (len(lines) + 1):
+            raise Broken("a header with other than visible ASCII", certain=True)
+        return head + (body or b"")
 
 
 class TooLarge(Unavailable):

@@ -22,12 +22,13 @@ MODULES = {
 # A module may import those of lower floors, and nothing of its own floor but what is listed for it.
 FLOORS = [
     {"plain"},
-    {"redact", "deadlines", "forks"},
+    {"redact", "deadlines", "forks", "idle"},
     {"journal/locks"},
     {"errors", "limits/pace", "limits/windows", "watch/schedule"},
     {"limits/share", "words"},
     {"reasons"},
     {"checks", "lenient", "money", "msisdn", "models", "limits/gate", "journal/place"},
+    {"shapes"},
     {"jwt", "credentials", "given", "multipart", "parts", "states", "limits", "journal/batch", "journal/workers"},
     {"journal/schema", "journal/unconfirmed", "journal/writer"},
     {"journal/base"},
