@@ -560,7 +560,7 @@ class Branch(Shop):
         """Die in the middle of everything."""
         self.journal.die()
         await self.process.die()
-        await self.pool._engine._transport.connection.aclose()  # so that nobody warns of open sessions
+        await self.pool._engine.transport.connection.aclose()  # so that nobody warns of open sessions
 
     async def close(self) -> None:
         """End as one should."""

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from itertools import count
 from os import PathLike
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
 import msgspec
@@ -20,17 +19,18 @@ from .flights import Closing, Flights, Questions
 from .forks import Forking, leave_to_parent, noticed, watch
 from .journal import Journal, Records, Row, State
 from .limits import Gate, Priority
-from .models import Kind, Order, Payment, Status, succeed
+from .models import Order, Payment, Status, succeed
 from .msisdn import operator
 from .transport import Call, Transport
 from .unproved import Unproved
-from .wire import Connection, Send
+from .wire import Connection, Request, Send
 
 if TYPE_CHECKING:
     from .watch import Watch, Watches
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
-ROWS = 50  # of a history, that are read in one step of the loop
 
 
 class Engine(Forking):
@@ -48,7 +48,7 @@ class Engine(Forking):
         self.deadline = deadline = checked_seconds("deadline", deadline)
         attempts = given.whole("attempts", attempts, 1, 10)
         self.records = Records(journal)
-        self._transport = Transport(connection, deadline=deadline, attempts=attempts)
+        self.transport = Transport(connection, deadline=deadline, attempts=attempts)
         self._watches: Watches | None = None
         self.unproved = Unproved()
         self.bulks: WeakSet[Closing] = WeakSet()
@@ -66,8 +66,10 @@ class Engine(Forking):
         if self._watches is None:
             from .watch import Watches  # noqa: PLC0415 - a sixth of an import
 
-            transport = self._transport
-            self._watches = Watches(self.watched, transport.frames, transport.gate, lambda: self._loop)
+            transport = self.transport
+            self._watches = Watches(
+                self.watched, transport.frames, lambda one: transport.account(one).gate, lambda: self._loop
+            )
             if self._closed:
                 self._watches.close()
         return self._watches
@@ -82,7 +84,7 @@ class Engine(Forking):
 
     def secrets(self, driver: Driver) -> tuple[str, ...]:
         """Give what nobody may see of an account: its credentials, and the token in use."""
-        return (*self._transport.secrets(driver), self._transport.tokens.text(driver.account))
+        return (*self.transport.account(driver).secrets, self.transport.tokens.text(driver.account))
 
     def begin_anew(self) -> None:
         """Share in a forked child no request, watch or loop of the parent's: there they go on."""
@@ -116,13 +118,13 @@ class Engine(Forking):
 
     async def aclose(self) -> None:
         """Close what the pool holds; twice is harmless."""
-        self._closed = self._transport.closed = True
+        self._closed = self.transport.closed = True
         # Each is closed, in the reverse of this order, even where whoever waits for one of them is cancelled.
         async with AsyncExitStack() as last:
             if self.records.journal is not None:
                 last.push_async_callback(self.records.journal.aclose)
-            last.push_async_callback(self._transport.connection.aclose)
-            last.push_async_callback(self._transport.tokens.aclose)
+            last.push_async_callback(self.transport.connection.aclose)
+            last.push_async_callback(self.transport.tokens.aclose)
             if self._watches is not None:
                 self._watches.close()
                 last.push_async_callback(self._watches.updates.aclose)
@@ -139,35 +141,27 @@ class Engine(Forking):
         """Begin a verb."""
         self.enter()
         seconds = self.deadline if seconds is None else min(checked_seconds("deadline", seconds), 86_400.0)
-        return self._transport.call(driver, verb, seconds, reference, priority)
+        return self.transport.call(driver, verb, seconds, reference, priority)
 
     async def perform(
-        self, account: str, verb: str, operation: Callable[[Driver, Send], Awaitable[T]], seconds: float | None
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float | None,
+        method: Callable[Concatenate[Send, P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **named: P.kwargs,
     ) -> T:
-        """Run a verb that is not one order's."""
-        driver = self.driver(account)
+        """Run a method of a driver that is not one order's."""
         call = self.call(driver, verb, seconds)
-        found = await self._transport.perform(call, lambda send: operation(driver, send))
-        # What the caller asked with a request of his own is given as it is.
-        return call.kept.read(found) if verb != "send" and call.kept.text()[1] else found
+        found = await self.transport.perform(call, method, *args, **named)
+        return call.kept.read(found) if call.kept.text()[1] else found
 
-    async def pages(
-        self, account: str, since: datetime, until: datetime, seconds: float | None
-    ) -> AsyncIterator[Payment]:
-        """List a history; the deadline bounds each page."""
-        driver = self.driver(account)
-        call = self.call(driver, "history", seconds)
-        found = driver.history(call, since, until)
-        for number in count(1):
-            call.renew(self.deadline if seconds is None else checked_seconds("deadline", seconds))
-            try:
-                payment = await self._transport.perform(call, lambda _: anext(found))
-            except StopAsyncIteration:
-                return
-            if number % ROWS == 0:
-                await asyncio.sleep(0)  # a page may hold thousands, and whoever reads them need not wait
-            if payment is not None:
-                yield _stamped(payment, call, payment.kind)
+    async def send(self, driver: Driver, request: Request[R], seconds: float | None) -> R:
+        """Send a request of the caller's own, whose answer is given as it is."""
+        call = self.call(driver, "send", seconds)
+        return await self.transport.perform(call, Call.__call__, request)
 
     async def payments(
         self, account: str | None, status: Status | None, since: datetime | None
@@ -182,33 +176,36 @@ class Engine(Forking):
             raise Unavailable(str(error)) from None
 
     async def money(
-        self, driver: Driver, order: Order, operation: Callable[[Send], Awaitable[Payment]], seconds: float | None
+        self,
+        driver: Driver,
+        order: Order,
+        seconds: float | None,
+        method: Callable[Concatenate[Send, Order, P], Awaitable[Payment]],
+        /,
+        *args: P.args,
+        **named: P.kwargs,
     ) -> Payment:
         """Move money, once."""
         call = self.call(driver, order.kind, seconds, order.reference)
-        pending = msgspec.structs.replace(
+        pending = call.pending = msgspec.structs.replace(
             driver.pending(order), created_at=datetime.now(UTC), operator=await operator(order.party)
         )
-
         call.before_money = lambda: self.records.sending(pending, order)
-
-        async def ask(send: Send) -> Payment:
-            done = await operation(send)
-            return succeed(pending, _stamped(done, call, done.kind, pending))
-
-        async def request() -> Payment:
+        async with self._flights.join(order, pending, call) as flight:
+            if flight.outcome is not None:
+                return flight.outcome
             row = await self._begun(call, pending, order)
             if row is not None:
-                return _as_known(row, call)
+                flight.outcome = _as_known(row, call)
+                return flight.outcome
             try:
-                payment = await self._transport.perform(call, ask, pending)
+                payment = await self.transport.perform(call, method, order, *args, **named)
             except BaseException as error:
                 await self.records.ended(pending, error, in_doubt=call.in_doubt)
                 raise
             await self.records.ended(pending, payment, in_doubt=False)
+            flight.outcome = payment
             return payment
-
-        return await self._flights.join(order, pending, call, request)
 
     async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
         """Give what is known of an order that was begun before, or note that it begins now."""
@@ -255,16 +252,19 @@ class Engine(Forking):
             return await self._asked(call, verb, payment, seconds)
         ids = tuple(payment.ids.items())
         key = (driver.account, payment.provider_reference, payment.reference, payment.kind, ids, priority, because)
-        return await self._questions.join(key, call, lambda: self._asked(call, verb, payment, seconds))
+        async with self._questions.join(key, call) as question:
+            if question.answer is None:
+                question.answer = await self._asked(call, verb, payment, seconds)
+            return question.answer
 
     async def _asked(self, call: Call, verb: str, payment: Payment, seconds: float | None) -> Payment:
         if call.priority is Priority.BULK:
-            await self._transport.place(call)
+            await self.transport.place(call)
             call.renew(self.deadline if seconds is None else seconds)
         look = call.driver.verify if verb == "verify" else call.driver.find
-        found = await self._transport.perform(call, lambda send: look(send, payment))
-        # Who has one kind of payment only does not say which.
-        return _stamped(found, call, found.kind or payment.kind or "collect", payment)
+        found = await self.transport.perform(call, look, payment)
+        # A provider with one kind of payment only does not say which.
+        return call.stamped(found, found.kind or payment.kind or "collect", payment)
 
     async def look(
         self,
@@ -296,7 +296,7 @@ class Engine(Forking):
 
     def gate(self, account: str) -> Gate:
         """Give what an account's requests leave by."""
-        return self._transport.gate(self.driver(account))
+        return self.transport.account(self.driver(account)).gate
 
     async def watched(self, payment: Payment, seconds: float) -> Payment:
         """Look once for a watch that has so many seconds left."""
@@ -312,9 +312,3 @@ def _as_known(row: Row, call: Call) -> Payment:
     said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
     page = call.driver.lost_page if row.payment.kind == "collect" else ""
     raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
-
-
-def _stamped(payment: Payment, call: Call, kind: Kind | None, known: Payment | None = None) -> Payment:
-    raw, held = call.kept.text(payment.raw)
-    found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
-    return call.kept.read(found, known) if held else found

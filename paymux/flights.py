@@ -2,8 +2,8 @@
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
 
 from .errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
 from .limits import Priority
@@ -25,83 +25,126 @@ class Flights:
     """The money requests of one pool that have not been answered yet."""
 
     def __init__(self) -> None:
-        self._flying: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
+        self.flying: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
 
-    async def join(
-        self,
-        order: Order,
-        pending: Payment,
-        call: Call,
-        request: Callable[[], Awaitable[Payment]],
-    ) -> Payment:
-        """Make the request, or share the outcome of the one that is already under way for this order."""
-        key = (order.account, order.kind, order.reference)
-        while key in self._flying:
-            other, landing = self._flying[key]
-            if other != order:
+    def join(self, order: Order, pending: Payment, call: Call) -> "Flight":
+        """Give what makes the request, or shares the outcome of the one that is under way for this order."""
+        return Flight(self, order, pending, call)
+
+
+class Flight:
+    """An `async with` around one money request; in it, `outcome` is what the same order's request gave, or None.
+
+    The caller for whom it is None makes the request and sets `outcome`, for those who wait for it.
+    """
+
+    __slots__ = ("_call", "_flights", "_key", "_landing", "_order", "_pending", "outcome")
+
+    def __init__(self, flights: Flights, order: Order, pending: Payment, call: Call) -> None:
+        self._flights = flights
+        self._key = (order.account, order.kind, order.reference)
+        self._order = order
+        self._pending = pending
+        self._call = call
+        self._landing: asyncio.Future[Answer] | None = None  # of the one that makes the request
+        self.outcome: Payment | None = None
+
+    async def __aenter__(self) -> Self:
+        while (other := self._flights.flying.get(self._key)) is not None:
+            order, landing = other
+            if order != self._order:
                 error = DuplicateReference("this reference is in flight with another order")
-                error.account, error.provider, error.reference = order.account, pending.provider, order.reference
+                error.account = self._pending.account
+                error.provider = self._pending.provider
+                error.reference = self._order.reference
                 raise error
-            left = call.deadline - asyncio.get_running_loop().time()
-            await asyncio.wait([landing], timeout=max(left, 0))
-            if not landing.done():
-                raise OutcomeUnknown(f"{call}: the deadline passed while the same order was in flight", pending)
-            outcome = landing.result()
-            if isinstance(outcome, Payment):
-                return outcome
-            if outcome is not None:
-                # Each has a copy of its own: one shared error would collect everybody's traceback.
-                raise copy.copy(outcome)
-        landing = asyncio.get_running_loop().create_future()
-        self._flying[key] = (order, landing)
-        outcome = None
-        try:
-            outcome = await request()
-            return outcome
-        except PaymuxError as error:
-            outcome = error
-            raise
-        except BaseException:
-            if call.in_doubt:
-                outcome = OutcomeUnknown(f"{order.account}: broken off after sending", pending)
-            # Otherwise nothing was sent: whoever joined takes the request over.
-            raise
-        finally:
-            del self._flying[key]
-            landing.set_result(outcome)
+            answer = await self._landed(landing)
+            if isinstance(answer, Payment):
+                self.outcome = answer
+                return self
+            if answer is not None:
+                # Each has a copy of its own: one shared error would collect the traceback of every caller.
+                raise copy.copy(answer)
+        self._landing = asyncio.get_running_loop().create_future()
+        self._flights.flying[self._key] = (self._order, self._landing)
+        return self
+
+    async def _landed(self, landing: asyncio.Future[Answer]) -> Answer:
+        left = self._call.deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([landing], timeout=max(left, 0))
+        if not landing.done():
+            said = f"{self._call}: the deadline passed while the same order was in flight"
+            raise OutcomeUnknown(said, self._pending)
+        return landing.result()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if self._landing is None:
+            return
+        answer: Answer = self.outcome
+        if isinstance(error, PaymuxError):
+            answer = error
+        elif error is not None and self._call.in_doubt:
+            answer = OutcomeUnknown(f"{self._order.account}: broken off after sending", self._pending)
+        # Otherwise nothing was sent: the next caller that waits makes the request.
+        del self._flights.flying[self._key]
+        self._landing.set_result(answer)
 
 
 class Questions:
     """The look-ups of one pool that have not been answered yet."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
+        self.asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
 
-    async def join(self, key: tuple[object, ...], call: Call, ask: Callable[[], Awaitable[Payment]]) -> Payment:
-        """Ask, or share the answer to the same question that is already under way."""
-        while (joined := self._asked.get(key)) is not None:
+    def join(self, key: tuple[object, ...], call: Call) -> "Question":
+        """Give what asks, or shares the answer to the same question that is under way."""
+        return Question(self, key, call)
+
+
+class Question:
+    """An `async with` around one look-up; in it, `answer` is that of the same question, or None.
+
+    The caller for whom it is None asks and sets `answer`, for those who wait for it.
+    """
+
+    __slots__ = ("_asks", "_call", "_key", "_questions", "answer")
+
+    def __init__(self, questions: Questions, key: tuple[object, ...], call: Call) -> None:
+        self._questions = questions
+        self._key = key
+        self._call = call
+        self._asks = False
+        self.answer: Payment | None = None
+
+    async def __aenter__(self) -> Self:
+        while (waiting := self._questions.asked.get(self._key)) is not None:
             landing: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            joined.append(landing)
+            waiting.append(landing)
+            # In bulk the first one may wait long for its place, which is not part of the deadline.
+            bulk = self._call.priority is Priority.BULK
             try:
-                # In bulk the first one may wait long for its place, which is not part of the deadline.
-                async with asyncio.timeout_at(None if call.priority is Priority.BULK else call.deadline):
+                async with asyncio.timeout_at(None if bulk else self._call.deadline):
                     answer = await landing
             except TimeoutError:
-                raise Unavailable(f"{call}: too late") from None
+                raise Unavailable(f"{self._call}: too late") from None
             if isinstance(answer, Payment):
-                return answer
+                self.answer = answer
+                return self
             if answer is not None:
                 raise copy.copy(answer)
-        joined = self._asked[key] = []
-        outcome: Answer = None  # cut off: whoever joined asks anew
-        try:
-            outcome = await ask()
-            return outcome
-        except PaymuxError as error:
-            outcome = error
-            raise
-        finally:
-            del self._asked[key]
-            for landing in joined:
-                if not landing.done():
-                    landing.set_result(outcome)
+        self._questions.asked[self._key] = []
+        self._asks = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if not self._asks:
+            return
+        # Cut off by something else: the next caller that waits asks anew.
+        answer: Answer = error if isinstance(error, PaymuxError) else self.answer
+        for landing in self._questions.asked.pop(self._key):
+            if not landing.done():
+                landing.set_result(answer)

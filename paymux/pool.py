@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
@@ -15,6 +16,7 @@ from .connection import Sockets
 from .drivers.base import Driver
 from .engine import Engine
 from .errors import Unsupported, UsageError
+from .history import pages
 from .hooks import Hooks, read_event
 from .journal import Journal
 from .limits import Limits
@@ -134,7 +136,7 @@ class Pool(Record):
             webhook_url=url,
             options=options,
         )
-        return await self._engine.money(driver, order, lambda send: driver.collect(send, order), deadline)
+        return await self._engine.money(driver, order, deadline, driver.collect)
 
     async def payout(
         self,
@@ -158,7 +160,7 @@ class Pool(Record):
             party=payee,
             options=options,
         )
-        return await self._engine.money(driver, order, lambda send: driver.payout(send, order), deadline)
+        return await self._engine.money(driver, order, deadline, driver.payout)
 
     async def refund(
         self,
@@ -171,8 +173,9 @@ class Pool(Record):
     ) -> Payment:
         """Give money of a payment back, once. A refund that was merely accepted is PENDING."""
         payment = given.payment(payment)
-        order = checked_refund(driver := self._engine.driver(payment.account), payment, amount, reference, reason)
-        return await self._engine.money(driver, order, lambda send: driver.refund(send, order, payment), deadline)
+        driver = self._engine.driver(payment.account)
+        order = checked_refund(driver, payment, amount, reference, reason)
+        return await self._engine.money(driver, order, deadline, driver.refund, payment)
 
     # Look-ups.
 
@@ -218,25 +221,26 @@ class Pool(Record):
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
         """Ask what can be paid out."""
-        return await self._engine.perform(account, "balance", lambda driver, send: driver.balance(send), deadline)
+        driver = self._engine.driver(account)
+        return await self._engine.perform(driver, "balance", deadline, driver.balance)
 
     async def receipt(self, payment: Payment, *, deadline: float | None = None) -> Receipt:
         """Ask for a payment's receipt."""
         payment = given.payment(payment)
-        return await self._engine.perform(
-            payment.account, "receipt", lambda driver, send: driver.receipt(send, payment), deadline
-        )
+        driver = self._engine.driver(payment.account)
+        return await self._engine.perform(driver, "receipt", deadline, driver.receipt, payment)
 
     async def methods(self, account: str, *, deadline: float | None = None) -> list[Method]:
         """List the ways to pay that an account offers."""
-        return await self._engine.perform(account, "methods", lambda driver, send: driver.methods(send), deadline)
+        driver = self._engine.driver(account)
+        return await self._engine.perform(driver, "methods", deadline, driver.methods)
 
     def history(
         self, account: str, *, since: datetime, until: datetime, deadline: float | None = None
     ) -> AsyncIterator[Payment]:
         """List an account's payments of a period as the provider knows them; the deadline bounds each page."""
         since, until = given.moment("since", since), given.moment("until", until)
-        return self._engine.pages(account, since, until, deadline)
+        return pages(self._engine, account, since, until, deadline)
 
     def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
         """Watch a payment until it is terminal: iterate the result for each change, or await it for the end.
@@ -297,12 +301,10 @@ class Pool(Record):
         driver: Any = self._engine.driver(account)
         if not has(driver, method):
             raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")
-        return await self._engine.perform(
-            account, "run", lambda _, send: method(driver, send, *args, **kwargs), None
-        )
+        return await self._engine.perform(driver, "run", None, partial(method, driver), *args, **kwargs)
 
     async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
         """Send a request of your own (`paymux.get`, `paymux.post`): signed, limited and judged like ours."""
         if not plain.is_a(request, Request):
             raise UsageError.field("request", request, "what paymux.get or paymux.post gives")
-        return await self._engine.perform(account, "send", lambda _, send: send(request), deadline)
+        return await self._engine.send(self._engine.driver(account), request, deadline)

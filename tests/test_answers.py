@@ -444,7 +444,7 @@ async def test_a_firewall_before_the_login_is_told_too(name: str, caplog: pytest
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
-        desk.pool._engine._transport.tokens._entries.clear()
+        desk.pool._engine.transport.tokens._entries.clear()
         desk.fault(desk.case.login, Fault.HTML, status=403, times=ATTEMPTS * IN_A_ROW)
         assert (await desk.pool.watch(payment, timeout=None)).status is Status.SUCCEEDED
     assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1

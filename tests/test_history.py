@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from paymux import CamPay, MpesaGateway, Payment, Pool, Unavailable, get
-from paymux.engine import ROWS
+from paymux.history import ROWS
 from paymux.redact import freed
 from paymux.wire import DAY_BYTES, PAGE_BYTES, Outgoing, Reply
 

@@ -855,7 +855,7 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
         for number in range(2):
             with pytest.raises(NotSent):
                 await collect(pay, f"order-{number}")
-        gate = pay._engine._transport.gate(pay._engine.driver("narrow"))
+        gate = pay._engine.transport.account(pay._engine.driver("narrow")).gate
         assert gate._money.flying == 0
 
 

@@ -60,7 +60,7 @@ FLOORS = [
     {"bulk/run"},
     {"bulk/bulk"},
     {"bulk"},
-    {"confirm"},
+    {"confirm", "history"},
     {"recover", "resolve", "unconfirmed"},
     {"record"},
     {"pool"},
@@ -83,6 +83,7 @@ FLOORS = [
 DOORS = {"journal/sqlite"}
 ALLOWED = {
     ("journal/base", "journal/outbox"),  # for the type checker alone
+    ("transport/call", "transport/verbs"),  # likewise
     ("models", "errors"),
     ("errors", "models"),  # for the type checker alone
 }

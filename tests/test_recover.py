@@ -172,7 +172,7 @@ async def test_a_living_workers_payment_is_left_to_it(file: Path) -> None:
 
     async with pool(file, Wire(slow), Keyless()) as one, pool(file, driver=Keyless()) as two:
         task = asyncio.create_task(one.collect("keyless", amount=500, currency="XAF", reference="order-1"))
-        while not one._engine._transport.connection.seen:  # type: ignore[attr-defined]  # the wire of this test
+        while not one._engine.transport.connection.seen:  # type: ignore[attr-defined]  # the wire of this test
             await asyncio.sleep(0.01)
         assert await recovered(one) == []
         assert await recovered(two) == []

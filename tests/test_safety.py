@@ -219,7 +219,7 @@ async def test_who_settles_waits_as_long_as_the_account_asks(patience: float, fo
         shop = Shop(pool, Book(city, []))
         payment = await pool.collect("campay", amount=100, currency="XAF", payer="237670000000", reference="o-1")
         await asyncio.sleep(5)
-        pool._engine._transport.gate(city.driver("campay")).throttled(30)
+        pool._engine.transport.account(city.driver("campay")).gate.throttled(30)
         began = now()
         payment = await shop.look(payment, patience=patience)
     await city.world.aclose()

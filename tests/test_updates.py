@@ -510,7 +510,7 @@ async def test_a_real_socket_that_ends_is_opened_again(
 async def test_frames_end_when_their_reader_goes() -> None:
     """Closing the frames of a connection closes the socket at once."""
     async with Simulator() as sim, Pool(sim.driver("mpesa_gateway")) as pool:
-        frames = pool._engine._transport.frames(sim.driver("mpesa_gateway"))  # type: ignore[arg-type]
+        frames = pool._engine.transport.frames(sim.driver("mpesa_gateway"))  # type: ignore[arg-type]
         async with aclosing(frames):
             step = asyncio.ensure_future(anext(frames))
             await _until(lambda: sim.world._listeners.get("mpesa_gateway"))

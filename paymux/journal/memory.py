@@ -31,7 +31,9 @@ _PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
 
 
 # The callback address is ours, and tells no order from another.
-_ordered = attrgetter(*(name for name in Order.__struct_fields__ if name != "webhook_url"))
+_MAPPINGS = ("metadata", "extra")
+_ordered = attrgetter(*(name for name in Order.__struct_fields__ if name not in {"webhook_url", *_MAPPINGS}))
+_mappings = attrgetter(*_MAPPINGS)
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -176,7 +178,8 @@ def _theirs(payment: Payment) -> str:
 
 def _made(order: Order) -> int:
     # Compared with the one order that its reference has; seeded anew in each process.
-    return hash(_pack(_ordered(order)))
+    made = hash(_ordered(order))
+    return hash((made, _pack(_mappings(order)))) if order.metadata or order.extra else made
 
 
 @cache

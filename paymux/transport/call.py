@@ -4,10 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..deadlines import Deadline, Deadlines
-from ..drivers.base import Driver, Token
+import msgspec
+
+from ..deadlines import Deadline
+from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
     NotSent,
@@ -19,68 +22,32 @@ from ..errors import (
 )
 from ..lenient import Unreadable
 from ..limits import Gate, Priority, Share
-from ..wire import BODY_BYTES, Broken, Connection, Outgoing, Reply, Request, TooLarge
+from ..models import Kind, Payment, succeed
+from ..wire import BODY_BYTES, Broken, Outgoing, Reply, Request, TooLarge
 from .exchanges import Attempt, exchanges, without
 from .kept import Kept
 from .outcome import Means, Verdict, decide
 from .retries import asked_pause, may_repeat, pauses, retry_after
-from .tokens import TokenCache
+
+if TYPE_CHECKING:
+    from .verbs import Transport
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Channel:
-    """What the calls of one pool share: the connection, the tokens, and what each account may send."""
+class Account(NamedTuple):
+    """What the verbs of one account share."""
 
-    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
-        # Not at the first failure, when a process may have no file left to load it from.
-        import backoff  # noqa: F401, PLC0415
-
-        self.connection = connection
-        self.attempts = attempts
-        self.tokens = TokenCache(deadline)
-        self._deadline = deadline
-        self.closed = False
-        self.deadlines = Deadlines()
-        self._gates: dict[str, Gate] = {}
-        self._secrets: dict[str, tuple[str, ...]] = {}
-
-    def gate(self, driver: Driver) -> Gate:
-        """Give the gate that an account's requests leave by."""
-        gate = self._gates.get(driver.account)
-        if gate is None:
-            gate = self._gates[driver.account] = Gate(driver.account, driver.limits)
-        return gate
-
-    def secrets(self, driver: Driver) -> tuple[str, ...]:
-        """Give an account's credentials, for taking them out of what is logged or kept."""
-        secrets = self._secrets.get(driver.account)
-        if secrets is None:
-            secrets = self._secrets[driver.account] = driver.secrets()
-        return secrets
-
-    def call(
-        self,
-        driver: Driver,
-        verb: str,
-        seconds: float,
-        reference: str | None = None,
-        priority: Priority = Priority.NOW,
-    ) -> "Call":
-        """Begin a verb that may take so many seconds."""
-        return Call(self, driver, verb, seconds, reference, priority)
-
-    async def login(self, driver: Driver) -> Token | None:
-        """Log in, once for everybody who waits."""
-        return await driver.token(Call(self, driver, "login", self._deadline))
+    gate: Gate  # by which its requests leave
+    secrets: tuple[str, ...]  # its credentials, for taking them out of what is logged or kept
+    logs_in: bool
 
 
 class Call:
     """The `send` of one verb; it knows at any moment whether money may have moved."""
 
     __slots__ = (
-        "_channel",
         "_doubt",
         "_flying",
         "_logs_in",
@@ -88,6 +55,7 @@ class Call:
         "_reference",
         "_signs",
         "_token",
+        "_transport",
         "_verb",
         "before_money",
         "deadline",
@@ -96,21 +64,23 @@ class Call:
         "gate",
         "kept",
         "moves_money",
+        "pending",
         "placed",
         "priority",
     )
 
     def __init__(
         self,
-        channel: Channel,
+        transport: "Transport",
         driver: Driver,
         verb: str,
         seconds: float,
         reference: str | None = None,
         priority: Priority = Priority.NOW,
     ) -> None:
-        self._channel = channel
-        self.gate = channel.gate(driver)
+        self._transport = transport
+        account = transport.account(driver)
+        self.gate = account.gate
         self.priority = priority
         self.placed = False  # whether the place of its first request is held already
         self.driver = driver
@@ -118,14 +88,15 @@ class Call:
         self._verb = verb
         self._reference = reference
         self._signs = verb != "login"
-        self._logs_in = self._signs and type(driver).token is not Driver.token
+        self._logs_in = self._signs and account.logs_in
         self._token: str | None = None
         self._flying: Outgoing | None = None
         self._doubt = False
         self.duplicate = False  # whether the provider has had a money request with our reference before
         self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
         self.moves_money = False  # whether a money request was asked for
-        self.kept = Kept(channel.secrets(driver))
+        self.pending: Payment | None = None  # the payment of a money verb, as it is known before any answer
+        self.kept = Kept(account.secrets)
         self._lost = ""  # what came of a money request whose outcome is unknown
 
     def __str__(self) -> str:
@@ -137,13 +108,28 @@ class Call:
 
     def bounded(self) -> Deadline:
         """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
-        return self._channel.deadlines.until(self.deadline)
+        return self._transport.deadlines.until(self.deadline)
 
     @property
     def in_doubt(self) -> bool:
         """Tell whether money may have moved: a money request left, and was not refused for certain."""
         flying = self._flying
         return self._doubt or (flying is not None and flying.money and flying.left)
+
+    def stamped(self, payment: Payment, kind: Kind | None, known: Payment | None = None) -> Payment:
+        """Complete what was read of an answer: its kind, its time, its text without credentials."""
+        raw, held = self.kept.text(payment.raw)
+        found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
+        return self.kept.read(found, known) if held else found
+
+    def complete(self, found: T) -> T:
+        """Give what a driver made of the answers; of an order, applied to what is known of it."""
+        if self.pending is None:
+            return found
+        payment: Any = found
+        completed: Any = succeed(self.pending, self.stamped(payment, payment.kind, self.pending))
+        answer: T = completed
+        return answer
 
     async def __call__(self, request: Request[R]) -> R:
         """Send one request and give its typed reply, or raise what the caller must know."""
@@ -153,10 +139,10 @@ class Call:
         number = repeats = 0
         while True:
             number += 1
-            if self._channel.closed:
+            if self._transport.closed:
                 raise UsageError(f"{self}: the pool was closed")
             if self._logs_in:
-                self._token = self._channel.tokens.held(self.driver.account) or await self._sign_in(request)
+                self._token = self._transport.tokens.held(self.driver.account) or await self._sign_in(request)
             share = self.gate.share if self.priority is Priority.WATCH and self._signs else None
             if share is None or request.money:
                 attempt = await self._attempt(request, number)
@@ -188,7 +174,7 @@ class Call:
             if verdict.means is Means.THROTTLED and self.priority is Priority.BULK:
                 # It goes back to the line, whose waits are not part of a look-up's deadline.
                 raise self._failure(request, attempt, verdict, unknown=unknown)
-            if repeats < self._channel.attempts and not attempt.certain and may_repeat(request, verdict.means):
+            if repeats < self._transport.attempts and not attempt.certain and may_repeat(request, verdict.means):
                 if pause is None:
                     steps = steps or pauses(factor=0.2, longest=5)
                     pause = next(steps)
@@ -200,7 +186,7 @@ class Call:
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver
         try:
-            return await self._channel.tokens.get(driver, lambda: self._channel.login(driver))
+            return await self._transport.tokens.get(driver, lambda: self._transport.login(driver))
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
@@ -215,7 +201,7 @@ class Call:
         """Drop the token that was used; False where the account needs none."""
         if self._token is None:
             return False
-        self._channel.tokens.drop(self.driver.account, self._token)
+        self._transport.tokens.drop(self.driver.account, self._token)
         return True
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
@@ -232,7 +218,7 @@ class Call:
             attempt = Attempt(number=number, outgoing=outgoing)
             began = time.perf_counter()
             try:
-                attempt.reply = await self._channel.connection.exchange(outgoing)
+                attempt.reply = await self._transport.connection.exchange(outgoing)
                 self.kept.put(attempt.reply.body)
             except Broken as broken:
                 attempt.why, attempt.too_large = str(broken), broken.too_large

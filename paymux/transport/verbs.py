@@ -2,19 +2,63 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from ..drivers.base import Driver, Pushed
+from ..deadlines import Deadlines
+from ..drivers.base import Driver, Pushed, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..lenient import Unreadable
+from ..limits import Gate, Priority
 from ..models import Payment
-from .call import Call, Channel
+from ..wire import Connection
+from .call import Account, Call
+from .tokens import TokenCache
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Transport(Channel):
-    """Carries the verbs of every account of one pool."""
+class Transport:
+    """Carries the verbs of one pool: its connection, its tokens, and what each account may send."""
+
+    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+        # Not at the first failure, when a process may have no file left to load it from.
+        import backoff  # noqa: F401, PLC0415
+
+        self.connection = connection
+        self.attempts = attempts
+        self.tokens = TokenCache(deadline)
+        self._deadline = deadline
+        self.closed = False
+        self.deadlines = Deadlines()
+        self._accounts: dict[str, Account] = {}
+
+    def account(self, driver: Driver) -> Account:
+        """Give what the verbs of one account share."""
+        account = self._accounts.get(driver.account)
+        if account is None:
+            account = Account(
+                gate=Gate(driver.account, driver.limits),
+                secrets=driver.secrets(),
+                logs_in=type(driver).token is not Driver.token,
+            )
+            self._accounts[driver.account] = account
+        return account
+
+    def call(
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float,
+        reference: str | None = None,
+        priority: Priority = Priority.NOW,
+    ) -> Call:
+        """Begin a verb that may take so many seconds."""
+        return Call(self, driver, verb, seconds, reference, priority)
+
+    async def login(self, driver: Driver) -> Token | None:
+        """Log in, once for everybody who waits."""
+        return await driver.token(Call(self, driver, "login", self._deadline))
 
     async def place(self, call: Call) -> None:
         """Wait, however long it takes, for the place of a verb's first request within the account's limit."""
@@ -22,15 +66,15 @@ class Transport(Channel):
         call.placed = True
 
     async def perform(
-        self, call: Call, operation: Callable[[Call], Awaitable[T]], pending: Payment | None = None
+        self, call: Call, method: Callable[Concatenate[Call, P], Awaitable[T]], /, *args: P.args, **named: P.kwargs
     ) -> T:
-        """Run a verb within its deadline, and say truthfully how it ended; `pending` is what is then unknown.
+        """Run a driver's method within the verb's deadline, and say truthfully how it ended.
 
         Whatever goes wrong once money may have moved is OutcomeUnknown, a driver's own mistake included.
         """
         try:
             with call.bounded():
-                return await operation(call)
+                return call.complete(await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
                 cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")
@@ -39,7 +83,7 @@ class Transport(Channel):
         except StopAsyncIteration:
             raise
         except Exception as error:
-            failure = _ended(call, error, pending)
+            failure = _ended(call, error)
             if failure is error and not isinstance(error, PaymuxError):
                 raise
         finally:
@@ -56,18 +100,18 @@ class Transport(Channel):
             yield frame
 
 
-def _ended(call: Call, error: Exception, pending: Payment | None) -> Exception:
+def _ended(call: Call, error: Exception) -> Exception:
     """Say what an error that ends a verb means to its caller."""
     late = isinstance(error, TimeoutError)
     if isinstance(error, OutcomeUnknown) or call.in_doubt:
         said = "the deadline passed" if late else call.kept.said(str(error))
         driver = call.driver
-        unknown = pending or Payment(account=driver.account, provider=driver.name, live=driver.live)
+        unknown = call.pending or Payment(account=driver.account, provider=driver.name, live=driver.live)
         # Of a reference that was used before, the page may be in the payer's hands.
         page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
         return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
     if late:
-        money = pending is not None or call.moves_money
+        money = call.pending is not None or call.moves_money
         return (
             NotSent(f"{call}: the deadline passed; nothing was sent")
             if money
