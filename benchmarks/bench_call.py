@@ -1,7 +1,7 @@
 """What one verify() and one collect() cost beside aiohttp by hand, and beside the peers.
 
 Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE] [--plot FILE]
-     [--peers FOLDER]
+     [--peers FOLDER] [--profile]
 
 CPU is the client process's own; wall is what its calls took together, over the number of calls. Every client is a
 process, the server (benchmarks/loopback.py) is another, and all of a run ask the same server. A pair is measured
@@ -10,6 +10,11 @@ that is busy for a while is busy for both; the quartiles, in brackets, tell how 
 warm: what a new one costs is printed apart. Peers come from their packages, installed below `--peers` when first
 asked for. The exit code is 1 where a target is missed. `--quick` takes four minutes on two cores, and the whole
 six times as long.
+
+`floor/campay` is what such a call costs at the least: an asyncio protocol that writes prepared
+bytes and reads an answer by its length. `--profile` measures nothing, but tells in which modules
+the CPU of ours and of this floor is used, or of ours and the clients of `--only`;
+`benchmarks/own_time.py` says how.
 """
 
 import argparse
@@ -27,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from .loopback import Loopback
+from .own_time import profiled
 from .peers import FOLDER, HTTPX, OURS, PEERS, Worker, install, spread
 
 SECTION = 0.05  # seconds of CPU that a section is to take
@@ -46,6 +52,9 @@ def targets(row: Row) -> Iterator[tuple[str, float, bool]]:
         yield f"CPU of {verb} over {other}, at most", limit, cpu <= limit
     elif other.startswith("tuned/") and verb == "verify":
         yield f"CPU of {verb} over {other}, at most", 1.15, cpu <= 1.15
+    elif other.startswith("floor/"):
+        limit = 2.8 if verb == "verify" else 3.8
+        yield f"CPU of {verb} over {other}, at most", limit, cpu <= limit
     elif other == "daraja-v3" and verb == "verify":
         yield f"throughput of {verb} over {other}, at least", 1.3, faster >= 1.3
     elif other in HTTPX and verb == "verify":
@@ -156,7 +165,7 @@ def plot(rows: list[Row], path: str) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    whole = {"hand": "aiohttp by hand", "tuned": "aiohttp and msgspec"}
+    whole = {"hand": "aiohttp by hand", "tuned": "aiohttp and msgspec", "floor": "bytes alone"}
     parts = [row["client"].partition("/") for row in drawn]
     axes.set_yticks(range(len(drawn)), [", ".join(filter(None, (whole.get(a, a), b))) for a, _, b in parts])
     axes.set_xlabel("CPU of a verify, theirs over paymux's; 50 at once, quartiles")
@@ -166,12 +175,18 @@ def plot(rows: list[Row], path: str) -> None:
 
 async def main(arguments: argparse.Namespace) -> int:
     """Measure, print, and hold the figures to the targets."""
-    names = arguments.only or list(OURS)
+    names = arguments.only or (["floor/campay"] if arguments.profile else list(OURS))
     refused = install([name for name in names if name in PEERS], arguments.peers)
     names = [name for name in names if name not in refused]
     print("\n".join(f"{name}: {why}" for name, why in refused.items()), end="\n" if refused else "")
     load = os.getloadavg()[0]
     print(f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}; microseconds per call")
+    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": load}
+    if arguments.profile:
+        own_time = await profiled(names, arguments.peers)
+        if arguments.json:
+            arguments.json.write_text(json.dumps({"machine": machine, "own_time": own_time}, indent=1) + "\n")
+        return 0
     print(f"{'':34}{'CPU':>9}{'ours':>8}   ours / theirs      {'wall':>9}{'ours':>8}   times faster")
     rows: list[Row] = []
     added: dict[str, Any] = {}
@@ -184,7 +199,6 @@ async def main(arguments: argparse.Namespace) -> int:
     for what, limit, met in held:
         print(f"{'met   ' if met else 'MISSED'}  {what} {limit:g}")
     if arguments.json:
-        machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": load}
         said = {"machine": machine, "rows": rows, "new_connection_us": added, "refused": refused}
         arguments.json.write_text(json.dumps(said, indent=1) + "\n")
     if arguments.plot:
@@ -199,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=list(OURS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--profile", action="store_true", help="tell where the CPU is used, and no more")
     parser.add_argument("--peers", type=Path, default=FOLDER, metavar="FOLDER")
     given = parser.parse_args()
     sys.exit(asyncio.run(main(given)))

@@ -4,11 +4,17 @@ Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`. A line of
 "at_once", "warm"}`, is answered with one on stdout: `{"cpu", "wall", "count"}`, seconds of the measured section
 alone, or `{"error"}`. CPU is that of the whole process, threads included; garbage collection is on.
 
-`hand` is what a careful colleague writes with aiohttp: one session, a timeout, a cached token, `post(json=)`,
-`.json()`, the echo checked. `tuned` is the same with what makes aiohttp faster: a prebuilt URL and headers, the
-raw body, a typed msgspec decode, no cookie jar, no limit on connections. A client without coroutines is called in
-threads by `asyncio.to_thread`, as its users do, and directly where one call is made at a time. Each order has
-another payer, as in life: a number that was read once is not read for nothing a thousand times.
+`hand` is what a careful colleague writes with aiohttp: one session, a timeout, a cached token,
+`post(json=)`, `.json()`, the echo checked. `tuned` is the same with what makes aiohttp faster: a
+prebuilt URL and headers, the raw body, a typed msgspec decode, no cookie jar, no limit on
+connections. `floor` is the least that a call over asyncio costs: no HTTP client, a request of
+prepared bytes, a deadline, an answer of which the Content-Length alone is read, and the standard
+library's `json.loads`. A client without coroutines is called in threads by `asyncio.to_thread`, as
+its users do, and directly where one call is made at a time. Each order has another payer, as in
+life: a number that was read once is not read for nothing a thousand times.
+
+With `"sample": true` the answer has `modules`, too: in which Python module the process was when the
+CPU that it used was looked at.
 """
 
 import asyncio
@@ -18,17 +24,22 @@ import importlib
 import io
 import itertools
 import json
+import signal
+import ssl
 import sys
 import tempfile
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from types import FrameType
 from typing import Any
 
 EAT = timezone(timedelta(hours=3))
 SHOP = "https://shop.example"
+TICK = 0.001  # seconds of CPU from sample to sample; the kernel may have fewer ticks
 STATUSES = {"SUCCESSFUL": "succeeded", "FAILED": "failed", "0": "succeeded", "1032": "cancelled"}
 
 
@@ -54,6 +65,29 @@ class Found:
     reference: str
     status: str
     amount: int | None = None
+
+
+class Sampler:
+    """Counts in which module the process is, as it uses CPU: `with sampler: ...`.
+
+    A sample is a tick of the kernel's clock (SIGPROF, 100 to 1,000 for each second of CPU), so that
+    no call is made slower, as it is by a profiler that looks at each one. What is written in C
+    counts for the module that calls it. Python hears of a tick at the next call, return from C or
+    turn of a loop: some of the end of a function counts for what follows it.
+    """
+
+    def __init__(self) -> None:
+        self.modules: Counter[str] = Counter()
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.setitimer(signal.ITIMER_PROF, TICK, TICK)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _sample(self, _: int, frame: FrameType | None) -> None:
+        self.modules[frame.f_globals.get("__name__", "") if frame else ""] += 1
 
 
 class Client:
@@ -442,6 +476,84 @@ class TunedMpesa(Tuned):
         return Found(said.CheckoutRequestID, "pending", 500)
 
 
+class Bytes(asyncio.Protocol):
+    """A connection of the floor, which reads an answer by its Content-Length."""
+
+    received = b""
+    answer: asyncio.Future[bytes]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Give the body of an answer, once all of it is here."""
+        received = self.received = self.received + data
+        head, _, body = received.partition(b"\r\n\r\n")
+        _, _, length = head.partition(b"\r\nContent-Length: ")
+        if not length or len(body) < int(length.partition(b"\r")[0]):
+            return
+        self.received = b""
+        if head.startswith(b"HTTP/1.1 200 "):
+            self.answer.set_result(body)
+        else:
+            self.answer.set_exception(ValueError(received))
+
+
+class FloorCamPay(Client):
+    """CamPay without an HTTP client: prepared bytes go out, and JSON is read from what comes."""
+
+    async def open(self) -> None:
+        """Log in, and prepare the requests."""
+        self.loop = asyncio.get_running_loop()
+        self.idle: list[Bytes] = []
+        scheme, _, place = self.url.partition("://")
+        self.host, _, self.port = place.partition(":")
+        self.tls = ssl.create_default_context() if scheme == "https" else None
+        lines = f"HTTP/1.1\r\nHost: {place}\r\nContent-Type: application/json\r\n"
+        login = json.dumps({"username": "simulator", "password": "simulator"})
+        asked = f"POST /campay/api/token/ {lines}Content-Length: {len(login)}\r\n\r\n{login}"
+        lines += f"Authorization: Token {json.loads(await self.ask(asked.encode()))['token']}\r\n"
+        order = {
+            "amount": "500",
+            "currency": "XAF",
+            "from": "%b",
+            "description": "Data bundle",
+            "external_reference": "order-%d",
+        }
+        self.ordered = json.dumps(order).encode()
+        self.looked = f"GET /campay/api/transaction/tx-order-%d/ {lines}\r\n".encode()
+        self.pushed = f"POST /campay/api/collect/ {lines}Content-Length: %d\r\n\r\n%b".encode()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for connection in self.idle:
+            connection.transport.close()
+
+    async def ask(self, request: bytes) -> bytes:
+        """Give the body that answers a request, on a connection that has no other one."""
+        if self.idle:
+            connection = self.idle.pop()
+        else:
+            _, connection = await self.loop.create_connection(Bytes, self.host, int(self.port), ssl=self.tls)
+        connection.answer = self.loop.create_future()
+        connection.transport.write(request)
+        async with asyncio.timeout(30):
+            body = await connection.answer
+        self.idle.append(connection)
+        return body
+
+    async def verify(self, number: int) -> Any:
+        """Look."""
+        return json.loads(await self.ask(self.looked % number))
+
+    async def collect(self, number: int) -> Any:
+        """Collect."""
+        body = self.ordered % (cameroonian(number).encode(), number)
+        return json.loads(await self.ask(self.pushed % (len(body), body)))
+
+
 class DarajaV3(Client):
     """daraja-v3: its native-async client over aiohttp."""
 
@@ -674,6 +786,7 @@ CLIENTS: dict[str, type[Client]] = {
     "paymux/campay": PaymuxCamPay,
     "hand/campay": HandCamPay,
     "tuned/campay": TunedCamPay,
+    "floor/campay": FloorCamPay,
     "paymux/journal": PaymuxJournal,
     "paymux/mpesa": PaymuxMpesa,
     "hand/mpesa": HandMpesa,
@@ -720,13 +833,15 @@ async def serve(client: Client, answer: Callable[[Any], None]) -> None:
         try:
             await calls(call, numbers[: asked["warm"]], at_once, threaded=threaded)
             gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            await calls(call, numbers[asked["warm"] :], at_once, threaded=threaded)
-            taken = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+            sampler = Sampler()
+            with sampler if asked.get("sample") else contextlib.nullcontext():
+                cpu, wall = time.process_time(), time.perf_counter()
+                await calls(call, numbers[asked["warm"] :], at_once, threaded=threaded)
+                taken = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
         except Exception as error:  # noqa: BLE001 - whatever a stranger's client raises is its result
             answer({"error": f"{type(error).__name__}: {error}"[:300]})
         else:
-            answer({**taken, "count": asked["count"]})
+            answer({**taken, "count": asked["count"], "modules": sampler.modules})
     await client.aclose()
 
 

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import venv
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ HTTPX = ("daraja-sdk-py", "noriapay", "mpesakit", "cinetpay-python")
 OURS = {
     "hand/campay": "paymux/campay",
     "tuned/campay": "paymux/campay",
+    "floor/campay": "paymux/campay",
     "hand/mpesa": "paymux/mpesa",
     "tuned/mpesa": "paymux/mpesa",
     "daraja-v3": "paymux/mpesa",
@@ -121,15 +123,24 @@ class Worker:
 
     async def measure(self, verb: str, *, count: int, at_once: int, warm: int | None = None) -> dict[str, float]:
         """Make the calls; give `cpu` and `wall` in seconds per call, or nothing after an error."""
-        if self.error:
-            return {}
-        assert self._process.stdin is not None
-        asked = {"verb": verb, "count": count, "at_once": at_once, "warm": at_once if warm is None else warm}
-        self._process.stdin.write(f"{json.dumps(asked)}\n".encode())
-        said = await self._answer()
+        warm = at_once if warm is None else warm
+        said = await self._ask({"verb": verb, "count": count, "at_once": at_once, "warm": warm})
         if self.error:
             return {}
         return {"cpu": said["cpu"] / count, "wall": said["wall"] / count}
+
+    async def sample(self, verb: str, *, count: int, at_once: int) -> tuple[float, Counter[str]]:
+        """Make the calls; give the seconds of CPU of all, and the number of samples by module."""
+        asked = {"verb": verb, "count": count, "at_once": at_once, "warm": at_once, "sample": True}
+        said = await self._ask(asked)
+        return said.get("cpu", 0.0), Counter(said.get("modules", {}))
+
+    async def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self.error:
+            return {}
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{json.dumps(asked)}\n".encode())
+        return await self._answer()
 
     async def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -66,7 +66,7 @@ class Tracer:
         kept.append(Frame(code.co_filename.removeprefix(self._folder), code.co_qualname, depth))
 
     def _depth(self, frame: FrameType) -> int | None:
-        """Give how many of the traced functions wait for this one; None: one below `without` does."""
+        """Give how many traced functions wait for this one; None: one below `without` does."""
         depth = -1
         waits: FrameType | None = frame
         while waits is not None:
