@@ -1,14 +1,17 @@
-"""Every link leads somewhere, and the page of a package index needs no repository beside it."""
+"""Every link leads somewhere, workflows have the least rights, and an index's page stands alone."""
 
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(GITHUB.glob("*.md"))]
+WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
 FENCE = re.compile(r"^```.*?^```$", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
 
@@ -21,6 +24,79 @@ def read(path: Path) -> str:
 def name(path: Path) -> str:
     """Give a file's path below the repository."""
     return path.relative_to(ROOT).as_posix()
+
+
+class Step(msgspec.Struct, frozen=True, rename={"with_": "with"}):
+    """One step of a job."""
+
+    uses: str = ""
+    run: str = ""
+    with_: dict[str, Any] = {}
+
+
+class Job(msgspec.Struct, frozen=True, rename={"timeout": "timeout-minutes"}):
+    """One job of a workflow."""
+
+    timeout: int | None = None
+    permissions: dict[str, str] | None = None
+    environment: str | None = None
+    steps: list[Step] = []
+
+
+class Workflow(msgspec.Struct, frozen=True):
+    """A workflow, as far as its rights and commands go; YAML 1.1 reads its key `on` as True."""
+
+    permissions: dict[str, str]
+    concurrency: dict[str, Any]
+    jobs: dict[str, Job]
+
+
+def workflow(path: Path) -> Workflow:
+    """Read a workflow."""
+    found = msgspec.yaml.decode(path.read_bytes(), type=dict[Any, Any])
+    named = {key: value for key, value in found.items() if key is not True}
+    return msgspec.convert(named, Workflow)
+
+
+def steps() -> list[Step]:
+    """Give every step of every workflow."""
+    jobs = [job for path in WORKFLOWS for job in workflow(path).jobs.values()]
+    return [step for job in jobs for step in job.steps]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=name)
+def test_a_workflow_has_the_least_rights(path: Path) -> None:
+    """A workflow may read, ends in time and runs one at a time; only an upload has a right more."""
+    found = workflow(path)
+    assert set(found.permissions.values()) <= {"read"}
+    assert found.concurrency
+    for job in found.jobs.values():
+        uploads = any(step.uses.startswith("pypa/gh-action-pypi-publish@") for step in job.steps)
+        rights = found.permissions if job.permissions is None else job.permissions
+        assert rights == ({"id-token": "write"} if uploads else {"contents": "read"})
+        assert job.environment == ("pypi" if uploads else None)
+        assert job.timeout is not None or not job.steps
+
+
+def test_every_action_is_pinned() -> None:
+    """An action is named by a commit, its version beside it, and leaves no token on the disk."""
+    for path in WORKFLOWS:
+        for used in re.findall(r"uses: (.+)", read(path)):
+            local = used.startswith("./.github/workflows/") and (ROOT / used).is_file()
+            assert local or re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+    checkouts = [step for step in steps() if step.uses.startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step.with_.get("persist-credentials") is False for step in checkouts)
+
+
+def test_the_workflows_run_what_contributors_run() -> None:
+    """CI is `.ci/run`, which checks the workflows and the package; that package is published."""
+    script = read(ROOT / ".ci/run")
+    assert ".ci/workflows\n" in script
+    assert ".ci/package " in script
+    commands = [step.run for step in steps()]
+    assert "bash .ci/run" in commands
+    assert ".ci/package dist" in commands
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
