@@ -1,19 +1,34 @@
-"""Every link leads somewhere, workflows have the least rights, and an index's page stands alone."""
+"""What contributors are told is true: commands, links, forms, workflows, and the index's page."""
 
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
+from . import test_source
+
 ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(GITHUB.glob("*.md"))]
+FORMS = [path for path in sorted(GITHUB.glob("ISSUE_TEMPLATE/*.yml")) if path.name != "config.yml"]
 WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
 FENCE = re.compile(r"^```.*?^```$", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
+# Every repository on GitHub begins with these; a form that names another one labels nothing.
+LABELS = {
+    "bug",
+    "documentation",
+    "duplicate",
+    "enhancement",
+    "good first issue",
+    "help wanted",
+    "invalid",
+    "question",
+    "wontfix",
+}
 
 
 def read(path: Path) -> str:
@@ -24,6 +39,41 @@ def read(path: Path) -> str:
 def name(path: Path) -> str:
     """Give a file's path below the repository."""
     return path.relative_to(ROOT).as_posix()
+
+
+class Validations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a field of a form has to be filled in."""
+
+    required: bool
+
+
+class Attributes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a field of a form shows."""
+
+    label: str = ""
+    description: str = ""
+    placeholder: str = ""
+    render: str = ""
+    value: str = ""
+    options: list[Any] = []
+
+
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One field of a form."""
+
+    type: Literal["markdown", "input", "textarea", "dropdown", "checkboxes"]
+    attributes: Attributes
+    id: str = ""
+    validations: Validations | None = None
+
+
+class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An issue form, in GitHub's words."""
+
+    name: str
+    description: str
+    labels: list[str]
+    body: list[Field]
 
 
 class Step(msgspec.Struct, frozen=True, rename={"with_": "with"}):
@@ -64,6 +114,22 @@ def steps() -> list[Step]:
     return [step for job in jobs for step in job.steps]
 
 
+@pytest.mark.parametrize("path", FORMS, ids=name)
+def test_a_form_asks_what_a_maintainer_needs(path: Path) -> None:
+    """A form is one that GitHub can show; it asks for the account's mode and nothing secret."""
+    form = msgspec.yaml.decode(path.read_bytes(), type=Form)
+    asked = {field.id: field for field in form.body if field.type != "markdown"}
+    assert len(asked) == len([field for field in form.body if field.type != "markdown"])
+    assert "" not in asked
+    assert set(form.labels) <= LABELS
+    assert {"provider", "masked"} <= asked.keys()
+    assert {"mode", "account"} & asked.keys()
+    assert [option["required"] for option in asked["masked"].attributes.options] == [True]
+    for field in asked.values():
+        assert field.attributes.label
+        assert bool(field.attributes.options) == (field.type in ("dropdown", "checkboxes"))
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name)
 def test_a_workflow_has_the_least_rights(path: Path) -> None:
     """A workflow may read, ends in time and runs one at a time; only an upload has a right more."""
@@ -97,6 +163,28 @@ def test_the_workflows_run_what_contributors_run() -> None:
     commands = [step.run for step in steps()]
     assert "bash .ci/run" in commands
     assert ".ci/package dist" in commands
+
+
+def test_the_hooks_are_the_checks_of_the_source() -> None:
+    """A commit is checked by the commands of tests/test_source.py, in the same environment."""
+    found = msgspec.yaml.decode(read(ROOT / ".pre-commit-config.yaml"))
+    assert [repository["repo"] for repository in found["repos"]] == ["local"]
+    hooks = found["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    checks = [" ".join(command).replace(" --check", "") for command in test_source.COMMANDS]
+    assert [hook["entry"] for hook in hooks] == [f".venv/bin/python -m {check}" for check in checks]
+
+
+def test_contributors_are_told_commands_that_run() -> None:
+    """The README's test command begins with setting up; the files of each command exist."""
+    text = read(GITHUB / "CONTRIBUTING.md")
+    commands = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.MULTILINE)
+    assert commands[0] == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
+    assert f"\n{commands[0]} && .venv/bin/python -m pytest\n" in read(ROOT / "README.md")
+    assert {".venv/bin/python -m pytest", ".ci/run"} < set(commands)
+    for word in " ".join(commands).split():
+        if word.startswith((".ci/", "tests/")):
+            assert (ROOT / word).exists(), word
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

@@ -8,14 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("paymux", "tests", "benchmarks")
+COMMANDS = [("ruff", "check", *FOLDERS), ("ruff", "format", "--check", *FOLDERS), ("mypy",)]
 
 
 @pytest.mark.timeout(600)  # a first run of mypy reads everything
-@pytest.mark.parametrize(
-    "command",
-    [("ruff", "check", *FOLDERS), ("ruff", "format", "--check", *FOLDERS), ("mypy",)],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_source_is_clean(command: tuple[str, ...]) -> None:
     """Ruff finds nothing to say, nothing to format, and mypy --strict no type that does not fit."""
     ended = subprocess.run(
