@@ -212,7 +212,7 @@ class Engine(Forking):
         if self.records.journal is None:  # nothing is waited for
             return await self.records.begin(pending, order, call.deadline)
         try:
-            with call.bounded():
+            async with call.bounded():
                 return await self.records.begin(pending, order, call.deadline)
         except TimeoutError:
             raise NotSent(f"{call}: the deadline passed; nothing was sent") from None

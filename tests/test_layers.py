@@ -22,7 +22,7 @@ MODULES = {
 # A module may import those of lower floors, and nothing of its own floor but what is listed for it.
 FLOORS = [
     {"plain"},
-    {"redact", "deadlines", "forks", "idle"},
+    {"redact", "forks", "idle"},
     {"journal/locks"},
     {"errors", "limits/pace", "limits/windows", "watch/schedule"},
     {"limits/share", "words"},

@@ -8,7 +8,6 @@ from typing import cast
 import msgspec
 
 from ..checks import checked_path, filled
-from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from ..plain import is_a
@@ -39,7 +38,6 @@ class Records:
         self.heard: Callable[[Payment, str, State | None], None] | None = None
         # The messages that this process is not done with; True: it is open in the journal.
         self._answering: dict[bytes, bool] = {}
-        self._deadlines = Deadlines()
 
     async def open(self) -> None:
         """Open the journal; one that is locked at the moment is opened by whoever needs it first."""
@@ -52,9 +50,6 @@ class Records:
     def begin_anew(self) -> None:
         """Answer in a forked child for none of its parent's messages."""
         self._answering.clear()
-
-    def _patience(self) -> Deadline:
-        return self._deadlines.until(asyncio.get_running_loop().time() + PATIENCE)
 
     @property
     def unconfirmed(self) -> Unconfirmed:
@@ -115,7 +110,7 @@ class Records:
         try:
             if self.journal is not None:
                 # It is queued at once and will be durable; only the wait for it may be cut short.
-                with self._patience():
+                async with asyncio.timeout(PATIENCE):
                     await self.journal.record(payment, source, state)
             if self.heard is not None:
                 self.heard(payment, source, state)
@@ -151,7 +146,7 @@ class Records:
         """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
         if self._answering.pop(msgspec.json.encode(event), False) and self.journal is not None:
             try:
-                with self._patience():
+                async with asyncio.timeout(PATIENCE):
                     await self.journal.end_hint(event, done=done)
             except OSError as error:
                 log.warning("%s: the end of a message was not kept: %s", event.account, error)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ..deadlines import Deadline
 from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
@@ -106,9 +105,9 @@ class Call:
         """Start the deadline anew, for the next page of a history."""
         self.deadline = asyncio.get_running_loop().time() + seconds
 
-    def bounded(self) -> Deadline:
+    def bounded(self) -> asyncio.Timeout:
         """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
-        return self._transport.deadlines.until(self.deadline)
+        return asyncio.timeout_at(self.deadline)
 
     @property
     def in_doubt(self) -> bool:
