@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 
 from .errors import UsageError
 
+PREFIX = 10  # digits of a number, at most, that tell whose it is
 LONGEST = 64  # characters of a pasted number, with all the marks between its 15 digits at most
 _BETWEEN = re.compile(r"[\s().\-]+")
 _NUMBER = re.compile(r"\+?[0-9]{6,20}", re.ASCII)
@@ -26,19 +27,19 @@ async def operator(number: str | None) -> str | None:
     if "phonenumbers.carrierdata" not in sys.modules:
         # Some 100 ms of tables, read off the loop by whoever comes first.
         await asyncio.to_thread(importlib.import_module, "phonenumbers.carrierdata")
-    names, longest = _operators()
-    for length in range(longest, 0, -1):
-        found = names.get(number[:length])
+    return _operator(number[:PREFIX])
+
+
+@lru_cache(maxsize=1024)
+def _operator(prefix: str) -> str | None:
+    from phonenumbers.carrierdata import CARRIER_DATA  # noqa: PLC0415 - loaded by now
+
+    for length in range(len(prefix), 0, -1):
+        found = CARRIER_DATA.get(prefix[:length])
         if found is not None:
-            return found.get("en")
+            name: str | None = found.get("en")
+            return name
     return None
-
-
-@cache
-def _operators() -> tuple[dict[str, dict[str, str]], int]:
-    from phonenumbers.carrierdata import CARRIER_DATA, CARRIER_LONGEST_PREFIX  # noqa: PLC0415 - loaded by now
-
-    return CARRIER_DATA, CARRIER_LONGEST_PREFIX
 
 
 def digits(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phonenumbers import carrier, carrierdata
 
 from paymux import UsageError, msisdn
-from paymux.msisdn import digits
+from paymux.msisdn import PREFIX, digits
 
 READ = [
     ("+237670000000", {"CM"}, "237670000000"),
@@ -338,3 +338,8 @@ async def test_an_operator_is_what_the_library_says() -> None:
         number = prefix.ljust(13 if prefix.startswith("225") else 12, "1")
         parsed = phonenumbers.parse(f"+{number}")
         assert await msisdn.operator(number) == (carrier.name_for_valid_number(parsed, "en") or None)
+
+
+def test_a_prefix_is_as_long_as_the_library_has_any() -> None:
+    """Whose number it was is told by its first digits alone, as many as the library looks at."""
+    assert carrierdata.CARRIER_LONGEST_PREFIX <= PREFIX

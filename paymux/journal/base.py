@@ -30,21 +30,28 @@ class State(enum.StrEnum):
     @property
     def free(self) -> bool:
         """Tell whether no money can have moved, so that the reference may be used anew."""
-        return self in (State.REFUSED, State.NOT_SENT)
+        return self in _FREE
 
     @property
     def in_doubt(self) -> bool:
         """Tell whether money may have moved without anybody's knowing; the order is never sent again."""
-        return self in (State.SENDING, State.UNKNOWN)
+        return self in _DOUBTFUL
 
     def after(self, state: "State | None", payment: Payment) -> "State":
         """Tell the state after a fact; nothing leads back, and only a payment that is known ends an unknown."""
         if state is None:
             known = payment.status.terminal or payment.provider_reference is not None
-            return State.ACCEPTED if known else self
-        if self in (State.ACCEPTED, State.UNKNOWN) and state is not State.ACCEPTED:
+            return _ACCEPTED if known else self
+        if state is not _ACCEPTED and self in _LASTING:
             return self
         return state
+
+
+# Each order asks these several times, and a member is slow to find in an Enum.
+_ACCEPTED = State.ACCEPTED
+_LASTING = (State.ACCEPTED, State.UNKNOWN)
+_DOUBTFUL = (State.SENDING, State.UNKNOWN)
+_FREE = (State.REFUSED, State.NOT_SENT)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
