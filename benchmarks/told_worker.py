@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -46,10 +47,14 @@ class Worker:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._log = os.open(setting.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        with contextlib.suppress(ImportError):  # the release before has no such list
+            looks = tuple(range(1, int(setting.watch) + 1))
+            vars(import_module("paymux.watch.schedule"))["PROMPT"] = looks
         drivers = []
         for name, fields in setting.drivers.items():
             kind = load(name)
-            kind.first_look, kind.watch_timeout = setting.first_look, setting.watch
+            kind.first_look = setting.first_look
+            kind.watch_timeout = setting.watch
             drivers.append(kind(**fields))
         self.pay = Pool(
             *drivers, journal=setting.journal, webhook_base=setting.base, webhook_key="0123456789abcdef-hooks"

@@ -338,30 +338,6 @@ async def _all(watch: Watch) -> list[Payment]:
 
 
 @timeless
-async def test_a_crowd_is_not_taken_to_be_as_quick_as_its_quickest(wall: Wall) -> None:
-    """Of 300 payments begun together the first to end are quick: the plan waits until all had their time."""
-    chance = random.Random(3)
-    paid = {f"p{n}": chance.lognormvariate(3.0, 0.8) for n in range(300)}
-    provider = Provider(lambda about: paid.get(about, 150.0))
-    learned: list[float] = []
-    answered = Schedule.answered
-
-    def noted(self: Schedule, earliest: float, latest: float, *, expired: bool = False) -> None:
-        learned.append(now())
-        answered(self, earliest, latest, expired=expired)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Schedule, "answered", noted)
-        async with Pool(Keyless(), connection=provider) as pool:
-            payments = [held(n, created_at=wall.ago(0)) for n in range(300)]
-            await asyncio.gather(*map(pool.watch, payments), return_exceptions=True)
-            assert all(when >= Keyless.watch_timeout for when in learned)
-            await pool.watch(held(1000, created_at=wall.ago(0)))
-    assert 250 < len(learned) <= 301
-    assert len(provider.times) < 11 * 300
-
-
-@timeless
 async def test_another_takes_over_at_once_from_who_is_cancelled_while_asking() -> None:
     """Cancelling the watch that asks for all lets another of them ask in the same moment."""
     wire = Wire(pending, after=10.0)

@@ -95,7 +95,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         frozenset()
     )  # names in `ids` that do where the provider's reference lacks
     token_life: ClassVar[float] = 300.0  # seconds, where the provider states none
-    watch_timeout: ClassVar[float] = 300.0
+    watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
     lost_page: ClassVar[str] = ""  # what a caller may do when the answer with a checkout page's address was lost
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()  # the provider may never call a path with one of them

@@ -41,7 +41,6 @@ class Order:
         "left",
         "looked",
         "payment",
-        "pending",
         "place",
         "rank",
         "ref",
@@ -57,7 +56,7 @@ class Order:
         self.ref: Ref = ref(self)
         self.hints = hints
         self.left = left
-        self.born = self.pending = now - age
+        self.born = now - age
         self.asked = BEFORE
         self.due = now
         self.looked = 0
@@ -69,7 +68,7 @@ class Order:
         """What it is kept under."""
         return named(self.payment)
 
-    def tell(self, found: Payment, *, first: bool) -> None:
+    def tell(self, found: Payment) -> None:
         """Take what a confirmed event found."""
         self.keeper.found(self, found)
 
@@ -86,7 +85,6 @@ class Order:
         """Take what a watch of the same payment was told."""
         self.asked, self.looked, self.rank = looks.asked, max(self.looked, looks.looked), looks.rank
         if isinstance(said, Payment):
-            self.pending = looks.asked
             self.keeper.found(self, said)
         if not self.payment.status.terminal:
             self.keeper.move(self, max(self.keeper.next(self), looks.not_before))

@@ -10,7 +10,7 @@ from ..engine import Engine
 from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, Rejected, Unavailable
 from ..journal import Key, Outbox, State, named
 from ..limits import Priority
-from ..models import Payment, Status, log, succeed
+from ..models import Payment, log, succeed
 from ..recover import Examined, examine
 from ..redact import mask, shown
 from ..watch import AGAIN, NEVER, Line, Looks, keys, lean, subject
@@ -192,11 +192,9 @@ class Watching:
         looks = Looks(order.asked, order.looked, due, now, order.rank)
         await self._watches.share(order, about, found.failed or found.payment, looks)
         if found.payment.status.terminal:
-            self._learn(order, found.payment.status)
             self.found(order, found.payment)
         elif self._accounts[account].get(order.key) is order:
             if found.failed is None:
-                order.pending = now
                 self.found(order, found.payment)
             await self._go_on(order, found.failed, due)
 
@@ -281,11 +279,6 @@ class Watching:
         age = max(order.due - order.born, 0.0)
         young = age < self._driver(order).watch_timeout
         return max(round(self._line(order).schedule.next(age, 1) - age if young else rarer(age)), 1)
-
-    def _learn(self, order: Order, status: Status) -> None:
-        """Let the schedule know how long this payer took."""
-        now, expired = asyncio.get_running_loop().time(), status is Status.EXPIRED
-        self._line(order).learn(order.born, order.pending - order.born, now - order.born, expired=expired)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -72,16 +72,15 @@ class Line:
     """The watches of one account that wait: who is due, who goes first, and how many may ask at once.
 
     Where not all that are due can ask, each gets turns in proportion to how often it would have asked: all are
-    late by one factor, the young and those whose payers usually answer about now go first, and nobody starves.
+    late by one factor, the young go first, and nobody starves.
     That is weighted fair queueing: the line has an age of its own, to which each turn adds 1 over the weight of
     all who are due. Who is due at age A, and would ask every G seconds, has the rank A + G, or that of its last
     turn + G.
     """
 
-    def __init__(self, gate: Gate, schedule: Schedule, *, horizon: float, at_once: int = AT_ONCE) -> None:
+    def __init__(self, gate: Gate, schedule: Schedule, *, at_once: int = AT_ONCE) -> None:
         self.schedule = schedule
         self._gate = gate
-        self._horizon = horizon  # seconds after which whoever will answer has answered
         self._at_once = at_once
         self.waiting = 0  # how many do
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,7 +93,6 @@ class Line:
         self._ready: list[tuple[float, Place]] = []  # what is due, by rank
         self._same: dict[Subject, list[Place]] = {}  # what is asked now, and who is due to ask the same
         self._asked: OrderedDict[Subject, float] = OrderedDict()  # what was asked within the last second
-        self._lessons: list[tuple[float, float, float, bool]] = []  # when they may be learned, and what
         self.waiting = self._dated = self._due = self._flying = 0
         self._age = self._weight = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -107,20 +105,6 @@ class Line:
         # and the pauses of one stay even.
         pace = 0.9 + 0.2 * (crc32(repr(subject).encode()) / 0xFFFFFFFF)
         return max(born + self.schedule.next((now - born) / pace, looked) * pace, now + AGAIN)
-
-    def learn(self, born: float, earliest: float, latest: float, *, expired: bool) -> None:
-        """Learn how old a payment was when it ended, once all that began with it have had the time to end.
-
-        Of a crowd that begins together the quick end first: learned from at once, all would seem to be quick.
-        """
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._begin(loop)
-        heappush(self._lessons, (born + self._horizon, earliest, latest, expired))
-        now = loop.time()
-        while self._lessons and self._lessons[0][0] <= now:
-            _, earliest, latest, expired = heappop(self._lessons)
-            self.schedule.answered(earliest, latest, expired=expired)
 
     def join(self, subject: Subject, *, due: float, gap: float, last: float, rank: float) -> Place:
         """Wait in line; what was asked just now is not asked again at once, except at the `last` moment."""

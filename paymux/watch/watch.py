@@ -10,7 +10,7 @@ from weakref import ref
 
 from ..drivers.base import Driver
 from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
-from ..models import Payment, Status, log, succeed
+from ..models import Payment, log, succeed
 from .polls import AGAIN, FINAL_LOOK, NEVER, Line, Place
 from .watches import Looks, News, Ref, Watches, keys, lean, subject
 
@@ -40,7 +40,6 @@ class Watch:
         "_news",
         "_not_before",
         "_over",
-        "_pending",
         "_place",
         "_rank",
         "_started",
@@ -61,7 +60,7 @@ class Watch:
         self._deadline = NEVER if timeout is None else timeout  # of the loop's time, once it has begun
         self._due = NEVER
         self._rank = BEFORE  # that of its last turn in the line
-        self._born = self._pending = 0.0  # when the order began, and when it was last found pending
+        self._born = 0.0  # when the order began
         self._asked = BEFORE  # when it was last looked at
         self._looked = 0
         self._not_before = BEFORE  # what a Retry-After asked for
@@ -100,10 +99,8 @@ class Watch:
     def _line(self) -> Line:
         return self._watches.line(self._driver)
 
-    def tell(self, found: Payment, *, first: bool) -> None:
+    def tell(self, found: Payment) -> None:
         """Hand over what a confirmed event found; it is seen by whoever waits, without another look-up."""
-        if first and self._started and not self._over:
-            self._learn(found)
         self._news += (found,)
         self.rouse()
 
@@ -129,8 +126,6 @@ class Watch:
             return
         self._asked, self._due, self._not_before = looks.asked, looks.due, looks.not_before
         self._looked, self._rank = max(self._looked, looks.looked), looks.rank
-        if isinstance(said, Payment):
-            self._pending = looks.asked
         if said is not None:
             self._news += (said,)
             self.rouse()
@@ -195,7 +190,7 @@ class Watch:
         self._deadline += now
         created = self.payment.created_at
         age = max(time.time() - created.timestamp(), 0.0) if created else self._driver.first_look
-        self._born = self._pending = now - age
+        self._born = now - age
         # A payment resumed later is looked at at once; a young one, when the payer may have answered.
         self._due = self._born + self._line.schedule.next(age, 0) if created else now
         if self.payment.status.terminal:
@@ -249,8 +244,6 @@ class Watch:
         finally:
             self._hurry = None
         await self._watches.share(self, about, found, self._looks())
-        self._learn(found)
-        self._pending = now
         return self._take(found)
 
     def _looks(self) -> Looks:
@@ -290,17 +283,7 @@ class Watch:
             self._asks, self._due = True, asyncio.get_running_loop().time()
         return (known.status, known.provider_status) != (found.status, found.provider_status)
 
-    def _learn(self, found: Payment) -> None:
-        """Let the schedule know how long this payer took."""
-        if self.payment.created_at is not None and found.status.terminal:
-            now = asyncio.get_running_loop().time()
-            expired = found.status is Status.EXPIRED
-            self._line.learn(self._born, self._pending - self._born, now - self._born, expired=expired)
-
     def _late(self) -> WatchTimeout:
-        age = asyncio.get_running_loop().time() - self._born
-        if self.payment.created_at is not None and age >= self._driver.watch_timeout:
-            self._line.learn(self._born, self._pending - self._born, NEVER, expired=False)
         return WatchTimeout(f"{self.payment.account}: still pending", self.payment)
 
     def _not_found_is_final(self) -> bool:

@@ -40,8 +40,8 @@ class Watcher(Protocol):
     payment: Payment
     ref: "Ref"
 
-    def tell(self, found: Payment, *, first: bool) -> None:
-        """Hand over what a confirmed event found; `first`: to no other watch before."""
+    def tell(self, found: Payment) -> None:
+        """Hand over what a confirmed event found."""
 
     def nudge(self) -> None:
         """Look again soon."""
@@ -85,10 +85,10 @@ class Watches:
         """Give the line in which an account's watches wait."""
         line = self._lines.get(driver.account)
         if line is None:
-            stated, horizon = driver.limits.get("look-up"), driver.watch_timeout
-            schedule = Schedule(driver.first_look, horizon)
+            stated = driver.limits.get("look-up")
+            schedule = Schedule(driver.first_look, driver.watch_timeout)
             at_once = AT_ONCE if stated is None else stated[0]
-            line = Line(self._gate(driver), schedule, horizon=horizon, at_once=at_once)
+            line = Line(self._gate(driver), schedule, at_once=at_once)
             self._lines[driver.account] = line
             if isinstance(driver, Pushed):
                 self._pushed.add(driver.account)
@@ -222,8 +222,7 @@ class Watches:
         found = {watch for key in keys(payment) for watch in self._under(key)}
         # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
         same = [watch for watch in found if _same(watch.payment, payment)]
-        last = len(same)
-        self._each(same, lambda watch: watch.tell(payment, first=len(same) == last))
+        self._each(same, lambda watch: watch.tell(payment))
 
     def close(self) -> None:
         """End every open watch with UsageError."""

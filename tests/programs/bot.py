@@ -15,6 +15,7 @@ import yarl
 
 from paymux.drivers import campay
 from paymux.models import Reason
+from paymux.watch import schedule
 
 from .children import exit_code
 
@@ -22,7 +23,9 @@ from .children import exit_code
 def main(library: str, service: str) -> None:
     """Point the library at the service, and run the program in a process of its own as often as asked."""
     # Payers here decide within a blink, and CamPay, who tells few reasons, tells every one of ours.
-    campay.CamPay.first_look, campay.CamPay.watch_timeout = 0.6, 6.0
+    campay.CamPay.first_look = 1.0
+    campay.CamPay.watch_timeout = 6.0
+    schedule.PROMPT = (1, 2, 3, 4, 5, 6)
     campay._REASONS.update({reason.value.upper(): reason for reason in Reason})
     {"aiogram": _aiogram, "telegram": _telegram, "discord": _discord}[library](service)
     load("phonenumbers.carrier")
