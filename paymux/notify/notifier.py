@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 from ..checks import checked_function, checked_seconds
 from ..drivers.base import Driver
@@ -14,11 +14,14 @@ from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
 from ..plain import is_a, sequence, text
-from ..pool import Pool
+from ..record import Record
 from .guard import log_failure
 from .telling import Telling
 from .unconfirmed import OnUnconfirmed, UnconfirmedTeller
 from .watching import Watching
+
+if TYPE_CHECKING:
+    from ..pool import Pool
 
 SCAN = 5.0  # seconds between beats, and between looks for what others left
 FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
@@ -54,14 +57,14 @@ class Notifier(Forking):
 
     def __init__(
         self,
-        pool: Pool,
+        pool: "Pool",
         on_payment: Callable[[Payment], Awaitable[None]],
         on_unconfirmed: OnUnconfirmed | None = None,
         *,
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
-        if not is_a(pool, Pool):
+        if not is_a(pool, Record):  # what each Pool is, known below it
             raise UsageError.field("pool", pool, "a Pool")
         checked_function("on_payment", on_payment, "one Payment", wait=True)
         listed = tuple(kinds) if issubclass(type(kinds), set | frozenset) else kinds
