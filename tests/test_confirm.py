@@ -284,6 +284,7 @@ async def test_a_message_moves_a_payment_only_as_a_look_up_would(
             assert payment.status is Status.SUCCEEDED
 
 
+@pytest.mark.proves("cinetpay: do nothing twice: a payment")
 @timeless
 async def test_a_repeated_message_is_not_swallowed() -> None:
     """The same event again asks again: a pending that comes first does not hide the success that follows."""

@@ -270,6 +270,7 @@ async def test_no_redirect_of_a_socket_is_followed(status: int, across: bool) ->
         assert other.connections == 0
 
 
+@pytest.mark.proves("intram: use HTTPS for every request", "mpesa_gateway: security measures; credentials")
 @pytest.mark.parametrize("name", names())
 def test_a_live_host_is_asked_by_https_only(name: str) -> None:
     """Every address that comes with a driver is https, and plain http is taken on loopback alone."""
@@ -1061,6 +1062,13 @@ def _foreign(error: BaseException | None) -> list[str]:
     return [name for name in found if name.partition(".")[0] in ("aiohttp", "aiosignal")]
 
 
+@pytest.mark.proves(
+    "campay: header Content-Type: application/json",
+    "cinetpay: header Content-Type: application/json",
+    "intram: header Content-Type: application/json",
+    "mpesa_gateway: header Content-Type: application/json",
+    "paydunya: header Content-Type: application/json",
+)
 async def test_json_of_a_money_request_is_what_arrives() -> None:
     """The body on the wire is the driver's literal, in its key order, with a length."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:

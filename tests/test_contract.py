@@ -241,6 +241,9 @@ def test_every_driver_is_in_the_table() -> None:
     assert sorted(CASES) == names()
 
 
+@pytest.mark.proves(
+    "cinetpay: after SUCCESS deliver", "mpesa_gateway: integration steps 1", "paydunya: a confirmation may take"
+)
 @every
 @timeless
 async def test_a_collect_is_watched_to_its_success(name: str) -> None:
@@ -259,6 +262,7 @@ async def test_a_collect_is_watched_to_its_success(name: str) -> None:
         assert len(desk.sent(desk.case.opens)) == 1
 
 
+@pytest.mark.proves("cinetpay: /v2/payment amount: int")
 @every
 @timeless
 async def test_an_amount_travels_as_documented(name: str) -> None:
@@ -270,6 +274,11 @@ async def test_an_amount_travels_as_documented(name: str) -> None:
         assert found, body
 
 
+@pytest.mark.proves(
+    "campay: implement retries",
+    "mpesa_gateway: payment requests are idempotent",
+    "mpesa_gateway: time-outs and network errors",
+)
 @every
 @timeless
 async def test_a_lost_answer_is_unknown_and_charges_once_at_most(name: str) -> None:
@@ -348,6 +357,7 @@ ENDS = {
 }
 
 
+@pytest.mark.proves("cinetpay: after SUCCESS deliver", "mpesa_gateway: monitor success rates")
 @pytest.mark.parametrize("status", ENDS)
 @every
 @timeless
@@ -379,6 +389,7 @@ async def test_money_that_comes_late_is_real(name: str) -> None:
         assert desk.charged == 1000
 
 
+@pytest.mark.proves("cinetpay: after SUCCESS deliver")
 @pytest.mark.parametrize("truth", [Status.PENDING, Status.SUCCEEDED, Status.FAILED])
 @every
 @timeless
@@ -411,6 +422,7 @@ async def test_not_found_yet_does_not_end_a_watch(name: str, monkeypatch: pytest
         assert desk.charged == 1000
 
 
+@pytest.mark.proves("campay: refresh the token periodically", "mpesa_gateway: every endpoint wants")
 @every
 @timeless
 async def test_a_stale_token_costs_one_login_and_one_charge(name: str) -> None:
@@ -537,6 +549,7 @@ async def test_an_odd_answer_to_an_order_is_unknown(
         assert desk.charged == 0
 
 
+@pytest.mark.proves("mpesa_gateway: integration steps 1")
 @pytest.mark.parametrize(("kind", "status"), ODD)
 @every
 @timeless
@@ -551,6 +564,17 @@ async def test_an_odd_answer_to_a_look_up_is_unavailable(name: str, kind: Fault,
         assert (await desk.pool.verify(payment)).status is Status.SUCCEEDED
 
 
+@pytest.mark.proves(
+    "campay: notifications come",
+    "campay: always check the status",
+    "cinetpay: /v2/payment notify_url",
+    "cinetpay: a notification never tells",
+    "cinetpay: do nothing twice: a payment",
+    "intram: actions.callback_url",
+    "mpesa_gateway: integration steps 1",
+    "paydunya: actions.callback_url: where",
+    "paydunya: a confirmation may take",
+)
 @every
 @timeless
 async def test_a_message_is_confirmed_by_asking(name: str) -> None:
@@ -572,6 +596,11 @@ async def test_a_message_is_confirmed_by_asking(name: str) -> None:
         assert desk.charged == 1000
 
 
+@pytest.mark.proves(
+    "campay: always check the status",
+    "intram: always validate callbacks",
+    "mpesa_gateway: verify before fulfilling",
+)
 @every
 @timeless
 async def test_a_forged_message_is_refused_or_found_out(name: str) -> None:
@@ -592,6 +621,7 @@ async def test_a_forged_message_is_refused_or_found_out(name: str) -> None:
         assert (await desk.pool.confirm(event, expected=payment)).status is Status.FAILED
 
 
+@pytest.mark.proves("mpesa_gateway: verify before fulfilling")
 @every
 @timeless
 async def test_a_success_that_comes_before_the_money_confirms_nothing(name: str) -> None:
@@ -691,6 +721,7 @@ class Bent:
         """Close nothing."""
 
 
+@pytest.mark.proves("intram: transactions of the sandbox")
 @pytest.mark.parametrize("bent", [False, True], ids=["paid", "rehearsed"])
 @telling_modes
 @timeless
@@ -731,6 +762,7 @@ async def test_another_amount_is_a_mismatch(name: str) -> None:
         assert caught.value.fields == ("amount",)
 
 
+@pytest.mark.proves("cinetpay: /v2/payment transaction_id")
 @every
 @timeless
 async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> None:
@@ -754,6 +786,7 @@ async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> N
             assert len(desk.sim.ledger) == 2
 
 
+@pytest.mark.proves("mpesa_gateway: payment requests are idempotent")
 @every
 @timeless
 async def test_the_same_order_twice_at_once_is_one_request(name: str) -> None:
@@ -833,6 +866,7 @@ async def _pay(desk: Desk, payee: str) -> Payment:
     return await desk.pool.payout(desk.name, amount=500, currency=currency, payee=payee, reference="wage-7")
 
 
+@pytest.mark.proves("mpesa_gateway: POST /api/payment/transactions/{transaction_id}/refund/")
 @refunding
 @timeless
 async def test_a_refund_is_pending_and_asked_for_once(name: str) -> None:
@@ -852,6 +886,7 @@ async def test_a_refund_is_pending_and_asked_for_once(name: str) -> None:
             await desk.pool.refund(paid, amount=1001, reference="204209")
 
 
+@pytest.mark.proves("cinetpay: /v2/payment return_url")
 @serving_pages
 @timeless
 async def test_a_browser_that_came_back_is_a_hint(name: str) -> None:
@@ -884,6 +919,7 @@ async def test_unknown_settings_are_refused(name: str) -> None:
         assert desk.sim.requests == []
 
 
+@pytest.mark.proves("campay: notifications come")
 @every
 @timeless
 async def test_what_an_order_cannot_carry_is_refused(name: str) -> None:
@@ -975,6 +1011,7 @@ async def test_a_verb_that_the_provider_lacks_is_unsupported(name: str) -> None:
         assert desk.sim.requests == []
 
 
+@pytest.mark.proves("mpesa_gateway: GET /api/payment/history/")
 @every
 @timeless
 async def test_a_verb_that_the_provider_has_answers(name: str) -> None:
@@ -999,6 +1036,7 @@ async def test_a_verb_that_the_provider_has_answers(name: str) -> None:
         assert alone is None or alone.status is Status.SUCCEEDED
 
 
+@pytest.mark.proves("cinetpay: always store payment_token")
 @every
 @timeless
 async def test_a_payment_survives_json(name: str) -> None:
@@ -1152,6 +1190,11 @@ async def _disguised(name: str) -> tuple[Desk, list[BaseException], list[Payment
         return desk, errors, payments
 
 
+@pytest.mark.proves(
+    "campay: log all requests and answers",
+    "intram: never share the API keys",
+    "mpesa_gateway: security measures; credentials",
+)
 @every
 @timeless
 async def test_no_secret_is_ever_shown(name: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -154,6 +154,7 @@ def test_too_many_headers_are_refused() -> None:
         Pool(Toy()).webhook(push(headers={f"x-{n}": "" for n in range(65)}, id="p"), account="toy")
 
 
+@pytest.mark.proves("campay: use HTTPS for the callback")
 @pytest.mark.parametrize(
     ("base", "key"),
     [

@@ -94,6 +94,7 @@ async def test_a_readable_answer_is_the_answer(column: Column) -> None:
     assert _moved(wire) == 1
 
 
+@pytest.mark.proves("campay: implement retries")
 @pytest.mark.parametrize("case", UNKNOWN)
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless

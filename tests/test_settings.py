@@ -190,6 +190,7 @@ def test_a_wrong_credential_or_setting_is_refused(number: int) -> None:
         Toy(**DRIVERS[number])
 
 
+@pytest.mark.proves("intram: use HTTPS for every request")
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8000/x/", "http://localhost:1", "http://[::1]:5", "https://x.example"]
 )

@@ -248,6 +248,7 @@ async def test_a_token_expires_by_the_wall_clock(wall: Wall) -> None:
     assert await cache.get(TOY, login) == "t2"
 
 
+@pytest.mark.proves("campay: refresh the token periodically")
 @timeless
 async def test_a_token_is_renewed_in_the_background() -> None:
     """Shortly before the end, callers keep the old token and wait for nothing while one login is under way."""

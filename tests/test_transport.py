@@ -367,6 +367,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
 # What is logged.
 
 
+@pytest.mark.proves("campay: log all requests and answers", "mpesa_gateway: integration step 7: monitor")
 @timeless
 async def test_every_exchange_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
     """Each attempt is one DEBUG record: account, verb, method, URL template, attempt, status, seconds, bodies."""

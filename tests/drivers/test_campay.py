@@ -115,6 +115,7 @@ def test_it_is_found_by_name_and_says_what_it_can_do() -> None:
     assert CamPay.facts.keys() == {"collect", "payout"}
 
 
+@pytest.mark.proves("campay: /token/ username: the API")
 @pytest.mark.parametrize(
     "fields",
     [{}, {"username": "a"}, {"password": "b"}, {"webhook_key": "c"}, {"access_token": "d", "dialect": "live"}],
@@ -125,6 +126,7 @@ def test_one_of_the_two_ways_to_log_in_is_needed(fields: dict[str, Any]) -> None
         CamPay(**fields)
 
 
+@pytest.mark.proves("campay: base URL https://campay.net/api/")
 @pytest.mark.parametrize(
     ("fields", "url"),
     [
@@ -146,6 +148,7 @@ def test_no_secret_can_be_read_off_the_driver() -> None:
     assert "the-token" not in repr(CamPay(access_token="the-token"))
 
 
+@pytest.mark.proves("campay: POST /token/: log", "campay: /token/ username: the API")
 def test_a_login_gives_a_token_for_its_stated_seconds() -> None:
     """The documented login is sent, and `expires_in` is read as seconds."""
     script = Script(DEMO, reply("campay", "login.200"))
@@ -158,6 +161,7 @@ def test_a_login_gives_a_token_for_its_stated_seconds() -> None:
     assert not script.requests[0].money
 
 
+@pytest.mark.proves("campay: /token/ token, without")
 def test_a_token_without_a_lifetime_has_a_stated_default() -> None:
     """The summary's login tells no `expires_in`: the driver's own lifetime holds."""
     token = drive(SUMMARY.token(Script(SUMMARY, reply("campay", "summary_login.200"))))
@@ -166,6 +170,7 @@ def test_a_token_without_a_lifetime_has_a_stated_default() -> None:
     assert CamPay.token_life == 1800
 
 
+@pytest.mark.proves("campay: header Authorization: Token")
 def test_a_permanent_token_needs_no_login() -> None:
     """With `access_token` nothing is sent to log in, and it signs every request as `Token`."""
     driver = CamPay(access_token="the-token", username="a", password="b")
@@ -185,6 +190,7 @@ def test_a_refused_login_says_which_side_is_wrong() -> None:
     assert not any(secret in f"{failed.value} {failed.value!r}" for secret in SECRETS)
 
 
+@pytest.mark.proves("campay: /token/ token, without")
 @pytest.mark.parametrize("body", [b"<html>", {}, {"token": None}, {"expires_in": 3600}])
 def test_a_login_without_a_token_is_no_login(body: object) -> None:
     """A 200 that holds no token is no answer."""
@@ -225,6 +231,9 @@ def test_a_payout_is_the_documented_request() -> None:
     assert (payment.status, payment.provider_status) == (Status.PENDING, "PENDING")
 
 
+@pytest.mark.proves(
+    "campay: POST /collect/: mobile", "campay: /collect/ amount as text", "campay: /collect/ reference"
+)
 def test_the_summary_collects_in_its_own_words() -> None:
     """`+237…` goes out, and the answer with a status is read."""
     script = Script(SUMMARY, reply("campay", "summary_collect.200"))
@@ -235,6 +244,9 @@ def test_the_summary_collects_in_its_own_words() -> None:
     assert payment.status is Status.PENDING
 
 
+@pytest.mark.proves(
+    "campay: POST /disburse/: money", "campay: /disburse/ amount as text", "campay: /disburse/ reference"
+)
 def test_the_summary_pays_out_by_disburse() -> None:
     """`/disburse/` is the summary's path for a payout."""
     script = Script(SUMMARY, reply("campay", "summary_payout.200"))
@@ -251,6 +263,9 @@ def test_the_summary_pays_out_by_disburse() -> None:
     assert (payment.kind, payment.provider_reference) == ("payout", "xyz456")
 
 
+@pytest.mark.proves(
+    "campay: POST /transaction/", "campay: /transaction/ reference", "campay: /transaction/ reference,"
+)
 def test_the_summary_verifies_by_a_post_that_moves_nothing() -> None:
     """POST /transaction/ is a look-up there, and SUCCESS is success."""
     script = Script(SUMMARY, reply("campay", "summary_successful.200"))
@@ -261,6 +276,7 @@ def test_the_summary_verifies_by_a_post_that_moves_nothing() -> None:
     assert (payment.status, payment.amount, payment.currency) == (Status.SUCCEEDED, Decimal(1000), "XAF")
 
 
+@pytest.mark.proves("campay: /collect/ reference")
 @pytest.mark.parametrize("driver", [DEMO, SUMMARY])
 @pytest.mark.parametrize("case", ["successful.200", "demo_record.200", "summary_successful.200"])
 def test_both_dialects_understand_both_vocabularies(driver: CamPay, case: str) -> None:
@@ -438,6 +454,12 @@ def test_the_endpoint_tells_a_payout_from_a_collect() -> None:
     assert (silent.kind, silent.status) == ("payout", Status.PENDING)
 
 
+@pytest.mark.proves(
+    "campay: PENDING: waiting",
+    "campay: SUCCESS: succeeded",
+    "campay: FAILED: failed",
+    "campay: CANCELLED: cancelled",
+)
 @pytest.mark.parametrize(
     ("word", "status"),
     [
@@ -531,6 +553,7 @@ def test_the_balance_is_told_per_operator() -> None:
     assert balance.by_operator == {"MTN": Decimal("1500.5"), "ORANGE": Decimal(0)}
 
 
+@pytest.mark.proves("campay: GET /balance/: the balance", "campay: /balance/ available_balance")
 def test_the_summarys_balance_is_one_figure() -> None:
     """`available_balance` as text is read in either dialect, and nothing is no balance."""
     for driver in (SUMMARY, DEMO):
@@ -681,6 +704,7 @@ def test_a_withdrawals_callback_is_a_payout() -> None:
     assert (claims.kind, claims.payee, claims.payer) == ("payout", "237670000000", None)
 
 
+@pytest.mark.proves("campay: reference, status, amount", "campay: always check the signature")
 def test_the_unsigned_callback_of_the_summary_is_a_mere_hint() -> None:
     """Without a key it proves nothing; with one it is refused. `customer` is the payer, without its plus."""
     body = sample("campay", "summary_callback")
@@ -708,6 +732,7 @@ NOW = time.time()
 UNSIGNED = f"{encoded({'alg': 'none'})}.{encoded({})}."
 
 
+@pytest.mark.proves("campay: always check the signature")
 @pytest.mark.parametrize(
     "signature",
     [

@@ -115,6 +115,14 @@ def notified(fields: Mapping[str, Any], token: str | None = None, *, form: bool 
     return Incoming(body=body.encode(), headers={} if token is None else {"x-token": token})
 
 
+@pytest.mark.proves(
+    "cinetpay: POST https://api-checkout.cinetpay.com/v2/payment:",
+    "cinetpay: /v2/payment apikey",
+    "cinetpay: /v2/payment amount: int",
+    "cinetpay: /v2/payment currency",
+    "cinetpay: /v2/payment notify_url",
+    "cinetpay: /v2/payment return_url",
+)
 def test_the_guides_own_order_goes_out_as_the_guide_writes_it() -> None:
     """The guide's example order becomes its example body, with the amount an integer and `channels` said."""
     customer = Customer(name="Jean-Marc", surname="Dje Bi")
@@ -163,6 +171,7 @@ def test_every_documented_field_can_be_sent() -> None:
     assert set(extra) == CinetPay.settings
 
 
+@pytest.mark.proves("cinetpay: /v2/payment customer_name")
 @pytest.mark.parametrize(
     ("customer", "name", "surname"),
     [
@@ -226,6 +235,14 @@ def test_a_customers_phone_may_be_a_fixed_line() -> None:
         driver().party("collect", "+237 222 12 34 56", "XAF")
 
 
+@pytest.mark.proves(
+    "cinetpay: /v2/payment transaction_id",
+    'cinetpay: /v2/payment code "201"',
+    "cinetpay: /v2/payment description",
+    "cinetpay: /v2/payment data.payment_token",
+    "cinetpay: /v2/payment api_response_id",
+    "cinetpay: always store payment_token",
+)
 def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
     """A page is PENDING, never paid; reference, provider_reference and transaction_id are one."""
     payment, _ = collected(order())
@@ -236,6 +253,7 @@ def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
     assert (payment.kind, payment.live, payment.provider) == (None, True, "cinetpay")
 
 
+@pytest.mark.proves("cinetpay: POST https://api-checkout.cinetpay.com/v2/payment:")
 def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:
     """The request is money and not repeatable; credentials are in its body."""
     script = Script(driver(), reply("cinetpay", "checkout.201"))
@@ -249,6 +267,7 @@ def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:
     )
 
 
+@pytest.mark.proves("cinetpay: /v2/payment description")
 @pytest.mark.parametrize(
     "lost",
     [
@@ -281,6 +300,7 @@ def test_a_lost_page_says_that_a_new_reference_is_safe() -> None:
     assert CinetPay.facts["collect"].findable
 
 
+@pytest.mark.proves("cinetpay: an error has code, message")
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 500])
 @pytest.mark.parametrize(
     ("code", "message", "error"),
@@ -308,6 +328,7 @@ def test_a_listed_refusal_of_a_page_is_sure_on_any_status(
     assert (caught.value.code, caught.value.http_status) == (str(code), status)
 
 
+@pytest.mark.proves("cinetpay: /v2/payment api_response_id", "cinetpay: an error has code, message")
 def test_an_error_keeps_code_message_description_and_id() -> None:
     """api_response_id is `request_id`, the description is in `details`, and an amount out of bounds is LIMIT."""
     with pytest.raises(Rejected) as caught:
@@ -321,6 +342,7 @@ def test_an_error_keeps_code_message_description_and_id() -> None:
     assert limited.value.reason is Reason.LIMIT
 
 
+@pytest.mark.proves("cinetpay: an identifier sent before")
 @pytest.mark.parametrize(
     "said",
     [
@@ -351,6 +373,11 @@ def test_what_is_no_duplicate() -> None:
     assert payment.checkout_url
 
 
+@pytest.mark.proves(
+    "cinetpay: POST https://api-checkout.cinetpay.com/v2/payment/check",
+    "cinetpay: /v2/payment/check apikey",
+    "cinetpay: the Python example sends",
+)
 def test_a_check_asks_by_transaction_id() -> None:
     """Both verify and find ask by our reference, in the guide's own body, as a look-up."""
     script = Script(driver(), *[reply("cinetpay", "check_accepted.200")] * 3)
@@ -367,6 +394,7 @@ def test_a_check_asks_by_transaction_id() -> None:
         assert (request.method, request.path, request.money) == ("POST", "/v2/payment/check", False)
 
 
+@pytest.mark.proves("cinetpay: /v2/payment/check payment_token")
 def test_a_check_asks_by_token_where_that_is_all_we_hold() -> None:
     """The key is `token`, as CinetPay's documentation names it; the answer then says no reference."""
     script = Script(driver(), reply("cinetpay", "check_accepted.200"))
@@ -380,6 +408,7 @@ def test_a_check_asks_by_token_where_that_is_all_we_hold() -> None:
     assert found.reference is None
 
 
+@pytest.mark.proves("cinetpay: /v2/payment/check payment_token")
 def test_a_check_of_nothing_is_refused_before_sending() -> None:
     """Without reference and token there is nothing to ask by: UsageError, and nothing is sent."""
     script = Script(driver())
@@ -388,6 +417,11 @@ def test_a_check_of_nothing_is_refused_before_sending() -> None:
     assert script.requests == []
 
 
+@pytest.mark.proves(
+    "cinetpay: /v2/payment/check code",
+    "cinetpay: /v2/payment/check operator_id",
+    "cinetpay: /v2/payment/check payment_date",
+)
 def test_an_accepted_payment_is_read_whole() -> None:
     """amount, currency, operator, operator_id and payment_date of the form of 2022 are in our words."""
     found = checked(reply("cinetpay", "check_accepted.200"))
@@ -406,6 +440,13 @@ def test_a_cancelled_payment_has_no_date() -> None:
     assert "operator_id" not in found.ids
 
 
+@pytest.mark.proves(
+    "cinetpay: /v2/payment/check code",
+    "cinetpay: /v2/payment/check operator_id",
+    "cinetpay: /v2/payment/check payment_date",
+    "cinetpay: /v2/payment/check phone_prefix",
+    "cinetpay: message PAYMENT_FAILED",
+)
 def test_the_form_of_2021_is_understood() -> None:
     """Without status, amount and currency the code decides; prefix and number become the payer."""
     found = checked(reply("cinetpay", "check_succes_2021.200"))
@@ -463,6 +504,7 @@ CODES = {
 }
 
 
+@pytest.mark.proves("cinetpay: 00: succeeded", "cinetpay: 600: failed")
 @pytest.mark.parametrize(("code", "meant"), CODES.items())
 def test_the_code_decides_where_there_is_no_status(code: str, meant: tuple[Status, Reason | None]) -> None:
     """The whole code table; what proves no debit is final, what does not, or is unknown, stays PENDING."""
@@ -515,6 +557,7 @@ def test_a_refused_payment_has_a_reason_for_the_payer(code: str, reason: Reason)
     assert reason.text("en")
 
 
+@pytest.mark.proves("cinetpay: message SUCCES in the answer", "cinetpay: message PAYMENT_FAILED")
 @pytest.mark.parametrize("message", ["SUCCES", "SUCCESS", "success.", "OK", "Paiement réussi", "", None])
 def test_a_message_alone_decides_nothing(message: str | None) -> None:
     """SUCCES and SUCCESS are one, and other words say nothing: 00 is success beside them."""
@@ -642,6 +685,7 @@ def test_metadata_comes_back(told: object, metadata: object) -> None:
     assert checked(answered(code="00", data={"metadata": told})).metadata == metadata
 
 
+@pytest.mark.proves("cinetpay: /v2/payment/check phone_prefix")
 @pytest.mark.parametrize(
     ("prefix", "number", "payer"),
     [
@@ -660,6 +704,7 @@ def test_prefix_and_number_make_the_payer(prefix: object, number: object, payer:
     assert found.payer == payer
 
 
+@pytest.mark.proves("cinetpay: currency GBF, of Guinea")
 def test_gbf_travels_as_gnf_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """The guide's GBF is accepted, sent and kept as GNF, and said aloud; GNF itself is not."""
     placed = order(currency="GBF")
@@ -676,6 +721,7 @@ def test_gbf_travels_as_gnf_with_a_warning(caplog: pytest.LogCaptureFixture) -> 
     assert checked(answered(code="00", data={"currency": "GBF"})).currency == "GNF"
 
 
+@pytest.mark.proves("cinetpay: currency XOF", "cinetpay: currency XAF", "cinetpay: currency CDF")
 @pytest.mark.parametrize("currency", ["XOF", "XAF", "CDF", "GNF", "USD"])
 def test_the_five_currencies_travel_whole(currency: str) -> None:
     """Each currency of the documentation is accepted, in whole units."""
@@ -692,6 +738,7 @@ def test_a_dollar_amount_need_not_be_a_multiple_of_five() -> None:
 CARD = {"name": "Awa", "surname": "Diop", "email": "a@b.sn", "address": "1", "city": "Dakar", "country": "SN"}
 
 
+@pytest.mark.proves("cinetpay: /v2/payment currency", "cinetpay: the return page must work")
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -740,6 +787,7 @@ def test_a_simulator_on_this_machine_may_call_this_machine() -> None:
     assert payment.checkout_url
 
 
+@pytest.mark.proves("cinetpay: POST https://api-checkout.cinetpay.com/v2/payment:")
 def test_there_is_no_sandbox() -> None:
     """live=False is refused unless base_url says where else; a missing field names itself."""
     with pytest.raises(UsageError, match="no sandbox"):
@@ -759,6 +807,7 @@ def test_the_driver_can_what_cinetpay_can() -> None:
     assert {verb for verb in get_args(Verb) if found.can(verb)} == able
 
 
+@pytest.mark.proves("cinetpay: /v2/payment apikey")
 def test_requests_of_others_are_signed_too() -> None:
     """An endpoint we lack is signed in its body by `pool.send` too; a GET has no body to sign."""
     signed_post = driver().authorize(post("/v2/other", Answer, {"a": 1}), None)
@@ -766,6 +815,12 @@ def test_requests_of_others_are_signed_too() -> None:
     assert driver().authorize(get("/v2/other", Answer), None).body is None
 
 
+@pytest.mark.proves(
+    "cinetpay: POST to notify_url",
+    "cinetpay: cpm_trans_id",
+    "cinetpay: cpm_site_id: our own",
+    "cinetpay: a notification never tells",
+)
 def test_the_minimal_notification_is_a_hint() -> None:
     """The guide's two fields, as JSON and as form, name the payment and prove nothing."""
     for form in (True, False):
@@ -824,6 +879,7 @@ def test_an_unsigned_or_forged_notification_is_refused(token: str | None) -> Non
     assert signed(fields) not in str(caught.value)
 
 
+@pytest.mark.proves("cinetpay: cpm_site_id: our own")
 def test_another_accounts_notification_is_refused() -> None:
     """cpm_site_id must be this account's, signed or not."""
     fields = sample("cinetpay", "notice_minimal")
@@ -868,6 +924,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.proves("cinetpay: cpm_trans_id")
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("key", ["", SECRET])
 def test_a_hostile_notification_is_refused_in_our_words(body: bytes, key: str) -> None:
@@ -891,6 +948,7 @@ def test_no_bytes_break_the_parser(body: bytes, token: str) -> None:
         assert msgspec.json.decode(msgspec.json.encode(event.claims), type=Payment) == event.claims
 
 
+@pytest.mark.proves("cinetpay: the return page must work")
 def test_the_browser_comes_back_with_a_hint() -> None:
     """transaction_id and token of the return address are claims without a status."""
     event = driver().returned("https://shop.example/thanks?order=7&transaction_id=order-1042&token=5f0a#top")

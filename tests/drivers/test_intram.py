@@ -80,12 +80,21 @@ def hook(body: Any, **fields: Any) -> Incoming:
     return Incoming(body=body.encode() if isinstance(body, str) else json.dumps(body).encode(), **fields)
 
 
+@pytest.mark.proves(
+    "intram: base URL https://webservices.intram.org:4002/api/v1/", "intram: use the sandbox for tests"
+)
 @pytest.mark.parametrize("live", [True, False])
 def test_one_address_on_port_4002_serves_both_modes(live: bool) -> None:
     """Live and sandbox share the documented address, port included: the keys decide."""
     assert intram(live=live).url == "https://webservices.intram.org:4002/api/v1"
 
 
+@pytest.mark.proves(
+    "intram: headers X-API-KEY, X-PRIVATE-KEY",
+    "intram: header X-MARCHAND-KEY",
+    "intram: POST /payments/request",
+    "intram: GET /transactions/confirm/{transaction_id}",
+)
 @pytest.mark.parametrize(("merchant_key", "fourth"), [("m-1", {"X-MARCHAND-KEY": "m-1"}), ("", {})])
 def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -> None:
     """Every request carries the three keys, and the merchant id only where one is set (2026)."""
@@ -101,6 +110,13 @@ def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -
     ]
 
 
+@pytest.mark.proves(
+    "intram: invoice.currency XOF, invoice.amount",
+    "intram: invoice.items, invoice.taxes",
+    "intram: invoice.custom_datas",
+    "intram: store postal_adress, logo_url",
+    "intram: actions cancel_url, return_url",
+)
 def test_the_full_body_is_the_page_s() -> None:
     """A full request is the documented one, in its words and order, with our reference in custom_datas."""
     page = sample("intram", "request_full_2026")
@@ -119,6 +135,7 @@ def test_the_full_body_is_the_page_s() -> None:
     assert json.dumps(body) == json.dumps(page)
 
 
+@pytest.mark.proves("intram: the minimal request: currency")
 def test_the_minimal_body_is_the_page_s() -> None:
     """A minimal order makes the documented minimal request, and nothing more than our reference."""
     page = sample("intram", "request_minimal_2026")
@@ -128,6 +145,7 @@ def test_the_minimal_body_is_the_page_s() -> None:
     assert json.dumps(body) == json.dumps(page)
 
 
+@pytest.mark.proves("intram: invoice.keys public, private")
 def test_keys_go_into_the_body_only_when_asked() -> None:
     """The keys of 2025's `invoice.keys` are in the body with `keys_in_body=True` and never without."""
     keys = {"public": "public-canary", "private": "private-canary", "secret": "secret-canary"}
@@ -136,6 +154,7 @@ def test_keys_go_into_the_body_only_when_asked() -> None:
     assert "canary" not in json.dumps(sent(intram(), order()))
 
 
+@pytest.mark.proves("intram: invoice.currency XOF, invoice.amount")
 def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
     """Whole francs travel as a JSON integer, whatever the lines add up to."""
     lines = (Item(name="free", unit_price=Decimal(0), description="a gift"),)
@@ -146,6 +165,7 @@ def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
     ]
 
 
+@pytest.mark.proves("intram: invoice.items, invoice.taxes")
 @pytest.mark.parametrize("amount", [Decimal("0.5"), Decimal("NaN"), Decimal(-5), Decimal("1E+1000000"), 1.5])
 def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
     """A fraction, a float or nonsense in a line is refused before anything is sent, and never rounded."""
@@ -161,6 +181,7 @@ def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
         assert send.requests == []
 
 
+@pytest.mark.proves("intram: store name", "intram: store phone, whatever")
 def test_store_fields_are_the_account_s_and_one_order_s() -> None:
     """The account's store is sent, and `extra` replaces single fields of it; accents and any phone are fine."""
     account = {"name": "Épicerie Zoé", "phone": "call me", "color": "#a845f4"}
@@ -177,6 +198,7 @@ def test_store_fields_are_the_account_s_and_one_order_s() -> None:
     }
 
 
+@pytest.mark.proves("intram: store postal_adress, logo_url")
 @pytest.mark.parametrize(
     ("store", "named"),
     [
@@ -199,6 +221,7 @@ def test_a_wrong_store_names_the_field(store: Any, named: str) -> None:
     assert send.requests == []
 
 
+@pytest.mark.proves("intram: store name")
 def test_a_store_needs_a_name() -> None:
     """Without a store's name from the account or the order, nothing is sent."""
     driver = Intram(**KEYS)
@@ -209,6 +232,7 @@ def test_a_store_needs_a_name() -> None:
     assert drive(driver.collect(send, order(extra={"store": {"name": "x"}}))).checkout_url
 
 
+@pytest.mark.proves("intram: actions cancel_url, return_url")
 @pytest.mark.parametrize("field", list(URLS))
 def test_a_missing_address_is_refused(field: str) -> None:
     """Each of the three addresses is required, and the refusal names it."""
@@ -226,6 +250,7 @@ def test_the_reference_s_key_is_ours() -> None:
     assert send.requests == []
 
 
+@pytest.mark.proves("intram: POST /payments/request")
 @pytest.mark.parametrize("case", ["page.200", "page_2020.200", "page_django.200"])
 def test_an_opened_page_is_pending_with_its_address(case: str) -> None:
     """Every published answer gives the page's address and Intram's id; nothing is paid yet."""
@@ -289,6 +314,7 @@ def test_opening_a_page_may_be_repeated() -> None:
     assert driver.facts["collect"].not_found_final_after is None
 
 
+@pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_flat_confirmation() -> None:
     """The flat shape: amount without the fees on top, operator, fee; a masked number is no payer."""
     payment = verified(intram(), reply("intram", "confirm_flat.200"))
@@ -308,6 +334,7 @@ def test_the_flat_confirmation() -> None:
     assert succeed(held, payment).fee == Decimal(50)
 
 
+@pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_nested_confirmation() -> None:
     """The nested shape: the inner transaction's id, public reference, amount, currency and time."""
     payment = verified(intram(), reply("intram", "confirm_nested.200"), asked="5f60d7a0573bc71854bf095e")
@@ -319,6 +346,7 @@ def test_the_nested_confirmation() -> None:
     assert payment.created_at.isoformat() == "2020-09-15T14:56:10.316000+00:00"
 
 
+@pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_node_client_s_confirmation() -> None:
     """The third shape: total, customer, receipt and custom data of a success."""
     payment = verified(intram(), reply("intram", "confirm_node.200"))
@@ -447,6 +475,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.proves("intram: invoice.custom_datas")
 @pytest.mark.parametrize("body", PLACES)
 def test_our_reference_is_read_back(body: dict[str, Any]) -> None:
     """The reference is read from the custom data wherever it stands, and another one is a Mismatch."""
@@ -472,6 +501,7 @@ def test_another_payment_s_answer_is_a_mismatch(change: dict[str, Any], field: s
         succeed(held, verified(intram(), answer(body)))
 
 
+@pytest.mark.proves("intram: transactions of the sandbox")
 def test_a_sandbox_success_on_a_live_account_is_a_mismatch() -> None:
     """A transaction of the sandbox (`_env`) never confirms a live payment."""
     body = sample("intram", "callback_nested")
@@ -499,6 +529,13 @@ def test_an_id_that_cannot_be_intram_s_is_refused(asked: str | None) -> None:
     assert send.requests == []
 
 
+@pytest.mark.proves(
+    "intram: HTTP 200: success",
+    "intram: HTTP 400: an error",
+    "intram: HTTP 401: an error of authentication",
+    "intram: HTTP 500: an error",
+    "intram: an error comes with a message",
+)
 @pytest.mark.parametrize(
     ("case", "collect", "look_up"),
     [
@@ -521,6 +558,7 @@ def test_errors(case: str, collect: type[ProviderError] | None, look_up: type[Pr
             assert error.code == sample("intram", case).get("status")
 
 
+@pytest.mark.proves("intram: an error comes with a message")
 @pytest.mark.parametrize("flag", [True, "true", 1])
 def test_the_error_flag_in_its_forms(flag: Any) -> None:
     """A flag as text or number is a flag, and a refused look-up is never a failed payment."""
@@ -530,6 +568,7 @@ def test_the_error_flag_in_its_forms(flag: Any) -> None:
     assert type(caught.value) is ProviderError
 
 
+@pytest.mark.proves("intram: HTTP 200: success")
 @pytest.mark.parametrize("flag", [False, "false", 0, None, ""])
 def test_no_error_flag_is_no_error(flag: Any) -> None:
     """`error: false` beside a status is an answer."""
@@ -548,6 +587,7 @@ def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> N
     assert type(driver.judge(get("/x", dict), given)) is kinds.get(status, type(None))
 
 
+@pytest.mark.proves("intram: always validate callbacks")
 def test_a_nested_callback_is_a_hint() -> None:
     """The JSON callback of 2022: id, amount and custom data are claims, and nothing vouches for them."""
     event = intram().webhook(hook(sample("intram", "callback_nested")))
@@ -671,6 +711,7 @@ def test_an_address_without_one_sound_id_is_unreadable(url: str) -> None:
         intram().returned(url)
 
 
+@pytest.mark.proves("intram: use the sandbox for tests")
 @pytest.mark.parametrize(
     ("field", "key", "live"),
     [
@@ -737,6 +778,7 @@ def test_what_intram_cannot_do() -> None:
     assert Intram.required == frozenset(KEYS)
 
 
+@pytest.mark.proves("intram: never share the API keys")
 def test_no_secret_is_ever_shown() -> None:
     """No key is in the account's repr, in a request's, or in any error with its traceback."""
     driver = intram(merchant_key="merchant-canary", keys_in_body=True)

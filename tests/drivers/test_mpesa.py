@@ -236,6 +236,7 @@ def test_bad_orders_are_refused_before_anything_is_sent(changes: dict[str, Any],
     assert script.requests == []
 
 
+@pytest.mark.proves("mpesa_gateway: the path has the word mpesa")
 @pytest.mark.parametrize("word", ["mpesa", "safaricom", "exe", "exec", "cmd", "sql", "query"])
 @pytest.mark.parametrize("write", [str.lower, str.upper, str.title])
 def test_a_word_to_avoid_in_the_callback_address_is_warned_of_and_not_refused(
@@ -582,6 +583,7 @@ def test_a_callback_of_success_is_a_claim_with_the_receipt() -> None:
     )
 
 
+@pytest.mark.proves("mpesa_gateway: Body.stkCallback MerchantRequestID")
 @pytest.mark.parametrize(
     ("case", "id", "status"),
     [
@@ -760,6 +762,11 @@ SETTINGS = {
 }
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: MPESA_ENVIRONMENT 'sandbox'",
+    "mpesa_gateway: MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET",
+    "mpesa_gateway: integration steps 1",
+)
 @pytest.mark.parametrize("settings", [SETTINGS, SimpleNamespace(**SETTINGS)])
 def test_settings_are_read_by_their_django_names(settings: object) -> None:
     """A mapping and an object such as django.conf.settings make the same driver."""
@@ -770,6 +777,7 @@ def test_settings_are_read_by_their_django_names(settings: object) -> None:
     assert (sandbox.live, sandbox.url) == (False, "https://sandbox.safaricom.co.ke")
 
 
+@pytest.mark.proves("mpesa_gateway: MPESA_ENVIRONMENT 'sandbox'")
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("value", ["", None, 7, "\n", "a\x00b"])
 def test_a_missing_or_wrong_setting_is_named(name: str, value: object) -> None:

@@ -115,6 +115,11 @@ def claimed(event: Event | None) -> Payment:
     return event.claims
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/mpesa/",
+    "mpesa_gateway: initiate phone_number",
+    "mpesa_gateway: initiate message, transaction_id",
+)
 def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() -> None:
     """Initiate Payment: path with its slash, the three fields in order, `order_id` a number, amount 1000.00."""
     driver = gateway()
@@ -135,6 +140,7 @@ def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() 
     )
 
 
+@pytest.mark.proves('mpesa_gateway: "Payment initiated"')
 def test_an_accepted_push_is_not_a_paid_one() -> None:
     """An answer of "Payment initiated" is PENDING, and no more."""
     assert collected(answer({"message": "Payment initiated", "transaction_id": TXN})).status is Status.PENDING
@@ -182,6 +188,7 @@ def test_a_code_beside_a_status_that_proves_nothing_is_unknown(code: str, status
         collected(refusal(code, status))
 
 
+@pytest.mark.proves("mpesa_gateway: PAYMENT_FAILED", "mpesa_gateway: PAYMENT_EXPIRED")
 @pytest.mark.parametrize("status", [400, 402, 404, 410, 422])
 @pytest.mark.parametrize("code", [*OUTCOMES, "ERROR_CODE", ""])
 def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) -> None:
@@ -192,6 +199,13 @@ def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) ->
         refunded(refusal(code, status))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: an error is {error, code",
+    "mpesa_gateway: INVALID_PHONE",
+    "mpesa_gateway: AMOUNT_TOO_LOW",
+    "mpesa_gateway: AMOUNT_TOO_HIGH",
+    "mpesa_gateway: INVALID_CURRENCY",
+)
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -223,6 +237,11 @@ def test_the_six_codes_of_the_document_are_all_known() -> None:
         assert (error.code, error.reason is None) == (code, False)
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/verify/",
+    "mpesa_gateway: verify transaction_id",
+    "mpesa_gateway: verify status, message",
+)
 def test_verify_asks_with_both_ids_and_understands_completed() -> None:
     """Verify Payment: transaction id and order id in the body, a look-up; "completed" is SUCCEEDED."""
     driver = gateway()
@@ -240,6 +259,7 @@ def test_verify_asks_with_both_ids_and_understands_completed() -> None:
     compare(payment, paid())
 
 
+@pytest.mark.proves("mpesa_gateway: status completed")
 @pytest.mark.parametrize(
     ("word", "status", "reason"),
     [
@@ -283,6 +303,7 @@ def test_failed_beside_payment_pending_is_still_processing(word: str, status: St
     assert (payment.status, payment.provider_status) == (status, word)
 
 
+@pytest.mark.proves("mpesa_gateway: PAYMENT_FAILED", "mpesa_gateway: PAYMENT_EXPIRED")
 @pytest.mark.parametrize("status", [400, 402, 404, 410, 422])
 @pytest.mark.parametrize(
     ("code", "state", "reason"),
@@ -298,6 +319,7 @@ def test_a_declined_payment_is_a_value(status: int, code: str, state: Status, re
     assert payment.message == "Error message"
 
 
+@pytest.mark.proves("mpesa_gateway: time-outs and network errors")
 @pytest.mark.parametrize("code", [*OUTCOMES, *CODES, ""])
 @pytest.mark.parametrize("status", [408, 409, 425, 500, 502])
 def test_verify_408_and_5xx_are_unknown(status: int, code: str) -> None:
@@ -309,6 +331,7 @@ def test_verify_408_and_5xx_are_unknown(status: int, code: str) -> None:
         verified(reply("mpesa_gateway", "verify_timeout.408"))
 
 
+@pytest.mark.proves("mpesa_gateway: verify status, message")
 @pytest.mark.parametrize("body", [{}, {"message": "Payment pending"}, {"status": None}, {"status": ["completed"]}])
 def test_a_verify_answer_without_a_status_is_none(body: Any) -> None:
     """A JSON object without the key that matters is never read as a status."""
@@ -324,6 +347,7 @@ def test_a_transaction_that_is_not_known_is_not_found() -> None:
     assert MpesaGateway.facts["collect"].not_found_final_after is None
 
 
+@pytest.mark.proves("mpesa_gateway: verify transaction_id")
 @pytest.mark.parametrize("fields", [{"reference": None}, {"provider_reference": None}, {"reference": "order-1"}])
 def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
     """A payment without the gateway's id, or without digits as reference, is refused by the field's name."""
@@ -331,6 +355,11 @@ def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
         verified(asked=paid(**fields))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/transactions/{transaction_id}/refund/",
+    "mpesa_gateway: refund amount, reason",
+    'mpesa_gateway: refund message "Refund',
+)
 def test_a_refund_is_pending_until_something_proves_it() -> None:
     """Request Refund: the document's body; "processed successfully" is only an accepted request: PENDING."""
     driver = gateway()
@@ -353,6 +382,7 @@ def test_a_refund_may_have_no_id() -> None:
     assert (payment.status, payment.provider_reference) == (Status.PENDING, None)
 
 
+@pytest.mark.proves('mpesa_gateway: refund message "Refund')
 @pytest.mark.parametrize("body", [{}, {"error": "Refund failed", "details": "x"}, {"message": None}, []])
 def test_a_refund_answer_that_says_nothing_is_unknown(body: Any) -> None:
     """No message is no answer."""
@@ -373,6 +403,7 @@ def test_a_refund_needs_the_gateways_id() -> None:
         drive(driver.refund(Script(driver), order(kind="refund"), paid(provider_reference=None)))
 
 
+@pytest.mark.proves("mpesa_gateway: initiate order_id: an integer")
 @pytest.mark.parametrize("reference", ["12a", "order-1", "007", "0", "", "1" * 19, "١٢", "1.0", "-1", "+1", "1_0"])
 def test_a_reference_that_is_not_the_integer_order_id_is_refused(reference: str) -> None:
     """The reference is digits that survive being an integer; anything else is named before it is sent."""
@@ -380,6 +411,7 @@ def test_a_reference_that_is_not_the_integer_order_id_is_refused(reference: str)
         collected(wanted=order(reference=reference))
 
 
+@pytest.mark.proves("mpesa_gateway: initiate order_id: an integer")
 def test_an_order_id_is_an_integer_on_the_wire() -> None:
     """Eighteen digits travel whole."""
     driver = gateway()
@@ -388,6 +420,7 @@ def test_an_order_id_is_an_integer_on_the_wire() -> None:
     assert b'"order_id":999999999999999999,' in (send.requests[0].content() or b"")
 
 
+@pytest.mark.proves("mpesa_gateway: initiate phone_number")
 @pytest.mark.parametrize(("amount", "number"), [("10", b"10.00"), ("1000", b"1000.00"), ("150000", b"150000.00")])
 def test_an_amount_is_a_number_with_two_decimals(amount: str, number: bytes) -> None:
     """The amount is the JSON number of the document, exact, and no text."""
@@ -404,6 +437,7 @@ def test_cents_are_refused_and_not_cut_off() -> None:
     assert MpesaGateway.decimals["KES"] == 0
 
 
+@pytest.mark.proves("mpesa_gateway: the amount is within")
 @pytest.mark.parametrize("amount", ["1", "9", "150001", "1000000"])
 def test_an_amount_outside_the_methods_limits_is_refused(amount: str) -> None:
     """The limits are 10 to 150,000 shillings, unless the account says otherwise."""
@@ -414,6 +448,7 @@ def test_an_amount_outside_the_methods_limits_is_refused(amount: str) -> None:
     assert drive(driver.collect(send, order(amount=Decimal(amount)))).provider_reference == TXN
 
 
+@pytest.mark.proves("mpesa_gateway: the amount is within")
 @pytest.mark.parametrize("field", ["min_amount", "max_amount"])
 @pytest.mark.parametrize("value", [0, -1, 10.5, "10.50", "ten", None, True, Decimal("NaN")])
 def test_limits_are_whole_shillings(field: str, value: object) -> None:
@@ -422,11 +457,13 @@ def test_limits_are_whole_shillings(field: str, value: object) -> None:
         gateway(**{field: value})
 
 
+@pytest.mark.proves("mpesa_gateway: the currency matches")
 def test_only_shillings_are_taken() -> None:
     """Currency must match the payment method: M-Pesa is KES."""
     assert MpesaGateway.currencies == {"KES"}
 
 
+@pytest.mark.proves("mpesa_gateway: phone numbers are 254XXXXXXXXX")
 @pytest.mark.parametrize(
     "written", ["254712345678", "+254 712 345 678", "0712345678", "00254712345678", "712345678"]
 )
@@ -435,6 +472,7 @@ def test_a_number_travels_as_254_and_nine_digits(written: str) -> None:
     assert gateway().party("collect", written) == "254712345678"
 
 
+@pytest.mark.proves("mpesa_gateway: phone numbers are 254XXXXXXXXX")
 @pytest.mark.parametrize(
     "written", ["+237670000000", "25471234567", "2547123456789", "", "john@example.com", "2544412345"]
 )
@@ -444,6 +482,7 @@ def test_another_number_is_refused(written: str) -> None:
         gateway().party("collect", written)
 
 
+@pytest.mark.proves("mpesa_gateway: GET /api/payment/history/", "mpesa_gateway: history results: id, amount")
 def test_history_reads_the_documents_page() -> None:
     """Get Transaction History: GET without a query, one payment with its money, words and time."""
     driver = gateway()
@@ -476,6 +515,7 @@ def test_history_reads_drf_pages_to_the_last() -> None:
     assert payments[0].created_at == datetime(2023, 8, 15, 12, 34, 56, 123456, tzinfo=UTC)
 
 
+@pytest.mark.proves("mpesa_gateway: history total, page")
 def test_history_counts_the_documents_pages() -> None:
     """With `{results, total, page}` the pages end when `total` rows were read."""
     pages = [{"results": [row(2 * n), row(2 * n + 1)], "total": 5, "page": n} for n in (1, 2)]
@@ -493,6 +533,7 @@ def test_history_gives_each_payment_once_and_ends() -> None:
     assert [payment.provider_reference for payment in listed(send)] == ["TXN1", "TXN2", "TXN3"]
 
 
+@pytest.mark.proves("mpesa_gateway: integration step 7: monitor")
 def test_history_keeps_to_the_period() -> None:
     """The gateway filters nothing: payments outside the period are left out, undated ones are not."""
     dates = ["2023-07-31T23:59:59Z", "2023-08-01T00:00:00Z", "2023-09-01T00:00:01Z", "someday"]
@@ -501,6 +542,7 @@ def test_history_keeps_to_the_period() -> None:
     assert [payment.provider_reference for payment in listed(send)] == ["TXN1", "TXN3"]
 
 
+@pytest.mark.proves("mpesa_gateway: history total, page")
 @pytest.mark.parametrize(
     "body",
     [
@@ -517,6 +559,10 @@ def test_another_page_than_the_one_asked_for_is_no_answer(body: Any) -> None:
         listed(Script(gateway(), answer(body)))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: GET /api/payment/transactions/{transaction_id}/receipt/",
+    "mpesa_gateway: receipt receipt_number",
+)
 def test_a_receipt_is_read_back_into_money() -> None:
     """Get Transaction Receipt: "KES 1,000.00", the customer, the order, the number, and its date as UTC."""
     driver = gateway()
@@ -535,6 +581,7 @@ def test_a_receipt_is_read_back_into_money() -> None:
     )
 
 
+@pytest.mark.proves('mpesa_gateway: receipt amount "KES 1,000.00"')
 @pytest.mark.parametrize(
     ("written", "amount"),
     [
@@ -553,6 +600,7 @@ def test_receipt_amounts_are_exact(written: object, amount: str) -> None:
     assert drive(driver.receipt(Script(driver, answer(body)), paid())).amount == Decimal(amount)
 
 
+@pytest.mark.proves('mpesa_gateway: receipt amount "KES 1,000.00"')
 @pytest.mark.parametrize(
     "amount", ["KES 1,50", "KES 1.000,00", "USD 5.00", "KES", "", None, "KES -5", "KES 1e9", "KES 1,0000", "١٢"]
 )
@@ -564,6 +612,7 @@ def test_a_receipt_whose_amount_cannot_be_read_is_no_answer(amount: object) -> N
         drive(driver.receipt(Script(driver, answer(body)), paid()))
 
 
+@pytest.mark.proves("mpesa_gateway: receipt receipt_number")
 def test_a_receipt_without_a_number_is_no_answer() -> None:
     """Absence never becomes an empty number."""
     driver = gateway()
@@ -571,6 +620,7 @@ def test_a_receipt_without_a_number_is_no_answer() -> None:
         drive(driver.receipt(Script(driver, answer({"amount": "KES 5.00", "status": "Completed"})), paid()))
 
 
+@pytest.mark.proves("mpesa_gateway: GET /api/payment/methods/", "mpesa_gateway: methods type, display_name")
 def test_methods_lists_the_ways_to_pay() -> None:
     """List Payment Methods: type, display name, whether enabled, currency."""
     driver = gateway()
@@ -583,6 +633,9 @@ def test_methods_lists_the_ways_to_pay() -> None:
         drive(driver.methods(Script(driver, answer({}))))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/methods/", "mpesa_gateway: add a method: type, details.phone_number"
+)
 def test_add_method_sends_the_documents_request() -> None:
     """Add Payment Method: type, details with the number, is_default; no money; the answer is given as it is."""
     driver = gateway()
@@ -596,6 +649,11 @@ def test_add_method_sends_the_documents_request() -> None:
         drive(driver.add_method(Script(driver), phone="12"))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/test/mpesa/",
+    "mpesa_gateway: test payment: phone_number",
+    "mpesa_gateway: integration step 6: test",
+)
 def test_the_test_payment_sends_the_documents_request() -> None:
     """Test Payment: number and amount, no order; PENDING with the transaction that a test callback names."""
     driver = gateway()
@@ -610,6 +668,9 @@ def test_the_test_payment_sends_the_documents_request() -> None:
             drive(driver.test_payment(Script(driver), payer="254712345678", amount=amount))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/test/callback/", "mpesa_gateway: test callback: transaction_id"
+)
 def test_the_test_callback_sends_the_documents_request() -> None:
     """Test Callback: transaction id and status."""
     driver = gateway()
@@ -619,6 +680,7 @@ def test_the_test_callback_sends_the_documents_request() -> None:
     assert json.loads(send.requests[0].content() or b"") == sample("mpesa_gateway", "test_callback")
 
 
+@pytest.mark.proves("mpesa_gateway: POST /api/payment/test/mpesa/", "mpesa_gateway: integration step 6: test")
 def test_tests_are_for_the_sandbox() -> None:
     """A live account refuses both test endpoints before anything is sent."""
     driver = gateway(live=True)
@@ -628,6 +690,11 @@ def test_tests_are_for_the_sandbox() -> None:
         drive(driver.test_callback(Script(driver), provider_reference=TXN))
 
 
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/mpesa-callback/",
+    "mpesa_gateway: Body.stkCallback MerchantRequestID",
+    "mpesa_gateway: ResultCode 0 without CallbackMetadata",
+)
 def test_the_documents_callback_is_a_claim_of_success() -> None:
     """M-Pesa STK Push Callback: without metadata, a success; it proves nothing."""
     claims = claimed(gateway().webhook(hook(sample("mpesa_gateway", "callback"))))
@@ -637,6 +704,7 @@ def test_the_documents_callback_is_a_claim_of_success() -> None:
     assert (claims.amount, claims.receipt, claims.reference, claims.provider_reference) == (None,) * 4
 
 
+@pytest.mark.proves("mpesa_gateway: initiate message, transaction_id")
 def test_a_callback_is_found_by_the_id_that_collect_kept() -> None:
     """The claim and the initiated payment hold the checkout request id under one name."""
     claims = claimed(gateway().webhook(hook(sample("mpesa_gateway", "callback"))))
@@ -745,6 +813,7 @@ def test_the_socket_may_take_the_token_in_the_query() -> None:
             gateway(updates_path=path)
 
 
+@pytest.mark.proves("mpesa_gateway: WebSocket PAYMENT_UPDATE")
 def test_the_documents_update_is_a_claim() -> None:
     """PAYMENT_UPDATE with `status` alone is an event, as text and as bytes; it proves nothing."""
     frame = json.dumps(sample("mpesa_gateway", "frame"))
@@ -839,6 +908,7 @@ def given(token: Any, asked: list[str]) -> Callable[[], Awaitable[str]]:
     return bearer
 
 
+@pytest.mark.proves("mpesa_gateway: every endpoint wants")
 def test_a_token_given_as_text_signs_every_request() -> None:
     """`access_token` is the JWT; there is nothing to log in for, and nothing to renew."""
     driver = gateway()
@@ -921,6 +991,7 @@ def test_an_html_page_is_never_an_answer(status: int) -> None:
         verified(Reply(status=200, body=page.body))
 
 
+@pytest.mark.proves("mpesa_gateway: an error is {error, code")
 @pytest.mark.parametrize(
     ("body", "message", "details"),
     [
@@ -940,11 +1011,13 @@ def test_every_known_error_shape_is_read_on_a_look_up(body: Any, message: str, d
     assert (error.message, error.details) == (message, details)
 
 
+@pytest.mark.proves("mpesa_gateway: 100 initiations a minute", "mpesa_gateway: 1000 status checks a minute")
 def test_the_documented_limits_are_declared() -> None:
     """100 initiations and 1,000 status checks a minute."""
     assert MpesaGateway.limits == {"money": (100, 60.0), "look-up": (1000, 60.0)}
 
 
+@pytest.mark.proves("mpesa_gateway: payment requests are idempotent")
 @pytest.mark.parametrize("verb", ["collect", "refund"])
 def test_nothing_is_promised_of_duplicates_or_look_ups_by_reference(verb: Any) -> None:
     """No idempotency key is documented, and no endpoint takes our reference alone."""
@@ -992,6 +1065,7 @@ def test_there_is_exactly_one_way_to_sign(fields: dict[str, Any]) -> None:
         gateway(**{"access_token": "", **fields})
 
 
+@pytest.mark.proves("mpesa_gateway: security measures; credentials")
 def test_secrets_are_nowhere() -> None:
     """No credential shows in the driver's repr, also where a partial holds it, nor in an error."""
 

@@ -109,6 +109,7 @@ def incoming(tree: Any) -> Incoming:
 # Credentials and addresses.
 
 
+@pytest.mark.proves("paydunya: headers PAYDUNYA-MASTER-KEY")
 def test_three_headers_sign_every_request() -> None:
     """Every call carries the three keys, and no login precedes it."""
     driver = paydunya()
@@ -122,6 +123,14 @@ def test_three_headers_sign_every_request() -> None:
     assert type(driver).token is Driver.token
 
 
+@pytest.mark.proves(
+    "paydunya: PAR: POST https://app.paydunya.com/sandbox-api/v1/checkout-invoice/create",
+    "paydunya: PAR: POST https://app.paydunya.com/api/v1/checkout-invoice/create",
+    "paydunya: PER: POST https://app.paydunya.com/sandbox-api/v1/direct-pay/credit-account",
+    "paydunya: PER: POST https://app.paydunya.com/api/v1/direct-pay/credit-account",
+    "paydunya: GET https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]",
+    "paydunya: GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]",
+)
 def test_sandbox_and_live_have_their_own_addresses() -> None:
     """`live` chooses the base URL, and `base_url` overrides both."""
     assert paydunya().url == "https://app.paydunya.com/sandbox-api/v1"
@@ -129,6 +138,7 @@ def test_sandbox_and_live_have_their_own_addresses() -> None:
     assert live(base_url="http://127.0.0.1:1/paydunya/api/v1/").url == "http://127.0.0.1:1/paydunya/api/v1"
 
 
+@pytest.mark.proves("paydunya: keys per application; test")
 @pytest.mark.parametrize(
     ("mode", "key"),
     [(True, "test_private_secret"), (False, "live_private_secret"), (True, "test_public_secret")],
@@ -146,6 +156,7 @@ def test_a_key_without_a_prefix_is_taken() -> None:
     assert not paydunya(private_key="simulator").live
 
 
+@pytest.mark.proves("paydunya: keys per application; test", "paydunya: invoice.total_amount")
 @pytest.mark.parametrize("field", ["master_key", "private_key", "access_token", "store_name"])
 def test_what_every_call_needs_is_required(field: str) -> None:
     """A missing key, or the store's name that the page demands, is UsageError naming it."""
@@ -176,6 +187,11 @@ def test_a_store_may_have_accents() -> None:
 # Opening a page (PAR).
 
 
+@pytest.mark.proves(
+    "paydunya: PAR: POST https://app.paydunya.com/sandbox-api/v1/checkout-invoice/create",
+    "paydunya: invoice.total_amount",
+    "paydunya: invoice.description",
+)
 def test_the_least_invoice_is_the_pages() -> None:
     """An amount, a description and a store make the page's example, with our reference added."""
     wanted = sample("paydunya", "create_minimal")
@@ -184,6 +200,14 @@ def test_the_least_invoice_is_the_pages() -> None:
     assert type(body["invoice"]["total_amount"]) is int
 
 
+@pytest.mark.proves(
+    "paydunya: items item_0 …: name, quantity",
+    "paydunya: taxes tax_0 …: name, amount",
+    "paydunya: custom_data: kept, shown",
+    "paydunya: actions.cancel_url: where",
+    "paydunya: actions.return_url: where",
+    "paydunya: actions.callback_url: where",
+)
 def test_the_full_invoice_is_the_pages() -> None:
     """Items, taxes, store, custom data and actions travel under the page's names, in its order."""
     wanted = sample("paydunya", "create_full")
@@ -216,6 +240,7 @@ def test_the_full_invoice_is_the_pages() -> None:
     assert list(body["actions"]) == ["cancel_url", "return_url", "callback_url"]
 
 
+@pytest.mark.proves("paydunya: items never charge anything", "paydunya: taxes tax_0 …: name, amount")
 def test_items_and_taxes_never_change_the_amount() -> None:
     """What is shown on the page is not what is charged."""
     shown = order(
@@ -246,6 +271,7 @@ def test_a_price_that_xof_cannot_say_is_refused(price: str) -> None:
         assert send.requests == []
 
 
+@pytest.mark.proves("paydunya: store name, tagline, postal_address")
 def test_the_store_is_shown_as_the_page_names_it() -> None:
     """Every store setting travels under the page's name for it."""
     store = {
@@ -296,6 +322,7 @@ def test_metadata_cannot_take_the_references_place() -> None:
     assert send.requests == []
 
 
+@pytest.mark.proves("paydunya: create: response_text")
 @pytest.mark.parametrize(("driver", "case"), [(paydunya(), "created_sandbox.200"), (live(), "created_live.200")])
 def test_the_response_text_is_the_pages_address(driver: PayDunya, case: str) -> None:
     """A made invoice is PENDING: its address is for the payer, its token for us, and nothing is paid."""
@@ -318,6 +345,7 @@ def test_opening_a_page_may_be_repeated_and_a_transfer_not() -> None:
     assert "a new reference is safe" in driver.lost_page
 
 
+@pytest.mark.proves('paydunya: "00": success; anything')
 @pytest.mark.parametrize(
     "body",
     [
@@ -340,6 +368,7 @@ def test_an_answer_without_a_page_is_no_page(body: object) -> None:
 # Errors.
 
 
+@pytest.mark.proves("paydunya: response_code and response_text")
 @pytest.mark.parametrize(
     ("case", "error", "code"),
     [
@@ -356,6 +385,7 @@ def test_a_page_that_was_not_made_says_why(case: str, error: type[ProviderError]
     assert (refused.value.code, refused.value.message) == (code, sample("paydunya", case)["response_text"])
 
 
+@pytest.mark.proves("paydunya: response_code and response_text")
 @pytest.mark.parametrize(
     ("case", "error", "code"),
     [
@@ -382,6 +412,7 @@ def test_a_look_ups_status_and_words_go_together() -> None:
     assert (refused.value.code, refused.value.message, refused.value.http_status) == ("404", "Inconnu", 404)
 
 
+@pytest.mark.proves('paydunya: "00": success; anything')
 def test_the_code_may_be_a_number() -> None:
     """PayDunya's own clients compare the code as a number; so a bare 0 is "00", and nothing else is."""
     made = {**sample("paydunya", "created_sandbox.200"), "response_code": 0}
@@ -393,6 +424,7 @@ def test_the_code_may_be_a_number() -> None:
             drive(driver.collect(Script(driver, answer({**made, "response_code": code})), order()))
 
 
+@pytest.mark.proves("paydunya: header Content-Type: application/json")
 @pytest.mark.parametrize("case", ["page.200", "page.502"])
 def test_html_is_no_answer(case: str) -> None:
     """An HTML page on any status tells nothing: no foreign exception, no success, no failure."""
@@ -420,6 +452,14 @@ def test_a_bare_status_proves_nothing_of_money(status: int) -> None:
 # Asking how an invoice stands.
 
 
+@pytest.mark.proves(
+    "paydunya: confirm invoice: items",
+    "paydunya: confirm custom_data",
+    "paydunya: confirm status",
+    "paydunya: confirm customer: name",
+    "paydunya: confirm receipt_url",
+    "paydunya: completed",
+)
 def test_a_completed_invoice_succeeded() -> None:
     """The page's answer is read whole: amount, customer, receipt, metadata, and the mode."""
     payment = confirmed(paydunya(), "completed.200")
@@ -433,6 +473,10 @@ def test_a_completed_invoice_succeeded() -> None:
     assert (payment.reason, payment.message) == (None, None)
 
 
+@pytest.mark.proves(
+    "paydunya: GET https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]",
+    "paydunya: GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]",
+)
 def test_the_look_up_goes_to_the_invoices_token() -> None:
     """The token stands in the path, and a token that could leave it is UsageError."""
     driver = paydunya()
@@ -445,6 +489,7 @@ def test_the_look_up_goes_to_the_invoices_token() -> None:
             drive(driver.verify(send, Payment(account="paydunya", provider_reference=token)))
 
 
+@pytest.mark.proves("paydunya: confirm fail_reason", "paydunya: cancelled")
 def test_a_cancelled_invoice_says_why() -> None:
     """`fail_reason` is the message; the page's example has `mode` live with a sandbox token."""
     payment = confirmed(live(), "cancelled.200")
@@ -453,6 +498,7 @@ def test_a_cancelled_invoice_says_why() -> None:
     assert payment.live
 
 
+@pytest.mark.proves("paydunya: confirm fail_reason", "paydunya: failed")
 def test_a_failed_invoice_says_why() -> None:
     """A mobile-money failure has its words in `errors`, and `response_code` "00" is not read as a success."""
     payment = confirmed(live(), "failed_live.200", LIVE_TOKEN)
@@ -461,6 +507,7 @@ def test_a_failed_invoice_says_why() -> None:
     assert payment.provider_status == "failed"
 
 
+@pytest.mark.proves("paydunya: pending")
 def test_a_pending_invoice_is_pending() -> None:
     """PHP's empty lists and nulls are absences."""
     payment = confirmed(live(), "pending_live.200", LIVE_TOKEN)
@@ -516,6 +563,7 @@ def test_a_strange_figure_is_unreadable(figure: object) -> None:
         paydunya().payment(Answer(invoice={"total_amount": figure}), ASKED)
 
 
+@pytest.mark.proves("paydunya: custom_data: kept, shown", "paydunya: confirm custom_data")
 def test_our_reference_comes_back_and_the_rest_is_metadata() -> None:
     """The documented key is read out of the custom data."""
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
@@ -557,6 +605,7 @@ def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: st
     assert (found.customer and found.customer.phone) == (told or None)
 
 
+@pytest.mark.proves("paydunya: confirm mode: test or live")
 @pytest.mark.parametrize(
     ("account", "mode", "token", "found"),
     [
@@ -576,6 +625,7 @@ def test_the_mode_is_the_providers(account: PayDunya, mode: str | None, token: s
     assert account.payment(Answer(mode=mode), token).live is found
 
 
+@pytest.mark.proves("paydunya: confirm mode: test or live")
 def test_a_test_payment_on_a_live_account_is_a_mismatch() -> None:
     """The sandbox's success never completes a live order."""
     driver = live()
@@ -586,6 +636,7 @@ def test_a_test_payment_on_a_live_account_is_a_mismatch() -> None:
     assert refused.value.fields == ("live",)
 
 
+@pytest.mark.proves("paydunya: confirm invoice: items")
 def test_another_invoice_is_a_mismatch() -> None:
     """An answer about another token, or another amount, does not complete this order."""
     held = Payment(account="paydunya", amount=Decimal(42301), provider_reference="test_other")
@@ -605,6 +656,12 @@ def test_an_answer_without_an_invoice_is_none(body: object) -> None:
 # Transfers (PER).
 
 
+@pytest.mark.proves(
+    "paydunya: PER: POST https://app.paydunya.com/sandbox-api/v1/direct-pay/credit-account",
+    "paydunya: PER: POST https://app.paydunya.com/api/v1/direct-pay/credit-account",
+    "paydunya: credit-account account_alias",
+    "paydunya: credit-account response_code",
+)
 def test_a_transfer_is_the_pages_and_done_at_once() -> None:
     """A local number and a whole amount travel; "00" is SUCCEEDED with the transaction's id."""
     driver = paydunya()
@@ -618,6 +675,7 @@ def test_a_transfer_is_the_pages_and_done_at_once() -> None:
     assert (payment.amount, payment.reference) == (Decimal(4500), "order-1042")
 
 
+@pytest.mark.proves("paydunya: credit-account account_alias")
 @pytest.mark.parametrize(
     ("payee", "alias"),
     [
@@ -651,6 +709,7 @@ def test_a_payer_may_be_of_any_country_served() -> None:
         paydunya().party("collect", "+237670000000")
 
 
+@pytest.mark.proves("paydunya: credit-account response_code")
 @pytest.mark.parametrize(
     "body",
     [
@@ -704,6 +763,7 @@ def test_a_transfer_cannot_be_asked_about() -> None:
 # The popup (PSR) and the way back.
 
 
+@pytest.mark.proves("paydunya: PSR: the page's third API")
 def test_the_popup_gets_what_it_asks_for() -> None:
     """A collected page becomes the `{success, mode, token}` of PayDunya's script."""
     sandboxed, _ = opened(paydunya(), order())
@@ -712,6 +772,7 @@ def test_the_popup_gets_what_it_asks_for() -> None:
     assert live().popup(charged) == {"success": True, "mode": "live", "token": LIVE_TOKEN}
 
 
+@pytest.mark.proves("paydunya: PSR: the page's third API")
 @pytest.mark.parametrize(
     "payment",
     [
@@ -726,6 +787,7 @@ def test_a_popup_needs_a_page(payment: Payment) -> None:
         paydunya().popup(payment)
 
 
+@pytest.mark.proves("paydunya: actions.return_url: where")
 @pytest.mark.parametrize(
     "url",
     [
@@ -778,6 +840,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (pair.partition("=") for pair in query.split("&"))]
 
 
+@pytest.mark.proves("paydunya: the IPN: a POST of a form", "paydunya: the IPN has the shape")
 @pytest.mark.parametrize("way", list(encodings({})))
 def test_a_message_is_read_in_every_form(way: str) -> None:
     """However the message is written, it claims the same, and proves nothing."""
@@ -790,6 +853,7 @@ def test_a_message_is_read_in_every_form(way: str) -> None:
     assert claims.customer == Customer(name="Alioune Faye", phone="774563209", email="aliounefaye@gmail.com")
 
 
+@pytest.mark.proves("paydunya: paid, failed and cancelled")
 @pytest.mark.parametrize(
     ("word", "status"),
     [
@@ -806,12 +870,14 @@ def test_messages_tell_every_end(word: str, status: Status) -> None:
     assert event.claims.message == (None if status is Status.SUCCEEDED else "Non")
 
 
+@pytest.mark.proves("paydunya: hash: the SHA-512")
 def test_the_hash_is_that_of_the_master_key_in_either_case() -> None:
     """The vector that integrators publish is the rule; hex is hex in either case."""
     assert hashlib.sha512(MASTER.encode()).hexdigest() == HASH
     assert paydunya().webhook(incoming(ipn(hash=HASH.upper()))).claims.reference == "order-1042"
 
 
+@pytest.mark.proves("paydunya: hash: the SHA-512")
 @pytest.mark.parametrize(
     "forged",
     [
@@ -854,6 +920,7 @@ def test_the_hash_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     assert compared == [(HASH.encode(), HASH.encode())]
 
 
+@pytest.mark.proves('paydunya: the hash "shows that')
 def test_a_replayed_hash_proves_nothing() -> None:
     """Whoever has seen one message can write any other: the claim stays a claim."""
     changed = ipn(invoice={"token": "test_cheap", "total_amount": "1"}, custom_data={REFERENCE: "dear-order"})
@@ -917,6 +984,7 @@ def test_a_form_that_contradicts_itself_is_unreadable(more: str) -> None:
         paydunya().webhook(Incoming(body=f"{rightly_hashed}&{more}".encode()))
 
 
+@pytest.mark.proves("paydunya: the IPN has the shape")
 @pytest.mark.parametrize("token", ["", None, "../x", "é", "\ud800", "x" * 101, ["a"], {"a": "b"}])
 def test_a_message_without_a_token_names_nothing(token: object) -> None:
     """A message that names no invoice, or one that could leave its place in a path, is refused."""

@@ -64,6 +64,7 @@ async def test_a_token_ends_with_its_lifetime() -> None:
     assert (reply.status, told(reply)) == (401, {"detail": "Invalid token."})
 
 
+@pytest.mark.proves("campay: POST /token/: log")
 @pytest.mark.parametrize(
     ("body", "word"),
     [
@@ -79,6 +80,7 @@ async def test_a_bad_login_is_http_400(body: dict[str, str], word: str) -> None:
     assert word in told(reply)
 
 
+@pytest.mark.proves("campay: header Authorization: Token")
 @pytest.mark.parametrize("header", [None, "Bearer simulator", "Token wrong", "Token"])
 async def test_every_order_needs_a_good_token(header: str | None) -> None:
     """Only `Authorization: Token …` with a good token is let in, and nothing is accepted without."""
@@ -295,6 +297,7 @@ async def test_the_callback_is_signed_over_times_only(method: str, status: Statu
     assert set(part(signed, 1)) == {"iat", "nbf", "exp", "source"}
 
 
+@pytest.mark.proves("campay: reference, status, amount")
 async def test_the_summarys_callback_is_the_documents() -> None:
     """Five fields, unsigned, with the customer's number after a plus."""
     sim = Simulator()

@@ -164,6 +164,7 @@ async def test_a_bad_payment_is_refused_in_cinetpays_shape(fields: dict[str, Any
     assert list(body) == ["code", "message", "description", "api_response_id"]
 
 
+@pytest.mark.proves("cinetpay: /v2/payment amount as text")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -184,6 +185,7 @@ async def test_what_the_page_allows_is_accepted(fields: dict[str, Any]) -> None:
     assert len(sim.ledger) == 1
 
 
+@pytest.mark.proves("cinetpay: header Content-Type: application/json", "cinetpay: the Python example sends")
 async def test_only_json_from_a_named_client_is_read() -> None:
     """A form is 403, broken JSON is 608, and a request without a user agent never reaches CinetPay."""
     sim = Simulator()
@@ -206,6 +208,7 @@ async def test_doubtful_refusals_are_settings() -> None:
     await initialise(sim, currency="XAF", description="Bread, butter & jam")
 
 
+@pytest.mark.proves("cinetpay: an identifier sent before")
 async def test_a_transaction_id_is_good_once() -> None:
     """The same id again is an error message, whatever became of the first, and makes no second payment."""
     sim = Simulator()
@@ -403,6 +406,7 @@ async def test_a_forged_notification_has_another_key() -> None:
     assert got[1].headers["x-token"] == signature(true)
 
 
+@pytest.mark.proves("cinetpay: POST to notify_url")
 async def test_the_older_page_notifies_two_fields() -> None:
     """api-checkout-doc's notification is JSON with two fields and no signature; a form may be unsigned, too."""
     async with Simulator() as sim:

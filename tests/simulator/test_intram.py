@@ -144,6 +144,7 @@ async def test_every_key_must_be_good(header: str, value: str | None) -> None:
     assert len(sim.ledger) == (1 if header == "x-marchand-key" and value is None else 0)
 
 
+@pytest.mark.proves("intram: header X-MARCHAND-KEY")
 async def test_the_merchant_id_was_required_before_2026() -> None:
     """As on the page of 2025: "toutes les requêtes doivent inclure" four headers."""
     sim = Simulator()
@@ -211,6 +212,7 @@ async def test_a_bad_request_is_refused(body: Any, word: str) -> None:
     assert len(sim.ledger) == 0
 
 
+@pytest.mark.proves("intram: header Content-Type: application/json")
 async def test_a_form_is_no_request() -> None:
     """The page wants JSON."""
     reply = await ask(Simulator(), "POST", REQUEST, {"invoice": "{}"}, headers=MERCHANT, form=True)
@@ -229,6 +231,7 @@ async def test_an_error_may_hide_in_http_200() -> None:
         assert (reply.status, told(reply)["error"]) == (200, True)
 
 
+@pytest.mark.proves("intram: HTTP 500: an error")
 @pytest.mark.parametrize(("breaks", "orders"), [("before", 0), ("after", 1)])
 async def test_a_server_error_says_nothing_of_what_was_done(breaks: str, orders: int) -> None:
     """HTTP 500 in Intram's own shape, before or after the transaction was made."""
@@ -413,6 +416,7 @@ def read(incoming: Incoming) -> Any:
     return json.loads(incoming.body)
 
 
+@pytest.mark.proves("intram: actions.callback_url")
 @pytest.mark.parametrize("shape", ["nested", "flat", "form"])
 async def test_the_callback_is_unsigned_in_three_shapes(shape: str) -> None:
     """A POST with the transaction, the page's flat record without any id, or a form; nothing proves its source."""

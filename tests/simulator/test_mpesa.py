@@ -273,6 +273,7 @@ async def test_the_callback_tells_the_code_as_a_number(
         assert len(str(items["TransactionDate"])) == 14
 
 
+@pytest.mark.proves("mpesa_gateway: ResultCode 0 without CallbackMetadata")
 async def test_a_success_may_come_without_metadata() -> None:
     """Some callbacks of a success carry nothing but the code."""
     sim = Simulator()

@@ -334,6 +334,7 @@ async def test_a_magic_number_decides_by_itself(digit: str, status: Status, reas
     assert (entry.status, entry.reason) == (status, reason)
 
 
+@pytest.mark.proves("mpesa_gateway: POST /api/payment/mpesa-callback/")
 @pytest.mark.parametrize(
     ("code", "status", "reason"),
     [

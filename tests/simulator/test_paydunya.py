@@ -96,6 +96,7 @@ async def test_all_three_headers_are_wanted(name: str, value: str | None) -> Non
     assert len(sim.ledger) == 0
 
 
+@pytest.mark.proves("paydunya: invoice.total_amount")
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
@@ -148,6 +149,7 @@ async def test_clients_write_items_and_amounts_their_own_way(amount: Any, items:
     assert sim.ledger.charged(token) == 5000
 
 
+@pytest.mark.proves("paydunya: confirm actions: what we")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     ("status", "word"),
@@ -249,6 +251,7 @@ async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
         assert (await confirm(sim, token))["customer"]["name"] == "Alioune Faye"
 
 
+@pytest.mark.proves("paydunya: the IPN: a POST of a form")
 @pytest.mark.parametrize("notification", ["form", "bare", "data", "twice", "json"])
 @pytest.mark.parametrize(
     ("status", "word"),
@@ -296,6 +299,7 @@ async def test_a_forged_ipn_has_another_hash() -> None:
     assert [body["data[hash]"] == HASH for body in got] == [False, True]
 
 
+@pytest.mark.proves("paydunya: actions.cancel_url: where")
 @pytest.mark.parametrize(
     ("decision", "word", "back"),
     [
@@ -377,6 +381,7 @@ async def test_a_bad_credit_is_refused(alias: Any, amount: Any, code: str) -> No
     assert len(sim.ledger) == 0
 
 
+@pytest.mark.proves("paydunya: PER must be switched")
 async def test_credits_are_an_option_and_come_from_the_balance() -> None:
     """Switched off in the settings they are refused; what was collected can be paid out."""
     sim = Simulator()
