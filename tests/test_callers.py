@@ -1,6 +1,7 @@
 """Whatever a caller hands in: converted where it means what it says, else UsageError, and never anything else.
 
-The battery is benchmarks/bench_callers.py; its command line makes every call, and here some of them are made.
+The battery is tests/campaigns/battery.py; benchmarks/bench_callers.py makes every call, and here some
+of them are made.
 """
 
 import gc
@@ -18,9 +19,6 @@ import msgspec
 import pytest
 
 import paymux
-from benchmarks import bench_callers, callers
-from benchmarks.bench_callers import run, sample, unplanned
-from benchmarks.oddities import VALUES, Safe, Scalar, Word
 from paymux import (
     CamPay,
     Customer,
@@ -41,6 +39,9 @@ from paymux import (
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 
+from .campaigns import battery, callers
+from .campaigns.battery import run, sample, unplanned
+from .campaigns.oddities import VALUES, Safe, Scalar, Word
 from .virtual import BASE, KEY, Desk, Toy, Wire, answer, timeless
 
 ROOT = Path(__file__).parent.parent
@@ -73,7 +74,7 @@ def test_every_public_callable_has_a_plan() -> None:
     """A public callable, or a needed parameter, that the battery cannot call fails here: none is forgotten."""
     assert unplanned() == []
     assert len(VALUES) >= 60
-    assert sum(1 for _ in bench_callers.cases()) >= 20_000
+    assert sum(1 for _ in battery.cases()) >= 20_000
     called = set(callers.public()) - set(callers.CALLED_BY_US)
     verbs = {f"Pool.{name}" for name, verb in vars(Pool).items() if callable(verb) and not name.startswith("_")}
     assert verbs <= called
@@ -90,7 +91,7 @@ def test_some_calls_of_the_battery(seed: int) -> None:
 
 def test_the_battery_is_content_with_a_good_verb() -> None:
     """Without a planted fault the same calls end as they should."""
-    found = run([case for case in bench_callers.cases("Pool.balance") if case.account == "campay"])
+    found = run([case for case in battery.cases("Pool.balance") if case.account == "campay"])
     assert [outcome.wrong for outcome in found.values() if outcome.wrong] == []
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from benchmarks.bench_crash import DEADLY, DIED, DISK, Point, crashed, failed, fulfilled, points
+from .campaigns.crash import DEADLY, DIED, DISK, Point, crashed, failed, fulfilled, points
 
 if shutil.which("strace") is None and not os.environ.get("CI"):
     pytest.skip("strace is not installed", allow_module_level=True)

@@ -8,12 +8,13 @@ from unittest.mock import patch
 import pytest
 
 import paymux.transport.call
-from benchmarks.bench_faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
-from benchmarks.faulty import OPERATIONS
 from paymux import Rejected
 from paymux.drivers.base import Driver
 from paymux.transport.outcome import Means, Verdict, decide
 from paymux.wire import Reply, Request
+
+from .campaigns.faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
+from .campaigns.faulty import OPERATIONS
 
 SEED = 20_251_121
 STEP = 151  # every so manieth byte; the seed chooses the first, and both ends are always cut

@@ -24,8 +24,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 import pytest
 
-from benchmarks.bench_fuzz import SHAPES, SIGNED
-from benchmarks.simulation import LoopJournal
 from paymux import (
     BadWebhook,
     Event,
@@ -42,6 +40,8 @@ from paymux.simulator.ledger import Entry
 from paymux.simulator.tokens import jwt
 from paymux.wire import Connection
 
+from .campaigns.fuzz import SHAPES, SIGNED
+from .campaigns.simulation import LoopJournal
 from .test_contract import CASES, Bent
 from .virtual import BASE, KEY, Wall, run
 

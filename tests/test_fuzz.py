@@ -1,6 +1,7 @@
 """R10: whatever arrives, BadWebhook is all that comes out, soon and without filling the memory.
 
-The messages are drawn by benchmarks/bench_fuzz.py; its command line repeats a case that fails here.
+The messages are drawn by tests/campaigns/fuzz.py; the command line of benchmarks/bench_fuzz.py repeats
+a case that fails here.
 """
 
 import base64
@@ -22,7 +23,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.bench_fuzz import (
+from paymux import BadWebhook, Event, Incoming, Pool
+from paymux.drivers import names
+from paymux.drivers.base import WEBHOOK_BYTES
+from paymux.lenient import json_fields
+
+from .campaigns.fuzz import (
     GOOD,
     TEXTS,
     VALUES,
@@ -42,10 +48,6 @@ from benchmarks.bench_fuzz import (
     smaller,
     verdict,
 )
-from paymux import BadWebhook, Event, Incoming, Pool
-from paymux.drivers import names
-from paymux.drivers.base import WEBHOOK_BYTES
-from paymux.lenient import json_fields
 
 TOTAL = 100_000  # different cases over all drivers, at least
 BATCH = 250  # of one seed

@@ -16,12 +16,12 @@ import pytest
 
 import paymux.journal.records
 import paymux.journal.writer
-from benchmarks.bench_locked import locked_while_charging
 from paymux import DuplicateReference, NotSent, Payment, Pool, Status, Unavailable
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.writer import Writer
 from paymux.wire import Outgoing, Reply
 
+from .campaigns.locked import locked_while_charging
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Wire, answer, push
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.simulation import LoopJournal
 from paymux import CamPay, Incoming, Payment, Pool, Status
 from paymux.journal.inbox import FEW
 from paymux.journal.messages import again, is_again, small
@@ -20,6 +19,7 @@ from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 from paymux.wire import Reply
 
+from .campaigns.simulation import LoopJournal
 from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, now, push, timeless
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777774", "reference": "1009"}

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.simulation import LoopJournal
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, WatchTimeout
 from paymux.journal import Records
 from paymux.journal.base import State
 from paymux.journal.memory import Memory
 from paymux.wire import Broken, Reply
 
+from .campaigns.simulation import LoopJournal
 from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
 
 HOOKS: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}

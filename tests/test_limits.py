@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.bench_limits import CALM, REFUSED, USED, Strict, storm
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited
 from paymux.bulk import Bulk
 from paymux.limits.gate import Gate, Lane, Limits, Priority
@@ -20,6 +19,7 @@ from paymux.limits.pace import Pace
 from paymux.limits.windows import AT_ONCE
 from paymux.wire import Outgoing, Reply
 
+from .campaigns.limits import CALM, REFUSED, USED, Strict, storm
 from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless
 
 EVER = float("inf")

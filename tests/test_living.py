@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench_living import WAYS, tried
 from paymux.journal.locks import files
 from paymux.journal.workers import Worker
+
+from .campaigns.living import WAYS, tried
 
 SLICE = (
     "by a link",

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.bench_fuzz import parts
 from paymux import BadWebhook, Incoming, Payment, Pool
 from paymux.lenient import BOM, Unreadable
 from paymux.multipart import multipart_fields
 from paymux.simulator import Simulator
 
+from .campaigns.fuzz import parts
 from .driving import sample
 from .test_answers import SHAPES, driver
 

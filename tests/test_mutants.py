@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.bench_mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors
 from paymux import (
     AuthenticationFailed,
     Event,
@@ -38,6 +37,7 @@ from paymux.transport.retries import may_repeat
 from paymux.transport.verbs import Transport
 from paymux.wire import Outgoing, Reply, Request, Send, get, post
 
+from .campaigns.mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors
 from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
 LOOK = get("/payments/p1", Said)

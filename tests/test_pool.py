@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import runpy
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -39,13 +38,13 @@ from paymux.orders import checked_order
 from paymux.simulator import Fault, Simulator
 from paymux.wire import Send
 
+from .campaigns.refusals import measured
 from .virtual import Desk, Findable, Keyless, Said, Toy, Wire, answer, push, timeless
 
 PAID = "237677777777"  # a magic number: this payer approves
 KEY = "0123456789abcdef-hooks"
 PUSH: Mapping[str, Any] = {"amount": 250, "currency": "KES", "payer": "254708374149"}
 XAF: Mapping[str, Any] = {"amount": 500, "currency": "XAF", "payer": PAID}
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 class Shop:
@@ -326,8 +325,7 @@ async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) ->
 
 def test_every_bad_input_is_refused_and_nothing_is_sent() -> None:
     """The cases of the benchmark of refusals, each a UsageError or BadWebhook before a byte leaves."""
-    program = runpy.run_path(str(BENCHMARKS / "bench_refusals.py"))
-    times = asyncio.run(program["measured"](1))
+    times = asyncio.run(measured(1))
     assert len(times) > 150
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.simulation import LoopJournal
 from paymux import (
     AuthenticationFailed,
     DuplicateReference,
@@ -33,6 +32,7 @@ from paymux.models import Event
 from paymux.simulator import Simulator
 from paymux.wire import Broken, Reply
 
+from .campaigns.simulation import LoopJournal
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push, timeless
 
 ENDS = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED]

@@ -12,9 +12,6 @@ import msgspec
 import pytest
 
 import paymux.transport.call
-from benchmarks.bench_safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
-from benchmarks.naive import CLIENTS
-from benchmarks.simulation import City, Weather
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
 from paymux.drivers.base import Driver
 from paymux.journal.base import Row
@@ -26,6 +23,10 @@ from paymux.simulator.faults import Fault
 from paymux.transport.outcome import Means, Verdict, decide
 from paymux.wire import Incoming, Reply, Request
 from tests.virtual import now, timeless
+
+from .campaigns.naive import CLIENTS
+from .campaigns.safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
+from .campaigns.simulation import City, Weather
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,13 @@ from msgspec.structs import replace
 import paymux.journal.local_unconfirmed
 import paymux.journal.sqlite_unconfirmed
 import paymux.webhooks.delivery
-from benchmarks.simulation import LoopJournal
 from paymux import Event, Notifier, Payment, Pool, Status, Unsupported, UsageError
 from paymux.drivers.mpesa import Mpesa
 from paymux.simulator import Fault, Simulator
 from paymux.webhooks import Webhooks
 from paymux.wire import Incoming, Reply
 
+from .campaigns.simulation import LoopJournal
 from .driving import sample
 from .virtual import BASE, KEY, now, timeless
 

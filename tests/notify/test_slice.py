@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_told
+from tests.campaigns import told
 
 
 def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No webhook, a shop that refuses failures, killed workers: each end is told, in order, by one at a time."""
-    monkeypatch.setattr(bench_told, "LATER", 6.0)
-    options = argparse.Namespace(orders=40, seconds=8.0, seed=1, paymux=str(bench_told.ROOT))
-    found = asyncio.run(bench_told.Street(options, "failures refused", tmp_path).run())
+    monkeypatch.setattr(told, "LATER", 6.0)
+    options = argparse.Namespace(orders=40, seconds=8.0, seed=1, paymux=str(told.ROOT))
+    found = asyncio.run(told.Street(options, "failures refused", tmp_path).run())
     assert found.bad == 0, found
     assert found.ends > 20
     assert found.kills >= 1

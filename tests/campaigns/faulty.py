@@ -44,7 +44,7 @@ from paymux.simulator import Simulator
 from paymux.simulator.ledger import Outcome
 from paymux.wire import Outgoing, Reply
 
-SAMPLES = Path(__file__).parent.parent / "tests" / "samples"
+SAMPLES = Path(__file__).parent.parent / "samples"
 ATTEMPTS = 3
 DESK_LIFE = 40  # cases that share a pool: the gateway lets 100 money requests a minute pass
 

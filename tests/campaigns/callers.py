@@ -19,13 +19,14 @@ import paymux
 import paymux.drivers
 import paymux.simulator
 import paymux.webhooks
-from benchmarks.oddities import VALUES as EVERY
-from benchmarks.oddities import Broken
 from paymux import CamPay, Customer, Event, Incoming, Item, Payment, Pool, Reason, Status, Tax, get, post
 from paymux.drivers.base import Driver, Option, Verb
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
-from tests.virtual import VirtualLoop
+
+from ..virtual import VirtualLoop
+from .oddities import VALUES as EVERY
+from .oddities import Broken
 
 NOTHING = object()
 load, names = cache(paymux.drivers.load), cache(paymux.drivers.names)

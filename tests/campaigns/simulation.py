@@ -33,7 +33,8 @@ from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
 from paymux.wire import Broken, Incoming, Outgoing, Reply
-from tests.virtual import START, VirtualLoop
+
+from ..virtual import START, VirtualLoop
 
 T = TypeVar("T")
 

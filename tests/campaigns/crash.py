@@ -1,0 +1,347 @@
+"""R5: a process dies or its disk fails at a chosen system call, and another one recovers."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from paymux import CamPay, OutcomeUnknown, Payment, PaymuxError, Pool, Status
+from paymux.drivers import load
+from paymux.journal.sqlite import SqliteJournal
+from paymux.simulator import Simulator
+
+ROOT = Path(__file__).parents[2]
+DEADLY = (
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "sendto",
+    "sendmsg",
+    "writev",
+    "recvfrom",
+    "recvmsg",
+    "connect",
+)
+DISK = ("pwrite64", "pread64", "fsync", "fdatasync", "ftruncate")
+OPERATIONS = ("campay collect", "campay payout", "mpesa collect", "campay recover")
+MONEY = {"campay": ("XAF", "237677777777"), "mpesa": ("KES", "254708374149")}
+BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}
+NAME = "order-1"
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A moment: the nth call of a system call in one thread, and what happens there."""
+
+    syscall: str
+    nth: int
+    trouble: str = "signal=SIGKILL"
+    onwards: str = ""  # "+": from then on
+
+    def __str__(self) -> str:
+        return f"{self.syscall}:{self.trouble}:when={self.nth}{self.onwards}"
+
+
+def shop(url: str, driver: str, file: Path) -> Pool:
+    """Open a pool of one account at a simulator, with a journal."""
+    fields: dict[str, Any] = dict.fromkeys(("username", "password", "webhook_key"), "simulator")
+    if driver == "mpesa":
+        fields = {"consumer_key": "simulator", "consumer_secret": "simulator", "shortcode": "174379"}
+        fields["passkey"] = "simulator"
+    return Pool(
+        load(driver)(base_url=f"{url}{BASES[driver]}", **fields),
+        journal=file,
+        deadline=5.0,
+        webhook_base="http://127.0.0.1:1/pay",
+        webhook_key="0123456789abcdef-hooks",
+    )
+
+
+async def act(pay: Pool, driver: str, verb: str) -> Payment | None:
+    """Do what a crash interrupts."""
+    currency, number = MONEY[driver]
+    if verb == "recover":
+        async for _ in pay.recover():
+            pass
+        return None
+    if verb == "payout":
+        return await pay.payout(driver, amount=500, currency=currency, payee=number, reference=NAME)
+    return await pay.collect(driver, amount=500, currency=currency, payer=number, reference=NAME)
+
+
+async def child(url: str, driver: str, verb: str, file: Path) -> None:
+    """Be the process that dies; say on standard output how it ended, if it does."""
+    said: dict[str, Any] = {}
+    try:
+        async with shop(url, driver, file) as pay:
+            payment = await act(pay, driver, verb)
+            said = {"status": payment.status if payment else None}
+    except PaymuxError as error:
+        said = {"error": type(error).__name__}
+    except BaseException as error:  # noqa: BLE001 - what must never leave
+        said = {"foreign": repr(error)}
+    print(json.dumps(said), flush=True)
+
+
+DIED: Counter[str] = Counter()
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """How a child ended."""
+
+    code: int
+    said: dict[str, Any]
+    told: str
+
+
+async def run(*arguments: str, strace: Sequence[str] = ()) -> Ran:
+    """Run a child, under strace if asked."""
+    process = await asyncio.create_subprocess_exec(
+        *strace,
+        sys.executable,
+        "-m",
+        "tests.campaigns.crash",
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    line = out.decode().strip().splitlines()[-1:] or ["{}"]
+    return Ran(process.returncode or 0, json.loads(line[0]), err.decode())
+
+
+def traced(*options: str) -> list[str]:
+    """Give the command that runs another with its threads under strace."""
+    # Not with --seccomp-bpf, which is faster, and with which `when` beyond 1 never comes (strace 6.1).
+    return ["strace", "-f", "-qq", *options]
+
+
+async def prepared(file: Path, verb: str, sim: Simulator) -> None:
+    """Leave what recover() recovers: a payment of the simulator's whose process died while sending."""
+    if verb != "recover":
+        return
+    async with shop(sim.url, "campay", file.with_suffix(".first")) as pay:
+        payment = await act(pay, "campay", "collect")
+    assert payment is not None
+    book = SqliteJournal(file)
+    for name in (NAME, "order-2", "order-3"):
+        one = msgspec.structs.replace(payment, reference=name)
+        await book.intend(one, "digest")
+        if name != "order-3":
+            await book.sending(one)
+    await book.aclose()
+
+
+def on_disk(file: Path) -> list[str]:
+    """Give the options that make strace see the calls upon a journal alone."""
+    return [part for suffix in ("", "-wal", "-shm", "-journal") for part in ("-P", f"{file}{suffix}")]
+
+
+async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]) -> list[Point]:
+    """List every moment at which a healthy run makes one of the calls."""
+    driver, verb = operation.split()
+    disk = syscalls is DISK
+    with tempfile.TemporaryDirectory() as folder:
+        log, file = Path(folder) / "log", Path(folder) / "payments.db"
+        async with Simulator() as sim:
+            await prepared(file, verb, sim)
+            options = traced("-o", str(log), "-e", f"trace={','.join(syscalls)}", *(on_disk(file) if disk else ()))
+            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
+        assert "status" in ran.said, ran
+        calls = Counter(re.findall(r"(?m)^(\d+) +(\w+)\(", log.read_text()))
+    # The count of `when` is each thread's own.
+    most: dict[str, int] = {}
+    for (_, syscall), count in calls.items():
+        most[syscall] = max(most.get(syscall, 0), count)
+    return [
+        Point(syscall, nth, kind.rstrip("+"), "+" if kind.endswith("+") else "")
+        for syscall, count in most.items()
+        for nth in range(1, count + 1)
+        for kind in trouble
+    ]
+
+
+def money_sent(sim: Simulator, driver: str) -> int:
+    """Count the money requests about the order that the provider received in full."""
+    paths = ("/collect/", "/withdraw/") if driver == "campay" else ("/stkpush",)
+    return sum(NAME.encode() in one.body for path in paths for one in sim.received(driver, f"POST {path}"))
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    """Read the journal with plain SQL; a file that is not there yet holds nothing."""
+    if not file.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in db.execute("SELECT * FROM payments WHERE reference = ?", (NAME,))]
+        except sqlite3.OperationalError:
+            return []  # it died before the tables were there
+
+
+async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
+    """Recover as another process would, twice, ask again for the same order, and list what is wrong."""
+    driver, verb = operation.split()
+    wrong: list[str] = []
+    sent = money_sent(sim, driver)
+    before = rows(file)
+    if sent and (not before or before[0]["state"] in ("intent", "not_sent", "refused")):
+        wrong.append(f"sent without a row: {before}")
+    for _ in range(2):
+        async with shop(sim.url, driver, file) as pay:
+            seen = [found.payment.reference async for found in pay.recover()]
+        if len(seen) != len(set(seen)):
+            wrong.append(f"recovered twice in a run: {seen}")
+    if money_sent(sim, driver) != sent:
+        wrong.append("recover() sent money")
+    after = rows(file)
+    if before and before[0]["state"] == "intent" and after[0]["state"] != "not_sent":
+        wrong.append(f"an intent became {after[0]['state']}")
+    # A row that is over may keep the name of whoever died before letting go of it: nobody asks for it any more.
+    if any(
+        one["state"] in ("intent", "sending") or (one["status"] == "pending" and one["worker"]) for one in after
+    ):
+        wrong.append(f"left open: {after}")
+    if verb != "recover":
+        async with shop(sim.url, driver, file) as pay:
+            with contextlib.suppress(OutcomeUnknown):
+                await act(pay, driver, verb)
+        total = money_sent(sim, driver)
+        if total > 1:
+            wrong.append(f"sent {total} times")
+        if total == 0 and not (after and after[0]["state"] == "unknown"):
+            wrong.append("neither sent nor unknown")
+    return iter(wrong)
+
+
+async def crashed(operation: str, point: Point) -> list[str]:
+    """R5: kill a process at a point, recover, and list what is wrong."""
+    driver, verb = operation.split()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "payments.db"
+        async with Simulator() as sim:
+            await prepared(file, verb, sim)
+            options = traced("-e", f"trace={point.syscall}", "-e", f"inject={point}")
+            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
+            wrong = list(await judged(operation, file, sim))
+        DIED["killed" if not ran.said else "lived"] += 1
+        if "foreign" in ran.said:
+            wrong.append(f"a foreign exception: {ran.said}")
+    return [f"{operation} {point}: {one}" for one in wrong]
+
+
+async def failed(operation: str, point: Point) -> list[str]:
+    """R5b: let the disk fail at a point, and list what is wrong."""
+    driver, verb = operation.split()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "payments.db"
+        async with Simulator() as sim:
+            await prepared(file, verb, sim)
+            options = traced("-e", f"trace={point.syscall}", "-e", f"inject={point}", *on_disk(file))
+            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
+            sent = money_sent(sim, driver)
+            wrong = list(await judged(operation, file, sim))
+        DIED["not sent" if not sent else "sent"] += 1
+        if verb != "recover":
+            if sent and ran.said.get("status") != "pending":
+                wrong.append(f"its answer was not told: {ran.said}")
+            if not sent and ran.said.get("error") != "NotSent":
+                wrong.append(f"not sent, and told as {ran.said}")
+        if "foreign" in ran.said or not ran.said:
+            wrong.append(f"ended with {ran.said} {ran.told[-300:]}")
+    return [f"{operation} {point}: {one}" for one in wrong]
+
+
+PAYMENTS = 1_000
+WORKERS = 8
+
+
+async def fulfil(file: Path, log: Path, count: int, seed: int) -> None:
+    """Be one of the workers: fulfil every payment that is this worker's turn."""
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    me = f"{os.getpid()}-{seed}"
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    driver = CamPay(username="simulator", password="simulator", base_url="http://127.0.0.1:1")
+    async with Pool(driver, journal=file) as pay:
+        for number in order:
+            payment = Payment(
+                account="campay", kind="collect", reference=f"order-{number}", status=Status.SUCCEEDED
+            )
+            async with pay.once(payment, "fulfilled") as first:
+                if first:
+                    os.write(out, f"begun {number} {me}\n".encode())
+                    await asyncio.sleep(0.0005)
+                    os.write(out, f"done {number} {me}\n".encode())
+            if first:
+                os.write(out, f"ended {number} {me}\n".encode())
+    os.write(out, f"finished - {me}\n".encode())
+
+
+async def fulfilled(count: int = PAYMENTS, workers: int = WORKERS, kills: int = 60, seed: int = 0) -> list[str]:
+    """Let workers fulfil payments while they are killed at random, and list what is wrong."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        file, log = Path(folder) / "payments.db", Path(folder) / "log"
+        log.touch()
+        number = 0
+
+        async def start() -> asyncio.subprocess.Process:
+            nonlocal number
+            number += 1
+            given = ("--fulfil", str(file), str(log), str(count), str(seed * 1000 + number))
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.campaigns.crash", *given, cwd=ROOT
+            )
+
+        running = [await start() for _ in range(workers)]
+        while kills and "finished" not in log.read_text():
+            await asyncio.sleep(chance.uniform(0.1, 0.4))
+            victim = chance.randrange(workers)
+            if running[victim].returncode is None:
+                running[victim].kill()
+                kills -= 1
+            await running[victim].wait()
+            running[victim] = await start()
+        codes = [await one.wait() for one in running]
+        lines = [line.split() for line in log.read_text().splitlines()]
+    wrong = [f"a worker ended with {code}" for code in codes if code]
+    begun: dict[str, list[str]] = {}
+    told = {(what, which, who) for what, which, who in lines}
+    for what, which, who in lines:
+        if what == "begun":
+            begun.setdefault(which, []).append(who)
+    for which in map(str, range(count)):
+        whom = begun.get(which, [])
+        if not any(("done", which, who) in told for who in whom):
+            wrong.append(f"order-{which} was never fulfilled")
+        wrong += [
+            f"order-{which} was begun again although {who} had lived"
+            for who in whom[:-1]
+            if ("ended", which, who) in told or ("finished", "-", who) in told
+        ]
+    again = sum(len(whom) - 1 for whom in begun.values())
+    print(
+        f"once: {count} payments, {number - workers} workers killed, {again} turns given back, {len(wrong)} wrong"
+    )
+    return wrong
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--child":
+        url, driver, verb, file = sys.argv[2:]
+        asyncio.run(child(url, driver, verb, Path(file)))
+    else:
+        asyncio.run(fulfil(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])))

@@ -1,0 +1,53 @@
+"""Charges on the wire while another program locks the journal."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+
+from paymux import Pool
+
+from ..virtual import Desk, Keyless, Wire, answer
+
+WITHIN = 10.0  # seconds after the lock is gone in which the answers are to be in the file
+
+
+async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[int, float]:
+    """Lock the file while so many charges are on the wire; count the answers in it, and tell how long it took."""
+    gone, left = asyncio.Event(), asyncio.Event()
+    desk = Desk(collect=answer(id="id", status="WAIT"))
+
+    async def respond(outgoing: object) -> object:
+        if len(wire.seen) == count:
+            left.set()
+        await gone.wait()
+        return desk(outgoing)  # type: ignore[arg-type]  # whatever it was asked
+
+    wire = Wire(respond)  # type: ignore[arg-type]  # likewise
+    began = time.monotonic()
+    async with Pool(Keyless(), connection=wire, journal=file, deadline=hold + 60) as pay:
+        charges = [
+            asyncio.create_task(pay.collect("keyless", amount=500, currency="XAF", reference=f"order-{number}"))
+            for number in range(count)
+        ]
+        await left.wait()
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            gone.set()
+            await asyncio.sleep(hold)
+            assert all(charge.done() for charge in charges), "an answer waited for the lock"
+            db.execute("ROLLBACK")
+        seconds = time.monotonic() - began
+        for _ in range(int(WITHIN / 0.05)):
+            if _kept(file) == count:
+                break
+            await asyncio.sleep(0.05)
+        kept = _kept(file)
+    return kept, seconds
+
+
+def _kept(file: Path) -> int:
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        found: int = db.execute("SELECT count(*) FROM payments WHERE state = 'accepted'").fetchone()[0]
+    return found

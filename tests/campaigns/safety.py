@@ -1,0 +1,766 @@
+"""R3 and R4: payments under faults, crashes and restarts, and what became of their money."""
+
+import asyncio
+import contextlib
+import importlib
+import importlib.metadata
+import itertools
+import json
+import logging
+import random
+import socket
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from paymux import (
+    BadWebhook,
+    Mismatch,
+    NotSent,
+    OutcomeUnknown,
+    Payment,
+    PaymuxError,
+    Pool,
+    ProviderError,
+    RateLimited,
+    Reason,
+    Status,
+    Unavailable,
+    WatchTimeout,
+)
+from paymux.models import Kind
+from paymux.simulator.ledger import Entry, Outcome
+from paymux.wire import Incoming, Outgoing, Reply
+
+from ..virtual import START
+from .naive import CLIENTS, Naive
+from .simulation import (
+    City,
+    Guarded,
+    Loop,
+    LoopJournal,
+    Process,
+    Unreachable,
+    Weather,
+    simulate,
+)
+
+BATCH = 500  # payments of one world of R3
+SOCKETS = 5  # every so manieth batch of R3 goes over real sockets
+REPEATS = 6  # times that a caller repeats what was not sent
+ATTEMPTS = 3
+ENDS = frozenset(status.value for status in Status if status.terminal)
+WATCHED = 40.0  # virtual seconds of one watch
+PATIENCE = 120.0  # seconds after the weather has become fine within which what can be asked must be answered
+HOOKS: Mapping[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "0123456789abcdef-hooks"}
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of provider: what it deduplicates, and how it can be asked."""
+
+    account: str
+    kind: Kind = "collect"
+    currency: str
+    phone: str
+    options: Mapping[str, Any] = {}
+    says: str
+
+
+PROFILES: Mapping[str, Profile] = {
+    "mpesa collect": Profile(
+        account="mpesa",
+        currency="KES",
+        phone="254708{:06}",
+        says="no deduplication, no look-up by our reference; its own callback path",
+    ),
+    "cinetpay collect": Profile(
+        account="cinetpay",
+        currency="XOF",
+        phone="22507{:08}",
+        options={"description": "Order", "return_url": "https://shop.example/back"},
+        says="deduplicates, is found by our reference",
+    ),
+    "campay collect": Profile(
+        account="campay",
+        currency="XAF",
+        phone="23767{:07}",
+        says="no deduplication, look-up by its own reference only; its callback echoes ours",
+    ),
+    "campay payout": Profile(
+        account="campay",
+        kind="payout",
+        currency="XAF",
+        phone="23767{:07}",
+        says="the same, for money that leaves",
+    ),
+}
+# What payers do, out of 20.
+_HABITS = (
+    *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
+    *itertools.repeat(Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS), 3),
+    Outcome(Status.FAILED, Reason.WRONG_PIN),
+    Outcome(Status.CANCELLED),
+    Outcome(Status.EXPIRED),
+    Outcome(Status.PENDING),
+)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shop wants: its own reference, stored before anything else."""
+
+    profile: str
+    reference: str
+    amount: int
+    phone: str
+    begins: float  # seconds from the beginning
+
+    @property
+    def what(self) -> Profile:
+        """Give the profile."""
+        return PROFILES[self.profile]
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """What was counted, by profile and word, and what was wrong; it travels between processes."""
+
+    counts: dict[str, int] = {}
+    wrong: list[str] = []
+    digest: str = ""
+
+    def add(self, other: "Tally") -> None:
+        """Add another's counts."""
+        for name, count in other.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        self.wrong.extend(other.wrong)
+
+    def get(self, *words: str) -> int:
+        """Give the sum of the counts whose names begin so."""
+        begin = "/".join(words)
+        return sum(count for name, count in self.counts.items() if f"{name}/".startswith(f"{begin}/"))
+
+
+def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> list[Order]:
+    """Make orders of every profile in turn, each with an amount of its own, and say what their payers will do."""
+    found = []
+    for number, name in zip(range(count), itertools.cycle(PROFILES), strict=False):
+        order = Order(
+            profile=name,
+            reference=f"o-{number:06}",
+            amount=100 + 5 * number,
+            phone=PROFILES[name].phone.format(number),
+            begins=chance.uniform(0, over),
+        )
+        city.providers[PROFILES[name].account].magic[order.phone] = chance.choice(_HABITS)
+        found.append(order)
+    city.mpesa.locks = False
+    city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
+    for carrier in city.campay.floats:
+        city.campay.floats[carrier] = Decimal(10**9)
+    return found
+
+
+class Book:
+    """What callers were told of each order, and what was really charged: it notices every lie."""
+
+    def __init__(self, city: City, orders: Iterable[Order]) -> None:
+        self.orders = {order.reference: order for order in orders}
+        self.told: dict[str, str] = {}  # the last word on each order
+        # Orders that were called over without a charge: how many calls, and requests at the provider, came before.
+        self.negative: dict[str, tuple[int, int]] = {}
+        self.unknown: set[str] = set()
+        self.calls: Counter[str] = Counter()  # of a money verb, by reference
+        self.looks: Counter[str] = Counter()  # of a watch, a confirmation or a recovery, by reference
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self._city = city
+
+    def lie(self, invariant: str, reference: str, what: str) -> None:
+        """Note a violation."""
+        order = self.orders[reference]
+        self.wrong.append(f"{invariant} {order.profile} {reference}: {what}")
+
+    def entries(self, order: Order) -> list[Entry]:
+        """List what the provider has of an order."""
+        found = self._city.ledger.entries(order.reference, provider=order.what.account)
+        return [entry for entry in found if entry.kind == order.what.kind]
+
+    def say(self, order: Order, word: str) -> None:
+        """Note what a caller was told without a payment: that nothing happened, or that nobody knows."""
+        # A message may have told the end before the verb says that it does not know.
+        if word != "unknown" or self.told.get(order.reference) not in ENDS:
+            self.told[order.reference] = word
+        if word in ("not sent", "refused"):
+            self._deny(order)
+
+    def show(self, payment: Payment) -> None:
+        """Note a payment that a caller was given."""
+        order = self.orders.get(payment.reference or "")
+        if order is None:
+            self.counts["shown without a reference"] += 1
+            return
+        if payment.status.terminal or self.told.get(order.reference) not in ENDS:
+            self.told[order.reference] = payment.status.value
+        if payment.status is Status.SUCCEEDED:
+            right = [entry for entry in self.entries(order) if entry.moved and is_right(order, entry)]
+            if len(right) != 1 or payment.amount != order.amount or payment.currency != order.what.currency:
+                self.lie("I3", order.reference, f"success, but the ledger has {self.entries(order)}")
+        elif payment.status.terminal:
+            self._deny(order)
+
+    def _deny(self, order: Order) -> None:
+        before = (self.calls[order.reference], self._city.asked["money", order.reference])
+        self.negative.setdefault(order.reference, before)
+
+    def _asked_anew(self, reference: str) -> bool:
+        """Tell whether the provider had seen nothing when the order was called over, and somebody asked again."""
+        calls, requests = self.negative[reference]
+        return requests == 0 and self.calls[reference] > calls
+
+    def close(self) -> None:
+        """Compare all that was told with the ledger, at the end."""
+        for order in self.orders.values():
+            self._close(order)
+
+    def _close(self, order: Order) -> None:
+        reference, entries = order.reference, self.entries(order)
+        charged = [entry for entry in entries if entry.moved]
+        if len(charged) > 1:
+            self.lie("I1", reference, f"charged {len(charged)} times")
+        if len(entries) > 1:
+            self.lie("I1", reference, f"asked {len(entries)} times")
+        if charged and reference in self.negative and not self._asked_anew(reference):
+            self.lie("I2", reference, f"charged, but called over; the last word: {self.told.get(reference)}")
+        if not all(is_right(order, entry) for entry in entries):
+            self.lie("I3", reference, f"another order than ours: {entries}")
+        sent = self._city.asked["money", reference]
+        if sent > (ATTEMPTS + 1) * self.calls[reference]:
+            self.lie("I6", reference, f"{sent} requests for {self.calls[reference]} calls")
+        looked = sum(self._city.asked["look", entry.provider_reference] for entry in entries)
+        # A watch polls every 1.5 s at first and every 11 s or more later; any look is at most four requests.
+        if looked > (ATTEMPTS + 1) * (6 + WATCHED / 11) * self.looks[reference]:
+            self.lie("I6", reference, f"{looked} look-ups for {self.looks[reference]} watches and messages")
+        self._count(order, charged=bool(charged), known=bool(entries))
+
+    def _count(self, order: Order, *, charged: bool, known: bool) -> None:
+        word = self.told.get(order.reference, "nothing")
+        if word in ("pending", "unknown", "nothing"):
+            word = f"unknown/{'charged' if charged else 'asked, not charged' if known else 'never processed'}"
+        self.counts[f"{order.profile}/{word}"] += 1
+        if order.reference in self.unknown:
+            self.counts[f"{order.profile}: first unknown"] += 1
+            self.counts[f"{order.profile}: first unknown, resolved"] += not word.startswith("unknown")
+
+
+def is_right(order: Order, entry: Entry) -> bool:
+    """Tell whether an entry is the order: its amount, currency and party."""
+    ours = (Decimal(order.amount), order.what.currency, order.phone)
+    return (entry.amount, entry.currency, entry.party) == ours
+
+
+class Shop:
+    """A careful caller: repeats what was not sent, watches the rest, and confirms messages."""
+
+    def __init__(self, pool: Pool, book: Book) -> None:
+        self.pool = pool
+        self.book = book
+
+    async def ask(self, order: Order, *, pause: float) -> Payment | None:
+        """Ask for the money; None where it is over without a payment."""
+        for _ in range(REPEATS):
+            self.book.calls[order.reference] += 1
+            try:
+                return await self._money(order)
+            except (NotSent, RateLimited):
+                await asyncio.sleep(pause)
+            except OutcomeUnknown as unknown:
+                self.book.unknown.add(order.reference)
+                self.book.say(order, "unknown")
+                if unknown.payment.reference != order.reference:
+                    self.book.lie("I5", order.reference, "an unknown without its reference")
+                return unknown.payment
+            except ProviderError:
+                self.book.say(order, "refused")
+                return None
+        self.book.say(order, "not sent")
+        return None
+
+    async def _money(self, order: Order) -> Payment:
+        what = order.what
+        given: dict[str, Any] = {"amount": order.amount, "currency": what.currency, "reference": order.reference}
+        if what.kind == "payout":
+            return await self.pool.payout(what.account, payee=order.phone, **given)
+        return await self.pool.collect(what.account, payer=order.phone, **given, **what.options)
+
+    async def watch(self, payment: Payment) -> Payment:
+        """Watch a payment for a while; give what is known in the end."""
+        until = asyncio.get_running_loop().time() + WATCHED
+        while (left := until - asyncio.get_running_loop().time()) > 1.0:
+            self.book.looks[payment.reference or ""] += 1
+            try:
+                return await self.pool.watch(payment, timeout=left)
+            except WatchTimeout as late:
+                return late.payment
+            except ProviderError:
+                await asyncio.sleep(5.0)  # a page of HTTP 403 ends a watch as wrong credentials do
+            except Mismatch as mismatch:
+                self.book.lie("alarm", payment.reference or "", f"{mismatch} without a cause")
+                break
+        return payment
+
+    async def look(self, payment: Payment, *, patience: float = 0.0) -> Payment:
+        """Ask once, if there is a way to ask; what fails says nothing.
+
+        What was not sent, because the account is held to a pace, is asked after `retry_after`, and what came too
+        late or failed at once, within so many seconds of patience.
+        """
+        self.book.looks[payment.reference or ""] += 1
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        with contextlib.suppress(PaymuxError):
+            while self.pool._engine.question(payment) is not None:
+                try:
+                    return await self.pool.verify(payment)
+                except (RateLimited, Unavailable) as failed:
+                    pause = (failed.retry_after if isinstance(failed, RateLimited) else None) or 0.1
+                    if loop.time() + pause > until:
+                        break
+                    self.book.counts[f"looks in fine weather, repeated after {type(failed).__name__}"] += 1
+                await asyncio.sleep(pause)
+        return payment
+
+    async def hear(self, incoming: Incoming, stored: Mapping[str, Payment] | None = None) -> Reply:
+        """Take a message as a web handler does; `stored` is what a shop without a journal keeps."""
+        try:
+            event = self.pool.webhook(incoming)
+            claimed = event.attempt or event.claims.reference or event.claims.provider_reference or ""
+            expected = None if stored is None else stored.get(claimed)
+            if claimed in self.book.orders:
+                self.book.looks[claimed] += 1
+            payment = await self.pool.confirm(event, expected=expected)
+        except BadWebhook:
+            self.book.counts["webhooks refused as forged or unanswerable"] += 1
+            return Reply(status=400)
+        except PaymuxError as error:
+            self.book.counts[f"webhooks unconfirmed: {type(error).__name__}"] += 1
+            return Reply(status=500)
+        self.learn(payment)
+        return Reply(status=200)
+
+    def learn(self, payment: Payment) -> None:
+        """Take what is known of a payment now."""
+        self.book.show(payment)
+
+
+def drivers_of(city: City) -> list[Any]:
+    """Make an account at each provider."""
+    return [city.driver(name) for name in dict.fromkeys(profile.account for profile in PROFILES.values())]
+
+
+class Corner(Shop):
+    """R3's caller: one pool without a journal, and what a shop itself stores."""
+
+    def __init__(self, pool: Pool, book: Book, *, hasty: bool, seed: object) -> None:
+        super().__init__(pool, book)
+        self.stored = {
+            order.reference: Payment(
+                account=order.what.account,
+                kind=order.what.kind,
+                reference=order.reference,
+                amount=Decimal(order.amount),
+                currency=order.what.currency,
+            )
+            for order in book.orders.values()
+        }
+        self._hasty = hasty
+        self._chance = random.Random(f"{seed} shop")
+        self._room = asyncio.Semaphore(100 if hasty else 100_000)
+
+    def learn(self, payment: Payment) -> None:
+        """Store what a payment has become."""
+        super().learn(payment)
+        for name in (payment.reference, payment.provider_reference):
+            known = self.stored.get(name or "")
+            if name is not None and (known is None or not known.status.terminal):
+                self.stored[name] = payment
+
+    async def receive(self, incoming: Incoming) -> Reply:
+        """Take a message."""
+        return await self.hear(incoming, self.stored)
+
+    async def sell(self, order: Order) -> None:
+        """See one order through."""
+        async with self._room:
+            await asyncio.sleep(0 if self._hasty else order.begins)
+            payment = await self.ask(order, pause=0.3 if self._hasty else 2.0)
+            if payment is None:
+                return
+            self.learn(payment)
+            self.learn(await (self._poll(payment) if self._hasty else self.watch(payment)))
+
+    async def _poll(self, payment: Payment) -> Payment:
+        # In real time there is no time for a watch, whose first look comes after seconds.
+        for _ in range(8):
+            await asyncio.sleep(self._chance.uniform(0.02, 0.1))
+            payment = await self.look(payment)
+            if payment.status.terminal:
+                break
+        return payment
+
+    async def settle(self, order: Order) -> None:
+        """Ask once more when the weather is fine: what can be asked must be answered.
+
+        In bad weather an account learned a pace that lets few look-ups out within the second that each has in real
+        time: the others are RateLimited, with nothing sent, or late, and to be repeated, as by anybody else.
+        """
+        if self.book.told.get(order.reference) in ("not sent", "refused"):
+            return
+        payment = self.stored[order.reference]
+        if not payment.status.terminal:
+            payment = await self.look(payment, patience=PATIENCE)
+            self.learn(payment)
+        settled = [entry for entry in self.book.entries(order) if entry.status.terminal]
+        if settled and not payment.status.terminal and self.pool._engine.question(payment) is not None:
+            self.book.lie("I5", order.reference, f"{payment} can be asked for, but stays unknown")
+
+
+async def corner(city: City, seed: int, count: int, connection: Any, *, hasty: bool) -> Tally:
+    """R3: one batch of payments, in bad weather and then in fine."""
+    book = Book(city, orders_of(city, count, random.Random(f"{seed} orders"), over=120.0))
+    deadline = 1.0 if hasty else 20.0
+    pool = Pool(
+        *drivers_of(city),
+        connection=connection,
+        connect_timeout=deadline,
+        deadline=deadline,
+        attempts=ATTEMPTS,
+        **HOOKS,
+    )
+    async with pool:
+        shop = Corner(pool, book, hasty=hasty, seed=seed)
+        city.on_webhook(shop.receive)
+        await asyncio.gather(*(shop.sell(order) for order in book.orders.values()))
+        city.weather.raging = False
+        await asyncio.sleep(1.0 if hasty else 250.0)
+        await asyncio.gather(*(shop.settle(order) for order in book.orders.values()))
+    book.close()
+    return tally_of(book, city)
+
+
+def tally_of(book: Book, city: City) -> Tally:
+    """Give what a book and its weather counted."""
+    faults = {f"fault/{name}": count for name, count in city.weather.met.items()}
+    return Tally(counts={**book.counts, **faults}, wrong=book.wrong)
+
+
+class Windy(asyncio.SelectorEventLoop):
+    """Real sockets, some of which cannot be connected."""
+
+    def __init__(self, weather: Weather) -> None:
+        super().__init__()
+        self._weather = weather
+        self._chance = random.Random(0)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect, or refuse."""
+        if self._weather.raging and self._chance.random() < 0.03:
+            self._weather.met["connection refused"] += 1
+            raise ConnectionRefusedError(111, "Connect call failed")
+        await super().sock_connect(sock, address)
+
+
+def r3(seed: int, count: int) -> Tally:
+    """Run one batch of R3; every fifth seed goes over real sockets."""
+    hasty = seed % SOCKETS == 0
+    weather = Weather(seed, share=0.3, hasty=hasty)
+    if hasty:
+        with asyncio.Runner(loop_factory=lambda: Windy(weather)) as runner:
+            found = runner.run(_over_sockets(weather, seed, count))
+    else:
+        found, left = simulate(seed, lambda _: _in_process(weather, seed, count))
+        found.wrong.extend(f"I7 {one}" for one in left)
+    found.counts["payments/over sockets" if hasty else "payments/in process"] = count
+    repeat = f"python -m benchmarks.bench_safety --seeds 0 --seed {seed} --payments {count}"
+    found.wrong = [f"R3 {one}\n      {repeat}" for one in found.wrong]
+    return found
+
+
+async def _over_sockets(weather: Weather, seed: int, count: int) -> Tally:
+    async with City(weather, seed=seed, payer_delay=lambda chance, _: chance.uniform(0, 0.15)) as city:
+        return await corner(city, seed, count, None, hasty=True)
+
+
+async def _in_process(weather: Weather, seed: int, count: int) -> Tally:
+    city = slow_city(weather, seed)
+    try:
+        return await corner(city, seed, count, Unreachable(city, seed), hasty=False)
+    finally:
+        await city.world.aclose()
+
+
+def slow_city(weather: Weather, seed: int) -> City:
+    """Make providers that take their time, and payers who take theirs."""
+    return City(
+        weather,
+        seed=seed,
+        latency=lambda chance: chance.expovariate(1.2),
+        payer_delay=lambda chance, _: chance.expovariate(1 / 5),
+    )
+
+
+class Branch(Shop):
+    """R4's caller: one of two processes on one journal, which crashes and is started again."""
+
+    def __init__(self, city: City, book: Book, orders: list[Order], journal: Path, seed: object) -> None:
+        self.book = book
+        self.orders = orders
+        self.done: set[str] = set()  # orders that this shop need not think of any more
+        self._city = city
+        self._path = journal
+        self._seed = seed
+        self._lives = 0
+        self._watched = sqlite3.connect(journal, isolation_level=None)
+        self.open()
+
+    def open(self) -> None:
+        """Start the process."""
+        self._lives += 1
+        self.process = Process()
+        self.journal = LoopJournal(self._path, random.Random(f"{self._seed} disk {self._lives}"))
+        self.pool = Pool(
+            *drivers_of(self._city),
+            connection=Guarded(self._guard),
+            deadline=20.0,
+            attempts=ATTEMPTS,
+            journal=self.journal,
+            **HOOKS,
+        )
+        self.trade = self.process.start(self._trade())
+
+    async def crash(self) -> None:
+        """Die in the middle of everything."""
+        self.journal.die()
+        await self.process.die()
+        await self.pool._engine.transport.connection.aclose()  # so that nobody warns of open sessions
+
+    async def close(self) -> None:
+        """End as one should."""
+        await self.pool.aclose()
+        self._watched.close()
+
+    def _guard(self, outgoing: Outgoing) -> None:
+        body = json.loads(outgoing.body or b"{}")
+        reference = next(
+            body[name] for name in ("external_reference", "transaction_id", "AccountReference") if name in body
+        )
+        row = self._watched.execute("SELECT state FROM payments WHERE reference = ?", (reference,)).fetchone()
+        if row != ("sending",):
+            self.book.lie("I4", reference, f"money is about to leave, and the journal has {row}")
+
+    async def _trade(self) -> None:
+        await self.recover()
+        await asyncio.gather(*(self._sell(order) for order in self.orders if order.reference not in self.done))
+
+    async def recover(self) -> None:
+        """Look after what the last life left."""
+        async for found in self.pool.recover():
+            self.book.counts[f"recovered/{found.was}/{'resolved' if found.resolved else 'open'}"] += 1
+            reference = found.payment.reference or ""
+            self.book.looks[reference] += 1
+            if found.was == "intent" and self.book.entries(self.book.orders[reference]):
+                self.book.lie("I2", reference, "recovered as never sent, but the provider has it")
+            elif found.payment.status.terminal:
+                self.book.show(found.payment)
+
+    async def _sell(self, order: Order) -> None:
+        now = asyncio.get_running_loop().time() - START
+        await asyncio.sleep(max(0.0, order.begins - now))
+        for _ in range(2):
+            # The same order again gives the payment that exists: so a shop asks after a crash, and after a watch.
+            payment = await self.ask(order, pause=2.0)
+            if payment is None:
+                break
+            if not payment.status.terminal:
+                payment = await self.watch(payment)
+            self.book.show(payment)
+            if payment.status.terminal:
+                break
+        self.done.add(order.reference)
+
+
+class Town:
+    """R4: one world, from its seed to its verdict."""
+
+    def __init__(self, loop: Loop, seed: int, count: int, folder: Path) -> None:
+        self._loop = loop
+        self._seed = seed
+        self._chance = random.Random(f"{seed} town")
+        self._path = folder / "payments.db"
+        self._weather = Weather(seed, share=0.2)
+        self.city = slow_city(self._weather, seed)
+        orders = orders_of(self.city, count, random.Random(f"{seed} orders"), over=100.0)
+        self.book = Book(self.city, orders)
+        self._heard: list[Incoming] = []
+
+    async def live(self) -> Tally:
+        """Let everything happen, then let the weather be fine, and judge."""
+        async with self.city:
+            self.city.on_webhook(self._route)
+            orders = list(self.book.orders.values())
+            # Every tenth order is placed at both, as by a double click.
+            shares = [
+                [order for at, order in enumerate(orders) if at % 2 == half or at % 10 == 0] for half in (0, 1)
+            ]
+            self.branches = [
+                Branch(self.city, self.book, share, self._path, f"{self._seed} {half}")
+                for half, share in enumerate(shares)
+            ]
+            await self._accidents()
+            for branch in self.branches:
+                await branch.trade
+            self._weather.raging = self._loop.raging = False
+            await asyncio.sleep(300.0)
+            for branch in self.branches:
+                await branch.process.start(branch.recover())
+            for branch in self.branches:
+                await branch.process.start(branch.close())
+        self._judge()
+        self.book.close()
+        return tally_of(self.book, self.city)
+
+    async def _accidents(self) -> None:
+        for _ in range(self._chance.randrange(1, 5)):
+            await asyncio.sleep(self._chance.uniform(1, 60))
+            branch = self._chance.choice(self.branches)
+            self.book.counts["crashes"] += 1
+            await branch.crash()
+            await asyncio.sleep(self._chance.choice((0.0, 1.0, 30.0)))
+            branch.open()
+
+    def _route(self, incoming: Incoming) -> Reply:
+        """Take a provider's message at the door, and hand it on when and to whom chance will."""
+        self._heard.append(incoming)
+        fate = self._chance.random()
+        copies = [incoming] if fate < 0.8 else [incoming, incoming] if fate < 0.9 else []
+        if fate < 0.1:
+            copies.append(self._chance.choice(self._heard))  # an old one comes again
+        for copy in copies:
+            self._loop.call_later(self._chance.expovariate(1 / 3), self._hand_over, copy)
+        return Reply(status=200)
+
+    def _hand_over(self, incoming: Incoming) -> None:
+        branch = self._chance.choice(self.branches)
+        if not branch.journal.writer.dead:
+            branch.process.start(branch.hear(incoming))
+
+    def _judge(self) -> None:
+        """Compare the journal with the ledger, and write both into the digest."""
+        with contextlib.closing(sqlite3.connect(self._path)) as db:
+            rows = db.execute(
+                "SELECT reference, state, status, amount, provider_reference FROM payments"
+            ).fetchall()
+            heard = {reference for (reference,) in db.execute("SELECT reference FROM hints")}
+        kept = {row[0]: row[1:] for row in rows}
+        for reference, order in self.book.orders.items():
+            state, status, *_ = kept.get(reference, ("none", "none"))
+            entries = self.book.entries(order)
+            charged = any(entry.moved for entry in entries)
+            if entries and state in ("none", "intent", "refused", "not_sent"):
+                self.book.lie("I4", reference, f"the provider has it, and the journal says {state}")
+            if state in ("intent", "sending"):
+                self.book.lie("I5", reference, f"nobody looks after it: {state}")
+            if status == "succeeded" and not charged:
+                self.book.lie("I3", reference, "the journal has a success")
+            if status in ("failed", "cancelled", "expired") and charged:
+                self.book.lie("I2", reference, f"charged, and the journal says {status}")
+            # A message that was recorded names what to ask for, even if nothing could be asked at the time.
+            asks = reference in heard or kept.get(reference, (None,) * 4)[3] is not None
+            if order.what.account == "cinetpay" or asks:
+                self._resolved(reference, status, entries)
+            if status != "pending":
+                self.book.told[reference] = status if status in ENDS else state
+            self._loop.note(
+                reference, kept.get(reference), self.book.told.get(reference), [e.status for e in entries]
+            )
+
+    def _resolved(self, reference: str, status: str, entries: list[Entry]) -> None:
+        if status == "pending" and any(entry.status.terminal for entry in entries):
+            self.book.lie("I5", reference, "it can be asked for, and stays pending")
+
+
+def r4(seed: int, count: int) -> Tally:
+    """Run one world of R4, every hundredth twice."""
+    found = _town(seed, count)
+    if seed % 100 == 0:
+        again = _town(seed, count)
+        found.counts["worlds run twice"] = 1
+        if again.digest != found.digest:
+            found.wrong.append(f"I8 seed {seed}: {found.digest:.16} and {again.digest:.16}")
+    found.counts["worlds"] = 1
+    found.counts["payments"] = count
+    repeat = f"python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed {seed} --each {count}"
+    found.wrong = [f"R4 {one}\n      {repeat}" for one in found.wrong]
+    return found
+
+
+def _town(seed: int, count: int) -> Tally:
+    shared = Path("/dev/shm")  # noqa: S108 - in memory where there is one: 100,000 payments sync 600,000 times
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="safety_") as folder:
+        files = open_files()
+
+        async def main(loop: Loop) -> Tally:
+            found = await Town(loop, seed, count, Path(folder)).live()
+            found.digest = loop.digest.hexdigest()
+            return found
+
+        found, left = simulate(seed, main)
+        if open_files() > files + 1:  # that of the journal's locks stays open while the file has a name
+            left.append("file descriptors")
+    found.wrong.extend(f"I7 left behind: {one}" for one in left)
+    return found
+
+
+def open_files() -> int:
+    """Count the open files of this process, where the system tells."""
+    folder = Path("/proc/self/fd")
+    return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+
+def r3b(seed: int, name: str, count: int) -> Tally:
+    """Let a naive client make payments in the same weather."""
+    client = CLIENTS[name]
+    found, _ = simulate(seed, lambda loop: _naive(loop, client, seed, count))
+    return found
+
+
+async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
+    loop.raging = False  # the weather of R3: the requests, and nothing below them
+    weather = Weather(seed, share=0.3)
+    city = City(weather, seed=seed, payer_delay=1.0, default=Status.SUCCEEDED)
+    city.mpesa.locks = False
+    async with city:
+        told = await client.pay_all(f"{city.url}/{client.account}", count)
+        await asyncio.sleep(200.0)
+    counts: Counter[str] = Counter(payments=count)
+    for reference, paid in told.items():
+        charged = sum(entry.moved for entry in city.ledger.entries(reference, provider=client.account))
+        counts["double"] += charged > 1
+        counts["lost"] += charged > 0 and not paid
+    return Tally(counts={f"naive/{client.name}/{word}": number for word, number in counts.items()})
+
+
+def bound(wrong: int, total: int) -> str:
+    """Say a count of violations, and for a zero what it proves."""
+    return f"{wrong:,} in {total:,}" + (f" (p < {3 / total:.1e}, 95 %)" if total and not wrong else "")
+
+
+def quietly() -> None:
+    """Let paymux keep its warnings to itself: the weather gives it thousands of reasons."""
+    logging.getLogger("paymux").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+    importlib.import_module("phonenumbers.carrier")  # in virtual time no thread may read it
