@@ -17,9 +17,9 @@ from paymux.journal.base import named
 from paymux.webhooks import Webhooks
 
 from ..virtual import BASE, KEY, Keyless, Wire, answer, now, push, timeless
-from .world import Desk, Inline, Shop, collect, dead, file, kill, order, pool, rows, run_sql
+from .world import Desk, Inline, Shop, collect, dead, file, kill, order, pool, rarely, rows, run_sql
 
-__all__ = ["file"]
+__all__ = ["file", "rarely"]
 
 PAID = [("order-1", Status.SUCCEEDED)]
 
@@ -349,6 +349,7 @@ async def test_a_message_waits_for_the_telling_and_no_longer(file: Path) -> None
             assert shop.calls == 2
 
 
+@pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_persons_word_is_told_like_any_other(file: Path) -> None:
     """What a person ends is told at once, and the notifier asks about it no more."""

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-import paymux.notify.notifier
 from paymux import Notifier, OutcomeUnknown, Payment, Pool, Status
 from paymux.journal import State
 from paymux.models import Event
 from paymux.wire import Broken, Outgoing, Reply, Send
 
 from ..virtual import START, Findable, Keyless, Wire, answer, now, timeless
-from .world import Desk, Shop, collect, dead, file, kill, order, pool, rows, run_sql
+from .world import Desk, Shop, collect, dead, file, kill, order, pool, rarely, rows, run_sql
 
-__all__ = ["file"]
+__all__ = ["file", "rarely"]
 
 DAY = 86_400.0
 
@@ -120,12 +119,10 @@ async def test_at_each_start_every_open_order_is_asked_once(file: Path, days: fl
     assert shop.told == [("order-7", Status.SUCCEEDED)]
 
 
+@pytest.mark.usefixtures("rarely")
 @timeless
-async def test_an_order_without_an_end_is_left_to_a_person(
-    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_order_without_an_end_is_left_to_a_person(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Beyond the time-out looks are ever rarer; after three days one ERROR leaves it, at no restart again."""
-    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 50.0)  # days pass sooner
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay, Notifier(pay, shop):
         await collect(pay)
@@ -175,6 +172,7 @@ async def test_refused_credentials_pause_an_account(file: Path, caplog: pytest.L
 
 
 @pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_firewall_ends_no_watch(file: Path, status: int, caplog: pytest.LogCaptureFixture) -> None:
     """A page that is not the provider's is one ERROR after ten look-ups, and the end is told behind it."""
@@ -212,6 +210,7 @@ async def test_a_mismatch_stops_one_order(file: Path, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("reply", [answer(404), answer(500), answer(400, error="no"), Reply(status=302)])
+@pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_failed_look_ends_no_watch(file: Path, reply: Reply) -> None:
     """Not found, also finally, a refusal or an outage: an order is asked about on, and its end is told."""
@@ -260,12 +259,10 @@ async def test_a_message_that_was_kept_ends_an_order(file: Path) -> None:
     assert shop.told == [("order-1", Status.SUCCEEDED)]
 
 
+@pytest.mark.usefixtures("rarely")
 @timeless
-async def test_what_nobody_can_ask_about_waits_for_days(
-    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_nobody_can_ask_about_waits_for_days(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An order whose answer was lost, and that cannot be asked for, is left to a person after three days."""
-    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 50.0)  # days pass sooner
     desk = Desk()
 
     async def cut(outgoing: Outgoing) -> Reply:

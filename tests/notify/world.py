@@ -15,7 +15,9 @@ import pytest
 import paymux.engine
 import paymux.journal.reminders
 import paymux.journal.sqlite
+import paymux.notify.notifier
 import paymux.notify.orders
+import paymux.notify.unconfirmed
 import paymux.watch.watch
 from paymux import Notifier, Payment, Pool, SqliteJournal, Status
 from paymux.drivers.base import Driver
@@ -75,6 +77,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paymux.watch.watch, "time", wall)
     monkeypatch.setattr(paymux.engine, "datetime", Clock)
     return tmp_path / "payments.db"
+
+
+@pytest.fixture
+def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a notifier look about every ten minutes, where a test lets hours or days pass."""
+    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 600.0)
+    monkeypatch.setattr(paymux.notify.unconfirmed, "SCAN", 600.0)
 
 
 class Desk:
