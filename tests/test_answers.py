@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -117,6 +118,7 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
+@cache
 def driver(name: str) -> Driver:
     """Give an account at a provider."""
     return load(name)(**SHAPES[name].fields)
@@ -159,7 +161,7 @@ def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
     """Give the states that all of these words leave possible, by the driver's own table."""
     left = frozenset(Status)
     for field, word in said.items():
-        words = load(name).speaks[field]
+        words = driver(name).speaks[field]
         meant = words.get(plain(word)) or words.get(OTHER) or Status.PENDING
         left &= meant if isinstance(meant, frozenset) else {meant}
     return left
@@ -174,7 +176,7 @@ def spoken(body: Any, places: Mapping[str, str]) -> dict[str, str]:
 
 def pairs(name: str, case: str, places: Mapping[str, str]) -> Iterator[Any]:
     """Give a sample with every pair of its fields set to every two words of their tables."""
-    speaks = load(name).speaks
+    speaks = driver(name).speaks
     for one, two in itertools.combinations(places, 2):
         for word, other in itertools.product((*speaks[one], NOVEL), (*speaks[two], NOVEL)):
             body = copy.deepcopy(sample(name, case))

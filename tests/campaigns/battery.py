@@ -294,7 +294,7 @@ def plant(fault: str) -> None:
 
     async def slow(*_: Any, **__: Any) -> Any:
         began = time.thread_time()
-        while time.thread_time() - began < 0.05:
+        while time.thread_time() - began < 2 * LIMIT / 1000:
             pass
 
     for verb in (typeerror, hang, slow):

@@ -1,22 +1,23 @@
-"""R18: every small change of the rules about money, each tried against the tests."""
+"""R18: every small change of the rules about money, each tried against the tests.
+
+The tests of a rule are collected once. Each mutant is then tried in a forked child, which gives the
+function the mutant's code and runs them until the first one fails.
+"""
 
 import ast
 import difflib
-import importlib.util
+import importlib
+import itertools
 import multiprocessing
 import os
 import resource
-import shutil
 import sys
 import tempfile
-import textwrap
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
+from typing import IO, NoReturn
 
 import msgspec
 import pytest
@@ -39,11 +40,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 CAMPAIGN = "campaign"  # in the names of the tests that look at mutants, and would notice each by its source
 PATIENCE = 15  # seconds for one test; a mutant may well never end
 MEMORY = 2 << 30
-# Loaded once, and not once per mutant.
-PRELOADED = ["pytest", "pytest_asyncio.plugin", "pytest_timeout", "hypothesis.strategies", "aiohttp", "backoff"]
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(PRELOADED)
-TURN = threading.Lock()
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
@@ -66,16 +62,24 @@ EQUIVALENT: Mapping[str, str] = {
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of one function: its name says which, and `text` is the whole module with it."""
+    """One change of one function: its name says which, and `text` is the whole function with it."""
 
     target: str
     name: str
     text: str
 
-    @property
-    def path(self) -> str:
-        """Give the module's path below the root."""
-        return f"paymux/{self.target.split('.')[0]}.py"
+    def take_its_place(self) -> None:
+        """Let whoever has the function run this one, in this process, from now on."""
+        module, *path = self.target.split(".")
+        home = importlib.import_module(f"paymux.{module.replace('/', '.')}")
+        function = home
+        for name in path:
+            function = getattr(function, name)
+        made = dict(vars(home))
+        exec(self.text, made)  # noqa: S102 - a change of our own
+        mutant = made[path[-1]]
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+            setattr(function, part, getattr(mutant, part))
 
 
 COMPARED: Mapping[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -215,6 +219,7 @@ def _function(tree: ast.Module, path: Sequence[str]) -> ast.FunctionDef | ast.As
     for name in path:
         found = next(node for node in ast.iter_child_nodes(found) if getattr(node, "name", None) == name)
     assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert not found.decorator_list, "what a decorator makes has another code"
     return found
 
 
@@ -223,8 +228,6 @@ def mutants(target: str) -> list[Mutant]:
     module, *path = target.split(".")
     source = (ROOT / "paymux" / f"{module}.py").read_text(encoding="utf-8")
     function = _function(ast.parse(source), path)
-    lines = source.splitlines(keepends=True)
-    above, below = lines[: function.lineno - 1], lines[function.end_lineno :]
     before, made, named = ast.unparse(function), dict[str, Mutant](), Counter[str]()
     for _ in _changes(function):
         after = ast.unparse(function)
@@ -234,107 +237,88 @@ def mutants(target: str) -> list[Mutant]:
         old, new = (" ".join(line[2:].strip() for line in changed if line[0] == sign) for sign in "-+")
         name = f"{target}: {old} => {new}"
         named[name] += 1
-        text = "".join([*above, textwrap.indent(after, " " * function.col_offset), "\n", *below])
         name = name if named[name] == 1 else f"{name} #{named[name]}"
-        made[after] = Mutant(target=target, name=name, text=text)
+        made[after] = Mutant(target=target, name=name, text=after)
     return list(made.values())
 
 
-def attempt(root: str, tests: Iterable[str], *, bytecode: bool) -> None:
-    """Run the tests of a copy, in this process, and leave with pytest's verdict, or 70 for a wrong copy."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    os.chdir(root)
-    sys.path.insert(0, root)
-    sys.dont_write_bytecode = not bytecode
-    with Path("said.txt").open("w", encoding="utf-8") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--tb=line",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]
-    files = [f"tests/test_{name}.py" for name in tests]
-    code = pytest.main([*options, f"--timeout={PATIENCE}", "-k", f"not {CAMPAIGN}", *files])
-    ours = Path(str(sys.modules["paymux"].__file__)).is_relative_to(root)
-    sys.exit(code if ours else 70)
+class Trial:
+    """A pytest plugin: instead of running the tests once, it tries each mutant against them."""
 
+    def __init__(self, chosen: Sequence[Mutant], processes: int, *, show: bool) -> None:
+        self._waiting = list(reversed(chosen))
+        self._processes, self._show = processes, show
+        self.survived: list[str] = []
 
-class Workshop:
-    """A copy of the package and of its tests, in which one mutant at a time is tried."""
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try the mutants, after what was collected has passed without one."""
+        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # one folder for all children
+        with tempfile.TemporaryFile() as said:
+            status = os.waitpid(self._fork(session, None, said), 0)[1]
+            if status or session.testsfailed or not session.items:
+                said.seek(0)
+                raise RuntimeError(f"these tests fail without a mutant:\n{said.read().decode()}")
+            self._try(session, said)
+        return True
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def _try(self, session: pytest.Session, said: IO[bytes]) -> None:
+        running: dict[int, Mutant] = {}
+        while self._waiting or running:
+            while self._waiting and len(running) < self._processes:
+                mutant = self._waiting.pop()
+                running[self._fork(session, mutant, said)] = mutant
+            process, status = os.wait()
+            mutant, code = running.pop(process), os.waitstatus_to_exitcode(status)
+            if code not in (0, 1):
+                raise RuntimeError(f"{code}: the tests did not run with {mutant.name}")
+            if code == 0:
+                self.survived.append(mutant.name)
+            if self._show:
+                print(f"{'killed' if code else 'SURVIVED':9} {mutant.name}", flush=True)
 
-    @classmethod
-    def build(cls, root: Path) -> "Workshop":
-        """Copy what the tests need."""
-        for name in ("paymux", "tests"):
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "samples"))
-        shutil.copy2(ROOT / "pyproject.toml", root)
-        return cls(root)
+    def _fork(self, session: pytest.Session, mutant: Mutant | None, said: IO[bytes]) -> int:
+        process = os.fork()
+        if not process:
+            self._child(session, mutant, said)
+        return process
 
-    def copy(self, root: Path) -> "Workshop":
-        """Make another one like this, bytecode and all."""
-        shutil.copytree(self.root, root)
-        return Workshop(root)
-
-    def passes(self, tests: Iterable[str], *, bytecode: bool = False) -> bool:
-        """Tell whether the tests pass; a run that does not even begin is an error."""
-        running = SERVER.Process(target=attempt, args=(str(self.root), tests), kwargs={"bytecode": bytecode})
-        # Starting a process also looks how the others are, and of two threads that read one's end one finds none.
-        with TURN:
-            running.start()
-        wait([running.sentinel])
-        with TURN:
-            running.join()
-            code = running.exitcode
-            running.close()
-        if code not in (0, 1):
-            raise RuntimeError(
-                f"{code}: the tests did not run: {(self.root / 'said.txt').read_text(encoding='utf-8')}"
-            )
-        return code == 0
-
-    def survives(self, mutant: Mutant) -> bool:
-        """Tell whether no test notices a mutant."""
-        path = self.root / mutant.path
-        kept = path.read_text(encoding="utf-8")
-        # Bytecode is told from its source by second and size, which a mutant may share with the original.
-        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
-        path.write_text(mutant.text, encoding="utf-8")
+    def _child(self, session: pytest.Session, mutant: Mutant | None, said: IO[bytes]) -> NoReturn:
+        """Run the tests until one fails, and end with 1 for a failure, 0 for none, 70 for what is neither."""
+        code = 70
         try:
-            return self.passes(TARGETS[mutant.target])
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            if mutant is not None:
+                mutant.take_its_place()
+            for item, following in itertools.zip_longest(session.items, session.items[1:]):
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    break
+            code = int(session.testsfailed > 0)
         finally:
-            path.write_text(kept, encoding="utf-8")
+            sys.stdout.flush()
+            os._exit(code)
+
+
+def tried(tests: Sequence[str], chosen: Sequence[Mutant], processes: int, *, show: bool) -> list[str]:
+    """Try mutants against the tests of these files, in this process; give the names of the survivors."""
+    os.chdir(ROOT)
+    trial = Trial(chosen, processes, show=show)
+    files = [f"tests/test_{name}.py" for name in tests]
+    options = ["-q", "-s", "--tb=line", "-p", "no:cacheprovider", f"--timeout={PATIENCE}"]
+    code = pytest.main([*options, "-k", f"not {CAMPAIGN}", *files], plugins=[trial])
+    if code:
+        raise RuntimeError(f"{code}: the mutants were not tried against {', '.join(tests)}")
+    return trial.survived
 
 
 def survivors(chosen: Sequence[Mutant], *, processes: int = 2, show: bool = False) -> list[Mutant]:
     """Try each mutant, and give those that no test noticed; the tests must pass without them."""
-    with tempfile.TemporaryDirectory(prefix="mutants_") as scratch:
-        first = Workshop.build(Path(scratch, "0"))
-        for tests in {TARGETS[mutant.target] for mutant in chosen}:
-            if not first.passes(tests, bytecode=True):
-                said = (first.root / "said.txt").read_text(encoding="utf-8")
-                raise RuntimeError(f"these tests fail without a mutant: {', '.join(tests)}\n{said}")
-        free: SimpleQueue[Workshop] = SimpleQueue()
-        free.put(first)
-        for number in range(1, processes):
-            free.put(first.copy(Path(scratch, str(number))))
-
-        def lives(mutant: Mutant) -> bool:
-            workshop = free.get()
-            try:
-                found = workshop.survives(mutant)
-            finally:
-                free.put(workshop)
-            if show:
-                print(f"{'SURVIVED' if found else 'killed':9} {mutant.name}", flush=True)
-            return found
-
-        with ThreadPoolExecutor(processes) as pool:
-            return [mutant for mutant, lived in zip(chosen, pool.map(lives, chosen), strict=True) if lived]
+    lived: set[str] = set()
+    for tests in dict.fromkeys(TARGETS[mutant.target] for mutant in chosen):
+        these = [mutant for mutant in chosen if TARGETS[mutant.target] == tests]
+        # In a process of its own: pytest may be running in this one.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            lived.update(pool.submit(tried, tests, these, processes, show=show).result())
+    return [mutant for mutant in chosen if mutant.name in lived]
