@@ -2,15 +2,27 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import phonenumbers.carrier  # noqa: F401 - loaded is all it has to be
 import pytest
 from hypothesis import HealthCheck, settings
 
+from paymux.journal import schema
+
 # How fast this machine draws examples is no promise of ours; which ones it draws is the same everywhere.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+# No power fails in this process, and waiting for the disk took a third of the suite's time. The processes
+# that tests start keep the true setting: tests/test_crash.py kills them at each fdatasync.
+schema.SYNCHRONOUS = "OFF"
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start hear SIGINT, also where a shell started the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

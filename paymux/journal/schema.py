@@ -96,6 +96,8 @@ _YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIM
 _GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
     p.account = {0}.account AND p.kind = {0}.kind AND p.reference = {0}.reference)"""
 _NEVER = 2**63 - 1
+# NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
+SYNCHRONOUS = "FULL"
 
 
 def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None) -> None:
@@ -104,8 +106,7 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], 
     Before the file of an earlier release is changed, `alone` refuses where somebody still uses it.
     """
     db.execute("PRAGMA journal_mode=WAL")
-    # NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
-    db.execute("PRAGMA synchronous=FULL")
+    db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
     # What is of this release already can be read while another program has it locked.
     if _version(db) != VERSION:
         _advance(db, alone)

@@ -44,7 +44,6 @@ class Inline(Writer):
             raise OSError("the journal cannot be written: locked")
         if self._db is None:
             self._db = self._open()
-            self._db.execute("PRAGMA synchronous=OFF")  # no power fails in a test
         work.begin(0.0)
         work.loop.call_soon(settle, self._told(done(self._db, [work])))
         return work.done
