@@ -118,7 +118,8 @@ NOT_HTTP: Mapping[str, bytes] = {
 }
 SILENT = writes(lambda _: b"", End.STALL)
 BRIEF = 0.4  # seconds: the deadline of what would stall for ever
-WORKERS = 64
+WORKERS = 64  # which wait in silence for most of the time
+TABLE_WORKERS = 16  # which compute: on a busy machine, more would let each other's handshakes time out
 
 
 class Certificates:
@@ -210,7 +211,7 @@ async def recertified(door: Door, *, tls: ssl.SSLContext) -> AsyncGenerator[None
 def before_sending(certificates: Certificates, operation: Operation) -> dict[int, list[Case] | str]:
     """Give rows 1 to 14: nothing was sent, and the caller is told so."""
     case = partial(Case, ends=(NotSent,), where=("fresh",))
-    secure = partial(case, tls=True, connect_timeout=0.3)
+    secure = partial(case, tls=True, connect_timeout=1.0)
     stranger = partial(recertified, tls=certificates.server(trusted=False))
     other_host = partial(recertified, tls=certificates.server("other.example"))
     late = [case(name="while connecting", network=crowded, deadline=BRIEF)]
@@ -221,7 +222,7 @@ def before_sending(certificates: Certificates, operation: Operation) -> dict[int
     return {
         1: [case(name="no such name", network=nameless, host="localhost", alone=True)],
         2: [case(name="nobody listens", network=nobody)],
-        3: [case(name="backlog full", network=crowded, connect_timeout=0.2)],
+        3: [case(name="backlog full", network=crowded, connect_timeout=0.5)],
         6: [
             secure(name="hang", network=partial(plain, end=End.STALL)),
             secure(name="plaintext", network=partial(plain, says=NOT_HTTP["status line"], end=End.FIN)),
@@ -531,7 +532,7 @@ async def walk_table(operations: Iterable[Operation], tally: Tally, *, in_turn: 
                     await desk.close()
                     tally.note(operation, "R1", f"row {number}: {case.name}", where, problem)
 
-            await asyncio.gather(*(work() for _ in range(1 if alone else WORKERS)))
+            await asyncio.gather(*(work() for _ in range(1 if alone else TABLE_WORKERS)))
 
 
 async def judged(desk: Desk, case: Case, where: Where, tally: Tally) -> str | None:

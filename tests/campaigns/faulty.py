@@ -625,6 +625,7 @@ class Desk:
             try:
                 await self._ask(next(self._references), {})
             except PaymuxError as error:
+                self.unlucky = True
                 return f"a healthy wire: {error!r}"
             self._warm = True  # logged in
             primed = self.door.struck
