@@ -38,7 +38,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "confirm.vouch": ("mutants", "confirm"),
 }
 CAMPAIGN = "campaign"  # in the names of the tests that look at mutants, and would notice each by its source
-PATIENCE = 15  # seconds for one test; a mutant may well never end
+PATIENCE = 30  # seconds for one test; a mutant may well never end
 MEMORY = 2 << 30
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
@@ -223,11 +223,20 @@ def _function(tree: ast.Module, path: Sequence[str]) -> ast.FunctionDef | ast.As
     return found
 
 
-def mutants(target: str) -> list[Mutant]:
-    """Make every mutant of a function, given as `folder/module.function` or `module.Class.method`."""
+def _source(target: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
     module, *path = target.split(".")
     source = (ROOT / "paymux" / f"{module}.py").read_text(encoding="utf-8")
-    function = _function(ast.parse(source), path)
+    return _function(ast.parse(source), path)
+
+
+def unchanged(target: str) -> Mutant:
+    """Make a mutant that is none, and has to live: were it killed, something else than changes would be."""
+    return Mutant(target=target, name=f"{target}, unchanged", text=ast.unparse(_source(target)))
+
+
+def mutants(target: str) -> list[Mutant]:
+    """Make every mutant of a function, given as `folder/module.function` or `module.Class.method`."""
+    function = _source(target)
     before, made, named = ast.unparse(function), dict[str, Mutant](), Counter[str]()
     for _ in _changes(function):
         after = ast.unparse(function)
@@ -260,6 +269,11 @@ class Trial:
                 raise RuntimeError(f"these tests fail without a mutant:\n{said.read().decode()}")
             self._try(session, said)
         return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say at once what failed: a child has no summary."""
+        if report.failed:
+            print(f"{report.nodeid}\n{report.longreprtext}")
 
     def _try(self, session: pytest.Session, said: IO[bytes]) -> None:
         running: dict[int, Mutant] = {}
