@@ -180,8 +180,8 @@ def test_contributors_are_told_commands_that_run() -> None:
     text = read(GITHUB / "CONTRIBUTING.md")
     commands = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.MULTILINE)
     assert commands[0] == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
-    assert f"\n{commands[0]} && .venv/bin/python -m pytest\n" in read(ROOT / "README.md")
-    assert {".venv/bin/python -m pytest", ".ci/run"} < set(commands)
+    assert f"\n{commands[0]} && .venv/bin/python -m pytest -n auto\n" in read(ROOT / "README.md")
+    assert {".venv/bin/python -m pytest -n auto", ".ci/run"} < set(commands)
     for word in " ".join(commands).split():
         if word.startswith((".ci/", "tests/")):
             assert (ROOT / word).exists(), word

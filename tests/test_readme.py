@@ -1,9 +1,11 @@
 """The README is the product's front door: its programs run, and its table is printed from the code."""
 
 import asyncio
+import functools
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,36 +13,36 @@ import pytest
 from paymux.drivers import table
 from paymux.simulator import Fault, Simulator
 
+pytestmark = pytest.mark.slow
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 AFTER_A_CRASH = README.partition("## After a crash")[2].partition("```python no-run\n")[2].partition("```")[0]
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
+@functools.cache
+def ran(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder of its own; twice the same program is run once."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "program.py").write_text(program, encoding="utf-8")
+        command = [sys.executable, "-W", "error", "program.py"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.splitlines()[-1][:20])
-def test_a_program_runs_as_it_stands(program: str, tmp_path: Path) -> None:
+def test_a_program_runs_as_it_stands(program: str) -> None:
     """Every Python program of the README ends well, without a warning."""
-    file = tmp_path / "program.py"
-    file.write_text(program, encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", str(file)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=tmp_path,
-    )
+    ended = ran(program)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     assert ended.stdout
 
 
-def test_the_first_program_shows_the_charge(tmp_path: Path) -> None:
+def test_the_first_program_shows_the_charge() -> None:
     """The first program a reader meets ends in a charge of what was asked."""
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAMS[0]], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
-    )
-    assert "succeeded" in ended.stdout
-    assert "charged: 5000" in ended.stdout
+    shown = ran(PROGRAMS[0]).stdout
+    assert "succeeded" in shown
+    assert "charged: 5000" in shown
 
 
 def test_the_providers_table_is_printed_from_the_code() -> None:
@@ -52,9 +54,8 @@ def test_the_providers_table_is_printed_from_the_code() -> None:
 def test_the_two_commands_stand_there() -> None:
     """The demo's and the tests' command are what CI runs, word for word."""
     assert "\npython3 -m venv .venv && .venv/bin/pip install '.[cli]' && .venv/bin/paymux demo\n" in README
-    assert (
-        "\npython3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest\n" in README
-    )
+    install = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
+    assert f"\n{install} && .venv/bin/python -m pytest -n auto\n" in README
 
 
 async def _run(*command: str) -> asyncio.subprocess.Process:
