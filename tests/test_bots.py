@@ -43,7 +43,7 @@ WARNINGS = (
 LOADING = 90.0  # seconds that a busy machine may take to load three libraries at once
 PAYS, NEVER_ANSWERS, NO_CARRIER = "677777777", "677777774", "662345678"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 class Bot:

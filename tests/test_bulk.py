@@ -1007,6 +1007,7 @@ async def test_eager_tasks_begin_nothing_inside_each_other() -> None:
     assert [type(item.error) for item in found] == [UsageError] * 5000
 
 
+@pytest.mark.slow
 @timeless
 async def test_ten_thousand_with_faults_and_duplicates() -> None:
     """One result for each of 10,000, errors where they belong, and never too many on their way."""

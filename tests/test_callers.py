@@ -82,6 +82,7 @@ def test_every_public_callable_has_a_plan() -> None:
     assert set(callers.CALLED_BY_US) <= set(callers.public())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_some_calls_of_the_battery(seed: int) -> None:
     """No foreign exception, no hang and no stray warning in a sample of all calls (the whole is run by hand)."""
@@ -95,6 +96,7 @@ def test_the_battery_is_content_with_a_good_verb() -> None:
     assert [outcome.wrong for outcome in found.values() if outcome.wrong] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["typeerror", "hang", "slow"])
 def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
     """The battery finds a foreign exception, a hang and a slow check in every call of a broken verb, and fails."""

@@ -93,6 +93,7 @@ def _credentials() -> dict[str, dict[str, Any]]:
     return told
 
 
+@pytest.mark.slow
 @timeless
 async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
     """With exactly what `paymux simulator --help` prints, an order of each provider is accepted."""
@@ -109,6 +110,7 @@ async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
     assert [entry.provider for entry in sim.ledger] == list(told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
     """Without the `cli` extra, `paymux` names what to install, and shows no traceback."""
@@ -122,6 +124,7 @@ def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_a_broken_installation_is_not_called_a_missing_library() -> None:
     """A module of paymux itself that is missing is an error to see, not advice to install an extra."""
     code = "import sys; sys.modules['paymux.demo'] = None; from paymux.__main__ import main; main()"
@@ -130,6 +133,7 @@ def test_a_broken_installation_is_not_called_a_missing_library() -> None:
     assert "pip install" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -16,6 +16,8 @@ from paymux.models import Reason, Status
 from paymux.simulator import Simulator
 from paymux.wire import Incoming
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 

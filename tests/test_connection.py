@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import gc
 import json
 import os
@@ -392,6 +393,7 @@ async def test_a_peer_without_tls_gets_nothing() -> None:
         assert peer.seen == []
 
 
+@functools.cache
 def _bomb() -> bytes:
     squeezed = zlib.compressobj(wbits=31)
     zeros = bytes(1 << 20)
@@ -411,10 +413,9 @@ async def _unannounced() -> AsyncIterator[bytes]:
         yield b" " * 65536
 
 
-BOMB = _bomb()
 FLOODS: dict[str, Respond] = {
-    "gzip": lambda _: http(BOMB, Content_Encoding="gzip"),
-    "gzip-in-capitals": lambda _: http(BOMB, Content_Encoding="GZIP"),
+    "gzip": lambda _: http(_bomb(), Content_Encoding="gzip"),
+    "gzip-in-capitals": lambda _: http(_bomb(), Content_Encoding="GZIP"),
     "2-mib": lambda _: http(b" " * (2 << 20)),
     "chunked": lambda _: _chunks(32),
     "chunked-200-mib": lambda _: _chunks(3200),

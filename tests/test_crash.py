@@ -7,6 +7,8 @@ import pytest
 
 from .campaigns.crash import DEADLY, DIED, DISK, Point, crashed, failed, fulfilled, points
 
+pytestmark = pytest.mark.slow
+
 if shutil.which("strace") is None and not os.environ.get("CI"):
     pytest.skip("strace is not installed", allow_module_level=True)
 

@@ -16,6 +16,8 @@ from paymux.wire import Reply, Request
 from .campaigns.faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
 from .campaigns.faulty import OPERATIONS
 
+pytestmark = pytest.mark.slow
+
 SEED = 20_251_121
 STEP = 151  # every so manieth byte; the seed chooses the first, and both ends are always cut
 

@@ -11,6 +11,7 @@ import hmac
 import importlib
 import itertools
 import json
+import math
 import random
 import re
 import time
@@ -242,12 +243,10 @@ def flips(raw: bytes) -> Iterator[bytes]:
         yield bytes(flipped)
 
 
-def flipped(incoming: Incoming) -> Iterator[Incoming]:
-    """Give the message with every single bit of its body or query flipped."""
-    if incoming.body:
-        yield from (changed(incoming, body=raw) for raw in flips(incoming.body))
-    else:
-        yield from (changed(incoming, query=raw.decode("latin-1")) for raw in flips(incoming.query.encode()))
+def flipped(incoming: Incoming, step: int = 1) -> Iterator[Incoming]:
+    """Give the message with every single bit, or every so manieth, of its body or query flipped."""
+    for raw in itertools.islice(flips(incoming.body or incoming.query.encode()), 0, None, step):
+        yield changed(incoming, body=raw) if incoming.body else changed(incoming, query=raw.decode("latin-1"))
 
 
 def shapes(name: str) -> tuple[str, ...]:
@@ -259,6 +258,7 @@ def shapes(name: str) -> tuple[str, ...]:
 EVERY_SHAPE = [(name, shape) for name in names() for shape in shapes(name)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), EVERY_SHAPE)
 def test_every_flipped_bit_is_refused_or_says_the_same_or_is_only_a_hint(
     name: str, shape: str, tmp_path: Path
@@ -303,18 +303,23 @@ def test_the_true_message_is_accepted(name: str, level: str, tmp_path: Path) -> 
     shop(name, level, tmp_path, work)
 
 
+@pytest.mark.slow
 @at_each_level
 @every
 def test_no_flipped_bit_pays_an_order(name: str, level: str, tmp_path: Path) -> None:
-    """Every flip that is read is confirmed as what the ledger says, or refused, whatever the shop knows."""
+    """Every flip that is read is confirmed as what the ledger says, or refused, whatever the shop knows.
+
+    With a journal every bit, without one every third: what is read is the same at each level.
+    """
+    step = 1 if level == "journal" else 3
 
     async def work(one: Shop) -> None:
-        for forged in flipped(one.message(PAID)):
+        for forged in flipped(one.message(PAID), step):
             await one.hear(forged, PAID)
 
     one = shop(name, level, tmp_path, work)
     message = one.message(PAID)
-    assert one.outcomes.total() == 8 * (len(message.body) + len(message.query))
+    assert one.outcomes.total() == math.ceil(8 * (len(message.body) + len(message.query)) / step)
     assert set(one.outcomes) <= {*REFUSALS, "succeeded"}
     assert one.outcomes["BadWebhook"] > 0
     assert bool(one.outcomes["succeeded"]) is names_it(name, level)

@@ -20,6 +20,8 @@ import pytest
 
 from paymux.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 COMMON = """

@@ -40,7 +40,7 @@ SHOPS = {
 }
 PAYS, NEVER_ANSWERS = "254708374149", "254708000001"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 class Order(NamedTuple):

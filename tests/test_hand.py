@@ -238,6 +238,7 @@ ENDS_WITHOUT_CLOSING = """
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_without_closing_writes_what_it_knows(tmp_path: Path) -> None:
     """A program that just ends, as a bot may, while the file is locked: the answer is written first."""
     file = tmp_path / "payments.db"

@@ -90,6 +90,7 @@ class Street:
         return told - ended
 
 
+@pytest.mark.slow
 @timeless
 async def test_ten_thousand_forgeries_delay_no_real_message(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -115,6 +116,7 @@ def toy(file: Path, shop: Shop, *, said: Reply, driver: Keyless | None = None) -
 TOY: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [None, "order-1"])
 @timeless
 async def test_few_are_kept_about_one_order(path: str | None, tmp_path: Path) -> None:
@@ -157,6 +159,7 @@ async def test_the_proved_have_places_of_their_own(tmp_path: Path) -> None:
     await journal.aclose()
 
 
+@pytest.mark.slow
 @timeless
 async def test_what_contradicts_the_order_is_not_kept_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

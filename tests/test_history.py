@@ -145,6 +145,7 @@ class Shop:
         return http(zlib.compress(body), Content_Encoding="deflate") if self.squeezed else http(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("squeezed", [False, True])
 async def test_a_period_that_is_too_large_for_a_page_is_halved(*, squeezed: bool) -> None:
     """Every row of it comes once, the later half first, and nobody is told to try later."""

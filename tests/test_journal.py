@@ -323,6 +323,7 @@ SAME_MOMENT = """
 """
 
 
+@pytest.mark.slow
 async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
     """Two processes collect the same ten new orders at the same moment: ten requests."""
     script = textwrap.dedent(SAME_MOMENT)
@@ -671,6 +672,7 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
         assert (await collect(pay, "order-3")).provider_reference == "id-1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["list"], ["export"], ["export", "--as", "jsonl"], ["show", "order-2"]])
 async def test_the_command_line_says_what_it_cannot_read(file: Path, command: list[str]) -> None:
     """A damaged row is said on standard error, the others are written, and the exit code is 1."""
@@ -1119,6 +1121,7 @@ def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
 
+@pytest.mark.slow
 async def test_the_command_line_reads_the_journal(file: Path) -> None:
     """`list` masks numbers, `show` prints JSON, `export` writes CSV and JSON lines that read back."""
     desk = Desk(collect=[answer(id="id-1", status="OK"), answer(id="id-2", status="WAIT")])
@@ -1153,6 +1156,7 @@ def test_the_command_line_names_what_is_no_journal(tmp_path: Path) -> None:
     assert other.read_text() == "hello " * 1000
 
 
+@pytest.mark.slow
 async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

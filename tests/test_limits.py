@@ -79,6 +79,7 @@ def test_no_window_holds_more_than_the_limit(
     assert _tightest(seen, count) >= seconds - 1e-6
 
 
+@pytest.mark.slow
 def test_ten_thousand_arrivals_keep_the_limit() -> None:
     """10,000 requests with random latencies: no window too full, and none of the allowance wasted."""
     seen = run(_arrivals(Limit("toy", 100, 1.0), 10_000, 7, 0.05, 0.0))
@@ -995,6 +996,7 @@ async def test_equals_share_alike_and_tenants_not_at_all() -> None:
     assert gates["b"].state().pace is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retry_after", [None, 1.0])
 @pytest.mark.parametrize(
     ("rate", "way"), [(5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")]

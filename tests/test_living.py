@@ -13,6 +13,8 @@ from paymux.journal.workers import Worker
 
 from .campaigns.living import WAYS, tried
 
+pytestmark = pytest.mark.slow
+
 SLICE = (
     "by a link",
     "by a hard link",

@@ -152,6 +152,7 @@ async def ends(watch: Watch) -> tuple[int, Status | type[Exception], float]:
     return len(seen), seen[-1], now()
 
 
+@pytest.mark.slow
 def test_two_thousand_watches_keep_the_limit_and_each_ends_once(wall: Wall, steps: list[float]) -> None:
     """2,000 watches over 50 look-ups a second, 30 % failing, words going back and forth, messages meanwhile.
 
@@ -547,6 +548,7 @@ async def test_what_is_over_is_dropped_from_the_line() -> None:
         await asyncio.gather(waiting, return_exceptions=True)
 
 
+@pytest.mark.slow
 @timeless
 async def test_a_hint_about_nothing_in_particular_reaches_thousands(
     wall: Wall, monkeypatch: pytest.MonkeyPatch
@@ -629,6 +631,7 @@ async def _a_while() -> None:
     await asyncio.sleep(1)
 
 
+@pytest.mark.slow
 def test_a_watch_that_waits_costs_three_kibibytes() -> None:
     """A watch with its payment and its consumer's task costs 3 KiB at most, its last raw answer aside."""
 

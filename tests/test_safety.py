@@ -28,6 +28,8 @@ from .campaigns.naive import CLIENTS
 from .campaigns.safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
 from .campaigns.simulation import City, Weather
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:

@@ -74,6 +74,7 @@ async def _detected(flood: Callable[[Pool], Coroutine[Any, Any, None]] | None) -
         return now() - began - 6.5, provider
 
 
+@pytest.mark.slow
 def test_a_flood_of_forgeries_delays_no_watch() -> None:
     """A thousand forgeries a second for ten seconds: the watch sees its payment when it would without them."""
     quiet, _ = run(_detected(None))
@@ -91,6 +92,7 @@ def test_a_flood_of_forgeries_delays_no_watch() -> None:
     assert all(sum(at <= other < at + 0.98 for other in seen) <= 10 for at in seen)
 
 
+@pytest.mark.slow
 def test_forgeries_that_name_a_real_payment_cost_one_look_up_a_second() -> None:
     """A flood that knows an order's id makes us ask once a second, and every message still gets its answer."""
 

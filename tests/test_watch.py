@@ -543,6 +543,7 @@ async def test_looks_become_rarer_and_are_never_a_flood() -> None:
     assert max(gaps) <= 330
 
 
+@pytest.mark.slow
 @timeless
 async def test_a_thousand_watches_do_not_poll_in_step() -> None:
     """Watches begun together spread out: no second holds most of their looks."""

@@ -1195,6 +1195,7 @@ MURDER = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "times"),
     [("asked", 1), ("telling", 1), ("in once", 2), ("told", 1)],

@@ -855,6 +855,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(FIELDS, VALUES), st.binary(max_size=40))
 def test_no_foreign_error_leaves_a_callback(fields: dict[str, object], junk: bytes) -> None:
     """Whatever a message holds, an event or one of the three dropping errors comes out."""

@@ -703,6 +703,7 @@ JUNK = st.recursive(
 ITEMS = ("Amount", "MpesaReceiptNumber", "TransactionDate", "PhoneNumber")
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_no_message_breaks_the_parser(data: st.DataObject) -> None:
     """Of any JSON in any documented place comes an event or Unreadable, and nothing else."""

@@ -997,6 +997,7 @@ _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max
 _VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.dictionaries(st.sampled_from(sorted(ipn())), _VALUES, max_size=6))
 def test_no_value_in_a_rightly_hashed_message_crashes(changes: dict[str, Any]) -> None:

@@ -55,6 +55,7 @@ async def test_one_alone_has_all_at_once(file: Path) -> None:
     assert len({reference for _, reference in desk.looks}) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", [Limited, Few])
 @timeless
 async def test_no_window_is_too_full_whoever_comes_and_goes(file: Path, driver: type[Driver]) -> None:
@@ -85,6 +86,7 @@ async def test_no_window_is_too_full_whoever_comes_and_goes(file: Path, driver: 
     assert fullest(desk, 10.0) <= count
 
 
+@pytest.mark.slow
 @timeless
 async def test_the_orders_are_divided_too(file: Path) -> None:
     """One that had all orders leaves the others their part, so that each part of the limit is of use."""

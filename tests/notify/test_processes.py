@@ -17,6 +17,8 @@ from paymux import Notifier, Pool, Status
 from ..virtual import Keyless, Wire
 from .world import Desk, Shop, rows, run_sql
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 WORKER = """
     import asyncio, os, signal, sys

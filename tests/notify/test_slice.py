@@ -8,6 +8,8 @@ import pytest
 
 from tests.campaigns import told
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No webhook, a shop that refuses failures, killed workers: each end is told, in order, by one at a time."""

@@ -178,6 +178,7 @@ async def test_a_shop_that_fails_in_one_process_is_told_in_another(file: Path) -
         assert (broken.calls, good.calls) == (calls, 1)
 
 
+@pytest.mark.slow
 @timeless
 async def test_many_that_fail_hold_up_no_other(file: Path) -> None:
     """A hundred and fifty ends that the shop cannot take do not keep it from hearing of the next."""

@@ -119,6 +119,7 @@ async def test_at_each_start_every_open_order_is_asked_once(file: Path, days: fl
     assert shop.told == [("order-7", Status.SUCCEEDED)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rarely")
 @timeless
 async def test_an_order_without_an_end_is_left_to_a_person(file: Path, caplog: pytest.LogCaptureFixture) -> None:
