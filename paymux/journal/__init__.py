@@ -1,4 +1,4 @@
-"""The durable record of payments, and what a pool without one remembers."""
+"""The durable journal of payments, and what a pool without a journal remembers."""
 
 from .base import KINDS, Journal, Key, Owner, Row, State, Word, named
 from .local import LocalOutbox

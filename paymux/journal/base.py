@@ -1,4 +1,4 @@
-"""The durable record of payments: what it promises, and how one order is told from another."""
+"""The journal's interface: what it promises, and how one order is told from another."""
 
 import enum
 from collections.abc import AsyncIterator
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class State(enum.StrEnum):
-    """How far a money request came; beyond ACCEPTED and UNKNOWN the payment's own status goes on."""
+    """Progress of a money request.
 
-    INTENT = "intent"  # noted, and nothing has left
-    SENDING = "sending"  # the request may leave at any moment from here on
+    After ACCEPTED or UNKNOWN, the payment's status tells the rest.
+    """
+
+    INTENT = "intent"  # recorded; nothing was sent
+    SENDING = "sending"  # the request may be sent at any moment from here on
     ACCEPTED = "accepted"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
@@ -29,16 +32,22 @@ class State(enum.StrEnum):
 
     @property
     def free(self) -> bool:
-        """Tell whether no money can have moved, so that the reference may be used anew."""
+        """Return whether no money can have moved, so that the reference may be used again."""
         return self in _FREE
 
     @property
     def in_doubt(self) -> bool:
-        """Tell whether money may have moved without anybody's knowing; the order is never sent again."""
+        """Return whether money may have moved without our knowledge.
+
+        The order is not sent again.
+        """
         return self in _DOUBTFUL
 
     def after(self, state: "State | None", payment: Payment) -> "State":
-        """Tell the state after a fact; nothing leads back, and only a payment that is known ends an unknown."""
+        """Return the state after a fact; it never goes back.
+
+        UNKNOWN ends only with a fact that proves that the payment exists.
+        """
         if state is None:
             known = payment.status.terminal or payment.provider_reference is not None
             return _ACCEPTED if known else self
@@ -47,7 +56,7 @@ class State(enum.StrEnum):
         return state
 
 
-# Each order asks these several times, and a member is slow to find in an Enum.
+# Used several times for each order; access through an Enum is slow.
 _ACCEPTED = State.ACCEPTED
 _LASTING = (State.ACCEPTED, State.UNKNOWN)
 _DOUBTFUL = (State.SENDING, State.UNKNOWN)
@@ -55,86 +64,94 @@ _FREE = (State.REFUSED, State.NOT_SENT)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment in the record, and who answers for it at the moment."""
+    """A payment in the journal, and whether a worker is processing it now."""
 
     state: State
     payment: Payment
     fence: int = 0
-    hints: tuple[Event, ...] = ()  # messages about it that have arrived
-    flying: bool = False  # a living worker is at it, and will tell how it ended
+    hints: tuple[Event, ...] = ()  # webhook messages about it that were received
+    flying: bool = False  # a live worker is processing it, and will record how it ended
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person says of a payment, and why."""
+    """What a person states about a payment, and why."""
 
-    payment: Payment  # as it stands from then on
+    payment: Payment  # with the status that the person states
     because: str
     by: str | None = None
-    before: datetime  # what was accepted later than this may still end by itself
+    before: datetime  # a payment accepted after this time may still end by itself
 
 
 class Journal(Protocol):
-    """A durable record of payments. What it cannot keep is an OSError, and the money is then not sent."""
+    """A durable journal of payments. What it cannot store is an OSError; then no money is sent."""
 
     @property
     def outbox(self) -> "Outbox":
-        """Give what is to be told and to be watched."""
+        """Return the outbox: payments to deliver to `on_payment`, and orders to watch."""
         ...
 
     async def open(self) -> None:
-        """Open it before anything is asked of it; UsageError: it can be none, OSError: not yet."""
+        """Open it before its first use. UsageError: it can never be a journal; OSError: not now."""
         ...
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
-        """Note an order before anything is sent; give the row that exists for the same order, or None: go on.
+        """Record an order before anything is sent.
 
-        DuplicateReference where the reference belongs to another order.
+        Returns the row that exists for the same order; None: the order is new, go on.
+        DuplicateReference: the reference belongs to another order.
         """
         ...
 
     async def sending(self, pending: Payment) -> None:
-        """Make durable that the request is about to leave; OSError where somebody else has the order by now."""
+        """Make durable that the request is about to be sent.
+
+        OSError: another worker has the order.
+        """
         ...
 
     async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
-        """Append a fact, and apply it where it does not turn the record back."""
+        """Append a fact, and apply it unless it would turn the row back."""
         ...
 
     async def find(
         self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Give the row of this kind with our reference, or that with the provider's, of this kind first.
+        """Return the row with our reference, or else the row with the provider's reference.
 
-        Ours may be that of a collect and of a payout; the provider's is looked for under every kind, for which
-        one it is of was perhaps only claimed.
+        Our reference may name a collect and a payout; `kind` says which. The provider's reference
+        is searched under every kind, `kind` first: a message only claims its kind.
         """
         ...
 
     async def hints(self, payment: Payment) -> tuple[Event, ...]:
-        """Give the messages about a payment that have arrived."""
+        """Return the webhook messages about a payment."""
         ...
 
     async def resolve(self, word: Word) -> None:
-        """End a row by a person's word, a fact of source `person`; UsageError where it may not be ended."""
+        """End a row by a person's decision, as a fact of source `person`.
+
+        UsageError: not allowed.
+        """
         ...
 
     async def meant(self, event: Event) -> Row | None:
-        """Give the open payment of the last day that has one of the ids that a message names."""
+        """Return the open payment of the last day that has one of the ids in a message."""
         ...
 
     async def hint(self, event: Event, *, open: bool = False) -> bool:
-        """Keep a message before it is acknowledged; an open one is this worker's, until it ends it, or dies.
+        """Store a webhook message before it is acknowledged.
 
-        False: about its order, no more are kept.
+        open=True: this worker is processing it, until `end_hint` or until the worker dies.
+        False: no more messages are stored about its order.
         """
         ...
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
-        """End an open message: done with, or left for whoever claims it."""
+        """End an open message. done=True: processed; False: another worker may claim it."""
         ...
 
     async def claim_hints(self, count: int) -> list[Event]:
-        """Take so many open messages that no living worker answers for."""
+        """Claim up to `count` open messages that no live worker is processing."""
         ...
 
     def payments(
@@ -144,47 +161,47 @@ class Journal(Protocol):
         ...
 
     async def claim(self, after: Row | None) -> Row | None:
-        """Take the next row that needs looking after and that no living worker answers for."""
+        """Claim the next row that needs recovery and that no live worker is processing."""
         ...
 
     async def release(self, row: Row) -> None:
-        """Give a claimed row back."""
+        """Release a claimed row."""
         ...
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
-        """Tell one caller of all that the turn is his; he has it until he ends it, or dies."""
+        """Acquire a once-lock; released by `end_turn` or by process death. False: not granted."""
         ...
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
-        """Tell whether a turn is done for ever."""
+        """Return whether the work under a once-lock is completed."""
         ...
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
-        """End a turn: done for ever, or given back."""
+        """Release a once-lock. done=True: completed, never granted again."""
         ...
 
     @property
     def unconfirmed(self) -> Unconfirmed:
-        """Give the messages that no look-up confirms."""
+        """Return the store of messages that no look-up confirms."""
         ...
 
     async def aclose(self) -> None:
-        """Make everything durable and let go."""
+        """Make everything durable, and close."""
         ...
 
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Owner: TypeAlias = tuple[Kind, str]  # an order of an account: its kind and our reference
-Key: TypeAlias = tuple[str, Kind, str]  # of any account
+Key: TypeAlias = tuple[str, Kind, str]  # the same, with its account
 
 
 def named(payment: Payment) -> Key:
-    """Give what an order of ours is found by: a collect and a payout may share a reference."""
+    """Return the key of an order; a collect and a payout may have the same reference."""
     return (payment.account, payment.kind or "collect", payment.reference or "")
 
 
 def another_order(pending: Payment) -> DuplicateReference:
-    """Give the error of an order whose reference belongs to another one."""
+    """Return the error for a reference that belongs to another order."""
     error = DuplicateReference(f"{pending.reference}: this reference belongs to another order")
     error.account, error.provider, error.reference = pending.account, pending.provider, pending.reference
     return error
@@ -195,8 +212,11 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def digest(order: Order) -> str:
-    """Tell one order from another under the same reference; the callback URL is ours and does not count."""
-    # Without what was left out, so that an option of a later release does not make every order another one.
+    """Return a hash that tells one order from another with the same reference.
+
+    The callback URL is not part of it: it is chosen by us, not by the caller.
+    """
+    # Empty fields are left out: a new option in a later release must not change the hash.
     said = {name: value for name, value in zip(_FIELDS, astuple(order), strict=True) if value}
     said.pop("webhook_url", None)
     return sha256(_encode(said)).hexdigest()

@@ -1,4 +1,4 @@
-"""What is asked of the journal's thread, and how much of it is done in one transaction."""
+"""Operations for the journal's thread, and how many share one transaction."""
 
 import asyncio
 import contextlib
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from ..errors import PaymuxError
 from .place import Busy
 
-WAIT = object()  # what a glance gives that cannot tell yet
+WAIT = object()  # returned by a glance that cannot answer
 
 
 class Work:
-    """An operation, and who waits for it."""
+    """An operation, and the future of its caller."""
 
     __slots__ = ("do", "done", "glance", "kept", "loop", "reads", "then", "until")
     loop: asyncio.AbstractEventLoop
@@ -31,20 +31,20 @@ class Work:
     ) -> None:
         self.do = do
         self.then = then  # called once it is durable
-        self.glance = glance  # what may be told while the file is locked
-        self.kept = kept  # it is tried until it is durable
+        self.glance = glance  # an answer that is possible while the file is locked
+        self.kept = kept  # retried until it is durable
         self.reads = reads
-        self.until = 0.0  # when its caller is told that the file is locked
+        self.until = 0.0  # when its caller gets an error if the file is locked
 
     def begin(self, patience: float) -> None:
-        """Begin to wait in the running loop, for so many seconds if the file is locked."""
+        """Attach to the running loop; wait at most `patience` seconds for a locked file."""
         self.loop = asyncio.get_running_loop()
         self.done = self.loop.create_future()
         self.until = time.monotonic() + patience
 
 
 class Answer(NamedTuple):
-    """How an operation ended."""
+    """The result of an operation."""
 
     work: Work
     result: Any = None
@@ -52,19 +52,19 @@ class Answer(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Tell whether it may succeed another time: what paymux itself refuses stays refused."""
+        """Return whether a retry may succeed; what paymux itself refuses stays refused."""
         return self.error is not None and not isinstance(self.error, PaymuxError)
 
 
 class Undone(Exception):
-    """Nothing of a transaction was kept."""
+    """A transaction was rolled back."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(f"the journal cannot be written: {error}")
 
 
 def busy(error: BaseException) -> bool:
-    """Tell whether a file is merely in use."""
+    """Return whether a file is only locked by another program."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -72,9 +72,10 @@ def busy(error: BaseException) -> bool:
 
 
 def done(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
-    """Do all the work in one transaction; where that fails, what must not be lost is done one by one.
+    """Run all operations in one transaction.
 
-    A file that is locked is sqlite3.OperationalError.
+    If it fails, run those that must not be lost one by one. A locked file is
+    sqlite3.OperationalError.
     """
     try:
         return commit(db, works)
@@ -98,7 +99,10 @@ def _all(works: list[Work], undone: Undone) -> list[Answer]:
 
 
 def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
-    """Do all the work in one transaction, or raise Undone; what fails without a change fails alone."""
+    """Run all operations in one transaction, or raise Undone.
+
+    An operation that fails before it changed anything fails alone.
+    """
     answers: list[Answer] = []
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -106,8 +110,9 @@ def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
             changes = db.total_changes
             try:
                 answers.append(Answer(work, work.do(db)))
-            except Exception as error:  # noqa: BLE001 - a row that cannot be read must not end the thread
-                # What is half done is undone with all the rest; savepoints would cost each work a third more.
+            except Exception as error:  # noqa: BLE001 - an unreadable row must not end the thread
+                # A partial change rolls back the whole batch; savepoints would make each operation
+                # a third slower.
                 if db.total_changes != changes or not db.in_transaction:
                     raise Undone(error) from None
                 answers.append(Answer(work, error=_ours(error)))
@@ -143,15 +148,15 @@ def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
 
 
 def tell(answers: list[Answer]) -> None:
-    """Let everybody who waits know, each in the loop of its own."""
+    """Set the results of all callers, each in its own event loop."""
     for loop in {answer.work.loop for answer in answers}:
-        # A loop that is closed waits for nothing.
+        # A closed loop has no waiting callers.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, [answer for answer in answers if answer.work.loop is loop])
 
 
 def settle(answers: list[Answer]) -> None:
-    """Hand the results over, in the loop that waits; woken once for all, for that is a byte through its socket."""
+    """Set the results in their loop; one wake-up for all, as each writes a byte to a socket."""
     for work, result, error in answers:
         if work.done.done():
             continue

@@ -1,4 +1,4 @@
-"""Answers in hand: what this process knows of its payments, and the file, being locked or full, does not yet."""
+"""Facts not yet written: known to this process, while the file is locked or the disk full."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from .base import Key, Row, State, named
 
 
 class Fact(NamedTuple):
-    """What became known of a payment, and how."""
+    """A fact about a payment: its new form, the source, and the state of the order."""
 
     payment: Payment
     source: str
@@ -19,7 +19,7 @@ class Fact(NamedTuple):
 
 
 class Hand:
-    """The facts that are not in the file yet, by order, each in the sequence in which it became known."""
+    """The facts that are not in the file yet, by order, oldest first."""
 
     def __init__(self) -> None:
         self._facts: dict[Key, list[Fact]] = {}
@@ -31,15 +31,15 @@ class Hand:
         return key in self._facts
 
     def take(self, fact: Fact) -> None:
-        """Hold a fact."""
+        """Hold a fact until it is written."""
         self._facts.setdefault(named(fact.payment), []).append(fact)
 
     def holds(self, fact: Fact) -> bool:
-        """Tell whether a fact is still to be written."""
+        """Return whether a fact is still to be written."""
         return any(one is fact for one in self._facts.get(named(fact.payment), ()))
 
     def drop(self, fact: Fact) -> None:
-        """Let go of a fact that is in the file now, or cannot be of use any more."""
+        """Drop a fact that is written, or is no longer of use."""
         key = named(fact.payment)
         left = [one for one in self._facts.get(key, ()) if one is not fact]
         if left:
@@ -48,27 +48,27 @@ class Hand:
             self._facts.pop(key, None)
 
     def forget(self, key: Key | None = None) -> None:
-        """Let go of all facts of an order, or of all orders."""
+        """Drop all facts of an order, or of all orders."""
         if key is None:
             self._facts.clear()
         else:
             self._facts.pop(key, None)
 
     def over(self, row: Row) -> Row:
-        """Give a row as it will be once everything is written."""
+        """Return a row as it will be when all facts are written."""
         state, known = row.state, row.payment
         for fact in tuple(self._facts.get(named(known), ())):
             state, known = applied(state, known, fact)
         return msgspec.structs.replace(row, state=state, payment=known)
 
     def key_of(self, account: str, kind: Kind, provider_reference: str) -> Key | None:
-        """Tell which order got this reference of the provider's in an answer; of several, one of this kind."""
+        """Return the order that got this provider reference in an answer, this kind first."""
         found = [fact.payment for fact in self.facts() if fact.payment.account == account]
         keys = [named(one) for one in found if one.provider_reference == provider_reference]
         return next((key for key in keys if key[1] == kind), keys[0] if keys else None)
 
     def meant(self, event: Event) -> Key | None:
-        """Tell which order got one of the ids that a message names in an answer."""
+        """Return the order that got, in an answer, one of the ids in a message."""
         ids = event.claims.ids.items()
         found = [fact.payment for fact in self.facts() if fact.payment.account == event.account]
         return next((named(one) for one in found if not ids.isdisjoint(one.ids.items())), None)
@@ -79,7 +79,7 @@ class Hand:
 
 
 def applied(was: State, known: Payment, fact: Fact) -> tuple[State, Payment]:
-    """Give the state and the payment of a row after a fact, which may not turn it back."""
+    """Return the state and the payment of a row after a fact, which may not turn it back."""
     try:
         return was.after(fact.state, fact.payment), succeed(known, fact.payment)
     except Mismatch:

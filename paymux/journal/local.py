@@ -1,4 +1,4 @@
-"""The outbox of a pool without a journal: what it sent itself while its notifier was entered."""
+"""The outbox of a pool without a journal: orders it sent itself while its notifier ran."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -27,16 +27,17 @@ class _Kept:
 
 
 class LocalOutbox:
-    """What is to be told and to be watched, of one pool; nobody else has a part in it."""
+    """Payments to deliver and orders to watch, of one pool; no other process shares them."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
-        self._over: OrderedDict[Key, _Kept] = OrderedDict()  # that were told; another state may come late
+        # delivered; another status may come late
+        self._over: OrderedDict[Key, _Kept] = OrderedDict()
         self._untold: dict[Key, None] = {}
         self._claimed: set[Key] = set()
 
     def hear(self, payment: Payment, source: str, state: State | None) -> None:
-        """Keep what an answer, a look-up or a message told of an order of this pool."""
+        """Record what an answer, a look-up or a message says about an order of this pool."""
         key = named(payment)
         kept = self._get(key)
         payment = msgspec.structs.replace(payment, raw="")
@@ -51,26 +52,26 @@ class LocalOutbox:
             try:
                 kept.payment = succeed(kept.payment, payment)
             except Mismatch:
-                return  # whoever asked raises it
+                return  # the caller that asked raises it
         if kept.is_untold:
             self._kept[key] = kept
             self._over.pop(key, None)
             self._untold[key] = None
 
     async def enter(self, member: Member, now: float) -> Beat:
-        """Begin; without a journal nobody else divides what an account allows."""
+        """Start; without a journal no other process shares the account's look-ups."""
         self._claimed.clear()
         return Beat(late=False, places={}, too_many=0)
 
     async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
-        """Live on."""
+        """Heartbeat."""
         return Beat(late=False, places={}, too_many=0)
 
     async def leave(self, now: float) -> None:
-        """End."""
+        """Stop."""
 
     async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
-        """Claim so many payments to tell."""
+        """Claim up to `count` payments to deliver."""
         found: list[Payment] = []
         for key in self._untold:
             payment = self._kept[key].payment
@@ -82,11 +83,11 @@ class LocalOutbox:
         return found
 
     async def claim(self, payment: Payment) -> Payment | None:
-        """Claim nothing: who did not enter has no orders here."""
+        """Claim nothing: a worker without a notifier has no orders here."""
         return None
 
     async def told(self, payment: Payment) -> None:
-        """Say that this state of a claimed payment was told, and let go of it."""
+        """Record that this status of a claimed payment was delivered, and release the payment."""
         key = named(payment)
         kept = self._get(key)
         self._claimed.discard(key)
@@ -97,16 +98,16 @@ class LocalOutbox:
                 self._untold.pop(key, None)
 
     async def untell(self, payment: Payment) -> None:
-        """Let go of a claimed payment that could not be told."""
+        """Release a claimed payment that could not be delivered."""
         self._claimed.discard(named(payment))
 
     async def standing(self, payment: Payment) -> Standing | None:
-        """Tell how far a payment's telling is."""
+        """Return a payment's status, and the status that was delivered last."""
         kept = self._get(named(payment))
         return None if kept is None else Standing(kept.payment.status, kept.told)
 
     async def open(self, accounts: Collection[str], count: int) -> list[Open]:
-        """Claim nothing: what this pool sent, it knows."""
+        """Claim nothing: the pool knows what it sent."""
         return []
 
     async def take(self, payments: list[Payment]) -> list[Payment]:
@@ -114,11 +115,11 @@ class LocalOutbox:
         return payments
 
     async def watched(self, accounts: Collection[str]) -> set[Key]:
-        """Give what this notifier still has."""
+        """Return the orders that this notifier still watches."""
         return set(self._kept)
 
     async def let_go(self, payments: list[Payment]) -> None:
-        """Leave claimed orders to nobody."""
+        """Release claimed orders; no other notifier exists to take them."""
 
     async def leave_to_person(self, payment: Payment) -> bool:
         """Note that an order is left to a person."""

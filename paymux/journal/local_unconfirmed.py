@@ -1,4 +1,4 @@
-"""The kept messages of a pool without a journal, until the process ends."""
+"""The kept messages of a pool without a journal, in memory until the process ends."""
 
 import time
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from .base import Key, State, named
 from .schema import iso
 from .unconfirmed import MOST, YOUNG, Entry, Kept, Orders, receipts, written
 
-KNOWN = 10_000  # orders of this pool that a message may be of; the newest are kept
+KNOWN = 10_000  # newest orders of this pool that a message may be about
 
 
 class _Kept(msgspec.Struct):
@@ -29,20 +29,21 @@ class _Kept(msgspec.Struct):
 
 
 class LocalUnconfirmed:
-    """The messages of one pool that no look-up confirms, and the orders of it that they may be of."""
+    """Messages of one pool that no look-up confirms, and its orders they may be about."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._over: OrderedDict[str, _Kept] = OrderedDict()  # so that the same message does not come back
+        # ended: the same message is not kept again
+        self._over: OrderedDict[str, _Kept] = OrderedDict()
         self._orders: OrderedDict[Key, Payment] = OrderedDict()
         self._by_theirs: OrderedDict[tuple[str, str], Key] = OrderedDict()
         self._number = 0
 
     def hear(self, payment: Payment, source: str, state: State | None) -> None:
-        """Note what became known of an order that this pool sent."""
+        """Record a fact about an order that this pool sent."""
         key = named(payment)
         theirs = (payment.account, payment.provider_reference or "")
-        if payment.reference is None:  # a message of whose order the provider does not say
+        if payment.reference is None:  # a message whose order the provider does not name
             key = self._by_theirs.get(theirs, key)
         known = self._orders.get(key)
         if state is not None and state.free:
@@ -74,20 +75,20 @@ class LocalUnconfirmed:
         return Kept(self._number, gone)
 
     async def waiting(self, *, told: bool) -> dict[int, str]:
-        """Give when each came that was not told, or not logged, yet."""
+        """Return id and time of messages not yet delivered; told=False: not yet logged."""
         return {one.id: one.at for one in self._kept.values() if not (one.told if told else one.logged)}
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
-        """Give the entries of these numbers."""
+        """Return the open entries with these ids."""
         wanted = set(ids)
         return [_entry(one) for one in self._kept.values() if one.id in wanted]
 
     async def left(self, after: int) -> list[Entry]:
-        """List what is open."""
+        """List open entries, after this id."""
         return [_entry(one) for one in self._kept.values() if one.id > after]
 
     async def orders(self, event: Event) -> Orders:
-        """Give the orders that a message may be of."""
+        """Return the orders that a message may be about."""
         claims, taken = event.claims, {one.of for one in self._over.values()}
         ours = [one for one in self._orders.values() if one.account == event.account]
         paid = [one for one in ours if claims.receipt in receipts(one)] if claims.receipt else []
@@ -100,7 +101,7 @@ class LocalUnconfirmed:
         )
 
     async def claim(self, entry: Entry) -> bool:
-        """Take an entry to tell it."""
+        """Claim an entry to deliver it."""
         for one in self._of(entry.event):
             if not (one.teller or one.told):
                 one.teller = True
@@ -108,19 +109,19 @@ class LocalUnconfirmed:
         return False
 
     async def done(self, entry: Entry, *, told: bool) -> None:
-        """Let go of a claimed entry."""
+        """Release a claimed entry."""
         for one in self._of(entry.event):
             one.teller, one.told = False, one.told or told
 
     async def log(self, entry: Entry) -> bool:
-        """Note that an entry is being logged."""
+        """Mark an entry as logged."""
         for one in self._of(entry.event):
             before, one.logged = one.logged, True
             return not before
         return False
 
     async def give(self, entry: Entry, of: Payment) -> bool:
-        """End an entry as the one of an order without a receipt."""
+        """End an entry as the message of an order without a receipt."""
         key = named(of)
         if any(one.of == key for one in self._over.values()):
             return False
@@ -137,7 +138,7 @@ class LocalUnconfirmed:
         return text in self._over
 
     async def reopen(self) -> Collection[Event]:
-        """Open again what was given to an order that has another receipt by now."""
+        """Reopen messages that were matched to an order which has another receipt now."""
         found = []
         for text, one in list(self._over.items()):
             order = self._orders.get(one.of) if one.of is not None else None

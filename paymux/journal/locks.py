@@ -1,9 +1,12 @@
-"""Locks on single bytes of a file, held by an open file description: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html.
+"""Locks on single bytes of a file, held by an open file description.
 
-Such a lock is the file's, whatever its name, falls when its process dies, and no other descriptor that the process
-closes takes it away. SQLite's own locks are of the older kind: closing *any* descriptor of a database drops all
-those of the process (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
-so a descriptor that was opened here stays open for as long as its file has a name.
+See https://man7.org/linux/man-pages/man2/fcntl_locking.2.html.
+
+Such a lock is bound to the file, under any name. It ends when its process dies, and closing another
+descriptor does not release it. SQLite's own locks are of the older kind: closing *any* descriptor
+of a database releases all locks of the process
+(https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+So a descriptor that was opened here stays open for as long as its file has a name.
 """
 
 import os
@@ -22,10 +25,11 @@ if sys.platform == "linux":
 else:
     HERE = False
 
-# SQLite's bytes: https://www.sqlite.org/src/file?name=src/os.h&ci=trunk. Ours lie far beyond any page.
+# SQLite's bytes: https://www.sqlite.org/src/file?name=src/os.h&ci=trunk. Ours are far beyond any page.
 _SHARED_FIRST, _SHARED_SIZE = (1 << 30) + 2, 510
-FIRST, COUNT = 1 << 62, 1 << 62  # where the bytes of workers begin, and how many there are, less one
-_OPENING = FIRST - 1  # whoever opens the file holds this one
+# the first byte for workers, and the number of such bytes, less one
+FIRST, COUNT = 1 << 62, 1 << 62
+_OPENING = FIRST - 1  # locked by the process that is opening the file
 _FLOCK = "hhqqi0q"  # struct flock
 
 
@@ -33,14 +37,16 @@ class Opened:
     """A file that this process has open for its locks."""
 
     def __init__(self, descriptor: int, key: tuple[int, int]) -> None:
-        self.key = key  # which file it is, whatever its name
-        self.names: set[int] = set()  # the bytes that this process holds, which it cannot ask the system about
-        self.stranded: dict[int, Callable[[], bool]] = {}  # of each journal of this process that has it open
+        self.key = key  # identity of the file, under any name
+        # bytes that this process has locked; the system does not report a process's own locks
+        self.names: set[int] = set()
+        # checks of the journals of this process that have it open
+        self.stranded: dict[int, Callable[[], bool]] = {}
         self._mutex = threading.Lock()
         self._descriptor = descriptor
 
     def lock(self, byte: int) -> bool:
-        """Take the lock of a byte, if nobody has it."""
+        """Lock a byte; False: it is locked already."""
         with self._mutex:
             if byte in self.names:
                 return False
@@ -52,34 +58,35 @@ class Opened:
             return True
 
     def unlock(self, byte: int) -> None:
-        """Let go of the lock of a byte."""
+        """Unlock a byte."""
         with self._mutex:
             self._set(byte, exclusive=False)
             self.names.discard(byte)
 
     def locked(self, byte: int) -> bool:
-        """Tell whether a process holds the lock of a byte, this one or another."""
+        """Return whether any process has locked a byte, this one included."""
         return byte in self.names or self._asked(byte, 1, own=True) is not None
 
     def begin_opening(self) -> bool:
-        """Be the only one of all processes to open the database, until `end_opening`."""
+        """Lock the opening of the database for this process; released by `end_opening`."""
         return self.lock(_OPENING)
 
     def end_opening(self) -> None:
-        """Let others open it."""
+        """Release the lock of `begin_opening`."""
         self.unlock(_OPENING)
 
     def user(self) -> int | None:
-        """Give the id of another process that has the database open in SQLite; 0: one of another container."""
-        # In WAL mode each connection holds the shared lock while it is open: https://www.sqlite.org/walformat.html#locking_protocol
+        """Return the id of another process that has the database open; 0: in another container."""
+        # In WAL mode each connection holds the shared lock while it is open:
+        # https://www.sqlite.org/walformat.html#locking_protocol
         return self._asked(_SHARED_FIRST, _SHARED_SIZE, own=False)
 
     def links(self) -> int:
-        """Count the names that the file has; 0: it was deleted."""
+        """Count the names of the file; 0: it was deleted."""
         return os.fstat(self._descriptor).st_nlink
 
     def close(self) -> None:
-        """Close it, which drops every lock that SQLite holds on the file in this process."""
+        """Close the file; this also releases SQLite's locks on it in this process."""
         os.close(self._descriptor)
 
     if sys.platform == "linux":
@@ -104,7 +111,7 @@ class Opened:
 
 
 class _Files(Forking):
-    """Every file that this process has open for its locks, each once."""
+    """The files that this process has open for its locks, each opened once."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -112,7 +119,7 @@ class _Files(Forking):
         self._spare: list[int] = []
 
     def open(self, path: Path) -> Opened:
-        """Give the file at a path, made empty where there is none."""
+        """Return the file at a path; an empty one is created where there is none."""
         with self._mutex:
             self._sweep()
             try:
@@ -122,7 +129,7 @@ class _Files(Forking):
             return found or self._opened(path)
 
     def begin_anew(self) -> None:
-        """Close what was inherited: a lock lives for as long as any process has its description open."""
+        """Close inherited files: a lock lives while any process has its file description open."""
         inherited, self._files, self._mutex = self._files, {}, threading.Lock()
         for file in inherited.values():
             file.close()
@@ -133,7 +140,7 @@ class _Files(Forking):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
-        if key in self._files:  # another name was put here a moment ago
+        if key in self._files:  # the file was replaced a moment ago
             self._spare.append(descriptor)
         else:
             self._files[key] = Opened(descriptor, key)
@@ -147,7 +154,7 @@ class _Files(Forking):
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Tell one file from another, whatever its name."""
+    """Return the identity of a file, under any name."""
     status = path.stat()
     return (status.st_dev, status.st_ino)
 

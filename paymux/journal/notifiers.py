@@ -1,4 +1,4 @@
-"""Which notifiers live, and how they divide the look-ups that an account allows."""
+"""The live notifiers of a journal, and how they share the look-ups of each account."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ import msgspec
 from .outbox import Member
 from .workers import Worker
 
-FRESH = 60.0  # seconds after its last beat for which a notifier owns what it watches
-LONGEST = 3600.0  # seconds of the longest window that any account states
+FRESH = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
+LONGEST = 3600.0  # seconds: the longest window that any account states
 
 _KEEP = "INSERT OR REPLACE INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, ?, ?)"
 _NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
 
 
 class Living(NamedTuple):
-    """A notifier as its row says."""
+    """A notifier, as its row in the journal says."""
 
     beat: float
     accounts: frozenset[str]
@@ -26,18 +26,21 @@ class Living(NamedTuple):
 
 
 class Notifiers:
-    """Reads and writes the notifiers' rows, each time inside a transaction of the journal's thread."""
+    """Reads and writes the rows of notifiers, inside a transaction of the journal's thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def entered(self, worker: str, db: sqlite3.Connection) -> bool:
-        """Tell whether a worker has a notifier, whose loop may be slow: that is no reason to tell in its place."""
+        """Return whether a live worker has a notifier.
+
+        A slow event loop is no reason to replace it.
+        """
         row = db.execute("SELECT 1 FROM notifiers WHERE worker = ?", (worker,)).fetchone()
         return row is not None and self._worker.lives(worker)
 
     def living(self, now: float, db: sqlite3.Connection) -> dict[str, Living]:
-        """Give the notifiers whose loops have beaten of late."""
+        """Return the notifiers with a recent heartbeat."""
         return {worker: one for worker, one in self._all(db) if _is_fresh(one, now) and self._worker.lives(worker)}
 
     def beat(
@@ -48,7 +51,10 @@ class Notifiers:
         wanted: Mapping[str, int],
         db: sqlite3.Connection,
     ) -> tuple[bool, dict[str, int]]:
-        """Note that this notifier lives; tell whether it was late, and what its watches may ask from now on."""
+        """Store a heartbeat.
+
+        Return whether it was late, and the look-ups per window from now on.
+        """
         mine, others = self._swept(now, db)
         late = mine is None or not _is_fresh(mine, now)
         had = {} if mine is None or late else mine.places
@@ -61,7 +67,7 @@ class Notifiers:
                 count, seconds = stated
                 part = min(self._part(account, count, others), wanted.get(account, 0))
                 taken = sum(one.places.get(account, 0) for one in others.values())
-                # What another left behind counts against the limit for a window more.
+                # Slots that another notifier left count against the limit for one window more.
                 taken += sum(left.get(account, 0) for at, left in freed if now - seconds < at <= now)
                 free = count - taken
                 places[account] = _divided(had.get(account, 0), part, free, held.get(account, 0))
@@ -72,7 +78,7 @@ class Notifiers:
         return late, limits
 
     def leave(self, now: float, db: sqlite3.Connection) -> None:
-        """Take this notifier's row away: it ended, or its loop did."""
+        """Delete this notifier's row: the notifier or its event loop ended."""
         one = dict(self._all(db)).get(self._worker.name)
         if one is not None:
             db.execute("DELETE FROM notifiers WHERE worker = ?", (self._worker.name,))
@@ -84,7 +90,7 @@ class Notifiers:
             yield worker, Living(beat, frozenset(accounts), frozenset(kinds), places)
 
     def _swept(self, now: float, db: sqlite3.Connection) -> tuple[Living | None, dict[str, Living]]:
-        """Give this notifier's row and those of the others that live, and end what the rest had."""
+        """Return this notifier's row and those of other live ones; free the slots of all others."""
         mine, others = None, {}
         for worker, one in list(self._all(db)):
             if worker == self._worker.name:
@@ -94,20 +100,20 @@ class Notifiers:
                 _freed(one.places, now, db)
             elif _is_fresh(one, now):
                 others[worker] = one
-            elif one.places:  # its watches stopped by themselves when its last beat was so old
+            elif one.places:  # its watches stopped by themselves, so long ago was its last beat
                 db.execute("UPDATE notifiers SET places = '{}' WHERE worker = ?", (worker,))
                 _freed(one.places, now, db)
         return mine, others
 
     def _part(self, account: str, count: int, others: Mapping[str, Living]) -> int:
-        """Give this notifier's part of an account's look-ups, in whole ones: together they are all of them."""
+        """Return this notifier's share of an account's look-ups; all shares add up to the limit."""
         having = [worker for worker, one in others.items() if account in one.accounts]
         rank = sum(worker < self._worker.name for worker in having)
         return count // (len(having) + 1) + (rank < count % (len(having) + 1))
 
 
 def _divided(had: int, part: int, free: int, held: int) -> int:
-    """Give a notifier's places: of a part that shrank, what is used still counts as its own."""
+    """Return a notifier's slots; when its share shrinks, slots in use still count as its own."""
     if had > part:
         return max(part, min(had, held))
     return max(had, min(part, free))
@@ -118,7 +124,7 @@ def _is_fresh(one: Living, now: float) -> bool:
 
 
 def _freed(places: Mapping[str, int], now: float, db: sqlite3.Connection) -> None:
-    """Note what a notifier left behind: it may have asked until now, and nobody knows how often."""
+    """Record the slots of a notifier that ended; how many it used until now is unknown."""
     db.execute(_NOTE, ("last notifier", repr(now)))
     if places:
         lately = [(at, left) for at, left in _read_freed(db) if now - LONGEST < at <= now]

@@ -1,4 +1,4 @@
-"""Opening a journal's file: one process at a time, and nothing is changed before it is known to be a journal."""
+"""Opening the journal's file: one process at a time, and no change before it is checked."""
 
 import contextlib
 import sqlite3
@@ -12,20 +12,20 @@ from .place import BESIDE, Busy, Place, checked, inspect, note_name, one_of_many
 from .schema import VERSION, prepare
 from .workers import Worker
 
-LOCKED = 0.1  # seconds for which SQLite waits at a time; a fork, and what may be read meanwhile, wait as long
-ALONE = 1.0  # seconds for which somebody else's reading of an earlier release's file is waited for
+LOCKED = 0.1  # seconds that SQLite waits for a lock; a fork and permitted reads wait as long
+ALONE = 1.0  # seconds to wait for a short reader of an earlier release's file
 
 
 def opened(given: str, worker: Worker, place: Place, keep: timedelta | None) -> sqlite3.Connection:
-    """Open a journal, made or brought to this release's form where that is needed; the worker lives from then on.
+    """Open a journal; create it or upgrade it where needed. The worker counts as alive from now on.
 
-    UsageError where no journal can be kept at that path, Busy where it may be tried again.
+    UsageError: no journal can be kept at that path. Busy: try again.
     """
     if why := place.displaced():
         raise OSError(why)
     real, begun = checked(given), bool(worker.name)
     try:
-        worker.begin()  # first: a row of a worker that does not seem to live may be taken away
+        worker.begin()  # first: rows of a worker that seems dead may be claimed
         with _in_turn(worker.file):
             db = _connected(given, real, worker, place, keep)
     except BaseException as error:
@@ -46,7 +46,7 @@ def _connected(given: str, real: Path, worker: Worker, place: Place, keep: timed
     if worker.file is not None:
         _join(worker.file, name)
     db = sqlite3.connect(name, timeout=LOCKED, isolation_level=None, check_same_thread=False)
-    db.text_factory = _text  # a name of which one byte is wrong must not hide the rows beside it
+    db.text_factory = _text  # one invalid byte in a name must not hide other rows
     try:
         prepare(db, keep, lambda: _see_alone(given, worker))
         note_name(db, name)
@@ -73,18 +73,18 @@ def _in_turn(file: Opened | None) -> Iterator[None]:
 
 
 def _join(file: Opened, name: Path) -> None:
-    """See that whoever has the database open keeps its log under the name that it is going to be opened by."""
-    # Else this would begin a second log, and neither would know of the other:
+    """Check that the process that has the database open uses the same name for its log."""
+    # Otherwise this process would begin a second log, and neither process would see the other's:
     # https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
     user = file.user()
     apart = user is not None and not all(Path(f"{name}{end}").exists() for end in BESIDE)
     if apart or any(stranded() for stranded in list(file.stranded.values())):
         who = f"process {user}" if user else "another process"
-        raise Busy(f"{who} has it open by another name, or what SQLite keeps beside it was taken away")
+        raise Busy(f"{who} has it open by another name, or its -wal and -shm files were removed")
 
 
 def _see_alone(given: str, worker: Worker) -> None:
-    """Refuse to bring a file of an earlier release to this one's form while workers of that one use it."""
+    """Refuse to upgrade a file of an earlier release while workers of that release use it."""
     until = time.monotonic() + ALONE
     while (others := _others(worker)) and time.monotonic() < until:
         time.sleep(0.05)

@@ -1,7 +1,7 @@
-"""What is to be told and to be watched: what the notifiers of one record share.
+"""The outbox: payments to deliver to `on_payment` and orders to watch, shared by notifiers.
 
-An order is untold while its row is terminal and says another status than the one that was told last. That is read
-from the row itself, so the fact and "to be told" are one write, whoever made it.
+An order is undelivered while its status is terminal and differs from the status that was
+delivered last. Both are in its row, so a fact and its place in the outbox are one write.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,93 +10,98 @@ from typing import NamedTuple, Protocol
 from ..models import Kind, Payment, Status
 from .base import Key, Row
 
-FEW = 50  # look-ups in a window that a notifier has a use for, however few orders it watches
+FEW = 50  # look-ups per window that a notifier can use, even with few orders to watch
 
 
 class Member(NamedTuple):
-    """What a notifier says of itself."""
+    """The accounts and kinds of a notifier."""
 
-    accounts: Mapping[str, tuple[int, float] | None]  # those of its pool, with the look-ups that each states
+    # its pool's accounts, with the stated limit of look-ups
+    accounts: Mapping[str, tuple[int, float] | None]
     kinds: tuple[Kind, ...]
 
 
 class Beat(NamedTuple):
-    """What a notifier learns when it says that its loop goes on."""
+    """The answer to a heartbeat."""
 
-    late: bool  # it was silent for so long that others may have taken what it watched
-    places: Mapping[str, int]  # look-ups that its watches may make in a window, by account that states a limit
-    too_many: int  # orders that it watches beyond its part of all
+    late: bool  # so late that other notifiers may have claimed its orders
+    # look-ups per window that its watches may make, by account with a stated limit
+    places: Mapping[str, int]
+    too_many: int  # orders that it watches beyond its share
 
 
 class Open(NamedTuple):
     """An order that this notifier watches from now on."""
 
     row: Row
-    left: bool  # to a person, days ago: it is asked about once more
+    left: bool  # to a person, days ago: it is looked up once more
 
 
 class Standing(NamedTuple):
-    """How far a payment's telling is."""
+    """A payment's status, and the status that was delivered last."""
 
     status: Status
     told: Status | None
 
 
 class Outbox(Protocol):
-    """What is to be told and to be watched. Each call is durable when it returns; what cannot be is an OSError."""
+    """The outbox's interface. A call is durable when it returns; what cannot be is an OSError."""
 
     async def enter(self, member: Member, now: float) -> Beat:
-        """Begin to live, and to own what is claimed from here on."""
+        """Start: this notifier owns what it claims from here on."""
         ...
 
     async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
-        """Live on. `now` is the loop's time.
+        """Heartbeat; `now` is the loop's time.
 
-        By account that states a limit, `held` is the most look-ups that a window may have of this notifier, and
-        `wanted` how many it has a use for: what it does not take, others have, also if it is killed.
+        For each account with a stated limit: `held` is the most look-ups that a window may contain
+        of this notifier, `wanted` is how many it can use. Other notifiers get the rest.
         """
         ...
 
     async def leave(self, now: float) -> None:
-        """End, and let go of all that was claimed."""
+        """Stop, and release all claims."""
         ...
 
     async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
-        """Claim so many payments to tell; not those that rest in the state they are in, after a failure."""
+        """Claim up to `count` payments to deliver.
+
+        Those in `resting` are left out, in that status, because delivery failed recently.
+        """
         ...
 
     async def claim(self, payment: Payment) -> Payment | None:
-        """Claim one payment to tell, for one that did not enter."""
+        """Claim one payment to deliver, for a worker without a notifier."""
         ...
 
     async def told(self, payment: Payment) -> None:
-        """Say that this state of a claimed payment was told, and let go of it."""
+        """Record that this status of a claimed payment was delivered, and release the payment."""
         ...
 
     async def untell(self, payment: Payment) -> None:
-        """Let go of a claimed payment that could not be told."""
+        """Release a claimed payment that could not be delivered."""
         ...
 
     async def standing(self, payment: Payment) -> Standing | None:
-        """Tell how far a payment's telling is; None where the record does not have it."""
+        """Return a payment's status and the last delivered status; None: it is not recorded."""
         ...
 
     async def open(self, accounts: Collection[str], count: int) -> list[Open]:
-        """Claim so many open orders that no living notifier watches."""
+        """Claim up to `count` open orders that no live notifier watches."""
         ...
 
     async def take(self, payments: list[Payment]) -> list[Payment]:
-        """Claim orders that this process has just sent; give those that it has now."""
+        """Claim orders that this process has just sent; return those that were granted."""
         ...
 
     async def watched(self, accounts: Collection[str]) -> set[Key]:
-        """Give what this notifier still has."""
+        """Return the orders that this notifier still watches."""
         ...
 
     async def let_go(self, payments: list[Payment]) -> None:
-        """Leave claimed orders to other notifiers."""
+        """Release orders, so that other notifiers may claim them."""
         ...
 
     async def leave_to_person(self, payment: Payment) -> bool:
-        """Note that an order is left to a person; False where it has ended, or that was noted already."""
+        """Record that an order is left to a person; False: it was already, or it has ended."""
         ...

@@ -1,4 +1,4 @@
-"""A person's word in the journal: which rows it may end, and the fact that it leaves."""
+"""A person's decision in the journal: which rows it may end, and the fact that it adds."""
 
 import sqlite3
 from datetime import datetime
@@ -15,7 +15,7 @@ _SIGNED = """UPDATE facts SET because = ?, person = ? WHERE id = (SELECT max(id)
 
 
 def refuse(state: State, payment: Payment, before: datetime) -> None:
-    """Refuse what a person's word may not end, with UsageError that says why."""
+    """Raise UsageError, with the reason, for a row that a person's decision may not end."""
     named = f"payment: {payment.reference!r}"
     if payment.status.terminal:
         raise UsageError(f"{named} {payment.status} already; a person's word ends only what is open")
@@ -28,7 +28,10 @@ def refuse(state: State, payment: Payment, before: datetime) -> None:
 
 
 def sender(db: sqlite3.Connection, key: Key, word: Word) -> str | None:
-    """Give the worker that was sending a row, who must be dead; refuse a word about what may not be ended."""
+    """Return the worker that was sending a row; the caller checks that it is dead.
+
+    Refuses a decision about a row that may not be ended.
+    """
     found = db.execute(_FOUND, key).fetchone()
     if found is None:
         raise UsageError(f"payment: {key[2]!r} is not in the journal")
@@ -38,5 +41,5 @@ def sender(db: sqlite3.Connection, key: Key, word: Word) -> str | None:
 
 
 def sign(db: sqlite3.Connection, key: Key, word: Word) -> None:
-    """Write beside the fact why it was said, and by whom."""
+    """Add to the fact the reason of the decision, and the person who made it."""
     db.execute(_SIGNED, (word.because, word.by, *key))

@@ -1,4 +1,4 @@
-"""Where a journal lies: which files may be one, and whether those that are open still lie where they did."""
+"""The files of a journal: which file may be one, and whether an open one is still in place."""
 
 import contextlib
 import errno
@@ -11,7 +11,8 @@ from ..errors import UsageError
 from ..redact import shown
 from .locks import Opened, identity
 
-BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a database: https://www.sqlite.org/tempfiles.html
+# files of SQLite next to a database: https://www.sqlite.org/tempfiles.html
+BESIDE = ("-wal", "-shm")
 _OURS = {"payments", "facts", "hints", "turns"}
 _COLUMNS = {"account", "kind", "reference", "state", "status", "payment", "digest"}
 _WRONG = {
@@ -27,11 +28,11 @@ _WRONG = {
 
 
 class Busy(OSError):
-    """The file cannot be had at this moment: it is worth trying again soon."""
+    """The file cannot be used at this moment; try again soon."""
 
 
 def refused(path: str | os.PathLike[str], why: str) -> UsageError:
-    """Say why no journal can be kept at a path."""
+    """Return the error that says why no journal can be kept at a path."""
     said = f"journal: {os.fspath(path)[:4096]!r} is refused: {why}"
     return UsageError(
         said, name="journal", value=shown(os.fspath(path)), accepted="the path of a journal, or of no file yet"
@@ -39,7 +40,10 @@ def refused(path: str | os.PathLike[str], why: str) -> UsageError:
 
 
 def checked(given: str) -> Path:
-    """Give the file that a path leads to, or UsageError where none can be; nothing is made or changed."""
+    """Return the file at a path; UsageError: no journal can be there.
+
+    Nothing is created or changed.
+    """
     if not given.strip():
         raise refused(given, "the path is empty")
     if given == ":memory:":
@@ -63,16 +67,23 @@ def checked(given: str) -> Path:
 
 
 def translated(path: str | os.PathLike[str], error: OSError) -> Exception:
-    """Say of a path that cannot be opened whether that is the caller's to mend, or may pass."""
+    """Return UsageError for an error that the caller can fix.
+
+    Any other error may pass by itself.
+    """
     why = _WRONG.get(error.errno or 0)
     return error if why is None else refused(path, why)
 
 
 def inspect(path: Path, version: int) -> int:
-    """Give a journal's version; refuse what is none, or is a later release's, without touching it."""
+    """Return a journal's version; refuse other files and later releases.
+
+    The file is not changed.
+    """
     if not path.exists() or not path.stat().st_size:
         return 0
-    # Where there is no write-ahead log to read, nothing is to be left beside somebody's database either.
+    # Without a write-ahead log to read, `immutable` avoids creating files next to a foreign
+    # database.
     how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
     try:
         with contextlib.closing(_read_only(path, how)) as db:
@@ -85,7 +96,7 @@ def inspect(path: Path, version: int) -> int:
             raise refused(path, "the file is not a database") from None
         raise
     if found == 0 and not names and not marked:
-        return 0  # made, and not filled yet
+        return 0  # created, and still empty
     if found == 0 or not (names >= _OURS and columns >= _COLUMNS):
         raise refused(path, "it is the database of something else")
     if found > version:
@@ -94,9 +105,10 @@ def inspect(path: Path, version: int) -> int:
 
 
 def one_of_many(real: Path) -> Path:
-    """Give the name by which a file with several is opened: SQLite keeps a log beside each that it is opened by.
+    """Return the name by which a file with several names is opened.
 
-    See https://www.sqlite.org/howtocorrupt.html#_multiple_links_to_the_same_file. Each journal notes its own name.
+    SQLite keeps one log for each name, so all processes must use the same name; each journal stores
+    its own. See https://www.sqlite.org/howtocorrupt.html#_multiple_links_to_the_same_file.
     """
     if real.stat().st_nlink < 2:
         return real
@@ -106,14 +118,14 @@ def one_of_many(real: Path) -> Path:
         noted = Path(os.fsdecode(found[0]))
         return noted if identity(noted) == identity(real) else real
     except (sqlite3.Error, OSError, TypeError, ValueError):
-        # Of release 0.1.0, which noted none: the name that has a log, should its workers have died.
+        # Release 0.1.0 stored no name: take the name that has a log, left by workers that died.
         logs = [log for log in real.parent.glob("*-wal") if log.stat().st_size]
         names = (log.with_name(log.name.removesuffix("-wal")) for log in logs)
         return next((name for name in names if name.exists() and identity(name) == identity(real)), real)
 
 
 def note_name(db: sqlite3.Connection, path: Path) -> None:
-    """Note by which name a journal is opened, in the file itself and not only in the log beside it."""
+    """Store the name by which a journal is opened, in the file itself and not only in its log."""
     name = os.fsencode(path)
     found = db.execute("SELECT value FROM notes WHERE name = 'path'").fetchone()
     if found is None or found[0] != name:
@@ -126,7 +138,7 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
 
 
 class Place:
-    """Where the files of an open journal lay when it was opened."""
+    """The identity of an open journal's files at the time when they were opened."""
 
     def __init__(self, given: Path) -> None:
         self._given = given
@@ -135,14 +147,14 @@ class Place:
         self._opened: Opened | None = None
 
     def note(self, opened: Opened | None, real: Path) -> None:
-        """Note what was opened just now."""
+        """Record the files that were opened just now."""
         found = identity(self._given)
         if found != (self._main or (opened.key if opened is not None else found)):
             raise Busy("another file was put in its place a moment ago")
         try:
             self._beside = [(path, identity(path)) for path in (Path(f"{real}{end}") for end in BESIDE)]
         except FileNotFoundError:
-            raise Busy("what SQLite keeps beside it was taken away a moment ago") from None
+            raise Busy("its -wal and -shm files were removed a moment ago") from None
         self._opened, self._main = opened, found
         if opened is not None:
             opened.stranded[id(self)] = self.stranded
@@ -154,12 +166,12 @@ class Place:
         self._beside = []
 
     def forget(self) -> None:
-        """Note that it is closed for good, in this process."""
+        """Note that the database is closed for good in this process."""
         self.rest()
         self._main, self._opened = None, None
 
     def displaced(self) -> str:
-        """Say why nobody would find what is written now; an empty text: somebody would."""
+        """Return why nobody could find what is written now; empty text: the file is in place."""
         try:
             if self._main is None or identity(self._given) == self._main:
                 return ""
@@ -168,11 +180,14 @@ class Place:
         return f"another file was put in the place of {os.fspath(self._given)!r} while it was in use: restart"
 
     def lost(self) -> bool:
-        """Tell whether the file has no name left, so that what is written to it is gone."""
+        """Return whether the file has no name left, so that anything written to it is lost."""
         return self._opened is not None and not self._opened.links()
 
     def stranded(self) -> bool:
-        """Tell whether what SQLite keeps beside the file was taken away: who opens it now begins another."""
+        """Return whether SQLite's files next to the journal were removed or replaced.
+
+        The next process to open the journal would then begin another log.
+        """
         try:
             return any(identity(path) != known for path, known in self._beside)
         except OSError:

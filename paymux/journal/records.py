@@ -1,4 +1,4 @@
-"""What a pool keeps of its payments: in a journal where it has one, else until the process ends."""
+"""The record of a pool's payments: in its journal, or in memory until the process ends."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,15 +17,16 @@ from .memory import Memory
 from .unconfirmed import Unconfirmed
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
-PATIENCE = 2.0  # seconds that what is known already waits for the disk, which another process may hold
+# seconds to wait for the disk with a known result; another process may hold the lock
+PATIENCE = 2.0
 
 
 class Records:
-    """The record that verbs read and write; without a journal it is short, but never wrong."""
+    """The record that the verbs read and write; without a journal it is short, but never wrong."""
 
     def __init__(self, journal: Journal | str | PathLike[str] | None) -> None:
         if is_a(journal, str) or issubclass(type(journal), PathLike):
-            from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded by whoever keeps a journal
+            from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
 
             journal = SqliteJournal(checked_path("journal", journal, unread=True))
         elif journal is not None:
@@ -33,14 +34,15 @@ class Records:
         self.journal = cast("Journal | None", journal)
         self.memory = Memory()
         self._local = LocalUnconfirmed()
-        self.apart: frozenset[str] = frozenset()  # accounts that are told of payments which no look-up confirms
-        # What the pool's notifier wants to know at once: each fact, from where it came, and how far the order is.
+        # accounts whose messages may be about payments that no look-up confirms
+        self.apart: frozenset[str] = frozenset()
+        # Called with each new fact: the payment, its source, and the state of the order.
         self.heard: Callable[[Payment, str, State | None], None] | None = None
-        # The messages that this process is not done with; True: it is open in the journal.
+        # Messages that this process is still processing; True: open in the journal.
         self._answering: dict[bytes, bool] = {}
 
     async def open(self) -> None:
-        """Open the journal; one that is locked at the moment is opened by whoever needs it first."""
+        """Open the journal; one that is locked now is opened at its first use."""
         if self.journal is not None:
             try:
                 await self.journal.open()
@@ -48,24 +50,25 @@ class Records:
                 log.warning("the journal is not open yet: %s", error)
 
     def begin_anew(self) -> None:
-        """Answer in a forked child for none of its parent's messages."""
+        """In a forked child, forget the messages that the parent is processing."""
         self._answering.clear()
 
     @property
     def unconfirmed(self) -> Unconfirmed:
-        """Give the messages that no look-up confirms; without a journal, those of this process."""
+        """Return the store of messages that no look-up confirms; without a journal, in memory."""
         return self._local if self.journal is None else self.journal.unconfirmed
 
     def book(self) -> Journal:
-        """Give the journal; without one it is UsageError."""
+        """Return the journal; UsageError: this pool has none."""
         if self.journal is None:
             raise UsageError.missing("journal", "this pool keeps none")
         return self.journal
 
     async def begin(self, pending: Payment, order: Order, deadline: float) -> Row | None:
-        """Note an order before it is sent, or give the row that its reference has already.
+        """Record an order before it is sent, or return the row that its reference already has.
 
-        One that another worker is at is waited for until shortly before the deadline, a time of the loop's clock.
+        Waits for an order that another worker is about to send, until shortly before the deadline
+        (a time of the event loop's clock).
         """
         journal, time = self.journal, asyncio.get_running_loop().time
         if journal is None:
@@ -81,7 +84,7 @@ class Records:
 
     async def sending(self, pending: Payment, order: Order) -> None:
         """Make durable that a money request is about to leave, or raise NotSent."""
-        # From here on its own callback may come in before its answer, or instead of it.
+        # From here on the webhook may come before the answer, or instead of it.
         self.memory.fly(pending, order if self.journal is None else None)
         if self.journal is None:
             return
@@ -91,7 +94,7 @@ class Records:
             raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
 
     async def ended(self, pending: Payment, outcome: Payment | BaseException, *, in_doubt: bool) -> None:
-        """Keep how a money request ended."""
+        """Record how a money request ended."""
         if isinstance(outcome, Payment):
             await self.keep(outcome, "answer", State.ACCEPTED)
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
@@ -103,31 +106,35 @@ class Records:
     async def keep(
         self, payment: Payment, source: str, state: State | None = None, *, passing: bool = False
     ) -> None:
-        """Keep what an answer, a look-up or a message told; `passing` makes no order of ours leave the memory."""
+        """Record what an answer, a look-up or a message says.
+
+        passing=True: do not cache.
+        """
         self.memory.apply(payment, state, passing=passing)
         if self.journal is None and payment.account in self.apart:
             self._local.hear(payment, source, state)
         try:
             if self.journal is not None:
-                # It is queued at once and will be durable; only the wait for it may be cut short.
+                # The write is queued at once and will be durable; only the wait for it is limited.
                 async with asyncio.timeout(PATIENCE):
                     await self.journal.record(payment, source, state)
             if self.heard is not None:
                 self.heard(payment, source, state)
         except TimeoutError:
             log.warning("%s: %s is not recorded yet: the journal is slow", payment.account, payment.reference)
-        except Exception as error:  # noqa: BLE001 - money may have moved: no journal's mistake hides how it ended
-            # The row says SENDING, which recover() resolves: nothing is lost, and nothing is sent again.
+        except Exception as error:  # noqa: BLE001 - money may have moved: the result must be returned
+            # The row stays SENDING, which recover() resolves: nothing is lost or sent again.
             log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, error)
 
     def answer_for(self, event: Event) -> None:
-        """Let a message, once it is kept, be open until `end_hint`."""
+        """Once it is stored, keep a message open until `end_hint`."""
         self._answering.setdefault(msgspec.json.encode(event), False)
 
     async def hint(self, event: Event) -> bool:
-        """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again.
+        """Store a message before it is acknowledged; Unavailable: let the provider send it again.
 
-        False: its order has as many as are kept of one, and need only be asked for again.
+        False: the limit of messages for its order is reached. It is not stored; a look-up is
+        enough.
         """
         if self.journal is None:
             return True
@@ -143,7 +150,10 @@ class Records:
         return kept
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
-        """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
+        """End an open message.
+
+        If that cannot be stored, it is processed again, which is harmless.
+        """
         if self._answering.pop(msgspec.json.encode(event), False) and self.journal is not None:
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -152,7 +162,7 @@ class Records:
                 log.warning("%s: the end of a message was not kept: %s", event.account, error)
 
     async def claim_hints(self, count: int) -> list[Event]:
-        """Take so many open messages that no living worker answers for."""
+        """Claim up to `count` open messages that no live worker is processing."""
         if self.journal is None:
             return []
         try:
@@ -163,40 +173,41 @@ class Records:
         return found
 
     async def known(self, event: Event) -> Payment | None:
-        """Give the payment that a message claims to be about; what its secret path proves comes first."""
+        """Return the payment that a message claims to be about; its secret path counts first."""
         if self.journal is None:
             return None
         account, kind, claims = event.account, event.kind, event.claims
         found = (
             await self._find(account, kind, reference=event.attempt)
             or await self._find(account, kind, provider_reference=claims.provider_reference)
-            or await self._find(account, kind, reference=claims.reference)  # the provider must say the same
+            # the provider must confirm it
+            or await self._find(account, kind, reference=claims.reference)
         )
         if found is None and claims.reference is claims.provider_reference is event.attempt is None:
             found = await self._meant(event)
         return None if found is None else found.payment
 
     async def _meant(self, event: Event) -> Row | None:
-        """Find the open payment that a message names by another of the provider's ids alone."""
+        """Return the open payment that a message names only by another id of the provider."""
         try:
             return await self.journal.meant(event) if self.journal and event.claims.ids else None
         except OSError as error:
             raise Unavailable(f"{event.account}: {error}") from None
 
     async def row(self, payment: Payment) -> Row | None:
-        """Give the journal's row of an order of ours."""
+        """Return the journal's row of an order."""
         account, kind, reference = named(payment)
         return await self._find(account, kind, reference=reference)
 
     async def hints(self, payment: Payment) -> tuple[Event, ...]:
-        """Give the messages about a payment that have arrived."""
+        """Return the webhook messages about a payment."""
         try:
             return await self.book().hints(payment)
         except OSError as error:
             raise Unavailable(f"{payment.account}: {error}") from None
 
     async def resolve(self, word: Word) -> None:
-        """End a row by a person's word; Unavailable: it was not kept."""
+        """End a row by a person's decision; Unavailable: it was not stored."""
         try:
             await self.book().resolve(word)
         except OSError as error:
@@ -205,7 +216,7 @@ class Records:
             self.heard(word.payment, "person", None)
 
     async def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
-        """Tell which order of ours a provider's id belongs to; of several kinds, this one's."""
+        """Return the order that has a provider's id; of several kinds, this kind first."""
         owner = self.memory.owner(account, kind, provider_reference)
         if owner is None:
             found = await self._find(account, kind, provider_reference=provider_reference)
@@ -213,7 +224,7 @@ class Records:
         return owner
 
     async def lost(self, payment: Payment, claimed: str | None) -> bool:
-        """Tell whether we sent this order and its answer was lost, or its id was found to be the claimed one."""
+        """Return whether we sent this order and its answer was lost, or it has the claimed id."""
         account, kind, reference = named(payment)
         if self.memory.lost(payment) or self.memory.owner(account, kind, claimed) == (kind, reference):
             return True

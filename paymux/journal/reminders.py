@@ -1,4 +1,4 @@
-"""What nobody sees to is said once a day for the whole journal, by whichever worker uses it."""
+"""Daily ERROR records for undelivered payments and unwatched orders of a journal."""
 
 import sqlite3
 import time
@@ -9,9 +9,9 @@ from ..models import log
 from .notifiers import Living, Notifiers
 
 DAY = 86_400.0
-OFTEN = 60.0  # seconds between looks
-OVERDUE = 30.0  # seconds within which an end is told although its worker died
-ABSENT = 600.0  # seconds without any notifier before open orders are missed: a restart is no reason
+OFTEN = 60.0  # seconds between checks
+OVERDUE = 30.0  # seconds within which an end is delivered although its worker died
+ABSENT = 600.0  # seconds without any notifier before open orders are reported; a restart takes less
 
 _UNTOLD = """SELECT count(*), min(updated_at) FROM payments
     WHERE kind = ? AND status <> 'pending' AND told IS NOT status"""
@@ -21,22 +21,22 @@ _OPEN = f"SELECT count(*) FROM payments WHERE account = ? AND {_IS_OPEN}"
 
 
 class Reminders:
-    """Looks now and then, inside a transaction of the journal's thread, for what no notifier sees to."""
+    """Checks, inside a transaction of the journal's thread, for work that no notifier does."""
 
     def __init__(self, notifiers: Notifiers) -> None:
         self._notifiers = notifiers
         self._next = float("-inf")
 
     def look(self, db: sqlite3.Connection) -> None:
-        """Say what is untold or unwatched, if it is time to look."""
+        """Log what is undelivered or unwatched, if it is time to check."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + OFTEN
         try:
             self._look(now, db)
-        except (sqlite3.Error, ValueError) as error:  # no reminder may undo what is written beside it
-            log.warning("what no notifier sees to cannot be told: %s", error)
+        except (sqlite3.Error, ValueError) as error:  # no reminder may undo the write it runs with
+            log.warning("undelivered payments and unwatched orders cannot be counted: %s", error)
 
     def _look(self, now: float, db: sqlite3.Connection) -> None:
         kinds = {
@@ -44,7 +44,7 @@ class Reminders:
             for (name,) in db.execute("SELECT name FROM notes WHERE name GLOB 'entered *'")
         }
         if not kinds:
-            return  # nobody ever asked to be told
+            return  # no notifier was ever entered
         living = self._notifiers.living(now, db).values()
         for kind in sorted(kinds - {kind for one in living for kind in one.kinds}):
             self._untold(kind, db)
@@ -62,7 +62,7 @@ class Reminders:
             )
 
     def _absent(self, now: float, db: sqlite3.Connection) -> bool:
-        """Tell whether none has lived for a while."""
+        """Return whether no notifier has been alive for a while."""
         (last,) = db.execute(
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
             " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier')"
@@ -80,7 +80,7 @@ class Reminders:
 
 
 def _is_new(name: str, db: sqlite3.Connection) -> bool:
-    """Note that something is said; False where it was said within a day."""
+    """Record that something is logged; False: it was logged within a day."""
     now = time.time()
     said = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
     if said is not None and now - DAY < float(said[0]) <= now:

@@ -1,4 +1,4 @@
-"""Reading what lies in the journal's file, of which a row may be damaged, or the payment forgotten."""
+"""Reading the rows of the journal's file, which may be damaged, or deleted by `keep_days`."""
 
 import sqlite3
 from datetime import datetime
@@ -12,19 +12,19 @@ from .base import Row, State, another_order
 T = TypeVar("T", Event, Payment)
 Key: TypeAlias = tuple[str, str, str]  # account, kind, reference
 
-# As bytes: a text of which one byte is wrong would not even be handed over.
+# As bytes: SQLite would not return a text with one invalid byte.
 PAYMENT = "CAST(payment AS BLOB)"
 EVENT = "CAST(event AS BLOB)"
 _ENDED = "SELECT digest, status, at FROM forgotten WHERE account = ? AND kind = ? AND reference = ?"
 
 
 def read_payment(key: Key, text: bytes) -> Payment:
-    """Read a row's payment; where that cannot be done, OSError names the row."""
+    """Decode a row's payment; OSError names a row that cannot be decoded."""
     return _read(Payment, text, f"{key[0]}: the journal's row of the {key[1]} {key[2]!r}")
 
 
 def payment_or_none(key: Key, text: bytes) -> Payment | None:
-    """Read a row's payment; one that cannot be read is named in an ERROR record, and left out."""
+    """Decode a row's payment; one that cannot be decoded is logged as an ERROR and left out."""
     try:
         return read_payment(key, text)
     except OSError as damaged:
@@ -33,14 +33,14 @@ def payment_or_none(key: Key, text: bytes) -> Payment | None:
 
 
 class Scanned:
-    """Payments of rows that are read again and again: a damaged one is named once."""
+    """Decoder for rows that are read repeatedly: a damaged row is logged once."""
 
     def __init__(self, so: str) -> None:
         self._so = so
         self._named: set[Key] = set()
 
     def payment(self, key: Key, text: bytes) -> Payment | None:
-        """Read a row's payment, or give None."""
+        """Decode a row's payment, or return None."""
         try:
             return read_payment(key, text)
         except OSError as damaged:
@@ -53,7 +53,7 @@ class Scanned:
 def page(
     sql: str, given: tuple[object, ...], db: sqlite3.Connection
 ) -> list[tuple[Payment | None, tuple[str, str, str, str]]]:
-    """Read a page of payments, each with the time and the key after which the next page begins."""
+    """Read a page of payments, each with its time and key; the next page begins after the last."""
     return [
         (payment_or_none((account, kind, reference), text), (at, account, kind, reference))
         for text, at, account, kind, reference in db.execute(sql, given)
@@ -61,7 +61,7 @@ def page(
 
 
 def event_or_none(account: str, id: int, text: bytes) -> Event | None:
-    """Read a message; one that cannot be read is named in an ERROR record, and left out."""
+    """Decode a message; one that cannot be decoded is logged as an ERROR and left out."""
     try:
         return _read(Event, text, f"{account}: the journal's message {id}")
     except OSError as damaged:
@@ -70,10 +70,10 @@ def event_or_none(account: str, id: int, text: bytes) -> Event | None:
 
 
 def as_begun(pending: Payment, key: Key, state: str, text: bytes, *, flying: bool) -> Row:
-    """Give the row of the same order as it is known.
+    """Return the row of the same order as it is known.
 
-    Of a damaged one nobody can tell what became of it: it is in doubt, and its order is not sent again. It is not
-    NotSent, for whoever reads that may send the order under another reference.
+    What became of a damaged order is unknown: it is in doubt and not sent again. It is not NotSent:
+    after NotSent a caller may send the order under another reference.
     """
     known = payment_or_none(key, text)
     if known is None or state not in set(State):
@@ -82,7 +82,7 @@ def as_begun(pending: Payment, key: Key, state: str, text: bytes, *, flying: boo
 
 
 def forgotten(pending: Payment, key: Key, digest: str, db: sqlite3.Connection) -> Row | None:
-    """Give what is left of a payment that `keep_days` forgot: that it was this order, and how it ended."""
+    """Return what `keep_days` left of a payment: its order and how it ended."""
     found = db.execute(_ENDED, key).fetchone()
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The tables of the journal's file, and how long they keep what has ended."""
+"""The tables of the journal's file, and the deletion of old payments."""
 
 import re
 import sqlite3
@@ -26,7 +26,7 @@ CREATE INDEX facts_of ON facts (account, kind, reference);
 CREATE TABLE hints (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, reference TEXT, provider_reference TEXT,
     at TEXT NOT NULL, event TEXT NOT NULL,
-    worker TEXT, -- who answers for it, or NULL where it is done with
+    worker TEXT, -- the worker that is processing it; NULL: processed
     UNIQUE (account, event)
 );
 CREATE INDEX hints_open ON hints (id) WHERE worker IS NOT NULL;
@@ -35,11 +35,11 @@ CREATE TABLE turns (
     at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
 ) WITHOUT ROWID;
 """
-# What release 0.2 adds: each step leads from one version of the file to the next. What ended before there was an
-# outbox counts as told: whoever had to hear of it has heard, or looked himself.
+# Each step leads from one version of the file to the next; this one is release 0.2. Payments that
+# ended before there was an outbox count as delivered: their callers have already learned the end.
 _SECOND = """
-ALTER TABLE payments ADD COLUMN told TEXT; -- the status that on_payment was last told to the end
-ALTER TABLE payments ADD COLUMN teller TEXT; -- who tells it now
+ALTER TABLE payments ADD COLUMN told TEXT; -- the status that was last delivered to on_payment
+ALTER TABLE payments ADD COLUMN teller TEXT; -- the worker that delivers it now
 ALTER TABLE payments ADD COLUMN watcher TEXT; -- the worker whose notifier watches it while it is open
 ALTER TABLE payments ADD COLUMN left_at TEXT; -- when it was left to a person, after days without an end
 UPDATE payments SET told = status WHERE status <> 'pending';
@@ -51,43 +51,43 @@ CREATE INDEX hints_by_reference ON hints (account, reference);
 CREATE INDEX hints_by_provider_reference ON hints (account, provider_reference);
 CREATE TABLE notifiers (
     worker TEXT PRIMARY KEY,
-    beat REAL NOT NULL, -- the machine's monotonic seconds, which no setting of a clock moves
+    beat REAL NOT NULL, -- the machine's monotonic seconds; setting a clock does not change them
     accounts TEXT NOT NULL, kinds TEXT NOT NULL, -- lists, as JSON
-    places TEXT NOT NULL -- by account, how many of its look-ups this one's watches may make in a window, as JSON
+    places TEXT NOT NULL -- by account, look-ups per window that this notifier's watches may make, as JSON
 ) WITHOUT ROWID;
-ALTER TABLE facts ADD COLUMN because TEXT; -- why a person said so
-ALTER TABLE facts ADD COLUMN person TEXT; -- and who it was
-CREATE TABLE unconfirmed ( -- what a provider told us and no look-up confirms
+ALTER TABLE facts ADD COLUMN because TEXT; -- the reason that a person gave
+ALTER TABLE facts ADD COLUMN person TEXT; -- and the person's name
+CREATE TABLE unconfirmed ( -- messages about payments that no look-up confirms
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, receipt TEXT, at TEXT NOT NULL, event TEXT NOT NULL,
-    teller TEXT, -- the worker that tells it now
+    teller TEXT, -- the worker that delivers it now
     told TEXT, -- when on_unconfirmed returned
-    logged TEXT, -- when an ERROR record named it, for nobody is told
+    logged TEXT, -- when it was logged as an ERROR, in a pool without on_unconfirmed
     ended TEXT, because TEXT, -- when it was dealt with, and why
-    reference TEXT, -- of the collect that succeeded without a receipt, and that it is very likely of
+    reference TEXT, -- the collect, succeeded without a receipt, that it was matched to
     UNIQUE (account, event)
 );
 CREATE INDEX unconfirmed_open ON unconfirmed (ended) WHERE ended IS NULL;
 CREATE INDEX unconfirmed_told ON unconfirmed (ended) WHERE ended IS NULL AND told IS NOT NULL;
 CREATE INDEX unconfirmed_of ON unconfirmed (account, reference) WHERE reference IS NOT NULL;
 CREATE INDEX payments_by_receipt ON payments (account, RECEIPT) WHERE RECEIPT IS NOT NULL;
-ALTER TABLE hints ADD COLUMN proved INTEGER NOT NULL DEFAULT 0; -- signed, or on its order's own path
+ALTER TABLE hints ADD COLUMN proved INTEGER NOT NULL DEFAULT 0; -- signed, or on the order's own path
 CREATE INDEX hints_of ON hints (account, reference, proved);
-CREATE TABLE forgotten ( -- references whose payments keep_days let go: none of them is ever sent again
+CREATE TABLE forgotten ( -- references of payments that keep_days deleted: none is ever sent again
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, digest TEXT NOT NULL,
     status TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (account, kind, reference)
 ) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-# Of a kind on which a notifier was entered once, what is not told yet stays until it is.
+# Once a notifier has run for a kind, a payment of it stays until it is delivered.
 _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
     AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
-# The receipt of a payment, or the one that a message claimed; of a row that cannot be read, none.
+# The receipt of a payment, or the one that a message claimed; NULL if the row cannot be read.
 RECEIPT = """CASE WHEN json_valid(payment)
     THEN coalesce(json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
 STEPS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
 VERSION = len(STEPS)
 
-# Over, and silent since `before`. An old time that was noted after a young one is a wrong clock's.
+# Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.
 _OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
     AND updated_at < :before AND NOT {_KEPT_UNTOLD}
     AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.account = payments.account AND f.kind = payments.kind
@@ -101,13 +101,14 @@ SYNCHRONOUS = "FULL"
 
 
 def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None) -> None:
-    """Make a database the journal's, of this release; forget what ended longer ago than `keep`.
+    """Create or upgrade the journal's tables; delete what ended longer ago than `keep`.
 
-    Before the file of an earlier release is changed, `alone` refuses where somebody still uses it.
+    Before the file of an earlier release is changed, `alone` raises if another process uses it.
     """
     db.execute("PRAGMA journal_mode=WAL")
+    # NORMAL may lose a committed row at a power failure: https://www.sqlite.org/pragma.html#pragma_synchronous
     db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
-    # What is of this release already can be read while another program has it locked.
+    # A file of this release can be read while another program has it locked.
     if _version(db) != VERSION:
         _advance(db, alone)
     if keep is not None:
@@ -115,7 +116,7 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], 
 
 
 def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
-    """Lead a file from its version to this one."""
+    """Upgrade a file from its version to this one."""
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     if version > VERSION:
@@ -138,11 +139,11 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
-    """Forget the payments that have been over for long, and keep their references, which are never free again."""
+    """Delete payments that ended long ago, but keep their references: they are never free again."""
     db.execute("BEGIN IMMEDIATE")
     last = db.execute("SELECT at FROM facts ORDER BY id DESC LIMIT 1").fetchone()
     if last is not None:
-        # A clock that jumped forward is not believed beyond what was noted last.
+        # A clock that jumped forward is limited to the time of the last fact.
         now = min(iso(datetime.now(UTC)), last[0])
         times = {"now": now, "before": iso(datetime.fromisoformat(now) - keep)}
         young = db.execute(_YOUNG, times).fetchone()
@@ -156,11 +157,11 @@ def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
         db.execute("DELETE FROM hints WHERE at < :before AND worker IS NULL", given)
         db.execute("DELETE FROM unconfirmed WHERE ended < :before", given)
         db.execute(f"DELETE FROM facts WHERE {_GONE.format('facts')}", given)
-        # What was done once for ever stays done.
+        # A completed once-lock stays completed.
         db.execute(f"DELETE FROM turns WHERE worker IS NOT NULL AND {_GONE.format('turns')}", given)
     db.execute("COMMIT")
 
 
 def iso(when: datetime) -> str:
-    """Write a time so that text sorts as time does."""
+    """Format a time so that text order is time order."""
     return when.astimezone(UTC).isoformat(timespec="microseconds")

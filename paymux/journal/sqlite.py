@@ -1,4 +1,4 @@
-"""The journal in one SQLite file, shared by any number of processes of one machine, readable with plain SQL."""
+"""The journal in one SQLite file, shared by the processes of one machine, readable by SQL."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -29,21 +29,24 @@ from .writer import Writer
 
 
 class SqliteJournal(Forking):
-    """A journal in a file. `keep_days` forgets payments that ended so many days ago; None keeps them for ever.
+    """A journal in a file. `keep_days`: delete payments that ended so many days ago.
 
-    A reference is never forgotten: the same order gives how it ended, and another one is DuplicateReference.
+    None: keep all. A reference is never deleted: the same order returns how it ended, another order
+    raises DuplicateReference.
 
-    Writes of one moment share one commit (WAL, `synchronous=FULL`), made by a thread of its own. A worker is known
-    to live by a lock that it holds on the journal itself, which the system lets go of when it dies. What is known
-    and cannot be written, because another program has the file locked or the disk is full, is held and written as
-    soon as it can be. Where the file is moved, deleted or replaced while it is in use, no order is begun until the
-    same file lies there again, or the process is restarted: another file would not know what was sent already.
+    Writes of one moment share one commit (WAL, `synchronous=FULL`), made by a separate thread. A
+    worker is alive while it holds a lock on the journal itself; the system releases the lock when
+    the process dies. Facts that cannot be written, because another program has locked the file or
+    the disk is full, are held in memory and written as soon as possible. When the file is moved,
+    deleted or replaced during use, no order is begun until the same file is back or the process is
+    restarted: another file would not know what was sent before.
     """
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
         given = checked_path("journal", path, unread=True)
         days = None if keep_days is None else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
-        # A process may change its folder later; what is no path at all is refused when it is opened.
+        # The process may change its folder later. What is no path at all is refused when it is
+        # opened.
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
         self._keep = None if days is None else timedelta(days=days)
         self._worker = Worker(Path(self._path))
@@ -61,22 +64,22 @@ class SqliteJournal(Forking):
 
     @property
     def unconfirmed(self) -> SqliteUnconfirmed:
-        """Give the messages that no look-up confirms."""
+        """Return the store of messages that no look-up confirms."""
         return SqliteUnconfirmed(self._writer.do, self._worker)
 
     def begin_anew(self) -> None:
-        """Be another worker in a forked child, with nothing of what its parent is about."""
+        """Become another worker in a forked child, without any work of the parent."""
         self._worker.forget()
         self._place.forget()
         self._hand.forget()
         self._rows.busy.clear()
 
     async def open(self) -> None:
-        """Open the file now: UsageError where it can be no journal."""
+        """Open the file now; UsageError: it can never be a journal."""
         await self._writer.read(lambda _: None)
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
-        """Note an order, or give the row that its reference has already."""
+        """Record an order, or return the row that its reference already has."""
         noted: list[Row] = []
         try:
             glance = partial(self._rows.known, pending, digest)
@@ -85,18 +88,22 @@ class SqliteJournal(Forking):
             self._rows.abandon(noted)
             raise
         except BaseException:
-            # Cancelled; whoever is told nothing sends nothing: what was noted, or still will be, is withdrawn.
+            # Cancelled: a caller without an answer sends nothing, so the row that was recorded, or
+            # still will be, is withdrawn.
             self._writer.later(lambda db: self._rows.withdraw(db, noted))
             raise
 
     async def sending(self, pending: Payment) -> None:
-        """Make durable that the request is about to leave."""
+        """Make durable that the request is about to be sent."""
         await self._writer.do(partial(self._rows.sending, pending))
 
     async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
-        """Append a fact, and apply it where it does not turn the row back; an answer or an end is never lost."""
+        """Append a fact, and apply it unless it would turn the row back.
+
+        An answer and a terminal status are never lost.
+        """
         if payment.reference is None:
-            return  # not one of ours: there is nothing to keep it under
+            return  # not an order of ours: there is no key to store it under
         try:
             if source != "answer" and not payment.status.terminal:
                 await self._writer.do(lambda db: self._rows.apply(db, payment, source, state))
@@ -106,45 +113,48 @@ class SqliteJournal(Forking):
                 await self._writer.keep(partial(self._rows.write, fact), lambda: self._hand.drop(fact))
         finally:
             if source == "answer":
-                # This worker does no more about it than to write what is in hand.
+                # This worker only writes its remaining facts; it does nothing more about the order.
                 self._rows.busy.discard(_key(payment))
 
     async def find(
         self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Give the row of this kind with our reference, or that with the provider's, of this kind first."""
+        """Return the row with our reference, or else the row with the provider's, `kind` first."""
         if reference is not None:
             return await self._writer.read(partial(self._rows.named, (account, kind, reference)))
         return await self._writer.read(partial(self._rows.theirs, account, kind, provider_reference or ""))
 
     async def hints(self, payment: Payment) -> tuple[Event, ...]:
-        """Give the messages about a payment that have arrived."""
+        """Return the webhook messages about a payment."""
         return await self._writer.read(partial(self._inbox.of, payment))
 
     async def resolve(self, word: Word) -> None:
-        """End a row by a person's word."""
+        """End a row by a person's decision."""
         await self._writer.do(partial(self._rows.resolve, word))
 
     async def meant(self, event: Event) -> Row | None:
-        """Give the open payment of the last day that has one of the ids that a message names."""
+        """Return the open payment of the last day that has one of the ids in a message."""
         return await self._writer.read(partial(self._rows.meant, event))
 
     async def hint(self, event: Event, *, open: bool = False) -> bool:
-        """Keep a message before it is acknowledged, once; False: about its order, no more are kept."""
+        """Store a message once, before it is acknowledged.
+
+        False: no more about its order are stored.
+        """
         return await self._writer.do(partial(self._inbox.keep, event, open=open))
 
     async def end_hint(self, event: Event, *, done: bool) -> None:
-        """End an open message: done with, or left for whoever claims it."""
+        """End an open message. done=True: processed; False: another worker may claim it."""
         await self._writer.keep(partial(self._inbox.end, event, done=done))
 
     async def claim_hints(self, count: int) -> list[Event]:
-        """Take so many open messages that no living worker answers for."""
+        """Claim up to `count` open messages that no live worker is processing."""
         return await self._writer.do(partial(self._inbox.claim, count))
 
     async def payments(
         self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
     ) -> AsyncIterator[Payment]:
-        """List payments, oldest first, in pages, so that a long record does not fill the memory."""
+        """List payments, oldest first, page by page, so that memory stays small."""
         after: tuple[Any, ...] = ("", "", "", "")
         start = "" if since is None else iso(since)
         while True:
@@ -156,7 +166,7 @@ class SqliteJournal(Forking):
             after = page.last
 
     async def claim(self, after: Row | None) -> Row | None:
-        """Take the next row that needs looking after and that no living worker answers for."""
+        """Claim the next row that needs recovery and that no live worker is processing."""
         claimed: list[Row] = []
         try:
             return await self._writer.do(partial(self._rows.claim, after, claimed))
@@ -168,26 +178,26 @@ class SqliteJournal(Forking):
             raise
 
     async def release(self, row: Row) -> None:
-        """Give a claimed row back; a row that somebody else has taken since is left alone."""
+        """Release a claimed row, unless another worker has claimed it since."""
         await self._writer.keep(lambda db: self._rows.release(db, row))
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
-        """Tell one caller of all that the turn is his."""
+        """Acquire a once-lock; released by `end_turn` or by process death. False: not granted."""
         return await self._writer.do(partial(self._turns.take, _key(payment), name, caller))
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
-        """Tell whether a turn is done for ever."""
+        """Return whether the work under a once-lock is completed."""
         return await self._writer.read(partial(self._turns.done, _key(payment), name))
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
-        """End a turn: done for ever, or given back."""
+        """Release a once-lock. done=True: completed, never granted again."""
         await self._writer.keep(partial(self._turns.end, _key(payment), name, caller, done=done))
 
     async def aclose(self) -> None:
-        """Finish what is queued, end the thread, and let go of the lock that says that this worker lives."""
+        """Finish queued operations, end the thread, and release the worker's lock."""
         await self._writer.aclose()
 
-    # What runs in the thread.
+    # Runs in the thread.
 
     def _applied(self, db: sqlite3.Connection) -> None:
         self.outbox.reminders.look(db)
@@ -196,7 +206,7 @@ class SqliteJournal(Forking):
         return opened(self._path, self._worker, self._place, self._keep)
 
     def _end(self) -> None:
-        """Let go of the lock, and say what could not be kept."""
+        """Release the lock, and log what could not be stored."""
         self._place.forget()
         self._worker.end()
         for fact in self._hand.facts():

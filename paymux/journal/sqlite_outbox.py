@@ -1,4 +1,4 @@
-"""The outbox of a journal in a file: each of its calls is one operation of the journal's thread."""
+"""The outbox of a journal in a file: each call is one operation of the journal's thread."""
 
 import asyncio
 import sqlite3
@@ -16,20 +16,20 @@ from .writer import Writer
 
 
 class SqliteOutbox:
-    """What is to be told and to be watched, of one worker."""
+    """The outbox of one worker: payments to deliver and orders to watch."""
 
     def __init__(
         self, writer: Callable[[], Writer], notifiers: Notifiers, untold: Untold, watchers: Watchers
     ) -> None:
-        self._writer = writer  # the one of now: a process that was forked has one of its own
+        self._writer = writer  # the current one: a forked process gets its own
         self._notifiers = notifiers
         self._untold = untold
         self._watchers = watchers
         self.reminders = Reminders(notifiers)
-        self._now = 0.0  # that of the last beat: what is claimed was not watched then
+        self._now = 0.0  # time of the last heartbeat, with which claims are made
 
     async def enter(self, member: Member, now: float) -> Beat:
-        """Begin to live, and to own what is claimed from here on."""
+        """Start: this notifier owns what it claims from here on."""
         loop = asyncio.get_running_loop()
 
         def enter(db: sqlite3.Connection) -> Beat:
@@ -38,46 +38,46 @@ class SqliteOutbox:
             return self._beat(member, now, {}, dict.fromkeys(member.accounts, FEW), db)
 
         beat = await self._writer().do(enter)
-        # A loop that has ended tells nothing more; one that is slow will go on.
+        # A loop that has ended delivers nothing more; a slow one will go on.
         self._writer().pulse = lambda: None if loop.is_running() else partial(self._notifiers.leave, now)
         return beat
 
     async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
-        """Live on."""
+        """Heartbeat."""
         return await self._writer().do(partial(self._beat, member, now, held, wanted))
 
     async def leave(self, now: float) -> None:
-        """End, and let go of all that was claimed."""
+        """Stop, and release all claims."""
         self._writer().pulse = None
 
         def leave(db: sqlite3.Connection) -> None:
             self._untold.leave(db)
-            self._notifiers.leave(now, db)  # whose orders are anybody's then
+            self._notifiers.leave(now, db)  # its orders may then be claimed by others
 
         await self._writer().do(leave)
 
     async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
-        """Claim so many payments to tell."""
+        """Claim up to `count` payments to deliver."""
         return await self._writer().do(partial(self._untold.claim_some, kinds, count, resting))
 
     async def claim(self, payment: Payment) -> Payment | None:
-        """Claim one payment to tell, for one that did not enter."""
+        """Claim one payment to deliver, for a worker without a notifier."""
         return await self._writer().do(partial(self._untold.claim, named(payment)))
 
     async def told(self, payment: Payment) -> None:
-        """Say that this state of a claimed payment was told, and let go of it."""
+        """Record that this status of a claimed payment was delivered, and release the payment."""
         await self._writer().keep(partial(self._untold.told, named(payment), payment.status))
 
     async def untell(self, payment: Payment) -> None:
-        """Let go of a claimed payment that could not be told."""
+        """Release a claimed payment that could not be delivered."""
         await self._writer().keep(partial(self._untold.untell, named(payment)))
 
     async def standing(self, payment: Payment) -> Standing | None:
-        """Tell how far a payment's telling is."""
+        """Return a payment's status, and the status that was delivered last."""
         return await self._writer().do(partial(self._untold.standing, named(payment)))
 
     async def open(self, accounts: Collection[str], count: int) -> list[Open]:
-        """Claim so many open orders that no living notifier watches."""
+        """Claim up to `count` open orders that no live notifier watches."""
         return await self._writer().do(partial(self._watchers.claim, accounts, count, self._now))
 
     async def take(self, payments: list[Payment]) -> list[Payment]:
@@ -85,15 +85,15 @@ class SqliteOutbox:
         return await self._writer().do(partial(self._watchers.take, payments))
 
     async def watched(self, accounts: Collection[str]) -> set[Key]:
-        """Give what this notifier still has."""
+        """Return the orders that this notifier still watches."""
         return await self._writer().do(partial(self._watchers.mine, accounts))
 
     async def let_go(self, payments: list[Payment]) -> None:
-        """Leave claimed orders to other notifiers."""
+        """Release orders, so that other notifiers may claim them."""
         await self._writer().keep(partial(self._watchers.let_go, payments))
 
     async def leave_to_person(self, payment: Payment) -> bool:
-        """Note that an order is left to a person, once."""
+        """Record that an order is left to a person, once."""
         return await self._writer().do(partial(self._watchers.leave_to_person, payment))
 
     def _beat(

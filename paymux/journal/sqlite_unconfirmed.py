@@ -20,15 +20,16 @@ T = TypeVar("T")
 Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
 
 PAGE = 500
-AGAIN = timedelta(days=3)  # for which a receipt may come late that is another one
+AGAIN = timedelta(days=3)  # how long a matched order may still get another receipt
 
 _IS = "account = ? AND event = ?"
 _OPEN = "SELECT id, event FROM unconfirmed WHERE ended IS NULL"
 _FULL = """SELECT id, event FROM unconfirmed INDEXED BY unconfirmed_told
     WHERE ended IS NULL AND told IS NOT NULL ORDER BY id LIMIT ?"""
 _END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended IS NULL AND"
-# Each by the index that was made for it, which SQLite would not choose by itself, for it does not know how many
-# rows there are. The amount is text, "500" of "500.00".
+# INDEXED BY names the index that was made for each query: SQLite does not know the number of rows
+# and would choose another. The amount is compared as a number: it is stored as text, "500" or
+# "500.00".
 _COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
 _PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open WHERE account = ? AND {_COLLECT}
     AND status = 'pending' AND state NOT IN ('refused', 'not_sent')"""
@@ -43,7 +44,7 @@ _GIVEN = """SELECT u.id, u.event, p.payment FROM unconfirmed u JOIN payments p
 
 
 class SqliteUnconfirmed:
-    """The messages of a journal's file that no look-up confirms, for every worker of it."""
+    """The kept messages in a journal's file, shared by all its workers."""
 
     def __init__(self, do: Do[Any], worker: Worker) -> None:
         self._do = do
@@ -55,47 +56,47 @@ class SqliteUnconfirmed:
         return found
 
     async def waiting(self, *, told: bool) -> dict[int, str]:
-        """Give when each came that was not told, or not logged, yet."""
+        """Return id and time of messages not yet delivered; told=False: not yet logged."""
         column = "told" if told else "logged"
         sql = f"SELECT id, at FROM unconfirmed WHERE ended IS NULL AND {column} IS NULL ORDER BY id"
         found: dict[int, str] = await self._do(lambda db: dict(db.execute(sql).fetchall()))
         return found
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
-        """Give the entries of these numbers that are open."""
+        """Return the open entries with these ids."""
         sql = f"{_OPEN} AND id IN (SELECT value FROM json_each(?))"
         given = (msgspec.json.encode(ids).decode(),)
         found: list[Entry] = await self._do(partial(_entries, sql, given))
         return found
 
     async def left(self, after: int) -> list[Entry]:
-        """List a page of what is open."""
+        """List a page of open entries."""
         sql = f"{_OPEN} AND id > ? ORDER BY id LIMIT {PAGE}"
         found: list[Entry] = await self._do(partial(_entries, sql, (after,)))
         return found
 
     async def orders(self, event: Event) -> Orders:
-        """Give the orders that a message may be of."""
+        """Return the orders that a message may be about."""
         found: Orders = await self._do(partial(_orders, event))
         return found
 
     async def claim(self, entry: Entry) -> bool:
-        """Take an entry to tell it."""
+        """Claim an entry to deliver it."""
         found: bool = await self._do(partial(self._claim, entry))
         return found
 
     async def done(self, entry: Entry, *, told: bool) -> None:
-        """Let go of a claimed entry."""
+        """Release a claimed entry."""
         sql = "UPDATE unconfirmed SET teller = NULL, told = coalesce(told, ?) WHERE id = ? AND teller = ?"
         await self._do(lambda db: _count(db, sql, _now() if told else None, entry.id, self._worker.name))
 
     async def log(self, entry: Entry) -> bool:
-        """Note that an entry is being logged."""
+        """Mark an entry as logged."""
         sql = "UPDATE unconfirmed SET logged = ? WHERE id = ? AND logged IS NULL AND ended IS NULL"
         return bool(await self._do(lambda db: _count(db, sql, _now(), entry.id)))
 
     async def give(self, entry: Entry, of: Payment) -> bool:
-        """End an entry as the one of an order without a receipt."""
+        """End an entry as the message of an order without a receipt."""
         found: bool = await self._do(partial(_give, entry, of))
         return found
 
@@ -105,7 +106,7 @@ class SqliteUnconfirmed:
         return found
 
     async def reopen(self) -> Collection[Event]:
-        """Open again what was given to an order that has another receipt by now."""
+        """Reopen messages that were matched to an order which has another receipt now."""
         found: list[Event] = await self._do(_reopen)
         return found
 
@@ -136,7 +137,7 @@ def _keep(event: Event, db: sqlite3.Connection) -> Kept:
 
 
 def _open(db: sqlite3.Connection) -> int:
-    """Count what is open; where it cannot be too many, for there are not so many numbers, roughly."""
+    """Count open entries; while the range of ids is below the limit, its size is enough."""
     oldest = db.execute("SELECT min(id) FROM unconfirmed WHERE ended IS NULL").fetchone()[0]
     newest = db.execute("SELECT max(id) FROM unconfirmed").fetchone()[0]
     span = 0 if oldest is None else int(newest - oldest + 1)
@@ -156,7 +157,7 @@ def _entries(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> lis
 
 
 @lru_cache(maxsize=256)
-def _unreadable(id: int) -> None:  # cached, so that each is said once
+def _unreadable(id: int) -> None:  # cached: each entry is logged once
     log.error("the entry %d of the journal's table unconfirmed cannot be read, and is left alone", id)
 
 
@@ -168,7 +169,7 @@ def _orders(event: Event, db: sqlite3.Connection) -> Orders:
     amount = _plain(claims.amount)
     young = timedelta(seconds=YOUNG)
     bare: dict[str | None, Payment] = {}
-    # When it was paid is said by the message, or it was just now.
+    # The message says when it was paid; otherwise it was just now.
     for at in {claims.paid_at or now, now}:
         for one in _payments(db, _BARE, account, amount, iso(at - young), iso(at + young)):
             if not receipts(one):
@@ -211,7 +212,7 @@ def _reopen(db: sqlite3.Connection) -> list[Event]:
 def _payments(db: sqlite3.Connection, sql: str, *given: object) -> tuple[Payment, ...]:
     found = []
     for (text,) in db.execute(sql, given).fetchall():
-        with contextlib.suppress(msgspec.MsgspecError):  # recover names a row that cannot be read
+        with contextlib.suppress(msgspec.MsgspecError):  # recover logs a row that cannot be read
             found.append(msgspec.json.decode(text, type=Payment))
     return tuple(found)
 

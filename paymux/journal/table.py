@@ -1,4 +1,4 @@
-"""What is done with the rows of payments, each question inside a transaction of the journal's thread."""
+"""Operations on the rows of payments, each inside a transaction of the journal's thread."""
 
 import sqlite3
 from collections.abc import Callable
@@ -24,30 +24,31 @@ _NOTED = """INSERT INTO payments (account, kind, reference, state, status, amoun
             payment, created_at, updated_at, worker) VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _IS_MINE = f"{_OF} AND state = 'intent' AND worker = ?"
 _LEAVES = f"UPDATE payments SET state = 'sending', updated_at = ? {_IS_MINE}"
-# Who sent it answers for the row until its answer; who claimed it, until the release.
+# The worker that sent an order owns its row until the answer; a worker that claimed it, until
+# release.
 _APPLIED = f"""UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?, updated_at = ?,
                worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {_OF}"""
 _FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-# By the provider's reference, of the asked kind first: which kind a message is of is only claimed.
+# By the provider's reference, the wanted kind first: a message only claims its kind.
 _BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LIMIT 1"
 _PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM payments
            WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
            AND (? IS NULL OR account = ?)
            AND (? IS NULL OR status = ?) AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
            ORDER BY created_at, account, kind, reference LIMIT ?"""
-PAGE = 500  # rows that are read at a time
+PAGE = 500  # rows per read
 
 
 class Page(NamedTuple):
-    """Some of the payments, and where the next ones begin, if there are more."""
+    """A page of payments, and the key of its last row, if more may follow."""
 
     payments: list[Payment]
     last: tuple[Any, ...] | None
 
 
 class Rows:
-    """The payments of one journal, as one of its workers reads and writes them."""
+    """The payments of a journal, as one worker reads and writes them."""
 
     def __init__(
         self, worker: Worker, inbox: Inbox, hand: Hand, applied: Callable[[sqlite3.Connection], None]
@@ -55,20 +56,20 @@ class Rows:
         self._worker = worker
         self._inbox = inbox
         self._hand = hand
-        self._applied = applied  # called with each fact that changed something
-        self.busy: set[Key] = set()  # the rows that this worker is still about to go on with
+        self._applied = applied  # called after each fact that changed something
+        self.busy: set[Key] = set()  # rows that this worker is still processing
 
     def named(self, key: Key, db: sqlite3.Connection) -> Row | None:
-        """Give the row of an order, with what is in hand of it."""
+        """Return the row of an order, with facts that are not written yet."""
         return self._row(db, _OF, key)
 
     def theirs(self, account: str, kind: Kind, reference: str, db: sqlite3.Connection) -> Row | None:
-        """Give the row with this reference of the provider's, of this kind first."""
+        """Return the row with this reference of the provider, this kind first."""
         key = self._hand.key_of(account, kind, reference) if self._hand else None
         return self.named(key, db) if key else self._row(db, _BY_THEIRS, (account, reference, kind))
 
     def meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
-        """Give the open payment of the last day that has one of the ids that a message names."""
+        """Return the open payment of the last day that has one of the ids in a message."""
         found = self._inbox.meant(event, db)
         key = _key(found[1]) if found else self._hand.meant(event)
         row = self.named(key, db) if key else None
@@ -79,12 +80,12 @@ class Rows:
         found = db.execute(sql, given).fetchone()
         if found is None:
             return None
-        # A damaged one is an error: of a payment that seemed to be nobody's, anything would be believed.
+        # A damaged row is an error: without its payment, any message about it would be believed.
         return self._hand.over(Row(state=State(found[0]), payment=read_payment(found[2:], found[1])))
 
     def page(self, given: tuple[object, ...], status: Status | None, db: sqlite3.Connection) -> Page:
-        """List some payments after a key, created since a time, of an account or of all."""
-        # What is in hand may have changed a status, so that the file alone cannot tell which rows have it.
+        """List payments after a key, created since a time, of one account or of all."""
+        # A fact that is not written yet may change a status: then the query cannot filter by it.
         asked = None if self._hand else status
         rows = db.execute(_PAGE, (*given, asked, asked, asked, PAGE)).fetchall()
         read = [(state, payment_or_none(tuple(key), text)) for state, text, _, *key in rows]
@@ -95,12 +96,15 @@ class Rows:
         )
 
     def known(self, pending: Payment, digest: str, db: sqlite3.Connection) -> Any:
-        """Give the row that a reference has, or DuplicateReference; WAIT: the order may have to be noted."""
+        """Return the row of a reference, or raise DuplicateReference.
+
+        WAIT: it may have to be recorded.
+        """
         found = db.execute(_FOUND, _key(pending)).fetchone()
         return (found and self._standing(pending, digest, found)) or WAIT
 
     def _standing(self, pending: Payment, digest: str, found: tuple[Any, ...]) -> Row | None:
-        """Give a row that was found for an order; None: it is to be noted in its place."""
+        """Return the row that was found for an order; None: the order may take its place."""
         key, (state, text, worker, other) = _key(pending), found
         flying = state in (State.INTENT, State.SENDING) and self.lives(worker, key)
         row = as_begun(pending, key, state, text, flying=flying)
@@ -113,7 +117,7 @@ class Rows:
         return row
 
     def intend(self, pending: Payment, digest: str, noted: list[Row], db: sqlite3.Connection) -> Row | None:
-        """Note an order, or give the row that its reference has already."""
+        """Record an order, or return the row that its reference already has."""
         key = _key(pending)
         found = db.execute(_FOUND, key).fetchone()
         if found is None:
@@ -124,7 +128,7 @@ class Rows:
             if (row := self._standing(pending, digest, found)) is not None:
                 return row
             db.execute(f"DELETE FROM payments {_OF}", key)
-            self._hand.forget(key)  # it is about the order that was there before
+            self._hand.forget(key)  # its facts are about the earlier order
         at, text, party = _now(), _json(pending), pending.payer or pending.payee
         money = (str(pending.amount), pending.currency, party)
         made = (digest, text, at, at, self._worker.name)
@@ -135,11 +139,11 @@ class Rows:
         return None
 
     def abandon(self, rows: list[Row]) -> None:
-        """Do no more about rows that could not be written."""
+        """Stop processing rows that could not be written."""
         self.busy.difference_update(_key(row.payment) for row in rows)
 
     def withdraw(self, db: sqlite3.Connection, noted: list[Row]) -> None:
-        """Let go of orders that were noted and will not be sent."""
+        """Withdraw orders that were recorded and will not be sent."""
         for row in noted:
             key = _key(row.payment)
             self.busy.discard(key)
@@ -147,34 +151,37 @@ class Rows:
                 self.apply(db, row.payment, "answer", State.NOT_SENT)
 
     def sending(self, pending: Payment, db: sqlite3.Connection) -> None:
-        """Note that an order's request is about to leave."""
+        """Record that an order's request is about to be sent."""
         key, at = _key(pending), _now()
         if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
-            raise OSError("somebody else took the order over")
+            raise OSError("another worker took the order over")
         db.execute(_FACT, (*key, at, "sending", "sending", pending.status, _json(pending)))
 
     def lives(self, worker: str | None, key: Key) -> bool:
-        """Tell whether a living worker answers for a row; this one, only if it still does something about it."""
+        """Return whether a live worker is processing a row.
+
+        For this worker, whether it still is.
+        """
         return key in self.busy or key in self._hand if worker == self._worker.name else self._worker.lives(worker)
 
     def write(self, fact: Fact, db: sqlite3.Connection) -> None:
-        """Apply what is in hand, unless its order was replaced meanwhile."""
+        """Write a fact, unless another order has replaced its order meanwhile."""
         if self._hand.holds(fact):
             self.apply(db, fact.payment, fact.source, fact.state)
 
     def apply(self, db: sqlite3.Connection, payment: Payment, source: str, state: State | None) -> None:
-        """Append a fact, and apply it where it does not turn the row back."""
+        """Append a fact, and apply it unless it would turn the row back."""
         key, told = _key(payment), msgspec.structs.replace(payment, raw="")
         found = db.execute(_FOUND, key).fetchone()
         if found is None:
-            return  # asked about by somebody who has no record of it, or forgotten by now
+            return  # looked up without having been recorded, or deleted by now
         if state is not None and state.free and found[2] != self._worker.name:
-            return  # what did not leave was ours, and the row is not: somebody else may be sending it
+            return  # another worker owns the row and may be sending it
         was, known = State(found[0]), read_payment(key, found[1])
         state = was.after(state, told)
         said = (state, told.status, told.provider_status, told.provider_reference)
         if source == "verify" and said == (was, known.status, known.provider_status, known.provider_reference):
-            return  # a poll that brought nothing new
+            return  # a poll without news
         at = _now()
         try:
             kept = succeed(known, told)
@@ -187,17 +194,17 @@ class Rows:
         self._applied(db)
 
     def resolve(self, word: Word, db: sqlite3.Connection) -> None:
-        """End a row by a person's word."""
+        """End a row by a person's decision."""
         key = _key(word.payment)
         worker = sender(db, key, word)
         if worker is not None and self.lives(worker, key):
-            raise UsageError(f"payment: {key[2]!r} is being sent by a worker that lives")
+            raise UsageError(f"payment: {key[2]!r} is being sent by a live worker")
         self.apply(db, word.payment, "person", None)
         sign(db, key, word)
 
     def claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
-        """Take the next row that needs looking after and that no living worker answers for."""
-        # In the order of the key, each row is met once in a run, however many runs there are.
+        """Claim the next row that needs recovery and that no live worker is processing."""
+        # In the order of the key: one run meets each row once, with any number of parallel runs.
         rows = db.execute(
             f"""SELECT account, kind, reference, state, {PAYMENT}, worker, fence FROM payments
                WHERE (account, kind, reference) > (?, ?, ?) AND (state IN ('intent', 'sending', 'unknown')
@@ -216,14 +223,14 @@ class Rows:
         return None
 
     def release(self, db: sqlite3.Connection, *rows: Row) -> None:
-        """Give claimed rows back."""
+        """Release claimed rows."""
         for row in rows:
             self.busy.discard(_key(row.payment))
             db.execute(f"UPDATE payments SET worker = NULL {_OF} AND fence = ?", (*_key(row.payment), row.fence))
 
 
 def _has(row: Row, status: Status) -> bool:
-    """Tell whether a payment is to be listed among those of a status; what was never sent waits for nothing."""
+    """Return whether a row is listed under a status; an order never sent is not pending."""
     return row.payment.status is status and not (status is Status.PENDING and row.state.free)
 
 

@@ -1,4 +1,4 @@
-"""Doing something exactly once for a payment, however many workers hear of it."""
+"""Once-locks: do something exactly once for a payment, with any number of workers."""
 
 import uuid
 
@@ -9,7 +9,11 @@ from .base import Journal
 
 
 class Turn:
-    """`async with turn as first`: True for one caller in any process; an error, or death, gives the turn back."""
+    """Acquire the once-lock; released on completion or process death.
+
+    `async with turn as first`: True for one caller in any process. An error inside the block
+    releases the lock without completion, so that another caller may acquire it.
+    """
 
     def __init__(self, journal: Journal, payment: Payment, name: str) -> None:
         payment, name = given.payment(payment), given.named("name", name)
@@ -27,7 +31,7 @@ class Turn:
         except OSError as error:
             raise Unavailable(f"{self._payment.account}: {error}") from None
         except BaseException:
-            # Cancelled while it was taken: it is given back, or else nobody would ever have it.
+            # Cancelled while acquiring: release it, or no caller could ever acquire it.
             await self._end(done=False)
             raise
         return self._first

@@ -1,4 +1,4 @@
-"""What a provider told us and no look-up confirms: it is kept until the shop has dealt with it."""
+"""Messages about payments that no look-up confirms, kept until the merchant deals with them."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -7,93 +7,100 @@ import msgspec
 
 from ..models import Event, Payment
 
-MOST = 100_000  # that are open at once
-LARGEST = 2048  # bytes of one
-YOUNG = 3600.0  # seconds before a message within which the order began that it may be of
+MOST = 100_000  # open messages at once
+LARGEST = 2048  # bytes of one message
+YOUNG = 3600.0  # seconds, at most, between an order and a message that may be about it
 
 
 class Entry(NamedTuple):
-    """A kept message, and the number that it is kept under."""
+    """A kept message and its id."""
 
     id: int
     event: Event
 
 
 class Kept(NamedTuple):
-    """The number that a message is kept under, None if it is not, and which others left: there were too many."""
+    """The id of a kept message, None: not kept; and the messages dropped to make room for it."""
 
     id: int | None
     gone: tuple[Event, ...] = ()
 
 
 class Orders(NamedTuple):
-    """The orders of ours that a message may be of: all are collects of its account, and of its amount."""
+    """The collects of its account and amount that a message may be about."""
 
-    paid: tuple[Payment, ...] = ()  # they have its receipt, or claim to
+    paid: tuple[Payment, ...] = ()  # they have its receipt, or a message claimed so
     open: tuple[Payment, ...] = ()
-    bare: tuple[Payment, ...] = ()  # they succeeded lately without a receipt, and no other message is theirs
+    # succeeded lately without a receipt, and matched to no other message
+    bare: tuple[Payment, ...] = ()
 
 
 class Unconfirmed(Protocol):
-    """The messages that are kept. What cannot be kept or read is an OSError."""
+    """The store of kept messages. What cannot be kept or read is an OSError."""
 
     async def keep(self, event: Event) -> Kept:
-        """Keep a message; the same one twice is kept once. Too many: those that were told leave, oldest first."""
+        """Keep a message once; at the limit, delivered messages are dropped, oldest first."""
         ...
 
     async def waiting(self, *, told: bool) -> dict[int, str]:
-        """Give when each came that was not told yet (or, where nobody is told, not logged), oldest first."""
+        """Return id and time of messages not yet delivered, oldest first.
+
+        Told=False: not yet logged.
+        """
         ...
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
-        """Give the entries of these numbers that are open."""
+        """Return the open entries with these ids."""
         ...
 
     async def left(self, after: int) -> list[Entry]:
-        """List a page of what is open, after this number."""
+        """List a page of open entries, after this id."""
         ...
 
     async def orders(self, event: Event) -> Orders:
-        """Give the orders of ours that a message may be of."""
+        """Return the orders that a message may be about."""
         ...
 
     async def claim(self, entry: Entry) -> bool:
-        """Take an entry to tell it; False: another living worker has it, or it is over."""
+        """Claim an entry to deliver it; False: another live worker has it, or it has ended."""
         ...
 
     async def done(self, entry: Entry, *, told: bool) -> None:
-        """Let go of a claimed entry: it was told, or not."""
+        """Release a claimed entry. told=True: it was delivered."""
         ...
 
     async def log(self, entry: Entry) -> bool:
-        """Note that an entry is being logged; False: it was before."""
+        """Mark an entry as logged; False: it was marked before."""
         ...
 
     async def give(self, entry: Entry, of: Payment) -> bool:
-        """End an entry as the one of an order without a receipt; False: it has another one."""
+        """End an entry as the message of an order without a receipt.
+
+        False: the order has another.
+        """
         ...
 
     async def end(self, event: Event, because: str) -> bool:
-        """End the entry of a message; False: there is none."""
+        """End the entry of a message; False: there is no such entry."""
         ...
 
     async def reopen(self) -> Collection[Event]:
-        """Open again what was given to an order that has another receipt by now."""
+        """Reopen messages that were matched to an order which has another receipt now."""
         ...
 
 
 def small(event: Event) -> Event:
-    """Give what is kept of a message: what it says of the money, and not the rest."""
+    """Return a message without what is not stored: the raw body and personal data."""
     bare: dict[str, Any] = {"raw": "", "customer": None, "metadata": {}, "prompt": None}
     claims = msgspec.structs.replace(event.claims, **bare)
     return msgspec.structs.replace(event, claims=claims)
 
 
 def written(event: Event) -> str:
-    """Write down what is kept of a message."""
+    """Return a message as the text that is stored."""
     return msgspec.json.encode(small(event)).decode()
 
 
 def receipts(payment: Payment) -> tuple[str, ...]:
-    """Give the receipt of an order, and the one that a message claimed it to have."""
+    """Return the receipt of an order, and the receipt that a message claimed for it."""
     return tuple(one for one in (payment.receipt, payment.ids.get("claimed_receipt")) if one is not None)

@@ -1,4 +1,4 @@
-"""The outbox: whose end `on_payment` has not heard of, and who tells it now."""
+"""The outbox: terminal payments not yet delivered to `on_payment`, and who delivers each."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,10 @@ from .rows import Scanned, read_payment
 from .schema import iso
 from .workers import Worker
 
-KEPT = timedelta(days=3)  # how far back the first notifier of a kind begins to tell
+KEPT = timedelta(days=3)  # how far back the first notifier of a kind delivers
 
 _OF = "account = ? AND kind = ? AND reference = ?"
-_IS_UNTOLD = "status <> 'pending' AND told IS NOT status"  # in the words of its index
+_IS_UNTOLD = "status <> 'pending' AND told IS NOT status"  # the same text as in the index
 _NEXT = f"""SELECT account, kind, reference, status, payment FROM payments
     WHERE kind = ? AND teller IS ? AND {_IS_UNTOLD} ORDER BY updated_at"""
 _TELLER = f"SELECT min(teller) FROM payments WHERE kind = ? AND teller > ? AND {_IS_UNTOLD}"
@@ -26,11 +26,11 @@ _LET_GO = f"UPDATE payments SET teller = NULL WHERE {_OF} AND teller IN (?, ?)"
 _LET_ALL_GO = f"UPDATE payments SET teller = NULL WHERE kind = ? AND teller = ? AND {_IS_UNTOLD}"
 _OLD = f"UPDATE payments SET told = status WHERE kind = ? AND updated_at < ? AND {_IS_UNTOLD}"
 _TURN = f"SELECT worker FROM turns WHERE {_OF} AND name = ?"
-_ALONE = "!"  # after the name of a worker that tells one payment without having entered
+_ALONE = "!"  # suffix of a worker that delivers one payment without a notifier
 
 
 class Untold:
-    """Claims what is to be told, each time inside a transaction of the journal's thread."""
+    """Claims payments to deliver, inside a transaction of the journal's thread."""
 
     def __init__(self, worker: Worker, notifiers: Notifiers) -> None:
         self._worker = worker
@@ -38,7 +38,10 @@ class Untold:
         self._scanned = Scanned("it cannot be told")
 
     def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
-        """Let go of what an earlier loop of this worker had; a kind's first notifier begins three days back."""
+        """Release claims of an earlier loop of this worker.
+
+        The first notifier of a kind delivers payments of the last three days only.
+        """
         self.leave(db)
         now = datetime.now(UTC)
         for kind in kinds:
@@ -48,21 +51,24 @@ class Untold:
                     log.info("%d payments (%s) that ended more than three days ago count as told", old, kind)
 
     def leave(self, db: sqlite3.Connection) -> None:
-        """Let go of all that this worker claimed."""
+        """Release every claim of this worker."""
         for kind in ("collect", "payout", "refund"):
             db.execute(_LET_ALL_GO, (kind, self._worker.name))
 
     def claim_some(
         self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status], db: sqlite3.Connection
     ) -> list[Payment]:
-        """Claim the oldest that nobody tells, or whose teller is no more."""
+        """Claim the oldest payments that no live worker delivers."""
         found = list(self._some(kinds, count, resting, db))
         for payment in found:
             db.execute(_CLAIM, (self._worker.name, *named(payment)))
         return found
 
     def claim(self, key: Key, db: sqlite3.Connection) -> Payment | None:
-        """Claim one payment for a worker that has no notifier; while it lives, nobody else tells it."""
+        """Claim one payment for a worker without a notifier.
+
+        No other delivers it while it lives.
+        """
         row = db.execute(_ONE, key).fetchone()
         if row is None or self._tells(row[0], db) or not self._may_tell(key, row[1], db):
             return None
@@ -70,15 +76,15 @@ class Untold:
         return read_payment(key, row[2])
 
     def told(self, key: Key, status: Status, db: sqlite3.Connection) -> None:
-        """Note that a state was told to the end; what the row says by now may be another."""
+        """Record that a status was delivered; the row may have another status by now."""
         db.execute(_TOLD, (status, *key, *self._names))
 
     def untell(self, key: Key, db: sqlite3.Connection) -> None:
-        """Let go of what could not be told."""
+        """Release a payment that could not be delivered."""
         db.execute(_LET_GO, (*key, *self._names))
 
     def standing(self, key: Key, db: sqlite3.Connection) -> Standing | None:
-        """Tell how far a payment's telling is."""
+        """Return a payment's status, and the status that was delivered last."""
         row = db.execute(f"SELECT status, told FROM payments WHERE {_OF}", key).fetchone()
         return None if row is None else Standing(Status(row[0]), row[1] and Status(row[1]))
 
@@ -91,7 +97,7 @@ class Untold:
     ) -> Iterator[Payment]:
         for kind in kinds:
             for teller in (None, *self._gone(kind, db)):
-                # Read to the last one wanted before anything is written: a cursor would meet its own changes.
+                # Read all that is wanted before any write: a cursor would meet its own changes.
                 for account, _, reference, status, text in db.execute(_NEXT, (kind, teller)):
                     key = (account, kind, reference)
                     if count <= 0:
@@ -102,14 +108,17 @@ class Untold:
                         yield payment
 
     def _gone(self, kind: Kind, db: sqlite3.Connection) -> Iterator[str]:
-        """Give the tellers of this kind that tell no more."""
+        """Return the tellers of this kind that do not deliver any more."""
         teller = ""
         while (teller := db.execute(_TELLER, (kind, teller)).fetchone()[0]) is not None:
             if not self._tells(teller, db):
                 yield teller
 
     def _tells(self, teller: str | None, db: sqlite3.Connection) -> bool:
-        """Tell whether a teller goes on. One whose loop is slow does: it may be in the middle of a telling."""
+        """Return whether a teller goes on.
+
+        One with a slow loop does: it may be inside a callback.
+        """
         if teller is None:
             return False
         worker = teller.removesuffix(_ALONE)
@@ -118,9 +127,10 @@ class Untold:
         return self._worker.lives(worker) if worker != teller else self._notifiers.entered(worker, db)
 
     def _may_tell(self, key: Key, status: Status, db: sqlite3.Connection) -> bool:
-        """Tell whether no worker of release 0.1 tells it, or has: one may live on while the file is upgraded.
+        """Return whether no worker of release 0.1 delivers this status or has delivered it.
 
-        Such a worker knows only turns. It is asked about each claim, until no file of 0.1 is upgraded any more.
+        Such a worker may still run while the file is upgraded, and it knows only once-locks. So
+        each claim reads them, for as long as files of 0.1 are upgraded.
         """
         turn = db.execute(_TURN, (*key, f"on_payment {status}")).fetchone()
         if turn is None:

@@ -15,10 +15,12 @@ from .rows import Scanned
 from .schema import iso
 from .workers import Worker
 
-SLACK = 100  # orders beyond its part that a notifier keeps: few are not worth handing about
+# orders beyond its share that a notifier keeps: a small difference is not worth a transfer
+SLACK = 100
 
 _OF = "account = ? AND kind = ? AND reference = ?"
-_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"  # in the words of its index
+# the same text as in the index
+_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
 _NEXT = f"""SELECT kind, reference, state, payment, worker, left_at FROM payments
     WHERE account = ? AND watcher IS ? AND {_IS_OPEN}"""
 _WATCHER = f"SELECT min(watcher) FROM payments WHERE account = ? AND watcher > ? AND {_IS_OPEN}"
@@ -34,7 +36,7 @@ _DISOWNED = f"UPDATE payments SET worker = NULL WHERE {_OF}"
 
 
 class Watchers:
-    """Claims open orders, each time inside a transaction of the journal's thread."""
+    """Claims open orders, inside a transaction of the journal's thread."""
 
     def __init__(
         self,
@@ -47,15 +49,18 @@ class Watchers:
         self._worker = worker
         self._notifiers = notifiers
         self._inbox = inbox
-        self._lives = lives  # whether somebody is still about to go on with an order
+        self._lives = lives  # whether a live worker is processing an order
         self._apply = apply
         self._scanned = Scanned("it cannot be watched")
 
     def claim(self, accounts: Collection[str], count: int, now: float, db: sqlite3.Connection) -> list[Open]:
-        """Claim orders that no living notifier watches; what a worker left that died is set right first."""
+        """Claim orders that no live notifier watches.
+
+        States left by a dead worker are fixed first.
+        """
         found = []
         living = self._notifiers.living(now, db)
-        # Read to the last one wanted before anything is written: a cursor would meet its own changes.
+        # Read all that is wanted before any write: a cursor would meet its own changes.
         for payment, state, left in list(islice(self._unwatched(accounts, living, db), count)):
             if (after := self._settled(payment, state, db)) is not State.NOT_SENT:
                 db.execute(_CLAIM, (self._worker.name, *named(payment)))
@@ -82,21 +87,21 @@ class Watchers:
                     yield payment, State(state), left_at is not None
 
     def take(self, payments: list[Payment], db: sqlite3.Connection) -> list[Payment]:
-        """Claim orders just sent; give those that nobody else had taken."""
+        """Claim orders just sent; return those that no other worker had claimed."""
         return [one for one in payments if db.execute(_TAKE, (self._worker.name, *named(one))).rowcount]
 
     def mine(self, accounts: Collection[str], db: sqlite3.Connection) -> set[Key]:
-        """Give what this worker still has."""
+        """Return the orders that this worker still watches."""
         name = self._worker.name
         return {(account, *row) for account in accounts for row in db.execute(_MINE, (account, name))}
 
     def too_many(self, accounts: Collection[str], now: float, db: sqlite3.Connection) -> int:
-        """Count what this worker watches beyond its part, so that each notifier has use for its look-ups."""
+        """Count this worker's orders beyond its share, so that each notifier uses its look-ups."""
         living = self._notifiers.living(now, db)
         return sum(max(self._beyond(account, living, db), 0) for account in accounts)
 
     def _beyond(self, account: str, living: Mapping[str, Living], db: sqlite3.Connection) -> int:
-        """Tell how many orders this worker has beyond its part; below 0: how many it may take."""
+        """Return this worker's orders beyond its share; negative: how many it may claim."""
         asking = sum(account in one.accounts and one.places.get(account, 1) > 0 for one in living.values())
         if asking < 2:
             return -sys.maxsize
@@ -104,17 +109,17 @@ class Watchers:
         return int((mine or 0) - total // asking - SLACK)
 
     def let_go(self, payments: list[Payment], db: sqlite3.Connection) -> None:
-        """Leave orders to others."""
+        """Release orders, so that other notifiers may claim them."""
         for payment in payments:
             db.execute(_LET_GO, (*named(payment), self._worker.name))
 
     def enter(self, accounts: Collection[str], db: sqlite3.Connection) -> None:
-        """Leave all that an earlier loop of this worker had to whoever comes first."""
+        """Release all orders of an earlier loop of this worker."""
         for account, kind, reference in self.mine(accounts, db):
             db.execute(_LET_GO, (account, kind, reference, self._worker.name))
 
     def leave_to_person(self, payment: Payment, db: sqlite3.Connection) -> bool:
-        """Note that an order is left to a person, once."""
+        """Record that an order is left to a person; False: it was already, or it has ended."""
         return bool(db.execute(_LEFT, (iso(datetime.now(UTC)), *named(payment))).rowcount)
 
     def _gone(self, account: str, living: Collection[str], db: sqlite3.Connection) -> Iterator[str]:
@@ -124,7 +129,7 @@ class Watchers:
                 yield watcher
 
     def _settled(self, payment: Payment, state: State, db: sqlite3.Connection) -> State:
-        """Say what became of an order whose sender died; gives its state from then on."""
+        """Record the state of an order whose sender died; return its state from then on."""
         after = {State.INTENT: State.NOT_SENT, State.SENDING: State.UNKNOWN}.get(state)
         if after is None:
             return state

@@ -1,4 +1,4 @@
-"""Who still lives: each worker holds a lock that the system lets go of when it dies."""
+"""Liveness of workers: each holds a lock that the system releases when the process dies."""
 
 import contextlib
 import errno
@@ -13,16 +13,18 @@ from ..forks import leave_to_parent
 from .locks import COUNT, FIRST, HERE, Opened, files
 
 _MARK = "-worker-"
-_BYTE = re.compile("[0-9a-f]{16}")  # the name of a worker that holds a byte of the journal itself
-_FILE = re.compile("[0-9a-f]{32}")  # and of one that holds a file beside it, as all of release 0.1.0 did
+_BYTE = re.compile("[0-9a-f]{16}")  # the name of a worker that locks a byte of the journal
+# of a worker that locks its own file next to the journal, as in release 0.1.0
+_FILE = re.compile("[0-9a-f]{32}")
 
 
 class Worker:
-    """One user of a journal. A lease would need a clock, and a worker that merely slept would lose its work.
+    """One user of a journal, alive while it holds its lock.
 
-    It locks one byte of the journal itself, chosen at random, and that is its name: no other file, no other name
-    of the journal, and nothing that is done to either makes a living worker look dead. Where the system has no
-    such locks it holds a file beside the journal.
+    A lease would need a clock, and a worker that was only suspended would lose its work. The worker
+    locks one random byte of the journal itself; the byte is its name. So nothing that is done to
+    other files or other names of the journal makes a live worker look dead. On a system without
+    such locks, the worker locks its own file next to the journal.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -32,8 +34,8 @@ class Worker:
         self._lock: sqlite3.Connection | None = None
 
     def begin(self) -> None:
-        """Take the lock that says that this worker lives, unless it has it."""
-        # Named in the process that works: a pool may be made before a server forks its workers.
+        """Acquire the lock that shows a live worker, unless it is held already."""
+        # Not in __init__: a pool may be created before a server forks its workers.
         if not self.name:
             self.name = self._begun_in_journal() or self._begun_beside()
 
@@ -45,7 +47,7 @@ class Worker:
             while not file.lock(byte := FIRST + secrets.randbelow(COUNT - 1)):
                 pass
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a system that calls itself Linux and has no such locks
+            if error.errno != errno.EINVAL:  # calls itself Linux but has no such locks
                 raise
             return ""
         self.file = file
@@ -58,11 +60,11 @@ class Worker:
             if lock is not None and self._beside(name).exists():
                 self._lock = lock
                 return name
-            if lock is not None:  # somebody tidied it away before it was locked
+            if lock is not None:  # removed by another worker before it was locked
                 lock.close()
 
     def end(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         name, self.name = self.name, ""
         if self._lock is not None:
             self._lock.close()
@@ -72,12 +74,12 @@ class Worker:
             self.file.unlock(int(name, 16))
 
     def forget(self) -> None:
-        """Have no name in a child of the worker's process; the lock is the parent's, and stays."""
+        """In a forked child, drop the name; the lock is the parent's and stays."""
         leave_to_parent(self._lock)
         self.name, self.file, self._lock = "", None, None
 
     def lives(self, name: str | None) -> bool:
-        """Tell whether a worker lives: whether its lock is held."""
+        """Return whether a worker is alive: whether its lock is held."""
         if not name:
             return False
         if name == self.name:
@@ -88,12 +90,12 @@ class Worker:
         return _FILE.fullmatch(name) is not None and file.exists() and not _tidied(file)
 
     def tidy(self) -> None:
-        """Remove what workers that are dead left beside the journal, by whatever name it is reached."""
+        """Remove lock files of dead workers, next to each name of the journal."""
         for file in self._lock_files():
             _tidied(file)
 
     def beside(self) -> list[str]:
-        """List the other living workers that hold a file beside the journal."""
+        """List other live workers that lock a file next to the journal."""
         found = [file for file in self._lock_files() if not file.name.endswith(f"{_MARK}{self.name}")]
         return [file.name.rpartition(_MARK)[2] for file in found if not _tidied(file)]
 
@@ -119,16 +121,17 @@ def _tidied(file: Path) -> bool:
         return False
     if lock is None:
         return False
-    # While it is locked: whoever made it and has not locked it yet will see that it is gone.
+    # While it is locked: a worker that created it and has not locked it yet will see that it is
+    # gone.
     with contextlib.suppress(OSError):
         file.unlink(missing_ok=True)
     lock.close()
-    file.unlink(missing_ok=True)  # where an open file cannot be removed
+    file.unlink(missing_ok=True)  # on systems where an open file cannot be removed
     return True
 
 
 def _locked(file: Path) -> sqlite3.Connection | None:
-    # SQLite's own lock: the same on every system, and true between threads of one process, too.
+    # SQLite's own lock works the same on every system, and between threads of one process.
     lock = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         lock.execute("PRAGMA journal_mode=MEMORY")

@@ -1,4 +1,4 @@
-"""One thread that owns a database: what is asked of it at one moment shares one commit."""
+"""One thread that owns a database: operations of one moment share one commit."""
 
 import asyncio
 import atexit
@@ -20,19 +20,22 @@ from .place import Busy, Place
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 
-BATCH = 512  # operations that share one commit, at most
-PATIENCE = 10.0  # seconds for which an operation waits for a file that another program has locked
-LOCKED = 0.1  # seconds for which SQLite waits at a time; a fork, and what may be read meanwhile, wait as long
-PULSE = 5.0  # seconds between looks at what must be seen to although nobody asks anything
-AGAIN = 1.0  # seconds until what must not be lost, and could not be written, is tried again
-IDLE = 2.0  # seconds after which a thread with nothing to do sees whether its files still lie where they did
-REST = 2.0  # seconds that a fork waits for what is under way
+BATCH = 512  # operations per commit, at most
+PATIENCE = 10.0  # seconds that an operation waits for a file that another program has locked
+LOCKED = 0.1  # seconds that SQLite waits for a lock; a fork and permitted reads wait as long
+PULSE = 5.0  # seconds between runs of `pulse`
+AGAIN = 1.0  # seconds until a write that must not be lost is tried again
+IDLE = 2.0  # seconds without work after which the thread checks that its files are still in place
+REST = 2.0  # seconds that a fork waits for operations in progress
 
 
 class Writer(Forking):
-    """Runs operations in its own thread, in order, each whole or not at all; what fails is an OSError."""
+    """Runs operations in its own thread, in order, each whole or not at all.
 
-    crossed: ClassVar[str] = ""  # why no database can be used in this process
+    Failures are OSError.
+    """
+
+    crossed: ClassVar[str] = ""  # the reason why no database can be used in this process
 
     def __init__(
         self, open: Callable[[], sqlite3.Connection], end: Callable[[], None], place: Place | None = None
@@ -49,37 +52,38 @@ class Writer(Forking):
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._db: sqlite3.Connection | None = None
-        self._using = threading.Lock()  # held while the database is used, so that no fork comes in between
+        # held while the database is used: no fork may happen in between
+        self._using = threading.Lock()
         self._resting = False
-        self.pulse: Callable[[], Operation[None] | None] | None = None  # asked now and then what is to be done
+        # returns periodic work, or None
+        self.pulse: Callable[[], Operation[None] | None] | None = None
         self._pulsed = 0.0
-        self._stuck: list[Work] = []  # what must not be lost, and could not be written
-        self._again = 0.0  # when it is tried again
-        self._waits = (
-            AGAIN  # seconds for which it is tried once the thread is to end: a lock passes, a full disk may
-        )
+        self._stuck: list[Work] = []  # writes that must not be lost and have failed
+        self._again = 0.0  # when they are tried again
+        self._waits = AGAIN  # seconds for retries after the thread was asked to end: a lock may pass
 
     async def do(self, operation: Operation[T], glance: Operation[Any] | None = None) -> T:
-        """Run an operation, and return when it is durable; cancelled or not, it runs.
+        """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
 
-        While another program has the file locked, `glance(db)` may give its result from what can be read, or WAIT.
+        While another program has the file locked, `glance(db)` may answer from what can be read;
+        WAIT: not.
         """
         result: T = await self._queued(Work(operation, glance=glance))
         return result
 
     async def read(self, operation: Operation[T]) -> T:
-        """Run an operation that only reads, also while another program has the file locked."""
+        """Run an operation that only reads; possible while another program has the file locked."""
         result: T = await self._queued(Work(operation, glance=operation, reads=True))
         return result
 
     async def keep(self, operation: Operation[T], then: Callable[[], None] | None = None) -> T:
-        """Run an operation that must not be lost: whatever its caller is told, it is tried until it is durable."""
+        """Run an operation that must not be lost; after an error it is retried until durable."""
         result: T = await self._queued(Work(operation, kept=True, then=then))
         return result
 
     def later(self, operation: Operation[None]) -> None:
-        """Run an operation that must not be lost after those before it, and wait for nothing."""
-        # Asked for its exception, so that asyncio does not report one that nobody retrieved.
+        """Queue an operation that must not be lost, without waiting for it."""
+        # The exception is retrieved, so that asyncio does not report it as lost.
         with contextlib.suppress(OSError):
             done = self._queued(Work(operation, kept=True))
             done.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -96,14 +100,15 @@ class Writer(Forking):
                 )
                 self._thread.start()
             self._queue.put(work)
-        except (RuntimeError, MemoryError) as error:  # a process that ends, or has no memory left
+        except (RuntimeError, MemoryError) as error:  # the process is ending, or has no memory left
             self._thread = None
             raise OSError(f"the journal's thread cannot be used: {error}") from None
         return work.done
 
     async def aclose(self) -> None:
-        """Finish what is queued, within some seconds, and end the thread for good."""
-        # For good: a second thread would take from the queue of the first one, which would never see its end.
+        """Finish queued operations, within some seconds, and end the thread for good."""
+        # For good: a second thread would take items from the first one's queue, which would never
+        # end.
         self._closed = True
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -111,35 +116,35 @@ class Writer(Forking):
             await asyncio.get_running_loop().run_in_executor(None, thread.join)
 
     def finish(self) -> None:
-        """Finish what is queued where a process ends without having closed its pool."""
+        """Finish queued operations when the process ends without a closed pool."""
         self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(PATIENCE + AGAIN)
 
-    # Around a fork.
+    # Before and after a fork.
 
     def rest(self) -> None:
-        """Close the database: no connection may be carried across, https://www.sqlite.org/howtocorrupt.html."""
+        """Close the database: no connection may cross a fork, https://www.sqlite.org/howtocorrupt.html."""
         if self._using.acquire(timeout=REST):
             self._resting = True
             self._shut()
 
     def go_on(self) -> None:
-        """Let the thread go on, which opens the database again."""
+        """Let the thread continue; it opens the database again."""
         if self._resting:
             self._resting = False
             self._using.release()
 
     def begin_anew(self) -> None:
-        """Have no thread, no queue and no database in the child, and none of what the parent waits for."""
+        """In the child, start without the parent's thread, queue, database and callers."""
         if not self._resting and (self._db is not None or self._using.locked()):
-            # SQLite may hold locks of its own that nobody in the child will ever let go of.
+            # SQLite may hold internal locks that nothing in the child will ever release.
             Writer.crossed = "this process was forked in the midst of a write to the journal; start it anew"
             leave_to_parent(self._db)
         self._started()
 
-    # What runs in the thread.
+    # Runs in the thread.
 
     def _run(self, queue: "queue.SimpleQueue[Work | None]") -> None:
         works: list[Work] = []
@@ -150,7 +155,7 @@ class Writer(Forking):
                     ending, self._again = time.monotonic(), 0.0
                 works = self._with_stuck(works)
                 works = self._round(works)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            except BaseException as error:  # noqa: BLE001 - on any error, no caller may wait for ever
                 known = isinstance(error, PaymuxError | OSError)
                 self._fail(works, error if known else OSError(f"the journal cannot be used: {error!r}"))
                 works = []
@@ -160,7 +165,7 @@ class Writer(Forking):
         self._end()
 
     def _gather(self, queue: "queue.SimpleQueue[Work | None]", works: list[Work]) -> bool:
-        """Take what was asked, up to a batch; tell whether the thread is to end."""
+        """Take queued operations, up to a batch; return whether the thread is to end."""
         if works:
             timeout: float | None = LOCKED / 10
         elif self._stuck:
@@ -178,13 +183,13 @@ class Writer(Forking):
         return False
 
     def _with_stuck(self, works: list[Work]) -> list[Work]:
-        """Add what could not be written before, first: before anything else is done, or once it is time."""
+        """Put failed writes first: before new work, or when their time has come."""
         if works or time.monotonic() >= self._again:
             works, self._stuck = self._stuck + works, []
         return works
 
     def _round(self, works: list[Work]) -> list[Work]:
-        """Do what there is to do, and give what has to wait for a file that is locked."""
+        """Run the operations; return those that must wait for a locked file."""
         with self._using:
             try:
                 answers, works = self._done(works)
@@ -207,7 +212,7 @@ class Writer(Forking):
             answers, works = self._out_of_place(works, why)
         elif place is not None and place.stranded():
             self._rescue(db)
-            raise Busy("what SQLite keeps beside the journal was taken away")
+            raise Busy("the journal's -wal and -shm files were removed")
         if works:
             answers += done(db, works)
         self._pulse(db)
@@ -216,7 +221,7 @@ class Writer(Forking):
         return self._told(answers), []
 
     def _pulse(self, db: sqlite3.Connection) -> None:
-        """Do what has to be done although nobody asks; a lock may pass, and it is done again soon."""
+        """Run the periodic work; if the file is locked, it runs at the next pulse."""
         pulse = self.pulse
         if pulse is not None and time.monotonic() >= self._pulsed + PULSE:
             self._pulsed = time.monotonic()
@@ -225,7 +230,7 @@ class Writer(Forking):
                     commit(db, [Work(operation)])
 
     def _told(self, answers: list[Answer]) -> list[Answer]:
-        """Set aside what must not be lost and failed all the same, to be tried again."""
+        """Set aside failed writes that must not be lost, to be tried again."""
         for answer in answers:
             if answer.failed and answer.work.kept:
                 self._stuck.append(answer.work)
@@ -236,13 +241,16 @@ class Writer(Forking):
         return answers
 
     def _out_of_place(self, works: list[Work], why: str) -> tuple[list[Answer], list[Work]]:
-        """Begin nothing in a file that nobody will find; what is known is kept in it while it has a name."""
+        """Refuse new work in a file that is not in place.
+
+        Known facts are still written while it has a name.
+        """
         lost = self._place is not None and self._place.lost()
         on = [work for work in works if work.reads or (work.kept and not lost)]
         return [Answer(work, error=OSError(why)) for work in works if work not in on], on
 
     def _meanwhile(self, works: list[Work], error: Exception) -> tuple[list[Answer], list[Work]]:
-        """Answer what can be answered while the file is locked, and what waited too long."""
+        """While the file is locked, answer reads, and fail the operations that waited too long."""
         now = time.monotonic()
         answers = glances(self._db, [work for work in works if work.glance]) if self._db is not None else []
         over = {id(answer.work) for answer in answers}
@@ -251,11 +259,12 @@ class Writer(Forking):
         answers += [Answer(work, error=late) for work in left if now >= work.until]
         left = [work for work in left if work.kept or now < work.until]
         for work in left:
-            work.until = work.until if now < work.until else float("inf")  # it was told once
+            # its caller already got the error
+            work.until = work.until if now < work.until else float("inf")
         return answers, left
 
     def _fail(self, works: list[Work], error: BaseException) -> None:
-        """Let everybody know that nothing was done; what must not be lost is tried again."""
+        """Fail all callers; writes that must not be lost are tried again."""
         self._stuck += [work for work in works if work.kept]
         self._waits = AGAIN
         self._again = time.monotonic() + AGAIN
@@ -272,8 +281,8 @@ class Writer(Forking):
             raise OSError(f"the journal cannot be opened: {error}") from None
 
     def _rescue(self, db: sqlite3.Connection) -> None:
-        """Bring into the file what is only in a log that has no name any more, and close it."""
-        log.error("what SQLite keeps beside the journal was taken away while it was open; never do that")
+        """Copy the content of a log without a name into the file, and close it."""
+        log.error("the journal's -wal and -shm files were removed while it was open; never do that")
         with contextlib.suppress(sqlite3.Error):
             db.execute("PRAGMA wal_checkpoint(FULL)")
         self._shut()
@@ -283,7 +292,7 @@ class Writer(Forking):
         if db is not None:
             with contextlib.suppress(sqlite3.Error):
                 db.close()
-        if self._place is not None:  # afterwards: in one process, connections share what lies beside the file
+        if self._place is not None:  # after closing: connections of one process share these files
             self._place.rest()
 
 
