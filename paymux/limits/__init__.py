@@ -1,4 +1,4 @@
-"""What an account may send, and when."""
+"""Rate limits of an account."""
 
 from .gate import Gate, Limits, Priority
 from .share import Share

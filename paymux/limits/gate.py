@@ -1,4 +1,4 @@
-"""Rate limits of an account: no window of the stated length ever holds more requests than the provider allows."""
+"""Rate limiter of an account: no window ever holds more requests than the provider allows."""
 
 import asyncio
 import enum
@@ -14,35 +14,36 @@ from .share import Share
 from .windows import AT_ONCE, Place, Queue, Window
 
 Lane = Literal["money", "look-up"]
-SHARE = 10  # one of so many places that would go past somebody goes to whoever has waited longest
+SHARE = 10  # one of so many slots that would pass an earlier request goes to the oldest one
 
 
 class Priority(enum.IntEnum):
-    """Who goes first where an account's requests must wait."""
+    """The order in which waiting requests of an account are sent."""
 
     MONEY = 0
-    NOW = 1  # somebody waits for this answer
+    NOW = 1  # a caller waits for this answer
     WATCH = 2
     BULK = 3
-    HINT = 4  # a message about a payment that nobody here knows
+    HINT = 4  # caused by a message about an unknown payment
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast an account's requests may go: what its provider states, and what its refusals taught."""
+    """An account's rate limits: stated by its provider, and learned from refusals."""
 
     stated: Mapping[Lane, tuple[int, float]]  # requests, per so many seconds
-    pace: float | None = None  # requests a second of both kinds, learned from refusals; None: as fast as stated
-    closed_for: float = 0.0  # seconds for which the provider asked us to send nothing, 120 at most
-    waiting: int = 0  # requests that wait for their turn
+    # requests per second of both kinds, learned from refusals; None: as stated
+    pace: float | None = None
+    closed_for: float = 0.0  # seconds for which the provider asked us to send nothing, at most 120
+    waiting: int = 0  # requests in the queues
 
 
 class Gate:
-    """Lets the requests of one account out, the most urgent first, as fast as its provider allows.
+    """Rate limiter for one account: the most urgent request first, as fast as the provider allows.
 
-    Money and look-ups have windows of their own, as stated, and AT_ONCE in flight; what refusals teach (see Pace)
-    holds for both. Within a priority it is first come, first served. Every tenth place that would go past somebody
-    who came earlier goes to whoever has waited longest, so that neither bulk nor hints wait for ever, and take no
-    more than that.
+    Money and look-ups have separate windows, as stated, and AT_ONCE requests in flight each. The
+    rate learned from refusals (see Pace) applies to both together. Within a priority: first come,
+    first served. Every tenth slot that would pass an older request goes to the oldest one, so bulk
+    and hints do not wait for ever, and get no more than that.
     """
 
     def __init__(self, account: str, stated: Mapping[Lane, tuple[int, float]]) -> None:
@@ -53,13 +54,14 @@ class Gate:
         self._pace = Pace()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._rings = float("inf")  # when it does: uvloop's own cannot always say
+        self._rings = float("inf")  # when the timer fires: uvloop's own cannot always tell
         self._number = self._waiting = self._passed = 0
         self._deadlines: list[tuple[float, int, Place, Queue]] = []
-        self.share: Share | None = None  # of the watches, where several processes divide the look-ups
+        # the share of watches, where several processes divide the look-ups
+        self.share: Share | None = None
 
     def try_enter(self, *, money: bool) -> bool:
-        """Take a place if one is free and nobody waits for it; otherwise `enter` waits."""
+        """Take a slot if one is free and no request waits for it; otherwise call `enter`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._adopt(loop)
@@ -75,10 +77,10 @@ class Gate:
         return True
 
     async def enter(self, *, money: bool, priority: Priority, deadline: float) -> None:
-        """Wait for a place; RateLimited at once, with nothing sent, where none comes before `deadline`.
+        """Wait for a slot; RateLimited at once, with nothing sent, if none comes before `deadline`.
 
-        That is counted from those ahead, at the pace of now; those of lower priority do not count. Who waits
-        already is RateLimited in the moment in which a Retry-After closes the account beyond his deadline.
+        The estimate counts requests of the same or higher priority, at the present rate. A waiting
+        request gets RateLimited as soon as a Retry-After closes the account beyond its deadline.
         """
         if self.try_enter(money=money):
             return
@@ -103,9 +105,10 @@ class Gate:
             raise self._refusal(window, self._pace.closed_until - loop.time())
 
     def leave(self, *, money: bool) -> None:
-        """Say that the request was answered, or is over."""
+        """Report that the request was answered or has ended."""
         window = self._money if money else self._look_up
-        if window.flying:  # not what a loop left behind that is gone: adopting another one ended it
+        # 0 when another loop was adopted meanwhile: that ended what the old loop had in flight
+        if window.flying:
             window.flying -= 1
         if self._loop is not None and (window.count or self._waiting):
             now = self._loop.time()
@@ -115,11 +118,11 @@ class Gate:
                 self._arm(self._loop, now)
 
     def throttled(self, retry_after: float | None) -> None:
-        """Slow down at once: the provider refused a request because there were too many.
+        """Reduce the rate: the provider refused a request because there were too many.
 
-        `retry_after` is in seconds; nothing leaves before, 120 at most. Money waits, too, even where a look-up was
-        refused: a bare 429 on a payment does not prove at every provider that nothing was processed, so one that
-        is sent too early may end as OutcomeUnknown, and one that waits cannot.
+        `retry_after` is in seconds, at most 120; nothing is sent before. Money waits too, even if a
+        look-up was refused: with some providers a bare 429 on a payment does not prove that nothing
+        was processed. A payment sent too early may end as OutcomeUnknown; one that waits cannot.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
@@ -144,10 +147,11 @@ class Gate:
             pace.forget()
 
     def room(self) -> int:
-        """Tell how many look-ups of a watch may come now: those that leave without waiting, or a second's worth.
+        """Return how many look-ups of watches may be started now.
 
-        The latter where only bulk or hints wait: they take each place as it comes free, and a watch goes ahead of
-        them only from within the queue.
+        That is what can be sent without waiting. If only bulk and hints wait, it is one second's
+        worth at least: they take each free slot at once, and a watch passes them only from within
+        the queue.
         """
         loop, window, pace = asyncio.get_running_loop(), self._look_up, self._pace
         if loop is not self._loop:
@@ -166,7 +170,7 @@ class Gate:
         return max(free - ahead, 0)
 
     def free_at(self) -> float:
-        """Tell the loop's time at which a look-up of a watch could leave; infinite where nobody knows."""
+        """Return the loop's time at which a watch's look-up can be sent; infinite: unknown."""
         now = asyncio.get_running_loop().time()
         if self.room():
             return now
@@ -174,14 +178,14 @@ class Gate:
         return max(self._free_at(self._look_up, Priority.WATCH, now), self._look_up.next_at(now), shared)
 
     def state(self) -> Limits:
-        """Tell how things stand."""
+        """Return the present limits."""
         closed_for = self._pace.closed_until - self._loop.time() if self._loop else 0.0
         return Limits(
             stated=self._stated, pace=self._pace.rate, closed_for=max(closed_for, 0.0), waiting=self._waiting
         )
 
     def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin in another loop, with nobody in the queue; what a dead loop had in flight ends here."""
+        """Start in another loop with empty queues; requests in flight of a dead loop end here."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop, self._timer, self._waiting, self._deadlines = loop, None, 0, []
@@ -189,7 +193,7 @@ class Gate:
             window.begin(loop.time())
 
     def _refusal(self, window: Window, wait: float) -> RateLimited:
-        """Say that nothing was sent, and why."""
+        """Return the error that says that nothing was sent, and why."""
         why = f"the limit of {window.count} requests per {window.seconds:g} s is reached"
         if self._pace.rate is not None and (not window.count or self._pace.rate < window.rate):
             why = "the provider refused requests that came too fast"
@@ -198,22 +202,22 @@ class Gate:
         return error
 
     def _ahead(self, window: Window, rank: Priority, now: float) -> int:
-        """Count who would go before one of this rank that comes now."""
+        """Count waiting requests that go before a new one of this rank."""
         ahead = window.ahead(rank)
-        if self._pace.rate is not None:  # the others' window may hold them up, but then it holds up nobody else
+        if self._pace.rate is not None:  # the other queue counts only if its window lets it go
             other = self._look_up if window is self._money else self._money
             ahead += max(min(other.ahead(rank), other.room(now)), 0)
         return ahead
 
     def _free_at(self, window: Window, rank: Priority, now: float) -> float:
-        """Tell when a place comes for one of this rank at the earliest."""
+        """Return the earliest time of a slot for a new request of this rank."""
         free_at = window.free_at(window.ahead(rank), now) if window.count else now
         if self._pace.rate is not None:
             free_at = max(free_at, max(self._pace.opens(), now) + self._ahead(window, rank, now) / self._pace.rate)
         return free_at
 
     def _note(self, deadline: float, place: Place, queue: Queue) -> None:
-        """Keep in mind until when somebody can wait."""
+        """Remember the deadline of a waiting request."""
         if deadline < float("inf"):
             if len(self._deadlines) > 2 * self._waiting + 64:
                 self._deadlines = [one for one in self._deadlines if not one[2].done()]
@@ -221,7 +225,7 @@ class Gate:
             heapq.heappush(self._deadlines, (deadline, self._number, place, queue))
 
     def _drop(self, place: Place, queue: Queue) -> bool:
-        """Take somebody out of the queue; tell whether he was there."""
+        """Remove a request from its queue; False: it was not there."""
         if queue.pop(place, None) is None:
             return False
         self._waiting -= 1
@@ -231,14 +235,14 @@ class Gate:
         return True
 
     def _abandon(self, window: Window, place: Place, queue: Queue) -> None:
-        """Give up a place, waited for or just granted."""
+        """Release a slot, waited for or just granted, after a cancellation."""
         if not self._drop(place, queue) and place.done() and not place.cancelled() and place.result():
             window.flying -= 1
             self._pace.stayed()
             self._serve()
 
     def _serve(self) -> None:
-        """Let out everyone who may leave now."""
+        """Grant slots to all requests that may be sent now."""
         loop = self._loop
         if loop is None:
             return
@@ -257,7 +261,7 @@ class Gate:
         self._arm(loop, now)
 
     def _head(self, now: float) -> tuple[Window, Queue] | None:
-        """Choose the queue whose first is next: the most urgent, or now and then who has waited longest."""
+        """Return the queue that is next: the most urgent, or every tenth time the oldest."""
         heads = [
             (rank, next(iter(queue.values())), window, queue)
             for window in (self._money, self._look_up)
@@ -275,7 +279,7 @@ class Gate:
         return chosen[2:]
 
     def _arm(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
-        """Set the timer for the next place, if anybody waits; one that is early does no harm."""
+        """Set the timer for the next slot, if any request waits; an early timer is harmless."""
         opens = self._pace.opens()
         windows = (self._money, self._look_up)
         at = min((max(window.next_at(now), opens) for window in windows if window.waits()), default=float("inf"))

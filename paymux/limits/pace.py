@@ -1,29 +1,31 @@
-"""What a provider's refusals teach: how fast an account's requests may leave."""
+"""Adaptive request rate of an account, learned from a provider's refusals."""
 
 from collections import deque
 
-FLOOR = 0.5  # requests a second; slower than that nobody learns that the provider is well again
-LONGEST = 120.0  # seconds that a Retry-After may close an account
-_CUT = 0.7  # what a refusal leaves of the pace
-_LATE = 0.05  # seconds by which a late event loop may be made up for
-_MEMORY = 5  # seconds back to which the busiest is looked for
-_PATIENCE = 10.0  # seconds between two answers that may count as seconds in which nothing was refused
+FLOOR = 0.5  # requests per second; a slower rate would not notice that the provider recovered
+LONGEST = 120.0  # seconds: the longest Retry-After that is respected
+_CUT = 0.7  # the part of the rate that is left after a refusal
+_LATE = 0.05  # seconds of event loop delay that may be made up for
+_MEMORY = 5  # seconds: the busiest of them counts
+_PATIENCE = 10.0  # seconds between two answers that may count as time without refusals
 
 
 class Pace:
-    """How fast requests may leave, in requests a second; None until the provider refuses one.
+    """Adaptive rate, in requests per second; None until the provider refuses a request.
 
-    A refusal leaves 0.7 of the pace that really flowed, and from the second refusal on of no more than the
-    provider let through, each in the busiest of the last seconds; 0.5 a second is left at least. Recovery is
-    additive: each second in which answers come and nothing is refused adds 5 % of the pace that was refused, or
-    0.5 % while the pace is within a tenth of that. At twice that, after a minute or so, the lesson may be
-    forgotten; while somebody waits because of it, all would leave at once, and the pace grows on instead.
+    A refusal sets the rate to 0.7 of the measured flow. From the second refusal on, the flow counts
+    as no more than what the provider answered. Both are those of the busiest of the last seconds.
+    The rate is at least 0.5 per second. Recovery is additive: each second with answers and without
+    refusals adds 5 % of the refused rate, or 0.5 % while the rate is within a tenth of it. At twice
+    the refused rate (after about a minute) the learned rate may be dropped. While requests wait
+    because of it, it is kept and goes on growing: otherwise all of them would be sent at once.
 
-    Refusals that do not get fewer when we slow down teach the same as others: a provider that refuses 1 % of all
-    requests at any pace is left with some 4 a second, and one that refuses 5 % with one. To one account that looks
-    as if others used its allowance; who then went on regardless would press them, and they would press back.
+    Refusals that do not decrease at a lower rate count like others: a provider that refuses 1 % of
+    requests at any rate gets about 4 per second, one that refuses 5 % gets one. An account cannot
+    tell this from other processes that use the same allowance; if all of them ignored refusals,
+    they would only cause more.
 
-    Times are the event loop's, in seconds; it reads no clock itself.
+    Times are the event loop's, in seconds; this class reads no clock.
     """
 
     __slots__ = (
@@ -42,16 +44,18 @@ class Pace:
 
     def __init__(self) -> None:
         self.rate: float | None = None
-        self.closed_until = float("-inf")  # nothing leaves before, as a Retry-After asked
-        self._last = self._next = float("-inf")  # when a request left, and when the next may
-        self._ends = float("-inf")  # when this second is over; it stands still while the account is closed
-        self._sent = self.let = 0  # what left in this second, and what was answered
-        self._before: deque[tuple[int, int]] = deque(maxlen=_MEMORY)  # the same of the seconds before
-        self._refused = FLOOR / _CUT  # the pace that was refused
-        self._settled = self._grown = float("-inf")  # when refusals count again; until when recovery is counted
+        self.closed_until = float("-inf")  # nothing is sent before: a Retry-After
+        self._last = self._next = float("-inf")  # time of the last request, and of the next
+        # end of the current second; it pauses while the account is closed
+        self._ends = float("-inf")
+        self._sent = self.let = 0  # sent, and answered, in this second
+        self._before: deque[tuple[int, int]] = deque(maxlen=_MEMORY)  # the same for earlier seconds
+        self._refused = FLOOR / _CUT  # the rate that was refused
+        # time from which refusals count again; time up to which recovery is counted
+        self._settled = self._grown = float("-inf")
 
     def left(self, now: float) -> None:
-        """Count a request that leaves."""
+        """Count a request that is sent."""
         if now >= self._ends:
             self._turn(now)
         self._sent += 1
@@ -60,22 +64,22 @@ class Pace:
             self._next = max(self._next, now - _LATE) + 1 / self.rate
 
     def stayed(self) -> None:
-        """Take back a request that did not leave after all."""
+        """Take back a request that was not sent after all."""
         if self.rate is not None:
             self._next -= 1 / self.rate
 
     def opens(self) -> float:
-        """Tell when the next request may leave."""
+        """Return when the next request may be sent."""
         return float("-inf") if self.rate is None else max(self.closed_until, self._next)
 
     def room(self, now: float) -> int:
-        """Tell how many requests may leave at once, where something was learned."""
+        """Return how many requests may be sent now; meaningful only with a learned rate."""
         if self.rate is None or now < self.opens():
             return 0
         return int((now - max(self._next, now - _LATE)) * self.rate) + 1
 
     def recover(self, now: float) -> bool:
-        """Go a little faster, because a request was answered; tell whether the lesson may be forgotten."""
+        """Increase the rate after an answer; return whether the learned rate may be dropped."""
         if now >= self._ends:
             self._turn(now)
         if self.rate is None or now <= self._grown:
@@ -89,15 +93,16 @@ class Pace:
         return True
 
     def forget(self) -> None:
-        """Go as fast as stated again."""
+        """Drop the learned rate: only the stated limit applies again."""
         self.rate = None
 
     def refused(self, now: float, retry_after: float | None, flying: int) -> None:
-        """Slow down at once, because a request was refused while so many others were on their way.
+        """Reduce the rate after a refusal, while `flying` requests were in flight.
 
-        What was on its way already tells nothing new, nor what leaves while the provider still counts it: for a
-        second, and as long as answers take at the pace that flowed, further refusals count as the same one.
-        Their Retry-After counts.
+        Requests that were in flight already teach nothing new, nor do those that are sent while the
+        provider still counts the old ones. So further refusals count as the same one for a second
+        or more, as long as the requests in flight take at the measured rate. Their Retry-After
+        counts.
         """
         if retry_after is not None and retry_after > 0:
             until = now + min(retry_after, LONGEST)
@@ -111,7 +116,7 @@ class Pace:
         if known is not None:
             flow = min(flow, known, max(let for _, let in seconds))
         self.rate = max(flow * _CUT, FLOOR)
-        if flow:  # where nothing at all was let through, nothing was learned but to wait
+        if flow:  # with no answer at all, only waiting was learned
             self._refused = self.rate / _CUT
         away = flying / self._refused
         self._settled = now + min(max(away, 1.0) if known is None else away + 1.0, _PATIENCE)
@@ -119,8 +124,9 @@ class Pace:
         self._next = self._last + 1 / self.rate
 
     def _turn(self, now: float) -> None:
-        """Begin a second."""
+        """Begin a new second."""
         self._before.append((self._sent, self.let))
-        self._before.extend([(0, 0)] * int(min(now - self._ends, _MEMORY)))  # nothing left in these
+        # nothing was sent in these
+        self._before.extend([(0, 0)] * int(min(now - self._ends, _MEMORY)))
         self._sent = self.let = 0
         self._ends = now + 1.0
