@@ -1,4 +1,4 @@
-"""Watching payments until they are over."""
+"""Watching payments until they are terminal."""
 
 from .polls import AGAIN, NEVER, Line, Place
 from .watch import Watch

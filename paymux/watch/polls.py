@@ -1,4 +1,4 @@
-"""Whose turn it is to ask: one line and one timer for each account, within what its provider allows."""
+"""Poll queue: one queue and one timer for each account, within its provider's rate limit."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,31 +10,32 @@ from zlib import crc32
 from ..limits import Gate
 from .schedule import Schedule
 
-AT_ONCE = 50  # look-ups of an account in flight, where its provider states no limit
-AGAIN = 1.0  # seconds from one look-up of a payment to the next that somebody else wants
-FINAL_LOOK = 5.0  # seconds that the last look-up may take, or wait for its turn, beyond the time-out
-GLANCE = 1.0  # seconds between looks at a gate that others fill and empty too
-STEP = 500  # entries that one step of the loop looks at, so that none is long
-TURNS = 50  # turns given in one step of the loop, likewise
+AT_ONCE = 50  # look-ups of an account in flight, if its provider states no limit
+AGAIN = 1.0  # seconds between look-ups of one payment by two watches, at least
+FINAL_LOOK = 5.0  # seconds that the last look-up may wait or take beyond the time-out
+GLANCE = 1.0  # seconds between looks at a limiter that other requests use, too
+STEP = 500  # entries that one step of the event loop handles, so that no step is long
+TURNS = 50  # polls started in one step of the event loop, for the same reason
 NEVER = float("inf")
 
-Subject: TypeAlias = str | tuple[str, str]  # what one look-up is about: an account's payment, by one of its ids
+Subject: TypeAlias = str | tuple[str, str]  # a payment of an account, by one of its ids
 
 
 class Stage(IntEnum):
-    """How far a place has come."""
+    """The state of a ticket."""
 
     WAITING = 0
-    READY = 1  # it is due
-    SAME = 2  # it is due, but its payment is being asked about already
-    TURN = 3  # its waiter may ask, until it leaves
+    READY = 1  # due
+    SAME = 2  # due, while another watch polls the same payment
+    TURN = 3  # its waiter may poll, until it leaves
     GONE = 4
 
 
 class Place(asyncio.Future[bool | None]):
-    """One waiter's place in its account's line. True: ask. False: something was told. None: the time is up.
+    """A waiter's ticket. True: poll. False: there is news. None: the time is up.
 
-    Who is to ask holds the place on until he leaves. It is what is waited for itself: thousands are held at once.
+    A waiter that polls keeps its ticket until it leaves. The ticket is the awaited future itself,
+    because thousands exist at once.
     """
 
     __slots__ = ("at", "due", "gap", "last", "rank", "stage", "subject")
@@ -42,72 +43,71 @@ class Place(asyncio.Future[bool | None]):
     def __init__(self, subject: Subject, due: float, gap: float, last: float, rank: float) -> None:
         super().__init__()
         self.subject = subject
-        self.due = due  # when to ask; never, where nobody can be asked
-        self.gap = gap  # seconds between its look-ups at that age: the shorter, the more is gained by asking now
-        self.last = last  # when its waiter's time is up, but for a last look-up
-        self.rank = rank  # its place among the ready; before, that of its last turn
-        self.at = NEVER  # which of its entries in the calendar counts
+        self.due = due  # time of the poll; NEVER: this payment cannot be polled
+        self.gap = gap  # seconds between its polls at this age; a short gap has a high weight
+        self.last = last  # when its waiter's time is up, except for a last poll
+        self.rank = rank  # its rank among the ready; before, the rank of its last poll
+        self.at = NEVER  # the time of its valid entry in the calendar
         self.stage = Stage.WAITING
 
     @property
     def until(self) -> float:
-        """Tell when its waiter gives up."""
+        """Return when its waiter stops waiting."""
         return self.last if self.due == NEVER else self.last + FINAL_LOOK
 
     @property
     def waits(self) -> bool:
-        """Tell whether its waiter has not been woken."""
+        """Return whether its waiter has not been woken yet."""
         return self.stage < Stage.TURN
 
     @property
     def weight(self) -> float:
-        """Give its share of the turns."""
+        """Return its weight in the fair queue."""
         return 1 / self.gap
 
     def __lt__(self, other: "Place") -> bool:
-        return False  # which of two of the same moment goes first matters to nobody
+        return False  # order does not matter between equal times
 
 
 class Line:
-    """The watches of one account that wait: who is due, who goes first, and how many may ask at once.
+    """The waiting watches of one account: which are due, which polls next, how many poll at once.
 
-    Where not all that are due can ask, each gets turns in proportion to how often it would have asked: all are
-    late by one factor, the young go first, and nobody starves.
-    That is weighted fair queueing: the line has an age of its own, to which each turn adds 1 over the weight of
-    all who are due. Who is due at age A, and would ask every G seconds, has the rank A + G, or that of its last
-    turn + G.
+    Weighted fair queueing: virtual time advances by 1/total weight per poll. A ticket that becomes
+    due at virtual time V and has G seconds between its polls gets the rank max(V, rank of its
+    last poll) + G. So under load all polls are late by the same factor, young payments come first,
+    and no ticket starves.
     """
 
     def __init__(self, gate: Gate, schedule: Schedule, *, at_once: int = AT_ONCE) -> None:
         self.schedule = schedule
         self._gate = gate
         self._at_once = at_once
-        self.waiting = 0  # how many do
+        self.waiting = 0  # number of waiting tickets
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin anew in a loop; whoever waited in an earlier one waits no more."""
+        """Start in a new event loop; waiters of an earlier loop are dropped."""
         self._loop = loop
-        # Entries of places that went or moved are dropped when they come up.
-        self._calendar: list[tuple[float, Place]] = []  # what will be due
-        self._ready: list[tuple[float, Place]] = []  # what is due, by rank
-        self._same: dict[Subject, list[Place]] = {}  # what is asked now, and who is due to ask the same
-        self._asked: OrderedDict[Subject, float] = OrderedDict()  # what was asked within the last second
+        # Entries of tickets that left or moved are dropped when they are reached.
+        self._calendar: list[tuple[float, Place]] = []  # tickets by due time
+        self._ready: list[tuple[float, Place]] = []  # due tickets, by rank
+        self._same: dict[Subject, list[Place]] = {}  # polled now, with due tickets for the same
+        self._asked: OrderedDict[Subject, float] = OrderedDict()  # polled within the last second
         self.waiting = self._dated = self._due = self._flying = 0
         self._age = self._weight = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._rings = NEVER  # when it does: uvloop's own cannot always say
+        self._rings = NEVER  # when the timer fires: uvloop's own cannot always tell
         self._soon: asyncio.Handle | None = None
 
     def after(self, subject: Subject, now: float, born: float, looked: int) -> float:
-        """Give the time of the next look-up of an order begun at `born`, after so many."""
-        # Each payment has its own clock, up to a tenth fast or slow: those begun together do not go on together,
-        # and the pauses of one stay even.
+        """Return when to look up next an order created at `born`, after `looked` look-ups."""
+        # Each payment's clock runs up to 10 % fast or slow, constantly: payments that begin
+        # together are spread out, and the gaps of each one stay even.
         pace = 0.9 + 0.2 * (crc32(repr(subject).encode()) / 0xFFFFFFFF)
         return max(born + self.schedule.next((now - born) / pace, looked) * pace, now + AGAIN)
 
     def join(self, subject: Subject, *, due: float, gap: float, last: float, rank: float) -> Place:
-        """Wait in line; what was asked just now is not asked again at once, except at the `last` moment."""
+        """Join the queue; a payment polled just now is polled again only later, or at `last`."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._begin(loop)
@@ -122,7 +122,7 @@ class Line:
         return place
 
     def leave(self, place: Place) -> None:
-        """Wait no more, or have had one's turn; whoever was due to ask the same is due again."""
+        """Leave the queue, or end a poll; tickets due for the same payment become ready again."""
         if not self._holds(place):
             return
         if place.waits:
@@ -136,25 +136,25 @@ class Line:
             self._stir()
 
     def move(self, place: Place, due: float, gap: float) -> None:
-        """Let a waiting place be due at another time."""
+        """Change the due time of a waiting ticket."""
         if place.waits and self._holds(place):
             self._back(place)
             place.due, place.gap, place.stage = max(due, place.get_loop().time()), gap, Stage.WAITING
             self._enter(place, min(place.due, place.last))
 
     def wake(self, place: Place, *, turn: bool | None = False) -> None:
-        """Wake a waiter; without more, because something was told to it."""
+        """Wake a waiter; without `turn`: because there is news."""
         if place.waits and self._holds(place):
             self._out(place, Stage.TURN if turn else Stage.GONE)
             if not place.done():
                 place.set_result(turn)
 
     def lag(self) -> float:
-        """Tell how long the oldest look-up that is due has been waiting for its turn, in seconds."""
+        """Return how long the oldest due ticket has waited, in seconds."""
         if self._loop is None or self._loop.is_closed():
             return 0.0
         now, same, ready = self._loop.time(), self._same, Stage.READY
-        # A pass over all who are due, in one step of the loop: without a call for each.
+        # One pass over all due tickets in one step of the event loop, without a call for each.
         late = [
             place.due
             for rank, place in self._ready
@@ -163,7 +163,7 @@ class Line:
         return max(now - min(late, default=now), 0.0)
 
     def _holds(self, place: Place) -> bool:
-        """Tell whether a place is of the loop that runs now, and of none before it."""
+        """Return whether a ticket belongs to the event loop that runs now."""
         return place.get_loop() is self._loop and not self._loop.is_closed()
 
     def _out(self, place: Place, stage: Stage) -> None:
@@ -185,7 +185,7 @@ class Line:
             self._arm(at)
 
     def _date(self, place: Place, at: float) -> None:
-        """Let another entry in the calendar count, or none."""
+        """Set the valid calendar entry of a ticket, or none."""
         self._dated += (at < NEVER) - (place.at < NEVER)
         place.at = at
 
@@ -198,16 +198,16 @@ class Line:
     def _unready(self, place: Place) -> None:
         if place.stage is Stage.READY:
             self._due -= 1
-            # Exactly nothing where nobody is left, for fractions never add up.
+            # Exactly zero when no ticket is left: sums of fractions are not exact.
             self._weight = self._weight - place.weight if self._due else 0.0
 
-    def _back(self, place: Place) -> None:  # without its turn
+    def _back(self, place: Place) -> None:  # it was not polled
         if place.stage is Stage.READY:
             self._unready(place)
             place.rank, place.stage = place.rank - place.gap, Stage.WAITING
 
     def _stir(self) -> None:
-        # One at a time, and behind those to whom turns were given: what the gate has left is then known.
+        # One call at a time, after the waiters that were woken: their slots are then taken.
         if self._soon is None and self._loop is not None:
             self._soon = self._loop.call_soon(self._serve)
 
@@ -226,7 +226,7 @@ class Line:
         self._stir()
 
     def _serve(self) -> None:
-        """Give turns to those who are due, as many as may leave now."""
+        """Start as many polls as are possible now."""
         self._soon = None
         now = asyncio.get_running_loop().time()
         ripe = self._ripen(now)
@@ -249,7 +249,7 @@ class Line:
             self._arm(later)
 
     def _ripen(self, now: float) -> list[Place]:
-        """Move those who have become due from the calendar to the ready, and wake those whose time is up."""
+        """Move tickets that have become due to the ready heap, and wake those whose time is up."""
         calendar = self._calendar
         ripe: list[Place] = []
         for _ in range(STEP):
@@ -265,13 +265,13 @@ class Line:
             ripe.append(place)
             if now >= place.last:
                 self._back(place)
-                place.gap = AGAIN  # there is no later look-up that would do
+                place.gap = AGAIN  # no later poll would be in time
             if place.stage is not Stage.SAME:
                 self._ripe(place)
         return ripe
 
     def _give(self, place: Place, now: float) -> bool:
-        """Give a place its turn, unless its payment is being asked about already."""
+        """Let a ticket poll, unless its payment is being polled already; return whether it does."""
         weight = self._weight
         if place.subject in self._same:
             self._back(place)
@@ -291,7 +291,7 @@ class Line:
         return True
 
     def _tidy(self) -> None:
-        """Drop the entries that no longer count; so many were added since the last time that this is cheap."""
+        """Drop invalid entries; run rarely enough that its cost per ticket is small."""
         self._calendar = [(at, place) for at, place in self._calendar if place.at == at]
         self._ready = [(rank, place) for rank, place in self._ready if _counts(rank, place)]
         heapify(self._calendar)

@@ -1,19 +1,20 @@
-"""Look-ups that got HTTP 401 or 403 in another shape than the provider's own, by account."""
+"""Look-ups answered with HTTP 401 or 403 that do not come from the provider, by account."""
 
 from ..errors import Mismatch, PaymuxError, ProviderError, Unavailable
 from ..models import Payment, log
 
-IN_A_ROW = 10  # such answers, with no answer of the provider's between them, before a person is told
+# such answers without an answer of the provider between them, before a person is told
+IN_A_ROW = 10
 
 
 class Refusals:
-    """How many such answers each account got in a row: only a person can open a firewall."""
+    """Counts such answers in a row for each account: only a person can open a firewall."""
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
 
     def heard(self, account: str, said: Payment | PaymuxError) -> None:
-        """Note how a look-up ended; the tenth such answer in a row is one ERROR record."""
+        """Record the result of a look-up; the tenth such answer in a row is logged as an ERROR."""
         if isinstance(said, Unavailable) and said.http_status in (401, 403):
             row = self._rows[account] = self._rows.get(account, 0) + 1
             if row == IN_A_ROW:

@@ -1,4 +1,4 @@
-"""Being pushed to: one socket per account while anybody watches it. A frame is a hint like any message."""
+"""Update sockets: one per account while it has watches. A frame is a hint, like a webhook."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -14,7 +14,10 @@ from ..wire import Broken
 
 
 class Updates:
-    """The update sockets of one pool; each lives while its account has watches, and reconnects with jitter."""
+    """The update sockets of a pool; each is open while its account has watches.
+
+    A broken socket is reopened after a pause with jitter.
+    """
 
     def __init__(
         self, frames: Callable[[Pushed], AsyncGenerator[str | bytes]], hint: Callable[[Event], None]
@@ -25,7 +28,7 @@ class Updates:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, watch: object, driver: Driver) -> None:
-        """Listen for this watch, where its provider pushes."""
+        """Listen for this watch, if its provider pushes."""
         if not isinstance(driver, Pushed):
             return
         self._watching.setdefault(driver.account, WeakSet()).add(watch)
@@ -34,22 +37,23 @@ class Updates:
             self._tasks[driver.account] = asyncio.get_running_loop().create_task(self._listen(driver))
 
     def end(self, watch: object, driver: Driver) -> None:
-        """Listen no more for this watch."""
+        """Stop listening for this watch."""
         watching = self._watching.get(driver.account)
         if watching is not None:
             watching.discard(watch)
             self.rest(driver)
 
     def rest(self, driver: Driver) -> None:
-        """Stop listening once nobody watches the account any more."""
+        """Close the socket when the account has no watches left."""
         watching, task = self._watching.get(driver.account), self._tasks.get(driver.account)
         if not watching and task is not None and not task.get_loop().is_closed():
-            # Forgotten now, so that a watch that begins before the cancellation lands gets a socket of its own.
+            # Removed now: a watch that begins before the cancellation is done gets a socket of its
+            # own.
             del self._tasks[driver.account]
             task.cancel()
 
     async def aclose(self) -> None:
-        """End every socket of the running loop."""
+        """Close every socket of the running loop."""
         tasks = [task for task in self._tasks.values() if task.get_loop() is asyncio.get_running_loop()]
         for task in tasks:
             task.cancel()
@@ -66,7 +70,7 @@ class Updates:
                         steps = pauses(factor=1, longest=30)
                         self._heard(driver, frame)
             except (Broken, PaymuxError) as error:
-                # Polling stays on underneath, so that a broken socket only makes news later.
+                # Polling continues, so a broken socket only delays the news.
                 log.info("%s: the update socket broke: %s", driver.account, error)
             await asyncio.sleep(next(steps))
 

@@ -1,4 +1,4 @@
-"""Watching a payment until it is over: one object to iterate or to await."""
+"""Watching a payment until it is terminal: one object to iterate or to await."""
 
 import asyncio
 import copy
@@ -14,18 +14,18 @@ from ..models import Payment, log, succeed
 from .polls import AGAIN, FINAL_LOOK, NEVER, Line, Place
 from .watches import Looks, News, Ref, Watches, keys, lean, subject
 
-BEFORE = -NEVER  # one number for all
+BEFORE = -NEVER  # one shared float object
 
 
 class Watch:
-    """What is known of a payment, then each change of its status or provider status, until it is terminal.
+    """A payment's states: the known one, then each change, until it is terminal.
 
-    `async for payment in watch` sees the states, `await watch` only the last one; a time-out is WatchTimeout.
-    It holds no task: breaking off, or `wait_for` around one step, leaves nothing behind and can be resumed.
-    Watches of one payment share their look-ups; those of one account wait in one line for their turns.
+    `async for payment in watch` yields each change (also of the provider's status), `await watch`
+    returns the last one, a time-out is WatchTimeout. No task runs: it can be resumed after a break.
+    Watches of one payment share their look-ups; watches of one account share a poll queue.
     """
 
-    # Ten thousand of them are held at once: each slot counts.
+    # Ten thousand may exist at once: each slot counts.
     __slots__ = (
         "__weakref__",
         "_asked",
@@ -52,18 +52,18 @@ class Watch:
         self, driver: Driver, payment: Payment, *, asks: bool, timeout: float | None, watches: Watches
     ) -> None:
         self.payment = payment
-        self.ref: Ref = ref(self)  # the only one, which its pool finds it by
+        self.ref: Ref = ref(self)  # the only one: its pool finds it in sets
         self._driver = driver
-        self._asks = asks  # False: this payment cannot be asked for, only a webhook can tell
+        self._asks = asks  # False: it cannot be looked up; only a webhook can report its end
         self._watches = watches
         self._started = self._over = self._busy = False
-        self._deadline = NEVER if timeout is None else timeout  # of the loop's time, once it has begun
+        self._deadline = NEVER if timeout is None else timeout  # the loop's time, after the start
         self._due = NEVER
-        self._rank = BEFORE  # that of its last turn in the line
+        self._rank = BEFORE  # rank of its last poll in the queue
         self._born = 0.0  # when the order began
-        self._asked = BEFORE  # when it was last looked at
+        self._asked = BEFORE  # time of its last look-up
         self._looked = 0
-        self._not_before = BEFORE  # what a Retry-After asked for
+        self._not_before = BEFORE  # from a Retry-After
         self._news: tuple[News, ...] = ()
         self._place: Place | None = None
         self._hurry: asyncio.Timeout | None = None
@@ -91,7 +91,7 @@ class Watch:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop watching; iterating on ends at once."""
+        """Stop watching; further iteration ends at once."""
         self._started = True
         self._end()
 
@@ -100,12 +100,12 @@ class Watch:
         return self._watches.line(self._driver)
 
     def tell(self, found: Payment) -> None:
-        """Hand over what a confirmed event found; it is seen by whoever waits, without another look-up."""
+        """Deliver what a confirmed event found; no further look-up is needed."""
         self._news += (found,)
         self.rouse()
 
     def nudge(self) -> None:
-        """Look again soon, because of a hint; a flood of hints costs one look-up a second."""
+        """Look up again soon, because of a hint; many hints cost one look-up per second."""
         now = asyncio.get_running_loop().time()
         due = max(min(self._due, self._asked + AGAIN), self._not_before, now)
         if self._asks and due < self._due:
@@ -114,14 +114,14 @@ class Watch:
                 self._line.move(self._place, due, AGAIN)
 
     def rouse(self) -> None:
-        """See what is new, or that the pool is closed."""
+        """Check for news, or for a closed pool."""
         if self._place is not None:
             self._line.wake(self._place)
         if self._hurry is not None and self._hurry.when() is None:
             self._hurry.reschedule(asyncio.get_running_loop().time())
 
     def hear(self, said: News | None, looks: Looks) -> None:
-        """Take what another watch of this payment was told; None: nothing that matters."""
+        """Take the result of another watch's look-up of this payment; None: nothing relevant."""
         if self._place is None or not self._place.waits:
             return
         self._asked, self._due, self._not_before = looks.asked, looks.due, looks.not_before
@@ -133,14 +133,14 @@ class Watch:
             self._line.move(self._place, min(self._due, self._deadline), self._gap())
 
     def take_over(self, now: float) -> None:
-        """Ask at once: the watch of this payment that was asking was broken off."""
+        """Look up at once: another watch of this payment was interrupted in its look-up."""
         if self._place is not None and self._asks:
             self._line.move(self._place, now, AGAIN)
 
     async def _go(self, *, to_the_end: bool) -> Payment:
-        """Go on to the next thing to show, or to the end: one frame, of which each waiting watch holds one."""
+        """Run to the next state to yield, or to the end; a waiting watch holds only this frame."""
         if self._busy:
-            raise UsageError("watch: two tasks step one Watch; give each its own")
+            raise UsageError("watch: two tasks iterate one Watch; give each its own")
         self._busy = True
         try:
             if not self._started:
@@ -173,7 +173,7 @@ class Watch:
             return self.payment
         except asyncio.CancelledError:
             if to_the_end:
-                # Nobody waits any more, however long somebody keeps the error; a next step would listen again.
+                # The awaiting task is gone, even if its error is kept; a next step listens again.
                 self._deafen()
             raise
         except StopAsyncIteration:
@@ -191,7 +191,7 @@ class Watch:
         created = self.payment.created_at
         age = max(time.time() - created.timestamp(), 0.0) if created else self._driver.first_look
         self._born = now - age
-        # A payment resumed later is looked at at once; a young one, when the payer may have answered.
+        # An old payment is looked up at once; a young one when its payer may have answered.
         self._due = self._born + self._line.schedule.next(age, 0) if created else now
         if self.payment.status.terminal:
             self._end()
@@ -213,13 +213,13 @@ class Watch:
             self._place = None
 
     def _gap(self) -> int:
-        """Give the seconds between looks at this age, as a number that costs no memory."""
+        """Return the seconds between look-ups at this age; a small int costs no memory."""
         age = self._due - self._born
         gap = self._due - self._asked if self._asked > BEFORE else self._line.schedule.next(age, 1) - age
         return max(round(gap), 1)
 
     async def _ask(self, place: Place) -> bool:
-        """Look once, for every watch of this payment; tell whether there is something new to show."""
+        """Look up once, for every watch; return whether there is a state to yield."""
         now = asyncio.get_running_loop().time()
         about, self._rank = place.subject, place.rank
         before, self._asked = self._asked, now
@@ -230,7 +230,7 @@ class Watch:
             async with asyncio.timeout(None) as self._hurry:
                 found = await self._watches.look(self.payment, left)
         except TimeoutError:
-            return False  # roused: there is news, or the pool was closed
+            return False  # woken: there is news, or the pool was closed
         except PaymuxError as error:
             self._heed(error, now)
             await self._watches.share(self, about, error, self._looks())
@@ -251,7 +251,7 @@ class Watch:
 
     def _heed(self, error: PaymuxError, now: float) -> None:
         if isinstance(error, RateLimited):
-            # The gate of the account is closed as well, for all of its watches.
+            # The account's limiter is closed as well, for all of its watches.
             self._not_before = now + (error.retry_after or 0.0)
             self._due = max(self._due, self._not_before)
         else:
@@ -263,17 +263,17 @@ class Watch:
         return isinstance(error, UsageError | AuthenticationFailed | Mismatch)
 
     def _hear_next(self) -> bool:
-        """Take the oldest piece of news; tell whether there is something new to show."""
+        """Take the oldest piece of news; return whether there is a state to yield."""
         said, self._news = self._news[0], self._news[1:]
         if isinstance(said, Payment):
             return self._take(succeed(self.payment, said))
         if self._ends(said):
-            # A copy of its own: one shared error would collect every watch's traceback.
+            # A copy for each watch: a shared error would collect the tracebacks of all.
             raise copy.copy(said)
         return False
 
     def _take(self, found: Payment) -> bool:
-        """Hold what was found; tell whether there is something new to show."""
+        """Store what was found; return whether there is a state to yield."""
         known, self.payment = self.payment, lean(found, self.payment)
         if found.status.terminal:
             self._end(known)

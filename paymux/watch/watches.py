@@ -1,4 +1,4 @@
-"""The open watches of a pool, found by whatever their payment is known by, and the lines they wait in."""
+"""The open watches of a pool, indexed by each id of their payment, and their poll queues."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from .refusals import Refusals
 from .schedule import Schedule
 from .updates import Updates
 
-STEP = 500  # watches that are told something in one step of the loop, so that none is long
+STEP = 500  # watches that are notified in one step of the event loop, so that no step is long
 
 _FIELDS = Payment.__struct_fields__
 
@@ -25,7 +25,7 @@ News: TypeAlias = Payment | PaymuxError
 
 
 class Looks(NamedTuple):
-    """When a payment was looked at, how often, when to look again, and the rank of its turn in the line."""
+    """The look-ups of a payment so far, the next one, and its rank in the poll queue."""
 
     asked: float
     looked: int
@@ -35,34 +35,34 @@ class Looks(NamedTuple):
 
 
 class Watcher(Protocol):
-    """A watch, as its pool knows it."""
+    """A watch, as its pool sees it."""
 
     payment: Payment
     ref: "Ref"
 
     def tell(self, found: Payment) -> None:
-        """Hand over what a confirmed event found."""
+        """Deliver what a confirmed event found."""
 
     def nudge(self) -> None:
-        """Look again soon."""
+        """Look up again soon."""
 
     def rouse(self) -> None:
-        """See what is new, or that the pool is closed."""
+        """Check for news, or for a closed pool."""
 
     def hear(self, said: News | None, looks: Looks) -> None:
-        """Take what another watch of the same payment was told."""
+        """Take the result of another watch's look-up of the same payment."""
 
     def take_over(self, now: float) -> None:
-        """Ask at once."""
+        """Look up at once."""
 
 
 Ref: TypeAlias = ref[Watcher]
-Held: TypeAlias = Ref | set[Ref]  # a set only where several watch the same
+Held: TypeAlias = Ref | set[Ref]  # a set only if several watch the same payment
 Key: TypeAlias = tuple[tuple[str, ...], str]
 
 
 class Watches:
-    """The open watches of a pool, found by whatever their payment is known by, and the lines they wait in."""
+    """The open watches of a pool, indexed by each id of their payment, and their poll queues."""
 
     def __init__(
         self,
@@ -72,17 +72,17 @@ class Watches:
         loop: Callable[[], asyncio.AbstractEventLoop | None],
     ) -> None:
         self.look = look
-        self._loop = loop  # gives the one in which the pool was last used
+        self._loop = loop  # returns the loop in which the pool was last used
         self.updates = Updates(frames, self.hint)
         self.closed = False
         self._refusals = Refusals()
         self._gate = gate
         self._lines: dict[str, Line] = {}
-        self._pushed: set[str] = set()  # kept, for the check of a protocol takes microseconds
+        self._pushed: set[str] = set()  # cached: the check of a protocol takes microseconds
         self._by_key: dict[tuple[str, ...], dict[str, Held]] = {}
 
     def line(self, driver: Driver) -> Line:
-        """Give the line in which an account's watches wait."""
+        """Return the poll queue of an account."""
         line = self._lines.get(driver.account)
         if line is None:
             stated = driver.limits.get("look-up")
@@ -95,13 +95,13 @@ class Watches:
         return line
 
     def lag(self, account: str) -> float:
-        """Tell how late an account's look-ups run now, in seconds."""
+        """Return how late an account's look-ups run now, in seconds."""
         line = self._lines.get(account)
         return 0.0 if line is None else line.lag()
 
     def add(self, watch: Watcher) -> None:
-        """Note a watch under what its payment is known by."""
-        hash(watch.ref)  # kept by it; once the watch is gone, it could no longer be made
+        """Index a watch under each id of its payment."""
+        hash(watch.ref)  # the hash is cached now: it cannot be computed once the watch is gone
         for shelf, id in keys(watch.payment):
             shelved = self._by_key.setdefault(shelf, {})
             held = shelved.setdefault(id, watch.ref)
@@ -113,11 +113,11 @@ class Watches:
                 shelved[id] = watch.ref
 
     def remove(self, watch: Watcher, payment: Payment) -> None:
-        """Forget a watch under what its payment was known by."""
+        """Remove a watch from the index."""
         self._remove(watch.ref, keys(payment))
 
     def lost(self, one: "Ref", payment: Payment, driver: Driver) -> None:
-        """Forget a watch that was collected, which may happen in the midst of anything, in any thread."""
+        """Remove a garbage-collected watch; callable at any point, from any thread."""
         loop = self._loop()
         try:
             if loop is not None and not loop.is_closed():
@@ -133,7 +133,7 @@ class Watches:
             self.updates.rest(driver)
 
     def rename(self, watch: Watcher, known: Payment) -> None:
-        """Note a watch under what its payment is known by now; what was not changed stays where it is."""
+        """Index a watch under the ids that its payment has now; unchanged entries stay in place."""
         named = keys(watch.payment)
         self._remove(watch.ref, [key for key in keys(known) if key not in named])
         self.add(watch)
@@ -150,21 +150,21 @@ class Watches:
                     self._by_key.pop(shelf, None)
 
     def listen(self, watch: Watcher, driver: Driver) -> None:
-        """Listen for a watch, where its provider pushes."""
+        """Listen for updates for a watch, if its provider pushes."""
         if driver.account in self._pushed:
             self.updates.begin(watch, driver)
 
     def deafen(self, watch: Watcher, driver: Driver) -> None:
-        """Listen no more for a watch."""
+        """Stop listening for a watch."""
         if driver.account in self._pushed:
             self.updates.end(watch, driver)
 
     async def share(self, asker: Watcher, subject: Subject, said: News, looks: Looks) -> None:
-        """Let the others who wait for the same payment have the answer that one of them got."""
+        """Share the result of a look-up with the other watches of the same payment."""
         told: News | None = said
         self._refusals.heard(asker.payment.account, said)
         if isinstance(said, Mismatch) and said.payment is not None:
-            told = said.payment  # what contradicts one may be what another expects
+            told = said.payment  # what contradicts one order may be what another expects
         elif not isinstance(said, Payment | UsageError | AuthenticationFailed | Mismatch | NotFound):
             told = None
         others = self._others(asker, subject)
@@ -175,7 +175,7 @@ class Watches:
                 await asyncio.sleep(0)
 
     def hand_over(self, asker: Watcher, subject: Subject, now: float) -> None:
-        """Let another who waits for the same payment ask at once: the one who asked was broken off."""
+        """Let another watch of the same payment look up at once: this one was interrupted."""
         self._each(self._others(asker, subject), lambda watch: watch.take_over(now))
 
     def _others(self, asker: Watcher, subject: Subject) -> list[Watcher]:
@@ -185,13 +185,16 @@ class Watches:
         return [watch for watch in _living(held) if watch is not asker] if isinstance(held, set) else []
 
     def held(self, event: Event) -> Payment | None:
-        """Give the payment that an open watch holds of what a message claims to be about."""
+        """Return the payment that an open watch has for what a message claims to be about."""
         about = [watch.payment for watch in self._about(event)]
-        # The provider's id comes with its kind where that is said; which one it is of is only claimed.
+        # The watch of the claimed kind comes first; the kind is only a claim, so others count too.
         return next((one for one in about if (one.kind or "collect") == event.kind), about[0] if about else None)
 
     def hint(self, event: Event) -> None:
-        """Let the watches that an update is about look again; all of the account, where it names no payment."""
+        """Let the watches that an update is about look up again.
+
+        All of the account if it names none.
+        """
         if keys(event.claims):
             for watch in self._about(event):
                 watch.nudge()
@@ -200,7 +203,7 @@ class Watches:
         self._each(_everyone(account), lambda watch: watch.nudge())
 
     def _each(self, watches: list[Watcher], action: Callable[[Watcher], None]) -> None:
-        """Do something to each, a few in each step of the loop."""
+        """Run an action for each watch, STEP of them in each step of the event loop."""
         for watch in watches[-STEP:]:
             action(watch)
         del watches[-STEP:]
@@ -208,7 +211,7 @@ class Watches:
             asyncio.get_running_loop().call_soon(self._each, watches, action)
 
     def _about(self, event: Event) -> list[Watcher]:
-        """List the watches that a message is about; what its own secret path proves comes first."""
+        """List the watches that a message is about; the order proved by its secret path first."""
         named = keys(msgspec.structs.replace(event.claims, account=event.account, reference=None))
         attempts = [((event.account, event.kind), event.attempt)] if event.attempt else []
         return [watch for key in (*attempts, *named) for watch in self._under(key)]
@@ -218,9 +221,10 @@ class Watches:
         return _living(_refs(held)) if held else iter(())
 
     def tell(self, payment: Payment) -> None:
-        """Wake every watch on this payment."""
+        """Deliver a payment to every watch on it."""
         found = {watch for key in keys(payment) for watch in self._under(key)}
-        # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
+        # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
+        # time.
         same = [watch for watch in found if _same(watch.payment, payment)]
         self._each(same, lambda watch: watch.tell(payment))
 
@@ -240,24 +244,24 @@ def _everyone(shelves: Iterable[Mapping[str, Held]]) -> list[Watcher]:
 
 
 def _living(found: Iterable[Ref]) -> Iterator[Watcher]:
-    # A list first: what a watch does on being told may change the set.
+    # A list first: a watch may change the set when it is notified.
     return (watch for one in list(found) if (watch := one()) is not None)
 
 
 def _agree(one: Payment, other: Payment) -> bool:
-    """Tell whether what is expected of a payment here can be what is expected of it there."""
+    """Return whether two watches expect the same of one payment."""
     return _same(one, other, ("reference", "provider_reference", "amount", "currency", "live"))
 
 
 def _same(one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "provider_reference")) -> bool:
-    """Tell whether two may be one payment: of one kind, and with no different names."""
+    """Return whether two may be the same payment: the same kind, and no different ids."""
     pairs = ((getattr(one, name), getattr(other, name)) for name in names)
     alike = all(None in pair or pair[0] == pair[1] for pair in pairs)
     return alike and (one.kind or "collect") == (other.kind or "collect")
 
 
 def keys(payment: Payment) -> list[Key]:
-    """List what a payment is known by: a shelf, and its name there."""
+    """List the index keys of a payment: the group of the index, and the id in it."""
     account = payment.account
     found: list[Key] = [((account, name), id) for name, id in payment.ids.items()]
     if payment.reference is not None:
@@ -268,7 +272,7 @@ def keys(payment: Payment) -> list[Key]:
 
 
 def subject(payment: Payment, driver: Driver) -> Subject:
-    """Say what a look-up of a payment is about: one of the ids that it is found by."""
+    """Return the id by which a look-up finds a payment."""
     if payment.provider_reference is not None:
         return payment.provider_reference
     own = next(((name, id) for name, id in payment.ids.items() if name in driver.verifies_by), None)
@@ -276,7 +280,7 @@ def subject(payment: Payment, driver: Driver) -> Subject:
 
 
 def lean(found: Payment, known: Payment) -> Payment:
-    """Give what was found, made of what is held already where both are equal: thousands are held at once."""
+    """Return the payment found, reusing equal values of the known one, to save memory."""
     pairs = zip(_FIELDS, msgspec.structs.astuple(known), msgspec.structs.astuple(found), strict=True)
     held = {name: old for name, old, new in pairs if old is not new and old == new}
     if found.provider_status is not None:
