@@ -1,4 +1,4 @@
-"""Verifying thousands at once."""
+"""Verifying thousands of payments at once."""
 
 from .bulk import Bulk
 from .intake import A, Verified

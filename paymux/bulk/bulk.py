@@ -1,4 +1,4 @@
-"""Verifying thousands at once: iterate for each result as it comes, or await a list in the order given."""
+"""Verifying thousands of payments: iterate over the results, or await a list of them."""
 
 import asyncio
 import warnings
@@ -18,17 +18,17 @@ from .run import Run
 
 
 class Bulk(Generic[A]):
-    """Verifies many payments: iterate it for each result as it comes, or await it for a list in the order given.
+    """Verifies many payments: iterate for each result as it comes, or await a list in input order.
 
-    Items are Payments or pairs of an account and a provider reference, of any accounts. Whatever goes wrong with
-    one stays in its own result. At most `at_once` are on their way or wait to be taken. Use `async with` where you
-    may leave before the end; without it, being cancelled while it is awaited ends it. An error of the items' own
-    iterator, or of `progress`, ends it, and is raised once what was answered already has been taken. An async
-    generator of items is closed at the end.
+    Items are Payments or pairs of an account and a provider reference, of any accounts. An error of
+    one item is stored in its result. At most `at_once` look-ups are in flight or have a result that
+    was not taken. Use `async with` if you may leave before the end; otherwise a cancellation while
+    it is awaited ends it. An error of your iterator or of `progress` ends it, and is raised after
+    the results that are there have been taken. An async generator of items is closed at the end.
     """
 
     _run: Run[A] | None = None
-    _over = True  # until it can begin: what was refused warns of nothing
+    _over = True  # until it can begin: a refused call must not warn
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Bulk(Generic[A]):
 
     async def __anext__(self) -> Verified[A]:
         if self._busy:
-            raise UsageError("verify_many: two tasks step one; give each its own")
+            raise UsageError("verify_many: two tasks iterate one; give each its own")
         self._busy = True
         try:
             return await (self._run or self._started()).step()
@@ -85,7 +85,7 @@ class Bulk(Generic[A]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End every look-up that is on its way; iterating on ends at once."""
+        """Cancel every look-up in flight; further iteration ends at once."""
         self._over = True
         if self._run is not None:
             await self._run.aclose()
@@ -93,7 +93,7 @@ class Bulk(Generic[A]):
     def _started(self) -> Run[A]:
         if self._over:
             raise StopAsyncIteration
-        self._over = True  # even where it cannot begin
+        self._over = True  # also if it cannot begin
         self._run = self._begin()
         self._run.begin()
         return self._run

@@ -1,4 +1,4 @@
-"""The items of one bulk verification, and what became of each."""
+"""The items of one bulk verification, and their results."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import Generic, TypeVar, cast
@@ -12,11 +12,11 @@ from ..plain import is_a, sequence
 
 A = TypeVar("A", bound=Payment | tuple[str, str])
 
-PARKED = 1_000  # items of a stream that may wait for their account's turn while others are read
+PARKED = 1_000  # items of a stream that may wait for their account while others are read
 
 
 class Verified(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
-    """What became of one item, which is `asked`, as it was given: the `payment`, or an `error` of its own."""
+    """The result of one item, `asked` as it was given: the `payment`, or its own `error`."""
 
     index: int
     asked: A
@@ -27,22 +27,22 @@ class Verified(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
 def _counted(items: object) -> int | None:
     try:
         return len(cast("Sized", items)) if issubclass(type(items), Sized) else None
-    except Exception:  # noqa: BLE001 - it is a class of the caller's; how many there are is only told, not needed
+    except Exception:  # noqa: BLE001 - the caller's class; the count is only for the progress
         return None
 
 
 class Intake(Generic[A]):
-    """Numbers the items and keeps those that are not done. A list is its caller's memory: all of it may wait."""
+    """Numbers the items and keeps those in work. A list is the caller's: all of it may wait."""
 
     def __init__(self, items: Iterable[A] | AsyncIterable[A], named: Callable[[str, str], Payment]) -> None:
-        self._named = named  # gives what is known of a payment by its account and provider reference alone
+        self._named = named  # makes a payment of an account and a provider reference
         self.total = _counted(items)
-        # Copied, for callers strike off what is done.
+        # A copy: callers remove finished items from their list.
         self._listed = tuple(items) if isinstance(items, list | tuple) else None
         self.most_parked = PARKED if self._listed is None else len(self._listed) + 1
         self._held: dict[int, A] = {}
         self._count = 0
-        self.stream: AsyncIterator[A] | None = None  # to be read by a task; else `source` is read as needed
+        self.stream: AsyncIterator[A] | None = None  # read by a task; `source` is read on demand
         self.source: Iterator[A] | None = None
         if isinstance(items, AsyncIterable):
             self.stream = aiter(items)
@@ -50,18 +50,18 @@ class Intake(Generic[A]):
             self.source = iter(items if self._listed is None else self._listed)
 
     def add(self, item: A) -> int:
-        """Keep an item that was read, and give its number."""
+        """Keep an item that was read, and return its number."""
         index, self._count = self._count, self._count + 1
         if self._listed is None:
             self._held[index] = item
         return index
 
     def item(self, index: int) -> A:
-        """Give an item that is not done."""
+        """Return an item in work."""
         return self._held[index] if self._listed is None else self._listed[index]
 
     def payment(self, index: int) -> Payment:
-        """Give what is to be asked for; UsageError where the item names no payment."""
+        """Return the payment to look up; UsageError: the item names none."""
         item: object = self.item(index)
         if is_a(item, Payment):
             return payment(item, "items")
@@ -71,5 +71,5 @@ class Intake(Generic[A]):
         raise UsageError.field("items", item, "a Payment, or a pair of an account and a provider reference")
 
     def done(self, index: int) -> A:
-        """Give an item for the last time."""
+        """Remove a finished item and return it."""
         return self._held.pop(index) if self._listed is None else self._listed[index]

@@ -1,4 +1,4 @@
-"""How far a bulk verification is, told ten times a second at most."""
+"""Progress of a bulk verification, reported at most ten times a second."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,24 +10,27 @@ RECENT = 5.0  # seconds over which the rate is measured
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a bulk verification is: counts of items, `rate` in items a second of late, `left` in seconds."""
+    """Progress of a bulk verification: counts of items; `rate` per second, recently.
 
-    done: int  # answered, the failed ones among them
-    failed: int  # those that ended in an error; a payment that failed is an answer
+    `left` in seconds.
+    """
+
+    done: int  # answered, including the failed ones
+    failed: int  # items that ended in an error; a failed payment is an answer
     total: int | None  # None: unknown, and so is `left`
     rate: float
     left: float | None
 
 
 class Meter:
-    """Counts what is done and reports it, and once more at the end."""
+    """Counts results and reports the progress, also once at the end."""
 
     def __init__(self, tell: Callable[[Progress], object], total: int | None, now: float) -> None:
         self._tell = tell
         self._total = total
         self._done = self._failed = 0
         self._due = now + BEAT
-        self._marks = deque([(now, 0)])  # when how many were done, over the recent seconds
+        self._marks = deque([(now, 0)])  # times and counts of the recent seconds
         self._over = False
 
     def count(self, now: float, *, failed: bool) -> None:

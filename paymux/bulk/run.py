@@ -1,4 +1,4 @@
-"""The tasks of one bulk verification: a few look-ups on their way, and no more read than that needs."""
+"""The tasks of one bulk verification: few look-ups in flight, and no item read too early."""
 
 import asyncio
 from collections import deque
@@ -13,11 +13,11 @@ from .intake import A, Intake, Verified
 from .meter import Meter, Progress
 from .shares import Lane, Shares
 
-GLANCE = 500  # items that are read, or results that are handed over, in one step of the loop
+GLANCE = 500  # items read, or results taken, in one step of the event loop
 
 
 class Run(Generic[A]):
-    """The tasks and the state of one bulk. It does not know the Bulk, which can be dropped while they run."""
+    """The tasks and state of one bulk; without a reference to the Bulk, which may be dropped."""
 
     def __init__(
         self,
@@ -29,36 +29,39 @@ class Run(Generic[A]):
         engine.enter()
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._places = at_once  # 0 when it is over or failed
+        self._places = at_once  # 0 when it has ended or failed
         self._shares = Shares(at_once, len(engine.drivers))
         self._intake = Intake(items, engine.named)
         self._ready: deque[Verified[A]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle: list[asyncio.Future[tuple[Lane, int] | None]] = []  # of the workers that wait for a turn
-        self._wake: asyncio.Future[None] | None = None  # of the consumer, while it waits
-        self._hungry: asyncio.Future[None] | None = None  # of the reader, while nothing more may be read
+        # futures of workers without an item
+        self._idle: list[asyncio.Future[tuple[Lane, int] | None]] = []
+        self._wake: asyncio.Future[None] | None = None  # future of the waiting consumer
+        # future of the reader, while no more may be read
+        self._hungry: asyncio.Future[None] | None = None
         self._soon: asyncio.Handle | None = None
-        self._alarm: asyncio.TimerHandle | None = None  # until a paused account may be asked again
+        # until a paused account may be looked up again
+        self._alarm: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         self._meter = None if progress is None else Meter(progress, self._intake.total, self._loop.time())
         self._taken = 0
-        self._lull = False  # the stream has nothing to give at the moment
+        self._lull = False  # the stream has no item at the moment
         self.over = False
 
     def begin(self) -> None:
-        """Begin to read and to ask."""
+        """Start reading items and looking up."""
         self._engine.bulks.add(self)
         if self._intake.stream is not None:
             self._start(self._reader(self._intake.stream))
         self._fill()
 
     async def step(self) -> Verified[A]:
-        """Wait for the next result and give it."""
+        """Wait for the next result and return it."""
         if self._loop is not asyncio.get_running_loop():
             raise UsageError("verify_many: it was begun in another event loop")
         self._taken += 1
         if self._taken % GLANCE == 0:
-            await asyncio.sleep(0)  # results that need no look-up must not keep the loop from others
+            await asyncio.sleep(0)  # results without a look-up must not block the event loop
         while not self._ready:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
@@ -78,22 +81,22 @@ class Run(Generic[A]):
 
     @property
     def finished(self) -> bool:
-        """Tell whether nothing is left to take."""
+        """Return whether no result is left."""
         return self.over or (self._complete and not self._ready and self._failure is None)
 
     async def aclose(self) -> None:
-        """End every task, wait until they have ended, and keep no result."""
+        """End every task, wait for their end, and drop all results."""
         self.over, self._places = True, 0
         self._ready.clear()
         await self._gone()
 
     async def close(self) -> None:
-        """End every task, wait until they have ended, and leave a UsageError: the pool is closed."""
+        """End every task, wait for their end, and leave a UsageError: the pool is closed."""
         self._fail(UsageError("verify_many: the pool is closed"))
         await self._gone()
 
     def drop(self) -> None:
-        """End every task, called from any thread: nobody will take a result."""
+        """End every task; callable from any thread, when no consumer is left."""
         self.over, self._places = True, 0
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
@@ -121,7 +124,7 @@ class Run(Generic[A]):
             try:
                 _, mine = await asyncio.wait(mine)
             except asyncio.CancelledError as error:
-                # anyio cancels anew in each step of the loop, until its scope is left.
+                # anyio cancels again in each step of the event loop, until its scope is left.
                 cancelled, mine = error, {task for task in mine if not task.done()}
         if cancelled is not None:
             raise cancelled
@@ -132,7 +135,7 @@ class Run(Generic[A]):
 
     @property
     def _room(self) -> int:
-        """The free places: a result that nobody has taken yet occupies one."""
+        """Return the free slots; a result that was not taken yet occupies one."""
         unread = len(self._ready)
         if unread and self._wake is not None:
             unread -= 1  # the consumer is about to take it
@@ -152,7 +155,7 @@ class Run(Generic[A]):
         task.add_done_callback(self._tasks.discard)
 
     def _fill(self) -> None:
-        """Use every free place, and see whether this was the end."""
+        """Use every free slot, and check whether this was the end."""
         if self._hungry is not None and not self._hungry.done() and self._wants:
             self._hungry.set_result(None)
             self._lull = False
@@ -175,7 +178,7 @@ class Run(Generic[A]):
         self._rouse()
 
     def _next(self, room: int) -> tuple[Lane, int] | None:
-        """Take one of the free places for the item whose turn it is, reading on until there is one."""
+        """Take a free slot for the next item; read more items until there is one."""
         for _ in range(GLANCE):
             now = self._loop.time()
             turn = self._shares.turn(room, now, generous=False) if self._shares.parked else None
@@ -202,22 +205,22 @@ class Run(Generic[A]):
 
     @property
     def _reads_on(self) -> bool:
-        """Tell whether another item can be read without waiting."""
+        """Return whether another item can be read without waiting."""
         ready = self._intake.source is not None or not (self._lull or self._shares.ended)
         return ready and self._shares.parked < self._intake.most_parked
 
     def _go_on(self) -> None:
         self._soon = None
-        self._lull = True  # a stream that had anything to give would have been read by now
+        self._lull = True  # a stream with an item would have been read by now
         self._fill()
 
     def _pull(self, source: Iterator[A]) -> bool:
-        """Read an item, and tell whether it may be asked for."""
+        """Read an item; return whether it can be looked up."""
         try:
             item = next(source)
         except StopIteration:
             self._intake.source, self._shares.ended = None, True
-        except Exception as error:  # noqa: BLE001 - whatever the caller's iterator raises, the caller gets
+        except Exception as error:  # noqa: BLE001 - any error of the caller's iterator goes to the caller
             self._fail(error)
         else:
             return self._admit(item)
@@ -246,7 +249,7 @@ class Run(Generic[A]):
         index = self._intake.add(item)
         try:
             account = self._engine.driver(self._intake.payment(index).account).account
-        except Exception as error:  # noqa: BLE001 - an item may be anything, with a `repr` of its own
+        except Exception as error:  # noqa: BLE001 - an item may be any object, with any `repr`
             self._put(index, None, error.with_traceback(None))
             return False
         self._shares.park(account, index)
@@ -254,7 +257,7 @@ class Run(Generic[A]):
 
     async def _work(self, turn: tuple[Lane, int] | None) -> None:
         try:
-            await asyncio.sleep(0)  # an eager task would begin inside whoever starts it, and start others in there
+            await asyncio.sleep(0)  # an eager task would run inside its creator, and nest
             while turn is not None:
                 await self._look(*turn)
                 room = self._room
@@ -265,7 +268,7 @@ class Run(Generic[A]):
                     idle: asyncio.Future[tuple[Lane, int] | None] = self._loop.create_future()
                     self._idle.append(idle)
                     turn = await idle
-        except BaseException as error:  # cancelled by somebody else: the consumer must not wait for ever
+        except BaseException as error:  # cancelled from outside: the consumer must not wait for ever
             self._fail(error)
             raise
 
@@ -274,8 +277,8 @@ class Run(Generic[A]):
         payment, error = None, None
         try:
             payment = await self._engine.look(self._intake.payment(index), None, Priority.BULK, "bulk")
-        except Exception as caught:  # noqa: BLE001 - a driver's own mistake over one item is not the others'
-            # Without the frames below: thousands of errors may be kept, and theirs hold bodies.
+        except Exception as caught:  # noqa: BLE001 - a driver's error on one item is that item's result
+            # Without frames: thousands of errors may be kept, and their frames hold bodies.
             error = caught.with_traceback(None)
         if (error is not None or lane.troubled) and lane.heard(error, began, self._loop.time()):
             self._shares.back(lane, again=index)
@@ -307,5 +310,5 @@ class Run(Generic[A]):
                 meter.end(self._loop.time())
             else:
                 meter.count(self._loop.time(), failed=failed)
-        except Exception as error:  # noqa: BLE001 - the caller's own function; the caller gets its error
+        except Exception as error:  # noqa: BLE001 - the caller's function; the caller gets its error
             self._fail(error)

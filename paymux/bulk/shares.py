@@ -1,4 +1,4 @@
-"""Whose turn it is when many accounts' items share a few places: none starves another, and none is stormed."""
+"""Fair shares of a few slots among many accounts: none starves, none gets a storm."""
 
 import copy
 from collections import deque
@@ -6,13 +6,14 @@ from collections import deque
 from ..errors import AuthenticationFailed, Mismatch, ProviderError, RateLimited
 
 PATIENCE = 600.0  # seconds for which an account may answer nothing but "too many requests"
-PAUSES = 1.0, 60.0  # seconds of the first pause after two such answers, and of the longest
-DENIALS = 10  # look-ups in a row refused for their credentials before the account's others are not even sent
-HUSHED = 60.0  # seconds for which an account that was given up is not asked
+PAUSES = 1.0, 60.0  # seconds: the first pause after two such answers, and the longest
+# refused look-ups in a row (credentials) before the account's other items are not sent
+DENIALS = 10
+HUSHED = 60.0  # seconds for which an account that was given up gets no look-ups
 
 
 class Lane:
-    """The items of one account: how many are on their way, which ones wait, and how the account behaves."""
+    """The items of one account: in flight, waiting, and how the account answers."""
 
     __slots__ = (
         "_denied",
@@ -31,28 +32,28 @@ class Lane:
     def __init__(self) -> None:
         self.flying = 0
         self.parked: deque[int] = deque()
-        self.not_before = 0.0  # the loop's time before which it asked to be left alone
+        self.not_before = 0.0  # the loop's time before which nothing may be sent
         self._answered()
 
     def _answered(self) -> None:
-        self.troubled = False  # it refused something since it last answered
-        self.probing = False  # one look-up at a time is enough, until it answers again
+        self.troubled = False  # it refused a look-up since its last answer
+        self.probing = False  # only one look-up at a time, until it answers again
         self._pause = 0.0
         self._refused = self._since = self._hushed = float("-inf")
         self._denied = 0
         self._error: ProviderError | None = None
 
     def given_up(self, now: float) -> ProviderError | None:
-        """Give the error that its items get unasked, where the account was given up a moment ago."""
+        """Return the error for items of an account that was just given up; they are not sent."""
         return copy.copy(self._error) if now < self._hushed else None
 
     def heard(self, error: Exception | None, began: float, now: float) -> bool:
-        """Note how a look-up ended that began then; tell whether it is worth asking again.
+        """Record the result of a look-up that began at `began`; return whether to send it again.
 
-        "Too many requests" is asked again at the pace that the account's gate has learned; said again with no
-        answer in between it pauses the account, too, twice as long each time, until PATIENCE has passed so.
-        After DENIALS in a row there is no point in sending the same credentials again. In either case the account
-        is given up: for HUSHED seconds its items are not asked.
+        "Too many requests" is sent again at the rate that the account's limiter has learned. If it
+        comes again with no answer in between, the account is paused, twice as long each time, until
+        PATIENCE has passed. After DENIALS in a row the same credentials are not tried again. In
+        both cases the account is given up: for HUSHED seconds its items are not sent.
         """
         if isinstance(error, RateLimited):
             self.troubled = True
@@ -69,7 +70,8 @@ class Lane:
     def _throttled(self, error: RateLimited, began: float, now: float) -> bool:
         if self._refused == float("-inf"):
             self._since = self._refused = now
-        elif began >= self._refused:  # otherwise it was refused together with others, and counts with them
+        # otherwise it was refused together with others and counts with them
+        elif began >= self._refused:
             self._refused = now
             self._pause = min(max(2 * self._pause, PAUSES[0]), PAUSES[1])
             self.probing = True
@@ -86,24 +88,26 @@ class Lane:
 
 
 class Shares:
-    """The lanes of all accounts, and their shares of so many places.
+    """The lanes of all accounts, and their shares of the slots.
 
-    A free place goes to the account that has the fewest of those whose items wait. Beyond an equal share one gets
-    a place only where no other account's items can be read. For each account that has none on its way a place is
-    kept back (a quarter of all at most), so that a slow one can never hold them all.
+    A free slot goes to the waiting account with the fewest look-ups in flight. An account gets more
+    than an equal share only if no item of another account can be read. One slot is reserved for
+    each account without look-ups in flight (together at most a quarter), so that a slow account
+    never holds all slots.
     """
 
     def __init__(self, places: int, accounts: int) -> None:
         self._places = places
         self._accounts = accounts
         self._lanes: dict[str, Lane] = {}
-        self._waiting: dict[Lane, None] = {}  # those with parked items, the one longest without a turn first
-        self._busy = self._idle = 0  # the lanes that have any items, and those that have none on their way
+        # lanes with waiting items, the one without a slot for longest first
+        self._waiting: dict[Lane, None] = {}
+        self._busy = self._idle = 0  # lanes with items, and lanes with nothing in flight
         self.parked = self.flying = 0
         self.ended = False  # no item will be added any more
 
     def park(self, account: str, index: int) -> None:
-        """Let an item wait for its account's turn."""
+        """Queue an item for its account."""
         lane = self._lanes.get(account)
         if lane is None:
             lane = self._lanes[account] = Lane()
@@ -115,7 +119,7 @@ class Shares:
         self.parked += 1
 
     def turn(self, room: int, now: float, *, generous: bool) -> tuple[Lane, int] | None:
-        """Put the item whose turn it is on its way, where so many places are free; None: nobody's that waits."""
+        """Start the next item, if `room` slots are free; None: no waiting item may start."""
         chosen: Lane | None = None
         for lane in self._waiting:
             if (chosen is None or lane.flying < chosen.flying) and self._may(lane, room, now, generous=generous):
@@ -145,7 +149,10 @@ class Shares:
         return 0 if self.ended else min(self._idle + unseen, self._places // 4)
 
     def back(self, lane: Lane, again: int | None = None) -> None:
-        """Note that an item came back; `again` is its number where it must wait for another turn."""
+        """Record that a look-up ended.
+
+        `again`: the item's number, if it must wait for another slot.
+        """
         if again is not None:
             lane.parked.appendleft(again)
             self._waiting[lane] = None
@@ -157,5 +164,8 @@ class Shares:
             self._busy -= not lane.parked
 
     def next_pause(self, now: float) -> float | None:
-        """Tell when the first of the accounts that wait may be asked again; None where none was paused."""
+        """Return when the first paused account with waiting items may be used again.
+
+        None: no pause.
+        """
         return min((lane.not_before for lane in self._waiting if lane.not_before > now), default=None)
