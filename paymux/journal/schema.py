@@ -106,7 +106,6 @@ def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], 
     Before the file of an earlier release is changed, `alone` raises if another process uses it.
     """
     db.execute("PRAGMA journal_mode=WAL")
-    # NORMAL may lose a committed row at a power failure: https://www.sqlite.org/pragma.html#pragma_synchronous
     db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
     # A file of this release can be read while another program has it locked.
     if _version(db) != VERSION:

@@ -1,4 +1,4 @@
-"""Telling the shop of each order's end, whoever found it out."""
+"""The notifier: reports the end of each order to the application's callbacks."""
 
 from .guard import Failed, guarded, log_failure
 from .notifier import Notifier

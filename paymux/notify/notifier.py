@@ -1,4 +1,4 @@
-"""The shop hears of each order's end: every open order is watched, and each end is told."""
+"""The notifier: watches every open order and reports the end of each one."""
 
 import asyncio
 import contextlib
@@ -23,36 +23,36 @@ from .watching import Watching
 if TYPE_CHECKING:
     from ..pool import Pool
 
-SCAN = 5.0  # seconds between beats, and between looks for what others left
-FRESH = 60.0  # seconds after a beat for which what was claimed is this notifier's
-LOOKS = 10  # look-ups in a window that each watch has a use for, while it is young
-GRACE = 5.0  # seconds that a call of the shop's may take beyond the end
-MOST = 3650  # days for which an order may be watched
+SCAN = 5.0  # seconds between heartbeats, and between scans for unclaimed work
+FRESH = 60.0  # seconds after a heartbeat for which this notifier owns its claims
+LOOKS = 10  # look-ups per window that a young watch can use
+GRACE = 5.0  # seconds that a callback may take after the notifier was closed
+MOST = 3650  # days: the longest watch of an order
 
 _KINDS = get_args(Kind)
 
 
 class Notifier(Forking):
-    """Tells `on_payment` of each terminal state of each order, and watches every open order until it has one.
+    """Calls `on_payment` with each terminal status of each order; watches open orders until then.
 
-    `on_payment(payment)` is awaited at least once for each state, whoever found it out: a message,
-    a watch, `verify`, `recover` or another worker, also after a crash. It hears the payment as it
-    stands at that moment, and of one payment never twice at once. What it raises is logged, and it
-    is called again. Guard what must happen once with `async with pool.once(payment, "fulfilled")
-    as first`. It hears of these `kinds`: of payouts and refunds only where they are named, for a
-    failed payout `order-8` is not the failed order `order-8`.
+    `on_payment(payment)` is awaited at least once for each status, whether a webhook, a watch,
+    `verify`, `recover` or another worker found it, also after a crash. It gets the payment as it is
+    at that moment; calls for one payment never overlap. An exception is logged, and the call is
+    repeated later. Guard what must happen once with `async with pool.once(payment, "fulfilled") as
+    first`. `kinds`: payouts and refunds are reported only if named here, because a failed payout
+    `order-8` is not the failed order `order-8`.
 
-    `on_unconfirmed(event)` hears at least once of what a provider told and no look-up confirms, two
-    minutes later: M-Pesa's C2B payments that are of no order of ours (each STK push is confirmed so,
-    too). The entry stays until `pay.dealt_with(event, because=…)`. Without `on_unconfirmed` each one
-    is an ERROR record, and `pay.unconfirmed()` lists them.
+    `on_unconfirmed(event)` is awaited at least once for each message about a payment that no look-
+    up confirms, two minutes later: M-Pesa's C2B payments that belong to no order of ours (each STK
+    push sends such a message, too). The entry is kept until `pay.dealt_with(event, because=…)`.
+    Without `on_unconfirmed` each one is an ERROR record, and `pay.unconfirmed()` lists them.
 
     Enter it: `async with pool, Notifier(pool, on_payment):`; a second one on a pool is UsageError.
-    With a journal it shares the work with the notifiers of other processes, and sees to the orders
-    of those that have none. So one journal is one program: of two programs with one file, each
-    would be told of the other's orders. After `watch_days` an order is asked about no more, and one
+    With a journal, the notifiers of all processes share the work, also for orders of processes
+    without a notifier. So use one journal for one program: with two programs on one file, each
+    would get the other's orders. After `watch_days` an order is not looked up any more, and one
     ERROR record leaves it to a person. Without a journal it covers the orders that this pool sends
-    while it is entered, and forgets them with the process.
+    while it is entered, and forgets them when the process ends.
     """
 
     def __init__(
@@ -76,19 +76,19 @@ class Notifier(Forking):
             raise UsageError.field("watch_days", watch_days, f"days above 0, and at most {MOST}")
         if on_unconfirmed is not None:
             checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
-        self._engine = pool._engine  # noqa: SLF001 - users see the verbs alone; this is one of the house
-        # Of these accounts' orders it is to be known which a message that no look-up confirms may be of.
+        self._engine = pool._engine  # noqa: SLF001 - users see only the verbs; this is paymux itself
+        # For these accounts, the orders are kept that an unconfirmed message may be about.
         drivers = self._engine.drivers.items()
         own = {account for account, driver in drivers if type(driver).confirms is not Driver.confirms}
         self._engine.records.apart = frozenset(own)
         self.unconfirmed = UnconfirmedTeller(self._engine, on_unconfirmed)
         self.telling = Telling(on_payment, tuple(kind for kind in _KINDS if kind in named))
-        self.outbox: Outbox | None = None  # while it is entered
+        self.outbox: Outbox | None = None  # None: not entered
         self._woken = asyncio.Event()
         watch(self)
 
     def begin_anew(self) -> None:
-        """Not be entered in a forked child, which may enter it anew."""
+        """In a forked child, be not entered; the child may enter it again."""
         self.outbox = None
         self.unconfirmed.forget()
 
@@ -116,7 +116,7 @@ class Notifier(Forking):
         engine.records.heard = self._hear
         try:
             await self._round(outbox)
-        except BaseException:  # cancelled: it was not entered
+        except BaseException:  # cancelled: it is not entered
             engine.records.heard = engine.notified = None
             raise
         self._task = loop.create_task(self._live(outbox))
@@ -129,7 +129,7 @@ class Notifier(Forking):
         await self.aclose()
 
     async def aclose(self, grace: float = GRACE) -> None:
-        """Let calls of the shop's end within `grace` seconds, and leave the rest to others."""
+        """Let running callbacks end within `grace` seconds, and release all claims."""
         outbox, self.outbox = self.outbox, None
         if outbox is None:
             return
@@ -141,16 +141,16 @@ class Notifier(Forking):
         await asyncio.gather(self.telling.aclose(grace), self.unconfirmed.aclose(grace))
         for account in self._shares:
             engine.gate(account).share = None
-        with contextlib.suppress(OSError):  # a journal that is closed or away: others see that this one is no more
+        with contextlib.suppress(OSError):  # the journal is closed: others see that this one has ended
             await outbox.leave(asyncio.get_running_loop().time())
 
     def wake(self) -> None:
-        """See at once what is new."""
+        """Scan at once for new facts."""
         self._woken.set()
 
     def _hear(self, payment: Payment, source: str, state: State | None) -> None:
         if asyncio.get_running_loop() is not self._engine.notified:
-            return  # the loop in which it was entered has ended, and it with it
+            return  # the loop in which it was entered has ended, and the notifier with it
         if self._local is not None:
             self._local.hear(payment, source, state)
         self._watching.hear(payment, source, state)
@@ -166,7 +166,7 @@ class Notifier(Forking):
             await self._round(outbox)
 
     async def _round(self, outbox: Outbox) -> None:
-        """Beat and look about if it is time to, and see to what is new."""
+        """Send a heartbeat and claim orders if it is time, then process what is new."""
         now = asyncio.get_running_loop().time()
         try:
             if now >= self._next:
@@ -178,9 +178,9 @@ class Notifier(Forking):
             self._complained = False
         except (OSError, PaymuxError) as error:
             if not self._complained:
-                log.error("notifier: the journal fails, and it goes on as soon as it can: %s", error)
+                log.error("notifier: the journal fails; it goes on as soon as it can: %s", error)
             self._complained = True
-        except Exception as error:  # noqa: BLE001 - whatever it is, orders are watched and told on
+        except Exception as error:  # noqa: BLE001 - after any error, watching and delivery go on
             log_failure("a notifier", "paymux", error)
 
     async def _beat(self, outbox: Outbox, now: float) -> None:
@@ -200,7 +200,7 @@ class Notifier(Forking):
             share.count, share.until = beat.places.get(account, 0), now + FRESH
 
     def _accounts(self) -> list[str]:
-        """List the accounts that it may ask about: those that state a limit, only with a part in it."""
+        """List the accounts it may look up; those with a stated limit only with a share of it."""
         shares = self._shares
         return [name for name in self._engine.drivers if name not in shares or shares[name].count]
 

@@ -1,4 +1,4 @@
-"""An open order that is watched: no task and no timer of its own, only a place in its account's line."""
+"""An open order that is watched; it needs no task and no timer, only a ticket in the poll queue."""
 
 import asyncio
 import time
@@ -10,27 +10,28 @@ from ..models import Event, Payment
 from ..watch import AGAIN, NEVER, Looks, News, Place, Ref
 
 BEFORE = -NEVER
-LATEST = 86_400.0  # seconds between looks at an order that is older than its provider's time-out, at most
-SOONEST, HOUR = 60.0, 3600.0  # the same of one that could not be looked at
+# seconds between look-ups of an order older than its provider's time-out, at most
+LATEST = 86_400.0
+SOONEST, HOUR = 60.0, 3600.0  # seconds, shortest and longest, after failed look-ups
 
 
 class Keeper(Protocol):
-    """Who moves an order in its line when something is heard of it."""
+    """Schedules the next look-up of an order when there is news of it."""
 
     def found(self, order: "Order", payment: Payment) -> None:
-        """Apply what was found."""
+        """Apply a payment that was found."""
 
     def move(self, order: "Order", due: float) -> None:
-        """Let it be asked about at another time."""
+        """Change the time of its next look-up."""
 
     def next(self, order: "Order") -> float:
-        """Give when it is to be asked about next, after it was just now."""
+        """Return the time of its next look-up, after one just now."""
 
 
 class Order:
-    """One open order of the journal, as the pool's watches know it."""
+    """An open order of the journal, with the interface of a watch."""
 
-    # Ten thousand of them are held at once: each slot counts.
+    # Ten thousand may exist at once: each slot counts.
     __slots__ = (
         "__weakref__",
         "asked",
@@ -65,7 +66,7 @@ class Order:
 
     @property
     def key(self) -> Key:
-        """What it is kept under."""
+        """Its key in the journal."""
         return named(self.payment)
 
     def tell(self, found: Payment) -> None:
@@ -73,16 +74,16 @@ class Order:
         self.keeper.found(self, found)
 
     def nudge(self) -> None:
-        """Look again soon, because of a hint; a flood of hints costs one look-up a second."""
+        """Look up again soon, because of a hint; many hints cost one look-up per second."""
         due = max(self.asked + AGAIN, asyncio.get_running_loop().time())
         if due < self.due:
             self.keeper.move(self, due)
 
     def rouse(self) -> None:
-        """See that the pool is closed; what is new is told."""
+        """Do nothing: news is delivered by `hear` and `tell`."""
 
     def hear(self, said: News | None, looks: Looks) -> None:
-        """Take what a watch of the same payment was told."""
+        """Take the result of another watch's look-up of this payment."""
         self.asked, self.looked, self.rank = looks.asked, max(self.looked, looks.looked), looks.rank
         if isinstance(said, Payment):
             self.keeper.found(self, said)
@@ -90,15 +91,15 @@ class Order:
             self.keeper.move(self, max(self.keeper.next(self), looks.not_before))
 
     def take_over(self, now: float) -> None:
-        """Ask at once: the watch of this payment that was asking was broken off."""
+        """Look up at once: another watch of this payment was interrupted in its look-up."""
         self.keeper.move(self, now)
 
 
 def rarer(age: float) -> float:
-    """Give the seconds to the next look at an order beyond its provider's time-out: minutes, hours, then a day."""
+    """Return seconds to the next look-up after the provider's time-out: minutes, hours, a day."""
     return min(max(age / 2, AGAIN), LATEST)
 
 
 def again(looked: int) -> float:
-    """Give the seconds to the next look at an order that is over its days, and could not be looked at so far."""
+    """Return seconds to the next look-up of an order past its days, after failed look-ups."""
     return float(min(SOONEST * 2 ** min(looked, 10), HOUR))

@@ -1,38 +1,38 @@
-"""Accounts whose credentials were refused: what is asked about them in the meantime."""
+"""Accounts whose credentials were refused, and the trial look-ups in the meantime."""
 
 import asyncio
 from collections.abc import Callable
 
-PAUSE = 900.0  # seconds between tries
+PAUSE = 900.0  # seconds between trials
 
 
 class Pauses:
-    """Which accounts are paused; every quarter of an hour `attempt` tries one, and says whether it could."""
+    """The paused accounts; `attempt` tries one every 15 minutes, and returns whether it could."""
 
     def __init__(self, attempt: Callable[[str], bool]) -> None:
         self._attempt = attempt
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def on(self, account: str) -> bool:
-        """Tell whether an account is paused."""
+        """Return whether an account is paused."""
         return account in self._timers
 
     def begin(self, account: str) -> bool:
-        """Pause an account; tell whether it was not."""
+        """Pause an account; False: it was paused already."""
         if account in self._timers:
             return False
         self._arm(account)
         return True
 
     def end(self, account: str) -> bool:
-        """Let an account go on; tell whether it was paused."""
+        """Resume an account; False: it was not paused."""
         timer = self._timers.pop(account, None)
         if timer is not None:
             timer.cancel()
         return timer is not None
 
     def close(self) -> None:
-        """Try nothing more."""
+        """Stop all trials."""
         for account in list(self._timers):
             self.end(account)
 
@@ -43,4 +43,5 @@ class Pauses:
         if self._attempt(account):
             self._arm(account)
         else:
-            del self._timers[account]  # nothing is left to ask about; the next order will show
+            # no order is left to look up; the next order will be the trial
+            del self._timers[account]

@@ -1,4 +1,4 @@
-"""Telling `on_payment`: each state once where all goes well, and again where anything fails."""
+"""Calling `on_payment`: once for each status if all goes well, again after any failure."""
 
 import asyncio
 import random
@@ -10,18 +10,18 @@ from ..journal import Key, Outbox, named
 from ..models import Kind, Payment, Status, log
 from .guard import Failed, guarded
 
-LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
+LONGEST = 60.0  # seconds that a callback may take before it is cancelled and called again later
 SLOWEST = 300.0  # seconds between repetitions, at most
-AT_ONCE = 100  # calls of the shop's at once
-GLANCE = 0.2  # seconds between looks at a payment that another worker is telling
-AGAIN = 1.0  # seconds between tries to write down that something was told
+AT_ONCE = 100  # callbacks at once
+GLANCE = 0.2  # seconds between looks at a payment that another worker is delivering
+AGAIN = 1.0  # seconds between attempts to record a delivery
 
 
 class _Rest:
-    """A state that could not be told, until it is tried again."""
+    """A status whose delivery failed, until the next attempt."""
 
     def __init__(self, status: Status) -> None:
-        import backoff  # noqa: PLC0415 - 2 ms of an import that has not failed yet
+        import backoff  # noqa: PLC0415 - saves 2 ms of import time while nothing fails
 
         self.status = status
         self.over = False
@@ -30,10 +30,11 @@ class _Rest:
 
 
 class Telling:
-    """Tells what the outbox has: the row as it stands when its turn comes, never two calls for one payment.
+    """Delivers the outbox: the row as it is at the call, never two calls for one payment at once.
 
-    What fails is let go of, and rests here for a while. So a shop that fails in one process is told by another,
-    and a state that was overtaken before it was told is never told: each claim reads the row anew.
+    A failed delivery is released and pauses here for a while. So if callbacks fail in one process,
+    another process delivers. A status that was replaced before its delivery is never delivered:
+    each claim reads the row anew.
     """
 
     def __init__(self, on_payment: Callable[[Payment], Awaitable[None]], kinds: tuple[Kind, ...]) -> None:
@@ -44,19 +45,19 @@ class Telling:
         self._tasks: set[asyncio.Task[None]] = set()
         self._resting: dict[Key, _Rest] = {}
         self._waiting: dict[Key, list[asyncio.Future[bool]]] = {}
-        self._more = False  # whether the outbox may hold more than there was room for
+        self._more = False  # the outbox may hold more than there was room for
 
     def begin(self, wake: Callable[[], None]) -> None:
-        """Begin; `wake` asks for another `scan`."""
+        """Start; `wake` requests another `scan`."""
         self._over, self._wake = False, wake
         self._tasks, self._waiting = set(), {}
 
     async def call(self, payment: Payment) -> None:
-        """Call the shop once; Failed where that went wrong, which is logged."""
+        """Call `on_payment` once; Failed: it raised or timed out, which is logged."""
         await guarded("on_payment", payment.account, partial(self._on_payment, payment), LONGEST)
 
     async def scan(self, outbox: Outbox) -> None:
-        """Begin to tell what nobody tells."""
+        """Start the delivery of payments that no worker delivers."""
         resting = {key: rest.status for key, rest in self._resting.items() if not rest.over}
         while (room := AT_ONCE - len(self._tasks)) > 0:
             found = await outbox.untold(self.kinds, room, resting)
@@ -70,7 +71,7 @@ class Telling:
         self._more = True
 
     async def aclose(self, grace: float) -> None:
-        """Let the calls under way end within `grace` seconds."""
+        """Let running callbacks end within `grace` seconds."""
         self._over = True
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=grace)
@@ -79,9 +80,10 @@ class Telling:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def heard(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
-        """Wait until a payment's end was told, by whoever has it; False: not yet, None: it is not in the outbox.
+        """Wait until a payment's end was delivered, by any worker.
 
-        Unavailable where the end itself could not be written down, so that nobody would tell it.
+        False: not yet. None: it is not in the outbox. Unavailable: the end itself was not recorded,
+        so nothing would deliver it.
         """
         key, loop = named(payment), asyncio.get_running_loop()
         while (standing := await outbox.standing(payment)) is not None:
@@ -99,7 +101,7 @@ class Telling:
         return None
 
     async def once(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
-        """Tell one payment where nothing goes on by itself; gives what `heard` does."""
+        """Deliver one payment without a running notifier; returns what `heard` returns."""
         claimed = await outbox.claim(payment)
         if claimed is None:
             return await self.heard(outbox, payment, until)
@@ -115,7 +117,7 @@ class Telling:
 
     async def _tell(self, outbox: Outbox, payment: Payment) -> None:
         key = named(payment)
-        await asyncio.sleep(0)  # an eager task could end before it is counted
+        await asyncio.sleep(0)  # an eager task could end before it is in the set
         try:
             await self.call(payment)
         except Failed:
@@ -139,14 +141,17 @@ class Telling:
 
     def _rested(self, key: Key, rest: _Rest) -> None:
         if rest.over and self._resting.get(key) is rest:
-            del self._resting[key]  # long ago: another worker has told it, or its row moved on
+            del self._resting[key]  # old: another worker has delivered it, or its row has changed
         elif not rest.over:
             rest.over = True
             asyncio.get_running_loop().call_later(SLOWEST, self._rested, key, rest)
             self._wake()
 
     async def _written(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write how a telling ended, however long the file is locked: until then nobody else tells it."""
+        """Record how a delivery ended, however long the file is locked.
+
+        No other delivers meanwhile.
+        """
         said = False
         while True:
             try:
@@ -155,7 +160,7 @@ class Telling:
                 if self._over:
                     return None
                 if not said:
-                    log.error("the end of a telling cannot be kept yet: %s", error)
+                    log.error("the result of an on_payment call cannot be recorded yet: %s", error)
                 said = True
             await asyncio.sleep(AGAIN)
 

@@ -1,4 +1,4 @@
-"""Telling the shop of payments that no look-up confirms, once it is known that they are of no order of ours."""
+"""Reporting payments that no look-up confirms, once they are known to be of no order of ours."""
 
 import asyncio
 import contextlib
@@ -16,34 +16,35 @@ from ..redact import mask, shown
 from ..unconfirmed import Whose, whose
 from .guard import Failed, guarded, log_failure
 
-PATIENCE = 120.0  # seconds within which an order of ours may get the same receipt
-SCAN = 30.0  # seconds between looks at what others left, and at what waits for the end of an order
-LONGEST = 60.0  # seconds that a call of the shop's may take before it is cancelled, and called again later
+PATIENCE = 120.0  # seconds within which an order may get the same receipt
+SCAN = 30.0  # seconds between scans
+LONGEST = 60.0  # seconds that a callback may take before it is cancelled and called again later
 SLOWEST = 300.0  # seconds between repetitions, at most
-AT_ONCE = 8  # calls of the shop's at once
-BATCH = 100  # entries that one look sees to
+AT_ONCE = 8  # callbacks at once
+BATCH = 100  # entries per scan
 
 OnUnconfirmed = Callable[[Event], Awaitable[None]]
 
 
 class Full(Exception):
-    """There is no place for another one."""
+    """The limit of unconfirmed messages is reached."""
 
 
 class _Waiting:
-    """An entry that is not over, on the clock of this loop."""
+    """An open entry, in the time of this loop."""
 
     def __init__(self, due: float) -> None:
         self.due = due
         self.tries = 0
-        self.fits = False  # it fits an open order, which was said
-        self.patient = False  # its order succeeded without a receipt, and may get one yet
+        self.fits = False  # it may be about an open order; logged
+        self.patient = False  # its order succeeded without a receipt, and may still get one
 
 
 class UnconfirmedTeller:
-    """Keeps what no look-up confirms, and tells `on_unconfirmed` of it at least once; without it, the log.
+    """Keeps messages that no look-up confirms; calls `on_unconfirmed` at least once for each.
 
-    Between `begin` and `aclose` it tells; a message is kept at any time.
+    Without `on_unconfirmed` they are logged. A message can be kept at any time; callbacks are made
+    between `begin` and `aclose`.
     """
 
     def __init__(self, engine: Engine, on_unconfirmed: OnUnconfirmed | None) -> None:
@@ -57,17 +58,20 @@ class UnconfirmedTeller:
         self._complained = False
 
     def begin(self) -> None:
-        """Tell from now on, in this loop."""
+        """Start calling back, in this loop."""
         self._waiting, self._over, self._open = {}, asyncio.Event(), True
         self._reopens = float("-inf")
         self._task = asyncio.get_running_loop().create_task(self._live())
 
     def forget(self) -> None:
-        """Tell nothing in a forked child, until it begins there."""
+        """In a forked child, call nothing until it begins there."""
         self._task, self._open = None, False
 
     async def aclose(self, grace: float) -> None:
-        """Let a call of the shop's end within `grace` seconds, and leave the rest to whoever comes next."""
+        """Let a running callback end within `grace` seconds.
+
+        Other entries stay for the next worker.
+        """
         task, self._task, self._open = self._task, None, False
         if task is not None:
             self._over.set()
@@ -76,15 +80,18 @@ class UnconfirmedTeller:
             await asyncio.gather(task, return_exceptions=True)
 
     async def take(self, event: Event) -> None:
-        """Keep a message before it is acknowledged; OSError: it could not be kept. Full: there is no place."""
+        """Keep a message before it is acknowledged; OSError: not possible now.
+
+        Full: limit reached.
+        """
         if len(written(event)) > LARGEST:
             log.warning("%s: a message that is larger than any of its provider's was refused", event.account)
             raise UsageError("event: refused; accepted: at most 2 KiB")
         id, gone = await self._engine.records.unconfirmed.keep(event)
         for one in gone:
-            log.error("%s: it was told, and leaves, for there are too many unconfirmed payments", _said(one))
+            log.error("%s: it was reported and is dropped: there are too many unconfirmed payments", _said(one))
         if id is None:
-            log.error("%s: it cannot be kept, for there are too many unconfirmed payments", _said(event))
+            log.error("%s: it cannot be kept: there are too many unconfirmed payments", _said(event))
             raise Full
         if self._open:
             self._waiting.setdefault(id, _Waiting(asyncio.get_running_loop().time() + PATIENCE))
@@ -98,11 +105,11 @@ class UnconfirmedTeller:
                     await self._over.wait()
 
     async def _scanned(self, now: float) -> float:
-        """Scan, whatever happens, and give when the next entry is due."""
+        """Scan, after any error as well, and return when the next entry is due."""
         try:
             await self._scan(now)
             self._complained = False
-        except Exception as error:  # noqa: BLE001 - a driver's bug, too, must not end the telling
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not end the loop
             if not isinstance(error, OSError):
                 log_failure("a look at the unconfirmed payments", "", error)
             elif not self._complained:
@@ -116,7 +123,7 @@ class UnconfirmedTeller:
         if now >= self._reopens:
             self._reopens = now + SCAN
             for event in await kept.reopen():
-                log.warning("%s: its order has another receipt, so it is told after all", _said(event))
+                log.warning("%s: its order has another receipt, so it is reported after all", _said(event))
         known, self._waiting = self._waiting, {}
         for id, at in (await kept.waiting(told=self._on_unconfirmed is not None)).items():
             self._waiting[id] = known.get(id) or _Waiting(now + _left(at))
@@ -141,10 +148,13 @@ class UnconfirmedTeller:
                 await self._tell(entry, waiting, self._on_unconfirmed)
 
     async def _is_nobodys(self, entry: Entry, waiting: _Waiting) -> bool:
-        """Tell whether an entry is of no order of ours; what is, is ended, or waits until it shows."""
+        """Return whether an entry belongs to no order of ours.
+
+        An entry that belongs to an order is ended; an entry that may belong to one waits.
+        """
         kept, loop = self._engine.records.unconfirmed, asyncio.get_running_loop()
         if entry.event.account not in self._engine.drivers:
-            return False  # another worker's pool has it
+            return False  # it belongs to another worker's pool
         which, order = whose(self._engine, entry.event, await kept.orders(entry.event))
         if order is None:
             return True
@@ -179,7 +189,7 @@ class UnconfirmedTeller:
 
 
 def _left(at: str) -> float:
-    """Give the seconds that an order of ours still has to get the receipt of what came at this time."""
+    """Return the seconds for which an order may still get the receipt of a message from then."""
     age = time.time() - datetime.fromisoformat(at).timestamp()
     return min(max(PATIENCE - age, 0.0), PATIENCE)
 

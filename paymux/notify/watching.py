@@ -1,4 +1,4 @@
-"""Watching every open order of the journal that no other notifier watches, each in its account's line."""
+"""Watching the open orders of the journal that no other notifier watches."""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
@@ -19,8 +19,8 @@ from .orders import Order, again, rarer
 from .pauses import Pauses
 
 DAY = 86_400.0
-AT_ONCE = 500  # orders that are claimed in one transaction
-TRIES = 10  # failed looks after which an order that is old enough is left to a person all the same
+AT_ONCE = 500  # orders claimed in one transaction
+TRIES = 10  # failed look-ups after which an order past its days is left to a person
 
 
 class Watching:
@@ -32,16 +32,16 @@ class Watching:
         self._engine = engine
         self._outbox = outbox
         self._longest = days * DAY
-        self._fresh = fresh  # whether what was claimed is still this notifier's
+        self._fresh = fresh  # whether this notifier still owns its claims
         self._wake = wake
         self._watches = engine.watches
         self._accounts: dict[str, dict[Key, Order]] = {account: {} for account in engine.drivers}
         self._pauses = Pauses(self._try)
-        self._sent: list[Payment] = []  # by this process, and not claimed yet
+        self._sent: list[Payment] = []  # sent by this process, and not claimed yet
         self._tasks: set[asyncio.Task[None]] = set()
 
     def hear(self, payment: Payment, source: str, state: State | None) -> None:
-        """Take a fact that this process has just written down."""
+        """Take a fact that this process has just recorded."""
         order = self._accounts.get(payment.account, {}).get(named(payment))
         if order is not None:
             self.found(order, payment)
@@ -50,14 +50,14 @@ class Watching:
             self._wake()
 
     async def take(self, accounts: Collection[str]) -> None:
-        """Watch what this process has just sent; of other accounts, it is anybody's."""
+        """Claim the orders that this process has just sent, of accounts that it may look up."""
         sent, self._sent = [payment for payment in self._sent if payment.account in accounts], []
         if sent:
             for payment in await self._outbox.take(sent):
                 self._begin(Order(self, payment))
 
     async def claim(self, accounts: Collection[str]) -> None:
-        """Watch what nobody watches."""
+        """Claim the open orders that no notifier watches."""
         found = None
         while accounts and (found is None or len(found) == AT_ONCE):
             found = await self._outbox.open(accounts, AT_ONCE)
@@ -65,7 +65,7 @@ class Watching:
                 self._begin(Order(self, row.payment, row.hints, left=left))
 
     async def give_up(self, accounts: Collection[str], *, too_many: int, late: bool) -> None:
-        """Watch no more what others have by now, what is beyond this one's part, and what it may not ask about."""
+        """Drop orders that others have, that exceed the share, or that it may not look up."""
         if late:
             kept = await self._outbox.watched(list(self._accounts))
             for order in self._orders():
@@ -80,7 +80,7 @@ class Watching:
             await self._outbox.let_go([order.payment for order in beyond])
 
     async def aclose(self) -> None:
-        """Watch nothing more."""
+        """Stop watching."""
         self._pauses.close()
         for order in self._orders():
             self._drop(order)
@@ -89,18 +89,18 @@ class Watching:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def waiting(self, account: str) -> int:
-        """Count the watches of an account that wait, also those of the pool's callers."""
+        """Count the waiting watches of an account, including those of the pool's callers."""
         return self._watches.line(self._engine.drivers[account]).waiting
 
-    # What an order asks of its keeper.
+    # Called by an order.
 
     def found(self, order: Order, payment: Payment) -> None:
-        """Apply what was found out about an order, by whoever did."""
+        """Apply a payment that any look-up or message found for an order."""
         known = order.payment
         try:
             order.payment = lean(succeed(known, payment), known)
         except Mismatch:
-            return  # whoever asked is told of it
+            return  # the caller that asked gets the error
         if order.payment.status.terminal:
             self._drop(order, known)
         elif keys(known) != keys(order.payment):
@@ -109,14 +109,14 @@ class Watching:
                 self._join(order, asyncio.get_running_loop().time())
 
     def move(self, order: Order, due: float) -> None:
-        """Let an order be asked about at another time."""
+        """Change the time of an order's next look-up."""
         if order.due < NEVER:
             order.due = due
             if order.place is not None:
                 self._line(order).move(order.place, due, self._gap(order))
 
     def next(self, order: Order) -> float:
-        """Give when an order is to be asked about next, after it was just now."""
+        """Return the time of an order's next look-up, after one just now."""
         now = asyncio.get_running_loop().time()
         age, driver = now - order.born, self._driver(order)
         if age < driver.watch_timeout:
@@ -124,7 +124,7 @@ class Watching:
         end = order.born + self._longest
         return now + rarer(age) if now >= end else min(now + rarer(age), end)
 
-    # Its place in the line.
+    # Its ticket in the poll queue.
 
     def _begin(self, order: Order) -> None:
         held = self._accounts.get(order.payment.account)
@@ -137,7 +137,7 @@ class Watching:
         self._join(order, order.born + self._line(order).schedule.next(age, 0))
 
     def _join(self, order: Order, due: float, *, trial: bool = False) -> None:
-        """Wait in line; where an account's credentials are refused, only the one that tries them does."""
+        """Join the poll queue; while an account's credentials are refused, only the trial joins."""
         self._leave(order)
         order.due = due if order.hints or self._can_be_asked(order) else NEVER
         if self._pauses.on(order.payment.account) and not trial:
@@ -146,14 +146,14 @@ class Watching:
         if order.due < NEVER:
             about = subject(order.payment, self._driver(order))
             place = line.join(about, due=due, gap=self._gap(order), last=NEVER, rank=order.rank)
-        else:  # only a message can tell
+        else:  # only a message can report its end
             last = max(order.born + self._longest, asyncio.get_running_loop().time())
             place = line.join("", due=NEVER, gap=NEVER, last=last, rank=NEVER)
         order.place = place
         place.add_done_callback(partial(self._turn, order))
 
     def _turn(self, order: Order, place: "asyncio.Future[bool | None]") -> None:
-        """Go on with an order: True: it may ask, None: it was waited for long enough."""
+        """Continue with an order. True: look up; None: its time is up."""
         if order.place is place and not place.cancelled():
             self._start(self._look(order) if place.result() else self._leave_to_person(order))
 
@@ -163,20 +163,20 @@ class Watching:
             self._line(order).leave(place)
 
     def _drop(self, order: Order, known: Payment | None = None) -> None:
-        """Watch an order no more."""
+        """Stop watching an order."""
         if self._accounts[order.payment.account].pop(order.key, None) is order:
             self._leave(order)
             self._watches.remove(order, known or order.payment)
             self._watches.deafen(order, self._driver(order))
 
-    # Looking.
+    # Look-ups.
 
     async def _look(self, order: Order) -> None:
-        """Ask about an order once, for every watch of it."""
+        """Look an order up once, for every watch of it."""
         now, place = asyncio.get_running_loop().time(), order.place
         if place is None:
             return
-        if not self._fresh():  # the loop was blocked: others may have it by now
+        if not self._fresh():  # the loop was blocked: another notifier may have it by now
             self._join(order, now + AGAIN)
             return
         about, account = place.subject, order.payment.account
@@ -207,7 +207,7 @@ class Watching:
             return Examined(payment=order.payment, failed=Unavailable(f"{order.payment.account}: a driver failed"))
 
     async def _go_on(self, order: Order, failed: PaymuxError | None, due: float) -> None:
-        """Say when an order that is still open is asked about again, if ever."""
+        """Schedule the next look-up of an order that is still open, or leave it to a person."""
         now, answered = asyncio.get_running_loop().time(), _is_answer(failed)
         if isinstance(failed, Mismatch):
             await self._leave_to_person(order, mask(str(failed)))
@@ -224,7 +224,7 @@ class Watching:
             self._join(order, due)
 
     async def _leave_to_person(self, order: Order, why: str = "") -> None:
-        """Ask about an order no more; that is said once, and not at each restart again."""
+        """Stop watching an order; logged once, not again at each restart."""
         self._drop(order)
         payment, days = order.payment, self._longest / DAY
         try:
@@ -233,10 +233,10 @@ class Watching:
                 said = (payment.account, payment.kind or "collect", shown(payment.reference), why)
                 log.error("%s: the %s %s is left to a person, and asked about no more: %s", *said)
         except OSError as error:
-            log.warning("%s: that an order is left to a person was not kept: %s", payment.account, error)
+            log.warning("%s: that an order is left to a person was not recorded: %s", payment.account, error)
 
     def _credentials(self, account: str, failed: PaymuxError | None) -> None:
-        """Ask nothing about an account's orders while its credentials are refused."""
+        """Pause an account's look-ups while its credentials are refused."""
         if _is_answer(failed) and self._pauses.end(account):
             log.info("%s: the credentials are accepted again", account)
             for order in self._orders(account):
@@ -244,20 +244,20 @@ class Watching:
         if isinstance(failed, AuthenticationFailed) and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(
-                "%s: the credentials are refused; its %d open orders are not asked about until they are accepted",
+                "%s: the credentials are refused; its %d open orders are not looked up until they are accepted",
                 *(account, len(orders)),
             )
             for order in orders:
                 self._leave(order)
 
     def _try(self, account: str) -> bool:
-        """Let one order of a paused account be asked about; tell whether there is one."""
+        """Look up one order of a paused account; False: it has none."""
         order = next((one for one in self._orders(account) if one.due < NEVER), None)
         if order is not None:
             self._join(order, asyncio.get_running_loop().time(), trial=True)
         return order is not None
 
-    # What is known of an order.
+    # Facts about an order.
 
     def _orders(self, account: str | None = None) -> list[Order]:
         held = self._accounts.values() if account is None else [self._accounts[account]]
@@ -273,7 +273,7 @@ class Watching:
         return self._engine.question(order.payment) is not None
 
     def _gap(self, order: Order) -> int:
-        """Give the seconds between looks at this age, as the line weighs it."""
+        """Return the seconds between look-ups at this age, which weigh it in the queue."""
         if order.looked:
             return max(round(order.due - order.asked), 1)
         age = max(order.due - order.born, 0.0)
@@ -287,5 +287,5 @@ class Watching:
 
 
 def _is_answer(failed: PaymuxError | None) -> bool:
-    """Tell whether the provider said something about the order, if only that there is none."""
+    """Return whether the provider answered about the order, even that there is none."""
     return failed is None or isinstance(failed, NotFound | Rejected | Mismatch)
