@@ -1,4 +1,4 @@
-"""Every provider we drive, on a loopback port and in process, with the money in a ledger."""
+"""Every supported provider, simulated: on a loopback port or in process, with a ledger."""
 
 from .faults import Fault
 from .ledger import Entry, Ledger, Outcome

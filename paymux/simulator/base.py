@@ -1,15 +1,15 @@
-'''What every simulated provider is: a sans-IO server that answers from the provider's own page.
+'''The base of simulated providers: a sans-IO server that answers as the provider's page says.
 
-To simulate a provider, write `simulator/<driver name>.py` with one class, and nothing else anywhere:
+To simulate a provider, write `simulator/<driver name>.py` with one class; nothing else is needed:
 
     class Acme(Provider):
         """Acme's merchant API on the wire, from https://acme.example/docs."""
 
         name = "acme"                              # mounted at /acme: the driver's name
         base_path = "/api/v1"                      # what the driver's base_url has below the mount
-        hosts = frozenset({"api.acme.example"})    # whose URLs are answered, too, when there is no socket
+        hosts = frozenset({"api.acme.example"})    # hosts of the provider, answered in process, too
         credentials = {"api_key": "simulator"}     # the driver's fields; every secret is "simulator"
-        numbers = magic("22997979797", success="7")  # what the payers of these numbers do
+        numbers = magic("22997979797", success="7")  # what the payers with these numbers do
 
         async def answer(self, incoming):          # the path is the provider's own, below the mount
             match incoming.method, *segments(incoming):
@@ -17,20 +17,24 @@ To simulate a provider, write `simulator/<driver name>.py` with one class, and n
                     return self.request_payment(fields(incoming))
             return json_reply({"message": "Not found"}, 404)
 
-        def message(self, entry, *, forged=False): # the webhook about a settled order, signed; None: there is none
+        def message(self, entry, *, forged=False): # the signed webhook of a settled order, or None
             return Message.json(entry.words["callback_url"], {...})
 
-`replies.py` reads requests and words answers, `tokens.py` has access tokens and JWT. The rules:
+`replies.py` reads requests and writes answers; `tokens.py` has access tokens and JWT. The rules:
 
-* Read the provider's page, never our driver. A doubtful point of it is a plain attribute of the instance, with the
-  likeliest reading as default.
-* Refuse what the provider refuses, in its own words: `raise Refused(json_reply({...}, 400))` below `answer`.
-* Accept an order with `self.open(...)`, which writes it in the ledger, and call `self.ring(entry)` when the payer
-  is asked: his number, or the simulator's default, or a later `sim.settle` decides. A person decides on a page of
-  yours: `page(...)`, then `self.settle(entry, outcome)`. Settling moves the money and sends `message`.
-* `entry.code` is the provider's own word or code, where a test names one: say it instead of the usual one.
-* Ids and chance come from `self.world.random`, so that a seed repeats a run; waits use the loop's clock
-  (`self.world.after`, `self.world.pause`), dates and signed times the wall's.
+* Read the provider's page, never our driver. A doubtful point of the page is a plain attribute of
+  the instance, with the likeliest reading as default.
+* Refuse what the provider refuses, with the provider's text:
+  `raise Refused(json_reply({...}, 400))` inside `answer`.
+* Accept an order with `self.open(...)`, which adds it to the ledger. Call `self.ring(entry)` when
+  the payer is asked: the payer's number, or the simulator's default, or a later `sim.settle`
+  decides. For a checkout page use `page(...)`, then `self.settle(entry, outcome)`. Settling moves
+  the money and sends `message`.
+* `entry.code` is the provider's own status word or code, if a test sets one: send it instead of the
+  usual one.
+* Ids and random values come from `self.world.random`, so that a seed repeats a run. Waits use the
+  event loop's clock (`self.world.after`, `self.world.pause`); dates and signed times use the wall
+  clock.
 '''
 
 import asyncio
@@ -47,7 +51,7 @@ from .ledger import Entry, Outcome
 from .replies import Refused, json_reply
 from .world import Message, World
 
-# What the payer does whose number ends so, where the provider's own test numbers do not say otherwise.
+# What a payer does by the last digit, unless the provider's own test numbers say otherwise.
 _HABITS: Mapping[str, Outcome] = {
     "0": Outcome(Status.FAILED, Reason.DECLINED),
     "1": Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS),
@@ -61,10 +65,11 @@ _HABITS: Mapping[str, Outcome] = {
 
 
 def magic(stem: str, *, success: str) -> dict[str, Outcome]:
-    """Give the numbers that begin with `stem` their habits.
+    """Return outcomes for the phone numbers that begin with `stem`, by their last digit.
 
-    `success` is the last digit of the payer who pays; 0 declines, 1 lacks money, 2 cancels, 3 lets it expire,
-    4 never answers, 5 mistypes the PIN, 6 is busy with another payment, 8 is above a limit.
+    `success` is the digit of the payer who pays; 0 declines, 1 lacks money, 2 cancels, 3 lets it
+    expire, 4 never answers, 5 enters a wrong PIN, 6 is busy with another payment, 8 exceeds a
+    limit.
     """
     return {f"{stem}{digit}": habit for digit, habit in _HABITS.items()} | {
         f"{stem}{success}": Outcome(Status.SUCCEEDED)
@@ -72,29 +77,29 @@ def magic(stem: str, *, success: str) -> dict[str, Outcome]:
 
 
 class Provider:
-    """One simulated provider; see the top of this module for how to write one."""
+    """A simulated provider; this module's docstring says how to write one."""
 
     name: ClassVar[str]
     base_path: ClassVar[str] = ""
     hosts: ClassVar[frozenset[str]] = frozenset()
-    # How its own paths begin, where one of them begins as a mount does: at the root they are told apart by it.
+    # First parts of its own paths that are also the name of a mount, for a provider at the root.
     own_mounts: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, Outcome]] = {}
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.magic = dict(self.numbers)  # a test may add its own
+        self.magic = dict(self.numbers)  # a test may add more
         self._due: list[tuple[float, int, Entry, Outcome]] = []
         self._rung = 0
 
     @property
     def url(self) -> str:
-        """Where this provider is mounted, for the addresses it gives out."""
+        """The URL of this provider's mount, for the addresses that it sends."""
         return f"{self.world.url}/{self.name}"
 
     async def handle(self, incoming: Incoming) -> Reply:
-        """Answer one request whose path is the provider's own."""
+        """Answer one request; its path is relative to the mount."""
         self.world.catch_up()
         self._ripen()
         try:
@@ -107,7 +112,7 @@ class Provider:
         raise NotImplementedError
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the webhook about an order, or None where the provider sends none; forged: a false success."""
+        """Make the webhook of an order; None: the provider sends none. forged: a false success."""
         return None
 
     def throttled(self) -> Reply:
@@ -115,11 +120,14 @@ class Provider:
         return json_reply({"message": "Too many requests"}, 429)
 
     def stale(self, incoming: Incoming) -> Reply:
-        """Refuse the token of this request, which was good before."""
+        """Refuse this request's token as expired."""
         return json_reply({"message": "Unauthorized"}, 401)
 
     def listens(self, incoming: Incoming) -> Reply | None:
-        """Refuse a WebSocket with a reply, or accept it with None: it gets every frame that is `push`ed."""
+        """Return None to accept a WebSocket, which then gets every frame of `push`.
+
+        Else the refusal.
+        """
         return Reply(status=404)
 
     def push(self, frame: str) -> None:
@@ -127,7 +135,7 @@ class Provider:
         self.world.push(self.name, frame)
 
     def uuid(self) -> str:
-        """Make a UUID4 that the seed repeats."""
+        """Make a UUID4 from the seed."""
         return str(uuid.UUID(int=self.world.random.getrandbits(128), version=4))
 
     def open(
@@ -141,7 +149,7 @@ class Provider:
         party: str | None = None,
         **words: Any,
     ) -> Entry:
-        """Accept an order: it is in the ledger, PENDING, and nobody has been asked yet."""
+        """Accept an order: it is in the ledger, PENDING; the payer is not asked yet."""
         return self.world.ledger.open(
             Entry(
                 provider=self.name,
@@ -156,7 +164,7 @@ class Provider:
         )
 
     def entry(self, provider_reference: str) -> Entry | None:
-        """Give the order with this provider reference."""
+        """Return the order with this provider reference."""
         return self.world.ledger.get(self.name, provider_reference)
 
     def entries(self) -> list[Entry]:
@@ -164,7 +172,7 @@ class Provider:
         return self.world.ledger.entries(provider=self.name)
 
     def ring(self, entry: Entry, outcome: Outcome | None = None) -> None:
-        """Ask the payer (or the operator): he decides after his delay, as his number says, if it says anything."""
+        """Ask the payer or the operator; the number decides after a delay, else the default."""
         outcome = outcome or self.magic.get(entry.party or "") or self.world.usual()
         if outcome is None or outcome.status is Status.PENDING:
             return
@@ -175,13 +183,13 @@ class Provider:
         self.world.after(delay, self._ripen)
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
-        """Decide an order now: the money moves in the ledger, and the webhook goes out."""
+        """Decide an order now: the ledger moves the money, and the webhook is sent."""
         self.world.ledger.settle(entry, outcome)
         if entry.status.terminal:
             self.announce(entry)
 
     def announce(self, entry: Entry) -> None:
-        """Send the message about an order, or what a planned fault makes of it."""
+        """Send the webhook of an order, changed by a planned fault."""
         message = self.message(entry)
         if message is None:
             return
@@ -198,8 +206,9 @@ class Provider:
         self.world.send(self.name, *messages, after=late)
 
     def _ripen(self) -> None:
-        # Also asked at each request: timers die with their loop, and a simulator may see several loops in turn.
-        now = asyncio.get_running_loop().time() + 0.001  # a timer may ring a clock tick early
+        # Also called at each request: timers end with their event loop, and a simulator may see
+        # several.
+        now = asyncio.get_running_loop().time() + 0.001  # a timer may fire a clock tick early
         while self._due and self._due[0][0] <= now:
             _, _, entry, outcome = heapq.heappop(self._due)
             if entry.status is Status.PENDING:

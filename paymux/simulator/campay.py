@@ -1,9 +1,10 @@
-"""CamPay on the wire, from its Postman page and, where that is silent, from its clients.
+"""CamPay, from its Postman page and, where the page says nothing, from its clients.
 
-The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA. Bodies that it lacks are those that
-github.com/CamPay/campay-python-sdk (PyPI campay 1.1.0) and github.com/NdoleStudio/campay-go-sdk read; what the API
-really sends (`"5.00"`, `"None"`) is the demo's record of 2026-09-30 in github.com/kalynux/jovi-mall. Credentials:
-username, password, webhook_key and the permanent access token are all "simulator".
+The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA. Bodies that it lacks are as
+github.com/CamPay/campay-python-sdk (PyPI campay 1.1.0) and github.com/NdoleStudio/campay-go-sdk
+expect them. What the API really sends (`"5.00"`, `"None"`) is from the demo's record of 2026-09-30
+in github.com/kalynux/jovi-mall. Credentials: username, password, webhook_key and the permanent
+access token are all "simulator".
 """
 
 import re
@@ -22,7 +23,8 @@ from .replies import DECISIONS, Refused, fields, json_reply, page, redirect, seg
 from .tokens import Tokens, jwt
 from .world import Message, World
 
-# Number ranges of Cameroon's two mobile money operators (libphonenumber's carrier data); CamPay's page has none.
+# Number ranges of Cameroon's two mobile money operators, from libphonenumber's carrier data;
+# CamPay's page has none.
 _CARRIERS = {
     "MTN": re.compile(r"237(?:67|65[0-4]|68[0-3])", re.ASCII),
     "ORANGE": re.compile(r"237(?:69|65[5-9]|68[6-9]|64[0-2])", re.ASCII),
@@ -33,12 +35,13 @@ _USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
 
 
 class CamPay(Provider):
-    """CamPay's API; every attribute set in `__init__` may be changed by a test."""
+    """CamPay's API; a test may change every attribute set in `__init__`."""
 
     name = "campay"
     base_path = "/api"
     hosts = frozenset({"www.campay.net", "demo.campay.net", "campay.net"})
-    # The permanent token "simulator" is accepted, too: driver("campay", username="", password="", access_token=…).
+    # The permanent token "simulator" is accepted, too:
+    # driver("campay", username="", password="", access_token=…).
     credentials: ClassVar[Mapping[str, str]] = {
         "username": "simulator",
         "password": "simulator",
@@ -54,19 +57,20 @@ class CamPay(Provider):
         super().__init__(world)
         self.dialect: Literal["live", "summary"] = "live"
         self.tokens = Tokens(3600)
-        self.expires_in = True  # whether a login says how long its token lives
+        self.expires_in = True  # a login answers how long its token is valid
         self.webhook_url = ""  # a setting of the app, as is its method
         self.webhook_method: Literal["GET", "POST"] = "POST"
         self.webhook_key = "simulator"
         self.withdrawals = True  # "Please enable API withdrawal under app settings"
         self.floats = {"MTN": Decimal(1_000_000), "ORANGE": Decimal(1_000_000)}
-        self.cap: int | None = None  # the demo's: 25 or 100 XAF per call, integrators say
-        # The page says both "the results of the first request" and "will be rejected" of a repeated reference.
+        self.cap: int | None = None  # XAF per call; the demo's is 25 or 100, integrators say
+        # For a repeated reference, the page says both "the results of the first request" and "will
+        # be rejected".
         self.repeated: Literal["charge", "join", "reject"] = "charge"
         self._logins = 0
 
     async def answer(self, incoming: Incoming) -> Reply:
-        """Answer below /api; both dialects are strict about their own paths."""
+        """Answer below /api; each dialect has only its own paths."""
         live = self.dialect == "live"
         match incoming.method, *segments(incoming):
             case "POST", "api", "token":
@@ -92,7 +96,7 @@ class CamPay(Provider):
         return json_reply({"detail": "Not found."}, 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the app's callback: it comes when a transaction is SUCCESSFUL or FAILED."""
+        """Make the app's callback, sent when a transaction is SUCCESSFUL or FAILED."""
         if not self.webhook_url:
             return None
         if self.dialect == "summary":
@@ -106,7 +110,7 @@ class CamPay(Provider):
         return Message.json(self.webhook_url, told)
 
     def throttled(self) -> Reply:
-        """Refuse as Django REST framework does; CamPay's page names no limit."""
+        """Refuse as Django REST framework does; CamPay's page states no limit."""
         return json_reply({"detail": "Request was throttled."}, 429)
 
     def stale(self, incoming: Incoming) -> Reply:
@@ -146,7 +150,7 @@ class CamPay(Provider):
         return body
 
     def _checked(self, body: dict[str, Any], *needed: str) -> Decimal:
-        """Check what all orders share, and give the amount."""
+        """Check the fields that all orders share, and return the amount."""
         missing = {name: ["This field is required."] for name in needed if body.get(name) in (None, "")}
         if missing:
             raise Refused(json_reply(missing, 400))
@@ -160,7 +164,10 @@ class CamPay(Provider):
         return amount
 
     def _carrier(self, written: str) -> tuple[str, str]:
-        """Check a number; give it and its carrier. The live API wants no plus, the summary's samples have one."""
+        """Check a number; return it and its carrier.
+
+        The live API accepts no plus; the summary's samples have one.
+        """
         party = written.removeprefix("+") if self.dialect == "summary" else written
         if not _NUMBER.fullmatch(party):
             raise Refused(error("ER101"))
@@ -170,7 +177,7 @@ class CamPay(Provider):
         raise Refused(error("ER102"))
 
     def _again(self, kind: Kind, body: dict[str, Any]) -> Entry | None:
-        """Find the order that this request repeats, where the app cares."""
+        """Return the order that this request repeats, if `repeated` is not "charge"."""
         named = body.get("external_reference")
         if self.repeated == "charge" or not named:
             return None
@@ -232,7 +239,7 @@ class CamPay(Provider):
     def _transaction(self, incoming: Incoming, reference: str) -> Reply:
         self._body(incoming)
         entry = self.entry(reference)
-        # A payment link that nobody has opened is not a transaction yet (the README of the Python SDK).
+        # An unopened payment link is not a transaction yet (the README of the Python SDK).
         if entry is None or entry.words.get("opened") is False:
             return json_reply({"detail": "Not found."}, 404)
         if self.dialect == "summary":
@@ -272,7 +279,10 @@ class CamPay(Provider):
         return json_reply({"link": f"{self.url}/pay/{reference}/", "reference": reference})
 
     def _page(self, incoming: Incoming, reference: str) -> Reply:
-        """Serve the hosted page; after the payer's decision his browser goes back with a query, by GET."""
+        """Serve the hosted page.
+
+        After the decision, the payer's browser is redirected with a query, by GET.
+        """
         entry = self.entry(reference)
         if entry is None or "opened" not in entry.words:
             return json_reply({"detail": "Not found."}, 404)
@@ -290,7 +300,7 @@ class CamPay(Provider):
 
 
 def _taken(entry: Entry) -> Decimal:
-    """Give what an order takes from its carrier's float: a withdrawal under way is taken already."""
+    """Return what an order takes from its carrier's float; an open withdrawal counts already."""
     if entry.kind == "payout":
         return entry.amount if entry.moved or entry.status is Status.PENDING else Decimal(0)
     return fee(entry) - entry.amount if entry.moved else Decimal(0)

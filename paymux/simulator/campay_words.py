@@ -1,4 +1,4 @@
-"""How CamPay words a transaction: the live API's way, and that of the short French summary that circulates."""
+"""CamPay's transactions, as the live API formats them and as a short French summary does."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,7 +10,7 @@ from .ledger import Entry
 from .replies import json_reply
 from .tokens import jwt
 
-# The whole error table of the page; where the code stands in a body is from integrators' code.
+# The complete error table of the page; the place of the code in a body is from integrators' code.
 _ERRORS: Mapping[str, str] = {
     "ER101": "Invalid phone number. Ensure the number starts with the country code. e.g 237xxxxxxxxx",
     "ER102": "Unsupported Carrier phone number. Currently, only MTN and Orange phone numbers are accepted "
@@ -30,7 +30,8 @@ _SUMMARY: Mapping[Status, str] = {
     Status.REFUNDED: "SUCCESS",
     Status.CANCELLED: "CANCELLED",
 }
-# "timeout" is read by github.com/common-repository/campay-api; the others are ours, for the page has none.
+# "timeout" is read by github.com/common-repository/campay-api; the others are ours: the page has
+# none.
 _REASONS: Mapping[Reason, str] = {
     Reason.EXPIRED: "timeout",
     Reason.CANCELLED: "Cancelled by the user",
@@ -47,17 +48,17 @@ def error(code: str) -> Reply:
 
 
 def signature(key: str) -> str:
-    """Sign as the callback does: times and the source, and nothing of the payment (the page's sample)."""
+    """Sign as the callback does: times and source, without the payment (the page's sample)."""
     return jwt(key, {"source": "CamPay"}, life=3600, app="Test")
 
 
 def fee(entry: Entry) -> Decimal:
-    """Give the fee: the one published sample charges 0.05 of 5 (/history/ in the Go SDK's stubs)."""
+    """Return the fee; the one published sample has 0.05 of 5 (Go SDK's stubs of /history/)."""
     return entry.amount / 100 if entry.kind == "collect" else Decimal(0)
 
 
 def summary(entry: Entry) -> dict[str, Any]:
-    """Word a transaction as the summary does."""
+    """Format a transaction as the summary does."""
     return {
         "reference": entry.provider_reference,
         "status": entry.code or _SUMMARY.get(entry.status, "FAILED"),
@@ -67,7 +68,7 @@ def summary(entry: Entry) -> dict[str, Any]:
 
 
 def transaction(entry: Entry, webhook_key: str) -> dict[str, Any]:
-    """Word a transaction as the demo did on 2026-09-30."""
+    """Format a transaction as the demo did on 2026-09-30."""
     return {
         "reference": entry.provider_reference,
         "status": entry.code or _LIVE.get(entry.status, "FAILED"),
@@ -87,7 +88,7 @@ def transaction(entry: Entry, webhook_key: str) -> dict[str, Any]:
 
 
 def callback(entry: Entry, webhook_key: str) -> dict[str, Any]:
-    """Word the callback: the transaction, and what else the page lists for it."""
+    """Format the callback: the transaction, and the further fields that the page lists."""
     told = transaction(entry, webhook_key) | {
         "amount": str(entry.amount),
         "extra_first_name": "None",
@@ -102,7 +103,7 @@ def callback(entry: Entry, webhook_key: str) -> dict[str, Any]:
 
 
 def row(entry: Entry) -> dict[str, Any]:
-    """Word a transaction as a row of /history/, as the Go SDK's stubs show it."""
+    """Format a transaction as a row of /history/, as in the Go SDK's stubs."""
     collect, operator = entry.kind == "collect", entry.words["operator"]
     return {
         "datetime": f"{entry.opened_at:%Y-%m-%dT%H:%M:%S.%fZ}",

@@ -1,8 +1,8 @@
-"""CinetPay's Checkout API (v2) on the wire: a page to pay on, a check, and a notification.
+"""CinetPay's Checkout API (v2): a checkout page, a check, and a notification.
 
-Its pages are https://docs.cinetpay.com/api/1.0-fr/checkout ("docs" below: initialisation, verification,
-notification, hmac, retour) and github.com/Tidev-CinetPay/api-checkout-doc ("api-checkout-doc"). Credentials:
-apikey and secret_key are "simulator", the site_id is 123456.
+Its pages are https://docs.cinetpay.com/api/1.0-fr/checkout ("docs" below: initialisation,
+verification, notification, hmac, retour) and github.com/Tidev-CinetPay/api-checkout-doc
+("api-checkout-doc"). Credentials: apikey and secret_key are "simulator", the site_id is 123456.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _PHONE = re.compile(r"(?:\+|00)?([0-9]{8,15})", re.ASCII)
 
 
 class CinetPay(Provider):
-    """CinetPay's API; every attribute set in `__init__` may be changed by a test."""
+    """CinetPay's API; a test may change every attribute set in `__init__`."""
 
     name = "cinetpay"
     hosts = frozenset({"api-checkout.cinetpay.com", "checkout.cinetpay.com"})
@@ -44,35 +44,42 @@ class CinetPay(Provider):
         "site_id": SITE_ID,
         "secret_key": "simulator",
     }
-    # CinetPay has no test numbers for this API; these of Ivory Coast are ours.
+    # CinetPay has no test numbers for this API; these, of Ivory Coast, are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("225070000000", success="7")
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.secret_key: str | None = "simulator"  # None: notifications come without x-token
-        # An account has one of them; this one has all, unless a test narrows it.
+        self.secret_key: str | None = "simulator"  # None: notifications have no x-token
+        # An account has one of them; this one has all, unless a test removes some.
         self.currencies = {"XOF", "XAF", "CDF", "GNF", "USD"}
-        self.created = 201  # the HTTP status of an initialisation in PyPI cinetpay 0.0.1's README; no page says it
+        # HTTP status of an initialisation in PyPI cinetpay 0.0.1's README; no page states it
+        self.created = 201
         self.bad_key: Literal["609", "624"] = "609"  # the docs' table has both for a wrong apikey
-        self.duplicate = "620"  # "un message d'erreur": no page has its code; 620 is the likeliest constant
-        self.unknown = "624"  # no page tells what a check of an unknown payment is answered
-        # What a card wants of the customer; clients disagree about customer_id, which the docs' table has.
+        # "un message d'erreur": no page has its code; 620 is the likeliest constant
+        self.duplicate = "620"
+        self.unknown = "624"  # no page shows the answer to a check of an unknown payment
+        # The customer's fields that a card requires; clients disagree about customer_id, which is
+        # in the docs' table.
         self.card = [f"customer_{name}" for name in _CUSTOMER]
-        self.special = True  # whether special characters are refused, or only advised against
-        self.loopback = True  # the docs: a localhost URL gives 403; off loopback nothing could be received here
-        self.pings = True  # "le serveur ping votre url": a GET without data, here when the payment is made
-        # Push operators: the first notification finds WAITING_FOR_CUSTOMER (docs, notification).
+        self.special = True  # special characters are refused, and not only advised against
+        # the docs: a localhost URL gives 403; off loopback nothing could be received here
+        self.loopback = True
+        # "le serveur ping votre url": a GET without data, here when the payment is created
+        self.pings = True
+        # For push operators: the first notification comes at WAITING_FOR_CUSTOMER (docs,
+        # notification).
         self.early = False
         # The docs: a signed form. api-checkout-doc: JSON, once with two fields and no signature.
         self.notification: Literal["form", "json", "minimal"] = "form"
-        self.shape: Literal["2022", "2021"] = "2022"  # of a check: the docs' page, or api-checkout-doc's
-        self.waiting = "662"  # what a check says while nobody has decided
+        # of a check: as in the docs' page, or as in api-checkout-doc
+        self.shape: Literal["2022", "2021"] = "2022"
+        self.waiting = "662"  # the code of a check before the decision
         self.operator = "OM"  # Orange Money
         self.returns: Literal["GET", "POST"] = "GET"  # return_url "accepts GET and POST" (docs, retour)
         self._tokens: dict[str, Entry] = {}
 
     async def answer(self, incoming: Incoming) -> Reply:
-        """Answer the two endpoints and the page."""
+        """Answer the two endpoints and the checkout page."""
         match incoming.method, *segments(incoming):
             case "POST", "v2", "payment":
                 return self._initialise(self._body(incoming))
@@ -83,13 +90,13 @@ class CinetPay(Provider):
         return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the notification: it names the payment, and never has its status."""
+        """Make the notification: it names the payment, and never contains its status."""
         code = "00" if forged else code_of(entry, self.waiting)
         url, told = entry.words["notify_url"], notice(entry, self.operator, SITE_ID, code)
         if self.notification == "minimal":
             return Message.json(url, {name: told[name] for name in ("cpm_trans_id", "cpm_site_id")})
         key = "forged" if forged else self.secret_key
-        # The values in the docs' order (hmac), one after another with nothing between.
+        # The values in the docs' order (hmac), joined without a separator.
         signed = "".join(told.values()).encode()
         token = {"x-token": hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()} if key else {}
         if self.notification == "json":
@@ -99,21 +106,24 @@ class CinetPay(Provider):
         return Message(url=url, headers=headers, body=urlencode(told).encode())
 
     def throttled(self) -> Reply:
-        """Refuse as the docs' table does."""
+        """Refuse as in the docs' table."""
         return error("429", "Too many requests", 429)
 
     def stale(self, incoming: Incoming) -> Reply:
-        """Refuse the apikey: CinetPay has no tokens that could be stale."""
+        """Refuse the apikey: CinetPay has no tokens that could expire."""
         return error(self.bad_key, "apikey is not valid")
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
-        """Decide a payment; CinetPay notifies each change, that of one waiting word to another included."""
+        """Decide a payment.
+
+        CinetPay notifies each change, also from one waiting status to another.
+        """
         super().settle(entry, outcome)
         if entry.status is Status.PENDING:
             self.announce(entry)
 
     def _body(self, incoming: Incoming) -> dict[str, Any]:
-        """Check what both endpoints want: a user agent, JSON, and an account."""
+        """Check what both endpoints require: a user agent, JSON, and an account."""
         if not incoming.headers.get("user-agent"):
             # Cloudflare's code, which the docs' table lists among CinetPay's own.
             raise Refused(Reply(status=403, headers={"content-type": "text/plain"}, body=b"error code: 1010"))
@@ -166,7 +176,7 @@ class CinetPay(Provider):
         )
 
     def _checked(self, body: dict[str, Any]) -> Decimal:
-        """Check the fields of a payment as the docs' table of parameters lists them, and give the amount."""
+        """Check a payment's fields against the docs' table of parameters; return the amount."""
         _need(body, *_REQUIRED, "amount")
         customer = [f"customer_{name}" for name in _CUSTOMER]
         for name in (*_REQUIRED, *_TEXTS, *customer):
@@ -207,7 +217,7 @@ class CinetPay(Provider):
             raise Refused(error("403", "Forbidden", 403))
 
     def _check(self, body: dict[str, Any]) -> Reply:
-        # The docs' page and PyPI cinetpay 0.0.1 call the payment token `token`, api-checkout-doc `payment_token`.
+        # The docs' page and PyPI cinetpay 0.0.1 use `token`; api-checkout-doc uses `payment_token`.
         named = [name for name in ("transaction_id", "token", "payment_token") if body.get(name)]
         if not named:
             return error("608", "transaction_id is required")
@@ -222,7 +232,7 @@ class CinetPay(Provider):
         return json_reply({**head, "data": data(entry, self.operator), "api_response_id": response_id()})
 
     def _page(self, incoming: Incoming, token: str) -> Reply:
-        """Serve the page; whatever the customer decides, he goes back to return_url."""
+        """Serve the checkout page; after any decision, the customer is redirected to return_url."""
         entry = self._tokens.get(token)
         if entry is None:
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
@@ -249,7 +259,7 @@ def _need(body: dict[str, Any], *names: str) -> None:
 
 
 def _amount(written: Any, currency: str) -> Decimal:
-    # api-checkout-doc's table says int, and its curl sends "2500": digits pass in either form.
+    # api-checkout-doc's table says int, and its curl sends "2500": both forms are accepted.
     if isinstance(written, bool) or not re.fullmatch(r"[1-9][0-9]{0,11}", str(written), re.ASCII):
         raise Refused(error("608", "amount must be an integer"))
     amount = Decimal(str(written))

@@ -1,4 +1,4 @@
-"""How CinetPay words a payment: its codes, the two shapes of a check, and the fields of a notification."""
+"""CinetPay's codes, the two formats of a check, and the fields of a notification."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from .ledger import Entry
 from .replies import json_reply
 
 MESSAGES: Mapping[str, str] = {
-    # The table of github.com/Tidev-CinetPay/api-checkout-doc (docs/integration.md), spelling and all.
+    # The table of github.com/Tidev-CinetPay/api-checkout-doc (docs/integration.md), with its
+    # spelling.
     "00": "SUCCES",
     "600": "PAYMENT_FAILED",
     "602": "INSUFFISENT_BALANCE",
@@ -34,7 +35,7 @@ MESSAGES: Mapping[str, str] = {
     "810": "MONTHLY_MAX_NUMBER_TRANSACTION_REACHED",
     "811": "WEEKLY_MAX_AMOUNT_TRANSACTION_REACHED",
     "812": "WEEKLY_MAX_NUMBER_TRANSACTION_REACHED",
-    # What an initialisation answers: the table of https://docs.cinetpay.com/api/1.0-fr/checkout/initialisation.
+    # Answers to an initialisation: the table of https://docs.cinetpay.com/api/1.0-fr/checkout/initialisation.
     "201": "CREATED",
     "403": "FORBIDDEN",
     "429": "TOO_MANY_REQUEST",
@@ -42,7 +43,7 @@ MESSAGES: Mapping[str, str] = {
     "609": "AUTH_NOT_FOUND",
     "613": "ERROR_SITE_ID_NOTVALID",
     "624": "UNKNOWN_ERROR",
-    # Constants of integrators' code, of which no page speaks.
+    # Constants from integrators' code, which are on no page.
     "607": "PENDING",
     "620": "ERROR_DOUBLE_PAYEMNT",
     "625": "ABONNEMENT_OR_TRANSACTIONS_EXPIRED",
@@ -50,7 +51,7 @@ MESSAGES: Mapping[str, str] = {
     "660": "REFUNDED",
     "661": "REFUNDING_IN_PROCESS",
 }
-# The code of each end, where a test does not name another; 808 is one of the six limits.
+# The code of each end, unless a test sets another; 808 is one of the six limits.
 _ENDS: Mapping[Status, str] = {
     Status.SUCCEEDED: "00",
     Status.FAILED: "600",
@@ -64,7 +65,7 @@ _FAILURES: Mapping[Reason | None, str] = {
     Reason.UNKNOWN_PAYER: "635",
     Reason.LIMIT: "808",
 }
-# No page has a word for a payment that was given back: its code alone tells it.
+# No page has a status word for a refunded payment: only its code shows it.
 _STATUSES: Mapping[Status, str | None] = {
     Status.PENDING: "WAITING_FOR_CUSTOMER",
     Status.SUCCEEDED: "ACCEPTED",
@@ -74,7 +75,10 @@ _PREFIXES = ("221", "223", "224", "225", "226", "227", "228", "229", "237", "243
 
 
 def error(code: str, description: str, status: int = 400) -> Reply:
-    """Refuse in CinetPay's shape; the one HTTP status seen is 400, with a 624 (PyPI cinetpay 0.0.1, README)."""
+    """Refuse in CinetPay's format.
+
+    The only HTTP status ever seen is 400, with a 624 (PyPI cinetpay 0.0.1, README).
+    """
     return json_reply(
         {
             "code": code,
@@ -92,7 +96,7 @@ def response_id() -> str:
 
 
 def code(entry: Entry, waiting: str) -> str:
-    """Give the code of a payment; `waiting` is that of one that nobody has decided."""
+    """Return the code of a payment; `waiting` is the code of an undecided one."""
     if entry.code and entry.code.isdecimal():
         return entry.code
     if entry.status is Status.FAILED:
@@ -101,7 +105,10 @@ def code(entry: Entry, waiting: str) -> str:
 
 
 def data(entry: Entry, operator: str) -> dict[str, Any]:
-    """Word a payment as the docs' page on verification does; an entry's code that is a word is its `status`."""
+    """Format a payment as in the docs' page on verification.
+
+    An entry's code that is not a number is its `status`.
+    """
     word = entry.code if entry.code and not entry.code.isdecimal() else _STATUSES.get(entry.status, "REFUSED")
     return {
         "amount": str(entry.amount),
@@ -117,7 +124,7 @@ def data(entry: Entry, operator: str) -> dict[str, Any]:
 
 
 def data_2021(entry: Entry, operator: str) -> dict[str, Any]:
-    """Word a payment as api-checkout-doc does: no amount, no currency, no status."""
+    """Format a payment as in api-checkout-doc: without amount, currency and status."""
     prefix, number = _phone(entry)
     paid = {"operator_id": entry.words["operator_id"]} if entry.moved else {}
     return {
@@ -130,7 +137,10 @@ def data_2021(entry: Entry, operator: str) -> dict[str, Any]:
 
 
 def notice(entry: Entry, operator: str, site_id: str, code: str) -> dict[str, str]:
-    """Word a notification: its sixteen fields, in the order in which they are signed (the docs' page on HMAC)."""
+    """Format a notification: sixteen fields, in the order in which they are signed.
+
+    The order is from the docs' page on HMAC.
+    """
     prefix, number = _phone(entry)
     return {
         "cpm_site_id": site_id,
@@ -159,5 +169,5 @@ def _phone(entry: Entry) -> tuple[str, str]:
 
 
 def _date(when: datetime | None) -> str:
-    """Write a date as CinetPay does: a single space where there is none."""
+    """Format a date as CinetPay does; a single space for none."""
     return f"{when:%Y-%m-%d %H:%M:%S}" if when else " "

@@ -1,4 +1,4 @@
-"""The simulator's socket: aiohttp's low-level server, and faults as they look on a wire."""
+"""The simulator's HTTP server: aiohttp's low-level server, and faults as they look on the wire."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from .world import World
 
 
 class Door:
-    """One loopback port behind which every provider is mounted at its name."""
+    """One loopback port; every provider is mounted at its name."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Door:
         self._runner: web.ServerRunner | None = None
 
     async def open(self, port: int) -> str:
-        """Listen on this port (0: any free one), and give the base URL."""
+        """Listen on this port (0: any free one), and return the base URL."""
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -44,7 +44,7 @@ class Door:
         return f"http://{host}:{port}"
 
     async def close(self) -> None:
-        """Stop listening, and end every connection."""
+        """Stop listening, and close every connection."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -67,14 +67,17 @@ class Door:
         try:
             body = await request.read()
         except (web.RequestPayloadError, OSError):
-            return _cut(request)  # the client left in the middle of its request: it was never received
+            return _cut(request)  # the client closed within its request: it was never received
         reply = await self._answer(name, msgspec.structs.replace(incoming, body=body), planned)
         if planned is not None:
             return await self._spoil(request, reply, planned)
         return _response(reply)
 
     def _addressed(self, path: str) -> tuple[str, str]:
-        """Tell a path's provider and what is its own of it: below the mount, or whole for the one at the root."""
+        """Split a path into the provider and the path below its mount.
+
+        The root provider has no mount.
+        """
         name, _, below = path.partition("/")
         if self._root is None:
             return name, below
@@ -111,7 +114,7 @@ class Door:
         return stream
 
     async def _spoil(self, request: web.BaseRequest, reply: Reply, planned: Planned) -> web.StreamResponse:
-        """Write what a fault leaves of an answer; where it touches only the content, that is done already."""
+        """Write what a fault leaves of an answer; faults of the content are already in `reply`."""
         head = _head(reply)
         half = head + reply.body[: len(reply.body) // 2]
         match planned.kind:
@@ -148,7 +151,7 @@ def _head(reply: Reply) -> bytes:
 
 
 def _cut(request: web.BaseRequest, written: bytes = b"", *, reset: bool = False) -> web.Response:
-    """Write raw bytes and end the connection with a FIN or a reset; aiohttp, finding it closed, writes nothing."""
+    """Write raw bytes and close the connection with FIN or reset; aiohttp then writes nothing."""
     transport = request.transport
     if transport is not None:
         transport.write(written)

@@ -1,4 +1,4 @@
-"""What can go wrong on the way, planned by a test and taken by the next request or webhook that matches."""
+"""Faults planned by a test; the next matching request or webhook takes one."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from .ledger import Entry
 
 
 class Fault(enum.Enum):
-    """One kind of trouble."""
+    """One kind of fault."""
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
@@ -45,7 +45,7 @@ _WEBHOOKS = {fault for fault in Fault if fault.name.startswith("WEBHOOK")}
 
 
 class Planned(msgspec.Struct, kw_only=True):
-    """A fault that waits for its request or webhook; `times` counts down."""
+    """A planned fault; `times` counts down."""
 
     provider: str
     match: str
@@ -58,7 +58,7 @@ class Planned(msgspec.Struct, kw_only=True):
     location: str = ""
 
     def fits_request(self, provider: str, method: str, path: str) -> bool:
-        """Tell whether this request meets it: `"POST /collect/"`, `"POST"`, `"/collect/"`, or `""` for any."""
+        """Return whether a request matches `"POST /path/"`, `"POST"` or `"/path/"`; `""`: any."""
         wanted, part = self._wanted()
         return (
             self.kind not in _WEBHOOKS
@@ -68,7 +68,7 @@ class Planned(msgspec.Struct, kw_only=True):
         )
 
     def fits_webhook(self, entry: Entry) -> bool:
-        """Tell whether this order's message meets it: either reference, or `""` for any."""
+        """Return whether an order's webhook matches: one of its references, or `""` for any."""
         return (
             self.kind in _WEBHOOKS
             and entry.provider == self.provider
@@ -76,7 +76,7 @@ class Planned(msgspec.Struct, kw_only=True):
         )
 
     def impossible(self) -> bool:
-        """Tell whether no request can ever meet it: what is neither a method nor begins with a slash."""
+        """Return whether no request can match: `match` has neither a method nor a path."""
         wanted, part = self._wanted()
         return self.kind not in _WEBHOOKS and not (wanted in ("", wanted.upper()) and part[:1] in ("", "/"))
 
@@ -85,7 +85,7 @@ class Planned(msgspec.Struct, kw_only=True):
         return ("", self.match) if self.match.startswith("/") else (method, part)
 
     def retry_after_header(self) -> str:
-        """Give the header's value: seconds, a date as HTTP writes it, or the very text of a test."""
+        """Return the header's value: seconds, an HTTP date, or the text that the test gave."""
         if isinstance(self.retry_after, datetime):
             return format_datetime(self.retry_after.astimezone(UTC), usegmt=True)
         return str(self.retry_after)
@@ -97,14 +97,14 @@ def _check_header(value: object) -> None:
 
 
 class Faults:
-    """The faults that are planned, oldest first."""
+    """The planned faults, oldest first."""
 
     def __init__(self, providers: Sequence[str]) -> None:
         self._providers = providers
         self._planned: list[Planned] = []
 
     def plan(self, planned: Planned) -> None:
-        """Plan a fault; one that could never happen is UsageError."""
+        """Plan a fault; one that can never happen is UsageError."""
         if plain.text(planned.provider) not in self._providers:
             raise UsageError.field("provider", planned.provider, ", ".join(self._providers))
         planned.match, planned.location = text("match", planned.match), text("location", planned.location)
@@ -124,11 +124,11 @@ class Faults:
         self._planned.append(planned)
 
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
-        """Take the fault that this request meets."""
+        """Take the first fault that this request matches."""
         return self._take(lambda planned: planned.fits_request(provider, method, path))
 
     def for_webhook(self, entry: Entry) -> Planned | None:
-        """Take the fault that this order's message meets."""
+        """Take the first fault that this order's webhook matches."""
         return self._take(lambda planned: planned.fits_webhook(entry))
 
     def _take(self, fits: Callable[[Planned], bool]) -> Planned | None:

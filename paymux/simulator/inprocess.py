@@ -1,4 +1,4 @@
-"""The simulator as a connection: no socket, no port, the same providers, ledger and faults."""
+"""The simulator as a connection without sockets: the same providers, ledger and faults."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ _BREAKING = {Fault.DROP_AFTER, Fault.RESET, Fault.TRUNCATE, Fault.GARBAGE}
 
 
 class InProcess:
-    """Carries requests to the simulated providers, by their mount or by the host of their own URLs."""
+    """Sends requests to the simulated providers, by their mount or by their own hosts."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class InProcess:
         self._hosts = {host: name for name, provider in providers.items() for host in provider.hosts}
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
-        """Carry one attempt, and give its whole reply or raise Broken as a socket would have made it."""
+        """Send one attempt; return its reply, or raise Broken as a socket would."""
         outgoing.began = True
         name, incoming = self._addressed(outgoing)
         outgoing.sent = True
@@ -44,7 +44,7 @@ class InProcess:
         return reply
 
     async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
-        """Give the frames that the provider pushes, or raise Broken where it refuses the socket."""
+        """Yield the frames that the provider pushes; Broken: it refuses the socket."""
         name, incoming = self._addressed(outgoing)
         refusal = self._providers[name].listens(incoming)
         if refusal is not None:
@@ -54,7 +54,7 @@ class InProcess:
                 yield await frames.get()
 
     async def aclose(self) -> None:
-        """Do nothing: what is under way belongs to the simulator, and other pools may use it."""
+        """Do nothing: running requests belong to the simulator, and other pools may use it."""
 
     def _addressed(self, outgoing: Outgoing) -> tuple[str, Incoming]:
         url = urlsplit(outgoing.url)

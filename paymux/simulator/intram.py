@@ -1,10 +1,10 @@
-"""Intram's payment API on the wire, from its HTTP page and, where that is silent, from its SDKs.
+"""Intram's payment API, from its HTTP page and, where the page says nothing, from its SDKs.
 
-The page is github.com/suntechdevs/paycfa backend/http.md (2025-02, and the form of 2026, without the merchant id
-and the keys in the body). Answers are those of that repository's backend/php-server-sdk.md and
-nodejs-api-client.md, of github.com/suntechdevs/intram-phpsdk Readme.md, and those that
-github.com/suntechdevs/intram-nodejs reads; PyPI django-intram 0.1.1 is a client. Credentials: public_key,
-private_key, secret and merchant_key are all "simulator".
+The page is github.com/suntechdevs/paycfa backend/http.md (2025-02, and the version of 2026, without
+the merchant id and the keys in the body). Answers are from that repository's
+backend/php-server-sdk.md and nodejs-api-client.md, from github.com/suntechdevs/intram-phpsdk
+Readme.md, and as github.com/suntechdevs/intram-nodejs expects them; PyPI django-intram 0.1.1 is a
+client. Credentials: public_key, private_key, secret and merchant_key are all "simulator".
 """
 
 import string
@@ -20,9 +20,9 @@ from .ledger import Entry
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
 from .world import Message, World
 
-# The body's name of each key, by its header.
+# The name of each key in the body, by its header.
 _KEYS: Mapping[str, str] = {"x-api-key": "public", "x-private-key": "private", "x-secret-key": "secret"}
-# intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; a payment that nobody made in time has no word of its own.
+# intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; an expired payment has no word.
 _WORDS: Mapping[Status, str] = {
     Status.PENDING: "PENDING",
     Status.SUCCEEDED: "SUCCESS",
@@ -36,7 +36,7 @@ _QR_CODE = "data:image/png;base64,iVBORw0KGgo="
 
 
 class Intram(Provider):
-    """Intram's API; every attribute set in `__init__` may be changed by a test."""
+    """Intram's API; a test may change every attribute set in `__init__`."""
 
     name = "intram"
     base_path = "/api/v1"
@@ -52,28 +52,35 @@ class Intram(Provider):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.merchant_key_required = False  # True in 2025; since 2026 three keys are enough
-        # The page of 2025 shows invoice.keys; that of 2026 calls them "du code mort qui sera ignoré".
+        # The page of 2025 shows invoice.keys; the page of 2026 calls them "du code mort qui sera
+        # ignoré".
         self.body_keys: Literal["ignored", "checked", "required"] = "ignored"
-        # Every example of the page has all three; intram-nodejs leaves out those that are not set.
+        # Every example of the page has all three; intram-nodejs omits those that are not set.
         self.urls_required = ("cancel_url", "return_url", "callback_url")
-        self.errors_in_200 = False  # the SDKs look at `error` in the body and never at the HTTP status
-        self.breaks: Literal["before", "after"] | None = None  # 500, before or after the work was done
-        self.unknown_status = 400  # of an id that nobody gave out: the page lists 200, 400, 401 and 500
-        self.env: Literal["sandbox", "live"] = "sandbox"  # which keys these are: the address is the same
-        self.words = dict(_WORDS)  # the prose of the Node page says COMPLETED for SUCCESS, the code of 2026 ERROR
+        self.errors_in_200 = False  # the SDKs read `error` in the body and never the HTTP status
+        self.breaks: Literal["before", "after"] | None = None  # 500, before or after processing
+        # for an id that was never issued; the page lists 200, 400, 401 and 500
+        self.unknown_status = 400
+        # which keys these are: the address is the same
+        self.env: Literal["sandbox", "live"] = "sandbox"
+        # the Node page also says COMPLETED for SUCCESS, and the code of 2026 says ERROR
+        self.words = dict(_WORDS)
         self.request_shape: Literal["2020", "2022"] = "2022"
-        # Flat on the pages of 2022 to 2026, nested before, and what intram-nodejs maps to its customer.
+        # Flat on the pages of 2022 to 2026, nested before; "customer" is what intram-nodejs maps.
         self.confirm_shape: Literal["flat", "nested", "customer"] = "flat"
-        # The pages show both, and read `transaction.invoice.amount`; the README of django-intram reads a form.
+        # The pages show nested and flat, and read `transaction.invoice.amount`; django-intram's
+        # README reads a form.
         self.callback_shape: Literal["nested", "flat", "form"] = "nested"
-        self.cancel_calls_back = True  # no page tells whether a cancelled order calls back
-        # What is appended to the payer's way back: by the Node page, or, with two "?", by intram-nodejs' Readme.
+        self.cancel_calls_back = True  # no page says whether a cancelled order calls back
+        # The query of the redirect: as on the Node page, or, with two "?", as in intram-nodejs'
+        # Readme.
         self.redirect_query: Literal["token", "STATUS"] = "token"
-        self.fee = Decimal("0.05")  # of the amount and on top of it: 50 of 1000 in the sample
-        self.reference_key = "paymux_reference"  # of custom_datas: for the ledger alone, Intram has no such field
+        self.fee = Decimal("0.05")  # of the amount, added to it: 50 of 1000 in the sample
+        # of custom_datas: for the ledger only; Intram has no such field
+        self.reference_key = "paymux_reference"
 
     async def answer(self, incoming: Incoming) -> Reply:
-        """Answer the API, whose clients send `/api/v1//transactions/…`, too, and the page that it leads to."""
+        """Answer the API (clients also send `/api/v1//transactions/…`) and the checkout page."""
         match incoming.method, *segments(incoming):
             case _, "api", "v1", *path:
                 if self.breaks == "before":
@@ -85,7 +92,7 @@ class Intram(Provider):
         return html_reply("Cannot find this page", 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the callback: a POST without anything that proves where it comes from."""
+        """Make the callback: a POST; nothing in it proves its sender."""
         url = entry.words["actions"].get("callback_url")
         if not url or (entry.status is Status.CANCELLED and not self.cancel_calls_back):
             return None
@@ -97,7 +104,7 @@ class Intram(Provider):
         return Message.json(url, (self._flat if self.callback_shape == "flat" else self._nested)(entry, word))
 
     def throttled(self) -> Reply:
-        """Refuse in Intram's shape; no page names a limit."""
+        """Refuse in Intram's format; no page states a limit."""
         return json_reply({"error": True, "status": "ERROR", "message": "Too many requests"}, 429)
 
     def stale(self, incoming: Incoming) -> Reply:
@@ -105,12 +112,15 @@ class Intram(Provider):
         return self.error(401, "Invalid API keys")
 
     def error(self, status: int, message: str) -> Reply:
-        """Refuse as the page of 2026 shows; "Invalid API keys" is its message, the others are ours."""
+        """Refuse as on the page of 2026.
+
+        "Invalid API keys" is its message; the others are ours.
+        """
         told = {"error": True, "status": "ERROR", "message": message}
         return json_reply(told, 200 if self.errors_in_200 else status)
 
     def word(self, entry: Entry) -> str:
-        """Give Intram's word for where an order stands."""
+        """Return Intram's word for an order's status."""
         return entry.code or self.words[entry.status]
 
     def _api(self, incoming: Incoming, path: list[str]) -> Reply:
@@ -150,13 +160,14 @@ class Intram(Provider):
         return Decimal(int(amount))
 
     def _request(self, body: dict[str, Any]) -> Reply:
-        """Make a transaction: each request makes a new one, for nothing in it is unique."""
+        """Make a transaction; each request makes a new one, because it contains no unique id."""
         invoice, store, actions = (self._part(body, name) for name in ("invoice", "store", "actions"))
         keys = invoice.get("keys") or {}
         if self.body_keys == "required" or (self.body_keys == "checked" and keys):
             self._check_keys({name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()})
         amount = self._amount(invoice)
-        # Lists on the pages, maps from intram-nodejs; "display only", so that nothing else of them is checked.
+        # Lists on the pages, maps in intram-nodejs; "display only", so nothing else of them is
+        # checked.
         for name in ("items", "taxes", "custom_datas"):
             if not isinstance(invoice.get(name) or [], list | dict):
                 raise self._refused(400, f"{name} must be a list")
@@ -197,7 +208,7 @@ class Intram(Provider):
         return json_reply(shapes[self.confirm_shape](entry, self.word(entry)))
 
     def _flat(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Word a transaction as the pages of 2022 to 2026 do: without any id."""
+        """Format a transaction as on the pages of 2022 to 2026: without any id."""
         fees = int(entry.amount * self.fee)
         return {
             "status": word,
@@ -210,7 +221,7 @@ class Intram(Provider):
         }
 
     def _nested(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Word a transaction as the pages of 2020 to 2022 do."""
+        """Format a transaction as on the pages of 2020 to 2022."""
         invoice, opened = entry.words["invoice"], f"{entry.opened_at:%Y-%m-%dT%H:%M:%S}.000Z"
         transaction = {
             "_status": word,
@@ -240,7 +251,10 @@ class Intram(Provider):
         return {"error": False, "status": word, "transaction": transaction, "message": _SAID}
 
     def _customer(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Word a transaction as intram-nodejs reads it: the customer and his receipt only after a success."""
+        """Format a transaction as intram-nodejs reads it.
+
+        Customer and receipt only after a success.
+        """
         told = {"error": False, "status": word, "message": _SAID, "total_amount": int(entry.amount)}
         if not entry.moved:
             return told
@@ -252,7 +266,10 @@ class Intram(Provider):
         }
 
     def _gate(self, incoming: Incoming, transaction_id: str) -> Reply:
-        """Serve the page that `receipt_url` names; then Intram appends its query, whatever the URL has already."""
+        """Serve the checkout page at `receipt_url`.
+
+        Then Intram appends its query, even to a URL that has one.
+        """
         entry = self.entry(transaction_id)
         if entry is None:
             return html_reply("Transaction not found", 404)
@@ -270,7 +287,7 @@ class Intram(Provider):
 
 
 def _is_url(value: object) -> bool:
-    """Tell whether this is a web address; the page's own minimal example has plain http."""
+    """Return whether this is a web address; the page's own minimal example has plain http."""
     try:
         parts = urlsplit(str(value))
     except ValueError:

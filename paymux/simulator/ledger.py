@@ -11,7 +11,7 @@ from .. import plain
 from ..errors import UsageError
 from ..models import Kind, Reason, Status
 
-# What an order may become; one that failed, was cancelled or expired may still succeed late.
+# Allowed changes of status; an order that failed, was cancelled or expired may still succeed late.
 _AFTER = {
     Status.PENDING: set(Status) - {Status.REFUNDED},
     Status.SUCCEEDED: {Status.REFUNDED},
@@ -21,7 +21,7 @@ _WHY = {Status.CANCELLED: Reason.CANCELLED, Status.EXPIRED: Reason.EXPIRED}
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How an order ends: the truth (`status`), why, and the provider's own word or code if not the usual one."""
+    """How an order ends: the true `status`, the reason, and the provider's code if unusual."""
 
     status: Status
     reason: Reason | None = None
@@ -29,9 +29,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, kw_only=True, eq=False):
-    """One order at one simulated provider. Asking twice makes two of them: so a double charge shows.
+    """One order at one simulated provider. Two requests make two orders, so a double charge shows.
 
-    `amount` is Decimal major units; `words` holds what only this provider's wire knows of the order.
+    `amount` is Decimal, in major units; `words` holds other fields of this provider's API.
     """
 
     provider: str
@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def moved(self) -> bool:
-        """Tell whether its money moved (a charge that was given back later was a charge)."""
+        """Return whether its money moved; a charge that was refunded later was a charge."""
         return self.status in (Status.SUCCEEDED, Status.REFUNDED)
 
 
@@ -69,7 +69,7 @@ class Ledger:
         return len(self._entries)
 
     def open(self, entry: Entry) -> Entry:
-        """Write a new order down; nothing has moved yet."""
+        """Add a new order; no money has moved yet."""
         key = (entry.provider, entry.provider_reference)
         if key in self._by_provider_reference:
             raise UsageError.field("provider_reference", entry.provider_reference, "one not used before")
@@ -80,7 +80,7 @@ class Ledger:
         return entry
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
-        """Decide an order: a success may come late, and what has moved comes back only by a refund."""
+        """Decide an order. A success may come late; moved money returns only by a refund."""
         if outcome.status not in _AFTER.get(entry.status, {Status.SUCCEEDED}):
             said = f"status: an order that is {entry.status} cannot become {outcome.status}"
             raise UsageError(said, name="status", value=outcome.status.value, accepted="what it can become")
@@ -90,18 +90,21 @@ class Ledger:
             entry.settled_at = datetime.now(UTC)
 
     def get(self, provider: str, provider_reference: str) -> Entry | None:
-        """Give the order of this provider with this provider reference."""
+        """Return the order of this provider with this provider reference."""
         return self._by_provider_reference.get((provider, provider_reference))
 
     def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
-        """List the orders, oldest first: all, or those of your reference or of a provider reference."""
+        """List orders, oldest first; `reference`: yours or the provider's."""
         known = self._by_any_reference
         found = self._entries if reference is None else known.get(plain.text(reference) or "", [])
         name = plain.text(provider)
         return [entry for entry in found if provider is None or entry.provider == name]
 
     def charged(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
-        """Add up what payers really paid, in major units of one currency; refunds are not taken off."""
+        """Add up what payers really paid, in major units of one currency.
+
+        Refunds are not subtracted.
+        """
         return self._moved("collect", reference, provider)
 
     def paid_out(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
@@ -109,7 +112,7 @@ class Ledger:
         return self._moved("payout", reference, provider)
 
     def refunded(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
-        """Add up what was really given back, in major units of one currency."""
+        """Add up what was really refunded, in major units of one currency."""
         return self._moved("refund", reference, provider)
 
     def totals(self) -> dict[tuple[str, Kind, str], Decimal]:

@@ -1,8 +1,9 @@
-"""Safaricom's M-Pesa Daraja on the wire: login, STK push and query; C2B is in `mpesa_c2b`, B2C in `mpesa_b2c`.
+"""Safaricom's M-Pesa Daraja: login, STK push and query. See also `mpesa_c2b` and `mpesa_b2c`.
 
-The portal (https://developer.safaricom.co.ke) is read through github.com/amoskyalo/daraja-docs ("docs" below);
-error texts and result codes that it lacks are from github.com/ronnyabuto/daraja-error-codes and from bodies quoted
-in public issues. Credentials: consumer key, consumer secret and passkey are "simulator", the shortcode is 174379.
+The portal (https://developer.safaricom.co.ke) is read through github.com/amoskyalo/daraja-docs
+("docs" below). Error texts and result codes that it lacks come from
+github.com/ronnyabuto/daraja-error-codes and from bodies quoted in public issues. Credentials:
+consumer key, consumer secret and passkey are "simulator"; the shortcode is 174379.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from .world import Message, World
 
 SHORTCODE = "174379"
 
-# Result codes by our reason. E3008 and 1037 were seen live, the others are in daraja-error-codes.
+# Result codes by our reason. E3008 and 1037 were seen live; the others are from daraja-error-codes.
 _CODES: Mapping[Reason | None, str] = {
     None: "1",
     Reason.INSUFFICIENT_FUNDS: "1",
@@ -56,7 +57,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
 }
 _SHORTCODE = r"[0-9]{5,7}"
 _PHONE = r"254[17][0-9]{8}"
-# Field, pattern, and what the refusal calls it: a missing TransactionDesc is "Remarks" (a live answer).
+# Field, pattern, and its name in the refusal: a missing TransactionDesc is "Remarks" (a live
+# answer).
 _PUSH = (
     ("TransactionType", r"CustomerPayBillOnline|CustomerBuyGoodsOnline", "TransactionType"),
     ("Amount", r"0*[1-9][0-9]{0,9}", "Amount"),
@@ -71,7 +73,7 @@ _AVOIDED = re.compile(r"mpesa|safaricom|exe|cmd|sql|query", re.IGNORECASE)
 
 
 class Mpesa(Provider):
-    """Daraja; every attribute set in `__init__` may be changed by a test."""
+    """Daraja; a test may change every attribute set in `__init__`."""
 
     name = "mpesa"
     hosts = frozenset({"sandbox.safaricom.co.ke", "api.safaricom.co.ke"})
@@ -92,14 +94,15 @@ class Mpesa(Provider):
         self.pending: Literal["500.001.1001", "4999"] = "500.001.1001"
         # The docs show 401.002.01, which repeats the token; daraja-error-codes has 404.001.03.
         self.bad_token: Literal["401.002.01", "404.001.03"] = "401.002.01"
-        # No source tells what an id is answered that Daraja never gave.
+        # No source shows the answer for an id that Daraja never issued.
         self.unknown_id: Literal["invalid", "pending"] = "invalid"
-        # The docs say "avoid", and nobody has shown a refusal: whether a path with such a word is refused.
+        # Whether a path with such a word is refused. The docs say "avoid"; no refusal was ever
+        # shown.
         self.refuses_words = False
-        self.metadata = True  # whether the callback of a success carries CallbackMetadata
-        self.locks = True  # whether a payer with an open prompt is busy for any other: 1001
-        self.prompt_life = 60.0  # seconds that an unanswered prompt keeps its payer busy
-        self.limit = Decimal(250_000)  # shillings in one payment
+        self.metadata = True  # the callback of a success contains CallbackMetadata
+        self.locks = True  # a payer with an open prompt is busy for any other: 1001
+        self.prompt_life = 60.0  # seconds for which an unanswered prompt keeps its payer busy
+        self.limit = Decimal(250_000)  # shillings in one payment, at most
         self.c2b = C2B(self)
         self.b2c = B2C(self)
         self._prompts: dict[str, tuple[float, Entry]] = {}
@@ -126,7 +129,7 @@ class Mpesa(Provider):
         return self.error(404, "404.001.01", "Resource not found")
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the callback of a push, or tell of a C2B payment or a payout. None of it is signed."""
+        """Make the callback of a push, a C2B payment or a payout. None of them is signed."""
         if entry.kind == "payout":
             return self.b2c.result(entry, forged=forged)
         if "TransID" in entry.words:
@@ -150,18 +153,18 @@ class Mpesa(Provider):
         return Message.json(entry.words["CallBackURL"], {"Body": {"stkCallback": callback}})
 
     def throttled(self) -> Reply:
-        """Refuse as the docs' table does: HTTP 500."""
+        """Refuse as in the docs' table: HTTP 500."""
         return self.error(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
 
     def stale(self, incoming: Incoming) -> Reply:
-        """Refuse a token, repeating it in the message where the docs do."""
+        """Refuse a token; the docs repeat it in the message."""
         if self.bad_token == "404.001.03":
             return self.error(404, "404.001.03", "Invalid Access Token")
         token = incoming.headers.get("authorization", "").removeprefix("Bearer ")
         return self.error(401, "401.002.01", f"Error Occurred - Invalid Access Token - {token}")
 
     def error(self, status: int, code: str, message: str, request_id: str | None = None) -> Reply:
-        """Refuse in the docs' envelope."""
+        """Refuse with the docs' error object."""
         request_id = request_id or self.request_id()
         return json_reply({"requestId": request_id, "errorCode": code, "errorMessage": message}, status)
 
@@ -178,7 +181,7 @@ class Mpesa(Provider):
         return "S" + "".join(self.world.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=9))
 
     def check_url(self, field: str, url: object) -> str:
-        """Check a callback URL: with a host, by https or http, as the sandbox takes both."""
+        """Check a callback URL: it needs a host; https or http, as in the sandbox."""
         parts = urlsplit(str(url or ""))
         avoided = self.refuses_words and _AVOIDED.search(parts.path)
         if parts.scheme not in ("https", "http") or not parts.hostname or avoided:
@@ -192,7 +195,7 @@ class Mpesa(Provider):
         if query(incoming).get("grant_type") != "client_credentials":
             return self.error(400, "400.008.02", "Invalid grant type passed")
         if given != base64.b64encode(b"simulator:simulator").decode():
-            return Reply(status=400)  # and no body (live, 2026-08-17)
+            return Reply(status=400)  # without a body (live, 2026-08-17)
         token = self.tokens.issue(f"{self.world.random.getrandbits(160):040x}")
         return json_reply({"access_token": token, "expires_in": str(int(self.tokens.life or 3599))})
 
@@ -230,7 +233,7 @@ class Mpesa(Provider):
         if body["TransactionType"] == "CustomerPayBillOnline" and str(body["PartyB"]) != SHORTCODE:
             raise self.invalid("PartyB")
         url, party = self.check_url("CallBackURL", body.get("CallBackURL")), str(body["PhoneNumber"])
-        number = len(self.world.ledger)  # where Daraja has milliseconds: so that no two ids are the same
+        number = len(self.world.ledger)  # in place of Daraja's milliseconds: no two ids are equal
         entry = self.open(
             "collect",
             reference=str(body["AccountReference"]),
@@ -255,7 +258,7 @@ class Mpesa(Provider):
         )
 
     def _prompt(self, entry: Entry, party: str) -> None:
-        """Show the prompt on the payer's phone, which takes one at a time."""
+        """Show the prompt on the payer's phone, which shows one at a time."""
         now = asyncio.get_running_loop().time()
         until, open_one = self._prompts.get(party, (now, entry))
         if entry.amount > self.limit:
@@ -271,7 +274,7 @@ class Mpesa(Provider):
         checkout = str(body.get("CheckoutRequestID") or "")
         entry = self.entry(checkout)
         if entry and "MerchantRequestID" not in entry.words:
-            entry = None  # a C2B payment or a payout, which no push began
+            entry = None  # a C2B payment or a payout, without a push
         if entry is None and self.unknown_id == "invalid":
             raise self.invalid("CheckoutRequestID")
         if entry is None or (entry.status is Status.PENDING and entry.code is None):

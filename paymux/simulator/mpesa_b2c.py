@@ -1,8 +1,8 @@
-"""B2C and account balance of Daraja: both are acknowledged, and their result is POSTed to the ResultURL later.
+"""Daraja's B2C and account balance: acknowledged at once; the result is POSTed to ResultURL.
 
-Bodies are the docs' as kept in github.com/amoskyalo/daraja-docs (v2/b2c.mdx and v2/account-balance.mdx). What the
-portal has added since (which fields are optional, lengths, the duplicate, the result codes) is in
-github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs).
+Bodies are those of the docs, from github.com/amoskyalo/daraja-docs (v2/b2c.mdx and
+v2/account-balance.mdx). Later additions of the portal (optional fields, lengths, the duplicate, the
+result codes) are from github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs).
 """
 
 import re
@@ -21,7 +21,8 @@ from .world import Message
 if TYPE_CHECKING:
     from .mpesa import Mpesa
 
-# Result codes by our reason. 2040 stands for the rest: a payee who is not registered is what happens most.
+# Result codes by our reason. 2040 stands for all others: a payee who is not registered is the usual
+# case.
 _CODES: Mapping[Reason | None, str] = {
     Reason.INSUFFICIENT_FUNDS: "1",
     Reason.LIMIT: "4",
@@ -43,8 +44,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "8006": "The security credential is locked",
     "SFC_IC0003": "The operator does not exist.",
 }
-# Nobody but Safaricom can decrypt a SecurityCredential, so any is right; and each test of the sandbox has another
-# shortcode, so any is the merchant's.
+# Only Safaricom can decrypt a SecurityCredential, so any value is accepted. Each example of the
+# sandbox has another shortcode, so any shortcode is the merchant's.
 _PAYOUT = (
     ("InitiatorName", r".+"),
     ("SecurityCredential", r".+"),
@@ -65,15 +66,15 @@ _BALANCE = (
 
 
 class B2C:
-    """One merchant's accounts: payers' money comes in on the utility account, and payouts leave it."""
+    """The accounts of one merchant: collects come in on the utility account, payouts leave it."""
 
     def __init__(self, mpesa: "Mpesa") -> None:
         self._mpesa = mpesa
-        self.float = Decimal(1_000_000)  # shillings on the utility account before anything moved
-        self.lowest = Decimal(10)  # shillings in one payout; the highest is the limit of a push
+        self.float = Decimal(1_000_000)  # shillings on the utility account at the start
+        self.lowest = Decimal(10)  # shillings in one payout, at least; at most: the limit of a push
 
     def pay(self, body: dict[str, Any], version: str) -> Reply:
-        """Take a payout; v3 wants an id of the merchant's own, and takes each only once."""
+        """Accept a payout; v3 requires the merchant's own id, and accepts each only once."""
         if version == "v3":
             self._check(body, (("OriginatorConversationID", r".{1,128}"),))
         self._check(body, _PAYOUT)
@@ -97,14 +98,15 @@ class B2C:
         return _accepted(ids)
 
     def balance(self, body: dict[str, Any]) -> Reply:
-        """Take the question what is on the accounts, and send the answer."""
+        """Accept a request for the balances, and send the result."""
         self._check(body, _BALANCE)
         urls, ids = self._urls(body), self._ids(None)
         values = {
             "AccountBalance": "&".join(f"{name}|KES|{_held(funds)}" for name, funds in self._accounts().items()),
             "BOCompletedTime": f"{datetime.now(EAT):%Y%m%d%H%M%S}",
         }
-        # Here, unlike in a payout's result, type and code are text, and the description has no full stop.
+        # Unlike in a payout's result, type and code are text here, and the description has no full
+        # stop.
         result = {
             "ResultType": "0",
             "ResultCode": "0",
@@ -118,10 +120,10 @@ class B2C:
         return _accepted(ids)
 
     def result(self, entry: Entry, *, forged: bool = False) -> Message:
-        """Tell the merchant how a payout ended; one that expired in the queue is told at the QueueTimeOutURL."""
+        """Make the result of a payout; one that expired in the queue goes to QueueTimeOutURL."""
         words = entry.words
         if entry.status is Status.EXPIRED and entry.code is None and not forged:
-            # No live body was ever published: this one is in SDKs (pypi.org/project/mpesakit).
+            # No live body was ever published: this one is from SDKs (pypi.org/project/mpesakit).
             timeout = {"ResultType": 1, "ResultCode": "1", "ResultDesc": "The service request timed out."}
             return Message.json(words["QueueTimeOutURL"], {"Result": {**timeout, **words["ids"]}})
         code = "0" if forged else entry.code or ("0" if entry.moved else _CODES.get(entry.reason, "2040"))
@@ -153,7 +155,10 @@ class B2C:
         }
 
     def _accounts(self) -> dict[str, Decimal]:
-        """Give what is on each account; only the utility account is ever used, and nothing is charged."""
+        """Return the funds of each account.
+
+        Only the utility account is used, and there are no fees.
+        """
         ledger, name = self._mpesa.world.ledger, self._mpesa.name
         moved = ledger.charged(provider=name) - ledger.paid_out(provider=name)
         return {
@@ -165,7 +170,7 @@ class B2C:
         }
 
     def _declined(self, amount: Decimal) -> Outcome | None:
-        """Tell what M-Pesa itself makes of a payout, after accepting it; None: the payee's number decides."""
+        """Return M-Pesa's own outcome of an accepted payout; None: the payee's number decides."""
         if amount < self.lowest:
             return Outcome(Status.FAILED, Reason.LIMIT, "2")
         if amount > self._mpesa.limit:
@@ -187,7 +192,10 @@ class B2C:
         return {field: self._mpesa.check_url(field, body.get(field)) for field in ("QueueTimeOutURL", "ResultURL")}
 
     def _ids(self, reference: str | None) -> dict[str, str]:
-        """Make the ids of a request; v3 of B2C answers with the merchant's own where it has one."""
+        """Make the ids of a request.
+
+        V3 of B2C answers with the merchant's own id, if there is one.
+        """
         drawn = f"{self._mpesa.world.random.getrandbits(80):020x}"
         return {
             "OriginatorConversationID": reference or self._mpesa.request_id(),
@@ -210,5 +218,5 @@ def _reference_data(api: str) -> dict[str, Any]:
 
 
 def _held(funds: Decimal) -> str:
-    """Write the four amounts of an account: current, available, reserved, uncleared."""
+    """Format the four amounts of an account: current, available, reserved, uncleared."""
     return f"{funds:.2f}|{funds:.2f}|0.00|0.00"

@@ -1,7 +1,7 @@
-"""C2B of Daraja: a payer sends money to a paybill by himself, and the merchant is asked and told.
+"""Daraja's C2B: a payer pays to a paybill; the merchant validates and gets a confirmation.
 
-Bodies are the docs' as kept in github.com/amoskyalo/daraja-docs (v2/c2b.mdx); the misspelt
-`OriginatorCoversationID` is theirs.
+Bodies are those of the docs, from github.com/amoskyalo/daraja-docs (v2/c2b.mdx); the misspelt
+`OriginatorCoversationID` is in the docs.
 """
 
 import hashlib
@@ -24,16 +24,17 @@ EAT = timezone(timedelta(hours=3))
 
 
 class C2B:
-    """The registered URLs of one shortcode, and payments that come in on it."""
+    """The registered URLs of one shortcode, and the payments to it."""
 
     def __init__(self, mpesa: "Mpesa") -> None:
         self._mpesa = mpesa
-        self.validation = True  # a shortcode is asked only where Safaricom has enabled it
-        self.once = False  # production takes one registration, the sandbox any number
+        # validation is sent only if Safaricom has enabled it for the shortcode
+        self.validation = True
+        self.once = False  # production accepts one registration, the sandbox any number
         self.urls: dict[str, str] = {}
 
     def register(self, body: dict[str, Any]) -> Reply:
-        """Take the URLs at which the merchant is asked and told."""
+        """Register the URLs for validation and confirmation."""
         if not re.fullmatch(r"[0-9]{5,7}", str(body.get("ShortCode", "")), re.ASCII):
             raise self._mpesa.invalid("ShortCode")
         if body.get("ResponseType") not in ("Completed", "Cancelled"):
@@ -72,7 +73,7 @@ class C2B:
         return self._accepted()
 
     def confirmation(self, entry: Entry) -> Message:
-        """Tell the merchant of a payment."""
+        """Make the confirmation of a payment."""
         return Message.json(self.urls["ConfirmationURL"], self._told(entry, balance="25.00"))
 
     async def _pay(self, entry: Entry) -> None:
@@ -84,7 +85,7 @@ class C2B:
         self._mpesa.settle(entry, Outcome(Status.SUCCEEDED if accepted else Status.CANCELLED))
 
     def _accepts(self, entry: Entry, reply: Reply | None) -> bool:
-        """Read the merchant's answer; where there is none in time, the registered ResponseType decides."""
+        """Read the merchant's answer; without one in time, the registered ResponseType decides."""
         try:
             said = json.loads(reply.body) if reply else {}
             code = str(said["ResultCode"])
@@ -122,5 +123,5 @@ class C2B:
 
 
 def _hidden(party: str, version: str) -> str:
-    """Hide the payer's number as the API's version does: v1 hashes it, v2 masks its middle."""
+    """Hide the payer's number as this API version does: v1 hashes it, v2 masks its middle."""
     return hashlib.sha256(party.encode()).hexdigest() if version == "v1" else f"{party[:4]} ***** {party[-3:]}"

@@ -1,8 +1,9 @@
-"""A merchant's gateway over M-Pesa on the wire, as its document describes it: REST, a callback and a WebSocket.
+"""A merchant's gateway over M-Pesa, as its document says: REST, a callback and a WebSocket.
 
-The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket. That project's own server ("the origin"
-below) does not follow it, so the document decides; where it is silent, an attribute has the origin's way. Bearer
-"simulator" is a good token, and `issue` makes JSON web tokens that end.
+The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket. That project's own server
+("the origin" below) does not follow it, so the document decides; where the document says nothing,
+an attribute follows the origin. Bearer "simulator" is a valid token; `issue` makes JSON web tokens
+that expire.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ _EAT = timezone(timedelta(hours=3))
 
 
 class MpesaGateway(Provider):
-    """The document's API; every attribute set in `__init__` may be changed by a test."""
+    """The document's API; a test may change every attribute set in `__init__`."""
 
     name = "mpesa_gateway"
     credentials: ClassVar[Mapping[str, str]] = {"access_token": "simulator"}
@@ -51,44 +52,53 @@ class MpesaGateway(Provider):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.tokens = Tokens(3600)  # the origin's live for an hour
-        self.permanent = True  # whether Bearer "simulator" is good
-        # "All API endpoints require authentication", but the two callbacks stand there without the header.
+        self.tokens = Tokens(3600)  # the origin's are valid for an hour
+        self.permanent = True  # Bearer "simulator" is valid
+        # "All API endpoints require authentication", but both callbacks are documented without the
+        # header.
         self.callbacks_need_token = False
-        self.sandbox = True  # whether there are the two test endpoints
+        self.sandbox = True  # the two test endpoints exist
         self.initiations = Window(100, 60.0)
         self.checks = Window(1000, 60.0)
-        self.lowest, self.highest = Decimal(10), Decimal(150_000)  # the origin's: the document has no figures
-        self.refuses = ""  # a code with which initiations are refused before anybody is asked
-        self.refuses_paid_orders = False  # the origin refuses an order that is paid; idempotency is the client's
-        # How verify tells that no money will come: the document shows only "completed", and codes for two ends.
+        # the origin's: the document states none
+        self.lowest, self.highest = Decimal(10), Decimal(150_000)
+        self.refuses = ""  # a code with which initiations are refused before the payer is asked
+        # the origin refuses a paid order; idempotency is the client's task
+        self.refuses_paid_orders = False
+        # How verify reports an end without money: the document shows only "completed", and codes
+        # for two ends.
         self.failures: Literal["status", "error"] = "status"
-        self.gives_up_after: float | None = None  # seconds; the origin answers 408 after 120, paid or not
+        # seconds; the origin answers 408 after 120, paid or not
+        self.gives_up_after: float | None = None
         self.history_shape: Literal["document", "paginated"] = "document"  # the origin's is paginated
         self.page_size = 10
-        self.refund_ids = True  # the origin's answer says null
-        self.refund_outcome = Outcome(Status.SUCCEEDED)  # what becomes of a refund, after the payer's delay
+        self.refund_ids = True  # the origin's answer has null
+        # the end of a refund, after the payer's delay
+        self.refund_outcome = Outcome(Status.SUCCEEDED)
         self.methods: list[dict[str, Any]] = [
             {"type": "mpesa", "display_name": "M-Pesa", "enabled": True, "currency": "KES"}
         ]
-        self.webhook_url = ""  # where Daraja's callback is passed on to: a setting of the gateway
-        self.metadata = False  # whether that callback has CallbackMetadata: the document's has none
-        self.socket_path = "/ws/"  # the origin's: the document names none
+        self.webhook_url = ""  # the target of Daraja's callback: a setting of the gateway
+        self.metadata = False  # that callback has CallbackMetadata; the document's has none
+        self.socket_path = "/ws/"  # the origin's: the document states none
         self.socket_needs_token = True  # in the header, or as ?token=
-        # The frame of the origin's client, or of its server; how the ids are called is not told anywhere.
+        # The frame of the origin's client, or of its server; no source states the names of the ids.
         self.frame_shape: Literal["client", "flat"] = "client"
         self.frame_ids = ("transaction_id", "order_id", "checkout_request_id")
         self._given: set[str] = set()
 
     def issue(self) -> str:
-        """Make a token that is good for `tokens.life` seconds."""
+        """Make a token that is valid for `tokens.life` seconds."""
         claims = {"token_type": "access", "user_id": 1, "jti": self.uuid()}
         token = self.tokens.issue(jwt("simulator", claims, life=self.tokens.life or 3600))
         self._given.add(token)
         return token
 
     async def answer(self, incoming: Incoming) -> Reply:
-        """Answer below /api/payment; as in Django, a path without its last slash is another one."""
+        """Answer below /api/payment.
+
+        As in Django, a path without its last slash is another path.
+        """
         match incoming.path.endswith("/"), incoming.method, *segments(incoming):
             case True, "POST", "api", "payment", "mpesa":
                 return self._initiate(self._body(incoming, self.initiations), test=False)
@@ -115,22 +125,22 @@ class MpesaGateway(Provider):
         return no_such_page()
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make Daraja's callback, passed on; nothing in it proves where it comes from."""
+        """Make Daraja's callback, passed on; nothing in it proves its sender."""
         if not self.webhook_url or entry.kind != "collect" or entry.status is Status.REFUNDED:
             return None
         told = callback(entry, success=forged or entry.moved, metadata=self.metadata)
         return Message.json(self.webhook_url, told)
 
     def throttled(self) -> Reply:
-        """Refuse with the error object; the document has neither a status nor a code for it."""
+        """Refuse with the error object; the document has neither a status nor a code for this."""
         return error("RATE_LIMITED", 429)
 
     def stale(self, incoming: Incoming) -> Reply:
-        """Refuse a token that was good."""
+        """Refuse a token as expired."""
         return bad_token("Token is expired")
 
     def listens(self, incoming: Incoming) -> Reply | None:
-        """Let a client with a good token listen to payment updates."""
+        """Accept a client with a valid token that listens to payment updates."""
         if incoming.path.strip("/") != self.socket_path.strip("/"):
             return no_such_page()
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
@@ -138,7 +148,7 @@ class MpesaGateway(Provider):
         return None if self._good(given) or not self.socket_needs_token else bad_token("Token is invalid")
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
-        """Decide an order, and push its update; a payment whose whole amount went back is refunded."""
+        """Decide an order and push its update; a payment refunded in full becomes refunded."""
         super().settle(entry, outcome)
         paid = entry if entry.kind == "collect" else self._transaction(entry.words["refund_of"])
         if paid is not entry and self._given_back(paid, Status.SUCCEEDED) == paid.amount:
@@ -146,7 +156,7 @@ class MpesaGateway(Provider):
         self.push(json.dumps(self.frame(paid)))
 
     def frame(self, entry: Entry) -> dict[str, Any]:
-        """Make the PAYMENT_UPDATE of an order, of which the document knows the status."""
+        """Make the PAYMENT_UPDATE of an order; the document defines only its status."""
         told = {name: ids(entry)[name] for name in self.frame_ids} | {"status": word(entry)}
         if self.frame_shape == "flat":
             return {"type": "payment_update", **told}
@@ -175,7 +185,7 @@ class MpesaGateway(Provider):
         return body
 
     def _initiate(self, body: dict[str, Any], *, test: bool) -> Reply:
-        """Prompt a payer: each request is a prompt of its own, for the same order, too."""
+        """Prompt a payer; each request is another prompt, also for the same order."""
         reference = None if test else str(checked_order(body))
         party = checked_phone(body)
         amount = checked_amount(body, self.lowest, self.highest)
@@ -185,7 +195,8 @@ class MpesaGateway(Provider):
         known = self.world.ledger.entries(reference, provider=self.name) if reference else []
         if self.refuses_paid_orders and any(entry.moved for entry in known):
             raise Refused(error("PAYMENT_FAILED", details={"order_id": ["Order is already paid"]}))
-        opened, number = datetime.now(UTC), len(self.world.ledger)  # two in one second differ by the number
+        # two in one second differ by the number
+        opened, number = datetime.now(UTC), len(self.world.ledger)
         entry = self.open(
             "collect",
             reference=reference,
@@ -209,7 +220,7 @@ class MpesaGateway(Provider):
         return entry
 
     def _verify(self, body: dict[str, Any]) -> Reply:
-        """Tell where a payment stands; a test payment has no order to name."""
+        """Return the status of a payment; a test payment has no order."""
         entry = self._transaction(body.get("transaction_id"))
         if entry.reference is not None and checked_order(body) != int(entry.reference):
             raise Refused(error("NOT_FOUND", 404))
@@ -221,7 +232,10 @@ class MpesaGateway(Provider):
         return json_reply({"status": word(entry), "message": MESSAGES[entry.status]})
 
     def _callback(self, body: dict[str, Any]) -> Reply:
-        """Take Daraja's callback; the document does not tell the answer, this is the one that Daraja wants."""
+        """Accept Daraja's callback.
+
+        The document shows no answer, so this is the one Daraja expects.
+        """
         outer = body.get("Body")
         told = outer.get("stkCallback") if isinstance(outer, dict) else None
         if not isinstance(told, dict) or not isinstance(told.get("ResultCode"), int):
@@ -235,7 +249,7 @@ class MpesaGateway(Provider):
         return json_reply({"ResultCode": 0, "ResultDesc": "Accepted"})
 
     def _test_callback(self, body: dict[str, Any]) -> Reply:
-        """Decide a payment as its tester says; the answer is ours, for the document shows none."""
+        """Decide a payment as the tester says; the answer is ours: the document shows none."""
         entry = self._transaction(body.get("transaction_id"))
         status = next((status for status, said in WORDS.items() if said == body.get("status")), None)
         if status is None or status is Status.REFUNDED:
@@ -250,7 +264,7 @@ class MpesaGateway(Provider):
             self.settle(entry, outcome)
 
     def _history(self, incoming: Incoming) -> Reply:
-        """List the payments, the newest first."""
+        """List the payments, newest first."""
         self._authenticate(incoming)
         written = query(incoming).get("page", "1")
         page = int(written) if re.fullmatch(r"[1-9][0-9]{0,5}", written, re.ASCII) else 0
@@ -263,7 +277,7 @@ class MpesaGateway(Provider):
         return sum((entry.amount for entry in refunds if entry.status in statuses), Decimal(0))
 
     def _refund(self, body: dict[str, Any], transaction_id: object) -> Reply:
-        """Accept a refund: "processed" is the document's word, and the money goes back later."""
+        """Accept a refund; the document says "processed", but the money goes back later."""
         paid = self._transaction(transaction_id)
         if paid.status is not Status.SUCCEEDED:
             raise Refused(
@@ -287,7 +301,7 @@ class MpesaGateway(Provider):
         return json_reply({"message": "Refund processed successfully", "refund_id": told})
 
     def _add_method(self, body: dict[str, Any]) -> Reply:
-        """Add a way to pay; the answer, which the document does not show, is the method."""
+        """Add a payment method; the answer, which the document does not show, is the method."""
         known = {method["type"]: method for method in self.methods}.get(str(body.get("type")))
         if known is None:
             raise Refused(error("INVALID_REQUEST", details={"type": ["Not a valid choice."]}))

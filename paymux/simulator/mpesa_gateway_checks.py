@@ -1,4 +1,4 @@
-"""What the gateway refuses: "Data Validation" and "Rate Limiting" of its document (see `mpesa_gateway`)."""
+"""What the gateway refuses: "Data Validation" and "Rate Limiting" of its document."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ class Window:
         self._taken: deque[float] = deque()
 
     def take(self) -> float | None:
-        """Take a place; where there is none, give the seconds until there is one."""
+        """Take a slot; without a free slot, return the seconds until there is one."""
         moment = asyncio.get_running_loop().time()
         while self._taken and self._taken[0] <= moment - self.seconds:
             self._taken.popleft()
@@ -39,7 +39,7 @@ def checked_phone(body: Mapping[str, Any]) -> str:
 
 
 def checked_amount(body: Mapping[str, Any], lowest: Decimal, highest: Decimal) -> Decimal:
-    """Check "Amount must be within method limits": a number of whole shillings, for M-Pesa knows no others."""
+    """Check "Amount must be within method limits": whole shillings, as in M-Pesa."""
     amount = body.get("amount")
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) < 10**15:
         raise Refused(error("INVALID_AMOUNT", details={"amount": ["A valid number is required."]}))
@@ -53,7 +53,7 @@ def checked_amount(body: Mapping[str, Any], lowest: Decimal, highest: Decimal) -
 
 
 def check_currency(body: Mapping[str, Any]) -> None:
-    """Check "Currency must match payment method", where a client names one."""
+    """Check "Currency must match payment method", if a client sends one."""
     if body.get("currency", "KES") != "KES":
         raise Refused(error("INVALID_CURRENCY", details={"currency": ["KES"]}))
 

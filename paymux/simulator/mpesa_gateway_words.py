@@ -1,6 +1,6 @@
-"""How the gateway words things: as its document does, and, where that is silent, as its origin's server does.
+"""The gateway's texts and bodies: as in its document, else as its origin's server sends them.
 
-The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket, the origin is the server beside it.
+The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket; the origin is its server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from ..wire import Reply
 from .ledger import Entry, Outcome
 from .replies import html_reply, json_reply
 
-# The document's six, then ours: it calls its own "common", so that there are others.
+# The document's six, then ours: the document calls its own "common", so there are others.
 _ERRORS: Mapping[str, str] = {
     "INVALID_PHONE": "Invalid phone number format",
     "AMOUNT_TOO_LOW": "Amount below minimum allowed",
@@ -25,7 +25,8 @@ _ERRORS: Mapping[str, str] = {
     "NOT_FOUND": "Transaction not found",
     "RATE_LIMITED": "Too many requests",
 }
-# "completed" is the document's, "refunded" is in the origin's front end, the others are in its older views.
+# "completed" is the document's; "refunded" is in the origin's front end, the others in its older
+# views.
 WORDS: Mapping[Status, str] = {
     Status.PENDING: "pending",
     Status.SUCCEEDED: "completed",
@@ -42,7 +43,7 @@ MESSAGES: Mapping[Status, str] = {
     Status.EXPIRED: "Payment timeout",
     Status.REFUNDED: "Payment refunded",
 }
-# Daraja's result codes, as its callback has them (github.com/ronnyabuto/daraja-error-codes).
+# Daraja's result codes, as in its callback (github.com/ronnyabuto/daraja-error-codes).
 RESULTS: Mapping[int, tuple[Outcome, str]] = {
     0: (Outcome(Status.SUCCEEDED), "The service request is processed successfully."),
     1: (Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS), "The balance is insufficient for the transaction."),
@@ -60,7 +61,7 @@ def error(
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Refuse with the document's error object; which HTTP status goes with a code, it does not tell."""
+    """Refuse with the document's error object; it does not say which HTTP status a code has."""
     return json_reply({"error": _ERRORS.get(code, code), "code": code, "details": details or {}}, status, headers)
 
 
@@ -81,17 +82,17 @@ def bad_token(message: str) -> Reply:
 
 
 def no_such_page() -> Reply:
-    """Answer a path that is not there, as Django does."""
+    """Answer an unknown path, as Django does."""
     return html_reply("<!doctype html><title>Not Found</title><h1>Not Found</h1>", 404)
 
 
 def word(entry: Entry) -> str:
-    """Give the gateway's word for where an order stands."""
+    """Return the gateway's word for an order's status."""
     return entry.code or WORDS[entry.status]
 
 
 def ids(entry: Entry) -> dict[str, Any]:
-    """Give the ids of a payment; a test payment belongs to no order."""
+    """Return the ids of a payment; a test payment has no order."""
     return {
         "transaction_id": entry.provider_reference,
         "order_id": int(entry.reference) if entry.reference else None,
@@ -100,7 +101,7 @@ def ids(entry: Entry) -> dict[str, Any]:
 
 
 def row(entry: Entry, *, text: bool) -> dict[str, Any]:
-    """Word a payment as a row of the history, its amount as a number or, as the origin's, as text."""
+    """Format a payment as a row of the history; text: the amount as text, as in the origin."""
     return {
         "id": entry.provider_reference,
         "amount": f"{entry.amount:.2f}" if text else float(entry.amount),
@@ -111,7 +112,7 @@ def row(entry: Entry, *, text: bool) -> dict[str, Any]:
 
 
 def history(entries: Sequence[Entry], page: int, size: int, *, paginated: bool, url: str) -> Reply:
-    """Word a page of payments as the document does, or as Django REST framework's paginator."""
+    """Format a page of payments as in the document, or as Django REST framework's paginator."""
     first, last = (page - 1) * size, page * size
     if page < 1 or (paginated and page > 1 and first >= len(entries)):
         return json_reply({"detail": "Invalid page."}, 404)
@@ -126,7 +127,7 @@ def history(entries: Sequence[Entry], page: int, size: int, *, paginated: bool, 
 
 
 def receipt(entry: Entry) -> dict[str, Any]:
-    """Word a receipt; its time has no zone in the document, the origin's is UTC."""
+    """Format a receipt; its time has no zone in the document, the origin's is UTC."""
     return {
         "receipt_number": entry.provider_reference.replace("TXN", "RCP", 1),
         "date": f"{entry.settled_at or entry.opened_at:%Y-%m-%d %H:%M:%S}",
@@ -139,7 +140,7 @@ def receipt(entry: Entry) -> dict[str, Any]:
 
 
 def callback(entry: Entry, *, success: bool, metadata: bool) -> dict[str, Any]:
-    """Word Daraja's callback; without metadata it is the document's very sample."""
+    """Format Daraja's callback; without metadata it equals the document's sample."""
     known = {outcome.reason: code for code, (outcome, _) in RESULTS.items()}
     code = 0 if success else known.get(entry.reason, 1) or 1
     told: dict[str, Any] = {
@@ -155,5 +156,5 @@ def callback(entry: Entry, *, success: bool, metadata: bool) -> dict[str, Any]:
 
 
 def now() -> str:
-    """Give the wall's time as a WebSocket frame has it."""
+    """Return the wall clock's time in the format of a WebSocket frame."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,8 +1,9 @@
-"""PayDunya's HTTP/JSON API on the wire: invoices paid on its page (PAR), and credits to other accounts (PER).
+"""PayDunya's HTTP/JSON API: invoices (PAR) and credits to other accounts (PER).
 
-Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); what live bodies have beyond it is from
-npm paydunya 1.0.12 and integrators' code. Errors come with HTTP 200. Credentials: master_key and access_token are
-"simulator"; private_key is "test_private_simulator" in the sandbox and "live_private_simulator" live.
+Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); further fields of live
+bodies are from npm paydunya 1.0.12 and integrators' code. Errors have HTTP 200. Credentials:
+master_key and access_token are "simulator"; private_key is "test_private_simulator" in the sandbox
+and "live_private_simulator" live.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ _STATUSES: Mapping[Status, str] = {
     Status.FAILED: "failed",
     Status.CANCELLED: "cancelled",
 }
-# "Payment cancelled by customer" is the page's; the others are ours, for no page lists any.
+# "Payment cancelled by customer" is the page's; the others are ours: no page lists any.
 _REASONS: Mapping[Reason | None, str] = {
     Reason.CANCELLED: "Payment cancelled by customer",
     Reason.EXPIRED: "Invoice expired",
@@ -45,7 +46,7 @@ _ACTIONS = ("cancel_url", "callback_url", "return_url")
 
 
 class PayDunya(Provider):
-    """PayDunya's API; every attribute set in `__init__` may be changed by a test."""
+    """PayDunya's API; a test may change every attribute set in `__init__`."""
 
     name = "paydunya"
     base_path = "/sandbox-api/v1"  # /api/v1 is live
@@ -56,31 +57,32 @@ class PayDunya(Provider):
         "access_token": "simulator",
         "store_name": "Simulator",
     }
-    # Sandbox payers of PayDunya are made in its back office; these numbers of Senegal are ours.
+    # PayDunya's sandbox payers are made in its back office; these numbers of Senegal are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("22177000000", success="7")
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        # Of custom_data: where paymux puts the merchant's reference. For the ledger; PayDunya has no field for it.
+        # The merchant's reference in custom_data, for the ledger; PayDunya has no such field.
         self.reference_key = "paymux_reference"
-        self.refusal = "1001"  # the one code of checkout that integrators name; PayDunya publishes no list
-        self.extras = True  # whether answers have the fields that live ones have beyond the page's
-        self.strings = False  # whether amounts are strings: the page shows both
-        self.fees = Decimal(0)  # francs that the payer bears on top, where live bodies tell the two amounts apart
-        # The page: fail_reason is for cards alone, yet its own cancelled sample has one. Mobile money: `errors`.
+        self.refusal = "1001"  # checkout's only code that integrators name; there is no list
+        self.extras = True  # answers have the fields of live ones that the page lacks
+        self.strings = False  # amounts are strings: the page shows both
+        self.fees = Decimal(0)  # francs paid in addition; live bodies have both amounts
+        # The page: fail_reason is only for cards, but its own cancelled sample has one. Mobile
+        # money: `errors`.
         self.failure: Literal["fail_reason", "errors"] = "fail_reason"
-        # What becomes of an invoice after 24 hours, integrators say; "expired" is rarer.
+        # The end of an invoice after 24 hours, integrators say; "expired" is rarer.
         self.expired = "cancelled"
-        # The page: a nested form, its brackets percent-encoded on the wire. Variants that integrators met: bare
-        # brackets, `data=<JSON>`, the same encoded twice, and a JSON body.
+        # The page: a nested form, its brackets percent-encoded. Variants that integrators saw:
+        # plain brackets, `data=<JSON>`, the same encoded twice, and a JSON body.
         self.notification: Literal["form", "bare", "data", "twice", "json"] = "form"
-        self.joint: Literal["&", "?"] = "&"  # between a return_url that has a query, and token=
+        self.joint: Literal["&", "?"] = "&"  # between a return_url with a query, and token=
         self.redistribution = True  # PER "must be switched on" in the application's settings
         self.balance = Decimal(1_000_000)
         self.operator = "wave_senegal"
 
     async def answer(self, incoming: Incoming) -> Reply:
-        """Answer below /sandbox-api/v1 and /api/v1, and show the page."""
+        """Answer below /sandbox-api/v1 and /api/v1, and serve the checkout page."""
         match incoming.method, *segments(incoming):
             case "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "create":
                 return self._create(self._body(incoming, api), api)
@@ -96,7 +98,7 @@ class PayDunya(Provider):
         return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Make the IPN of an invoice: what a confirmation answers, hash and all; a credit has none."""
+        """Make the IPN of an invoice: equal to a confirmation, with its hash; a credit has none."""
         url = entry.words["actions"]["callback_url"] if entry.kind == "collect" else None
         if not url:
             return None
@@ -115,7 +117,7 @@ class PayDunya(Provider):
         return Message(url=url, headers={"content-type": "application/x-www-form-urlencoded"}, body=body.encode())
 
     def stale(self, incoming: Incoming) -> Reply:
-        """Refuse the keys: PayDunya has no tokens that could be stale."""
+        """Refuse the keys: PayDunya has no tokens that could expire."""
         return self._error("Invalid Masterkey Specified")
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
@@ -129,7 +131,7 @@ class PayDunya(Provider):
         return json_reply({"response_code": code or self.refusal, "response_text": text})
 
     def _authorize(self, incoming: Incoming, api: str) -> None:
-        """Check the three headers; the master key is the same in both modes, the private key is not."""
+        """Check the three headers; the private key differs by mode, the master key does not."""
         given = [incoming.headers.get(f"paydunya-{name}") for name in ("master-key", "private-key", "token")]
         private = "test_private_simulator" if api == "sandbox-api" else "live_private_simulator"
         if given != ["simulator", private, "simulator"]:
@@ -143,13 +145,13 @@ class PayDunya(Provider):
         return body
 
     def _amount(self, written: Any, name: str) -> Decimal:
-        # Whole francs, as a number or a string; PyPI paydunya 1.0.7 adds its items up to a float.
+        # Whole francs, as a number or a string; PyPI paydunya 1.0.7 sends a float.
         if isinstance(written, bool) or not _WHOLE.fullmatch(str(written)):
             raise Refused(self._error(f"{name} must be a positive whole number"))
         return Decimal(str(written).partition(".")[0])
 
     def _object(self, parent: dict[str, Any], name: str, *, of: str | None = None) -> dict[str, Any]:
-        """Read an object that may be missing or null, or a list where it holds numbered things."""
+        """Read an object that may be missing or null; `of`: or a list of numbered items."""
         found = parent.get(name) or {}
         if of and isinstance(found, list):
             found = {f"{of}_{index}": value for index, value in enumerate(found)}
@@ -159,7 +161,7 @@ class PayDunya(Provider):
 
     def _create(self, body: dict[str, Any], api: str) -> Reply:
         invoice, store = self._object(body, "invoice"), self._object(body, "store")
-        # The page: these two are obligatory, and nothing else is.
+        # The page: only these two are required.
         amount = self._amount(invoice.get("total_amount"), "total_amount")
         if not isinstance(store.get("name"), str) or not store["name"]:
             raise Refused(self._error("store name is required"))
@@ -210,7 +212,7 @@ class PayDunya(Provider):
         return json_reply(self._told(entry))
 
     def _told(self, entry: Entry) -> dict[str, Any]:
-        """Word an invoice as the page does; the state of the payment is `status`, not the response code."""
+        """Format an invoice as on the page; the payment's state is `status`, not the code."""
         words, token, ended = entry.words, entry.provider_reference, entry.status.terminal
         why = _REASONS.get(entry.reason, "Payment failed") if ended and not entry.moved else ""
         number = str if self.strings else int
@@ -249,17 +251,18 @@ class PayDunya(Provider):
     def _credit(self, body: dict[str, Any], api: str) -> Reply:
         """Credit another PayDunya account: the money moves before the answer."""
         if not self.redistribution:
-            # Known of disbursements, in integrators' code, as is 4002.
+            # From integrators' code for disbursements, as is 4002.
             return self._error("Direct pay is not enabled for this application", "401")
         amount, alias = self._amount(body.get("amount"), "amount"), str(body.get("account_alias") or "")
         if not _ALIAS.fullmatch(alias):
             return self._error("No PayDunya account has this alias")
         if amount > self.balance:
             return self._error("You don't have enough funds. Consider crediting your account", "4002")
-        prefix = "TEST" if api == "sandbox-api" else "LIVE"  # the page has only the sandbox's TEST000001
+        # the page has only the sandbox's TEST000001
+        prefix = "TEST" if api == "sandbox-api" else "LIVE"
         entry = self.open(
             "payout",
-            reference=None,  # there is no field for the merchant's
+            reference=None,  # there is no field for the merchant's reference
             provider_reference=f"{prefix}{len(self.entries()) + 1:06}",
             amount=amount,
             currency="XOF",
@@ -277,7 +280,7 @@ class PayDunya(Provider):
         )
 
     def _page(self, incoming: Incoming, token: str) -> Reply:
-        """Serve the page: who paid goes to return_url with ?token=, who did not to cancel_url."""
+        """Serve the checkout page; it redirects to return_url with ?token=, or to cancel_url."""
         entry = self.entry(token)
         if entry is None or entry.kind != "collect":
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
@@ -301,7 +304,7 @@ class PayDunya(Provider):
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Write a tree as PHP's http_build_query does: nested keys, no nulls, no empty arrays."""
+    """Flatten a tree as PHP's http_build_query does: nested keys, no nulls, no empty arrays."""
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:

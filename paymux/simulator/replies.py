@@ -1,4 +1,4 @@
-"""Answers as providers give them, and what stands in a request."""
+"""Writing answers as providers do, and reading requests."""
 
 import html
 import json
@@ -10,7 +10,7 @@ from ..models import Reason, Status
 from ..wire import Incoming, Reply
 from .ledger import Outcome
 
-# What a person can do on a checkout page.
+# The buttons of a checkout page.
 DECISIONS: Mapping[str, Outcome] = {
     "approve": Outcome(Status.SUCCEEDED),
     "decline": Outcome(Status.FAILED, Reason.DECLINED),
@@ -19,7 +19,7 @@ DECISIONS: Mapping[str, Outcome] = {
 
 
 class Refused(Exception):
-    """The provider says no: this reply goes out, and nothing else happens."""
+    """The provider refuses: this reply is sent, and nothing else happens."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply)
@@ -36,28 +36,28 @@ def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def html_reply(body: str, status: int = 200) -> Reply:
-    """Answer with a page."""
+    """Answer with an HTML page."""
     return Reply(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode())
 
 
 def page(title: str) -> Reply:
-    """Answer with a plain checkout page: a button per decision, which POSTs `decision=…` to the page's address."""
+    """Answer with a checkout page: each button POSTs `decision=…` to the page's URL."""
     buttons = "".join(f'<button name="decision" value="{word}">{word}</button>' for word in DECISIONS)
     return html_reply(f'<!doctype html><h1>{html.escape(title)}</h1><form method="post">{buttons}</form>')
 
 
 def redirect(location: str) -> Reply:
-    """Send a browser elsewhere."""
+    """Redirect a browser."""
     return Reply(status=302, headers={"location": location})
 
 
 def segments(incoming: Incoming) -> list[str]:
-    """Split a path at its slashes, extra and trailing ones forgiven; a quoted slash stays in its segment."""
+    """Split a path at slashes, ignoring empty parts; an encoded slash stays in its segment."""
     return [unquote(part) for part in incoming.path.split("/") if part]
 
 
 def fields(incoming: Incoming) -> dict[str, Any] | None:
-    """Read a JSON object or a form, as the content type says; None where the body is anything else."""
+    """Read a JSON object or a form, by its content type; None: the body is neither."""
     if "form" in incoming.headers.get("content-type", ""):
         return dict(parse_qsl(incoming.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
@@ -68,5 +68,5 @@ def fields(incoming: Incoming) -> dict[str, Any] | None:
 
 
 def query(incoming: Incoming) -> dict[str, str]:
-    """Read the query's fields."""
+    """Read the fields of the query."""
     return dict(parse_qsl(incoming.query, keep_blank_values=True))

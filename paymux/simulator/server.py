@@ -1,4 +1,4 @@
-"""The simulator: all providers behind one loopback port, and as a connection without any socket."""
+"""The simulator: all providers on one loopback port, and as a connection without sockets."""
 
 import asyncio
 import importlib
@@ -28,12 +28,12 @@ from .ledger import Entry, Ledger, Outcome
 from .replies import html_reply
 from .world import Delivery, Latency, PayerDelay, Receiver, World
 
-# Where nothing listens (the port of tcpmux): the base of URLs until a socket is opened.
+# The base of URLs without a socket: nothing listens on the port of tcpmux.
 _IN_PROCESS = "http://127.0.0.1:1"
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that a provider received in full, body and all."""
+    """A request that a provider received completely."""
 
     provider: str
     method: str
@@ -44,13 +44,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Simulator:
-    """Simulated providers: `async with Simulator() as sim` opens a port; `sim.connection` needs none.
+    """Simulated providers: `async with Simulator() as sim` opens a port.
 
-    Each provider is mounted at `/<driver name>`, below that its own paths, and takes its `credentials` (printed by
-    `paymux simulator --help`). `latency` is the seconds of each answer, `payer_delay` those until a payer
-    decides: numbers, or functions of a seeded `random.Random` (and of the order). `default` is what payers do
-    whose number says nothing: None leaves them undecided until `settle`. `root` names a provider that is served
-    without its mount, too, for clients that know a host and no path.
+    `sim.connection` needs none. Each provider is mounted at `/<driver name>` and accepts its
+    `credentials` (printed by `paymux simulator --help`). `latency`: seconds of each answer;
+    `payer_delay`: seconds until a payer decides; both may be numbers or functions of a seeded
+    `random.Random` (and of the order). `default`: the outcome for payers whose number has no
+    meaning; None: undecided until `settle`. `root`: a provider that is also served without its
+    mount, for clients that know a host and no path.
     """
 
     def __init__(
@@ -99,11 +100,11 @@ class Simulator:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """Every webhook that was sent, and what came of it."""
+        """Every webhook that was sent, and its result."""
         return self.world.deliveries
 
     def driver(self, name: str, **fields: Any) -> Driver:
-        """Make a driver that talks to this simulator with good credentials; `fields` override."""
+        """Make a driver for this simulator with valid credentials; `fields` override."""
         provider = self.providers.get(plain.text(name) or "")
         if provider is None:
             raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))
@@ -118,10 +119,11 @@ class Simulator:
         reason: Reason | None = None,
         code: str | None = None,
     ) -> list[Entry]:
-        """Decide the open orders with this reference (yours or the provider's) now, and send their webhooks.
+        """Decide the open orders with this reference, yours or the provider's; send their webhooks.
 
-        Where none is open, the last one is decided anew, so that a late success or a refund can happen. `status`
-        is the truth in the ledger; `code` is the provider's own word or code for it, however misleading.
+        If none is open, the last one is decided again: a late success or a refund. `status` is the
+        truth in the ledger; `code` is the provider's own status word or code, even a misleading
+        one.
         """
         outcome = Outcome(
             checked_status("status", status),
@@ -149,10 +151,11 @@ class Simulator:
         retry_after: int | str | datetime = 1,
         location: str | None = None,
     ) -> None:
-        """Plan trouble for the next `times` requests that match (`"POST /collect/"`, `"POST"`, `"/collect/"`).
+        """Plan a fault for the next `times` requests that match.
 
-        For a webhook fault `match` is a reference of the order. `processed=False` lets it strike before the
-        provider has done anything.
+        `match`: `"POST /collect/"`, `"POST"` or `"/collect/"`. For a webhook fault, `match` is a
+        reference of the order. `processed=False`: the fault happens before the provider has
+        processed the request.
         """
         self.world.faults.plan(
             Planned(
@@ -169,18 +172,18 @@ class Simulator:
         )
 
     def on_webhook(self, receiver: Receiver) -> None:
-        """Hand every webhook to this function or coroutine function instead of a socket."""
+        """Give every webhook to this function or coroutine function instead of a socket."""
         if not callable(receiver):
             raise UsageError.field("receiver", receiver, "a function of one Incoming")
         self.world.receiver = receiver
 
     def received(self, provider: str, match: str = "") -> list[Received]:
-        """List the requests received in full that match, as `fault` matches them."""
+        """List the complete requests that match, with the rules of `fault`."""
         asked = Planned(provider=text("provider", provider), match=text("match", match), kind=Fault.ERROR)
         return [one for one in self.requests if asked.fits_request(one.provider, one.method, one.path)]
 
     async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
-        """Log a whole request, let its provider process it unless a fault forbids that, and wait the latency."""
+        """Log a request, let its provider process it (unless a fault prevents it), and wait."""
         self.requests.append(
             Received(
                 provider=name,
@@ -214,14 +217,14 @@ class Simulator:
 
 
 def checked_delay(name: str, value: Any) -> Any:
-    """Check seconds of 0 or more, or a function that draws them."""
+    """Check seconds of 0 or more, or a function that returns them."""
     if callable(value) or (type(value) in (int, float) and value == 0):
         return value
     return checked_seconds(name, value)
 
 
 def _providers() -> dict[str, type[Provider]]:
-    # A provider is a class of this package with a name; a new file is all it takes to add one.
+    # A provider is a class of this package with a name; a new file is enough to add one.
     package = importlib.import_module(__package__)
     found: dict[str, type[Provider]] = {}
     for module in pkgutil.iter_modules(package.__path__):
@@ -233,7 +236,7 @@ def _providers() -> dict[str, type[Provider]]:
 
 
 def _bent(provider: Provider, incoming: Incoming, planned: Planned, reply: Reply) -> Reply:
-    """Give the whole, if odd, answer that a fault makes of the provider's."""
+    """Return the complete answer that a fault makes of the provider's answer."""
     if planned.kind is Fault.ERROR:
         return Reply(status=planned.status or 500, headers={"content-type": "text/plain"}, body=b"error")
     if planned.kind is Fault.HTML:

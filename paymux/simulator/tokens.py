@@ -1,4 +1,4 @@
-"""Tokens: those that a provider gives out, and the JSON web tokens that some sign with."""
+"""Access tokens of the providers, and JSON web tokens for signatures."""
 
 import asyncio
 import base64
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class Tokens:
-    """Access tokens given out, each good for `life` seconds of the loop's clock (None: for ever)."""
+    """Issued access tokens, each valid for `life` seconds of the loop's clock (None: for ever)."""
 
     def __init__(self, life: float | None) -> None:
         self.life = life
         self._until: dict[str, float] = {}
 
     def issue(self, token: str) -> str:
-        """Make a token good from now on."""
+        """Make a token valid from now on."""
         life = float("inf") if self.life is None else self.life
         self._until[token] = asyncio.get_running_loop().time() + life
         return token
@@ -26,12 +26,12 @@ class Tokens:
         return self._until.get(token, 0.0) > asyncio.get_running_loop().time()
 
     def revoke(self) -> None:
-        """Make every token given out so far stale."""
+        """Invalidate every token issued so far."""
         self._until.clear()
 
 
 def jwt(key: str, claims: dict[str, Any], *, life: float, **header: Any) -> str:
-    """Sign claims with HS256, good from now for `life` seconds of the wall's clock."""
+    """Sign claims with HS256, valid from now for `life` seconds of the wall clock."""
     now = int(time.time())
     dated = {"iat": now, "nbf": now, "exp": now + int(life), **claims}
     signed = f"{_json({'typ': 'JWT', 'alg': 'HS256', **header})}.{_json(dated)}"

@@ -1,4 +1,4 @@
-"""What all simulated providers share: the ledger, chance with a seed, time, and the messages that go out."""
+"""The state shared by all simulated providers: ledger, random numbers, time and webhooks."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ PayerDelay: TypeAlias = float | Callable[[random.Random, Entry], float]
 Receiver: TypeAlias = Callable[[Incoming], Reply | Awaitable[Reply | None] | None]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_ANSWER_WITHIN = 8.0  # seconds: what Safaricom gives a validation URL; nobody else says
+_ANSWER_WITHIN = 8.0  # seconds that Safaricom gives a validation URL; other providers state none
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook as it goes out; `url` carries the query of a GET."""
+    """A webhook to be sent; `url` contains the query of a GET."""
 
     url: str
     method: str = "POST"
@@ -39,7 +39,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, kw_only=True):
-    """A message that was sent, and what came of it: the receiver's HTTP status, or why there is none."""
+    """A webhook that was sent, with the receiver's HTTP status, or the error."""
 
     provider: str
     message: Message
@@ -48,7 +48,7 @@ class Delivery(msgspec.Struct, kw_only=True):
 
 
 class World:
-    """The world in which simulated providers live; it owns every task and timer, and `aclose` ends them."""
+    """The shared state of the simulated providers; owns all tasks and timers until `aclose`."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class World:
         self.ledger = Ledger()
         self.faults = faults
         self.url = url
-        self.random = random.Random(seed)  # noqa: S311 - for repeating a run, not for secrets
+        self.random = random.Random(seed)  # noqa: S311 - repeats a run; not used for secrets
         self.latency = latency
         self.payer_delay = payer_delay
         self.default = default
@@ -76,19 +76,19 @@ class World:
         self._pauses: set[asyncio.Future[None]] = set()
 
     def answer_delay(self) -> float:
-        """Draw how many seconds an answer takes."""
+        """Draw the seconds that an answer takes."""
         return self.latency(self.random) if callable(self.latency) else self.latency
 
     def decision_delay(self, entry: Entry) -> float:
-        """Draw how many seconds the payer takes to decide."""
+        """Draw the seconds that the payer takes to decide."""
         return self.payer_delay(self.random, entry) if callable(self.payer_delay) else self.payer_delay
 
     def usual(self) -> Outcome | None:
-        """Give what a payer does whose number says nothing; None: wait until somebody settles it."""
+        """Return what a payer does by default; None: nothing, until `settle` is called."""
         return None if self.default is None else Outcome(self.default)
 
     def after(self, seconds: float, callback: Callable[[], object]) -> None:
-        """Call back after so many seconds of the running loop's clock."""
+        """Call back after so many seconds of the running loop."""
 
         def ring() -> None:
             self._timers.discard(timer)
@@ -98,13 +98,13 @@ class World:
         self._timers.add(timer)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the answers; it ends with the simulator at the latest."""
+        """Run a task; it ends with the simulator at the latest."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def pause(self, seconds: float | None) -> None:
-        """Wait so many seconds, or None: for ever; the end of the simulator ends every wait."""
+        """Wait for so many seconds; None: for ever. The simulator's end ends every wait."""
         woken = asyncio.get_running_loop().create_future()
         self._pauses.add(woken)
         try:
@@ -114,7 +114,7 @@ class World:
 
     @contextlib.contextmanager
     def listener(self, provider: str) -> Iterator[asyncio.Queue[str]]:
-        """Listen to the frames that a provider pushes, for as long as the context lasts."""
+        """Receive the frames that a provider pushes, inside the context."""
         frames: asyncio.Queue[str] = asyncio.Queue()
         listeners = self._listeners.setdefault(provider, set())
         listeners.add(frames)
@@ -124,12 +124,15 @@ class World:
             listeners.discard(frames)
 
     def push(self, provider: str, frame: str) -> None:
-        """Hand a text frame to every WebSocket of a provider."""
+        """Send a text frame to every WebSocket of a provider."""
         for frames in self._listeners.get(provider, ()):
             frames.put_nowait(frame)
 
     def send(self, provider: str, *messages: Message, after: float = 0.0) -> None:
-        """Send messages one after another, beside the answers; outside a loop they wait for `catch_up`."""
+        """Send webhooks one after another in the background.
+
+        Without a loop they wait for `catch_up`.
+        """
 
         async def work() -> None:
             await asyncio.sleep(after)
@@ -141,26 +144,26 @@ class World:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Start sending what was settled outside a loop."""
+        """Start sending what was settled without a running loop."""
         asyncio.get_running_loop()
         while self._unsent:
             self.start(self._unsent.pop(0)())
 
     async def carry(self, provider: str, message: Message) -> Reply | None:
-        """Deliver one message to the receiver or to a loopback address; None where no answer came."""
+        """Deliver a webhook to the receiver or to a loopback address; None: no answer came."""
         delivery = Delivery(provider=provider, message=message)
         self.deliveries.append(delivery)
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 reply = await (_hand_over(self.receiver, message) if self.receiver else _send_to_socket(message))
-        except Exception as error:  # noqa: BLE001 - whatever a receiver does is its own, and is kept for the test
+        except Exception as error:  # noqa: BLE001 - any error of the receiver is kept for the test
             delivery.error = f"{type(error).__name__}: {error}"
             return None
         delivery.status = reply.status
         return reply
 
     async def aclose(self) -> None:
-        """End every timer, wait and message."""
+        """End all timers, waits and webhooks."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -190,7 +193,7 @@ async def _hand_over(receiver: Receiver, message: Message) -> Reply:
 
 
 async def _send_to_socket(message: Message) -> Reply:
-    # A provider's message is plain bytes to a receiver on this machine: no HTTP client is needed for that.
+    # Plain sockets are enough for a receiver on this machine; no HTTP client is needed.
     url = urlsplit(message.url)
     if url.scheme != "http" or url.hostname not in _LOOPBACK:
         raise UsageError.field("webhook URL", message.url, "http on loopback, or Simulator.on_webhook")
@@ -198,7 +201,7 @@ async def _send_to_socket(message: Message) -> Reply:
     try:
         target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
         headers = {"host": url.netloc, "content-length": str(len(message.body)), **message.headers}
-        # HTTP/1.0, so that the answer is neither chunked nor kept alive.
+        # HTTP/1.0: the answer is neither chunked nor kept alive.
         lines = [f"{message.method} {target} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode() + message.body)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
