@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .notify import Notifier
     from .watch import Watch
 
-# What loads on use: one line for each driver.
+# Loaded at first use; one line for each driver.
 _LATER = {
     "Bulk": "bulk",
     "CamPay": "drivers.campay",

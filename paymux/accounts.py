@@ -1,4 +1,4 @@
-"""The drivers of a pool by their accounts, and what belongs to one."""
+"""The drivers of a pool, by account."""
 
 from inspect import iscoroutinefunction
 from types import FunctionType
@@ -9,7 +9,7 @@ from .errors import UsageError
 
 
 def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
-    """Give drivers by the names of their accounts, each of which is another one."""
+    """Return drivers by account; two drivers with the same account are UsageError."""
     found: dict[str, Driver] = {}
     for driver in drivers:
         if not plain.is_a(driver, Driver):
@@ -22,6 +22,6 @@ def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
 
 
 def has(driver: Driver, method: object) -> bool:
-    """Tell whether this is a coroutine function of a driver's own class."""
+    """Return whether this is a coroutine function of a driver's own class."""
     name = method.__name__ if plain.is_a(method, FunctionType) else ""
     return getattr(type(driver), name, None) is method and iscoroutinefunction(method)

@@ -1,4 +1,4 @@
-"""The commands: a demonstration, and the simulator for other people's programs."""
+"""The commands: a demonstration, the simulator for other programs, and the journal's reader."""
 
 import asyncio
 import contextlib
@@ -31,12 +31,12 @@ def commands() -> None:
 
 @commands.command()
 def demo() -> None:
-    """Collect money from simulated payers, with trouble on the wire, and compare with what was really charged."""
+    """Collect from simulated payers, with network faults, and compare with the real charges."""
     sys.exit(0 if asyncio.run(Demo(Console()).run()) else 1)
 
 
 class _Served(click.Command):
-    """A command whose help has the credentials that the simulated providers take."""
+    """A command whose help lists the credentials of the simulated providers."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Credentials of every run"):
@@ -53,7 +53,7 @@ class _Served(click.Command):
     help="The loopback port; 0 takes a free one.",
 )
 @click.option("--root", default=None, help="A provider to serve without its mount, too.")
-@click.option("--seed", default=0, show_default=True, help="Repeats a run's chances.")
+@click.option("--seed", default=0, show_default=True, help="Repeats a run's random values.")
 def simulator(port: int, root: str | None, seed: int) -> None:
     """Serve every provider on a loopback port, each at its mount, until interrupted."""
 
@@ -90,7 +90,7 @@ _FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 _ACCOUNT = click.option("--account", default=None, help="Of this account only.")
 _STATUS = click.option("--status", type=click.Choice([status.value for status in Status]), default=None)
 _SINCE = click.option("--since", type=click.DateTime(), default=None, help="Created at this time (UTC) or later.")
-# What a spreadsheet wants of a payment; `--as jsonl` has everything.
+# The columns for a spreadsheet; `--as jsonl` has everything.
 _COLUMNS = (
     "account", "kind", "reference", "provider_reference", "status", "amount", "currency", "payer", "payee",
     "operator", "receipt", "fee", "reason", "provider_status", "created_at", "paid_at", "updated_at",
@@ -119,7 +119,7 @@ def list_payments(file: str, account: str | None, status: str | None, since: dat
 @click.argument("reference")
 @_ACCOUNT
 def show_payment(file: str, reference: str, account: str | None) -> None:
-    """Show the payments with this reference, in full, as JSON."""
+    """Show the payments with this reference, complete, as JSON."""
     with _reading():
         found = [one for one in asyncio.run(_read(file, account, None, None)) if one.reference == reference]
         for payment in found:
@@ -150,7 +150,7 @@ def export_payments(file: str, account: str | None, status: str | None, since: d
 
 
 class _Damage(logging.Handler):
-    """Says on standard error what could not be read, and remembers that something could not."""
+    """Prints unreadable rows on standard error, and remembers that there was one."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -163,7 +163,7 @@ class _Damage(logging.Handler):
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-    """Let a command end with exit code 1 where it met a row that it could not read, after all the others."""
+    """End with exit code 1, after all other rows, if a row could not be read."""
     damage = _Damage()
     log.addHandler(damage)
     try:

@@ -1,4 +1,4 @@
-"""The credentials of a driver: fields that are made Secrets before anything else looks at them."""
+"""The credentials of a driver: they become Secrets before any other code sees them."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ LONGEST = 4096  # characters of a field
 
 
 def wrap(driver: msgspec.Struct) -> str | None:
-    """Make a Secret of every credential; give the name of one that is no visible text."""
+    """Make a Secret of every credential; return the name of one that is not visible text."""
     unfit = None
     for field in secret_fields(type(driver)):
         value = getattr(driver, field)
@@ -25,7 +25,10 @@ def wrap(driver: msgspec.Struct) -> str | None:
 
 
 def address(driver: msgspec.Struct) -> UsageError | None:
-    """Check `base_url`, or take it out and give what is wrong: it may hold a password, which no frame may show."""
+    """Check `base_url`; on an error, remove it from the driver and return the error.
+
+    It may contain a password, which no traceback may show.
+    """
     given, put = getattr(driver, "base_url", None), msgspec.structs.force_setattr
     put(driver, "base_url", None)
     try:
@@ -37,19 +40,19 @@ def address(driver: msgspec.Struct) -> UsageError | None:
 
 @cache
 def secret_fields(driver: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Name the fields that hold a credential."""
+    """Return the names of the fields that hold a credential."""
     fields = msgspec.structs.fields(driver)
     return tuple(field.name for field in fields if Secret in getattr(field.type, "__args__", ()))
 
 
 @cache
 def text_fields(driver: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Name the fields that hold plain text."""
+    """Return the names of the fields that hold plain text."""
     return tuple(field.name for field in msgspec.structs.fields(driver) if field.type is str)
 
 
 def check_texts(driver: msgspec.Struct, prose: frozenset[str]) -> None:
-    """Make plain text of every field that holds text; UsageError names one that is none, or is not printable."""
+    """Make plain text of every text field; UsageError names one that is not printable text."""
     for field in text_fields(type(driver)):
         given = getattr(driver, field)
         value = text(given)

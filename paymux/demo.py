@@ -1,4 +1,4 @@
-"""The demonstration: collections of every kind, trouble on the wire, and the ledger that tells who was right."""
+"""The demonstration: many collects, network faults, and the ledger that shows the truth."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ WATCHED = 12.0  # seconds
 
 
 class Case(msgspec.Struct, kw_only=True):
-    """One order of the demonstration, and how it must end; None: it stays unknown, and is said to be so."""
+    """One order of the demonstration, and its expected end; None: it stays unknown."""
 
     reference: str
     account: str
@@ -44,18 +44,18 @@ class Case(msgspec.Struct, kw_only=True):
 
 
 def cases() -> list[Case]:
-    """Give the orders; payers with the simulator's magic numbers do as the story says, and everybody else pays."""
+    """Return the orders; magic numbers of the simulator decide, all other payers pay."""
     paid, failed, cancelled = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
     found = [
         _case("order-1", "campay", 5000, "XAF", "237677777777", "approves", paid),
         _case("order-2", "campay", 700, "XAF", "237677777770", "declines", failed),
         _case("order-3", "mpesa", 250, "KES", "254708374149", "approves", paid),
         _case("order-4", "mpesa", 90, "KES", "254708374142", "cancels", cancelled),
-        _case("order-5", "campay", 1200, "XAF", "237677777777", "takes his time", paid),
+        _case("order-5", "campay", 1200, "XAF", "237677777777", "waits, then approves", paid),
         _case("order-6", "cinetpay", 1500, "XOF", None, "pays on the page", paid),
         _case("order-7", "intram", 2500, "XOF", None, "pays on the page", paid),
         _case("order-8", "paydunya", 4200, "XOF", None, "pays on the page", paid),
-        _case("1009", "mpesa_gateway", 310, "KES", "254711000009", "approves; a socket tells", paid),
+        _case("1009", "mpesa_gateway", 310, "KES", "254711000009", "approves; an update socket reports it", paid),
         _case("order-10", "mpesa", 480, "KES", "254711000006", "approves; our answer is lost", paid),
         _case("order-11", "mpesa", 333, "KES", "254711000007", "approves; answer and webhook are lost", None),
     ]
@@ -79,7 +79,7 @@ def _case(
 
 
 class Demo:
-    """Runs the cases side by side against a simulator on loopback, and shows them as they go."""
+    """Runs all cases at once against a simulator on loopback, and shows their progress."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -87,7 +87,7 @@ class Demo:
         self._live = Live(console=console, get_renderable=self._table, auto_refresh=False)
 
     async def run(self) -> bool:
-        """Run it; True only if every outcome is the one expected and the ledger agrees with it."""
+        """Run it; True only if every outcome is the expected one and the ledger agrees."""
         seconds = {case.reference: case.seconds for case in self.cases}
 
         def payer_delay(_: random.Random, entry: Entry) -> float:
@@ -108,7 +108,7 @@ class Demo:
         pools: list[Pool] = []
 
         async def receive(request: web.BaseRequest) -> web.Response:
-            # A webhook is a hint: read it, then ask the provider. Whoever watches the payment is woken.
+            # A webhook is a hint: read it, then ask the provider. Watches of the payment are woken.
             incoming = Incoming(
                 method=request.method,
                 path=request.path,
@@ -153,13 +153,14 @@ class Demo:
                 **self._page(pool.drivers[case.account]),
             )
         except OutcomeUnknown as unknown:
-            # The one rule: never again. The payment is pending, and somebody will tell us.
+            # The one rule: never send it again. The payment is pending; a watch or a webhook
+            # reports its end.
             case.payment = unknown.payment
             self._say(case, "outcome unknown; not sent again")
 
     @staticmethod
     def _page(driver: Driver) -> Options:
-        """Give what the provider's page needs of an order, and nothing that the provider has no field for."""
+        """Return the options of a provider's checkout page, without those it has no field for."""
         wanted: Options = {
             "description": "Data bundle",
             "return_url": "http://127.0.0.1/thanks",

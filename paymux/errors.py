@@ -1,18 +1,18 @@
-"""Every error a caller can see, sorted by what the caller does next.
+"""Every error that a caller can see, sorted by what the caller does next.
 
 PaymuxError
 ├── UsageError (ValueError)      fix the call; nothing was sent
 │   ├── Unsupported              this provider has no such operation
-│   └── DuplicateReference       our record has another order under it
+│   └── DuplicateReference       the reference belongs to another order
 ├── NotSent                      repeat freely; the provider never saw it
 ├── OutcomeUnknown               never repeat; store .payment, then watch, find or confirm it
 ├── Unavailable                  a look-up failed; try later
-├── ProviderError                the provider said no
+├── ProviderError                the provider refused
 │   ├── AuthenticationFailed     fix the credentials
 │   ├── Rejected                 fix the request; of an order it proves that no money moved
 │   ├── NotFound                 the provider does not know it (yet)
 │   └── RateLimited              wait .retry_after seconds
-├── Mismatch                     found is not what was expected: tell a human
+├── Mismatch                     the payment found is not the expected one: tell a person
 ├── BadWebhook                   log and drop: forged, unsigned where a key is set, unreadable
 └── WatchTimeout (TimeoutError)  .payment is still pending; keep it
 """
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class PaymuxError(Exception):
-    """The root of every error that paymux raises."""
+    """The base class of every error that paymux raises."""
 
 
 class UsageError(PaymuxError, ValueError):
     """The call is wrong, and nothing was sent: fix the field that the message names.
 
-    `.name` is that field, `.value` the refused value as it may be shown to anybody (a secret is `***`, a phone
-    number is cut, nothing is ""), and `.accepted` says what is accepted: so a form can answer 422. `.name` is None
-    where no one field is to blame.
+    `.name` is the field. `.value` is the refused value in a form that may be shown to anyone: a
+    secret is `***`, a phone number is shortened, no value is "". `.accepted` says what is accepted.
+    So a web form can answer 422. `.name` is None if no single field is wrong.
     """
 
     def __init__(self, message: str = "", *, name: str | None = None, value: str = "", accepted: str = "") -> None:
@@ -48,26 +48,26 @@ class UsageError(PaymuxError, ValueError):
 
     @classmethod
     def field(cls, field: str, value: object, accepted: str) -> Self:
-        """Name the field, the refused value and what is accepted."""
+        """Make the error with the field, the refused value and what is accepted."""
         text = shown(value)
         if is_a(value, CoroutineType):
-            value.close()  # or Python would warn of it, too, later and elsewhere
+            value.close()  # otherwise Python would warn about it later
             text = "a coroutine, which was not awaited,"
         return cls(f"{field}: {text} is refused; accepted: {accepted}", name=field, value=text, accepted=accepted)
 
     @classmethod
     def hidden(cls, field: str, accepted: str) -> Self:
-        """Name a field whose value is a secret."""
+        """Make the error of a field whose value is a secret."""
         said = f"{field}: refused (not shown); accepted: {accepted}"
         return cls(said, name=field, value=HIDDEN, accepted=accepted)
 
     @classmethod
     def missing(cls, field: str, accepted: str) -> Self:
-        """Name a field that was left out; `accepted` says who needs it and what for."""
+        """Make the error of a missing field; `accepted` says who needs it and what for."""
         return cls(f"{field}: missing; {accepted}", name=field, accepted=accepted)
 
     def renamed(self, name: str | None) -> "UsageError":
-        """Give the same, without its frames, of a field that goes by this name where it was set."""
+        """Return the same error, without traceback, with the field's name in the configuration."""
         message = str(self) if name is None else f"{name}:{str(self).partition(':')[2]}"
         return UsageError(message, name=name, value=self.value, accepted=self.accepted)
 
@@ -77,7 +77,7 @@ class Unsupported(UsageError):
 
 
 class DuplicateReference(UsageError):
-    """Our own record has another order under this reference, and nothing was sent: look at that order first."""
+    """The reference belongs to another order, and nothing was sent: look at that order first."""
 
     account: str = ""
     provider: str = ""
@@ -85,11 +85,14 @@ class DuplicateReference(UsageError):
 
 
 class NotSent(PaymuxError):
-    """The provider never saw the request: repeat it freely."""
+    """The provider never saw the request: it may be repeated freely."""
 
 
 class OutcomeUnknown(PaymuxError):
-    """The money may have moved: never repeat the call; keep `.payment` and watch, find or confirm it."""
+    """The money may have moved: never repeat the call.
+
+    Keep `.payment`, and watch, find or confirm it.
+    """
 
     def __init__(self, message: str = "", payment: "Payment | None" = None) -> None:
         super().__init__(message)
@@ -106,7 +109,7 @@ class OutcomeUnknown(PaymuxError):
 class Unavailable(PaymuxError):
     """A look-up failed and says nothing about the payment: try later.
 
-    `.http_status` is that of the last answer, where there was one.
+    `.http_status` is the status of the last answer, if there was one.
     """
 
     def __init__(self, message: str = "", *, http_status: int | None = None) -> None:
@@ -115,7 +118,7 @@ class Unavailable(PaymuxError):
 
 
 class ProviderError(PaymuxError):
-    """The provider said no; `.code` and `.message` are its own words, `.reason` is ours."""
+    """The provider refused; `.code` and `.message` are the provider's, `.reason` is ours."""
 
     account: str = ""
     provider: str = ""
@@ -127,7 +130,7 @@ class ProviderError(PaymuxError):
     reference: str | None = None
     request_id: str | None = None
     raw: str = ""
-    _unsaid: ClassVar[str] = "it said no"  # where the provider gave no words
+    _unsaid: ClassVar[str] = "it said no"  # if the provider gave no message
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class ProviderError(PaymuxError):
 
 
 class AuthenticationFailed(ProviderError):
-    """The credentials are wrong, expired or not allowed to do this: fix them."""
+    """The credentials are wrong, expired, or not allowed to do this: fix them."""
 
     _unsaid = "the credentials are refused"
 
@@ -161,7 +164,8 @@ class AuthenticationFailed(ProviderError):
 class Rejected(ProviderError):
     """The provider refused the request: fix it.
 
-    Of an order, payout or refund it proves that no money moved; of a question it says nothing about the payment.
+    For an order, payout or refund it proves that no money moved; for a look-up it says nothing
+    about the payment.
     """
 
     _unsaid = "the request is refused"
@@ -184,7 +188,7 @@ class RateLimited(ProviderError):
 
 
 class Mismatch(PaymuxError):
-    """What the provider returned is not the payment that was expected: tell a human."""
+    """The provider's answer is not about the expected payment: tell a person."""
 
     def __init__(
         self,
@@ -201,7 +205,7 @@ class Mismatch(PaymuxError):
 
 
 class BadWebhook(PaymuxError):
-    """A message to log and drop: forged, unsigned where a key is set, or unreadable."""
+    """A webhook to log and drop: forged, unsigned where a key is set, or unreadable."""
 
 
 class WatchTimeout(PaymuxError, TimeoutError):

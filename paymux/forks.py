@@ -1,40 +1,44 @@
-"""Forks: what a process holds open comes to rest before one, and its child begins anew with none of it."""
+"""Forks: open resources are closed before a fork; the child starts without them."""
 
 import os
 from weakref import WeakSet
 
 
 class Forking:
-    """What has to know of a fork; `watch` it. One that Python was not told of is seen by `noticed`."""
+    """Base class for objects that must react to a fork; register them with `watch`.
+
+    A fork that Python does not know of is detected by `noticed`.
+    """
 
     def rest(self) -> None:
-        """Come to rest before a fork, within a second or two, with nothing that a child cannot have."""
+        """Before a fork: close within a second or two what a child must not inherit."""
 
     def go_on(self) -> None:
-        """Go on in the parent."""
+        """After a fork, in the parent: continue."""
 
     def begin_anew(self) -> None:
-        """Begin anew in the child: use, close and unlock nothing of the parent's."""
+        """After a fork, in the child: start anew; use, close and unlock nothing of the parent."""
 
 
-# A child neither uses nor closes these: to close a socket takes it out of the parent's selector, which is shared.
+# The child must not use or close these: closing a socket would remove it from the parent's
+# selector.
 _parents: list[object] = []
 _all: WeakSet[Forking] = WeakSet()
 _process = os.getpid()
 
 
 def watch(one: Forking) -> None:
-    """Let something know of every fork from now on, for as long as it lives."""
+    """Call an object's methods at every fork, while the object lives."""
     _all.add(one)
 
 
 def leave_to_parent(*things: object) -> None:
-    """Keep in a child what is its parent's, so that nothing of it is closed by being collected."""
+    """Keep the parent's objects alive in a child: garbage collection must close none."""
     _parents.extend(things)
 
 
 def noticed() -> None:
-    """Begin anew where this process is a fork that nobody told Python of, as a server written in C may do."""
+    """Detect a fork that Python does not know of, as by a server in C, and start anew."""
     if os.getpid() != _process:
         _in_child()
 

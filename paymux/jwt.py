@@ -1,4 +1,4 @@
-"""Reading a signed message: JWT by HS256 alone, in the standard library's terms."""
+"""Verifying a signed message: JWT with HS256 only, by the standard library."""
 
 import base64
 import hmac
@@ -11,9 +11,10 @@ LEEWAY = 60.0  # seconds that the signer's clock and ours may differ
 
 
 def proved(token: str, key: str) -> dict[str, Any]:
-    """Give the claims of a current JWT by this key, or raise Unreadable.
+    """Return the claims of a valid JWT signed with this key, or raise Unreadable.
 
-    The algorithm is ours and not the message's, and a header that brings or names a key of its own is refused.
+    The algorithm is fixed here, not by the message. A header that contains or names a key is
+    refused.
     """
     signed, _, seal = token.rpartition(".")
     mac = base64.urlsafe_b64encode(hmac.digest(key.encode(), signed.encode(errors="replace"), "sha256"))

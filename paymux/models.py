@@ -1,4 +1,4 @@
-"""What a payment is, in our words, whoever the provider is."""
+"""The models: a payment and its parts, in one form for all providers."""
 
 import logging
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ Kind: TypeAlias = Literal["collect", "payout", "refund"]
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who pays, where a provider wants to know or tells; `repr` shows nothing of it."""
+    """Personal data of the payer; `repr` shows none of it."""
 
     name: str | None = None
     surname: str | None = None
@@ -56,11 +56,12 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "Customer(…)"
 
 
-# Plain data, of which no cycle can be made, so that the garbage collector need not look at 100,000 of them.
+# Plain data without cycles: with gc=False the garbage collector skips 100,000 of them.
 class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One payment as it was last seen; frozen, and the same after a trip through `msgspec.json`.
+    """One payment as it was last seen; frozen; `msgspec.json` encodes and decodes it unchanged.
 
-    Amounts are Decimal major units, times aware UTC, phones E.164 digits. Only `account` is required.
+    Amounts are Decimal in major units, times are aware UTC, phones are E.164 digits. Only `account`
+    is required.
     """
 
     account: str
@@ -107,17 +108,19 @@ def _says(value: object) -> bool:
 
 
 def _told(name: str, value: Any) -> str:
-    # One that was made by hand may hold anything, and must be shown in a log all the same.
+    # A caller may have put any object in a field; `repr` must work in a log all the same.
     try:
         said = str(value)
-    except Exception:  # noqa: BLE001 - whatever its own class raises
+    except Exception:  # noqa: BLE001 - the object's class may raise anything
         return shown(value)
     return said[:40] if name == "amount" else mask(said[:4096])
 
 
-_PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED  # in every look-up, and slow to find in an Enum
+# used in every look-up; access through an Enum is slow
+_PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED
 _FIELDS = Payment.__struct_fields__
-_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")  # the gravest first
+# the most important first
+_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")
 _IS_COMPARED = frozenset(_COMPARED)
 _compared = attrgetter(*_COMPARED)
 
@@ -125,7 +128,10 @@ _Differing: TypeAlias = list[tuple[str, Any, Any]]
 
 
 def compare(found: Payment, expected: Payment) -> None:
-    """Raise Mismatch where what was found contradicts what was expected; an absent value contradicts nothing."""
+    """Raise Mismatch if a found payment contradicts the expected one.
+
+    Absent values contradict nothing.
+    """
     differing: _Differing = []
     for name, theirs, mine in zip(_COMPARED, _compared(found), _compared(expected), strict=True):
         if theirs is not None and mine is not None and theirs != mine:
@@ -136,35 +142,38 @@ def compare(found: Payment, expected: Payment) -> None:
 
 def _mismatch(found: Payment, expected: Payment, differing: _Differing) -> Mismatch:
     differing = sorted(differing, key=lambda one: _COMPARED.index(one[0]))
-    # Shown as data: a hostile id must not write lines of its own into a log.
+    # Shown with repr: a hostile id must not add lines to a log.
     words = ", ".join(f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in differing)
     fields = tuple(name for name, *_ in differing)
     return Mismatch(f"{expected.account}: found {words}", payment=found, expected=expected, fields=fields)
 
 
-# Once money has arrived, only its return is believed; a late success is real (the design, section 1).
+# After a success only a refund is believed; a late success after a failure is real.
 _KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED: {Status.REFUNDED}}
 
 
 def succeed(known: Payment, found: Payment) -> Payment:
-    """Apply what a look-up found to what is held: ids are never lost, and a success never turns silently."""
+    """Apply what a look-up found to the known payment.
+
+    Ids are never lost. A success never changes silently: a contradiction raises Mismatch.
+    """
     kept: dict[str, Any] = {}
     differing: _Differing = []
     for name, new, held in zip(_FIELDS, astuple(found), astuple(known), strict=True):
         if held is None:
             continue
         if new is None:
-            kept[name] = held  # what was not said stays as it is held
+            kept[name] = held  # an absent value keeps the known one
         elif name in _IS_COMPARED and new != held:  # as in `compare`, in the same pass
             differing.append((name, new, held))
     if differing:
         raise _mismatch(found, known, differing)
     status = found.status if known.status is _PENDING else _turned(known, found)
     if status is not found.status:
-        # The words belong to the status that they were said of.
+        # The texts belong to the status that they came with.
         kept |= {name: getattr(known, name) for name in ("provider_status", "reason", "message")}
     elif status is _SUCCEEDED:
-        # Why an earlier state came about is no longer true of a success.
+        # The reason of an earlier status does not apply to a success.
         kept["reason"], kept["message"] = None, found.message
     if not found.provider:
         kept["provider"] = known.provider
@@ -180,20 +189,20 @@ def succeed(known: Payment, found: Payment) -> Payment:
 
 
 def _turned(known: Payment, found: Payment) -> Status:
-    """Give the status after a look-up of what was terminal already."""
+    """Return the status after a look-up of a payment that was terminal already."""
     status = found.status
     if status in _KEPT.get(known.status, Status):
         if status is _SUCCEEDED and known.status is not _SUCCEEDED:
             log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
         return known.status if status is _PENDING else status
-    if status is _SUCCEEDED:  # before it was given back
+    if status is _SUCCEEDED:  # an answer from before the refund
         return known.status
     said = f"{known.account}: {known.status} became {status}"
     raise Mismatch(said, payment=found, expected=known, fields=("status",))
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an order; amounts are Decimal major units of the order's currency."""
+    """One line of an order; amounts are Decimal, in major units of the order's currency."""
 
     name: str
     quantity: int = 1
@@ -210,7 +219,7 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a driver is asked to do, checked by the pool before the driver sees it."""
+    """An order for a driver; the pool has checked it."""
 
     account: str
     kind: Kind
@@ -227,14 +236,17 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
-    refunds: str | None = None  # of a refund: the provider's reference, or else ours, of what is given back
+    refunds: str | None = None  # a refund's payment: the provider's reference, else ours
 
     def __repr__(self) -> str:
         return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that can be paid out, in Decimal major units; `by_operator` where a provider keeps floats apart."""
+    """Money available for payouts, Decimal in major units.
+
+    `by_operator`: the amount for each operator, if the provider keeps them apart.
+    """
 
     currency: str
     available: Decimal
@@ -242,7 +254,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt as the provider words it, with its amount read back into money."""
+    """A receipt as the provider formats it, with its amount as Decimal."""
 
     number: str
     status: Status
@@ -255,7 +267,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to pay that an account offers."""
+    """A payment method that an account offers."""
 
     type: str
     display_name: str
@@ -264,28 +276,31 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message claims. It has no status to act on: `await pool.confirm(event)` asks the provider."""
+    """What a webhook claims. It has no status: `await pool.confirm(event)` asks the provider."""
 
     account: str = ""
     provider: str = ""
     trust: Trust = Trust.NOTHING
     claims: Payment
-    ping: bool = False  # the provider only asks whether the address answers; there is nothing to confirm
-    attempt: str | None = None  # our reference, where the message came in on its own secret path
+    ping: bool = False  # the provider tests the address; there is nothing to confirm
+    attempt: str | None = None  # our reference, if the message came to its secret path
 
     @property
     def kind(self) -> Kind:
-        """Tell what kind of payment it is about: each callback path is a collect's, as is what does not say."""
+        """Return the kind of its payment; a callback path, or a missing kind, means "collect"."""
         return "collect" if self.attempt is not None else self.claims.kind or "collect"
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Tell one message from another: account, payment and claimed state, so that no success is a duplicate."""
+        """Return a key for duplicates: account, payment and claimed status.
+
+        A success stays distinct.
+        """
         claims = self.claims
         named = self.attempt or claims.provider_reference or claims.reference
         return (self.account, named or " ".join(sorted(claims.ids.values())), claims.status)
 
     @property
     def proved(self) -> bool:
-        """Tell whether its signature, or an order's own secret path, proves who sent it."""
+        """Return whether its signature, or an order's secret path, proves who sent it."""
         return self.trust is Trust.BODY or self.attempt is not None

@@ -1,4 +1,4 @@
-"""Amounts: Decimal major units with an ISO 4217 currency, exact or refused."""
+"""Amounts: Decimal in major units of an ISO 4217 currency, exact or refused."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from decimal import Context, Decimal, InvalidOperation
 from . import plain
 from .errors import UsageError
 
-# Decimals of ISO 4217, for the currencies that the drivers speak.
+# Decimals in ISO 4217, for the currencies of the drivers.
 DECIMALS: Mapping[str, int] = {"XAF": 0, "XOF": 0, "GNF": 0, "KES": 2, "CDF": 2, "USD": 2}
-# Where a currency is the money of the land, ISO 4217: those of the two CFA francs are monetary unions.
+# The countries of a currency, ISO 3166; the two CFA francs belong to monetary unions.
 LANDS: Mapping[str, frozenset[str]] = {
     "XAF": frozenset({"CF", "CG", "CM", "GA", "GQ", "TD"}),
     "XOF": frozenset({"BF", "BJ", "CI", "GW", "ML", "NE", "SN", "TG"}),
@@ -20,12 +20,12 @@ LANDS: Mapping[str, frozenset[str]] = {
 
 _TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)
 _LIMIT = Decimal(10**12)
-_EXACT = Context(prec=40, traps=[InvalidOperation])  # a caller's own context must change nothing
+_EXACT = Context(prec=40, traps=[InvalidOperation])  # independent of the caller's own context
 _ACCEPTED = "an int, a Decimal or a plain digit string above 0 and below 10**12"
 
 
 def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) -> Decimal:
-    """Read an amount that a caller gave; a float, a fraction too fine, zero or worse is UsageError."""
+    """Read a caller's amount; a float, too many decimals, zero or worse is UsageError."""
     found = Decimal(value) if plain.is_a(value, Decimal) else plain.whole(value)
     said = plain.text(value) if found is None else None
     if said is not None and _TEXT.fullmatch(said):
@@ -50,7 +50,7 @@ def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) 
 
 
 def whole(amount: Decimal) -> int:
-    """Give a whole amount as the integer that a provider's field takes; a fraction is UsageError."""
+    """Return a whole amount as int, for a provider's field; a fraction is UsageError."""
     number = int(amount)
     if number != amount:
         raise UsageError.field("amount", f"{amount:.20g}", "a whole number")

@@ -1,4 +1,4 @@
-"""Phone numbers: whatever way people write or paste them, kept as E.164 digits without the plus."""
+"""Phone numbers, in any form that people write or paste, as E.164 digits without the plus."""
 
 import asyncio
 import importlib
@@ -10,22 +10,22 @@ from functools import cache, lru_cache
 
 from .errors import UsageError
 
-PREFIX = 10  # digits of a number, at most, that tell whose it is
-LONGEST = 64  # characters of a pasted number, with all the marks between its 15 digits at most
+PREFIX = 10  # digits of a number that decide its operator, at most
+LONGEST = 64  # characters of a pasted number; it has at most 15 digits, with marks between them
 _BETWEEN = re.compile(r"[\s().\-]+")
 _NUMBER = re.compile(r"\+?[0-9]{6,20}", re.ASCII)
-_RUN = re.compile(r"(\d\W*\d\W*\d)(?:[\W_]*\d){2,}[\W_]*(\d)")  # also of Togo's eight digits
-# On 30 November 2024 Benin put 01 before its eight digits; phonenumbers knows the new form alone.
+_RUN = re.compile(r"(\d\W*\d\W*\d)(?:[\W_]*\d){2,}[\W_]*(\d)")  # includes Togo's eight digits
+# On 30 November 2024 Benin put 01 before its eight digits; phonenumbers knows only the new form.
 _OLD_BENIN = re.compile(r"229[0-9]{8}", re.ASCII)
 _NEW_BENIN = "ten digits after +229, as of November 2024: 01 and the eight of before, +229 01 XX XX XX XX"
 
 
 async def operator(number: str | None) -> str | None:
-    """Tell whose number it was when it was given out: a guess, since numbers move between operators."""
+    """Return the operator that a number was issued by: a guess, because numbers move."""
     if number is None or not number.isdigit():
         return None
     if "phonenumbers.carrierdata" not in sys.modules:
-        # Some 100 ms of tables, read off the loop by whoever comes first.
+        # The first import takes 100 ms: it runs outside the event loop.
         await asyncio.to_thread(importlib.import_module, "phonenumbers.carrierdata")
     return _operator(number[:PREFIX])
 
@@ -51,17 +51,18 @@ def digits(
     tests: Collection[str] = (),
     any_line: bool = False,
 ) -> str:
-    """Read a mobile number of these countries (ISO 3166 codes; none: of any) as `237670000000`.
+    """Read a mobile number of these countries (ISO 3166 codes; none: any) as `237670000000`.
 
-    Accepted are `+`, `00`, the country code, or the national form of `home`, or of the only country; between
-    the digits white space, dashes, dots, parentheses and invisible marks. Refused are a slash, which stands
-    between two numbers, and the digits of other scripts: no phone of these countries writes them, and nobody is
-    charged for what only looks like a number. `tests` are a provider's published test numbers, which need not be
-    numbers that an operator could give out. `any_line` takes a fixed line, too: a person's contact.
+    Accepted: `+`, `00`, the country code, or the national form of `home` (or of the only country);
+    between the digits white space, dashes, dots, parentheses and invisible marks. Refused: a slash,
+    because it separates two numbers, and digits of other scripts: phones of these countries do not
+    write them, and a look-alike must not be charged. `tests`: a provider's published test numbers,
+    which may be numbers that no operator can issue. `any_line`: accept a fixed line, too, as a
+    person's contact.
     """
     allowed = frozenset(countries)
     home = home or (next(iter(allowed)) if len(allowed) == 1 else None)
-    text = str.__str__(value) if isinstance(value, str) else ""  # of a subclass, the text alone
+    text = str.__str__(value) if isinstance(value, str) else ""  # from a subclass, only the text
     found = _read(text, allowed, home, frozenset(tests), any_line) if len(text) <= LONGEST else None
     if found is None:
         shown = _RUN.sub(r"\1…\2", text[: LONGEST + 1]) if isinstance(value, str) else value
@@ -70,7 +71,7 @@ def digits(
 
 
 def bare(text: str) -> str:
-    """Give the digits of a number, after a plus where it has one; nothing where it is not written as a number."""
+    """Return the digits of a number, with its plus; empty: not written as a number."""
     if len(text) > LONGEST:
         return ""
     number = _BETWEEN.sub("", text)
@@ -80,7 +81,7 @@ def bare(text: str) -> str:
 
 
 def _is_between(letter: str) -> bool:
-    # Dashes of any length, the minus sign, and what nobody sees: the marks that turn a text's direction, joiners.
+    # Dashes of any length, the minus sign, and invisible characters: direction marks, joiners.
     return letter == "\N{MINUS SIGN}" or unicodedata.category(letter) in ("Pd", "Cf")
 
 
@@ -102,7 +103,7 @@ def _is_old_benin(number: str, countries: frozenset[str], home: str | None) -> b
 def _read(
     text: str, countries: frozenset[str], home: str | None, tests: frozenset[str], any_line: bool
 ) -> str | None:
-    # Kept for a while: an order's number is read by the pool, and once more by a driver.
+    # Cached: an order's number is read by the pool, and again by a driver.
     if not (number := bare(text)):
         return None
     whole = number[1:] if number[:1] == "+" else number.removeprefix("00")
@@ -115,7 +116,7 @@ def _read(
         code, _, national = _mobile(home)
         if short := national.fullmatch(number):
             return code + short[1]
-    # 30 ms to import: only whoever names a phone number pays for it.
+    # Takes 30 ms: only calls with a phone number pay for it.
     import phonenumbers  # noqa: PLC0415
 
     kinds = phonenumbers.PhoneNumberType
@@ -134,10 +135,11 @@ def _read(
 
 @cache
 def _mobile(country: str) -> tuple[str, re.Pattern[str], re.Pattern[str]]:
-    """Give a country's code, and match its mobile numbers in E.164 digits and in the national form.
+    """Return a country's code and patterns for its mobile numbers: E.164 digits, national form.
 
-    It is the library's own data, in a tenth of a parse's time. Nothing matches where countries share a code and a
-    number alone does not tell which of them it is of, or where the national form is more than a prefix.
+    The data is the library's own; a pattern needs a tenth of the time of parsing. Nothing matches
+    where several countries share a code and the number alone does not decide, or where the national
+    form is more than a prefix.
     """
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata  # noqa: PLC0415 - likewise
 

@@ -1,15 +1,16 @@
-"""Reading a form that is sent in parts (multipart/form-data, RFC 7578): fields, without files."""
+"""Reading a form in parts (multipart/form-data, RFC 7578): fields, without files."""
 
 from .lenient import Unreadable, once
 
-_PARTS = 100  # fields and files; the largest of the documented messages has a fifth of it
-_HEAD = 1024  # bytes of a part's headers; a name and a type take a tenth of it
-_SEMICOLONS = 16  # of a header: the parser's work grows with their square
-_PLAIN = frozenset({"", "7bit", "8bit", "binary"})  # RFC 7578, section 4.7: nothing else is sent any more
+_PARTS = 100  # fields and files; the largest documented message has a fifth of it
+_HEAD = 1024  # bytes of a part's headers; name and type need a tenth of it
+_SEMICOLONS = 16  # in a header: the parser's work grows with their square
+# RFC 7578, section 4.7: no other encoding is sent
+_PLAIN = frozenset({"", "7bit", "8bit", "binary"})
 
 
 def multipart_fields(body: bytes, content_type: str) -> dict[str, str]:
-    """Read the fields of a form in parts, 100 at most; a name that comes twice is Unreadable."""
+    """Read the fields of a form in parts, 100 at most; a repeated name is Unreadable."""
     boundary = _parameters("content-type", content_type).get("boundary", "")
     if not 0 < len(boundary) <= 70 or not boundary.isascii():
         raise Unreadable("a form in parts without a boundary of 1 to 70 characters")
@@ -18,7 +19,7 @@ def multipart_fields(body: bytes, content_type: str) -> dict[str, str]:
         raise Unreadable("a form of more parts than a message has")
     fields: list[tuple[str, str]] = []
     for part in parts:
-        if part.startswith(b"--"):  # the end; what follows means nothing
+        if part.startswith(b"--"):  # the end; what follows has no meaning
             return once(fields)
         if (field := _field(part)) is not None:
             fields.append(field)
@@ -48,11 +49,11 @@ def _text(raw: bytes) -> str:
 
 
 def _parameters(header: str, value: str) -> dict[str, str]:
-    """Give a header's first word and its parameters; what is no line of text is Unreadable."""
+    """Return a header's first word and its parameters; Unreadable: not one line of text."""
     from email.message import Message  # noqa: PLC0415 - likewise
 
-    # "*" begins the languages and pieces of RFC 2231, which RFC 7578 keeps out of forms (section
-    # 4.2), and of which the parser's own errors come.
+    # "*" begins the languages and continuations of RFC 2231; RFC 7578, section 4.2, forbids them in
+    # forms, and the parser raises its own errors for them.
     if len(value) > _HEAD or value.count(";") > _SEMICOLONS or not value.isprintable() or "*" in value:
         raise Unreadable(f"{header}: longer than a form needs, or of other characters")
     message = Message()

@@ -27,15 +27,15 @@ def path_of(path: object) -> str:
 
 @lru_cache(maxsize=256)
 def _is_path(path: str) -> bool:
-    # Without "#", which ends what a server sees.
+    # Without "#": a server sees nothing after it.
     return re.fullmatch(r"/(?!/)[\x21-\x22\x24-\x7e]*", path) is not None
 
 
 def type_of(type: Any) -> Any:
-    """Check the type that a reply is read as."""
+    """Check the type that a reply is decoded as."""
     try:
         decoder(type)
-    except Exception:  # noqa: BLE001 - whatever msgspec, or a class of the caller's, thinks of it
+    except Exception:  # noqa: BLE001 - msgspec, or a class of the caller's, may raise anything
         raise UsageError.field("type", type, "a type that msgspec can read from JSON") from None
     return type
 
@@ -48,7 +48,7 @@ def flag_of(name: str, value: object) -> bool:
 
 
 def pairs_of(name: str, value: object) -> Mapping[str, str]:
-    """Check names with a text each."""
+    """Check a mapping of text to text."""
     if value is None:
         return {}
     if type(value) is dict and len(value) <= PAIRS:
@@ -82,9 +82,9 @@ def statuses_of(value: object) -> tuple[int, ...]:
 
 
 def matcher_of(value: Any) -> Any:
-    """Check the function that tells whether a reply is one to the request."""
+    """Check the function that tells whether a reply answers the request."""
     if value is None or (type(value) is FunctionType and not value.__code__.co_flags & CO_COROUTINE):
-        return value  # what it mostly is, known in a hundredth of the time
+        return value  # the usual case, in a hundredth of the time
     called = value.func if type(value) is partial else value
     if type(called) is not MethodType or called.__func__.__code__.co_flags & CO_COROUTINE:
         checked_function("matches", value, "one reply", wait=False)
@@ -95,7 +95,7 @@ _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection
 
 
 def headers_of(given: object) -> Mapping[str, str]:
-    """Check the headers of a request, of which none says where it goes or ends."""
+    """Check the headers of a request; headers for routing or framing are refused."""
     headers = pairs_of("headers", given)
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):

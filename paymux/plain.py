@@ -1,7 +1,7 @@
-"""Values of a caller's as plain ones: text of any subclass, numbers of any library, mappings that may fail.
+"""Callers' values as plain ones: text of any subclass, numbers of any library, any mapping.
 
-Nothing here asks a value what it is, compares it or prints it: a proxy outside its request, a mock or a careless
-class raises at any of that.
+Nothing here calls methods of a value, compares it or prints it: a proxy outside its request, a mock
+or a careless class may raise in any of them.
 """
 
 import operator
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def is_a(value: Any, kind: type[T]) -> TypeGuard[T]:
-    """Tell whether a value is of a class, by what it is and not by what it says."""
+    """Return whether a value is of a class, by its type and not by its `__class__`."""
     return issubclass(type(value), kind)
 
 
 def text(value: object) -> str | None:
-    """Give text as plain text; None where it is none, or holds half a surrogate pair, which nothing can write."""
+    """Return text as plain `str`; None: not text, or text that cannot be encoded."""
     if type(value) is str:
         plain = value
     elif is_a(value, str):
@@ -34,7 +34,7 @@ def text(value: object) -> str | None:
 
 
 def whole(value: Any) -> int | None:
-    """Give a whole number of any library; None where it is none, and of a bool."""
+    """Return an integer of any library as plain `int`; None: not an integer, or a bool."""
     if type(value) is int:
         return value
     if is_a(value, int):
@@ -48,7 +48,7 @@ def whole(value: Any) -> int | None:
 
 
 def mapping(value: Any) -> dict[Any, Any] | None:
-    """Give a mapping of any class as a dict; None where it is none, or cannot be read."""
+    """Return a mapping of any class as a dict; None: not a mapping, or unreadable."""
     if type(value) is dict:
         return value
     if not issubclass(type(value), Mapping):
@@ -60,7 +60,7 @@ def mapping(value: Any) -> dict[Any, Any] | None:
 
 
 def sequence(value: Any) -> list[Any] | None:
-    """Give a list or a tuple as a list; None where it is neither, or cannot be read."""
+    """Return a list or a tuple as a list; None: neither, or unreadable."""
     if not issubclass(type(value), list | tuple):
         return None
     try:

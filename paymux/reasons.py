@@ -1,4 +1,4 @@
-"""Why a payment failed, and how to say so to the payer."""
+"""Why a payment failed, and the sentence to show to the payer."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from .words import Word
 
 
 class Reason(Word):
-    """Why a payment failed, in our words; `text` is a sentence for the payer."""
+    """Why a payment failed; `text` is a sentence for the payer."""
 
     DECLINED = "declined"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -20,7 +20,10 @@ class Reason(Word):
     OTHER = "other"
 
     def text(self, language: str = "en") -> str:
-        """Say it to the payer in `"en"` or `"fr"`; another language gets English."""
+        """Return the sentence for the payer in `"en"` or `"fr"`.
+
+        Any other language gives English.
+        """
         english, french = _SENTENCES[self]
         return french if (plain(language) or "")[:2].lower() == "fr" else english
 

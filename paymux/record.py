@@ -1,4 +1,4 @@
-"""What a pool does with its journal: what became of each payment, whose turn it is, and a person's word."""
+"""The pool's verbs for its journal: recovery, listing, once-locks, and a person's decisions."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,14 +13,15 @@ from .unconfirmed import dealt_with, unconfirmed
 
 
 class Record:
-    """The verbs of a pool over its journal; without one, all but `unconfirmed` and `dealt_with` are UsageError."""
+    """The journal's verbs. Without a journal, only `unconfirmed` and `dealt_with` work."""
 
     _engine: Engine
 
     def recover(self) -> AsyncIterator[Recovered]:
-        """Find out what became of every payment that a crash or an unknown outcome left open; sends nothing again.
+        """Find out how each payment ended that a crash or an unknown outcome left open.
 
-        What was resolved, and what to do about the rest, is yielded one by one; run it at every start.
+        Yields, one by one, what was resolved and what to do about the rest. Nothing is sent again.
+        Run it at every start.
         """
         return recover(self._engine)
 
@@ -35,20 +36,27 @@ class Record:
         )
 
     def once(self, payment: Payment, name: str) -> Turn:
-        """Make `async with pool.once(payment, "fulfilled") as first` true for one caller in any process."""
-        payment = given.payment(payment)  # before the journal is missed: a coroutine would be left unclosed
+        """Acquire a once-lock: `async with pool.once(payment, "fulfilled") as first` is True once.
+
+        It is true for one caller in any process.
+        """
+        # first: an unawaited coroutine must be closed before any other error
+        payment = given.payment(payment)
         return Turn(self._engine.records.book(), payment, name)
 
     def unconfirmed(self) -> AsyncIterator[Event]:
-        """List what providers told and no look-up confirms (M-Pesa's C2B payments), until it was dealt with.
+        """List open messages about payments that no look-up confirms (M-Pesa's C2B).
 
-        What is, or may still prove to be, the payment of an order of ours is not listed. Without a journal it is
-        what this process has heard.
+        A message that is, or may still be, about an order of ours is not listed. Without a journal,
+        only messages to this process are listed.
         """
         return unconfirmed(self._engine)
 
     async def dealt_with(self, event: Event, *, because: str) -> None:
-        """End an entry of `unconfirmed` for good, and say why; the same message again does not open it."""
+        """End an entry of `unconfirmed` for good, with a reason.
+
+        The same message does not reopen it.
+        """
         await dealt_with(self._engine, event, because)
 
     async def resolve(
@@ -61,13 +69,15 @@ class Record:
         by: str | None = None,
         deadline: float | None = None,
     ) -> Payment:
-        """End a payment that no API ends, as a person says: SUCCEEDED, FAILED, CANCELLED or EXPIRED, and why.
+        """End a payment that no API ends, by a person's decision, with the reason.
 
-        For what is unknown, what a dead worker was sending, or what is pending beyond its provider's time-out. The
-        provider is asked once more, where it can be: if it tells another end, that is a Mismatch whose `payment`
-        is what it told; if it cannot be reached, try later. The word is kept with `because` (and `by`, who says
-        so), and `on_payment` hears it like any other end. The reference stays used. A success that the provider
-        tells later is applied and logged; a failure that it tells after "succeeded" is a Mismatch.
+        `status`: SUCCEEDED, FAILED, CANCELLED or EXPIRED. The payment's outcome must be unknown, or
+        a dead worker was sending it, or it is pending beyond its provider's time-out. If possible,
+        the provider is asked once more. If the provider reports another end, that is a Mismatch,
+        and its `payment` is what the provider reported. If the provider cannot be reached, try
+        later. The decision is stored with `because` (and `by`: who decided), and delivered to
+        `on_payment` like any other end. The reference stays used. A success that the provider
+        reports later is applied and logged; a failure reported after "succeeded" is a Mismatch.
         """
         return await resolve(
             self._engine, payment, status, because=because, receipt=receipt, by=by, seconds=deadline

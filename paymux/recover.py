@@ -1,4 +1,4 @@
-"""After a crash: every payment that may have moved money is found again, and none is sent again."""
+"""Recovery after a crash: every open payment is looked up, and none is sent again."""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -13,16 +13,16 @@ from .models import Event, Payment
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a payment that a crash, a cancellation or an unknown outcome had left open."""
+    """The result of recovering a payment that a crash or an unknown outcome had left open."""
 
     payment: Payment
     was: State
-    resolved: bool  # False: watch it, or do what `advice` says
+    resolved: bool  # False: watch it, or follow `advice`
     advice: str
 
 
 async def recover(engine: Engine) -> AsyncIterator[Recovered]:
-    """Look after every open row that no living worker answers for, once each."""
+    """Recover every open row that no live worker is processing, once each."""
     engine.enter()
     journal = engine.records.book()
     row: Row | None = None
@@ -54,17 +54,17 @@ async def _looked_after(engine: Engine, journal: Journal, row: Row) -> Recovered
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """What the messages about a payment, and its provider, say of it."""
+    """What the messages about a payment, and its provider, say about it."""
 
     payment: Payment
-    doubted: PaymuxError | None = None  # why a message about it was of no use
-    failed: PaymuxError | None = None  # why the look-up was
+    doubted: PaymuxError | None = None  # the error of a message that was of no use
+    failed: PaymuxError | None = None  # the error of the look-up
 
 
 async def examine(
     engine: Engine, payment: Payment, hints: Iterable[Event], priority: Priority = Priority.NOW
 ) -> Examined:
-    """Ask about a payment that is open: by the messages that came, and as far as it can be asked for."""
+    """Look up an open payment: by its stored messages, then by its ids."""
     doubted: PaymuxError | None = None
     for hint in hints:
         try:

@@ -1,4 +1,4 @@
-"""What may be printed and what never: credentials, signatures, whole phone numbers."""
+"""Redaction: what may be printed, and what never: credentials, signatures, phone numbers."""
 
 import base64
 import enum
@@ -16,21 +16,22 @@ from .plain import is_a
 
 T = TypeVar("T")
 HIDDEN = "***"
-LEVELS = 32  # of a provider's details, of which one is met
+LEVELS = 32  # levels of a provider's details; one level is usual
 
-# Field names that carry a credential or a signature at some provider, whatever the body's form.
+# Field names of credentials and signatures at the providers, in any kind of body.
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
     "private_?key|public_?key|master[_-]?key|authorization|access_?token"
 )
-_WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")  # in each
-LONG = 8  # characters from which a credential is looked for within words, and in what is read of an answer
+# one of these is in each
+_WORDS = ("pass", "sign", "hash", "x-token", "access", "key", "secret", "credential", "authorization")
+LONG = 8  # minimum length of a credential that is searched for inside words, and in parsed values
 _DIGITS = re.compile(r"\d{9,}")
-_PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # whatever stands between the digits, seen or unseen
+_PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # with any characters between the digits
 
 
 class Secret:
-    """A credential that cannot be printed, pickled or encoded; `reveal()` gives the text."""
+    """A credential that cannot be printed, pickled or encoded; `reveal()` returns the text."""
 
     __slots__ = ("_text",)
 
@@ -38,7 +39,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the credential itself, for the one expression that signs a request."""
+        """Return the credential itself, for the one expression that signs a request."""
         return self._text
 
     def __repr__(self) -> str:
@@ -67,17 +68,17 @@ class Secret:
 
 
 def wrapped(value: str | Secret | None) -> Secret | None:
-    """Give a credential that cannot be printed."""
+    """Return a credential as a Secret."""
     return Secret(str.__str__(value)) if is_a(value, str) else cast("Secret | None", value)
 
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Take credentials and signatures out of a body, by the field's name and by the secret's value."""
+    """Remove credentials and signatures from a body, by field name and by the secret's value."""
     return freed(text, secrets)[0]
 
 
 def freed(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
-    """Do what `hide` does, and tell whether there was a credential, by its value."""
+    """Do what `hide` does; also return whether a credential's value was found."""
     text, lowered, held = _valued(text, secrets)
     for word in _WORDS:
         if word in lowered:
@@ -86,14 +87,14 @@ def freed(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
 
 
 def unvalued(text: str, secrets: tuple[str, ...]) -> str:
-    """Take credentials out of a text by their values alone."""
+    """Remove credentials from a text, by their values only."""
     return _valued(text, secrets)[0]
 
 
 def _valued(text: str, secrets: tuple[str, ...]) -> tuple[str, str, bool]:
-    if "\\u00" in text:  # plain letters that JSON need not escape, and may
+    if "\\u00" in text:  # plain letters, escaped in JSON
         text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
-    # Most bodies hold none, and looking for plain text is much quicker than for a pattern.
+    # Most bodies contain none; a search for plain text is much faster than a pattern.
     lowered = text.casefold()
     for start in _starts(secrets):
         if start in lowered:
@@ -103,7 +104,7 @@ def _valued(text: str, secrets: tuple[str, ...]) -> tuple[str, str, bool]:
 
 
 def _hidden(found: re.Match[str]) -> str:
-    """Hide a credential, but leave alone the name of a field that only reads like one ("reference", "user")."""
+    """Hide a credential, but not a field's name that looks like one ("reference", "user")."""
     alike, opens, closes, begins, equals = _names()
     text, start, end = found.string, *found.span()
     if alike.fullmatch(found[0]):
@@ -114,18 +115,18 @@ def _hidden(found: re.Match[str]) -> str:
     return HIDDEN
 
 
-# Compiled when the first body needs them: together they are a millisecond of an import.
+# Compiled at the first use: together they would cost a millisecond of the import.
 
 
 @cache
 def _escaped() -> re.Pattern[str]:
-    # Printable ASCII as \u00xx, but for the quote and the backslash; an escaped backslash is skipped over.
+    # Printable ASCII as \u00xx, except quote and backslash; an escaped backslash is skipped.
     return re.compile(r"\\\\|\\u00(?!22|5[cC])([2-6][0-9a-fA-F]|7[0-9a-eA-E])")
 
 
 @cache
 def _names() -> tuple[re.Pattern[str], ...]:
-    """Give what could be a part of a field's name, and what stands around one, in JSON and in a form."""
+    """Return patterns for a part of a field's name, and for its surroundings in JSON and forms."""
     parts = (
         r"[A-Za-z_-]+|[A-Za-z0-9_-]{1,7}",
         r"[{,]\s*\\?[\"'][^\"'\\]*$",
@@ -151,9 +152,9 @@ def _field() -> re.Pattern[str]:
 
 @lru_cache(maxsize=256)
 def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give secrets as bodies write them: plain, JSON (PHP escapes the slash), base64; percent-encoded and hex.
+    """Return the forms of secrets in bodies: exact ones, and ones in any letter case.
 
-    The latter may come in either case.
+    Exact: plain, JSON (PHP escapes the slash), base64. Any case: percent-encoded and hex.
     """
     exact: set[str] = set()
     cased: set[str] = set()
@@ -161,9 +162,9 @@ def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
         raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
         exact |= {secret, escaped, escaped.replace("/", "\\/")}
         if len(secret) < LONG:
-            continue  # written otherwise, it would be a part of any number: "t" is 74 in hex
+            continue  # encoded, a short one would match parts of any number: "t" is 74 in hex
         for shift in range(3):
-            # Base64 of a longer text shows a secret at one of three alignments; the middle is what repeats.
+            # Inside longer base64 a secret has one of three alignments; the middle part repeats.
             middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
             if len(middle) >= 8:
                 exact |= {middle, middle.translate(str.maketrans("+/", "-_"))}
@@ -173,7 +174,7 @@ def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 @lru_cache(maxsize=256)
 def _starts(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Give what a text must hold, once case is folded, for any of these forms to be in it."""
+    """Return how the forms begin, in folded case: a text without them contains no secret."""
     return tuple({form.casefold()[:12] for forms in _written(secrets) for form in forms})
 
 
@@ -182,21 +183,22 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
     exact, cased = _written(secrets)
     whole = (
         re.escape(form) if len(form) >= LONG else rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])"
-        for form in exact  # a short one is no part of another word or number
+        for form in exact  # a short one must not match inside a word or number
     )
     return re.compile("|".join([*whole, *(f"(?i:{re.escape(form)})" for form in cased)]))
 
 
-_OURS = frozenset({"account", "provider", "kind", "raw"})  # fields that no provider fills in, or freed already
-_WORDED = frozenset({"message", "prompt"})  # fields of words alone, which nobody compares with anything
+# not set by a provider, or cleaned already
+_OURS = frozenset({"account", "provider", "kind", "raw"})
+_WORDED = frozenset({"message", "prompt"})  # texts for people, which no code compares
 
 
 def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
-    """Take credentials that a provider echoed out of what was read of its answer, by their values alone.
+    """Remove credentials that a provider echoed from parsed values, by their values only.
 
-    What equals what is `known` (asked for, or held) is ours and stays, so does everything that is no text, and
-    addresses keep what merely bears a credential's name. A credential of less than 8 characters is looked for in
-    words alone: it may be a part of any id.
+    A value equal to `known` (ours) stays, as does anything that is not text. A URL keeps parameters
+    that only have a credential's name. A credential shorter than 8 characters is searched only in
+    texts for people: it may be part of any id.
     """
     found: Any = value
     if value == known or not secrets:
@@ -228,9 +230,10 @@ def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def scrub(value: Any, secrets: tuple[str, ...], levels: int = LEVELS) -> Any:
-    """Take credentials out of a provider's details, by the field's name and by the secret's value.
+    """Remove credentials from a provider's details, by field name and by the secret's value.
 
-    What lies deeper than so many levels is left out: nobody reads it, and it could end in a RecursionError.
+    Levels deeper than `levels` are left out: no one reads them, and they could cause a
+    RecursionError.
     """
     if isinstance(value, Mapping | list | tuple) and not levels:
         return "…"
@@ -247,12 +250,12 @@ def scrub(value: Any, secrets: tuple[str, ...], levels: int = LEVELS) -> Any:
 
 
 def mask(text: str) -> str:
-    """Shorten every run of nine or more digits, so that no whole phone number is left."""
+    """Shorten every run of nine or more digits, so that no complete phone number is left."""
     return _DIGITS.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text)
 
 
 def shown(value: object) -> str:
-    """Show a refused value in an error: short, masked, and quick however hostile the value is."""
+    """Format a refused value for an error: short, masked, and fast for any hostile value."""
     if is_a(value, str):
         plain = str.__str__(value)
         text = plain if len(plain) <= 60 else f"{plain[:57]}…"

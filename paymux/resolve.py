@@ -1,4 +1,4 @@
-"""A person's word on a payment that no API ends: asked about once more, and then written down."""
+"""A person's decision about a payment that no API ends: one more look-up, then it is stored."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ async def resolve(
     by: str | None,
     seconds: float | None,
 ) -> Payment:
-    """End an open payment as a person says, unless the provider, asked once more, says how it ended."""
+    """End an open payment as a person decides, unless one more look-up says how it ended."""
     payment = given.payment(payment)
     checked_reference(payment.reference)
     said = _checked_status(status)
@@ -45,7 +45,7 @@ async def resolve(
         raise UsageError.field("payment", payment.reference, "a payment that is in the journal")
     compare(payment, row.payment)
     if row.payment.status is said:
-        return row.payment  # a second time, or somebody else's word
+        return row.payment  # the same decision again, or from another person
     before = datetime.now(UTC) - timedelta(seconds=driver.watch_timeout)
     refuse(row.state, row.payment, before)
     known = await _asked(engine, row, said, seconds)
@@ -73,10 +73,11 @@ def _checked_status(status: Status) -> Status:
 
 
 async def _asked(engine: Engine, row: Row, said: Status, seconds: float | None) -> Payment:
-    """Ask by each message that came, and by what we hold; give how it stands. Who cannot be asked says nothing.
+    """Ask the provider by each stored message and by the known ids; return the payment.
 
-    What could not be asked now is raised: a person's word waits until it can. An answer that contradicts the
-    order ends it no more than silence, but where it speaks of a success, nothing but a success may be said.
+    A look-up that is not possible now raises its error: the decision must wait. Unknown payments
+    and answers that contradict the order do not end it; but if such an answer reports a success,
+    only a success may be decided.
     """
     known = row.payment
     for hint in await engine.records.hints(known):

@@ -1,4 +1,4 @@
-"""Accounts from a TOML file, a mapping or the environment; a missing or wrong field names itself."""
+"""Accounts from a TOML file, a mapping or the environment; errors name the wrong field."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from .drivers.base import Driver
 from .errors import UsageError
 from .redact import shown
 
-FILE_BYTES = 1 << 20  # of a config; the largest that anybody needs is a hundredth of it
+FILE_BYTES = 1 << 20  # bytes of a config; real ones need a hundredth of it
 
 _POOL = frozenset({"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key"})
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -25,9 +25,10 @@ Found: TypeAlias = tuple[list[Driver], dict[str, Any]] | UsageError
 
 
 def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Found:
-    """Read `[accounts.<name>]` tables and the pool's own settings.
+    """Read `[accounts.<name>]` tables and the settings of the pool.
 
-    An error is given and not raised: the frames here hold credentials, and an error shows its frames.
+    An error is returned and not raised: the frames here hold credentials, and a traceback shows
+    frames.
     """
     try:
         return _from_mapping(config)
@@ -62,7 +63,7 @@ def _from_mapping(config: object) -> tuple[list[Driver], dict[str, Any]]:
 
 
 def _file(config: object) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - only whoever has a file pays for it
+    import tomllib  # noqa: PLC0415 - loaded only to read a file
 
     path = Path(checked_path("config", config))
     try:
@@ -99,7 +100,7 @@ def _from_environment(environment: object) -> list[Driver]:
 
 
 class _Table:
-    """How the fields of an account are called in a file."""
+    """The names of an account's fields, as in a file."""
 
     reads_text = False
 
@@ -107,12 +108,12 @@ class _Table:
         self.account = account
 
     def name(self, field: str) -> str:
-        """Give the name by which whoever wrote it knows a field."""
+        """Return a field's name as it is written in the configuration."""
         return f"accounts.{self.account}.{field}".rstrip(".")
 
 
 class _Variables(_Table):
-    """How they are called in the environment: as they are spelled there."""
+    """The names of an account's fields, as in the environment."""
 
     reads_text = True
 
@@ -122,12 +123,12 @@ class _Variables(_Table):
         self.spelled: dict[str, str] = {}
 
     def name(self, field: str) -> str:
-        """Give the variable of a field; one that is not set is spelled as they usually are."""
+        """Return a field's variable as spelled there; a missing one in its usual spelling."""
         return self.spelled.get(field) or f"{self._prefix}{field.upper()}"
 
 
 def _typed(field: msgspec.structs.FieldInfo, value: object) -> object:
-    """Read a variable as what its field holds; what cannot be read is left for the driver to refuse."""
+    """Convert a variable to its field's type; if that is impossible, the driver refuses it."""
     said = plain.text(value)
     if said is None:
         return value
@@ -165,7 +166,7 @@ def _driver(table: _Table, fields: object) -> Driver:
         if table.reads_text:
             given[field] = _typed(known[field], value)
         elif type(value) is int and known[field].type is not int:
-            given[field] = str(value)  # a shortcode or a site id is easily written as a number
+            given[field] = str(value)  # a shortcode or a site id is often written as a number
     try:
         return driver(account=table.account, **given)
     except UsageError as error:

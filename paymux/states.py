@@ -1,4 +1,4 @@
-"""What the fields of one answer say together of a payment's state: a contradiction proves nothing."""
+"""The status that all fields of an answer agree on; a contradiction proves nothing."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,19 +8,20 @@ from typing import TypeAlias
 from .models import Status, log
 from .redact import hide
 
-# What a word means: one state, or all the states that it leaves possible.
+# The meaning of a word: one status, or all the statuses that it leaves possible.
 States: TypeAlias = Status | frozenset[Status]
 Words: TypeAlias = Mapping[str, States]
 
-OTHER = "*"  # in a table of words: every word that is not listed; without it, such a word is pending
-NOTHING = frozenset(Status)  # of a word that says nothing of the state
-UNPAID = NOTHING - {Status.SUCCEEDED, Status.REFUNDED}  # of a word of trouble, which no paid order has
+OTHER = "*"  # in a table of words: every word not listed; without it, such a word means pending
+NOTHING = frozenset(Status)  # the meaning of a word that says nothing about the status
+# the meaning of an error word, which no paid order has
+UNPAID = NOTHING - {Status.SUCCEEDED, Status.REFUNDED}
 _WORD = re.compile(r"[A-Za-z0-9.]{1,12}|[A-Za-z][A-Za-z ,'_-]{0,59}")
-_ORDER = tuple(Status)  # slow to list in an Enum
+_ORDER = tuple(Status)  # listing an Enum is slow
 
 
 def plain(word: str) -> str:
-    """Give a word without what changes nothing: case, white space around it, a full stop."""
+    """Normalise a word: case, surrounding white space and a full stop do not matter."""
     return word.strip().rstrip(".").rstrip().upper()
 
 
@@ -30,11 +31,11 @@ def agreed(
     said: Mapping[str, str | None],
     secrets: Callable[[], tuple[str, ...]] = tuple,
 ) -> Status:
-    """Give the one state that all the fields of an answer leave possible, else PENDING.
+    """Return the one status that all fields of an answer leave possible, else PENDING.
 
-    `speaks` is the table of the fields that speak of the state, `said` what stood in them. Of several
-    possible states the first of `Status` is meant. A contradiction and an unknown word are logged once,
-    and none of the account's `secrets` with it.
+    `speaks`: the tables of words, by field; `said`: the words in the answer. Of several possible
+    statuses, the first in `Status` is returned. A contradiction or an unknown word is logged once,
+    without any of the account's `secrets`.
     """
     possible: States = NOTHING
     unknown = None
@@ -47,7 +48,7 @@ def agreed(
             meant = words.get(OTHER, Status.PENDING)
             unknown = unknown if meant is NOTHING else word
         if possible is NOTHING:
-            possible = meant  # nearly always the only word, or that of all the others
+            possible = meant  # nearly always the only word, or the meaning of all the others
         elif meant is not NOTHING and meant is not possible:
             possible = _all(possible) & _all(meant)
     status = possible if isinstance(possible, Status) else _first(possible)
@@ -55,7 +56,7 @@ def agreed(
         told = [(field, word) for field, word in said.items() if word is not None]
         _contradiction(provider, ", ".join(f"{field} {_shown(speaks[field], word)}" for field, word in told))
     elif unknown is not None and status is Status.PENDING:
-        # A word or a code is shown: what a provider put in its place may be anybody's token.
+        # Only a word or a code is shown: the provider may have put a token in its place.
         _unknown(provider, hide(unknown, secrets()) if _WORD.fullmatch(unknown) else "of other than letters")
     return status
 
@@ -69,11 +70,11 @@ def _first(states: frozenset[Status]) -> Status:
 
 
 def _shown(words: Words, word: str) -> str:
-    # Words of the table alone: no sender writes lines of his own, nor ever new ones, into a log.
+    # Only words of the table: a sender must not write other text, or many lines, into a log.
     return plain(word) if plain(word) in words else "of another word"
 
 
-# Cached, so that each is logged once and not at every poll; bounded, for anybody sends words.
+# Cached: each is logged once, not at every poll. Bounded: senders may invent words.
 @lru_cache(maxsize=256)
 def _unknown(provider: str, word: str) -> None:
     log.warning("%s: unknown status %r is kept as pending", provider, word)
@@ -86,5 +87,5 @@ def _contradiction(provider: str, said: str) -> None:
 
 @lru_cache(maxsize=256)
 def unproved(provider: str, missing: str) -> None:
-    """Log, once, that a success came without what each documented one has."""
+    """Log, once, that a success came without a field that every documented success has."""
     log.warning("%s: a success without %s proves nothing and is kept as pending", provider, missing)

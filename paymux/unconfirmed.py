@@ -1,4 +1,4 @@
-"""What a provider told us and no look-up confirms: whose it is, what is left, and that it was dealt with."""
+"""Payments that no look-up confirms: whose they are, the list, and how an entry ends."""
 
 import enum
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from .models import Event, Payment, Status
 
 
 class Whose(enum.Enum):
-    """What an unconfirmed message is, as far as it is known now."""
+    """What an unconfirmed message is about, as far as is known now."""
 
     ORDER = "of an order of ours, which has its receipt"
     OPEN = "perhaps of an open order, whose end shows"
@@ -23,10 +23,10 @@ class Whose(enum.Enum):
 
 
 def whose(engine: Engine, event: Event, orders: Orders) -> tuple[Whose, Payment | None]:
-    """Tell whose payment a message is about, of the orders of that amount."""
+    """Return which of these orders, if any, a message is about."""
     driver, receipt = engine.driver(event.account), event.claims.receipt
     for order in orders.paid:
-        # What a message without a proof claimed of an order counts only where nothing else contradicts it.
+        # A receipt that an unproved message claimed counts only if nothing else contradicts it.
         claimed = order.status in (Status.SUCCEEDED, Status.REFUNDED) and driver.may_tell_of(event, order)
         if order.receipt == receipt or claimed:
             return Whose.ORDER, order
@@ -38,12 +38,12 @@ def whose(engine: Engine, event: Event, orders: Orders) -> tuple[Whose, Payment 
 
 
 async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
-    """List what nobody has dealt with, oldest first, without what is or may be of an order of ours."""
+    """List open entries, oldest first, without those that may be about an order of ours."""
     engine.enter()
     after = 0
     try:
         while page := await engine.records.unconfirmed.left(after):
-            for after, event in page:  # noqa: B007 - the last one begins the next page
+            for after, event in page:  # noqa: B007 - the next page begins after the last one
                 if event.account not in engine.drivers:
                     yield event
                     continue

@@ -1,4 +1,4 @@
-"""Messages that prove nothing: how often they may make us ask, so that a flood of forgeries delays nobody."""
+"""Rate limit for look-ups caused by unauthenticated webhooks."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,14 +9,15 @@ from .limits import Gate, Priority
 from .models import Event
 
 SHARE = 10  # one in so many of an account's stated look-ups
-UNSTATED = (10, 1.0)  # look-ups per so many seconds, where the provider states no limit
-ABSENT_FOR = 60.0  # seconds for which "no such payment" is remembered; a redelivery may come before it is known
-PAUSE = 1.0  # seconds between look-ups that messages about one payment of ours may cause
+UNSTATED = (10, 1.0)  # look-ups per seconds, if the provider states no limit
+# seconds for which "no such payment" is cached; a redelivery may come before the payment exists
+ABSENT_FOR = 60.0
+PAUSE = 1.0  # seconds between look-ups that messages about one order may cause
 REMEMBERED = 10_000
 
 
 class Unproved:
-    """What messages without a proof have made a pool ask."""
+    """The look-ups that unauthenticated messages have caused in a pool."""
 
     def __init__(self) -> None:
         self._gates: dict[str, Gate] = {}
@@ -24,9 +25,9 @@ class Unproved:
         self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def admit(self, driver: Driver, event: Event) -> None:
-        """Take a place in the small share of messages about payments that we do not know.
+        """Take a slot in the small share for messages about unknown payments.
 
-        RateLimited at once where the share is used up, NotFound where the provider said so a moment ago.
+        RateLimited at once if the share is used up; NotFound if the provider said so a moment ago.
         """
         now = asyncio.get_running_loop().time()
         if self._absent.get(_named(event), 0.0) > now:
@@ -42,11 +43,11 @@ class Unproved:
         gate.leave(money=False)
 
     def absent(self, event: Event) -> None:
-        """Remember that the provider does not know the payment of a message."""
+        """Cache that the provider does not know the payment of a message."""
         _put(self._absent, _named(event), asyncio.get_running_loop().time() + ABSENT_FOR)
 
     async def pace(self, account: str, order: str) -> None:
-        """Wait until a message about an order of ours may make us ask again, whatever it names it by."""
+        """Wait until a message about this order may cause another look-up, by any of its ids."""
         loop, key = asyncio.get_running_loop(), (account, order)
         if (wait := self._asked.get(key, float("-inf")) + PAUSE - loop.time()) > 0:
             await asyncio.sleep(wait)

@@ -1,4 +1,4 @@
-"""The words that a payment is told in: where it stands, and what a message about it proves."""
+"""Enums of a payment: its status, and what a message about it proves."""
 
 import enum
 from typing import NoReturn
@@ -7,7 +7,7 @@ from .errors import UsageError
 
 
 class Word(enum.StrEnum):
-    """Text that is one of a few words; any other is UsageError, which names them."""
+    """Text that is one of a few words; any other is UsageError, which lists them."""
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
@@ -15,7 +15,7 @@ class Word(enum.StrEnum):
 
 
 class Status(Word):
-    """Where a payment stands; every state but PENDING is terminal."""
+    """The status of a payment; every status but PENDING is terminal."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -26,7 +26,7 @@ class Status(Word):
 
     @property
     def terminal(self) -> bool:
-        """Tell whether nothing more is expected to happen."""
+        """Return whether no further change is expected."""
         return self is not Status.PENDING
 
 
