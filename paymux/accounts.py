@@ -15,7 +15,7 @@ def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
         if not plain.is_a(driver, Driver):
             raise UsageError.field("drivers", driver, "drivers, such as CamPay(…)")
         if driver.account in found:
-            accepted = "a name of its own for each: two drivers of this pool have the same"
+            accepted = "another name for each driver: two drivers of this pool have this one"
             raise UsageError.field("account", driver.account, accepted)
         found[driver.account] = driver
     return found

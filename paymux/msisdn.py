@@ -141,7 +141,7 @@ def _mobile(country: str) -> tuple[str, re.Pattern[str], re.Pattern[str]]:
     where several countries share a code and the number alone does not decide, or where the national
     form is more than a prefix.
     """
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata  # noqa: PLC0415 - likewise
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata  # noqa: PLC0415 - slow to import
 
     data, never = PhoneMetadata.metadata_for_region(country, None), re.compile("(?!)")
     if data is None or data.mobile is None or COUNTRY_CODE_TO_REGION_CODE[data.country_code or 0] != (country,):

@@ -50,7 +50,7 @@ def _text(raw: bytes) -> str:
 
 def _parameters(header: str, value: str) -> dict[str, str]:
     """Return a header's first word and its parameters; Unreadable: not one line of text."""
-    from email.message import Message  # noqa: PLC0415 - likewise
+    from email.message import Message  # noqa: PLC0415 - slow to import
 
     # "*" begins the languages and continuations of RFC 2231; RFC 7578, section 4.2, forbids them in
     # forms, and the parser raises its own errors for them.

@@ -42,7 +42,7 @@ def whole(value: Any) -> int | None:
     if issubclass(type(value), Integral):
         try:
             return int.__pos__(operator.index(value))
-        except Exception:  # noqa: BLE001 - it is a class of the caller's
+        except Exception:  # noqa: BLE001 - the caller's class may raise anything
             return None
     return None
 
@@ -55,7 +55,7 @@ def mapping(value: Any) -> dict[Any, Any] | None:
         return None
     try:
         return dict(value)
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - the caller's class may raise anything
         return None
 
 
@@ -65,5 +65,5 @@ def sequence(value: Any) -> list[Any] | None:
         return None
     try:
         return list(value)
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - the caller's class may raise anything
         return None

@@ -52,8 +52,8 @@ class Lane:
 
         "Too many requests" is sent again at the rate that the account's limiter has learned. If it
         comes again with no answer in between, the account is paused, twice as long each time, until
-        PATIENCE has passed. After DENIALS in a row the same credentials are not tried again. In
-        both cases the account is given up: for HUSHED seconds its items are not sent.
+        ten minutes have passed. After ten refusals in a row the same credentials are not tried
+        again. In both cases the account is given up: for a minute its items are not sent.
         """
         if isinstance(error, RateLimited):
             self.troubled = True

@@ -171,7 +171,10 @@ class Place:
         self._main, self._opened = None, None
 
     def displaced(self) -> str:
-        """Return why nobody could find what is written now; empty text: the file is in place."""
+        """Return why a write would be lost: the file was moved or replaced.
+
+        Empty text: it is in place.
+        """
         try:
             if self._main is None or identity(self._given) == self._main:
                 return ""

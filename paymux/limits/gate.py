@@ -40,8 +40,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Gate:
     """Rate limiter for one account: the most urgent request first, as fast as the provider allows.
 
-    Money and look-ups have separate windows, as stated, and AT_ONCE requests in flight each. The
-    rate learned from refusals (see Pace) applies to both together. Within a priority: first come,
+    Money and look-ups have separate windows, as stated, and at most 100 requests in flight each.
+    The rate learned from refusals applies to both together. Within a priority: first come,
     first served. Every tenth slot that would pass an older request goes to the oldest one, so bulk
     and hints do not wait for ever, and get no more than that.
     """

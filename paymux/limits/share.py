@@ -8,8 +8,7 @@ from ..errors import RateLimited
 class Share:
     """Rate limit for the look-ups of watches, while the share is granted; times are the loop's.
 
-    As in a Window, a request holds its slot from before it is sent until one window after its
-    answer.
+    A request holds its slot from before it is sent until one window after its answer.
     """
 
     __slots__ = ("_account", "_done", "_flying", "_seconds", "count", "until")

@@ -12,7 +12,7 @@ AT_ONCE = 100  # requests in flight; each has a socket, and a process may often 
 
 
 class Window:
-    """`count` requests per `seconds` as the provider counts them, at most AT_ONCE in flight.
+    """`count` requests per `seconds` as the provider counts them; at most 100 in flight.
 
     A request holds its slot from before it is sent until one window after its answer. Whenever the
     provider counted it in between, no window on its side holds more than `count`.

@@ -203,7 +203,7 @@ class Watches:
         self._each(_everyone(account), lambda watch: watch.nudge())
 
     def _each(self, watches: list[Watcher], action: Callable[[Watcher], None]) -> None:
-        """Run an action for each watch, STEP of them in each step of the event loop."""
+        """Run an action for each watch, a few of them in each step of the event loop."""
         for watch in watches[-STEP:]:
             action(watch)
         del watches[-STEP:]
