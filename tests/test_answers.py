@@ -1,4 +1,4 @@
-"""R22: out of a contradiction, or without proof, comes no terminal state, at any driver."""
+"""R22: no contradiction, and no unproved answer, gives a terminal status, at any driver."""
 
 import copy
 import itertools
@@ -39,14 +39,14 @@ NOVEL = "a word of no table"
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """How one driver is asked and told, and where the fields stand that speak of the state."""
+    """One driver's samples, and where their fields of the status are."""
 
     fields: Mapping[str, Any]
     asked: Mapping[str, Any]
-    answers: tuple[str, ...]  # samples of what a look-up is answered
+    answers: tuple[str, ...]  # samples of answers to a look-up
     messages: tuple[str, ...] = ()  # samples of messages
     places: Mapping[str, str]  # field of `speaks`: its place in an answer
-    told: Mapping[str, str] = {}  # likewise in a message
+    told: Mapping[str, str] = {}  # its place in a message
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -120,12 +120,12 @@ SHAPES: Mapping[str, Shape] = {
 
 @cache
 def driver(name: str) -> Driver:
-    """Give an account at a provider."""
+    """Return an account at a provider."""
     return load(name)(**SHAPES[name].fields)
 
 
 def at(body: Any, place: str) -> Any:
-    """Give what stands at a place, None where there is nothing."""
+    """Return the value at a place, None if there is none."""
     for step in place.split("."):
         body = body.get(step) if isinstance(body, dict) else None
     return body
@@ -142,7 +142,7 @@ def put(body: Any, place: str, value: object) -> bool:
 
 
 def verified(name: str, body: object, status: int = 200) -> Status | None:
-    """Give the status that a look-up finds; None: it gives none, and the payment stays as it is."""
+    """Return the status that a look-up finds; None: none, the payment stays as it is."""
     one = driver(name)
     script = Script(one, Reply(status=status, body=json.dumps(body).encode()))
     try:
@@ -153,12 +153,12 @@ def verified(name: str, body: object, status: int = 200) -> Status | None:
 
 
 def claimed(name: str, body: object) -> Status:
-    """Give the status that a message claims."""
+    """Return the status that a message claims."""
     return driver(name).webhook(Incoming(body=json.dumps(body).encode())).claims.status
 
 
 def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
-    """Give the states that all of these words leave possible, by the driver's own table."""
+    """Return the statuses that these words leave possible, by the driver's table."""
     left = frozenset(Status)
     for field, word in said.items():
         words = driver(name).speaks[field]
@@ -168,7 +168,7 @@ def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
 
 
 def spoken(body: Any, places: Mapping[str, str]) -> dict[str, str]:
-    """Give the words of a body that speak of the state."""
+    """Return the words of a body that speak of the status."""
     found = {field: at(body, place) for field, place in places.items()}
     plainly = {field: word for field, word in found.items() if not (word is None or isinstance(word, bool))}
     return {field: text for field, word in plainly.items() if (text := str(word).strip())}
@@ -185,7 +185,7 @@ def pairs(name: str, case: str, places: Mapping[str, str]) -> Iterator[Any]:
 
 
 def spelled(body: Any, places: Mapping[str, str]) -> Any:
-    """Write the words in another case, with white space around them and a full stop behind."""
+    """Return the words in another case, with white space and a full stop."""
     body = copy.deepcopy(body)
     for field, word in spoken(body, places).items():
         put(body, places[field], f" {word.lower()}. ")
@@ -193,7 +193,7 @@ def spelled(body: Any, places: Mapping[str, str]) -> Any:
 
 
 def held(name: str, body: Any, places: Mapping[str, str], found: Status | None) -> str | None:
-    """Say what is wrong with the status that was found."""
+    """Return what is wrong with the status that was found."""
     left = possible(name, spoken(body, places))
     if name == "cinetpay" and found is Status.PENDING and at(body, "data.amount") is None:
         return None  # with a status, the guide's answer of 2021 is a success without its amount
@@ -206,7 +206,7 @@ def held(name: str, body: Any, places: Mapping[str, str], found: Status | None) 
 
 @every
 def test_no_terminal_state_comes_out_of_a_contradiction(name: str) -> None:
-    """Every pair of words of any two fields, in every sample, spelled as they are and otherwise."""
+    """Every pair of words of any two fields, in every sample and spelling."""
     shape, wrong, tried, against = SHAPES[name], [], 0, 0
     for case in shape.answers:
         for body in pairs(name, case, shape.places):
@@ -222,7 +222,7 @@ def test_no_terminal_state_comes_out_of_a_contradiction(name: str) -> None:
 
 @every
 def test_no_terminal_state_is_claimed_out_of_a_contradiction(name: str) -> None:
-    """The same of messages, although nobody acts on their claims."""
+    """The same for messages, although no code acts on their claims."""
     shape, wrong = SHAPES[name], []
     for case in shape.messages:
         for body in pairs(name, case, shape.told):
@@ -236,14 +236,14 @@ def test_no_terminal_state_is_claimed_out_of_a_contradiction(name: str) -> None:
 
 @every
 def test_every_table_is_reached(name: str) -> None:
-    """Each field of a driver's table stands in an answer or a message: no part of it is idle."""
+    """Each field of a driver's table is in an answer or a message."""
     shape = SHAPES[name]
     assert {*shape.places, *shape.told} == load(name).speaks.keys()
 
 
 @every
 def test_a_contradiction_is_logged_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """However often it is looked at, there is one record, of words that we know."""
+    """However often it is polled, there is one record, with known words."""
     shape = SHAPES[name]
     odd = (
         one for one in pairs(name, shape.answers[0], shape.places) if not possible(name, spoken(one, shape.places))
@@ -258,7 +258,7 @@ def test_a_contradiction_is_logged_once(name: str, caplog: pytest.LogCaptureFixt
 
 
 def test_ever_new_words_fill_no_log_of_contradictions(caplog: pytest.LogCaptureFixture) -> None:
-    """A sender who invents words gets one record of the contradiction, without them."""
+    """A sender that invents words gets one record of the contradiction, without them."""
     states._contradiction.cache_clear()
     speaks = {"status": {"PAID": Status.SUCCEEDED}, "state": {"DUE": Status.PENDING}}
     with caplog.at_level(logging.WARNING, "paymux"):
@@ -270,8 +270,8 @@ def test_ever_new_words_fill_no_log_of_contradictions(caplog: pytest.LogCaptureF
     ]
 
 
-# What each sample said on the day before the tables were made: paid orders must not hang on
-# over-zeal.
+# The status of each sample before the tables existed: a strict table must not leave paid orders
+# open.
 SAID: Mapping[str, Mapping[str, Status]] = {
     "campay": {
         "successful.200": Status.SUCCEEDED,
@@ -326,7 +326,7 @@ SAID: Mapping[str, Mapping[str, Status]] = {
     ("name", "case"), [(name, case) for name, cases in SAID.items() for case in cases], ids=str
 )
 def test_every_sample_keeps_its_status(name: str, case: str) -> None:
-    """What a provider documents or was seen to send is read as before, a paid order above all."""
+    """Documented and seen answers are read as before, above all those of paid orders."""
     body, expected = sample(name, case), SAID[name][case]
     if not case[-3:].isdigit():
         assert claimed(name, body) is expected
@@ -342,7 +342,7 @@ def test_every_sample_keeps_its_status(name: str, case: str) -> None:
 
 @every
 def test_each_verify_sample_is_in_the_table(name: str) -> None:
-    """A sample that is added is held to its status, too."""
+    """Each added sample needs its status here."""
     kinds = (
         "successful",
         "demo_record",
@@ -363,7 +363,7 @@ def test_each_verify_sample_is_in_the_table(name: str) -> None:
 @every
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 599])
 def test_no_success_is_read_under_an_http_error(name: str, status: int) -> None:
-    """A success under 4xx or 5xx is none, and no failure either: the look-up failed."""
+    """A success under 4xx or 5xx is no success and no failure: the look-up failed."""
     for case in SHAPES[name].answers:
         found = verified(name, sample(name, case), status)
         if SAID[name].get(case) is Status.SUCCEEDED:
@@ -372,7 +372,7 @@ def test_no_success_is_read_under_an_http_error(name: str, status: int) -> None:
 
 @every
 def test_a_success_without_its_amount_is_none(name: str) -> None:
-    """Where each documented success has one, it is PENDING or no answer; never a failure."""
+    """Without a field that each documented success has, it is PENDING or no answer."""
     places = ("amount", "data.amount", "total_amount", "invoice.total_amount", "invoice.total_amount_without_fees")
     for case in SHAPES[name].answers:
         body = sample(name, case)
@@ -400,7 +400,7 @@ FIREWALLS: Mapping[str, bytes] = {
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("body", FIREWALLS.values(), ids=FIREWALLS)
 def test_a_firewalls_page_says_nothing_of_credentials(name: str, status: int, body: bytes) -> None:
-    """401 and 403 in another shape than the provider's leave a look-up unknown."""
+    """401 and 403 in another format than the provider's leave a look-up unknown."""
     assert decide(driver(name), get("/x", dict), Reply(status=status, body=body)).means is Means.UNKNOWN
 
 
@@ -426,7 +426,7 @@ def test_the_providers_own_words_speak_of_credentials(name: str, case: str) -> N
 async def test_a_watch_goes_on_behind_a_firewall(
     name: str, fault: Fault, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A paid order is heard to its end; ten refusals in a row are one ERROR record."""
+    """A paid order ends all the same; ten refusals in a row are one ERROR record."""
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
@@ -442,7 +442,7 @@ async def test_a_watch_goes_on_behind_a_firewall(
 @pytest.mark.parametrize("name", ["campay", "mpesa"])
 @timeless
 async def test_a_firewall_before_the_login_is_told_too(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Where no token can be had for it, a look-up failed likewise: the watch goes on, and a person is told."""
+    """If no token can be had, the look-up failed: the watch goes on, and an ERROR is logged."""
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
@@ -454,7 +454,7 @@ async def test_a_firewall_before_the_login_is_told_too(name: str, caplog: pytest
 
 @timeless
 async def test_an_answer_between_them_begins_the_row_anew(caplog: pytest.LogCaptureFixture) -> None:
-    """Nine look-ups that a firewall refused, then an answer, then nine more: nobody is told."""
+    """Nine refusals by a firewall, then an answer, then nine more: no ERROR is logged."""
     async with Desk("campay") as desk:
         payment = await desk.collect()
         for _ in range(2):
@@ -470,7 +470,7 @@ async def test_an_answer_between_them_begins_the_row_anew(caplog: pytest.LogCapt
 @pytest.mark.parametrize("name", ["campay", "mpesa", "mpesa_gateway"])
 @timeless
 async def test_money_and_a_401_in_unlisted_words(name: str) -> None:
-    """Such an order is unknown and never sent again, and the next caller signs with a new token."""
+    """Such an order is unknown and never sent again; the next caller uses a new token."""
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.ERROR, status=401)
         with pytest.raises(OutcomeUnknown):
@@ -485,7 +485,7 @@ async def test_money_and_a_401_in_unlisted_words(name: str) -> None:
 @pytest.mark.parametrize("name", ["campay", "mpesa", "mpesa_gateway"])
 @timeless
 async def test_a_look_up_and_a_401_in_unlisted_words(name: str) -> None:
-    """A stale token is renewed once: a firewall costs no login for each attempt."""
+    """A stale token is renewed once: a firewall does not cause a login for each attempt."""
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.fault(desk.case.looks, Fault.ERROR, status=401, times=ATTEMPTS)

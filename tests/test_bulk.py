@@ -1,4 +1,4 @@
-"""Verifying thousands at once: one result for each item, fair between accounts, and nothing left behind."""
+"""Bulk verification: one result per item, fair between accounts, and nothing left behind."""
 
 import asyncio
 import gc
@@ -45,12 +45,12 @@ def bulk(pool: Pool, items: Any, at_once: int = 50, progress: Any = None) -> Bul
 
 
 def keyless(*accounts: str) -> list[Driver]:
-    """Give accounts without a login, each at a host of its own name."""
+    """Return accounts without a login, each at its own host."""
     return [Keyless(account=name, base_url=f"https://{name}.example") for name in accounts]
 
 
 class Shop(Wire):
-    """Providers that answer any payment after their host's latency; it counts what is on its way to each."""
+    """Providers that answer any payment after their host's latency, counting requests in flight."""
 
     def __init__(
         self, say: Callable[[Outgoing, str], Reply] | None = None, *, latency: float = 0.1, **latencies: float
@@ -87,17 +87,17 @@ class Shop(Wire):
 
 
 def pairs(account: str, count: int) -> list[tuple[str, str]]:
-    """Give so many references of an account."""
+    """Return so many references of an account."""
     return [(account, f"{account}-{number}") for number in range(count)]
 
 
 def endless(account: str) -> Iterator[tuple[str, str]]:
-    """Give references for ever."""
+    """Yield references for ever."""
     return ((account, f"{account}-{number}") for number in itertools.count())
 
 
 async def stream(items: Any, pause: float | None = None) -> AsyncIterator[Any]:
-    """Give items asynchronously, with a pause before each."""
+    """Yield items asynchronously, with a pause before each."""
     for item in items:
         if pause is not None:
             await asyncio.sleep(pause)
@@ -110,14 +110,14 @@ def tasks() -> int:
 
 
 async def settle() -> None:
-    """Let what was cancelled end."""
+    """Let cancelled tasks end."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 @timeless
 async def test_results_come_as_they_finish() -> None:
-    """Iterating gives the quick ones first, each with its place, what was asked, and its payment."""
+    """Iterating yields quick results first, each with its index, its item and its payment."""
     items = [
         ("slow", "p0"),
         Payment(account="quick", provider_reference="p1", reference="order-1"),
@@ -136,7 +136,7 @@ async def test_results_come_as_they_finish() -> None:
 
 @pytest.mark.parametrize("shape", [list, tuple, iter, stream, lambda items: dict.fromkeys(items).keys()])
 def test_awaiting_gives_a_list_in_the_order_given(shape: Callable[[Any], Any]) -> None:
-    """Whatever holds the items, awaiting gives one result for each, in order."""
+    """From any kind of iterable, awaiting returns one result per item, in order."""
 
     async def main() -> None:
         items = [*pairs("a", 70), *pairs("b", 70)]
@@ -160,7 +160,7 @@ BAD: list[Any] = [
 
 @pytest.mark.parametrize("shape", [list, iter, stream])
 def test_a_bad_item_is_an_error_of_its_own(shape: Callable[[Any], Any]) -> None:
-    """What cannot be asked for is UsageError in its own result, and nothing is sent for it; the rest goes on."""
+    """An item that cannot be looked up is UsageError in its result; nothing is sent for it."""
 
     async def main() -> None:
         shop = Shop()
@@ -175,7 +175,7 @@ def test_a_bad_item_is_an_error_of_its_own(shape: Callable[[Any], Any]) -> None:
 
 
 class Clumsy(Keyless, frozen=True, kw_only=True):
-    """A driver that trips over one payment."""
+    """A driver that fails on one payment."""
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         if payment.provider_reference == "trip":
@@ -185,7 +185,7 @@ class Clumsy(Keyless, frozen=True, kw_only=True):
 
 @timeless
 async def test_whatever_goes_wrong_with_one_stays_its_own() -> None:
-    """A mismatch, a no, an outage and a driver's own mistake are each in their item, without the frames below."""
+    """A mismatch, a refusal, an outage and a driver's bug stay in their item, without frames."""
 
     def say(_: Outgoing, id: str) -> Reply:
         if id == "down":
@@ -205,7 +205,7 @@ async def test_whatever_goes_wrong_with_one_stays_its_own() -> None:
 @pytest.mark.parametrize("at_once", [0, -1, 1001, True, 5.0, "5", None])
 @timeless
 async def test_at_once_is_checked(at_once: Any) -> None:
-    """At once are 1 to 1000; anything else is refused by name."""
+    """At once are 1 to 1000; any other value is refused by name."""
     async with Pool(Keyless(), connection=Shop()) as pool:
         with pytest.raises(UsageError, match="at_once"):
             bulk(pool, [], at_once)
@@ -214,7 +214,7 @@ async def test_at_once_is_checked(at_once: Any) -> None:
 @pytest.mark.parametrize("items", [None, 5, "campay", b"x", {"campay": "p"}, Payment(account="keyless")])
 @timeless
 async def test_items_must_be_many(items: Any) -> None:
-    """What is not an iterable of items is refused at once, a single payment included."""
+    """An object that is no iterable of items is refused at once, a single payment included."""
     async with Pool(Keyless(), connection=Shop()) as pool:
         with pytest.raises(UsageError, match="items"):
             bulk(pool, items)
@@ -226,7 +226,7 @@ async def _coroutine(progress: Progress) -> None: ...
 @pytest.mark.parametrize("progress", [5, "print", _coroutine])
 @timeless
 async def test_progress_is_a_plain_function(progress: Any) -> None:
-    """A coroutine function would never be awaited: it is refused."""
+    """A coroutine function for `progress` would never be awaited: it is refused."""
     async with Pool(Keyless(), connection=Shop()) as pool:
         with pytest.raises(UsageError, match="progress"):
             bulk(pool, [], progress=progress)
@@ -235,7 +235,7 @@ async def test_progress_is_a_plain_function(progress: Any) -> None:
 @pytest.mark.parametrize("shape", [list, iter, stream])
 @pytest.mark.parametrize("at_once", [1, 2, 7, 50])
 def test_at_once_bounds_what_is_on_its_way(at_once: int, shape: Callable[[Any], Any]) -> None:
-    """Over all accounts, so many look-ups are on their way and never one more; they are used to the full."""
+    """Over all accounts, at most so many look-ups are in flight, and all slots are used."""
 
     async def main() -> None:
         shop = Shop(a=0.3)
@@ -250,15 +250,15 @@ def test_at_once_bounds_what_is_on_its_way(at_once: int, shape: Callable[[Any], 
 
 @timeless
 async def test_one_account_of_many_has_all_the_places() -> None:
-    """Once a list is known to hold no other account's items, no place is kept back for any."""
+    """If a list has no items of another account, no slot is reserved for one."""
     shop = Shop()
     async with Pool(*keyless("a", "b", "c"), connection=shop) as pool:
         await bulk(pool, pairs("a", 100), 20)
     assert shop.most["all"] == 20
 
 
-def test_a_free_place_goes_to_whoever_has_the_fewest() -> None:
-    """Below an equal share, too; and an item that was put back comes before its account's others."""
+def test_a_free_slot_goes_to_the_account_with_the_fewest() -> None:
+    """Also below an equal share; an item that was put back comes before its account's others."""
     shares = Shares(20, 2)
     for index in range(5):
         shares.park("a", index)
@@ -277,7 +277,7 @@ def test_a_free_place_goes_to_whoever_has_the_fewest() -> None:
 @pytest.mark.parametrize("shape", [iter, stream])
 @pytest.mark.parametrize("at_once", [1, 10])
 def test_a_slow_consumer_slows_an_endless_input(at_once: int, shape: Callable[[Any], Any]) -> None:
-    """Never are more than `at_once` asked for or waiting to be taken, however long the consumer takes."""
+    """Never more than `at_once` are in flight or wait to be taken, however slow the consumer is."""
 
     async def main() -> None:
         shop = Shop()
@@ -305,7 +305,7 @@ def test_a_slow_consumer_slows_an_endless_input(at_once: int, shape: Callable[[A
 
 @pytest.mark.parametrize("shape", [iter, stream])
 def test_a_stream_is_read_ahead_up_to_a_bound(shape: Callable[[Any], Any]) -> None:
-    """Looking for another account's items, an endless input of one is read on by PARKED items and no further."""
+    """In search of another account, a limited number of items of an endless input is read."""
 
     async def main() -> None:
         read = 0
@@ -326,7 +326,7 @@ def test_a_stream_is_read_ahead_up_to_a_bound(shape: Callable[[Any], Any]) -> No
 
 @timeless
 async def test_striking_off_what_is_done_skips_nothing() -> None:
-    """A caller who removes each item from the list that was given still has every one verified once."""
+    """A caller that removes items from its list during the run gets every one verified once."""
     items = pairs("a", 60)
     shop = Shop()
     async with Pool(*keyless("a", "b"), connection=shop) as pool, bulk(pool, items, 5) as found:
@@ -338,7 +338,7 @@ async def test_striking_off_what_is_done_skips_nothing() -> None:
 
 @timeless
 async def test_duplicates_on_their_way_are_asked_once_and_compared_each() -> None:
-    """The same payment three times at once is one look-up; each is compared with its own amount."""
+    """The same payment three times is one look-up; each result is compared with its own amount."""
     items = [Payment(account="a", provider_reference="p1", amount=Decimal(amount)) for amount in (500, 500, 900)]
     shop = Shop(lambda _, name: answer(id=name, status="OK", amount=500))
     async with Pool(*keyless("a"), connection=shop) as pool:
@@ -350,7 +350,7 @@ async def test_duplicates_on_their_way_are_asked_once_and_compared_each() -> Non
 
 @timeless
 async def test_a_look_up_that_fails_once_is_repeated() -> None:
-    """A 503 or a lost answer is asked again within the item's own attempts, as for any look-up."""
+    """A 503 or a lost answer is repeated within the item's attempts, as for any look-up."""
     failed: set[str] = set()
 
     def say(_: Outgoing, name: str) -> Reply:
@@ -370,7 +370,7 @@ async def test_a_look_up_that_fails_once_is_repeated() -> None:
 
 @timeless
 async def test_waiting_for_the_accounts_limit_is_no_failure() -> None:
-    """A hundred look-ups at three in ten seconds take as long as they must, duplicates included."""
+    """A hundred look-ups at three in ten seconds take the necessary time, duplicates included."""
     items = [("narrow", f"p{number // 2}") for number in range(100)]
     shop = Shop()
     async with Pool(Narrow(), connection=shop, deadline=5.0) as pool:
@@ -383,7 +383,7 @@ async def test_waiting_for_the_accounts_limit_is_no_failure() -> None:
 @pytest.mark.parametrize("shape", [list, iter, stream])
 @pytest.mark.parametrize("first", [[], pairs("slow", 300)], ids=["mixed", "the slow ones first"])
 def test_a_slow_account_never_starves_another(first: list[Any], shape: Callable[[Any], Any]) -> None:
-    """One account's look-ups take a minute; the other's 300 are done before two of those have ended."""
+    """While one account's look-ups take a minute, the other's 300 are done before two of them."""
 
     async def main() -> None:
         mixed = [item for both in zip(pairs("slow", 300), pairs("quick", 300), strict=True) for item in both]
@@ -405,7 +405,7 @@ def test_a_slow_account_never_starves_another(first: list[Any], shape: Callable[
 
 @timeless
 async def test_accounts_with_work_have_equal_shares() -> None:
-    """Four accounts, one of them ten times as slow and one with ten times the work: each has its quarter."""
+    """Four accounts, one ten times as slow, one with ten times the items: each has its quarter."""
     items = [*pairs("many", 4000), *pairs("slow", 400), *pairs("c", 400), *pairs("d", 400)]
     random.Random(6).shuffle(items)
     shop = Shop(slow=1.0)
@@ -414,7 +414,7 @@ async def test_accounts_with_work_have_equal_shares() -> None:
     async with pool, bulk(pool, items, 40) as found:
         async for item in found:
             ends[item.asked[0]] = now()
-    # 400 at 0.1 s each in 10 places are 4 s.
+    # 400 look-ups of 0.1 s in 10 slots take 4 s.
     assert ends["c"] == pytest.approx(4.0, rel=0.25)
     assert ends["d"] == pytest.approx(4.0, rel=0.25)
     assert ends["many"] > 10
@@ -422,7 +422,7 @@ async def test_accounts_with_work_have_equal_shares() -> None:
 
 @timeless
 async def test_an_account_that_refuses_is_asked_again_later_and_holds_no_place() -> None:
-    """Refused for too many requests, an account's items wait outside; the other's go on, and all succeed."""
+    """After "too many requests" an account's items wait outside the slots; all succeed."""
 
     def say(outgoing: Outgoing, id: str) -> Reply:
         busy = outgoing.url.startswith("https://busy.") and now() < 100
@@ -438,13 +438,14 @@ async def test_an_account_that_refuses_is_asked_again_later_and_holds_no_place()
     assert ends["a"] < 20
     assert 100 < ends["busy"] < 170
     refused = sum(1 for id, count in shop.ids.items() for _ in range(count - 1) if id.startswith("busy"))
-    # The first wave of 15 or so, then one at a time after 1, 2, 4 … 60 s, each in the transport's three attempts.
+    # The first 15 or so, then one at a time after 1, 2, 4 … 60 s, each in the transport's three
+    # attempts.
     assert refused < 100
 
 
 @timeless
-async def test_a_limit_that_nobody_stated_is_found() -> None:
-    """Where the provider takes 20 a second and says so only by refusing, 4,000 items succeed nearly as fast."""
+async def test_a_limit_that_is_not_stated_is_found() -> None:
+    """If the provider accepts 20 a second and states no limit, 4,000 items succeed in time."""
     taken: deque[float] = deque()
     refused = 0
 
@@ -467,7 +468,7 @@ async def test_a_limit_that_nobody_stated_is_found() -> None:
 
 @timeless
 async def test_what_an_account_asks_for_is_waited() -> None:
-    """A Retry-After beyond a look-up's own deadline is kept: nothing is sent to the account before it."""
+    """A Retry-After beyond a look-up's deadline is kept: nothing is sent before it."""
     sent: list[float] = []
 
     def say(_: Outgoing, id: str) -> Reply:
@@ -484,7 +485,7 @@ async def test_what_an_account_asks_for_is_waited() -> None:
 
 @pytest.mark.parametrize("shape", [list, iter, stream])
 def test_while_one_account_pauses_the_rest_is_read_on(shape: Callable[[Any], Any]) -> None:
-    """With a single place, an account that asks for five minutes does not hold up the one behind it."""
+    """With a single slot, an account that asks for five minutes does not delay the next one."""
     ends: list[float] = []
 
     def say(outgoing: Outgoing, id: str) -> Reply:
@@ -505,7 +506,7 @@ def test_while_one_account_pauses_the_rest_is_read_on(shape: Callable[[Any], Any
 
 @timeless
 async def test_patience_with_an_account_that_only_refuses_ends() -> None:
-    """After ten minutes of nothing but refusals every item has its RateLimited, and no storm was sent."""
+    """After ten minutes of only refusals every item has its RateLimited, and no storm was sent."""
     shop = Shop(lambda _, __: answer(429, error="slow"))
     async with Pool(*keyless("a"), connection=shop) as pool:
         found = await bulk(pool, pairs("a", 1000), 10)
@@ -517,7 +518,7 @@ async def test_patience_with_an_account_that_only_refuses_ends() -> None:
 
 @pytest.mark.parametrize("case", ["the login", "every look-up"])
 def test_wrong_credentials_make_no_storm_of_logins(case: str) -> None:
-    """1,000 items of an account whose credentials are refused each get that error, for two logins at most."""
+    """1,000 items with refused credentials each get that error, after two logins at most."""
 
     async def main() -> None:
         logins = 0
@@ -546,7 +547,7 @@ def test_wrong_credentials_make_no_storm_of_logins(case: str) -> None:
 
 @timeless
 async def test_a_few_refused_items_are_not_held_against_the_others() -> None:
-    """Items that the account may not see, fewer in a row than DENIALS, leave the rest verified."""
+    """Items that the account may not see, few in a row, leave the rest verified."""
 
     def say(_: Outgoing, id: str) -> Reply:
         return answer(401, error="stale") if int(id.rpartition("-")[2]) % 10 else answer(id=id, status="OK")
@@ -559,7 +560,7 @@ async def test_a_few_refused_items_are_not_held_against_the_others() -> None:
 
 @timeless
 async def test_an_account_that_was_given_up_is_tried_again_after_a_minute() -> None:
-    """In a stream that goes on for long, credentials that were repaired are noticed."""
+    """In a long stream, repaired credentials are noticed."""
 
     def say(_: Outgoing, id: str) -> Reply:
         return answer(401, error="stale") if now() < 30 else answer(id=id, status="OK")
@@ -574,7 +575,7 @@ async def test_an_account_that_was_given_up_is_tried_again_after_a_minute() -> N
 @pytest.mark.parametrize("shape", [iter, stream])
 @pytest.mark.parametrize("awaited", [True, False])
 def test_an_error_of_the_items_ends_it(shape: Callable[[Any], Any], awaited: bool) -> None:
-    """The caller's iterable fails: what runs is ended, what was answered is handed over, then it is raised."""
+    """If the caller's iterable fails, running look-ups end, then it is raised after the results."""
 
     async def main() -> None:
         shop = Shop(slow=9.0)
@@ -610,7 +611,7 @@ def test_an_error_of_the_items_ends_it(shape: Callable[[Any], Any], awaited: boo
 
 @timeless
 async def test_progress_tells_how_far_it_is() -> None:
-    """It is called ten times a second at most, with the rate of late and the time left, and once at the end."""
+    """`progress` is called at most ten times a second, with rate and time left, and at the end."""
     told: list[tuple[float, Progress]] = []
     items = [*pairs("a", 990), *[("nobody", "p")] * 10]
     async with Pool(*keyless("a"), connection=Shop(latency=1.0)) as pool:
@@ -628,7 +629,7 @@ async def test_progress_tells_how_far_it_is() -> None:
 
 @pytest.mark.parametrize(("items", "total"), [(iter([("a", "p1")]), None), ([], 0), ([("a", "p1")], 1)])
 def test_progress_says_what_it_does_not_know(items: Any, total: int | None) -> None:
-    """The total of an iterator is None; an empty input is told once, too."""
+    """The total of an iterator is None; an empty input is reported once, too."""
 
     async def main() -> None:
         told: list[Progress] = []
@@ -656,7 +657,7 @@ def test_the_rate_is_of_late() -> None:
 
 @pytest.mark.parametrize("at", [1, 400, 1000])
 def test_an_error_of_progress_ends_it(at: int) -> None:
-    """What `progress` raises is raised to the consumer, at the very end too, and nothing is left running."""
+    """An error of `progress` is raised to the consumer, also at the end, and nothing runs on."""
 
     async def main() -> None:
         def tell(progress: Progress) -> None:
@@ -673,7 +674,7 @@ def test_an_error_of_progress_ends_it(at: int) -> None:
 
 @pytest.mark.parametrize("shape", [list, iter, stream])
 def test_leaving_half_way_leaves_nothing(shape: Callable[[Any], Any]) -> None:
-    """Broken off, the look-ups on their way are ended, no task is left, and the pool can be used."""
+    """After a break the look-ups in flight end, no task is left, and the pool can be used."""
 
     async def main() -> None:
         shop = Shop(slow=30.0)
@@ -704,7 +705,7 @@ def test_leaving_half_way_leaves_nothing(shape: Callable[[Any], Any]) -> None:
 
 @timeless
 async def test_a_body_that_fails_ends_it_too() -> None:
-    """An error in the caller's own loop leaves through `async with` with nothing left behind."""
+    """An error in the caller's loop leaves `async with`, and nothing is left behind."""
     async with Pool(*keyless("a"), connection=Shop()) as pool:
 
         async def trip() -> None:
@@ -718,7 +719,7 @@ async def test_a_body_that_fails_ends_it_too() -> None:
 
 
 async def scoped(work: Awaitable[Any], seconds: float) -> None:
-    """Let a scope of anyio end some work."""
+    """Let a scope of anyio cancel some work."""
     with anyio.fail_after(seconds):
         await work
 
@@ -726,7 +727,7 @@ async def scoped(work: Awaitable[Any], seconds: float) -> None:
 @pytest.mark.parametrize("limited", [asyncio.wait_for, scoped])
 @pytest.mark.parametrize("way", ["await", "for", "with"])
 def test_cancelling_the_consumer_ends_it(way: str, limited: Callable[..., Awaitable[Any]]) -> None:
-    """Timed out from outside, it ends its look-ups first; also by anyio, which cancels anew in each step."""
+    """After a time-out from outside, its look-ups end first; also with anyio."""
 
     async def main() -> None:
         shop = Shop(slow=30.0)
@@ -753,7 +754,7 @@ def test_cancelling_the_consumer_ends_it(way: str, limited: Callable[..., Awaita
 
 @timeless
 async def test_a_step_that_times_out_loses_nothing() -> None:
-    """`wait_for` around single steps inside `async with` can be repeated until every result was taken once."""
+    """`wait_for` around steps inside `async with` can be repeated until all results are taken."""
     seen = []
     async with Pool(*keyless("a"), connection=Shop(latency=1.0)) as pool, bulk(pool, pairs("a", 30), 4) as found:
         while True:
@@ -768,12 +769,12 @@ async def test_a_step_that_times_out_loses_nothing() -> None:
 
 @timeless
 async def test_a_result_that_comes_with_the_cancellation_is_kept() -> None:
-    """Cancelled in the very moment in which its result comes, a step leaves it to the next one."""
+    """A step cancelled at the moment of its result leaves the result to the next step."""
     loop = asyncio.get_running_loop()
     steps: list[asyncio.Task[Verified[Any]]] = []
 
     def tell(_: Progress) -> None:
-        loop.call_soon(steps[-1].cancel)  # after the result has come, and before the step goes on
+        loop.call_soon(steps[-1].cancel)  # after the result came, and before the step goes on
 
     pool = Pool(*keyless("a"), connection=Shop(latency=1.0))
     async with pool, bulk(pool, pairs("a", 3), 1, tell) as found:
@@ -790,7 +791,7 @@ async def _next(found: Bulk[Any]) -> Verified[Any]:
 
 @timeless
 async def test_dropped_half_way_it_warns_and_ends() -> None:
-    """Without `async with`, an iterator that is broken off warns, and its look-ups end."""
+    """Without `async with`, an interrupted iterator warns, and its look-ups end."""
     shop = Shop(slow=30.0)
     async with Pool(*keyless("a", "slow"), connection=shop) as pool:
         items = [item for both in zip(pairs("a", 50), pairs("slow", 50), strict=True) for item in both]
@@ -824,7 +825,7 @@ async def test_run_to_its_end_it_warns_of_nothing() -> None:
 
 @timeless
 async def test_never_used_it_warns() -> None:
-    """A `verify_many` that nobody awaits or iterates says so; one that was refused does not."""
+    """A `verify_many` without an await or a loop warns; one that was refused does not."""
     async with Pool(*keyless("a"), connection=Shop()) as pool:
         with pytest.warns(RuntimeWarning, match="never awaited"):
             bulk(pool, [])
@@ -843,7 +844,7 @@ async def _quiet() -> AsyncIterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("items", [pairs("a", 500), pairs("narrow", 500), _quiet()], ids=["a", "waiting", "quiet"])
 def test_closing_the_pool_ends_it(items: Any) -> None:
-    """Who iterates when the pool is closed gets UsageError; no task is left, whatever it was waiting for."""
+    """An iterating consumer gets UsageError when the pool closes; no task is left."""
 
     async def main() -> None:
         pool = Pool(*keyless("a"), Narrow(), connection=Shop())
@@ -870,7 +871,7 @@ def test_closing_the_pool_ends_it(items: Any) -> None:
 
 @timeless
 async def test_one_consumer_at_a_time() -> None:
-    """A second task that steps, or an `await` after it was begun, is UsageError; the first goes on."""
+    """A second task that iterates, or a later `await`, is UsageError; the first goes on."""
     async with Pool(*keyless("a"), connection=Shop()) as pool, bulk(pool, pairs("a", 2)) as found:
         first = asyncio.ensure_future(anext(found))
         await asyncio.sleep(0)
@@ -886,7 +887,7 @@ async def test_one_consumer_at_a_time() -> None:
 
 
 def test_it_stays_in_its_loop() -> None:
-    """Begun in one loop, it is UsageError in another, and makes no trouble when it is dropped there."""
+    """Begun in one loop, it is UsageError in another, and can be dropped there."""
     pool = Pool(*keyless("a"), connection=Shop())
     found = bulk(pool, pairs("a", 100), 5)
 
@@ -904,8 +905,8 @@ def test_it_stays_in_its_loop() -> None:
 
 
 @timeless
-async def test_a_worker_that_somebody_else_cancels_ends_it() -> None:
-    """Where all tasks are cancelled, as at the end of a program, nobody waits for ever."""
+async def test_a_worker_that_is_cancelled_from_outside_ends_it() -> None:
+    """When all tasks are cancelled, as at the end of a program, no consumer waits for ever."""
     async with Pool(*keyless("a"), connection=Shop()) as pool:
         step = asyncio.ensure_future(anext(bulk(pool, pairs("a", 50), 5)))
         await asyncio.sleep(0.05)
@@ -924,7 +925,7 @@ WAITING = [*[("a", "p")] * 20_000, ("b", "last")]
     ("items", "shape"), [(BAD_ONES, list), (BAD_ONES, iter), (BAD_ONES, stream), (WAITING, list)]
 )
 def test_it_never_keeps_the_loop_for_itself(items: Any, shape: Callable[[Any], Any]) -> None:
-    """However many items need no look-up, or wait for their account, others have their turn in between."""
+    """Any number of items without a look-up leaves the event loop to other tasks."""
 
     async def main() -> None:
         turns = 0
@@ -948,7 +949,7 @@ def test_it_never_keeps_the_loop_for_itself(items: Any, shape: Callable[[Any], A
 
 @pytest.mark.parametrize("seed", range(150))
 def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
-    """Random accounts, shapes, latencies, refusals, bad items and pauses: one result each, and no deadlock."""
+    """Random accounts, latencies, refusals and bad items: one result each, no deadlock."""
 
     async def main() -> None:
         if seed % 3 == 0:
@@ -1000,7 +1001,7 @@ def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
 
 @timeless
 async def test_eager_tasks_begin_nothing_inside_each_other() -> None:
-    """In a loop of eager tasks, a thousand places at once over items that fail at once give each its result."""
+    """With eager tasks, a thousand slots and items that fail at once, each item has its result."""
     eagerly()
     async with Pool(Keyless(), connection=Shop()) as pool:
         found = await bulk(pool, [Payment(account="keyless", reference="order-1")] * 5000, 1000)
@@ -1010,7 +1011,7 @@ async def test_eager_tasks_begin_nothing_inside_each_other() -> None:
 @pytest.mark.slow
 @timeless
 async def test_ten_thousand_with_faults_and_duplicates() -> None:
-    """One result for each of 10,000, errors where they belong, and never too many on their way."""
+    """One result for each of 10,000, errors in the right items, and never too many in flight."""
     dice = random.Random(16)
     faulty = {f"a-{number}" for number in range(10_000) if dice.random() < 0.05}
     broken = {id: dice.choice(["down", "html", "gone", "other"]) for id in sorted(faulty)}
@@ -1026,7 +1027,8 @@ async def test_ten_thousand_with_faults_and_duplicates() -> None:
         return answer(id=id, status="OK", amount=900 if id in broken else 500, currency="XAF")
 
     def item(number: int) -> Payment | tuple[str, str]:
-        id = f"a-{number - 1}" if number % 20 == 19 else f"a-{number}"  # five in a hundred are duplicates
+        # five in a hundred are duplicates
+        id = f"a-{number - 1}" if number % 20 == 19 else f"a-{number}"
         return Payment(account="a", provider_reference=id, amount=Decimal(500)) if number % 2 else ("a", id)
 
     expected = {"down": Unavailable, "html": Unavailable, "gone": NotFound, "other": Mismatch}
@@ -1046,12 +1048,12 @@ async def test_ten_thousand_with_faults_and_duplicates() -> None:
             assert type(one.error) is (kind or type(None))
             assert one.payment is None or one.payment.provider_reference == id
     assert (count, indexes) == (10_000, set(range(10_000)))
-    assert 40 < shop.most["all"] <= 50  # a duplicate on its way waits for the other's answer
+    assert 40 < shop.most["all"] <= 50  # a duplicate in flight waits for the other's answer
 
 
 @timeless
 async def test_an_endless_input_takes_no_memory() -> None:
-    """After 1,500 results of a stream no more is held than after 500."""
+    """After 1,500 results of a stream no more memory is held than after 500."""
     shop = Shop()
     held = []
     async with Pool(*keyless("a"), connection=shop) as pool, bulk(pool, endless("a")) as found:
@@ -1069,7 +1071,7 @@ async def test_an_endless_input_takes_no_memory() -> None:
 
 @timeless
 async def test_ten_thousand_cancelled_midway() -> None:
-    """Cancelled half-way through 10,000, every task is gone in the same second, and nothing more is sent."""
+    """Cancelled half-way through 10,000, every task ends at once, and nothing more is sent."""
     shop = Shop()
     async with Pool(*keyless("a"), connection=shop) as pool:
         many = asyncio.ensure_future(_list(bulk(pool, pairs("a", 10_000))))
@@ -1089,7 +1091,7 @@ async def _list(many: Bulk[Any]) -> list[Verified[Any]]:
 
 
 async def test_over_real_sockets_no_connection_is_left_half_read() -> None:
-    """Left half-way over sockets, no task is left, and what is asked next is answered with its own answer."""
+    """Left half-way over sockets, no task is left, and the next look-up gets its own answer."""
     before = asyncio.all_tasks()
     async with Simulator(latency=0.02) as sim, Pool(sim.driver("campay")) as pool:
         payments = [

@@ -35,7 +35,7 @@ def test_providers_prints_the_table_of_the_code() -> None:
 
 
 def test_the_demo_ends_well_and_tells_the_truth() -> None:
-    """`paymux demo` exits 0, in plain lines off a terminal, and its ledger agrees with what it says."""
+    """`paymux demo` exits 0, prints plain lines off a terminal, and agrees with its ledger."""
     ended = _ended("demo")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Outcomes and ledger agree." in ended.stdout
@@ -45,7 +45,7 @@ def test_the_demo_ends_well_and_tells_the_truth() -> None:
 
 
 def test_the_simulator_serves_until_it_is_interrupted() -> None:
-    """`paymux simulator --port 0` prints where each provider answers, answers there, and stops on SIGINT."""
+    """`paymux simulator --port 0` prints each provider's URL, serves it, and stops on SIGINT."""
     process = subprocess.Popen(
         [*COMMAND, "simulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -56,10 +56,10 @@ def test_the_simulator_serves_until_it_is_interrupted() -> None:
         assert set(urls) == set(paymux.drivers.names())
         assert all(urls[name].endswith(base) for name, base in BASES.items())
         body = json.dumps({"username": "simulator", "password": "simulator"}).encode()
-        login = urllib.request.Request(  # noqa: S310 - an address on loopback, which the simulator printed
+        login = urllib.request.Request(  # noqa: S310 - loopback
             f"{urls['campay']}/token/", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(login, timeout=5) as reply:  # noqa: S310 - likewise
+        with urllib.request.urlopen(login, timeout=5) as reply:  # noqa: S310 - loopback
             assert json.load(reply)["token"]
         process.send_signal(signal.SIGINT)
         told, errors = process.communicate(timeout=10)
@@ -70,7 +70,7 @@ def test_the_simulator_serves_until_it_is_interrupted() -> None:
 
 
 def test_a_port_in_use_is_one_line() -> None:
-    """A port that another program has is one line on standard error and exit code 1, without a traceback."""
+    """A used port is one line on standard error and exit code 1, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = _ended("simulator", "--port", str(port))
@@ -82,7 +82,7 @@ def test_a_port_in_use_is_one_line() -> None:
 
 
 def _credentials() -> dict[str, dict[str, Any]]:
-    """Read the credentials out of the help of `paymux simulator`, as a person would."""
+    """Read the credentials in the help of `paymux simulator`, as a person would."""
     told: dict[str, dict[str, Any]] = {}
     for word in _ended("simulator", "--help").stdout.partition("Credentials")[2].split():
         field, equals, value = word.partition("=")
@@ -96,7 +96,7 @@ def _credentials() -> dict[str, dict[str, Any]]:
 @pytest.mark.slow
 @timeless
 async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
-    """With exactly what `paymux simulator --help` prints, an order of each provider is accepted."""
+    """With exactly what `paymux simulator --help` prints, each provider accepts an order."""
     told = _credentials()
     assert set(told) == set(paymux.drivers.names())
     sim = Simulator()
@@ -113,7 +113,7 @@ async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
-    """Without the `cli` extra, `paymux` names what to install, and shows no traceback."""
+    """Without the `cli` extra, `paymux` says what to install, without a traceback."""
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from paymux.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
@@ -126,7 +126,7 @@ def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_pat
 
 @pytest.mark.slow
 def test_a_broken_installation_is_not_called_a_missing_library() -> None:
-    """A module of paymux itself that is missing is an error to see, not advice to install an extra."""
+    """A missing module of paymux itself is a traceback, not advice to install an extra."""
     code = "import sys; sys.modules['paymux.demo'] = None; from paymux.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
@@ -144,7 +144,7 @@ def test_a_broken_installation_is_not_called_a_missing_library() -> None:
     ],
 )
 def test_a_wrong_command_is_refused_without_a_traceback(arguments: list[str]) -> None:
-    """What is mistyped is named in one sentence."""
+    """A mistyped option is named in one sentence."""
     ended = _ended(*arguments)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
@@ -152,7 +152,7 @@ def test_a_wrong_command_is_refused_without_a_traceback(arguments: list[str]) ->
 
 
 def test_the_version_is_the_packages() -> None:
-    """`paymux --version` prints the version that is installed."""
+    """`paymux --version` prints the installed version."""
     ended = _ended("--version")
     assert ended.returncode == 0
     assert re.search(r"\d+\.\d+\.\d+", ended.stdout)

@@ -1,4 +1,4 @@
-"""A slice of `benchmarks/bench_crash.py`: a process dies or its disk fails, and nothing is lost or doubled."""
+"""A slice of `benchmarks/bench_crash.py`: after a crash nothing is lost or doubled."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ if shutil.which("strace") is None and not os.environ.get("CI"):
 
 
 def spread(found: list[Point], count: int) -> list[Point]:
-    """Take some points, evenly."""
+    """Select some points, evenly."""
     return found[:: max(1, len(found) // count)][:count]
 
 
 async def test_a_process_may_die_anywhere() -> None:
-    """R5: killed before a write, sync, send, receive or connect, then recovered: 0 lost, 0 sent twice."""
+    """R5: killed before a write, sync, send, receive or connect: 0 lost, 0 sent twice."""
     found = await points("campay collect", DEADLY, ["signal=SIGKILL"])
     assert {"fdatasync", "pwrite64", "sendto", "connect"} <= {point.syscall for point in found}
     DIED.clear()
@@ -29,13 +29,13 @@ async def test_a_process_may_die_anywhere() -> None:
 
 
 async def test_money_is_not_sent_unless_the_disk_has_it() -> None:
-    """R5b: EIO and ENOSPC at a disk call: a typed error, and nothing sent; or the answer is told."""
+    """R5b: EIO and ENOSPC at a disk call: a typed error and nothing sent, or the answer."""
     found = await points("campay collect", DISK, ["error=EIO", "error=ENOSPC+"])
     assert {"fdatasync", "pwrite64"} <= {point.syscall for point in found}
     wrong = [one for point in spread(found, 6) for one in await failed("campay collect", point)]
     assert wrong == []
 
 
-async def test_whoever_dies_each_payment_is_fulfilled() -> None:
-    """Three processes, 120 payments, killed at random: each fulfilled, and never by two that both lived."""
+async def test_whichever_worker_dies_each_payment_is_fulfilled() -> None:
+    """Three processes, 120 payments, killed at random: each fulfilled, by one live worker."""
     assert await fulfilled(count=120, workers=3, kills=4) == []

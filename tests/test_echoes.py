@@ -1,4 +1,4 @@
-"""A credential that a provider echoes inside a success goes no further: no field, `repr`, journal or Mismatch."""
+"""A credential echoed inside a success is in no field, `repr`, journal or Mismatch."""
 
 import json
 import logging
@@ -36,7 +36,8 @@ from .virtual import Desk, Said, Toy, Wire, answer, timeless
 PAGE = "https://pay.example/checkout?token=abc&signature=def&access_token=ghi#key=jkl"
 
 
-ASKED = Payment(account="parrot", ids={"known": "1"})  # of which nothing is known that an answer could contradict
+# nothing known that an answer could contradict
+ASKED = Payment(account="parrot", ids={"known": "1"})
 
 
 class Echo(msgspec.Struct):
@@ -47,7 +48,7 @@ class Echo(msgspec.Struct):
 
 
 class Parrot(Toy, frozen=True, kw_only=True):
-    """A toy whose provider writes into every field of a success what it was sent in the header."""
+    """A toy whose provider copies the request's header into every field of a success."""
 
     name = "parrot"
     verifies_by = frozenset({"known"})
@@ -76,7 +77,7 @@ class Parrot(Toy, frozen=True, kw_only=True):
         yield msgspec.structs.replace(self._all(said), raw=json.dumps({"said": said}))
 
     async def steps(self, send: Send) -> Payment:
-        """Ask twice: what is read of the first answer counts, too."""
+        """Look up twice: the values of the first answer count, too."""
         first = await send(get("/payments/p1", Echo))
         await send(get("/find/p1", Said))
         return self._all(first.said)
@@ -109,7 +110,7 @@ class Parrot(Toy, frozen=True, kw_only=True):
 
 
 def parrot() -> Parrot:
-    """Give the account whose credentials are looked for."""
+    """Return the account whose credentials are searched."""
     return Parrot(password=PASSWORD, webhook_key=HOOK_KEY)
 
 
@@ -127,7 +128,7 @@ ESCAPED: dict[str, Callable[[str], str]] = {
 
 
 def _everything(found: list[Any]) -> str:
-    """Give all that could be shown or stored of what was given."""
+    """Return all that could be shown or stored of a value."""
     texts = [repr(one) for one in found]
     for one in found:
         if isinstance(one, BaseException):
@@ -143,7 +144,7 @@ def _everything(found: list[Any]) -> str:
 @pytest.mark.parametrize("form", ESCAPED)
 @timeless
 async def test_a_credential_inside_a_success_reaches_nothing(form: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever a provider writes into whichever field, in whatever form, is without our credentials."""
+    """Whatever field and form a provider uses, our credentials are removed."""
     caplog.set_level(logging.DEBUG)
     echo = " ".join(ESCAPED[form](canary) for canary in (PASSWORD, HOOK_KEY, TOKEN))
     moment, held = datetime.now(UTC), Payment(account="parrot", provider_reference="p1", currency="XAF")
@@ -190,7 +191,7 @@ async def test_a_journal_holds_no_credential_that_was_echoed(tmp_path: Path) -> 
 
 @timeless
 async def test_a_checkout_address_keeps_the_tokens_that_make_it_work() -> None:
-    """What merely bears a credential's name is the address's own: nobody could pay at `token=***`."""
+    """A parameter that only has a credential's name stays in a URL: `token=***` would break it."""
     async with Pool(parrot(), connection=_wire("plain")) as pool:
         paid = await pool.verify(ASKED)
     assert paid.checkout_url == f"{PAGE}&said=plain"
@@ -203,7 +204,7 @@ async def test_a_checkout_address_keeps_the_tokens_that_make_it_work() -> None:
 @pytest.mark.parametrize("short", ["1", "500", "XAF", "test", "p1", "abc-def"])
 @timeless
 async def test_a_short_credential_shreds_no_answer(short: str) -> None:
-    """A password of a few letters is a part of anything: only whole words of free text are hidden."""
+    """A password of a few letters is part of anything: it is hidden only as a whole word."""
     said = f"{short} a{short}b {short}9 {short}"
     wire = Wire(Desk(login=answer(token=TOKEN), payments=answer(said=said, amount="500")))
     async with Pool(Parrot(password=short), connection=wire) as pool:
@@ -217,7 +218,7 @@ async def test_a_short_credential_shreds_no_answer(short: str) -> None:
 
 @timeless
 async def test_what_is_ours_stays_as_it_is() -> None:
-    """A reference or metadata of our own that reads like a credential is compared and kept as it was given."""
+    """A reference or metadata of ours that looks like a credential is kept as given."""
 
     class Same(Toy, frozen=True, kw_only=True):
         async def _move(self, send: Send, path: str, order: Order) -> Payment:
@@ -233,7 +234,7 @@ async def test_what_is_ours_stays_as_it_is() -> None:
 
 
 def test_cleaning_gives_back_what_held_nothing() -> None:
-    """What has nothing to hide is the same object: nothing is copied."""
+    """A value with nothing to hide is the same object: nothing is copied."""
     payment = Payment(account="a", reference="r", metadata={"a": ["b"]}, customer=Customer(name="n"))
     assert clean(payment, (PASSWORD,)) is payment
     assert clean([payment], (PASSWORD,)) == [payment]
@@ -250,7 +251,7 @@ def test_cleaning_gives_back_what_held_nothing() -> None:
     ],
 )
 def test_no_name_of_a_field_is_masked(secret: str, body: str) -> None:
-    """A debug record shows whose value was hidden: a credential that reads like a name hides no name."""
+    """A debug record shows field names, also those that look like a credential."""
     written = body.replace("%s", secret)
     names = [name for name in (f'"{secret}"', f"{secret}=") if name in written]
     shown = hide(written, (secret,))
@@ -261,7 +262,7 @@ def test_no_name_of_a_field_is_masked(secret: str, body: str) -> None:
 
 @pytest.mark.parametrize("secret", [PASSWORD, TOKEN, "hunter2hunter2"])
 def test_a_credential_is_hidden_even_as_the_name_of_a_field(secret: str) -> None:
-    """What could be no name of a provider's is a credential wherever it stands."""
+    """A text that is no field name of the provider is a credential everywhere."""
     assert secret not in hide(json.dumps({secret: 1}), (secret,))
     assert secret not in hide(f"{secret}=1", (secret,))
 
@@ -281,7 +282,7 @@ async def test_an_unknown_word_in_the_log_is_no_credential(caplog: pytest.LogCap
             await pool.verify(f"a{len(word)}", "p1")
         assert [record.getMessage() for record in caplog.records if "unknown status" in record.getMessage()] in (
             [f"toy: unknown status {shown!r} is kept as pending"],
-            [],  # said before, in this process
+            [],  # logged before, in this process
         )
 
 
@@ -298,7 +299,7 @@ ADDRESSES = [
 @pytest.mark.parametrize("url", ADDRESSES)
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_an_address_with_a_credential_is_refused_unseen(name: str, url: str) -> None:
-    """A `base_url` with a password is UsageError, which shows it neither in its text nor in its frames."""
+    """A `base_url` with a password is UsageError, without it in text or frames."""
     with pytest.raises(UsageError, match=r"base_url: \*\*\* is refused; accepted: an https URL") as refused:
         ACCOUNTS[name].driver(url)
     assert "cAnary" not in str(refused.value)
@@ -313,7 +314,7 @@ def test_an_address_with_a_credential_is_refused_unseen(name: str, url: str) -> 
 @pytest.mark.parametrize("url", ADDRESSES)
 @timeless
 async def test_no_other_address_is_shown_with_a_credential(url: str) -> None:
-    """Neither is the base of callbacks, or an order's own address."""
+    """The same for the base of callbacks, and for an order's own address."""
     with pytest.raises(UsageError) as refused:
         Pool(Toy(), webhook_base=url, webhook_key="0123456789abcdef-hooks")
     assert "cAnary" not in str(refused.value)

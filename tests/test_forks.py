@@ -1,4 +1,4 @@
-"""Forks after use: every verb works in each child; nothing of the parent's is used, closed or unlocked."""
+"""Forks: every verb works in each child, without using or closing anything of the parent."""
 
 import asyncio
 import contextlib
@@ -83,12 +83,12 @@ VERBS = """
 
 
 def program(text: str, *arguments: str, common: str = COMMON) -> list[str]:
-    """Give the command of a program."""
+    """Return the command of a program."""
     return [sys.executable, "-W", "error", "-c", textwrap.dedent(common) + textwrap.dedent(text), *arguments]
 
 
 def told(text: str, *arguments: str) -> list[dict[str, Any]]:
-    """Run a program, and give what it said."""
+    """Run a program, and return its output."""
     ended = subprocess.run(
         program(text, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
@@ -98,7 +98,7 @@ def told(text: str, *arguments: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_every_verb_works_in_four_children(tmp_path: Path, *, kept: bool) -> None:
-    """Forked in mid flight with `multiprocessing`: each child collects, asks and watches; the parent goes on."""
+    """Forked in mid flight: each child collects, verifies and watches; the parent goes on."""
     said = told(VERBS, str(tmp_path / "payments.db") if kept else "")
     children = {one["child"]: one for one in said if "child" in one}
     for number in range(4):
@@ -153,7 +153,7 @@ CHILDREN = {
 
 @contextlib.contextmanager
 def holder(file: Path, child: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run a process that has a turn and a child; give it and the child's id."""
+    """Run a process with a once-lock and a child; return it and the child's id."""
     command = program(textwrap.dedent(IN_TURN) + textwrap.dedent(HOLDER).replace("{child}", child), str(file))
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -171,7 +171,7 @@ def holder(file: Path, child: str) -> Iterator[tuple[subprocess.Popen[str], int]
 
 
 def is_first(file: Path) -> bool:
-    """Ask in a process of its own for the turn."""
+    """Request the once-lock in another process."""
     text = textwrap.dedent(IN_TURN) + textwrap.dedent(
         """
         pool = Pool(Keyless(), connection=Wire(Desk()), **KEPT)
@@ -183,7 +183,7 @@ def is_first(file: Path) -> bool:
 
 @pytest.mark.parametrize("child", CHILDREN)
 def test_whatever_a_child_does_its_parent_lives(tmp_path: Path, child: str) -> None:
-    """A child that sleeps, ends, closes or is killed: what the parent has in hand stays the parent's."""
+    """A child that sleeps, ends, closes or is killed leaves the parent's locks alone."""
     file = tmp_path / "payments.db"
     with holder(file, CHILDREN[child]) as (_, pid):
         if child != "sleeps":
@@ -192,7 +192,7 @@ def test_whatever_a_child_does_its_parent_lives(tmp_path: Path, child: str) -> N
 
 
 def test_a_parent_that_is_killed_is_replaced_though_its_child_lives(tmp_path: Path) -> None:
-    """The lock that a child inherited keeps no dead parent alive: it is taken over at once."""
+    """A lock inherited by a child keeps no dead parent alive: it is released at once."""
     file = tmp_path / "payments.db"
     with holder(file, CHILDREN["sleeps"]) as (parent, pid):
         parent.kill()
@@ -202,7 +202,7 @@ def test_a_parent_that_is_killed_is_replaced_though_its_child_lives(tmp_path: Pa
 
 
 def _gone(pid: int) -> None:
-    """Wait until a child has ended, whoever is to reap it."""
+    """Wait until a child has ended, whichever process reaps it."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
         state = Path(f"/proc/{pid}/stat")
@@ -244,7 +244,7 @@ CROSSED = """
 
 @pytest.mark.parametrize("how", ["midst", "unseen"])
 def test_a_child_that_cannot_have_the_journal_says_so(tmp_path: Path, how: str) -> None:
-    """Forked in the midst of a write, or without Python's knowledge: NotSent at once, and the parent goes on."""
+    """Forked during a write, or without Python's knowledge: NotSent; the parent goes on."""
     file = tmp_path / "payments.db"
     said = {name: value for one in told(CROSSED, str(file), how) for name, value in one.items()}
     assert (said["warm"], said["parent"]) == ("warm", "order-of-parent")
@@ -306,7 +306,7 @@ async def app(scope, receive, send):
 
 @pytest.mark.parametrize("kept", [True, False])
 async def test_gunicorn_preloads_a_pool_that_was_used(tmp_path: Path, *, kept: bool) -> None:
-    """`gunicorn --preload` with uvicorn's workers: the pool that the master used serves in each of them."""
+    """`gunicorn --preload` with uvicorn's workers: the master's used pool serves in each."""
     (tmp_path / "served.py").write_text(SERVED)
     journal = str(tmp_path / "payments.db") if kept else ""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -342,7 +342,7 @@ async def test_gunicorn_preloads_a_pool_that_was_used(tmp_path: Path, *, kept: b
 
 
 async def _asked(port: int) -> list[dict[str, Any]]:
-    """Ask a server until at least two of its workers have answered several times."""
+    """Call a server until at least two of its workers have answered several times."""
 
     def get(number: int) -> dict[str, Any] | None:
         try:

@@ -1,4 +1,4 @@
-"""The JSON of every release is read by every later one: `tests/golden/payment-<release>.json` is never edited."""
+"""Every later release reads `tests/golden/payment-<release>.json`; no file is edited."""
 
 import json
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ PAYMENTS: list[dict[str, Any]] = [one for file in GOLDEN for one in json.loads(f
 
 @pytest.mark.parametrize("number", range(len(PAYMENTS)))
 def test_a_stored_payment_is_read_and_written_again(number: int) -> None:
-    """A payment that any release wrote is read, keeps every field, and reads the same again."""
+    """A payment of any release is read with every field, and is equal after another round trip."""
     stored = PAYMENTS[number]
     payment = msgspec.json.decode(json.dumps(stored), type=Payment)
     written = json.loads(msgspec.json.encode(payment))
-    # A field at its default is not written; whatever else was stored is.
+    # Default values are not written; all other values are.
     assert {**stored, "status": payment.status, **written} == {**stored, "status": payment.status}
     assert msgspec.json.decode(msgspec.json.encode(payment), type=Payment) == payment
 
@@ -72,7 +72,7 @@ def test_a_whole_stored_payment_means_what_it_meant() -> None:
 
 
 def test_every_field_and_word_is_kept_in_a_golden_file() -> None:
-    """A field, status or reason of today is in a golden file, so that no later release can lose it."""
+    """Every field, status and reason of today is in a golden file: no later release can lose it."""
     assert {name for one in PAYMENTS for name in one} == set(Payment.__struct_fields__)
     assert {name for one in PAYMENTS for name in one.get("customer", {})} == set(Customer.__struct_fields__)
     assert {one.get("status", "pending") for one in PAYMENTS} == set(Status)

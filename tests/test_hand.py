@@ -1,4 +1,4 @@
-"""An answer in hand is never lost: what this process knows is told at once, and written as soon as it can be."""
+"""Facts not yet written are never lost: known at once, and written as soon as possible."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the place of a journal that waits a tenth of a second for a lock, instead of ten."""
+    """Return the path of a journal that waits a tenth of a second for a lock, instead of ten."""
     monkeypatch.setattr(paymux.journal.writer, "PATIENCE", 0.1)
     monkeypatch.setattr(paymux.journal.writer, "AGAIN", 0.2)
     monkeypatch.setattr(paymux.journal.records, "PATIENCE", 0.05)
@@ -58,14 +58,14 @@ def rows(file: Path) -> dict[str, tuple[str, str]]:
 
 
 async def until(seen: Callable[[], object]) -> None:
-    """Wait until something is seen."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(20):
         while not seen():
             await asyncio.sleep(0.01)
 
 
 async def charged(file: Path, replies: Any = None, **options: Any) -> tuple[Pool, Lock]:
-    """Give a pool whose charge `order-1` was answered while another program had the file locked."""
+    """Return a pool whose `order-1` was answered while another program had locked the file."""
     lock = Lock(file)
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -79,7 +79,7 @@ async def charged(file: Path, replies: Any = None, **options: Any) -> tuple[Pool
     pay = Pool(Findable(), connection=Wire(respond), journal=file, webhook_base=BASE, webhook_key=KEY, **options)
     await pay.__aenter__()
     await collect(pay)
-    await asyncio.sleep(0.3)  # longer than anybody waits for the lock
+    await asyncio.sleep(0.3)  # longer than any operation waits for the lock
     assert rows(file)["order-1"] == ("sending", "pending")
     return pay, lock
 
@@ -91,7 +91,7 @@ async def collect(pay: Pool, reference: str = "order-1", amount: int = 500) -> P
 
 
 async def test_it_is_written_once_the_lock_is_gone(file: Path) -> None:
-    """The row follows by itself, in the process that knew the answer, and nobody has to ask."""
+    """The row is written without a further call, in the process that knew the answer."""
     pay, lock = await charged(file)
     async with pay:
         lock.free()
@@ -126,7 +126,7 @@ async def _list(pay: Pool) -> None:
 async def test_the_same_process_answers_from_what_it_knows(
     file: Path, ask: Callable[[Pool], Awaitable[None]]
 ) -> None:
-    """While the file is locked: the same order, a look-up, a message and a list know what the answer said."""
+    """While the file is locked, the same order, a look-up, a message and a list know the answer."""
     pay, lock = await charged(file)
     async with pay:
         async with asyncio.timeout(5):
@@ -136,7 +136,7 @@ async def test_the_same_process_answers_from_what_it_knows(
 
 
 async def test_what_was_found_meanwhile_is_written_in_order(file: Path) -> None:
-    """An answer, then its end by a look-up, both while the file was locked: both are facts, in that order."""
+    """An answer and its end, both while the file was locked, become two facts in that order."""
     pay, lock = await charged(file)
     async with pay:
         await _verify(pay)
@@ -148,7 +148,7 @@ async def test_what_was_found_meanwhile_is_written_in_order(file: Path) -> None:
 
 
 async def test_nothing_new_is_sent_meanwhile(file: Path) -> None:
-    """Another order cannot be noted: NotSent, and once the lock is gone it is an order like any other."""
+    """Another order cannot be recorded: NotSent; once the lock is released it can be sent."""
     pay, lock = await charged(file)
     async with pay:
         with pytest.raises(NotSent):
@@ -159,7 +159,7 @@ async def test_nothing_new_is_sent_meanwhile(file: Path) -> None:
 
 
 async def test_closing_says_what_could_not_be_kept(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """`aclose` waits a bounded time, and then says in one ERROR whose answer it was and what it said."""
+    """`aclose` waits a limited time, then one ERROR names the order and its unstored answer."""
     pay, lock = await charged(file)
     caplog.clear()
     async with asyncio.timeout(5):
@@ -171,7 +171,7 @@ async def test_closing_says_what_could_not_be_kept(file: Path, caplog: pytest.Lo
 
 
 async def test_closing_writes_what_it_can(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A lock that is gone before the time is up: the answer is in the file, and there is nothing to say."""
+    """If the lock is released in time, the answer is stored and nothing is logged."""
     pay, lock = await charged(file)
     caplog.clear()
     closing = asyncio.create_task(pay.aclose())
@@ -183,7 +183,7 @@ async def test_closing_writes_what_it_can(file: Path, caplog: pytest.LogCaptureF
 
 
 async def test_a_disk_that_recovers_gets_the_answer(file: Path) -> None:
-    """Not a lock but a failure: the answer is tried again, and harms nothing that is written meanwhile."""
+    """After a failed write the answer is tried again, without harm to other writes."""
     wire = Wire(Desk(collect=answer(id="id-1", status="OK")))
     async with Pool(Keyless(), connection=wire, journal=file) as pay:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -199,7 +199,7 @@ async def test_a_disk_that_recovers_gets_the_answer(file: Path) -> None:
 
 
 async def test_the_end_of_a_turn_is_never_lost(file: Path) -> None:
-    """The work was done while the file was locked: nobody does it again."""
+    """Work that was done while the file was locked is not done again."""
     async with Pool(Keyless(), connection=Wire(Desk()), journal=file) as pay:
         payment = Payment(account="keyless", kind="collect", reference="order-1")
         _ = [one async for one in pay.payments()]
@@ -240,7 +240,7 @@ ENDS_WITHOUT_CLOSING = """
 
 @pytest.mark.slow
 def test_a_process_that_ends_without_closing_writes_what_it_knows(tmp_path: Path) -> None:
-    """A program that just ends, as a bot may, while the file is locked: the answer is written first."""
+    """If a program ends while the file is locked, the answer is written first."""
     file = tmp_path / "payments.db"
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(ENDS_WITHOUT_CLOSING), str(file)],
@@ -255,17 +255,17 @@ def test_a_process_that_ends_without_closing_writes_what_it_knows(tmp_path: Path
 
 
 class Unheard(BaseException):
-    """What no thread expects."""
+    """An exception that the thread does not expect."""
 
 
 @pytest.mark.parametrize(
     "error", [MemoryError, RecursionError, KeyboardInterrupt, SystemExit, Unheard, ValueError]
 )
 @pytest.mark.parametrize("where", ["operation", "opening", "thread"])
-async def test_whatever_goes_wrong_in_the_thread_nobody_waits_for_ever(
+async def test_after_any_error_in_the_thread_no_caller_waits_for_ever(
     tmp_path: Path, error: type[BaseException], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any exception at all: an OSError for whoever waits, and the next operation works."""
+    """Any exception becomes an OSError for the caller, and the next operation works."""
     broken = threading.Event()
 
     def fail(*_: object) -> Any:
@@ -297,7 +297,7 @@ async def test_whatever_goes_wrong_in_the_thread_nobody_waits_for_ever(
 
 
 async def test_a_thread_that_cannot_begin_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread and no memory left, or a process that ends: NotSent, and the next order works."""
+    """Without a thread or memory, or while the process ends: NotSent, and the next order works."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread at interpreter shutdown")

@@ -1,4 +1,4 @@
-"""Forged messages that name a known order: few are kept, all are small, and none pushes the real one out."""
+"""Forged messages about a known order: few are stored, small, and the real one is kept."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,18 @@ ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "23767777777
 
 
 def inline(file: Path) -> LoopJournal:
-    """Give a journal for virtual time."""
+    """Return a journal for virtual time."""
     return LoopJournal(file, random.Random(1))
 
 
 def kept(file: Path) -> list[tuple[str | None, int, str]]:
-    """Give what is kept of messages: whose, whether it is proved, and its text."""
+    """Return what is stored of messages: order, proof, and text."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         return db.execute("SELECT reference, proved, event FROM hints ORDER BY id").fetchall()
 
 
 class Shop:
-    """Notes when it was told of what."""
+    """Records the times of callbacks."""
 
     def __init__(self) -> None:
         self.told: list[tuple[float, str | None, Status]] = []
@@ -47,7 +47,7 @@ class Shop:
 
 
 class Street:
-    """CamPay without a webhook key, a shop with a journal, and who forges messages."""
+    """CamPay without a webhook key, a shop with a journal, and a sender of forged messages."""
 
     def __init__(self, file: Path) -> None:
         self.sim = Simulator()
@@ -63,7 +63,7 @@ class Street:
         self.sim.on_webhook(self.hooks.answer)
 
     def forged(self, payment: Payment, number: int) -> Incoming:
-        """Give a message that names the order, and lies about the rest."""
+        """Return a message that names the order, and lies about the rest."""
         return push(
             path=self.pool.webhook_url("campay"),
             reference=payment.provider_reference,
@@ -75,7 +75,7 @@ class Street:
         )
 
     async def delay(self, forgeries: int) -> float:
-        """Tell how many seconds after its end an order is told, after so many forgeries."""
+        """Return the delay of an order's end in seconds, after so many forgeries."""
         async with self.pool, self.hooks:
             payment = await self.pool.collect("campay", **ORDER)
             await asyncio.sleep(30)
@@ -95,7 +95,7 @@ class Street:
 async def test_ten_thousand_forgeries_delay_no_real_message(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """10,000 forgeries that name the order, then the real message: told within its usual delay."""
+    """10,000 forgeries that name the order, then the real message: delivered as usual."""
     usual = await Street(tmp_path / "quiet.db").delay(0)
     caplog.clear()
     street = Street(tmp_path / "flooded.db")
@@ -105,7 +105,7 @@ async def test_ten_thousand_forgeries_delay_no_real_message(
 
 
 def toy(file: Path, shop: Shop, *, said: Reply, driver: Keyless | None = None) -> Webhooks:
-    """Give the webhooks of a shop at a toy provider."""
+    """Return the webhooks of a shop at a toy provider."""
     desk = Desk(collect=answer(id="id-1", status="WAIT"), payments=said)
     pool = Pool(
         driver or Keyless(), connection=Wire(desk), webhook_base=BASE, webhook_key=KEY, journal=inline(file)
@@ -120,7 +120,7 @@ TOY: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 @pytest.mark.parametrize("path", [None, "order-1"])
 @timeless
 async def test_few_are_kept_about_one_order(path: str | None, tmp_path: Path) -> None:
-    """Of 500 messages about an order four are kept, those on its own path apart, and none is longer than 4 kB."""
+    """Of 500 messages about an order four are stored, each at most 4 kB."""
     hooks = toy(tmp_path / "j.db", Shop(), said=answer(id="id-1", status="WAIT"))
     async with hooks._pool as pool, hooks:
         await pool.collect("keyless", **TOY)
@@ -143,7 +143,7 @@ async def test_few_are_kept_about_one_order(path: str | None, tmp_path: Path) ->
 
 @timeless
 async def test_the_proved_have_places_of_their_own(tmp_path: Path) -> None:
-    """A flood of what proves nothing leaves the places of signed messages, and of those on the order's path."""
+    """A flood of unproved messages leaves the slots of signed ones, and of the order's path."""
     journal = inline(tmp_path / "j.db")
     claims = Payment(account="keyless", kind="collect", reference="order-1")
     for number in range(20):
@@ -164,7 +164,7 @@ async def test_the_proved_have_places_of_their_own(tmp_path: Path) -> None:
 async def test_what_contradicts_the_order_is_not_kept_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """2,000 messages that name an order and another payment: nothing is kept or asked, and one ERROR is logged."""
+    """2,000 messages with an order and another payment: none is stored; one ERROR is logged."""
     hooks = toy(tmp_path / "j.db", Shop(), said=answer(404))
     async with hooks._pool as pool, hooks:
         await pool.collect("keyless", **TOY)
@@ -177,7 +177,7 @@ async def test_what_contradicts_the_order_is_not_kept_and_said_once(
 
 @timeless
 async def test_a_dead_workers_question_is_asked_by_the_next(tmp_path: Path) -> None:
-    """What stands for many messages is in the journal: who takes over asks again, and the shop is told."""
+    """A message that stands for many is in the journal: the next worker looks up again."""
     file, shop = tmp_path / "j.db", Shop()
     dead = toy(file, Shop(), said=answer(id="id-1", status="WAIT"))
     async with dead._pool as pool, dead:
@@ -195,7 +195,7 @@ async def test_a_dead_workers_question_is_asked_by_the_next(tmp_path: Path) -> N
 
 
 def test_what_is_kept_confirms_as_the_message_did() -> None:
-    """Ids, amount, receipt and trust stay; what is too long to be one is left out."""
+    """Ids, amount, receipt and trust stay; an id that is too long is left out."""
     claims = Payment(
         account="toy",
         reference="order-1",

@@ -1,4 +1,4 @@
-"""A long history: each row is read once and kept by its own text, and none holds anybody up."""
+"""A long history: each row is read once, keeps its own text, and does not block."""
 
 import asyncio
 import json
@@ -24,34 +24,34 @@ MONTH = {"since": BEGAN, "until": BEGAN + timedelta(days=30)}
 
 
 def campay(url: str = "https://demo.campay.net/api") -> CamPay:
-    """Give an account that never logs in."""
+    """Return an account that never logs in."""
     return CamPay(base_url=url, access_token="a-permanent-token")
 
 
 def gateway(url: str = "https://gateway.example") -> MpesaGateway:
-    """Give an account of a gateway."""
+    """Return an account of a gateway."""
     return MpesaGateway(base_url=url, access_token="a-permanent-token")
 
 
 def past(number: int, made: datetime | None, **fields: Any) -> bytes:
-    """Give a row of CamPay's."""
+    """Return a row of CamPay's."""
     when = {} if made is None else {"datetime": f"{made:%Y-%m-%dT%H:%M:%S.%fZ}"}
     row = {**when, "code": f"CP{number}", "reference_uuid": f"tx-{number}", "amount": "5", "status": "SUCCESSFUL"}
     return json.dumps({**row, **fields}).encode()
 
 
 def rows(count: int, *, days: float = 30, **fields: Any) -> list[bytes]:
-    """Give so many rows, spread over so many days."""
+    """Return so many rows, spread over so many days."""
     return [past(number, BEGAN + timedelta(days=days * number / count), **fields) for number in range(count)]
 
 
 def page(found: list[bytes]) -> bytes:
-    """Give CamPay's answer of these rows."""
+    """Return CamPay's answer of these rows."""
     return b'{"data":[%s]}' % b",".join(found)
 
 
 def gateway_page(count: int, **fields: Any) -> bytes:
-    """Give the gateway's answer of so many rows."""
+    """Return the gateway's answer of so many rows."""
     row = {"amount": 5, "status": "completed", "created_at": "2026-01-02T00:00:00Z", **fields}
     listed = [{"id": f"tx-{number}", **row} for number in range(count)]
     return json.dumps({"results": listed, "total": count, "page": 1}).encode()
@@ -71,7 +71,7 @@ async def listed(pool: Pool, account: str, **period: Any) -> list[Payment]:
 @pytest.mark.parametrize("name", PAGES)
 @timeless
 async def test_the_work_of_a_history_grows_with_its_rows(name: str) -> None:
-    """Each row is scrubbed once and by itself, and its `raw` is its own JSON and no other's.
+    """Each row is cleaned once, separately, and its `raw` is its own JSON only.
 
     A page was scrubbed and kept whole for each of its rows: 2,800 of them froze the loop for 20 s.
     """
@@ -107,7 +107,7 @@ def _named(raw: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 @timeless
 async def test_a_history_lets_others_have_their_turn(name: str, *, inside: bool) -> None:
-    """Whoever reads rows without awaiting anything else holds the loop for a few of them at a time.
+    """A caller that only reads rows blocks the event loop for a few rows at a time.
 
     Rows that are skipped are no exception.
     """
@@ -130,7 +130,7 @@ async def test_a_history_lets_others_have_their_turn(name: str, *, inside: bool)
 
 
 class Shop:
-    """CamPay's history over sockets: it keeps to the days that it is asked for."""
+    """CamPay's history over sockets, limited to the requested days."""
 
     def __init__(self, made: list[bytes]) -> None:
         self._made = [(row[14:24].decode() if row.startswith(b'{"datetime') else "", row) for row in made]
@@ -148,7 +148,7 @@ class Shop:
 @pytest.mark.slow
 @pytest.mark.parametrize("squeezed", [False, True])
 async def test_a_period_that_is_too_large_for_a_page_is_halved(*, squeezed: bool) -> None:
-    """Every row of it comes once, the later half first, and nobody is told to try later."""
+    """Every row comes once, the later half first, and no caller has to try again."""
     shop = Shop([*rows(2400, description="x" * 8000), past(9999, None)])
     shop.squeezed = squeezed
     async with Peer(shop) as peer, Pool(campay(peer.url), attempts=1) as pool:
@@ -162,7 +162,7 @@ async def test_a_period_that_is_too_large_for_a_page_is_halved(*, squeezed: bool
 
 
 async def test_a_day_that_is_too_large_for_a_page_is_read_whole() -> None:
-    """A day cannot be halved: CamPay is asked by days."""
+    """A day cannot be halved: CamPay's history is by days."""
     shop = Shop(rows(1200, days=0.9, description="x" * 8000))
     day = {"since": BEGAN, "until": BEGAN + timedelta(days=1)}
     async with Peer(shop) as peer, Pool(campay(peer.url), attempts=1) as pool:
@@ -171,7 +171,7 @@ async def test_a_day_that_is_too_large_for_a_page_is_read_whole() -> None:
 
 
 async def test_a_gateways_page_may_be_large() -> None:
-    """Its pages are as long as it likes, and it cannot be asked for less."""
+    """The provider chooses the page's length; it cannot be made shorter."""
     body = gateway_page(300, message="x" * 8000)
     async with Peer(lambda _: http(body)) as peer, Pool(gateway(peer.url), attempts=1) as pool:
         assert len(await listed(pool, "mpesa_gateway")) == 300
@@ -179,7 +179,7 @@ async def test_a_gateways_page_may_be_large() -> None:
 
 
 async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
-    """Any other answer stays within a mebibyte, and a length beyond the cap is believed before a byte is read."""
+    """Any other answer is limited to a mebibyte; a longer stated length is refused unread."""
 
     async def endless() -> Any:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (DAY_BYTES + 1)
@@ -189,7 +189,7 @@ async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
     async with Peer(lambda _: endless()) as peer, Pool(campay(peer.url), deadline=5.0) as pool:
         with pytest.raises(Unavailable, match=f"more than {DAY_BYTES} bytes"):
             await listed(pool, "campay", **day)
-        assert len(peer.seen) == 1  # asking again would not make it smaller
+        assert len(peer.seen) == 1  # another request would not make it smaller
     async with Peer(lambda _: endless()) as peer, Pool(campay(peer.url), attempts=1) as pool:
         with pytest.raises(Unavailable, match=f"more than {1 << 20} bytes"):
             await pool.send("campay", get("/balance/", dict[str, str]))
@@ -208,7 +208,7 @@ async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
 )
 @timeless
 async def test_a_row_that_cannot_be_read_is_named(name: str, body: bytes, said: str) -> None:
-    """A history is never shortened silently: what could not be read, and where, is said."""
+    """A history is never shortened silently: errors say what could not be read, and where."""
     made, _ = PAGES[name]
     async with Pool(made(), connection=Wire(lambda _: Reply(status=200, body=body))) as pool:
         with pytest.raises(Unavailable) as failed:
@@ -218,7 +218,7 @@ async def test_a_row_that_cannot_be_read_is_named(name: str, body: bytes, said: 
 
 @timeless
 async def test_a_rows_own_text_is_scrubbed() -> None:
-    """A credential in one row is in neither its `raw` nor its fields, and the other rows stay as they are."""
+    """A credential in one row is not in its `raw` or fields; other rows are unchanged."""
     body = page([past(1, BEGAN), past(2, BEGAN, reason="a-permanent-token", description="a-permanent-token")])
 
     def say(_: Outgoing) -> Reply:

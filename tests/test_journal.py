@@ -1,4 +1,4 @@
-"""The journal: what is kept, when, and what its absence forbids."""
+"""The journal: what it stores, when, and what is refused when it cannot be written."""
 
 import asyncio
 import contextlib
@@ -56,25 +56,25 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
 def rows(file: Path, sql: str = "SELECT * FROM payments ORDER BY created_at") -> list[dict[str, Any]]:
-    """Read the journal as anybody may: with plain SQL."""
+    """Read the journal with plain SQL."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute(sql)]
 
 
 def row(file: Path, reference: str = "order-1") -> dict[str, Any]:
-    """Give one payment's row."""
+    """Return one payment's row."""
     (found,) = [one for one in rows(file) if one["reference"] == reference]
     return found
 
 
 def facts(file: Path, reference: str = "order-1") -> list[tuple[str, str, str]]:
-    """Give what became known of a payment, in order."""
+    """Return the facts about a payment, in order."""
     told = rows(file, "SELECT * FROM facts ORDER BY id")
     return [(one["source"], one["state"], one["status"]) for one in told if one["reference"] == reference]
 
@@ -104,12 +104,12 @@ async def collect(pay: Pool, reference: str = "order-1", amount: int = 500, **op
 
 
 def losing(**replies: Reply | list[Reply | Exception]) -> Wire:
-    """Give a wire that loses the answer to a collect."""
+    """Return a wire that loses the answer to a collect."""
     return Wire(Desk(collect=[Broken("cut off")], **replies))
 
 
 async def test_sending_is_durable_before_the_first_byte(file: Path) -> None:
-    """When a money request leaves, its row says SENDING, whose it is, how much, to whom, and its digest."""
+    """When a money request is sent, its row is SENDING, with worker, amount, party and digest."""
     seen: list[dict[str, Any]] = []
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -127,7 +127,7 @@ async def test_sending_is_durable_before_the_first_byte(file: Path) -> None:
 
 
 async def test_facts_are_appended_with_time_and_source(file: Path) -> None:
-    """Each step and each thing learned is a fact of its own, never rewritten."""
+    """Each step and each news is one fact, and facts are never changed."""
     began = datetime.now(UTC)
     async with pool(file) as pay:
         payment = await collect(pay)
@@ -162,7 +162,7 @@ ENDS: dict[str, tuple[Callable[[], Wire], State, type[PaymuxError] | None, bool]
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_how_a_request_ended_is_kept(file: Path, end: str) -> None:
-    """Each end has its state, and only what moved no money frees its reference, over a restart."""
+    """Each end has its state; only without moved money is its reference free, also later."""
     wire, state, error, free = ENDS[end]
     expectation = pytest.raises(error) if error else contextlib.nullcontext()
     async with pool(file, wire(), Keyless()) as pay:
@@ -185,7 +185,7 @@ async def test_how_a_request_ended_is_kept(file: Path, end: str) -> None:
 
 
 async def test_a_freed_reference_may_be_used_for_another_order(file: Path) -> None:
-    """A refused order may come again with another amount; what the record says then is the new order."""
+    """A refused order may be sent again with another amount; then the row is the new order."""
     wire = Wire(Desk(collect=[answer(400, error="no"), answer(id="id-2", status="WAIT")]))
     async with pool(file, wire, Keyless()) as pay:
         with pytest.raises(Rejected):
@@ -195,7 +195,7 @@ async def test_a_freed_reference_may_be_used_for_another_order(file: Path) -> No
 
 
 async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> None:
-    """A refusal, then a look-up that finds the payment: the reference is not used again."""
+    """A refusal, then a look-up that finds the payment: the reference is not free."""
     desk = Desk(collect=answer(400, error="no"), find=answer(id="id-1", status="OK", reference="order-1"))
     wire = Wire(desk)
     async with pool(file, wire, Findable()) as pay:
@@ -207,7 +207,7 @@ async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> No
 
 
 async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: Path) -> None:
-    """The row is open after a duplicate: the same order sends nothing, and recover finds what became of it."""
+    """After the provider reports a duplicate, the order is open and not sent again."""
     desk = Desk(collect=answer(409, error="duplicate"), find=answer(id="id-1", status="OK", reference="order-1"))
     wire = Wire(desk)
     async with pool(file, wire, Findable()) as pay:
@@ -224,7 +224,7 @@ async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: P
 
 
 def test_another_order_under_a_reference_is_a_usage_error() -> None:
-    """DuplicateReference is raised before anything is sent, so it is no provider's refusal."""
+    """DuplicateReference is raised before anything is sent; it is not a provider's refusal."""
     assert issubclass(DuplicateReference, UsageError)
     assert not issubclass(DuplicateReference, ProviderError)
     bare = DuplicateReference()
@@ -232,7 +232,7 @@ def test_another_order_under_a_reference_is_a_usage_error() -> None:
 
 
 async def test_the_same_order_gives_the_payment_that_exists(file: Path) -> None:
-    """An order that was answered before, over a restart: its payment, and nothing is sent."""
+    """The same order after a restart returns its payment, and nothing is sent."""
     async with pool(file) as pay:
         first = await collect(pay)
         await pay.verify(first)
@@ -248,7 +248,7 @@ async def test_the_same_order_gives_the_payment_that_exists(file: Path) -> None:
     "other", [{"amount": 501}, {"payer": "237677777777"}, {"description": "another"}, {"metadata": {"a": 1}}]
 )
 async def test_another_order_under_the_reference_is_refused(file: Path, other: dict[str, Any]) -> None:
-    """Another amount, payer or content under a reference is DuplicateReference, over a restart."""
+    """Another amount, payer or content under a reference is DuplicateReference."""
     async with pool(file) as pay:
         await collect(pay)
     wire = Wire(Desk())
@@ -260,7 +260,7 @@ async def test_another_order_under_the_reference_is_refused(file: Path, other: d
 
 
 async def test_a_payout_and_a_collect_may_share_a_reference(file: Path) -> None:
-    """A reference belongs to a kind: a payout under a collect's reference is another payment."""
+    """A reference belongs to a kind: a payout with a collect's reference is another payment."""
     desk = Desk(collect=answer(id="id-1", status="WAIT"), payout=answer(id="id-2", status="OK"))
     async with pool(file, Wire(desk)) as pay:
         await collect(pay)
@@ -272,7 +272,7 @@ async def test_a_payout_and_a_collect_may_share_a_reference(file: Path) -> None:
 
 
 async def test_two_pools_at_once_send_once(file: Path) -> None:
-    """Two pools on one file, the same new order at the same moment, thirty times: one request each."""
+    """Two pools on one file send the same new order at the same time: one request each."""
     wires = [Wire(Desk(collect=answer(id="id", status="WAIT"))) for _ in range(2)]
     async with pool(file, wires[0], Keyless()) as one, pool(file, wires[1], Keyless()) as two:
         for number in range(30):
@@ -282,7 +282,7 @@ async def test_two_pools_at_once_send_once(file: Path) -> None:
 
 
 async def test_one_journal_in_two_pools_sends_once(file: Path) -> None:
-    """Two pools that share one journal object are as two workers: one request."""
+    """Two pools that share one journal object behave as two workers: one request."""
     book = SqliteJournal(file)
     wire = Wire(Desk(collect=answer(id="id", status="WAIT")))
     pools = [Pool(Keyless(), connection=wire, journal=book) for _ in range(2)]
@@ -293,7 +293,7 @@ async def test_one_journal_in_two_pools_sends_once(file: Path) -> None:
 
 
 async def test_a_new_file_that_another_worker_is_just_making_is_waited_for(file: Path) -> None:
-    """Two workers that start at once on a new journal both start: SQLite tells one of them at once to go away."""
+    """Two workers can open a new journal together, although SQLite refuses one at first."""
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     shop = pool(file, driver=Keyless())
@@ -325,7 +325,7 @@ SAME_MOMENT = """
 
 @pytest.mark.slow
 async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
-    """Two processes collect the same ten new orders at the same moment: ten requests."""
+    """Two processes collect the same ten new orders at the same time: ten requests."""
     script = textwrap.dedent(SAME_MOMENT)
     async with Simulator() as sim:
         at = str(time.time() + 1.5)
@@ -339,7 +339,7 @@ async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
 
 
 async def test_an_order_that_another_worker_took_over_is_not_sent(file: Path) -> None:
-    """A worker whose intent was taken away meanwhile, as from the dead, sends nothing and frees nothing."""
+    """A worker whose intent was claimed by another worker sends nothing and frees nothing."""
 
     def respond(outgoing: Outgoing) -> Reply:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -355,7 +355,7 @@ async def test_an_order_that_another_worker_took_over_is_not_sent(file: Path) ->
 
 
 def book(file: Path, payment: Payment, state: State = State.SENDING) -> None:
-    """Put a payment into the journal."""
+    """Store a payment in the journal."""
 
     async def write() -> None:
         journal = SqliteJournal(file)
@@ -378,7 +378,7 @@ KEPT = {
 @pytest.mark.parametrize("source", ["answer", "verify", "webhook", "recover"])
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(Status, Status)))
 def test_no_fact_turns_the_record_back(tmp_path: Path, old: Status, new: Status, source: str) -> None:
-    """R15: a success is overwritten by nothing but its refund, an end by nothing but a late success."""
+    """R15: only a refund replaces a success, and only a late success replaces another end."""
     file = tmp_path / "payments.db"
     payment = Payment(account="toy", kind="collect", reference="order-1", provider_reference="id-1")
     book(file, msgspec.structs.replace(payment, status=old), State.ACCEPTED)
@@ -395,12 +395,12 @@ def test_no_fact_turns_the_record_back(tmp_path: Path, old: Status, new: Status,
         wanted = old if new is Status.PENDING else new
     assert (row(file)["status"], row(file)["state"]) == (wanted, "accepted")
     assert json.loads(row(file)["payment"]).get("status", "pending") == wanted
-    # What was not applied is a fact all the same.
+    # What was not applied is stored as a fact all the same.
     assert facts(file)[-1][2] == (old if source == "verify" and new is old else new)
 
 
 AFTER = {
-    # what was: what is kept of INTENT, SENDING, ACCEPTED, REFUSED, NOT_SENT, UNKNOWN
+    # state before: state after INTENT, SENDING, ACCEPTED, REFUSED, NOT_SENT, UNKNOWN
     State.ACCEPTED: [State.ACCEPTED] * 6,
     State.UNKNOWN: [State.UNKNOWN] * 2 + [State.ACCEPTED] + [State.UNKNOWN] * 3,
     State.SENDING: [State.INTENT, State.SENDING, State.ACCEPTED, State.REFUSED, State.NOT_SENT, State.UNKNOWN],
@@ -409,7 +409,7 @@ AFTER = {
 
 @pytest.mark.parametrize("was", AFTER)
 def test_no_state_leads_back_to_free(was: State) -> None:
-    """Once accepted or unknown, no later refusal makes a reference free; only a known payment ends an unknown."""
+    """After ACCEPTED or UNKNOWN no refusal frees the reference."""
     nothing = Payment(account="toy")
     found = Payment(account="toy", provider_reference="id-1")
     assert [was.after(state, nothing) for state in State] == AFTER[was]
@@ -418,7 +418,7 @@ def test_no_state_leads_back_to_free(was: State) -> None:
 
 
 def test_retention_forgets_what_is_over(tmp_path: Path) -> None:
-    """`keep_days` forgets ended and refused payments with their facts, hints and turns, and nothing still open."""
+    """`keep_days` deletes ended and refused payments with all their rows, and nothing open."""
     file = tmp_path / "payments.db"
     plain = Payment(account="toy", kind="collect", provider_reference="id")
     done = msgspec.structs.replace(plain, status=Status.SUCCEEDED)
@@ -463,7 +463,7 @@ ENDED = Payment(
 
 
 def aged(file: Path, days: float, where: str = "1") -> None:
-    """Let what is in the journal be so many days old."""
+    """Make everything in the journal so many days older."""
     old = (datetime.now(UTC) - timedelta(days=days)).isoformat()
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         for table, column in (("payments", "updated_at"), ("facts", "at"), ("turns", "at")):
@@ -471,7 +471,7 @@ def aged(file: Path, days: float, where: str = "1") -> None:
 
 
 def purged(file: Path, days: float = 30) -> set[str]:
-    """Open the journal with a retention, and give the references that are left."""
+    """Open the journal with a retention, and return the references that are left."""
 
     async def reopen() -> None:
         journal = SqliteJournal(file, keep_days=days)
@@ -484,7 +484,7 @@ def purged(file: Path, days: float = 30) -> set[str]:
 
 @pytest.mark.parametrize("word", ["OK", "NO", "STOPPED", "LATE"])
 def test_a_reference_is_never_forgotten(tmp_path: Path, word: str) -> None:
-    """After a purge the same order gives how it ended, another one is refused, and nothing is sent."""
+    """After a purge the same order returns its end, and another order is refused."""
     file = tmp_path / "payments.db"
 
     async def shop(wire: Wire, keep_days: float | None) -> Payment:
@@ -511,7 +511,7 @@ def test_a_reference_is_never_forgotten(tmp_path: Path, word: str) -> None:
 
 
 def test_what_was_not_told_is_not_forgotten(tmp_path: Path) -> None:
-    """Once a notifier told of a kind, a payment of it that was not told yet stays until it is."""
+    """Once a notifier has run for a kind, its undelivered payments are not purged."""
     file = tmp_path / "payments.db"
     for kind in ("collect", "payout"):
         book(file, msgspec.structs.replace(ENDED, kind=kind, reference=kind), State.ACCEPTED)
@@ -526,7 +526,7 @@ def test_what_was_not_told_is_not_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_turn_that_is_done_is_done_for_ever(tmp_path: Path) -> None:
-    """After a purge `once` gives nobody a turn that was done; one that a dead worker had begun may be had."""
+    """After a purge a completed once-lock stays completed; one that a dead worker held is free."""
     file = tmp_path / "payments.db"
     book(file, ENDED, State.ACCEPTED)
 
@@ -547,7 +547,7 @@ def test_a_turn_that_is_done_is_done_for_ever(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_jumps_forward_forgets_nothing_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten years ahead, no payment goes that is younger than `keep_days` beside what the file noted last."""
+    """With a clock ten years ahead, a payment younger than `keep_days` stays."""
     file = tmp_path / "payments.db"
     book(file, ENDED, State.ACCEPTED)
     aged(file, 20)
@@ -564,7 +564,7 @@ def test_a_clock_that_jumps_forward_forgets_nothing_young(tmp_path: Path, monkey
 
 
 def test_a_clock_that_was_wrong_once_forgets_nothing_young(tmp_path: Path) -> None:
-    """What a clock of 1970 or of 2099 noted is neither old nor a reason to forget what is young."""
+    """Times written by a clock of 1970 or 2099 neither expire early nor delete newer payments."""
     file = tmp_path / "payments.db"
     book(file, ENDED, State.ACCEPTED)
     aged(file, 20)
@@ -586,7 +586,7 @@ def test_a_retention_of_nothing_is_refused(tmp_path: Path, days: float) -> None:
 
 
 async def test_a_later_release_s_journal_is_left_alone(file: Path) -> None:
-    """A newer schema version is refused before anything else: nothing is changed, and the error says why."""
+    """A newer schema version is refused first, with the reason; the file is unchanged."""
     async with pool(file) as pay:
         await collect(pay)
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -605,7 +605,7 @@ async def test_a_later_release_s_journal_is_left_alone(file: Path) -> None:
 
 
 async def test_payments_come_in_pages_oldest_first(file: Path) -> None:
-    """1,203 payments: each once, in order, by account, status and time of creation."""
+    """1,203 payments are listed once each, in order, by account, status and creation time."""
     journal = SqliteJournal(file)
     for number in range(1203):
         account = "toy" if number % 3 else "other"
@@ -621,7 +621,7 @@ async def test_payments_come_in_pages_oldest_first(file: Path) -> None:
 
 
 async def test_what_never_began_is_not_pending(file: Path) -> None:
-    """An order that was refused, or never left, is listed among all payments and not among those that wait."""
+    """A refused or unsent order is listed among all payments, but not among pending ones."""
     wire = Wire(Desk(collect=[answer(400, error="no"), answer(id="id-2", status="WAIT")]))
     async with pool(file, wire, Keyless()) as pay:
         with pytest.raises(PaymuxError):
@@ -650,7 +650,7 @@ def damage(file: Path, sql: str, reference: str = "order-1") -> None:
 async def test_a_row_that_cannot_be_read_is_named_and_left_out(
     file: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
-    """A damaged row is one ERROR record that names it; the rest is listed, recovered and sent."""
+    """A damaged row is named in one ERROR; other rows are listed, recovered and sent."""
     async with pool(file, losing(), Keyless()) as pay:
         for name in ("order-0", "order-1", "order-2"):
             with pytest.raises(OutcomeUnknown):
@@ -675,7 +675,7 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["list"], ["export"], ["export", "--as", "jsonl"], ["show", "order-2"]])
 async def test_the_command_line_says_what_it_cannot_read(file: Path, command: list[str]) -> None:
-    """A damaged row is said on standard error, the others are written, and the exit code is 1."""
+    """A damaged row is reported on standard error, others are written, and the exit code is 1."""
     async with pool(file, driver=Keyless()) as pay:
         for name in ("order-1", "order-2"):
             await collect(pay, name)
@@ -690,7 +690,7 @@ async def test_the_command_line_says_what_it_cannot_read(file: Path, command: li
 
 @pytest.mark.parametrize("how", ["cut", "not UTF-8", "no text"])
 async def test_an_order_under_a_damaged_row_is_in_doubt(file: Path, how: str) -> None:
-    """Nobody can tell what became of it: OutcomeUnknown, and nothing is sent, whatever was accepted before."""
+    """The outcome of a damaged order is unknown: OutcomeUnknown, and nothing is sent."""
     async with pool(file, driver=Keyless()) as pay:
         await collect(pay)
     damage(file, DAMAGE[how])
@@ -709,7 +709,7 @@ async def test_an_order_under_a_damaged_row_is_in_doubt(file: Path, how: str) ->
 
 
 async def test_a_damaged_message_is_named_and_left_out(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Of the messages that a dead worker left, one that cannot be read is said once; the others are taken."""
+    """A dead worker's unreadable message is logged once; its other messages are claimed."""
     one = SqliteJournal(file)
     events = [Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "123"]
     for event in events:
@@ -726,7 +726,7 @@ async def test_a_damaged_message_is_named_and_left_out(file: Path, caplog: pytes
 
 
 async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Path) -> None:
-    """Work that fails alone has changed nothing; what has, takes its batch along, and the next batch is whole."""
+    """A failure without a change fails alone; a partial change rolls back its batch only."""
 
     def put(db: sqlite3.Connection, number: int, error: Exception | None = None) -> int:
         db.execute("INSERT INTO numbers VALUES (?)", (number,))
@@ -745,7 +745,7 @@ async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Pa
             free.wait(10)
 
         writer.later(hold)
-        await asyncio.to_thread(held.wait)  # the thread is busy, so that all of these come to it together
+        await asyncio.to_thread(held.wait)  # the thread is busy: all of these reach it together
         ending = asyncio.gather(*map(writer.do, works), return_exceptions=True)
         await asyncio.sleep(0)
         free.set()
@@ -768,7 +768,7 @@ async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Pa
 
 
 async def test_a_journal_that_could_not_be_opened_is_tried_again(tmp_path: Path) -> None:
-    """What kept the journal from opening may pass: the next order tries again."""
+    """An error while opening the journal may pass: the next order opens it."""
     file = tmp_path / "later" / "payments.db"
     pay = pool(file, driver=Keyless())
     with pytest.raises(UsageError, match="folder"):
@@ -780,7 +780,7 @@ async def test_a_journal_that_could_not_be_opened_is_tried_again(tmp_path: Path)
 
 
 async def test_a_locked_journal_keeps_the_deadline(file: Path) -> None:
-    """Another process holds the lock: NotSent at the deadline, not at SQLite's, and the reference is free."""
+    """While another process holds the lock: NotSent at our deadline, and the reference is free."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
     async with pool(file, wire, Keyless()) as pay:
         await collect(pay, "order-0")
@@ -796,7 +796,7 @@ async def test_a_locked_journal_keeps_the_deadline(file: Path) -> None:
 
 
 async def test_an_answer_is_returned_though_the_journal_is_locked(file: Path) -> None:
-    """A result that came back is returned soon, and is kept as soon as the lock is gone."""
+    """A result is returned soon, and stored as soon as the lock is released."""
     held = contextlib.ExitStack()
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -817,14 +817,14 @@ REFUSING = """CREATE TRIGGER refuse BEFORE INSERT ON facts WHEN NEW.source = '{}
 
 
 def refuse(file: Path, source: str) -> None:
-    """Let the database refuse to keep facts of this source."""
+    """Let the database refuse facts of this source."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute(REFUSING.format(source))
 
 
 @pytest.mark.parametrize("source", ["intent", "sending"])
 async def test_what_cannot_be_kept_is_not_sent(file: Path, source: str) -> None:
-    """Where the intent or SENDING cannot be kept, NotSent, and no money request leaves."""
+    """If INTENT or SENDING cannot be stored: NotSent, and no money request is sent."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
     async with pool(file, wire, Keyless()) as pay:
         await collect(pay, "order-0")
@@ -837,7 +837,7 @@ async def test_what_cannot_be_kept_is_not_sent(file: Path, source: str) -> None:
 async def test_what_was_paid_is_told_though_it_cannot_be_kept(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that fails after the answer: the payment is returned, the trouble logged, the row still SENDING."""
+    """If the disk fails after the answer, the payment is returned, and the row stays SENDING."""
     async with pool(file, driver=Keyless()) as pay:
         await collect(pay, "order-0")
         refuse(file, "answer")
@@ -847,7 +847,7 @@ async def test_what_was_paid_is_told_though_it_cannot_be_kept(
 
 
 async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None:
-    """Two requests in ten seconds: orders that the journal kept from leaving do not use the places for ever."""
+    """Orders that the journal kept from being sent release their slots of the rate limit."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
     async with pool(file, wire, Narrow()) as pay:
         with contextlib.suppress(PaymuxError):
@@ -862,7 +862,7 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
 
 
 async def steps(task: "asyncio.Task[Any]", count: int) -> None:
-    """Let a task run so many steps of the loop; the journal's thread keeps up with each."""
+    """Run a task for so many steps of the loop; the journal's thread keeps up with each."""
     for _ in range(count):
         time.sleep(0.001)
         await asyncio.sleep(0)
@@ -871,7 +871,7 @@ async def steps(task: "asyncio.Task[Any]", count: int) -> None:
 
 
 async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
-    """Cancelled after any number of steps: what left is unknown, what did not is free, none stays SENDING."""
+    """Cancelled after any number of steps, a sent order is unknown, and an unsent one is free."""
     states = set()
 
     async def slowly(_: Outgoing) -> Reply:
@@ -910,7 +910,7 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
 
 @pytest.mark.parametrize("when", ["intent", "sending", "answer"])
 async def test_cancelling_while_the_journal_is_slow(file: Path, when: str) -> None:
-    """Cancelled while the disk is waited for: the order is withdrawn, or unknown, but never left to nobody."""
+    """Cancelled while waiting for the disk, the order is withdrawn or unknown, never lost."""
     held = contextlib.ExitStack()
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -945,7 +945,7 @@ async def test_cancelling_while_the_journal_is_slow(file: Path, when: str) -> No
 
 
 async def test_closing_while_a_payment_is_under_way_ends(file: Path) -> None:
-    """A pool closed in mid collect closes; the payment is returned, and its row is kept or left to recover()."""
+    """A pool can be closed during a collect; its row is stored, or left to recover()."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")), after=0.05)
     pay = pool(file, wire, Keyless())
     tasks = [asyncio.create_task(collect(pay, f"order-{number}")) for number in range(20)]
@@ -959,7 +959,7 @@ async def test_closing_while_a_payment_is_under_way_ends(file: Path) -> None:
 
 
 async def test_a_closed_pool_reads_no_journal(file: Path) -> None:
-    """After closing, every way into the journal is UsageError."""
+    """After closing, every use of the journal is UsageError."""
     pay = pool(file, driver=Keyless())
     payment = await collect(pay)
     await pay.aclose()
@@ -973,7 +973,7 @@ async def test_a_closed_pool_reads_no_journal(file: Path) -> None:
 
 
 def test_a_pool_with_a_journal_lives_in_loops_in_turn(tmp_path: Path) -> None:
-    """Three `asyncio.run` in turn with one pool and one journal."""
+    """Three calls of `asyncio.run` can use one pool and one journal, one after another."""
     pay = pool(tmp_path / "payments.db", driver=Keyless())
     for number in range(3):
         asyncio.run(collect(pay, f"order-{number}"))
@@ -982,7 +982,7 @@ def test_a_pool_with_a_journal_lives_in_loops_in_turn(tmp_path: Path) -> None:
 
 
 async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
-    """A message is in the journal when the provider is asked about it; the same one twice is kept once."""
+    """A message is stored, once, before the provider is asked about it."""
     seen: list[int] = []
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -998,7 +998,7 @@ async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
 
 
 async def test_an_open_hint_is_one_worker_s(file: Path) -> None:
-    """Whoever keeps a message open answers for it until he ends it, lets it go or dies; others leave it alone."""
+    """A worker owns an open message until it ends it, releases it or dies."""
     one, two = SqliteJournal(file), SqliteJournal(file)
     first, second = (Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "12")
     await one.hint(first, open=True)
@@ -1008,7 +1008,7 @@ async def test_an_open_hint_is_one_worker_s(file: Path) -> None:
     assert await two.claim_hints(9) == []
     await one.end_hint(first, done=False)
     assert await two.claim_hints(9) == [first]
-    await one.end_hint(first, done=True)  # it is the other one's by now
+    await one.end_hint(first, done=True)  # another worker owns it now
     await one.aclose()
     three = SqliteJournal(file)
     assert await three.claim_hints(9) == [second]
@@ -1021,7 +1021,7 @@ async def test_an_open_hint_is_one_worker_s(file: Path) -> None:
 
 
 async def test_a_hint_that_cannot_be_kept_is_not_acknowledged(file: Path) -> None:
-    """A journal that cannot keep a message: Unavailable, so that the provider sends it again."""
+    """If the journal cannot store a message: Unavailable, so that the provider sends it again."""
     async with pool(file) as pay:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute("CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
@@ -1032,7 +1032,7 @@ async def test_a_hint_that_cannot_be_kept_is_not_acknowledged(file: Path) -> Non
 
 @pytest.mark.parametrize("path", ["order-1", None])
 async def test_a_fresh_process_confirms_what_it_did_not_send(file: Path, path: str | None) -> None:
-    """`confirm(event)` needs no `expected`: the journal knows the order, and a smaller payment is Mismatch."""
+    """`confirm(event)` needs no `expected`: a payment smaller than the order is Mismatch."""
     async with pool(file) as pay:
         await collect(pay)
     for amount, fits in ((100, False), (500, True)):
@@ -1049,7 +1049,7 @@ async def test_a_fresh_process_confirms_what_it_did_not_send(file: Path, path: s
 
 
 async def test_a_lost_answer_is_found_by_the_reference_in_the_message(file: Path) -> None:
-    """The answer was lost; a message names our reference, and the provider must say the same."""
+    """After a lost answer a message with our reference counts only if the provider confirms it."""
     async with pool(file, losing()) as pay:
         with pytest.raises(OutcomeUnknown):
             await collect(pay)
@@ -1070,7 +1070,7 @@ async def test_a_lost_answer_is_found_by_the_reference_in_the_message(file: Path
 
 
 async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> None:
-    """M-Pesa's answer was lost; a fresh pool confirms it by its path, and no cheaper payment's id does."""
+    """After a lost answer, a new pool confirms the order by its path, and by no cheaper payment."""
     async with Simulator() as sim:
         messages: list[Incoming] = []
         sim.on_webhook(messages.append)
@@ -1105,7 +1105,7 @@ async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> No
 
 
 async def test_a_path_proves_nothing_of_an_order_that_was_not_sent(file: Path) -> None:
-    """An order that was refused or not sent has lost no answer: a payment of elsewhere does not confirm it."""
+    """An order that was refused or not sent is not confirmed by a foreign payment."""
     async with pool(file, Unsent(certain=True), Keyless()) as pay:
         with pytest.raises(NotSent):
             await collect(pay)
@@ -1123,7 +1123,7 @@ def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 async def test_the_command_line_reads_the_journal(file: Path) -> None:
-    """`list` masks numbers, `show` prints JSON, `export` writes CSV and JSON lines that read back."""
+    """`list` masks numbers, `show` prints JSON, `export` writes CSV and JSON lines."""
     desk = Desk(collect=[answer(id="id-1", status="OK"), answer(id="id-2", status="WAIT")])
     async with pool(file, Wire(desk)) as pay:
         for name in ("order-1", "order-2"):
@@ -1146,7 +1146,7 @@ async def test_the_command_line_reads_the_journal(file: Path) -> None:
 
 
 def test_the_command_line_names_what_is_no_journal(tmp_path: Path) -> None:
-    """A file of something else is one line on standard error, not a traceback, and it stays as it is."""
+    """A file that is no journal is one line on standard error, and stays unchanged."""
     other = tmp_path / "notes.txt"
     other.write_text("hello " * 1000)
     ended = _command("list", str(other))
@@ -1160,7 +1160,7 @@ def test_the_command_line_names_what_is_no_journal(tmp_path: Path) -> None:
 async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """R12: credentials, tokens and signatures as canaries: in no file, log, error or export."""
+    """R12: credentials, tokens and signatures appear in no file, log, error or export."""
     caplog.set_level(logging.DEBUG)
     token = "canary-issued-token"
     told: list[str] = []
@@ -1201,7 +1201,7 @@ async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
 
 
 async def test_an_order_that_another_worker_is_about_to_send_is_waited_for(tmp_path: Path) -> None:
-    """While a worker still logs in for an order, another one gets no payment of it: there is none yet."""
+    """While a worker logs in for an order, another worker gets no payment: there is none yet."""
     sim = Simulator(latency=0.3)
     path = tmp_path / "payments.db"
     order: dict[str, Any] = {"amount": 5, "currency": "XAF", "payer": "237677777777", "reference": "r"}
@@ -1210,7 +1210,7 @@ async def test_an_order_that_another_worker_is_about_to_send_is_waited_for(tmp_p
         Pool(sim.driver("campay"), connection=sim.connection, journal=path) as other,
     ):
         first = asyncio.create_task(one.collect("campay", **order))
-        await asyncio.sleep(0.1)  # it has noted the order, and waits for its login
+        await asyncio.sleep(0.1)  # it has recorded the order, and waits for its login
         assert not sim.received("campay", "POST /api/collect/")
         payment = await other.collect("campay", **order)
         assert payment.status is Status.PENDING

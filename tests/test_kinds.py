@@ -1,4 +1,4 @@
-"""A collect and a payout may share a reference: what is told of one is never taken for the other."""
+"""A collect and a payout may share a reference: news of one is never taken for the other."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ def _statuses(file: Path) -> dict[str, str]:
 
 @timeless
 async def test_a_collects_path_confirms_the_collect(tmp_path: Path) -> None:
-    """Of two lost orders with one reference, the message on the collect's own path is about the collect."""
+    """Of two lost orders with one reference, the collect's own path is about the collect."""
     file = tmp_path / "payments.db"
     async with Pool(Keyless(), connection=Wire(_desk()), journal=_journal(file), **HOOKS) as pay:
         await _both_lost(pay)
@@ -60,7 +60,7 @@ async def test_a_collects_path_confirms_the_collect(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["collect", "payout"])
 @timeless
 async def test_the_kind_that_a_message_names_decides(tmp_path: Path, kind: str) -> None:
-    """Without a path, our reference in a message is that of the kind that the message names."""
+    """Without a path, our reference in a message is of the kind that the message names."""
     file = tmp_path / "payments.db"
     async with Pool(Keyless(), connection=Wire(_desk()), journal=_journal(file), **HOOKS) as pay:
         await _both_lost(pay)
@@ -73,7 +73,7 @@ async def test_the_kind_that_a_message_names_decides(tmp_path: Path, kind: str) 
 @pytest.mark.parametrize("kept", [True, False])
 @timeless
 async def test_a_collects_path_never_confirms_a_payout(tmp_path: Path, kept: bool) -> None:
-    """A collect's message is a Mismatch for a payout that the caller expects, with a journal and without."""
+    """A collect's message is a Mismatch for an expected payout, with a journal and without."""
     journal = _journal(tmp_path / "payments.db") if kept else None
     wire = Wire(_desk())
     async with Pool(Keyless(), connection=wire, journal=journal, **HOOKS) as pay:
@@ -89,7 +89,7 @@ async def test_a_collects_path_never_confirms_a_payout(tmp_path: Path, kept: boo
 
 @timeless
 async def test_only_what_was_lost_itself_is_vouched_for_by_its_path() -> None:
-    """A lost payout does not make the answered collect of its reference a lost one."""
+    """A lost payout does not make the answered collect with its reference a lost one."""
     desk = Desk(collect=answer(400, error="no"), payout=[LOST], payments=answer(id="id-9", status="OK"))
     async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
         with pytest.raises(OutcomeUnknown):
@@ -102,7 +102,7 @@ async def test_only_what_was_lost_itself_is_vouched_for_by_its_path() -> None:
 
 @timeless
 async def test_an_id_that_is_a_payouts_confirms_no_collect(tmp_path: Path) -> None:
-    """The provider's id of a payout does not prove the lost collect of the same reference."""
+    """The provider's id of a payout does not prove the lost collect with its reference."""
     desk = Desk(collect=[LOST], payout=answer(id="id-1", status="WAIT"), payments=PAID)
     file = tmp_path / "payments.db"
     async with Pool(Keyless(), connection=Wire(desk), journal=_journal(file), **HOOKS) as pay:
@@ -117,7 +117,7 @@ async def test_an_id_that_is_a_payouts_confirms_no_collect(tmp_path: Path) -> No
 
 @timeless
 async def test_recover_gives_a_payout_no_message_of_the_collect(tmp_path: Path) -> None:
-    """A message that was kept for the collect resolves the collect, and not the payout of its reference."""
+    """A message stored for the collect resolves the collect, and not the payout."""
     file = tmp_path / "payments.db"
     async with Pool(Keyless(), connection=Wire(_desk(answer(503), PAID)), journal=_journal(file), **HOOKS) as pay:
         await _both_lost(pay)
@@ -137,7 +137,7 @@ async def test_recover_gives_a_payout_no_message_of_the_collect(tmp_path: Path) 
 
 @timeless
 async def test_news_of_a_collect_reaches_no_watch_of_a_payout() -> None:
-    """Watches of two kinds under one reference and one provider's id hear each of their own payment alone."""
+    """Watches of two kinds with one reference and one id each get news of their own payment."""
     desk = Desk(payments=answer(id="7", status="WAIT"))
     async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
         held = Payment(account="keyless", kind="payout", reference="order-8", provider_reference="7")
@@ -156,7 +156,7 @@ async def _watched(pay: Pool, held: Payment) -> Status:
 
 
 def test_memory_keeps_the_kinds_apart() -> None:
-    """Whose an id is, and what was lost or is in flight, is known by kind; the asked kind comes first."""
+    """The owner of an id, and lost orders, are found by kind; the wanted kind comes first."""
     memory = Memory()
     collect = Payment(account="toy", reference="order-8", provider_reference="7")
     payout = replace(collect, kind="payout", reference="wage-8")
@@ -176,7 +176,7 @@ def test_memory_keeps_the_kinds_apart() -> None:
 
 @timeless
 async def test_a_journal_is_asked_by_kind(tmp_path: Path) -> None:
-    """Our reference finds the row of the asked kind only; the provider's, that of the asked kind first."""
+    """Our reference finds only the wanted kind; the provider's finds the wanted kind first."""
     journal = _journal(tmp_path / "payments.db")
     payout = Payment(account="toy", kind="payout", reference="order-8", provider_reference="7")
     await journal.intend(payout, "one")

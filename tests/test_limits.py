@@ -1,4 +1,4 @@
-"""Rate limits: exact at the receiving end, fair, learned from refusals, and never a reason to hang."""
+"""Rate limits: exact at the receiver, fair, learned from refusals, and never a hang."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ RANKS = [rank for rank in Priority if rank is not Priority.MONEY]
 
 
 class Limit:
-    """A gate with one stated window, and requests of one priority."""
+    """A limiter with one stated window, and requests of one priority."""
 
     def __init__(self, account: str, count: int, seconds: float) -> None:
         self._gate = Gate(account, {"look-up": (count, seconds)})
@@ -41,7 +41,7 @@ class Limit:
 
 
 async def _arrivals(limit: Limit, count: int, seed: int, latency: float, over: float) -> list[float]:
-    """Send so many requests at random moments, and give the times at which the far end saw them."""
+    """Send so many requests at random times, and return when the receiver saw them."""
     chance = random.Random(seed)
     seen: list[float] = []
 
@@ -58,7 +58,7 @@ async def _arrivals(limit: Limit, count: int, seed: int, latency: float, over: f
 
 
 def _tightest(seen: list[float], count: int) -> float:
-    """Give the shortest time that ever held one request more than the limit."""
+    """Return the shortest time that ever held one request more than the limit."""
     return min((seen[i + count] - seen[i] for i in range(len(seen) - count)), default=float("inf"))
 
 
@@ -73,7 +73,7 @@ def _tightest(seen: list[float], count: int) -> float:
 def test_no_window_holds_more_than_the_limit(
     count: int, seconds: float, latency: float, over: float, seed: int
 ) -> None:
-    """Whatever the latencies, no window at the provider's end holds more requests than it allows."""
+    """With any latencies, no window at the provider's end holds more requests than it allows."""
     seen = run(_arrivals(Limit("toy", count, seconds), 60, seed, latency, over))
     assert len(seen) == 60
     assert _tightest(seen, count) >= seconds - 1e-6
@@ -81,7 +81,7 @@ def test_no_window_holds_more_than_the_limit(
 
 @pytest.mark.slow
 def test_ten_thousand_arrivals_keep_the_limit() -> None:
-    """10,000 requests with random latencies: no window too full, and none of the allowance wasted."""
+    """10,000 requests with random latencies: no window too full, and no slot wasted."""
     seen = run(_arrivals(Limit("toy", 100, 1.0), 10_000, 7, 0.05, 0.0))
     assert _tightest(seen, 100) >= 1.0 - 1e-6
     assert seen[-1] - START < 100 * 1.1 + 1
@@ -89,7 +89,7 @@ def test_ten_thousand_arrivals_keep_the_limit() -> None:
 
 @timeless
 async def test_first_come_is_first_served() -> None:
-    """Requests leave in the order in which they came."""
+    """Requests are sent in order of arrival."""
     limit, order = Limit("toy", 2, 1.0), []
 
     async def send(number: int) -> None:
@@ -103,7 +103,7 @@ async def test_first_come_is_first_served() -> None:
 
 @timeless
 async def test_a_place_within_the_deadline_is_waited_for() -> None:
-    """A request waits for its place exactly as long as it must."""
+    """A request waits for its slot exactly as long as necessary."""
     limit = Limit("toy", 1, 10.0)
     await limit.enter(START + 1)
     limit.leave()
@@ -113,7 +113,7 @@ async def test_a_place_within_the_deadline_is_waited_for() -> None:
 
 @timeless
 async def test_no_place_before_the_deadline_is_refused_at_once() -> None:
-    """Where no place can come in time, RateLimited comes now, with the seconds to wait."""
+    """If no slot can come in time, RateLimited comes now, with the seconds to wait."""
     limit = Limit("toy", 1, 10.0)
     await limit.enter(START + 1)
     limit.leave()
@@ -127,7 +127,7 @@ async def test_no_place_before_the_deadline_is_refused_at_once() -> None:
 
 @timeless
 async def test_places_that_are_all_in_flight_cannot_come_sooner_than_a_window() -> None:
-    """While every place is in flight, none is free before a whole window: a shorter deadline is refused now."""
+    """While all slots are in flight, a deadline within a window is refused now."""
     limit = Limit("toy", 1, 60.0)
     await limit.enter(START + 30)
     began = now()
@@ -139,7 +139,7 @@ async def test_places_that_are_all_in_flight_cannot_come_sooner_than_a_window() 
 
 @timeless
 async def test_the_queue_ahead_counts() -> None:
-    """A request behind others is refused at once if their places leave none for it in time."""
+    """A request behind others is refused at once if their slots leave none for it in time."""
     limit = Limit("toy", 2, 10.0)
     for _ in range(2):
         await limit.enter(START + 1)
@@ -163,8 +163,8 @@ async def test_a_refusal_says_whose_limit_it_is() -> None:
 
 
 @timeless
-async def test_a_cancelled_waiter_gives_up_its_place_and_nobody_elses() -> None:
-    """Cancelling waiters moves the others up; no place is lost and none is made."""
+async def test_a_cancelled_waiter_releases_its_own_slot_only() -> None:
+    """Cancelled waiters move the others up; no slot is lost, and none is added."""
     limit, served = Limit("toy", 1, 1.0), []
 
     async def send(number: int) -> None:
@@ -182,7 +182,7 @@ async def test_a_cancelled_waiter_gives_up_its_place_and_nobody_elses() -> None:
 
 @timeless
 async def test_a_waiter_cancelled_as_it_is_served_passes_its_place_on() -> None:
-    """A place granted to somebody who was cancelled in the same step goes to the next."""
+    """A slot granted to a request that was cancelled in the same step goes to the next one."""
     limit = Limit("toy", 1, 1.0)
     await limit.enter(float("inf"))
     limit.leave()
@@ -190,7 +190,8 @@ async def test_a_waiter_cancelled_as_it_is_served_passes_its_place_on() -> None:
     second = asyncio.create_task(limit.enter(float("inf")))
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
-    # This timer was set after the limit's own, for the same moment: the place is granted, and then not wanted.
+    # This timer was set after the limiter's own, for the same time: the slot is granted, then not
+    # used.
     loop.call_at(START + 1.0 + 1e-9, first.cancel)
     await asyncio.wait([first, second], timeout=5)
     assert first.cancelled()
@@ -201,7 +202,7 @@ async def test_a_waiter_cancelled_as_it_is_served_passes_its_place_on() -> None:
 
 @timeless
 async def test_a_waiter_cancelled_just_before_it_is_served_is_cancelled() -> None:
-    """A cancellation in the very step in which a place comes free is still a cancellation, and nothing else."""
+    """A cancellation in the step in which a slot becomes free is only a cancellation."""
     limit = Limit("toy", 1, 1.0)
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Task[None]] = []
@@ -209,7 +210,7 @@ async def test_a_waiter_cancelled_just_before_it_is_served_is_cancelled() -> Non
     def cancel_first() -> None:
         waiting[0].cancel()
 
-    # This timer was set before the limit's own, for the same moment.
+    # This timer was set before the limiter's own, for the same time.
     loop.call_at(START + 1.0, cancel_first)
     await limit.enter(float("inf"))
     limit.leave()
@@ -223,7 +224,7 @@ async def test_a_waiter_cancelled_just_before_it_is_served_is_cancelled() -> Non
 
 @timeless
 async def test_a_deadline_at_the_moment_of_service_is_no_foreign_error() -> None:
-    """A verb whose deadline is the very moment of its place ends served or NotSent, never as a ValueError."""
+    """A call whose deadline is the time of its slot ends served or NotSent."""
     wire = Wire(Desk(collect=answer(status="WAIT")))
     async with Pool(Narrow(), connection=wire) as pool:
         for number in range(2):
@@ -243,7 +244,7 @@ async def test_a_deadline_at_the_moment_of_service_is_no_foreign_error() -> None
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 3))
 def test_cancellation_at_any_moment_loses_no_place(seed: int, count: int) -> None:
-    """Bursts and cancellations on the same ticks: everybody left is served in time, the limit holds throughout."""
+    """Bursts and cancellations in the same steps: all others are served in time."""
 
     async def main() -> None:
         chance, limit, seen = random.Random(seed), Limit("toy", count, 1.0), list[float]()
@@ -271,7 +272,7 @@ def test_cancellation_at_any_moment_loses_no_place(seed: int, count: int) -> Non
 
 
 def test_loops_in_turn_keep_the_window_and_not_the_queue() -> None:
-    """A limit used from a second loop starts with an empty queue, and still refuses a window too full."""
+    """A limiter used from a second loop starts with an empty queue, and keeps its window."""
     limit = Limit("toy", 1, 3600.0)
 
     async def spend() -> None:
@@ -291,7 +292,7 @@ def test_loops_in_turn_keep_the_window_and_not_the_queue() -> None:
 
 @timeless
 async def test_a_pool_keeps_the_limits_of_each_account_and_class_apart() -> None:
-    """Money and look-ups are counted apart, and so are accounts; what does not fit was never sent."""
+    """Money and look-ups are counted separately, and so are accounts."""
     wire = Wire(Desk(collect=answer(status="WAIT"), payments=answer(status="WAIT")))
     async with Pool(Narrow(account="a"), Narrow(account="b"), connection=wire) as pool:
         for account in ("a", "b"):
@@ -310,7 +311,7 @@ async def test_a_pool_keeps_the_limits_of_each_account_and_class_apart() -> None
 
 @timeless
 async def test_a_pool_that_waits_for_places_is_exact() -> None:
-    """Thirty look-ups at once leave three per ten seconds, as the provider sees it, retries included."""
+    """Thirty look-ups at once, with retries, are sent at three per ten seconds."""
     seen: list[float] = []
 
     def respond(_: Outgoing) -> Reply:
@@ -337,7 +338,7 @@ def _learned(gate: Gate, retry_after: float | None = None) -> Limits:
 
 
 def _timers() -> int:
-    """Count the timers that the running loop still holds."""
+    """Count the timers that the running loop still has."""
     loop = asyncio.get_running_loop()
     held: list[asyncio.TimerHandle] = vars(loop)["_scheduled"]
     return sum(not timer.cancelled() for timer in held)
@@ -345,7 +346,7 @@ def _timers() -> int:
 
 @timeless
 async def test_the_most_urgent_goes_first_and_within_a_priority_the_first() -> None:
-    """Whatever the order in which they came, requests leave by priority, and by arrival within one."""
+    """Requests are sent by priority, and by arrival within a priority."""
     gate, order = Gate("toy", ONE), list[tuple[Priority, int]]()
 
     async def send(rank: Priority, number: int) -> None:
@@ -361,7 +362,7 @@ async def test_the_most_urgent_goes_first_and_within_a_priority_the_first() -> N
 
 @timeless
 async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
-    """A full window of look-ups holds no money up; a pace that was learned holds both, money first."""
+    """A full window of look-ups does not delay money; a learned rate delays both, money first."""
     gate, order = Gate("toy", {"money": (9, 1.0), "look-up": (1, 60.0)}), list[str]()
 
     async def send(name: str, *, money: bool) -> None:
@@ -375,7 +376,7 @@ async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
     assert now() == 0
     gate.throttled(None)
     waiting = [asyncio.create_task(send("later", money=False))]
-    await asyncio.sleep(61)  # the window is free again, and the pace is not waited for any more
+    await asyncio.sleep(61)  # the window is free again, and the rate needs no wait
     assert order.pop() == "later"
     waiting += [asyncio.create_task(send(name, money=name == "money")) for name in ("a look-up", "money", "money")]
     await asyncio.gather(*waiting)
@@ -384,7 +385,7 @@ async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
 
 @timeless
 async def test_the_nearest_place_is_woken_for() -> None:
-    """Who waits for money's window is served when that is free, though look-ups wait for a later one."""
+    """A request for money's window is served when it is free, though look-ups wait longer."""
     gate = Gate("toy", {"money": (1, 1.0), "look-up": (1, 60.0)})
     for money in (True, False):
         await _enter(gate, money=money)
@@ -399,7 +400,7 @@ async def test_the_nearest_place_is_woken_for() -> None:
 
 @timeless
 async def test_one_place_in_ten_goes_to_who_has_waited_longest() -> None:
-    """Under an endless stream of urgent requests the others get a tenth of the places, and no more."""
+    """During an endless stream of urgent requests, others get a tenth of the slots, and no more."""
     gate, order = Gate("toy", {"look-up": (1, 0.1)}), list[Priority]()
 
     async def send(rank: Priority) -> None:
@@ -426,7 +427,7 @@ async def test_one_place_in_ten_goes_to_who_has_waited_longest() -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 4), latency=st.sampled_from([0.0, 0.3, 2.0]))
 def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float) -> None:
-    """Whoever is told that no place comes for so long would not have had one, whatever came after him."""
+    """A request refused for its deadline would not have had a slot, whatever came after it."""
 
     async def main() -> None:
         chance, gate, seen = random.Random(seed), Gate("toy", {"look-up": (count, 1.0)}), list[float]()
@@ -462,7 +463,7 @@ def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float
 
 @timeless
 async def test_those_ahead_count_and_those_behind_do_not() -> None:
-    """Whether a place comes in time is reckoned by priority: bulk in the queue is not in the way of a payer."""
+    """The estimate of a slot respects priority: queued bulk does not delay a payer."""
     gate = Gate("toy", {"look-up": (1, 10.0)})
     await _enter(gate)
     gate.leave(money=False)
@@ -480,7 +481,7 @@ async def test_those_ahead_count_and_those_behind_do_not() -> None:
 
 @timeless
 async def test_money_ahead_counts_where_a_pace_is_shared() -> None:
-    """A look-up reckons with the money ahead of it, but not with what waits for money's own window."""
+    """The estimate of a look-up counts only the money that can really go ahead of it."""
     gate = Gate("toy", {"money": (4, 600.0)})
     assert gate.try_enter(money=True)
     assert _learned(gate).pace == pytest.approx(0.7)
@@ -498,8 +499,8 @@ async def test_money_ahead_counts_where_a_pace_is_shared() -> None:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), learned=st.booleans())
-def test_whoever_is_cancelled_leaks_nothing(seed: int, learned: bool) -> None:
-    """Cancelled before, at and after the grant, of any priority, paced or not: no place and no timer is left."""
+def test_a_cancelled_request_leaks_nothing(seed: int, learned: bool) -> None:
+    """Cancelled before, at and after the grant: no slot and no timer is left."""
 
     async def main() -> None:
         chance, gate = random.Random(seed), Gate("toy", {"money": (2, 1.0), "look-up": (2, 1.0)})
@@ -520,7 +521,7 @@ def test_whoever_is_cancelled_leaks_nothing(seed: int, learned: bool) -> None:
         for task in chance.sample(tasks, 20):
             asyncio.get_running_loop().call_at(START + chance.randrange(24) / 4, task.cancel)
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 120)
-        await asyncio.sleep(6)  # all that would have been cancelled is over
+        await asyncio.sleep(6)  # all that would have been cancelled is done
         assert gate.state().waiting == _timers() == 0
         assert [gate.try_enter(money=False) for _ in range(3)] == [True, not learned, False]
 
@@ -529,7 +530,7 @@ def test_whoever_is_cancelled_leaks_nothing(seed: int, learned: bool) -> None:
 
 @timeless
 async def test_who_gives_up_leaves_nothing_behind() -> None:
-    """The timer ends with the last who waits; deadlines of those who are gone are forgotten."""
+    """The timer ends with the last waiter; deadlines of removed waiters are forgotten."""
     gate = Gate("toy", ONE)
     await _enter(gate)
     gate.leave(money=False)
@@ -544,7 +545,7 @@ async def test_who_gives_up_leaves_nothing_behind() -> None:
 
 @timeless
 async def test_a_turn_that_is_not_taken_is_the_next_one_s() -> None:
-    """Whoever is cancelled in the step in which his turn comes costs the next nothing, paced neither."""
+    """A request cancelled in the step of its grant costs the next one nothing."""
     gate = Gate("toy", {})
     assert gate.try_enter(money=False)
     assert _learned(gate).pace == pytest.approx(0.7)
@@ -558,11 +559,12 @@ async def test_a_turn_that_is_not_taken_is_the_next_one_s() -> None:
 
 @pytest.mark.parametrize("learned", [False, True])
 @timeless
-async def test_nobody_slips_in_as_a_place_comes_free(learned: bool) -> None:
-    """Who comes in the very step in which a place is free, and others wait for it, waits behind them."""
+async def test_no_request_passes_the_queue_as_a_slot_becomes_free(learned: bool) -> None:
+    """A request that arrives as a slot becomes free waits behind those that wait for it."""
     gate, slipped = Gate("toy", {} if learned else ONE), list[bool]()
     loop, free = asyncio.get_running_loop(), 1 / 0.7 if learned else 1.0
-    # Half a nanosecond before the gate's own timer: a clock that is a nanosecond late rings both in one step.
+    # Half a nanosecond before the limiter's timer: a clock that is a nanosecond late fires both in
+    # one step.
     loop.call_at(START + free - 5e-10, lambda: slipped.append(gate.try_enter(money=False)))
     await _enter(gate)
     gate.leave(money=False)
@@ -575,7 +577,7 @@ async def test_nobody_slips_in_as_a_place_comes_free(learned: bool) -> None:
 
 @pytest.mark.usefixtures("uncollected")
 def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
-    """Cancelling nearly everybody takes time in proportion to their number, and whoever stays is served."""
+    """Cancelling nearly all waiters takes time in proportion to their number."""
 
     def seconds(count: int) -> float:
         async def main() -> float:
@@ -599,7 +601,7 @@ def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
 
 @timeless
 async def test_nothing_is_kept_where_nothing_limits() -> None:
-    """Where nothing is stated and nothing was refused, requests pass, and their number leaves no trace."""
+    """With no stated limit and no refusal, requests pass, and leave no trace in memory."""
     gate = Gate("toy", {})
     for _ in range(1000):
         assert gate.try_enter(money=True)
@@ -612,7 +614,7 @@ async def test_nothing_is_kept_where_nothing_limits() -> None:
 
 
 class Slow(Wire):
-    """A provider that takes seconds; it counts what is on its way, by method."""
+    """A provider that takes seconds; it counts requests in flight, by method."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(self._answer)
@@ -641,8 +643,8 @@ def _orders(pool: Pool, count: int, **more: Any) -> list[Coroutine[Any, Any, Pay
 
 
 @timeless
-async def test_a_crowd_waits_for_a_hundred_places() -> None:
-    """Thousands at once take no more sockets than a process has: money has a hundred, and look-ups have."""
+async def test_thousands_wait_for_a_hundred_slots() -> None:
+    """Thousands of calls use at most 100 sockets for money and 100 for look-ups."""
     wire = Slow(1.0)
     async with Pool(Keyless(), connection=wire) as pool:
         looks = [pool.verify("keyless", f"p{number}") for number in range(250)]
@@ -654,7 +656,7 @@ async def test_a_crowd_waits_for_a_hundred_places() -> None:
 
 @timeless
 async def test_who_waits_for_an_answer_takes_the_next_place_of_a_bulk() -> None:
-    """Where bulk has all the places, a verify waits for one of them, and not for the bulk."""
+    """While bulk has all slots, a verify waits for one slot, and not for the whole bulk."""
     async with Pool(Keyless(), connection=Slow(1.0)) as pool:
         many = pool.verify_many([("keyless", f"p{number}") for number in range(500)], at_once=500)
         bulk = asyncio.ensure_future(_all(many))
@@ -671,7 +673,7 @@ async def _all(many: Bulk[Any]) -> int:
 
 @timeless
 async def test_a_deadline_that_passes_in_the_crowd_sent_nothing() -> None:
-    """Who has no place when the time is up is NotSent; who has one, and no answer, does not know."""
+    """Without a slot in time a collect is NotSent; with a slot and no answer it is unknown."""
     wire = Slow(10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         found = await asyncio.gather(*_orders(pool, 150, deadline=5), return_exceptions=True)
@@ -680,7 +682,7 @@ async def test_a_deadline_that_passes_in_the_crowd_sent_nothing() -> None:
 
 
 def test_what_a_dead_loop_had_in_flight_counts() -> None:
-    """A loop that ended with requests in flight leaves them behind as sent; their late end changes nothing."""
+    """A loop that ended leaves its requests counted as sent; their late end changes nothing."""
     gate = Gate("toy", {"look-up": (2, 60.0)})
     loop = VirtualLoop()
     for _ in range(2):
@@ -700,7 +702,7 @@ def test_what_a_dead_loop_had_in_flight_counts() -> None:
 
 @timeless
 async def test_a_refusal_slows_down_at_once() -> None:
-    """After a refusal 0.7 of the pace that flowed is left, and requests leave evenly."""
+    """After a refusal 0.7 of the measured rate is left, and requests are sent evenly."""
     gate, left = Gate("toy", {}), list[float]()
     for _ in range(200):
         assert gate.try_enter(money=False)
@@ -718,7 +720,7 @@ async def test_a_refusal_slows_down_at_once() -> None:
 
 @timeless
 async def test_what_was_on_its_way_is_one_refusal() -> None:
-    """A hundred requests that come back refused within a second slow down once; one a second later slows again."""
+    """A hundred refusals within a second reduce the rate once; a later one reduces it again."""
     gate = Gate("toy", {})
     for _ in range(100):
         assert gate.try_enter(money=False)
@@ -732,7 +734,7 @@ async def test_what_was_on_its_way_is_one_refusal() -> None:
 
 @timeless
 async def test_a_slow_provider_s_refusals_are_counted_once_too() -> None:
-    """Where answers take seconds, refusals of what left before the slowing down do not slow down again."""
+    """With slow answers, refusals of requests sent before the reduction do not count again."""
     gate = Gate("toy", {})
     for _ in range(100):
         assert gate.try_enter(money=False)
@@ -751,7 +753,7 @@ async def test_a_slow_provider_s_refusals_are_counted_once_too() -> None:
 )
 @timeless
 async def test_retry_after_closes_the_account_within_bounds(asked: float | None, closed: float) -> None:
-    """Nothing leaves before a Retry-After, money neither; nothing closes an account for more than 120 seconds."""
+    """Nothing is sent before a Retry-After, money included, for at most 120 s."""
     gate = Gate("toy", {})
     assert gate.try_enter(money=True)
     gate.leave(money=True)
@@ -763,7 +765,7 @@ async def test_retry_after_closes_the_account_within_bounds(asked: float | None,
 
 @timeless
 async def test_a_later_retry_after_of_the_same_refusal_counts() -> None:
-    """The account stays closed for the longest that any refusal asked for, and no shorter one opens it."""
+    """The account stays closed for the longest Retry-After; a shorter one does not open it."""
     gate = Gate("toy", {})
     for asked, closed in ((3.0, 3.0), (5.0, 5.0), (1.0, 5.0), (None, 5.0)):
         assert _learned(gate, asked).closed_for == pytest.approx(closed)
@@ -778,7 +780,7 @@ async def test_a_later_retry_after_of_the_same_refusal_counts() -> None:
 
 @timeless
 async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> None:
-    """A Retry-After beyond the deadline of somebody who waits is RateLimited for him then, not at his deadline."""
+    """A waiting request gets RateLimited as soon as a Retry-After exceeds its deadline."""
     gate, told = Gate("toy", {"look-up": (1, 20.0)}), dict[float, float]()
     errors: list[RateLimited] = []
     await _enter(gate)
@@ -811,7 +813,7 @@ async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> No
 
 @timeless
 async def test_an_account_recovers_slowly_and_forgets() -> None:
-    """With nothing refused the pace grows by a twentieth a second at most, and is forgotten in the end."""
+    """Without refusals the rate grows slowly, and is dropped in the end."""
     gate, paces = Gate("toy", {}), list[float]()
     for _ in range(100):
         assert gate.try_enter(money=False)
@@ -835,7 +837,7 @@ async def test_an_account_recovers_slowly_and_forgets() -> None:
 
 
 async def _busy(gate: Gate) -> None:
-    """Let a hundred leave in a second, sixty of which are answered, and one refused."""
+    """Send a hundred in a second, sixty of which are answered, and one refused."""
     for _ in range(100):
         assert gate.try_enter(money=False)
     for _ in range(100):
@@ -847,7 +849,7 @@ async def _busy(gate: Gate) -> None:
 
 @timeless
 async def test_closed_time_tells_nothing_of_the_pace() -> None:
-    """Refused as soon as it opens again, an account slows down from its pace, not from what leaves when closed."""
+    """An account refused right after it opened slows down from its own rate."""
     gate = Gate("toy", {})
     await _busy(gate)
     for pace in (42, 29.4):
@@ -859,7 +861,7 @@ async def test_closed_time_tells_nothing_of_the_pace() -> None:
 
 @timeless
 async def test_answers_while_closed_are_no_recovery() -> None:
-    """What was on its way when the account was closed does not speed it up, and silence not by much."""
+    """Requests in flight when the account was closed do not speed it up."""
     gate = Gate("toy", {})
     await _busy(gate)
     gate.throttled(60)
@@ -873,7 +875,7 @@ async def test_answers_while_closed_are_no_recovery() -> None:
 
 @timeless
 async def test_an_account_that_was_shut_comes_back_to_its_pace() -> None:
-    """Where everything was refused for a while, a pace of 0.5 is no lesson: it grows by what was known before."""
+    """While everything was refused, nothing was learned: recovery uses the earlier rate."""
     gate = Gate("toy", {})
     await _busy(gate)
     for _ in range(10):
@@ -889,7 +891,7 @@ async def test_an_account_that_was_shut_comes_back_to_its_pace() -> None:
 
 
 def test_a_loop_that_is_a_little_late_makes_up_for_it() -> None:
-    """Timers that ring 30 ms late do not slow a pace down, and a burst is no more than 50 ms worth."""
+    """Timers 30 ms late do not reduce the rate, and a burst has at most 50 ms worth of requests."""
     pace = Pace()
     for _ in range(100):
         pace.left(START)
@@ -902,8 +904,8 @@ def test_a_loop_that_is_a_little_late_makes_up_for_it() -> None:
 
 
 @timeless
-async def test_a_lesson_is_not_forgotten_while_a_crowd_waits_for_it() -> None:
-    """A provider that is well again meets a pace that grows, and never everybody at once."""
+async def test_a_learned_rate_is_kept_while_requests_wait_for_it() -> None:
+    """A provider that recovers sees a growing rate, and never all waiting requests at once."""
     gate, seen = Gate("toy", {}), list[int]()
     gate.throttled(None)
 
@@ -922,7 +924,7 @@ async def test_a_lesson_is_not_forgotten_while_a_crowd_waits_for_it() -> None:
 
 @timeless
 async def test_room_tells_how_many_watches_may_look() -> None:
-    """`room` and `free_at` say what `try_enter` then does, stated or learned."""
+    """`room` and `free_at` agree with what `try_enter` then does, for stated and learned rates."""
     gate = Gate("toy", {"look-up": (3, 10.0)})
     assert (gate.room(), gate.free_at()) == (3, START)
     await _enter(gate)
@@ -945,7 +947,7 @@ async def test_room_tells_how_many_watches_may_look() -> None:
 
 @timeless
 async def test_bulk_that_takes_every_place_leaves_room_for_watches() -> None:
-    """Where only bulk waits, a second's worth of watches may come, and goes ahead of it."""
+    """If only bulk waits, one second's worth of watches may enter, and goes ahead of it."""
     gate, order = Gate("toy", {"look-up": (20, 10.0)}), list[Priority]()
 
     async def send(rank: Priority) -> None:
@@ -976,7 +978,7 @@ def _jain(shares: list[int]) -> float:
 
 @timeless
 async def test_equals_share_alike_and_tenants_not_at_all() -> None:
-    """Equals of one account get equal shares (Jain index 0.95 or more); another account goes as if alone."""
+    """Equal callers of an account get equal shares; another account is unaffected."""
     gates, shares = {name: Gate(name, ONE) for name in ("a", "b")}, dict[tuple[str, int], int]()
 
     async def client(name: str, number: int) -> None:
@@ -991,8 +993,8 @@ async def test_equals_share_alike_and_tenants_not_at_all() -> None:
     await asyncio.gather(*(client("a", number) for number in range(10)), client("b", 0))
     crowd = [shares["a", number] for number in range(10)]
     assert _jain(crowd) >= 0.95
-    assert shares["b", 0] == 274  # one each 1.1 s, and the last that came before the end
-    assert sum(crowd) == 240 * 0.5 + 10  # what a refusal left of the pace, and the last of each
+    assert shares["b", 0] == 274  # one each 1.1 s, and the last one before the end
+    assert sum(crowd) == 240 * 0.5 + 10  # a rate of 0.5 is left, and the last request of each
     assert gates["b"].state().pace is None
 
 
@@ -1002,7 +1004,7 @@ async def test_equals_share_alike_and_tenants_not_at_all() -> None:
     ("rate", "way"), [(5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")]
 )
 def test_a_storm_of_refusals_ends(rate: int, way: str, retry_after: float | None) -> None:
-    """500 ask without end: after 20 seconds under 2 % are refused, and 80 % or more of the allowance is used."""
+    """500 callers without end: after 20 s under 2 % are refused, and 80 % is used."""
     provider = Strict(rate, way)
     run(storm(provider, retry_after=retry_after, seconds=60))
     refused, used = provider.share(CALM, 60)
@@ -1018,7 +1020,7 @@ class Unlimited(Keyless, frozen=True, kw_only=True):
 
 @timeless
 async def test_a_pool_meets_a_storm_and_goes_on() -> None:
-    """A provider that allows 20 look-ups a second and is asked 600 at once answers them in little over 30."""
+    """A provider that allows 20 look-ups per second answers 600 at once in 30 s or so."""
     strict = Strict(20)
     wire = Wire(
         lambda _: (
@@ -1040,7 +1042,7 @@ async def test_a_pool_meets_a_storm_and_goes_on() -> None:
 
 @timeless
 async def test_a_refused_request_waits_once() -> None:
-    """A Retry-After is waited for by the transport or by the gate, not by one after the other."""
+    """A Retry-After is waited for by the transport or by the limiter, not by both in turn."""
     wire = Wire(Desk(payments=[answer(429, {"retry-after": "7"}, error="slow"), answer(status="WAIT")]))
     async with Pool(Unlimited(), connection=wire) as pool:
         await pool.verify("unlimited", "p")

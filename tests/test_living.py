@@ -1,4 +1,4 @@
-"""A slice of `benchmarks/bench_living.py`, and the lock by which a worker is known to live."""
+"""A slice of `benchmarks/bench_living.py`, and the lock that shows a live worker."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ def test_there_are_many_ways() -> None:
 
 @pytest.mark.parametrize("way", SLICE)
 def test_a_turn_is_one_living_worker_s(way: str) -> None:
-    """However the journal is named or treated: nothing is doubled, and what the dead had is had."""
+    """In any of these cases nothing is doubled, and a dead worker's rows are claimed."""
     found = tried(way, turns=4)
     assert (found.doubled, found.stuck) == (0, 0), found
     assert found.refused == ""
@@ -52,7 +52,7 @@ sys.stdin.read()
 
 
 def test_a_worker_lives_until_it_ends_or_dies(tmp_path: Path) -> None:
-    """Told by its name, in its own process and in others; whatever files this process opens and closes."""
+    """A worker is alive by its name, in any process, whatever files are opened and closed."""
     file = tmp_path / "payments.db"
     one, two = Worker(file), Worker(file)
     assert not one.lives(None)
@@ -88,7 +88,7 @@ def test_a_worker_lives_until_it_ends_or_dies(tmp_path: Path) -> None:
 
 
 def test_a_deleted_journal_s_descriptor_is_let_go_of() -> None:
-    """One descriptor for each file, for as long as it has a name: fifty journals that came and went leave none."""
+    """One descriptor for each file, while it has a name: fifty deleted journals leave none."""
     with tempfile.TemporaryDirectory() as folder:
         before = len(list(Path("/proc/self/fd").iterdir()))
         for number in range(50):
@@ -104,7 +104,7 @@ def test_a_deleted_journal_s_descriptor_is_let_go_of() -> None:
 
 @pytest.mark.parametrize("name", ["payments.db", "payments.db.link"])
 def test_litter_of_the_dead_is_removed(tmp_path: Path, name: str) -> None:
-    """Lock files of an earlier release's dead workers go at the next start; other files stay."""
+    """Lock files of dead workers of an earlier release are removed at the next start."""
     file = tmp_path / "payments.db"
     file.touch()
     (tmp_path / "payments.db.link").symlink_to(file)
@@ -120,7 +120,7 @@ def test_litter_of_the_dead_is_removed(tmp_path: Path, name: str) -> None:
 def test_where_the_system_has_no_such_locks_a_file_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On other systems a worker holds a file beside the journal, also by a link to the journal."""
+    """On other systems a worker locks a file next to the journal, also by a link to it."""
     monkeypatch.setattr("paymux.journal.workers.HERE", False)
     file = tmp_path / "payments.db"
     file.touch()

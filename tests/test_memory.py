@@ -1,4 +1,4 @@
-"""One reference, one charge, also without a journal: what a pool remembers of its orders."""
+"""One reference, one charge, also without a journal: a pool remembers its orders."""
 
 import asyncio
 import gc
@@ -49,7 +49,7 @@ def _pool(wire: Wire, driver: Toy | None = None) -> Pool:
 
 @timeless
 async def test_three_calls_in_a_row_are_one_charge() -> None:
-    """The same order again gives its payment as it is known, and nothing is sent."""
+    """The same order again returns its payment as it is known, and nothing is sent."""
     wire = _wire()
     async with _pool(wire) as pool:
         first, *again = [await pool.collect("keyless", **ORDER) for _ in range(3)]
@@ -77,7 +77,7 @@ async def test_a_doubt_stays_the_same_doubt(lost: Reply | Exception) -> None:
 
 @timeless
 async def test_a_callers_own_timeout_leaves_the_same_doubt() -> None:
-    """Cut off by `asyncio.timeout` after sending: the same call is OutcomeUnknown, and sends nothing."""
+    """After `asyncio.timeout` during the request the same call is OutcomeUnknown, unsent."""
     wire = _wire()
     wire.after = 5.0
     async with _pool(wire) as pool:
@@ -92,7 +92,7 @@ async def test_a_callers_own_timeout_leaves_the_same_doubt() -> None:
 
 @timeless
 async def test_cut_off_before_sending_leaves_the_reference_free() -> None:
-    """Cancelled before a byte left: nothing happened, and the same call sends the order."""
+    """Cancelled before a byte was sent, the same call sends the order."""
     wire = _wire()
     wire.before = 5.0
     async with _pool(wire) as pool:
@@ -104,7 +104,7 @@ async def test_cut_off_before_sending_leaves_the_reference_free() -> None:
 
 
 def test_a_doubt_outlives_its_loop() -> None:
-    """Three `asyncio.run` in turn over one pool: what one of them sent, none of the others sends again."""
+    """Three calls of `asyncio.run` with one pool: no order is sent twice."""
     wire = _wire(collect=[Broken("reset")])
     pool = _pool(wire)
 
@@ -118,7 +118,7 @@ def test_a_doubt_outlives_its_loop() -> None:
 
 
 def test_what_a_stopped_loop_left_on_the_wire_is_a_doubt() -> None:
-    """A loop that ended without cancelling its tasks: what it had sent is not sent by the next one."""
+    """An order sent in a loop that ended without cancellation is not sent by the next one."""
     wire = _wire()
     wire.after = 3600.0
     pool = _pool(wire)
@@ -152,7 +152,7 @@ def test_what_a_stopped_loop_left_on_the_wire_is_a_doubt() -> None:
 @pytest.mark.parametrize("lost", [False, True])
 @timeless
 async def test_another_order_under_the_reference_is_refused(change: dict[str, Any], *, lost: bool) -> None:
-    """A reference that was used for another order is DuplicateReference, whatever became of that one."""
+    """A reference used for another order is DuplicateReference, whatever its end."""
     wire = _wire(collect=[Broken("reset") if lost else answer(id="p1", status="OK")])
     async with _pool(wire) as pool:
         try:
@@ -171,7 +171,7 @@ async def test_another_order_under_the_reference_is_refused(change: dict[str, An
 )
 @timeless
 async def test_a_refusal_frees_the_reference(refused: Reply, error: type[Exception]) -> None:
-    """After a certain no the same reference may be used, for another order, too."""
+    """After a certain refusal the same reference may be used, for another order, too."""
     wire = _wire(collect=[refused, answer(id="p2", status="WAIT")])
     async with _pool(wire) as pool:
         with pytest.raises(error):
@@ -181,7 +181,7 @@ async def test_a_refusal_frees_the_reference(refused: Reply, error: type[Excepti
 
 @timeless
 async def test_what_was_not_sent_frees_the_reference() -> None:
-    """NotSent may be repeated freely, and is sent then."""
+    """NotSent may be repeated freely, and is then sent."""
     wire = Unsent()
     async with _pool(wire) as pool:
         for tried in (3, 6):
@@ -202,7 +202,7 @@ async def test_what_was_not_sent_frees_the_reference() -> None:
 @pytest.mark.parametrize("how", ["answer", "verify", "watch", "confirm", "verify_many", "by id"])
 @timeless
 async def test_what_was_found_is_what_the_same_order_gives(word: str, status: Status, how: str) -> None:
-    """FAILED, CANCELLED, EXPIRED or paid, whoever found it: that payment is given, and nothing is sent."""
+    """After any end, found in any way, the payment is returned, and nothing is sent."""
     first = answer(id="p1", status=word if how == "answer" else "WAIT")
     wire = _wire(collect=first, payments=answer(id="p1", status=word))
     async with _pool(wire) as pool:
@@ -226,7 +226,7 @@ async def test_what_was_found_is_what_the_same_order_gives(word: str, status: St
 
 @timeless
 async def test_a_doubt_that_was_resolved_is_one_no_more() -> None:
-    """After `find` told what became of a lost order, the same call gives its payment."""
+    """After `find` found a lost order, the same call returns its payment."""
     wire = _wire(collect=[Broken("reset")], find=answer(id="p1", status="NO", reference="order-1"))
     async with _pool(wire, Findable()) as pool:
         with pytest.raises(OutcomeUnknown) as lost:
@@ -239,7 +239,7 @@ async def test_a_doubt_that_was_resolved_is_one_no_more() -> None:
 
 @timeless
 async def test_no_later_word_turns_what_is_remembered_back() -> None:
-    """A success that an older, slower look-up calls pending or failed stays a success."""
+    """A success stays a success after an older, slower look-up."""
     wire = _wire(payments=[answer(id="p1", status="OK"), answer(id="p1", status="NO")])
     async with _pool(wire) as pool:
         payment = await pool.collect("keyless", **ORDER)
@@ -250,7 +250,7 @@ async def test_no_later_word_turns_what_is_remembered_back() -> None:
 
 @timeless
 async def test_kinds_accounts_and_pools_have_references_of_their_own() -> None:
-    """A collect, a payout, another account's collect and another pool's may share a reference."""
+    """A reference may be shared by a collect, a payout, another account and another pool."""
     wire = _wire()
     payout = {"payee" if name == "payer" else name: value for name, value in ORDER.items() if name != "metadata"}
     for _ in range(2):
@@ -264,7 +264,7 @@ async def test_kinds_accounts_and_pools_have_references_of_their_own() -> None:
 
 @timeless
 async def test_a_refund_is_remembered_with_what_it_refunds() -> None:
-    """The same refund again gives its payment; one of another payment under its reference is refused."""
+    """The same refund again returns its payment; another payment's refund is refused."""
     wire = _wire()
     async with _pool(wire) as pool:
         paid = [
@@ -280,7 +280,7 @@ async def test_a_refund_is_remembered_with_what_it_refunds() -> None:
 
 @timeless
 async def test_what_an_earlier_process_sent_is_not_refused() -> None:
-    """A payment that this pool only looked up says whose its id is, and leaves its reference free."""
+    """A payment that was only looked up has an owner for its id, and leaves its reference free."""
     wire = _wire(payments=answer(id="p0", status="WAIT"))
     held = Payment(account="keyless", kind="collect", reference="order-1", provider_reference="p0")
     async with _pool(wire) as pool:
@@ -291,7 +291,7 @@ async def test_what_an_earlier_process_sent_is_not_refused() -> None:
 
 
 def _filled(count: int, after: Callable[[Memory, Payment], None], **fields: Any) -> tuple[Memory, float]:
-    """Give a memory of so many orders, and the MiB that it takes."""
+    """Return a memory of so many orders, and its size in MiB."""
     memory, driver = Memory(), Keyless()
     gc.collect()
     tracemalloc.start()
@@ -312,7 +312,7 @@ def _filled(count: int, after: Callable[[Memory, Payment], None], **fields: Any)
 
 
 def _leave(memory: Memory, paid: Payment) -> None:
-    """Leave it open."""
+    """Leave the order open."""
 
 
 def _end(memory: Memory, paid: Payment) -> None:
@@ -340,7 +340,7 @@ def test_a_hundred_thousand_orders_take_sixty_mib(
 
 
 def test_long_answers_keep_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where each answer carries an address of 4,000 characters, fewer orders are remembered, in no more memory."""
+    """With long answers, fewer orders are remembered, in no more memory."""
     monkeypatch.setattr(remembering, "BYTES", BYTES // 20)
     memory, taken = _filled(2_000, _leave, checkout_url="https://pay.example/" + "x" * 4_000)
     assert 500 < len(memory._records) < 1_000
@@ -350,7 +350,7 @@ def test_long_answers_keep_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("doubtful", [False, True])
 @timeless
 async def test_what_is_open_or_in_doubt_leaves_last(*, doubtful: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more orders than are remembered, those that are over are forgotten first, then the oldest."""
+    """Terminal orders are forgotten first, then the oldest."""
     monkeypatch.setattr(remembering, "REMEMBERED", 3)
     replies: list[Reply | Exception] = [Broken("reset")] if doubtful else [answer(id="p0", status="WAIT")]
     replies += [answer(id=f"p{number}", status="OK") for number in range(1, 6)]
@@ -374,7 +374,7 @@ async def test_what_is_open_or_in_doubt_leaves_last(*, doubtful: bool, monkeypat
 
 @timeless
 async def test_of_open_orders_the_oldest_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all are open, the newest are kept."""
+    """If all are open, the newest are kept."""
     monkeypatch.setattr(remembering, "REMEMBERED", 3)
     seen = 0
 

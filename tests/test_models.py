@@ -1,4 +1,4 @@
-"""What a payment is: how its status may move, what is merged, what is shown, and what survives JSON."""
+"""Payments: how a status may change, what is merged, what is shown, what JSON keeps."""
 
 import copy
 import itertools
@@ -25,7 +25,7 @@ PAIRS = list(itertools.product(Status, Status))
 
 
 def _expected(old: Status, new: Status) -> Status | None:
-    """Say what becomes of a status: None is Mismatch."""
+    """Return the status after a change; None is Mismatch."""
     if old is Status.PENDING:
         return new
     if old in MONEY_BACK:
@@ -41,7 +41,7 @@ def _payment(status: Status = Status.PENDING, **fields: Any) -> Payment:
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_a_status_moves_as_the_design_says(old: Status, new: Status) -> None:
-    """All pairs: a success never turns silently, a late success is real, a late "pending" changes nothing."""
+    """All pairs: a success never changes silently, and a late "pending" changes nothing."""
     if (expected := _expected(old, new)) is None:
         with pytest.raises(Mismatch) as caught:
             succeed(_payment(old), _payment(new))
@@ -56,7 +56,7 @@ def test_a_status_moves_as_the_design_says(old: Status, new: Status) -> None:
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 @timeless
 async def test_every_way_of_asking_moves_a_status_alike(old: Status, new: Status, way: str) -> None:
-    """All pairs by verify, webhook and watch: the same transitions, whoever brings the news."""
+    """All pairs by verify, webhook and watch: the same transitions."""
     held, expected = _payment(old), _expected(old, new)
     wire = Wire(Desk(payments=answer(id="p1", status=WORDS[new])))
     async with Pool(Keyless(), connection=wire) as pool:
@@ -76,14 +76,14 @@ async def test_every_way_of_asking_moves_a_status_alike(old: Status, new: Status
 
 @pytest.mark.parametrize("old", [Status.FAILED, Status.CANCELLED, Status.EXPIRED])
 def test_a_late_success_is_logged_and_forgets_why_it_failed(old: Status, caplog: pytest.LogCaptureFixture) -> None:
-    """A payment that had failed and succeeds is a warning, and keeps no reason."""
+    """A failed payment that succeeds late is a warning, and keeps no reason."""
     found = succeed(_payment(old, reason=Reason.EXPIRED), _payment(Status.SUCCEEDED, provider_status="OK"))
     assert (found.status, found.reason, found.provider_status) == (Status.SUCCEEDED, None, "OK")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
 def test_a_success_found_again_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Only news is a warning."""
+    """Only a change is a warning."""
     succeed(_payment(Status.SUCCEEDED), _payment(Status.SUCCEEDED))
     succeed(_payment(), _payment(Status.FAILED))
     assert caplog.records == []
@@ -97,7 +97,7 @@ def test_a_partial_refund_is_still_a_success() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(Status.FAILED, Status.PENDING), (Status.REFUNDED, Status.SUCCEEDED)])
 def test_a_status_that_is_kept_keeps_its_own_words(old: Status, new: Status) -> None:
-    """Where an older state is kept, `provider_status`, `reason` and `message` still belong to it."""
+    """If an older status is kept, its `provider_status`, `reason` and `message` are kept, too."""
     held = _payment(old, provider_status=WORDS[old], reason=Reason.DECLINED, message="declined")
     found = succeed(held, _payment(new, provider_status=WORDS[new], message="in progress"))
     assert (found.status, found.provider_status) == (old, WORDS[old])
@@ -105,14 +105,14 @@ def test_a_status_that_is_kept_keeps_its_own_words(old: Status, new: Status) -> 
 
 
 def test_a_failure_told_again_keeps_its_reason() -> None:
-    """Who says less of a failure than before takes nothing away: only a success has no reason."""
+    """A look-up with fewer details removes nothing from a failure; a success has no reason."""
     held = _payment(Status.FAILED, reason=Reason.DECLINED, message="declined")
     found = succeed(held, _payment(Status.FAILED))
     assert (found.reason, found.message) == (Reason.DECLINED, "declined")
 
 
 def test_what_was_found_is_merged_over_what_is_held() -> None:
-    """A look-up adds and updates; what the provider did not say is kept, and no id is ever lost."""
+    """A look-up adds and updates; absent values are kept, and no id is ever lost."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     held = Payment(
         account="keyless",
@@ -174,12 +174,12 @@ def test_a_contradiction_is_a_mismatch(field: str, mine: object, theirs: object)
 
 
 def test_money_is_compared_by_value() -> None:
-    """5000 and 5000.00 are one amount."""
+    """5000 and 5000.00 are the same amount."""
     compare(Payment(account="a", amount=Decimal("5000.00")), Payment(account="a", amount=Decimal(5000)))
 
 
 def test_only_the_account_is_required() -> None:
-    """A payment can be written by hand from one line of a CSV file."""
+    """A payment can be made from one line of a CSV file."""
     payment = Payment(account="campay")
     assert payment.status is Status.PENDING
     assert msgspec.json.encode(payment) == b'{"account":"campay"}'
@@ -195,7 +195,7 @@ def test_a_payment_is_frozen_and_copies() -> None:
 
 
 def test_a_repr_shows_no_person() -> None:
-    """`repr` masks phone numbers wherever they stand, and leaves raw, customer, metadata and addresses out."""
+    """`repr` masks phone numbers everywhere, and omits raw, customer, metadata and addresses."""
     payment = Payment(
         account="a",
         reference="order-1",
@@ -253,14 +253,14 @@ PAYMENTS = st.builds(
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(PAYMENTS)
 def test_a_payment_survives_json_both_ways(payment: Payment) -> None:
-    """Whatever a payment holds, JSON gives back an equal one, digits and moments exact."""
+    """JSON returns an equal payment, with exact digits and times."""
     again = msgspec.json.decode(msgspec.json.encode(payment), type=Payment)
     assert again == payment
     assert str(again.amount) == str(payment.amount)
 
 
 def test_a_later_releases_json_is_read() -> None:
-    """Fields that this release does not know are passed over."""
+    """Fields that this release does not know are ignored."""
     assert msgspec.json.decode(b'{"account":"a","invented":{"x":1}}', type=Payment) == Payment(account="a")
 
 
@@ -276,5 +276,5 @@ def test_every_reason_can_be_said_to_a_payer(reason: Reason) -> None:
 
 
 def test_all_but_pending_is_terminal() -> None:
-    """Only a pending payment has anything more to come."""
+    """Only a pending payment can still change."""
     assert [status for status in Status if not status.terminal] == [Status.PENDING]

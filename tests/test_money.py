@@ -153,7 +153,7 @@ def test_an_amount_is_exact(value: object, currency: str, expected: str) -> None
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_anything_else_is_refused_and_named(number: int) -> None:
-    """Whatever is no positive amount in whole francs is UsageError naming the field, in no time."""
+    """Anything but a positive amount in whole francs is UsageError, without delay."""
     began = time.thread_time()
     with pytest.raises(UsageError) as caught:
         exact(REFUSED[number], "XAF")
@@ -164,27 +164,27 @@ def test_anything_else_is_refused_and_named(number: int) -> None:
 
 @pytest.mark.parametrize("value", ["100.999", Decimal("0.001"), "0.0001", Decimal("1.005")])
 def test_a_fraction_finer_than_the_currency_is_refused_never_rounded(value: object) -> None:
-    """100.999 shillings are no amount, and not 101.00 or 100.99 either."""
+    """100.999 shillings are refused, and not 101.00 or 100.99."""
     with pytest.raises(UsageError, match="2 decimals"):
         exact(value, "KES")
 
 
 def test_a_driver_may_take_fewer_decimals_than_iso() -> None:
-    """Whole shillings, where a provider takes no others."""
+    """Whole shillings only, if a provider accepts no others."""
     assert exact("5.00", "KES", {"KES": 0}) == 5
     with pytest.raises(UsageError, match="whole units"):
         exact("5.50", "KES", {"KES": 0})
 
 
 def test_an_unknown_currency_has_two_decimals() -> None:
-    """A currency that no table names is read with two decimals."""
+    """An unknown currency has two decimals."""
     assert exact("5.25", "NGN") == Decimal("5.25")
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.one_of(st.decimals(), st.integers(), st.text(max_size=30), st.floats(), st.booleans()))
 def test_an_amount_is_exact_or_refused(value: object) -> None:
-    """No value is rounded, and nothing but UsageError comes out."""
+    """No value is rounded, and only UsageError is raised."""
     try:
         found = exact(value, "KES")
     except UsageError:

@@ -1,4 +1,4 @@
-"""Phone numbers: whatever way people write or paste them, kept as E.164 digits; anything else is refused."""
+"""Phone numbers, in any form that people write, as E.164 digits; all else is refused."""
 
 import contextlib
 import random
@@ -68,7 +68,7 @@ REFUSED: list[tuple[Any, set[str]]] = [
     ("+" * 64, {"CM"}),
     ("(+237", {"CM"}),
     ("70 12 34 56/57", {"BF"}),  # two numbers
-    ("07 07 12 34/56", {"CI"}),  # would be one of today's, were the slash left out
+    ("07 07 12 34/56", {"CI"}),  # would be a valid number without the slash
     ("67000000, 0", {"CM"}),
     ("67000000_0", {"CM"}),
     ("67000000\u00b70", {"CM"}),
@@ -87,13 +87,13 @@ REFUSED: list[tuple[Any, set[str]]] = [
 
 @pytest.mark.parametrize(("written", "countries", "expected"), READ)
 def test_a_number_is_read_however_it_is_written(written: str, countries: set[str], expected: str) -> None:
-    """`+`, `00`, the country code, or the national form where there is one country."""
+    """`+`, `00`, the country code, or the national form if there is one country."""
     assert digits(written, countries) == expected
 
 
 @pytest.mark.parametrize("mark", sorted({*SPACES, *MARKS, *LISTED, ".", "(", ")"}), ids=ascii)
 def test_a_pasted_number_is_read(mark: str) -> None:
-    """White space, dashes, and marks that nobody sees may stand around a number, and at every place in it."""
+    """White space, dashes and invisible marks may be around a number, and between its digits."""
     for written in (
         f"{mark}+254712345678{mark}",
         f"+{mark}254{mark}712{mark}345{mark}678",
@@ -124,7 +124,7 @@ def test_a_pasted_number_is_read(mark: str) -> None:
 def test_the_lowest_version_of_the_library_knows_the_numbers_of_today(
     written: str, country: str, expected: str
 ) -> None:
-    """Benin's ten digits, Togo's 72, Senegal's 71 and Kenya's 014 are read with the version we ask for."""
+    """Benin's ten digits, Togo's 72, Senegal's 71 and Kenya's 014 are valid numbers."""
     assert digits(written, {country}) == expected
     assert digits(expected, LANDS) == expected
 
@@ -140,14 +140,14 @@ def test_the_lowest_version_of_the_library_knows_the_numbers_of_today(
     ],
 )
 def test_a_fixed_line_is_refused(written: str, country: str) -> None:
-    """A fixed line has no wallet; as somebody's contact it is a number like any other."""
+    """A fixed line has no wallet; as a person's contact it is a number like any other."""
     with pytest.raises(UsageError, match="a mobile phone number"):
         digits(written, {country})
     assert digits(written, {country}, any_line=True)
 
 
 def test_what_may_be_a_mobile_number_passes() -> None:
-    """Where a country's fixed and mobile numbers cannot be told apart, a number passes."""
+    """If fixed and mobile numbers of a country look alike, a number is accepted."""
     parsed = phonenumbers.parse("+12025550123")
     assert phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE
     assert digits("+1 202 555 0123", {"US"}) == digits("+1 202 555 0123", ()) == "12025550123"
@@ -165,7 +165,7 @@ def test_what_may_be_a_mobile_number_passes() -> None:
     ],
 )
 def test_the_eight_digits_of_benin_are_refused_with_the_new_form(written: str, countries: Any) -> None:
-    """A number of Benin from before November 2024 is refused by its length, and the new form is spelled out."""
+    """A number of Benin from before November 2024 is refused, and the new form is shown."""
     with pytest.raises(UsageError, match=r"ten digits.*01 and the eight of before.*01 XX XX XX XX") as refused:
         digits(written, countries)
     assert "001" not in "".join(
@@ -174,7 +174,7 @@ def test_the_eight_digits_of_benin_are_refused_with_the_new_form(written: str, c
 
 
 def test_eight_digits_of_other_countries_are_not_those_of_benin() -> None:
-    """The new form is spelled out where the number is Benin's, and nowhere else."""
+    """The new form is shown for numbers of Benin only."""
     for written, countries in (("97001122", {"BJ", "TG"}), ("97001122", {"CM"}), ("22997001122", {"CI"})):
         with pytest.raises(UsageError) as refused:
             digits(written, countries)
@@ -182,14 +182,14 @@ def test_eight_digits_of_other_countries_are_not_those_of_benin() -> None:
 
 
 def test_an_old_test_number_of_benin_passes() -> None:
-    """A provider's test number may be of the old form, in every spelling: it is nobody's telephone."""
+    """A provider's test number may have the old form, in every spelling."""
     for written in ("22966000001", "+229 66 00 00 01", "66 00 00 01"):
         assert digits(written, {"BJ"}, tests={"22966000001"}) == "22966000001"
 
 
 @pytest.mark.parametrize("written", ["670000000", "6 70 00 00 00"])
 def test_a_national_number_is_read_in_its_home(written: str) -> None:
-    """Among several countries a national number is read where one is home; else the error says what is missing."""
+    """Among several countries a national number needs `home`; the error says so."""
     countries = {"CM", "CI", "SN"}
     assert digits(written, countries, home="CM") == "237670000000"
     for home in (None, "SN"):
@@ -199,7 +199,7 @@ def test_a_national_number_is_read_in_its_home(written: str) -> None:
 
 
 def test_another_text_type_comes_out_as_text() -> None:
-    """A number in a subclass of str, as tables and templates have them, is read as the text that it is."""
+    """A number in a subclass of str, as tables and templates have them, is read as its text."""
 
     class Cell(str):
         __slots__ = ()
@@ -210,14 +210,14 @@ def test_another_text_type_comes_out_as_text() -> None:
 
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_anything_else_is_refused(number: int) -> None:
-    """A number too long, too short, of another country or of no digits is UsageError, never cut."""
+    """A number too long, too short, of another country or without digits is UsageError."""
     written, countries = REFUSED[number]
     with pytest.raises(UsageError, match="payee"):
         digits(written, countries, field="payee")
 
 
 def test_a_published_test_number_passes_where_it_is_welcome() -> None:
-    """A provider's test number passes in any spelling where it is given, and only there."""
+    """A provider's test number is accepted in any spelling, and only if given."""
     tests = {"237600000000"}
     for written in ("237600000000", "+237 600 00 00 00", "00237600000000"):
         assert digits(written, {"CM"}, tests=tests) == "237600000000"
@@ -241,7 +241,7 @@ def test_a_published_test_number_passes_where_it_is_welcome() -> None:
     ],
 )
 def test_a_refused_number_is_not_shown_whole(written: str) -> None:
-    """An error about a phone number, however it was written, shows no whole one."""
+    """An error about a phone number shows no complete number, in any form."""
     with pytest.raises(UsageError) as caught:
         digits(written, {"CM"})
     shown = "".join(letter for letter in str(caught.value) if letter.isdigit())
@@ -251,7 +251,7 @@ def test_a_refused_number_is_not_shown_whole(written: str) -> None:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(alphabet="+0123456789 ()-.", max_size=32))
 def test_a_number_is_read_or_refused(written: str) -> None:
-    """What comes out is digits of the country that read the same again; nothing else happens."""
+    """The result is digits of the country that read the same again, or UsageError."""
     try:
         found = digits(written, {"CM"})
     except UsageError:
@@ -272,14 +272,14 @@ def test_a_number_is_read_or_refused(written: str) -> None:
     ],
 )
 async def test_the_operator_is_guessed_from_the_number(number: str | None, operator: str | None) -> None:
-    """A number tells whose it was when it was given out; no number tells nothing."""
+    """The operator is that of the number's prefix; no number has none."""
     found = await msisdn.operator(number)
     assert found == operator or (operator is not None and found is not None and found.startswith(operator))
 
 
 @pytest.mark.parametrize("country", ["KE", "CM", "CI", "SN", "BJ", "TG", "ML", "BF", "NE", "CD", "GN", "US", "KZ"])
 def test_the_quick_way_says_what_the_library_says(country: str) -> None:
-    """A number taken by its pattern alone is one that the library parses as a valid one of that country."""
+    """A number accepted by its pattern alone is valid for the library, too."""
     chance, taken = random.Random(country), 0
     example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
     assert example is not None
@@ -298,7 +298,7 @@ def test_the_quick_way_says_what_the_library_says(country: str) -> None:
 
 @pytest.mark.parametrize("country", LANDS)
 def test_the_quick_way_reads_a_national_number_as_the_library_does(country: str) -> None:
-    """A national number, with or without the prefix of calls in the country, is what the library makes of it."""
+    """A national number, with or without the trunk prefix, is read as the library reads it."""
     chance, taken = random.Random(country), 0
     code = str(phonenumbers.country_code_for_region(country))
     example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
@@ -314,12 +314,12 @@ def test_the_quick_way_reads_a_national_number_as_the_library_does(country: str)
             assert phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.MOBILE
             assert digits(number, {country}) == f"{code}{phonenumbers.national_significant_number(parsed)}"
             taken += 1
-    assert (taken == 0) == (country == "GA")  # where more than a prefix is left out
+    assert (taken == 0) == (country == "GA")  # more than a prefix is left out
 
 
 @pytest.mark.parametrize("country", LANDS)
 def test_a_number_has_one_meaning(country: str) -> None:
-    """No number without a plus is both an international one of these countries and a national one of its own."""
+    """No number without a plus is both international and national in these countries."""
     chance, served = random.Random(country), set(LANDS)
     for _ in range(400):
         number = "".join(chance.choices("0123456789", k=chance.randint(6, 14)))
@@ -331,7 +331,7 @@ def test_a_number_has_one_meaning(country: str) -> None:
 
 
 async def test_an_operator_is_what_the_library_says() -> None:
-    """The guessed operator is the library's own, for numbers of every prefix that it knows in these countries."""
+    """The guessed operator is the library's, for every prefix that it knows in these countries."""
     prefixes = [prefix for prefix in carrierdata.CARRIER_DATA if prefix[:3] in ("254", "237", "225", "221")]
     assert len(prefixes) > 50
     for prefix in prefixes:

@@ -1,4 +1,4 @@
-"""Where a journal lies: what can be none is refused untouched, and no money goes into a file that nobody finds."""
+"""Paths of a journal: wrong files are refused unchanged, and missing files stop orders."""
 
 import asyncio
 import contextlib
@@ -32,14 +32,14 @@ async def collect(pay: Pool, reference: str = "order-1") -> Payment:
 
 
 async def take(pay: Pool, name: str = "fulfilled") -> bool:
-    """Take a turn and end it well."""
+    """Acquire a once-lock and complete it."""
     async with pay.once(PAID, name) as first:
         return first
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
@@ -118,8 +118,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("what", BAD)
-async def test_what_can_be_no_journal_is_refused_at_the_door(tmp_path: Path, what: str) -> None:
-    """UsageError at `async with`, with the reason, before anything else; what lies there stays as it is."""
+async def test_what_can_be_no_journal_is_refused_at_the_start(tmp_path: Path, what: str) -> None:
+    """A wrong path is UsageError at `async with`; the file there stays unchanged."""
     make, why = BAD[what]
     path = make(tmp_path)
     before = content(tmp_path)
@@ -147,7 +147,7 @@ async def test_a_journal_that_is_no_path_is_refused(journal: Any) -> None:
 
 @pytest.mark.parametrize("what", ["a missing folder", "another program's"])
 async def test_a_server_says_why_it_does_not_start(tmp_path: Path, what: str) -> None:
-    """Webhooks as an ASGI lifespan: startup.failed, with the reason."""
+    """Webhooks report a wrong journal as an ASGI lifespan: startup.failed, with the reason."""
     make, why = BAD[what]
     sent: list[MutableMapping[str, Any]] = []
 
@@ -167,7 +167,7 @@ async def test_a_server_says_why_it_does_not_start(tmp_path: Path, what: str) ->
 
 
 async def test_a_journal_that_may_not_be_written_is_refused(file: Path) -> None:
-    """A file, or a folder, that this user may not write is UsageError at the door."""
+    """A file or folder that this user may not write is UsageError at the start."""
     if os.geteuid() == 0:
         with pytest.raises(UsageError, match="may not be written"):
             raise _translated(file)
@@ -179,14 +179,15 @@ async def test_a_journal_that_may_not_be_written_is_refused(file: Path) -> None:
 
 
 def _translated(file: Path) -> Exception:
-    # Who runs this as root may write everything: what the system would say is asked about instead.
+    # As root every file is writable: so the function that translates the system's error is tested
+    # instead.
     from paymux.journal.place import translated  # noqa: PLC0415 - of this one branch
 
     return translated(file, PermissionError(13, "Permission denied"))
 
 
 async def test_opening_does_not_hold_up_the_loop(file: Path) -> None:
-    """While a file that another program has locked is waited for, the loop goes on."""
+    """While waiting for a file that another program has locked, the event loop goes on."""
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     entering = asyncio.create_task(shop(file).__aenter__())
@@ -199,7 +200,7 @@ async def test_opening_does_not_hold_up_the_loop(file: Path) -> None:
 
 
 async def test_a_changed_folder_changes_no_journal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path is that of the folder in which the pool was made."""
+    """A relative path is relative to the folder in which the pool was made."""
     monkeypatch.chdir(file.parent)
     pay = shop("payments.db")
     (file.parent / "elsewhere").mkdir()
@@ -211,31 +212,31 @@ async def test_a_changed_folder_changes_no_journal(file: Path, monkeypatch: pyte
 
 
 def everything(file: Path) -> Iterator[Path]:
-    """List the database and what SQLite keeps beside it."""
+    """List the database and SQLite's files next to it."""
     return (one for one in file.parent.iterdir() if one.name.startswith(file.name))
 
 
 def deleted(file: Path) -> None:
-    """Delete it, and its log."""
+    """Delete the database and its log."""
     for one in everything(file):
         one.unlink()
 
 
 def moved(file: Path) -> None:
-    """Move it to another folder, with its log."""
+    """Move the database to another folder, with its log."""
     (file.parent / "old").mkdir()
     for one in list(everything(file)):
         one.rename(file.parent / "old" / one.name)
 
 
 def replaced(file: Path) -> None:
-    """Put an empty file in its place."""
+    """Replace the database with an empty file."""
     deleted(file)
     file.touch()
 
 
 def restored(file: Path) -> None:
-    """Put a copy in its place."""
+    """Replace the database with a copy."""
     backup = file.with_name("backup")
     shutil.copy(file, backup)
     backup.replace(file)
@@ -250,8 +251,8 @@ TAKEN: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("how", TAKEN)
-async def test_no_money_is_sent_into_a_file_that_nobody_will_find(file: Path, how: str) -> None:
-    """The file was taken away while it was in use: NotSent, which says so; no turn is given, no message kept."""
+async def test_no_money_is_sent_into_a_file_that_is_missing(file: Path, how: str) -> None:
+    """After the file was removed: NotSent with the reason; no once-lock, no message."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
     async with shop(file, wire) as pay:
         await collect(pay)
@@ -264,13 +265,13 @@ async def test_no_money_is_sent_into_a_file_that_nobody_will_find(file: Path, ho
 
 
 async def test_an_order_that_is_being_sent_when_the_file_goes_is_not_sent(file: Path) -> None:
-    """Between its note and its request the file is deleted: the request does not leave."""
+    """If the file is deleted between the intent and the request, the request is not sent."""
 
     def respond(_: object) -> Any:
         deleted(file)
         return answer(token="t1")
 
-    from .virtual import Toy  # noqa: PLC0415 - it logs in first, which is when the file goes
+    from .virtual import Toy  # noqa: PLC0415 - it logs in first: then the file is deleted
 
     wire = Wire(respond)
     async with Pool(Toy(), connection=wire, journal=file) as pay:
@@ -280,7 +281,7 @@ async def test_an_order_that_is_being_sent_when_the_file_goes_is_not_sent(file: 
 
 
 async def test_a_file_that_is_put_back_is_used_again(file: Path) -> None:
-    """Moved away and back: orders go on, and none is forgotten."""
+    """After the file was moved away and back, orders go on, and none is forgotten."""
     async with shop(file) as pay:
         await collect(pay)
         moved(file)
@@ -294,7 +295,7 @@ async def test_a_file_that_is_put_back_is_used_again(file: Path) -> None:
 
 
 async def test_an_answer_follows_a_file_that_was_moved(file: Path) -> None:
-    """A charge was on the wire when the file was moved away: its end is in the file, wherever that is now."""
+    """A charge in flight while the file was moved away is stored in the moved file."""
 
     def respond(_: object) -> Any:
         moved(file)
@@ -309,7 +310,7 @@ async def test_an_answer_follows_a_file_that_was_moved(file: Path) -> None:
 async def test_an_answer_that_cannot_be_kept_any_more_is_told(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A charge was on the wire when the file was deleted: closing says in one ERROR whose end was not kept."""
+    """A charge in flight while the file was deleted is named in one ERROR at the end."""
 
     def respond(_: object) -> Any:
         deleted(file)
@@ -323,8 +324,8 @@ async def test_an_answer_that_cannot_be_kept_any_more_is_told(
 
 
 @pytest.mark.parametrize("gone", [["-wal", "-shm"], ["-wal"], ["-shm"]])
-async def test_a_cleaner_beside_the_journal_loses_nothing(file: Path, gone: list[str]) -> None:
-    """What SQLite keeps beside the file is deleted while it is open: nothing is lost, and turns stay single."""
+async def test_a_cleaner_next_to_the_journal_loses_nothing(file: Path, gone: list[str]) -> None:
+    """If SQLite's -wal and -shm files are deleted, nothing is lost, and once-locks stay unique."""
     async with shop(file) as one:
         assert await take(one)
         await collect(one)
@@ -343,7 +344,7 @@ async def test_a_cleaner_beside_the_journal_loses_nothing(file: Path, gone: list
 
 
 async def test_a_hard_link_is_the_same_journal(file: Path) -> None:
-    """Two names of one file: one log, one turn, and every order is known under both."""
+    """Two names of one file share one log and its once-locks."""
     async with shop(file) as one:
         await collect(one)
         other = file.with_name("other.db")

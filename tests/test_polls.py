@@ -1,4 +1,4 @@
-"""Ten thousand watches, in small: one line for each account, its limit kept, look-ups shared, nobody starved."""
+"""Ten thousand watches: one poll queue per account, its limit kept, and none starved."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ STEP = 0.05  # seconds that no step of the loop may take
 
 
 class Fifty(Keyless, frozen=True, kw_only=True):
-    """A toy that takes fifty look-ups a second."""
+    """A toy that accepts fifty look-ups a second."""
 
     name = "fifty"
     limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (50, 1.0)}
@@ -47,7 +47,7 @@ class Fifty(Keyless, frozen=True, kw_only=True):
 
 
 class Two(Keyless, frozen=True, kw_only=True):
-    """A toy that takes two look-ups a second."""
+    """A toy that accepts two look-ups a second."""
 
     name = "two"
     limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (2, 1.0)}
@@ -55,7 +55,7 @@ class Two(Keyless, frozen=True, kw_only=True):
 
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
-    """Give watches a wall clock that keeps step with the virtual one."""
+    """Let the wall clock run in step with the virtual one."""
     wall = Wall()
     monkeypatch.setattr("paymux.watch.watch.time", wall)
     return wall
@@ -63,7 +63,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch, uncollected: None) -> list[float]:
-    """Measure what each step of the loop costs, in seconds of this thread."""
+    """Measure the cost of each step of the loop, in seconds of this thread."""
     longest = [0.0]
     plain = asyncio.Handle._run
 
@@ -77,22 +77,22 @@ def steps(monkeypatch: pytest.MonkeyPatch, uncollected: None) -> list[float]:
 
 
 def held(number: int, account: str = "keyless", **fields: Any) -> Payment:
-    """Give a payment that is watched."""
+    """Return a payment to watch."""
     return Payment(account=account, provider_reference=f"p{number}", reference=f"order-{number}", **fields)
 
 
 def asked(outgoing: Outgoing) -> str:
-    """Tell which payment a request is about."""
+    """Return the payment that a request is about."""
     return outgoing.url.rpartition("/")[2]
 
 
 def pending(outgoing: Outgoing) -> Reply:
-    """Say of any payment that it waits."""
+    """Answer of any payment that it is pending."""
     return answer(id=asked(outgoing), status="WAIT")
 
 
 class Provider(Wire):
-    """A wire that notes what it was asked and when, and that fails three times in ten where it is told to."""
+    """A wire that records its requests and their times; with `faulty`, three in ten fail."""
 
     def __init__(self, paid_at: Callable[[str], float], *, failing: float = 0.0, seed: int = 1) -> None:
         super().__init__(self._respond_to)
@@ -124,7 +124,7 @@ class Provider(Wire):
         return answer(id=id, status=word)
 
     def busiest(self, seconds: float = 1.0) -> int:
-        """Give the most requests that any window of so many seconds held."""
+        """Return the most requests that any window of so many seconds held."""
         times, first, most = sorted(self.times), 0, 0
         for last, when in enumerate(times):
             while times[first] <= when - seconds:
@@ -134,7 +134,7 @@ class Provider(Wire):
 
 
 class Forgetful(Wire):
-    """A wire that keeps nothing of what it carries."""
+    """A wire that records nothing."""
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         """Answer at once."""
@@ -143,7 +143,7 @@ class Forgetful(Wire):
 
 
 async def ends(watch: Watch) -> tuple[int, Status | type[Exception], float]:
-    """Give how many ends a watch showed, which, and when."""
+    """Return how many ends a watch yielded, which, and when."""
     seen: list[Status] = []
     try:
         seen += [payment.status async for payment in watch if payment.status.terminal]
@@ -154,9 +154,9 @@ async def ends(watch: Watch) -> tuple[int, Status | type[Exception], float]:
 
 @pytest.mark.slow
 def test_two_thousand_watches_keep_the_limit_and_each_ends_once(wall: Wall, steps: list[float]) -> None:
-    """2,000 watches over 50 look-ups a second, 30 % failing, words going back and forth, messages meanwhile.
+    """2,000 watches share 50 look-ups a second, 30 % failing, with changing statuses and messages.
 
-    The limit holds in every window, each watch shows one end, equals are asked equally often, no step is long.
+    The limit holds in every window, each watch yields one end, equal watches poll equally often.
     """
     chance = random.Random(5)
     paid = {f"p{n}": chance.uniform(0, 500) for n in range(1000)}  # the other half never pays
@@ -192,7 +192,7 @@ def test_two_thousand_watches_keep_the_limit_and_each_ends_once(wall: Wall, step
 @pytest.mark.parametrize("how", ["break", "cancel", "wait_for", "aclose"])
 @timeless
 async def test_a_watch_among_many_is_left_without_a_trace(how: str) -> None:
-    """Breaking off, cancelling, or a time-out around a step leaves no task, and the rest goes on; so does it."""
+    """A break, a cancellation or a time-out around a step leaves no task; the watch can go on."""
     provider = Provider(lambda _: 60.0)
     async with Pool(Two(), connection=provider) as pool:
         others = [asyncio.ensure_future(ends(pool.watch(held(n, "two")))) for n in range(10)]
@@ -222,7 +222,7 @@ async def test_a_watch_among_many_is_left_without_a_trace(how: str) -> None:
 
 @timeless
 async def test_watches_of_one_payment_cost_one_poll() -> None:
-    """A hundred watches of one payment, begun at different times, ask as often as one, and all see the end."""
+    """A hundred watches of one payment poll as often as one, and all see the end."""
     alone = Provider(lambda _: 40.0)
     async with Pool(Keyless(), connection=alone) as pool:
         await pool.watch(held(1))
@@ -239,8 +239,8 @@ async def test_watches_of_one_payment_cost_one_poll() -> None:
 
 
 @timeless
-async def test_a_crowd_that_comes_one_by_one_costs_a_poll_a_second() -> None:
-    """Whoever begins to watch what was asked for a moment ago does not ask again at once."""
+async def test_watches_that_begin_one_by_one_cost_a_poll_a_second() -> None:
+    """A new watch of a payment that was polled just now does not poll again at once."""
     provider = Provider(lambda _: 1000.0)
     async with Pool(Keyless(), connection=provider) as pool:
         watching = []
@@ -257,7 +257,7 @@ async def test_a_crowd_that_comes_one_by_one_costs_a_poll_a_second() -> None:
 )
 @timeless
 async def test_an_error_that_ends_one_ends_all_each_with_its_own(reply: Reply, error: type[Exception]) -> None:
-    """What ends a watch ends every watch of that payment after one look-up, and no two raise the same object."""
+    """A final error ends every watch of that payment after one look-up; each gets its own copy."""
     wire = Wire(lambda _: reply)
     async with Pool(Keyless(), connection=wire) as pool:
         found = await asyncio.gather(*(pool.watch(held(1)) for _ in range(10)), return_exceptions=True)
@@ -268,7 +268,7 @@ async def test_an_error_that_ends_one_ends_all_each_with_its_own(reply: Reply, e
 
 @timeless
 async def test_not_found_ends_each_watch_by_its_own_payments_age(wall: Wall) -> None:
-    """A shared "not found" is final for the payment that is old enough, and not for the one of unknown age."""
+    """A shared "not found" ends the watch of an old payment, and not one of unknown age."""
     wire = Wire(lambda _: answer(404))
     async with Pool(Keyless(), connection=wire) as pool:
         old, unknown = await asyncio.gather(
@@ -282,7 +282,7 @@ async def test_not_found_ends_each_watch_by_its_own_payments_age(wall: Wall) -> 
 
 @timeless
 async def test_what_contradicts_one_watch_does_not_end_another() -> None:
-    """Two watches that expect other amounts of one payment: the wrong one is a Mismatch, the right one goes on."""
+    """Two watches expect different amounts of one payment: one gets Mismatch, the other goes on."""
     wire = Wire(lambda _: answer(id="p1", amount="500", currency="XAF", status="OK" if now() > 20 else "WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         for first, second in ((500, 5), (5, 500)):
@@ -295,7 +295,7 @@ async def test_what_contradicts_one_watch_does_not_end_another() -> None:
 
 @timeless
 async def test_a_watch_that_expects_less_shares_what_another_is_told() -> None:
-    """A Mismatch of one payment's amount is no news to who expects none, and the answer is."""
+    """A Mismatch of one watch's amount does not reach a watch without an amount."""
     wire = Wire(lambda _: answer(id="p1", amount="5", currency="XAF", status="OK"))
     async with Pool(Keyless(), connection=wire) as pool:
         expected = [held(1, amount=Decimal(500), currency="XAF"), held(1)]
@@ -308,7 +308,7 @@ async def test_a_watch_that_expects_less_shares_what_another_is_told() -> None:
 
 @timeless
 async def test_two_pieces_of_news_in_one_step_are_both_seen() -> None:
-    """What cuts a look-up short may come twice at once: nobody who brings it is told of an error."""
+    """A look-up may be interrupted twice at once: no caller that does so gets an error."""
     async with Pool(Keyless(), connection=Wire(pending, after=20.0)) as pool:
         watching = asyncio.ensure_future(ends(pool.watch(held(1))))
         await asyncio.sleep(1)
@@ -322,7 +322,7 @@ async def test_two_pieces_of_news_in_one_step_are_both_seen() -> None:
 
 @timeless
 async def test_closing_a_watch_ends_the_step_that_another_task_awaits() -> None:
-    """`aclose` from elsewhere ends whoever waits in a pause or in a look-up, at once."""
+    """`aclose` from another task ends a waiting watch at once, in a pause or in a look-up."""
     for after in (0.0, 30.0):
         async with Pool(Keyless(), connection=Wire(pending, after=after)) as pool:
             watch = pool.watch(held(1))
@@ -340,7 +340,7 @@ async def _all(watch: Watch) -> list[Payment]:
 
 @timeless
 async def test_another_takes_over_at_once_from_who_is_cancelled_while_asking() -> None:
-    """Cancelling the watch that asks for all lets another of them ask in the same moment."""
+    """If the watch that polls for all is cancelled, another one polls at the same moment."""
     wire = Wire(pending, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         watching = [asyncio.ensure_future(ends(pool.watch(held(1)))) for _ in range(5)]
@@ -359,8 +359,8 @@ async def test_another_takes_over_at_once_from_who_is_cancelled_while_asking() -
 
 
 @timeless
-async def test_who_takes_over_does_not_wait_for_a_turn_of_its_own(wall: Wall) -> None:
-    """A watch that would ask later asks now, if the one that was asking for both is broken off."""
+async def test_a_watch_that_takes_over_does_not_wait(wall: Wall) -> None:
+    """A watch that would poll later polls now, if the one that polled for both was interrupted."""
     wire = Wire(pending, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         young = asyncio.ensure_future(ends(pool.watch(held(1, created_at=wall.ago(0)))))
@@ -380,8 +380,8 @@ def _where(task: "asyncio.Task[Any]") -> list[str]:
 
 
 @timeless
-async def test_who_was_given_a_turn_and_is_cancelled_first_gives_it_on() -> None:
-    """A turn that comes in the same step as a cancellation is not lost, for the same payment or for others."""
+async def test_a_poll_granted_to_a_cancelled_watch_goes_to_the_next() -> None:
+    """A poll granted in the step of a cancellation is not lost, for this or other payments."""
     provider = Provider(lambda _: 1000.0)
     async with Pool(Two(), connection=provider) as pool:
         line = pool._engine.watches.line(pool._engine.driver("two"))
@@ -408,7 +408,7 @@ async def test_who_was_given_a_turn_and_is_cancelled_first_gives_it_on() -> None
 
 @timeless
 async def test_a_watch_is_found_by_each_name_that_its_payment_has_and_by_no_other() -> None:
-    """A name that is learned finds the watch from then on, beside the old ones; one that is lost does not."""
+    """A new id finds the watch from then on, as do the old ones; a replaced id does not."""
     async with Pool(Keyless(), connection=Provider(lambda _: 1000.0)) as pool:
         watches, known, named = pool._engine.watches, held(1), held(1, ids={"code": "C1"})
         watch = pool.watch(known)
@@ -428,7 +428,7 @@ def _waits_for(task: "asyncio.Task[Any]") -> object:
 
 
 def _frames(task: "asyncio.Task[Any]") -> Iterator[Any]:
-    """Give the frames that a task is inside of, down to what it waits for."""
+    """Return the frames that a task is inside of, down to what it waits for."""
     inner: Any = task.get_coro()
     while inner is not None:
         if hasattr(inner, "cr_frame"):
@@ -440,7 +440,7 @@ def _frames(task: "asyncio.Task[Any]") -> Iterator[Any]:
 
 @timeless
 async def test_where_nothing_is_stated_fifty_ask_at_once_and_no_more() -> None:
-    """An account without a stated limit has fifty look-ups in flight at most, and uses them."""
+    """An account without a stated limit has at most fifty look-ups in flight, and uses them."""
     provider = Provider(lambda _: 10.0)
     async with Pool(Keyless(), connection=provider) as pool:
         await asyncio.gather(*(pool.watch(held(n), timeout=600) for n in range(300)))
@@ -449,7 +449,7 @@ async def test_where_nothing_is_stated_fifty_ask_at_once_and_no_more() -> None:
 
 @timeless
 async def test_the_young_go_first_and_the_old_are_not_starved(wall: Wall) -> None:
-    """Where not all can be asked, new payments are asked about when they should be, and old ones all the same."""
+    """Under load, new payments are polled on time, and old ones are polled all the same."""
     asked_at: dict[str, list[float]] = {}
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -477,7 +477,7 @@ async def test_the_young_go_first_and_the_old_are_not_starved(wall: Wall) -> Non
 
 @timeless
 async def test_a_retry_after_keeps_the_whole_account_waiting() -> None:
-    """One throttled look-up silences every watch of its account until then, and none of another account."""
+    """One throttled look-up pauses every watch of its account, and none of another account."""
     refused: list[float] = []
     times: dict[str, list[float]] = {"keyless": [], "two": []}
 
@@ -500,7 +500,7 @@ async def test_a_retry_after_keeps_the_whole_account_waiting() -> None:
 
 @timeless
 async def test_a_last_look_that_finds_no_turn_ends_all_the_same() -> None:
-    """A thousand watches that run out at once over two a second each end five seconds late at most."""
+    """A thousand watches that time out together end at most five seconds late."""
     async with Pool(Two(), connection=Wire(pending)) as pool:
         found = await asyncio.gather(*(ends(pool.watch(held(n, "two"), timeout=30)) for n in range(1000)))
     assert {(count, end) for count, end, _ in found} == {(1, WatchTimeout)}
@@ -510,7 +510,7 @@ async def test_a_last_look_that_finds_no_turn_ends_all_the_same() -> None:
 
 @timeless
 async def test_an_account_has_one_timer_however_many_watch() -> None:
-    """A thousand watches that wait hold one timer of the loop, and none once they are gone."""
+    """A thousand waiting watches have one timer of the loop, and none once they are gone."""
     async with Pool(Keyless(), connection=Wire(pending)) as pool:
         watching = [asyncio.ensure_future(ends(pool.watch(held(n), timeout=600))) for n in range(1000)]
         await asyncio.sleep(1.5)
@@ -531,7 +531,7 @@ def _timers() -> list[asyncio.TimerHandle]:
 
 @timeless
 async def test_what_is_over_is_dropped_from_the_line() -> None:
-    """Watches that are told, cancelled and begun anew ten thousand times leave no heap that grows."""
+    """Ten thousand updates, cancellations and new starts leave no growing heap."""
     async with Pool(Keyless(), connection=Wire(pending)) as pool:
         line = pool._engine.watches.line(pool._engine.driver("keyless"))
         watches = [pool.watch(held(n), timeout=86_400) for n in range(20)]
@@ -553,7 +553,7 @@ async def test_what_is_over_is_dropped_from_the_line() -> None:
 async def test_a_hint_about_nothing_in_particular_reaches_thousands(
     wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that names no payment lets all of its account look again, within the limit, and nobody else."""
+    """A message that names no payment makes only its account's watches poll."""
     monkeypatch.setattr(Schedule, "next", lambda self, age, looked: age + 200.0)
     provider = Provider(lambda _: 1000.0)
     async with Pool(Fifty(), Keyless(), connection=provider) as pool:
@@ -573,7 +573,7 @@ async def test_a_hint_about_nothing_in_particular_reaches_thousands(
 def test_telling_nudging_and_closing_thousands_takes_no_long_step(
     steps: list[float], wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hint to 10,000 watches, an end told to the 9,000 of one payment, and a closed pool: each step is short."""
+    """A hint to 10,000 watches, an end for 9,000, a closed pool: each step is short."""
     monkeypatch.setattr(Schedule, "next", lambda self, age, looked: age + 1000.0)
 
     async def main() -> None:
@@ -601,7 +601,7 @@ def test_telling_nudging_and_closing_thousands_takes_no_long_step(
 
 
 def test_watches_go_on_in_the_next_loop() -> None:
-    """A watch broken off in one loop goes on in the next; what waited in a loop that is gone disturbs nobody."""
+    """A watch interrupted in one loop goes on in the next."""
     provider = Provider(lambda _: 5.0)
     pool = Pool(Keyless(), connection=provider)
     watch = pool.watch(held(1))
@@ -633,7 +633,7 @@ async def _a_while() -> None:
 
 @pytest.mark.slow
 def test_a_watch_that_waits_costs_three_kibibytes() -> None:
-    """A watch with its payment and its consumer's task costs 3 KiB at most, its last raw answer aside."""
+    """A watch with payment and consumer task costs at most 3 KiB, without its last raw answer."""
 
     async def main() -> float:
         async with Pool(Keyless(), connection=Forgetful(pending)) as pool:
@@ -652,7 +652,7 @@ def test_a_watch_that_waits_costs_three_kibibytes() -> None:
 
             watching = [asyncio.ensure_future(consumer(n)) for n in range(10)]
             await asyncio.sleep(30)
-            for n in range(10, 510):  # kept of each payment, watched or not
+            for n in range(10, 510):  # kept for each payment, watched or not
                 pool._engine.records.memory.apply(held(10**6 + n))
             gc.collect()
             tracemalloc.start()

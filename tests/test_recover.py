@@ -1,4 +1,4 @@
-"""After a crash: every open row is looked after once, nothing is sent again, and nobody steps on anybody."""
+"""Recovery: every open row is recovered once, nothing is sent again, and no worker interferes."""
 
 import asyncio
 import contextlib
@@ -38,12 +38,12 @@ A = Payment(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
 def state(file: Path, reference: str = "order-1") -> tuple[str, str, str | None]:
-    """Read where a payment stands, and who has it."""
+    """Read a payment's status, and its worker."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         sql = "SELECT state, status, worker FROM payments WHERE reference = ?"
         found: tuple[str, str, str | None] = db.execute(sql, (reference,)).fetchone()
@@ -57,12 +57,12 @@ def pool(file: Path, wire: Wire | None = None, driver: Toy | None = None) -> Poo
 
 
 async def recovered(pay: Pool) -> list[Recovered]:
-    """Recover, whole."""
+    """Run recover to the end."""
     return [one async for one in pay.recover()]
 
 
 async def dead(file: Path, *payments: Payment, reached: State = State.SENDING) -> None:
-    """Leave rows behind as a worker that died would."""
+    """Leave rows behind as a dead worker does."""
     book = SqliteJournal(file)
     for payment in payments:
         await book.intend(payment, "digest")
@@ -74,7 +74,7 @@ async def dead(file: Path, *payments: Payment, reached: State = State.SENDING) -
 
 
 async def test_an_intent_was_never_sent(file: Path) -> None:
-    """A row that died before SENDING becomes NOT_SENT without asking anybody; its reference is free."""
+    """A row of a worker that died before SENDING becomes NOT_SENT; its reference is free."""
     await dead(file, A, reached=State.INTENT)
     wire = Wire(Desk())
     async with pool(file, wire) as pay:
@@ -86,7 +86,7 @@ async def test_an_intent_was_never_sent(file: Path) -> None:
 
 @pytest.mark.parametrize("reached", [State.SENDING, State.UNKNOWN])
 async def test_what_may_have_been_sent_is_asked_for(file: Path, reached: State) -> None:
-    """A row that died while sending, or that is unknown, is found by our reference, and not sent again."""
+    """A row that was SENDING or unknown is found by our reference, and not sent again."""
     await dead(file, msgspec.structs.replace(A, account="findable"), reached=reached)
     said = answer(id="id-1", status="OK", reference="order-1", amount=500, currency="XAF")
     wire = Wire(Desk(find=said))
@@ -99,8 +99,8 @@ async def test_what_may_have_been_sent_is_asked_for(file: Path, reached: State) 
     assert state(file) == ("accepted", "succeeded", None)
 
 
-async def test_what_nobody_can_tell_says_what_to_ask(file: Path) -> None:
-    """Where no API can resolve it, the advice names provider, amount, day and reference."""
+async def test_an_unknown_without_an_api_says_what_to_ask(file: Path) -> None:
+    """If no API can resolve it, the advice has provider, amount, day and reference."""
     await dead(file, A)
     async with pool(file) as pay:
         (found,) = await recovered(pay)
@@ -111,7 +111,7 @@ async def test_what_nobody_can_tell_says_what_to_ask(file: Path) -> None:
 
 
 async def test_a_pending_payment_is_handed_back(file: Path) -> None:
-    """An accepted payment that is still pending is looked up once and handed back to be watched."""
+    """An accepted payment that is still pending is looked up once, and is to be watched."""
     await dead(file, msgspec.structs.replace(A, provider_reference="id-1"), reached=State.ACCEPTED)
     async with pool(file, Wire(Desk(payments=answer(id="id-1", status="WAIT")))) as pay:
         (found,) = await recovered(pay)
@@ -121,7 +121,7 @@ async def test_a_pending_payment_is_handed_back(file: Path) -> None:
 
 
 async def test_trouble_with_the_provider_is_told(file: Path) -> None:
-    """A look-up that fails ends nothing: the trouble is in the advice, and the next row is looked after."""
+    """A failed look-up ends nothing: its error is in the advice, and the next row follows."""
     second = msgspec.structs.replace(A, reference="order-2", provider_reference="id-2")
     await dead(file, msgspec.structs.replace(A, provider_reference="id-1"), second, reached=State.ACCEPTED)
     desk = Desk(payments=[Reply(status=404), answer(id="id-2", status="OK")])
@@ -134,7 +134,7 @@ async def test_trouble_with_the_provider_is_told(file: Path) -> None:
 
 @pytest.mark.parametrize("path", ["order-1", None])
 async def test_a_message_that_has_arrived_resolves(file: Path, path: str | None) -> None:
-    """A webhook that came while nobody could act is used: by its secret path, or by our reference in it."""
+    """An earlier webhook is used: by its secret path, or by our reference in it."""
     echoes = {} if path else {"reference": "order-1"}
     await dead(file, A)
     down = Wire(Desk(payments=Reply(status=500)))
@@ -163,7 +163,7 @@ async def test_a_cheaper_payments_message_resolves_nothing(file: Path) -> None:
 
 
 async def test_a_living_workers_payment_is_left_to_it(file: Path) -> None:
-    """While its sender lives, nobody recovers a row that is being sent; afterwards it is accepted as ever."""
+    """While its sender lives, a row that is being sent is not recovered."""
     gate = asyncio.Event()
 
     async def slow(outgoing: Outgoing) -> Reply:
@@ -182,7 +182,7 @@ async def test_a_living_workers_payment_is_left_to_it(file: Path) -> None:
 
 
 async def test_an_account_that_this_pool_lacks_stops_nothing(file: Path) -> None:
-    """A row of an account that was renamed or lives elsewhere is named and left; the others are resolved."""
+    """A row of an unknown account is named and left; the others are resolved."""
     other = msgspec.structs.replace(A, account="another", reference="order-0")
     await dead(file, other, msgspec.structs.replace(A, provider_reference="id-1"))
     async with pool(file) as pay:
@@ -194,7 +194,7 @@ async def test_an_account_that_this_pool_lacks_stops_nothing(file: Path) -> None
 
 
 def many(count: int) -> list[Payment]:
-    """Give payments that nobody will ever settle."""
+    """Return payments that stay pending for ever."""
     return [
         msgspec.structs.replace(A, reference=f"order-{number}", provider_reference=f"id-{number}")
         for number in range(count)
@@ -202,7 +202,7 @@ def many(count: int) -> list[Payment]:
 
 
 async def test_two_workers_are_never_at_one_row(file: Path) -> None:
-    """Two pools recover at once: no row is with both at one moment, and each meets each row at most once."""
+    """Two pools recover at once: no row is with both at one time, or twice with one."""
     await dead(file, *many(30), reached=State.SENDING)
     held: set[str | None] = set()
     met: dict[str, list[str | None]] = {"one": [], "two": []}
@@ -228,7 +228,7 @@ async def test_two_workers_are_never_at_one_row(file: Path) -> None:
 
 
 async def test_a_claim_holds_until_it_is_released(file: Path) -> None:
-    """What recover() learns of a row does not let go of it: while one handles it, another gets nothing."""
+    """A row stays claimed while recover() handles it: another run does not get it."""
     await dead(file, msgspec.structs.replace(A, account="findable"))
     said = answer(id="id-1", status="WAIT", reference="order-1")
     async with (
@@ -242,7 +242,7 @@ async def test_a_claim_holds_until_it_is_released(file: Path) -> None:
 
 
 async def test_an_old_claim_releases_nothing_of_a_new_one(file: Path) -> None:
-    """A fence: whoever lost a row to another worker cannot give the other's claim back."""
+    """Fencing token: a worker that lost a row cannot release another worker's claim."""
     await dead(file, A)
     one, two = SqliteJournal(file), SqliteJournal(file)
     first = await one.claim(None)
@@ -261,7 +261,7 @@ async def test_an_old_claim_releases_nothing_of_a_new_one(file: Path) -> None:
 
 
 async def test_breaking_off_gives_the_row_back(file: Path) -> None:
-    """A caller who breaks off, or is cancelled in the middle, leaves the rest to the next run."""
+    """A caller that stops early, or is cancelled, leaves the rest to the next run."""
     await dead(file, *many(3))
     async with pool(file, Wire(Desk(payments=Reply(status=404)))) as pay, pool(file) as other:
         async for _ in pay.recover():
@@ -277,7 +277,7 @@ async def test_breaking_off_gives_the_row_back(file: Path) -> None:
 
 
 async def test_a_worker_recovers_what_its_own_disk_lost(file: Path) -> None:
-    """The answer could not be kept, and the worker lives on: it is kept before its own recover() looks."""
+    """An answer not yet written, in a live worker, is written before its own recover() looks."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="OK")))
     async with pool(file, wire, Findable()) as pay:
         _ = [one async for one in pay.payments()]
@@ -322,7 +322,7 @@ async def test_recover_may_itself_be_killed(file: Path) -> None:
 
 
 async def test_a_late_answer_after_a_recovery_is_kept(file: Path) -> None:
-    """What recover() made unknown is accepted by any fact that names the payment, and by nothing else."""
+    """What recover() made unknown ends with any fact that names the payment, and no other."""
     await dead(file, A)
     async with pool(file) as pay:
         await recovered(pay)
@@ -347,7 +347,7 @@ async def test_without_a_journal_there_is_nothing_to_recover() -> None:
 
 
 async def test_an_unknown_of_this_process_is_recovered_too(file: Path) -> None:
-    """An answer lost in a living process is recovered by the same process, by hint or look-up."""
+    """A live process recovers its own lost answer, by hint or look-up."""
     desk = Desk(collect=[Broken("cut off")], find=answer(id="id-1", status="OK", reference="order-1"))
     async with pool(file, Wire(desk), Findable()) as pay:
         with pytest.raises(OutcomeUnknown):

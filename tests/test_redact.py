@@ -1,4 +1,4 @@
-"""What may be printed and what never: secrets as values, and as canaries in everything that can go wrong."""
+"""Redaction: secrets are shown in no value, error, frame or log."""
 
 import asyncio
 import base64
@@ -61,7 +61,7 @@ def _leaks(text: str) -> list[str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and all that hangs on to it, shown or suppressed."""
+    """Return an error and all errors chained to it, shown or suppressed."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -74,7 +74,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _ours(error: BaseException) -> Iterator[tuple[FrameType, int]]:
-    """Give the frames of paymux, and those of the toy driver's own methods."""
+    """Return the frames of paymux, and those of the toy driver's own methods."""
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
         if Path(code.co_filename).is_relative_to(PACKAGE) or code.co_qualname.startswith("Toy."):
@@ -82,7 +82,7 @@ def _ours(error: BaseException) -> Iterator[tuple[FrameType, int]]:
 
 
 def _rendered(error: BaseException) -> str:
-    """Give everything that a log, a debugger or a crash reporter could show of an error."""
+    """Return everything that a log, a debugger or a crash reporter could show of an error."""
     found: list[str] = []
     for one in _chain(error):
         found += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
@@ -94,7 +94,7 @@ def _rendered(error: BaseException) -> str:
 
 
 class Careless(Toy, frozen=True, kw_only=True):
-    """A toy that puts whatever the provider says into every field of its errors."""
+    """A toy that puts the provider's text into every field of its errors."""
 
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         error = super().judge(request, reply)
@@ -112,7 +112,7 @@ def _toy(kind: type[Toy] = Toy, **fields: Any) -> Toy:
 def _reply(kind: str, echo: str) -> Reply | Exception:
     said = json.dumps(echo)[1:-1]
     if echo.count("\\/"):
-        said = echo  # PHP's own escapes stand in the body as they are
+        said = echo  # PHP's own escapes are in the body unchanged
 
     def body(error: str) -> str:
         return f'{{"error": "{error}", "token": "{said}", "reference": "{said}", "status": "{said}"}}'
@@ -136,7 +136,7 @@ KINDS = ["no", "duplicate", "stale", "slow", "500", "html", "cut", "wrong type",
 
 
 async def _battery(pool: Pool) -> list[str]:
-    """Do what can be done with an account, and give what was shown."""
+    """Use an account in every way, and return what was shown."""
     expected = Payment(account="toy", provider_reference="p1", amount=Decimal(500), currency="XAF")
     shown: list[str] = []
     for doing in (
@@ -160,7 +160,7 @@ async def _battery(pool: Pool) -> list[str]:
 async def test_no_credential_is_shown_whatever_a_provider_echoes(
     form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Credentials that a provider throws back in any form are in no error, payment or DEBUG record."""
+    """Credentials that a provider echoes in any form are in no error, payment or DEBUG record."""
     caplog.set_level(logging.DEBUG)
     echo = " ".join(FORMS[form](canary) for canary in (PASSWORD, HOOK_KEY, TOKEN))
     found: dict[str, list[str]] = {}
@@ -178,7 +178,7 @@ async def test_no_credential_is_shown_whatever_a_provider_echoes(
 @pytest.mark.parametrize("kind", ["no", "stale", "slow"])
 @timeless
 async def test_every_field_of_an_error_is_scrubbed(kind: str) -> None:
-    """Code, request id and details are a provider's words too."""
+    """Code, request id and details are cleaned like the provider's text."""
     reply = _reply(kind, f"{PASSWORD} {TOKEN}")
     desk = Desk(login=answer(token=TOKEN), payments=[reply], collect=[reply], payout=[reply])
     async with Pool(_toy(Careless), connection=Wire(desk)) as pool:
@@ -188,7 +188,7 @@ async def test_every_field_of_an_error_is_scrubbed(kind: str) -> None:
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
 @timeless
 async def test_a_login_shows_no_credential(status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A login that throws credentials back, or fails in any way, shows none."""
+    """A login that echoes credentials, or fails in any way, shows none."""
     caplog.set_level(logging.DEBUG)
     body = json.dumps({"error": PASSWORD, "detail": [TOKEN], "password": PASSWORD}).encode()
     async with Pool(_toy(), connection=Wire(Desk(login=Reply(status=status, body=body)))) as pool:
@@ -202,7 +202,7 @@ async def test_a_login_shows_no_credential(status: int, caplog: pytest.LogCaptur
 )
 @timeless
 async def test_no_credential_hangs_on_to_an_error(trouble: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever breaks, no frame, cause or context of an error holds headers, bodies or tokens."""
+    """After any failure, no frame, cause or context of an error holds headers, bodies or tokens."""
     caplog.set_level(logging.DEBUG)
 
     class Buggy(Toy, frozen=True, kw_only=True):
@@ -267,7 +267,7 @@ WRONG: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 def test_a_wrong_field_shows_no_credential_beside_it(wrong: dict[str, Any]) -> None:
-    """A driver refused for one field shows, in its error and all its frames, no credential."""
+    """A driver refused for one field shows no credential, in its error or any frame."""
     with pytest.raises(UsageError) as caught:
         Toy(**{"password": PASSWORD, "webhook_key": HOOK_KEY, **wrong})
     assert _leaks(_rendered(caught.value)) == []
@@ -275,7 +275,7 @@ def test_a_wrong_field_shows_no_credential_beside_it(wrong: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("way", ["mapping", "environment"])
 def test_a_wrong_setting_shows_no_credential_beside_it(way: str) -> None:
-    """A config refused for one field shows, in its error and all the frames of paymux, no credential."""
+    """A config refused for one field shows no credential, in its error or paymux' frames."""
     fields = {"driver": "campay", "username": "u", "password": PASSWORD, "webhook_key": HOOK_KEY, "live": "no?"}
 
     def attempt() -> None:
@@ -290,7 +290,7 @@ def test_a_wrong_setting_shows_no_credential_beside_it(way: str) -> None:
 
 
 def test_a_wrong_pool_key_is_not_shown() -> None:
-    """A callback key that is refused is not shown, in no frame either."""
+    """A refused callback key is not shown, in no frame either."""
     with pytest.raises(UsageError) as caught:
         Pool(Toy(), webhook_base=BASE, webhook_key=POOL_KEY + "é")
     assert _leaks(_rendered(caught.value)) == []
@@ -311,7 +311,7 @@ def test_a_driver_shows_no_secret() -> None:
 
 
 def test_a_secret_is_a_class_that_shows_nothing() -> None:
-    """A Secret has no repr, no pickle and no encoding; only `reveal` gives it, and equals are equal."""
+    """A Secret has no repr, pickle or encoding; only `reveal` returns it; equal ones are equal."""
     secret = Secret(PASSWORD)
     assert secret.reveal() == PASSWORD
     assert repr(secret) == f"Secret('{HIDDEN}')"
@@ -325,7 +325,7 @@ def test_a_secret_is_a_class_that_shows_nothing() -> None:
 
 
 def test_errors_pickle_whole_and_without_secrets() -> None:
-    """An error goes through a process boundary with what it carries."""
+    """An error crosses a process boundary with all its values."""
     payment = Payment(account="toy", reference="r")
     unknown = pickle.loads(pickle.dumps(OutcomeUnknown("unknown", payment)))  # noqa: S301 - our own bytes
     assert unknown.payment == payment
@@ -349,7 +349,7 @@ DETAILS: list[Any] = [
 @pytest.mark.parametrize("details", DETAILS, ids=range(len(DETAILS)))
 @timeless
 async def test_details_about_a_credential_field_stay_readable(details: Any) -> None:
-    """A refusal whose details speak of a field that bears a credential's name is that refusal, nothing foreign."""
+    """A refusal whose details have a field with a credential's name is still that refusal."""
 
     class Detailed(Keyless, frozen=True, kw_only=True):
         def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
@@ -380,7 +380,7 @@ async def test_details_about_a_credential_field_stay_readable(details: Any) -> N
     ],
 )
 def test_a_credential_is_hidden_by_its_fields_name(body: str) -> None:
-    """Hashes, signatures and keys go out of a body by name, in JSON, in forms and inside one another."""
+    """Hashes, signatures and keys are removed from a body by name, in JSON, forms and nested."""
     assert "abc123" not in hide(body)
 
 
@@ -391,7 +391,7 @@ def test_what_is_no_credential_is_left_alone() -> None:
 
 
 def test_numbers_are_masked_and_values_shown_short() -> None:
-    """Runs of nine digits or more lose their middle; a refused value is short, whatever it was."""
+    """Runs of nine digits or more lose their middle; a refused value is short."""
     assert mask("237670000000 and 12345678") == "237…00 and 12345678"
     for value in ("a" * 10**6, 10**5000, b"x" * 10**6, [1] * 10**6, object(), Secret(PASSWORD)):
         assert len(shown(value)) < 100
@@ -410,7 +410,7 @@ async def test_no_log_of_asyncio_shows_a_credential(caplog: pytest.LogCaptureFix
 
 
 def test_incoming_and_outgoing_show_no_body() -> None:
-    """What travels shows neither headers nor bodies in its repr."""
+    """Requests and replies show neither headers nor bodies in their repr."""
     things: list[object] = [
         Incoming(body=PASSWORD.encode(), headers={"a": PASSWORD}, query=PASSWORD, path=PASSWORD),
         Outgoing(method="GET", url=PASSWORD, headers={"a": PASSWORD}, body=PASSWORD.encode(), money=False),

@@ -1,7 +1,7 @@
-"""Journals of every release are opened by every later one, and two releases at once lose nothing.
+"""Every later release opens the journals of every release, and two at once lose nothing.
 
-`golden/journal-<release>.db` is never edited; beside it lies the program that made it, and the names of the lock
-files that its dead workers had left.
+`golden/journal-<release>.db` is never edited. Next to it are the program that made it and the names
+of the lock files that its dead workers had left.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ OPEN = {"intent", "pending", "sending", "sending-too", "shared", "unknown"}
 
 @pytest.fixture(params=sorted(GOLDEN.glob("journal-*.db")), ids=lambda path: path.stem)
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Give a copy of a stored journal, with what its dead workers left beside it."""
+    """Return a copy of a stored journal, with the lock files of its dead workers."""
     stored: Path = request.param
     copy = tmp_path / stored.name
     shutil.copy(stored, copy)
@@ -56,13 +56,13 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def shop(file: Path, wire: Wire | None = None) -> Pool:
-    """Open a pool whose provider knows every payment, and says that it was paid."""
+    """Open a pool whose provider says of every payment that it was paid."""
     paid = answer(status="OK", amount="500", currency="XAF")
     return Pool(Findable(account="shop"), connection=wire or Wire(Desk(find=paid, payments=paid)), journal=file)
 
 
 async def test_a_stored_journal_is_opened_and_listed(file: Path) -> None:
-    """Every payment reads as it was, the file is of this release then, and the dead leave no litter."""
+    """Every payment reads as before; the file is upgraded; dead workers leave no lock file."""
     async with shop(file) as pay:
         listed = [one async for one in pay.payments()]
     assert {(one.kind, one.reference): one.status for one in listed} == STORED
@@ -76,7 +76,7 @@ async def test_a_stored_journal_is_opened_and_listed(file: Path) -> None:
 
 
 async def test_a_stored_journal_is_recovered(file: Path) -> None:
-    """What was open is looked after once, what never left is said to be so, and nothing is sent."""
+    """Open rows are recovered once, unsent ones are reported, and nothing is sent."""
     paid = answer(status="OK", amount="500", currency="XAF")
     wire = Wire(Desk(find=paid, payments=paid))
     async with shop(file, wire) as pay:
@@ -90,7 +90,7 @@ async def test_a_stored_journal_is_recovered(file: Path) -> None:
 
 
 async def test_a_stored_journal_s_turns_and_messages_mean_what_they_meant(file: Path) -> None:
-    """A turn that is done stays done, one of a dead worker is free, and open messages are anybody's."""
+    """A completed once-lock stays completed, a dead worker's is free, as are open messages."""
     payment = Payment(account="shop", kind="collect", reference="succeeded")
     async with shop(file) as pay:
         firsts = {}
@@ -109,8 +109,9 @@ async def test_a_stored_journal_s_turns_and_messages_mean_what_they_meant(file: 
     ]
 
 
-# What a worker of 66da90d08d8cc5a48ba6c81eaff545af403021f3 does with the file (journal/workers.py, schema.py and
-# sqlite.py), statement for statement: its lock file, its opening, and an order from its note to its answer.
+# What a worker of 66da90d08d8cc5a48ba6c81eaff545af403021f3 does with the file (journal/workers.py,
+# schema.py and sqlite.py), statement for statement: lock file, opening, and an order until its
+# answer.
 EARLIER = """
     import json, sqlite3, sys
     from datetime import UTC, datetime
@@ -185,7 +186,7 @@ def earlier(file: Path, *how: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("way", ["as it is", "by a symbolic link", "by a hard link"])
 async def test_a_living_earlier_worker_is_named(file: Path, tmp_path: Path, way: str) -> None:
-    """While a worker of the earlier release has the file open, by any name, this one refuses it, naming it."""
+    """While a worker of the earlier release has the file open, this one refuses it by name."""
     theirs = tmp_path / "theirs.db"
     if way == "by a symbolic link":
         theirs.symlink_to(file)
@@ -205,7 +206,7 @@ async def test_a_living_earlier_worker_is_named(file: Path, tmp_path: Path, way:
 
 
 async def test_what_an_earlier_worker_writes_unseen_is_found(file: Path) -> None:
-    """A worker that nobody could see lives on over the upgrade: its statements hold, and its order is listed."""
+    """A worker unseen at the upgrade lives on: its statements hold, and its order is listed."""
     with earlier(file, "copied") as worker:
         async with shop(file) as pay:
             told(worker, "written-late")
@@ -217,7 +218,7 @@ async def test_what_an_earlier_worker_writes_unseen_is_found(file: Path) -> None
 
 
 def test_an_earlier_release_refuses_this_one_s_file(tmp_path: Path) -> None:
-    """The earlier release reads the version first, and touches a newer file no further."""
+    """The earlier release reads the version first, and does not change a newer file."""
     file = tmp_path / "payments.db"
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA journal_mode=WAL")
@@ -234,7 +235,7 @@ def test_an_earlier_release_refuses_this_one_s_file(tmp_path: Path) -> None:
 
 
 def told(worker: subprocess.Popen[str], reference: str) -> None:
-    """Let an earlier worker send an order and write down its end."""
+    """Let an earlier worker send an order and record its end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     payment: dict[str, Any] = {"account": "shop", "kind": "collect", "reference": reference, "amount": "500"}

@@ -1,4 +1,4 @@
-"""A person's word: it ends what no API ends, after the provider was asked, and never against what is known."""
+"""A person's decision ends what no API ends, after a look-up, and never against a known end."""
 
 import contextlib
 import random
@@ -43,7 +43,7 @@ WHY = "the statement of 30 November lists it"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
@@ -65,7 +65,7 @@ async def _lost(pay: Pool) -> Payment:
 
 
 def _age(file: Path, seconds: float) -> None:
-    """Let the only order have begun so long ago."""
+    """Let the only order be so old."""
     began = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("UPDATE payments SET payment = json_set(payment, '$.created_at', ?)", (began,))
@@ -73,8 +73,8 @@ def _age(file: Path, seconds: float) -> None:
 
 @pytest.mark.parametrize("status", ENDS)
 @timeless
-async def test_an_unknown_that_nobody_can_ask_about_is_ended(file: Path, status: Status) -> None:
-    """Each of the four ends is written, as a fact of source `person` with why and by whom, and is what is held."""
+async def test_an_unknown_without_a_look_up_is_ended(file: Path, status: Status) -> None:
+    """Each of the four ends is stored as a fact of source `person`, with reason and name."""
     wire = Wire(Desk(collect=[LOST]))
     async with _pool(file, wire) as pay:
         lost = await _lost(pay)
@@ -92,7 +92,7 @@ async def test_an_unknown_that_nobody_can_ask_about_is_ended(file: Path, status:
 @pytest.mark.parametrize("status", ENDS)
 @timeless
 async def test_a_persons_word_never_frees_the_reference(file: Path, status: Status) -> None:
-    """The same order gives that payment, another one is refused, and nothing is sent, over a restart."""
+    """Then the same order returns that payment, another one is refused, and nothing is sent."""
     wire = Wire(Desk(collect=[LOST]))
     async with _pool(file, wire) as pay:
         await pay.resolve(await _lost(pay), status, because=WHY)
@@ -105,7 +105,7 @@ async def test_a_persons_word_never_frees_the_reference(file: Path, status: Stat
 
 @timeless
 async def test_a_young_pending_payment_is_left_to_its_payer(file: Path) -> None:
-    """What is pending is a person's only beyond the provider's time-out, and the provider is asked first."""
+    """A pending payment is a person's only beyond the time-out, after a look-up."""
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="WAIT")))
     async with _pool(file, wire) as pay:
         held = await pay.collect("keyless", **ORDER)
@@ -122,7 +122,7 @@ async def test_a_young_pending_payment_is_left_to_its_payer(file: Path) -> None:
 @pytest.mark.parametrize("found", ["OK", "NO"])
 @timeless
 async def test_what_the_provider_says_when_asked_is_what_counts(file: Path, found: str) -> None:
-    """The end that the look-up just now finds is kept; a word that agrees gives it, any other is a Mismatch."""
+    """An end found by the look-up is kept; an equal decision returns it, any other is Mismatch."""
     wire = Wire(Desk(collect=[LOST], find=answer(id="id-1", status=found, reference="order-1")))
     end = Status.SUCCEEDED if found == "OK" else Status.FAILED
     async with _pool(file, wire, Findable()) as pay:
@@ -140,7 +140,7 @@ async def test_what_the_provider_says_when_asked_is_what_counts(file: Path, foun
 
 @timeless
 async def test_a_lookup_that_agrees_needs_no_word(file: Path) -> None:
-    """Where the provider tells the same end, its payment is returned and no person's fact is written."""
+    """If the provider reports the same end, no fact of a person is stored."""
     wire = Wire(Desk(collect=[LOST], find=answer(id="id-1", status="OK", reference="order-1")))
     async with _pool(file, wire, Findable()) as pay:
         done = await pay.resolve(await _lost(pay), Status.SUCCEEDED, because=WHY)
@@ -151,7 +151,7 @@ async def test_a_lookup_that_agrees_needs_no_word(file: Path) -> None:
 @pytest.mark.parametrize("reply", [answer(503), answer(401), answer(429)])
 @timeless
 async def test_who_cannot_be_reached_now_is_asked_later(file: Path, reply: Reply) -> None:
-    """A look-up that fails ends nothing: its error is raised, and the row stays open."""
+    """A failed look-up ends nothing: its error is raised, and the row stays open."""
     wire = Wire(Desk(collect=[LOST], find=reply))
     async with _pool(file, wire, Findable()) as pay:
         lost = await _lost(pay)
@@ -162,7 +162,7 @@ async def test_who_cannot_be_reached_now_is_asked_later(file: Path, reply: Reply
 
 @timeless
 async def test_a_provider_that_knows_nothing_was_asked(file: Path) -> None:
-    """That the provider knows no such payment ends nothing, so that a person's word is what is left."""
+    """If the provider knows no such payment, a person may decide."""
     wire = Wire(Desk(collect=[LOST], find=answer(404)))
     async with _pool(file, wire, Findable()) as pay:
         done = await pay.resolve(await _lost(pay), Status.FAILED, because=WHY)
@@ -175,7 +175,7 @@ async def test_a_provider_that_knows_nothing_was_asked(file: Path) -> None:
 async def test_an_answer_that_contradicts_the_order_is_a_persons_to_judge(
     file: Path, found: str, said: Status
 ) -> None:
-    """An answer of another amount ends nothing, and a person may; but of a success nothing else is said."""
+    """An answer of another amount allows a decision, but after a success only a success."""
     wire = Wire(Desk(collect=[LOST], find=answer(id="id-1", status=found, amount=7)))
     async with _pool(file, wire, Findable()) as pay:
         lost = await _lost(pay)
@@ -187,7 +187,7 @@ async def test_an_answer_that_contradicts_the_order_is_a_persons_to_judge(
 
 @timeless
 async def test_a_message_that_came_is_asked_about_first(file: Path) -> None:
-    """A lost order that only a message names is asked about by that message's id before anybody ends it."""
+    """A lost order that a message names is looked up by that message's id first."""
     paid = answer(id="id-1", status="OK", amount=500, currency="XAF")
     wire = Wire(Desk(collect=[LOST], payments=[answer(503), answer(503), answer(503), paid]))
     async with _pool(file, wire) as pay:
@@ -215,7 +215,7 @@ async def test_a_success_that_comes_later_is_late_money(file: Path, caplog: pyte
 
 @timeless
 async def test_a_failure_that_comes_after_a_success_is_a_mismatch(file: Path) -> None:
-    """After a person said "succeeded", the provider's failure is for a human, and changes nothing."""
+    """After a person said "succeeded", the provider's failure is a Mismatch."""
     async with _pool(file, Wire(Desk(collect=[LOST], payments=answer(id="id-1", status="NO")))) as pay:
         await pay.resolve(await _lost(pay), Status.SUCCEEDED, because=WHY)
         event = pay.webhook(push(path=pay.webhook_url("keyless", "order-1"), id="id-1", status="NO"))
@@ -238,7 +238,7 @@ async def test_what_moved_no_money_is_not_ended(file: Path) -> None:
 
 
 async def _at(file: Path, state: State) -> SqliteJournal:
-    """Leave an order of a worker that lives at this state, and give its journal."""
+    """Leave an order of a live worker in this state, and return its journal."""
     book = LoopJournal(file, random.Random(1))
     held = Payment(account="keyless", kind="collect", reference="order-1", created_at=datetime.now(UTC))
     await book.intend(held, "digest")
@@ -249,7 +249,7 @@ async def _at(file: Path, state: State) -> SqliteJournal:
 
 @timeless
 async def test_what_a_living_worker_sends_is_its_own(file: Path) -> None:
-    """A row that is being sent may be ended once its worker died, and not before; one that was not sent never."""
+    """A row that was being sent may be ended once its worker died; an unsent one never."""
     held = Payment(account="keyless", reference="order-1")
     book = await _at(file, State.INTENT)
     async with _pool(file, Wire(Desk())) as pay:
@@ -264,7 +264,7 @@ async def test_what_a_living_worker_sends_is_its_own(file: Path) -> None:
 
 @timeless
 async def test_an_end_that_comes_meanwhile_is_not_overwritten(file: Path) -> None:
-    """What ends while the provider is being asked is refused in the very write: a word is never over an end."""
+    """If the payment ends during the look-up, the write itself refuses the decision."""
     other = LoopJournal(file, random.Random(2))
     held = Payment(account="findable", kind="collect", reference="order-1", status=Status.SUCCEEDED)
 
@@ -284,7 +284,7 @@ async def test_an_end_that_comes_meanwhile_is_not_overwritten(file: Path) -> Non
 
 @timeless
 async def test_an_open_watch_hears_a_persons_word(file: Path) -> None:
-    """Whoever watches the payment is told its end."""
+    """A watch of the payment gets the end."""
     async with _pool(file, Wire(Desk(collect=[LOST]))) as pay:
         lost = await _lost(pay)
         async with pay.watch(lost, timeout=60) as watch:
@@ -323,7 +323,7 @@ async def test_an_open_watch_hears_a_persons_word(file: Path) -> None:
 )
 @timeless
 async def test_a_word_that_cannot_be_kept_is_refused(file: Path, field: str, change: dict[str, Any]) -> None:
-    """Only the four ends are said, with a reason, of an order of this journal; the error names what is wrong."""
+    """Only the four ends, with a reason, for an order of this journal; errors name the field."""
     async with _pool(file, Wire(Desk(collect=[LOST]))) as pay:
         given = {"payment": await _lost(pay), "status": Status.FAILED, "because": WHY, **change}
         with pytest.raises(UsageError, match=f"^{field}:"):
@@ -333,7 +333,7 @@ async def test_a_word_that_cannot_be_kept_is_refused(file: Path, field: str, cha
 
 @timeless
 async def test_without_a_journal_there_is_nothing_to_write_in() -> None:
-    """A pool without a journal keeps no word."""
+    """A pool without a journal has no decisions."""
     async with Pool(Toy(), connection=Wire(Desk())) as pay:
         with pytest.raises(UsageError, match="journal"):
             await pay.resolve(Payment(account="toy", reference="order-1"), Status.FAILED, because=WHY)
@@ -342,7 +342,7 @@ async def test_without_a_journal_there_is_nothing_to_write_in() -> None:
 @pytest.mark.parametrize("code", ["1025", "17", "26", "9999"])
 @timeless
 async def test_mpesas_endless_codes_are_ended_by_a_person(file: Path, code: str) -> None:
-    """What M-Pesa's query answers for ever, and proves nothing, keeps its code and gets an end."""
+    """M-Pesa's endless, unproved answer keeps its code and gets an end."""
     sim = Simulator()
     journal = LoopJournal(file, random.Random(1))
     hooks: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}
@@ -356,7 +356,7 @@ async def test_mpesas_endless_codes_are_ended_by_a_person(file: Path, code: str)
 
 
 def test_a_message_has_a_kind() -> None:
-    """Its own path is a collect's; else it is what it says, or a collect."""
+    """A callback path means a collect; otherwise the message's kind, or a collect."""
     claims = Payment(account="toy", kind="payout")
     assert Event(claims=claims).kind == "payout"
     assert Event(claims=claims, attempt="order-1").kind == "collect"

@@ -45,7 +45,7 @@ def seen(tally: Tally) -> set[str]:
 
 @pytest.mark.parametrize(("seed", "count"), [(0, 120), (1, 240), (2, 240)])
 def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
-    """R3, over sockets (seed 0) and in process: no double charge, no lost outcome, no phantom success."""
+    """R3, over sockets (seed 0) and in process: no double charge, lost outcome or false success."""
     found = r3(seed, count)
     assert found.wrong == []
     assert found.get("payments", "over sockets" if seed == 0 else "in process") == count
@@ -58,7 +58,7 @@ def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_two_workers_that_crash_tell_the_truth(seed: int) -> None:
-    """R4: crashes, restarts, lost, late, double and forged messages on one journal: I1 to I7 hold."""
+    """R4: crashes, restarts, lost, late, double and forged messages: I1 to I7 hold."""
     found = r4(seed, 60)
     assert found.wrong == []
     assert found.get("crashes") > 0
@@ -66,7 +66,7 @@ def test_two_workers_that_crash_tell_the_truth(seed: int) -> None:
 
 
 def test_a_seed_repeats_its_world_to_the_last_byte() -> None:
-    """R4, I8: what is sent, told and kept is the same in two runs of one seed, and not in those of two."""
+    """R4, I8: two runs of one seed are equal, and two seeds differ."""
     found, other = r4(0, 40), r4(1, 40)
     assert found.wrong == []
     assert found.get("worlds run twice") == 1
@@ -82,7 +82,7 @@ def test_a_seed_repeats_its_world_to_the_last_byte() -> None:
     ],
 )
 def test_the_weather_harms_naive_clients(name: str, harm: str) -> None:
-    """R3b: in the same weather a naive client charges twice, or calls a charge a failure, a tenth of the time."""
+    """R3b: with the same faults a naive client charges twice, or reports a charge as failed."""
     assert set(CLIENTS) >= {name}
     assert r3b(0, name, 300).get("naive", name, harm) > 30
 
@@ -101,7 +101,7 @@ async def _unwritten(self: Records, pending: Payment, order: Order) -> None:
 
 
 async def _forgetful(self: SqliteJournal, pending: Payment, digest: str) -> Row | None:
-    """Note every order anew."""
+    """Record every order as new."""
     await self._writer.do(
         lambda db: db.execute("DELETE FROM payments WHERE reference = ?", (pending.reference,)).rowcount
     )
@@ -117,7 +117,7 @@ async def _credulous(self: Pool, event: Event, **_: object) -> Payment:
 
 
 async def _careless(self: Records, pending: Payment, outcome: object, *, in_doubt: bool) -> None:
-    """Call what a crash of the wire left open not sent."""
+    """Report an order as not sent after a crash of the wire."""
     if isinstance(outcome, Payment):
         return await _ENDED(self, pending, outcome, in_doubt=in_doubt)
     return await _ENDED(self, pending, NotSent(""), in_doubt=False)
@@ -141,7 +141,7 @@ _ENDED = Records.ended
 def test_the_battery_sees_a_core_that(
     place: Any, name: str, wrong: Callable[..., Any], invariants: set[str]
 ) -> None:
-    """R4 has teeth: a core with one of its promises broken is caught, and the line that repeats it is printed."""
+    """R4 finds a core with one broken promise, and prints the line that repeats it."""
     found = Tally()
     with patch.object(place, name, wrong):
         # Not every world has the trouble that shows it, and which has differs from one Python to another.
@@ -158,7 +158,7 @@ HOOKS: dict[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_ke
 
 @timeless
 async def test_two_answers_with_one_id_are_two_payments() -> None:
-    """Found by R3: CinetPay's api_response_id is the time of an answer; it never tells another order's watch."""
+    """Found by R3: CinetPay's api_response_id is the time of an answer, not a payment's id."""
     sim = Simulator(payer_delay=60.0)
     options: dict[str, Any] = {
         "description": "Order",
@@ -192,7 +192,7 @@ async def test_two_answers_with_one_id_are_two_payments() -> None:
 
 @timeless
 async def test_a_callback_that_comes_before_its_lost_answer_counts() -> None:
-    """Found by R3: Daraja calls back while the push's answer is still awaited, and never calls again."""
+    """Found by R3: Daraja calls back before the push's answer, and never again."""
     sim = Simulator(payer_delay=2.0)
     sim.fault("mpesa", "POST /processrequest/", kind=Fault.STALL)
     heard: list[Payment] = []
@@ -215,7 +215,7 @@ async def test_a_callback_that_comes_before_its_lost_answer_counts() -> None:
 )
 @timeless
 async def test_who_settles_waits_as_long_as_the_account_asks(patience: float, found: Status, took: float) -> None:
-    """Found by R3: where a pace holds a look-up up, `retry_after` is true, and patience hides no longer wait."""
+    """Found by R3: while a learned rate delays a look-up, `retry_after` is true."""
     city = City(Weather(0, share=0.0), payer_delay=1.0, default=Status.SUCCEEDED)
     pool = Pool(city.driver("campay"), connection=city.connection, deadline=1, **HOOKS)
     async with pool:

@@ -1,4 +1,4 @@
-"""Why an answer was none is said: what it was about, what could not be read, and nothing twice."""
+"""Errors give the reason once: the subject, and what could not be read."""
 
 import json
 import re
@@ -93,7 +93,7 @@ ORDERS: list[tuple[str, int, Any, str]] = [
 
 
 def _said(error: BaseException, account: str) -> str:
-    """Give an error's text, which says nothing twice and takes HTTP 200 for no reason."""
+    """Return an error's text, without repetition and without HTTP 200 as a reason."""
     text = str(error)
     assert "HTTP 200" not in text
     assert text.count(f"{account}:") == 1
@@ -120,7 +120,7 @@ async def test_a_look_up_says_why_its_answer_is_none(name: str, status: int, bod
 @pytest.mark.parametrize(("name", "status", "body", "said"), ORDERS)
 @timeless
 async def test_an_order_says_why_its_outcome_is_unknown(name: str, status: int, body: Any, said: str) -> None:
-    """The same of an order, before what may be done about it."""
+    """The same for an order, before the advice."""
     if name == "keyless":
         driver: Driver = Keyless()
         order: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "42"}
@@ -134,7 +134,7 @@ async def test_an_order_says_why_its_outcome_is_unknown(name: str, status: int, 
 
 @timeless
 async def test_the_reason_is_that_of_the_attempt_that_is_unknown() -> None:
-    """A refusal of the repetition is not why nobody knows what became of the first attempt."""
+    """A refused repetition is not the reason why the first attempt is unknown."""
     wire = Wire(Desk(collect=[Reply(status=200, body=b"<html>"), answer(400, error="no")]))
     async with Pool(Keyless(repeatable=True), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown, match=r"not JSON: .*; the outcome is unknown"):
@@ -144,7 +144,7 @@ async def test_the_reason_is_that_of_the_attempt_that_is_unknown() -> None:
 
 @timeless
 async def test_a_login_that_fails_names_its_account_once() -> None:
-    """Why the login failed is said, and the account before it only."""
+    """The reason of a failed login is given, with the account once."""
     wire = Wire(Desk(login=Reply(status=200, body=b'{"token": ["x"]}')))
     async with Pool(Toy(), connection=wire, attempts=1) as pool:
         with pytest.raises(Unavailable) as failed:
@@ -164,7 +164,7 @@ async def test_a_login_that_fails_names_its_account_once() -> None:
 async def test_a_refusal_without_words_says_what_it_is_once(
     status: int, kind: type[ProviderError], said: str
 ) -> None:
-    """A bare status of a question is one fact, and claims nothing about money."""
+    """A bare status of a look-up is one fact, and claims nothing about money."""
     async with Pool(Keyless(), connection=Wire(lambda _: Reply(status=status)), attempts=1) as pool:
         with pytest.raises(kind) as refused:
             await pool.verify("keyless", "p1")
@@ -174,7 +174,7 @@ async def test_a_refusal_without_words_says_what_it_is_once(
 
 
 def test_a_code_that_stands_in_the_message_is_not_repeated() -> None:
-    """Code and status are added to the provider's own words where they are not among them."""
+    """Code and status are added to the provider's text if they are not in it."""
     error = Rejected("ER101: Invalid phone number", code="ER101")
     error.account, error.http_status = "shop", 400
     assert str(error) == "shop: ER101: Invalid phone number (HTTP 400)"
@@ -185,7 +185,7 @@ def test_a_code_that_stands_in_the_message_is_not_repeated() -> None:
 
 @timeless
 async def test_a_reason_shows_no_credential() -> None:
-    """What could not be read is named by its place, and its content is nobody's to see."""
+    """What could not be read is named by its place, without its content."""
     body = b'{"id": "p1", "kind": "cAnary-password", "amount": "cAnary-password"}'
     wire = Wire(Desk(payments=Reply(status=200, body=body)))
     async with Pool(Keyless(password="cAnary-password"), connection=wire, attempts=1) as pool:

@@ -1,4 +1,4 @@
-"""Accounts from files, mappings and the environment; and every wrong word, refused before anything is sent."""
+"""Accounts from files, mappings and the environment; wrong fields are refused first."""
 
 import asyncio
 import threading
@@ -45,7 +45,7 @@ def test_accounts_come_from_a_toml_file(tmp_path: Path) -> None:
 
 
 def test_accounts_come_from_the_environment() -> None:
-    """`PAYMUX_<ACCOUNT>__<FIELD>` makes drivers; other variables are nobody's business."""
+    """`PAYMUX_<ACCOUNT>__<FIELD>` makes drivers; other variables are ignored."""
     pool = Pool.from_env(
         {
             "PAYMUX_SHOP__DRIVER": "campay",
@@ -90,7 +90,7 @@ def test_accounts_come_from_the_environment() -> None:
     ],
 )
 def test_a_wrong_setting_names_itself(config: Any, said: str) -> None:
-    """A missing or wrong field is UsageError that says where it stands."""
+    """A missing or wrong field is UsageError with its place in the file."""
     with pytest.raises(UsageError) as caught:
         Pool.from_config(config)
     assert said in str(caught.value)
@@ -126,7 +126,7 @@ def test_a_wrong_variable_names_itself(environment: dict[str, str], said: str) -
 
 
 def test_every_driver_loads_by_its_name() -> None:
-    """A driver's module name is its `name`, and `base` is none."""
+    """A driver's module name is its `name`, and `base` is not a driver."""
     assert "base" not in names()
     for name in names():
         assert load(name).name == name
@@ -181,7 +181,7 @@ DRIVERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("number", range(len(DRIVERS)))
 def test_a_wrong_credential_or_setting_is_refused(number: int) -> None:
-    """A driver is checked when it is made, and says which field is wrong."""
+    """A driver is checked when it is made, and names the wrong field."""
     (field,) = DRIVERS[number]
     if DRIVERS[number] == {"account": ""}:
         assert Toy(account="").account == "toy", "an empty name is the default"
@@ -195,7 +195,7 @@ def test_a_wrong_credential_or_setting_is_refused(number: int) -> None:
     "url", ["http://127.0.0.1:8000/x/", "http://localhost:1", "http://[::1]:5", "https://x.example"]
 )
 def test_plain_http_is_for_this_machine_only(url: str) -> None:
-    """Plain http is taken on loopback, https anywhere, without a slash at the end."""
+    """Plain http is accepted on loopback, https anywhere, without a final slash."""
     assert Toy(base_url=url).url == url.rstrip("/")
 
 
@@ -284,7 +284,7 @@ WRONG: list[dict[str, Any]] = [
 @pytest.mark.parametrize("number", range(len(WRONG)))
 @timeless
 async def test_a_wrong_order_is_refused_before_anything_is_sent(number: int) -> None:
-    """Each wrong field is UsageError naming it, briefly, and the provider saw nothing: no login either."""
+    """Each wrong field is UsageError naming it, before any request, also before a login."""
     wire = _wire()
     (field,) = WRONG[number]
     async with Pool(Toy(), connection=wire) as pool:
@@ -298,7 +298,7 @@ async def test_a_wrong_order_is_refused_before_anything_is_sent(number: int) -> 
 @pytest.mark.parametrize("live", [False, True])
 @timeless
 async def test_http_is_for_the_messages_of_a_sandbox(live: bool) -> None:
-    """An order at a sandbox may be told of over http; at a live account its address is https."""
+    """A sandbox order may have an http callback; a live account's needs https."""
     order = {**ORDER, "webhook_url": "http://shop.example/told"}
     async with Pool(Toy(live=live), connection=_wire()) as pool:
         if not live:
@@ -311,7 +311,7 @@ async def test_http_is_for_the_messages_of_a_sandbox(live: bool) -> None:
 @pytest.mark.parametrize("account", ["", "nobody", None, 5, "TOY", ["toy"], "x" * 10**6])
 @timeless
 async def test_an_unknown_account_is_refused(account: Any) -> None:
-    """Every verb refuses an account that the pool does not have."""
+    """Every verb refuses an unknown account."""
     wire = _wire()
     moment = datetime.now(UTC)
     async with Pool(Toy(), connection=wire) as pool:
@@ -339,7 +339,7 @@ async def test_an_unknown_account_is_refused(account: Any) -> None:
 
 @timeless
 async def test_a_closed_pool_refuses_every_verb() -> None:
-    """After `aclose`, twice or not, every verb is UsageError and nothing is sent."""
+    """After `aclose`, once or twice, every verb is UsageError and nothing is sent."""
     wire = _wire()
     pool = Pool(Keyless(), connection=wire)
     await pool.aclose()
@@ -397,7 +397,7 @@ def test_a_wrong_option_of_the_pool_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_two_drivers_of_one_name_are_refused() -> None:
-    """An account name is one account's."""
+    """An account name belongs to one account."""
     with pytest.raises(UsageError, match="account"):
         Pool(Toy(), Toy(username="other"))
 
@@ -427,7 +427,7 @@ async def test_a_wrong_provider_reference_is_refused(reference: Any) -> None:
 
 @pytest.mark.parametrize("path", ["x", "", "//evil.example/x", "https://evil.example", "\\x"])
 def test_a_request_stays_at_its_provider(path: str) -> None:
-    """A path that would lead elsewhere is refused."""
+    """A path that leads outside the base URL is refused."""
     with pytest.raises(UsageError, match="path"):
         get(path, Said)
     with pytest.raises(UsageError, match="path"):
@@ -436,7 +436,7 @@ def test_a_request_stays_at_its_provider(path: str) -> None:
 
 @timeless
 async def test_a_refund_of_more_than_was_paid_is_refused() -> None:
-    """A refund is checked against what was paid, and in its currency."""
+    """A refund is checked against the paid amount and its currency."""
     wire = _wire()
     async with Pool(Toy(), connection=wire) as pool:
         paid = Payment(account="toy", provider_reference="p", amount=Decimal(500), currency="XAF")
@@ -448,8 +448,8 @@ async def test_a_refund_of_more_than_was_paid_is_refused() -> None:
 
 
 @timeless
-async def test_a_refund_in_a_currency_that_nobody_stated_is_refused() -> None:
-    """Where an account speaks several currencies and the payment names none, none is guessed."""
+async def test_a_refund_in_an_unstated_currency_is_refused() -> None:
+    """With several currencies, and none in the payment, no currency is guessed."""
     wire = _wire()
     async with Pool(Toy(), connection=wire) as pool:
         with pytest.raises(UsageError, match="currency"):

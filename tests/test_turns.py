@@ -1,4 +1,4 @@
-"""Turns: one caller of all is the first; who dies, fails or is cancelled gives the turn back."""
+"""Once-locks: one caller is first; an error, a cancellation or process death releases the lock."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ PAID = Payment(account="toy", kind="collect", reference="order-1")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
@@ -30,14 +30,14 @@ def pool(file: Path) -> Pool:
 
 
 async def take(pay: Pool, name: str = "fulfilled") -> bool:
-    """Take a turn and end it well."""
+    """Acquire the once-lock and complete it."""
     async with pay.once(PAID, name) as first:
         await asyncio.sleep(0)
         return first
 
 
 async def fail(pay: Pool, *, first: bool) -> None:
-    """Take a turn, and fail at what is to be done."""
+    """Acquire the once-lock, and fail inside the block."""
     async with pay.once(PAID, "fulfilled") as mine:
         assert mine is first
         assert not await take(pay)
@@ -45,7 +45,7 @@ async def fail(pay: Pool, *, first: bool) -> None:
 
 
 async def test_one_caller_is_first(file: Path) -> None:
-    """Of forty callers in two pools at once, one is first; another name, kind or reference is another turn."""
+    """Of forty callers one is first; another name, kind or reference is another lock."""
     async with pool(file) as one, pool(file) as two:
         firsts = await asyncio.gather(*(take(pay) for pay in (one, two) * 20))
         assert firsts.count(True) == 1
@@ -57,16 +57,16 @@ async def test_one_caller_is_first(file: Path) -> None:
         assert not await take(later)
 
 
-async def test_an_error_gives_the_turn_back(file: Path) -> None:
-    """A caller that fails was not the one: the next is first, and the error is his own."""
+async def test_an_error_releases_the_once_lock(file: Path) -> None:
+    """After an error the next caller is first, and the error reaches its own caller."""
     async with pool(file) as pay:
         with pytest.raises(ZeroDivisionError):
             await fail(pay, first=True)
         assert await take(pay)
 
 
-async def test_who_is_not_first_ends_nobodys_turn(file: Path) -> None:
-    """A caller that is not first neither ends nor gives back the turn of the one who is, well or badly."""
+async def test_a_caller_that_is_not_first_releases_no_lock(file: Path) -> None:
+    """A caller that is not first neither completes nor releases the lock."""
     async with pool(file) as pay, pay.once(PAID, "fulfilled") as first:
         assert first
         with pytest.raises(ZeroDivisionError):
@@ -74,8 +74,8 @@ async def test_who_is_not_first_ends_nobodys_turn(file: Path) -> None:
         assert not await take(pay)
 
 
-async def test_a_cancelled_caller_gives_the_turn_back(file: Path) -> None:
-    """Cancelled while it does its work: the turn is free."""
+async def test_a_cancelled_caller_releases_the_once_lock(file: Path) -> None:
+    """After a cancellation inside the block the lock is free."""
     async with pool(file) as pay:
         began = asyncio.Event()
 
@@ -94,7 +94,7 @@ async def test_a_cancelled_caller_gives_the_turn_back(file: Path) -> None:
 
 @pytest.mark.parametrize("held", [True, False])
 async def test_cancelled_while_it_is_taken(file: Path, *, held: bool) -> None:
-    """Cancelled before it knows: its turn is given back, and nobody else's is."""
+    """Cancelled while acquiring: only its own lock is released."""
     async with pool(file) as pay, contextlib.AsyncExitStack() as other:
         _ = [one async for one in pay.payments()]
         if held:
@@ -127,8 +127,8 @@ KILLED = """
 """
 
 
-async def test_the_dead_give_their_turn_back(file: Path) -> None:
-    """While a process works, nobody else is first; once it is killed, somebody is."""
+async def test_a_dead_process_releases_its_once_lock(file: Path) -> None:
+    """While a process holds the lock, no other is first; after it was killed, another is."""
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(file)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -145,8 +145,8 @@ async def test_the_dead_give_their_turn_back(file: Path) -> None:
         process.communicate()
 
 
-async def test_a_turn_that_cannot_be_kept_is_nobodys(file: Path) -> None:
-    """A journal that cannot be written: Unavailable, and the work is not begun."""
+async def test_a_once_lock_that_cannot_be_written_is_not_granted(file: Path) -> None:
+    """A journal that cannot be written is Unavailable, and the block is not entered."""
     async with pool(file) as pay:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute("CREATE TRIGGER r BEFORE INSERT ON turns BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
@@ -156,7 +156,7 @@ async def test_a_turn_that_cannot_be_kept_is_nobodys(file: Path) -> None:
 
 
 async def test_a_turn_needs_a_reference(file: Path) -> None:
-    """A payment without our reference has no turns."""
+    """A payment without our reference has no once-locks."""
     async with pool(file) as pay:
         with pytest.raises(UsageError, match="reference"):
             pay.once(Payment(account="toy", provider_reference="id-1"), "fulfilled")
@@ -183,7 +183,7 @@ if child:
 
 
 def test_a_pool_made_before_a_fork_serves_both(file: Path) -> None:
-    """A server that loads the shop and then forks: each process opens the journal, and one of them is first."""
+    """After a server loaded the application and forked, one of its processes is first."""
     ended = subprocess.run(
         [sys.executable, "-c", FORKS, str(file)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,4 +1,4 @@
-"""What a provider told us and no look-up confirms: kept, told to the shop, and never an order's money twice."""
+"""Payments that no look-up confirms: stored, reported, and never taken for an order twice."""
 
 import asyncio
 import contextlib
@@ -28,14 +28,14 @@ from .campaigns.simulation import LoopJournal
 from .driving import sample
 from .virtual import BASE, KEY, now, timeless
 
-PAYER = "254708374144"  # of the simulator's, one who never answers, so that the test decides
+PAYER = "254708374144"  # one that never pays in the simulator: the test decides
 MASKED = "2547 ***** 144"
 ORDER: dict[str, Any] = {"amount": 500, "currency": "KES", "payer": PAYER, "reference": "order-1042"}
 ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
 class World:
-    """A shop with M-Pesa alone, its journal or none, and what it was told."""
+    """A shop with only M-Pesa, with or without a journal, and the events it received."""
 
     def __init__(self, file: Path | None, *, tells: bool = True, sim: Simulator | None = None) -> None:
         self.sim = sim or Simulator()
@@ -72,11 +72,11 @@ class World:
         return await self.hooks.answer(Incoming(path=url, body=json.dumps(body).encode()))
 
     async def left(self) -> list[str | None]:
-        """List the receipts of what is left."""
+        """List the receipts of the open entries."""
         return [event.claims.receipt async for event in self.pool.unconfirmed()]
 
     async def settled(self, status: Status, *, callback: bool = True) -> str:
-        """Decide the push, and give its receipt."""
+        """Decide the push, and return its receipt."""
         (entry,) = self.sim.ledger.entries("order-1042")
         if not callback:
             self.sim.fault("mpesa", "order-1042", kind=Fault.WEBHOOK_LOST)
@@ -93,26 +93,26 @@ async def opened(world: World) -> AsyncIterator[World]:
 
 @pytest.fixture(params=["journal", "memory"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    """Where the journal is; None: there is none."""
+    """Return the path of the journal; None: there is none."""
     return tmp_path / "payments.db" if request.param == "journal" else None
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "payments.db"
 
 
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let three be too many already."""
+    """Set the limit of open entries to three."""
     for module in (paymux.journal.local_unconfirmed, paymux.journal.sqlite_unconfirmed):
         monkeypatch.setattr(module, "MOST", 3)
 
 
 @timeless
 async def test_money_that_came_by_itself_is_told_two_minutes_later(file: Path | None) -> None:
-    """A C2B payment is acknowledged once it is kept, told after two minutes, and listed until it is dealt with."""
+    """A C2B payment is stored, acknowledged, reported after two minutes, and listed."""
     async with opened(World(file)) as world:
         reply = await world.tell("RKL51ZDR4F")
         assert (reply.status, json.loads(reply.body)) == (200, ACCEPTED)
@@ -138,7 +138,7 @@ async def test_money_that_came_by_itself_is_told_two_minutes_later(file: Path | 
 @pytest.mark.parametrize("seconds", [0, 1, 100])
 @timeless
 async def test_a_confirmation_of_a_push_is_its_orders(file: Path | None, first: str, seconds: float) -> None:
-    """A push's receipt comes by C2B, too, before its callback or after it: nobody hears of it but the order."""
+    """A push also sends a C2B confirmation, before or after its callback: the order gets it."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         (entry,) = world.sim.ledger.entries("order-1042")
@@ -161,7 +161,7 @@ async def test_a_confirmation_of_a_push_is_its_orders(file: Path | None, first: 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
 @timeless
 async def test_what_fits_an_open_push_waits_for_its_end(file: Path | None, status: Status) -> None:
-    """A confirmation that may be an open push's is told only once the push ended without it."""
+    """A confirmation that may be an open push's is reported only if the push ended without it."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         (entry,) = world.sim.ledger.entries("order-1042")
@@ -187,7 +187,7 @@ async def test_what_fits_an_open_push_waits_for_its_end(file: Path | None, statu
 )
 @timeless
 async def test_what_does_not_fit_the_open_push_is_told(file: Path | None, more: dict[str, str]) -> None:
-    """Another amount, account or visible digit: it is not the push's, whatever becomes of that."""
+    """Another amount, account or visible digit: it does not belong to the push."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         await world.tell("RKL51ZDR4F", **more)
@@ -208,7 +208,7 @@ async def test_what_does_not_fit_the_open_push_is_told(file: Path | None, more: 
 )
 @timeless
 async def test_what_may_be_the_pushs_waits(file: Path | None, more: dict[str, str]) -> None:
-    """What says nothing else, or says the same in other words, may be the push's."""
+    """A confirmation with fewer details, or equal ones in another form, may be the push's."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         await world.tell("RKL51ZDR4F", **more)
@@ -218,7 +218,7 @@ async def test_what_may_be_the_pushs_waits(file: Path | None, more: dict[str, st
 
 @timeless
 async def test_the_account_that_the_payer_was_shown_is_compared(file: Path | None) -> None:
-    """The account that the push showed counts: its own, or the first 12 characters of our reference."""
+    """The push's account decides: its own, or the first 12 characters of our reference."""
     async with opened(World(file)) as world:
         world.sim.mpesa.locks = False
         rent: dict[str, Any] = {**ORDER, "extra": {"account_reference": "RENT"}}
@@ -234,7 +234,7 @@ async def test_the_account_that_the_payer_was_shown_is_compared(file: Path | Non
 
 @timeless
 async def test_an_order_that_was_found_paid_has_one_confirmation(file: Path | None) -> None:
-    """Of a push that was found paid without a receipt, one confirmation is its, and a second is told."""
+    """If a push was paid without a receipt, one confirmation belongs to it, a second does not."""
     async with opened(World(file)) as world:
         held = await world.pool.collect("mpesa", **ORDER)
         receipt = await world.settled(Status.SUCCEEDED, callback=False)
@@ -251,7 +251,7 @@ async def test_an_order_that_was_found_paid_has_one_confirmation(file: Path | No
 
 @timeless
 async def test_a_confirmation_is_told_after_all_when_its_order_gets_another_receipt(file: Path | None) -> None:
-    """The payer paid twice: what was taken for the push's is told once the push's own receipt is known."""
+    """If the payer paid twice, the first match is reported once the push's own receipt is known."""
     async with opened(World(file)) as world:
         held = await world.pool.collect("mpesa", **ORDER)
         await world.settled(Status.SUCCEEDED, callback=False)
@@ -264,13 +264,13 @@ async def test_a_confirmation_is_told_after_all_when_its_order_gets_another_rece
         assert message is not None
         await world.hooks.answer(Incoming(path=message.url, body=message.body))
         await asyncio.sleep(300)
-    # Without a journal nothing ties the late message to the order, whose receipt stays unknown.
+    # Without a journal the late message cannot be matched to its order: the receipt stays unknown.
     assert [one for one, _ in world.told] == ([] if file is None else ["RKL51ZDR4F"])
 
 
 @timeless
 async def test_what_on_unconfirmed_raises_is_told_again(file: Path | None) -> None:
-    """At least once: a call that fails is repeated, and one that returned is not."""
+    """At least once: a call that failed is repeated, and one that returned is not."""
     async with opened(World(file)) as world:
         world.failing = 3
         await world.tell("RKL51ZDR4F")
@@ -280,8 +280,8 @@ async def test_what_on_unconfirmed_raises_is_told_again(file: Path | None) -> No
 
 
 @timeless
-async def test_each_is_one_error_where_nobody_is_told(file: Path | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Without on_unconfirmed each entry is one ERROR record, with its receipt and amount, and stays listed."""
+async def test_each_is_one_error_without_a_callback(file: Path | None, caplog: pytest.LogCaptureFixture) -> None:
+    """Without on_unconfirmed each entry is one ERROR with receipt and amount, and stays listed."""
     caplog.set_level(logging.ERROR)
     async with opened(World(file, tells=False)) as world:
         await world.tell("RKL51ZDR4F")
@@ -296,7 +296,7 @@ async def test_each_is_one_error_where_nobody_is_told(file: Path | None, caplog:
 
 @timeless
 async def test_a_later_on_unconfirmed_hears_of_what_was_only_logged(kept: Path) -> None:
-    """What was logged was told to nobody: the next start with on_unconfirmed tells it."""
+    """After entries were only logged, the next start with on_unconfirmed reports them."""
     async with opened(World(kept, tells=False)) as world:
         await world.tell("RKL51ZDR4F")
         await asyncio.sleep(300)
@@ -307,7 +307,7 @@ async def test_a_later_on_unconfirmed_hears_of_what_was_only_logged(kept: Path) 
 
 @timeless
 async def test_a_worker_that_dies_before_it_told_is_replaced(kept: Path) -> None:
-    """What a worker was telling when it died is told by another one that lives."""
+    """An entry that a worker was reporting when it died is reported by a live worker."""
     dying = LoopJournal(kept, random.Random(2))
     async with opened(World(kept)) as world:
         await world.tell("RKL51ZDR4F")
@@ -322,7 +322,7 @@ async def test_a_worker_that_dies_before_it_told_is_replaced(kept: Path) -> None
 
 @timeless
 async def test_of_two_workers_one_tells(kept: Path) -> None:
-    """Two that both live tell an entry once, whoever heard of it."""
+    """Two live workers report an entry once, whichever of them received it."""
     async with opened(World(kept)) as one, opened(World(kept)) as two:
         for number in range(20):
             await (one, two)[number % 2].tell(f"RKL51ZDR{number:02}")
@@ -333,7 +333,7 @@ async def test_of_two_workers_one_tells(kept: Path) -> None:
 
 @timeless
 async def test_a_notifier_tells_what_another_process_heard(kept: Path) -> None:
-    """A job without HTTP hears of what the web server's process kept, and tells nobody else's orders."""
+    """A job without HTTP reports what the web process stored, and only its own accounts."""
     web, job = World(kept, tells=False), World(kept)
     async with opened(web), job.pool, Notifier(job.pool, job.on_payment, job.on_unconfirmed):
         await web.tell("RKL51ZDR4F")
@@ -343,7 +343,7 @@ async def test_a_notifier_tells_what_another_process_heard(kept: Path) -> None:
 
 @pytest.mark.parametrize("given", [5, "tell", Payment(account="mpesa")])
 def test_on_unconfirmed_is_a_function(given: Any) -> None:
-    """Whatever cannot be called is UsageError, where it is given."""
+    """An object that cannot be called is UsageError where it is passed in."""
     world = World(None)
     with pytest.raises(UsageError, match="on_unconfirmed: "):
         Webhooks(world.pool, world.on_payment, given)
@@ -355,7 +355,7 @@ def test_on_unconfirmed_is_a_function(given: Any) -> None:
 async def test_when_full_what_was_told_leaves_first(
     file: Path | None, three: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The oldest that on_unconfirmed returned for leave, each with an ERROR; only where none can, it is 503."""
+    """The oldest reported entries are dropped, with an ERROR; if none was reported, it is 503."""
     async with opened(World(file)) as world:
         for number in range(3):
             assert (await world.tell(f"RKL51ZDR0{number}")).status == 200
@@ -371,13 +371,13 @@ async def test_when_full_what_was_told_leaves_first(
         assert await world.left() == ["RKL51ZDR01", "RKL51ZDR02", "RKL51ZDR03"]
         for number in range(4, 6):
             assert (await world.tell(f"RKL51ZDR0{number}")).status == 200
-        assert (await world.tell("RKL51ZDR06")).status == 503  # none of the three was told yet
-        assert (await world.tell("RKL51ZDR04")).status == 200  # which is kept already
+        assert (await world.tell("RKL51ZDR06")).status == 503  # none of the three was reported yet
+        assert (await world.tell("RKL51ZDR04")).status == 200  # it is stored already
 
 
 @timeless
 async def test_the_same_message_is_kept_once(file: Path | None) -> None:
-    """However often Safaricom sends it, it is one entry, told once."""
+    """A repeated message is one entry, reported once."""
     async with opened(World(file)) as world:
         for _ in range(5):
             await world.tell("RKL51ZDR4F")
@@ -388,7 +388,7 @@ async def test_the_same_message_is_kept_once(file: Path | None) -> None:
 
 @timeless
 async def test_entries_are_small_and_lie_under_the_accounts_path(kept: Path) -> None:
-    """What no provider would send is not kept, nor what comes in on a path that is not ours."""
+    """A message that no provider sends, or on a path that is not ours, is not stored."""
     async with opened(World(kept)) as world:
         assert (await world.tell("RKL51ZDR4F", BillRefNumber="x" * 30_000)).status == 400
         body = json.dumps(sample("mpesa", "c2b_confirmation")).encode()
@@ -405,7 +405,7 @@ async def test_entries_are_small_and_lie_under_the_accounts_path(kept: Path) -> 
 async def test_a_journal_that_is_locked_delays_and_loses_nothing(
     kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be written yet is acknowledged, for Safaricom sends once, and kept as soon as it can be."""
+    """A message that cannot be written yet is acknowledged, as Safaricom sends it once."""
 
     async def locked(*_: object) -> None:
         raise OSError("locked")
@@ -421,7 +421,7 @@ async def test_a_journal_that_is_locked_delays_and_loses_nothing(
 
 @timeless
 async def test_there_is_always_a_place_for_what_is_sent_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many other messages are in hand, a confirmation is kept and not answered with 503."""
+    """With many other messages in progress, a confirmation is stored, and not refused by 503."""
     monkeypatch.setattr(paymux.webhooks.delivery, "MOST", 0)
     async with opened(World(kept)) as world:
         assert (await world.tell("RKL51ZDR4F")).status == 200
@@ -431,7 +431,7 @@ async def test_there_is_always_a_place_for_what_is_sent_once(kept: Path, monkeyp
 @pytest.mark.parametrize("row", ["unconfirmed SET event", "payments SET payment"])
 @timeless
 async def test_a_row_that_cannot_be_read_stops_nothing(kept: Path, row: str) -> None:
-    """An entry or an order that is garbage is left alone, and the others are told."""
+    """An entry or an order that cannot be read is left alone, and the others are reported."""
     async with opened(World(kept)) as world:
         await world.pool.collect("mpesa", **ORDER)
         await world.tell("RKL51ZDR4A", BillRefNumber="rent")
@@ -446,7 +446,7 @@ async def test_a_row_that_cannot_be_read_stops_nothing(kept: Path, row: str) -> 
 
 @timeless
 async def test_what_no_look_up_confirms_is_not_confirmed(file: Path | None) -> None:
-    """`confirm` asks nobody about a C2B payment, also where it names a reference of ours."""
+    """`confirm` sends no look-up for a C2B payment, even with a reference of ours."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         body = {**sample("mpesa", "c2b_confirmation"), "BillRefNumber": "order-1042"}
@@ -481,7 +481,7 @@ async def test_only_what_is_kept_is_dealt_with(file: Path | None, event: Any, be
 
 @timeless
 async def test_a_claimed_receipt_takes_no_money_that_does_not_fit(kept: Path) -> None:
-    """What a message without proof claimed of an order takes nothing but a payment that fits the order."""
+    """A receipt that an unproved message claimed for an order matches only what fits it."""
     order = Payment(account="mpesa", kind="collect", reference="order-1042", amount=Decimal(500), currency="KES")
     paid = replace(order, status=Status.SUCCEEDED, ids={"claimed_receipt": "RKL51ZDR4F"}, payer=PAYER)
     world = World(kept)
@@ -515,7 +515,7 @@ async def test_a_claimed_receipt_takes_no_money_that_does_not_fit(kept: Path) ->
     ],
 )
 def test_the_digits_that_are_shown_are_compared(said: str | None, fits: bool) -> None:
-    """A masked number, a hash of it, or none: what is shown must be the payer's."""
+    """A masked number, its hash, or none: visible digits must be the payer's."""
     mpesa = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
     order = Payment(account="mpesa", reference="order-1", payer="254708374126")
     claims = Payment(account="mpesa", ids={} if said is None else {"MSISDN": said})

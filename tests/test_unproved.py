@@ -1,4 +1,4 @@
-"""Messages that prove nothing: a flood of them delays nobody, and no news is lost to it."""
+"""Unauthenticated messages: a flood of them delays no watch, and no news is lost."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ HELD = Payment(account="keyless", provider_reference="id-1", reference="order-1"
 
 
 class Provider:
-    """Knows `id-1`, which is paid at a stated time, and payments named `real-…`, which wait."""
+    """A provider of `id-1`, paid at a stated time, and of pending payments `real-…`."""
 
     def __init__(self, paid_at: float = float("inf")) -> None:
         self.paid_at = paid_at
@@ -34,7 +34,7 @@ class Provider:
         return answer(id=name, status="OK" if name == "id-1" and now() >= self.paid_at else "WAIT")
 
     def others(self) -> list[float]:
-        """Give the times of the look-ups of payments that are not ours."""
+        """Return the times of the look-ups of unknown payments."""
         return [at for at, name in self.asked if name != "id-1"]
 
 
@@ -63,7 +63,7 @@ async def _flood(pool: Pool, seconds: float, make: Callable[[int], Incoming]) ->
 
 
 async def _detected(flood: Callable[[Pool], Coroutine[Any, Any, None]] | None) -> tuple[float, Provider]:
-    """Tell after how many seconds a watch saw a payment that was made at 6.5 s, and what the provider saw."""
+    """Return when a watch saw a payment made at 6.5 s, and the provider's requests."""
     random.seed(7)
     began = now()
     provider = Provider(paid_at=began + 6.5)
@@ -76,7 +76,7 @@ async def _detected(flood: Callable[[Pool], Coroutine[Any, Any, None]] | None) -
 
 @pytest.mark.slow
 def test_a_flood_of_forgeries_delays_no_watch() -> None:
-    """A thousand forgeries a second for ten seconds: the watch sees its payment when it would without them."""
+    """A thousand forgeries a second for ten seconds do not delay a watch."""
     quiet, _ = run(_detected(None))
 
     async def forge(pool: Pool) -> None:
@@ -94,7 +94,7 @@ def test_a_flood_of_forgeries_delays_no_watch() -> None:
 
 @pytest.mark.slow
 def test_forgeries_that_name_a_real_payment_cost_one_look_up_a_second() -> None:
-    """A flood that knows an order's id makes us ask once a second, and every message still gets its answer."""
+    """A flood with an order's id causes one look-up a second, and every message is answered."""
 
     async def main() -> None:
         provider = Provider()
@@ -111,7 +111,7 @@ def test_forgeries_that_name_a_real_payment_cost_one_look_up_a_second() -> None:
 
 @timeless
 async def test_what_does_not_exist_is_remembered() -> None:
-    """A payment that the provider does not know is not asked for again within a minute, and then it is."""
+    """An unknown payment is looked up again only after a minute."""
     provider = Provider()
     async with _pool(provider) as pool:
         event = pool.webhook(push(id="forged"), account="keyless")
@@ -128,7 +128,7 @@ async def test_what_does_not_exist_is_remembered() -> None:
 
 @timeless
 async def test_beyond_the_share_a_message_is_told_when_to_come_back() -> None:
-    """The eleventh unknown payment of a second is RateLimited, with the seconds after which to repeat."""
+    """The eleventh unknown payment in a second is RateLimited, with the seconds to wait."""
     provider = Provider()
     async with _pool(provider) as pool:
         for number in range(10):
@@ -144,7 +144,7 @@ async def test_beyond_the_share_a_message_is_told_when_to_come_back() -> None:
 
 @timeless
 async def test_what_is_proved_has_no_share() -> None:
-    """Signed messages, and those on an order's own path, are confirmed however many they are."""
+    """Signed messages, and those on an order's own path, are confirmed in any number."""
     provider = Provider()
     async with _pool(provider) as pool:
         for number in range(30):
@@ -158,7 +158,7 @@ async def test_what_is_proved_has_no_share() -> None:
 
 @timeless
 async def test_the_success_after_a_pending_is_not_a_duplicate() -> None:
-    """A message that claims success while an earlier one's look-up is on its way causes a look-up of its own."""
+    """A message that comes during an earlier look-up causes another look-up."""
     provider = Provider(paid_at=now() + 0.005)
     async with _pool(provider) as pool:
         expected = HELD
@@ -167,7 +167,8 @@ async def test_the_success_after_a_pending_is_not_a_duplicate() -> None:
         assert waiting.identity != paid.identity
 
         async def later() -> Payment:
-            await asyncio.sleep(0.012)  # the first look-up has been answered and is on its way back
+            # the first look-up is answered, and its answer is on the way
+            await asyncio.sleep(0.012)
             return await pool.confirm(paid, expected=expected)
 
         provider.paid_at = now() + 0.011
@@ -177,7 +178,7 @@ async def test_the_success_after_a_pending_is_not_a_duplicate() -> None:
 
 @timeless
 async def test_ten_deliveries_at_once_are_one_look_up() -> None:
-    """The same message delivered ten times at once asks the provider once."""
+    """The same message ten times at once causes one look-up."""
     provider = Provider(paid_at=0.0)
     async with _pool(provider) as pool:
         event = pool.webhook(push(id="id-1", status="OK", headers={"signed": "yes"}), account="keyless")
@@ -188,7 +189,7 @@ async def test_ten_deliveries_at_once_are_one_look_up() -> None:
 
 @timeless
 async def test_the_delivery_that_asks_may_be_cut_off() -> None:
-    """When the delivery whose look-up serves the others is cancelled, one of the others asks."""
+    """If the delivery that looks up for the others is cancelled, another one looks up."""
     provider = Provider(paid_at=0.0)
     async with _pool(provider) as pool:
         event = pool.webhook(push(id="id-1", status="OK", headers={"signed": "yes"}), account="keyless")

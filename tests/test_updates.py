@@ -1,4 +1,4 @@
-"""Being pushed to: a frame wakes the watch, which asks; sockets come and go, and polling stays on underneath."""
+"""Update sockets: a frame wakes the watch, which looks up; polling goes on in any case."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ DONE = answer(id="p1", status="OK")
 
 
 class Pushing(Keyless, frozen=True, kw_only=True):
-    """A toy that pushes; it looks rarely, so that a test sees what a frame does."""
+    """A toy that pushes; it polls rarely, so that a test sees the effect of a frame."""
 
     name = "pushing"
     first_look = 60.0
@@ -42,7 +42,7 @@ class Pushing(Keyless, frozen=True, kw_only=True):
 
 
 class Feed(Wire):
-    """A wire whose sockets a test feeds; `refuse` tells which openings are refused, counted from 1."""
+    """A wire whose sockets a test feeds; `refuse` says which attempts are refused, from 1."""
 
     def __init__(self, *replies: Reply, refuse: Callable[[int], bool] = lambda _: False) -> None:
         super().__init__(Desk(payments=list(replies)))
@@ -65,19 +65,19 @@ class Feed(Wire):
             self.open.remove(queue)
 
     def push(self, *frames: str | bytes | None) -> None:
-        """Hand frames to every open socket; None ends it."""
+        """Send frames to every open socket; None ends it."""
         for queue in self.open:
             for frame in frames:
                 queue.put_nowait(frame)
 
     @property
     def looks(self) -> int:
-        """Tell how often a payment was asked for."""
+        """Return how often a payment was looked up."""
         return len(self.paths("/payments/"))
 
 
 def _held(account: str = "pushing", **fields: Any) -> Payment:
-    """Give a young payment, so that its first poll is far away."""
+    """Return a young payment, so that its first poll is far away."""
     young = {"reference": "order-1", "provider_reference": "p1", "created_at": datetime.now(UTC)}
     return Payment(**{"account": account, **young, **fields})
 
@@ -88,13 +88,13 @@ def _frame(**fields: Any) -> str:
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the jitter out of pauses."""
+    """Remove the jitter from pauses."""
     monkeypatch.setattr("backoff.full_jitter", lambda pause: pause)
 
 
 @timeless
 async def test_a_frame_wakes_the_watch_which_asks() -> None:
-    """A frame about a payment makes its watch look at once, long before it would have polled."""
+    """A frame about a payment causes a look-up at once, long before the next poll."""
     feed = Feed(DONE)
     async with Pool(Pushing(), connection=feed) as pool:
         waiting = asyncio.ensure_future(pool.watch(_held()))
@@ -108,7 +108,7 @@ async def test_a_frame_wakes_the_watch_which_asks() -> None:
 
 
 class Collecting(str):
-    """The name of an account; whoever compares it collects garbage, as may happen at any moment."""
+    """The name of an account; comparing it runs the garbage collector."""
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -120,7 +120,7 @@ class Collecting(str):
 
 @timeless
 async def test_watches_may_be_collected_while_they_are_gone_through() -> None:
-    """An update that names no payment wakes the account's watches, whichever are garbage by then."""
+    """An update that names no payment wakes the account's watches, also during collection."""
     async with Pool(Keyless(), connection=Wire(lambda _: DONE)) as pool:
         kept = pool.watch(_held("keyless"), timeout=None)
         assert (await anext(kept)).status is Status.PENDING
@@ -138,7 +138,7 @@ async def test_watches_may_be_collected_while_they_are_gone_through() -> None:
 
 @timeless
 async def test_a_watch_may_be_collected_in_any_thread() -> None:
-    """A journal's thread may be the one that collects garbage: the watch's socket is closed in its own loop."""
+    """If the journal's thread collects a watch as garbage, its socket is closed in its own loop."""
     feed = Feed(WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         ring: list[Any] = [pool.watch(_held(), timeout=None)]
@@ -158,7 +158,7 @@ async def test_a_watch_may_be_collected_in_any_thread() -> None:
 
 @timeless
 async def test_a_frame_is_a_hint_and_nothing_more() -> None:
-    """A frame that claims success moves nothing: the provider is asked, and says that it waits."""
+    """A frame that claims success changes nothing: the look-up says that it is pending."""
     feed = Feed(WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         watch = pool.watch(_held(), timeout=30)
@@ -176,7 +176,7 @@ async def test_a_frame_is_a_hint_and_nothing_more() -> None:
 
 @timeless
 async def test_a_frame_wakes_only_whom_it_is_about() -> None:
-    """A frame about another payment wakes nobody; one that names no payment wakes every watch of its account."""
+    """A frame about another payment wakes no watch; one without a payment wakes all."""
     feed = Feed(answer(status="WAIT"))
     async with Pool(Pushing(), Pushing(account="other"), connection=feed) as pool:
         held = [
@@ -197,7 +197,7 @@ async def test_a_frame_wakes_only_whom_it_is_about() -> None:
         await asyncio.sleep(1)
         assert feed.paths("/payments/") == ["/payments/p2"]
         feed.open[0].put_nowait(_frame(status="OK"))
-        await asyncio.sleep(0.1)  # the next poll of its own comes 1.5 seconds after the look-up, or later
+        await asyncio.sleep(0.1)  # its next poll comes 1.5 seconds after the look-up, or later
         assert sorted(feed.paths("/payments/")) == ["/payments/p1", "/payments/p2", "/payments/p2"]
         for step in steps:
             step.cancel()
@@ -206,7 +206,7 @@ async def test_a_frame_wakes_only_whom_it_is_about() -> None:
 
 @timeless
 async def test_a_flood_of_frames_costs_a_look_up_a_second() -> None:
-    """However often a provider pushes, a watch asks once a second at most."""
+    """However often a provider pushes, a watch looks up once a second at most."""
     feed = Feed(WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         watching = asyncio.ensure_future(pool.watch(_held(), timeout=20))
@@ -239,7 +239,7 @@ async def test_one_socket_serves_all_watches_of_an_account() -> None:
 
 @timeless
 async def test_a_watch_that_follows_at_once_has_a_socket_too() -> None:
-    """One watch ends and the next begins in the same step: the account is listened to."""
+    """If one watch ends and another begins in the same step, the account has a socket."""
     feed = Feed(DONE, WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         asyncio.get_running_loop().call_later(1, feed.push, _frame(id="p1"))
@@ -253,7 +253,7 @@ async def test_a_watch_that_follows_at_once_has_a_socket_too() -> None:
 
 @timeless
 async def test_a_payment_that_is_over_opens_no_socket() -> None:
-    """Watching what is terminal already opens nothing, and neither does a watch that nobody steps."""
+    """A watch of a terminal payment opens no socket, nor does a watch without a step."""
     feed = Feed(WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         await pool.watch(_held(status=Status.SUCCEEDED))
@@ -265,7 +265,7 @@ async def test_a_payment_that_is_over_opens_no_socket() -> None:
 
 @timeless
 async def test_a_driver_that_is_not_pushed_to_opens_no_socket() -> None:
-    """Who declares no updates is polled, and nothing else."""
+    """A driver without updates is polled, and nothing else."""
     feed = Feed(DONE)
     async with Pool(Keyless(), connection=feed) as pool:
         await pool.watch(_held("keyless"))
@@ -274,7 +274,7 @@ async def test_a_driver_that_is_not_pushed_to_opens_no_socket() -> None:
 
 @timeless
 async def test_breaking_off_leaves_no_task_and_no_socket() -> None:
-    """A `break`, a cancelled await and a closed pool each end the socket; the loop of this test finds no task."""
+    """A `break`, a cancelled await and a closed pool each close the socket, and leave no task."""
     feed = Feed(WAIT)
     async with Pool(Pushing(), connection=feed) as pool:
         async for _ in pool.watch(_held()):
@@ -300,7 +300,7 @@ async def test_breaking_off_leaves_no_task_and_no_socket() -> None:
 @pytest.mark.usefixtures("steady")
 @timeless
 async def test_a_broken_socket_is_opened_again_after_growing_pauses() -> None:
-    """A refused socket is tried after 1, 2, 4, … seconds, 30 at most; a frame starts the pauses anew."""
+    """A refused socket is tried again after 1, 2, 4, … at most 30 s; a frame resets this."""
     feed = Feed(WAIT, refuse=lambda count: count <= 7)
     async with Pool(Pushing(), connection=feed) as pool:
         watch = pool.watch(_held(), timeout=600)
@@ -318,7 +318,7 @@ async def test_a_broken_socket_is_opened_again_after_growing_pauses() -> None:
 
 @timeless
 async def test_pauses_are_jittered() -> None:
-    """A crowd that lost its sockets together does not come back together."""
+    """Clients that lost their sockets together do not reconnect together."""
     feed = Feed(WAIT, refuse=lambda _: True)
     async with Pool(*(Pushing(account=f"a{n}") for n in range(20)), connection=feed) as pool:
         watches = [pool.watch(_held(f"a{n}")) for n in range(20)]
@@ -333,7 +333,7 @@ async def test_pauses_are_jittered() -> None:
 
 @timeless
 async def test_polling_goes_on_where_the_socket_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """Without a socket the watch ends as it would have, and the log says why news come late."""
+    """Without a socket the watch ends by polling, and the log gives the reason for late news."""
     caplog.set_level(logging.INFO, "paymux")
     feed = Feed(WAIT, WAIT, DONE, refuse=lambda _: True)
     async with Pool(Pushing(), connection=feed) as pool:
@@ -343,7 +343,7 @@ async def test_polling_goes_on_where_the_socket_is_refused(caplog: pytest.LogCap
 
 
 class Renewed(Toy, frozen=True, kw_only=True):
-    """A toy that logs in before it listens."""
+    """A toy that logs in before it opens its socket."""
 
     name = "renewed"
     first_look = 60.0
@@ -353,7 +353,7 @@ class Renewed(Toy, frozen=True, kw_only=True):
 
 @timeless
 async def test_a_socket_is_signed_like_any_request() -> None:
-    """The socket's request carries the account's token, and a login that fails is tried again."""
+    """The socket's request has the account's token; a failed login is tried again."""
     replies: dict[str, Any] = {"login": [answer(500), answer(500), answer(500), answer(token="t1")]}
 
     class Locked(Feed):
@@ -389,7 +389,7 @@ HOSTILE: list[str | bytes] = [
 @pytest.mark.parametrize("name", ["pushing", "mpesa_gateway"])
 @timeless
 async def test_hostile_frames_are_ignored(name: str) -> None:
-    """Whatever a socket says, the listener lives on and the next good frame wakes the watch."""
+    """After any frame the listener goes on, and the next good frame wakes the watch."""
     sim = Simulator()
     driver = Pushing() if name == "pushing" else sim.driver("mpesa_gateway")
     feed = Feed()
@@ -421,7 +421,7 @@ async def _collected(pool: Pool, reference: str = "12") -> Payment:
 
 @pytest.mark.parametrize("query", ["", "token"])
 async def test_a_gateway_pushes_over_a_real_socket(query: str) -> None:
-    """The gateway's own frame ends a watch well before its first poll, the token in the header or in the query."""
+    """The gateway's frame ends a watch well before its first poll."""
     async with Simulator() as sim, Pool(sim.driver("mpesa_gateway", updates_query=query)) as pool:
         payment = await _collected(pool)
         began = asyncio.get_running_loop().time()
@@ -437,7 +437,7 @@ async def test_a_gateway_pushes_over_a_real_socket(query: str) -> None:
 
 
 async def test_a_gateway_that_refuses_the_socket_is_polled() -> None:
-    """Where the gateway has no socket at that path, the watch ends by polling."""
+    """If the gateway has no socket at that path, the watch ends by polling."""
     async with Simulator() as sim, Pool(sim.driver("mpesa_gateway", updates_path="/elsewhere/")) as pool:
         payment = await _collected(pool)
         asyncio.get_running_loop().call_later(0.2, sim.settle, "12", Status.SUCCEEDED)
@@ -445,7 +445,7 @@ async def test_a_gateway_that_refuses_the_socket_is_polled() -> None:
 
 
 class Gateway:
-    """A server that answers look-ups with "pending", and whose sockets a test speaks for."""
+    """A server that answers look-ups with "pending", and whose sockets a test controls."""
 
     def __init__(self, speak: Callable[[web.WebSocketResponse, int], Any]) -> None:
         self._speak = speak
@@ -490,7 +490,7 @@ async def _huge(socket: web.WebSocketResponse, count: int) -> None:
 async def test_a_real_socket_that_ends_is_opened_again(
     speak: Callable[[web.WebSocketResponse, int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gateway that hangs up, or sends more than a frame may hold, is listened to again."""
+    """After the gateway closes, or sends too large a frame, the socket is opened again."""
     monkeypatch.setattr("backoff.full_jitter", lambda _: 0.02)
     gateway = Gateway(speak)
     async with gateway as url:

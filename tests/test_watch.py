@@ -1,4 +1,4 @@
-"""Watching: what is held, then each change, one end; and nothing left behind however it is broken off."""
+"""Watching: the known state, each change, one end; and nothing is left behind after any break."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ HELD = Payment(account="keyless", provider_reference="p1", reference="order-1")
 
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
-    """Give watches a wall clock that keeps step with the virtual one."""
+    """Let the wall clock run in step with the virtual one."""
     wall = Wall()
     monkeypatch.setattr("paymux.watch.watch.time", wall)
     return wall
@@ -52,7 +52,7 @@ async def _seen(watch: Watch) -> list[tuple[Status, str | None]]:
 
 
 def test_a_watch_is_a_class_and_not_a_generator() -> None:
-    """A Watch is awaitable and iterable, and is no async generator that a time-out would kill."""
+    """A Watch is awaitable and iterable, and not an async generator that a time-out ends."""
 
     async def main() -> None:
         async with Pool(Keyless(), connection=_wire(DONE)) as pool:
@@ -67,7 +67,7 @@ def test_a_watch_is_a_class_and_not_a_generator() -> None:
 
 @timeless
 async def test_what_is_held_comes_first_then_each_change_then_one_end() -> None:
-    """Iterating gives the held state at once, each change of a status once, and exactly one terminal state."""
+    """Iterating yields the known state at once, each change of a status, and one terminal state."""
     wire = _wire(WAIT, WAIT, ASKED, ASKED, WAIT, DONE)
     async with Pool(Keyless(), connection=wire) as pool:
         watch = pool.watch(HELD)
@@ -97,7 +97,7 @@ async def test_every_terminal_state_ends_a_watch(word: str, status: str) -> None
 
 @timeless
 async def test_a_terminal_payment_is_shown_once_and_not_asked_for() -> None:
-    """Watching what is over gives it once, and asks nobody."""
+    """A watch of a terminal payment yields it once, without a look-up."""
     over = Payment(account="keyless", provider_reference="p1", status=Status.FAILED)
     wire = _wire(DONE)
     async with Pool(Keyless(), connection=wire) as pool:
@@ -108,7 +108,7 @@ async def test_a_terminal_payment_is_shown_once_and_not_asked_for() -> None:
 
 @timeless
 async def test_a_time_out_around_one_step_leaves_the_watch_usable() -> None:
-    """`wait_for` around a step, in a pause or in a look-up, loses nothing: the next step goes on."""
+    """`wait_for` around a step, in a pause or in a look-up, loses nothing."""
     wire = _wire(WAIT, WAIT, DONE)
     async with Pool(Keyless(), connection=wire) as pool:
         watch = pool.watch(HELD)
@@ -140,7 +140,7 @@ async def test_breaking_off_leaves_no_task() -> None:
 
 @timeless
 async def test_leaving_its_context_ends_a_watch() -> None:
-    """`async with` ends the watch: iterating on ends at once, and asks nobody."""
+    """`async with` ends the watch: further iteration ends at once, without a look-up."""
     wire = _wire(WAIT)
     async with Pool(Keyless(), connection=wire) as pool:
         async with pool.watch(HELD) as watch:
@@ -151,7 +151,7 @@ async def test_leaving_its_context_ends_a_watch() -> None:
 
 @timeless
 async def test_closing_the_pool_ends_a_waiting_watch() -> None:
-    """Whoever waits in a watch gets UsageError when the pool closes, at once."""
+    """A waiting watch gets UsageError at once when the pool closes."""
     pool = Pool(Keyless(), connection=_wire(WAIT))
     waiting = asyncio.ensure_future(_seen(pool.watch(HELD, timeout=None)))
     await asyncio.sleep(10)
@@ -164,7 +164,7 @@ async def test_closing_the_pool_ends_a_waiting_watch() -> None:
 
 @timeless
 async def test_closing_the_pool_ends_a_watch_that_is_looking() -> None:
-    """A look-up that hangs does not keep a watch open beyond its pool."""
+    """A look-up that hangs does not keep a watch open after its pool is closed."""
     wire = Wire(lambda _: WAIT, after=25.0)
     pool = Pool(Keyless(), connection=wire)
     waiting = asyncio.ensure_future(_seen(pool.watch(HELD)))
@@ -178,7 +178,7 @@ async def test_closing_the_pool_ends_a_watch_that_is_looking() -> None:
 
 @timeless
 async def test_closing_the_pool_ends_a_watch_on_a_payment_without_any_reference() -> None:
-    """A payment that nothing can ask for is refused, or ends with its pool like any other."""
+    """A watch of a payment that cannot be looked up is refused, or ends with its pool."""
     pool = Pool(Keyless(), connection=_wire(WAIT))
 
     async def watch() -> None:
@@ -194,7 +194,7 @@ async def test_closing_the_pool_ends_a_watch_on_a_payment_without_any_reference(
 
 @timeless
 async def test_a_watch_of_a_closed_pool_is_refused() -> None:
-    """A watch that was made before its pool closed ends with UsageError when it is first used for more."""
+    """A watch made before its pool closed ends with UsageError at its first use."""
     pool = Pool(Keyless(), connection=_wire(WAIT))
     watch = pool.watch(HELD)
     await pool.aclose()
@@ -203,7 +203,7 @@ async def test_a_watch_of_a_closed_pool_is_refused() -> None:
 
 
 def test_a_watch_that_is_never_used_warns() -> None:
-    """Forgetting the `await` is told."""
+    """A forgotten `await` is reported."""
 
     async def forget(pool: Pool) -> None:
         pool.watch(HELD)
@@ -214,7 +214,7 @@ def test_a_watch_that_is_never_used_warns() -> None:
 
 @pytest.mark.parametrize("how", ["await", "anext", "aclose"])
 def test_a_watch_that_was_used_does_not_warn(how: str) -> None:
-    """A watch that was awaited, stepped or closed goes quietly."""
+    """A watch that was awaited, stepped or closed is dropped without a warning."""
 
     async def use(pool: Pool) -> None:
         watch = pool.watch(HELD)
@@ -233,7 +233,7 @@ def test_a_watch_that_was_used_does_not_warn(how: str) -> None:
 
 @timeless
 async def test_the_time_out_is_the_drivers_unless_one_is_given() -> None:
-    """The default time-out is the provider's own; the one given counts instead."""
+    """The default time-out is the provider's; a given one replaces it."""
     async with Pool(Keyless(), connection=_wire(WAIT)) as pool:
         for watch, expected in ((pool.watch(HELD), 120.0), (pool.watch(HELD, timeout=30), 30.0)):
             began = now()
@@ -261,7 +261,7 @@ async def test_a_time_out_that_is_none_is_refused(timeout: Any) -> None:
 
 @timeless
 async def test_the_deadline_is_preceded_by_a_final_look() -> None:
-    """At the deadline the provider is asked once more: a payment paid in the last second is seen."""
+    """At the deadline there is one more look-up: a payment paid in the last second is seen."""
     paid_at = 59.9
 
     def respond(_: Outgoing) -> Reply:
@@ -274,7 +274,7 @@ async def test_the_deadline_is_preceded_by_a_final_look() -> None:
 
 @timeless
 async def test_a_time_out_carries_the_payment_as_last_seen() -> None:
-    """WatchTimeout has the pending payment with what the last look found; then the watch is over."""
+    """WatchTimeout has the pending payment as of the last look-up; then the watch is over."""
     async with Pool(Keyless(), connection=Wire(lambda _: ASKED if now() > 29 else WAIT)) as pool:
         watch = pool.watch(HELD, timeout=30)
         with pytest.raises(WatchTimeout) as caught:
@@ -288,7 +288,7 @@ async def test_a_time_out_carries_the_payment_as_last_seen() -> None:
 
 @timeless
 async def test_awaiting_a_watch_again_never_calls_a_pending_payment_its_end() -> None:
-    """A watch that timed out does not, awaited once more, return a pending payment as if it were over."""
+    """A watch that timed out does not return a pending payment as its end when awaited again."""
     async with Pool(Keyless(), connection=_wire(WAIT)) as pool:
         watch = pool.watch(HELD, timeout=30)
         with pytest.raises(WatchTimeout):
@@ -303,7 +303,7 @@ async def test_awaiting_a_watch_again_never_calls_a_pending_payment_its_end() ->
 )
 @timeless
 async def test_a_failed_look_up_does_not_end_a_watch(trouble: Reply | Exception) -> None:
-    """A look-up that says nothing changes nothing: the watch goes on to the end."""
+    """A failed look-up changes nothing: the watch goes on to the end."""
     async with Pool(Keyless(), connection=_wire(WAIT, *[trouble] * 12, DONE)) as pool:
         assert await _seen(pool.watch(HELD, timeout=3600)) == [
             (Status.PENDING, None),
@@ -314,7 +314,7 @@ async def test_a_failed_look_up_does_not_end_a_watch(trouble: Reply | Exception)
 
 @timeless
 async def test_a_watch_keeps_away_as_long_as_the_provider_asks() -> None:
-    """A throttled look-up is not repeated before its Retry-After, by the watch's own schedule either."""
+    """A throttled look-up is not repeated before its Retry-After, also not by the schedule."""
     times: list[float] = []
 
     def respond(_: Outgoing) -> Reply:
@@ -336,7 +336,7 @@ async def test_a_watch_keeps_away_as_long_as_the_provider_asks() -> None:
 )
 @timeless
 async def test_what_cannot_get_better_ends_a_watch(reply: Reply, error: type[Exception]) -> None:
-    """Wrong credentials and another payment's answer are raised at once, and the watch is over."""
+    """Wrong credentials and a Mismatch are raised at once, and the watch is over."""
     wire = _wire(WAIT, reply, DONE)
     async with Pool(Keyless(), connection=wire) as pool:
         watch = pool.watch(HELD)
@@ -348,7 +348,7 @@ async def test_what_cannot_get_better_ends_a_watch(reply: Reply, error: type[Exc
 
 @timeless
 async def test_not_found_is_final_only_after_the_drivers_figure(wall: Wall) -> None:
-    """A payment that the provider does not know yet is waited for as long as the driver says."""
+    """A payment that the provider does not know yet is polled for as long as the driver states."""
     young = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(0))
     async with Pool(Keyless(), connection=_wire(answer(404))) as pool:
         with pytest.raises(NotFound):
@@ -358,7 +358,7 @@ async def test_not_found_is_final_only_after_the_drivers_figure(wall: Wall) -> N
 
 @timeless
 async def test_not_found_may_be_followed_by_found(wall: Wall) -> None:
-    """Not found, and then found, is found."""
+    """Not found at first, and found later, is found."""
     young = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(0))
     async with Pool(Keyless(), connection=_wire(answer(404), answer(404), DONE)) as pool:
         assert (await pool.watch(young)).status is Status.SUCCEEDED
@@ -367,7 +367,7 @@ async def test_not_found_may_be_followed_by_found(wall: Wall) -> None:
 @pytest.mark.parametrize("changes", [{"kind": "payout"}, {"created_at": None}])
 @timeless
 async def test_not_found_is_never_final_without_a_figure(changes: dict[str, Any], wall: Wall) -> None:
-    """Where the driver states no figure, or nobody knows the payment's age, not found proves nothing."""
+    """If the driver states no time, or the payment's age is unknown, not found is not final."""
     fields = {"account": "keyless", "provider_reference": "p1", "created_at": wall.ago(10_000), **changes}
     async with Pool(Keyless(), connection=_wire(answer(404))) as pool:
         with pytest.raises(WatchTimeout):
@@ -376,7 +376,7 @@ async def test_not_found_is_never_final_without_a_figure(changes: dict[str, Any]
 
 @timeless
 async def test_a_confirmed_event_wakes_a_watch_at_once() -> None:
-    """A webhook that was confirmed is seen by the watch in the same moment, without another look-up."""
+    """A confirmed webhook is seen by the watch at once, without another look-up."""
     done = False
     wire = Wire(lambda _: DONE if done else WAIT)
     async with Pool(Keyless(), connection=wire) as pool:
@@ -392,7 +392,7 @@ async def test_a_confirmed_event_wakes_a_watch_at_once() -> None:
 
 @timeless
 async def test_a_confirmed_event_is_seen_during_a_look_up_that_hangs() -> None:
-    """News is shown at once even while the watch's own look-up is stuck."""
+    """News is yielded at once, even during the watch's own slow look-up."""
     hanging = False
 
     async def respond(_: Outgoing) -> Reply:
@@ -416,7 +416,7 @@ async def test_a_confirmed_event_is_seen_during_a_look_up_that_hangs() -> None:
 
 @timeless
 async def test_an_event_before_the_first_step_is_not_lost() -> None:
-    """News that came before anybody waited is shown after the held state."""
+    """News from before the first step is yielded after the known state."""
     async with Pool(Keyless(), connection=_wire(DONE)) as pool:
         watch = pool.watch(HELD)
         await pool.confirm(pool.webhook(push(id="p1"), account="keyless"), expected=HELD)
@@ -425,7 +425,7 @@ async def test_an_event_before_the_first_step_is_not_lost() -> None:
 
 @timeless
 async def test_each_watch_on_a_payment_is_woken_once() -> None:
-    """Several watches on one payment each see the end, exactly once."""
+    """Several watches of one payment each yield the end exactly once."""
     done = False
     async with Pool(Keyless(), connection=Wire(lambda _: DONE if done else WAIT)) as pool:
         watching = [asyncio.ensure_future(_seen(pool.watch(HELD, timeout=3600))) for _ in range(20)]
@@ -444,7 +444,7 @@ async def test_each_watch_on_a_payment_is_woken_once() -> None:
 
 @timeless
 async def test_an_event_that_contradicts_ends_a_watch() -> None:
-    """News that is not about the payment that is watched is Mismatch, not a change."""
+    """News about another payment is Mismatch, not a change."""
     wire = _wire(answer(id="p1", amount="5", currency="XAF", status="OK"))
     async with Pool(Keyless(), connection=wire) as pool:
         held = Payment(account="keyless", provider_reference="p1", amount=Decimal(5000), currency="XAF")
@@ -458,11 +458,11 @@ async def test_an_event_that_contradicts_ends_a_watch() -> None:
 
 @timeless
 async def test_a_payment_without_a_provider_reference_waits_for_a_webhook() -> None:
-    """Where nothing can be asked, the watch asks nothing, and its order's own callback finds it."""
+    """If no look-up is possible, the watch sends none; the order's own callback reaches it."""
     held = Payment(account="keyless", reference="order-1", amount=Decimal(500), currency="XAF")
     wire = _wire(WAIT, DONE)
     async with Pool(Keyless(), connection=wire, webhook_base=BASE, webhook_key=KEY) as pool:
-        pool._engine.records.memory.fly(held, None)  # as a collect does whose answer is lost
+        pool._engine.records.memory.fly(held, None)  # as after a collect with a lost answer
         watching = asyncio.ensure_future(_seen(pool.watch(held, timeout=3600)))
         await asyncio.sleep(1000)
         assert wire.seen == []
@@ -474,7 +474,7 @@ async def test_a_payment_without_a_provider_reference_waits_for_a_webhook() -> N
 
 @timeless
 async def test_a_payment_that_nothing_can_ask_for_times_out() -> None:
-    """Without a webhook the watch ends at its time-out, still pending."""
+    """Without a webhook such a watch ends at its time-out, still pending."""
     async with Pool(Keyless(), connection=_wire(DONE)) as pool:
         with pytest.raises(WatchTimeout):
             await pool.watch(Payment(account="keyless", reference="order-1"))
@@ -483,7 +483,7 @@ async def test_a_payment_that_nothing_can_ask_for_times_out() -> None:
 
 @timeless
 async def test_a_payment_is_found_by_our_reference_where_the_provider_can_be_asked_so() -> None:
-    """A lost answer is looked for by our reference, and then by the provider's."""
+    """After a lost answer the look-up uses our reference, and then the provider's."""
     wire = _wire(WAIT, DONE)
     async with Pool(Findable(password="x"), connection=wire) as pool:
         wire_desk = Desk(find=WAIT, payments=DONE)
@@ -495,7 +495,7 @@ async def test_a_payment_is_found_by_our_reference_where_the_provider_can_be_ask
 
 @timeless
 async def test_two_consumers_are_refused_and_the_first_goes_on() -> None:
-    """A second task stepping one Watch gets UsageError, and disturbs nothing."""
+    """A second task that iterates one Watch gets UsageError, and disturbs nothing."""
     async with Pool(Keyless(), connection=_wire(WAIT, DONE)) as pool:
         watch = pool.watch(HELD)
         first = asyncio.ensure_future(_seen(watch))
@@ -507,7 +507,7 @@ async def test_two_consumers_are_refused_and_the_first_goes_on() -> None:
 
 @timeless
 async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
-    """A payment of yesterday is asked for at once; a young one when its payer may have answered."""
+    """An old payment is looked up at once; a young one when its payer may have answered."""
     planned = Schedule(Keyless.first_look, Keyless.watch_timeout)
     for age in (86_400.0, 0.0, 0.5):
         times: list[float] = []
@@ -526,7 +526,7 @@ async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
 
 @timeless
 async def test_looks_become_rarer_and_are_never_a_flood() -> None:
-    """An hour of watching is polled ever more rarely, but every five minutes or so even in the end."""
+    """During an hour polls become rarer, but come every five minutes or so even at the end."""
     times: list[float] = []
 
     def respond(_: Outgoing) -> Reply:
@@ -546,7 +546,7 @@ async def test_looks_become_rarer_and_are_never_a_flood() -> None:
 @pytest.mark.slow
 @timeless
 async def test_a_thousand_watches_do_not_poll_in_step() -> None:
-    """Watches begun together spread out: no second holds most of their looks."""
+    """Watches begun together spread out: no second holds most of their polls."""
     times: list[int] = []
 
     def respond(outgoing: Outgoing) -> Reply:
@@ -564,7 +564,7 @@ async def test_a_thousand_watches_do_not_poll_in_step() -> None:
 
 @timeless
 async def test_watches_leave_nothing_in_the_pool() -> None:
-    """Watches that ended, broke off or were dropped are forgotten by their pool."""
+    """Watches that ended, were interrupted or dropped are forgotten by their pool."""
     async with Pool(Keyless(), connection=_wire(DONE)) as pool:
         await asyncio.gather(*(pool.watch(HELD) for _ in range(50)))
         broken = pool.watch(HELD)
@@ -577,7 +577,7 @@ async def test_watches_leave_nothing_in_the_pool() -> None:
 
 @timeless
 async def test_a_watch_whose_payments_ids_change_is_forgotten_too() -> None:
-    """An id that takes another value on the way leaves nothing behind in the pool."""
+    """An id that changes its value leaves nothing behind in the pool."""
 
     class Renaming(Keyless, frozen=True, kw_only=True):
         def payment(self, said: Said, kind: Kind | None = "collect") -> Payment:
@@ -592,7 +592,7 @@ async def test_a_watch_whose_payments_ids_change_is_forgotten_too() -> None:
 
 @timeless
 async def test_a_watch_cancelled_is_cancelled() -> None:
-    """Cancelling whoever awaits a watch cancels it in a pause and in a look-up alike, and leaves no task."""
+    """A cancelled await of a watch ends in a pause and in a look-up alike, and leaves no task."""
     for seconds in (0.5, 2.5):
         wire = _wire(WAIT)
         wire.after = 1.0
@@ -608,7 +608,7 @@ async def test_a_watch_cancelled_is_cancelled() -> None:
 @pytest.mark.parametrize("late", [lambda pool: pool.watch(HELD), lambda pool: pool.verify(HELD)])
 @timeless
 async def test_a_success_that_turns_is_a_mismatch(late: Callable[[Pool], Any]) -> None:
-    """A payment that had succeeded is never turned silently, by a watch or by a look-up."""
+    """A succeeded payment never changes silently, by a watch or by a look-up."""
     async with Pool(Keyless(), connection=_wire(answer(id="p1", status="NO"))) as pool:
         paid = Payment(account="keyless", provider_reference="p1", status=Status.SUCCEEDED)
         assert (await late(pool)).status is Status.FAILED

@@ -26,7 +26,7 @@ CREATE INDEX facts_of ON facts (account, kind, reference);
 CREATE TABLE hints (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, reference TEXT, provider_reference TEXT,
     at TEXT NOT NULL, event TEXT NOT NULL,
-    worker TEXT, -- the worker that is processing it; NULL: processed
+    worker TEXT, -- the worker that is processing it, NULL once it is processed
     UNIQUE (account, event)
 );
 CREATE INDEX hints_open ON hints (id) WHERE worker IS NOT NULL;
@@ -51,7 +51,7 @@ CREATE INDEX hints_by_reference ON hints (account, reference);
 CREATE INDEX hints_by_provider_reference ON hints (account, provider_reference);
 CREATE TABLE notifiers (
     worker TEXT PRIMARY KEY,
-    beat REAL NOT NULL, -- the machine's monotonic seconds; setting a clock does not change them
+    beat REAL NOT NULL, -- the machine's monotonic seconds, which no setting of a clock changes
     accounts TEXT NOT NULL, kinds TEXT NOT NULL, -- lists, as JSON
     places TEXT NOT NULL -- by account, look-ups per window that this notifier's watches may make, as JSON
 ) WITHOUT ROWID;

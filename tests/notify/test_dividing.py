@@ -1,4 +1,4 @@
-"""The look-ups that an account allows are divided among the notifiers: never more in any window, whoever comes."""
+"""Notifiers share the look-ups of an account: no window exceeds the limit."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -18,14 +18,14 @@ __all__ = ["file"]
 
 
 class Few(Keyless, frozen=True, kw_only=True):
-    """A toy that takes two look-ups in ten seconds: fewer than there are notifiers."""
+    """A toy that accepts two look-ups in ten seconds: fewer than there are notifiers."""
 
     name = "few"
     limits: ClassVar = {"look-up": (2, 10.0)}
 
 
 def fullest(desk: Desk, seconds: float) -> int:
-    """Give the most look-ups that any window of so many seconds holds."""
+    """Return the most look-ups that any window of so many seconds holds."""
     times, first, most = sorted(when for when, _ in desk.looks), 0, 0
     for last, when in enumerate(times):
         while times[first] <= when - seconds:
@@ -43,7 +43,7 @@ async def begun(file: Path, desk: Desk, driver: type[Driver], stack: AsyncExitSt
 
 @timeless
 async def test_one_alone_has_all_at_once(file: Path) -> None:
-    """In a journal that nobody used before, the first notifier may ask as fast as the provider allows."""
+    """In a new journal the first notifier may use the provider's whole limit."""
     desk, created = Desk(), datetime.now(UTC) - timedelta(hours=1)
     await dead(file, *(order(f"order-{number}", created_at=created) for number in range(100)))
     async with AsyncExitStack() as stack:
@@ -58,8 +58,8 @@ async def test_one_alone_has_all_at_once(file: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", [Limited, Few])
 @timeless
-async def test_no_window_is_too_full_whoever_comes_and_goes(file: Path, driver: type[Driver]) -> None:
-    """Four notifiers enter one by one, one leaves, one is killed, one is blocked: at most the limit."""
+async def test_no_window_is_too_full_when_notifiers_come_and_go(file: Path, driver: type[Driver]) -> None:
+    """Four notifiers enter, one leaves, one is killed, one is blocked: at most the limit."""
     desk, count = Desk(), driver.limits["look-up"][0]
     await dead(file, *(order(f"order-{number}") for number in range(800)))
     async with AsyncExitStack() as stack, AsyncExitStack() as leaving:
@@ -89,7 +89,7 @@ async def test_no_window_is_too_full_whoever_comes_and_goes(file: Path, driver: 
 @pytest.mark.slow
 @timeless
 async def test_the_orders_are_divided_too(file: Path) -> None:
-    """One that had all orders leaves the others their part, so that each part of the limit is of use."""
+    """A notifier with all orders releases the others' share, so that the whole limit is used."""
     desk = Desk()
     await dead(file, *(order(f"order-{number}") for number in range(600)))
     async with AsyncExitStack() as stack:
@@ -102,7 +102,7 @@ async def test_the_orders_are_divided_too(file: Path) -> None:
 
 @timeless
 async def test_a_silent_notifier_asks_nothing(file: Path) -> None:
-    """Sixty seconds after its last beat a notifier has no part: others may have it by then."""
+    """Sixty seconds after its last heartbeat a notifier has no share: others may have it."""
     desk = Desk()
     await dead(file, *(order(f"order-{number}") for number in range(1000)))
     async with AsyncExitStack() as stack:

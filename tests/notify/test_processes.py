@@ -1,4 +1,4 @@
-"""Real processes: a worker that is killed between the end's being written and its telling is replaced."""
+"""Real processes: a worker killed between the end's fact and its delivery is replaced."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ def worker(file: Path, point: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("point", ["written", "telling"])
 async def test_a_kill_between_the_outbox_and_the_telling_loses_nothing(tmp_path: Path, point: str) -> None:
-    """SIGKILL after the end was written, or while it is told: another living worker tells it within 30 s."""
+    """Killed after the end was stored, or during delivery: another worker delivers in 30 s."""
     file, shop, desk = tmp_path / "payments.db", Shop(), Desk()
     async with Pool(Keyless(account="toy"), connection=Wire(desk), journal=file) as pay:
         process = worker(file, point)
@@ -79,8 +79,8 @@ async def test_a_kill_between_the_outbox_and_the_telling_loses_nothing(tmp_path:
         process.stdout.close()
 
 
-async def test_a_worker_that_lives_beside_takes_over(tmp_path: Path) -> None:
-    """Two workers at once: the one that is killed in a telling is replaced by the other's next look about."""
+async def test_a_worker_in_the_same_journal_takes_over(tmp_path: Path) -> None:
+    """Two workers: the one killed in a delivery is replaced at the other's next scan."""
     file, shop, desk = tmp_path / "payments.db", Shop(), Desk()
     async with Pool(Keyless(account="toy"), connection=Wire(desk), journal=file) as pay, Notifier(pay, shop):
         process = worker(file, "telling")
@@ -95,7 +95,7 @@ async def test_a_worker_that_lives_beside_takes_over(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_is_stopped_keeps_nothing_to_itself(tmp_path: Path) -> None:
-    """A process that is frozen lives, but its loop does not beat: another has its order 60 s later."""
+    """A frozen process is alive but has no heartbeat: another has its order after 60 s."""
     file, shop, desk = tmp_path / "payments.db", Shop(), Desk()
     process = worker(file, "stopped")
     try:

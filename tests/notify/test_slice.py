@@ -1,4 +1,4 @@
-"""A slice of bench_told, small enough for every commit: real workers, killed at random, over six simulators."""
+"""A slice of bench_told for every commit: real workers, killed at random, and six simulators."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Each end is told, whoever found it out: at least once, never twice at a time, and never backwards."""
+"""Each end is delivered: at least once, never twice at a time, and never an older status."""
 
 import asyncio
 import logging
@@ -25,33 +25,33 @@ PAID = [("order-1", Status.SUCCEEDED)]
 
 
 async def boom(_: Payment) -> None:
-    """Fail as a shop does whose database is away."""
+    """Fail as an application does without its database."""
     raise RuntimeError("no database")
 
 
 async def by_watch(pay: Pool, payment: Payment) -> None:
-    """Find the end out by a watch."""
+    """Find the end by a watch."""
     await pay.watch(payment)
 
 
 async def by_verify(pay: Pool, payment: Payment) -> None:
-    """Find it out by asking."""
+    """Find it by verify."""
     await pay.verify(payment)
 
 
 async def by_thousands(pay: Pool, payment: Payment) -> None:
-    """Find it out in bulk."""
+    """Find it in bulk."""
     await pay.verify_many([payment])
 
 
 async def by_message(pay: Pool, payment: Payment) -> None:
-    """Find it out because a message came, which the shop's own route confirms."""
+    """Find it by a message, which the application's own route confirms."""
     path = pay.webhook_url("toy", payment.reference)
     await pay.confirm(pay.webhook(push(path=path, id=payment.provider_reference, status="OK")))
 
 
 async def by_recover(pay: Pool, payment: Payment) -> None:
-    """Find it out after a restart."""
+    """Find it after a restart."""
     _ = [one async for one in pay.recover()]
 
 
@@ -65,10 +65,10 @@ WAYS = [by_watch, by_verify, by_thousands, by_message, by_recover, by_nobody]
 @pytest.mark.parametrize("find_out", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("kept", [True, False], ids=["journal", "memory"])
 @timeless
-async def test_an_end_is_told_whoever_found_it_out(
+async def test_an_end_is_delivered_however_it_was_found(
     file: Path, find_out: Callable[[Pool, Payment], Awaitable[None]], kept: bool
 ) -> None:
-    """A watch, verify, bulk, confirm, recover or nobody at all: on_payment hears of the end once."""
+    """Whatever finds the end (watch, verify, bulk, message, notifier), on_payment gets it once."""
     desk, shop = Desk(), Shop()
     pay = pool(file if kept else None, desk, webhook_base=BASE, webhook_key=KEY)
     async with pay, Notifier(pay, shop):
@@ -86,7 +86,7 @@ async def test_an_end_is_told_whoever_found_it_out(
 async def test_what_was_found_out_without_a_notifier_is_told_by_the_next(
     file: Path, find_out: Callable[[Pool, Payment], Awaitable[None]]
 ) -> None:
-    """An end that a process without a notifier wrote down is told as soon as one is entered."""
+    """An end stored by a process without a notifier is delivered when a notifier is entered."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk, webhook_base=BASE, webhook_key=KEY) as pay:
         payment = await collect(pay)
@@ -101,7 +101,7 @@ async def test_what_was_found_out_without_a_notifier_is_told_by_the_next(
 
 @timeless
 async def test_each_state_is_told_in_order(file: Path) -> None:
-    """A failure, the late success after it and the refund after that are told, each once."""
+    """A failure, the late success after it and the refund after that are delivered, each once."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay, Notifier(pay, shop):
         payment = await collect(pay)
@@ -116,7 +116,7 @@ async def test_each_state_is_told_in_order(file: Path) -> None:
 @pytest.mark.parametrize("kept", [True, False], ids=["journal", "memory"])
 @timeless
 async def test_a_state_that_was_overtaken_is_never_told(file: Path, kept: bool) -> None:
-    """on_payment fails for FAILED while SUCCEEDED arrives: the success is told, and the failure never again."""
+    """If SUCCEEDED comes while on_payment fails for FAILED, only the success is delivered."""
     desk, shop = Desk(), Shop(boom, boom)
     async with pool(file if kept else None, desk) as pay, Notifier(pay, shop):
         payment = await collect(pay)
@@ -132,7 +132,7 @@ async def test_a_state_that_was_overtaken_is_never_told(file: Path, kept: bool) 
 
 @timeless
 async def test_a_state_that_comes_during_a_telling_is_told_after_it(file: Path) -> None:
-    """What arrives while on_payment works is told next, and never beside it."""
+    """A status that comes during on_payment is delivered next, and never in parallel."""
     desk = Desk()
 
     async def slow(_: Payment) -> None:
@@ -150,8 +150,8 @@ async def test_a_state_that_comes_during_a_telling_is_told_after_it(file: Path) 
 
 
 @timeless
-async def test_what_fails_is_told_again_ever_more_rarely(file: Path) -> None:
-    """A shop that fails for hours is called again after 1, 2, 4 … seconds, up to five minutes."""
+async def test_a_failed_delivery_is_repeated_ever_more_rarely(file: Path) -> None:
+    """A failing callback is called again after 1, 2, 4 … seconds, up to five minutes."""
     desk, shop = Desk(), Shop(*[boom] * 12)
     async with pool(file, desk) as pay, Notifier(pay, shop):
         payment = await collect(pay)
@@ -165,7 +165,7 @@ async def test_what_fails_is_told_again_ever_more_rarely(file: Path) -> None:
 
 @timeless
 async def test_a_shop_that_fails_in_one_process_is_told_in_another(file: Path) -> None:
-    """One worker's database is away: the other worker tells it within seconds, and once."""
+    """If callbacks fail in one worker, another worker delivers within seconds, and once."""
     broken, good, desk = Shop(*[boom] * 1000), Shop(), Desk()
     async with pool(file, desk) as one, pool(file, desk) as two, Notifier(one, broken), Notifier(two, good):
         payment = await collect(one)
@@ -181,7 +181,7 @@ async def test_a_shop_that_fails_in_one_process_is_told_in_another(file: Path) -
 @pytest.mark.slow
 @timeless
 async def test_many_that_fail_hold_up_no_other(file: Path) -> None:
-    """A hundred and fifty ends that the shop cannot take do not keep it from hearing of the next."""
+    """A hundred and fifty failing deliveries do not delay the next one."""
     desk, told = Desk(), list[str]()
 
     async def on_payment(payment: Payment) -> None:
@@ -204,13 +204,13 @@ async def test_many_that_fail_hold_up_no_other(file: Path) -> None:
 
 
 async def hang(_: Payment) -> None:
-    """Never come back."""
+    """Never return."""
     await asyncio.sleep(10_000)
 
 
 @timeless
 async def test_a_worker_that_died_in_a_telling_is_replaced(file: Path) -> None:
-    """Killed in on_payment, or before it: another worker tells it within 30 s."""
+    """A worker killed in on_payment, or before it, is replaced by another within 30 s."""
     desk, shop = Desk(), Shop()
     one = pool(file, desk)
     dying = Notifier(one, hang)
@@ -221,7 +221,7 @@ async def test_a_worker_that_died_in_a_telling_is_replaced(file: Path) -> None:
     await asyncio.sleep(1)
     async with pool(file, desk) as two, Notifier(two, shop):
         await asyncio.sleep(20)
-        assert shop.told == []  # its teller lives
+        assert shop.told == []  # its worker is alive
         kill(one, dying)
         killed = now()
         while not shop.told:
@@ -232,7 +232,7 @@ async def test_a_worker_that_died_in_a_telling_is_replaced(file: Path) -> None:
 
 @timeless
 async def test_a_loop_that_is_slow_is_not_told_over(file: Path) -> None:
-    """A teller whose loop has not beaten for minutes still lives: nobody tells beside it."""
+    """A worker whose loop is blocked for minutes is alive: no other delivers in parallel."""
     desk, shop = Desk(), Shop()
     one, two = pool(file, desk), pool(file, desk)
     slow = Notifier(one, hang)
@@ -252,7 +252,7 @@ async def test_a_loop_that_is_slow_is_not_told_over(file: Path) -> None:
 async def test_the_end_of_a_telling_is_written_as_soon_as_it_can_be(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is locked when on_payment returns: it is not called again, and the end is kept afterwards."""
+    """If the file is locked when on_payment returns, the call is not repeated."""
     desk = Desk()
 
     async def locked(_: Payment) -> None:
@@ -273,7 +273,7 @@ async def test_the_end_of_a_telling_is_written_as_soon_as_it_can_be(
 
 @timeless
 async def test_payouts_and_refunds_are_told_only_by_name(file: Path) -> None:
-    """A payout `order-1` and a refund change nothing for a shop that did not ask; one that named them hears."""
+    """Payouts and refunds are delivered only to an application that named these kinds."""
     desk, collects, all_kinds = Desk(), Shop(), Shop()
     async with pool(file, desk) as pay:
         async with Notifier(pay, collects):
@@ -298,7 +298,7 @@ async def test_payouts_and_refunds_are_told_only_by_name(file: Path) -> None:
     "kinds", [5, None, {"collect": 1}, [[]], "collect", (), ("collects",), ("collect", None), ("money",), (1,)]
 )
 async def test_a_wrong_kind_is_named(kinds: object) -> None:
-    """What is no kind of payment is refused where the notifier is made."""
+    """An unknown kind of payment is refused where the notifier is made."""
     made = Pool(Keyless(), webhook_base=BASE, webhook_key=KEY)
     for make in (Notifier, Webhooks):
         with pytest.raises(UsageError, match="kinds"):
@@ -307,7 +307,7 @@ async def test_a_wrong_kind_is_named(kinds: object) -> None:
 
 @pytest.mark.parametrize("days", [0, -1, True, None, "3", float("nan"), float("inf"), 10**400])
 async def test_what_cannot_be_meant_is_refused(days: object) -> None:
-    """A wrong number of days, no pool, or nothing to call: UsageError where the notifier is made."""
+    """A wrong number of days, no pool, or no callable is UsageError where the notifier is made."""
     made = Pool(Keyless(), webhook_base=BASE, webhook_key=KEY)
     for make in (Notifier, Webhooks):
         with pytest.raises(UsageError, match="watch_days"):
@@ -320,7 +320,7 @@ async def test_what_cannot_be_meant_is_refused(days: object) -> None:
 
 @timeless
 async def test_a_second_one_on_a_pool_is_refused(file: Path) -> None:
-    """Two notifiers of one pool, or webhooks beside one, would tell everything twice; in turn they may be."""
+    """Two notifiers of a pool, or webhooks next to one, would deliver twice and are refused."""
     async with pool(file, webhook_base=BASE, webhook_key=KEY) as pay:
         for second in (Notifier(pay, Shop()), Webhooks(pay, Shop())):
             async with Notifier(pay, Shop()):
@@ -333,7 +333,7 @@ async def test_a_second_one_on_a_pool_is_refused(file: Path) -> None:
 
 @timeless
 async def test_a_message_waits_for_the_telling_and_no_longer(file: Path) -> None:
-    """A message is acknowledged after its end was told; what fails then is the outbox's business alone."""
+    """A message is acknowledged after its end was delivered; a failure is left to the outbox."""
     desk, shop = Desk(), Shop(boom)
     async with pool(file, desk, webhook_base=BASE, webhook_key=KEY) as pay:
         hooks = Webhooks(pay, shop)
@@ -353,7 +353,7 @@ async def test_a_message_waits_for_the_telling_and_no_longer(file: Path) -> None
 @pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_persons_word_is_told_like_any_other(file: Path) -> None:
-    """What a person ends is told at once, and the notifier asks about it no more."""
+    """A person's decision is delivered at once, and the notifier stops its look-ups."""
     desk, shop = Desk(), Shop()
     await dead(file, order(created_at=datetime.now(UTC) - timedelta(days=1)))
     async with pool(file, desk) as pay, Notifier(pay, shop):
@@ -367,11 +367,11 @@ async def test_a_persons_word_is_told_like_any_other(file: Path) -> None:
         assert len(desk.looks) == asked
 
 
-# Old journals, and what is kept.
+# Old journals, and retention.
 
 
 def aged(file: Path, days: float) -> None:
-    """Let what the journal holds be as old as that."""
+    """Make the journal's content so old."""
     when = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
     run_sql(file, "UPDATE payments SET updated_at = ?", when)
     run_sql(file, "UPDATE facts SET at = ?", when)
@@ -380,7 +380,7 @@ def aged(file: Path, days: float) -> None:
 @pytest.mark.parametrize(("days", "told"), [(2.9, PAID), (3.1, [])])
 @timeless
 async def test_the_first_notifier_begins_three_days_back(file: Path, days: float, told: object) -> None:
-    """Where no notifier was ever entered, what ended more than three days ago counts as told."""
+    """If no notifier ever ran, payments that ended more than three days ago count as delivered."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay:
         payment = await collect(pay)
@@ -394,7 +394,7 @@ async def test_the_first_notifier_begins_three_days_back(file: Path, days: float
 
 @timeless
 async def test_once_one_was_entered_what_is_untold_stays(file: Path) -> None:
-    """However long none lives, what ended meanwhile is told by the next one; `keep_days` does not purge it."""
+    """Ends from a time without a notifier are delivered by the next one; `keep_days` keeps them."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay:
         async with Notifier(pay, Shop()):
@@ -403,7 +403,7 @@ async def test_once_one_was_entered_what_is_untold_stays(file: Path) -> None:
         await pay.verify(payment)
     aged(file, 400)
     async with pool(file, desk) as pay:
-        await collect(pay, "young")  # something new, without which the file itself has not aged
+        await collect(pay, "young")  # something new: without it the file's last time is old, too
     kept = Pool(Keyless(account="toy"), connection=Wire(desk), journal=SqliteJournal(file, keep_days=1))
     async with kept as pay, Notifier(pay, shop):
         await asyncio.sleep(10)
@@ -417,7 +417,7 @@ async def test_once_one_was_entered_what_is_untold_stays(file: Path) -> None:
 async def test_untold_ends_are_named_once_a_day(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While no notifier lives, whoever uses the journal says once a day how many wait, and for how long."""
+    """Without a live notifier, a worker logs once a day how many ends wait, and for how long."""
     desk = Desk()
     async with pool(file, desk) as pay:
         async with Notifier(pay, Shop()):
@@ -436,7 +436,7 @@ async def test_untold_ends_are_named_once_a_day(
 
 @timeless
 async def test_a_turn_of_the_release_before_counts(file: Path) -> None:
-    """What a worker of release 0.1 told in its turn is not told again, and what it is telling is left to it."""
+    """Ends that a worker of release 0.1 delivered, or is delivering, are not repeated."""
     desk, shop = Desk(), Shop()
     old = SqliteJournal(file)
     async with pool(file, desk) as pay:
@@ -456,7 +456,7 @@ async def test_a_turn_of_the_release_before_counts(file: Path) -> None:
 
 
 def test_what_ended_before_the_upgrade_counts_as_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file of release 0.1: its ended rows count as told, one INFO line has their number, its open rows join."""
+    """In a file of release 0.1 ended rows count as delivered, with one INFO; open rows join."""
     caplog.set_level(logging.INFO, "paymux")
     path = tmp_path / "payments.db"
     db = sqlite3.connect(path, isolation_level=None)
@@ -486,7 +486,7 @@ def test_what_ended_before_the_upgrade_counts_as_told(tmp_path: Path, caplog: py
 
 
 async def test_a_process_whose_loop_ended_owns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop that ended in the middle of a telling, in a process that lives on, is replaced."""
+    """A loop that ended during a delivery, in a process that goes on, is replaced."""
     monkeypatch.setattr(paymux.journal.writer, "PULSE", 0.05)
     path, desk, shop = tmp_path / "payments.db", Desk(), Shop()
     desk.status["order-1"] = "OK"
@@ -521,7 +521,7 @@ async def test_a_process_whose_loop_ended_owns_nothing(tmp_path: Path, monkeypat
 
 @timeless
 async def test_a_row_that_cannot_be_read_holds_up_no_other(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An unreadable row is named once, and the ends after it are told."""
+    """An unreadable row is named once, and later ends are delivered."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay:
         for reference in ("bad", "order-1"):
@@ -537,7 +537,7 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other(file: Path, caplog: p
 
 @timeless
 async def test_a_mismatch_tells_nobody(file: Path) -> None:
-    """A success that a provider takes back by a failure is a Mismatch for whoever asked, and nothing is told."""
+    """A failure reported after a success is a Mismatch for the caller, and is not delivered."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as pay, Notifier(pay, shop):
         payment = await collect(pay)
@@ -553,7 +553,7 @@ async def test_a_mismatch_tells_nobody(file: Path) -> None:
 
 @timeless
 async def test_a_bug_ends_no_notifier(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong in a round is logged, and the next round tells and watches on."""
+    """After any error in a round, which is logged, the next round goes on."""
     desk, shop, troubles = Desk(), Shop(), [ZeroDivisionError(), RecursionError()]
     untold = paymux.journal.untold.Untold.claim_some
 
@@ -571,7 +571,7 @@ async def test_a_bug_ends_no_notifier(file: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_one_pool_in_several_loops_tells_in_each(tmp_path: Path) -> None:
-    """A pool that is used from loops in turn may have its notifier in each of them."""
+    """A pool that is used from several loops in turn may have its notifier in each."""
     desk, shop = Desk(), Shop()
     pay = pool(tmp_path / "payments.db", desk)
 

@@ -1,4 +1,4 @@
-"""Every open order is watched by exactly one notifier, from the moment it was sent until it has an end."""
+"""Every open order is watched by exactly one notifier, from its sending until its end."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ DAY = 86_400.0
 
 @timeless
 async def test_an_order_of_a_process_without_a_notifier_is_watched(file: Path) -> None:
-    """Who only sends needs no notifier: another process's watches the order within seconds."""
+    """The orders of a process that only sends are watched by another process within seconds."""
     desk, shop = Desk(), Shop()
     async with pool(file, desk) as job, pool(file, desk) as web, Notifier(web, shop):
         await collect(job)
@@ -36,7 +36,7 @@ async def test_an_order_of_a_process_without_a_notifier_is_watched(file: Path) -
 
 @timeless
 async def test_an_order_is_watched_from_the_moment_it_was_sent(file: Path) -> None:
-    """Its own orders are in the line at once: the first look comes when it is most useful."""
+    """New orders join the poll queue at once, and are polled when it is most useful."""
     desk = Desk()
     async with pool(file, desk) as pay, Notifier(pay, Shop()) as notifier:
         await asyncio.sleep(1)
@@ -48,7 +48,7 @@ async def test_an_order_is_watched_from_the_moment_it_was_sent(file: Path) -> No
 @pytest.mark.parametrize("count", [2, 4])
 @timeless
 async def test_two_notifiers_never_watch_one_order(file: Path, count: int) -> None:
-    """Of several notifiers with one journal, one watches an order: together they look as often as one would."""
+    """Of several notifiers on one journal, one watches an order: no more polls than one needs."""
     desk, alone = Desk(), Desk()
     async with pool(file.with_name("alone.db"), alone) as pay, Notifier(pay, Shop()):
         await collect(pay)
@@ -70,7 +70,7 @@ async def test_two_notifiers_never_watch_one_order(file: Path, count: int) -> No
 
 @timeless
 async def test_the_orders_of_a_worker_that_died_are_watched_on(file: Path) -> None:
-    """A killed notifier's orders are taken over within 30 s, each is asked about once, and told."""
+    """A killed notifier's orders are taken over within 30 s, looked up once each, and delivered."""
     desk, shop = Desk(), Shop()
     one = pool(file, desk)
     dying = Notifier(one, Shop())
@@ -90,7 +90,7 @@ async def test_the_orders_of_a_worker_that_died_are_watched_on(file: Path) -> No
 
 @timeless
 async def test_a_loop_that_did_not_beat_has_lost_its_orders(file: Path) -> None:
-    """Another takes over what a blocked loop watched; when it beats again it sees so, and watches that no more."""
+    """Another notifier takes over from a blocked loop, which drops them at its next heartbeat."""
     desk = Desk()
     one, two = pool(file, desk), pool(file, desk)
     async with one, two, Notifier(one, Shop()) as blocked, Notifier(two, Shop()) as other:
@@ -108,7 +108,7 @@ async def test_a_loop_that_did_not_beat_has_lost_its_orders(file: Path) -> None:
 @pytest.mark.parametrize("days", [0.01, 1, 2.9, 30])
 @timeless
 async def test_at_each_start_every_open_order_is_asked_once(file: Path, days: float) -> None:
-    """Whatever its age, an open order is asked about at the start: who paid meanwhile is told so."""
+    """At the start every open order is looked up: a payment made meanwhile is delivered."""
     desk, shop = Desk(), Shop()
     created = datetime.now(UTC) - timedelta(days=days)
     await dead(file, *(order(f"order-{number}", created_at=created) for number in range(10)))
@@ -153,7 +153,7 @@ async def test_an_order_without_an_end_is_left_to_a_person(file: Path, caplog: p
 
 @timeless
 async def test_refused_credentials_pause_an_account(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """One ERROR, then one try every 15 minutes for the whole account; all go on when one is answered."""
+    """One ERROR, then one trial every 15 minutes for the account; all go on after an answer."""
     desk, shop = Desk(), Shop()
     desk.replies["*"] = answer(401, error="stale")
     await dead(file, *(order(f"order-{number}") for number in range(200)))
@@ -176,7 +176,7 @@ async def test_refused_credentials_pause_an_account(file: Path, caplog: pytest.L
 @pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_firewall_ends_no_watch(file: Path, status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A page that is not the provider's is one ERROR after ten look-ups, and the end is told behind it."""
+    """A page that is not the provider's is one ERROR after ten look-ups; polling goes on."""
     desk, shop = Desk(), Shop()
     desk.replies["order-1"] = Reply(status=status, body=b"<html>Access denied</html>")
     async with pool(file, desk) as pay, Notifier(pay, shop):
@@ -194,7 +194,7 @@ async def test_a_firewall_ends_no_watch(file: Path, status: int, caplog: pytest.
 
 @timeless
 async def test_a_mismatch_stops_one_order(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What contradicts an order is one ERROR, and it is asked about no more; the others go on."""
+    """A contradiction is one ERROR, and the order is not looked up any more; the others go on."""
     desk, shop = Desk(), Shop()
     desk.replies["order-1"] = answer(id="id-order-1", status="OK", amount=5, currency="XAF")
     async with pool(file, desk) as pay, Notifier(pay, shop):
@@ -214,7 +214,7 @@ async def test_a_mismatch_stops_one_order(file: Path, caplog: pytest.LogCaptureF
 @pytest.mark.usefixtures("rarely")
 @timeless
 async def test_a_failed_look_ends_no_watch(file: Path, reply: Reply) -> None:
-    """Not found, also finally, a refusal or an outage: an order is asked about on, and its end is told."""
+    """After not found (even final), a refusal or an outage, look-ups go on until the end."""
     desk, shop = Desk(), Shop()
     desk.replies["order-1"] = reply
     async with pool(file, desk) as pay, Notifier(pay, shop):
@@ -228,7 +228,7 @@ async def test_a_failed_look_ends_no_watch(file: Path, reply: Reply) -> None:
 
 @timeless
 async def test_what_a_dead_worker_was_sending_is_found(file: Path) -> None:
-    """SENDING of a dead worker becomes unknown, and is asked about by our reference; INTENT was never sent."""
+    """A dead worker's SENDING becomes unknown and is looked up; its INTENT was never sent."""
     shop = Shop()
 
     def said(outgoing: Outgoing) -> Reply:
@@ -247,7 +247,7 @@ async def test_what_a_dead_worker_was_sending_is_found(file: Path) -> None:
 
 @timeless
 async def test_a_message_that_was_kept_ends_an_order(file: Path) -> None:
-    """An order that only a message can tell of is ended by one that came while nobody could act."""
+    """An order that only a message can end is ended by one stored earlier."""
     desk, shop = Desk(), Shop()
     desk.status["order-1"] = "OK"
     await dead(file, order(provider_reference=None), reached=State.SENDING)
@@ -285,7 +285,7 @@ async def test_what_nobody_can_ask_about_waits_for_days(file: Path, caplog: pyte
 async def test_orders_of_an_account_that_no_notifier_has_are_named(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are not asked about, and not ended; one ERROR a day says whose and how many."""
+    """Orders of unknown accounts are neither looked up nor ended; one ERROR a day counts them."""
     desk = Desk()
     await dead(file, order("order-1", account="gone"), order("order-2", account="gone"), order("order-3"))
     async with pool(file, desk) as one, pool(file, desk) as two, Notifier(one, Shop()), Notifier(two, Shop()):
@@ -298,7 +298,7 @@ async def test_orders_of_an_account_that_no_notifier_has_are_named(
 
 @timeless
 async def test_a_look_is_shared_with_a_watch_of_the_caller(file: Path) -> None:
-    """A caller who watches the same payment costs no second look-up."""
+    """A caller that watches the same payment causes no second look-up."""
     desk, alone = Desk(), Desk()
     async with pool(file.with_name("alone.db"), alone) as pay, Notifier(pay, Shop()):
         await collect(pay)
@@ -317,7 +317,7 @@ async def _watched(pay: Pool) -> Status:
 
 @timeless
 async def test_a_drivers_bug_ends_no_watch(file: Path) -> None:
-    """A foreign exception of a driver is logged, and the order is asked about on."""
+    """A driver's unexpected exception is logged, and look-ups go on."""
 
     class Buggy(Keyless, frozen=True, kw_only=True):
         async def verify(self, send: Send, payment: Payment) -> Payment:
@@ -337,7 +337,7 @@ async def test_a_drivers_bug_ends_no_watch(file: Path) -> None:
 
 @timeless
 async def test_it_ends_with_nothing_left_behind(file: Path) -> None:
-    """Leaving it gives its orders to others, and leaves no task, no watch and no row of its own."""
+    """On exit a notifier releases its orders, and leaves no task, watch or row."""
     desk = Desk()
     async with pool(file, desk) as pay:
         async with Notifier(pay, Shop()) as notifier:

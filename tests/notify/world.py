@@ -1,4 +1,4 @@
-"""A journal in virtual time, a provider that knows each order's end, and a shop that writes down what it hears."""
+"""A journal in virtual time, a provider with known ends, and an application that records calls."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ WORDS = {"OK": Status.SUCCEEDED, "NO": Status.FAILED, "BACK": Status.REFUNDED, "
 
 
 class Inline(Writer):
-    """A journal's thread that is none: each operation is done at once, so that virtual time waits for it."""
+    """A journal's thread replaced by direct calls, so that virtual time waits for it."""
 
     broken: ClassVar[bool] = False
 
@@ -52,7 +52,7 @@ class Inline(Writer):
         self.die()
 
     def die(self) -> None:
-        """End as a killed process does: what the system holds for it is let go of, and no row is changed."""
+        """End as a killed process does: the system releases its locks, and no row changes."""
         self._closed = True
         if self._db is not None:
             self._shut()
@@ -61,7 +61,7 @@ class Inline(Writer):
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the journal is, which is written in virtual time."""
+    """Return the path of the journal, which is written in virtual time."""
     monkeypatch.setattr(paymux.journal.sqlite, "Writer", Inline)
     wall = Wall()
 
@@ -86,7 +86,7 @@ def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Desk:
-    """A provider: what it answers about each order is set by a test, and each look-up is counted."""
+    """A provider: a test sets its answer for each order, and each look-up is counted."""
 
     def __init__(self) -> None:
         self.status: dict[str, str] = defaultdict(lambda: "WAIT")
@@ -110,7 +110,7 @@ class Desk:
         return answer(id=f"id-{reference}", status=self.status[reference])
 
     def count(self, reference: str) -> int:
-        """Tell how often an order was asked about."""
+        """Return how often an order was looked up."""
         return sum(one == reference for _, one in self.looks)
 
 
@@ -122,7 +122,7 @@ def _said(outgoing: Outgoing) -> Mapping[str, Any]:
 
 
 class Shop:
-    """A shop that is told of payments; each of `troubles` is what happens at its first calls."""
+    """An application that gets payments; each of `troubles` happens at one of its first calls."""
 
     def __init__(self, *troubles: Callable[[Payment], Awaitable[None]]) -> None:
         self.told: list[tuple[str, Status]] = []
@@ -146,7 +146,7 @@ class Shop:
 
 
 class Limited(Keyless, frozen=True, kw_only=True):
-    """A toy that takes twenty look-ups in ten seconds."""
+    """A toy that accepts twenty look-ups in ten seconds."""
 
     name = "limited"
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (20, 10.0)}
@@ -158,12 +158,12 @@ def pool(file: Path | None, desk: Desk | None = None, *drivers: Driver, **more: 
 
 
 async def collect(pay: Pool, reference: str = "order-1", account: str = "toy") -> Payment:
-    """Ask for 500."""
+    """Collect 500."""
     return await pay.collect(account, amount=500, currency="XAF", reference=reference)
 
 
 def order(reference: str = "order-1", **more: Any) -> Payment:
-    """Give an order as a worker writes it down."""
+    """Make an order as a worker records it."""
     given: dict[str, Any] = {
         "account": "toy",
         "provider": "keyless",
@@ -180,7 +180,7 @@ def order(reference: str = "order-1", **more: Any) -> Payment:
 
 
 async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) -> None:
-    """Leave orders behind as a worker does that died."""
+    """Leave orders behind as a dead worker does."""
     book = SqliteJournal(file)
     for payment in payments:
         await book.intend(payment, "digest")
@@ -192,7 +192,7 @@ async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) 
 
 
 def kill(pay: Pool, notifier: Notifier) -> None:
-    """End a worker as SIGKILL does: it does nothing more, and nothing is given back."""
+    """End a worker as SIGKILL does: it does nothing more, and releases nothing."""
     notifier._task.cancel()
     for order in notifier._watching._orders():
         notifier._watching._leave(order)
@@ -206,7 +206,7 @@ def kill(pay: Pool, notifier: Notifier) -> None:
 
 
 def rows(file: Path) -> list[tuple[Any, ...]]:
-    """Read of each order the reference, the status, what was told, and how far it came."""
+    """Read each order's reference, status, delivered status and state."""
     db = sqlite3.connect(file)
     try:
         return db.execute("SELECT reference, status, told, state FROM payments ORDER BY reference").fetchall()
@@ -215,7 +215,7 @@ def rows(file: Path) -> list[tuple[Any, ...]]:
 
 
 def run_sql(file: Path, sql: str, *given: object) -> None:
-    """Change the journal behind its back."""
+    """Change the journal's file directly."""
     db = sqlite3.connect(file, isolation_level=None)
     try:
         db.execute(sql, given)

@@ -1,4 +1,4 @@
-"""Asking a simulated provider as a client would, in process and on a socket, and waiting for what follows."""
+"""Requests to a simulated provider as a client sends them, and waiting for their effects."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ async def ask(
     headers: dict[str, str] | None = None,
     form: bool = False,
 ) -> Reply:
-    """Ask in process: the path begins with the provider's mount."""
+    """Send a request in process; the path begins with the provider's mount."""
     content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     return await sim.connection.exchange(
         Outgoing(
@@ -40,7 +40,7 @@ async def ask(
 async def raw(
     sim: Simulator, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
 ) -> bytes:
-    """Ask on the simulator's socket, and give every byte of the answer up to its end; a reset is an OSError."""
+    """Send a request on the socket, and return every byte of the answer; a reset is an OSError."""
     url = urlsplit(sim.url)
     content = b"" if body is None else json.dumps(body).encode()
     lines = [
@@ -64,14 +64,14 @@ def told(reply: Reply) -> Any:
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until something has become true."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)
 
 
 def collect(number: str = "237670000000", reference: str | None = "order-1", **fields: Any) -> dict[str, Any]:
-    """Give the body of a CamPay collection."""
+    """Return the body of a CamPay collection."""
     return {
         "amount": "500",
         "currency": "XAF",
@@ -83,13 +83,13 @@ def collect(number: str = "237670000000", reference: str | None = "order-1", **f
 
 
 def password(timestamp: str = "20260102030405", passkey: str = "simulator") -> dict[str, str]:
-    """Give the signed part of a Daraja request."""
+    """Return the signed part of a Daraja request."""
     signed = base64.b64encode(f"174379{passkey}{timestamp}".encode()).decode()
     return {"BusinessShortCode": "174379", "Password": signed, "Timestamp": timestamp}
 
 
 def push(number: str = "254712345678", reference: str = "order-1", **fields: Any) -> dict[str, Any]:
-    """Give the body of an STK push."""
+    """Return the body of an STK push."""
     return {
         **password(),
         "TransactionType": "CustomerPayBillOnline",

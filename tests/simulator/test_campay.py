@@ -19,7 +19,7 @@ TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 async def call(sim: Simulator, method: str, path: str, body: Any = None) -> Any:
-    """Ask CamPay with the permanent token, and give the status and the body."""
+    """Call CamPay with the permanent token, and return the status and the body."""
     reply = await ask(sim, method, f"/campay/api{path}", body, headers=CAMPAY)
     return reply.status, told(reply)
 
@@ -39,7 +39,7 @@ def part(token: str, index: int) -> Any:
 
 @pytest.mark.parametrize("form", [False, True])
 async def test_a_login_gives_a_token_for_an_hour(form: bool) -> None:
-    """The token of a login, as JSON or as a form, opens the API; its lifetime is told in seconds."""
+    """A token from a login, as JSON or as a form, opens the API; its lifetime is in seconds."""
     sim = Simulator()
     reply = await ask(sim, "POST", "/campay/api/token/", GOOD, form=form)
     assert reply.status == 200
@@ -54,7 +54,7 @@ async def test_a_login_gives_a_token_for_an_hour(form: bool) -> None:
 
 
 async def test_a_token_ends_with_its_lifetime() -> None:
-    """After its seconds a token is as bad as any other."""
+    """After its lifetime a token is refused like any other."""
     sim = Simulator()
     sim.campay.tokens.life = 0.0
     sim.campay.expires_in = False
@@ -74,7 +74,7 @@ async def test_a_token_ends_with_its_lifetime() -> None:
     ],
 )
 async def test_a_bad_login_is_http_400(body: dict[str, str], word: str) -> None:
-    """Wrong or missing credentials are refused as the page's clients know it."""
+    """Wrong or missing credentials are refused as the page's clients expect."""
     reply = await ask(Simulator(), "POST", "/campay/api/token/", body)
     assert reply.status == 400
     assert word in told(reply)
@@ -83,7 +83,7 @@ async def test_a_bad_login_is_http_400(body: dict[str, str], word: str) -> None:
 @pytest.mark.proves("campay: header Authorization: Token")
 @pytest.mark.parametrize("header", [None, "Bearer simulator", "Token wrong", "Token"])
 async def test_every_order_needs_a_good_token(header: str | None) -> None:
-    """Only `Authorization: Token …` with a good token is let in, and nothing is accepted without."""
+    """Only `Authorization: Token …` with a valid token is accepted."""
     sim = Simulator()
     headers = {"authorization": header} if header else {}
     for path in ("collect", "withdraw", "history", "get_payment_link"):
@@ -112,7 +112,7 @@ async def test_every_order_needs_a_good_token(header: str | None) -> None:
     ],
 )
 async def test_a_bad_collection_is_refused_in_campays_words(fields: dict[str, Any], word: str) -> None:
-    """Decimals, numbers, carriers, currencies and the demo's cap are refused, and nothing is accepted."""
+    """Decimals, bad numbers, carriers, currencies and amounts above the demo's cap are refused."""
     sim = Simulator()
     sim.campay.cap = 25
     status, body = await call(sim, "POST", "/collect/", {**collect(amount=5), **fields})
@@ -122,7 +122,7 @@ async def test_a_bad_collection_is_refused_in_campays_words(fields: dict[str, An
 
 
 async def test_a_collection_speaks_as_the_demo_did() -> None:
-    """A prompt without a status, then the record with "5.00" and "None", then the money."""
+    """A prompt without a status, then the transaction with "5.00" and "None", then the money."""
     sim = Simulator()
     status, body = await call(sim, "POST", "/collect/", collect(amount="5", external_user="u-7"))
     assert (status, body["ussd_code"], body["operator"]) == (200, "*126#", "mtn")
@@ -163,7 +163,7 @@ async def test_a_collection_speaks_as_the_demo_did() -> None:
     ],
 )
 async def test_a_magic_number_decides_by_itself(number: str, word: str, reason: str) -> None:
-    """The demo's numbers do what they do there, ours the rest; other numbers wait."""
+    """The demo's numbers do what they do there, ours do the rest; other numbers wait."""
     sim = Simulator(payer_delay=0.0)
     reference = await collected(sim, number=number)
     await until(lambda: word == "PENDING" or next(iter(sim.ledger)).status.terminal)
@@ -173,7 +173,7 @@ async def test_a_magic_number_decides_by_itself(number: str, word: str, reason: 
 
 
 async def test_a_withdrawal_takes_from_its_own_carrier() -> None:
-    """What is under way is taken already, a failure gives it back, and above the carrier's float is ER301."""
+    """An open withdrawal counts at once, a failed one is returned; above the float it is ER301."""
     sim = Simulator()
     sim.campay.floats = {"MTN": Decimal(600), "ORANGE": Decimal(10_000)}
     status, body = await call(sim, "POST", "/withdraw/", PAYOUT)
@@ -197,7 +197,7 @@ async def test_a_withdrawal_takes_from_its_own_carrier() -> None:
     ("repeated", "orders", "status"), [("charge", 2, 200), ("join", 1, 200), ("reject", 1, 400)]
 )
 async def test_a_repeated_reference_does_what_the_page_may_mean(repeated: str, orders: int, status: int) -> None:
-    """The page contradicts itself: charge again, give the first result, or refuse; a test chooses."""
+    """The page contradicts itself on repeated references; a test chooses the behaviour."""
     sim = Simulator()
     sim.campay.repeated = repeated
     _, first = await call(sim, "POST", "/collect/", collect())
@@ -225,8 +225,8 @@ async def test_the_history_lists_a_period() -> None:
     ("decision", "back", "word"),
     [("approve", "ok", "successful"), ("decline", "no", "failed"), ("cancel", "no", "failed")],
 )
-async def test_a_payment_link_is_a_page_that_somebody_opens(decision: str, back: str, word: str) -> None:
-    """A link is unknown until it is opened; then the payer decides, and his browser goes back with a query."""
+async def test_a_payment_link_is_a_page_to_open(decision: str, back: str, word: str) -> None:
+    """A link is unknown until it is opened; then the payer decides and is redirected."""
     sim = Simulator()
     pages = {"redirect_url": "https://shop.example/ok", "failure_redirect_url": "https://shop.example/no"}
     _, made = await call(sim, "POST", "/get_payment_link/", {**collect(), **pages})
@@ -243,7 +243,7 @@ async def test_a_payment_link_is_a_page_that_somebody_opens(decision: str, back:
 
 
 async def test_the_summarys_dialect_has_its_own_paths_and_words() -> None:
-    """The short French document is spoken whole when asked for, and its paths are unknown otherwise."""
+    """The short French summary is a complete dialect; otherwise its paths are unknown."""
     sim = Simulator()
     assert (await call(sim, "POST", "/disburse/", PAYOUT))[0] == 404
     assert (await call(sim, "POST", "/transaction/", {"reference": "x"}))[0] == 404
@@ -263,7 +263,7 @@ async def test_the_summarys_dialect_has_its_own_paths_and_words() -> None:
 
 
 async def test_the_providers_word_may_differ_from_the_truth() -> None:
-    """A test names a status word of its own, for an order that is pending or whose money moved."""
+    """A test may set another status word, for an order that is pending or paid."""
     sim = Simulator()
     reference = await collected(sim)
     sim.settle(reference, Status.PENDING, code="PROCESSING")
@@ -276,7 +276,7 @@ async def test_the_providers_word_may_differ_from_the_truth() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
 async def test_the_callback_is_signed_over_times_only(method: str, status: Status) -> None:
-    """The callback comes by the app's method, with the page's fields and a token that proves nothing of them."""
+    """The callback uses the app's method and the page's fields; its token proves none of them."""
     sim = Simulator()
     got: list[Any] = []
     sim.on_webhook(got.append)

@@ -49,7 +49,7 @@ SIGNED = [
 
 
 def order(**fields: Any) -> dict[str, Any]:
-    """Give the body of an initialisation, with the fields of the page's own sample."""
+    """Return the body of an initialisation, with the fields of the page's own sample."""
     return {
         **KEYS,
         "transaction_id": "order-1",
@@ -72,13 +72,13 @@ async def initialise(sim: Simulator, **fields: Any) -> Any:
 
 
 async def check(sim: Simulator, **named: Any) -> Any:
-    """Check a payment, order-1 unless another is named, and give the whole answer."""
+    """Check a payment, order-1 by default, and return the complete answer."""
     body = {**KEYS, **(named or {"transaction_id": "order-1"})}
     return told(await ask(sim, "POST", "/cinetpay/v2/payment/check", body, headers=AGENT))
 
 
 async def refused(sim: Simulator, body: Any, path: str = "/v2/payment", **headers: str) -> tuple[int, Any]:
-    """Ask for what must be refused, and give the HTTP status and the body."""
+    """Send what must be refused, and return the HTTP status and the body."""
     reply = await ask(sim, "POST", f"/cinetpay{path}", body, headers={**AGENT, **headers})
     assert len(sim.ledger) == 0
     return reply.status, told(reply)
@@ -91,7 +91,7 @@ def signature(message: dict[str, str], key: str = "simulator") -> str:
 
 
 async def test_a_payment_is_a_page_and_waits_for_its_payer() -> None:
-    """The answer has the page's shape and 201 in it; nothing has moved; both ids find the payment."""
+    """The answer has the page's format and 201; no money moved; both ids find the payment."""
     sim = Simulator()
     made = await initialise(sim)
     assert list(made) == ["code", "message", "description", "data", "api_response_id"]
@@ -156,7 +156,7 @@ async def test_a_payment_is_a_page_and_waits_for_its_payer() -> None:
     ],
 )
 async def test_a_bad_payment_is_refused_in_cinetpays_shape(fields: dict[str, Any], code: str, status: int) -> None:
-    """Each rule of the table of parameters has its code; an error has no data, and nothing is in the ledger."""
+    """Each rule of the table of parameters has its code; nothing enters the ledger."""
     sim = Simulator()
     sim.cinetpay.loopback = False
     seen, body = await refused(sim, order(**fields))
@@ -179,7 +179,7 @@ async def test_a_bad_payment_is_refused_in_cinetpays_shape(fields: dict[str, Any
     ],
 )
 async def test_what_the_page_allows_is_accepted(fields: dict[str, Any]) -> None:
-    """Every optional field, the curl's amount in quotes, and whole dollars that are no multiple of five."""
+    """Every optional field, the amount as text as in the curl, and whole dollars are accepted."""
     sim = Simulator()
     await initialise(sim, **fields)
     assert len(sim.ledger) == 1
@@ -187,7 +187,7 @@ async def test_what_the_page_allows_is_accepted(fields: dict[str, Any]) -> None:
 
 @pytest.mark.proves("cinetpay: header Content-Type: application/json", "cinetpay: the Python example sends")
 async def test_only_json_from_a_named_client_is_read() -> None:
-    """A form is 403, broken JSON is 608, and a request without a user agent never reaches CinetPay."""
+    """A form is 403, broken JSON is 608, and without a user agent Cloudflare answers."""
     sim = Simulator()
     assert (await refused(sim, order(), **FORM))[1]["code"] == "403"
     assert (await refused(sim, b"amount=100&currency=XOF"))[1]["code"] == "608"
@@ -198,7 +198,7 @@ async def test_only_json_from_a_named_client_is_read() -> None:
 
 
 async def test_doubtful_refusals_are_settings() -> None:
-    """A wrong key has two codes on the page, special characters are advice, an account has one currency."""
+    """A wrong key has two codes, special characters may pass, an account has one currency."""
     sim = Simulator()
     sim.cinetpay.bad_key = "624"
     assert (await refused(sim, order(apikey="wrong")))[1]["message"] == "UNKNOWN_ERROR"
@@ -210,7 +210,7 @@ async def test_doubtful_refusals_are_settings() -> None:
 
 @pytest.mark.proves("cinetpay: an identifier sent before")
 async def test_a_transaction_id_is_good_once() -> None:
-    """The same id again is an error message, whatever became of the first, and makes no second payment."""
+    """A repeated id is an error, whatever became of the first, and makes no second payment."""
     sim = Simulator()
     await initialise(sim)
     for amount in (100, 200):
@@ -249,7 +249,7 @@ async def test_a_check_names_what_it_asks_for() -> None:
 async def test_each_end_has_its_code(
     status: Status, reason: Reason | None, code: str, message: str, word: str
 ) -> None:
-    """An end is told by `data.status`, and by the code and message of the table, misspelt as they are."""
+    """`data.status` has the end, with the code and the (misspelt) message of the table."""
     sim = Simulator()
     await initialise(sim, metadata="order-1")
     sim.settle("order-1", status, reason=reason)
@@ -262,7 +262,7 @@ async def test_each_end_has_its_code(
 
 
 async def test_money_given_back_has_its_own_code() -> None:
-    """After a refund on the operator's side the code is 660; no page has a status word for it."""
+    """After a refund by the operator the code is 660; no page has a status word for it."""
     sim = Simulator()
     await initialise(sim)
     sim.settle("order-1", Status.SUCCEEDED)
@@ -296,7 +296,7 @@ async def test_money_given_back_has_its_own_code() -> None:
 )
 @pytest.mark.parametrize("status", [Status.PENDING, Status.FAILED])
 async def test_a_test_may_name_any_code(code: str, message: str, status: Status) -> None:
-    """Every code of the table can be had, with the truth in the ledger and in `data.status`."""
+    """Every code of the table is possible, with the truth in the ledger and `data.status`."""
     sim = Simulator()
     await initialise(sim)
     sim.settle("order-1", status, code=code)
@@ -307,7 +307,7 @@ async def test_a_test_may_name_any_code(code: str, message: str, status: Status)
 
 
 async def test_a_word_takes_the_place_of_the_status() -> None:
-    """A code that is a word is what `data.status` says, as PENDING was seen, or one that nobody knows."""
+    """A code that is a word becomes `data.status`: PENDING, as was seen, or any other."""
     sim = Simulator()
     await initialise(sim)
     sim.settle("order-1", Status.PENDING, code="PENDING")
@@ -317,7 +317,7 @@ async def test_a_word_takes_the_place_of_the_status() -> None:
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
 async def test_the_older_page_has_no_amount(status: Status) -> None:
-    """The shape of 2021 has neither amount nor currency nor status, and a failure no operator_id."""
+    """The format of 2021 has no amount, currency or status, and a failure no operator_id."""
     sim = Simulator()
     sim.cinetpay.shape = "2021"
     await initialise(sim, customer_phone_number="+2250749012966")
@@ -343,7 +343,7 @@ async def test_the_older_page_has_no_amount(status: Status) -> None:
     ],
 )
 async def test_a_magic_number_decides_by_itself(last: str, code: str) -> None:
-    """The payer's number says what he does; one that never answers leaves the payment waiting."""
+    """The payer's number decides; one that never answers leaves the payment waiting."""
     async with Simulator(payer_delay=0.0) as sim:
         sim.on_webhook(lambda incoming: None)
         await initialise(sim, customer_phone_number=f"+225070000000{last}")
@@ -353,7 +353,7 @@ async def test_a_magic_number_decides_by_itself(last: str, code: str) -> None:
 
 
 async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
-    """The default decides for payers who have no number."""
+    """The default decides for payers without a number."""
     async with Simulator(payer_delay=0.0, default=Status.SUCCEEDED) as sim:
         await initialise(sim)
         await until(lambda: sim.ledger.charged("order-1") == 100)
@@ -362,7 +362,7 @@ async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
 @pytest.mark.parametrize("notification", ["form", "json"])
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED])
 async def test_a_notification_is_signed_over_its_fields_in_order(notification: str, status: Status) -> None:
-    """Sixteen fields, no status, and x-token: an HMAC over their values with nothing between."""
+    """Sixteen fields, no status, and x-token: an HMAC of their values without separators."""
     async with Simulator() as sim:
         got: list[Incoming] = []
         sim.on_webhook(got.append)
@@ -391,7 +391,7 @@ async def test_a_notification_is_signed_over_its_fields_in_order(notification: s
 
 
 async def test_a_forged_notification_has_another_key() -> None:
-    """A forger claims success and cannot sign it; the true message follows."""
+    """A forged success lacks a valid signature; the true message follows."""
     async with Simulator() as sim:
         got: list[Incoming] = []
         sim.on_webhook(got.append)
@@ -408,7 +408,7 @@ async def test_a_forged_notification_has_another_key() -> None:
 
 @pytest.mark.proves("cinetpay: POST to notify_url")
 async def test_the_older_page_notifies_two_fields() -> None:
-    """api-checkout-doc's notification is JSON with two fields and no signature; a form may be unsigned, too."""
+    """api-checkout-doc's notification is JSON with two fields; a form may be unsigned, too."""
     async with Simulator() as sim:
         got: list[Incoming] = []
         sim.on_webhook(got.append)
@@ -424,7 +424,7 @@ async def test_the_older_page_notifies_two_fields() -> None:
 
 
 async def test_the_url_is_pinged_and_told_of_every_change() -> None:
-    """A GET without data comes first; waiting for the customer is a change like any other."""
+    """First comes a GET without data; waiting for the customer is a change like any other."""
     async with Simulator() as sim:
         got: list[tuple[str, str]] = []
 
@@ -454,7 +454,7 @@ async def test_the_url_is_pinged_and_told_of_every_change() -> None:
 )
 @pytest.mark.parametrize(("address", "joint"), [("/return", "?"), ("/return?shop=1", "&")])
 async def test_a_person_decides_on_the_page(decision: str, word: str, paid: int, address: str, joint: str) -> None:
-    """Whatever he decides, he goes back with both ids; the page decides once."""
+    """After any decision the customer is redirected with both ids; the page decides once."""
     sim = Simulator()
     made = await initialise(sim, return_url=f"https://shop.example{address}")
     token = made["data"]["payment_token"]
@@ -484,7 +484,7 @@ async def test_the_way_back_may_be_a_post() -> None:
 
 
 async def test_slashes_are_forgiven_on_the_socket() -> None:
-    """PyPI cinetpay 0.0.1 checks with a doubled slash; a trailing one is forgiven, other paths are not."""
+    """A doubled slash (PyPI cinetpay 0.0.1) or a trailing one is accepted, other paths are not."""
     async with Simulator() as sim:
         made = await raw(sim, "POST", "/cinetpay/v2/payment/", order(), AGENT)
         found = await raw(sim, "POST", "/cinetpay//v2/payment/check", {**KEYS, "transaction_id": "order-1"}, AGENT)

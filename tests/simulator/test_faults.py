@@ -22,18 +22,18 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 async def charged(sim: Simulator) -> int:
-    """Give what was charged, once every payer has had his moment."""
+    """Return what was charged, after every payer had time to decide."""
     await asyncio.sleep(0.01)
     return int(sim.ledger.charged("order-1"))
 
 
 async def in_process(sim: Simulator) -> bytes:
-    """Collect without a socket, and give the body."""
+    """Collect without a socket, and return the body."""
     return (await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)).body
 
 
 async def on_socket(sim: Simulator) -> bytes:
-    """Collect on the socket, and give every byte."""
+    """Collect on the socket, and return every byte."""
     return await raw(sim, "POST", COLLECT, collect(), CAMPAY)
 
 
@@ -77,7 +77,7 @@ async def test_a_broken_answer_says_nothing_of_the_money(sim: Simulator, kind: F
 async def test_an_odd_answer_comes_before_or_after_processing(
     sim: Simulator, kind: Fault, status: int | None, seen: tuple[int, bytes], processed: bool
 ) -> None:
-    """An error, a page or a redirect looks the same whether the order was taken or not."""
+    """An error, a page or a redirect looks the same whether the order was processed or not."""
     sim.fault("campay", "POST /collect/", kind=kind, status=status, processed=processed, times=2)
     reply = await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
     answer = await on_socket(sim)
@@ -100,7 +100,7 @@ async def test_an_odd_answer_comes_before_or_after_processing(
 async def test_throttling_names_a_time_and_processes_nothing(
     sim: Simulator, given: int | str | datetime, header: str
 ) -> None:
-    """Retry-After comes in seconds, as a date, or as nonsense; the order was not taken."""
+    """Retry-After is seconds, a date, or nonsense; the order was not processed."""
     sim.fault("campay", "POST /collect/", kind=Fault.THROTTLE, retry_after=given, times=2)
     reply = await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
     assert (reply.status, reply.headers["retry-after"]) == (429, header)
@@ -109,7 +109,7 @@ async def test_throttling_names_a_time_and_processes_nothing(
 
 
 async def test_a_stale_token_is_refused_in_the_providers_words(sim: Simulator) -> None:
-    """The next call is told that its token is no longer good, once."""
+    """The next call is refused once, because its token has expired."""
     sim.fault("campay", kind=Fault.STALE_TOKEN)
     refused = await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
     assert (refused.status, told(refused)) == (401, {"detail": "Invalid token."})
@@ -118,7 +118,7 @@ async def test_a_stale_token_is_refused_in_the_providers_words(sim: Simulator) -
 
 
 async def test_a_stall_lasts_as_long_as_the_client_waits(sim: Simulator) -> None:
-    """No answer ever comes, and the order was taken."""
+    """No answer ever comes, and the order was processed."""
     sim.fault("campay", "POST /collect/", kind=Fault.STALL, times=2)
     for asking in (
         ask(sim, "POST", COLLECT, collect(), headers=CAMPAY),
@@ -130,7 +130,7 @@ async def test_a_stall_lasts_as_long_as_the_client_waits(sim: Simulator) -> None
 
 
 async def test_a_drip_is_slow_and_whole(sim: Simulator) -> None:
-    """Byte after byte the whole answer comes, at the pace that was asked for."""
+    """The complete answer comes byte by byte, at the planned pace."""
     sim.fault("campay", "POST /collect/", kind=Fault.DRIP, seconds=0.001, times=2)
     clock = asyncio.get_running_loop().time
     for asking in (
@@ -144,7 +144,7 @@ async def test_a_drip_is_slow_and_whole(sim: Simulator) -> None:
 
 
 async def test_an_attempt_is_reported_truthfully_in_process() -> None:
-    """The connection says that it began and sent, and never sent what no provider answers."""
+    """The connection reports that it sent a request, except to an unknown provider."""
     sim = Simulator()
     sim.fault("campay", kind=Fault.DROP_BEFORE)
     asked = Outgoing(method="GET", url=f"{sim.url}/campay/api/balance/", headers={}, body=None, money=False)
@@ -158,7 +158,7 @@ async def test_an_attempt_is_reported_truthfully_in_process() -> None:
 
 
 async def test_a_request_cut_in_the_middle_was_never_received(sim: Simulator) -> None:
-    """Only whole requests count: half a body is neither logged nor processed."""
+    """Only complete requests count: half a body is neither logged nor processed."""
     port = int(sim.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b'POST /campay/api/collect/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"amount": "5"')
@@ -183,7 +183,7 @@ async def test_a_request_cut_in_the_middle_was_never_received(sim: Simulator) ->
     ],
 )
 async def test_a_fault_meets_what_it_names(match: str, meets: bool) -> None:
-    """A method and a part of the path say which request meets a fault; it strikes so many times."""
+    """Method and path choose the requests of a fault, which happens `times` times."""
     sim = Simulator()
     sim.fault("campay", match, kind=Fault.ERROR, times=2)
     statuses = [(await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)).status for _ in range(3)]
@@ -195,6 +195,6 @@ async def test_a_fault_meets_what_it_names(match: str, meets: bool) -> None:
     [("nobody", "", 1), ("campay", "", 0), ("campay", "collect", 1), ("campay", "POST collect/", 1)],
 )
 def test_a_fault_that_cannot_happen_is_refused(provider: str, match: str, times: int) -> None:
-    """An unknown provider, a match of no request or zero times would silently test nothing."""
+    """An unknown provider, an impossible match or zero times would test nothing: UsageError."""
     with pytest.raises(UsageError):
         Simulator().fault(provider, match, kind=Fault.ERROR, times=times)

@@ -46,7 +46,7 @@ INVALID = {"error": True, "status": "ERROR", "message": "Invalid API keys"}
 
 
 def changed(part: str, **fields: Any) -> dict[str, Any]:
-    """Give the full request with some fields of a part changed."""
+    """Return the full request with some fields of a part changed."""
     whole: dict[str, Any] = FULL
     return {**whole, part: {**whole[part], **fields}}
 
@@ -59,7 +59,7 @@ async def requested(sim: Simulator, body: Any = FULL) -> Any:
 
 
 async def confirmed(sim: Simulator, transaction_id: str) -> Any:
-    """Ask where a transaction stands."""
+    """Return the status of a transaction."""
     reply = await ask(sim, "GET", f"{CONFIRM}/{transaction_id}", headers=MERCHANT)
     assert reply.status == 200
     return told(reply)
@@ -72,8 +72,8 @@ async def decided(sim: Simulator, made: Any, decision: str) -> Reply:
 
 
 @pytest.mark.parametrize("body", [MINIMAL, FULL])
-async def test_a_request_makes_a_transaction_and_charges_nobody(body: Any) -> None:
-    """Both examples of the page are taken; the answer has Intram's names, and the ledger waits."""
+async def test_a_request_makes_a_transaction_and_charges_no_payer(body: Any) -> None:
+    """Both examples of the page are accepted; the answer has Intram's names."""
     sim = Simulator()
     made = await requested(sim, body)
     assert made == {
@@ -93,7 +93,7 @@ async def test_a_request_makes_a_transaction_and_charges_nobody(body: Any) -> No
 
 
 async def test_the_answer_of_2020_has_a_message_and_an_error_flag() -> None:
-    """The README of the PHP SDK has `message` and `error: false`, and neither currency nor QR code."""
+    """The PHP SDK's README has `message` and `error: false`, without currency and QR code."""
     sim = Simulator()
     sim.intram.request_shape = "2020"
     made = await requested(sim)
@@ -122,7 +122,7 @@ async def test_what_the_node_sdk_sends_is_taken() -> None:
 
 
 async def test_asking_twice_makes_two_transactions() -> None:
-    """Nothing in a request is unique to Intram."""
+    """No field of a request is unique for Intram: each request is a new transaction."""
     sim = Simulator()
     first, second = await requested(sim), await requested(sim)
     assert first["transaction_id"] != second["transaction_id"]
@@ -132,7 +132,7 @@ async def test_asking_twice_makes_two_transactions() -> None:
 @pytest.mark.parametrize("header", list(MERCHANT))
 @pytest.mark.parametrize("value", ["wrong", "", None])
 async def test_every_key_must_be_good(header: str, value: str | None) -> None:
-    """A wrong or missing key is 401 with the published body; only the merchant id may stay away."""
+    """A wrong or missing key is 401 with the published body; only the merchant id is optional."""
     sim = Simulator()
     headers = {name: key for name, key in {**MERCHANT, header: value}.items() if key is not None}
     for method, path in (("POST", REQUEST), ("GET", f"{CONFIRM}/0")):
@@ -167,7 +167,7 @@ async def test_the_merchant_id_was_required_before_2026() -> None:
     ],
 )
 async def test_keys_in_the_body_are_what_the_year_says(rule: str, keys: Any, status: int) -> None:
-    """The page of 2025 shows them, that of 2026 calls them dead code; they are never given back."""
+    """The keys of the page of 2025 are dead code in 2026; they are never sent back."""
     sim = Simulator()
     sim.intram.body_keys = rule
     reply = await ask(sim, "POST", REQUEST, changed("invoice", keys=keys), headers=MERCHANT)
@@ -214,13 +214,13 @@ async def test_a_bad_request_is_refused(body: Any, word: str) -> None:
 
 @pytest.mark.proves("intram: header Content-Type: application/json")
 async def test_a_form_is_no_request() -> None:
-    """The page wants JSON."""
+    """The page requires JSON."""
     reply = await ask(Simulator(), "POST", REQUEST, {"invoice": "{}"}, headers=MERCHANT, form=True)
     assert reply.status == 400
 
 
 async def test_an_error_may_hide_in_http_200() -> None:
-    """The SDKs look at `error`, not at the status."""
+    """The SDKs read `error`, not the HTTP status."""
     sim = Simulator()
     sim.intram.errors_in_200 = True
     for reply in (
@@ -234,7 +234,7 @@ async def test_an_error_may_hide_in_http_200() -> None:
 @pytest.mark.proves("intram: HTTP 500: an error")
 @pytest.mark.parametrize(("breaks", "orders"), [("before", 0), ("after", 1)])
 async def test_a_server_error_says_nothing_of_what_was_done(breaks: str, orders: int) -> None:
-    """HTTP 500 in Intram's own shape, before or after the transaction was made."""
+    """HTTP 500 in Intram's own format, before or after the transaction was made."""
     sim = Simulator()
     sim.intram.breaks = breaks
     reply = await ask(sim, "POST", REQUEST, FULL, headers=MERCHANT)
@@ -254,7 +254,7 @@ async def test_faults_speak_as_intram_does() -> None:
 
 
 async def test_the_flat_shape_is_the_pages() -> None:
-    """Fees come on top, and no id is told."""
+    """Fees are added on top, and no id is sent."""
     sim = Simulator()
     made = await requested(sim)
     known = {"amount": 1000, "currency": "XOF", "account_number": "22996XXXXXX", "source": "MOOV"}
@@ -280,8 +280,8 @@ async def test_the_nested_shape_carries_the_order() -> None:
     assert record["invoice"]["transaction"] == made["transaction_id"]
 
 
-async def test_the_customers_shape_tells_him_only_after_a_success() -> None:
-    """What intram-nodejs reads: customer, receipt and custom data when the status is SUCCESS."""
+async def test_the_customers_format_has_the_customer_only_after_a_success() -> None:
+    """As intram-nodejs reads it: customer, receipt and custom data when the status is SUCCESS."""
     sim = Simulator()
     sim.intram.confirm_shape = "customer"
     made = await requested(sim)
@@ -304,7 +304,7 @@ async def test_the_customers_shape_tells_him_only_after_a_success() -> None:
     ],
 )
 async def test_each_end_has_its_word(status: Status, word: str) -> None:
-    """The words are those of the Node SDK; a test may name others, or change them all."""
+    """The words are those of the Node SDK; a test may set others."""
     sim = Simulator()
     made = await requested(sim)
     sim.settle("order-1", status)
@@ -314,7 +314,7 @@ async def test_each_end_has_its_word(status: Status, word: str) -> None:
 
 
 async def test_a_test_may_name_the_word() -> None:
-    """ERROR is the word of 2026; PROCESSING is nobody's."""
+    """ERROR is the word of 2026; PROCESSING is on no page."""
     sim = Simulator()
     made = await requested(sim)
     sim.settle("order-1", Status.PENDING, code="PROCESSING")
@@ -325,7 +325,7 @@ async def test_a_test_may_name_the_word() -> None:
 
 @pytest.mark.parametrize("status", [400, 404])
 async def test_an_unknown_transaction_is_an_error(status: int) -> None:
-    """No page tells its status; a test chooses."""
+    """No page shows the status for an unknown id; a test chooses."""
     sim = Simulator()
     sim.intram.unknown_status = status
     reply = await ask(sim, "GET", f"{CONFIRM}/5f2d7a96b97d9d3fea912c11", headers=MERCHANT)
@@ -334,7 +334,7 @@ async def test_an_unknown_transaction_is_an_error(status: int) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1//transactions/confirm/{}", "/api/v1/transactions/confirm/{}/"])
 async def test_extra_slashes_are_forgiven(path: str) -> None:
-    """The PHP and Django SDKs send two slashes, and are published so."""
+    """The PHP and Django SDKs send two slashes, as in their published examples."""
     async with Simulator() as sim:
         made = await requested(sim)
         answer = await raw(sim, "GET", f"/intram{path.format(made['transaction_id'])}", headers=MERCHANT)
@@ -343,7 +343,7 @@ async def test_extra_slashes_are_forgiven(path: str) -> None:
 
 
 async def test_other_paths_are_not_there() -> None:
-    """Neither the API nor the page has more."""
+    """Neither the API nor the page has other paths."""
     sim = Simulator()
     assert (await ask(sim, "GET", "/intram/api/v1/balance", headers=MERCHANT)).status == 404
     assert (await ask(sim, "GET", REQUEST, headers=MERCHANT)).status == 404
@@ -381,7 +381,7 @@ async def test_the_page_decides_and_sends_the_browser_back(
 
 
 async def test_a_query_is_appended_to_whatever_is_there() -> None:
-    """A way back that has a query gets a second one, blindly."""
+    """A return URL with a query gets a second query, as published."""
     sim = Simulator()
     made = await requested(sim, changed("actions", return_url="https://shop.example/return?state=7"))
     gone = await decided(sim, made, "approve")
@@ -389,7 +389,7 @@ async def test_a_query_is_appended_to_whatever_is_there() -> None:
 
 
 async def test_a_page_without_a_way_back_just_ends() -> None:
-    """Where the addresses are not required, the page says how it ended, and no callback goes out."""
+    """If URLs are not required, the page shows the end, and no callback is sent."""
     sim = Simulator()
     sim.intram.urls_required = ()
     made = await requested(sim, {**MINIMAL, "actions": {}})
@@ -399,7 +399,7 @@ async def test_a_page_without_a_way_back_just_ends() -> None:
 
 @pytest.mark.parametrize("default", [Status.SUCCEEDED, Status.CANCELLED])
 async def test_a_default_decides_by_itself(default: Status) -> None:
-    """An order names no payer: without a default it waits for the page."""
+    """An order has no payer: without a default it waits for the page."""
     sim = Simulator(payer_delay=0.0, default=default)
     await requested(sim)
     [entry] = sim.ledger
@@ -419,7 +419,7 @@ def read(incoming: Incoming) -> Any:
 @pytest.mark.proves("intram: actions.callback_url")
 @pytest.mark.parametrize("shape", ["nested", "flat", "form"])
 async def test_the_callback_is_unsigned_in_three_shapes(shape: str) -> None:
-    """A POST with the transaction, the page's flat record without any id, or a form; nothing proves its source."""
+    """A POST with the transaction, a flat body or a form; nothing proves its sender."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -446,7 +446,7 @@ async def test_the_callback_is_unsigned_in_three_shapes(shape: str) -> None:
 
 
 async def test_a_forged_callback_claims_a_success() -> None:
-    """It looks like a true one, and only asking again tells."""
+    """A forged callback looks like a true one; only a look-up shows the difference."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -459,7 +459,7 @@ async def test_a_forged_callback_claims_a_success() -> None:
 
 
 async def test_a_cancelled_order_may_stay_silent() -> None:
-    """No page tells whether it calls back."""
+    """No page says whether a cancelled order calls back."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)

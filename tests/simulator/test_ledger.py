@@ -9,13 +9,13 @@ from paymux.simulator import Entry, Ledger, Outcome
 
 
 def entry(provider_reference: str = "p-1", **fields: Any) -> Entry:
-    """Give an order of 500."""
+    """Return an order of 500."""
     given = {"provider": "campay", "kind": "collect", "reference": "order-1", "currency": "XAF", **fields}
     return Entry(provider_reference=provider_reference, amount=Decimal(500), **given)
 
 
 def test_an_order_is_charged_once_and_asking_twice_charges_twice() -> None:
-    """A double charge shows: two orders under one reference add up."""
+    """A double charge shows: two orders with one reference add up."""
     ledger = Ledger()
     first, second = ledger.open(entry("p-1")), ledger.open(entry("p-2"))
     assert ledger.charged("order-1") == 0
@@ -44,7 +44,7 @@ def test_an_order_is_charged_once_and_asking_twice_charges_twice() -> None:
     ],
 )
 def test_money_that_moved_comes_back_only_by_a_refund(before: Status, after: Status, allowed: bool) -> None:
-    """An order may succeed late; it never un-succeeds, and never succeeds twice."""
+    """An order may succeed late; a success never changes, and never comes twice."""
     ledger = Ledger()
     one = ledger.open(entry(status=before))
     if allowed:
@@ -58,7 +58,7 @@ def test_money_that_moved_comes_back_only_by_a_refund(before: Status, after: Sta
 
 
 def test_kinds_providers_and_currencies_are_kept_apart() -> None:
-    """What was charged, paid out and refunded is told by kind, provider and currency, never mixed."""
+    """Charges, payouts and refunds are added by kind, provider and currency, never mixed."""
     ledger = Ledger()
     for number, fields in enumerate(
         (
@@ -84,7 +84,7 @@ def test_kinds_providers_and_currencies_are_kept_apart() -> None:
 
 
 def test_a_provider_reference_is_given_once() -> None:
-    """A simulator that reused an id would be wrong: it is told so."""
+    """A simulator that repeats an id is wrong, and gets an error."""
     ledger = Ledger()
     ledger.open(entry("p-1"))
     with pytest.raises(UsageError, match="p-1"):

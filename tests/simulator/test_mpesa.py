@@ -25,7 +25,7 @@ PAID = {
 
 
 async def call(sim: Simulator, path: str, body: Any) -> tuple[int, Any]:
-    """Ask Daraja with a fresh token, and give the status and the body."""
+    """Call Daraja with a fresh token, and return the status and the body."""
     reply = await ask(sim, "POST", path, body, headers=await login(sim))
     return reply.status, told(reply)
 
@@ -110,7 +110,7 @@ async def test_a_stale_token_is_refused_in_either_form(form: str, status: int, c
     ],
 )
 async def test_a_bad_push_is_refused_in_darajas_words(fields: dict[str, Any], status: int, message: str) -> None:
-    """Each field, the shortcode and the password are checked as the docs and live answers tell."""
+    """Each field, the shortcode and the password are checked as in the docs and live answers."""
     sim = Simulator()
     got, body = await call(sim, PUSH, push(**fields))
     assert (got, body["errorCode"]) == (status, "400.002.02" if status == 400 else "500.001.1001")
@@ -123,7 +123,7 @@ async def test_a_bad_push_is_refused_in_darajas_words(fields: dict[str, Any], st
     "url", ["https://shop.example/MPESA/callback", "https://shop.example/executed", "http://shop.example/sql"]
 )
 async def test_a_word_to_avoid_is_refused_where_a_test_wants_it(url: str) -> None:
-    """The docs advise against some words in a callback's path; that they are refused is an attribute, off."""
+    """The docs advise against some words in a callback's path; refusing them is optional."""
     sim = Simulator()
     sim.mpesa.refuses_words = True
     _, body = await call(sim, PUSH, push(CallBackURL=url))
@@ -161,7 +161,7 @@ async def test_other_paths_and_methods_are_refused_in_the_envelope() -> None:
     "till", [{}, {"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "5500123"}], ids=["paybill", "till"]
 )
 async def test_a_push_is_pending_then_told_by_query(amount: str | int, till: dict[str, str]) -> None:
-    """Strings and numbers are taken; the query is first pending as HTTP 500, then "0" as text."""
+    """Strings and numbers are accepted; the query is first pending as HTTP 500, then "0"."""
     sim = Simulator()
     checkout = await pushed(sim, Amount=amount, **till)
     assert checkout.startswith("ws_CO_")
@@ -176,7 +176,7 @@ async def test_a_push_is_pending_then_told_by_query(amount: str | int, till: dic
 
 
 async def test_pending_may_be_4999_in_a_200() -> None:
-    """The other pending shape that was seen live."""
+    """The other format of pending that was seen live."""
     sim = Simulator()
     sim.mpesa.pending = "4999"
     status, body = await asked(sim, await pushed(sim))
@@ -184,7 +184,7 @@ async def test_pending_may_be_4999_in_a_200() -> None:
 
 
 async def test_an_unknown_id_is_invalid_or_pending() -> None:
-    """No source tells what Daraja says of an id it never gave: a test chooses."""
+    """No source shows Daraja's answer for an id that it never issued: a test chooses."""
     sim = Simulator()
     status, body = await asked(sim, "ws_CO_nobody")
     assert (status, body["errorMessage"]) == (400, "Bad Request - Invalid CheckoutRequestID")
@@ -199,7 +199,7 @@ async def test_an_unknown_id_is_invalid_or_pending() -> None:
     ["9 0", "0 E3008", "1 1", "2 1032", "3 1037", "5 2001", "6 1001", "8 4"],
 )
 async def test_a_magic_number_ends_in_its_code(digit_and_code: str) -> None:
-    """The sandbox's number pays, ours end in the result code of their trouble."""
+    """The sandbox's number pays, our numbers end in the result code of their failure."""
     digit, code = digit_and_code.split()
     sim = Simulator(payer_delay=0.0)
     checkout = await pushed(sim, number=f"25470837414{digit}")
@@ -254,7 +254,7 @@ async def test_too_many_requests_are_a_spike_arrest() -> None:
 async def test_the_callback_tells_the_code_as_a_number(
     status: Status, reason: Reason | None, code: str | None, result: int | str, moved: int
 ) -> None:
-    """The code is a number where the query has text; only code 0 has CallbackMetadata."""
+    """The callback's code is a number, the query's is text; only 0 has CallbackMetadata."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -304,7 +304,7 @@ async def test_a_success_may_come_without_metadata() -> None:
 async def test_c2b_asks_and_then_tells(
     answer: dict[str, Any] | None, response_type: str, charged: int, calls: list[str]
 ) -> None:
-    """The merchant accepts or rejects; without a readable answer the registered ResponseType decides."""
+    """The merchant accepts or rejects; without a readable answer ResponseType decides."""
     sim = Simulator()
     got: list[Incoming] = []
 
@@ -326,7 +326,7 @@ async def test_c2b_asks_and_then_tells(
 
 
 async def test_c2b_needs_no_validation_where_it_is_not_enabled() -> None:
-    """Without validation only the confirmation comes, with the number hashed by the first version."""
+    """Without validation only the confirmation comes; version 1 hashes the number."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -364,7 +364,7 @@ async def test_c2b_refuses_a_bad_or_a_second_registration(fields: dict[str, Any]
 
 @pytest.mark.parametrize("fields", [{}, {"Amount": "1.5"}, {"Msisdn": "0712"}])
 async def test_c2b_refuses_a_payment_that_cannot_be(fields: dict[str, Any]) -> None:
-    """Nobody pays before URLs are registered, nor a fraction, nor from a number of another form."""
+    """No payment before URLs are registered, of a fraction, or from a number of another form."""
     sim = Simulator()
     register = {"ShortCode": "174379", "ResponseType": "Completed", **URLS}
     if fields:

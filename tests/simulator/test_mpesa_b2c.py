@@ -38,13 +38,13 @@ DONE = "The service request is processed successfully."
 
 
 async def call(sim: Simulator, path: str, body: Any) -> tuple[int, Any]:
-    """Ask Daraja with a fresh token, and give the status and the body."""
+    """Call Daraja with a fresh token, and return the status and the body."""
     reply = await ask(sim, "POST", path, body, headers=await login(sim))
     return reply.status, told(reply)
 
 
 def listening(sim: Simulator) -> list[Incoming]:
-    """Take every message of the simulator."""
+    """Collect every webhook of the simulator."""
     got: list[Incoming] = []
     sim.on_webhook(got.append)
     return got
@@ -63,7 +63,7 @@ def parameters(said: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("amount", ["100", 100])
 @pytest.mark.parametrize("occasion", [{}, {"Occassion": ""}, {"Occassion": "Christmas"}, {"Occasion": "Eid"}])
 async def test_a_payout_is_acknowledged_and_then_told(amount: str | int, occasion: dict[str, str]) -> None:
-    """The answer only accepts; the money moves with the result, whose bodies are the docs'."""
+    """The answer only accepts; the money moves with the result, whose body is the docs'."""
     sim = Simulator()
     got = listening(sim)
     status, taken = await call(sim, V3, {**WAGE, "Amount": amount, **occasion})
@@ -103,7 +103,7 @@ async def test_a_payout_is_acknowledged_and_then_told(amount: str | int, occasio
 
 
 async def test_the_first_version_makes_its_own_ids() -> None:
-    """v1 has no id of the merchant's: the same request twice is two payouts."""
+    """v1 has no id of the merchant: the same request twice is two payouts."""
     sim = Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
     wage = {key: value for key, value in WAGE.items() if key != "OriginatorConversationID"}
     first, second = [(await call(sim, V1, body))[1] for body in (wage, wage)]
@@ -115,7 +115,7 @@ async def test_the_first_version_makes_its_own_ids() -> None:
 
 @pytest.mark.parametrize("outcome", [None, Status.SUCCEEDED, Status.FAILED, Status.EXPIRED])
 async def test_an_id_is_taken_once(outcome: Status | None) -> None:
-    """However its payout stands, a reused id is HTTP 500, and nothing is paid twice."""
+    """A repeated id is HTTP 500, whatever its payout's status, and nothing is paid twice."""
     sim = Simulator()
     listening(sim)
     await call(sim, V3, WAGE)
@@ -129,7 +129,7 @@ async def test_an_id_is_taken_once(outcome: Status | None) -> None:
 
 
 async def test_an_id_of_a_refused_request_or_of_a_push_is_free() -> None:
-    """Only an accepted payout takes its id."""
+    """Only an accepted payout uses up its id."""
     sim = Simulator()
     assert (await call(sim, V3, {**WAGE, "Amount": "0"}))[0] == 400
     await call(sim, "/mpesa/mpesa/stkpush/v1/processrequest", push(reference="wage-1"))
@@ -160,7 +160,7 @@ async def test_an_id_of_a_refused_request_or_of_a_push_is_free() -> None:
     ],
 )
 async def test_a_bad_request_is_refused_by_its_field(path: str, field: str, values: tuple[Any, ...]) -> None:
-    """Every field but Occassion is wanted, in the docs' form, before anything is opened or told."""
+    """Every field but Occassion is required, in the docs' form, before an order is opened."""
     sim = Simulator()
     for value in values:
         status, refused = await call(sim, path, {**(WAGE if path == V3 else QUESTION), field: value})
@@ -199,7 +199,7 @@ async def test_a_token_is_wanted(path: str) -> None:
 async def test_a_failure_has_a_dummy_receipt_and_no_parameters(
     status: Status, reason: Reason | None, code: str | None, told_code: int | str, description: str
 ) -> None:
-    """The code is a number where it is one; a misleading one may be told, whatever the ledger says."""
+    """A numeric code is sent as a number; a test may set a misleading one."""
     sim = Simulator()
     got = listening(sim)
     await call(sim, V3, WAGE)
@@ -227,7 +227,7 @@ async def test_a_failure_has_a_dummy_receipt_and_no_parameters(
     ],
 )
 async def test_a_payout_is_decided_by_its_number_or_amount(fields: dict[str, str], code: int) -> None:
-    """The sandbox's number is paid, and what M-Pesa declines is a result and not a refusal."""
+    """The sandbox's number is paid; what M-Pesa declines is a result, not a refusal."""
     sim = Simulator(payer_delay=0.0)
     sim.mpesa.b2c.float = Decimal(500)
     got = listening(sim)
@@ -238,7 +238,7 @@ async def test_a_payout_is_decided_by_its_number_or_amount(fields: dict[str, str
 
 
 async def test_a_queue_timeout_has_its_own_url_and_proves_nothing() -> None:
-    """The money may move after all, and then the result comes, too."""
+    """A success may come late, with its result."""
     sim = Simulator()
     got = listening(sim)
     _, taken = await call(sim, V3, WAGE)
@@ -257,7 +257,7 @@ async def test_a_queue_timeout_has_its_own_url_and_proves_nothing() -> None:
 
 @pytest.mark.parametrize("truth", [Status.FAILED, Status.EXPIRED])
 async def test_a_forged_result_claims_a_success(truth: Status) -> None:
-    """Nothing is signed: a false result looks like a true one, but for a receipt that nobody knows."""
+    """Nothing is signed: a forged result looks like a true one, except for its receipt."""
     sim = Simulator()
     got = listening(sim)
     sim.fault("mpesa", "wage-1", kind=Fault.WEBHOOK_FORGED)
@@ -272,7 +272,7 @@ async def test_a_forged_result_claims_a_success(truth: Status) -> None:
 
 
 async def test_the_balance_is_the_ledgers() -> None:
-    """Payers fill the utility account and payouts empty it; what is still open is neither."""
+    """Collects fill the utility account and payouts empty it; open orders do neither."""
     sim = Simulator()
     got = listening(sim)
     for reference in ("order-1", "order-2"):
@@ -301,7 +301,7 @@ async def test_the_balance_is_the_ledgers() -> None:
 
 
 async def test_a_payout_is_no_push() -> None:
-    """Its id is unknown to the query of pushes."""
+    """A payout's id is unknown to the query of pushes."""
     sim = Simulator()
     _, taken = await call(sim, V3, WAGE)
     body = {**password(), "CheckoutRequestID": taken["ConversationID"]}
@@ -310,7 +310,7 @@ async def test_a_payout_is_no_push() -> None:
 
 
 async def test_other_versions_are_not_there() -> None:
-    """There is a first and a third B2C, and one account balance."""
+    """B2C has versions 1 and 3, and account balance has one."""
     sim = Simulator()
     headers = await login(sim)
     for path in (V3.replace("v3", "v2"), BALANCE.replace("v1", "v2")):

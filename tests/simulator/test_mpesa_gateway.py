@@ -27,7 +27,7 @@ NOT_FOUND = {"error": "Transaction not found", "code": "NOT_FOUND", "details": {
 
 
 async def call(sim: Simulator, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask the gateway with a good token, and give the status and the JSON."""
+    """Call the gateway with a valid token, and return the status and the JSON."""
     reply = await ask(sim, method, f"{BASE}{path}", body, headers=BEARER)
     return reply.status, told(reply)
 
@@ -40,13 +40,13 @@ async def initiated(sim: Simulator, **fields: Any) -> Any:
 
 
 async def verified(sim: Simulator, made: Any, order: Any = 123) -> tuple[int, Any]:
-    """Ask where a payment stands."""
+    """Return the status of a payment."""
     body = {"transaction_id": made["transaction_id"], "order_id": order}
     return await call(sim, "POST", "/verify/", body)
 
 
 def stk(made: Any, code: Any = 0) -> dict[str, Any]:
-    """Give the document's callback."""
+    """Return the document's callback."""
     callback = {
         "MerchantRequestID": "123",
         "CheckoutRequestID": made["checkout_request_id"],
@@ -57,7 +57,7 @@ def stk(made: Any, code: Any = 0) -> dict[str, Any]:
 
 
 async def test_a_payment_is_initiated_then_verified() -> None:
-    """The document's two steps: names, ids of its shape, and the money when the payer pays."""
+    """The document's two steps: its names and ids, and the money when the payer pays."""
     sim = Simulator()
     made = await initiated(sim)
     assert set(made) == {"message", "transaction_id", "checkout_request_id"}
@@ -82,7 +82,7 @@ async def test_a_payment_is_initiated_then_verified() -> None:
     ],
 )
 async def test_an_end_without_money_is_a_word_or_a_code(status: Status, word: str, code: str) -> None:
-    """The document has codes for a failure and an expiry and shows no body; a test chooses."""
+    """The document has codes for a failure and an expiry, but no body; a test chooses."""
     sim = Simulator()
     made = await initiated(sim)
     sim.settle("123", status)
@@ -125,7 +125,7 @@ async def test_a_test_may_name_the_word() -> None:
 async def test_what_the_document_validates_is_refused_with_its_codes(
     path: str, body: dict[str, Any], fields: dict[str, Any], code: str
 ) -> None:
-    """The error object with its code and details, and nobody is asked."""
+    """The error object with its code and details; the payer is not asked."""
     sim = Simulator()
     status, refusal = await call(sim, "POST", path, {**body, **fields})
     assert (status, set(refusal), refusal["code"]) == (400, {"error", "code", "details"}, code)
@@ -134,7 +134,7 @@ async def test_what_the_document_validates_is_refused_with_its_codes(
 
 @pytest.mark.parametrize("order", [None, "123", 12.5, True])
 async def test_an_order_is_an_integer(order: Any) -> None:
-    """As in the document's request; verify wants it, too."""
+    """As in the document's request; verify requires it, too."""
     sim = Simulator()
     made = await initiated(sim)
     for answer in (
@@ -146,7 +146,7 @@ async def test_an_order_is_an_integer(order: Any) -> None:
 
 @pytest.mark.parametrize("code", ["PAYMENT_FAILED", "PAYMENT_EXPIRED", "DOWN_FOR_TODAY"])
 async def test_an_initiation_may_be_refused_with_a_code(code: str) -> None:
-    """A test names the document's other codes, or one that nobody knows."""
+    """A test may set the document's other codes, or an unknown one."""
     sim = Simulator()
     sim.mpesa_gateway.refuses = code
     status, refusal = await call(sim, "POST", "/mpesa/", ORDER)
@@ -168,12 +168,12 @@ async def test_a_paid_order_may_be_refused() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"transaction_id": "TXN1", "order_id": 123}, {"transaction_id": 7}])
 async def test_an_unknown_transaction_is_not_found(body: Any) -> None:
-    """HTTP 404 with the error object, for verify and for what hangs on a transaction."""
+    """HTTP 404 with the error object, for verify and for the paths of a transaction."""
     assert await call(Simulator(), "POST", "/verify/", body) == (404, NOT_FOUND)
 
 
 async def test_a_transaction_of_another_order_is_not_found() -> None:
-    """Both ids must belong together."""
+    """Both ids must be of the same payment."""
     sim = Simulator()
     assert await verified(sim, await initiated(sim), 124) == (404, NOT_FOUND)
     assert await call(sim, "GET", "/transactions/TXN1/receipt/") == (404, NOT_FOUND)
@@ -182,7 +182,7 @@ async def test_a_transaction_of_another_order_is_not_found() -> None:
 
 @timeless
 async def test_the_gateway_may_give_up_on_a_payment_that_succeeds() -> None:
-    """The origin answers 408 after a while, whatever becomes of the money."""
+    """The origin answers 408 after a while, whatever happens to the money."""
     sim = Simulator()
     sim.mpesa_gateway.gives_up_after = 120.0
     made = await initiated(sim)
@@ -208,7 +208,7 @@ async def test_the_gateway_may_give_up_on_a_payment_that_succeeds() -> None:
     ],
 )
 async def test_every_endpoint_wants_a_token(method: str, path: str, body: Any) -> None:
-    """No token, another scheme and a bad token are 401 in the framework's words; nothing happens."""
+    """No token, another scheme and a bad token are 401 with the framework's texts."""
     sim = Simulator()
     for header in (None, "simulator", "Token simulator", "Bearer", "Bearer "):
         headers: dict[str, str] = {} if header is None else {"authorization": header}
@@ -223,7 +223,7 @@ async def test_every_endpoint_wants_a_token(method: str, path: str, body: Any) -
 
 @timeless
 async def test_an_issued_token_ends() -> None:
-    """A JSON web token is good for its life, then it is `token_not_valid`; so is one that was revoked."""
+    """An expired or revoked JSON web token is `token_not_valid`."""
     sim = Simulator()
     sim.mpesa_gateway.permanent = False
     sim.mpesa_gateway.tokens.life = 60.0
@@ -258,7 +258,7 @@ async def test_faults_speak_as_the_gateway_does() -> None:
 
 @timeless
 async def test_a_hundred_initiations_a_minute_and_no_more() -> None:
-    """An exact window: the 101st waits until the first is a minute old; test payments count, 429s do not."""
+    """An exact window: the 101st request waits until the first is a minute old."""
     sim = Simulator()
     await initiated(sim)
     await asyncio.sleep(30)
@@ -279,7 +279,7 @@ async def test_a_hundred_initiations_a_minute_and_no_more() -> None:
 
 @timeless
 async def test_a_thousand_checks_a_minute_and_no_more() -> None:
-    """Checks have a window of their own, which a bad token does not touch."""
+    """Checks have a separate window, which a bad token does not use."""
     sim = Simulator()
     made = await initiated(sim)
     await ask(sim, "POST", f"{BASE}/verify/", {}, headers={"authorization": "Bearer wrong"})
@@ -326,7 +326,7 @@ async def test_other_paths_are_html(method: str, path: str) -> None:
     ],
 )
 async def test_a_magic_number_decides_by_itself(digit: str, status: Status, reason: Reason | None) -> None:
-    """The sandbox's own number pays, its neighbours do not."""
+    """The sandbox's own number pays, other numbers do as their last digit says."""
     sim = Simulator(payer_delay=0.0)
     await initiated(sim, phone_number=f"25470837414{digit}")
     await asyncio.sleep(0.02)
@@ -346,7 +346,7 @@ async def test_a_magic_number_decides_by_itself(digit: str, status: Status, reas
     ],
 )
 async def test_darajas_callback_decides(code: int, status: Status, reason: Reason | None) -> None:
-    """The document's body, without metadata or token, is taken; a second one changes nothing."""
+    """The document's body, without metadata or token, is accepted; a second changes nothing."""
     sim = Simulator()
     made = await initiated(sim)
     for sent in (code, 1001):
@@ -360,7 +360,7 @@ async def test_darajas_callback_decides(code: int, status: Status, reason: Reaso
 
 @pytest.mark.parametrize("body", [{}, {"Body": []}, {"Body": {"stkCallback": {"ResultCode": "0"}}}])
 async def test_an_odd_callback_is_refused(body: Any) -> None:
-    """Something else than Daraja's shape is 400, an unknown push is 404."""
+    """A body of another format is 400, an unknown push is 404."""
     sim = Simulator()
     assert (await ask(sim, "POST", f"{BASE}/mpesa-callback/", body)).status == 400
     for unknown in ("ws_CO_0", "", None):
@@ -382,7 +382,7 @@ async def test_callbacks_may_want_a_token() -> None:
 
 
 async def test_the_sandbox_tests_a_payment_and_its_callback() -> None:
-    """A test payment has no order; its callback sets any of the words, and needs no token."""
+    """A test payment has no order; its callback sets any status, and needs no token."""
     sim = Simulator()
     status, made = await call(sim, "POST", "/test/mpesa/", TEST)
     assert (status, set(made)) == (200, {"message", "transaction_id", "checkout_request_id"})
@@ -399,7 +399,7 @@ async def test_the_sandbox_tests_a_payment_and_its_callback() -> None:
 
 @pytest.mark.parametrize("path", ["/test/mpesa/", "/test/callback/"])
 async def test_there_is_no_testing_outside_the_sandbox(path: str) -> None:
-    """In production the two endpoints are not there."""
+    """In production the two endpoints do not exist."""
     sim = Simulator()
     sim.mpesa_gateway.sandbox = False
     reply = await ask(sim, "POST", f"{BASE}{path}", TEST, headers=BEARER)
@@ -461,7 +461,7 @@ async def test_a_receipt_is_the_documents() -> None:
 
 
 async def test_a_refund_is_accepted_then_given_back() -> None:
-    """The word "processed" comes at once, the money later; the whole amount back makes the payment refunded."""
+    """First comes "processed", later the money; a full refund makes the payment refunded."""
     sim = Simulator(payer_delay=0.0)
     made = await initiated(sim)
     sim.settle("123", Status.SUCCEEDED)
@@ -486,7 +486,7 @@ async def test_a_refund_is_accepted_then_given_back() -> None:
 
 
 async def test_a_refund_that_fails_frees_its_amount() -> None:
-    """What never went back can be refunded again, and only what is under way counts."""
+    """A failed refund can be requested again; only open and successful ones count."""
     sim = Simulator()
     made = await initiated(sim)
     path = f"/transactions/{made['transaction_id']}/refund/"
@@ -501,7 +501,7 @@ async def test_a_refund_that_fails_frees_its_amount() -> None:
 
 
 async def test_methods_are_listed_and_added() -> None:
-    """The document's list, then a number as a default method, of which there is one."""
+    """The document's list, then a number as a default method; only one is the default."""
     sim = Simulator()
     listed = {"type": "mpesa", "display_name": "M-Pesa", "enabled": True, "currency": "KES"}
     assert await call(sim, "GET", "/methods/") == (200, {"methods": [listed]})
@@ -542,7 +542,7 @@ async def test_a_bad_method_is_refused(fields: dict[str, Any], code: str) -> Non
 )
 @pytest.mark.parametrize("metadata", [False, True])
 async def test_the_callback_is_passed_on(metadata: bool, status: Status, reason: Reason | None, code: int) -> None:
-    """Daraja's body, as the document shows it: without metadata a success is a success, too."""
+    """Daraja's body, as in the document: without metadata a success is a success, too."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -558,7 +558,7 @@ async def test_the_callback_is_passed_on(metadata: bool, status: Status, reason:
 
 
 async def test_a_forged_callback_claims_a_success() -> None:
-    """And a refund sends none: the document has no callback for it."""
+    """A refund sends no callback: the document has none for it."""
     sim = Simulator(payer_delay=0.0)
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -577,7 +577,7 @@ async def test_a_forged_callback_claims_a_success() -> None:
 
 
 async def test_payment_updates_are_pushed() -> None:
-    """Every socket with a good token gets a PAYMENT_UPDATE for each change, in the client's frame."""
+    """Every socket with a valid token gets a PAYMENT_UPDATE for each change."""
     async with Simulator(payer_delay=0.0) as sim, aiohttp.ClientSession() as session:
         url = f"{sim.url}/mpesa_gateway/ws"
         async with (
@@ -598,7 +598,7 @@ async def test_payment_updates_are_pushed() -> None:
 
 
 async def test_a_frame_may_be_poorer() -> None:
-    """The document promises only `data.status`; the origin's server writes flat frames in lower case."""
+    """The document defines only `data.status`; the origin's server sends flat frames."""
     async with Simulator() as sim, aiohttp.ClientSession() as session:
         sim.mpesa_gateway.frame_ids = ()
         async with session.ws_connect(f"{sim.url}/mpesa_gateway/ws/", headers=BEARER) as stream:
@@ -612,7 +612,7 @@ async def test_a_frame_may_be_poorer() -> None:
 
 
 async def test_a_socket_without_a_token_is_refused() -> None:
-    """401 before the handshake, 404 elsewhere; the origin itself lets everybody in."""
+    """401 before the handshake, 404 elsewhere; the origin accepts every client."""
     async with Simulator() as sim, aiohttp.ClientSession() as session:
         for path, status in (("ws/", 401), ("ws/?token=wrong", 401), ("updates/", 404)):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:

@@ -27,7 +27,7 @@ ACTIONS = {
 
 
 def order(**fields: Any) -> dict[str, Any]:
-    """Give the page's smallest invoice, with our reference in its custom data."""
+    """Return the page's smallest invoice, with our reference in its custom data."""
     return {
         "invoice": {"total_amount": 5000, "description": "Chaussure VANS"},
         "store": {"name": "Magasin le Choco"},
@@ -61,7 +61,7 @@ async def credit(sim: Simulator, alias: Any = "771111111", amount: Any = 4500) -
 
 @pytest.mark.parametrize(("live", "site", "length"), [(False, "sandbox-checkout", 15), (True, "checkout", 21)])
 async def test_an_invoice_is_a_page_and_waits_for_its_payer(live: bool, site: str, length: int) -> None:
-    """The address of the page is `response_text`; tokens of the sandbox begin with test_."""
+    """`response_text` is the address of the page; tokens of the sandbox begin with test_."""
     sim = Simulator()
     path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/create"
     made = told(await ask(sim, "POST", path, order(), headers=LIVE if live else TEST))
@@ -80,7 +80,7 @@ async def test_an_invoice_is_a_page_and_waits_for_its_payer(live: bool, site: st
 @pytest.mark.parametrize("name", list(TEST))
 @pytest.mark.parametrize("value", [None, "wrong", "live_private_simulator"])
 async def test_all_three_headers_are_wanted(name: str, value: str | None) -> None:
-    """A wrong key, or that of the other mode, is HTTP 200 with a code that is not 00."""
+    """A wrong key, or the other mode's, is HTTP 200 with a code that is not 00."""
     sim = Simulator()
     headers = {**TEST, name: value} if value else {key: TEST[key] for key in TEST if key != name}
     for method, path in (
@@ -119,7 +119,7 @@ async def test_all_three_headers_are_wanted(name: str, value: str | None) -> Non
     ],
 )
 async def test_a_bad_invoice_is_refused_with_http_200(fields: dict[str, Any], word: str) -> None:
-    """Only total_amount and the store's name are obligatory; a refusal has a code and a text, and no token."""
+    """Only total_amount and the store's name are required; a refusal has code and text."""
     sim = Simulator()
     path = "/paydunya/sandbox-api/v1/checkout-invoice/create"
     reply = await ask(sim, "POST", path, order(**fields), headers=TEST)
@@ -134,7 +134,7 @@ async def test_a_bad_invoice_is_refused_with_http_200(fields: dict[str, Any], wo
 @pytest.mark.parametrize("amount", [5000, "5000", 5000.0])
 @pytest.mark.parametrize("items", [[ITEM, ITEM], {"item_0": ITEM, "item_1": ITEM}])
 async def test_clients_write_items_and_amounts_their_own_way(amount: Any, items: Any) -> None:
-    """Items as list or map and amounts as number or string are one invoice; items and taxes charge nothing."""
+    """Items as list or map and amounts as number or string are one invoice."""
     sim = Simulator()
     taxes = {"tax_0": {"name": "TVA (18%)", "amount": 900}}
     invoice = {"total_amount": amount, "items": items, "taxes": taxes, "channels": ["card"]}
@@ -162,7 +162,7 @@ async def test_clients_write_items_and_amounts_their_own_way(amount: Any, items:
     ],
 )
 async def test_a_confirmation_has_its_state_in_status(method: str, status: Status, word: str) -> None:
-    """The response code is 00 whatever happened; the page's fields are all there, in its order."""
+    """The response code is always 00; all fields of the page are there, in its order."""
     sim = Simulator()
     sim.paydunya.extras = False
     token = await create(sim, custom_data={"paymux_reference": "order-1", "numero": 5})
@@ -192,7 +192,7 @@ async def test_a_confirmation_has_its_state_in_status(method: str, status: Statu
 
 
 async def test_live_bodies_have_more_than_the_page() -> None:
-    """Fees that the payer bears, amounts as strings, reasons in `errors`, an expiry and the operator."""
+    """Fees paid in addition, amounts as strings, reasons in `errors`, expiry and operator."""
     sim = Simulator()
     sim.paydunya.strings, sim.paydunya.fees, sim.paydunya.failure = True, 150, "errors"
     token = await create(sim)
@@ -206,7 +206,7 @@ async def test_live_bodies_have_more_than_the_page() -> None:
 
 
 async def test_another_word_may_be_said() -> None:
-    """A test names the word: one of another time, or one that nobody knows; the ledger keeps the truth."""
+    """A test may set the status word; the ledger keeps the truth."""
     sim = Simulator()
     sim.paydunya.expired = "expired"
     first, second = await create(sim), await create(sim)
@@ -217,7 +217,7 @@ async def test_another_word_may_be_said() -> None:
 
 
 async def test_every_invoice_is_a_new_one() -> None:
-    """PayDunya knows no duplicates: the same invoice twice is two, and can be paid twice."""
+    """PayDunya knows no duplicates: the same invoice twice is two, and both can be paid."""
     sim = Simulator()
     tokens = {await create(sim), await create(sim)}
     sim.settle("order-1", Status.SUCCEEDED)
@@ -230,7 +230,7 @@ async def test_every_invoice_is_a_new_one() -> None:
     ("last", "word"), [("7", "completed"), ("0", "failed"), ("2", "cancelled"), ("4", "pending")]
 )
 async def test_a_magic_number_decides_by_itself(stem: str, last: str, word: str) -> None:
-    """The prefilled customer's number, local or not, says what he does."""
+    """The prefilled customer's number, local or not, decides."""
     async with Simulator(payer_delay=0.0) as sim:
         customer = {"name": "Ama", "email": "ama@shop.example", "phone": f"{stem}{last}"}
         token = await create(sim, invoice={"total_amount": 5000, "customer": customer}, actions={})
@@ -243,7 +243,7 @@ async def test_a_magic_number_decides_by_itself(stem: str, last: str, word: str)
 
 
 async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
-    """The default decides for payers who have no number; the page's fictitious customer pays."""
+    """The default decides for payers without a number; the page's fictitious customer pays."""
     async with Simulator(payer_delay=0.0, default=Status.SUCCEEDED) as sim:
         sim.on_webhook(lambda incoming: None)
         token = await create(sim)
@@ -258,7 +258,7 @@ async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
     [(Status.SUCCEEDED, "completed"), (Status.FAILED, "failed"), (Status.CANCELLED, "cancelled")],
 )
 async def test_the_ipn_is_the_confirmation_under_data(notification: str, status: Status, word: str) -> None:
-    """A nested form with encoded brackets, and what else was met: one tree, the same as a confirmation's."""
+    """A nested form with encoded brackets, and its variants: one tree, as in a confirmation."""
     async with Simulator() as sim:
         got: list[Incoming] = []
         sim.on_webhook(got.append)
@@ -287,7 +287,7 @@ async def test_the_ipn_is_the_confirmation_under_data(notification: str, status:
 
 
 async def test_a_forged_ipn_has_another_hash() -> None:
-    """A forger claims success without the master key; the true message follows."""
+    """A forged success lacks the master key; the true message follows."""
     async with Simulator() as sim:
         got: list[dict[str, str]] = []
         sim.on_webhook(lambda incoming: got.append(dict(parse_qsl(incoming.body.decode()))))
@@ -309,7 +309,7 @@ async def test_a_forged_ipn_has_another_hash() -> None:
     ],
 )
 async def test_a_person_decides_on_the_page(decision: str, word: str, back: str) -> None:
-    """Who paid goes to return_url with the token, who did not to cancel_url; the page decides once."""
+    """After a payment return_url with the token, otherwise cancel_url; the page decides once."""
     sim = Simulator()
     token = await create(sim)
     path = f"/paydunya/sandbox-checkout/invoice/{token}"
@@ -328,7 +328,7 @@ async def test_a_person_decides_on_the_page(decision: str, word: str, back: str)
 
 @pytest.mark.parametrize("joint", ["&", "?"])
 async def test_the_way_back_may_have_a_query(joint: str) -> None:
-    """How the token joins a query is not documented; without a return_url the page says the state."""
+    """How the token joins a query is not documented; without return_url the page has the end."""
     sim = Simulator()
     sim.paydunya.joint = joint
     token = await create(sim, actions={"return_url": "https://shop.example/?seller=2"})
@@ -341,7 +341,7 @@ async def test_the_way_back_may_have_a_query(joint: str) -> None:
 
 
 async def test_a_credit_moves_money_before_its_answer() -> None:
-    """The page's answer word for word; the same credit again is another one; there is no IPN."""
+    """The page's answer word for word; the same credit again is another one; without IPN."""
     sim = Simulator()
     assert await credit(sim) == {
         "response_code": "00",
@@ -374,7 +374,7 @@ async def test_a_credit_moves_money_before_its_answer() -> None:
     ],
 )
 async def test_a_bad_credit_is_refused(alias: Any, amount: Any, code: str) -> None:
-    """An alias is a local number or an e-mail, an amount whole francs within the balance."""
+    """An alias is a local number or an e-mail; the amount is whole francs within the balance."""
     sim = Simulator()
     sim.paydunya.balance = 5000
     assert (await credit(sim, alias, amount))["response_code"] == code
@@ -383,7 +383,7 @@ async def test_a_bad_credit_is_refused(alias: Any, amount: Any, code: str) -> No
 
 @pytest.mark.proves("paydunya: PER must be switched")
 async def test_credits_are_an_option_and_come_from_the_balance() -> None:
-    """Switched off in the settings they are refused; what was collected can be paid out."""
+    """If switched off in the settings, credits are refused; collected money can be paid out."""
     sim = Simulator()
     sim.paydunya.redistribution = False
     assert (await credit(sim))["response_code"] == "401"
@@ -395,7 +395,7 @@ async def test_credits_are_an_option_and_come_from_the_balance() -> None:
 
 
 async def test_slashes_are_forgiven_on_the_socket() -> None:
-    """Doubled and trailing slashes are forgiven; what PayDunya does not know is an HTML page."""
+    """Doubled and trailing slashes are accepted; an unknown path is an HTML page."""
     async with Simulator() as sim:
         made = await raw(sim, "POST", "/paydunya//sandbox-api/v1/checkout-invoice/create/", order(), TEST)
         token = json.loads(made.partition(b"\r\n\r\n")[2])["token"]
@@ -407,7 +407,7 @@ async def test_slashes_are_forgiven_on_the_socket() -> None:
 
 
 async def test_a_stale_token_is_a_wrong_key() -> None:
-    """PayDunya has no tokens: the fault speaks of the keys, and nothing was processed."""
+    """PayDunya has no tokens: the fault refuses the keys, and nothing was processed."""
     sim = Simulator()
     sim.fault("paydunya", kind=Fault.STALE_TOKEN)
     path = "/paydunya/sandbox-api/v1/checkout-invoice/create"

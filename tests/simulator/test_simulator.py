@@ -23,7 +23,7 @@ COLLECT = "/campay/api/collect/"
 
 
 async def test_every_provider_answers_behind_one_port() -> None:
-    """One port, one mount per driver, slashes forgiven; elsewhere there is nothing, and it is logged."""
+    """One port, one mount per driver; other paths are 404, and are logged."""
     async with Simulator() as sim:
         assert (await raw(sim, "GET", "/campay/api/balance/", headers=CAMPAY)).startswith(b"HTTP/1.1 200")
         assert (await raw(sim, "GET", "/campay//api/balance", headers=CAMPAY)).startswith(b"HTTP/1.1 200")
@@ -36,7 +36,7 @@ async def test_every_provider_answers_behind_one_port() -> None:
 
 @pytest.mark.parametrize("root", names())
 async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
-    """Without its mount as with it, a provider at the root answers each path of its own, and the rest theirs."""
+    """A provider at the root answers each of its paths, with and without its mount."""
     async with Simulator(root=root) as sim:
         for number, mount in enumerate(("", f"/{root}"), 1):
             driver = sim.driver(root, base_url=f"{sim.url}{mount}{sim.providers[root].base_path}")
@@ -53,15 +53,15 @@ async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
 @pytest.mark.parametrize("path", ["/mpesa/stkpush/v1/processrequest", "//mpesa//stkpush/v1/processrequest/"])
 @pytest.mark.parametrize("mount", ["", "/mpesa", "/mpesa/"])
 async def test_darajas_own_paths_are_told_from_its_mount(mount: str, path: str) -> None:
-    """At the root `/mpesa/stkpush/…` is Daraja's own, and below the mount `/mpesa/mpesa/stkpush/…` is."""
+    """At the root `/mpesa/stkpush/…` is Daraja's own, as `/mpesa/mpesa/stkpush/…` is."""
     async with Simulator(root="mpesa") as sim:
         answer = await raw(sim, "POST", f"{mount}{path}", {})
-        assert b"Invalid Authentication Header" in answer  # which only this path asks for
+        assert b"Invalid Authentication Header" in answer  # only this path requires it
         assert b"Resource not found" in await raw(sim, "POST", f"{mount}/mpesa/elsewhere", {})
 
 
 async def test_a_request_is_logged_whole() -> None:
-    """What was received in full is there to be counted: money, logins, anything."""
+    """Every complete request can be counted: money, logins, anything."""
     async with Simulator() as sim:
         await raw(sim, "POST", f"{COLLECT}?x=1", collect(), CAMPAY)
         await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
@@ -72,7 +72,7 @@ async def test_a_request_is_logged_whole() -> None:
 
 
 async def test_a_providers_own_host_is_answered_in_process() -> None:
-    """A driver needs no other URL to be tested: its live host leads to the simulator."""
+    """A driver needs no other URL in tests: its live host leads to the simulator."""
     sim = Simulator()
     for url in ("https://www.campay.net/api/balance/", "https://demo.campay.net/api/balance/"):
         asked = Outgoing(method="GET", url=url, headers=CAMPAY, body=None, money=False)
@@ -82,7 +82,7 @@ async def test_a_providers_own_host_is_answered_in_process() -> None:
 
 @pytest.mark.parametrize("name", ["campay", "mpesa"])
 def test_a_driver_comes_ready_to_use(name: str) -> None:
-    """It has good credentials and the simulator's URL, and fields of the caller's choice."""
+    """`sim.driver` has valid credentials, the simulator's URL, and the caller's fields."""
     sim = Simulator()
     driver = sim.driver(name, account="mine")
     assert (driver.name, driver.account) == (name, "mine")
@@ -90,7 +90,7 @@ def test_a_driver_comes_ready_to_use(name: str) -> None:
 
 
 def test_what_is_unknown_is_named() -> None:
-    """An unknown driver, provider or reference is an error that says what there is."""
+    """An unknown driver, provider or reference is an error that lists the known ones."""
     sim = Simulator()
     with pytest.raises(UsageError, match="campay"):
         sim.driver("nobody")
@@ -102,7 +102,7 @@ def test_what_is_unknown_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["campay", "mpesa"])
 def test_magic_numbers_are_numbers_of_the_country(name: str) -> None:
-    """Every magic number is one that a phone could have, so that no check has to be opened for it."""
+    """Every magic number is a possible phone number, so that no check needs an exception."""
     numbers = Simulator().providers[name].magic
     assert len(numbers) % 9 == 0
     for number in numbers:
@@ -110,7 +110,7 @@ def test_magic_numbers_are_numbers_of_the_country(name: str) -> None:
 
 
 async def test_settling_decides_every_open_order_of_a_reference() -> None:
-    """Two orders under one reference are two prompts, and both are answered: so a double charge shows."""
+    """Two orders with one reference are two prompts, both answered: a double charge shows."""
     sim = Simulator()
     for _ in range(2):
         await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
@@ -121,8 +121,8 @@ async def test_settling_decides_every_open_order_of_a_reference() -> None:
     assert sim.ledger.charged("order-1") == 500
 
 
-async def test_a_payer_decides_after_his_delay() -> None:
-    """The delay may be drawn for each order, and the default is what other numbers do."""
+async def test_a_payer_decides_after_the_delay() -> None:
+    """The delay may be drawn for each order, and the default decides for other numbers."""
 
     def patience(chance: random.Random, entry: Entry) -> float:
         assert 0 <= chance.random() < 1
@@ -136,7 +136,7 @@ async def test_a_payer_decides_after_his_delay() -> None:
 
 
 async def test_a_test_has_its_own_magic_numbers() -> None:
-    """A number may be given any outcome, and it goes before the default."""
+    """A number may get any outcome, which goes before the default."""
     sim = Simulator(payer_delay=0.0, default=Status.SUCCEEDED)
     sim.campay.magic["237670000001"] = Outcome(Status.FAILED, Reason.LIMIT)
     await ask(sim, "POST", COLLECT, collect("237670000001"), headers=CAMPAY)
@@ -146,7 +146,7 @@ async def test_a_test_has_its_own_magic_numbers() -> None:
 
 @pytest.mark.parametrize("latency", [0.03, lambda chance: 0.03 + chance.random() / 1000])
 async def test_an_answer_takes_its_latency(latency: Any) -> None:
-    """Each answer waits a number of seconds, fixed or drawn; the order is taken before."""
+    """Each answer waits for a number of seconds, fixed or drawn; the order is processed before."""
     sim = Simulator(latency=latency)
     asking = asyncio.create_task(ask(sim, "POST", COLLECT, collect(), headers=CAMPAY))
     await asyncio.sleep(0.01)
@@ -164,7 +164,7 @@ async def test_a_seed_repeats_a_run() -> None:
 
 
 def test_one_simulator_serves_loops_in_turn() -> None:
-    """In process it outlives a loop: what was due in the last one is decided in the next."""
+    """In process it survives an event loop: open decisions are made in the next one."""
     sim = Simulator(payer_delay=0.02, default=Status.SUCCEEDED)
     made = told(asyncio.run(ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)))
 
@@ -176,7 +176,7 @@ def test_one_simulator_serves_loops_in_turn() -> None:
 
 
 async def test_leaving_ends_everything_at_once() -> None:
-    """Stalled answers, late webhooks, slow receivers and undecided payers leave no task behind."""
+    """Stalled answers, late webhooks, slow receivers and undecided payers leave no task."""
     before = asyncio.all_tasks()
     async with Simulator(payer_delay=30.0) as sim:
         sim.on_webhook(lambda _: asyncio.sleep(30.0))
@@ -209,7 +209,7 @@ class Acme(Provider):
 
 
 async def test_a_provider_may_push_frames() -> None:
-    """A WebSocket is refused by the provider or gets every frame that it pushes, and leaving hangs up."""
+    """A WebSocket is refused, or gets every frame until it is closed."""
     sim = Simulator()
     acme = Acme(sim.world)
     door = Door(sim.world, {"acme": acme}, sim.answer, None)

@@ -14,7 +14,7 @@ from .asking import CAMPAY, ask, collect, login, push, until
 
 
 class Shop:
-    """A shop's own webhook receiver, on a socket."""
+    """A merchant's webhook receiver, on a socket."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -46,7 +46,7 @@ async def paid(sim: Simulator, shop_url: str = "https://shop.example/pay") -> No
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_webhook_comes_over_a_real_socket(shop: Shop, method: str) -> None:
-    """The shop's own server gets it as bytes, and what it answers is kept."""
+    """The merchant's server gets a webhook as bytes, and its answer is stored."""
     async with Simulator() as sim:
         sim.campay.webhook_method = method
         await paid(sim, shop.url)
@@ -78,7 +78,7 @@ async def test_mpesas_webhook_goes_where_the_push_says(shop: Shop) -> None:
     ],
 )
 async def test_a_webhook_is_lost_late_doubled_or_forged(kind: Fault, count: int) -> None:
-    """Each trouble strikes the order it names, once."""
+    """Each fault happens once, to the order that it names."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -99,7 +99,7 @@ async def test_a_webhook_is_lost_late_doubled_or_forged(kind: Fault, count: int)
 
 
 async def test_a_forgery_claims_success_with_a_wrong_signature() -> None:
-    """The forged message says SUCCESSFUL under another key, and the true one of the failure follows."""
+    """The forged message claims SUCCESSFUL with another key; the true failure follows."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
@@ -121,7 +121,7 @@ async def test_a_forgery_claims_success_with_a_wrong_signature() -> None:
 
 
 async def test_a_receiver_may_be_a_coroutine_and_may_fail() -> None:
-    """What a receiver answers or raises is kept beside the message, and never breaks the simulator."""
+    """What a receiver answers or raises is stored, and never breaks the simulator."""
     sim = Simulator()
 
     async def receive(incoming: Incoming) -> Reply:
@@ -142,7 +142,7 @@ async def test_a_receiver_may_be_a_coroutine_and_may_fail() -> None:
 
 @pytest.mark.parametrize("url", ["https://shop.example/pay", "http://shop.example/pay", "http://127.0.0.1:1/pay"])
 async def test_nothing_is_sent_beyond_this_machine(url: str) -> None:
-    """A webhook goes to loopback or to the receiver of a test; one that cannot go says why."""
+    """A webhook goes to loopback or to a test's receiver; any other target is an error."""
     sim = Simulator()
     await paid(sim, url)
     await until(lambda: sim.deliveries and sim.deliveries[0].error)
@@ -151,7 +151,7 @@ async def test_nothing_is_sent_beyond_this_machine(url: str) -> None:
 
 
 async def test_no_webhook_is_sent_where_none_is_set() -> None:
-    """CamPay's callback is a setting of the app: without it there is silence."""
+    """CamPay's callback is a setting of the app: without it none is sent."""
     sim = Simulator()
     await paid(sim, "")
     await asyncio.sleep(0.01)
@@ -159,7 +159,7 @@ async def test_no_webhook_is_sent_where_none_is_set() -> None:
 
 
 def test_what_is_settled_outside_a_loop_is_told_in_the_next() -> None:
-    """A test without a loop of its own settles, too; the webhook goes out with the next request."""
+    """A test without an event loop can settle, too; the webhook goes out with the next request."""
     sim = Simulator()
     got: list[Incoming] = []
     sim.on_webhook(got.append)
