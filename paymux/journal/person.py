@@ -18,7 +18,7 @@ def refuse(state: State, payment: Payment, before: datetime) -> None:
     """Raise UsageError, with the reason, for a row that a person's decision may not end."""
     named = f"payment: {payment.reference!r}"
     if payment.status.terminal:
-        raise UsageError(f"{named} {payment.status} already; a person's word ends only what is open")
+        raise UsageError(f"{named} {payment.status} already; only an open payment can be ended")
     if state.free:
         raise UsageError(f"{named} moved no money ({state}), and its reference is free; there is nothing to end")
     if state is State.INTENT:

@@ -67,9 +67,9 @@ def checked(given: str) -> Path:
 
 
 def translated(path: str | os.PathLike[str], error: OSError) -> Exception:
-    """Return UsageError for an error that the caller can fix.
+    """Return UsageError if the caller can fix the error.
 
-    Any other error may pass by itself.
+    Otherwise return the error itself, which may pass.
     """
     why = _WRONG.get(error.errno or 0)
     return error if why is None else refused(path, why)

@@ -61,7 +61,7 @@ class Records:
     def book(self) -> Journal:
         """Return the journal; UsageError: this pool has none."""
         if self.journal is None:
-            raise UsageError.missing("journal", "this pool keeps none")
+            raise UsageError.missing("journal", "this pool has none")
         return self.journal
 
     async def begin(self, pending: Payment, order: Order, deadline: float) -> Row | None:

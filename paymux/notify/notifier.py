@@ -96,7 +96,7 @@ class Notifier(Forking):
         engine, loop = self._engine, asyncio.get_running_loop()
         engine.enter()
         if engine.notified is loop:
-            raise UsageError("notifier: this pool has one that is entered already; one tells for all")
+            raise UsageError("notifier: this pool has an entered one already; one is enough")
         engine.notified = loop
         journal = engine.records.journal
         self._local = LocalOutbox() if journal is None else None

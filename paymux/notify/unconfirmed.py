@@ -85,7 +85,7 @@ class UnconfirmedTeller:
         Full: limit reached.
         """
         if len(written(event)) > LARGEST:
-            log.warning("%s: a message that is larger than any of its provider's was refused", event.account)
+            log.warning("%s: a message was refused: it is larger than any of its provider's", event.account)
             raise UsageError("event: refused; accepted: at most 2 KiB")
         id, gone = await self._engine.records.unconfirmed.keep(event)
         for one in gone:
@@ -113,7 +113,7 @@ class UnconfirmedTeller:
             if not isinstance(error, OSError):
                 log_failure("a look at the unconfirmed payments", "", error)
             elif not self._complained:
-                log.error("the unconfirmed payments cannot be read, which is tried again: %s", error)
+                log.error("the unconfirmed payments cannot be read yet: %s", error)
             self._complained = True
             return float("inf")
         return min((one.due for one in self._waiting.values()), default=float("inf"))
@@ -162,7 +162,9 @@ class UnconfirmedTeller:
             await kept.end(entry.event, f"it is the receipt of {order.reference}")
         elif which is Whose.OPEN and not waiting.fits:
             waiting.fits = True
-            log.warning("%s: it waits for the end of %s, which it fits", _said(entry.event), order.reference)
+            log.warning(
+                "%s: it may belong to %s, and waits for that order's end", _said(entry.event), order.reference
+            )
         elif which is Whose.BARE and not waiting.patient:
             waiting.patient, waiting.due = True, loop.time() + PATIENCE
         elif which is Whose.BARE:

@@ -231,9 +231,9 @@ class Watching:
             if await self._outbox.leave_to_person(payment):
                 why = why or f"it has had no end for {days:g} days"
                 said = (payment.account, payment.kind or "collect", shown(payment.reference), why)
-                log.error("%s: the %s %s is left to a person, and asked about no more: %s", *said)
+                log.error("%s: the %s %s is left to a person, and not looked up any more: %s", *said)
         except OSError as error:
-            log.warning("%s: that an order is left to a person was not recorded: %s", payment.account, error)
+            log.warning("%s: could not record that an order is left to a person: %s", payment.account, error)
 
     def _credentials(self, account: str, failed: PaymuxError | None) -> None:
         """Pause an account's look-ups while its credentials are refused."""

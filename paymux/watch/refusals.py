@@ -19,8 +19,8 @@ class Refusals:
             row = self._rows[account] = self._rows.get(account, 0) + 1
             if row == IN_A_ROW:
                 log.error(
-                    "%s: %d look-ups in a row were answered HTTP %d, and not in the provider's own words; "
-                    "something in between may refuse us, or the credentials are wrong; watches go on",
+                    "%s: %d look-ups in a row were answered HTTP %d, but not by the provider; "
+                    "a firewall may refuse us, or the credentials are wrong; watches go on",
                     account,
                     row,
                     said.http_status,

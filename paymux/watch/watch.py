@@ -169,7 +169,7 @@ class Watch:
             if not to_the_end:
                 raise StopAsyncIteration
             if not self.payment.status.terminal:
-                raise UsageError("watch: it is over, and the payment is still pending; watch it anew")
+                raise UsageError("watch: it is over, and the payment is still pending; make a new one")
             return self.payment
         except asyncio.CancelledError:
             if to_the_end:
