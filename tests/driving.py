@@ -1,4 +1,4 @@
-"""Driving a driver's coroutine by hand: sample bodies in, requests out; no loop, no network, no mock library."""
+"""Stepping a driver's coroutine: sample bodies in, requests out; no loop, network or mocks."""
 
 import json
 from collections.abc import Coroutine

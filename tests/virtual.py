@@ -45,7 +45,7 @@ class _Leaping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time; what nobody caught is kept in `stray`."""
+    """An event loop in virtual time; uncaught errors are kept in `stray`."""
 
     def __init__(self) -> None:
         self.leaping = _Leaping()
@@ -58,13 +58,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def eagerly() -> None:
-    """Let tasks of this loop begin inside whoever starts them, where Python can."""
+    """Let tasks of this loop begin inside their creator, if Python can."""
     if sys.version_info >= (3, 12):
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool = False) -> T:
-    """Run a coroutine in virtual time; a task that it leaves behind, or an error that nobody saw, fails."""
+    """Run a coroutine in virtual time; fail on a leftover task or an uncaught error."""
 
     async def clean() -> T:
         result = await main

@@ -116,7 +116,7 @@ class Journal(Protocol):
     async def find(
         self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Return the row with our reference, or else the row with the provider's reference.
+        """Return the row with our reference, or with the provider's, whichever is given.
 
         Our reference may name a collect and a payout; `kind` says which. The provider's reference
         is searched under every kind, `kind` first: a message only claims its kind.

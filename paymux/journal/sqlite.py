@@ -119,7 +119,7 @@ class SqliteJournal(Forking):
     async def find(
         self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
     ) -> Row | None:
-        """Return the row with our reference, or else the row with the provider's, `kind` first."""
+        """Return the row with our reference, or with the provider's, whichever is given."""
         if reference is not None:
             return await self._writer.read(partial(self._rows.named, (account, kind, reference)))
         return await self._writer.read(partial(self._rows.theirs, account, kind, provider_reference or ""))

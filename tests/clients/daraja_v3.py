@@ -29,7 +29,7 @@ def c2b_register_urls(validation_url: str, confirmation_url: str) -> Any:
 
 
 def b2c(wage: dict[str, Any]) -> Any:
-    """Pay somebody."""
+    """Pay a payee."""
     return attempted(lambda: asdict(client.b2c(**wage)))
 
 

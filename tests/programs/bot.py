@@ -1,4 +1,4 @@
-"""Runs a bot's program as it stands against a chat service of this machine, once for each line that it reads.
+"""Runs a bot's unchanged program against a chat service of this machine, once for each line that it reads.
 
 `python -m tests.programs.bot <library> <base URL of the chat service>` writes the process of each run, then its
 exit code. The library is loaded once: that costs more than everything else here.

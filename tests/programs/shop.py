@@ -1,4 +1,4 @@
-"""Runs a shop's program as it stands in one worker process for each socket, like any server with workers.
+"""Runs a shop's unchanged program in one worker process for each socket, like any server with workers.
 
 `python -m tests.programs.shop <library> <asgi | wsgi | aiohttp> <socket> …` writes the processes and, when they
 have ended, their exit codes. The library is loaded once, the program in each worker.
@@ -21,7 +21,7 @@ from .children import exit_code
 
 def main(library: str, server: str, *sockets: str) -> None:
     """Run the workers until they are told to end."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a line is one write, whoever else writes
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # one write per line
     for module in (library, "paymux.simulator", "phonenumbers.carrier"):
         importlib.import_module(module)
     workers = []
