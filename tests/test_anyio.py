@@ -38,7 +38,7 @@ async def test_a_watch_that_a_scope_left_is_resumed() -> None:
 
 
 async def test_a_charge_that_a_scope_cut_is_in_the_journal(tmp_path: Path) -> None:
-    """The record says that nobody knows, the same call again sends nothing, and a turn is given back."""
+    """The order is unknown, the same call sends nothing, and a once-lock is released."""
     file = tmp_path / "payments.db"
     async with Simulator() as sim, Pool(sim.driver("campay"), journal=file) as pool:
         sim.fault("campay", "POST /api/collect/", kind=Fault.STALL)

@@ -135,7 +135,7 @@ class Bot:
         await journal.aclose()
 
     async def say(self, person: int, *words: str, language: str = "en") -> str:
-        """Say `/pay …`, and give its reference once the bot has told what became of it."""
+        """Send `/pay …`, and return its reference once the bot has shown the result."""
         number = self.chats.say(person, "pay", *words, language=language)
         await self.chats.until(lambda: len((self.chats.texts(person) or [[]])[-1]) > 1)
         return self.chats.reference(person, number)
@@ -169,7 +169,7 @@ async def _each(bots: list[Bot], play: Callable[[Bot], Awaitable[object]]) -> No
 
 @pytest.mark.parametrize("heading", BOTS)
 async def test_a_bot_is_short(heading: str) -> None:
-    """Each bot is at most 40 lines, blank ones aside, beside the file of 50 that the three share."""
+    """Each bot has at most 40 lines without blank ones, next to the 50 that all three share."""
     assert sum(bool(line) for line in program(heading).splitlines()) <= 40
     assert sum(bool(line) for line in program(TILL).splitlines()) <= 50
 
@@ -206,7 +206,7 @@ async def test_each_failure_is_told_in_the_users_language(
 
 
 async def test_a_refused_order_is_told_at_once(bots: list[Bot]) -> None:
-    """What the provider refuses is told with its reason, and is over: nobody is asked, and nobody waits."""
+    """What the provider refuses is shown with its reason: no prompt, and no more waiting."""
 
     async def play(bot: Bot) -> None:
         reference = await bot.say(2, "5000", NO_CARRIER, language="fr")
@@ -217,7 +217,7 @@ async def test_a_refused_order_is_told_at_once(bots: list[Bot]) -> None:
 
 
 async def test_nobody_is_told_to_pay_again_when_nothing_is_known(bots: list[Bot]) -> None:
-    """When the answer is lost, the payer reads that nobody knows, in his language, and nothing is sent again."""
+    """After a lost answer, the payer reads in their language that it is unknown; that is all."""
 
     async def play(bot: Bot) -> None:
         for person, language in ((3, "en"), (4, "fr")):
@@ -245,7 +245,7 @@ async def test_a_command_that_arrives_twice_is_one_charge(bots: list[Bot]) -> No
 
 
 async def test_cancel_leaves_ones_own_messages_alone(bots: list[Bot]) -> None:
-    """After /cancel no message of this user changes; other people's payments are told as ever."""
+    """After /cancel no message of this user changes; other users' payments are shown as before."""
 
     async def play(bot: Bot) -> None:
         mine, other = await bot.say(6, "5000", NEVER_ANSWERS), await bot.say(7, "5000", NEVER_ANSWERS)
@@ -263,7 +263,7 @@ async def test_cancel_leaves_ones_own_messages_alone(bots: list[Bot]) -> None:
 
 
 async def test_a_flood_of_edits_waits(bots: list[Bot]) -> None:
-    """An edit that comes too soon is made later: the end is always told."""
+    """An edit that comes too soon is made later: the end is always shown."""
 
     async def play(bot: Bot) -> None:
         bot.chats.floods[8] = 1
@@ -276,7 +276,7 @@ async def test_a_flood_of_edits_waits(bots: list[Bot]) -> None:
 
 
 async def test_a_killed_bot_goes_on_where_it_was(bots: list[Bot]) -> None:
-    """Who pays while the bot is dead is told so in the same message; what never left is told, and not sent now."""
+    """A payment made while the bot was dead is shown later; an unsent order is not sent then."""
 
     async def play(bot: Bot) -> None:
         settled, open_ = await bot.say(9, "5000", NEVER_ANSWERS), await bot.say(10, "5000", NEVER_ANSWERS)

@@ -85,7 +85,7 @@ def test_every_public_callable_has_a_plan() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_some_calls_of_the_battery(seed: int) -> None:
-    """No foreign exception, no hang and no stray warning in a sample of all calls (the whole is run by hand)."""
+    """No foreign exception, no hang and no stray warning in a sample of all calls."""
     found = run(sample(SOME, seed))
     assert {str(case): outcome.wrong for case, outcome in found.items() if outcome.wrong} == {}
 
@@ -233,7 +233,7 @@ async def test_text_of_a_subclass_is_text(pay: Pool, sim: Simulator, text: Calla
 
 @pytest.mark.parametrize("amount", [500, Decimal(500), "500", "500.00", Scalar(500), Safe("500")])
 async def test_an_amount_of_any_library_is_that_amount(pay: Pool, sim: Simulator, amount: Any) -> None:
-    """A whole number of numpy's, a Decimal and plain digits are the same amount; the line of an order likewise."""
+    """An integer of numpy, a Decimal and plain digits are the same amount."""
     async with pay:
         line = Item(name="Data", unit_price=amount, quantity="1")  # type: ignore[arg-type] # as forms have it
         await pay.collect(
@@ -279,7 +279,7 @@ async def test_a_form_can_say_what_is_wrong(
 
 
 def test_a_secret_is_named_and_not_shown() -> None:
-    """A refused credential is `***` to whoever asks, in a driver's own fields and in a pool's."""
+    """A refused credential is shown as `***`, in a driver's own fields and in a pool's."""
     for attempt in (
         lambda: CamPay(username="u", password="geheim\n"),
         lambda: Pool(webhook_base=BASE, webhook_key="geheim"),
@@ -303,7 +303,7 @@ def test_a_secret_is_named_and_not_shown() -> None:
     ],
 )
 def test_a_variable_is_named_as_it_is_spelled(variables: dict[str, str], name: str) -> None:
-    """An error about the environment names the variable as whoever set it wrote it."""
+    """An error about the environment names the variable as it is spelled there."""
     with pytest.raises(UsageError) as caught:
         Pool.from_env(variables)
     assert caught.value.name == name
@@ -380,7 +380,7 @@ async def test_deep_details_of_an_error_are_cut() -> None:
 
 @pytest.mark.parametrize("levels", [65, 500, 50_000])
 async def test_deep_metadata_is_refused(pay: Pool, levels: int) -> None:
-    """What lies deeper than anybody reads is refused, and never a RecursionError."""
+    """Values nested too deeply are refused, and never a RecursionError."""
     async with pay:
         with pytest.raises(UsageError, match="metadata"):
             await pay.collect(
@@ -462,7 +462,7 @@ def test_a_callback_that_cannot_be_awaited_is_refused(pay: Pool, wrong: Any) -> 
 
 
 def test_a_payment_shows_whatever_it_holds() -> None:
-    """`repr` of a payment that was made by hand never fails, whatever it holds."""
+    """`repr` of a payment never fails, whatever a caller put into it."""
     for make in _some(VALUES):
         for field in Payment.__struct_fields__:
             assert repr(Payment(**{"account": "campay", field: make()})).startswith("Payment(")

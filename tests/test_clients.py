@@ -25,7 +25,7 @@ SHOP = "https://shop.example"
 
 
 def python_of(name: str) -> Path:
-    """Find the Python of a client's environment; where nobody has said that it is there, skip."""
+    """Find the Python of a client's environment; skip if it is not installed."""
     told = os.environ.get("PAYMUX_CLIENTS")
     # Not resolved: the way to a Python through its link is what makes it that of an environment.
     python = (Path(told) if told else ROOT / ".venv-clients").absolute() / name / "bin" / "python"

@@ -500,7 +500,7 @@ async def _silence() -> AsyncIterator[bytes]:
 
 
 async def test_a_drip_is_ended_by_the_deadline() -> None:
-    """A byte a second keeps a connection alive, and nobody waiting: the deadline ends it, give or take 10%."""
+    """A byte a second keeps a connection alive, but the deadline ends the call."""
 
     async def timed(work: Awaitable[object], error: type[Exception]) -> float:
         began = time.monotonic()
@@ -694,7 +694,7 @@ async def test_an_answer_to_no_question_is_not_taken_for_the_next_one(*, money: 
 
 
 class Ender:
-    """A server in threads of its own, which ends its connections when told to, however busy the loop is."""
+    """A server in its own threads, which closes its connections when a test says so."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, ends_first: int = 0) -> None:
         self._tls, self._ends_first = tls, ends_first
@@ -872,7 +872,7 @@ def test_nothing_is_kept_of_a_loop_that_is_gone(way: str) -> None:
 
 @pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
 async def test_the_connection_tells_what_left(*, money: bool) -> None:
-    """`began` and `sent` are set before an answer; where nobody listens, only `began` is."""
+    """`began` and `sent` are set before an answer; without a listener, only `began` is."""
     sockets = Sockets(1.0)
     async with Peer(lambda _: http()) as peer:
         good = outgoing(f"{peer.url}/x", money=money)
@@ -887,14 +887,14 @@ async def test_the_connection_tells_what_left(*, money: bool) -> None:
 
 
 class Silent(Sockets):
-    """A connection that does not say what left, as somebody else's may not."""
+    """A connection that does not report what was sent, as a caller's own may do."""
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
         raise Broken("refused")
 
 
 async def test_a_connection_that_reports_nothing_counts_as_sent() -> None:
-    """Where nothing tells what left, an error of money is unknown: never sent fails closed."""
+    """If it is unknown what was sent, an error of money is unknown: never sent fails closed."""
     async with Pool(Keyless(), connection=Silent(1.0), attempts=1) as pool:
         with pytest.raises(OutcomeUnknown) as unknown:
             await pool.collect("keyless", **ORDER)
@@ -966,7 +966,7 @@ for number in range(3):
 
 
 def test_loops_in_turn_leave_nothing_open() -> None:
-    """Three `asyncio.run` with one pool that nobody closes work, and warn of nothing."""
+    """Three calls of `asyncio.run` with one unclosed pool work, without a warning."""
     ready, done = threading.Event(), threading.Event()
     bases: list[str] = []
 

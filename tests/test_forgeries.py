@@ -64,7 +64,7 @@ def _loaded() -> None:
 
 
 class Shop:
-    """A shop with two dear orders that nobody pays and a cheap one that is paid, at one simulated provider."""
+    """A shop with two unpaid, expensive orders and a cheap paid one, at one provider."""
 
     def __init__(
         self,
@@ -638,7 +638,7 @@ def test_a_token_that_names_no_end_is_the_providers_own_choice_and_still_a_hint(
 @at_each_level
 @every
 def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None:
-    """The same message again is the same answer again; after a refund it is told as refunded, not as paid."""
+    """The same message again is the same answer; after a refund it is refunded, not paid."""
 
     async def work(one: Shop) -> None:
         true = one.message(PAID)
@@ -659,7 +659,7 @@ def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None
 def test_an_old_message_is_refused_or_asked_about(
     name: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A day later CamPay's token is over; what has no date is asked about like any other, and tells the truth."""
+    """A day later CamPay's token has expired; a message without a date causes a look-up."""
     wall = Wall()
     monkeypatch.setattr("paymux.jwt.time", wall)
 

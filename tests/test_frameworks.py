@@ -115,7 +115,7 @@ class Shop:
             await asyncio.sleep(0.01)
 
     async def order(self, payer: str = "") -> Order:
-        """Order something; where no payer is named, one who waits to be settled."""
+        """Place an order; by default its payer waits to be settled."""
         self._payers += 1
         order = {"payer": payer or str(self._payers)}
         try:
@@ -199,7 +199,7 @@ async def test_an_order_that_is_paid_is_fulfilled_once(shop: Shop) -> None:
 
 
 async def test_a_form_is_told_which_field_is_wrong(shop: Shop) -> None:
-    """A payer who mistypes a number gets HTTP 422 with the field and what is accepted, and nobody is asked."""
+    """A mistyped number gives HTTP 422 with field and accepted form; no prompt is sent."""
     before = len(shop.sim.requests)
     said = await shop.refused("not a number")
     assert "payer" in said

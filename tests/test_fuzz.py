@@ -114,7 +114,7 @@ def trees(words: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.mark.slow
 @every
 def test_any_signed_document_is_an_event_or_a_bad_webhook(name: str) -> None:
-    """Documents that nobody sampled, rightly signed: what fails here, hypothesis makes small."""
+    """Unsampled documents with a valid signature: hypothesis reduces what fails here."""
     at = desk(name)
 
     @settings(
@@ -310,7 +310,7 @@ def test_the_same_seed_gives_the_same_messages() -> None:
 
 @pytest.mark.slow
 def test_the_same_messages_get_foreign_exceptions_out_of_others() -> None:
-    """Without the key, stripe and standardwebhooks let out what nobody expects of them: the corpus bites."""
+    """Without the key, stripe and standardwebhooks raise foreign exceptions: the corpus works."""
     found = compare(0, 400)
     escaped = {
         reader: {word for word in tally.outcomes if word.endswith("without")} for reader, tally in found.items()

@@ -320,7 +320,7 @@ LATER: dict[str, Reply | Exception] = {
 @pytest.mark.parametrize("case", ["cut off", "500", "200 html", "302"])
 @timeless
 async def test_a_later_refusal_never_downgrades_an_earlier_unknown(case: str, later: str) -> None:
-    """PAID > UNKNOWN > REFUSED > NOT SENT: what the second attempt is told says nothing of the first."""
+    """PAID > UNKNOWN > REFUSED > NOT SENT: a second attempt proves nothing about the first."""
     wire = _wire(UNKNOWN[case], LATER[later])
     with pytest.raises(OutcomeUnknown):
         await _ask("repeatable", wire)

@@ -157,7 +157,7 @@ async def test_a_lost_answer_is_resolved_by_the_message(
 
 
 async def test_a_cheaper_payment_never_confirms_a_dearer_order() -> None:
-    """A real, paid and cheaper push, told on another order's path, is a Mismatch and moves nothing."""
+    """A real, paid and cheaper push on another order's path is a Mismatch and moves nothing."""
     async with opened() as shop:
         dear = await shop.pool.collect("mpesa", **{**PUSH, "amount": 9000}, reference="dear")
         cheap = await shop.pool.collect(
@@ -283,7 +283,7 @@ async def test_a_history_of_who_has_none_is_unsupported() -> None:
 
 
 def test_a_browser_that_came_back_is_a_hint() -> None:
-    """`returned` reads the address like a message; who sends no browser back is Unsupported."""
+    """`returned` reads the address like a message; a provider without redirects is Unsupported."""
     with_pages = PayDunya(
         master_key="m", private_key="test_p", access_token="t", store_name="Shop", account="pages"
     )

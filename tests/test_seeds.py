@@ -323,7 +323,7 @@ def _proofs() -> Mapping[tuple[str, Line], list[str]]:
 
 
 def table() -> str:
-    """Print every line of the documents beside its proof, as Markdown."""
+    """Print every line of the documents with its proof, as Markdown."""
     parts = []
     for document in DOCUMENTS:
         parts.append(f"\n## {document.title}\n\n| | the document says | proved by |\n|---|---|---|\n")
@@ -522,7 +522,7 @@ async def test_the_gateways_limits_are_never_met() -> None:
 @pytest.mark.proves("cinetpay: the document's example")
 @timeless
 async def test_cinetpays_own_example_of_a_notification_is_refused() -> None:
-    """The guide prints a notification with its two values swapped; a message like that is nobody's."""
+    """The guide prints a notification with its two values swapped; it matches no order."""
     sim = Simulator()
     driver = sim.driver("cinetpay", secret_key="")
     async with Pool(driver, connection=sim.connection, webhook_base=BASE, webhook_key=KEY) as pool:

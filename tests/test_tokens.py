@@ -1,4 +1,4 @@
-"""The token cache: one login for everybody, a cancelled caller cancels nobody, a stale token is dropped once."""
+"""The token cache: one login for all callers, and a stale token is dropped once."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 
 class Logins:
-    """A login of one second whose tokens are numbered, and that fails as often as it is told to."""
+    """A login of one second with numbered tokens; it fails as often as a test sets."""
 
     def __init__(self, life: float | None = 3600.0, *, fails: int = 0, seconds: float = 1.0) -> None:
         self.count = 0
@@ -175,7 +175,7 @@ def test_cancelling_almost_everybody_leaves_the_last_one_served() -> None:
 
 @timeless
 async def test_the_first_caller_cancels_nobody() -> None:
-    """The login belongs to the cache: cancelling whoever came first leaves the others waiting for the same one."""
+    """The login belongs to the cache: cancelling its first caller leaves the others waiting."""
     cache, login = TokenCache(30), Logins()
     first = asyncio.create_task(cache.get(TOY, login))
     await asyncio.sleep(0)
@@ -189,7 +189,7 @@ async def test_the_first_caller_cancels_nobody() -> None:
 
 @timeless
 async def test_a_login_whose_every_caller_left_still_lands() -> None:
-    """A login goes on when nobody waits, and serves the next caller."""
+    """A login goes on without waiting callers, and serves the next one."""
     cache, login = TokenCache(30), Logins()
     only = asyncio.create_task(cache.get(TOY, login))
     await asyncio.sleep(0.5)
@@ -201,7 +201,7 @@ async def test_a_login_whose_every_caller_left_still_lands() -> None:
 
 @timeless
 async def test_a_failed_login_is_shared_remembered_and_then_retried() -> None:
-    """A crowd at a failing login makes one attempt a moment, and each caller gets an error of its own."""
+    """Many callers at a failing login make one attempt at a time; each gets its own error."""
     cache, login = TokenCache(30), Logins(fails=1)
     found = await asyncio.gather(*(cache.get(TOY, login) for _ in range(50)), return_exceptions=True)
     assert {str(error) for error in found} == {"login 1 failed"}
@@ -267,7 +267,7 @@ async def test_a_token_is_renewed_in_the_background() -> None:
 
 @timeless
 async def test_a_failed_renewal_keeps_the_token_in_use() -> None:
-    """A renewal that fails in the background disturbs nobody while the old token is good."""
+    """A renewal that fails in the background disturbs no caller while the old token is valid."""
     cache, login = TokenCache(30), Logins(600)
     await cache.get(TOY, login)
     login.fails = 1
@@ -312,7 +312,7 @@ async def test_only_the_token_that_was_used_is_dropped() -> None:
 
 @timeless
 async def test_a_token_dropped_at_once_still_reaches_its_waiters() -> None:
-    """Whoever waited for a login gets its token, never None, even if it was refused one step earlier."""
+    """A caller that waited for a login gets its token, even if it was refused just before."""
     cache, login = TokenCache(30), Logins()
 
     async def impatient() -> str | None:
@@ -337,7 +337,7 @@ async def test_an_account_that_needs_no_token_has_none() -> None:
 
 @timeless
 async def test_a_login_that_never_ends_is_ended() -> None:
-    """A login is bounded by the pool's deadline, for whoever waits."""
+    """A login is limited by the pool's deadline, for every caller."""
     cache, login = TokenCache(30), Logins(seconds=10**6)
     with pytest.raises(TimeoutError):
         await cache.get(TOY, login)
@@ -346,7 +346,7 @@ async def test_a_login_that_never_ends_is_ended() -> None:
 
 @timeless
 async def test_closing_ends_a_login_under_way() -> None:
-    """Whoever waits for a login when the pool closes gets UsageError, and no task is left."""
+    """A caller that waits for a login when the pool closes gets UsageError; no task is left."""
     cache, login = TokenCache(30), Logins()
     waiting = [asyncio.create_task(cache.get(TOY, login)) for _ in range(3)]
     await asyncio.sleep(0.5)
@@ -473,7 +473,7 @@ class Cache(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1), seed=st.integers(0, 99))
     def cancel(self, share: float, seed: int) -> None:
-        """Cancel some of those who wait."""
+        """Cancel some of the waiting callers."""
         chosen = random.Random(seed).sample(self.waiting, int(len(self.waiting) * share))
         self.cancelled.update(chosen)
         for task in chosen:
@@ -482,7 +482,7 @@ class Cache(RuleBasedStateMachine):
 
     @rule(life=st.sampled_from([0.0, 5.0, 100.0, 3600.0]))
     def land(self, life: float) -> None:
-        """Let the login under way succeed; everybody who waits is served."""
+        """Let the login in flight succeed; all waiting callers are served."""
         if self.flying:
             self.number += 1
             self.flying[0].set_result(Token(Secret(f"t{self.number}"), life))
@@ -491,7 +491,7 @@ class Cache(RuleBasedStateMachine):
 
     @rule()
     def fail(self) -> None:
-        """Let the login under way fail; everybody who waits is told."""
+        """Let the login in flight fail; all waiting callers get the error."""
         if self.flying:
             self.flying[0].set_exception(Unavailable("no"))
             self._pass()
@@ -518,7 +518,7 @@ class Cache(RuleBasedStateMachine):
         assert self.most <= 1
 
     def teardown(self) -> None:
-        """End what is under way, and look for errors that nobody saw."""
+        """End the logins in flight, and look for uncaught errors."""
         try:
             self.cancelled.update(self.waiting)
             for task in self.waiting:

@@ -348,7 +348,7 @@ async def test_a_failing_sibling_cancels_a_verb_in_its_group() -> None:
 
 @timeless
 async def test_a_cancelled_request_gives_its_place_back() -> None:
-    """Cancelling a limited request in flight counts it once, and blocks nobody for ever."""
+    """Cancelling a limited request in flight counts it once, and blocks no other for ever."""
 
     class Single(Keyless, frozen=True, kw_only=True):
         limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {"money": (1, 5.0)}

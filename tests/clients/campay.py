@@ -1,4 +1,4 @@
-"""PyPI campay 1.1.0, CamPay's own SDK, against the host that it is told."""
+"""PyPI campay 1.1.0, CamPay's own SDK, against a given host."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""PyPI cinetpay 0.0.1 against the host that it is told."""
+"""PyPI cinetpay 0.0.1 against a given host."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""PyPI daraja-v3 0.2.1 against the host that it is told."""
+"""PyPI daraja-v3 0.2.1 against a given host."""
 
 import sys
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def stk_query(checkout_request_id: str) -> Any:
 
 
 def c2b_register_urls(validation_url: str, confirmation_url: str) -> Any:
-    """Say where payments that payers begin themselves are told."""
+    """Register the URLs for payments that payers start themselves."""
     return attempted(lambda: client.c2b_register_urls(validation_url, confirmation_url))
 
 

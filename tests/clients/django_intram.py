@@ -1,4 +1,4 @@
-"""PyPI django-intram 0.1.1, class and views, against the host that it is told."""
+"""PyPI django-intram 0.1.1, class and views, against a given host."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""PyPI paydunya 1.0.7, PayDunya's own SDK, against the host that it is told."""
+"""PyPI paydunya 1.0.7, PayDunya's own SDK, against a given host."""
 
 import sys
 from typing import Any

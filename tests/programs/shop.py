@@ -20,7 +20,7 @@ from .children import exit_code
 
 
 def main(library: str, server: str, *sockets: str) -> None:
-    """Run the workers until they are told to end."""
+    """Run the workers until they are asked to end."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # one write per line
     for module in (library, "paymux.simulator", "phonenumbers.carrier"):
         importlib.import_module(module)
