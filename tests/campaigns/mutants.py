@@ -43,7 +43,7 @@ MEMORY = 2 << 30
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
-        "transport/call.Call.__call__: self._token = self._channel.tokens.held(self.driver.account)"
+        "transport/call.Call.__call__: self._token = self._transport.tokens.held(self.driver.account)"
         " or await self._sign_in(request) => self._token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
     "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
