@@ -16,7 +16,7 @@ from .errors import BadWebhook, UsageError
 from .lenient import Unreadable
 from .models import Event, log
 from .plain import is_a
-from .redact import Secret, clean, hide, mask
+from .redact import Secret, clean, hide, mask, may_echo
 from .wire import Incoming
 
 _HEX = 32
@@ -115,7 +115,10 @@ class Hooks:
 
 
 def read_event(
-    driver: Driver, parse: Callable[[], Event], attempt: str | None, secrets: Callable[[], tuple[str, ...]]
+    driver: Driver,
+    parse: Callable[[], Event],
+    attempt: str | None,
+    secrets: Callable[[Driver], tuple[str, ...]],
 ) -> Event:
     """Read a message with its driver; whatever cannot be read is BadWebhook.
 
@@ -125,7 +128,7 @@ def read_event(
     try:
         event = parse()
     except (BadWebhook, Unreadable, UnicodeDecodeError) as error:
-        text = hide(str(error)[:400], secrets())
+        text = hide(str(error)[:400], secrets(driver))
         refused = text if isinstance(error, BadWebhook) else f"{driver.account}: {mask(text[:200])}"
     if event is None:
         # Without the driver's frames, whose variables hold the key that messages are signed with.
@@ -133,7 +136,6 @@ def read_event(
     if (event.claims.provider_reference or "-").strip(".") == "":
         raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
     # A message is kept, and compared in words: what it echoes of our credentials goes no further.
-    claims = clean(event.claims, secrets())
-    return msgspec.structs.replace(
-        event, account=driver.account, provider=driver.name, attempt=attempt, claims=claims
-    )
+    if may_echo(event.claims, known := secrets(driver)):
+        event = msgspec.structs.replace(event, claims=clean(event.claims, known))
+    return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)

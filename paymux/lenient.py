@@ -21,6 +21,8 @@ Scalar: TypeAlias = str | int | float | bool | None
 BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 LEVELS = 512  # of objects and lists in one another, in a body
+MESSAGE_VALUES = 4096  # of a message's JSON, at most
+MESSAGE_LEVELS = 32  # of objects and lists in one another, in a message
 _FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)  # to look through a page costs its size again
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
@@ -133,7 +135,8 @@ def once(pairs: list[tuple[str, T]]) -> dict[str, T]:
 
 def json_fields(body: bytes) -> dict[str, Any]:
     """Read a JSON object in which no name comes twice, of 4096 values at most, nested 32 deep at most."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > 4096:
+    brackets = body.count(b"[") + body.count(b"{")
+    if body.count(b",") + brackets > MESSAGE_VALUES:
         raise Unreadable("JSON of more values than a message has")
     try:
         fields = json.loads(
@@ -149,13 +152,21 @@ def json_fields(body: bytes) -> dict[str, Any]:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
         raise Unreadable("not a JSON object")
-    level: list[Any] = [fields]
-    for _ in range(32):
-        below = (each for one in level for each in (one.values() if isinstance(one, dict) else one))
-        level = [each for each in below if isinstance(each, dict | list)]
-    if level:
+    # Nothing is nested deeper than it has brackets, and hardly any message has so many.
+    if brackets > MESSAGE_LEVELS and _is_nested_deeper(fields, MESSAGE_LEVELS):
         raise Unreadable("JSON nested deeper than a message is")
     return fields
+
+
+def _is_nested_deeper(fields: dict[str, Any], levels: int) -> bool:
+    """Tell whether objects and lists lie in one another deeper than so many levels."""
+    level: list[Any] = [fields]
+    for _ in range(levels):
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [each for some in inner for each in some if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _finite(number: str) -> float:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from os import PathLike
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar, Unpack, overload
 
 from . import given, plain
 from .accounts import by_account, has
@@ -35,6 +35,18 @@ D = TypeVar("D", bound=Driver)
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+
+class Internals(NamedTuple):
+    """A pool's engine and its callback addresses, for `notify` and `webhooks`; no part of the API."""
+
+    engine: Engine
+    hooks: Hooks
+
+    def event(self, incoming: Incoming, account: str, attempt: str | None) -> Event:
+        """Read a checked message that its path was matched for; what cannot be read is BadWebhook."""
+        driver = self.engine.driver(account)
+        return read_event(driver, partial(driver.webhook, incoming), attempt, self.engine.secrets)
 
 
 class Pool(Record):
@@ -69,6 +81,7 @@ class Pool(Record):
             journal=journal,
         )
         self._engine.drivers.update(self.drivers)
+        self.internals = Internals(self._engine, self._hooks)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
@@ -267,11 +280,8 @@ class Pool(Record):
     def webhook(self, incoming: Incoming, *, account: str | None = None) -> Event:
         """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
         incoming = checked_incoming(incoming)
-        name, attempt = self._hooks.read(
-            incoming, self.drivers, None if account is None else self._engine.driver(account).account
-        )
-        driver = self._engine.driver(name)
-        return read_event(driver, lambda: driver.webhook(incoming), attempt, lambda: self._engine.secrets(driver))
+        given = None if account is None else self._engine.driver(account).account
+        return self.internals.event(incoming, *self._hooks.read(incoming, self.drivers, given))
 
     async def confirm(
         self, event: Event, *, expected: Payment | None = None, deadline: float | None = None
@@ -285,8 +295,9 @@ class Pool(Record):
 
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
-        driver, address = self._engine.driver(account), arrived("url", url)
-        return read_event(driver, lambda: driver.returned(address), None, lambda: self._engine.secrets(driver))
+        driver = self._engine.driver(account)
+        parse = partial(driver.returned, arrived("url", url))
+        return read_event(driver, parse, None, self._engine.secrets)
 
     # Beyond the common verbs.
 

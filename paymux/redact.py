@@ -188,6 +188,21 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join([*whole, *(f"(?i:{re.escape(form)})" for form in cased)]))
 
 
+def may_echo(value: msgspec.Struct, secrets: tuple[str, ...]) -> bool:
+    """Tell whether any of an account's credentials may be in a value: one look in place of one for each field.
+
+    False is certain. True is not: what has to be escaped in JSON is for `clean` to look through.
+    """
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError):  # of a driver that is not ours
+        return True
+    if "\\" in text:
+        return True
+    lowered = text.casefold()
+    return any(start in lowered for start in _starts(secrets))
+
+
 # not set by a provider, or cleaned already
 _OURS = frozenset({"account", "provider", "kind", "raw"})
 _WORDED = frozenset({"message", "prompt"})  # texts for people, which no code compares

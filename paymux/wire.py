@@ -193,10 +193,9 @@ def checked_incoming(value: object) -> Incoming:
         raise UsageError.field("incoming.headers", value.headers, "a mapping of text to text")
     if len(found) > HEADERS:
         raise BadWebhook(f"more than {HEADERS} headers")
-    headers = {
-        arrived("incoming.headers", name).lower(): arrived("incoming.headers", text)
-        for name, text in found.items()
-    }
+    headers = {}
+    for name, text in found.items():
+        headers[arrived("incoming.headers", name).lower()] = arrived("incoming.headers", text)
     return Incoming(
         method=arrived("incoming.method", value.method),
         path=arrived("incoming.path", value.path),
@@ -209,6 +208,8 @@ def checked_incoming(value: object) -> Incoming:
 
 def arrived(name: str, value: object) -> str:
     """Give text that came in from outside; half a surrogate pair in it is for its reader to refuse."""
+    if type(value) is str:
+        return value
     if not plain.is_a(value, str):
         raise UsageError.field(name, value, "a string")
     return str.__str__(value)

@@ -76,7 +76,7 @@ class Notifier(Forking):
             raise UsageError.field("watch_days", watch_days, f"days above 0, and at most {MOST}")
         if on_unconfirmed is not None:
             checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
-        self._engine = pool._engine  # noqa: SLF001 - users see only the verbs; this is paymux itself
+        self._engine = pool.internals.engine
         # For these accounts, the orders are kept that an unconfirmed message may be about.
         drivers = self._engine.drivers.items()
         own = {account for account, driver in drivers if type(driver).confirms is not Driver.confirms}

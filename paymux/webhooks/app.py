@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Route: TypeAlias = tuple[str, str | None]  # the account, and the reference if any, that a path stands for
 
 VALIDATION = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
 REASONS = 100  # kinds of bad messages that are logged, once each
@@ -81,19 +82,18 @@ class Webhooks:
         if not is_a(pool, Pool):
             raise UsageError.field("pool", pool, "a Pool")
         self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
-        engine, hooks = pool._engine, pool._hooks  # noqa: SLF001 - users see the verbs alone; this is one of the house
-        if hooks.base is None:
+        self._internals = pool.internals
+        if self._internals.hooks.base is None:
             said = "without it (and webhook_key) no message finds its way here"
             raise UsageError.missing("webhook_base", said)
         for name, function in (("lookup", lookup), ("on_validate", on_validate)):
             if function is not None:
                 checked_function(name, function, "one Event", wait=True)
         self._pool = pool
-        self._hooks = hooks
         self._on_validate = on_validate
         self._timeout = checked_seconds("timeout", timeout)
         self._senders = Senders(proxies, senders, pool.drivers)
-        self._delivery = Delivery(engine, self._notifier, lookup)
+        self._delivery = Delivery(self._internals.engine, self._notifier, lookup)
         self._logged: set[str] = set()
 
     async def __aenter__(self) -> Self:
@@ -117,7 +117,8 @@ class Webhooks:
             return Reply(status=400)
         except BadWebhook:
             return Reply(status=431)
-        return self._refused(incoming) or await self._heard(incoming, until)
+        route = self._routed(incoming)
+        return route if isinstance(route, Reply) else await self._heard(incoming, route, until)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve ASGI 3: HTTP, and the lifespan where no other application has it."""
@@ -139,21 +140,28 @@ class Webhooks:
         raw = request.raw_path.partition("#")[0].partition("?")
         pairs = list(request.headers.items())
         incoming = _incoming(request.method, request.path, raw[2], pairs, request.remote)
-        reply = self._refused(incoming, lines=len(pairs))
-        if reply is None:
-            found = await _read(request.content.iter_any(), until)
-            reply = found if isinstance(found, Reply) else await self._heard(_with(incoming, found), until)
+        reply = await self._served(incoming, len(pairs), request.content.iter_any(), until)
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
 
-    def _refused(self, incoming: Incoming, lines: int = 0) -> Reply | None:
-        """Give the reply to what is not worth reading, by its head alone."""
+    async def _served(self, incoming: Incoming, lines: int, chunks: AsyncIterator[bytes], until: float) -> Reply:
+        """Answer a message whose body is still to come, which is read only where its head is worth it."""
+        route = self._routed(incoming, lines)
+        if isinstance(route, Reply):
+            return route
+        body = await _read(chunks, until)
+        if isinstance(body, Reply):
+            return body
+        return await self._heard(msgspec.structs.replace(incoming, body=body), route, until)
+
+    def _routed(self, incoming: Incoming, lines: int = 0) -> Route | Reply:
+        """Match a message against its path, once; what is not worth reading has its reply by its head alone."""
         if max(len(incoming.headers), lines) > HEADERS:
             return Reply(status=431)
         try:
-            account, _ = self._hooks.read(incoming, self._pool.drivers, None)
+            account, attempt = self._internals.hooks.read(incoming, self._pool.drivers, None)
         except BadWebhook:
             return Reply(status=404)
         if incoming.method not in ("GET", "HEAD", "POST"):
@@ -166,15 +174,15 @@ class Webhooks:
             length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
         ):
             return Reply(status=413)
-        return None
+        return account, attempt
 
-    async def _heard(self, incoming: Incoming, until: float) -> Reply:
+    async def _heard(self, incoming: Incoming, route: Route, until: float) -> Reply:
         if len(incoming.body) > WEBHOOK_BYTES:
             return Reply(status=413)
         if incoming.method == "HEAD":
             incoming = msgspec.structs.replace(incoming, method="GET")
         try:
-            event = self._pool.webhook(incoming)
+            event = self._internals.event(incoming, *route)
         except BadWebhook as error:
             self._say(str(error))
             return Reply(status=400)
@@ -214,10 +222,7 @@ class Webhooks:
         query = scope.get("query_string", b"").decode("latin-1")
         client = scope.get("client") or (None,)
         incoming = _incoming(scope["method"], scope["path"], query, raw, client[0])
-        reply = self._refused(incoming, lines=len(raw))
-        if reply is None:
-            found = await _read(_chunks(receive), until)
-            reply = found if isinstance(found, Reply) else await self._heard(_with(incoming, found), until)
+        reply = await self._served(incoming, len(raw), _chunks(receive), until)
         body = b"" if scope["method"] == "HEAD" else reply.body
         lines = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         lines.append((b"content-length", str(len(body)).encode()))
@@ -253,10 +258,6 @@ def _incoming(
         lower = name.lower()
         joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
     return Incoming(method=method, path=path, query=query, headers=joined, peer=peer)
-
-
-def _with(incoming: Incoming, body: bytes) -> Incoming:
-    return msgspec.structs.replace(incoming, body=body)
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
