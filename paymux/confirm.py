@@ -1,11 +1,13 @@
 """Confirming a message: what ties it to an order, so that one payment's news never confirms another's order."""
 
+from functools import partial
+
 import msgspec
 
 from . import given
 from .engine import Engine
 from .errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
-from .journal import Owner, again
+from .journal import Arrival, OpenMessage, Owner, again
 from .limits import Priority
 from .models import Event, Payment, Status, Trust, compare, succeed
 
@@ -16,52 +18,94 @@ async def confirm(
     expected: Payment | None,
     seconds: float | None,
     urgency: Priority | None = None,
+    message: OpenMessage | None = None,
 ) -> Payment:
-    """Ask the provider about a message and tell every watch on that payment; `urgency`: of one that is old."""
-    event, expected = given.event(event), None if expected is None else given.payment(expected, "expected")
+    """Ask the provider about a message and tell every watch on that payment.
+
+    `urgency` is of one that is old, and `message` of one that this worker answers for until it
+    is done with.
+    """
+    event = given.event(event)
+    about = engine.watches.held(event) if expected is None else given.payment(expected, "expected")
     if not engine.driver(event.account).confirms(event):
         raise Unsupported(f"{event.account}: no look-up of this release confirms this message")
-    claims = event.claims
-    known = expected or engine.watches.held(event) or await engine.records.known(event)
-    if event.ping or (claims.provider_reference is None and (known is None or engine.question(known) is None)):
-        raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
-    kind = event.kind if known is None else known.kind or "collect"
-    owner = await engine.records.owner(event.account, kind, claims.provider_reference)
-    if known is not None:
-        if known.account != event.account:
-            raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
-        expect(event, known, owner)  # before it is kept: what is refused needs no place
-    order = (owner and owner[1]) if known is None else known.reference or known.provider_reference
-    priority = urgency or await _admitted(engine, event, order and f"{kind} {order}")
-    kept = await engine.records.hint(event)
-    if not kept and known is not None and not event.proved and engine.question(known) is not None:
-        # Beyond those that are kept, a message only makes its order be asked for again.
-        event = again(event, known)
-        claims = event.claims
+    arrival = await engine.records.arrive(event, about, partial(_check, engine, event), message)
+    known, claims = about or arrival.known, event.claims
+    owner = None
     if known is None:
-        asked = engine.named(event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids)
-        try:
-            payment = await engine.look(asked, seconds, priority, event.identity)
-        except NotFound:
-            engine.unproved.absent(event)
-            raise
-        found_as = payment.reference or (owner and owner[1])
-        if None not in (event.attempt, found_as) and found_as != event.attempt:
-            raise Mismatch(
-                f"{event.account}: the message came in on another order's path",
-                payment=payment,
-                fields=("reference",),
-            )
+        owner = await engine.records.owner(event.account, event.kind, claims.provider_reference)
+        order, kind = owner and owner[1], event.kind
     else:
-        reference = known.provider_reference or claims.provider_reference
-        asked = msgspec.structs.replace(known, provider_reference=reference)
-        # Of one order, what claims the same state asks the same, whatever else it says.
-        found = await engine.ask(asked, seconds, priority, claims.status)
-        sent = await engine.records.lost(known, claims.provider_reference)
-        payment = succeed(asked, vouch(event, known, found, sent=sent))
-        await engine.records.keep(payment, "webhook")
+        order, kind = known.reference or known.provider_reference, known.kind or "collect"
+    priority = urgency or await _admitted(engine, event, order and f"{kind} {order}")
+    kept = await engine.records.hint(event, message) if arrival.kept is None else arrival.kept
+    if known is None:
+        payment = await _found(engine, event, owner, seconds, priority)
+    else:
+        if not kept and not event.proved and engine.question(known) is not None:
+            # Beyond those that are kept, a message only makes its order be asked for again.
+            event = again(event, known)
+        payment = await _asked(engine, event, known, arrival, seconds, priority)
+        await engine.records.keep(payment, "webhook", message=message)
     engine.watches.tell(payment)
     return payment
+
+
+def _check(engine: Engine, event: Event, known: Payment | None, owner: Owner | None) -> None:
+    """Refuse, before it is kept, a message that names nothing, or another payment than is known.
+
+    `owner` is the order that the journal knows the claimed provider reference of.
+    """
+    theirs = event.claims.provider_reference
+    if event.ping or (theirs is None and (known is None or engine.question(known) is None)):
+        raise BadWebhook(f"{event.account}: the message names nothing that can be asked for")
+    if known is None:
+        return
+    if known.account != event.account:
+        raise UsageError.field("expected", known.account, f"a payment of account {event.account!r}")
+    kind = known.kind or "collect"
+    expect(event, known, engine.records.memory.owner(event.account, kind, theirs) or owner)
+
+
+async def _found(
+    engine: Engine, event: Event, owner: Owner | None, seconds: float | None, priority: Priority
+) -> Payment:
+    """Look for the payment that a message names; nothing is known of it but perhaps its owner."""
+    claims = event.claims
+    asked = engine.named(event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids)
+    try:
+        payment = await engine.look(asked, seconds, priority, event.identity)
+    except NotFound:
+        engine.unproved.absent(event)
+        raise
+    found_as = payment.reference or (owner and owner[1])
+    if None not in (event.attempt, found_as) and found_as != event.attempt:
+        raise Mismatch(
+            f"{event.account}: the message came in on another order's path",
+            payment=payment,
+            fields=("reference",),
+        )
+    return payment
+
+
+async def _asked(
+    engine: Engine,
+    event: Event,
+    known: Payment,
+    arrival: Arrival,
+    seconds: float | None,
+    priority: Priority,
+) -> Payment:
+    """Ask about the payment that a message is about, and give it with what the message proves."""
+    claims = event.claims
+    reference = known.provider_reference or claims.provider_reference
+    asked = msgspec.structs.replace(known, provider_reference=reference)
+    # Of one order, what claims the same state asks the same, whatever else it says.
+    found = await engine.ask(asked, seconds, priority, claims.status)
+    # Of an order whose provider's reference is known, that alone counts.
+    lost = known.provider_reference is None
+    sent = lost and engine.records.lost(known, claims.provider_reference, arrival)
+    return succeed(asked, vouch(event, known, found, sent=sent))
 
 
 async def asked_again(engine: Engine, event: Event, expected: Payment | None) -> Event:
@@ -101,7 +145,7 @@ def expect(event: Event, known: Payment, owner: Owner | None) -> None:
         or (known.reference is not None and owner not in (None, (kind, known.reference)))
         or (known.provider_reference is None and event.claims.kind not in (None, kind))
     )
-    if other or any(known.ids[name] != event.claims.ids[name] for name in shared):
+    if other or len(known.ids.items() & event.claims.ids.items()) != len(shared):
         raise Mismatch(
             f"{event.account}: the message is about another payment",
             payment=event.claims,

@@ -96,7 +96,6 @@ class Engine(Forking):
         for account in self.drivers:
             self.gate(account).share = None
         self._flights, self._questions, self.bulks = Flights(), Questions(), WeakSet()
-        self.records.begin_anew()
 
     async def open(self) -> None:
         """Begin to use the pool in this loop; a journal that can be none is UsageError."""

@@ -79,7 +79,7 @@ class Hooks:
         return given, attempt
 
     def _read(self, path: str, accounts: Iterable[str]) -> tuple[str | None, str | None]:
-        parts = [part.encode("utf-8", "replace") for part in path.rstrip("/").rsplit("/", 2)]
+        parts = path.encode("utf-8", "replace").rstrip(b"/").rsplit(b"/", 2)
         found = None
         for account in accounts if self.base is not None else ():
             hook = self._hook(account).encode()
@@ -138,4 +138,9 @@ def read_event(
     # A message is kept, and compared in words: what it echoes of our credentials goes no further.
     if may_echo(event.claims, known := secrets(driver)):
         event = msgspec.structs.replace(event, claims=clean(event.claims, known))
-    return msgspec.structs.replace(event, account=driver.account, provider=driver.name, attempt=attempt)
+    return msgspec.structs.replace(
+        event,
+        account=driver.account,
+        provider=driver.name,
+        attempt=attempt,
+    )

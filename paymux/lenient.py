@@ -23,6 +23,7 @@ _NOTHING = frozenset({"", "none", "null", "undefined"})
 LEVELS = 512  # of objects and lists in one another, in a body
 MESSAGE_VALUES = 4096  # of a message's JSON, at most
 MESSAGE_LEVELS = 32  # of objects and lists in one another, in a message
+_NESTED = (dict, list, tuple)
 _FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)  # to look through a page costs its size again
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
@@ -153,17 +154,17 @@ def json_fields(body: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise Unreadable("not a JSON object")
     # Nothing is nested deeper than it has brackets, and hardly any message has so many.
-    if brackets > MESSAGE_LEVELS and _is_nested_deeper(fields, MESSAGE_LEVELS):
+    if brackets > MESSAGE_LEVELS and is_deeper(fields, MESSAGE_LEVELS):
         raise Unreadable("JSON nested deeper than a message is")
     return fields
 
 
-def _is_nested_deeper(fields: dict[str, Any], levels: int) -> bool:
-    """Tell whether objects and lists lie in one another deeper than so many levels."""
-    level: list[Any] = [fields]
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether mappings and lists lie in one another deeper than so many levels."""
+    level = [value]
     for _ in range(levels):
         inner = [one.values() if isinstance(one, dict) else one for one in level]
-        level = [each for some in inner for each in some if isinstance(each, dict | list)]
+        level = [each for some in inner for each in some if isinstance(each, _NESTED)]
         if not level:
             return False
     return True

@@ -38,14 +38,14 @@ T = TypeVar("T")
 
 
 class Internals(NamedTuple):
-    """A pool's engine and its callback addresses, for `notify` and `webhooks`; no part of the API."""
+    """A pool's engine and callback addresses, for `notify` and `webhooks`; no part of the API."""
 
     engine: Engine
     hooks: Hooks
 
     def event(self, incoming: Incoming, account: str, attempt: str | None) -> Event:
-        """Read a checked message that its path was matched for; what cannot be read is BadWebhook."""
-        driver = self.engine.driver(account)
+        """Read a checked message whose path was matched; what cannot be read is BadWebhook."""
+        driver = self.engine.drivers[account]
         return read_event(driver, partial(driver.webhook, incoming), attempt, self.engine.secrets)
 
 
@@ -295,9 +295,8 @@ class Pool(Record):
 
     def returned(self, account: str, url: str) -> Event:
         """Read the address at which the payer's browser came back: a hint to confirm, like any message."""
-        driver = self._engine.driver(account)
-        parse = partial(driver.returned, arrived("url", url))
-        return read_event(driver, parse, None, self._engine.secrets)
+        driver, address = self._engine.driver(account), arrived("url", url)
+        return read_event(driver, partial(driver.returned, address), None, self._engine.secrets)
 
     # Beyond the common verbs.
 

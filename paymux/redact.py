@@ -189,7 +189,7 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def may_echo(value: msgspec.Struct, secrets: tuple[str, ...]) -> bool:
-    """Tell whether any of an account's credentials may be in a value: one look in place of one for each field.
+    """Tell whether any of an account's credentials may be in a value, in one look at all of it.
 
     False is certain. True is not: what has to be escaped in JSON is for `clean` to look through.
     """
@@ -199,8 +199,7 @@ def may_echo(value: msgspec.Struct, secrets: tuple[str, ...]) -> bool:
         return True
     if "\\" in text:
         return True
-    lowered = text.casefold()
-    return any(start in lowered for start in _starts(secrets))
+    return any(map(text.casefold().__contains__, _starts(secrets)))
 
 
 # not set by a provider, or cleaned already

@@ -68,7 +68,7 @@ FLOORS = [
     {"notify/telling", "notify/unconfirmed", "notify/watching"},
     {"notify/notifier"},
     {"notify"},
-    {"webhooks/crowd", "webhooks/messages", "webhooks/senders"},
+    {"webhooks/crowd", "webhooks/messages", "webhooks/senders", "webhooks/unrecorded"},
     {"webhooks/about"},
     {"webhooks/delivery"},
     {"webhooks/app"},

@@ -1,9 +1,9 @@
 """The durable journal of payments, and what a pool without a journal remembers."""
 
-from .base import KINDS, Journal, Key, Owner, Row, State, Word, named
+from .base import KINDS, Arrival, Ended, Journal, Key, Owner, Row, State, Word, named
 from .local import LocalOutbox
 from .memory import REMEMBERED
-from .messages import again
+from .messages import OpenMessage, again
 from .outbox import FEW, Beat, Member, Open, Outbox, Standing
 from .person import refuse
 from .records import Records
@@ -15,13 +15,16 @@ __all__ = [
     "KINDS",
     "LARGEST",
     "REMEMBERED",
+    "Arrival",
     "Beat",
+    "Ended",
     "Entry",
     "Journal",
     "Key",
     "LocalOutbox",
     "Member",
     "Open",
+    "OpenMessage",
     "Orders",
     "Outbox",
     "Owner",

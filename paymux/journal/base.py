@@ -1,10 +1,10 @@
 """The journal's interface: what it promises, and how one order is told from another."""
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, get_args
 
 import msgspec
 from msgspec.structs import astuple
@@ -82,6 +82,34 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     before: datetime  # a payment accepted after this time may still end by itself
 
 
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a message that arrived."""
+
+    known: Payment | None = None  # the payment that it claims to be about
+    # False: its order has as many as are kept; None: nothing names its order, and it was not tried.
+    kept: bool | None = None
+    lost: bool = False  # its order was sent, and its answer is not known, or names what it names
+
+
+class Ended(NamedTuple):
+    """What is known of the telling of an end that was written down."""
+
+    claimed: Payment | None = None  # for this worker's notifier, which has to tell it
+    told: bool = False  # it was told before
+
+
+class FollowUp(NamedTuple):
+    """What follows a fact in its own transaction."""
+
+    claim: bool  # an end is claimed for this worker's notifier, where nobody tells it
+    message: Event | None  # an open message about it: done with, if that end was told before
+    # Called in this loop once it is durable, however late that is; None: it is no end.
+    then: Callable[[Ended | None], None]
+
+
+Check: TypeAlias = Callable[[Payment | None, "Owner | None"], None]
+
+
 class Journal(Protocol):
     """A durable journal of payments. What it cannot store is an OSError; then no money is sent."""
 
@@ -109,8 +137,14 @@ class Journal(Protocol):
         """
         ...
 
-    async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
-        """Append a fact, and apply it unless it would turn the row back."""
+    async def record(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None = None,
+        follow: FollowUp | None = None,
+    ) -> None:
+        """Append a fact, and apply it where it does not turn the record back."""
         ...
 
     async def find(
@@ -134,8 +168,27 @@ class Journal(Protocol):
         """
         ...
 
-    async def meant(self, event: Event) -> Row | None:
-        """Return the open payment of the last day that has one of the ids in a message."""
+    async def about(self, event: Event) -> Row | None:
+        """Give the payment that a message claims to be about; its secret path comes first.
+
+        Of a message that has only the provider's other ids: the open payment of the last day
+        that has one of them.
+        """
+        ...
+
+    async def arrive(
+        self,
+        event: Event,
+        about: Payment | None,
+        check: Check,
+        *,
+        open: bool,
+    ) -> Arrival:
+        """Find out what a message is about, and keep it as `hint` does, in one transaction.
+
+        `about` is the payment, where the caller knows it. `check` gets it, and the order that
+        has the provider's reference that is claimed; where it raises, nothing is kept.
+        """
         ...
 
     async def hint(self, event: Event, *, open: bool = False) -> bool:

@@ -16,7 +16,7 @@ WAIT = object()  # returned by a glance that cannot answer
 class Work:
     """An operation, and the future of its caller."""
 
-    __slots__ = ("do", "done", "glance", "kept", "loop", "reads", "then", "until")
+    __slots__ = ("after", "do", "done", "glance", "kept", "loop", "reads", "then", "until")
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[Any]"
 
@@ -28,11 +28,13 @@ class Work:
         kept: bool = False,
         reads: bool = False,
         then: Callable[[], None] | None = None,
+        after: Callable[[Any], None] | None = None,
     ) -> None:
         self.do = do
-        self.then = then  # called once it is durable
-        self.glance = glance  # an answer that is possible while the file is locked
-        self.kept = kept  # retried until it is durable
+        self.then = then  # called in the journal's thread once it is durable
+        self.after = after  # called in the loop with its result after that, whoever still waits
+        self.glance = glance  # what may be told while the file is locked
+        self.kept = kept  # it is tried until it is durable
         self.reads = reads
         self.until = 0.0  # when its caller gets an error if the file is locked
 
@@ -148,16 +150,21 @@ def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
 
 
 def tell(answers: list[Answer]) -> None:
-    """Set the results of all callers, each in its own event loop."""
-    for loop in {answer.work.loop for answer in answers}:
-        # A closed loop has no waiting callers.
+    """Let everybody who waits know, each in the loop of its own."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer.work.loop, []).append(answer)
+    for loop, own in by_loop.items():
+        # A loop that is closed waits for nothing.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, [answer for answer in answers if answer.work.loop is loop])
+            loop.call_soon_threadsafe(settle, own)
 
 
 def settle(answers: list[Answer]) -> None:
     """Set the results in their loop; one wake-up for all, as each writes a byte to a socket."""
     for work, result, error in answers:
+        if error is None and work.after is not None:
+            work.after(result)
         if work.done.done():
             continue
         if error is not None:

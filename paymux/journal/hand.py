@@ -35,16 +35,18 @@ class Hand:
         self._facts.setdefault(named(fact.payment), []).append(fact)
 
     def holds(self, fact: Fact) -> bool:
-        """Return whether a fact is still to be written."""
-        return any(one is fact for one in self._facts.get(named(fact.payment), ()))
+        """Tell whether a fact is still to be written."""
+        return id(fact) in map(id, self._facts.get(named(fact.payment), ()))
 
     def drop(self, fact: Fact) -> None:
         """Drop a fact that is written, or is no longer of use."""
         key = named(fact.payment)
-        left = [one for one in self._facts.get(key, ()) if one is not fact]
-        if left:
-            self._facts[key] = left
-        else:
+        held = self._facts.get(key, [])
+        for place, one in enumerate(held):
+            if one is fact:
+                del held[place]
+                break
+        if not held:
             self._facts.pop(key, None)
 
     def forget(self, key: Key | None = None) -> None:

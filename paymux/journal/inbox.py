@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ..models import Event, Payment
+from ..models import Event, Kind, Payment
+from .base import Owner
 from .messages import is_again, small
-from .rows import EVENT, PAYMENT, event_or_none, payment_or_none
+from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
 from .schema import iso
 from .workers import Worker
 
@@ -17,7 +18,9 @@ FEW = 4  # messages kept about one order: so many that prove nothing, and so man
 
 _HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
 _COUNT = "SELECT count(*) FROM hints WHERE account = ? AND reference = ? AND proved = ?"
-_OWNER = "SELECT reference FROM payments WHERE account = ? AND provider_reference = ?"
+# Of the asked kind first: which kind a message is of is only claimed.
+_OWNER = """SELECT kind, reference FROM payments WHERE account = ? AND provider_reference = ?
+    ORDER BY kind <> ? LIMIT 1"""
 _KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
 # The same message again makes whoever got it last answer for it.
@@ -52,8 +55,19 @@ class Inbox:
 
         False: its order has as many as are kept. One place of those that prove nothing is for `again`.
         """
-        kept, reference = small(event), self._order(event, db)
-        text = _text(kept)
+        return self.put(event, self.owner(event, event.kind, db), db, open=open)
+
+    def owner(self, event: Event, kind: Kind, db: sqlite3.Connection) -> Owner | None:
+        """Give the order that has the provider's reference that a message claims."""
+        theirs = event.claims.provider_reference
+        found = db.execute(_OWNER, (event.account, theirs, kind)).fetchone()
+        return found and (found[0], found[1])
+
+    def put(self, event: Event, owner: Owner | None, db: sqlite3.Connection, *, open: bool) -> bool:
+        """Keep a message as `keep` does, whose provider's reference is known to be that order's."""
+        kept = small(event)
+        reference = self._order(event, kept, owner, db)
+        text = text_of(kept)
         if reference is not None and db.execute(_HELD, (event.account, text)).fetchone() is None:
             places = FEW if event.proved or is_again(event) else FEW - 1
             if db.execute(_COUNT, (event.account, reference, event.proved)).fetchone()[0] >= places:
@@ -62,19 +76,23 @@ class Inbox:
         db.execute(_OPEN if open else _KEEP, (*row, self._worker.name if open else None, event.proved))
         return True
 
-    def _order(self, event: Event, db: sqlite3.Connection) -> str | None:
+    def _order(
+        self,
+        event: Event,
+        kept: Event,
+        owner: Owner | None,
+        db: sqlite3.Connection,
+    ) -> str | None:
         """Give the reference of the order that a message is about, as far as anybody knows."""
-        claims = event.claims
-        owner = db.execute(_OWNER, (event.account, claims.provider_reference)).fetchone()
-        named = event.attempt or (owner and owner[0]) or small(event).claims.reference
-        if named is None and claims.provider_reference is None:
+        named = event.attempt or (owner and owner[1]) or kept.claims.reference
+        if named is None and event.claims.provider_reference is None:
             meant = self.meant(event, db)
             named = meant and meant[1].reference
         return named
 
     def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
         """End what this worker began: done with, or anybody's. What was about no payment of ours is forgotten."""
-        this = (event.account, _text(small(event)))
+        this = (event.account, text_of(small(event)))
         # Another worker that got the same message meanwhile answers for it himself.
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
@@ -144,7 +162,3 @@ def _is_about(event: Event, payment: Payment) -> bool:
     theirs = payment.provider_reference
     by_theirs = theirs is not None and event.claims.provider_reference == theirs and event.attempt is None
     return by_theirs or event.kind == (payment.kind or "collect")
-
-
-def _text(event: Event) -> str:
-    return msgspec.json.encode(event).decode()

@@ -1,13 +1,13 @@
 """The outbox of a pool without a journal: orders it sent itself while its notifier ran."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from ..errors import Mismatch
-from ..models import Kind, Payment, Status, succeed
-from .base import Key, State, named
+from ..models import Event, Kind, Payment, Status, succeed
+from .base import Ended, Key, State, named
 from .memory import REMEMBERED
 from .outbox import Beat, Member, Open, Standing
 
@@ -36,14 +36,24 @@ class LocalOutbox:
         self._untold: dict[Key, None] = {}
         self._claimed: set[Key] = set()
 
-    def hear(self, payment: Payment, source: str, state: State | None) -> None:
-        """Record what an answer, a look-up or a message says about an order of this pool."""
+    def hear(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None,
+        *,
+        claim: bool = False,
+    ) -> Ended | None:
+        """Keep what an answer, a look-up or a message told of an order of this pool.
+
+        `claim` its end, where nobody tells it.
+        """
         key = named(payment)
         kept = self._get(key)
         payment = msgspec.structs.replace(payment, raw="")
         if kept is None:
             if source != "answer" or state not in (State.ACCEPTED, State.UNKNOWN):
-                return
+                return None
             kept = self._kept[key] = _Kept(payment)
             if len(self._kept) + len(self._over) > REMEMBERED:
                 forgotten, _ = (self._over or self._kept).popitem(last=False)
@@ -52,11 +62,18 @@ class LocalOutbox:
             try:
                 kept.payment = succeed(kept.payment, payment)
             except Mismatch:
-                return  # the caller that asked raises it
-        if kept.is_untold:
-            self._kept[key] = kept
-            self._over.pop(key, None)
-            self._untold[key] = None
+                return None  # whoever asked raises it
+        if not kept.payment.status.terminal:
+            return None
+        if not kept.is_untold:
+            return Ended(told=True)
+        self._kept[key] = kept
+        self._over.pop(key, None)
+        self._untold[key] = None
+        if not claim or key in self._claimed:
+            return Ended()
+        self._claimed.add(key)
+        return Ended(claimed=kept.payment)
 
     async def enter(self, member: Member, now: float) -> Beat:
         """Start; without a journal no other process shares the account's look-ups."""
@@ -86,8 +103,8 @@ class LocalOutbox:
         """Claim nothing: a worker without a notifier has no orders here."""
         return None
 
-    async def told(self, payment: Payment) -> None:
-        """Record that this status of a claimed payment was delivered, and release the payment."""
+    async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Say that this state of a claimed payment was told, and let go of it."""
         key = named(payment)
         kept = self._get(key)
         self._claimed.discard(key)
@@ -97,8 +114,8 @@ class LocalOutbox:
                 self._over[key] = self._kept.pop(key, kept)
                 self._untold.pop(key, None)
 
-    async def untell(self, payment: Payment) -> None:
-        """Release a claimed payment that could not be delivered."""
+    async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Let go of a claimed payment that could not be told."""
         self._claimed.discard(named(payment))
 
     async def standing(self, payment: Payment) -> Standing | None:

@@ -128,6 +128,10 @@ class Memory:
         record = self._records.get(_name(payment))
         return record is not None and record.state.in_doubt
 
+    def knows(self, payment: Payment) -> bool:
+        """Tell whether this process sent the order, and still has it."""
+        return _name(payment) in self._records
+
     def _named(self, payment: Payment) -> str:
         if payment.reference is not None:
             return _name(payment)

@@ -1,5 +1,7 @@
 """What is kept of a message, and what stands for many about one order."""
 
+from operator import attrgetter
+
 import msgspec
 
 from ..models import Event, Payment, Status
@@ -12,13 +14,22 @@ _SAID = (
     "account", "provider", "kind", "live", "reference", "provider_reference", "status", "amount", "currency",
     "payer", "payee", "receipt", "paid_at", "provider_status",
 )  # fmt: skip
+_said = attrgetter(*_SAID)
+
+
+class OpenMessage(msgspec.Struct, eq=False):
+    """A message that this worker answers for until it ends it, or dies."""
+
+    event: Event
+    open: bool = False  # whether the journal has it, and as this worker's
+    told: Status | None = None  # the end of its payment, where that had been told before
 
 
 def small(event: Event) -> Event:
     """Give a message without what confirms nothing, and without what is too long to be an id."""
     claims = event.claims
-    said = {name: getattr(claims, name) for name in _SAID}
-    said = {name: value for name, value in said.items() if len(str(value)) <= LONGEST}
+    named = zip(_SAID, _said(claims), strict=True)
+    said = {name: value for name, value in named if len(str(value)) <= LONGEST}
     ids = [(name, id) for name, id in claims.ids.items() if len(name) + len(id) <= LONGEST][:IDS]
     return msgspec.structs.replace(event, claims=Payment(**{"account": event.account, **said}, ids=dict(ids)))
 

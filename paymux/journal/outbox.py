@@ -4,10 +4,10 @@ An order is undelivered while its status is terminal and differs from the status
 delivered last. Both are in its row, so a fact and its place in the outbox are one write.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from ..models import Kind, Payment, Status
+from ..models import Event, Kind, Payment, Status
 from .base import Key, Row
 
 FEW = 50  # look-ups per window that a notifier can use, even with few orders to watch
@@ -74,12 +74,12 @@ class Outbox(Protocol):
         """Claim one payment to deliver, for a worker without a notifier."""
         ...
 
-    async def told(self, payment: Payment) -> None:
-        """Record that this status of a claimed payment was delivered, and release the payment."""
+    async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Say that this state of a claimed payment was told, and let go of it; the messages end."""
         ...
 
-    async def untell(self, payment: Payment) -> None:
-        """Release a claimed payment that could not be delivered."""
+    async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Let go of a claimed payment that could not be told; the messages end all the same."""
         ...
 
     async def standing(self, payment: Payment) -> Standing | None:

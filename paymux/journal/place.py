@@ -192,6 +192,9 @@ class Place:
         The next process to open the journal would then begin another log.
         """
         try:
-            return any(identity(path) != known for path, known in self._beside)
+            for path, known in self._beside:
+                if identity(path) != known:
+                    return True
         except OSError:
             return True
+        return False

@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
-from typing import cast
-
-import msgspec
+from typing import TypeAlias, cast
 
 from ..checks import checked_path, filled
-from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from ..plain import is_a
-from .base import Journal, Owner, Row, State, Word, digest, named
+from .base import Arrival, Check, Ended, FollowUp, Journal, Owner, Row, State, Word, digest, named
 from .local_unconfirmed import LocalUnconfirmed
 from .memory import Memory
+from .messages import OpenMessage
 from .unconfirmed import Unconfirmed
 
 GLANCE = 0.05  # seconds between looks at an order that another worker is about to send
 # seconds to wait for the disk with a known result; another process may hold the lock
 PATIENCE = 2.0
+
+Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessage | None], None]
 
 
 class Records:
@@ -34,12 +36,12 @@ class Records:
         self.journal = cast("Journal | None", journal)
         self.memory = Memory()
         self._local = LocalUnconfirmed()
-        # accounts whose messages may be about payments that no look-up confirms
-        self.apart: frozenset[str] = frozenset()
-        # Called with each new fact: the payment, its source, and the state of the order.
-        self.heard: Callable[[Payment, str, State | None], None] | None = None
-        # Messages that this process is still processing; True: open in the journal.
-        self._answering: dict[bytes, bool] = {}
+        self.apart: frozenset[str] = frozenset()  # accounts that are told of payments which no look-up confirms
+        # What the pool's notifier wants to know at once: each fact, its source, how far the order
+        # is, what is known of the telling of its end, and the message that brought it.
+        self.heard: Heard | None = None
+        # The ends that it claims as they are written down.
+        self.claims: Callable[[Payment], bool] = _claims_nothing
 
     async def open(self) -> None:
         """Open the journal; one that is locked now is opened at its first use."""
@@ -48,10 +50,6 @@ class Records:
                 await self.journal.open()
             except OSError as error:
                 log.warning("the journal is not open yet: %s", error)
-
-    def begin_anew(self) -> None:
-        """In a forked child, forget the messages that the parent is processing."""
-        self._answering.clear()
 
     @property
     def unconfirmed(self) -> Unconfirmed:
@@ -104,95 +102,134 @@ class Records:
             await self.keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
 
     async def keep(
-        self, payment: Payment, source: str, state: State | None = None, *, passing: bool = False
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None = None,
+        *,
+        passing: bool = False,
+        message: OpenMessage | None = None,
     ) -> None:
-        """Record what an answer, a look-up or a message says.
+        """Keep what an answer, a look-up or a message told.
 
-        passing=True: do not cache.
+        What is `passing` makes no order of ours leave the memory. An open message is done with
+        once its payment's end was told.
         """
         self.memory.apply(payment, state, passing=passing)
-        if self.journal is None and payment.account in self.apart:
-            self._local.hear(payment, source, state)
+        if self.journal is None:
+            if payment.account in self.apart:
+                self._local.hear(payment, source, state)
+            self._durable(self.heard, payment, source, state, message, None)
+            return
+        then = partial(self._durable, self.heard, payment, source, state, message)
+        event = None if message is None or not message.open else message.event
+        claim = payment.status.terminal and self.claims(payment)
         try:
-            if self.journal is not None:
-                # The write is queued at once and will be durable; only the wait for it is limited.
-                async with asyncio.timeout(PATIENCE):
-                    await self.journal.record(payment, source, state)
-            if self.heard is not None:
-                self.heard(payment, source, state)
+            # It is queued at once and will be durable; only the wait for it may be cut short.
+            async with asyncio.timeout(PATIENCE):
+                await self.journal.record(payment, source, state, FollowUp(claim, event, then))
         except TimeoutError:
             log.warning("%s: %s is not recorded yet: the journal is slow", payment.account, payment.reference)
         except Exception as error:  # noqa: BLE001 - money may have moved: the result must be returned
             # The row stays SENDING, which recover() resolves: nothing is lost or sent again.
             log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, error)
 
-    def answer_for(self, event: Event) -> None:
-        """Once it is stored, keep a message open until `end_hint`."""
-        self._answering.setdefault(msgspec.json.encode(event), False)
+    def _durable(
+        self,
+        heard: Heard | None,
+        payment: Payment,
+        source: str,
+        state: State | None,
+        message: OpenMessage | None,
+        ended: Ended | None,
+    ) -> None:
+        """Tell the notifier of a durable fact, also where its caller did not wait so long."""
+        if message is not None and ended is not None and ended.told:
+            message.open, message.told = False, payment.status
+        # What was claimed for a notifier that has left since was let go of, too.
+        if heard is None or heard is not self.heard:
+            return
+        try:
+            heard(payment, source, state, ended, message)
+        except Exception as error:  # noqa: BLE001 - it is kept, and the notifier looks for it soon
+            what = f"{payment.account}: {payment.reference}"
+            log.error("%s could not be passed on to the notifier: %r", what, error)
 
-    async def hint(self, event: Event) -> bool:
-        """Store a message before it is acknowledged; Unavailable: let the provider send it again.
+    async def arrive(
+        self, event: Event, about: Payment | None, check: Check, message: OpenMessage | None
+    ) -> Arrival:
+        """Find out what a message is about, check that, and keep it where anything names its order.
+
+        `about` is the payment, where the caller knows it. Unavailable: let the provider send it
+        again.
+        """
+        if self.journal is None:
+            check(about, None)
+            return Arrival(known=about)
+        was = message is not None and message.open
+        if message is not None:
+            message.event, message.open = event, True  # also where the wait for it is broken off
+        arrival = Arrival()
+        try:
+            arrival = await self.journal.arrive(event, about, check, open=message is not None)
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
+        except PaymuxError:
+            if message is not None:
+                message.open = was
+            raise
+        if message is not None:
+            message.open = was if arrival.kept is None else arrival.kept
+        return arrival
+
+    async def hint(self, event: Event, message: OpenMessage | None) -> bool:
+        """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again.
 
         False: the limit of messages for its order is reached. It is not stored; a look-up is
         enough.
         """
         if self.journal is None:
             return True
-        key = msgspec.json.encode(event)
-        if open := key in self._answering:
-            self._answering[key] = True
+        if message is not None:
+            message.event, message.open = event, True
         try:
-            kept = await self.journal.hint(event, open=open)
+            kept = await self.journal.hint(event, open=message is not None)
         except OSError as error:
             raise Unavailable(f"{event.account}: {error}") from None
-        if key in self._answering:
-            self._answering[key] = kept
+        if message is not None:
+            message.open = kept
         return kept
 
-    async def end_hint(self, event: Event, *, done: bool) -> None:
-        """End an open message.
-
-        If that cannot be stored, it is processed again, which is harmless.
-        """
-        if self._answering.pop(msgspec.json.encode(event), False) and self.journal is not None:
+    async def end_hint(self, message: OpenMessage, *, done: bool) -> None:
+        """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
+        was, message.open = message.open, False
+        if was and self.journal is not None:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await self.journal.end_hint(event, done=done)
+                    await self.journal.end_hint(message.event, done=done)
             except OSError as error:
-                log.warning("%s: the end of a message was not kept: %s", event.account, error)
+                account = message.event.account
+                log.warning("%s: the end of a message was not kept: %s", account, error)
 
-    async def claim_hints(self, count: int) -> list[Event]:
-        """Claim up to `count` open messages that no live worker is processing."""
+    async def claim_hints(self, count: int) -> list[OpenMessage]:
+        """Take so many open messages that no living worker answers for."""
         if self.journal is None:
             return []
         try:
             found = await self.journal.claim_hints(count)
         except OSError as error:
             raise Unavailable(str(error)) from None
-        self._answering.update((msgspec.json.encode(event), True) for event in found)
-        return found
+        return [OpenMessage(event, open=True) for event in found]
 
     async def known(self, event: Event) -> Payment | None:
         """Return the payment that a message claims to be about; its secret path counts first."""
         if self.journal is None:
             return None
-        account, kind, claims = event.account, event.kind, event.claims
-        found = (
-            await self._find(account, kind, reference=event.attempt)
-            or await self._find(account, kind, provider_reference=claims.provider_reference)
-            # the provider must confirm it
-            or await self._find(account, kind, reference=claims.reference)
-        )
-        if found is None and claims.reference is claims.provider_reference is event.attempt is None:
-            found = await self._meant(event)
-        return None if found is None else found.payment
-
-    async def _meant(self, event: Event) -> Row | None:
-        """Return the open payment that a message names only by another id of the provider."""
         try:
-            return await self.journal.meant(event) if self.journal and event.claims.ids else None
+            found = await self.journal.about(event)
         except OSError as error:
             raise Unavailable(f"{event.account}: {error}") from None
+        return None if found is None else found.payment
 
     async def row(self, payment: Payment) -> Row | None:
         """Return the journal's row of an order."""
@@ -213,7 +250,7 @@ class Records:
         except OSError as error:
             raise Unavailable(f"{word.payment.account}: {error}") from None
         if self.heard is not None:
-            self.heard(word.payment, "person", None)
+            self.heard(word.payment, "person", None, None, None)
 
     async def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
         """Return the order that has a provider's id; of several kinds, this kind first."""
@@ -223,16 +260,16 @@ class Records:
             return None if found is None else named(found.payment)[1:]
         return owner
 
-    async def lost(self, payment: Payment, claimed: str | None) -> bool:
-        """Return whether we sent this order and its answer was lost, or it has the claimed id."""
+    def lost(self, payment: Payment, claimed: str | None, arrival: Arrival) -> bool:
+        """Tell whether this order's answer was lost, or its id was found to be the claimed one.
+
+        Of an order that this process sent, its memory tells; of any other, what the journal
+        said as the message arrived.
+        """
         account, kind, reference = named(payment)
         if self.memory.lost(payment) or self.memory.owner(account, kind, claimed) == (kind, reference):
             return True
-        found = await self._find(account, kind, reference=payment.reference)
-        if found is None:
-            return False
-        open_ = found.state in (State.SENDING, State.UNKNOWN)
-        return open_ or (claimed is not None and found.payment.provider_reference == claimed)
+        return arrival.lost and not self.memory.knows(payment)
 
     async def _find(
         self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
@@ -244,3 +281,7 @@ class Records:
             return await self.journal.find(account, kind, **by)
         except OSError as error:
             raise Unavailable(f"{account}: {error}") from None
+
+
+def _claims_nothing(_: Payment) -> bool:
+    return False

@@ -18,6 +18,11 @@ EVENT = "CAST(event AS BLOB)"
 _ENDED = "SELECT digest, status, at FROM forgotten WHERE account = ? AND kind = ? AND reference = ?"
 
 
+def text_of(value: Payment | Event) -> str:
+    """Write a payment or a message as its row holds it."""
+    return msgspec.json.encode(value).decode()
+
+
 def read_payment(key: Key, text: bytes) -> Payment:
     """Decode a row's payment; OSError names a row that cannot be decoded."""
     return _read(Payment, text, f"{key[0]}: the journal's row of the {key[1]} {key[2]!r}")

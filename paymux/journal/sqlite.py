@@ -11,13 +11,14 @@ from typing import Any
 from ..checks import checked_path, checked_seconds
 from ..forks import Forking, watch
 from ..models import Event, Kind, Payment, Status, log
-from .base import Row, State, Word
+from .base import Arrival, Check, Ended, FollowUp, Row, State, Word
 from .base import named as _key
 from .hand import Fact, Hand
 from .inbox import Inbox, Turns
 from .notifiers import Notifiers
 from .opening import opened
 from .place import Place
+from .reminders import Reminders
 from .schema import iso
 from .sqlite_outbox import SqliteOutbox
 from .sqlite_unconfirmed import SqliteUnconfirmed
@@ -56,10 +57,18 @@ class SqliteJournal(Forking):
         self._writer = Writer(self._open, self._end, self._place)
         self._hand = Hand()
         notifiers = Notifiers(self._worker)
-        self._rows = Rows(self._worker, self._inbox, self._hand, self._applied)
+        reminders = Reminders(notifiers)
+        self._rows = Rows(self._worker, self._inbox, self._hand, reminders.look)
         watchers = Watchers(self._worker, notifiers, self._inbox, self._rows.lives, self._rows.apply)
-        untold = Untold(self._worker, notifiers)
-        self.outbox = SqliteOutbox(lambda: self._writer, notifiers, untold, watchers)
+        self._untold = Untold(self._worker, notifiers)
+        self.outbox = SqliteOutbox(
+            lambda: self._writer,
+            notifiers,
+            self._untold,
+            watchers,
+            self._inbox,
+            reminders,
+        )
         watch(self)
 
     @property
@@ -97,20 +106,30 @@ class SqliteJournal(Forking):
         """Make durable that the request is about to be sent."""
         await self._writer.do(partial(self._rows.sending, pending))
 
-    async def record(self, payment: Payment, source: str, state: State | None = None) -> None:
-        """Append a fact, and apply it unless it would turn the row back.
+    async def record(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None = None,
+        follow: FollowUp | None = None,
+    ) -> None:
+        """Append a fact, and apply it where it does not turn the row back.
 
-        An answer and a terminal status are never lost.
+        An answer or an end is never lost.
         """
+        fact, then = Fact(payment, source, state), None if follow is None else follow.then
         if payment.reference is None:
-            return  # not an order of ours: there is no key to store it under
+            if then is not None:
+                then(None)
+            return  # not one of ours: there is nothing to keep it under
         try:
             if source != "answer" and not payment.status.terminal:
-                await self._writer.do(lambda db: self._rows.apply(db, payment, source, state))
+                await self._writer.do(partial(self._note, fact), after=then)
             else:
-                fact = Fact(payment, source, state)
                 self._hand.take(fact)
-                await self._writer.keep(partial(self._rows.write, fact), lambda: self._hand.drop(fact))
+                session = self.outbox.session if follow is not None and follow.claim else None
+                write = partial(self._write, fact, follow and follow.message, session)
+                await self._writer.keep(write, partial(self._hand.drop, fact), then)
         finally:
             if source == "answer":
                 # This worker only writes its remaining facts; it does nothing more about the order.
@@ -132,9 +151,20 @@ class SqliteJournal(Forking):
         """End a row by a person's decision."""
         await self._writer.do(partial(self._rows.resolve, word))
 
-    async def meant(self, event: Event) -> Row | None:
-        """Return the open payment of the last day that has one of the ids in a message."""
-        return await self._writer.read(partial(self._rows.meant, event))
+    async def about(self, event: Event) -> Row | None:
+        """Give the payment that a message claims to be about."""
+        return await self._writer.read(partial(self._rows.about, event))
+
+    async def arrive(
+        self,
+        event: Event,
+        about: Payment | None,
+        check: Check,
+        *,
+        open: bool,
+    ) -> Arrival:
+        """Find out what a message is about, and keep it, in one transaction."""
+        return await self._writer.do(partial(self._rows.arrive, event, about, check, open=open))
 
     async def hint(self, event: Event, *, open: bool = False) -> bool:
         """Store a message once, before it is acknowledged.
@@ -199,8 +229,27 @@ class SqliteJournal(Forking):
 
     # Runs in the thread.
 
-    def _applied(self, db: sqlite3.Connection) -> None:
-        self.outbox.reminders.look(db)
+    def _note(self, fact: Fact, db: sqlite3.Connection) -> None:
+        """Apply what was found out about a payment that has not ended: nothing follows that."""
+        self._rows.apply(db, fact.payment, fact.source, fact.state)
+
+    def _write(
+        self,
+        fact: Fact,
+        message: Event | None,
+        session: object,
+        db: sqlite3.Connection,
+    ) -> Ended | None:
+        """Apply an answer or an end, and claim an end for the notifier of this session."""
+        if not self._hand.holds(fact):
+            return None  # its order was replaced meanwhile
+        known = self._rows.apply(db, fact.payment, fact.source, fact.state)
+        if known is None or not known.status.terminal:
+            return None
+        ended = self._untold.ended(known, session, db)
+        if ended.told and message is not None:
+            self._inbox.end(message, db, done=True)
+        return ended
 
     def _open(self) -> sqlite3.Connection:
         return opened(self._path, self._worker, self._place, self._keep)

@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from ..models import Kind, Payment, Status
+from ..models import Event, Kind, Payment, Status
 from .base import Key, named
+from .inbox import Inbox
 from .notifiers import Notifiers
 from .outbox import FEW, Beat, Member, Open, Standing
 from .reminders import Reminders
@@ -19,21 +20,31 @@ class SqliteOutbox:
     """The outbox of one worker: payments to deliver and orders to watch."""
 
     def __init__(
-        self, writer: Callable[[], Writer], notifiers: Notifiers, untold: Untold, watchers: Watchers
+        self,
+        writer: Callable[[], Writer],
+        notifiers: Notifiers,
+        untold: Untold,
+        watchers: Watchers,
+        inbox: Inbox,
+        reminders: Reminders,
     ) -> None:
         self._writer = writer  # the current one: a forked process gets its own
         self._notifiers = notifiers
         self._untold = untold
         self._watchers = watchers
-        self.reminders = Reminders(notifiers)
-        self._now = 0.0  # time of the last heartbeat, with which claims are made
+        self._inbox = inbox
+        self._reminders = reminders
+        self._now = 0.0  # that of the last beat: what is claimed was not watched then
+        self.session: object = None  # of the notifier that enters: see Untold
 
     async def enter(self, member: Member, now: float) -> Beat:
         """Start: this notifier owns what it claims from here on."""
         loop = asyncio.get_running_loop()
+        self.session = session = object()
 
         def enter(db: sqlite3.Connection) -> Beat:
             self._untold.enter(member.kinds, db)
+            self._untold.session = session
             self._watchers.enter(member.accounts, db)
             return self._beat(member, now, {}, dict.fromkeys(member.accounts, FEW), db)
 
@@ -51,6 +62,7 @@ class SqliteOutbox:
         self._writer().pulse = None
 
         def leave(db: sqlite3.Connection) -> None:
+            self._untold.session = None
             self._untold.leave(db)
             self._notifiers.leave(now, db)  # its orders may then be claimed by others
 
@@ -64,13 +76,24 @@ class SqliteOutbox:
         """Claim one payment to deliver, for a worker without a notifier."""
         return await self._writer().do(partial(self._untold.claim, named(payment)))
 
-    async def told(self, payment: Payment) -> None:
-        """Record that this status of a claimed payment was delivered, and release the payment."""
-        await self._writer().keep(partial(self._untold.told, named(payment), payment.status))
+    async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Say that this state of a claimed payment was told, and let go of it; the messages end."""
+        await self._writer().keep(partial(self._end, payment, payment.status, messages))
 
-    async def untell(self, payment: Payment) -> None:
-        """Release a claimed payment that could not be delivered."""
-        await self._writer().keep(partial(self._untold.untell, named(payment)))
+    async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+        """Let go of a claimed payment that could not be told; the messages end all the same."""
+        await self._writer().keep(partial(self._end, payment, None, messages))
+
+    def _end(
+        self,
+        payment: Payment,
+        told: Status | None,
+        messages: Sequence[Event],
+        db: sqlite3.Connection,
+    ) -> None:
+        self._untold.end(named(payment), told, db)
+        for event in messages:
+            self._inbox.end(event, db, done=True)
 
     async def standing(self, payment: Payment) -> Standing | None:
         """Return a payment's status, and the status that was delivered last."""
@@ -106,5 +129,5 @@ class SqliteOutbox:
     ) -> Beat:
         late, places = self._notifiers.beat(member, now, held, wanted, db)
         self._now = now
-        self.reminders.look(db)
+        self._reminders.look(db)
         return Beat(late, places, self._watchers.too_many(member.accounts, now, db))

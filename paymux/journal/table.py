@@ -9,13 +9,14 @@ import msgspec
 
 from ..errors import Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, succeed
-from .base import Key, Row, State, Word, another_order
+from .base import Arrival, Check, Key, Owner, Row, State, Word, another_order
 from .base import named as _key
 from .batch import WAIT
-from .hand import Fact, Hand
+from .hand import Hand
 from .inbox import Inbox
 from .person import sender, sign
-from .rows import PAYMENT, as_begun, forgotten, payment_or_none, read_payment
+from .rows import PAYMENT, as_begun, forgotten, payment_or_none, read_payment, text_of
+from .schema import iso
 from .workers import Worker
 
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
@@ -68,8 +69,57 @@ class Rows:
         key = self._hand.key_of(account, kind, reference) if self._hand else None
         return self.named(key, db) if key else self._row(db, _BY_THEIRS, (account, reference, kind))
 
-    def meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
-        """Return the open payment of the last day that has one of the ids in a message."""
+    def about(self, event: Event, db: sqlite3.Connection) -> Row | None:
+        """Give the payment that a message claims to be about."""
+        account, kind, claims = event.account, event.kind, event.claims
+        row = None
+        if event.attempt is not None:
+            row = self.named((account, kind, event.attempt), db)
+        if row is None and claims.provider_reference is not None:
+            row = self.theirs(account, kind, claims.provider_reference, db)
+        if row is None and claims.reference is not None:
+            # What a message says alone; the provider must say the same.
+            row = self.named((account, kind, claims.reference), db)
+        if claims.reference is claims.provider_reference is event.attempt is None and claims.ids:
+            return self._meant(event, db)
+        return row
+
+    def arrive(
+        self,
+        event: Event,
+        about: Payment | None,
+        check: Check,
+        db: sqlite3.Connection,
+        *,
+        open: bool,
+    ) -> Arrival:
+        """Find out what a message is about, check that, and keep it if anything names its order."""
+        known, theirs = about, event.claims.provider_reference
+        if known is None and (row := self.about(event, db)) is not None:
+            known = row.payment
+        kind = event.kind if known is None else known.kind or "collect"
+        owner: Owner | None = None
+        if theirs is not None:
+            key = self._hand.key_of(event.account, kind, theirs) if self._hand else None
+            owner = key[1:] if key else self._inbox.owner(event, kind, db)
+        check(known, owner)
+        if known is None or (known.reference or known.provider_reference) is None:
+            return Arrival(known=known)
+        lost = False
+        if event.attempt is not None and known.provider_reference is None:
+            lost = self._lost(known, theirs, db)
+        return Arrival(known=known, kept=self._inbox.put(event, owner, db, open=open), lost=lost)
+
+    def _lost(self, known: Payment, theirs: str | None, db: sqlite3.Connection) -> bool:
+        """Tell whether an order was sent and its answer is not known, or names this payment."""
+        row = self.named(_key(known), db)
+        if row is None:
+            return False
+        found = row.payment.provider_reference
+        return row.state.in_doubt or (theirs is not None and found == theirs)
+
+    def _meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
+        """Give the open payment of the last day that has one of the ids that a message names."""
         found = self._inbox.meant(event, db)
         key = _key(found[1]) if found else self._hand.meant(event)
         row = self.named(key, db) if key else None
@@ -128,8 +178,8 @@ class Rows:
             if (row := self._standing(pending, digest, found)) is not None:
                 return row
             db.execute(f"DELETE FROM payments {_OF}", key)
-            self._hand.forget(key)  # its facts are about the earlier order
-        at, text, party = _now(), _json(pending), pending.payer or pending.payee
+            self._hand.forget(key)  # it is about the order that was there before
+        at, text, party = iso(datetime.now(UTC)), text_of(pending), pending.payer or pending.payee
         money = (str(pending.amount), pending.currency, party)
         made = (digest, text, at, at, self._worker.name)
         db.execute(_NOTED, (*key, pending.status, *money, *made))
@@ -151,11 +201,11 @@ class Rows:
                 self.apply(db, row.payment, "answer", State.NOT_SENT)
 
     def sending(self, pending: Payment, db: sqlite3.Connection) -> None:
-        """Record that an order's request is about to be sent."""
-        key, at = _key(pending), _now()
+        """Note that an order's request is about to leave."""
+        key, at = _key(pending), iso(datetime.now(UTC))
         if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
-            raise OSError("another worker took the order over")
-        db.execute(_FACT, (*key, at, "sending", "sending", pending.status, _json(pending)))
+            raise OSError("somebody else took the order over")
+        db.execute(_FACT, (*key, at, "sending", "sending", pending.status, text_of(pending)))
 
     def lives(self, worker: str | None, key: Key) -> bool:
         """Return whether a live worker is processing a row.
@@ -164,34 +214,36 @@ class Rows:
         """
         return key in self.busy or key in self._hand if worker == self._worker.name else self._worker.lives(worker)
 
-    def write(self, fact: Fact, db: sqlite3.Connection) -> None:
-        """Write a fact, unless another order has replaced its order meanwhile."""
-        if self._hand.holds(fact):
-            self.apply(db, fact.payment, fact.source, fact.state)
-
-    def apply(self, db: sqlite3.Connection, payment: Payment, source: str, state: State | None) -> None:
-        """Append a fact, and apply it unless it would turn the row back."""
+    def apply(
+        self,
+        db: sqlite3.Connection,
+        payment: Payment,
+        source: str,
+        state: State | None,
+    ) -> Payment | None:
+        """Append a fact, and apply it if it does not turn the row back; give the row's payment."""
         key, told = _key(payment), msgspec.structs.replace(payment, raw="")
         found = db.execute(_FOUND, key).fetchone()
         if found is None:
-            return  # looked up without having been recorded, or deleted by now
+            return None  # asked about by somebody who has no record of it, or forgotten by now
         if state is not None and state.free and found[2] != self._worker.name:
-            return  # another worker owns the row and may be sending it
+            return None  # what did not leave was ours; another worker may be sending it
         was, known = State(found[0]), read_payment(key, found[1])
         state = was.after(state, told)
         said = (state, told.status, told.provider_status, told.provider_reference)
         if source == "verify" and said == (was, known.status, known.provider_status, known.provider_reference):
-            return  # a poll without news
-        at = _now()
+            return known  # a poll that brought nothing new
+        at = iso(datetime.now(UTC))
         try:
             kept = succeed(known, told)
         except Mismatch as mismatch:
             log.warning("%s: kept as a fact, not applied: %s", told.account, mismatch)
             kept, state = known, was
-        payment_now = (state, kept.status, kept.provider_reference, _json(kept), at)
+        payment_now = (state, kept.status, kept.provider_reference, text_of(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
-        db.execute(_FACT, (*key, at, source, state, told.status, _json(told)))
+        db.execute(_FACT, (*key, at, source, state, told.status, text_of(told)))
         self._applied(db)
+        return kept
 
     def resolve(self, word: Word, db: sqlite3.Connection) -> None:
         """End a row by a person's decision."""
@@ -232,11 +284,3 @@ class Rows:
 def _has(row: Row, status: Status) -> bool:
     """Return whether a row is listed under a status; an order never sent is not pending."""
     return row.payment.status is status and not (status is Status.PENDING and row.state.free)
-
-
-def _json(value: Payment | Event) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from ..models import Kind, Payment, Status, log
-from .base import Key, named
+from .base import Ended, Key, named
 from .notifiers import Notifiers
 from .outbox import Standing
 from .rows import Scanned, read_payment
@@ -36,6 +36,7 @@ class Untold:
         self._worker = worker
         self._notifiers = notifiers
         self._scanned = Scanned("it cannot be told")
+        self.session: object = None  # of the notifier that has entered, for which ends are claimed
 
     def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
         """Release claims of an earlier loop of this worker.
@@ -75,22 +76,32 @@ class Untold:
         db.execute(_CLAIM, (self._worker.name + _ALONE, *key))
         return read_payment(key, row[2])
 
-    def told(self, key: Key, status: Status, db: sqlite3.Connection) -> None:
-        """Record that a status was delivered; the row may have another status by now."""
-        db.execute(_TOLD, (status, *key, *self._names))
+    def ended(self, payment: Payment, session: object, db: sqlite3.Connection) -> Ended:
+        """Claim an end that was written just now, where this notifier asks and nobody tells it."""
+        key = named(payment)
+        teller, told = db.execute(f"SELECT teller, told FROM payments WHERE {_OF}", key).fetchone()
+        if told == payment.status:
+            return Ended(told=True)
+        asked = session is not None and session is self.session
+        if (
+            not asked
+            or (teller is not None and self._tells(teller, db))
+            or not self._may_tell(key, payment.status, db)
+        ):
+            return Ended()
+        db.execute(_CLAIM, (self._worker.name, *key))
+        return Ended(claimed=payment)
 
-    def untell(self, key: Key, db: sqlite3.Connection) -> None:
-        """Release a payment that could not be delivered."""
-        db.execute(_LET_GO, (*key, *self._names))
+    def end(self, key: Key, told: Status | None, db: sqlite3.Connection) -> None:
+        """Let go of what was claimed, and note the state that was told, if it was."""
+        name = self._worker.name
+        sql, given = (_LET_GO, key) if told is None else (_TOLD, (told, *key))
+        db.execute(sql, (*given, name, name + _ALONE))
 
     def standing(self, key: Key, db: sqlite3.Connection) -> Standing | None:
         """Return a payment's status, and the status that was delivered last."""
         row = db.execute(f"SELECT status, told FROM payments WHERE {_OF}", key).fetchone()
         return None if row is None else Standing(Status(row[0]), row[1] and Status(row[1]))
-
-    @property
-    def _names(self) -> tuple[str, str]:
-        return self._worker.name, self._worker.name + _ALONE
 
     def _some(
         self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status], db: sqlite3.Connection

@@ -44,7 +44,7 @@ class Watchers:
         notifiers: Notifiers,
         inbox: Inbox,
         lives: Callable[[str | None, Key], bool],
-        apply: Callable[[sqlite3.Connection, Payment, str, State | None], None],
+        apply: Callable[[sqlite3.Connection, Payment, str, State | None], object],
     ) -> None:
         self._worker = worker
         self._notifiers = notifiers

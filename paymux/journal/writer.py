@@ -62,13 +62,18 @@ class Writer(Forking):
         self._again = 0.0  # when they are tried again
         self._waits = AGAIN  # seconds for retries after the thread was asked to end: a lock may pass
 
-    async def do(self, operation: Operation[T], glance: Operation[Any] | None = None) -> T:
-        """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
+    async def do(
+        self,
+        operation: Operation[T],
+        glance: Operation[Any] | None = None,
+        after: Callable[[T], None] | None = None,
+    ) -> T:
+        """Run an operation, and return when it is durable; cancelled or not, it runs.
 
-        While another program has the file locked, `glance(db)` may answer from what can be read;
-        WAIT: not.
+        While another program has the file locked, `glance(db)` may give its result from what can be
+        read, or WAIT. `after` gets the result in this loop once it is durable, cancelled or not.
         """
-        result: T = await self._queued(Work(operation, glance=glance))
+        result: T = await self._queued(Work(operation, glance=glance, after=after))
         return result
 
     async def read(self, operation: Operation[T]) -> T:
@@ -76,9 +81,18 @@ class Writer(Forking):
         result: T = await self._queued(Work(operation, glance=operation, reads=True))
         return result
 
-    async def keep(self, operation: Operation[T], then: Callable[[], None] | None = None) -> T:
-        """Run an operation that must not be lost; after an error it is retried until durable."""
-        result: T = await self._queued(Work(operation, kept=True, then=then))
+    async def keep(
+        self,
+        operation: Operation[T],
+        then: Callable[[], None] | None = None,
+        after: Callable[[T], None] | None = None,
+    ) -> T:
+        """Run an operation that must not be lost.
+
+        Whatever its caller is told, it is tried until it is durable.
+        Then `then` is called in the journal's thread, and `after` with the result in this loop.
+        """
+        result: T = await self._queued(Work(operation, kept=True, then=then, after=after))
         return result
 
     def later(self, operation: Operation[None]) -> None:
@@ -153,9 +167,8 @@ class Writer(Forking):
             try:
                 if self._gather(queue, works) and ending is None:
                     ending, self._again = time.monotonic(), 0.0
-                works = self._with_stuck(works)
-                works = self._round(works)
-            except BaseException as error:  # noqa: BLE001 - on any error, no caller may wait for ever
+                works = self._round(self._with_stuck(works) if self._stuck else works)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 known = isinstance(error, PaymuxError | OSError)
                 self._fail(works, error if known else OSError(f"the journal cannot be used: {error!r}"))
                 works = []
@@ -232,7 +245,7 @@ class Writer(Forking):
     def _told(self, answers: list[Answer]) -> list[Answer]:
         """Set aside failed writes that must not be lost, to be tried again."""
         for answer in answers:
-            if answer.failed and answer.work.kept:
+            if answer.error is not None and answer.failed and answer.work.kept:
                 self._stuck.append(answer.work)
                 self._waits = AGAIN
                 self._again = time.monotonic() + AGAIN

@@ -10,7 +10,7 @@ from ..checks import checked_function, checked_seconds
 from ..drivers.base import Driver
 from ..errors import PaymuxError, UsageError
 from ..forks import Forking, watch
-from ..journal import FEW, Beat, LocalOutbox, Member, Outbox, State
+from ..journal import FEW, Beat, Ended, LocalOutbox, Member, OpenMessage, Outbox, State
 from ..limits import Share
 from ..models import Kind, Payment, log
 from ..plain import is_a, sequence, text
@@ -114,6 +114,7 @@ class Notifier(Forking):
         self._watching = Watching(engine, outbox, self._days, self._is_fresh, self.wake)
         self.telling.begin(self.wake)
         engine.records.heard = self._hear
+        engine.records.claims = self._claims
         try:
             await self._round(outbox)
         except BaseException:  # cancelled: it is not entered
@@ -148,13 +149,29 @@ class Notifier(Forking):
         """Scan at once for new facts."""
         self._woken.set()
 
-    def _hear(self, payment: Payment, source: str, state: State | None) -> None:
-        if asyncio.get_running_loop() is not self._engine.notified:
-            return  # the loop in which it was entered has ended, and the notifier with it
+    def _claims(self, payment: Payment) -> bool:
+        """Tell whether an end that is about to be written is to be claimed for this notifier."""
+        entered = self._entered and asyncio.get_running_loop() is self._engine.notified
+        return entered and self.telling.wants(payment)
+
+    def _hear(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None,
+        ended: Ended | None,
+        message: OpenMessage | None,
+    ) -> None:
+        outbox = self.outbox
+        if outbox is None or asyncio.get_running_loop() is not self._engine.notified:
+            return  # the loop in which it was entered has ended, and it with it
         if self._local is not None:
-            self._local.hear(payment, source, state)
+            claim = payment.status.terminal and self._claims(payment)
+            ended = self._local.hear(payment, source, state, claim=claim)
         self._watching.hear(payment, source, state)
-        if payment.status.terminal:
+        if ended is not None and ended.claimed is not None:
+            self.telling.tell(outbox, ended.claimed, message)
+        elif payment.status.terminal and not (ended is not None and ended.told):
             self.wake()
 
     async def _live(self, outbox: Outbox) -> None:

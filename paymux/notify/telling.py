@@ -2,19 +2,24 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
+from operator import attrgetter
+
+import msgspec
 
 from ..errors import Unavailable
-from ..journal import Key, Outbox, named
-from ..models import Kind, Payment, Status, log
+from ..journal import Key, OpenMessage, Outbox, named
+from ..models import Event, Kind, Payment, Status, log
 from .guard import Failed, guarded
 
 LONGEST = 60.0  # seconds that a callback may take before it is cancelled and called again later
 SLOWEST = 300.0  # seconds between repetitions, at most
-AT_ONCE = 100  # callbacks at once
-GLANCE = 0.2  # seconds between looks at a payment that another worker is delivering
-AGAIN = 1.0  # seconds between attempts to record a delivery
+AT_ONCE = 100  # calls of the shop's at once
+GLANCE = 0.2  # seconds between looks at a payment that another worker is telling
+AGAIN = 1.0  # seconds between tries to write down that something was told
+_is_open, _event = attrgetter("open"), attrgetter("event")
 
 
 class _Rest:
@@ -27,6 +32,13 @@ class _Rest:
         self.over = False
         self.pauses: Generator[float] = backoff.expo(base=2, factor=1, max_value=SLOWEST)
         next(self.pauses)
+
+
+class _Call(msgspec.Struct, eq=False):
+    """A state that the shop is being told, and the messages about it: they end with the call."""
+
+    status: Status
+    messages: list[OpenMessage] = []
 
 
 class Telling:
@@ -43,14 +55,17 @@ class Telling:
         self._over = True
         self._wake: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[Key, _Call] = {}  # under way, or about to be
+        self._claimed: deque[Payment] = deque()  # that there was no room for
         self._resting: dict[Key, _Rest] = {}
-        self._waiting: dict[Key, list[asyncio.Future[bool]]] = {}
-        self._more = False  # the outbox may hold more than there was room for
+        self._waiting: dict[Key, list[asyncio.Future[Status | None]]] = {}
+        self._more = False  # whether the outbox may hold more than there was room for
 
     def begin(self, wake: Callable[[], None]) -> None:
         """Start; `wake` requests another `scan`."""
         self._over, self._wake = False, wake
-        self._tasks, self._waiting = set(), {}
+        self._tasks, self._calls, self._waiting = set(), {}, {}
+        self._claimed = deque()
 
     async def call(self, payment: Payment) -> None:
         """Call `on_payment` once; Failed: it raised or timed out, which is logged."""
@@ -62,13 +77,36 @@ class Telling:
         while (room := AT_ONCE - len(self._tasks)) > 0:
             found = await outbox.untold(self.kinds, room, resting)
             for payment in found:
-                task = asyncio.get_running_loop().create_task(self._tell(outbox, payment))
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
+                self.tell(outbox, payment)
             if len(found) < room:
                 self._more = False
                 return
         self._more = True
+
+    def wants(self, payment: Payment) -> bool:
+        """Tell whether an end is to be claimed as it is written: there is room for a call now."""
+        room = (payment.kind or "collect") in self.kinds and len(self._tasks) < AT_ONCE
+        return room and not (self._resting and self._rests(payment))
+
+    def tell(self, outbox: Outbox, payment: Payment, message: OpenMessage | None = None) -> None:
+        """Begin to tell what was claimed, as soon as there is room for another call."""
+        call = self._calls[named(payment)] = _Call(payment.status)
+        if message is not None:
+            call.messages.append(message)
+        if len(self._tasks) < AT_ONCE:
+            self._start(outbox, payment, call)
+        else:
+            self._claimed.append(payment)
+
+    def _rests(self, payment: Payment) -> bool:
+        """Tell whether this state could not be told, and is not to be tried again yet."""
+        rest = self._resting.get(named(payment))
+        return rest is not None and not rest.over and rest.status is payment.status
+
+    def _start(self, outbox: Outbox, payment: Payment, call: _Call) -> None:
+        task = asyncio.get_running_loop().create_task(self._tell(outbox, payment, call))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, outbox))
 
     async def aclose(self, grace: float) -> None:
         """Let running callbacks end within `grace` seconds."""
@@ -79,13 +117,23 @@ class Telling:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def heard(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
-        """Wait until a payment's end was delivered, by any worker.
+    async def heard(
+        self, outbox: Outbox, payment: Payment, until: float, message: OpenMessage | None = None
+    ) -> bool | None:
+        """Wait until a payment's end was told, by whoever has it; False: not yet, None: it is not in the outbox.
 
         False: not yet. None: it is not in the outbox. Unavailable: the end itself was not recorded,
         so nothing would deliver it.
         """
         key, loop = named(payment), asyncio.get_running_loop()
+        call = self._calls.get(key)
+        if call is not None and call.status is payment.status:
+            if message is not None and message not in call.messages:
+                call.messages.append(message)
+            if await self._over_by(key, until) is payment.status:
+                return True
+            if self._rests(payment):
+                return False
         while (standing := await outbox.standing(payment)) is not None:
             if not standing.status.terminal:
                 raise Unavailable(f"{payment.account}: {payment.reference} could not be recorded")
@@ -94,11 +142,17 @@ class Telling:
             rest = self._resting.get(key)
             if loop.time() >= until or (rest is not None and rest.status is standing.status):
                 return False
-            told = loop.create_future()
-            self._waiting.setdefault(key, []).append(told)
             self._wake()
-            await asyncio.wait({told}, timeout=min(GLANCE, until - loop.time()))
+            await self._over_by(key, min(loop.time() + GLANCE, until))
         return None
+
+    async def _over_by(self, key: Key, until: float) -> Status | None:
+        """Wait until the call about a payment ends, or that time; give the state that was told."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[Status | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(told)
+        await asyncio.wait({told}, timeout=max(until - loop.time(), 0.0))
+        return told.result() if told.done() else None
 
     async def once(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
         """Deliver one payment without a running notifier; returns what `heard` returns."""
@@ -115,21 +169,24 @@ class Telling:
             await (outbox.told(claimed) if done else outbox.untell(claimed))
         return True
 
-    async def _tell(self, outbox: Outbox, payment: Payment) -> None:
-        key = named(payment)
-        await asyncio.sleep(0)  # an eager task could end before it is in the set
+    async def _tell(self, outbox: Outbox, payment: Payment, call: _Call) -> None:
+        key, told = named(payment), None
+        await asyncio.sleep(0)  # an eager task could end before it is counted
         try:
             await self.call(payment)
         except Failed:
             self._rest(key, payment.status)
-            await self._written(partial(outbox.untell, payment))
+            await self._written(outbox.untell, payment, call)
         else:
             self._resting.pop(key, None)
-            await self._written(partial(outbox.told, payment))
+            if await self._written(outbox.told, payment, call):
+                told = payment.status
         finally:
+            if self._calls.get(key) is call:
+                del self._calls[key]
             for waiting in self._waiting.pop(key, ()):
                 if not waiting.done():
-                    waiting.set_result(True)
+                    waiting.set_result(told)
 
     def _rest(self, key: Key, status: Status) -> None:
         rest = self._resting.get(key)
@@ -147,24 +204,34 @@ class Telling:
             asyncio.get_running_loop().call_later(SLOWEST, self._rested, key, rest)
             self._wake()
 
-    async def _written(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Record how a delivery ended, however long the file is locked.
-
-        No other delivers meanwhile.
-        """
+    async def _written(
+        self,
+        write: Callable[[Payment, list[Event]], Awaitable[None]],
+        payment: Payment,
+        call: _Call,
+    ) -> bool:
+        """Write how a telling ended, however long the file is locked: until then nobody else tells it."""
         said = False
         while True:
+            messages = list(filter(_is_open, call.messages))
             try:
-                return await write()
+                await write(payment, list(map(_event, messages)))
             except OSError as error:
                 if self._over:
-                    return None
+                    return False
                 if not said:
                     log.error("the result of an on_payment call cannot be recorded yet: %s", error)
                 said = True
+            else:
+                for message in messages:
+                    message.open = False
+                return True
             await asyncio.sleep(AGAIN)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, outbox: Outbox, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._more:
+        if self._claimed and not self._over:
+            payment = self._claimed.popleft()
+            self._start(outbox, payment, self._calls[named(payment)])
+        elif self._more:
             self._wake()

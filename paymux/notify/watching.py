@@ -98,12 +98,14 @@ class Watching:
         """Apply a payment that any look-up or message found for an order."""
         known = order.payment
         try:
-            order.payment = lean(succeed(known, payment), known)
+            order.payment = succeed(known, payment)
         except Mismatch:
             return  # the caller that asked gets the error
         if order.payment.status.terminal:
             self._drop(order, known)
-        elif keys(known) != keys(order.payment):
+            return
+        order.payment = lean(order.payment, known)
+        if keys(known) != keys(order.payment):
             self._watches.rename(order, known)
             if order.due == NEVER and self._can_be_asked(order):
                 self._join(order, asyncio.get_running_loop().time())
@@ -163,8 +165,8 @@ class Watching:
             self._line(order).leave(place)
 
     def _drop(self, order: Order, known: Payment | None = None) -> None:
-        """Stop watching an order."""
-        if self._accounts[order.payment.account].pop(order.key, None) is order:
+        """Watch an order no more."""
+        if self._accounts[order.payment.account].pop(named(order.payment), None) is order:
             self._leave(order)
             self._watches.remove(order, known or order.payment)
             self._watches.deafen(order, self._driver(order))

@@ -185,10 +185,13 @@ class Watches:
         return [watch for watch in _living(held) if watch is not asker] if isinstance(held, set) else []
 
     def held(self, event: Event) -> Payment | None:
-        """Return the payment that an open watch has for what a message claims to be about."""
-        about = [watch.payment for watch in self._about(event)]
-        # The watch of the claimed kind comes first; the kind is only a claim, so others count too.
-        return next((one for one in about if (one.kind or "collect") == event.kind), about[0] if about else None)
+        """Give the payment that an open watch holds of what a message claims to be about."""
+        about, kind = self._about(event), event.kind
+        for watch in about:
+            # The provider's id comes with its kind where that is said; which one is a claim.
+            if (watch.payment.kind or "collect") == kind:
+                return watch.payment
+        return about[0].payment if about else None
 
     def hint(self, event: Event) -> None:
         """Let the watches that an update is about look up again.
@@ -213,18 +216,28 @@ class Watches:
     def _about(self, event: Event) -> list[Watcher]:
         """List the watches that a message is about; the order proved by its secret path first."""
         named = keys(msgspec.structs.replace(event.claims, account=event.account, reference=None))
-        attempts = [((event.account, event.kind), event.attempt)] if event.attempt else []
-        return [watch for key in (*attempts, *named) for watch in self._under(key)]
+        if event.attempt:
+            named.insert(0, ((event.account, event.kind), event.attempt))
+        found: list[Watcher] = []
+        for key in named:
+            found += self._under(key)
+        return found
 
-    def _under(self, key: Key) -> Iterator[Watcher]:
+    def _under(self, key: Key) -> Iterable[Watcher]:
         held = self._by_key.get(key[0], {}).get(key[1])
-        return _living(_refs(held)) if held else iter(())
+        if isinstance(held, set):
+            return _living(held)
+        watch = None if held is None else held()
+        return () if watch is None else (watch,)
 
     def tell(self, payment: Payment) -> None:
-        """Deliver a payment to every watch on it."""
-        found = {watch for key in keys(payment) for watch in self._under(key)}
-        # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
-        # time.
+        """Wake every watch on this payment."""
+        found: set[Watcher] = set()
+        for key in keys(payment):
+            found.update(self._under(key))
+        if not found:
+            return
+        # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
         same = [watch for watch in found if _same(watch.payment, payment)]
         self._each(same, lambda watch: watch.tell(payment))
 
@@ -263,7 +276,9 @@ def _same(one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "
 def keys(payment: Payment) -> list[Key]:
     """List the index keys of a payment: the group of the index, and the id in it."""
     account = payment.account
-    found: list[Key] = [((account, name), id) for name, id in payment.ids.items()]
+    found: list[Key] = []
+    for name, id in payment.ids.items():
+        found.append(((account, name), id))
     if payment.reference is not None:
         found.append(((account, payment.kind or "collect"), payment.reference))
     if payment.provider_reference is not None:

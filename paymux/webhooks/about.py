@@ -6,6 +6,7 @@ from functools import partial
 from ..confirm import asked_again
 from ..engine import Engine
 from ..errors import Mismatch, PaymuxError
+from ..journal import OpenMessage
 from ..models import Event, Payment, log
 from ..notify import LONGEST, Failed, guarded
 from ..redact import mask
@@ -33,10 +34,12 @@ class About:
         except (PaymuxError, Failed):
             return event
 
-    async def is_kept(self, event: Event) -> bool:
+    async def is_kept(self, message: OpenMessage) -> bool:
         """Keep a message that is repeated; False: its order has as many as are kept."""
+        if message.open:
+            return True
         try:
-            return await self._engine.records.hint(event)
+            return await self._engine.records.hint(message.event, message)
         except PaymuxError:  # it is in our memory, too
             return True
 

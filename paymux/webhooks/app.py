@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Route: TypeAlias = tuple[str, str | None]  # the account, and the reference if any, that a path stands for
+Route: TypeAlias = tuple[str, str | None]  # the account and the reference, if any, of a path
 
 VALIDATION = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
 REASONS = 100  # kinds of bad messages that are logged, once each
@@ -146,8 +146,14 @@ class Webhooks:
     def _until(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
 
-    async def _served(self, incoming: Incoming, lines: int, chunks: AsyncIterator[bytes], until: float) -> Reply:
-        """Answer a message whose body is still to come, which is read only where its head is worth it."""
+    async def _served(
+        self,
+        incoming: Incoming,
+        lines: int,
+        chunks: AsyncIterator[bytes],
+        until: float,
+    ) -> Reply:
+        """Answer a message whose body is still to come; it is read only where its head is good."""
         route = self._routed(incoming, lines)
         if isinstance(route, Reply):
             return route
@@ -157,7 +163,7 @@ class Webhooks:
         return await self._heard(msgspec.structs.replace(incoming, body=body), route, until)
 
     def _routed(self, incoming: Incoming, lines: int = 0) -> Route | Reply:
-        """Match a message against its path, once; what is not worth reading has its reply by its head alone."""
+        """Match a message's path, once; what is not worth reading has its reply at once."""
         if max(len(incoming.headers), lines) > HEADERS:
             return Reply(status=431)
         try:

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter, OrderedDict
+from itertools import repeat
+from typing import TypeAlias
 
 from ..models import Event, log
 from ..redact import shown
 
 FEW = 4  # of them in hand at once
 HOUR = 3600.0
+Names: TypeAlias = frozenset[tuple[str, str]]  # accounts, each with an id of any sort
 MOST = 1000  # things said, and not said again for an hour
 
 
@@ -17,28 +20,29 @@ class Crowd:
     def __init__(self) -> None:
         self._named: Counter[tuple[str, str]] = Counter()
 
-    def enter(self, event: Event) -> None:
-        """Count a message that proves nothing."""
-        self._named.update(_names(event))
+    def enter(self, named: Names) -> None:
+        """Count a message that proves nothing, by what it names."""
+        self._named.update(named)
 
-    def leave(self, event: Event) -> None:
+    def leave(self, named: Names) -> None:
         """Count it no more."""
-        for name in _names(event):
+        for name in named:
             self._named[name] -= 1
             if not self._named[name]:
                 del self._named[name]
 
-    def full(self, event: Event) -> bool:
-        """Tell whether a message is one of many."""
-        return any(self._named[name] >= FEW for name in _names(event))
+    def full(self, named: Names) -> bool:
+        """Tell whether a message that names that is one of many."""
+        return max(map(self._named.__getitem__, named), default=0) >= FEW
 
 
-def _names(event: Event) -> set[tuple[str, str]]:
+def names(event: Event) -> Names:
+    """List what a message names; nothing, where it proves who sent it."""
     if event.proved:
-        return set()
+        return frozenset()
     claims = event.claims
-    named = {claims.reference, claims.provider_reference, *claims.ids.values()}
-    return {(event.account, name) for name in named if name is not None}
+    given = filter(None, {claims.reference, claims.provider_reference, *claims.ids.values()})
+    return frozenset(zip(repeat(event.account), given, strict=False))
 
 
 class Once:

@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import random
-import uuid
-from collections import OrderedDict
+import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,17 +22,17 @@ from ..errors import (
     UsageError,
 )
 from ..forks import Forking, leave_to_parent, watch
-from ..journal import REMEMBERED
+from ..journal import OpenMessage
 from ..models import Event, Payment, log
-from ..notify import LONGEST, Failed, Full, Notifier, log_failure
+from ..notify import Failed, Full, Notifier, log_failure
 from ..redact import mask
 from .about import About
-from .crowd import Crowd
+from .crowd import Crowd, Names, names
 from .messages import Left, Message
+from .unrecorded import Unrecorded
 
 RESCAN = 30.0  # seconds between looks for messages of workers that died
 DAY = 86_400.0  # seconds for which a provider that does not answer is asked again
-GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
 NEVER, BEFORE = float("inf"), -float("inf")
 AT_ONCE = 8  # repetitions at once
 MOST = 1000  # messages in hand
@@ -52,29 +51,28 @@ class Delivery(Forking):
         self._engine = engine
         self._notifier = notifier
         self._about = About(engine, lookup)
-        self._caller = uuid.uuid4().hex
+        self._unrecorded = Unrecorded(engine, notifier.telling)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scan: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._few = asyncio.Semaphore(AT_ONCE)
         self._messages: dict[bytes, Message] = {}
         self._crowd = Crowd()
-        self._telling: dict[tuple[str, ...], asyncio.Future[None]] = {}
-        self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
         watch(self)
 
     def begin_anew(self) -> None:
         """Have none of the parent's messages in a forked child, where this was not entered."""
-        leave_to_parent(self._messages, self._telling, self._scan)
+        leave_to_parent(self._messages, self._scan)
         self._loop, self._scan = None, None
-        self._messages, self._telling = {}, {}
+        self._messages = {}
+        self._unrecorded.forget()
 
     def begin(self) -> None:
         """Start repeating what was left, in this loop."""
         self._loop = asyncio.get_running_loop()
         self._few = asyncio.Semaphore(AT_ONCE)
         self._over = asyncio.Event()
-        self._telling = {}
+        self._unrecorded.begin()
         self._scan = self._loop.create_task(self._rescan())
 
     async def aclose(self, grace: float) -> None:
@@ -94,7 +92,7 @@ class Delivery(Forking):
                 message.timer.cancel()
         left, self._messages, self._crowd = self._messages, {}, Crowd()
         for message in left.values():
-            await self._engine.records.end_hint(message.event, done=False)
+            await self._engine.records.end_hint(message, done=False)
         if left and self._engine.records.journal is None:
             log.error("%d messages were not done with, and no journal keeps them", len(left))
 
@@ -102,11 +100,13 @@ class Delivery(Forking):
         """Handle a message until the loop's clock says so, and go on after that; None: done with it."""
         if self._loop is not asyncio.get_running_loop():
             return await self._once(event, until)
-        if self._crowd.full(event):
+        named = names(event)
+        if named and self._crowd.full(named):
             event = await self._about.for_all(event)
+            named = names(event)
         # What no look-up confirms is sent once, and is only to be kept: there is always a place for it.
-        always = not self._engine.driver(event.account).confirms(event)
-        message = self._begun(event, until, always=always)
+        always = not self._engine.drivers[event.account].confirms(event)
+        message = self._begun(event, until, named, always=always)
         if message is None or message.task is None:
             return Left(retry_after=1.0, plainly=True)
         task = message.task
@@ -118,26 +118,37 @@ class Delivery(Forking):
 
     async def _once(self, event: Event, until: float) -> Left | None:
         """Handle a message where nothing goes on after the answer; so what failed is refused."""
-        done = False
+        done, message = False, OpenMessage(event)
         try:
             async with asyncio.timeout_at(until):
-                left = await self._handle(event, until)
+                left = await self._handle(message, until)
             done = left is None or not left.lasting
         except TimeoutError:
             left = Left()
         finally:
-            await self._engine.records.end_hint(event, done=done)
+            await self._engine.records.end_hint(message, done=done)
         return left and msgspec.structs.replace(left, plainly=left.plainly or not done)
 
-    def _begun(self, event: Event, until: float, *, always: bool = False) -> Message | None:
+    def _begun(
+        self,
+        event: Event,
+        until: float,
+        named: Names | None = None,
+        *,
+        always: bool = False,
+        open: bool = False,
+    ) -> Message | None:
         """Give the message with a task at it: that of the same message, if it is in hand."""
         key = msgspec.json.encode(event)
         message = self._messages.get(key)
         if message is None:
             if len(self._messages) >= MOST and not always:
                 return None
-            message = self._messages[key] = Message(event)
-            self._crowd.enter(event)
+            named = names(event) if named is None else named
+            message = self._messages[key] = Message(event, named=named)
+            if named:
+                self._crowd.enter(named)
+        message.open = message.open or open
         if message.task is None:
             if message.timer is not None:
                 message.timer.cancel()
@@ -145,7 +156,8 @@ class Delivery(Forking):
         return message
 
     def _drop(self, key: bytes) -> None:
-        self._crowd.leave(self._messages.pop(key).event)
+        if named := self._messages.pop(key).named:
+            self._crowd.leave(named)
 
     async def _work(
         self,
@@ -156,21 +168,20 @@ class Delivery(Forking):
     ) -> Left | None:
         await asyncio.sleep(0)  # an eager task could end before it is known as the message's
         async with few or contextlib.nullcontext():
-            left = await self._handle(message.event, until)
+            left = await self._handle(message, until)
         worth = left is not None and self._is_worth_it(message, left)
-        if worth and not await self._about.is_kept(message.event):
+        if worth and not await self._about.is_kept(message):
             # Its order has its share of messages: one that stands for all is repeated instead.
             other = await self._about.for_all(message.event)
             worth = other == message.event
             if not worth:
                 self._begun(other, BEFORE, always=True)
         if worth and left is not None:
-            pause = next(message.pauses) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
-            loop = asyncio.get_running_loop()
-            message.timer = loop.call_later(max(pause, left.retry_after or 0.0), self._again, key)
+            pause = max(message.pause(), left.retry_after or 0.0)
+            message.timer = asyncio.get_running_loop().call_later(pause, self._again, key)
         else:
             self._drop(key)
-            await self._engine.records.end_hint(message.event, done=True)
+            await self._engine.records.end_hint(message, done=True)
         message.task = None
         return left
 
@@ -198,26 +209,27 @@ class Delivery(Forking):
             with contextlib.suppress(PaymuxError):
                 while found := await self._engine.records.claim_hints(AT_ONCE):
                     if self._over.is_set():
-                        for event in found:
-                            await self._engine.records.end_hint(event, done=False)
+                        for claimed in found:
+                            await self._engine.records.end_hint(claimed, done=False)
                         return
-                    messages = [self._begun(event, BEFORE, always=True) for event in found]
-                    await asyncio.wait({message.task for message in messages if message and message.task})
+                    begin = partial(self._begun, until=BEFORE, always=True, open=True)
+                    begun = [begin(claimed.event) for claimed in found]
+                    await asyncio.wait({one.task for one in begun if one and one.task})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), RESCAN)
 
-    async def _handle(self, event: Event, until: float) -> Left | None:
+    async def _handle(self, message: OpenMessage, until: float) -> Left | None:
         """Confirm a message and tell the shop of its payment; None: done with it, well or for good."""
-        driver, expected, real = self._engine.driver(event.account), None, False
-        self._engine.records.answer_for(event)
+        event, expected, real = message.event, None, False
+        driver = self._engine.driver(event.account)
         if not driver.confirms(event):
             return await self._keep(event)
         try:
             expected = await self._about.expected(event)
-            payment = await confirm(self._engine, event, expected, None)
+            payment = await confirm(self._engine, event, expected, None, message=message)
             real = True
             if payment.status.terminal:
-                return await self._tell(payment, until)
+                return await self._tell(message, payment, until)
             if event.claims.status.terminal:
                 # The message may be ahead of the provider's own query, or a lie: it is asked for a while.
                 return Left(
@@ -225,31 +237,49 @@ class Delivery(Forking):
                 )
         except Failed:
             return Left(lasting=float("inf"), known=real or await self._about.knows(event, expected))
-        except Mismatch as mismatch:
-            # The same message again would say the same: a person is told, and nobody else.
-            self._about.refused(event, mismatch)
         except Unsupported:
             return await self._keep(event)
-        except BadWebhook as error:
-            if event.attempt is not None:
-                # Its own path says whose it is; the answer that gives the provider's id may be under way.
-                return Left(lasting=driver.watch_timeout)
-            log.warning("%s", mask(str(error)))
-        except RateLimited as error:
-            known = await self._about.knows(event, expected)
-            lasting = DAY if known else 0.0
-            return Left(status=429, retry_after=error.retry_after, lasting=lasting, known=known, plainly=not known)
-        except NotFound:
-            known = await self._about.knows(event, expected)
-            return Left(lasting=driver.watch_timeout if known else 0.0, known=known)
         except (PaymuxError, OSError) as error:  # OSError: of the journal
-            level = "error" if isinstance(error, AuthenticationFailed) else "warning"
-            getattr(log, level)("%s: a message could not be confirmed yet: %s", event.account, mask(str(error)))
-            return Left(lasting=DAY, known=await self._about.knows(event, expected))
+            return await self._left(event, expected, error)
         except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
             log_failure("a driver", event.account, error)
             return Left(lasting=DAY)
         return None
+
+    async def _left(
+        self,
+        event: Event,
+        expected: Payment | None,
+        error: PaymuxError | OSError,
+    ) -> Left | None:
+        """Tell what is left to do about a message that was not confirmed; None: nothing."""
+        driver = self._engine.driver(event.account)
+        if isinstance(error, Mismatch):
+            # The same message again would say the same: a person is told, and nobody else.
+            self._about.refused(event, error)
+            return None
+        if isinstance(error, BadWebhook):
+            if event.attempt is not None:
+                # Its own path says whose it is; the answer that gives the provider's id may be under way.
+                return Left(lasting=driver.watch_timeout)
+            log.warning("%s", mask(str(error)))
+            return None
+        known = await self._about.knows(event, expected)
+        if isinstance(error, RateLimited):
+            lasting = DAY if known else 0.0
+            return Left(
+                status=429,
+                retry_after=error.retry_after,
+                lasting=lasting,
+                known=known,
+                plainly=not known,
+            )
+        if isinstance(error, NotFound):
+            return Left(lasting=driver.watch_timeout if known else 0.0, known=known)
+        level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
+        said = "%s: a message could not be confirmed yet: %s"
+        log.log(level, said, event.account, mask(str(error)))
+        return Left(lasting=DAY, known=known)
 
     async def _keep(self, event: Event) -> Left | None:
         """Keep what no look-up confirms, before it is acknowledged: it may be money, and is told once."""
@@ -264,56 +294,17 @@ class Delivery(Forking):
             return Left(lasting=float("inf"))
         return None
 
-    async def _tell(self, payment: Payment, until: float) -> Left | None:
+    async def _tell(self, message: OpenMessage, payment: Payment, until: float) -> Left | None:
         """See that the shop hears of a payment's state; None: it has. What the outbox has, it goes on with."""
-        if (payment.kind or "collect") not in self._notifier.telling.kinds:
+        wanted = (payment.kind or "collect") in self._notifier.telling.kinds
+        if not wanted or message.told is payment.status:
             return None
         outbox = self._notifier.outbox
         told: bool | None = None
         if outbox is not None:
-            told = await self._notifier.telling.heard(outbox, payment, until)
+            told = await self._notifier.telling.heard(outbox, payment, until, message)
         elif (journal := self._engine.records.journal) is not None:
             told = await self._notifier.telling.once(journal.outbox, payment, until)
         if told is None:  # it is no order of ours: only this message speaks of it
-            await self._tell_unrecorded(payment)
+            await self._unrecorded.tell(payment)
         return Left(plainly=outbox is None) if told is False else None
-
-    async def _tell_unrecorded(self, payment: Payment) -> None:
-        """Tell the shop of the state of a payment that the outbox does not have, unless it has been told."""
-        key: tuple[str, ...] = (payment.account, payment.kind or "", payment.reference or "", payment.status)
-        if payment.reference is None:
-            key = (*key, payment.provider_reference or "")
-        while key in self._telling:
-            await asyncio.wait({self._telling[key]})
-        if key in self._told:
-            return
-        self._telling[key] = over = asyncio.get_running_loop().create_future()
-        try:
-            await self._tell_in_turn(payment, " ".join(("on_payment", *key[3:])))
-            self._told[key] = None
-            if len(self._told) > REMEMBERED:
-                self._told.popitem(last=False)
-        finally:
-            del self._telling[key]
-            over.set_result(None)
-
-    async def _tell_in_turn(self, payment: Payment, name: str) -> None:
-        """Let one worker of all tell it; the others wait until it is told, or do it where that one died."""
-        journal = self._engine.records.journal
-        if journal is None:
-            await self._notifier.telling.call(payment)
-            return
-        done = False
-        try:
-            async with asyncio.timeout(2 * LONGEST):
-                while not await journal.take_turn(payment, name, self._caller):
-                    if await journal.turn_done(payment, name):
-                        return
-                    await asyncio.sleep(GLANCE)
-        except TimeoutError:
-            raise Failed from None
-        try:
-            await self._notifier.telling.call(payment)
-            done = True
-        finally:
-            await journal.end_turn(payment, name, self._caller, done=done)

@@ -1,11 +1,13 @@
 """A message in hand, and what is left to do about it."""
 
 import asyncio
+import random
 from collections.abc import Generator
+from typing import Any
 
 import msgspec
 
-from ..models import Event
+from ..journal import OpenMessage
 
 SLOWEST = 300.0  # seconds between repetitions, at most
 
@@ -20,16 +22,21 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     plainly: bool = False  # answer the status, whatever the provider does then
 
 
-class Message:
+class Message(OpenMessage, eq=False):
     """A message in hand: being handled, or waiting to be handled again."""
 
-    def __init__(self, event: Event) -> None:
-        import backoff  # noqa: PLC0415 - 2 ms of an import that hears nothing yet
+    named: frozenset[tuple[str, str]] = frozenset()  # what it names, where it proves nothing
+    task: Any = None  # that handles it, and gives what is left to do
+    timer: asyncio.TimerHandle | None = None
+    since: float | None = None  # when it failed first
+    unknown: bool = False
+    pauses: Generator[float] | None = None  # between repetitions
 
-        self.event = event
-        self.task: asyncio.Task[Left | None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.since: float | None = None  # when it failed first
-        self.unknown = False
-        self.pauses: Generator[float] = backoff.expo(base=2, factor=1, max_value=SLOWEST)
-        next(self.pauses)
+    def pause(self) -> float:
+        """Give the seconds until it is handled again."""
+        if self.pauses is None:
+            import backoff  # noqa: PLC0415 - 2 ms of an import that has not failed yet
+
+            self.pauses = backoff.expo(base=2, factor=1, max_value=SLOWEST)
+            next(self.pauses)
+        return next(self.pauses) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret

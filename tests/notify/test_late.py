@@ -1,0 +1,39 @@
+"""An end that takes longer to write than its caller waits: told as soon as it is durable."""
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import paymux.journal.records
+import paymux.notify.notifier
+from paymux import Notifier, Payment, Status
+
+from ..virtual import answer
+from .world import Desk, collect, pool
+
+
+async def test_an_end_that_is_written_late_is_told_once_it_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has the file locked: the end is told without a scan when it lets go."""
+    monkeypatch.setattr(paymux.journal.records, "PATIENCE", 0.05)
+    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 3600.0)
+    path, desk, told = tmp_path / "payments.db", Desk(), asyncio.Event()
+
+    async def on_payment(payment: Payment) -> None:
+        assert payment.status is Status.SUCCEEDED
+        told.set()
+
+    async with pool(path, desk) as pay, Notifier(pay, on_payment):
+        payment = await collect(pay)
+        await asyncio.sleep(0.3)  # the notifier has seen to the new order, and waits
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            desk.status["order-1"] = "OK"
+            assert (await pay.verify(payment)).status is Status.SUCCEEDED
+            desk.replies["*"] = answer(500)  # so that no watch finds it out again
+            assert not told.is_set()
+        await asyncio.wait_for(told.wait(), 20)
