@@ -168,11 +168,12 @@ class Notifier(Forking):
         if self._local is not None:
             claim = payment.status.terminal and self._claims(payment)
             ended = self._local.hear(payment, source, state, claim=claim)
-        self._watching.hear(payment, source, state)
+        # Before anything that may fail: no other notifier delivers what this one has claimed.
         if ended is not None and ended.claimed is not None:
             self.telling.tell(outbox, ended.claimed, message)
         elif payment.status.terminal and not (ended is not None and ended.told):
             self.wake()
+        self._watching.hear(payment, source, state)
 
     async def _live(self, outbox: Outbox) -> None:
         while True:

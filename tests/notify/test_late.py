@@ -9,10 +9,30 @@ import pytest
 
 import paymux.journal.records
 import paymux.notify.notifier
+import paymux.notify.watching
 from paymux import Notifier, Payment, Status
 
-from ..virtual import answer
-from .world import Desk, collect, pool
+from ..virtual import answer, timeless
+from .world import Desk, Shop, collect, file, pool
+
+__all__ = ["file"]
+
+
+@timeless
+async def test_a_claimed_end_is_delivered_whatever_else_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one notifier has claimed no other one delivers, so a mistake beside it loses nothing."""
+
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    desk, shop = Desk(), Shop()
+    async with pool(file, desk) as pay, Notifier(pay, shop):
+        payment = await collect(pay)
+        desk.status["order-1"] = "OK"
+        monkeypatch.setattr(paymux.notify.watching.Watching, "hear", mistaken)
+        await pay.verify(payment)
+        await asyncio.sleep(1)
+        assert shop.told == [("order-1", Status.SUCCEEDED)]
 
 
 async def test_an_end_that_is_written_late_is_told_once_it_is_durable(
