@@ -101,7 +101,7 @@ class Ended(NamedTuple):
 class FollowUp(NamedTuple):
     """What follows a fact in its own transaction."""
 
-    claim: bool  # an end is claimed for this worker's notifier, where nobody tells it
+    claim: bool  # an end that no worker delivers is claimed for this one's notifier
     message: Event | None  # an open message about it: done with, if that end was told before
     # Called in this loop once it is durable, however late that is; None: it is no end.
     then: Callable[[Ended | None], None]

@@ -32,7 +32,7 @@ class Work:
     ) -> None:
         self.do = do
         self.then = then  # called in the journal's thread once it is durable
-        self.after = after  # called in the loop with its result after that, whoever still waits
+        self.after = after  # called in the loop with its result after that, cancelled or not
         self.glance = glance  # what may be told while the file is locked
         self.kept = kept  # it is tried until it is durable
         self.reads = reads
@@ -150,7 +150,7 @@ def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
 
 
 def tell(answers: list[Answer]) -> None:
-    """Let everybody who waits know, each in the loop of its own."""
+    """Hand the results to their callers, each in the caller's own loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
     for answer in answers:
         by_loop.setdefault(answer.work.loop, []).append(answer)

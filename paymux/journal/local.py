@@ -46,7 +46,7 @@ class LocalOutbox:
     ) -> Ended | None:
         """Keep what an answer, a look-up or a message told of an order of this pool.
 
-        `claim` its end, where nobody tells it.
+        `claim` its end, where it is not being delivered.
         """
         key = named(payment)
         kept = self._get(key)
@@ -62,7 +62,7 @@ class LocalOutbox:
             try:
                 kept.payment = succeed(kept.payment, payment)
             except Mismatch:
-                return None  # whoever asked raises it
+                return None  # the caller that asked raises it
         if not kept.payment.status.terminal:
             return None
         if not kept.is_untold:

@@ -183,7 +183,7 @@ class Records:
         return arrival
 
     async def hint(self, event: Event, message: OpenMessage | None) -> bool:
-        """Keep a message before anybody acknowledges it; Unavailable: let the provider send it again.
+        """Keep a message before it is acknowledged; Unavailable: let the provider send it again.
 
         False: the limit of messages for its order is reached. It is not stored; a look-up is
         enough.

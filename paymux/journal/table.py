@@ -225,7 +225,7 @@ class Rows:
         key, told = _key(payment), msgspec.structs.replace(payment, raw="")
         found = db.execute(_FOUND, key).fetchone()
         if found is None:
-            return None  # asked about by somebody who has no record of it, or forgotten by now
+            return None  # looked up without a record of it, or forgotten by now
         if state is not None and state.free and found[2] != self._worker.name:
             return None  # what did not leave was ours; another worker may be sending it
         was, known = State(found[0]), read_payment(key, found[1])

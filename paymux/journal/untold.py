@@ -77,7 +77,7 @@ class Untold:
         return read_payment(key, row[2])
 
     def ended(self, payment: Payment, session: object, db: sqlite3.Connection) -> Ended:
-        """Claim an end that was written just now, where this notifier asks and nobody tells it."""
+        """Claim an end that was just written, if this notifier asks and no worker delivers it."""
         key = named(payment)
         teller, told = db.execute(f"SELECT teller, told FROM payments WHERE {_OF}", key).fetchone()
         if told == payment.status:

@@ -168,7 +168,7 @@ class Writer(Forking):
                 if self._gather(queue, works) and ending is None:
                     ending, self._again = time.monotonic(), 0.0
                 works = self._round(self._with_stuck(works) if self._stuck else works)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            except BaseException as error:  # noqa: BLE001 - whatever it is, no caller may wait for ever
                 known = isinstance(error, PaymuxError | OSError)
                 self._fail(works, error if known else OSError(f"the journal cannot be used: {error!r}"))
                 works = []

@@ -120,7 +120,7 @@ class Telling:
     async def heard(
         self, outbox: Outbox, payment: Payment, until: float, message: OpenMessage | None = None
     ) -> bool | None:
-        """Wait until a payment's end was told, by whoever has it; False: not yet, None: it is not in the outbox.
+        """Wait until a payment's end was delivered, by any worker.
 
         False: not yet. None: it is not in the outbox. Unavailable: the end itself was not recorded,
         so nothing would deliver it.
@@ -210,7 +210,7 @@ class Telling:
         payment: Payment,
         call: _Call,
     ) -> bool:
-        """Write how a telling ended, however long the file is locked: until then nobody else tells it."""
+        """Write how a delivery ended, however long the file is locked; no worker retries before."""
         said = False
         while True:
             messages = list(filter(_is_open, call.messages))
