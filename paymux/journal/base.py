@@ -83,23 +83,23 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a message that arrived."""
+    """What the journal knows about a webhook message at its arrival."""
 
     known: Payment | None = None  # the payment that it claims to be about
-    # False: its order has as many as are kept; None: nothing names its order, and it was not tried.
+    # False: the limit for its order is reached; None: nothing names its order, nothing was stored.
     kept: bool | None = None
-    lost: bool = False  # its order was sent, and its answer is not known, or names what it names
+    lost: bool = False  # its order was sent, and its answer is unknown or has the same id
 
 
 class Ended(NamedTuple):
-    """What is known of the telling of an end that was written down."""
+    """What is known about the delivery of an end that was just stored."""
 
-    claimed: Payment | None = None  # for this worker's notifier, which has to tell it
-    told: bool = False  # it was told before
+    claimed: Payment | None = None  # claimed for this worker's notifier, which must deliver it
+    told: bool = False  # it was delivered before
 
 
 class FollowUp(NamedTuple):
-    """What follows a fact in its own transaction."""
+    """What follows a fact in the same transaction."""
 
     claim: bool  # an end that no worker delivers is claimed for this one's notifier
     message: Event | None  # an open message about it: done with, if that end was told before
@@ -144,7 +144,7 @@ class Journal(Protocol):
         state: State | None = None,
         follow: FollowUp | None = None,
     ) -> None:
-        """Append a fact, and apply it where it does not turn the record back."""
+        """Append a fact, and apply it unless it would turn the row back."""
         ...
 
     async def find(
@@ -169,10 +169,10 @@ class Journal(Protocol):
         ...
 
     async def about(self, event: Event) -> Row | None:
-        """Give the payment that a message claims to be about; its secret path comes first.
+        """Return the payment that a message claims to be about; its secret path comes first.
 
-        Of a message that has only the provider's other ids: the open payment of the last day
-        that has one of them.
+        If a message has only other ids of the provider: the open payment of the last day with one
+        of them.
         """
         ...
 
@@ -184,10 +184,10 @@ class Journal(Protocol):
         *,
         open: bool,
     ) -> Arrival:
-        """Find out what a message is about, and keep it as `hint` does, in one transaction.
+        """Find the payment of a message, and store the message as `hint` does, in one transaction.
 
-        `about` is the payment, where the caller knows it. `check` gets it, and the order that
-        has the provider's reference that is claimed; where it raises, nothing is kept.
+        `about`: the payment, if the caller knows it. `check` gets the payment, and the order that
+        has the claimed provider reference; if it raises, nothing is stored.
         """
         ...
 

@@ -155,7 +155,7 @@ def tell(answers: list[Answer]) -> None:
     for answer in answers:
         by_loop.setdefault(answer.work.loop, []).append(answer)
     for loop, own in by_loop.items():
-        # A loop that is closed waits for nothing.
+        # A closed loop has no waiting callers.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, own)
 

@@ -35,7 +35,7 @@ class Hand:
         self._facts.setdefault(named(fact.payment), []).append(fact)
 
     def holds(self, fact: Fact) -> bool:
-        """Tell whether a fact is still to be written."""
+        """Return whether a fact is still to be written."""
         return id(fact) in map(id, self._facts.get(named(fact.payment), ()))
 
     def drop(self, fact: Fact) -> None:

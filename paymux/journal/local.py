@@ -44,7 +44,7 @@ class LocalOutbox:
         *,
         claim: bool = False,
     ) -> Ended | None:
-        """Keep what an answer, a look-up or a message told of an order of this pool.
+        """Record what an answer, a look-up or a message says about an order of this pool.
 
         `claim` its end, where it is not being delivered.
         """
@@ -104,7 +104,7 @@ class LocalOutbox:
         return None
 
     async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Say that this state of a claimed payment was told, and let go of it."""
+        """Record that this status of a claimed payment was delivered, and release the payment."""
         key = named(payment)
         kept = self._get(key)
         self._claimed.discard(key)
@@ -115,7 +115,7 @@ class LocalOutbox:
                 self._untold.pop(key, None)
 
     async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Let go of a claimed payment that could not be told."""
+        """Release a claimed payment that could not be delivered."""
         self._claimed.discard(named(payment))
 
     async def standing(self, payment: Payment) -> Standing | None:

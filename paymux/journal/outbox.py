@@ -75,11 +75,11 @@ class Outbox(Protocol):
         ...
 
     async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Say that this state of a claimed payment was told, and let go of it; the messages end."""
+        """Record that this status of a claimed payment was delivered; its messages end."""
         ...
 
     async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Let go of a claimed payment that could not be told; the messages end all the same."""
+        """Release a claimed payment that could not be delivered; its messages end all the same."""
         ...
 
     async def standing(self, payment: Payment) -> Standing | None:

@@ -36,11 +36,12 @@ class Records:
         self.journal = cast("Journal | None", journal)
         self.memory = Memory()
         self._local = LocalUnconfirmed()
-        self.apart: frozenset[str] = frozenset()  # accounts that are told of payments which no look-up confirms
-        # What the pool's notifier wants to know at once: each fact, its source, how far the order
-        # is, what is known of the telling of its end, and the message that brought it.
+        # accounts whose messages may be about payments that no look-up confirms
+        self.apart: frozenset[str] = frozenset()
+        # Called with each new fact: payment, source, state of the order, delivery of its end, and
+        # the message that brought it.
         self.heard: Heard | None = None
-        # The ends that it claims as they are written down.
+        # Returns whether the notifier claims an end as it is stored.
         self.claims: Callable[[Payment], bool] = _claims_nothing
 
     async def open(self) -> None:
@@ -110,10 +111,9 @@ class Records:
         passing: bool = False,
         message: OpenMessage | None = None,
     ) -> None:
-        """Keep what an answer, a look-up or a message told.
+        """Record what an answer, a look-up or a message says.
 
-        What is `passing` makes no order of ours leave the memory. An open message is done with
-        once its payment's end was told.
+        passing=True: do not cache. An open message ends once its payment's end was delivered.
         """
         self.memory.apply(payment, state, passing=passing)
         if self.journal is None:
@@ -125,7 +125,7 @@ class Records:
         event = None if message is None or not message.open else message.event
         claim = payment.status.terminal and self.claims(payment)
         try:
-            # It is queued at once and will be durable; only the wait for it may be cut short.
+            # The write is queued at once and will be durable; only the wait for it is limited.
             async with asyncio.timeout(PATIENCE):
                 await self.journal.record(payment, source, state, FollowUp(claim, event, then))
         except TimeoutError:
@@ -143,32 +143,31 @@ class Records:
         message: OpenMessage | None,
         ended: Ended | None,
     ) -> None:
-        """Tell the notifier of a durable fact, also where its caller did not wait so long."""
+        """Pass a durable fact to the notifier, also if its caller did not wait so long."""
         if message is not None and ended is not None and ended.told:
             message.open, message.told = False, payment.status
-        # What was claimed for a notifier that has left since was let go of, too.
+        # The claims of a notifier that has left since were released, too.
         if heard is None or heard is not self.heard:
             return
         try:
             heard(payment, source, state, ended, message)
-        except Exception as error:  # noqa: BLE001 - it is kept, and the notifier looks for it soon
+        except Exception as error:  # noqa: BLE001 - it is stored; the notifier's scan finds it
             what = f"{payment.account}: {payment.reference}"
             log.error("%s could not be passed on to the notifier: %r", what, error)
 
     async def arrive(
         self, event: Event, about: Payment | None, check: Check, message: OpenMessage | None
     ) -> Arrival:
-        """Find out what a message is about, check that, and keep it where anything names its order.
+        """Find and check the payment of a message; store the message if it names an order.
 
-        `about` is the payment, where the caller knows it. Unavailable: let the provider send it
-        again.
+        `about`: the payment, if the caller knows it. Unavailable: let the provider send it again.
         """
         if self.journal is None:
             check(about, None)
             return Arrival(known=about)
         was = message is not None and message.open
         if message is not None:
-            message.event, message.open = event, True  # also where the wait for it is broken off
+            message.event, message.open = event, True  # also if the wait for it is interrupted
         arrival = Arrival()
         try:
             arrival = await self.journal.arrive(event, about, check, open=message is not None)
@@ -201,7 +200,10 @@ class Records:
         return kept
 
     async def end_hint(self, message: OpenMessage, *, done: bool) -> None:
-        """End an open message; where that cannot be kept, it is handled once more, which does no harm."""
+        """End an open message.
+
+        If that cannot be stored, it is processed again, which is harmless.
+        """
         was, message.open = message.open, False
         if was and self.journal is not None:
             try:
@@ -212,7 +214,7 @@ class Records:
                 log.warning("%s: the end of a message was not kept: %s", account, error)
 
     async def claim_hints(self, count: int) -> list[OpenMessage]:
-        """Take so many open messages that no living worker answers for."""
+        """Claim up to `count` open messages that no live worker is processing."""
         if self.journal is None:
             return []
         try:
@@ -261,10 +263,10 @@ class Records:
         return owner
 
     def lost(self, payment: Payment, claimed: str | None, arrival: Arrival) -> bool:
-        """Tell whether this order's answer was lost, or its id was found to be the claimed one.
+        """Return whether this order's answer was lost, or it has the claimed id.
 
-        Of an order that this process sent, its memory tells; of any other, what the journal
-        said as the message arrived.
+        For an order that this process sent, its memory decides; for any other, what the journal
+        knew at the message's arrival.
         """
         account, kind, reference = named(payment)
         if self.memory.lost(payment) or self.memory.owner(account, kind, claimed) == (kind, reference):

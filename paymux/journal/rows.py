@@ -19,7 +19,7 @@ _ENDED = "SELECT digest, status, at FROM forgotten WHERE account = ? AND kind = 
 
 
 def text_of(value: Payment | Event) -> str:
-    """Write a payment or a message as its row holds it."""
+    """Encode a payment or a message as its row stores it."""
     return msgspec.json.encode(value).decode()
 
 

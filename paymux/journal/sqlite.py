@@ -113,15 +113,15 @@ class SqliteJournal(Forking):
         state: State | None = None,
         follow: FollowUp | None = None,
     ) -> None:
-        """Append a fact, and apply it where it does not turn the row back.
+        """Append a fact, and apply it unless it would turn the row back.
 
-        An answer or an end is never lost.
+        An answer and a terminal status are never lost.
         """
         fact, then = Fact(payment, source, state), None if follow is None else follow.then
         if payment.reference is None:
             if then is not None:
                 then(None)
-            return  # not one of ours: there is nothing to keep it under
+            return  # not an order of ours: there is no key to store it under
         try:
             if source != "answer" and not payment.status.terminal:
                 await self._writer.do(partial(self._note, fact), after=then)
@@ -152,7 +152,7 @@ class SqliteJournal(Forking):
         await self._writer.do(partial(self._rows.resolve, word))
 
     async def about(self, event: Event) -> Row | None:
-        """Give the payment that a message claims to be about."""
+        """Return the payment that a message claims to be about."""
         return await self._writer.read(partial(self._rows.about, event))
 
     async def arrive(
@@ -163,7 +163,7 @@ class SqliteJournal(Forking):
         *,
         open: bool,
     ) -> Arrival:
-        """Find out what a message is about, and keep it, in one transaction."""
+        """Find the payment of a message, and store the message, in one transaction."""
         return await self._writer.do(partial(self._rows.arrive, event, about, check, open=open))
 
     async def hint(self, event: Event, *, open: bool = False) -> bool:
@@ -230,7 +230,7 @@ class SqliteJournal(Forking):
     # Runs in the thread.
 
     def _note(self, fact: Fact, db: sqlite3.Connection) -> None:
-        """Apply what was found out about a payment that has not ended: nothing follows that."""
+        """Apply a fact about an open payment, with no follow-up."""
         self._rows.apply(db, fact.payment, fact.source, fact.state)
 
     def _write(
@@ -242,7 +242,7 @@ class SqliteJournal(Forking):
     ) -> Ended | None:
         """Apply an answer or an end, and claim an end for the notifier of this session."""
         if not self._hand.holds(fact):
-            return None  # its order was replaced meanwhile
+            return None  # another order has replaced its order meanwhile
         known = self._rows.apply(db, fact.payment, fact.source, fact.state)
         if known is None or not known.status.terminal:
             return None

@@ -34,8 +34,8 @@ class SqliteOutbox:
         self._watchers = watchers
         self._inbox = inbox
         self._reminders = reminders
-        self._now = 0.0  # that of the last beat: what is claimed was not watched then
-        self.session: object = None  # of the notifier that enters: see Untold
+        self._now = 0.0  # time of the last heartbeat, with which claims are made
+        self.session: object = None  # of the entered notifier: see Untold
 
     async def enter(self, member: Member, now: float) -> Beat:
         """Start: this notifier owns what it claims from here on."""
@@ -77,11 +77,11 @@ class SqliteOutbox:
         return await self._writer().do(partial(self._untold.claim, named(payment)))
 
     async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Say that this state of a claimed payment was told, and let go of it; the messages end."""
+        """Record that this status of a claimed payment was delivered; its messages end."""
         await self._writer().keep(partial(self._end, payment, payment.status, messages))
 
     async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
-        """Let go of a claimed payment that could not be told; the messages end all the same."""
+        """Release a claimed payment that could not be delivered; its messages end all the same."""
         await self._writer().keep(partial(self._end, payment, None, messages))
 
     def _end(

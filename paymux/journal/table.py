@@ -70,7 +70,7 @@ class Rows:
         return self.named(key, db) if key else self._row(db, _BY_THEIRS, (account, reference, kind))
 
     def about(self, event: Event, db: sqlite3.Connection) -> Row | None:
-        """Give the payment that a message claims to be about."""
+        """Return the payment that a message claims to be about."""
         account, kind, claims = event.account, event.kind, event.claims
         row = None
         if event.attempt is not None:
@@ -78,7 +78,7 @@ class Rows:
         if row is None and claims.provider_reference is not None:
             row = self.theirs(account, kind, claims.provider_reference, db)
         if row is None and claims.reference is not None:
-            # What a message says alone; the provider must say the same.
+            # Only the message says so; the provider must confirm it.
             row = self.named((account, kind, claims.reference), db)
         if claims.reference is claims.provider_reference is event.attempt is None and claims.ids:
             return self._meant(event, db)
@@ -93,7 +93,7 @@ class Rows:
         *,
         open: bool,
     ) -> Arrival:
-        """Find out what a message is about, check that, and keep it if anything names its order."""
+        """Find and check the payment of a message; store the message if it names an order."""
         known, theirs = about, event.claims.provider_reference
         if known is None and (row := self.about(event, db)) is not None:
             known = row.payment
@@ -111,7 +111,7 @@ class Rows:
         return Arrival(known=known, kept=self._inbox.put(event, owner, db, open=open), lost=lost)
 
     def _lost(self, known: Payment, theirs: str | None, db: sqlite3.Connection) -> bool:
-        """Tell whether an order was sent and its answer is not known, or names this payment."""
+        """Return whether an order was sent and its answer is unknown, or names this payment."""
         row = self.named(_key(known), db)
         if row is None:
             return False
@@ -119,7 +119,7 @@ class Rows:
         return row.state.in_doubt or (theirs is not None and found == theirs)
 
     def _meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
-        """Give the open payment of the last day that has one of the ids that a message names."""
+        """Return the open payment of the last day that has one of the ids in a message."""
         found = self._inbox.meant(event, db)
         key = _key(found[1]) if found else self._hand.meant(event)
         row = self.named(key, db) if key else None
@@ -178,7 +178,7 @@ class Rows:
             if (row := self._standing(pending, digest, found)) is not None:
                 return row
             db.execute(f"DELETE FROM payments {_OF}", key)
-            self._hand.forget(key)  # it is about the order that was there before
+            self._hand.forget(key)  # its facts are about the earlier order
         at, text, party = iso(datetime.now(UTC)), text_of(pending), pending.payer or pending.payee
         money = (str(pending.amount), pending.currency, party)
         made = (digest, text, at, at, self._worker.name)
@@ -201,10 +201,10 @@ class Rows:
                 self.apply(db, row.payment, "answer", State.NOT_SENT)
 
     def sending(self, pending: Payment, db: sqlite3.Connection) -> None:
-        """Note that an order's request is about to leave."""
+        """Record that an order's request is about to be sent."""
         key, at = _key(pending), iso(datetime.now(UTC))
         if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
-            raise OSError("somebody else took the order over")
+            raise OSError("another worker took the order over")
         db.execute(_FACT, (*key, at, "sending", "sending", pending.status, text_of(pending)))
 
     def lives(self, worker: str | None, key: Key) -> bool:
@@ -221,18 +221,18 @@ class Rows:
         source: str,
         state: State | None,
     ) -> Payment | None:
-        """Append a fact, and apply it if it does not turn the row back; give the row's payment."""
+        """Append a fact, apply it unless it would turn the row back; return the row's payment."""
         key, told = _key(payment), msgspec.structs.replace(payment, raw="")
         found = db.execute(_FOUND, key).fetchone()
         if found is None:
             return None  # looked up without a record of it, or forgotten by now
         if state is not None and state.free and found[2] != self._worker.name:
-            return None  # what did not leave was ours; another worker may be sending it
+            return None  # another worker owns the row and may be sending it
         was, known = State(found[0]), read_payment(key, found[1])
         state = was.after(state, told)
         said = (state, told.status, told.provider_status, told.provider_reference)
         if source == "verify" and said == (was, known.status, known.provider_status, known.provider_reference):
-            return known  # a poll that brought nothing new
+            return known  # a poll without news
         at = iso(datetime.now(UTC))
         try:
             kept = succeed(known, told)

@@ -36,7 +36,7 @@ class Untold:
         self._worker = worker
         self._notifiers = notifiers
         self._scanned = Scanned("it cannot be told")
-        self.session: object = None  # of the notifier that has entered, for which ends are claimed
+        self.session: object = None  # of the entered notifier, for which ends are claimed
 
     def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
         """Release claims of an earlier loop of this worker.
@@ -93,7 +93,7 @@ class Untold:
         return Ended(claimed=payment)
 
     def end(self, key: Key, told: Status | None, db: sqlite3.Connection) -> None:
-        """Let go of what was claimed, and note the state that was told, if it was."""
+        """Release a claim, and record the status that was delivered, if it was."""
         name = self._worker.name
         sql, given = (_LET_GO, key) if told is None else (_TOLD, (told, *key))
         db.execute(sql, (*given, name, name + _ALONE))

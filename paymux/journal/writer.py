@@ -68,10 +68,10 @@ class Writer(Forking):
         glance: Operation[Any] | None = None,
         after: Callable[[T], None] | None = None,
     ) -> T:
-        """Run an operation, and return when it is durable; cancelled or not, it runs.
+        """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
 
-        While another program has the file locked, `glance(db)` may give its result from what can be
-        read, or WAIT. `after` gets the result in this loop once it is durable, cancelled or not.
+        While another program has the file locked, `glance(db)` may answer from what can be read, or
+        WAIT. `after` gets the result in this loop once it is durable, also after a cancellation.
         """
         result: T = await self._queued(Work(operation, glance=glance, after=after))
         return result
@@ -89,8 +89,8 @@ class Writer(Forking):
     ) -> T:
         """Run an operation that must not be lost.
 
-        Whatever its caller is told, it is tried until it is durable.
-        Then `then` is called in the journal's thread, and `after` with the result in this loop.
+        After an error it is retried until it is durable. Then `then` is called in the journal's
+        thread, and `after` with the result in this loop.
         """
         result: T = await self._queued(Work(operation, kept=True, then=then, after=after))
         return result

@@ -150,7 +150,7 @@ class Notifier(Forking):
         self._woken.set()
 
     def _claims(self, payment: Payment) -> bool:
-        """Tell whether an end that is about to be written is to be claimed for this notifier."""
+        """Return whether an end that is about to be stored is claimed for this notifier."""
         entered = self._entered and asyncio.get_running_loop() is self._engine.notified
         return entered and self.telling.wants(payment)
 
@@ -164,7 +164,7 @@ class Notifier(Forking):
     ) -> None:
         outbox = self.outbox
         if outbox is None or asyncio.get_running_loop() is not self._engine.notified:
-            return  # the loop in which it was entered has ended, and it with it
+            return  # the loop in which it was entered has ended, and the notifier with it
         if self._local is not None:
             claim = payment.status.terminal and self._claims(payment)
             ended = self._local.hear(payment, source, state, claim=claim)

@@ -16,9 +16,9 @@ from .guard import Failed, guarded
 
 LONGEST = 60.0  # seconds that a callback may take before it is cancelled and called again later
 SLOWEST = 300.0  # seconds between repetitions, at most
-AT_ONCE = 100  # calls of the shop's at once
-GLANCE = 0.2  # seconds between looks at a payment that another worker is telling
-AGAIN = 1.0  # seconds between tries to write down that something was told
+AT_ONCE = 100  # callbacks at once
+GLANCE = 0.2  # seconds between looks at a payment that another worker is delivering
+AGAIN = 1.0  # seconds between attempts to record a delivery
 _is_open, _event = attrgetter("open"), attrgetter("event")
 
 
@@ -35,7 +35,7 @@ class _Rest:
 
 
 class _Call(msgspec.Struct, eq=False):
-    """A state that the shop is being told, and the messages about it: they end with the call."""
+    """A running callback: its status, and the messages that end with the call."""
 
     status: Status
     messages: list[OpenMessage] = []
@@ -55,11 +55,11 @@ class Telling:
         self._over = True
         self._wake: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._calls: dict[Key, _Call] = {}  # under way, or about to be
-        self._claimed: deque[Payment] = deque()  # that there was no room for
+        self._calls: dict[Key, _Call] = {}  # running, or about to start
+        self._claimed: deque[Payment] = deque()  # waiting for room
         self._resting: dict[Key, _Rest] = {}
         self._waiting: dict[Key, list[asyncio.Future[Status | None]]] = {}
-        self._more = False  # whether the outbox may hold more than there was room for
+        self._more = False  # the outbox may hold more than there was room for
 
     def begin(self, wake: Callable[[], None]) -> None:
         """Start; `wake` requests another `scan`."""
@@ -84,12 +84,12 @@ class Telling:
         self._more = True
 
     def wants(self, payment: Payment) -> bool:
-        """Tell whether an end is to be claimed as it is written: there is room for a call now."""
+        """Return whether to claim an end as it is stored: there is room for a call now."""
         room = (payment.kind or "collect") in self.kinds and len(self._tasks) < AT_ONCE
         return room and not (self._resting and self._rests(payment))
 
     def tell(self, outbox: Outbox, payment: Payment, message: OpenMessage | None = None) -> None:
-        """Begin to tell what was claimed, as soon as there is room for another call."""
+        """Deliver a claimed payment, as soon as there is room for another call."""
         call = self._calls[named(payment)] = _Call(payment.status)
         if message is not None:
             call.messages.append(message)
@@ -99,7 +99,7 @@ class Telling:
             self._claimed.append(payment)
 
     def _rests(self, payment: Payment) -> bool:
-        """Tell whether this state could not be told, and is not to be tried again yet."""
+        """Return whether the delivery of this status failed and is not to be repeated yet."""
         rest = self._resting.get(named(payment))
         return rest is not None and not rest.over and rest.status is payment.status
 
@@ -147,7 +147,10 @@ class Telling:
         return None
 
     async def _over_by(self, key: Key, until: float) -> Status | None:
-        """Wait until the call about a payment ends, or that time; give the state that was told."""
+        """Wait until the call about a payment ends, or until `until`.
+
+        Return the delivered status.
+        """
         loop = asyncio.get_running_loop()
         told: asyncio.Future[Status | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(told)

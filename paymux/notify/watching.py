@@ -165,7 +165,7 @@ class Watching:
             self._line(order).leave(place)
 
     def _drop(self, order: Order, known: Payment | None = None) -> None:
-        """Watch an order no more."""
+        """Stop watching an order."""
         if self._accounts[order.payment.account].pop(named(order.payment), None) is order:
             self._leave(order)
             self._watches.remove(order, known or order.payment)

@@ -185,10 +185,10 @@ class Watches:
         return [watch for watch in _living(held) if watch is not asker] if isinstance(held, set) else []
 
     def held(self, event: Event) -> Payment | None:
-        """Give the payment that an open watch holds of what a message claims to be about."""
+        """Return the payment that an open watch has for what a message claims to be about."""
         about, kind = self._about(event), event.kind
         for watch in about:
-            # The provider's id comes with its kind where that is said; which one is a claim.
+            # The watch of the claimed kind comes first; the kind is only a claim.
             if (watch.payment.kind or "collect") == kind:
                 return watch.payment
         return about[0].payment if about else None
@@ -231,13 +231,14 @@ class Watches:
         return () if watch is None else (watch,)
 
     def tell(self, payment: Payment) -> None:
-        """Wake every watch on this payment."""
+        """Deliver a payment to every watch on it."""
         found: set[Watcher] = set()
         for key in keys(payment):
             found.update(self._under(key))
         if not found:
             return
-        # Not every id is a payment's own: CinetPay's api_response_id is one answer's, made of its time.
+        # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
+        # time.
         same = [watch for watch in found if _same(watch.payment, payment)]
         self._each(same, lambda watch: watch.tell(payment))
 
