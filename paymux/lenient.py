@@ -20,6 +20,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
+_NOTHING_LENGTHS = frozenset(map(len, _NOTHING))
 LEVELS = 512  # of objects and lists in one another, in a body
 MESSAGE_VALUES = 4096  # of a message's JSON, at most
 MESSAGE_LEVELS = 32  # of objects and lists in one another, in a message
@@ -28,6 +29,7 @@ _FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)  # to look through a p
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
 _DEEPER = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
+_LARGEST = 10**15
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -193,14 +195,21 @@ def form_fields(text: str) -> dict[str, str]:
 
 def text(value: Scalar) -> str | None:
     """Read text; `"None"`, `" "`, `null` and absence are all None."""
-    if value is None or value is True or value is False:
+    if value is None:
         return None
-    plain = value.strip() if type(value) is str else str(value)
-    return plain if len(plain) > 9 or plain.lower() not in _NOTHING else None
+    if type(value) is str:
+        plain = value.strip()
+    elif value is True or value is False:
+        return None
+    else:
+        plain = str(value)
+    return None if len(plain) in _NOTHING_LENGTHS and plain.lower() in _NOTHING else plain
 
 
 def amount(value: Scalar) -> Decimal | None:
     """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything stranger is Unreadable."""
+    if type(value) is int and -_LARGEST < value < _LARGEST:
+        return Decimal(value)
     if value is None or (plain := text(value)) is None:
         return None
     if not _AMOUNT.fullmatch(plain):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-from .models import Status, log
+from .models import Reason, Status, log
 from .redact import hide
 
 # The meaning of a word: one status, or all the statuses that it leaves possible.
@@ -16,8 +16,27 @@ OTHER = "*"  # in a table of words: every word not listed; without it, such a wo
 NOTHING = frozenset(Status)  # the meaning of a word that says nothing about the status
 # the meaning of an error word, which no paid order has
 UNPAID = NOTHING - {Status.SUCCEEDED, Status.REFUNDED}
+
+Meaning: TypeAlias = States | tuple[States, Reason]  # a status, and why a payment failed
+
 _WORD = re.compile(r"[A-Za-z0-9.]{1,12}|[A-Za-z][A-Za-z ,'_-]{0,59}")
 _ORDER = tuple(Status)  # listing an Enum is slow
+
+
+class Vocabulary(dict[str, States]):
+    """What each word of one field means; `reasons` has the words that say why a payment failed.
+
+    `why` holds words that only say why: of the status they say as much as a word not listed.
+    """
+
+    def __init__(self, words: Mapping[str, Meaning], *, why: Mapping[str, Reason] = {}) -> None:
+        super().__init__()
+        self.reasons = dict(why)
+        for word, meaning in words.items():
+            if isinstance(meaning, tuple):
+                self[word], self.reasons[word] = meaning
+            else:
+                self[word] = meaning
 
 
 def plain(word: str) -> str:
@@ -59,6 +78,16 @@ def agreed(
         # Only a word or a code is shown: the provider may have put a token in its place.
         _unknown(provider, hide(unknown, secrets()) if _WORD.fullmatch(unknown) else "of other than letters")
     return status
+
+
+def why(speaks: Mapping[str, Words], said: Mapping[str, str | None]) -> Reason:
+    """Give the reason that the last of these words names, OTHER where none does."""
+    reason = Reason.OTHER
+    for field, word in said.items():
+        words = speaks[field]
+        if word is not None and isinstance(words, Vocabulary):
+            reason = words.reasons.get(plain(word), reason)
+    return reason
 
 
 def _all(states: States) -> frozenset[Status]:

@@ -1,4 +1,54 @@
-"""What every driver is: credentials as a value, verbs as coroutines, three hooks, and facts about its money."""
+'''What every driver is: an account's credentials, its verbs, three hooks, facts about its money.
+
+A provider of one API is `drivers/<name>.py`; one of several APIs is a folder, with a file for each.
+The class has the module's name in capitals of your choice (`mpesa_gateway`: `MpesaGateway`), and is
+exported from `paymux` without being named anywhere else. The parts stand in this order:
+
+    """Acme: mobile money of Benin, in XOF. The page is https://acme.example/docs."""
+
+    _STATUS = Vocabulary({                      # each word of the page: the state, why it failed
+        "PAID": Status.SUCCEEDED,
+        "OPEN": Status.PENDING,
+        "NO_FUNDS": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+    })
+
+    class Answer(msgspec.Struct, frozen=True):  # only the fields that are read, each may be absent
+        id: Scalar = None
+        status: Scalar = None
+        amount: Scalar = None
+
+        def answers(self) -> bool:              # whether a reply answers the request
+            return need(text(self.id), "the answer has no id")
+
+    class Acme(Driver, frozen=True, kw_only=True):
+        """An account at Acme."""
+
+        name = "acme"                           # facts, each with its source beside it
+        live_url = "https://api.acme.example/v1"
+        currencies = frozenset({"XOF"})
+        speaks = {"status": _STATUS}
+
+        api_key: Secret | str = ""              # credentials
+
+        def authorize(self, request, token):    # hooks: token, authorize, judge
+            return request.with_headers({"X-Api-Key": reveal(self.api_key)})
+
+        async def collect(self, send, order):   # verbs
+            body = {"amount": whole(order.amount), "payer": order.party}
+            return self.payment(await send(post("/pay", Answer, body, matches=Answer.answers)))
+
+        def webhook(self, incoming):            # messages
+            return self.event(self.payment(self.message(Answer, incoming)))
+
+        def payment(self, said, asked=None, kind="collect"):  # of an answer, a row or a message
+            status, reason = self.outcome({"status": text(said.status)})
+            return Payment(account=self.account, provider=self.name, live=self.live, status=status,
+                           reason=reason, provider_reference=text(said.id), currency="XOF",
+                           amount=amount(said.amount))
+
+`payment` takes the same arguments in each driver: what the provider said, and the provider's
+reference and the kind that it was asked about, where it was asked. Helpers come below the class.
+'''
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -10,13 +60,13 @@ from ..checks import NAME, VISIBLE, is_loopback
 from ..credentials import address, check_texts, secret_fields, wrap
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..lenient import BOM, Unreadable, convert, form_fields, json_fields, row
-from ..models import Balance, Event, Kind, Method, Order, Payment, Receipt, Status
+from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Receipt, Status, Trust
 from ..money import DECIMALS, LANDS
 from ..msisdn import digits
 from ..multipart import multipart_fields
 from ..plain import is_a, text
 from ..redact import Secret
-from ..states import Words, agreed, unproved
+from ..states import Words, agreed, unproved, why
 from ..wire import Incoming, Reply, Request, Send
 
 T = TypeVar("T")
@@ -35,9 +85,22 @@ Verb = Literal[
     "returned",
 ]
 Option = Literal[
-    "description", "customer", "items", "taxes", "metadata", "return_url", "cancel_url", "webhook_url"
+    "description",
+    "customer",
+    "items",
+    "taxes",
+    "metadata",
+    "return_url",
+    "cancel_url",
+    "webhook_url",
 ]
-_BARE: Mapping[int, type[ProviderError]] = {400: Rejected, 404: NotFound, 422: Rejected, 429: RateLimited}
+_BARE: Mapping[int, type[ProviderError]] = {
+    400: Rejected,
+    404: NotFound,
+    422: Rejected,
+    429: RateLimited,
+}
+_UNPAID_ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 WEBHOOK_BYTES = 64 * 1024  # the largest of these providers' messages is a tenth of it
 
 
@@ -56,20 +119,26 @@ class Token(msgspec.Struct, frozen=True):
 class Duplicate(ProviderError):
     """What `judge` names where the provider says that it had a request with our reference before.
 
-    That request may have moved money, so a money verb makes OutcomeUnknown of it, which is looked up later.
+    That request may have moved money, so a money verb makes OutcomeUnknown of it, which is looked
+    up later.
     """
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one money verb at this provider; each driver names its source beside each fact."""
+    """What is known of one money verb at this provider; each fact has its source beside it."""
 
     deduplicates: bool  # the provider itself refuses or joins a second request with our reference
     findable: bool  # the provider can be asked by our reference
     not_found_final_after: float | None  # seconds after which "not found" is final; None: never
 
 
+def reveal(secret: Secret | str) -> str:
+    """Give a credential's text, for the one expression that signs a request or proves a message."""
+    return secret.reveal() if isinstance(secret, Secret) else secret
+
+
 class Driver(msgspec.Struct, frozen=True, kw_only=True):
-    """One account at one provider: frozen credentials, and coroutines whose only effect is `send`."""
+    """One account at one provider: frozen credentials; coroutines whose only effect is `send`."""
 
     name: ClassVar[str]
     live_url: ClassVar[str]
@@ -80,26 +149,34 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     test_numbers: ClassVar[frozenset[str]] = frozenset()
     facts: ClassVar[Mapping[Kind, Facts]] = {}
     required: ClassVar[frozenset[str]] = frozenset()
-    prose: ClassVar[frozenset[str]] = frozenset()  # fields that travel in bodies only: any printable text
-    takes: ClassVar[frozenset[Option]] = frozenset()  # what an order may carry here, beyond the common fields
-    payout_takes: ClassVar[frozenset[Option] | None] = None  # the same of a payout, where it differs
-    settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
+    # Fields that travel in bodies only: any printable text.
+    prose: ClassVar[frozenset[str]] = frozenset()
+    # What an order may carry here, beyond the common fields.
+    takes: ClassVar[frozenset[Option]] = frozenset()
+    # The same of a payout, where it differs.
+    payout_takes: ClassVar[frozenset[Option] | None] = None
+    # The names this driver takes in `extra=`.
+    settings: ClassVar[frozenset[str]] = frozenset()
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that speaks of the state, and what its words mean.
     speaks: ClassVar[Mapping[str, Words]] = {}
     # What each documented success has, for every form of an answer in which that is known: names in
     # a Payment, or in its `ids`.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}  # requests, per so many seconds
+    # Requests, per so many seconds.
+    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}
     verifies_by: ClassVar[frozenset[str]] = (
         frozenset()
     )  # names in `ids` that do where the provider's reference lacks
     token_life: ClassVar[float] = 300.0  # seconds, where the provider states none
     watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
-    lost_page: ClassVar[str] = ""  # what a caller may do when the answer with a checkout page's address was lost
-    callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()  # the provider may never call a path with one of them
-    redelivers: ClassVar[bool] = False  # it sends a message again that was not answered with 2xx; unknown is False
+    # What a caller may do when the answer with a checkout page's address was lost.
+    lost_page: ClassVar[str] = ""
+    # The provider may never call a path with one of them.
+    callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
+    # It sends a message again that was not answered with 2xx; unknown is False.
+    redelivers: ClassVar[bool] = False
 
     account: str = ""
     live: bool = False
@@ -117,14 +194,16 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         check_texts(self, self.prose)
         put(self, "account", self.account or self.name)
         if not NAME.fullmatch(self.account):
-            raise UsageError.field("account", self.account, "a string of 1 to 64 of A-Z a-z 0-9 . _ -")
+            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
         if self.base_url is not None and (refused := address(self)) is not None:
             raise refused
         for field in self.__struct_fields__:
             if field in self.required and not getattr(self, field):
                 raise UsageError.missing(field, f"{self.name} needs it")
         if self.base_url is None and not self.live and self.sandbox_url is None:
-            raise UsageError.field("live", self.live, f"True: {self.name} has no sandbox (or set base_url)")
+            raise UsageError.field(
+                "live", self.live, f"True: {self.name} has no sandbox (or set base_url)"
+            )
 
     @property
     def url(self) -> str:
@@ -133,7 +212,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rehearsing(self) -> bool:
-        """Tell whether this account plays at a sandbox or on this machine, where test numbers are welcome."""
+        """Tell whether this account is at a sandbox or on this machine: test numbers pass."""
         return not self.live or (self.base_url is not None and is_loopback(self.base_url))
 
     def secrets(self) -> tuple[str, ...]:
@@ -158,11 +237,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
         """Give the error that this reply certainly means, or None.
 
-        AuthenticationFailed of a request with a token means that the token is stale; RateLimited, that
-        the request was refused before processing; Duplicate, that an earlier one with our reference
-        exists. Unreadable may be raised of what is no answer, whatever its status. Here: what a bare
-        status says of a look-up, and of money nothing. 401 and 403 are a firewall's, too: only a driver
-        knows in which shape its provider says them.
+        AuthenticationFailed of a request with a token means that the token is stale; RateLimited,
+        that the request was refused before processing; Duplicate, that an earlier one with our
+        reference exists. Unreadable may be raised of what is no answer, whatever its status. Here:
+        what a bare status says of a look-up, and of money nothing. 401 and 403 are a firewall's,
+        too: only a driver knows in which shape its provider says them.
         """
         if request.money or reply.status in request.accept:
             return None
@@ -195,7 +274,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Ask what can be paid out."""
         raise Unsupported(f"{self.name} tells no balance")
 
-    def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+    def history(
+        self, send: Send, since: datetime, until: datetime
+    ) -> AsyncIterator[Payment | None]:
         """List payments of a period, as the provider knows them, each with its own row as `raw`.
 
         None says that there is more to come: whoever waits gets a new deadline, and others a turn.
@@ -219,29 +300,33 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise Unsupported(f"{self.name} sends no webhooks")
 
     def confirms(self, event: Event) -> bool:
-        """Tell whether the provider can be asked about a message; else it is kept until it is dealt with."""
+        """Tell whether the provider can be asked about a message; else it is kept for a person."""
         return True
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
-        """Tell whether a message that cannot be confirmed may be about an order, which nothing in it denies."""
+        """Tell whether a message that cannot be confirmed may be about an order."""
         claims = event.claims
-        pairs = ((claims.amount, order.amount), (claims.currency, order.currency), (event.account, order.account))
+        pairs = (
+            (claims.amount, order.amount),
+            (claims.currency, order.currency),
+            (event.account, order.account),
+        )
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
     def acknowledge(self, event: Event, refused: str = "") -> Reply:
-        """Answer a message: pure. `refused` tells why a payment that a ping asks about must not be made."""
+        """Answer a message: pure. `refused` tells why what a ping asks about is refused."""
         return Reply(status=200, headers={"content-type": "text/plain"}, body=b"OK")
 
     # What drivers share.
 
     def home(self, currency: str) -> str | None:
-        """Give the country whose national numbers an order in this currency may have, where one is left."""
+        """Give the one country whose national numbers an order in this currency may have."""
         lands = LANDS.get(currency, self.countries)
         left = lands & self.countries if self.countries else lands
         return next(iter(left)) if len(left) == 1 else None
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read the payer or payee of an order: here, a mobile number of the provider's countries."""
+        """Read the payer or payee of an order: a mobile number of the provider's countries."""
         field, number = "payee" if kind == "payout" else "payer", text(value)
         if number is None:
             raise UsageError.field(field, value, "a string: a phone number")
@@ -260,6 +345,21 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """
         return agreed(self.name, self.speaks, said, self.secrets)
 
+    def outcome(self, said: Mapping[str, str | None]) -> tuple[Status, Reason | None]:
+        """Read the state as `status` does, and the reason of a failure: the last word's own."""
+        status = agreed(self.name, self.speaks, said, self.secrets)
+        return status, why(self.speaks, said) if status in _UNPAID_ENDS else None
+
+    def event(self, claims: Payment, trust: Trust = Trust.NOTHING, *, ping: bool = False) -> Event:
+        """Give a message's event: what it claims, and what it proves."""
+        return Event(
+            account=self.account,
+            provider=self.name,
+            trust=trust,
+            claims=claims,
+            ping=ping,
+        )
+
     def proved(self, found: Payment, form: str) -> Payment:
         """Give what was found; a success without what each documented one has is PENDING."""
         if found.status is not Status.SUCCEEDED:
@@ -267,7 +367,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         lacking = []
         for name in self.proofs[form]:
             if getattr(found, name, None) is None and name not in found.ids:
-                lacking.append(name)  # noqa: PERF401 - a comprehension costs a frame, for nothing nearly always
+                lacking.append(name)  # noqa: PERF401 - a comprehension costs a frame each time
         if not lacking:
             return found
         unproved(self.name, " and ".join(lacking))
@@ -289,13 +389,18 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             payee=order.party if order.kind == "payout" else None,
         )
 
-    def row(self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]) -> Payment:
+    def row(
+        self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]
+    ) -> Payment:
         """Read one row of a history, and keep its own text; Unreadable names the row."""
         past, own = row(type, raw, number, read)
         return msgspec.structs.replace(past, raw=own)
 
     def message(self, type: type[T], incoming: Incoming) -> T:
-        """Read a message's fields (query of a GET, JSON or form of a POST) as this type, or raise Unreadable."""
+        """Read a message's fields as this type, or raise Unreadable.
+
+        They are the query of a GET, the JSON or the form of a POST.
+        """
         if len(incoming.body) > WEBHOOK_BYTES or len(incoming.query) > WEBHOOK_BYTES:
             raise Unreadable("larger than 64 KiB")
         if incoming.method == "GET":
