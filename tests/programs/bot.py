@@ -14,6 +14,7 @@ from typing import Any
 import yarl
 
 from paymux.drivers import campay
+from paymux.drivers.campay.answers import REASON
 from paymux.models import Reason
 from paymux.watch import schedule
 
@@ -26,7 +27,7 @@ def main(library: str, service: str) -> None:
     campay.CamPay.first_look = 1.0
     campay.CamPay.watch_timeout = 6.0
     schedule.PROMPT = (1, 2, 3, 4, 5, 6)
-    campay._REASONS.update({reason.value.upper(): reason for reason in Reason})
+    REASON.reasons.update({reason.value.upper(): reason for reason in Reason})
     {"aiogram": _aiogram, "telegram": _telegram, "discord": _discord}[library](service)
     load("phonenumbers.carrier")
     while os.read(0, 1):

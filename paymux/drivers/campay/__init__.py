@@ -1,0 +1,319 @@
+"""CamPay: mobile money of Cameroon (MTN and Orange), in XAF.
+
+The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA, the SDK
+github.com/CamPay/campay-python-sdk. Integrators: NdoleStudio/campay-go-sdk, kalynux/jovi-mall,
+DatengTankoua/royalvibe-cosmetic (quotes the page).
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from ... import given, plain
+from ...checks import checked_reference, checked_url
+from ...errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
+from ...jwt import proved
+from ...lenient import Unreadable, amount, convert, form_fields, text, when
+from ...models import Balance, Event, Kind, Order, Payment, Trust
+from ...money import exact, whole
+from ...redact import Secret
+from ...states import Words
+from ...wire import Incoming, Reply, Request, Send, TooLarge, get, post
+from ..base import Driver, Facts, Token, reveal
+from .answers import KINDS, REASON, REFUSALS, STATUS, Login, Transaction, Wallet, failure
+from .history import Period
+
+_DIALECTS = frozenset({"current", "summary"})
+_OTHER_HOST = {
+    False: " (this is the demo host: the login of a live application needs live=True)",
+    True: " (this is the live host: the login of a demo application needs live=False)",
+}
+# What an error of the framework looks like that CamPay is made with (Django REST framework, whose
+# words its 401 and 404 are): one text under `detail`. A firewall's page is another.
+_DETAIL = frozenset({"detail"})
+# The page says of a repeated external_reference "you will get the results of the first request",
+# then "will be rejected" (royalvibe). Nothing looks up by it. An unopened payment link is "not
+# found" too (README of the SDK).
+_FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+
+
+class CamPay(Driver, frozen=True, kw_only=True):
+    """An application at CamPay: its username and password, or its permanent access token."""
+
+    name = "campay"
+    live_url = "https://www.campay.net/api"
+    sandbox_url = "https://demo.campay.net/api"
+    currencies = frozenset({"XAF"})
+    countries = frozenset({"CM"})
+    test_numbers = frozenset({"237677777777", "237677777770", "237699999999", "237699999990"})
+    facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
+    takes = frozenset({"description", "metadata"})
+    speaks: ClassVar[Mapping[str, Words]] = {"status": STATUS, "reason": REASON}
+    # Each success of the page, the SDK and the summary has both; a line of /history/ has no
+    # currency, and the address to which a payment link sends the browser neither.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "transaction": ("amount", "currency"),
+        "history": ("amount",),
+        "redirect": (),
+    }
+    token_life = 1800.0  # half of the only lifetime that CamPay was ever seen to state
+    first_look = 3.0
+
+    username: str = ""
+    password: Secret | str = ""
+    access_token: Secret | str = ""
+    webhook_key: Secret | str = ""
+    dialect: Literal["current", "summary"] = "current"
+
+    def __post_init__(self) -> None:
+        """Ask for one of the two ways to log in."""
+        super().__post_init__()
+        if not self.access_token and not (self.username and self.password):
+            raise UsageError.missing("access_token", "campay needs it, or username and password")
+        if plain.text(self.dialect) not in _DIALECTS:
+            raise UsageError.field("dialect", self.dialect, "current, summary")
+
+    @property
+    def url(self) -> str:
+        """Where requests go; the summary names the bare host."""
+        bare = self.dialect == "summary" and self.live and not self.base_url
+        return "https://campay.net/api" if bare else super().url
+
+    async def token(self, send: Send) -> Token | None:
+        """Log in for a temporary token; a permanent one needs no login."""
+        if self.access_token:
+            return None
+        body = {"username": self.username, "password": reveal(self.password)}
+        login = await send(post("/token/", Login, body, money=False))
+        return Token(Secret(login.token), login.expires_in)
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign with `Token`, which is not Bearer."""
+        signed = token or reveal(self.access_token)
+        return request.with_headers({"Authorization": f"Token {signed}"})
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Be sure of the listed codes, of a stale token and of a refused login.
+
+        On money a 403 proves nothing.
+        """
+        if reply.status < 400:
+            return None
+        # No page gives the shape of an error; integrators met these names.
+        said = reply.read(dict[str, Any]) or {}
+        message = str(said.get("message") or said.get("detail") or said.get("non_field_errors") or "")
+        code = re.search(r"\bER\d{3}\b", f"{said.get('error_code')} {said.get('code')} {message}")
+        if code and code[0] in REFUSALS and reply.status < 500:
+            return Rejected(message, code=code[0], reason=REFUSALS[code[0]])
+        if reply.status == 401 and message == "Invalid token.":
+            return AuthenticationFailed(message + self._hint(request))
+        if reply.status == 400 and request.path == "/token/":
+            return AuthenticationFailed(message + self._hint(request))
+        own = said.keys() == _DETAIL and isinstance(said["detail"], str)
+        if reply.status in (401, 403) and not request.money and own:
+            return AuthenticationFailed(message)
+        error = super().judge(request, reply)
+        if error is not None and message:
+            error.message = message
+        return error
+
+    def _hint(self, request: Request[Any]) -> str:
+        # The two hosts have accounts of their own, and the answer of either is the same.
+        return _OTHER_HOST[self.live] if request.path == "/token/" else ""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Push a PIN prompt to the payer's phone."""
+        return await self._order(send, order, "/collect/", "from")
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        """Send money from the float held with the payee's carrier.
+
+        The application must allow withdrawals.
+        """
+        path = "/disburse/" if self.dialect == "summary" else "/withdraw/"
+        return await self._order(send, order, path, "to")
+
+    async def _order(self, send: Send, order: Order, path: str, party: str) -> Payment:
+        for name, value in order.metadata.items():
+            if name != "external_user" or not isinstance(value, str):
+                raise UsageError.field("metadata", order.metadata, "{'external_user': text}")
+        body = {
+            "amount": str(whole(order.amount)),
+            "currency": order.currency,
+            party: f"+{order.party}" if self.dialect == "summary" else order.party,
+            "description": order.description or order.reference,  # no empty one was seen accepted
+            "external_reference": order.reference,
+            **order.metadata,
+        }
+        answers = partial(Transaction.answers_order, order=order)
+        accepted = await send(post(path, Transaction, body, matches=answers))
+        return self.payment(accepted, kind=order.kind)
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask for a collect or a payout by CamPay's reference."""
+        asked = payment.provider_reference
+        if not asked:
+            raise UsageError.field("provider_reference", asked, "the reference that CamPay gave")
+        if self.dialect == "summary":
+            request = post(
+                "/transaction/",
+                Transaction,
+                {"reference": asked},
+                money=False,
+                matches=Transaction.answers,
+            )
+        else:
+            request = get(
+                "/transaction/{reference}/",
+                Transaction,
+                at={"reference": asked},
+                matches=Transaction.answers,
+            )
+        return self.payment(await send(request), asked, payment.kind or "collect")
+
+    async def balance(self, send: Send) -> Balance:
+        """Ask for the floats; a payout can spend only the one of its payee's carrier."""
+        wallet = await send(get("/balance/", Wallet))
+        total = amount(text(wallet.total_balance) or wallet.available_balance)
+        if total is None:
+            raise Unreadable("no balance")
+        floats = {"MTN": amount(wallet.mtn_balance), "ORANGE": amount(wallet.orange_balance)}
+        held = {operator: money for operator, money in floats.items() if money is not None}
+        return Balance(currency="XAF", available=total, by_operator=held)
+
+    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+        """List transactions from `since` to before `until`.
+
+        CamPay tells their fees, but not our references. A period comes as one page; one that is too
+        large is halved, the later half first.
+        """
+        periods = [Period(since.astimezone(UTC), until.astimezone(UTC))]
+        undated = set[str | None]()
+        while periods:
+            period = periods.pop()
+            try:
+                page = await send(period.request())
+            except TooLarge:
+                if period.shortest:
+                    raise
+                periods += period.halves()
+                yield None
+                continue
+            for number, raw in enumerate(page.data, 1):
+                past = self.row(Transaction, raw, number, self.payment)
+                if past.created_at is not None:
+                    yield past if period.first <= past.created_at < period.last else None
+                elif past.provider_reference not in undated:  # in each half of a period again
+                    undated.add(past.provider_reference)
+                    yield past
+
+    async def payment_link(
+        self,
+        send: Send,
+        *,
+        amount: int | str | Decimal,
+        reference: str,
+        description: str = "",
+        payer: str | None = None,
+        return_url: str | None = None,
+    ) -> Payment:
+        """Open a page to pay by phone or card, which charges nobody.
+
+        Until it is opened, verify says NotFound.
+        """
+        reference = checked_reference(reference)
+        description = given.text("description", description, longest=500)
+        total = exact(amount, "XAF")
+        party = None if payer is None else self.party("collect", payer)
+        back = None if return_url is None else checked_url("return_url", return_url)
+        body = {
+            "amount": str(total),
+            "currency": "XAF",
+            "description": description or reference,
+            "external_reference": reference,
+            **({"from": party} if party else {}),
+            **({"redirect_url": back, "failure_redirect_url": back} if back else {}),
+            "payment_options": "MOMO,CARD",
+        }
+        request = post(
+            "/get_payment_link/",
+            Transaction,
+            body,
+            money=False,
+            matches=Transaction.answers_link,
+        )
+        page = self.payment(await send(request))
+        return msgspec.structs.replace(page, reference=reference, amount=total, currency="XAF", payer=party)
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read a callback of either method.
+
+        Its JWT proves who signed it once, and covers none of its fields.
+        """
+        said = self.message(Transaction, incoming)
+        key = reveal(self.webhook_key)
+        if key:
+            try:
+                proved(text(said.signature) or "", key)
+            except Unreadable as error:
+                raise BadWebhook(f"{self.account}: {error}") from None
+        if text(said.reference) is None:
+            raise Unreadable("no reference")
+        return self.event(self.payment(said), Trust.ORIGIN if key else Trust.NOTHING)
+
+    def returned(self, url: str) -> Event:
+        """Read the address to which a payment link sent the browser.
+
+        It names our reference alone.
+        """
+        said = convert(Transaction, form_fields(url.partition("?")[2]))
+        if text(said.external_reference) is None:
+            raise Unreadable("no external_reference")
+        return self.event(self.payment(said))
+
+    def payment(self, said: Transaction, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
+        kind = KINDS.get(text(said.endpoint)) or ("payout" if amount(said.debit) else kind)
+        word = text(said.status)
+        told = text(said.reason)
+        status, reason = self.outcome({"status": word, "reason": failure(told)})
+        reference = text(said.reference)
+        past = text(said.reference_uuid)
+        gross = amount(said.amount)
+        net = amount(said.app_amount)
+        charge = amount(said.charge_amount)
+        phone = (text(said.phone_number) or text(said.customer) or "").lstrip("+") or None
+        code = text(said.code)
+        user = text(said.external_user)
+        found = Payment(
+            account=self.account,
+            provider=self.name,
+            kind=kind,
+            live=self.live,
+            reference=text(said.external_reference),
+            provider_reference=reference or past,
+            ids={"code": code} if code else {},
+            status=status,
+            amount=gross,
+            currency=text(said.currency),
+            payer=phone if kind == "collect" else None,
+            payee=phone if kind == "payout" else None,
+            operator=(text(said.operator) or "").upper() or None,
+            receipt=text(said.operator_reference) or text(said.operator_tx_code),
+            fee=gross - net if gross and net and kind == "collect" else charge,
+            checkout_url=text(said.link),
+            prompt=text(said.ussd_code),
+            provider_status=word,
+            reason=reason,
+            message=told,
+            metadata={"external_user": user} if user else {},
+            created_at=when(said.datetime),
+        )
+        if reference:
+            return self.proved(found, "transaction")
+        return self.proved(found, "history" if past else "redirect")

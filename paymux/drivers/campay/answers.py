@@ -1,0 +1,109 @@
+"""What CamPay answers, and what its words mean.
+
+The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA.
+"""
+
+import msgspec
+
+from ...lenient import Scalar, amount, need, text
+from ...models import Kind, Order, Reason, Status
+from ...states import NOTHING, OTHER, Vocabulary
+
+_UNPAID = frozenset({Status.PENDING, Status.FAILED, Status.CANCELLED})
+
+STATUS = Vocabulary(
+    {
+        "PENDING": Status.PENDING,
+        "SUCCESSFUL": Status.SUCCEEDED,
+        "FAILED": Status.FAILED,
+        # The words of the summary.
+        "SUCCESS": Status.SUCCEEDED,
+        "CANCELLED": Status.CANCELLED,
+    }
+)
+# `reason` is free text that no page lists: only words that leave no doubt are read. A success has
+# "None" or "".
+REASON = Vocabulary(
+    {
+        "INSUFFICIENT": (_UNPAID, Reason.INSUFFICIENT_FUNDS),
+        "TIMEOUT": (_UNPAID, Reason.EXPIRED),
+        "CANCEL": (_UNPAID, Reason.CANCELLED),
+        OTHER: NOTHING,
+    }
+)
+# The page's whole table of errors, each a no before money moves.
+REFUSALS = {
+    "ER101": Reason.UNKNOWN_PAYER,  # the number is invalid
+    "ER102": Reason.UNKNOWN_PAYER,  # of another operator than MTN and Orange
+    "ER201": Reason.OTHER,  # an amount with decimals
+    "ER301": Reason.INSUFFICIENT_FUNDS,  # more than the operator's float
+}
+KINDS: dict[str | None, Kind] = {"collect": "collect", "withdraw": "payout"}
+
+
+class Login(msgspec.Struct, frozen=True):
+    """An access token."""
+
+    token: str
+    expires_in: float | None = None  # seconds
+
+
+class Wallet(msgspec.Struct, frozen=True):
+    """The floats of an application."""
+
+    total_balance: Scalar = None
+    available_balance: Scalar = None  # the summary's
+    mtn_balance: Scalar = None
+    orange_balance: Scalar = None
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """What CamPay says of a transaction: accepted, asked for, in a message, a page or a history."""
+
+    reference: Scalar = None
+    external_reference: Scalar = None
+    external_user: Scalar = None
+    endpoint: Scalar = None
+    status: Scalar = None
+    reason: Scalar = None
+    amount: Scalar = None
+    app_amount: Scalar = None  # what the fee leaves
+    currency: Scalar = None
+    operator: Scalar = None
+    operator_reference: Scalar = None
+    code: Scalar = None
+    phone_number: Scalar = None
+    customer: Scalar = None  # the summary's
+    ussd_code: Scalar = None
+    link: Scalar = None
+    signature: Scalar = None
+    # The words of /history/.
+    datetime: Scalar = None
+    reference_uuid: Scalar = None
+    operator_tx_code: Scalar = None
+    charge_amount: Scalar = None
+    debit: Scalar = None
+
+    def answers(self) -> bool:
+        """Tell whether this answers a look-up."""
+        need(text(self.reference), "the answer has no reference")
+        return need(text(self.status), "the answer has no status")
+
+    def answers_order(self, order: Order) -> bool:
+        """Tell whether this answers an order, whose own words it may repeat."""
+        ours = text(self.external_reference)
+        need(ours in (None, order.reference), "the answer is about another external_reference")
+        need(amount(self.amount) in (None, order.amount), "the answer is about another amount")
+        return need(text(self.reference), "the answer has no reference")
+
+    def answers_link(self) -> bool:
+        """Tell whether this is a page that was opened."""
+        return need(text(self.link), "the answer has no link")
+
+
+def failure(told: str | None) -> str | None:
+    """Give the word of REASON that stands in the free text of a reason, where one does."""
+    if told is None:
+        return None
+    told = told.upper()
+    return next((word for word in REASON.reasons if word in told), None)
