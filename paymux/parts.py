@@ -82,11 +82,14 @@ def statuses_of(value: object) -> tuple[int, ...]:
 
 
 def matcher_of(value: Any) -> Any:
-    """Check the function that tells whether a reply answers the request."""
-    if value is None or (type(value) is FunctionType and not value.__code__.co_flags & CO_COROUTINE):
-        return value  # the usual case, in a hundredth of the time
+    """Check the function that tells whether a reply is one to the request."""
+    if value is None:
+        return None
     called = value.func if type(value) is partial else value
-    if type(called) is not MethodType or called.__func__.__code__.co_flags & CO_COROUTINE:
+    if type(called) is MethodType:
+        called = called.__func__
+    # Nearly always it is a function, which is known in a hundredth of the time.
+    if type(called) is not FunctionType or called.__code__.co_flags & CO_COROUTINE:
         checked_function("matches", value, "one reply", wait=False)
     return value
 

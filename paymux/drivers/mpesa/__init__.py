@@ -1,0 +1,310 @@
+"""M-Pesa of Safaricom's Daraja: Express (STK push), and the messages of C2B payments.
+
+"Documentation": https://developer.safaricom.co.ke/ as transcribed at
+https://github.com/amoskyalo/daraja-docs.
+"""
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import msgspec
+
+from ... import plain
+from ...checks import checked_url, setting
+from ...errors import ProviderError, Unsupported, UsageError
+from ...lenient import Unreadable, amount, text
+from ...models import Event, Kind, Order, Payment, Status
+from ...money import whole
+from ...redact import Secret
+from ...states import Words
+from ...wire import Incoming, Reply, Request, Send, get, post
+from ..base import Driver, Facts, Option, Token, reveal
+from . import c2b
+from .errors import refusal, throttled
+from .express import PUSH, QUERY, RESULTS, SENTENCES, Said, sentence, signed
+from .values import paid_at, phone, shown
+
+__all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa", "now"]
+
+LOGIN = "/oauth/v1/generate"
+
+# Documentation, "going live". The list drifts: a second check, never the only one.
+_HOSTS = {
+    214: (200, 206, 207, 208),
+    213: (114, 44),
+    212: (127, 129, 136, 138, 74, 69),
+}
+CALLBACK_ADDRESSES = frozenset(
+    f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts
+)
+
+now = time.time  # a test puts another clock here
+
+
+class _Login(msgspec.Struct, frozen=True):
+    access_token: str
+    expires_in: int | None = None  # comes as text: "3599"
+
+
+class Mpesa(Driver, frozen=True, kw_only=True):
+    """One shortcode at Daraja; for Buy Goods `till` is the till and `shortcode` the head office."""
+
+    name = "mpesa"
+    live_url = "https://api.safaricom.co.ke"
+    sandbox_url = "https://sandbox.safaricom.co.ke"
+    currencies = frozenset({"KES"})
+    # Documentation: "Only whole numbers are supported".
+    decimals: ClassVar[Mapping[str, int]] = {"KES": 0}
+    countries = frozenset({"KE"})
+    test_numbers = frozenset({"254708374149"})
+    facts: ClassVar[Mapping[Kind, Facts]] = {
+        "collect": Facts(
+            # Documentation of processrequest: no field of ours identifies a request.
+            deduplicates=False,
+            # The query takes a CheckoutRequestID, which only the push's answer tells.
+            findable=False,
+            # No source says what the query answers for an id unknown to it.
+            not_found_final_after=None,
+        )
+    }
+    # ResponseCode is none of them: it says that the question was understood. No success of a query
+    # has an amount.
+    speaks: ClassVar[Mapping[str, Words]] = {
+        "ResultCode": RESULTS,
+        "ResultDesc": SENTENCES,
+        "errorMessage": SENTENCES,
+    }
+    required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
+    takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
+    settings = frozenset({"account_reference"})
+    token_life = 3599.0
+    # A prompt lives for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first asks
+    # after 20 s.
+    watch_timeout = 180.0
+    first_look = 15.0
+    # Documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks".
+    redelivers = False
+    # Documentation, FAQ: words to avoid in a callback URL. It is advice, so nothing is refused for
+    # them.
+    callback_words_to_avoid = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
+
+    consumer_key: Secret | str = ""
+    consumer_secret: Secret | str = ""
+    shortcode: str = ""
+    passkey: Secret | str = ""
+    till: str = ""
+    max_amount: int = 250_000  # shillings, of one payment; Safaricom has raised it before
+
+    def __post_init__(self) -> None:
+        """Check the numbers, after what every driver checks."""
+        super().__post_init__()
+        for field, value in (("shortcode", self.shortcode), ("till", self.till)):
+            if not re.fullmatch("([0-9]{5,7})?", value):
+                raise UsageError.field(field, value, "a string of 5 to 7 digits")
+        most: Any = self.max_amount
+        if type(most) is not int or most < 1:
+            raise UsageError.field("max_amount", most, "a whole number of shillings above 0")
+
+    @classmethod
+    def from_settings(cls, settings: object) -> "Mpesa":
+        """Read a mapping or object with the settings of an integrator.
+
+        They are MPESA_ENVIRONMENT, _CONSUMER_KEY, _CONSUMER_SECRET, _SHORTCODE, _PASSKEY.
+        """
+        said = setting(settings, "MPESA_ENVIRONMENT")
+        given: dict[str, Any] = {
+            field: setting(settings, f"MPESA_{field.upper()}")
+            for field in ("consumer_key", "consumer_secret", "shortcode", "passkey")
+        }
+        environment = plain.text(said)
+        if environment not in ("sandbox", "production"):
+            raise UsageError.field("MPESA_ENVIRONMENT", said, "'sandbox' or 'production'")
+        try:
+            return cls(live=environment == "production", **given)
+        except UsageError as error:
+            raise error.renamed(f"MPESA_{(error.name or '').upper()}") from None
+
+    async def token(self, send: Send) -> Token:
+        """Log in with key and secret."""
+        pair = f"{reveal(self.consumer_key)}:{reveal(self.consumer_secret)}"
+        basic = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        asked = {"grant_type": "client_credentials"}
+        login = await send(get(LOGIN, _Login, query=asked, headers=basic))
+        return Token(Secret(login.access_token), login.expires_in)
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign a request with the token; the login carries its own header."""
+        if token is None or request.path == LOGIN:
+            return request
+        return request.with_headers({"Authorization": f"Bearer {token}"})
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Believe the gateway's errors by endpoint and message: one code has several meanings."""
+        if b"policies." in reply.body and (slow := throttled(reply)) is not None:
+            return slow
+        if reply.status < 400:
+            return None
+        said = reply.read(Said) or Said()
+        if reply.status in request.accept and text(said.fault) is None:
+            why = f"a result under HTTP {reply.status}, where only a fault is documented"
+            raise Unreadable(why)
+        words = text(said.fault_message) or ""
+        code = text(said.fault) if words else None
+        error = refusal(request, reply, code, words) or super().judge(request, reply)
+        if error is not None:
+            error.code = code
+            error.request_id = text(said.request_id)
+        return error
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Ring the payer's phone: the answer says only that the push was accepted.
+
+        The payer is shown `extra={"account_reference": …}`, else the first 12 characters of the
+        reference.
+        """
+        if not 1 <= order.amount <= self.max_amount:
+            raise UsageError.field("amount", f"{order.amount:.20g}", f"1 to {self.max_amount} KES")
+        if order.webhook_url is None:
+            why = "M-Pesa tells the outcome there (or set webhook_base)"
+            raise UsageError.missing("webhook_url", why)
+        payer = self.party("collect", order.party or "")
+        reference = order.extra.get("account_reference", order.reference[:12])
+        body = {
+            **signed(self.shortcode, reveal(self.passkey), int(now())),
+            "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
+            "Amount": str(whole(order.amount)),  # text, as each value of the page's example
+            "PartyA": payer,
+            "PartyB": self.till or self.shortcode,
+            "PhoneNumber": payer,
+            "CallBackURL": checked_url("webhook_url", order.webhook_url, http=self.rehearsing),
+            "AccountReference": shown("account_reference", reference, 12),
+            "TransactionDesc": shown("description", order.description or "Payment", 13),
+        }
+        said = await send(post(PUSH, Said, body, matches=Said.answers_push))
+        return self.payment(said.accepted())
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask by CheckoutRequestID; the answer has neither amount nor receipt."""
+        asked = payment.provider_reference
+        if not asked or "TransID" in payment.ids:
+            raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
+        signature = signed(self.shortcode, reveal(self.passkey), int(now()))
+        query = post(
+            QUERY,
+            Said,
+            {**signature, "CheckoutRequestID": asked},
+            money=False,
+            # Under way is 200 with 4999, or 500:
+            # https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
+            accept=(500,),
+            matches=partial(Said.answers_query, asked=asked),
+        )
+        return self.payment(await send(query), asked)
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
+        message = self.message(c2b.Message, incoming)
+        pushed = message.Body.callback if message.Body else None
+        if pushed is not None and text(pushed.CheckoutRequestID) and text(pushed.ResultCode):
+            return self.event(self.payment(pushed))
+        number = text(message.TransID)
+        if message.Body is None and number:
+            return self.event(c2b.claims(self, message, number), ping=message.asks())
+        raise Unreadable("neither an STK callback nor a C2B message")
+
+    def confirms(self, event: Event) -> bool:
+        """Tell whether a message is of a push: no request of this API asks about a C2B payment."""
+        return "TransID" not in event.claims.ids
+
+    def may_tell_of(self, event: Event, order: Payment) -> bool:
+        """Tell whether a confirmation may be a push's: same amount, account and visible digits.
+
+        Safaricom confirms each payment to the registered address, that of a push too, with the
+        push's receipt.
+        """
+        typed = event.claims.reference
+        pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
+        if typed is not None and typed.casefold() != pushed.casefold():
+            return False
+        payer = event.claims.ids.get("MSISDN")
+        return super().may_tell_of(event, order) and c2b.may_be(payer, order.payer)
+
+    def pending(self, order: Order) -> Payment:
+        """Give an order's payment before any answer, with what the payer is shown as reference."""
+        reference = order.extra.get("account_reference")
+        ids = {"AccountReference": reference} if isinstance(reference, str) else {}
+        return msgspec.structs.replace(super().pending(order), ids=ids)
+
+    def acknowledge(self, event: Event, refused: str = "") -> Reply:
+        """Answer with a ResultCode; only a validation can be refused, with one of C2B's codes."""
+        body: Mapping[str, Any] = {"ResultCode": 0, "ResultDesc": "Accepted"}
+        if event.ping:
+            body = self.c2b_reply(not refused, c2b.refusal(refused))
+        headers = {"content-type": "application/json"}
+        return Reply(status=200, headers=headers, body=msgspec.json.encode(body))
+
+    def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        """Say in our words what Daraja said of a push; figures are read in a message alone."""
+        result = text(said.ResultCode)
+        code = result or text(said.fault)
+        described = text(said.ResultDesc)
+        fault = text(said.fault_message)
+        status, reason = Status.PENDING, None
+        if code is not None:  # a sentence without a result is one of the question
+            status, reason = self.outcome(
+                {
+                    "ResultCode": result,
+                    "ResultDesc": sentence(described),
+                    "errorMessage": sentence(fault),
+                }
+            )
+        merchant = text(said.MerchantRequestID)
+        found = Payment(
+            account=self.account,
+            provider=self.name,
+            live=self.live,
+            provider_reference=text(said.CheckoutRequestID) or asked,
+            ids={"MerchantRequestID": merchant} if merchant else {},
+            status=status,
+            prompt=text(said.CustomerMessage),
+            provider_status=code,
+            reason=reason,
+            message=described or fault,
+        )
+        return found if asked or said.CallbackMetadata is None else _figures(found, said)
+
+    @staticmethod
+    def c2b_reply(accepted: bool, code: str = "C2B00011") -> dict[str, str]:
+        """Give the body that answers a C2B validation, within 8 seconds, or a confirmation.
+
+        A confirmation is always accepted.
+        """
+        return c2b.answer(accepted, code)
+
+    @staticmethod
+    def from_safaricom(peer: str | None) -> bool:
+        """Tell whether a message's sender is an address that Safaricom lists.
+
+        Never ask it of a header.
+        """
+        return (plain.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
+
+
+def _figures(found: Payment, said: Said) -> Payment:
+    """Add what a callback claims of the payment."""
+    figures = said.figures()
+    paid = text(figures.get("Amount"))
+    receipt = text(figures.get("MpesaReceiptNumber"))
+    return msgspec.structs.replace(
+        found,
+        ids={**found.ids, "receipt": receipt} if receipt else found.ids,
+        amount=amount(paid),
+        currency="KES" if paid else None,
+        payer=phone(text(figures.get("PhoneNumber"))),
+        receipt=receipt,
+        paid_at=paid_at(text(figures.get("TransactionDate"))),
+    )

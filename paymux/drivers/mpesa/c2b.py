@@ -1,0 +1,93 @@
+"""C2B: money that a payer sent without a push, told in validations and confirmations."""
+
+import re
+from hashlib import sha256
+
+import msgspec
+
+from ... import plain
+from ...errors import UsageError
+from ...lenient import Scalar, amount, text
+from ...models import Payment
+from ..base import Driver
+from .express import Said
+from .values import paid_at, phone
+
+_CODES = "C2B0001[1-6]"
+
+
+class _Body(msgspec.Struct, frozen=True):
+    callback: Said | None = msgspec.field(name="stkCallback", default=None)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An STK callback is a `Body`; a C2B validation or confirmation is flat, and all text."""
+
+    Body: _Body | None = None
+    TransID: Scalar = None
+    TransTime: Scalar = None
+    TransAmount: Scalar = None
+    BillRefNumber: Scalar = None
+    OrgAccountBalance: Scalar = None  # blank where Daraja only asks: documentation, v2/c2b.mdx
+    MSISDN: Scalar = None  # masked, or a hash
+
+    def asks(self) -> bool:
+        """Tell whether this is a validation, which only asks."""
+        return text(self.OrgAccountBalance) is None
+
+
+def claims(driver: Driver, said: Message, number: str) -> Payment:
+    """Give what a C2B message claims of the payment with this TransID."""
+    paid = text(said.TransAmount)
+    payer = text(said.MSISDN)
+    ids = {"receipt": number, "TransID": number}
+    if payer:
+        ids["MSISDN"] = payer[:64]
+    return Payment(
+        account=driver.account,
+        provider=driver.name,
+        live=driver.live,
+        reference=text(said.BillRefNumber),
+        provider_reference=number,
+        ids=ids,
+        amount=amount(paid),
+        currency="KES" if paid else None,
+        payer=phone(payer),
+        receipt=number,
+        paid_at=paid_at(text(said.TransTime)),
+    )
+
+
+def may_be(said: str | None, payer: str | None) -> bool:
+    """Tell whether a number may be this payer's.
+
+    Its middle is masked (v2), or it is a hash (v1), or absent.
+    """
+    if not said or not payer:
+        return True
+    if re.fullmatch("[0-9a-fA-F]{64}", said):
+        # Which form is hashed is published nowhere.
+        forms = (payer, f"+{payer}", payer[3:], f"0{payer[3:]}")
+        return said.lower() in [sha256(form.encode()).hexdigest() for form in forms]
+    first, *rest = [re.sub("[^0-9]", "", part) for part in re.split(r"\*+", said)]
+    return payer.startswith(first) and payer.endswith(rest[-1]) if rest else payer == first
+
+
+def refusal(code: str) -> str:
+    """Give a code that refuses a validation: the one that was named, where it is one."""
+    return code if re.fullmatch(_CODES, code) else "C2B00016"
+
+
+def answer(accepted: bool, code: str) -> dict[str, str]:
+    """Give the body that answers a validation or a confirmation."""
+    if not re.fullmatch(_CODES, plain.text(code) or ""):
+        means = (
+            "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode,"
+            " …16 anything else"
+        )
+        raise UsageError.field("code", code, means)
+    if not plain.is_a(accepted, bool):
+        raise UsageError.field("accepted", accepted, "True or False")
+    if accepted:
+        return {"ResultCode": "0", "ResultDesc": "Accepted"}
+    return {"ResultCode": code, "ResultDesc": "Rejected"}

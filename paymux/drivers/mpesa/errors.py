@@ -1,0 +1,62 @@
+"""What Daraja's gateway refuses, by endpoint and message: one code stands for several things."""
+
+from typing import Any
+
+from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
+from ...models import Reason
+from ...wire import Reply, Request
+
+# Throttling by Apigee, before Daraja: its policies SpikeArrest and Quota, whose faults have these
+# codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
+# .../quota-policy).
+_THROTTLED = ("policies.ratelimit.SpikeArrestViolation", "policies.ratelimit.QuotaViolation")
+
+
+def throttled(reply: Reply) -> RateLimited | None:
+    """Read a fault of Apigee's by its whole envelope, with nothing beside it."""
+    said = reply.read(dict[str, Any]) or {}
+    fault = said.get("fault")
+    words = fault.get("faultstring") if isinstance(fault, dict) else None
+    for code in _THROTTLED:
+        whole = {"fault": {"faultstring": words, "detail": {"errorcode": code}}}
+        if isinstance(words, str) and said == whole:
+            return RateLimited(words, code=code)
+    return None
+
+
+def refusal(
+    request: Request[Any], reply: Reply, code: str | None, said: str
+) -> ProviderError | None:
+    """Give the error that a code and its message certainly mean at this endpoint, or None."""
+    words = said.lower()
+    asked = request.path.rpartition("/")[2]
+    # No body at all is what integrators' code saw live, and https://pypi.org/project/mpesakit/
+    # expects.
+    if asked == "generate" and reply.status == 400 and (code or not reply.body.strip()):
+        why = "consumer key or secret is wrong, or of the other environment"
+        return AuthenticationFailed(said or why)
+    match code:
+        case "401.002.01" | "401.003.01" | "404.001.03" | "400.003.01":
+            return AuthenticationFailed(said)
+        case "400.002.02" | "400.002.05":
+            _, named, field = said.partition("Invalid ")
+            return Rejected(said, details={"field": field} if named else None)
+        case "500.003.02" | "500.003.03":
+            # "System is busy", under the same code, does not prove that nothing was begun.
+            if not request.money or "spike arrest" in words or "quota" in words:
+                return RateLimited(said)
+        case "500.001.1001" if asked in ("processrequest", "query"):
+            return _express(asked, said, words)
+    return None
+
+
+def _express(asked: str, said: str, words: str) -> Rejected | None:
+    """Give what M-Pesa Express means by its one code for everything."""
+    if "merchant does not exist" in words:
+        return Rejected(f"{said}: the shortcode is unknown in this environment")
+    if "wrong credentials" in words:  # of Password, not of the token
+        why = "passkey and shortcode do not belong together, or not in this environment"
+        return Rejected(f"{said}: {why}")
+    if "unable to lock subscriber" in words and asked == "processrequest":
+        return Rejected(said, reason=Reason.BUSY)
+    return None

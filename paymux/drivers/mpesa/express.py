@@ -1,0 +1,155 @@
+"""M-Pesa Express: the push, the query about it, and its callback."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ...lenient import Scalar, need, text
+from ...models import Reason, Status
+from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+from .values import EAT, STAMP
+
+PUSH = "/mpesa/stkpush/v1/processrequest"
+QUERY = "/mpesa/stkpushquery/v1/query"
+
+# Documentation, https://pypi.org/project/paylod/ and
+# https://github.com/ronnyabuto/daraja-error-codes. Left out, and so PENDING, is what proves neither
+# a debit nor its absence: 17 (internal error, or the same amount twice), 26 (busy), 1025 and 9999
+# (the prompt was perhaps not sent), 1036 (no word from the SMS centre), and all news.
+RESULTS = Vocabulary(
+    {
+        "0": Status.SUCCEEDED,
+        "4999": Status.PENDING,
+        "1031": (Status.CANCELLED, Reason.CANCELLED),
+        "1032": (Status.CANCELLED, Reason.CANCELLED),
+        "1019": (Status.EXPIRED, Reason.EXPIRED),
+        "1037": (Status.EXPIRED, Reason.EXPIRED),
+        "1": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+        # Below or above the limits of a payment, a day, a balance.
+        "2": (Status.FAILED, Reason.LIMIT),
+        "3": (Status.FAILED, Reason.LIMIT),
+        "4": (Status.FAILED, Reason.LIMIT),
+        "8": (Status.FAILED, Reason.LIMIT),
+        # Another transaction of this subscriber is under way.
+        "1001": (Status.FAILED, Reason.BUSY),
+        # So of STK; elsewhere it is the initiator's password.
+        "2001": (Status.FAILED, Reason.WRONG_PIN),
+        # A debt contract; the sandbox says it of every real phone.
+        "E3008": (Status.FAILED, Reason.DECLINED),
+        # No till has PartyB: https://github.com/SmoDav/mpesa/issues/50
+        "SFC_IC0003": (Status.FAILED, Reason.OTHER),
+        # The prompt is too long; product, till, credential.
+        "1101": (Status.FAILED, Reason.OTHER),
+        "1102": (Status.FAILED, Reason.OTHER),
+        "2028": (Status.FAILED, Reason.OTHER),
+        "2029": (Status.FAILED, Reason.OTHER),
+        "8006": (Status.FAILED, Reason.OTHER),
+    }
+)
+_PROCESSING = "THE TRANSACTION IS BEING PROCESSED"
+# The sentences of the documentation's and of integrators' answers. Their wording drifts, so that
+# any other says nothing; that a payment is being processed is read out of all of them.
+SENTENCES = Vocabulary(
+    {
+        OTHER: NOTHING,
+        _PROCESSING: Status.PENDING,
+        "THE SERVICE REQUEST IS PROCESSED SUCCESSFULLY": Status.SUCCEEDED,
+        "REQUEST CANCELLED BY USER": UNPAID,
+        "REQUEST CANCELED BY USER": UNPAID,
+        "TRANSACTION HAS EXPIRED": UNPAID,
+        "THE BALANCE IS INSUFFICIENT FOR THE TRANSACTION": UNPAID,
+        "DS TIMEOUT USER CANNOT BE REACHED": UNPAID,
+        "NO RESPONSE FROM USER": UNPAID,
+        "THE INITIATOR INFORMATION IS INVALID": UNPAID,
+        "UNABLE TO LOCK SUBSCRIBER, A TRANSACTION IS ALREADY IN PROCESS"
+        " FOR THE CURRENT SUBSCRIBER": UNPAID,
+        "AN ERROR OCCURRED WHILE SENDING A PUSH REQUEST": UNPAID,
+        "THE USER HAS A BAD DEBT CONTRACT": UNPAID,
+        "THE OPERATOR DOES NOT EXIST": UNPAID,
+    }
+)
+
+
+class _Item(msgspec.Struct, frozen=True):
+    Name: Scalar = None
+    Value: Any = None  # what is no text and no number is passed over
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    Item: list[_Item] | None = None
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What Daraja says of a push: acceptance, answer to a query, callback and fault."""
+
+    MerchantRequestID: Scalar = None
+    CheckoutRequestID: Scalar = None
+    ResponseCode: Scalar = None
+    CustomerMessage: Scalar = None
+    ResultCode: Scalar = None  # a number in the callback, text in the query, and not always digits
+    ResultDesc: Scalar = None
+    CallbackMetadata: _Metadata | None = None
+    request_id: Scalar = msgspec.field(default=None, name="requestId")
+    fault: Scalar = msgspec.field(default=None, name="errorCode")
+    fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
+
+    def answers_push(self) -> bool:
+        """Tell whether a push was accepted."""
+        need(text(self.ResponseCode) == "0", "ResponseCode is not 0")
+        return need(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
+
+    def answers_query(self, asked: str) -> bool:
+        """Tell whether this answers a query for this id, which is not always echoed."""
+        fault = text(self.fault)
+        if fault is not None:
+            waits = fault == "500.001.1001" and self._processing()
+            return need(waits, "an error that does not say how the payment stands")
+        echoed = text(self.CheckoutRequestID)
+        need(echoed in (None, asked), "the answer is about another CheckoutRequestID")
+        need(text(self.ResponseCode) in (None, "0"), "ResponseCode is not 0")
+        return need(text(self.ResultCode), "the answer has no ResultCode")
+
+    def accepted(self) -> "Said":
+        """Give an acceptance without what only a result has: it is no outcome."""
+        return msgspec.structs.replace(self, ResultCode=None, fault=None, CallbackMetadata=None)
+
+    def figures(self) -> dict[str | None, Scalar]:
+        """Give what a callback claims of a payment."""
+        listed = (self.CallbackMetadata.Item if self.CallbackMetadata else None) or []
+        read = [item for item in listed if isinstance(item.Value, str | int | float)]
+        return {text(item.Name): item.Value for item in read}
+
+    def _processing(self) -> bool:
+        told = (text(self.ResultDesc), text(self.fault_message))
+        return any(sentence(one) is _PROCESSING for one in told)
+
+
+def sentence(told: str | None) -> str | None:
+    """Give a sentence as SENTENCES has it, where it says that the payment is being processed."""
+    if told is None:
+        return None
+    words = told[:200].lower()  # only the start is searched: a forger may send more
+    if "process" not in words:
+        return told
+    under_way = any("process" in words.partition(before)[2] for before in ("being", "still"))
+    return _PROCESSING if under_way else told
+
+
+@lru_cache(maxsize=64)
+def signed(shortcode: str, passkey: str, second: int) -> Mapping[str, str]:
+    """Sign a push or a query of this second.
+
+    One Timestamp for both fields, else "Wrong credentials"; East African time, as integrators' code
+    has it.
+    """
+    stamp = datetime.fromtimestamp(second, EAT).strftime(STAMP)
+    password = b64encode(f"{shortcode}{passkey}{stamp}".encode())
+    return {
+        "BusinessShortCode": shortcode,
+        "Password": password.decode(),
+        "Timestamp": stamp,
+    }

@@ -1,0 +1,33 @@
+"""Values that several of Daraja's APIs write alike."""
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from ...errors import UsageError
+from ...lenient import when
+
+EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data
+STAMP = "%Y%m%d%H%M%S"
+
+
+def paid_at(time: str | None) -> datetime | None:
+    """Read the time of a payment; year 1, which is met too, has no UTC."""
+    return when(time, STAMP, EAT) if time and time.startswith("20") else None
+
+
+def phone(number: str | None) -> str | None:
+    """Give a number that is shown whole."""
+    return number if number and re.fullmatch("254[0-9]{9}", number) else None
+
+
+def shown(field: str, value: object, longest: int) -> str:
+    """Check a text that the payer is shown."""
+    printable = isinstance(value, str) and value.isprintable() and value.strip()
+    if not isinstance(value, str) or not printable or len(value) > longest:
+        accepted = f"a string of 1 to {longest} printable characters"
+        raise UsageError.field(field, value, accepted)
+    # A prompt with one of these can fail without an error:
+    # https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
+    if odd := re.search("[@#&]", value):
+        raise UsageError.field(field, value, f"text without {odd[0]}")
+    return value
