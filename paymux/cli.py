@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .demo import Demo
-from .drivers import table
+from .drivers import names, table
 from .errors import UsageError
 from .journal.sqlite import SqliteJournal
 from .models import Payment, Status, log
@@ -78,7 +78,7 @@ def simulator(port: int, root: str | None, seed: int) -> None:
 @commands.command()
 def providers() -> None:
     """Print which provider has which operation."""
-    click.echo(table(), nl=False)
+    click.echo(table(names()), nl=False)
 
 
 @commands.group()

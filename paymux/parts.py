@@ -82,7 +82,7 @@ def statuses_of(value: object) -> tuple[int, ...]:
 
 
 def matcher_of(value: Any) -> Any:
-    """Check the function that tells whether a reply is one to the request."""
+    """Check the function that tells whether a reply answers the request."""
     if value is None:
         return None
     called = value.func if type(value) is partial else value

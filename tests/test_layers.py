@@ -104,6 +104,11 @@ def imported(name: str) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{target}/{alias.name}".strip("/")
                 yield inner if inner in MODULES else target or "__init__"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("paymux."):
+            target = (node.module or "").removeprefix("paymux.").replace(".", "/")
+            for alias in node.names:
+                inner = f"{target}/{alias.name}"
+                yield inner if inner in MODULES else target
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").partition(".")[0]
 
@@ -223,13 +228,26 @@ def test_the_public_names_are_listed_and_real() -> None:
 
 
 def test_every_driver_on_disk_is_exported() -> None:
-    """Each driver has its line in `paymux/__init__.py`."""
+    """Each driver is found by the name of its class."""
     exported = {
         found.name
         for name in paymux.__all__
         if isinstance(found := getattr(paymux, name), type(Driver)) and issubclass(found, Driver)
     }
     assert exported == set(paymux.drivers.names())
+
+
+def test_a_type_checker_sees_the_drivers_of_a_release() -> None:
+    """It runs no code, so that it reads them in `paymux/__init__.py`: all of them, once they are released."""
+    text = MODULES["__init__"].read_text(encoding="utf-8")
+    listed = next(
+        ast.literal_eval(node.value)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "__all__"
+    )
+    found = sorted(paymux.drivers.load(name).__name__ for name in paymux.drivers.own())
+    assert listed == [name for name in found if name in listed]
+    assert "\n## Unreleased\n" in (ROOT.parent / "CHANGELOG.md").read_text(encoding="utf-8") or listed == found
 
 
 def test_importing_paymux_loads_no_driver_and_no_phone_library() -> None:

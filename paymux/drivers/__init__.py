@@ -1,51 +1,97 @@
-"""Finding drivers by name: a module of this package without an underscore, or an entry point `paymux.drivers`."""
+"""The drivers that there are: modules of this package, and the entry points `paymux.drivers`."""
 
 import importlib
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, get_args
 
 from ..errors import UsageError
 from .base import Driver, Verb
 
+_NEEDED = ("name", "live_url", "currencies")
 
-def names() -> list[str]:
-    """List the drivers that come with paymux."""
-    import pkgutil  # noqa: PLC0415 - a millisecond that only whoever lists drivers pays
+
+def own() -> list[str]:
+    """List the drivers that come with paymux: one without an underscore is found by its file."""
+    import pkgutil  # noqa: PLC0415 - a millisecond that `import paymux` does not need
 
     found = [module.name for module in pkgutil.iter_modules(__path__)]
     return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
 
+def names() -> list[str]:
+    """List all drivers: those that come with paymux, and those of other packages."""
+    return sorted({*own(), *(entry.name for entry in _entry_points())})
+
+
 def load(name: str) -> type[Driver]:
-    """Load a driver class by name; a name that nobody provides is UsageError."""
-    if not name.isidentifier() or len(name) > 100:
-        raise UsageError.field("driver", name, ", ".join(names()))
-    if name in names():
-        module = importlib.import_module(f".{name}", __name__)
-        return next(
-            found
-            for found in vars(module).values()
-            if isinstance(found, type) and issubclass(found, Driver) and found.__module__ == module.__name__
-        )
-    for entry in _elsewhere():
-        if entry.name != name:
-            continue
-        found = entry.load()
-        if isinstance(found, type) and issubclass(found, Driver):
-            return found
+    """Load a driver class by name; a name that no package provides is UsageError.
+
+    So is an entry point that cannot be imported, is no driver, or is one that is not whole.
+    """
+    if name in own():
+        return _class(name)
+    for entry in _entry_points():
+        if entry.name == name:
+            return _checked(entry)
     raise UsageError.field("driver", name, ", ".join(names()))
 
 
+def exported(name: str) -> type[Driver] | None:
+    """Give the driver of paymux whose class has this name, or None: `MpesaGateway`."""
+    if not name[:1].isupper():
+        return None
+    for module in own():
+        if module.replace("_", "") == name.lower():
+            found = _class(module)
+            return found if found.__name__ == name else None
+    return None
+
+
+def table(drivers: Iterable[str] | None = None) -> str:
+    """Print which provider has which operation, as Markdown, from what each driver overrides."""
+    verbs = get_args(Verb)
+    rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
+    for name in own() if drivers is None else drivers:
+        driver = load(name)
+        rows.append([name, *("✓" if driver.can(verb) else "-" for verb in verbs)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _class(name: str) -> type[Driver]:
+    """Give the one driver that a module of this package defines."""
+    module = importlib.import_module(f".{name}", __name__)
+    return next(
+        found
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, Driver) and found.__module__ == module.__name__
+    )
+
+
 @cache
-def _elsewhere() -> tuple[Any, ...]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - 5 ms that only a third party's driver costs
+def _entry_points() -> tuple[Any, ...]:
+    # 5 ms that only an unknown name and a third party's driver cost.
+    from importlib.metadata import entry_points  # noqa: PLC0415
 
     return tuple(entry_points(group="paymux.drivers"))
 
 
-def table() -> str:
-    """Print which provider has which operation, as Markdown, from what each driver overrides."""
-    verbs = get_args(Verb)
-    rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
-    rows += [[name, *("✓" if load(name).can(verb) else "-" for verb in verbs)] for name in names()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+def _checked(entry: Any) -> type[Driver]:
+    """Load an entry point, and refuse what would fail later and elsewhere."""
+
+    def refused(accepted: str) -> UsageError:
+        return UsageError.field("driver", f"{entry.name} ({entry.value})", accepted)
+
+    try:
+        found = entry.load()
+    except Exception as error:
+        why = f"a driver that can be imported ({type(error).__name__}: {error})"
+        raise refused(why) from error
+    if not isinstance(found, type) or not issubclass(found, Driver):
+        raise refused("a class derived from paymux.drivers.base.Driver")
+    lacking = [field for field in _NEEDED if not getattr(found, field, None)]
+    if lacking:
+        raise refused(f"a driver with {', '.join(lacking)}")
+    if not found.__struct_config__.frozen:
+        raise refused("a frozen driver: `class Acme(Driver, frozen=True, kw_only=True)`")
+    return found
