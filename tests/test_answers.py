@@ -30,6 +30,7 @@ from paymux.transport.outcome import Means, decide
 from paymux.watch.refusals import IN_A_ROW
 from paymux.wire import Reply, get
 
+from .cases import CASES
 from .driving import SAMPLES, Script, drive, sample
 from .test_contract import ATTEMPTS, Desk
 from .virtual import timeless
@@ -38,84 +39,7 @@ every = pytest.mark.parametrize("name", names())
 NOVEL = "a word of no table"
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """One driver's samples, and where their fields of the status are."""
-
-    fields: Mapping[str, Any]
-    asked: Mapping[str, Any]
-    answers: tuple[str, ...]  # samples of answers to a look-up
-    messages: tuple[str, ...] = ()  # samples of messages
-    places: Mapping[str, str]  # field of `speaks`: its place in an answer
-    told: Mapping[str, str] = {}  # its place in a message
-
-
-SHAPES: Mapping[str, Shape] = {
-    "campay": Shape(
-        fields={"access_token": "simulator"},
-        asked={"provider_reference": "bcedde9b-62a7-4421-96ac-2e6179552a1a"},
-        answers=(
-            "successful.200",
-            "demo_record.200",
-            "payout_failed.200",
-            "pending.200",
-            "summary_successful.200",
-        ),
-        messages=("callback", "summary_callback"),
-        places={"status": "status", "reason": "reason"},
-        told={"status": "status", "reason": "reason"},
-    ),
-    "cinetpay": Shape(
-        fields={"apikey": "simulator", "site_id": "votre-site-id", "live": True},
-        asked={"reference": "order-1042"},
-        answers=(
-            "check_accepted.200",
-            "check_refused.200",
-            "check_waiting.200",
-            "check_succes_2021.200",
-            "check_failed_2021.200",
-        ),
-        places={"data.status": "data.status", "code": "code", "message": "message"},
-    ),
-    "intram": Shape(
-        fields=dict.fromkeys(("public_key", "private_key", "secret"), "simulator"),
-        asked={"provider_reference": "5f60d7a0573bc71854bf095e"},
-        answers=("confirm_nested.200", "confirm_flat.200", "confirm_node.200"),
-        messages=("callback_nested", "callback_flat"),
-        places={"status": "status", "transaction._status": "transaction._status", "error": "error"},
-        told={"status": "status", "transaction._status": "transaction._status", "error": "error"},
-    ),
-    "mpesa": Shape(
-        fields={
-            **dict.fromkeys(("consumer_key", "consumer_secret", "passkey"), "simulator"),
-            "shortcode": "174379",
-        },
-        asked={"provider_reference": "ws_CO_13012021093521236557"},
-        answers=("query_succeeded.200", "query_cancelled.200"),
-        messages=("callback_succeeded", "callback_cancelled", "callback_expired"),
-        places={name: name for name in ("ResultCode", "ResultDesc", "errorMessage")},
-        told={name: f"Body.stkCallback.{name}" for name in ("ResultCode", "ResultDesc", "errorMessage")},
-    ),
-    "mpesa_gateway": Shape(
-        fields={"access_token": "simulator", "base_url": "https://gateway.example"},
-        asked={"provider_reference": "TXN20230815123456ABC", "reference": "123"},
-        answers=("verify.200", "verify_server.200"),
-        messages=("callback",),
-        places={"status": "status", "message": "message", "code": "code"},
-        told={name: f"Body.stkCallback.{name}" for name in ("ResultCode", "ResultDesc")},
-    ),
-    "paydunya": Shape(
-        fields={
-            **dict.fromkeys(("private_key", "access_token", "store_name"), "simulator"),
-            "master_key": "master-key-test",
-            "live": True,
-        },
-        asked={"provider_reference": "ERtyuILouhhRHICF0HboN"},
-        answers=("completed.200", "completed_live.200", "failed_live.200", "cancelled.200", "pending_live.200"),
-        messages=("ipn",),
-        places={"status": "status", "invoice.status": "invoice.status", "fail_reason": "fail_reason"},
-        told={"status": "data.status", "invoice.status": "data.invoice.status", "fail_reason": "data.fail_reason"},
-    ),
-}
+SHAPES = {name: case.words for name, case in CASES.items()}
 
 
 @cache
@@ -270,56 +194,7 @@ def test_ever_new_words_fill_no_log_of_contradictions(caplog: pytest.LogCaptureF
     ]
 
 
-# The status of each sample before the tables existed: a strict table must not leave paid orders
-# open.
-SAID: Mapping[str, Mapping[str, Status]] = {
-    "campay": {
-        "successful.200": Status.SUCCEEDED,
-        "demo_record.200": Status.SUCCEEDED,
-        "summary_successful.200": Status.SUCCEEDED,
-        "payout_failed.200": Status.FAILED,
-        "pending.200": Status.PENDING,
-        "callback": Status.SUCCEEDED,
-        "summary_callback": Status.SUCCEEDED,
-    },
-    "cinetpay": {
-        "check_accepted.200": Status.SUCCEEDED,
-        "check_succes_2021.200": Status.SUCCEEDED,
-        "check_refused.200": Status.CANCELLED,
-        "check_failed_2021.200": Status.FAILED,
-        "check_waiting.200": Status.PENDING,
-    },
-    "intram": {
-        "confirm_flat.200": Status.PENDING,
-        "confirm_nested.200": Status.PENDING,
-        "confirm_node.200": Status.SUCCEEDED,
-        "confirm_node_pending.200": Status.PENDING,
-        "callback_flat": Status.PENDING,
-        "callback_nested": Status.PENDING,
-    },
-    "mpesa": {
-        "query_succeeded.200": Status.SUCCEEDED,
-        "query_cancelled.200": Status.CANCELLED,
-        "query_processing.200": Status.PENDING,
-        "query_processing.500": Status.PENDING,
-        "callback_succeeded": Status.SUCCEEDED,
-        "callback_bare": Status.SUCCEEDED,
-        "callback_cancelled": Status.CANCELLED,
-        "callback_expired": Status.EXPIRED,
-    },
-    "mpesa_gateway": {
-        "verify.200": Status.SUCCEEDED,
-        "verify_server.200": Status.SUCCEEDED,
-        "callback": Status.SUCCEEDED,
-    },
-    "paydunya": {
-        "completed.200": Status.SUCCEEDED,
-        "completed_live.200": Status.SUCCEEDED,
-        "cancelled.200": Status.CANCELLED,
-        "failed_live.200": Status.FAILED,
-        "pending_live.200": Status.PENDING,
-    },
-}
+SAID = {name: case.words.said for name, case in CASES.items()}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import paymux.drivers
 from paymux import Pool
 from paymux.simulator import Simulator
 
-from .test_contract import CASES
+from .cases import CASES
 from .virtual import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]

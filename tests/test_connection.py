@@ -46,6 +46,7 @@ from paymux.redact import Secret
 from paymux.simulator import Simulator
 from paymux.wire import Broken, Outgoing, Reply
 
+from .cases import CASES
 from .virtual import Keyless, Said, Wire, answer
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
@@ -162,37 +163,21 @@ class Account(NamedTuple):
     order: dict[str, Any]
 
 
-def _account(name: str, fields: dict[str, Any], **order: Any) -> Account:
-    common = {"amount": 500, "currency": "XOF", "reference": "42"}
-    return Account(lambda url: load(name)(base_url=url, **fields), {**common, **order})
+def _account(name: str, **fields: Any) -> Account:
+    order = {"amount": 500, "currency": "XOF", "reference": "42", **CASES[name].order}
+    if "webhook_url" in load(name).takes:
+        order["webhook_url"] = "http://127.0.0.1:1/told"
+    return Account(lambda url: load(name)(base_url=url, **fields), order)
 
 
-HOOK = {"webhook_url": "http://127.0.0.1:1/told", "return_url": "http://127.0.0.1:1/back"}
-ACCOUNTS = {
-    "campay": _account(
-        "campay", {"username": "canary-u", "password": "canary-p"}, currency="XAF", payer="237670000000"
-    ),
-    "campay-token": _account("campay", {"access_token": "canary-a"}, currency="XAF", payer="237670000000"),
-    "cinetpay": _account("cinetpay", {"apikey": "canary-k", "site_id": "canary-s"}, description="Forfait", **HOOK),
-    "intram": _account(
-        "intram",
-        {"public_key": "canary-pk", "private_key": "canary-sk", "secret": "canary-x", "store": "Shop"},
-        **HOOK,
-        cancel_url="http://127.0.0.1:1/no",
-    ),
-    "mpesa": _account(
-        "mpesa",
-        {"consumer_key": "canary-ck", "consumer_secret": "canary-cs", "passkey": "canary", "shortcode": "174379"},
-        currency="KES",
-        payer="254711000006",
-        webhook_url="http://127.0.0.1:1/told",
-    ),
-    "mpesa_gateway": _account("mpesa_gateway", {"access_token": "canary-t"}, currency="KES", payer="254711000006"),
-    "paydunya": _account(
-        "paydunya",
-        {"master_key": "canary-m", "private_key": "canary-p", "access_token": "canary-t", "store_name": "Shop"},
-    ),
-}
+def _canaries(name: str) -> dict[str, str]:
+    """Give the simulator's own credentials, each with a text to look for."""
+    given = Simulator().providers[name].credentials
+    return {field: text.replace("simulator", f"canary-{field}") for field, text in given.items()}
+
+
+ACCOUNTS = {name: _account(name, **_canaries(name)) for name in CASES}
+ACCOUNTS["campay-token"] = _account("campay", access_token="canary-a")
 
 
 def test_every_driver_is_among_the_accounts() -> None:

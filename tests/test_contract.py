@@ -43,101 +43,13 @@ from paymux.redact import Secret
 from paymux.simulator import Fault, Simulator
 from paymux.wire import Connection, Outgoing, Reply
 
+from .cases import CASES
 from .virtual import BASE, KEY, timeless
 
 REFERENCE = "104207"  # good for all of them: a gateway takes digits only, Daraja shows 12 characters
 ASKED = Decimal(1000)
 ATTEMPTS = 3
 
-
-class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs from one driver to another; everything else here is the same for all."""
-
-    order: Mapping[str, Any]
-    opens: str  # the request that moves money, or opens a page
-    looks: str  # the look-up
-    wire: bytes  # 1000 units as the provider documents them
-    # How an end is told at a provider that has no word of its own for it.
-    told: Mapping[Status, Status] = {}
-    login: str = ""  # the request for a token, where there is one
-    bearer: bool = False  # the token comes from the caller's own coroutine
-    repeats: bool = False  # each POST makes a page of its own, which charges nobody: it may be repeated
-    throttles: bool = True  # how money is throttled is documented, or the request may be repeated anyway
-    signs: bool = False  # a message can be told from a forged one
-    names_order: bool = True  # a message leads to its order although the answer to the order was lost
-    dashboard: bool = False  # the callback address is a setting at the provider's, not a field of an order
-    tells_amount: bool = True  # a look-up tells the amount
-    mode: tuple[bytes, bytes] | None = None  # how the live and the test mode are told in an answer
-    live: Mapping[str, str] = {}  # the fields of a live account
-    shape: Mapping[str, Any] = {}  # attributes of the simulator with which it tells the mode
-    payout: tuple[str, str] | None = None  # the payee, and the request
-
-
-_PAGE = {"return_url": "https://shop.example/back", "description": "Data bundle"}
-_LEAVE = {**_PAGE, "cancel_url": "https://shop.example/left"}
-
-CASES: Mapping[str, Case] = {
-    "campay": Case(
-        order={"currency": "XAF", "payer": "+237 670 00 00 00"},
-        opens="POST /api/collect/",
-        looks="GET /api/transaction/",
-        wire=b'"amount":"1000"',
-        told={Status.CANCELLED: Status.FAILED, Status.EXPIRED: Status.FAILED},
-        login="POST /api/token/",
-        throttles=False,
-        signs=True,
-        dashboard=True,
-        payout=("237670000000", "POST /api/withdraw/"),
-    ),
-    "cinetpay": Case(
-        order={"currency": "XOF", "payer": "2250712345678", **_PAGE},
-        opens="POST /v2/payment/",
-        looks="POST /v2/payment/check/",
-        wire=b'"amount":1000',
-        signs=True,
-    ),
-    "intram": Case(
-        order={"currency": "XOF", **_LEAVE},
-        opens="POST /api/v1/payments/request/",
-        looks="GET /api/v1/transactions/confirm/",
-        wire=b'"amount":1000',
-        told={Status.EXPIRED: Status.FAILED},
-        repeats=True,
-        mode=(b'"_env": "live"', b'"_env": "sandbox"'),
-        shape={"confirm_shape": "nested", "env": "live"},
-    ),
-    "mpesa": Case(
-        order={"currency": "KES", "payer": "254712345678"},
-        opens="POST /mpesa/stkpush/v1/processrequest/",
-        looks="POST /mpesa/stkpushquery/v1/query/",
-        wire=b'"Amount":"1000"',
-        login="GET /oauth/v1/generate/",
-        tells_amount=False,  # the query has a result and no figures
-    ),
-    "mpesa_gateway": Case(
-        order={"currency": "KES", "payer": "254712345678"},
-        opens="POST /api/payment/mpesa/",
-        looks="POST /api/payment/verify/",
-        wire=b'"amount":1000.00',
-        bearer=True,
-        throttles=False,
-        names_order=False,  # it has no order and no transaction, only the id that the lost answer told
-        dashboard=True,
-        tells_amount=False,  # verify has a status and a sentence
-    ),
-    "paydunya": Case(
-        order={"currency": "XOF", "payer": "221771234567", **_LEAVE},
-        opens="POST /sandbox-api/v1/checkout-invoice/create/",
-        looks="GET /sandbox-api/v1/checkout-invoice/confirm/",
-        wire=b'"total_amount":1000',
-        told={Status.EXPIRED: Status.CANCELLED},
-        repeats=True,
-        signs=True,
-        mode=(b'"mode": "live"', b'"mode": "test"'),
-        live={"private_key": "live_private_simulator", "base_url": "http://127.0.0.1:1/paydunya/api/v1"},
-        payout=("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),
-    ),
-}
 
 every = pytest.mark.parametrize("name", names())
 paying_out = pytest.mark.parametrize("name", [name for name in names() if load(name).can("payout")])

@@ -43,7 +43,8 @@ from paymux.wire import Connection
 
 from .campaigns.fuzz import SHAPES, SIGNED
 from .campaigns.simulation import LoopJournal
-from .test_contract import CASES, Bent
+from .cases import CASES
+from .test_contract import Bent
 from .virtual import BASE, KEY, Wall, run
 
 DEAR, PAID, NEXT = "10420", "104207", "104206"  # a prefix of one another, and a single bit apart

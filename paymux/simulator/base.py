@@ -30,6 +30,8 @@ To simulate a provider, write `simulator/<driver name>.py` with one class; nothi
   the payer is asked: the payer's number, or the simulator's default, or a later `sim.settle`
   decides. For a checkout page use `page(...)`, then `self.settle(entry, outcome)`. Settling moves
   the money and sends `message`.
+* If a message has several shapes, `shapes` is the attribute that selects one, and its values: the
+  fuzzer sends each.
 * `entry.code` is the provider's own status word or code, if a test sets one: send it instead of the
   usual one.
 * Ids and random values come from `self.world.random`, so that a seed repeats a run. Waits use the
@@ -86,6 +88,8 @@ class Provider:
     own_mounts: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, Outcome]] = {}
+    # The attribute that selects the shape of a message, and its values, if there are several.
+    shapes: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -52,6 +52,7 @@ class CamPay(Provider):
         **magic("23767777777", success="7"),
         **magic("23769999999", success="9"),
     }
+    shapes = ("webhook_method", ("POST", "GET"))
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

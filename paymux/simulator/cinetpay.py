@@ -46,6 +46,7 @@ class CinetPay(Provider):
     }
     # CinetPay has no test numbers for this API; these, of Ivory Coast, are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("225070000000", success="7")
+    shapes = ("notification", ("form", "json", "minimal"))
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

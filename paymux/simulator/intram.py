@@ -48,6 +48,7 @@ class Intram(Provider):
         "merchant_key": "simulator",
         "store": "Simulator",
     }
+    shapes = ("callback_shape", ("nested", "flat", "form"))
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

@@ -49,6 +49,7 @@ class MpesaGateway(Provider):
     credentials: ClassVar[Mapping[str, str]] = {"access_token": "simulator"}
     # 254708374149 is the number of Safaricom's own sandbox; the others are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
+    shapes = ("frame_shape", ("client", "flat"))
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

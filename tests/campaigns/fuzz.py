@@ -60,13 +60,9 @@ class Case(NamedTuple):
         )
 
 
-# What each simulator may be set to, where its messages have several shapes.
+# The attribute of each simulator that selects the shape of its messages, and its values.
 SHAPES: Mapping[str, tuple[str, Sequence[str]]] = {
-    "campay": ("webhook_method", ("POST", "GET")),
-    "cinetpay": ("notification", ("form", "json", "minimal")),
-    "intram": ("callback_shape", ("nested", "flat", "form")),
-    "mpesa_gateway": ("frame_shape", ("client", "flat")),
-    "paydunya": ("notification", ("form", "bare", "data", "twice", "json")),
+    name: provider.shapes for name, provider in Simulator().providers.items() if provider.shapes[0]
 }
 RETURNS = ("token", "transaction_id", "external_reference", "reference", "STATUS", "status", "amount")
 

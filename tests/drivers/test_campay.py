@@ -28,6 +28,7 @@ from paymux.errors import (
 from paymux.lenient import Unreadable
 from paymux.models import Event, Order, Payment, Reason, Status, Trust, succeed
 from paymux.wire import Incoming, Reply, post
+from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 LIVE = CamPay(username="the-app", password="the-password", webhook_key="the-webhook-key", live=True)
@@ -37,6 +38,43 @@ SUMMARY = CamPay(username="the-app", password="the-password", dialect="summary",
 SECRETS = ("the-password", "the-webhook-key")
 COLLECTED = "bcedde9b-62a7-4421-96ac-2e6179552a1a"
 PAID_OUT = "26676007-1c31-46d7-9c71-acb031cf0de4"
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "XAF", "payer": "+237 670 00 00 00"},
+    opens="POST /api/collect/",
+    looks="GET /api/transaction/",
+    wire=b'"amount":"1000"',
+    told={Status.CANCELLED: Status.FAILED, Status.EXPIRED: Status.FAILED},
+    login="POST /api/token/",
+    throttles=False,
+    signs=True,
+    dashboard=True,
+    payout=("237670000000", "POST /api/withdraw/"),
+    words=Shape(
+        fields={"access_token": "simulator"},
+        asked={"provider_reference": "bcedde9b-62a7-4421-96ac-2e6179552a1a"},
+        answers=(
+            "successful.200",
+            "demo_record.200",
+            "payout_failed.200",
+            "pending.200",
+            "summary_successful.200",
+        ),
+        messages=("callback", "summary_callback"),
+        places={"status": "status", "reason": "reason"},
+        told={"status": "status", "reason": "reason"},
+        said={
+            "successful.200": Status.SUCCEEDED,
+            "demo_record.200": Status.SUCCEEDED,
+            "summary_successful.200": Status.SUCCEEDED,
+            "payout_failed.200": Status.FAILED,
+            "pending.200": Status.PENDING,
+            "callback": Status.SUCCEEDED,
+            "summary_callback": Status.SUCCEEDED,
+        },
+    ),
+)
 
 
 def order(**changes: Any) -> Order:

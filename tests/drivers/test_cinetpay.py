@@ -33,6 +33,7 @@ from paymux.lenient import Unreadable
 from paymux.models import Customer, Order, Payment, Reason, Status, Trust, compare
 from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
+from tests.case import PAGE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 SECRET = "clef-secrete-du-marchand"
@@ -54,6 +55,34 @@ FIELDS = (
     "cpm_custom",
     "cpm_designation",
     "cpm_error_message",
+)
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "XOF", "payer": "2250712345678", **PAGE},
+    opens="POST /v2/payment/",
+    looks="POST /v2/payment/check/",
+    wire=b'"amount":1000',
+    signs=True,
+    words=Shape(
+        fields={"apikey": "simulator", "site_id": "votre-site-id", "live": True},
+        asked={"reference": "order-1042"},
+        answers=(
+            "check_accepted.200",
+            "check_refused.200",
+            "check_waiting.200",
+            "check_succes_2021.200",
+            "check_failed_2021.200",
+        ),
+        places={"data.status": "data.status", "code": "code", "message": "message"},
+        said={
+            "check_accepted.200": Status.SUCCEEDED,
+            "check_succes_2021.200": Status.SUCCEEDED,
+            "check_refused.200": Status.CANCELLED,
+            "check_failed_2021.200": Status.FAILED,
+            "check_waiting.200": Status.PENDING,
+        },
+    ),
 )
 
 

@@ -26,6 +26,7 @@ from paymux.lenient import Unreadable
 from paymux.models import Customer, Item, Order, Payment, Reason, Status, Tax, Trust, succeed
 from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
+from tests.case import LEAVE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 ID = "5f2d7a96b97d9d3fea912c11"
@@ -35,6 +36,34 @@ URLS = {
     "return_url": "https://monmagasin.com/return",
     "webhook_url": "https://monmagasin.com/callback",
 }
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "XOF", **LEAVE},
+    opens="POST /api/v1/payments/request/",
+    looks="GET /api/v1/transactions/confirm/",
+    wire=b'"amount":1000',
+    told={Status.EXPIRED: Status.FAILED},
+    repeats=True,
+    mode=(b'"_env": "live"', b'"_env": "sandbox"'),
+    shape={"confirm_shape": "nested", "env": "live"},
+    words=Shape(
+        fields=dict.fromkeys(("public_key", "private_key", "secret"), "simulator"),
+        asked={"provider_reference": "5f60d7a0573bc71854bf095e"},
+        answers=("confirm_nested.200", "confirm_flat.200", "confirm_node.200"),
+        messages=("callback_nested", "callback_flat"),
+        places={"status": "status", "transaction._status": "transaction._status", "error": "error"},
+        told={"status": "status", "transaction._status": "transaction._status", "error": "error"},
+        said={
+            "confirm_flat.200": Status.PENDING,
+            "confirm_nested.200": Status.PENDING,
+            "confirm_node.200": Status.SUCCEEDED,
+            "confirm_node_pending.200": Status.PENDING,
+            "callback_flat": Status.PENDING,
+            "callback_nested": Status.PENDING,
+        },
+    ),
+)
 
 
 def intram(**fields: Any) -> Intram:

@@ -29,6 +29,7 @@ from paymux.lenient import Unreadable
 from paymux.models import Order, Payment, Reason, Status, Trust, succeed
 from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
+from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 DRIVER = Mpesa(
@@ -41,6 +42,37 @@ DRIVER = Mpesa(
 SECRETS = ("the-key", "the-secret", "the-passkey")
 PUSHED = "ws_CO_191220191020363925"
 CALLBACK = "https://shop.example/pay/0a1b2c"
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "KES", "payer": "254712345678"},
+    opens="POST /mpesa/stkpush/v1/processrequest/",
+    looks="POST /mpesa/stkpushquery/v1/query/",
+    wire=b'"Amount":"1000"',
+    login="GET /oauth/v1/generate/",
+    tells_amount=False,
+    words=Shape(
+        fields={
+            **dict.fromkeys(("consumer_key", "consumer_secret", "passkey"), "simulator"),
+            "shortcode": "174379",
+        },
+        asked={"provider_reference": "ws_CO_13012021093521236557"},
+        answers=("query_succeeded.200", "query_cancelled.200"),
+        messages=("callback_succeeded", "callback_cancelled", "callback_expired"),
+        places={name: name for name in ("ResultCode", "ResultDesc", "errorMessage")},
+        told={name: f"Body.stkCallback.{name}" for name in ("ResultCode", "ResultDesc", "errorMessage")},
+        said={
+            "query_succeeded.200": Status.SUCCEEDED,
+            "query_cancelled.200": Status.CANCELLED,
+            "query_processing.200": Status.PENDING,
+            "query_processing.500": Status.PENDING,
+            "callback_succeeded": Status.SUCCEEDED,
+            "callback_bare": Status.SUCCEEDED,
+            "callback_cancelled": Status.CANCELLED,
+            "callback_expired": Status.EXPIRED,
+        },
+    ),
+)
 
 
 def order(**changes: Any) -> Order:

@@ -28,12 +28,39 @@ from paymux.models import Event, Method, Order, Payment, Reason, Receipt, Status
 from paymux.redact import Secret
 from paymux.transport.outcome import Means, decide
 from paymux.wire import Incoming, Reply, get, post
+from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 TXN = "TXN20230815123456ABC"
 SINCE, UNTIL = datetime(2023, 8, 1, tzinfo=UTC), datetime(2023, 9, 1, tzinfo=UTC)
 CODES = ["INVALID_PHONE", "AMOUNT_TOO_LOW", "AMOUNT_TOO_HIGH", "INVALID_CURRENCY"]
 OUTCOMES = ["PAYMENT_FAILED", "PAYMENT_EXPIRED"]
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "KES", "payer": "254712345678"},
+    opens="POST /api/payment/mpesa/",
+    looks="POST /api/payment/verify/",
+    wire=b'"amount":1000.00',
+    bearer=True,
+    throttles=False,
+    names_order=False,
+    dashboard=True,
+    tells_amount=False,
+    words=Shape(
+        fields={"access_token": "simulator", "base_url": "https://gateway.example"},
+        asked={"provider_reference": "TXN20230815123456ABC", "reference": "123"},
+        answers=("verify.200", "verify_server.200"),
+        messages=("callback",),
+        places={"status": "status", "message": "message", "code": "code"},
+        told={name: f"Body.stkCallback.{name}" for name in ("ResultCode", "ResultDesc")},
+        said={
+            "verify.200": Status.SUCCEEDED,
+            "verify_server.200": Status.SUCCEEDED,
+            "callback": Status.SUCCEEDED,
+        },
+    ),
+)
 
 
 def gateway(**fields: Any) -> MpesaGateway:

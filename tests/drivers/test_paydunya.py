@@ -29,12 +29,46 @@ from paymux.errors import (
 from paymux.lenient import Unreadable
 from paymux.models import Customer, Event, Item, Kind, Order, Payment, Reason, Status, Tax, Trust, succeed
 from paymux.wire import Incoming, Reply, Request, post
+from tests.case import LEAVE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 MASTER = sample("paydunya", "hash")["master_key"]
 HASH = sample("paydunya", "hash")["sha512"]
 ASKED = "test_Jh2T8skw1j"  # the token of the page's answers
 LIVE_TOKEN = "ERtyuILouhhRHICF0HboN"
+
+# How it keeps the promises of every driver.
+CASE = Case(
+    order={"currency": "XOF", "payer": "221771234567", **LEAVE},
+    opens="POST /sandbox-api/v1/checkout-invoice/create/",
+    looks="GET /sandbox-api/v1/checkout-invoice/confirm/",
+    wire=b'"total_amount":1000',
+    told={Status.EXPIRED: Status.CANCELLED},
+    repeats=True,
+    signs=True,
+    mode=(b'"mode": "live"', b'"mode": "test"'),
+    live={"private_key": "live_private_simulator", "base_url": "http://127.0.0.1:1/paydunya/api/v1"},
+    payout=("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),
+    words=Shape(
+        fields={
+            **dict.fromkeys(("private_key", "access_token", "store_name"), "simulator"),
+            "master_key": "master-key-test",
+            "live": True,
+        },
+        asked={"provider_reference": "ERtyuILouhhRHICF0HboN"},
+        answers=("completed.200", "completed_live.200", "failed_live.200", "cancelled.200", "pending_live.200"),
+        messages=("ipn",),
+        places={"status": "status", "invoice.status": "invoice.status", "fail_reason": "fail_reason"},
+        told={"status": "data.status", "invoice.status": "data.invoice.status", "fail_reason": "data.fail_reason"},
+        said={
+            "completed.200": Status.SUCCEEDED,
+            "completed_live.200": Status.SUCCEEDED,
+            "cancelled.200": Status.CANCELLED,
+            "failed_live.200": Status.FAILED,
+            "pending_live.200": Status.PENDING,
+        },
+    ),
+)
 
 
 def paydunya(**fields: Any) -> PayDunya:

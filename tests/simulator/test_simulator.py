@@ -15,7 +15,7 @@ from paymux.simulator.base import Provider
 from paymux.simulator.door import Door
 from paymux.wire import Incoming, Outgoing, Reply
 
-from ..test_contract import CASES
+from ..cases import CASES
 from ..virtual import KEY
 from .asking import CAMPAY, ask, collect, login, push, raw, told, until
 
