@@ -90,7 +90,7 @@ def test_a_driver_of_another_package_is_one_like_ours() -> None:
     """It is listed, printed, loaded, and named where a name is refused."""
     assert {"acme", "campay"} <= {*names()}
     assert "| acme | ✓ | - |" in table(["acme"])
-    assert load("acme")(api_key="k").name == "acme"
+    assert load("acme")(**FIELDS).name == "acme"
     with pytest.raises(UsageError, match=r"accepted: acme, campay, cinetpay, .*decimal") as refused:
         load("acmee")
     assert refused.value.name == "driver"

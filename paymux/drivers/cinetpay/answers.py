@@ -1,0 +1,194 @@
+"""What CinetPay answers, and what its words and codes mean."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
+from ...lenient import Scalar, amount, need, text
+from ...models import Reason, Status
+from ...states import NOTHING, OTHER, UNPAID, Vocabulary, plain
+from ..base import Duplicate
+
+# `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is
+# seen in integrators' code. To wait is not to fail:
+# https://docs.cinetpay.com/api/1.0-en/checkout/notification. REFUSED is any end without money: the
+# page shows it beside 627, which says that the payer cancelled.
+_ENDED = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+WORDS = Vocabulary(
+    {
+        "ACCEPTED": Status.SUCCEEDED,
+        "REFUSED": (_ENDED, Reason.DECLINED),
+        "WAITING_FOR_CUSTOMER": Status.PENDING,
+        "PENDING": Status.PENDING,
+    }
+)
+# What a code says without `data.status`: the guide's table, and 607, 625, 638, 660, 661 of
+# integrators' constants. 603, 606 and 804 (out of order, wrong settings) may speak of the question
+# only, and prove nothing alone. So does a code that is not listed, for the provider has more than
+# any page lists: beside REFUSED it only says why, and beside ACCEPTED it leaves the payment in
+# doubt, since each documented success has "00".
+CODES = Vocabulary(
+    {
+        "00": Status.SUCCEEDED,
+        "201": Status.PENDING,
+        "600": Status.FAILED,
+        "602": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+        "603": UNPAID,
+        "604": (Status.FAILED, Reason.WRONG_PIN),
+        "606": UNPAID,
+        "607": Status.PENDING,
+        "623": Status.PENDING,
+        "625": (Status.EXPIRED, Reason.EXPIRED),
+        "627": (Status.CANCELLED, Reason.CANCELLED),
+        "635": (Status.FAILED, Reason.UNKNOWN_PAYER),
+        "636": (Status.FAILED, Reason.UNKNOWN_PAYER),
+        "638": Status.PENDING,
+        "641": (Status.FAILED, Reason.LIMIT),
+        "642": (Status.FAILED, Reason.LIMIT),
+        "660": Status.REFUNDED,
+        "661": Status.PENDING,
+        "662": Status.PENDING,
+        "663": Status.PENDING,
+        "664": Status.PENDING,
+        "804": UNPAID,
+        "807": (Status.FAILED, Reason.LIMIT),
+        "808": (Status.FAILED, Reason.LIMIT),
+        "809": (Status.FAILED, Reason.LIMIT),
+        "810": (Status.FAILED, Reason.LIMIT),
+        "811": (Status.FAILED, Reason.LIMIT),
+        "812": (Status.FAILED, Reason.LIMIT),
+        OTHER: UNPAID,
+    },
+    why={
+        "631": Reason.LIMIT,
+        "632": Reason.UNKNOWN_PAYER,
+        "633": Reason.UNKNOWN_PAYER,
+        "634": Reason.UNKNOWN_PAYER,
+        "637": Reason.UNKNOWN_PAYER,
+        "801": Reason.LIMIT,
+        "803": Reason.WRONG_PIN,
+    },
+)
+# The guide calls `message` the payment's state; its spelling drifts, so that other words say
+# nothing.
+MESSAGES = Vocabulary(
+    {
+        "SUCCES": Status.SUCCEEDED,
+        "SUCCESS": Status.SUCCEEDED,
+        "PAYMENT_FAILED": Status.FAILED,
+        "INSUFFISENT_BALANCE": Status.FAILED,
+        "INSUFFICIENT_BALANCE": Status.FAILED,
+        "OTP_CODE_ERROR": Status.FAILED,
+        "TRANSACTION_CANCEL": Status.CANCELLED,
+        "ABONNEMENT_OR_TRANSACTIONS_EXPIRED": Status.EXPIRED,
+        "PENDING": Status.PENDING,
+        "WAITING_CUSTOMER_TO_VALIDATE": Status.PENDING,
+        "WAITING_CUSTOMER_PAYMENT": Status.PENDING,
+        "WAITING_CUSTOMER_OTP_CODE": Status.PENDING,
+        "WAITING_CUSTOMER_PAYMENT_AT_OPERATOR_SIDE": Status.PENDING,
+        OTHER: NOTHING,
+    }
+)
+
+# Errors of a request, not of a payment: "Problèmes fréquents" of the first page. 624 names two
+# causes, a wrong apikey and a number that cannot be locked, so it is not certain that the
+# credentials are wrong.
+_REFUSALS: Mapping[str, type[ProviderError]] = {
+    "403": Rejected,
+    "429": RateLimited,
+    "608": Rejected,
+    "609": AuthenticationFailed,
+    "613": AuthenticationFailed,
+    "624": Rejected,
+    "1010": Rejected,
+}
+# An amount out of bounds (641, 642) is a verdict in a check, and a refusal of a page. The guide
+# promises an error for a transaction_id used before, and no page gives its code: 620
+# (ERROR_DOUBLE_PAYEMNT in integrators' code), or any error that says so. Taking another error for
+# it only leaves a question that a check answers.
+_PAGE_REFUSALS: Mapping[str, type[ProviderError]] = {
+    **_REFUSALS,
+    "620": Duplicate,
+    "641": Rejected,
+    "642": Rejected,
+}
+_DUPLICATE = re.compile(r"(?<!NOT)_EXIST|ALREADY|DUPLI|DOUBLE_PAY|D[ÉE]J[ÀA]", re.IGNORECASE)
+
+
+class Data(msgspec.Struct, frozen=True):
+    """What is said of a page or of a payment; an amount that cannot be read makes it Unreadable."""
+
+    payment_token: Scalar = None
+    payment_url: Scalar = None
+    status: Scalar = None
+    amount: Scalar = None
+    currency: Scalar = None
+    payment_method: Scalar = None
+    payment_date: Scalar = None
+    operator_id: Scalar = None
+    phone_prefix: Scalar = None
+    phone_number: Scalar = None
+    metadata: Scalar | dict[str, Any] = None
+
+    def __post_init__(self) -> None:
+        amount(self.amount)
+
+
+NO_DATA = Data()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Every answer of CinetPay; an error has a description and no data."""
+
+    code: Scalar = None
+    message: Scalar = None
+    description: Scalar = None
+    api_response_id: Scalar = None
+    data: Data | list[Any] | None = None
+
+    @property
+    def found(self) -> Data:
+        """Give the data, empty where there is none."""
+        return self.data if isinstance(self.data, Data) else NO_DATA
+
+    def opens(self) -> bool:
+        """Tell whether this is the address of a page."""
+        if text(self.code) != "201":
+            return False
+        url = text(self.found.payment_url) or ""
+        return url.startswith(("https://", "http://"))
+
+    def speaks(self) -> bool:
+        """Tell whether this speaks of a payment, and not only of the question."""
+        code = text(self.code)
+        return code is not None and (isinstance(self.data, Data) or plain(code) in CODES)
+
+    def answers_page(self) -> bool:
+        """Tell whether a page was opened."""
+        need(text(self.code) == "201", "code is not 201")
+        return need(self.opens(), "the answer has no payment_url")
+
+    def answers_check(self) -> bool:
+        """Tell whether this says how a payment stands."""
+        return need(self.speaks(), "the answer is about no payment")
+
+    def refusal(self, *, money: bool) -> ProviderError | None:
+        """Give the error that this certainly is, or None."""
+        code = text(self.code)
+        if not code or text(self.found.status) or self.opens():
+            return None
+        message = text(self.message) or ""
+        description = text(self.description)
+        kind = (_PAGE_REFUSALS if money else _REFUSALS).get(code)
+        if money and _DUPLICATE.search(f"{message} {description}"):
+            kind = Duplicate
+        if kind is None:
+            return None
+        error = kind(message, code=code)
+        error.reason = CODES.reasons.get(code)
+        error.details = {"description": description} if description else None
+        error.request_id = text(self.api_response_id)
+        return error
