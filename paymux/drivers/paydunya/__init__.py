@@ -1,0 +1,318 @@
+"""PayDunya: invoices with a page of their own (PAR, PSR) and transfers between its accounts (PER).
+
+The page is https://developers.paydunya.com/doc/Fr/http_json; PayDunya's own code is
+https://pypi.org/project/paydunya 1.0.7, https://www.npmjs.com/package/paydunya 1.0.12 and
+https://github.com/paydunyadev/paydunya-woocommerce-psr.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha512
+from hmac import compare_digest
+from typing import Any, ClassVar
+
+import msgspec
+
+from ... import given
+from ...errors import (
+    AuthenticationFailed,
+    BadWebhook,
+    NotFound,
+    ProviderError,
+    Rejected,
+    Unsupported,
+    UsageError,
+)
+from ...lenient import Unreadable, amount, convert, form_fields, text
+from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
+from ...money import whole
+from ...msisdn import digits
+from ...redact import Secret
+from ...states import Words
+from ...wire import Incoming, Reply, Request, Send, get, post
+from ..base import Driver, Facts, Option, reveal
+from . import checkout
+from .answers import DONE, FAIL_REASON, STATUS, TOKEN, Answer, number, tree
+from .checkout import REFERENCE
+from .ipn import below_data, once_encoded
+
+__all__ = ["REFERENCE", "Answer", "PayDunya"]
+
+CREATE = "/checkout-invoice/create"
+CONFIRM = "/checkout-invoice/confirm/{token}"
+CREDIT = "/direct-pay/credit-account"
+
+_STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}"
+)
+_WHO = ("name", "phone", "email")
+_NO_ANSWER = Answer()
+# The page and PayDunya's own code send no key of ours, look up invoices by token, and transfers not
+# at all.
+_FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+
+
+class PayDunya(Driver, frozen=True, kw_only=True):
+    """An application at PayDunya: `collect` opens a page on which the payer chooses how to pay.
+
+    `access_token` is PayDunya's token; the page shows `store_*`; `extra={"channels": ["card"]}`
+    limits the ways.
+    """
+
+    name = "paydunya"
+    live_url = "https://app.paydunya.com/api/v1"
+    sandbox_url = "https://app.paydunya.com/sandbox-api/v1"
+    currencies = frozenset({"XOF"})
+    # Of its channels, those that pay in XOF.
+    countries = frozenset({"SN", "CI", "BJ", "TG", "ML", "BF"})
+    facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
+    # `response_code` is none of them: "00" says that the invoice was found. `invoice.status` stands
+    # in no answer of the page, but in those of the OPR (pypi, opr.py), and is read beside `status`
+    # alone.
+    speaks: ClassVar[Mapping[str, Words]] = {
+        "status": STATUS,
+        "invoice.status": STATUS,
+        "fail_reason": FAIL_REASON,
+    }
+    # The page's one answer to a transfer repeats the amount in its description. No answer has a
+    # currency.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "invoice": ("amount",),
+        "transfer": ("amount",),
+    }
+    required = frozenset({"master_key", "private_key", "access_token", "store_name"})
+    takes: ClassVar[frozenset[Option]] = frozenset(
+        {
+            "description",
+            "customer",
+            "items",
+            "taxes",
+            "metadata",
+            "return_url",
+            "cancel_url",
+            "webhook_url",
+        }
+    )
+    payout_takes = frozenset()  # a transfer has no field but whom and how much
+    settings = frozenset({"channels"})
+    prose = frozenset(f"store_{name}" for name in _STORE)
+    payer = "optional"
+    watch_timeout = 1800.0  # a payer reads a page, chooses, and types a code
+    first_look = 10.0
+    lost_page = "Nobody can pay on a page whose address was lost, so a new reference is safe."
+
+    master_key: Secret | str = ""
+    private_key: Secret | str = ""
+    access_token: Secret | str = ""
+    store_name: str = ""
+    store_tagline: str = ""
+    store_postal_address: str = ""
+    store_phone: str = ""
+    store_logo_url: str = ""
+    store_website_url: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the fields; a key of the other mode is refused."""
+        super().__post_init__()
+        # The WooCommerce module's settings: one master key for both modes, a private key and a
+        # token for each.
+        if reveal(self.private_key).startswith("test_" if self.live else "live_"):
+            mode = "live" if self.live else "test"
+            accepted = f"a {mode} key: its prefix contradicts live={self.live}"
+            raise UsageError.hidden("private_key", accepted)
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign with the three keys; there is no login."""
+        return request.with_headers(
+            {
+                "PAYDUNYA-MASTER-KEY": reveal(self.master_key),
+                "PAYDUNYA-PRIVATE-KEY": reveal(self.private_key),
+                "PAYDUNYA-TOKEN": reveal(self.access_token),
+            }
+        )
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Read the code and text that stand in every answer, mostly under HTTP 200.
+
+        No codes are published: on a transfer, only those that integrators have met with such a text
+        are sure.
+        """
+        answer = reply.read(Answer) or _NO_ANSWER
+        code = answer.code()
+        if code is None or code in DONE or reply.status >= 500:
+            return super().judge(request, reply)
+        message = text(answer.response_text) or ""
+        words = message.lower()
+        if code == "1001" and "masterkey" in words:
+            return AuthenticationFailed(message, code=code)
+        # 4002 is also "the callback is not accessible".
+        if code == "4002" and "enough funds" in words:
+            return Rejected(message, code=code, reason=Reason.INSUFFICIENT_FUNDS)
+        if request.money:  # a page that was not made has none at stake
+            return Rejected(message, code=code) if request.path == CREATE else None
+        # What an unknown token gets is published nowhere; the good answer's text is "Transaction
+        # Found".
+        if reply.status in (401, 403):  # in PayDunya's own shape, so that they speak of the keys
+            return AuthenticationFailed(message, code=code)
+        error = super().judge(request, reply)
+        if error is None:
+            error = NotFound() if "not found" in words else ProviderError()
+        error.message = message
+        error.code = code
+        return error
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Open a page for an order; items and taxes are shown on it and never change the amount.
+
+        Each request makes an invoice with a token of its own and charges nobody (the page; pypi,
+        invoice.py), so that it may be repeated.
+        """
+        store = {name: getattr(self, f"store_{name}") for name in _STORE}
+        body = checkout.body(order, store)
+        matches = Answer.answers_create
+        answer = await send(post(CREATE, Answer, body, repeatable=True, matches=matches))
+        return msgspec.structs.replace(
+            self.pending(order),
+            provider_reference=text(answer.token),
+            checkout_url=text(answer.response_text),
+        )
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        """Credit a PayDunya account, known by its phone number or e-mail: done at once.
+
+        An answer that does not repeat the amount, or has another status beside it, leaves the
+        transfer PENDING.
+        """
+        alias = re.sub(r"^221(?=[0-9]{9}$)", "", order.party or "")
+        body = {"account_alias": alias, "amount": whole(order.amount)}
+        matches = partial(Answer.answers_credit, order=order)
+        answer = await send(post(CREDIT, Answer, body, matches=matches))
+        made = msgspec.structs.replace(
+            self.pending(order),
+            status=self.status({"status": text(answer.status) or "completed"}),
+            amount=answer.transferred,
+        )
+        return msgspec.structs.replace(
+            self.proved(made, "transfer"),
+            provider_reference=text(answer.transaction_id),
+            amount=order.amount,
+        )
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask how an invoice stands; a transfer cannot be asked about."""
+        if payment.kind not in (None, "collect"):
+            raise Unsupported(f"{self.name} cannot be asked about a {payment.kind}")
+        token = payment.provider_reference or ""
+        if not TOKEN.fullmatch(token):
+            raise UsageError.field("provider_reference", token, "the token of an invoice")
+        request = get(CONFIRM, Answer, at={"token": token}, matches=Answer.answers_confirm)
+        return self.payment(await send(request), token)
+
+    def popup(self, payment: Payment) -> dict[str, bool | str]:
+        """Give what psr.paydunya.min.js asks your server for, to show a page as a popup (PSR)."""
+        payment = given.payment(payment)
+        token = payment.provider_reference
+        if payment.account != self.account or payment.kind not in (None, "collect") or not token:
+            accepted = f"a collect of {self.account!r} that has a page"
+            raise UsageError.field("payment", payment, accepted)
+        return {"success": True, "mode": "live" if payment.live else "test", "token": token}
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read an IPN.
+
+        Its hash is that of every message: a wrong one is refused, a right one proves nothing.
+        """
+        fields = self.message(dict[str, Any], once_encoded(incoming))
+        invoice = convert(Answer, below_data(fields))
+        # The WooCommerce module: the SHA-512 of the master key, and of nothing else.
+        expected = sha512(reveal(self.master_key).encode()).hexdigest()
+        told = str(invoice.hash).lower().encode("utf-8", "replace")
+        if not compare_digest(told, expected.encode()):
+            raise BadWebhook(f"{self.account}: the hash is not that of our master key")
+        return self._event(invoice, text(tree(invoice.invoice).get("token")))
+
+    def returned(self, url: str) -> Event:
+        """Read the `?token=` of the address at which the payer came back.
+
+        A query of ours comes before it.
+        """
+        query = url.partition("?")[2].partition("#")[0].replace("?", "&")
+        return self._event(_NO_ANSWER, form_fields(query).get("token"))
+
+    def _event(self, invoice: Answer, token: str | None) -> Event:
+        if token is None or not TOKEN.fullmatch(token):
+            raise Unreadable("no token of an invoice")
+        return self.event(self.payment(invoice, token))
+
+    def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        """Say in our words how an invoice stands."""
+        invoice = tree(said.invoice)
+        word = text(said.status)
+        failing = text(said.fail_reason)
+        status, reason = self.outcome(
+            {
+                "status": word,
+                "invoice.status": text(str(invoice.get("status"))) if word else None,
+                "fail_reason": failing,
+            }
+        )
+        metadata = dict(tree(said.custom_data))
+        reference = metadata.pop(REFERENCE, None)
+        payer = tree(said.customer)
+        who = {name: told for name in _WHO if (told := text(payer.get(name)))}
+        total = amount(invoice.get("total_amount"))
+        net = amount(invoice.get("total_amount_without_fees")) or None
+        amounts = [value for value in (total, net) if value is not None]
+        ids = {
+            "receipt_identifier": text(said.receipt_identifier),
+            "provider_reference": text(said.provider_reference),
+        }
+        found = Payment(
+            account=self.account,
+            provider=self.name,
+            live=self._live(text(said.mode), asked),
+            reference=reference if isinstance(reference, str) else None,
+            provider_reference=text(invoice.get("token")) or asked,
+            ids={name: told for name, told in ids.items() if told},
+            status=status,
+            amount=min(amounts, default=None),
+            currency="XOF",
+            payer=number(who.get("phone")),
+            # "wave-senegal" and "wave_senegal" are both met.
+            operator=(text(payer.get("payment_method")) or "").replace("_", "-") or None,
+            receipt_url=text(said.receipt_url),
+            fee=max(amounts) - min(amounts) or None if amounts else None,
+            provider_status=word,
+            reason=reason,
+            message=None if status is Status.SUCCEEDED else failing or _trouble(said),
+            customer=Customer(**who) if who else None,
+            metadata=metadata,
+        )
+        return self.proved(found, "invoice")
+
+    def _live(self, mode: str | None, token: str | None) -> bool:
+        if mode:
+            return mode.lower() == "live"
+        return self.live and not (token or "").startswith("test_")
+
+    def party(self, kind: Kind, value: str, currency: str = "") -> str:
+        """Read a payer's number, or the number or e-mail of the PayDunya account to credit.
+
+        An account's number travels without its country code. One of Senegal is then nobody else's;
+        those of other countries coincide (8 digits in BF, ML and TG, 10 in BJ and CI), so that
+        there only an e-mail is sure.
+        """
+        if kind != "payout":
+            return super().party(kind, value, currency)
+        try:
+            return str(value) if _EMAIL.fullmatch(str(value)) else digits(value, {"SN"})
+        except UsageError:
+            accepted = "a number of SN, or the e-mail of a PayDunya account"
+            raise UsageError.field("payee", value, accepted) from None
+
+
+def _trouble(said: Answer) -> str | None:
+    errors = tree(said.errors)
+    return text(errors.get("message")) or text(errors.get("description"))

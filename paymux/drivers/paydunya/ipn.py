@@ -1,0 +1,45 @@
+"""The IPN: the fields of an invoice, in one of the five forms in which they come."""
+
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from ...lenient import Unreadable, json_fields
+from ...wire import Incoming
+from ..base import WEBHOOK_BYTES
+
+_KEY = re.compile(r"data((?:\[[^\[\]]+\])+)")
+_DEEPEST = 8
+
+
+def once_encoded(incoming: Incoming) -> Incoming:
+    """Give a message whose form may have been encoded twice as if it had been once."""
+    if not incoming.body.startswith((b"data=%25", b"data%25")):
+        return incoming
+    if len(incoming.body) > WEBHOOK_BYTES or incoming.body.count(b"%") > 8192:
+        raise Unreadable("larger than 64 KiB, or of more escapes than a message has")
+    return msgspec.structs.replace(incoming, body=unquote_to_bytes(incoming.body))
+
+
+def below_data(fields: dict[str, Any]) -> Any:
+    """Find what stands below `data`: an object, JSON in a form's field, or PHP's `data[a][b]=…`."""
+    below = fields.get("data", fields)
+    if isinstance(below, str):
+        return json_fields(below.encode("utf-8", "surrogatepass"))
+    tree: dict[str, Any] = {}
+    for name, value in fields.items():
+        if found := _KEY.fullmatch(name):
+            _put(tree, found[1][1:-1].split("]["), value)
+    return tree or below
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    *steps, last = path
+    branch: Any = tree
+    for step in steps[:_DEEPEST]:
+        branch = branch.setdefault(step, {}) if isinstance(branch, dict) else None
+    if len(steps) > _DEEPEST or not isinstance(branch, dict) or last in branch:
+        raise Unreadable("fields that contradict each other")
+    branch[last] = value
