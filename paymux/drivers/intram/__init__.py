@@ -1,0 +1,269 @@
+"""Intram (Benin): a checkout page for mobile money and cards, in XOF.
+
+The keys alone decide sandbox or live. The HTTP page: https://github.com/suntechdevs/paycfa
+`backend/http.md`, of 2025-02 and 2026-05 where they differ. Intram's own clients:
+https://github.com/suntechdevs/intram-phpsdk and https://github.com/suntechdevs/intram-nodejs.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ... import plain
+from ...errors import AuthenticationFailed, ProviderError, Rejected, UsageError
+from ...lenient import Unreadable, amount, need, text, when
+from ...models import Customer, Event, Kind, Order, Payment, Status
+from ...redact import Secret
+from ...states import Words
+from ...wire import Incoming, Reply, Request, Send, get, post
+from ..base import Driver, Facts, Option, reveal
+from .answers import ERROR, ID, WORDS, Transaction, first, first_fields
+from .page import REFERENCE_KEY, body, checked_store
+
+__all__ = ["REFERENCE_KEY", "Intram"]
+
+_NUMBER = re.compile(r"229[0-9]{8,10}", re.ASCII)
+
+# tpk_ and tsk_ stand beside mode "sandbox" in backend/nodejs-api-client.md, pk_ and sk_ with hex
+# digits beside mode `true` ("live mode") in the PHP Readme, pk_sandbox_ and pk_live_ in
+# merchant-api/sandbox-vs-live.md.
+_SANDBOX_KEY = re.compile(r"t[ps]k_|[ps]k_sandbox_")
+_LIVE_KEY = re.compile(r"[ps]k_(?:live_|[0-9a-f]{16})")
+_ENVIRONMENTS: Mapping[str | None, bool] = {"sandbox": False, "live": True}
+_FAILURES = frozenset({Status.FAILED, Status.CANCELLED})
+
+
+class Intram(Driver, frozen=True, kw_only=True):
+    """An Intram account: the three API keys, and the store that the checkout page shows.
+
+    `store` is a name, or a mapping of name, postal_adress, logo_url, web_site_url, phone, template
+    and color; `extra={"store": {…}}` replaces single fields of it for one order. `merchant_key`
+    (marchand_id) is optional since 2026. `keys_in_body=True` repeats the keys in the body, as until
+    2025; Intram ignores them there.
+    """
+
+    name = "intram"
+    # Port 4002 must be open towards the outside. One address for both modes: the keys decide.
+    live_url = "https://webservices.intram.org:4002/api/v1"
+    sandbox_url = live_url
+    currencies = frozenset({"XOF"})
+    countries = frozenset({"BJ"})
+    # backend/http.md: a request carries no id of ours, and only Intram's transaction_id can be
+    # asked for. When a look-up's "unknown" is final is published nowhere.
+    facts: ClassVar[Mapping[Kind, Facts]] = {
+        "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)
+    }
+    # The nested shape tells the state twice. An unknown word in one place leaves a known one in the
+    # other in doubt.
+    speaks: ClassVar[Mapping[str, Words]] = {
+        "status": WORDS,
+        "transaction._status": WORDS,
+        "error": ERROR,
+    }
+    required = frozenset({"public_key", "private_key", "secret"})
+    takes: ClassVar[frozenset[Option]] = frozenset(
+        {
+            "description",
+            "items",
+            "taxes",
+            "metadata",
+            "return_url",
+            "cancel_url",
+            "webhook_url",
+        }
+    )
+    settings = frozenset({"store"})
+    payer = "none"  # the page asks for the number; a request has no field for it
+    # A person fills in the page, and then an operator may take six minutes: troubleshooting.md.
+    watch_timeout = 900.0
+    first_look = 5.0
+    lost_page = "Nobody can pay on an Intram page whose address was lost: a new reference is safe."
+
+    public_key: Secret | str = ""
+    private_key: Secret | str = ""
+    secret: Secret | str = ""
+    merchant_key: Secret | str = ""
+    store: Mapping[str, str] | str = {}
+    keys_in_body: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the store and the keys; a key of the other mode is UsageError."""
+        msgspec.structs.force_setattr(self, "store", checked_store(self.store))
+        super().__post_init__()
+        if not plain.is_a(self.keys_in_body, bool):
+            raise UsageError.field("keys_in_body", self.keys_in_body, "True or False")
+        wrong, mode = (_SANDBOX_KEY, "sandbox") if self.live else (_LIVE_KEY, "live")
+        for field in ("public_key", "private_key", "secret", "merchant_key"):
+            if wrong.match(reveal(getattr(self, field))):
+                accepted = f"no {mode} key, as by its prefix it is, with live={self.live}"
+                raise UsageError.hidden(field, accepted)
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign with the keys in headers; the fourth one where a merchant id is set."""
+        headers = {
+            "X-API-KEY": reveal(self.public_key),
+            "X-PRIVATE-KEY": reveal(self.private_key),
+            "X-SECRET-KEY": reveal(self.secret),
+        }
+        if self.merchant_key:
+            headers["X-MARCHAND-KEY"] = reveal(self.merchant_key)
+        return request.with_headers(headers)
+
+    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        """Give the error of a body that says `error: true`, which HTTP 200, 400 and 401 carry.
+
+        HTTP 500 proves nothing, whatever its body says. Intram's Node client tests the flag and not
+        the status:
+        https://github.com/suntechdevs/intram-nodejs/blob/0eed6d3/vendor/lib/checkoutInvoice.js
+        """
+        said = reply.read(Transaction)
+        if said is None or str(said.error).lower() not in ("true", "1"):
+            return super().judge(request, reply)
+        message = text(said.message) or ""
+        # A look-up may be refused in words that are published nowhere, and succeed later.
+        no = Rejected if request.money else ProviderError
+        kind = {200: no, 400: Rejected, 401: AuthenticationFailed}.get(reply.status)
+        if kind is None:
+            return super().judge(request, reply)
+        # The one message that is documented, beside no status: backend/http.md.
+        if message.lower() == "invalid api keys":
+            kind = AuthenticationFailed
+        return kind(message, code=text(said.status))
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Open a checkout page; it charges nobody until the payer pays there: always PENDING."""
+
+        def answers(said: Transaction) -> bool:
+            seen = self.payment(said)
+            need(said.charged in (None, order.amount), "the answer is about another amount")
+            need(seen.currency in (None, order.currency), "the answer is about another currency")
+            need(said.page, "the answer has no address of a page")
+            need(seen.status not in _FAILURES, "the page that was opened has failed already")
+            return need(seen.provider_reference, "the answer has no transaction_id")
+
+        request = post(
+            "/payments/request",
+            Transaction,
+            body(order, self.store, self._keys() if self.keys_in_body else None),
+            # Each POST makes a page of its own under an id that Intram draws (no field of the
+            # request identifies it, backend/http.md), and Intram knows nobody to show it to: only
+            # we get the address.
+            repeatable=True,
+            matches=answers,
+        )
+        said = await send(request)
+        return msgspec.structs.replace(
+            self.payment(said),
+            reference=order.reference,
+            status=Status.PENDING,
+            checkout_url=said.page,
+            receipt_url=None,
+        )
+
+    def _keys(self) -> dict[str, str]:
+        return {
+            "public": reveal(self.public_key),
+            "private": reveal(self.private_key),
+            "secret": reveal(self.secret),
+        }
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask for a transaction by Intram's id."""
+        asked = payment.provider_reference or ""
+        if not ID.fullmatch(asked):
+            accepted = "Intram's transaction_id"
+            raise UsageError.field("provider_reference", payment.provider_reference, accepted)
+        request = get(
+            "/transactions/confirm/{id}",
+            Transaction,
+            at={"id": asked},
+            matches=Transaction.answers_confirm,
+        )
+        return self.payment(await send(request), asked)
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read a callback, JSON or form: unsigned, so a hint at what to ask for.
+
+        backend/nodejs-api-client.md promises a hash of which no field, algorithm or key is
+        published. The flat shape has no id either: only its own callback path says which payment it
+        is about.
+        """
+        return self._event(self.message(Transaction, incoming))
+
+    def returned(self, url: str) -> Event:
+        """Read where the payer's browser came back.
+
+        It is `?token=…`, or the Readme's `?STATUS=…?transaction_id=…`.
+        """
+        query = url.partition("#")[0].partition("?")[2].replace("?", "&")
+        said = self.message(dict[str, str], Incoming(method="GET", query=query))
+        token = first(said.get("transaction_id"), said.get("token"))
+        if token is None:
+            raise Unreadable("no transaction id in the address")
+        return self._event(Transaction(status=said.get("STATUS"), transaction_id=token))
+
+    def _event(self, said: Transaction) -> Event:
+        claims = self.payment(said)
+        if claims.provider_reference is None and claims.provider_status is None:
+            raise Unreadable("neither a transaction id nor a status")
+        return self.event(claims)
+
+    def payment(
+        self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
+    ) -> Payment:
+        """Say in our words what Intram said."""
+        nested = said.nested
+        invoice = said.invoice
+        outer = text(said.status)
+        inner = text(nested.status)
+        status, reason = self.outcome(
+            {
+                "status": outer,
+                "transaction._status": inner,
+                "error": "true" if said.error is True else text(said.error),
+            }
+        )
+        custom = first_fields(
+            said.custom_data, said.custom_datas, invoice.custom_datas, invoice.custom_data
+        )
+        reference = custom.pop(REFERENCE_KEY, None)
+        own = said.id
+        public = text(nested.reference)
+        charged = said.charged
+        number = text(said.account_number)
+        words = [word for word in (outer, inner if inner != outer else None) if word]
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            live=_ENVIRONMENTS.get(first(first_fields(nested.marchand).get("_env")), self.live),
+            reference=first(reference),
+            # A look-up by the short public reference (`_reference`) is answered with both ids.
+            provider_reference=asked if own is None or (asked and asked == public) else own,
+            ids={"_reference": public} if public else {},
+            status=status,
+            # A pending transaction may show 0 where nothing was paid yet.
+            amount=(charged or None) if status is Status.PENDING else charged,
+            currency=(first(said.currency, invoice.currency) or "").upper() or None,
+            payer=number if number and _NUMBER.fullmatch(number) else None,  # often masked
+            operator=text(said.source),
+            fee=amount(said.fees),
+            receipt_url=text(said.receipt_url) if status is Status.SUCCEEDED else None,
+            provider_status="/".join(words) or None,
+            reason=reason,
+            message=text(said.message),
+            customer=_customer(first_fields(said.customer)),
+            metadata=custom,
+            created_at=when(nested.created_at),
+        )
+
+
+def _customer(buyer: Mapping[str, Any]) -> Customer | None:
+    if not buyer:
+        return None
+    return Customer(
+        name=first(buyer.get("name")),
+        email=first(buyer.get("email")),
+        phone=first(buyer.get("phone")),
+    )

@@ -1,0 +1,172 @@
+"""What Intram answers, in its several shapes, and what its words mean."""
+
+import re
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ...lenient import Scalar, Unreadable, amount, need, text
+from ...models import Reason, Status
+from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+
+# SUCCESS, PENDING, CANCELED and FAIL are the Node Readme's words, COMPLETED is the Node page's,
+# ERROR and REFUNDED came in 2026. "ERROR: … l'argent n'a pas été débité": troubleshooting.md.
+WORDS = Vocabulary(
+    {
+        "PENDING": Status.PENDING,
+        "SUCCESS": Status.SUCCEEDED,
+        "SUCCESSFUL": Status.SUCCEEDED,
+        "COMPLETED": Status.SUCCEEDED,
+        "CANCELED": (Status.CANCELLED, Reason.CANCELLED),
+        "CANCELLED": (Status.CANCELLED, Reason.CANCELLED),
+        "FAIL": Status.FAILED,
+        "FAILED": Status.FAILED,
+        "ERROR": Status.FAILED,
+        "REFUNDED": Status.REFUNDED,
+    }
+)
+# The flag of an error, as JSON and forms write it; Intram's own clients test it before the word
+# (see `judge`).
+ERROR = Vocabulary(
+    {
+        "FALSE": NOTHING,
+        "0": NOTHING,
+        "TRUE": UNPAID,
+        "1": UNPAID,
+        OTHER: UNPAID,
+    }
+)
+
+# What stands where an object is expected when there is nothing to say: `[]`, `""`, null.
+Absent: TypeAlias = list[Any] | Scalar
+Fields: TypeAlias = dict[str, Any] | Absent
+_SCALAR = (str, int, float)
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    """What was to be paid, inside the nested shape."""
+
+    amount: Scalar = None
+    currency: Scalar = None
+    transaction: Scalar = None
+    custom_datas: Fields = None
+    custom_data: Fields = None
+
+
+class Nested(msgspec.Struct, frozen=True):
+    """The transaction of the nested shape."""
+
+    id: Scalar = msgspec.field(name="_id", default=None)
+    status: Scalar = msgspec.field(name="_status", default=None)
+    reference: Scalar = msgspec.field(name="_reference", default=None)
+    amount: Scalar = msgspec.field(name="_amount", default=None)
+    created_at: Scalar = msgspec.field(name="_created_at", default=None)
+    marchand: Fields = None
+    invoice: Invoice | Absent = None
+
+
+_NO_NESTED = Nested()
+_NO_INVOICE = Invoice()
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """An opened page, an error, a callback, or a confirmation in any of its published shapes.
+
+    Flat: backend/php-server-sdk.md. Nested: the PHP Readme. With customer and custom_data: the Node
+    client.
+    """
+
+    status: Scalar = None
+    error: Scalar = None
+    message: Scalar = None
+    transaction_id: Scalar = None
+    token: Scalar = None
+    reference: Scalar = None
+    amount: Scalar = None
+    total_amount: Scalar = None
+    currency: Scalar = None
+    account_number: Scalar = None
+    source: Scalar = None
+    fees: Scalar = None
+    receipt_url: Scalar = None
+    payment_url: Scalar = None
+    customer: Fields = None
+    custom_data: Fields = None
+    custom_datas: Fields = None
+    transaction: Nested | Absent = None
+    form_id: Scalar = msgspec.field(name="transaction[_id]", default=None)
+
+    @property
+    def nested(self) -> Nested:
+        """Give the nested transaction, empty in the other shapes."""
+        return self.transaction if isinstance(self.transaction, Nested) else _NO_NESTED
+
+    @property
+    def invoice(self) -> Invoice:
+        """Give the invoice of the nested transaction, empty in the other shapes."""
+        invoice = self.nested.invoice
+        return invoice if isinstance(invoice, Invoice) else _NO_INVOICE
+
+    @property
+    def id(self) -> str | None:
+        """Give Intram's id, wherever it stands."""
+        found = first(
+            self.transaction_id,
+            self.nested.id,
+            self.invoice.transaction,
+            self.transaction,
+            self.form_id,
+            self.token,  # at the return page
+            self.reference,  # in the widget
+        )
+        if found is not None and not ID.fullmatch(found):
+            raise Unreadable("the answer has a transaction id that is none")
+        return found
+
+    @property
+    def charged(self) -> Decimal | None:
+        """Give the order's amount.
+
+        `fees` and `net_amount` (amount + fees here) are beside it, not in it.
+        """
+        amounts = (self.amount, self.invoice.amount, self.nested.amount, self.total_amount)
+        return amount(first(*amounts))
+
+    @property
+    def page(self) -> str | None:
+        """Give the address of an opened page.
+
+        It is receipt_url in every sample (payment_url in the Django page), and later the receipt.
+        """
+        return first(self.receipt_url, self.payment_url)
+
+    def answers_confirm(self) -> bool:
+        """Tell whether this says how a payment stands.
+
+        Every published shape has an amount; `{"status": "ERROR"}` alone is an error's body.
+        """
+        need(text(self.status) or text(self.nested.status), "the answer has no status")
+        need(self.charged is not None, "the answer has no amount")
+        read = [self.id, amount(self.fees)]  # or Unreadable says why not
+        return bool(read)
+
+
+def first(*values: Any) -> str | None:
+    """Give the first of these that says something."""
+    for value in values:
+        if isinstance(value, _SCALAR):
+            told = text(value)
+            if told is not None:
+                return told
+    return None
+
+
+def first_fields(*places: Fields) -> dict[str, Any]:
+    """Give the first of these objects that has fields."""
+    for place in places:
+        if isinstance(place, dict) and place:
+            return dict(place)
+    return {}
