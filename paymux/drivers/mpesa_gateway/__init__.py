@@ -1,0 +1,273 @@
+"""A merchant's own gateway over M-Pesa.
+
+docs/PAYMENT_API.md of github.com/trent130/EasyMarket is the contract. "The server" is that
+project's. No public one keeps to the document, so that its known differences are read too.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from ...checks import checked_text
+from ...errors import Rejected, Unsupported, UsageError
+from ...given import flag
+from ...lenient import Unreadable, amount, convert, decode, need, text, when
+from ...models import Event, Kind, Method, Order, Payment, Receipt
+from ...money import exact, whole
+from ...wire import DAY_BYTES, Incoming, Request, Send, get, post
+from ..base import WEBHOOK_BYTES
+from .account import Account
+from .answers import OUTCOMES, Answer, Push
+from .history import Page, Recent
+
+_TRANSACTION = "/api/payment/transactions/{transaction_id}/"
+Undocumented: TypeAlias = dict[str, Any]  # an answer that is given as it is
+
+
+class MpesaGateway(Account, frozen=True, kw_only=True):
+    """One merchant's gateway at `base_url`.
+
+    It is signed with `access_token` or with what `bearer` gives when asked.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.updates_request()  # or UsageError says what is wrong with its path
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Prompt the payer's phone.
+
+        The reference, 1 to 18 digits, travels as the integer `order_id`.
+        """
+        asked = self._within(order.amount)
+        body = {
+            "phone_number": order.party,
+            "order_id": _order_id(order.reference),
+            "amount": asked,
+        }
+        answers = partial(Answer.answers_order, reference=order.reference)
+        said = await send(post("/api/payment/mpesa/", Answer, body, matches=answers))
+        return self.payment(replace(said, order_id=order.reference))
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        """Ask with the transaction id and our reference; both are needed.
+
+        A refund is Unsupported.
+        """
+        if payment.kind == "refund":
+            raise Unsupported("mpesa_gateway cannot look a refund up")
+        asked = _transaction_id(payment)
+        body = {"transaction_id": asked, "order_id": _order_id(payment.reference)}
+        answers = partial(Answer.answers_verify, reference=payment.reference)
+        request = post("/api/payment/verify/", Answer, body, money=False, matches=answers)
+        try:
+            return self.payment(await send(request))
+        except Rejected as refusal:
+            if refusal.code not in OUTCOMES:
+                raise
+            found = self.payment(Answer(code=refusal.code, message=refusal.message))
+            return replace(found, provider_status=refusal.code)
+
+    async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
+        """Ask for money back.
+
+        "Processed successfully" means that M-Pesa took the request: it is PENDING.
+        """
+        at = {"transaction_id": _transaction_id(payment)}
+        body = {"amount": _number(order.amount), "reason": order.description}
+        path = _TRANSACTION + "refund/"
+        request = post(path, Answer, body, at=at, matches=Answer.answers_refund)
+        took = await send(request)
+        return replace(
+            self.pending(order),
+            provider_reference=text(took.refund_id),
+            message=text(took.message),
+            ids=at,
+        )
+
+    async def history(
+        self, send: Send, since: datetime, until: datetime
+    ) -> AsyncIterator[Payment | None]:
+        """List the payments of a period.
+
+        The gateway cannot filter, so that every page is read, however large.
+        """
+        recent = Recent()
+        number, read, more = 1, 0, True
+        while more:
+            request = get(
+                "/api/payment/history/",
+                Page,
+                query={"page": str(number)} if number > 1 else {},
+                matches=partial(Page.answers, number=number),
+                largest=DAY_BYTES,
+            )
+            page = await send(request)
+            recent.turn()
+            more = False
+            for row, raw in enumerate(page.results, read + 1):
+                past = self.row(Answer, raw, row, self.payment)
+                need(past.provider_reference, f"row {row}: it has no id")
+                fresh = recent.is_new(past.provider_reference)
+                more = more or fresh
+                inside = past.created_at is None or since <= past.created_at <= until
+                yield self.proved(past, "history") if fresh and inside else None
+            number += 1
+            read += len(page.results)
+            more = more and page.has_more(read)
+
+    async def receipt(self, send: Send, payment: Payment) -> Receipt:
+        """Ask for a receipt: "KES 1,000.00" is read back into money, its date is UTC."""
+        at = {"transaction_id": _transaction_id(payment)}
+        path = _TRANSACTION + "receipt/"
+        slip = await send(get(path, Answer, at=at, matches=Answer.answers_receipt))
+        return Receipt(
+            number=text(slip.receipt_number) or "",
+            status=self.status({"status": text(slip.status)}),
+            amount=Decimal((text(slip.amount) or "").removeprefix("KES ").replace(",", "")),
+            currency="KES",
+            method=text(slip.payment_method),
+            customer=text(slip.customer_name),
+            order=text(slip.order_reference),
+            issued_at=when(slip.date),
+        )
+
+    async def methods(self, send: Send) -> list[Method]:
+        """List the ways to pay that the gateway offers."""
+        request = get("/api/payment/methods/", dict[str, list[Method]], matches=_has_methods)
+        return (await send(request))["methods"]
+
+    async def add_method(
+        self, send: Send, *, phone: str, type: str = "mpesa", is_default: bool = False
+    ) -> Undocumented:
+        """Add a way to pay: a number that M-Pesa knows."""
+        details = {"phone_number": self.party("collect", phone)}
+        body = {
+            "type": checked_text("type", type, 100),
+            "details": details,
+            "is_default": flag("is_default", is_default),
+        }
+        # Sent twice, it moves no money.
+        return await send(post("/api/payment/methods/", Undocumented, body, money=False))
+
+    async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
+        """Make a test payment, of no order, in the sandbox."""
+        body = {
+            "phone_number": self.party("collect", payer),
+            "amount": self._within(exact(amount, "KES")),
+        }
+        answers = partial(Answer.answers_order, reference=None)
+        return self.payment(await send(post(self._test("mpesa"), Answer, body, matches=answers)))
+
+    async def test_callback(
+        self, send: Send, *, provider_reference: str, status: str = "completed"
+    ) -> Undocumented:
+        """Act, in the sandbox, as if M-Pesa had called back."""
+        body = {
+            "transaction_id": checked_text("provider_reference", provider_reference, 200),
+            "status": checked_text("status", status, 100),
+        }
+        return await send(post(self._test("callback"), Undocumented, body, money=False))
+
+    def webhook(self, incoming: Incoming) -> Event:
+        """Read the STK callback of a gateway that passes it on. Nothing signs it: a hint."""
+        body = self.message(dict[str, Any], incoming).get("Body")
+        push = convert(Push, body.get("stkCallback") if isinstance(body, dict) else None)
+        return self.event(self.payment(push.with_figures()))
+
+    def updates_request(self) -> Request[Answer]:
+        """Give the request that opens the socket of payment updates."""
+        return get(self.updates_path, Answer)
+
+    def update(self, frame: str | bytes) -> Event | None:
+        """Read a frame.
+
+        A PAYMENT_UPDATE is a hint, even when it names no payment; anything else is None.
+        """
+        raw = frame.encode(errors="replace") if isinstance(frame, str) else frame
+        if len(raw) > WEBHOOK_BYTES:
+            raise Unreadable("larger than 64 KiB")
+        fields = decode(dict[str, msgspec.Raw], raw)
+        if bytes(fields.get("type", b"")).upper() != b'"PAYMENT_UPDATE"':
+            return None
+        # That project's client (frontend/lib/websocket.ts) nests what is said in `payload`; its
+        # server is flat.
+        said = decode(Answer, bytes(fields.get("payload", raw)))
+        return self.event(self.payment(said))
+
+    def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        """Put into our words what the gateway said, wherever it said it."""
+        word = text(said.status)
+        message = text(said.message)
+        code = text(said.code)
+        if isinstance(said, Push):
+            status, reason = self.outcome({"ResultCode": word, "ResultDesc": message})
+        else:
+            # A message alone may be one of the question: "Payment initiated".
+            told = message if word or code else None
+            status, reason = self.outcome({"status": word, "code": code, "message": told})
+        own = said.own_id
+        ids = {
+            "id": text(said.id),
+            "checkout_request_id": text(said.checkout_request_id),
+            "merchant_request_id": text(said.merchant_request_id),
+        }
+        return Payment(
+            account=self.account,
+            provider=self.name,
+            live=self.live,
+            reference=said.reference,
+            provider_reference=own,
+            ids={name: other for name, other in ids.items() if other and other != own},
+            status=status,
+            amount=amount(said.amount),
+            currency=text(said.currency) or "KES",
+            payer=text(said.phone_number),
+            receipt=text(said.receipt_number),
+            operator=text(said.payment_method),
+            provider_status=word,
+            reason=reason,
+            message=message,
+            created_at=when(said.created_at),
+        )
+
+    def _within(self, asked: Decimal) -> msgspec.Raw:
+        if not Decimal(self.min_amount) <= asked <= Decimal(self.max_amount):
+            accepted = f"{self.min_amount} to {self.max_amount} KES"
+            raise UsageError.field("amount", str(asked), accepted)
+        return _number(asked)
+
+    def _test(self, what: str) -> str:
+        if self.live:
+            accepted = "False: test payments and callbacks are the sandbox's"
+            raise UsageError.field("live", self.live, accepted)
+        return f"/api/payment/test/{what}/"
+
+
+def _number(asked: Decimal) -> msgspec.Raw:
+    # 1000.00, exact; msgspec would write a Decimal as text.
+    return msgspec.Raw(f"{whole(asked)}.00".encode())
+
+
+def _order_id(reference: str | None) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", reference or ""):
+        accepted = "1 to 18 digits, not 0 first: it is the integer order_id"
+        raise UsageError.field("reference", reference, accepted)
+    return int(reference or "")
+
+
+def _transaction_id(payment: Payment) -> str:
+    if not payment.provider_reference:
+        accepted = "the gateway's transaction id"
+        raise UsageError.field("provider_reference", payment.provider_reference, accepted)
+    return payment.provider_reference
+
+
+def _has_methods(found: Mapping[str, Any]) -> bool:
+    return "methods" in found

@@ -1,0 +1,194 @@
+"""What the gateway answers, and what its words and codes mean."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ...lenient import Scalar, amount, need, text
+from ...models import Reason, Status
+from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+
+# The document shows "completed"; the rest are words of the server's models and of its answers to
+# verify.
+WORDS = Vocabulary(
+    {
+        "PENDING": Status.PENDING,
+        "COMPLETED": Status.SUCCEEDED,
+        "PAYMENT COMPLETED": Status.SUCCEEDED,
+        "FAILED": Status.FAILED,
+        "CANCELLED": (Status.CANCELLED, Reason.CANCELLED),
+        "TIMEOUT": (Status.EXPIRED, Reason.EXPIRED),
+        "REFUNDED": Status.REFUNDED,
+    }
+)
+# The server adds "Payment pending" to whatever is not completed, and words even "still processing"
+# as "failed"; any other sentence says nothing.
+MESSAGES = Vocabulary(
+    {
+        "PAYMENT SUCCESSFUL": Status.SUCCEEDED,
+        "PAYMENT FAILED": UNPAID,
+        "PAYMENT PROCESSING FAILED": UNPAID,
+        "PAYMENT REQUEST EXPIRED": UNPAID,
+        "PAYMENT CANCELLED": UNPAID,
+        "PAYMENT TIMEOUT": UNPAID,
+        "PAYMENT PENDING": frozenset({Status.PENDING, Status.CANCELLED, Status.EXPIRED}),
+        OTHER: NOTHING,
+    }
+)
+# The ResultCodes of a callback that payment/mpesa.py of the server knows; of any other, the gateway
+# is asked.
+RESULTS = Vocabulary(
+    {
+        "0": Status.SUCCEEDED,
+        "1032": (Status.CANCELLED, Reason.CANCELLED),
+        "1037": (Status.EXPIRED, Reason.EXPIRED),
+    }
+)
+# Its wording drifts.
+DESCRIPTIONS = Vocabulary(
+    {
+        "THE TRANSACTION IS BEING PROCESSED": Status.PENDING,
+        "THE TRANSACTION IS STILL UNDER PROCESSING": Status.PENDING,
+        OTHER: NOTHING,
+    }
+)
+# "Common Error Codes" of the document, which names no HTTP status for them. These two are what
+# became of a payment: states for a look-up, but after a money request no proof that the payer was
+# not prompted. No success of the document has a code, so that one which is not listed leaves a
+# success in doubt.
+OUTCOMES = Vocabulary(
+    {
+        "PAYMENT_FAILED": Status.FAILED,
+        "PAYMENT_EXPIRED": (Status.EXPIRED, Reason.EXPIRED),
+        OTHER: UNPAID,
+    }
+)
+REFUSALS: Mapping[str, Reason] = {
+    "PAYMENT_FAILED": Reason.OTHER,
+    "PAYMENT_EXPIRED": Reason.EXPIRED,
+    "INVALID_PHONE": Reason.UNKNOWN_PAYER,
+    "AMOUNT_TOO_LOW": Reason.LIMIT,
+    "AMOUNT_TOO_HIGH": Reason.LIMIT,
+    "INVALID_CURRENCY": Reason.OTHER,
+}
+# Not ours to sign with: jazzband/djangorestframework-simplejwt and users/middleware.py, before any
+# view runs.
+UNSIGNED = frozenset({"token_not_valid", "2FA_REQUIRED"})
+# Never 408, 409, 423, 425 or 5xx, whatever the body says.
+REFUSED_WITH = (400, 401, 402, 403, 404, 410, 422)
+
+_PRICE = re.compile(
+    r"(?:KES )?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,2})?", re.ASCII
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What initiate, verify, a history row, a refund, a receipt or a frame says: some of it."""
+
+    id: Scalar = None
+    transaction_id: Scalar = None
+    checkout_request_id: Scalar = None
+    merchant_request_id: Scalar = None
+    refund_id: Scalar = ""  # null where the server has none; left out where nothing was refunded
+    order_id: Scalar = None
+    order: Scalar = None  # the server's word for it in history
+    amount: Scalar = None
+    currency: Scalar = None
+    status: Scalar = None
+    message: Scalar = None
+    code: Scalar = None  # of an error
+    payment_method: Scalar = None
+    phone_number: Scalar = None
+    receipt_number: Scalar = None
+    customer_name: Scalar = None
+    order_reference: Scalar = None
+    date: Scalar = None
+    created_at: Scalar = None
+
+    @property
+    def own_id(self) -> str | None:
+        """Give the gateway's id."""
+        return text(self.transaction_id) or text(self.id)
+
+    @property
+    def reference(self) -> str | None:
+        """Give the order's number."""
+        return text(self.order_id) or text(self.order)
+
+    def answers_order(self, reference: str | None) -> bool:
+        """Tell whether this answers an order; the document echoes no number at all."""
+        self._is_readable()
+        need(self.own_id, "the answer has no transaction_id")
+        return self._is_about(reference)
+
+    def answers_verify(self, reference: str | None) -> bool:
+        """Tell whether this says how an order stands."""
+        self._is_readable()
+        need(text(self.status), "the answer has no status")
+        return self._is_about(reference)
+
+    def answers_refund(self) -> bool:
+        """Tell whether this answers a refund."""
+        return need(self.refund_id != "", "the answer has no refund_id")
+
+    def answers_receipt(self) -> bool:
+        """Tell whether this is a receipt."""
+        need(text(self.receipt_number), "the answer has no receipt_number")
+        price = _PRICE.fullmatch(text(self.amount) or "")
+        return need(price, "the answer has no amount that can be read")
+
+    def _is_readable(self) -> None:
+        amount(self.amount)
+
+    def _is_about(self, reference: str | None) -> bool:
+        theirs = self.reference
+        ours = theirs is None or not reference or theirs == reference
+        return need(ours, "the answer is about another order_id")
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One line of a callback's metadata; a value that is no text and no number is passed over."""
+
+    name: Scalar = msgspec.field(name="Name", default=None)
+    value: Any = msgspec.field(name="Value", default=None)
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """A callback's metadata."""
+
+    items: list[Item] | None = msgspec.field(name="Item", default=None)
+
+
+class Push(Answer, frozen=True, kw_only=True):
+    """What an STK callback says, in Safaricom's words.
+
+    In the document's sample, a success has no metadata.
+    """
+
+    checkout_request_id: str = msgspec.field(name="CheckoutRequestID")
+    merchant_request_id: Scalar = msgspec.field(name="MerchantRequestID", default=None)
+    status: int | str = msgspec.field(name="ResultCode")
+    message: Scalar = msgspec.field(name="ResultDesc", default=None)
+    more: Metadata | None = msgspec.field(name="CallbackMetadata", default=None)
+
+    def with_figures(self) -> "Push":
+        """Give the same with what its metadata says in the fields of an answer."""
+        listed = (self.more and self.more.items) or []
+        read = [item for item in listed if isinstance(item.value, str | int | float)]
+        more = {text(item.name): item.value for item in read}
+        return msgspec.structs.replace(
+            self,
+            amount=more.get("Amount"),
+            receipt_number=more.get("MpesaReceiptNumber"),
+            phone_number=more.get("PhoneNumber"),
+        )
+
+
+def is_error(said: Mapping[str, Any]) -> bool:
+    """Tell whether this is DRF's `detail`, or the document's error object with its code."""
+    if isinstance(said.get("detail"), str) and said.keys() <= {"detail", "code", "messages"}:
+        return True
+    documented = isinstance(said.get("error"), str) and isinstance(said.get("code"), str)
+    return documented and said.keys() <= {"error", "code", "details"}

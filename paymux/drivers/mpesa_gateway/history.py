@@ -1,0 +1,44 @@
+"""History: pages of rows, newest first, which cannot be filtered."""
+
+from collections import deque
+
+import msgspec
+
+from ...lenient import Scalar, need, text
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page: `{results, total, page}` of the document, `{count, next, results}` of DRF."""
+
+    results: list[msgspec.Raw]  # rows, each read when its turn comes: there may be thousands
+    total: int = 0
+    page: int | None = None
+    next: Scalar = None
+
+    def answers(self, number: int) -> bool:
+        """Tell whether this is the page that was asked for."""
+        return need(self.page in (None, number), "the answer is another page")
+
+    def has_more(self, read: int) -> bool:
+        """Tell whether there are pages after this one, when so many rows were read."""
+        return text(self.next) is not None or read < self.total
+
+
+class Recent:
+    """The rows of this page and of the two before it.
+
+    A payment made meanwhile pushes a row that was read onto the next page, or the one after it.
+    """
+
+    def __init__(self) -> None:
+        self._pages: deque[set[str | None]] = deque(maxlen=3)
+
+    def turn(self) -> None:
+        """Begin a page."""
+        self._pages.append(set())
+
+    def is_new(self, row: str | None) -> bool:
+        """Note a row, and tell whether it was not noted before."""
+        new = not any(row in page for page in self._pages)
+        self._pages[-1].add(row)
+        return new
