@@ -64,7 +64,9 @@ def _class(name: str) -> type[Driver]:
     return next(
         found
         for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, Driver) and found.__module__ == module.__name__
+        if isinstance(found, type)
+        and issubclass(found, Driver)
+        and found.__module__ == module.__name__
     )
 
 

@@ -201,7 +201,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             if field in self.required and not getattr(self, field):
                 raise UsageError.missing(field, f"{self.name} needs it")
         if self.base_url is None and not self.live and self.sandbox_url is None:
-            raise UsageError.field("live", self.live, f"True: {self.name} has no sandbox (or set base_url)")
+            raise UsageError.field(
+                "live", self.live, f"True: {self.name} has no sandbox (or set base_url)"
+            )
 
     @property
     def url(self) -> str:
@@ -272,7 +274,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Ask what can be paid out."""
         raise Unsupported(f"{self.name} tells no balance")
 
-    def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+    def history(
+        self, send: Send, since: datetime, until: datetime
+    ) -> AsyncIterator[Payment | None]:
         """List payments of a period, as the provider knows them, each with its own row as `raw`.
 
         None says that there is more to come: whoever waits gets a new deadline, and others a turn.
@@ -385,7 +389,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             payee=order.party if order.kind == "payout" else None,
         )
 
-    def row(self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]) -> Payment:
+    def row(
+        self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]
+    ) -> Payment:
         """Read one row of a history, and keep its own text; Unreadable names the row."""
         past, own = row(type, raw, number, read)
         return msgspec.structs.replace(past, raw=own)

@@ -27,6 +27,7 @@ from ...wire import Incoming, Reply, Request, Send, TooLarge, get, post
 from ..base import Driver, Facts, Token, reveal
 from .answers import KINDS, REASON, REFUSALS, STATUS, Login, Transaction, Wallet, failure
 from .history import Period
+from .link import link_request
 
 _DIALECTS = frozenset({"current", "summary"})
 _OTHER_HOST = {
@@ -106,7 +107,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
             return None
         # No page gives the shape of an error; integrators met these names.
         said = reply.read(dict[str, Any]) or {}
-        message = str(said.get("message") or said.get("detail") or said.get("non_field_errors") or "")
+        message = str(
+            said.get("message") or said.get("detail") or said.get("non_field_errors") or ""
+        )
         code = re.search(r"\bER\d{3}\b", f"{said.get('error_code')} {said.get('code')} {message}")
         if code and code[0] in REFUSALS and reply.status < 500:
             return Rejected(message, code=code[0], reason=REFUSALS[code[0]])
@@ -186,7 +189,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         held = {operator: money for operator, money in floats.items() if money is not None}
         return Balance(currency="XAF", available=total, by_operator=held)
 
-    async def history(self, send: Send, since: datetime, until: datetime) -> AsyncIterator[Payment | None]:
+    async def history(
+        self, send: Send, since: datetime, until: datetime
+    ) -> AsyncIterator[Payment | None]:
         """List transactions from `since` to before `until`.
 
         CamPay tells their fees, but not our references. A period comes as one page; one that is too
@@ -231,24 +236,13 @@ class CamPay(Driver, frozen=True, kw_only=True):
         total = exact(amount, "XAF")
         party = None if payer is None else self.party("collect", payer)
         back = None if return_url is None else checked_url("return_url", return_url)
-        body = {
-            "amount": str(total),
-            "currency": "XAF",
-            "description": description or reference,
-            "external_reference": reference,
-            **({"from": party} if party else {}),
-            **({"redirect_url": back, "failure_redirect_url": back} if back else {}),
-            "payment_options": "MOMO,CARD",
-        }
-        request = post(
-            "/get_payment_link/",
-            Transaction,
-            body,
-            money=False,
-            matches=Transaction.answers_link,
+        request = link_request(
+            reference, total, description or reference, payer=party, return_url=back
         )
         page = self.payment(await send(request))
-        return msgspec.structs.replace(page, reference=reference, amount=total, currency="XAF", payer=party)
+        return msgspec.structs.replace(
+            page, reference=reference, amount=total, currency="XAF", payer=party
+        )
 
     def webhook(self, incoming: Incoming) -> Event:
         """Read a callback of either method.
@@ -276,7 +270,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
             raise Unreadable("no external_reference")
         return self.event(self.payment(said))
 
-    def payment(self, said: Transaction, asked: str | None = None, kind: Kind = "collect") -> Payment:
+    def payment(
+        self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
+    ) -> Payment:
         """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
         kind = KINDS.get(text(said.endpoint)) or ("payout" if amount(said.debit) else kind)
         word = text(said.status)

@@ -38,7 +38,9 @@ _HOSTS = {
     213: (114, 44),
     212: (127, 129, 136, 138, 74, 69),
 }
-CALLBACK_ADDRESSES = frozenset(f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts)
+CALLBACK_ADDRESSES = frozenset(
+    f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts
+)
 
 now = time.time  # a test puts another clock here
 

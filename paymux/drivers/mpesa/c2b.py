@@ -81,7 +81,10 @@ def refusal(code: str) -> str:
 def answer(accepted: bool, code: str) -> dict[str, str]:
     """Give the body that answers a validation or a confirmation."""
     if not re.fullmatch(_CODES, plain.text(code) or ""):
-        means = "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode, …16 anything else"
+        means = (
+            "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode,"
+            " …16 anything else"
+        )
         raise UsageError.field("code", code, means)
     if not plain.is_a(accepted, bool):
         raise UsageError.field("accepted", accepted, "True or False")

@@ -24,7 +24,9 @@ def throttled(reply: Reply) -> RateLimited | None:
     return None
 
 
-def refusal(request: Request[Any], reply: Reply, code: str | None, said: str) -> ProviderError | None:
+def refusal(
+    request: Request[Any], reply: Reply, code: str | None, said: str
+) -> ProviderError | None:
     """Give the error that a code and its message certainly mean at this endpoint, or None."""
     words = said.lower()
     asked = request.path.rpartition("/")[2]

@@ -51,6 +51,9 @@ RESULTS = Vocabulary(
     }
 )
 _PROCESSING = "THE TRANSACTION IS BEING PROCESSED"
+_LOCKED = (
+    "UNABLE TO LOCK SUBSCRIBER, A TRANSACTION IS ALREADY IN PROCESS FOR THE CURRENT SUBSCRIBER"
+)
 # The sentences of the documentation's and of integrators' answers. Their wording drifts, so that
 # any other says nothing; that a payment is being processed is read out of all of them.
 SENTENCES = Vocabulary(
@@ -65,7 +68,7 @@ SENTENCES = Vocabulary(
         "DS TIMEOUT USER CANNOT BE REACHED": UNPAID,
         "NO RESPONSE FROM USER": UNPAID,
         "THE INITIATOR INFORMATION IS INVALID": UNPAID,
-        "UNABLE TO LOCK SUBSCRIBER, A TRANSACTION IS ALREADY IN PROCESS FOR THE CURRENT SUBSCRIBER": UNPAID,
+        _LOCKED: UNPAID,
         "AN ERROR OCCURRED WHILE SENDING A PUSH REQUEST": UNPAID,
         "THE USER HAS A BAD DEBT CONTRACT": UNPAID,
         "THE OPERATOR DOES NOT EXIST": UNPAID,
