@@ -211,7 +211,7 @@ class Engine(Forking):
         if self.records.journal is None:  # nothing is waited for
             return await self.records.begin(pending, order, call.deadline)
         try:
-            async with call.bounded():
+            with call.bounded():
                 return await self.records.begin(pending, order, call.deadline)
         except TimeoutError:
             raise NotSent(f"{call}: the deadline passed; nothing was sent") from None

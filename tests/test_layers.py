@@ -23,7 +23,7 @@ MODULES = {
 # A module may import those of lower floors, and nothing of its own floor but what is listed for it.
 FLOORS = [
     {"plain"},
-    {"redact", "forks", "idle"},
+    {"redact", "deadlines", "forks", "idle"},
     {"journal/locks"},
     {"errors", "limits/pace", "limits/windows", "watch/schedule"},
     {"limits/share", "words"},

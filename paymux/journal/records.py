@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TypeAlias, cast
 
 from ..checks import checked_path, filled
+from ..deadlines import Deadline, Deadlines
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from ..plain import is_a
@@ -43,6 +44,10 @@ class Records:
         self.heard: Heard | None = None
         # Returns whether the notifier claims an end as it is stored.
         self.claims: Callable[[Payment], bool] = _claims_nothing
+        self._deadlines = Deadlines()
+
+    def _patience(self) -> Deadline:
+        return self._deadlines.until(asyncio.get_running_loop().time() + PATIENCE)
 
     async def open(self) -> None:
         """Open the journal; one that is locked now is opened at its first use."""
@@ -126,7 +131,7 @@ class Records:
         claim = payment.status.terminal and self.claims(payment)
         try:
             # The write is queued at once and will be durable; only the wait for it is limited.
-            async with asyncio.timeout(PATIENCE):
+            with self._patience():
                 await self.journal.record(payment, source, state, FollowUp(claim, event, then))
         except TimeoutError:
             log.warning("%s: %s is not recorded yet: the journal is slow", payment.account, payment.reference)
@@ -207,7 +212,7 @@ class Records:
         was, message.open = message.open, False
         if was and self.journal is not None:
             try:
-                async with asyncio.timeout(PATIENCE):
+                with self._patience():
                     await self.journal.end_hint(message.event, done=done)
             except OSError as error:
                 account = message.event.account

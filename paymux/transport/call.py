@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from ..deadlines import Deadline
 from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
@@ -105,9 +106,9 @@ class Call:
         """Start the deadline anew, for the next page of a history."""
         self.deadline = asyncio.get_running_loop().time() + seconds
 
-    def bounded(self) -> asyncio.Timeout:
+    def bounded(self) -> Deadline:
         """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
-        return asyncio.timeout_at(self.deadline)
+        return self._transport.deadlines.until(self.deadline)
 
     @property
     def in_doubt(self) -> bool:

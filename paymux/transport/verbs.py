@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
+from ..deadlines import Deadlines
 from ..drivers.base import Driver, Pushed, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..lenient import Unreadable
@@ -29,6 +30,7 @@ class Transport:
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
         self.closed = False
+        self.deadlines = Deadlines()
         self._accounts: dict[str, Account] = {}
 
     def account(self, driver: Driver) -> Account:
@@ -71,7 +73,7 @@ class Transport:
         Whatever goes wrong once money may have moved is OutcomeUnknown, a driver's own mistake included.
         """
         try:
-            async with call.bounded():
+            with call.bounded():
                 return call.complete(await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
