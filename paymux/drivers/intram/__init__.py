@@ -232,8 +232,6 @@ class Intram(Driver, frozen=True, kw_only=True):
         own = said.id
         public = text(nested.reference)
         charged = said.charged
-        number = text(said.account_number)
-        words = [word for word in (outer, inner if inner != outer else None) if word]
         return Payment(
             account=self.account,
             provider=self.name,
@@ -246,17 +244,22 @@ class Intram(Driver, frozen=True, kw_only=True):
             # A pending transaction may show 0 where nothing was paid yet.
             amount=(charged or None) if status is Status.PENDING else charged,
             currency=(first(said.currency, invoice.currency) or "").upper() or None,
-            payer=number if number and _NUMBER.fullmatch(number) else None,  # often masked
+            payer=_number(text(said.account_number)),
             operator=text(said.source),
             fee=amount(said.fees),
             receipt_url=text(said.receipt_url) if status is Status.SUCCEEDED else None,
-            provider_status="/".join(words) or None,
+            provider_status="/".join(dict.fromkeys(filter(None, (outer, inner)))) or None,
             reason=reason,
             message=text(said.message),
             customer=_customer(first_fields(said.customer)),
             metadata=custom,
             created_at=when(nested.created_at),
         )
+
+
+def _number(shown: str | None) -> str | None:
+    # It is often masked: 22996XXXXXX.
+    return shown if shown and _NUMBER.fullmatch(shown) else None
 
 
 def _customer(buyer: Mapping[str, Any]) -> Customer | None:
