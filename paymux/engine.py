@@ -140,7 +140,7 @@ class Engine(Forking):
         """Begin a verb."""
         self.enter()
         seconds = self.deadline if seconds is None else min(checked_seconds("deadline", seconds), 86_400.0)
-        return self.transport.call(driver, verb, seconds, reference, priority)
+        return Call(self.transport, driver, verb, seconds, reference, priority)
 
     async def perform(
         self,
@@ -225,10 +225,7 @@ class Engine(Forking):
 
     def question(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Tell how a payment can be asked for: by the provider's reference, else by ours, else not at all."""
-        driver = self.driver(payment.account)
-        if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
-            return "verify" if driver.can("verify") else None
-        return "find" if payment.reference is not None and driver.can("find") else None
+        return _question(self.driver(payment.account), payment)
 
     async def ask(
         self,
@@ -243,7 +240,8 @@ class Engine(Forking):
         was on its way already may be older than what its caller knows. In bulk, waiting for a place within the
         account's limit is not part of the deadline.
         """
-        driver, verb = self.driver(payment.account), self.question(payment)
+        driver = self.driver(payment.account)
+        verb = _question(driver, payment)
         if verb is None:
             raise UsageError.missing("provider_reference", f"{driver.name} cannot be asked by your reference")
         call = self.call(driver, verb, seconds, payment.reference, priority)
@@ -311,3 +309,9 @@ def _as_known(row: Row, call: Call) -> Payment:
     said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
     page = call.driver.lost_page if row.payment.kind == "collect" else ""
     raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
+
+
+def _question(driver: Driver, payment: Payment) -> Literal["verify", "find"] | None:
+    if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
+        return "verify" if driver.can("verify") else None
+    return "find" if payment.reference is not None and driver.can("find") else None

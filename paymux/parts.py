@@ -15,6 +15,43 @@ from .lenient import decoder
 PAIRS = 100
 
 
+def fixed_parts(*given: Any) -> Any:
+    """Check what a driver writes the same in each of its requests.
+
+    They are path, type, accept, largest, form, money, repeatable. Checking them once, and not
+    with each request, saves six calls.
+    """
+    try:
+        return _seen(*given)
+    except UsageError:
+        raise
+    except Exception:  # noqa: BLE001 - a value of the caller's that cannot be hashed or compared
+        return _fixed_parts(*given)
+
+
+def _fixed_parts(
+    path: object,
+    type: Any,
+    accept: object,
+    largest: object,
+    form: object,
+    money: object,
+    repeatable: object,
+) -> tuple[str, Any, tuple[int, ...], int, bool, bool, bool]:
+    return (
+        path_of(path),
+        type_of(type),
+        statuses_of(accept),
+        size_of("largest", largest),
+        flag_of("form", form),
+        flag_of("money", money),
+        flag_of("repeatable", repeatable),
+    )
+
+
+_seen = lru_cache(maxsize=256, typed=True)(_fixed_parts)
+
+
 def path_of(path: object) -> str:
     """Check the path of a request."""
     if type(path) is str and len(path) <= 2000 and _is_path(path):

@@ -9,7 +9,7 @@ import msgspec
 from . import plain
 from .errors import BadWebhook, Unavailable, UsageError
 from .lenient import Unreadable, decode
-from .parts import flag_of, headers_of, matcher_of, pairs_of, path_of, size_of, statuses_of, type_of
+from .parts import fixed_parts, headers_of, matcher_of, pairs_of
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -92,16 +92,17 @@ def get(
     `largest` is how many bytes of a 200's body are read; above it, TooLarge. What `matches` gives False for, or
     raises `Unreadable` with the reason, is no answer to this request.
     """
+    path, type, accept, largest, *_ = fixed_parts(path, type, accept, largest, False, False, False)
     return Request(
         method="GET",
-        path=path_of(path),
-        type=type_of(type),
+        path=path,
+        type=type,
         at={} if at is None else pairs_of("at", at),
         query={} if query is None else pairs_of("query", query),
         headers={} if headers is None else headers_of(headers),
-        accept=statuses_of(accept),
+        accept=accept,
         matches=matcher_of(matches),
-        largest=size_of("largest", largest),
+        largest=largest,
     )
 
 
@@ -125,19 +126,22 @@ def post(
     statuses whose body is an answer; a reply that does not pass `matches` is no answer to this request; `largest`
     is as for `get`.
     """
+    path, type, accept, largest, form, money, repeatable = fixed_parts(
+        path, type, accept, largest, form, money, repeatable
+    )
     return Request(
         method="POST",
-        path=path_of(path),
-        type=type_of(type),
+        path=path,
+        type=type,
         body=body,
-        form=flag_of("form", form),
+        form=form,
         at={} if at is None else pairs_of("at", at),
         headers={} if headers is None else headers_of(headers),
-        money=flag_of("money", money),
-        repeatable=flag_of("repeatable", repeatable),
-        accept=statuses_of(accept),
+        money=money,
+        repeatable=repeatable,
+        accept=accept,
         matches=matcher_of(matches),
-        largest=size_of("largest", largest),
+        largest=largest,
     )
 
 

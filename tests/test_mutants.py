@@ -453,17 +453,17 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
     async def slow(_: Call) -> None:
         await asyncio.sleep(60)
 
-    order = transport.call(TOY, "collect", 3)
+    order = Call(transport, TOY, "collect", 3)
     order.pending = A
     with pytest.raises(OutcomeUnknown, match="lost on the way") as caught:
         await transport.perform(order, unknown)
     assert caught.value.payment == A
-    order = transport.call(TOY, "collect", 3)
+    order = Call(transport, TOY, "collect", 3)
     order.pending = A
     with pytest.raises(NotSent):
         await transport.perform(order, slow)
     with pytest.raises(Unavailable):
-        await transport.perform(transport.call(TOY, "verify", 3), slow)
+        await transport.perform(Call(transport, TOY, "verify", 3), slow)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -142,23 +142,14 @@ class Call:
             if self._transport.closed:
                 raise UsageError(f"{self}: the pool was closed")
             if self._logs_in:
-                self._token = self._transport.tokens.held(self.driver.account) or await self._sign_in(request)
-            share = self.gate.share if self.priority is Priority.WATCH and self._signs else None
-            if share is None or request.money:
-                attempt = await self._attempt(request, number)
-            else:
-                attempt = await self._shared(request, number, share)
+                held = self._transport.tokens.held(self.driver.account)
+                self._token = held or await self._sign_in(request)
+            attempt = await self._admitted(request, number)
             verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
             attempt.why = attempt.why or verdict.why
-            if verdict.means is Means.UNKNOWN and request.money:
-                self._lost = attempt.said
-            # A later refusal says nothing of an earlier attempt that may have been processed.
-            self.duplicate = self.duplicate or (verdict.means is Means.DUPLICATE and request.money)
-            unknown = unknown or self.duplicate or (verdict.means is Means.UNKNOWN and request.money)
-            self._doubt = self._doubt or unknown or (verdict.means is Means.ANSWER and request.money)
-            self._flying = None
+            unknown = self._note(request, attempt, verdict.means) or unknown
             if verdict.means is Means.UNKNOWN and attempt.status == 401 and not refreshed:
-                # In unlisted words nothing is sure, but who asks next should log in anew.
+                # In unlisted words nothing is sure, but the next request should log in anew.
                 refreshed = self._drop_token()
             if verdict.means is Means.ANSWER:
                 self.gate.answered()
@@ -171,17 +162,40 @@ class Call:
                 refreshed = True
                 continue
             repeats += 1
-            if verdict.means is Means.THROTTLED and self.priority is Priority.BULK:
-                # It goes back to the line, whose waits are not part of a look-up's deadline.
+            if not self._repeats(request, attempt, verdict.means, repeats):
                 raise self._failure(request, attempt, verdict, unknown=unknown)
-            if repeats < self._transport.attempts and not attempt.certain and may_repeat(request, verdict.means):
-                if pause is None:
-                    steps = steps or pauses(factor=0.2, longest=5)
-                    pause = next(steps)
-                if asyncio.get_running_loop().time() + pause < self.deadline:
-                    await asyncio.sleep(pause)
-                    continue
-            raise self._failure(request, attempt, verdict, unknown=unknown)
+            if pause is None:
+                steps = steps or pauses(factor=0.2, longest=5)
+                pause = next(steps)
+            if asyncio.get_running_loop().time() + pause >= self.deadline:
+                raise self._failure(request, attempt, verdict, unknown=unknown)
+            await asyncio.sleep(pause)
+
+    def _admitted(self, request: Request[Any], number: int) -> Coroutine[Any, Any, Attempt]:
+        """Make one attempt; a look-up of a watch counts in its process's share of the limit."""
+        share = self.gate.share if self.priority is Priority.WATCH and self._signs else None
+        if share is None or request.money:
+            return self._attempt(request, number)
+        return self._shared(request, number, share)
+
+    def _note(self, request: Request[Any], attempt: Attempt, means: Means) -> bool:
+        """Note what an attempt means for the money; True: whether it moved is unknown from here on."""
+        self._flying = None
+        if not request.money:
+            return self.duplicate
+        if means is Means.UNKNOWN:
+            self._lost = attempt.said
+        # A later refusal says nothing of an earlier attempt that may have been processed.
+        self.duplicate = self.duplicate or means is Means.DUPLICATE
+        unknown = self.duplicate or means is Means.UNKNOWN
+        self._doubt = self._doubt or unknown or means is Means.ANSWER
+        return unknown
+
+    def _repeats(self, request: Request[Any], attempt: Attempt, means: Means, repeats: int) -> bool:
+        """Tell whether a request may be sent again after so many failed attempts."""
+        if means is Means.THROTTLED and self.priority is Priority.BULK:
+            return False  # it goes back to the queue, whose waits are not part of a look-up's deadline
+        return repeats < self._transport.attempts and not attempt.certain and may_repeat(request, means)
 
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver

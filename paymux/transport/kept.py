@@ -36,9 +36,10 @@ class Kept:
         What was read of one that held any has to be cleaned (`read`), too.
         """
         if own:
-            return self._freed(own)
+            return freed(own, self.secrets)
         if self._body is not None:
-            self._raw, held = self._freed(self._body.decode("utf-8", "replace"))
+            text = self._body.decode("utf-8", "replace")
+            self._raw, held = freed(text, self.secrets)
             self._body, self._held = None, self._held or held
         return self._raw, self._held
 
@@ -59,6 +60,3 @@ class Kept:
             error.details = scrub(error.details, self.secrets)
         error.code = error.code and hide(error.code, self.secrets)
         error.request_id = error.request_id and hide(error.request_id, self.secrets)
-
-    def _freed(self, text: str) -> tuple[str, bool]:
-        return freed(text, self.secrets)

@@ -8,7 +8,7 @@ from ..deadlines import Deadlines
 from ..drivers.base import Driver, Pushed, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..lenient import Unreadable
-from ..limits import Gate, Priority
+from ..limits import Gate
 from ..models import Payment
 from ..wire import Connection
 from .call import Account, Call
@@ -44,17 +44,6 @@ class Transport:
             )
             self._accounts[driver.account] = account
         return account
-
-    def call(
-        self,
-        driver: Driver,
-        verb: str,
-        seconds: float,
-        reference: str | None = None,
-        priority: Priority = Priority.NOW,
-    ) -> Call:
-        """Begin a verb that may take so many seconds."""
-        return Call(self, driver, verb, seconds, reference, priority)
 
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for everybody who waits."""
@@ -94,7 +83,7 @@ class Transport:
 
     async def frames(self, driver: Pushed) -> AsyncGenerator[str | bytes]:
         """Open the update socket of an account, and give its frames."""
-        call = self.call(cast("Driver", driver), "updates", self._deadline)
+        call = Call(self, cast("Driver", driver), "updates", self._deadline)
         outgoing = await call.signed(driver.updates_request())
         async for frame in self.connection.frames(outgoing):
             yield frame

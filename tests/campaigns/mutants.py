@@ -30,6 +30,8 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
     "transport/retries.may_repeat": ("mutants",),
     "transport/call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
+    "transport/call.Call._note": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
+    "transport/call.Call._repeats": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
     "transport/verbs._ended": ("mutants", "transport", "outcome", "pool"),
     "models.compare": ("models", "mutants", "confirm"),
     "models.succeed": ("models", "mutants", "confirm"),
@@ -43,8 +45,8 @@ MEMORY = 2 << 30
 # Mutants that behave as the original does, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
-        "transport/call.Call.__call__: self._token = self._transport.tokens.held(self.driver.account)"
-        " or await self._sign_in(request) => self._token = await self._sign_in(request)"
+        "transport/call.Call.__call__: self._token = held or await self._sign_in(request)"
+        " => self._token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
     "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
     "models.succeed: if known.metadata: => if True:": "Likewise.",
