@@ -76,7 +76,8 @@ class Engine(Forking):
 
     def driver(self, account: str) -> Driver:
         """Give an account's driver; an unknown name is UsageError."""
-        driver = self.drivers.get(plain.text(account) or "")
+        name = account if type(account) is str else plain.text(account) or ""
+        driver = self.drivers.get(name)
         if driver is None:
             known = ", ".join(sorted(self.drivers)) or "none: the pool is empty"
             raise UsageError.field("account", account, known)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 
@@ -31,7 +32,7 @@ class Idle(Generic[C]):
 
     def take(self) -> C | None:
         """Give one that goes on and on which nothing was said, if there is one."""
-        oldest = self._loop.time() - self._seconds
+        oldest = monotonic() - self._seconds
         while self._waiting:
             since, connection = self._waiting.pop()
             if since > oldest and connection.is_silent():
@@ -41,7 +42,7 @@ class Idle(Generic[C]):
 
     def put(self, connection: C) -> None:
         """Let one wait for its next request."""
-        self._waiting.append((self._loop.time(), connection))
+        self._waiting.append((monotonic(), connection))
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._close_old)
 
@@ -53,8 +54,10 @@ class Idle(Generic[C]):
             self._waiting.pop()[1].close()
 
     def _close_old(self) -> None:
-        oldest = self._loop.time() - self._seconds
+        oldest = monotonic() - self._seconds
         while self._waiting and self._waiting[0][0] <= oldest:
             self._waiting.popleft()[1].close()
-        left = self._waiting
-        self._timer = self._loop.call_at(left[0][0] + self._seconds, self._close_old) if left else None
+        self._timer = None
+        if self._waiting:
+            left = self._waiting[0][0] - oldest
+            self._timer = self._loop.call_later(left, self._close_old)

@@ -85,15 +85,16 @@ class Memory:
 
         What is `passing` is noted only where it is known already.
         """
-        name = self._named(payment)
+        reference, theirs = payment.reference, _theirs(payment)
+        name = _name(payment) if reference is not None else self._owners.get(theirs, "")
         record = self._records.get(name)
         if record is None:
-            if not passing and payment.reference is not None and payment.provider_reference is not None:
-                # Of an order that this pool did not send: it leaves before any that it sent.
-                theirs = _theirs(payment)
-                if self._others.setdefault(theirs, name) is name:
-                    self._texts += len(theirs) + len(name)
-                    self._trim()
+            if passing or reference is None or payment.provider_reference is None:
+                return
+            # Of an order that this pool did not send: it leaves before any that it sent.
+            if self._others.setdefault(theirs, name) is name:
+                self._texts += len(theirs) + len(name)
+                self._trim()
             return
         was, after = record.state, record.state.after(state, payment)
         if after.free:
@@ -109,10 +110,11 @@ class Memory:
                 payment = succeed(known, payment)
             except Mismatch:
                 return  # nothing turns the record back
+            theirs = _theirs(payment)  # the answer need not have named it
         if payment.status is not _PENDING and not over:
             self._over.append(record.name)
         record.state = after
-        self._put(record, payment)
+        self._put(record, payment, theirs)
 
     def owner(self, account: str, kind: Kind, provider_reference: str | None) -> Owner | None:
         """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
@@ -132,20 +134,13 @@ class Memory:
         """Tell whether this process sent the order, and still has it."""
         return _name(payment) in self._records
 
-    def _named(self, payment: Payment) -> str:
-        if payment.reference is not None:
-            return _name(payment)
-        return self._owners.get(_theirs(payment), "")
-
-    def _put(self, record: _Record, payment: Payment) -> None:
+    def _put(self, record: _Record, payment: Payment, theirs: str) -> None:
         packed = bytes(memoryview(_pack(_kept(payment))))  # copied, for it holds room for more
         self._texts += len(packed) - len(record.packed)
         record.packed = packed
-        if payment.provider_reference is not None:
-            theirs = _theirs(payment)
-            if theirs not in self._owners:
-                self._owners[theirs] = record.name
-                self._texts += len(theirs)
+        if payment.provider_reference is not None and theirs not in self._owners:
+            self._owners[theirs] = record.name
+            self._texts += len(theirs)
 
     def _drop(self, name: str) -> None:
         record = self._records.pop(name, None)

@@ -108,7 +108,7 @@ class Call:
 
     def bounded(self) -> Deadline:
         """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
-        return self._transport.deadlines.until(self.deadline)
+        return Deadline(self._transport.deadlines, self.deadline)
 
     @property
     def in_doubt(self) -> bool:
@@ -122,12 +122,10 @@ class Call:
         found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
         return self.kept.read(found, known) if held else found
 
-    def complete(self, found: T) -> T:
-        """Give what a driver made of the answers; of an order, applied to what is known of it."""
-        if self.pending is None:
-            return found
+    def complete(self, pending: Payment, found: T) -> T:
+        """Return an order's payment: what a driver read of the answers, applied to what is known."""
         payment: Any = found
-        completed: Any = succeed(self.pending, self.stamped(payment, payment.kind, self.pending))
+        completed: Any = succeed(pending, self.stamped(payment, payment.kind, pending))
         answer: T = completed
         return answer
 
@@ -145,7 +143,9 @@ class Call:
                 held = self._transport.tokens.held(self.driver.account)
                 self._token = held or await self._sign_in(request)
             attempt = await self._admitted(request, number)
-            verdict = decide(self.driver, request, attempt.reply, left=attempt.outgoing.left)
+            verdict = decide(
+                self.driver, request, attempt.reply, left=attempt.reply is not None or attempt.outgoing.left
+            )
             attempt.why = attempt.why or verdict.why
             unknown = self._note(request, attempt, verdict.means) or unknown
             if verdict.means is Means.UNKNOWN and attempt.status == 401 and not refreshed:

@@ -63,7 +63,8 @@ class Transport:
         """
         try:
             with call.bounded():
-                return call.complete(await method(call, *args, **named))
+                found = await method(call, *args, **named)
+                return found if call.pending is None else call.complete(call.pending, found)
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
                 cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")

@@ -132,13 +132,17 @@ class Said(msgspec.Struct, frozen=True):
 
 def sentence(told: str | None) -> str | None:
     """Give a sentence as SENTENCES has it, where it says that the payment is being processed."""
-    if told is None:
-        return None
-    words = told[:200].lower()  # only the start is searched: a forger may send more
+    return None if told is None else _sentence(told[:200])  # a forger may send more
+
+
+@lru_cache(maxsize=256)  # Daraja has few
+def _sentence(told: str) -> str:
+    words = told.lower()
     if "process" not in words:
         return told
-    under_way = any("process" in words.partition(before)[2] for before in ("being", "still"))
-    return _PROCESSING if under_way else told
+    if "process" in words.partition("being")[2] or "process" in words.partition("still")[2]:
+        return _PROCESSING
+    return told
 
 
 @lru_cache(maxsize=64)
