@@ -63,8 +63,10 @@ class Transport:
         """
         try:
             with call.bounded():
-                found = await method(call, *args, **named)
-                return found if call.pending is None else call.complete(call.pending, found)
+                if call.pending is None:
+                    return await method(call, *args, **named)
+                # What was read is no variable here, where a debugger would show it uncleaned.
+                return call.complete(call.pending, await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
                 cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")
