@@ -1,11 +1,14 @@
-"""What this commit costs beside another one: the CPU of a verify, a collect, and a collect with a journal.
+"""What this commit costs beside another one.
+
+The CPU of a verify, a collect, and a collect with a journal.
 
 Run: python -m benchmarks.bench_before FOLDER [--rounds 10] [--only NAME …] [--json FILE]
 
-FOLDER is a checkout of the other commit (`git worktree add ../before COMMIT`). Both run this commit's
-`benchmarks/clients.py`, each with its own `paymux`, against one server, in turn and in random order.
-A figure is the median of the rounds' ratios, with the quartiles. The exit code is 1 where a limit is
-missed: 5 % for a verify and a collect, 15 % for a collect with a journal at 100 at once.
+FOLDER is a checkout of the other commit (`git worktree add ../before COMMIT`). Both run this
+commit's `benchmarks/clients.py`, each with its own `paymux`, against one server, in turn and in
+random order. A figure is the median of the rounds' ratios, with the quartiles. The exit code is 1
+where a limit is missed: 5 % for a verify and a collect, 15 % for a collect with a journal at 100 at
+once.
 """
 
 import argparse
@@ -34,7 +37,9 @@ COMPARED = (
 CALLS = 1000
 
 
-async def compare(url: str, before: Path, name: str, verb: str, at_once: int, rounds: int) -> dict[str, Any]:
+async def compare(
+    url: str, before: Path, name: str, verb: str, at_once: int, rounds: int
+) -> dict[str, Any]:
     """Measure one verb of both commits in turn."""
     chance = random.Random(0)
     found: dict[str, list[float]] = {"before": [], "after": []}
@@ -51,13 +56,20 @@ async def compare(url: str, before: Path, name: str, verb: str, at_once: int, ro
                 found[which].append(said["cpu"] * 1e6)
     pairs = zip(found["before"], found["after"], strict=True)
     middle = {f"{which}_us": statistics.median(times) for which, times in found.items()}
-    return {"client": name, "verb": verb, "at_once": at_once, **middle, "ratio": spread(b / a for a, b in pairs)}
+    return {
+        "client": name,
+        "verb": verb,
+        "at_once": at_once,
+        **middle,
+        "ratio": spread(b / a for a, b in pairs),
+    }
 
 
 async def main(arguments: argparse.Namespace) -> int:
     """Compare, print, and hold the ratios to their limits."""
     print(
-        f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; microseconds of CPU"
+        f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; "
+        "microseconds of CPU"
     )
     rows, missed = [], 0
     async with Loopback() as server:
@@ -80,7 +92,9 @@ async def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", nargs="+", metavar="NAME")

@@ -1,14 +1,17 @@
-"""What verifying 1,000, 10,000 and 100,000 references costs each, in time and memory, and what is asked in vain.
+"""What verifying 1,000, 10,000 and 100,000 references costs each, in time and memory, and what is
+asked in vain.
 
-Run: python -m benchmarks.bench_bulk [--quick] [--rounds 3] [--at-once 50] [--json FILE] [--plot FILE]
+Run: python -m benchmarks.bench_bulk [--quick] [--rounds 3] [--at-once 50] [--json FILE] [--plot
+FILE]
 
-Each run is a process of its own, whose memory is its alone: CamPay references from a generator are verified by
-`async for` over sockets, on a server in another process (benchmarks/loopback.py) that counts what each was asked.
-Runs of all sizes, with and without uvloop, come in turn, round by round. Memory is the resident set after a
-warm-up of 1,000 other references, and the most it was while the run went on. What bulk itself costs is the CPU of
-this process for look-ups that do nothing, less that of bare workers doing as many. The exit code is 1 where memory
-grows by more than 20 MiB from the first size to the last, where a reference of the largest costs 1.5 times one of
-the size before, or where a request was in vain.
+Each run is a process of its own, whose memory is its alone: CamPay references from a generator are
+verified by `async for` over sockets, on a server in another process (benchmarks/loopback.py) that
+counts what each was asked. Runs of all sizes, with and without uvloop, come in turn, round by
+round. Memory is the resident set after a warm-up of 1,000 other references, and the most it was
+while the run went on. What bulk itself costs is the CPU of this process for look-ups that do
+nothing, less that of bare workers doing as many. The exit code is 1 where memory grows by more than
+20 MiB from the first size to the last, where a reference of the largest costs 1.5 times one of the
+size before, or where a request was in vain.
 """
 
 import argparse
@@ -28,8 +31,8 @@ from typing import Any
 
 from paymux import CamPay, Payment, Pool
 from paymux.bulk.bulk import Bulk
-from paymux.limits.gate import Priority
-from paymux.wire import Outgoing, Reply
+from paymux.http import PreparedRequest, Response
+from paymux.limits.limiter import Priority
 
 from .loopback import ROOT, Loopback
 from .peers import spread
@@ -47,7 +50,9 @@ def resident() -> float:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * resource.getpagesize() / 2**20
     except OSError:  # not Linux: the most it ever was, in KiB, or on macOS in bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
 
 
 def references(name: str, count: int) -> Iterator[tuple[str, str]]:
@@ -78,7 +83,10 @@ async def once(url: str, count: int, at_once: int) -> dict[str, Any]:
         "wall": wall,
         "cpu": cpu,
         "memory": memory,
-        "vain": asked["looks"] - asked["asked"] + asked["after_terminal"] + abs(asked["asked"] - count),
+        "vain": asked["looks"]
+        - asked["asked"]
+        + asked["after_terminal"]
+        + abs(asked["asked"] - count),
         "logins": asked["logins"],
     }
 
@@ -98,7 +106,12 @@ async def spawn(url: str, loop: str, count: int, at_once: int) -> dict[str, Any]
     """Run once in a process of its own."""
     told = ["--one", str(count), "--loop", loop, "--url", url, "--at-once", str(at_once)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.bench_bulk", *told, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "benchmarks.bench_bulk",
+        *told,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
     if process.returncode:
@@ -110,11 +123,11 @@ async def spawn(url: str, loop: str, count: int, at_once: int) -> dict[str, Any]
 class Nobody:
     """A connection that is never used."""
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Refuse to be used."""
         raise AssertionError
 
-    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Give nothing."""
         return
         yield
@@ -124,7 +137,9 @@ class Nobody:
 
 
 async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
-    """Give the microseconds of CPU that bulk adds to each look-up, beside workers that only look."""
+    """Give the microseconds of CPU that bulk adds to each look-up, beside workers that only
+    look.
+    """
     driver = CamPay(username="simulator", password="simulator")
     pool = Pool(driver, connection=Nobody())
     engine = pool._engine
@@ -133,7 +148,7 @@ async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
         await asyncio.sleep(0)
         return payment
 
-    engine.look = look  # type: ignore[method-assign,assignment] # what is measured is all but the look-up
+    engine.look_up = look  # type: ignore[method-assign,assignment] # what is measured is all but the look-up
 
     async def bare() -> None:
         items = references("own", OWN)
@@ -141,7 +156,7 @@ async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
         async def work() -> None:
             for account, reference in items:
                 asked = Payment(account=account, provider_reference=reference)
-                await engine.look(asked, None, Priority.BULK, "bulk")
+                await engine.look_up(asked, None, Priority.BULK, "bulk")
 
         await asyncio.gather(*(work() for _ in range(at_once)))
 
@@ -221,7 +236,10 @@ async def main(arguments: argparse.Namespace) -> int:
     sizes = QUICK if arguments.quick else SIZES
     loops = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
     load = os.getloadavg()[0]
-    print(f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}, {arguments.at_once} at once")
+    print(
+        f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}, "
+        f"{arguments.at_once} at once"
+    )
     own = await own_cost(arguments.rounds * 3, arguments.at_once)
     print(f"bulk's own cost: {own['median']:.1f} ({own['min']:.1f}-{own['max']:.1f}) us CPU each")
     runs: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -247,16 +265,27 @@ async def main(arguments: argparse.Namespace) -> int:
     if not loops[1:]:
         print("uvloop is not installed: `pip install '.[bench]'`")
     if arguments.json:
-        said = {"load": load, "at_once": arguments.at_once, "own_us": own, "rows": rows, "verdicts": verdicts}
+        said = {
+            "load": load,
+            "at_once": arguments.at_once,
+            "own_us": own,
+            "rows": rows,
+            "verdicts": verdicts,
+        }
         arguments.json.write_text(json.dumps(said, indent=1) + "\n")
     if arguments.plot:
         plot({loop: runs[loop, sizes[-1]][0]["memory"] for loop in loops}, arguments.plot)
-    good = all(one["growth_mib"] <= GROWTH and one["linear"] <= LINEAR and not one["vain"] for one in verdicts)
+    good = all(
+        one["growth_mib"] <= GROWTH and one["linear"] <= LINEAR and not one["vain"]
+        for one in verdicts
+    )
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="smaller sizes")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--at-once", type=int, default=50)

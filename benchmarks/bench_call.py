@@ -3,13 +3,14 @@
 Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE] [--plot FILE]
      [--peers FOLDER] [--profile]
 
-CPU is the client process's own; wall is what its calls took together, over the number of calls. Every client is a
-process, the server (benchmarks/loopback.py) is another, and all of a run ask the same server. A pair is measured
-in turn, in random order, round by round, and the result is the median of the rounds' ratios, so that a machine
-that is busy for a while is busy for both; the quartiles, in brackets, tell how quiet it was. Connections are
-warm: what a new one costs is printed apart. Peers come from their packages, installed below `--peers` when first
-asked for. The exit code is 1 where a target is missed. `--quick` takes four minutes on two cores, and the whole
-six times as long.
+CPU is the client process's own; wall is what its calls took together, over the number of calls.
+Every client is a process, the server (benchmarks/loopback.py) is another, and all of a run ask the
+same server. A pair is measured in turn, in random order, round by round, and the result is the
+median of the rounds' ratios, so that a machine that is busy for a while is busy for both; the
+quartiles, in brackets, tell how quiet it was. Connections are warm: what a new one costs is printed
+apart. Peers come from their packages, installed below `--peers` when first asked for. The exit code
+is 1 where a target is missed. `--quick` takes four minutes on two cores, and the whole six times as
+long.
 
 `floor/campay` is what such a call costs at the least: an asyncio protocol that writes prepared
 bytes and reads an answer by its length. `--profile` measures nothing, but tells in which modules
@@ -77,7 +78,9 @@ async def pair(ours: Worker, theirs: Worker, row: Row, rounds: int, chance: rand
         if ours.error or theirs.error or (number >= 3 and time.monotonic() - began > PAIR):
             break
         for worker in chance.sample([ours, theirs], 2):
-            found[worker.name].append(await worker.measure(verb, count=counts[worker.name], at_once=at_once))
+            found[worker.name].append(
+                await worker.measure(verb, count=counts[worker.name], at_once=at_once)
+            )
     if ours.error or theirs.error:
         return {**row, "error": f"{ours.error or theirs.error}"}
     mine, other = found[ours.name], found[theirs.name]
@@ -108,7 +111,9 @@ async def fresh(worker: Worker, rounds: int) -> dict[str, float]:
 
 def shown(row: Row) -> str:
     """Give a row of the table."""
-    where = f"{row['verb']:8}{row['at_once']:>4}{' TLS' if row['tls'] else '    '}  {row['client']:16}"
+    where = (
+        f"{row['verb']:8}{row['at_once']:>4}{' TLS' if row['tls'] else '    '}  {row['client']:16}"
+    )
     if "error" in row:
         return f"{where}  {row['error'].splitlines()[0][:90]}"
     cpu, faster = row["cpu_ratio"], row["times_faster"]
@@ -134,7 +139,9 @@ async def over(
                 row = {"verb": verb, "at_once": at_once, "tls": tls, "client": name}
                 async with contextlib.AsyncExitStack() as stack:
                     ours, theirs = [
-                        await stack.enter_async_context(Worker(each, url, ca=ca, folder=arguments.peers))
+                        await stack.enter_async_context(
+                            Worker(each, url, ca=ca, folder=arguments.peers)
+                        )
                         for each in (OURS[name], name)
                     ]
                     rows.append(await pair(ours, theirs, row, arguments.rounds, chance))
@@ -155,7 +162,9 @@ def plot(rows: list[Row], path: str) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "paymux"})  # text stays text
-    drawn = [row for row in rows if (row["verb"], row["at_once"], row["tls"]) == ("verify", 50, False)]
+    drawn = [
+        row for row in rows if (row["verb"], row["at_once"], row["tls"]) == ("verify", 50, False)
+    ]
     drawn = [row for row in drawn if "cpu_ratio" in row]
     figure, axes = plt.subplots(figsize=(8, 0.28 * len(drawn) + 0.8), layout="constrained")
     for place, row in enumerate(drawn):
@@ -167,7 +176,9 @@ def plot(rows: list[Row], path: str) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     whole = {"hand": "aiohttp by hand", "tuned": "aiohttp and msgspec", "floor": "bytes alone"}
     parts = [row["client"].partition("/") for row in drawn]
-    axes.set_yticks(range(len(drawn)), [", ".join(filter(None, (whole.get(a, a), b))) for a, _, b in parts])
+    axes.set_yticks(
+        range(len(drawn)), [", ".join(filter(None, (whole.get(a, a), b))) for a, _, b in parts]
+    )
     axes.set_xlabel("CPU of a verify, theirs over paymux's; 50 at once, quartiles")
     axes.invert_yaxis()
     figure.savefig(path, metadata={"Date": None})
@@ -180,14 +191,21 @@ async def main(arguments: argparse.Namespace) -> int:
     names = [name for name in names if name not in refused]
     print("\n".join(f"{name}: {why}" for name, why in refused.items()), end="\n" if refused else "")
     load = os.getloadavg()[0]
-    print(f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}; microseconds per call")
+    print(
+        f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}; microseconds "
+        "per call"
+    )
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": load}
     if arguments.profile:
         own_time = await profiled(names, arguments.peers)
         if arguments.json:
-            arguments.json.write_text(json.dumps({"machine": machine, "own_time": own_time}, indent=1) + "\n")
+            arguments.json.write_text(
+                json.dumps({"machine": machine, "own_time": own_time}, indent=1) + "\n"
+            )
         return 0
-    print(f"{'':34}{'CPU':>9}{'ours':>8}   ours / theirs      {'wall':>9}{'ours':>8}   times faster")
+    print(
+        f"{'':34}{'CPU':>9}{'ours':>8}   ours / theirs      {'wall':>9}{'ours':>8}   times faster"
+    )
     rows: list[Row] = []
     added: dict[str, Any] = {}
     async with Loopback(tls=not arguments.quick) as server:
@@ -207,13 +225,17 @@ async def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="50 at once alone, no TLS")
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--only", nargs="+", choices=list(OURS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")
-    parser.add_argument("--profile", action="store_true", help="tell where the CPU is used, and no more")
+    parser.add_argument(
+        "--profile", action="store_true", help="tell where the CPU is used, and no more"
+    )
     parser.add_argument("--peers", type=Path, default=FOLDER, metavar="FOLDER")
     given = parser.parse_args()
     sys.exit(asyncio.run(main(given)))

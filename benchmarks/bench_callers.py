@@ -1,13 +1,16 @@
-"""What a caller may do to us: odd values for each parameter of each public callable, and what came of each call.
+"""What a caller may do to us.
+
+Odd values for each parameter of each public callable, and what came of each call.
 
 Run: python -m benchmarks.bench_callers [--only Pool.verify] [--sample 30000 [--seed 0]] [--json FILE] [--list]
      [--plant typeerror|hang|slow]
 
-The callables are found by introspection: what `paymux`, `paymux.webhooks` and `paymux.simulator` export, their
-public methods, and the drivers' own. One that has no plan here fails the run, so that a new one cannot be
-forgotten. Each call may end in a result, in an error of ours, or in Python's TypeError for a wrong signature; not
-in any other exception, not in a warning, and not in nothing at all (5 s). After one warm call it may take 5 ms of
-the thread's CPU. `--plant` breaks a verb on purpose, to show that the run then fails. `--list` prints the values.
+The callables are found by introspection: what `paymux`, `paymux.webhooks` and `paymux.simulator`
+export, their public methods, and the drivers' own. One that has no plan here fails the run, so that
+a new one cannot be forgotten. Each call may end in a result, in an error of ours, or in Python's
+TypeError for a wrong signature; not in any other exception, not in a warning, and not in nothing at
+all (5 s). After one warm call it may take 5 ms of the thread's CPU. `--plant` breaks a verb on
+purpose, to show that the run then fails. `--list` prints the values.
 """
 
 import argparse
@@ -25,7 +28,11 @@ from tests.campaigns.oddities import VALUES
 def report(found: Mapping[Case, Outcome]) -> tuple[int, int]:
     """Print what was found; give the numbers of what was wrong and of what was slow."""
     wrong = {case: outcome.wrong for case, outcome in found.items() if outcome.wrong}
-    slow = {case: outcome.took for case, outcome in found.items() if outcome.took > LIMIT and not outcome.wrong}
+    slow = {
+        case: outcome.took
+        for case, outcome in found.items()
+        if outcome.took > LIMIT and not outcome.wrong
+    }
     for case, said in list(wrong.items())[:400]:
         print(f"{case}: {said}")
     for case, took in sorted(slow.items(), key=lambda pair: -pair[1])[:100]:
@@ -35,14 +42,18 @@ def report(found: Mapping[Case, Outcome]) -> tuple[int, int]:
     print(dict(Counter(outcome.ended for outcome in found.values() if not outcome.wrong)))
     names = {case.name for case in found}
     print(f"{len(found)} calls of {len(names)} callables, {len(VALUES)} values for each parameter")
-    print(f"{len(wrong) - hung} foreign exceptions, {hung} hangs, {len(slow)} slower than {LIMIT} ms")
+    print(
+        f"{len(wrong) - hung} foreign exceptions, {hung} hangs, {len(slow)} slower than {LIMIT} ms"
+    )
     print(f"{slowest:.2f} ms of CPU at most")
     return len(wrong), len(slow)
 
 
 def main() -> None:
     """Make every call; exit 1 where one was wrong or slow, or where a callable has no plan."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", metavar="NAME")
     parser.add_argument("--sample", type=int, metavar="CALLS")
     parser.add_argument("--seed", type=int, default=0)
@@ -66,7 +77,13 @@ def main() -> None:
     found = run(chosen, options.seconds)
     wrong, slow = report(found)
     if target:
-        said = {"calls": len(found), "wrong": wrong, "slow": slow, "values": list(VALUES), "limit_ms": LIMIT}
+        said = {
+            "calls": len(found),
+            "wrong": wrong,
+            "slow": slow,
+            "values": list(VALUES),
+            "limit_ms": LIMIT,
+        }
         worst = max(outcome.took for outcome in found.values())
         target.write_text(json.dumps({**said, "worst_ms": worst}, indent=1) + "\n")
     sys.exit(bool(wrong or slow or missing))

@@ -3,11 +3,12 @@
 Run: python -m benchmarks.bench_crash [--part R5 R5b once] [--every 1] [--operation "campay collect"] [--seed 0]
      [--json FILE]
 
-R5 kills a process before each write, sync, send, receive and connect of a collect, of a payout and of recover();
-then another process recovers. R5b lets each disk call fail with EIO and ENOSPC, once and from then on.
-`once` lets 8 processes fulfil 1,000 payments while they are killed at random. `--every 10` takes each tenth point.
-The wire is a real socket to a simulator in another process, the journal a real file. It needs strace, and Linux.
-The exit code is 1 if anything was lost or doubled.
+R5 kills a process before each write, sync, send, receive and connect of a collect, of a payout and
+of recover(); then another process recovers. R5b lets each disk call fail with EIO and ENOSPC, once
+and from then on. `once` lets 8 processes fulfil 1,000 payments while they are killed at random.
+`--every 10` takes each tenth point. The wire is a real socket to a simulator in another process,
+the journal a real file. It needs strace, and Linux. The exit code is 1 if anything was lost or
+doubled.
 """
 
 import argparse
@@ -33,8 +34,13 @@ from tests.campaigns.crash import (
 )
 
 
-async def sweep(operations: Sequence[str], part: str, every: int, rows: list[dict[str, Any]]) -> list[str]:
-    """Go through the points of the operations, and print a line for each operation; `rows` gets what it says."""
+async def sweep(
+    operations: Sequence[str], part: str, every: int, rows: list[dict[str, Any]]
+) -> list[str]:
+    """Go through the points of the operations, and print a line for each operation.
+
+    `rows` gets what it says.
+    """
     wrong: list[str] = []
     for operation in operations:
         began = time.perf_counter()
@@ -53,7 +59,10 @@ async def sweep(operations: Sequence[str], part: str, every: int, rows: list[dic
         rows.append({**row, "ended": dict(DIED)})
         DIED.clear()
         print(
-            f"{part:4} {operation:16} {len(chosen):4} points: {ended}; {len(found)} wrong; {seconds:.0f} s",
+            (
+                f"{part:4} {operation:16} {len(chosen):4} points: {ended}; {len(found)} wrong; "
+                f"{seconds:.0f} s"
+            ),
             flush=True,
         )
         wrong += found
@@ -79,8 +88,12 @@ async def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", nargs="+", choices=["R5", "R5b", "once"], default=["R5", "R5b", "once"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--part", nargs="+", choices=["R5", "R5b", "once"], default=["R5", "R5b", "once"]
+    )
     parser.add_argument("--operation", nargs="+", choices=OPERATIONS, default=OPERATIONS)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

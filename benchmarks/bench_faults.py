@@ -3,9 +3,10 @@
 Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0] [--operation "campay collect"]
      [--json FILE]
 
-R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts each request
-and each answer (the good one and a refusal, in three framings) at every byte, with a FIN, a reset and silence;
-`--slice 50` takes every 50th byte. Only loopback is used. The exit code is 1 if any classification was unsound.
+R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts
+each request and each answer (the good one and a refusal, in three framings) at every byte, with a
+FIN, a reset and silence; `--slice 50` takes every 50th byte. Only loopback is used. The exit code
+is 1 if any classification was unsound.
 """
 
 import argparse
@@ -19,11 +20,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.campaigns.faults import TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
-from tests.campaigns.faulty import (
-    OPERATIONS,
-    Operation,
+from tests.campaigns.faults import (
+    TITLES,
+    Certificates,
+    Tally,
+    cut_everywhere,
+    poisoned,
+    table,
+    walk_table,
 )
+from tests.campaigns.faulty import OPERATIONS, Operation
 
 
 def report(operations: Sequence[Operation], tally: Tally) -> None:
@@ -31,7 +37,10 @@ def report(operations: Sequence[Operation], tally: Tally) -> None:
     kinds = ("R1", "R2 request", "R2 answer", "R2 refusal")
     print(f"{'operation':24}" + "".join(f"{kind:>13}" for kind in kinds))
     for operation in operations:
-        print(f"{operation.name:24}" + "".join(f"{tally.counts[operation.name, kind]:13,}" for kind in kinds))
+        print(
+            f"{operation.name:24}"
+            + "".join(f"{tally.counts[operation.name, kind]:13,}" for kind in kinds)
+        )
     for name, whats in (("R1", kinds[:1]), ("R2", kinds[1:])):
         total = tally.total(*whats)
         wrong = sum(one.startswith(name) for one in tally.wrong)
@@ -60,7 +69,10 @@ def report_table(operations: Sequence[Operation]) -> None:
             who = "all" if len(names) == len(tables) else ", ".join(names)
             print(f"  {number:2} {title} [{who}]: {reason}")
     repeated = ", ".join(operation.name for operation in operations if operation.repeatable)
-    print(f"Repeated where unknown, for each request makes a page that charges nobody: {repeated or 'none'}")
+    print(
+        "Repeated where unknown, for each request makes a page that charges nobody: "
+        f"{repeated or 'none'}"
+    )
 
 
 async def campaign(operations: Sequence[Operation], tally: Tally, *, step: int, seed: int) -> None:
@@ -73,18 +85,30 @@ async def campaign(operations: Sequence[Operation], tally: Tally, *, step: int, 
 
 def main() -> int:
     """Run the campaign that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=480.0, help="stop starting cases after so long")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=480.0, help="stop starting cases after so long"
+    )
     parser.add_argument("--slice", type=int, default=1, help="cut at every so manieth byte")
-    parser.add_argument("--seed", type=int, default=0, help="of the pauses, and of where a slice begins")
-    parser.add_argument("--operation", choices=sorted(OPERATIONS), action="append", help="only this one")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the pauses, and of where a slice begins"
+    )
+    parser.add_argument(
+        "--operation", choices=sorted(OPERATIONS), action="append", help="only this one"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     operations = [OPERATIONS[name] for name in given.operation or OPERATIONS]
-    logging.getLogger("paymux").setLevel(logging.CRITICAL)  # it warns of the odd words that we make up
+    # it warns of the odd words that we make up
+    logging.getLogger("paymux").setLevel(logging.CRITICAL)
     random.seed(given.seed)
     version = importlib.metadata.version("aiohttp")
-    print(f"aiohttp {version}, Python {sys.version.split()[0]}, seed {given.seed}, slice {given.slice}")
+    print(
+        f"aiohttp {version}, Python {sys.version.split()[0]}, seed {given.seed}, slice "
+        f"{given.slice}"
+    )
     report_table(operations)
     began = time.monotonic()
     tally = Tally(began + given.seconds)
@@ -92,9 +116,18 @@ def main() -> int:
     report(operations, tally)
     print(f"{time.monotonic() - began:.0f} s")
     if given.json:
-        counts = {f"{operation}: {kind}": count for (operation, kind), count in tally.counts.items()}
-        said = {"aiohttp": version, "seed": given.seed, "slice": given.slice, "skipped": tally.skipped}
-        given.json.write_text(json.dumps({**said, "counts": counts, "unsound": tally.wrong}, indent=1) + "\n")
+        counts = {
+            f"{operation}: {kind}": count for (operation, kind), count in tally.counts.items()
+        }
+        said = {
+            "aiohttp": version,
+            "seed": given.seed,
+            "slice": given.slice,
+            "skipped": tally.skipped,
+        }
+        given.json.write_text(
+            json.dumps({**said, "counts": counts, "unsound": tally.wrong}, indent=1) + "\n"
+        )
     return 1 if tally.wrong or not tally.counts else 0
 
 

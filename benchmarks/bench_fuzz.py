@@ -4,11 +4,12 @@ Run: python -m benchmarks.bench_fuzz [--cases 1000000] [--seconds 3600] [--drive
      [--json FILE]
      python -m benchmarks.bench_fuzz --atheris [--runs 1000000]
 
-R10: messages of the providers, their simulators and their samples, bent at random (body, form, query, headers,
-JWT, method, path), and the same of update frames and return addresses. Half of them are signed with the right key,
-so that what stands behind a signature is reached too. Only BadWebhook may come out, or an event that JSON keeps.
-The same messages go through the verifiers of stripe and standardwebhooks. `--atheris` is guided by coverage. All
-three packages come with the `bench` extra.
+R10: messages of the providers, their simulators and their samples, bent at random (body, form,
+query, headers, JWT, method, path), and the same of update frames and return addresses. Half of them
+are signed with the right key, so that what stands behind a signature is reached too. Only
+BadWebhook may come out, or an event that JSON keeps. The same messages go through the verifiers of
+stripe and standardwebhooks. `--atheris` is guided by coverage. All three packages come with the
+`bench` extra.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from paymux import Incoming
+from paymux import WebhookRequest
 from paymux.drivers import names
 from paymux.drivers.base import Pushed
 from tests.campaigns.fuzz import (
@@ -73,17 +74,24 @@ def prepare() -> None:
 
 
 def guided(data: bytes) -> None:
-    """Read what atheris drew: a byte for the driver, one for the way in and the signing, and the message."""
+    """Read what atheris drew.
+
+    A byte for the driver, one for the way in and the signing, and the message.
+    """
     if len(data) < 2:
         return
     at, how, raw = desk(names()[data[0] % len(names())]), data[1], data[2:]
     case = Case("webhook", entering(at, how, raw), open=bool(how & 4))
     if how & 3 == 3:
         case = Case(
-            "webhook", Incoming(method="GET", path=at.path, query=raw.decode("latin-1")), open=bool(how & 4)
+            "webhook",
+            WebhookRequest(method="GET", path=at.path, query=raw.decode("latin-1")),
+            open=bool(how & 4),
         )
     elif how & 3 == 2 and at.driver.can("returned"):
-        case = Case("returned", "https://shop.example/back?" + raw.decode("utf-8", "surrogateescape"))
+        case = Case(
+            "returned", "https://shop.example/back?" + raw.decode("utf-8", "surrogateescape")
+        )
     elif how & 3 == 2 and isinstance(at.driver, Pushed):
         case = Case("update", raw)
     outcome, said = verdict(at, case)
@@ -91,7 +99,7 @@ def guided(data: bytes) -> None:
         raise AssertionError(f"{at.name}: {outcome}: {said}: {case!r}")
 
 
-def entering(at: Desk, how: int, raw: bytes) -> Incoming:
+def entering(at: Desk, how: int, raw: bytes) -> WebhookRequest:
     """Give a POST, signed where that can be done without reading it as its driver does."""
     headers: dict[str, str] = {}
     if b"-signature-" in raw:
@@ -104,7 +112,9 @@ def entering(at: Desk, how: int, raw: bytes) -> Incoming:
     path = at.path if how & 16 else at.order
     if how & 64:
         path, raw = raw[:80].decode("latin-1"), at.messages[0].body
-    return Incoming(method="HEAD" if how & 32 else "POST", path=path, headers=headers, body=raw)
+    return WebhookRequest(
+        method="HEAD" if how & 32 else "POST", path=path, headers=headers, body=raw
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -114,7 +124,9 @@ def good_jwt(when: int) -> bytes:
 
 
 def campaign(runs: int, seed: int, seconds: float) -> dict[str, Any]:
-    """Run atheris in a process of its own, on a corpus of good messages, and give what it says of itself."""
+    """Run atheris in a process of its own, on a corpus of good messages, and give what it says of
+    itself.
+    """
     with tempfile.TemporaryDirectory() as folder:
         count = 0
         for number, name in enumerate(names()):
@@ -128,10 +140,25 @@ def campaign(runs: int, seed: int, seconds: float) -> dict[str, Any]:
                     for how in (8 | 16, 4, 3, 2):
                         (Path(folder) / f"{count:05}").write_bytes(bytes((number, how)) + body)
                         count += 1
-        program = [sys.executable, "-c", CHILD, folder, f"-runs={runs}", f"-seed={seed or 1}", "-max_len=4096"]
-        program += [f"-max_total_time={int(seconds)}", "-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1"]
+        program = [
+            sys.executable,
+            "-c",
+            CHILD,
+            folder,
+            f"-runs={runs}",
+            f"-seed={seed or 1}",
+            "-max_len=4096",
+        ]
+        program += [
+            f"-max_total_time={int(seconds)}",
+            "-timeout=5",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+        ]
         program += [f"-artifact_prefix={folder}/found-"]
-        ran = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+        ran = subprocess.run(
+            program, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
+        )
         said = ran.stderr + ran.stdout
         found = [file.read_bytes() for file in Path(folder).glob("found-*")]
     coverage = re.findall(r"cov: (\d+) ft: (\d+)", said)
@@ -151,7 +178,8 @@ def report(tallies: Mapping[str, Tally]) -> None:
     """Print a row for each driver."""
     print(f"{'':47}{'wall, ms':>17}{'processor, ms':>22}")
     print(
-        f"{'driver':15}{'cases':>11}{'events':>10}{'escapes':>9}{'p50':>8}{'p99':>9}{'p99':>12}{'max':>9}  memory"
+        f"{'driver':15}{'cases':>11}{'events':>10}{'escapes':>9}{'p50':>8}{'p99':>9}{'p99':>12}{'max':>9} "
+        " memory"
     )
     for name, tally in tallies.items():
         print(
@@ -159,12 +187,17 @@ def report(tallies: Mapping[str, Tally]) -> None:
             f"{tally.percentile(0.5):8.3f}{tally.percentile(0.99):9.3f}"
             f"{tally.percentile(0.99, worked=True):12.3f}{tally.slowest[0]:9.2f}{tally.peak:8.0%}"
         )
-    total, wrong = sum(len(one.times) for one in tallies.values()), sum(one.escapes for one in tallies.values())
-    print(
-        f"p99 of the processor's time must be below {LIMIT:.0f} ms: the wall's is also that of the other programs"
+    total, wrong = (
+        sum(len(one.times) for one in tallies.values()),
+        sum(one.escapes for one in tallies.values()),
     )
     print(
-        f"here (load {os.getloadavg()[0]:.1f}). Memory is the worst share of what is allowed, 4 x message + 1 MiB."
+        f"p99 of the processor's time must be below {LIMIT:.0f} ms: the wall's is also that "
+        "of the other programs"
+    )
+    print(
+        f"here (load {os.getloadavg()[0]:.1f}). Memory is the worst share of what is allowed, "
+        "4 x message + 1 MiB."
     )
     print(f"escapes of paymux: {bound(wrong, total)}")
     for name, tally in tallies.items():
@@ -189,12 +222,16 @@ def report_others(tallies: Mapping[str, Tally]) -> None:
 
 def main() -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cases", type=int, default=1_000_000, help="of all drivers together")
     parser.add_argument("--seconds", type=float, default=3_600.0, help="stop after so long")
     parser.add_argument("--driver", choices=names(), action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="the number of the first case, to repeat one")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the number of the first case, to repeat one"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--atheris", action="store_true", help="guided by coverage, instead")
     parser.add_argument("--runs", type=int, default=1_000_000, help="of atheris")

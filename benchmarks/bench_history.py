@@ -2,14 +2,15 @@
 
 Run: python -m benchmarks.bench_history [--rows 10000,100000] [--json FILE]
 
-CamPay's transactions of 200 days and the gateway's pages of 100 rows, over sockets, from a server in a process of
-its own that keeps to the dates or pages it is asked for. Each case is a process of its own. A step is one callback
-of the loop, and like the cost of a row CPU of the thread; memory is the peak of the resident set over
-what it was before the first row. The consumer awaits nothing else. "one day" is CamPay with all of its rows in one
-day, where no shorter period can be asked for, so that the page is as long as the history. The exit code is 1 where
-a row takes more than 1.3 times as long as in the shortest history, a step more than 50 ms, the peak more than
-24 MiB above that of the shortest (in "one day" three times its page), a row is missing, or the `raw` of one is not
-its own.
+CamPay's transactions of 200 days and the gateway's pages of 100 rows, over sockets, from a server
+in a process of its own that keeps to the dates or pages it is asked for. Each case is a process of
+its own. A step is one callback of the loop, and like the cost of a row CPU of the thread; memory is
+the peak of the resident set over what it was before the first row. The consumer awaits nothing
+else. "one day" is CamPay with all of its rows in one day, where no shorter period can be asked for,
+so that the page is as long as the history. The exit code is 1 where a row takes more than 1.3 times
+as long as in the shortest history, a step more than 50 ms, the peak more than 24 MiB above that of
+the shortest (in "one day" three times its page), a row is missing, or the `raw` of one is not its
+own.
 """
 
 import argparse
@@ -46,7 +47,8 @@ def campay_rows(count: int, days: int) -> list[tuple[str, bytes]]:
             b'{"datetime":"%s","code":"CP%d","operator_tx_code":"188%d","operator":"MTN","phone_number":'
             b'"237679587525","description":"Forfait","external_user":"","amount":"500","charge_amount":"15",'
             b'"debit":"0","credit":"485","status":"SUCCESSFUL","reference_uuid":"26676007-1c31-46d7-9c71-%012d",'
-            b'"currency":"XAF"}' % (f"{made:%Y-%m-%dT%H:%M:%S.%fZ}".encode(), number, number, number)
+            b'"currency":"XAF"}'
+            % (f"{made:%Y-%m-%dT%H:%M:%S.%fZ}".encode(), number, number, number)
         )
         rows.append((f"{made:%Y-%m-%d}", row))
     return rows
@@ -64,7 +66,10 @@ def gateway_page(count: int, number: int) -> bytes:
 
 
 async def answer(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int, made: list[tuple[str, bytes]]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    count: int,
+    made: list[tuple[str, bytes]],
 ) -> None:
     """Answer the requests of one connection."""
     while head := await reader.readuntil(b"\r\n\r\n"):
@@ -140,7 +145,15 @@ async def read(case: str, url: str, rows: int) -> dict[str, Any]:
 
 def measured(case: str, rows: int) -> dict[str, Any]:
     """Read in a process of its own, from a server in another."""
-    command = [sys.executable, "-m", "benchmarks.bench_history", "--case", case, "--rows", str(rows)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.bench_history",
+        "--case",
+        case,
+        "--rows",
+        str(rows),
+    ]
     serving = [*command, "--serve"]
     with subprocess.Popen(serving, stdin=-1, stdout=-1, cwd=ROOT, text=True) as server:
         assert server.stdout is not None
@@ -167,7 +180,9 @@ def broken(row: dict[str, Any], shortest: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", default="10000,100000")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)

@@ -1,12 +1,13 @@
 """What `import paymux` costs over `import aiohttp, msgspec`, and what the peers' packages cost.
 
-Run: python -m benchmarks.bench_import [--quick] [--pairs 15] [--json FILE] [--plot FILE] [--peers FOLDER]
+Run: python -m benchmarks.bench_import [--quick] [--pairs 15] [--json FILE] [--plot FILE] [--peers
+FOLDER]
 
-Each new process times the one import and then the other, and the figures are medians: paymux may add 15 ms, for
-drivers, phone numbers, watching and the journal load on use. A peer's import is its whole, with the HTTP client
-that it brings; its processes take turns with ours. Bytecode is kept in a directory of its own, for compiling is
-paid once, when a package is installed. `--quick` leaves the peers out. The exit code is 1 where paymux adds too
-much.
+Each new process times the one import and then the other, and the figures are medians: paymux may
+add 15 ms, for drivers, phone numbers, watching and the journal load on use. A peer's import is its
+whole, with the HTTP client that it brings; its processes take turns with ours. Bytecode is kept in
+a directory of its own, for compiling is paid once, when a package is installed. `--quick` leaves
+the peers out. The exit code is 1 where paymux adds too much.
 """
 
 import argparse
@@ -47,7 +48,10 @@ Row = dict[str, Any]
 
 
 def took(name: str, bytecode: str, peers: Path) -> list[float]:
-    """Give the milliseconds that a client's import takes in a new process; paymux's comes in two parts."""
+    """Give the milliseconds that a client's import takes in a new process.
+
+    Paymux's comes in two parts.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     lines = ["aiohttp, msgspec", "paymux"] if name == "paymux" else [MODULES[name]]
     ended = subprocess.run(
@@ -78,7 +82,9 @@ def plot(rows: list[Row], path: str) -> None:
 
 def main() -> None:
     """Print the medians; exit 1 where paymux adds too much."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="paymux alone")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -95,13 +101,21 @@ def main() -> None:
         for _ in range(options.pairs):
             for name in names:
                 times[name].append(took(name, bytecode, options.peers))
-    rows: list[Row] = [{"client": name, "ms": spread(each[-1] for each in times[name])} for name in names]
+    rows: list[Row] = [
+        {"client": name, "ms": spread(each[-1] for each in times[name])} for name in names
+    ]
     rows[0]["base_ms"] = spread(base for base, _ in times["paymux"])
     added = statistics.median(each for _, each in times["paymux"])
     print(f"{rows[0]['base_ms']['median']:7.1f} ms  import aiohttp, msgspec")
-    print(f"{added:7.1f} ms  import paymux after it, medians of {options.pairs} pairs; {LIMIT} ms is the limit")
+    print(
+        f"{added:7.1f} ms  import paymux after it, medians of {options.pairs} pairs; {LIMIT} "
+        "ms is the limit"
+    )
     for row in rows[1:]:
-        print(f"{row['ms']['median']:7.1f} ms  import {MODULES[row['client']]} of {row['client']}, as it comes")
+        print(
+            f"{row['ms']['median']:7.1f} ms  import {MODULES[row['client']]} of "
+            f"{row['client']}, as it comes"
+        )
     print("\n".join(f"{name}: {why}" for name, why in refused.items()), end="\n" if refused else "")
     if options.json:
         said = {"limit_ms": LIMIT, "pairs": options.pairs, "clients": rows, "refused": refused}

@@ -2,10 +2,10 @@
 
 Run: python -m benchmarks.bench_journal [--rounds 15] [--at-once 100] [--profile] [--json FILE]
 
-Rounds with and without take turns in one run, in random order within each pair, and the ratio is the median of the
-pairs'. Over the socket the simulator is a process of its own; in process there is no socket, so that the journal
-stands alone against a few function calls. The file is a real one in the temporary folder. The exit code is 1 if
-the ratio over the socket is above 1.6.
+Rounds with and without take turns in one run, in random order within each pair, and the ratio is
+the median of the pairs'. Over the socket the simulator is a process of its own; in process there is
+no socket, so that the journal stands alone against a few function calls. The file is a real one in
+the temporary folder. The exit code is 1 if the ratio over the socket is above 1.6.
 """
 
 import argparse
@@ -40,7 +40,11 @@ async def served(pool: Pool, at_once: int, label: str) -> float:
     await asyncio.gather(
         *(
             pool.collect(
-                "campay", amount=500, currency="XAF", payer="237677777777", reference=f"order-{label}-{number}"
+                "campay",
+                amount=500,
+                currency="XAF",
+                payer="237677777777",
+                reference=f"order-{label}-{number}",
             )
             for number in range(at_once)
         )
@@ -104,12 +108,16 @@ async def main(arguments: argparse.Namespace) -> int:
     print(f"target over the socket: at most {TARGET}")
     if arguments.json:
         said = {"at_once": arguments.at_once, "rounds": arguments.rounds, "target": TARGET}
-        arguments.json.write_text(json.dumps({**said, "socket": ratio, "in_process": near_ratio}, indent=1) + "\n")
+        arguments.json.write_text(
+            json.dumps({**said, "socket": ratio, "in_process": near_ratio}, indent=1) + "\n"
+        )
     return 0 if ratio <= TARGET else 1
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--at-once", type=int, default=100)
     parser.add_argument("--profile", action="store_true")

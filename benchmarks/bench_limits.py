@@ -2,14 +2,15 @@
 
 Run: python -m benchmarks.bench_limits [--quick] [--schedules N] [--json FILE] [--plot FILE]
 
-Windows: so many who wait are let out, in real time, by our gate and by aiolimiter; what counts is the most that
-any window of the stated length held. Schedules, in virtual time: random latencies, priorities and cancellations,
-as the far end sees them. Cost: entering, leaving and being answered where nothing limits. Storms, in
-virtual time: 500 ask without end, and the provider says only by refusing how many it allows; what counts is the
-part that is refused, and the part of the allowance that is used, once 20 seconds are over. Chance, in virtual
-time: the same 500, and a provider that refuses a share at random, however slowly it is asked; what counts is what
-is left of the pace. The exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter comes
-with the `bench` extra.
+Windows: so many who wait are let out, in real time, by our gate and by aiolimiter; what counts is
+the most that any window of the stated length held. Schedules, in virtual time: random latencies,
+priorities and cancellations, as the far end sees them. Cost: entering, leaving and being answered
+where nothing limits. Storms, in virtual time: 500 ask without end, and the provider says only by
+refusing how many it allows; what counts is the part that is refused, and the part of the allowance
+that is used, once 20 seconds are over. Chance, in virtual time: the same 500, and a provider that
+refuses a share at random, however slowly it is asked; what counts is what is left of the pace. The
+exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter comes with the
+`bench` extra.
 """
 
 import argparse
@@ -23,14 +24,16 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from paymux.limits.gate import Gate, Priority
+from paymux.limits.limiter import Limiter, Priority
 from tests.campaigns.limits import CALM, REFUSED, USED, Fickle, Row, Strict, storm
 from tests.virtual import run
 
 COUNT, WINDOW = 10, 1.0
 
 
-async def most(enter: Callable[[], Awaitable[object]], leave: Callable[[], object], many: int) -> Row:
+async def most(
+    enter: Callable[[], Awaitable[object]], leave: Callable[[], object], many: int
+) -> Row:
     """Let so many out, and give the most that any window held."""
     loop, seen = asyncio.get_running_loop(), list[float]()
 
@@ -47,12 +50,12 @@ async def most(enter: Callable[[], Awaitable[object]], leave: Callable[[], objec
 
 async def windows(many: int) -> list[Row]:
     """Compare our fullest window with aiolimiter's."""
-    gate = Gate("toy", {"look-up": (COUNT, WINDOW)})
+    gate = Limiter("toy", {"look-up": (COUNT, WINDOW)})
 
     async def enter() -> None:
-        await gate.enter(money=False, priority=Priority.NOW, deadline=float("inf"))
+        await gate.acquire(money=False, priority=Priority.NOW, deadline=float("inf"))
 
-    rows = [{"limiter": "paymux", **await most(enter, lambda: gate.leave(money=False), many)}]
+    rows = [{"limiter": "paymux", **await most(enter, lambda: gate.release(money=False), many)}]
     try:
         aiolimiter = importlib.import_module("aiolimiter")
     except ImportError:
@@ -62,48 +65,68 @@ async def windows(many: int) -> list[Row]:
 
 
 async def schedule(chance: random.Random) -> int:
-    """Let sixty come at random, of any priority, some of whom give up; count the windows that were too full."""
-    count, window, latency = chance.randint(1, 7), chance.choice([0.5, 1.0, 60.0]), chance.choice([0.0, 0.3, 5.0])
-    gate, loop, seen = Gate("toy", {"look-up": (count, window)}), asyncio.get_running_loop(), list[float]()
+    """Let sixty come at random, of any priority, some of whom give up.
+
+    Count the windows that were too full.
+    """
+    count, window, latency = (
+        chance.randint(1, 7),
+        chance.choice([0.5, 1.0, 60.0]),
+        chance.choice([0.0, 0.3, 5.0]),
+    )
+    gate, loop, seen = (
+        Limiter("toy", {"look-up": (count, window)}),
+        asyncio.get_running_loop(),
+        list[float](),
+    )
     if chance.random() < 0.2:
-        gate.throttled(chance.choice([None, 1.0]))
+        gate.on_throttled(chance.choice([None, 1.0]))
 
     async def one(came: float, rank: Priority) -> None:
         await asyncio.sleep(came)
-        await gate.enter(money=False, priority=rank, deadline=float("inf"))
+        await gate.acquire(money=False, priority=rank, deadline=float("inf"))
         try:
             await asyncio.sleep(chance.uniform(0, latency))
             seen.append(loop.time())
             await asyncio.sleep(chance.choice([0.0, chance.uniform(0, latency)]))
         finally:
-            gate.leave(money=False)
+            gate.release(money=False)
 
     over = chance.choice([0.0, 1.0, 90.0])
-    tasks = [asyncio.create_task(one(chance.uniform(0, over), chance.choice(list(Priority)))) for _ in range(60)]
+    tasks = [
+        asyncio.create_task(one(chance.uniform(0, over), chance.choice(list(Priority))))
+        for _ in range(60)
+    ]
     for task in chance.sample(tasks, chance.choice([0, 20])):
         loop.call_later(chance.uniform(0, 2 * over + window), task.cancel)
     await asyncio.gather(*tasks, return_exceptions=True)
     seen.sort()
-    return sum(last - first < window - 1e-6 for first, last in zip(seen, seen[count:], strict=False))
+    return sum(
+        last - first < window - 1e-6 for first, last in zip(seen, seen[count:], strict=False)
+    )
 
 
 def schedules(many: int) -> Row:
     """Count the windows that were too full in so many random schedules."""
-    return {"schedules": many, "violations": sum(run(schedule(random.Random(seed))) for seed in range(many))}
+    return {
+        "schedules": many,
+        "violations": sum(run(schedule(random.Random(seed))) for seed in range(many)),
+    }
 
 
 async def cost(rounds: int) -> Row:
-    """Give the nanoseconds that a request spends in a gate that limits nothing, and what loop.time() takes.
+    """Give the nanoseconds that a request spends in a gate that limits nothing, and what
+    loop.time() takes.
 
     Both are the least of all rounds: what other programs take is not ours.
     """
-    gate, loop, timed = Gate("toy", {}), asyncio.get_running_loop(), list[tuple[float, float]]()
+    gate, loop, timed = Limiter("toy", {}), asyncio.get_running_loop(), list[tuple[float, float]]()
     for _ in range(rounds):
         began = time.perf_counter()
         for _ in range(5000):
-            gate.try_enter(money=False)
-            gate.leave(money=False)
-            gate.answered()
+            gate.try_acquire(money=False)
+            gate.release(money=False)
+            gate.on_answer()
         between = time.perf_counter()
         for _ in range(5000):
             loop.time()
@@ -115,19 +138,32 @@ async def cost(rounds: int) -> Row:
 def storms(seconds: float) -> list[Row]:
     """Let each way of counting meet a storm."""
     rows = []
-    for rate, way in ((5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")):
+    for rate, way in (
+        (5, "sliding"),
+        (50, "sliding"),
+        (50, "fixed"),
+        (50, "bucket"),
+        (200, "sliding"),
+    ):
         for retry_after in (None, 1.0):
             provider = Strict(rate, way)
             paces = run(storm(provider, retry_after=retry_after, seconds=seconds))
             refused, used = provider.share(CALM, seconds)
             before = sum(not allowed for at, allowed in provider.log if at < CALM)
-            row = {"rate": rate, "way": way, "retry_after": retry_after, "refused": round(refused, 5)}
+            row = {
+                "rate": rate,
+                "way": way,
+                "retry_after": retry_after,
+                "refused": round(refused, 5),
+            }
             rows.append({**row, "used": round(used, 3), "refused_before": before, "paces": paces})
     return rows
 
 
 def chances(seconds: float) -> list[Row]:
-    """Give how many a second are answered in the second half of the time, where a share is refused by chance."""
+    """Give how many a second are answered in the second half of the time, where a share is refused
+    by chance.
+    """
     rows = []
     for share in (0.01, 0.05, 0.2):
         provider = Fickle(share)
@@ -169,20 +205,39 @@ def main() -> None:
     fickle = chances(200.0 if arguments.quick else 1800.0)
     print(f"The most in any {WINDOW:g} s, where {COUNT} are allowed:")
     for row in full:
-        print(f"  {row['limiter']:12}", row.get("error") or f"{row['most']:3}, all let out in {row['seconds']} s")
-    print(f"In {crowded['schedules']} random schedules, {crowded['violations']} windows were too full.")
+        print(
+            f"  {row['limiter']:12}",
+            row.get("error") or f"{row['most']:3}, all let out in {row['seconds']} s",
+        )
+    print(
+        f"In {crowded['schedules']} random schedules, {crowded['violations']} windows were "
+        "too full."
+    )
     print(f"Where nothing limits, a request spends {spent['nanoseconds']} ns in the gate;", end=" ")
     print(f"loop.time() takes {spent['clock']} ns.")
-    print(f"Storms: {'limit':>7} {'counted':>8} {'Retry-After':>11} {'refused':>8} {'used':>6} {'at first':>9}")
+    print(
+        f"Storms: {'limit':>7} {'counted':>8} {'Retry-After':>11} {'refused':>8} {'used':>6} "
+        f"{'at first':>9}"
+    )
     for row in ends:
         print(
             f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11} {row['refused']:8.2%}"
             f" {row['used']:6.1%} {row['refused_before']:9}"
         )
     print("Refused by chance, whatever the pace:", end=" ")
-    print(", ".join(f"{row['share']:.0%} leaves {row['answered']} requests a second" for row in fickle))
+    print(
+        ", ".join(
+            f"{row['share']:.0%} leaves {row['answered']} requests a second" for row in fickle
+        )
+    )
     if arguments.json:
-        found = {"windows": full, "schedules": crowded, "cost": spent, "storms": ends, "chance": fickle}
+        found = {
+            "windows": full,
+            "schedules": crowded,
+            "cost": spent,
+            "storms": ends,
+            "chance": fickle,
+        }
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     if arguments.plot:
         plot(ends, arguments.plot)

@@ -1,11 +1,13 @@
-"""Who lives (R20): a turn and an order in flight are one living worker's, however the journal is named or treated.
+"""Who lives (R20): a turn and an order in flight are one living worker's, however the journal is
+named or treated.
 
 Run: python -m benchmarks.bench_living [--turns 20] [--only WORD] [--json FILE]
 
-A worker holds turns and has a charge on the wire, both in a real process. Then something is done to the journal,
-to what lies beside it or to the worker, and another process asks for the same turns and recovers. Doubled is a
-turn that both have, or an order that is recovered while it is being sent. Where the first worker is dead, the
-second one has to get everything: what it does not get is stuck. The exit code is 1 if anything was either.
+A worker holds turns and has a charge on the wire, both in a real process. Then something is done to
+the journal, to what lies beside it or to the worker, and another process asks for the same turns
+and recovers. Doubled is a turn that both have, or an order that is recovered while it is being
+sent. Where the first worker is dead, the second one has to get everything: what it does not get is
+stuck. The exit code is 1 if anything was either.
 """
 
 import argparse
@@ -22,7 +24,10 @@ def main(arguments: argparse.Namespace) -> int:
     for name in WAYS:
         if arguments.only in name:
             found.append(one := tried(name, arguments.turns))
-            print(f"{name:34} doubled {one.doubled:3}  stuck {one.stuck:3}  {one.refused[:90]}", flush=True)
+            print(
+                f"{name:34} doubled {one.doubled:3}  stuck {one.stuck:3}  {one.refused[:90]}",
+                flush=True,
+            )
     doubled, stuck = sum(one.doubled for one in found), sum(one.stuck for one in found)
     of = len(found) * (arguments.turns + 1)
     print(f"{len(found)} ways, {of} turns and orders: {doubled} doubled, {stuck} stuck")
@@ -32,7 +37,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path, metavar="FILE")

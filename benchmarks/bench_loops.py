@@ -1,12 +1,14 @@
-"""Does a pool keep anything of a loop that is gone? Ten thousand `asyncio.run` over one global pool.
+"""Does a pool keep anything of a loop that is gone? Ten thousand `asyncio.run` over one global
+pool.
 
 Run: python -m benchmarks.bench_loops [--loops 10000] [--json FILE]
 
-Each loop asks over new sockets to benchmarks/loopback.py, in turn: a verify, two of them by `verify_many`, a watch
-that runs out, and a verify that is left behind when the loop ends. What is counted is the resident set of the
-process, after a collection of garbage, and the loops that are still in memory; each part of a pool may know the
-one that it was used in last. The exit code is 1 where the last figure is more than 2 MiB above that after a tenth
-of the loops, or where more than four loops are left.
+Each loop asks over new sockets to benchmarks/loopback.py, in turn: a verify, two of them by
+`verify_many`, a watch that runs out, and a verify that is left behind when the loop ends. What is
+counted is the resident set of the process, after a collection of garbage, and the loops that are
+still in memory; each part of a pool may know the one that it was used in last. The exit code is 1
+where the last figure is more than 2 MiB above that after a tenth of the loops, or where more than
+four loops are left.
 """
 
 import argparse
@@ -26,7 +28,8 @@ from paymux import CamPay, Payment, Pool, WatchTimeout
 from .loopback import Loopback
 
 MOST = 2 << 20
-LEFT = 4  # the parts of a pool that know a loop: its verbs, an account's limit and its watches, a deadline
+# the parts of a pool that know a loop: its verbs, an account's limit and its watches, a deadline
+LEFT = 4
 WAYS = 4
 
 Loops = list["weakref.ref[asyncio.AbstractEventLoop]"]
@@ -45,7 +48,9 @@ async def use(pool: Pool, number: int) -> "weakref.ref[asyncio.AbstractEventLoop
             with contextlib.suppress(WatchTimeout):
                 await pool.watch(waiting, timeout=0.001)
         case _:
-            asyncio.create_task(pool.verify("campay", name)).add_done_callback(lambda task: task.cancelled())
+            asyncio.create_task(pool.verify("campay", name)).add_done_callback(
+                lambda task: task.cancelled()
+            )
             await asyncio.sleep(0)
     return weakref.ref(asyncio.get_running_loop())
 
@@ -65,13 +70,18 @@ def measured(pool: Pool, loops: int) -> list[dict[str, int]]:
             gc.collect()
             seen = [one for one in seen if one() is not None]
             rows.append({"loops": number, "resident": resident(), "left": len(seen)})
-            print(f"{number:7,} loops {rows[-1]['resident'] / 1024:9,.0f} KiB, {len(seen)} left", flush=True)
+            print(
+                f"{number:7,} loops {rows[-1]['resident'] / 1024:9,.0f} KiB, {len(seen)} left",
+                flush=True,
+            )
     return rows
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--loops", type=int, default=10_000, metavar="COUNT")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
@@ -79,11 +89,17 @@ def main() -> int:
     server = Loopback()
     with asyncio.Runner() as runner:
         runner.run(server.__aenter__())
-        pool = Pool(CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api"))
+        pool = Pool(
+            CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api")
+        )
         rows = measured(pool, arguments.loops)
         runner.run(server.__aexit__(None, None, None))
     grown = rows[-1]["resident"] - rows[0]["resident"]
-    broken = [name for name, wrong in (("grown", grown > MOST), ("left", rows[-1]["left"] > LEFT)) if wrong]
+    broken = [
+        name
+        for name, wrong in (("grown", grown > MOST), ("left", rows[-1]["left"] > LEFT))
+        if wrong
+    ]
     print(f"grown by {grown / 1024:,.0f} KiB", *(f"BROKEN: {name}" for name in broken))
     if arguments.json:
         found: dict[str, Any] = {"grown": grown, "rows": rows}

@@ -1,11 +1,14 @@
-"""Do the tests notice when the rules about money are changed? R18: every small change of them must fail a test.
+"""Do the tests notice when the rules about money are changed? R18.
+
+Every small change of them must fail a test.
 
 Run: python -m benchmarks.bench_mutants [--only decide] [--processes 2] [--show] [--json FILE]
 
-Each mutant is one change of one function (a comparison turned, a condition forced, a constant, member or element
-changed, a statement or argument left out) in a copy of the package, against the tests of that rule. What f-strings
-say is wording and stays. All of the outcome table must be killed, and 95% of the rest; a change that changes
-nothing is listed with its reason in EQUIVALENT. The exit code is 1 where a limit is missed.
+Each mutant is one change of one function (a comparison turned, a condition forced, a constant,
+member or element changed, a statement or argument left out) in a copy of the package, against the
+tests of that rule. What f-strings say is wording and stays. All of the outcome table must be
+killed, and 95% of the rest; a change that changes nothing is listed with its reason in EQUIVALENT.
+The exit code is 1 where a limit is missed.
 """
 
 import argparse
@@ -19,7 +22,9 @@ from tests.campaigns.mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivo
 
 def main() -> None:
     """Print what became of the mutants of each function; exit 1 where a limit is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", help="a part of the function's name")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--show", action="store_true", help="print each mutant")
@@ -36,16 +41,28 @@ def main() -> None:
         equal, alive = names & EQUIVALENT.keys(), names & lived - EQUIVALENT.keys()
         share = 1 - len(alive) / (len(names) - len(equal))
         rows.append(
-            {"function": target, "mutants": len(names), "equivalent": len(equal), "survived": sorted(alive)}
+            {
+                "function": target,
+                "mutants": len(names),
+                "equivalent": len(equal),
+                "survived": sorted(alive),
+            }
         )
         missed |= share < (1 if target in TABLE else 0.95)
-        print(f"{len(names):8}{len(names - lived):8}{len(equal):7}{len(alive):10}  {share:7.1%}  {target}")
+        print(
+            f"{len(names):8}{len(names - lived):8}{len(equal):7}{len(alive):10}  {share:7.1%} "
+            f" {target}"
+        )
         print(*(f"    {name}" for name in sorted(alive)), sep="\n", end="\n" if alive else "")
     # A reason that is no longer true is worse than none.
-    stale = {name for name in EQUIVALENT if name.startswith(tuple(one.target for one in chosen))} - lived
+    stale = {
+        name for name in EQUIVALENT if name.startswith(tuple(one.target for one in chosen))
+    } - lived
     print(*(f"not equivalent, or not made: {name}" for name in sorted(stale)), sep="\n")
     if options.json:
-        options.json.write_text(json.dumps({"functions": rows, "stale": sorted(stale)}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"functions": rows, "stale": sorted(stale)}, indent=1) + "\n"
+        )
     print(f"{len(chosen)} mutants in {time.monotonic() - began:.0f} s")
     sys.exit(missed or bool(stale))
 

@@ -4,14 +4,14 @@ Run: python -m benchmarks.bench_path [--tree] [--only NAME …] [--paymux FOLDER
 
 A frame is one call of a Python function whose file is in the package `paymux`, simulator excepted:
 functions, coroutines, generators, lambdas, and (before Python 3.12, which inlines them)
-comprehensions. A coroutine or generator counts once, when it begins: its resumptions, what is thrown
-into it and its closing do not. Frames in other threads are counted apart (the journal writes in
-one). aiohttp, asyncio and msgspec are not counted, nor is anything that the simulator calls.
+comprehensions. A coroutine or generator counts once, when it begins: its resumptions, what is
+thrown into it and its closing do not. Frames in other threads are counted apart (the journal writes
+in one). aiohttp, asyncio and msgspec are not counted, nor is anything that the simulator calls.
 
 The providers are the simulator of the same package, over loopback sockets in the same process:
-PayDunya for `webhook`, whose message comes to the order's own callback URL, and CamPay for the rest.
-Each call is made twice and the second one counts, so that the token, the connection and what is
-loaded on first use are there:
+PayDunya for `webhook`, whose message comes to the order's own callback URL, and CamPay for the
+rest. Each call is made twice and the second one counts, so that the token, the connection and what
+is loaded on first use are there:
 
 * `verify` finds a payment pending, which is held as `collect` gave it.
 * `collect` has a payer whose number was read before.
@@ -281,7 +281,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tree", action="store_true", help="print the functions, too")
     parser.add_argument("--only", nargs="+", choices=list(PATHS), metavar="NAME")
     parser.add_argument("--paymux", type=Path, metavar="FOLDER", help="another checkout")

@@ -1,8 +1,10 @@
-"""How long does the worst input take to refuse? Each bad input is refused many times; none may take above 5 ms.
+"""How long does the worst input take to refuse? Each bad input is refused many times.
 
-Run: python -m benchmarks.bench_refusals [--rounds 21] [--json FILE]. The time of a case is the median of its
-rounds, so that what else the machine does says little; the figure is the worst case's. A first round loads what
-loads on use.
+None may take above 5 ms.
+
+Run: python -m benchmarks.bench_refusals [--rounds 21] [--json FILE]. The time of a case is the
+median of its rounds, so that what else the machine does says little; the figure is the worst
+case's. A first round loads what loads on use.
 """
 
 import argparse

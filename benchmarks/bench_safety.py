@@ -1,12 +1,14 @@
-"""No payment is charged twice, none that moved money is called a failure, and none that did not a success.
+"""No payment is charged twice, none that moved money is called a failure, and none that did not a
+success.
 
 Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2] [--seconds 3600]
      [--json FILE]
 
-R3 makes faulty payments at four profiles of providers: about every fifth batch over real sockets of loopback, the
-others in process and in virtual time. Naive clients meet the same weather beside them. R4 runs worlds in memory
-under real aiohttp: two workers on one journal, crashes, webhooks of every kind; every 100th seed twice. A seed
-that fails is named with the line that repeats it, and the exit code is 1.
+R3 makes faulty payments at four profiles of providers: about every fifth batch over real sockets of
+loopback, the others in process and in virtual time. Naive clients meet the same weather beside
+them. R4 runs worlds in memory under real aiohttp: two workers on one journal, crashes, webhooks of
+every kind; every 100th seed twice. A seed that fails is named with the line that repeats it, and
+the exit code is 1.
 """
 
 import argparse
@@ -29,15 +31,24 @@ def report_r3(tally: Tally) -> None:
     """Print R3."""
     sockets, memory = tally.get("payments", "over sockets"), tally.get("payments", "in process")
     total = sockets + memory
-    print(f"\nR3: {total:,} payments; {sockets:,} over real sockets, {memory:,} in process in virtual time")
+    print(
+        f"\nR3: {total:,} payments; {sockets:,} over real sockets, {memory:,} in process in "
+        "virtual time"
+    )
     kinds = [name for name in tally.counts if name.startswith("fault/")]
-    print(f"  {tally.get('fault'):,} faults of {len(kinds)} kinds, of requests, look-ups, logins and webhooks")
+    print(
+        f"  {tally.get('fault'):,} faults of {len(kinds)} kinds, of requests, look-ups, "
+        "logins and webhooks"
+    )
     report_invariants("R3", tally, {"I7": memory}, total)
     report_profiles(tally)
 
 
 def report_invariants(run: str, tally: Tally, totals: Mapping[str, int], total: int) -> None:
-    """Print each invariant with its violations; `totals` are of those that were not looked at everywhere."""
+    """Print each invariant with its violations.
+
+    `totals` are of those that were not looked at everywhere.
+    """
     titles = {
         "I1": "double charges",
         "I2": "lost outcomes (called failed, refused or not sent, and charged)",
@@ -71,17 +82,26 @@ def report_profiles(tally: Tally) -> None:
         ends = {word: tally.get(name, *word.split("/")) for word in words}
         total, unknown = sum(ends.values()), tally.get(f"{name}: first unknown")
         print(f"  {name} ({profile.says})")
-        print("    " + ", ".join(f"{word.replace('/', ', ')} {count:,}" for word, count in ends.items() if count))
+        print(
+            "    "
+            + ", ".join(
+                f"{word.replace('/', ', ')} {count:,}" for word, count in ends.items() if count
+            )
+        )
         if total and unknown:
             resolved = tally.get(f"{name}: first unknown, resolved")
             last = sum(
-                count for word, count in ends.items() if word in ("unknown/charged", "unknown/never processed")
+                count
+                for word, count in ends.items()
+                if word in ("unknown/charged", "unknown/never processed")
             )
             print(
                 f"    unknown at first {unknown / total:.2%}, of them {resolved / unknown:.1%} resolved; "
                 f"unknown in the end {last / total:.2%}"
             )
-    for name in sorted(name for name in tally.counts if name.startswith(("looks", "recovered", "webhooks"))):
+    for name in sorted(
+        name for name in tally.counts if name.startswith(("looks", "recovered", "webhooks"))
+    ):
         print(f"  {name.replace('/', ', ')}: {tally.counts[name]:,}")
 
 
@@ -91,7 +111,10 @@ def report_naive(tally: Tally) -> None:
     for name in CLIENTS:
         count = tally.get("naive", name, "payments")
         rates = {word: 1e6 * tally.get("naive", name, word) / count for word in ("double", "lost")}
-        print(f"  {name:52} {rates['double']:9,.0f} double charges {rates['lost']:9,.0f} charged, called failed")
+        print(
+            f"  {name:52} {rates['double']:9,.0f} double charges {rates['lost']:9,.0f} "
+            "charged, called failed"
+        )
 
 
 def report_r4(tally: Tally) -> None:
@@ -102,7 +125,10 @@ def report_r4(tally: Tally) -> None:
     )
     report_invariants("R4", tally, {}, tally.get("payments"))
     wrong = sum(one.startswith("R4 I8") for one in tally.wrong)
-    print(f"  I8    digests that differ: {wrong} of {tally.get('worlds run twice')} worlds that were run twice")
+    print(
+        f"  I8    digests that differ: {wrong} of {tally.get('worlds run twice')} worlds that "
+        "were run twice"
+    )
     report_profiles(tally)
 
 
@@ -115,7 +141,11 @@ def together(jobs: int, work: Sequence[Callable[[], Tally]], what: str, seconds:
             if not future.cancelled():
                 total.add(future.result())
             if at % 50 == 0:
-                print(f"{what} {at}/{len(work)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{what} {at}/{len(work)}, {time.monotonic() - began:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
             if time.monotonic() - began > seconds:
                 for later in futures[at:]:
                     later.cancel()
@@ -127,8 +157,12 @@ def together(jobs: int, work: Sequence[Callable[[], Tally]], what: str, seconds:
 
 def main() -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--payments", type=int, default=100_000, help="of R3, in batches of 500; 0: no R3")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--payments", type=int, default=100_000, help="of R3, in batches of 500; 0: no R3"
+    )
     parser.add_argument("--seeds", type=int, default=1_000, help="worlds of R4; 0: no R4")
     parser.add_argument("--each", type=int, default=100, help="payments in a world of R4")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of both")
@@ -138,12 +172,18 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
-    print(f"aiohttp {importlib.metadata.version('aiohttp')}, Python {sys.version.split()[0]}, seed {given.seed}")
+    print(
+        f"aiohttp {importlib.metadata.version('aiohttp')}, Python {sys.version.split()[0]}, "
+        f"seed {given.seed}"
+    )
     found: dict[str, Tally] = {}
     if given.payments:
         sizes = [min(BATCH, given.payments - done) for done in range(0, given.payments, BATCH)]
         found["R3"] = together(
-            given.jobs, [partial(r3, given.seed + at, size) for at, size in enumerate(sizes)], "R3", given.seconds
+            given.jobs,
+            [partial(r3, given.seed + at, size) for at, size in enumerate(sizes)],
+            "R3",
+            given.seconds,
         )
         report_r3(found["R3"])
         naive = [partial(r3b, given.seed, name, min(given.payments, 5_000)) for name in CLIENTS]
@@ -151,11 +191,16 @@ def main() -> int:
         report_naive(found["R3b"])
     if given.seeds:
         worlds = range(given.seed, given.seed + given.seeds)
-        found["R4"] = together(given.jobs, [partial(r4, seed, given.each) for seed in worlds], "R4", given.seconds)
+        found["R4"] = together(
+            given.jobs, [partial(r4, seed, given.each) for seed in worlds], "R4", given.seconds
+        )
         report_r4(found["R4"])
     wrong = [one for tally in found.values() for one in tally.wrong]
     if given.json:
-        said = {name: {"counts": tally.counts, "violations": tally.wrong} for name, tally in found.items()}
+        said = {
+            name: {"counts": tally.counts, "violations": tally.wrong}
+            for name, tally in found.items()
+        }
         given.json.write_text(json.dumps({"seed": given.seed, **said}, indent=1) + "\n")
     for one in wrong[:50]:
         print(f"  {one}")

@@ -7,8 +7,8 @@ which the provider says "expired" within 5 s) or to a checkout page (which stays
 and a share that never answers. A watch takes 300 s for a prompt and 900 s for a page, and has a
 last look. Looks are counted over all payments, answered or not, until an end is found or the watch
 is over. Delays are those of answered payments, from the end to the look that finds it. As in
-`paymux.watch.polls`, each payment has a clock of its own, up to a tenth fast or slow. Each member
-counts the same, in delays and in looks.
+`paymux.watch.poll_queue`, each payment has a clock of its own, up to a tenth fast or slow. Each
+member counts the same, in delays and in looks.
 
 "Best fixed lists" have the least mean delay over all members, for so many looks in the mean over
 all members, where prompts have one list and pages another: exact dynamic programming over every

@@ -1,11 +1,13 @@
 """What a cached token costs, and how many logins a cold crowd makes, beside the peers.
 
-Run: python -m benchmarks.bench_tokens [--quick] [--rounds 15] [--json FILE] [--plot FILE] [--peers FOLDER]
+Run: python -m benchmarks.bench_tokens [--quick] [--rounds 15] [--json FILE] [--plot FILE] [--peers
+FOLDER]
 
-The cost of a cached `get` is that of tasks that get the token, less that of tasks that await a coroutine which
-does nothing, as often: CPU of this process per get, in turn, round by round. A cold crowd is a burst of first
-calls through the whole client, on a server (benchmarks/loopback.py) that takes 20 ms to answer and counts the
-logins: 1,000 verifies of ours at once, and 50 of each client. The exit code is 1 where ours makes two.
+The cost of a cached `get` is that of tasks that get the token, less that of tasks that await a
+coroutine which does nothing, as often: CPU of this process per get, in turn, round by round. A cold
+crowd is a burst of first calls through the whole client, on a server (benchmarks/loopback.py) that
+takes 20 ms to answer and counts the logins: 1,000 verifies of ours at once, and 50 of each client.
+The exit code is 1 where ours makes two.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from typing import Any
 
 from paymux import CamPay, Pool
 from paymux.drivers.base import Token
-from paymux.redact import Secret
+from paymux.primitives.redaction import Secret
 from paymux.transport.tokens import TokenCache
 
 from .loopback import Loopback
@@ -45,7 +47,9 @@ async def nothing() -> None:
 
 
 async def cpu_of(work: Callable[[], Awaitable[Any]], callers: int) -> float:
-    """Give the seconds of CPU for each time that so many tasks do it, in turn and often enough to be timed."""
+    """Give the seconds of CPU for each time that so many tasks do it, in turn and often enough to
+    be timed.
+    """
 
     async def caller() -> None:
         for _ in range(GETS // callers):
@@ -78,7 +82,9 @@ async def cold(server: Loopback) -> int:
     await server.reset()
     driver = CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api")
     async with Pool(driver) as pool:
-        await asyncio.gather(*(pool.verify("campay", f"tx-order-{number}") for number in range(CROWD)))
+        await asyncio.gather(
+            *(pool.verify("campay", f"tx-order-{number}") for number in range(CROWD))
+        )
     return (await server.summary())["logins"]
 
 
@@ -90,7 +96,9 @@ async def crowds(server: Loopback, names: list[str], folder: Path) -> list[dict[
         async with Worker(name, server.url, folder=folder) as worker:
             await worker.measure("verify", count=PEER_CROWD, at_once=PEER_CROWD, warm=0)
             logins = (await server.summary())["logins"]
-            rows.append({"client": name, "calls": PEER_CROWD, "logins": logins, "error": worker.error})
+            rows.append(
+                {"client": name, "calls": PEER_CROWD, "logins": logins, "error": worker.error}
+            )
     return rows
 
 
@@ -108,7 +116,11 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
 async def main(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     names = [*dict.fromkeys(OURS.values()), "hand/campay", *PEERS]
-    names = [name for name in names if name not in KEYED and name not in ("paymux/cinetpay", "paymux/paydunya")]
+    names = [
+        name
+        for name in names
+        if name not in KEYED and name not in ("paymux/cinetpay", "paymux/paydunya")
+    ]
     refused = install([name for name in names if name in PEERS], arguments.peers)
     load = os.getloadavg()[0]
     print(f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}")
@@ -122,12 +134,22 @@ async def main(arguments: argparse.Namespace) -> int:
     async with Loopback(latency_ms=20) as server:
         logins = await cold(server)
         print(f"{CROWD:7,} cold callers: {logins} login")
-        rows = await crowds(server, [name for name in names if name not in refused], arguments.peers)
+        rows = await crowds(
+            server, [name for name in names if name not in refused], arguments.peers
+        )
     for row in rows:
-        print(f"{row['calls']:7} cold calls of {row['client']:16} {row['logins']:3} logins  {row['error']}")
+        print(
+            f"{row['calls']:7} cold calls of {row['client']:16} {row['logins']:3} logins  "
+            f"{row['error']}"
+        )
     print("\n".join(f"{name}: {why}" for name, why in refused.items()), end="\n" if refused else "")
     if arguments.json:
-        said = {"load": load, "cached": gets, "cold": {"callers": CROWD, "logins": logins}, "crowds": rows}
+        said = {
+            "load": load,
+            "cached": gets,
+            "cold": {"callers": CROWD, "logins": logins},
+            "crowds": rows,
+        }
         arguments.json.write_text(json.dumps({**said, "refused": refused}, indent=1) + "\n")
     if arguments.plot:
         plot(rows, arguments.plot)
@@ -136,7 +158,9 @@ async def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="5 rounds")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE")

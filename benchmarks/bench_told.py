@@ -1,4 +1,6 @@
-"""Each end is told: 1,000 orders over six simulators, two workers that are killed and started again at random.
+"""Each end is told.
+
+1,000 orders over six simulators, two workers that are killed and started again at random.
 
 Run: python -m benchmarks.bench_told [--orders 1000] [--seconds 60] [--seed 0] [--variant NAME] [--json FILE]
      [--paymux DIR]
@@ -27,7 +29,10 @@ from tests.campaigns.told import ROOT, VARIANTS, Found, Street
 
 
 def divided(orders: int, folder: Path) -> dict[str, float]:
-    """Let four notifiers watch so many open orders of one account; give the fullest window at the provider."""
+    """Let four notifiers watch so many open orders of one account.
+
+    Give the fullest window at the provider.
+    """
     from benchmarks import told_limits  # noqa: PLC0415 - it sets the clocks of the journal
 
     return told_limits.run(orders, folder)
@@ -50,7 +55,9 @@ async def play(options: argparse.Namespace, variant: str) -> Found:
 
 def main() -> None:
     """Play what is asked for, and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -60,7 +67,8 @@ def main() -> None:
     parser.add_argument("--paymux", default=str(ROOT), help="the folder of another release")
     options = parser.parse_args()
     print(
-        f"{'':26} orders   ends   lost  late  kills  slowest  untold   late  twice at once backwards   kind  other"
+        f"{'':26} orders   ends   lost  late  kills  slowest  untold   late  twice at once "
+        "backwards   kind  other"
     )
     results: list[dict[str, Any]] = []
     bad = 0

@@ -4,23 +4,26 @@ Run: python -m benchmarks.bench_watch [--quick] [--json FILE] [--plot FILE]
 
 100, 1,000 and 10,000 watches (--quick: not the last), each case in a process of its own:
 
-* storm: R8 in virtual time. Watches begun within a second, for 300 s or, where there are 10,000, 1,500 s; 50
-  look-ups a second allowed, 30 % of them failing, the provider's words going back and forth, messages about a
-  quarter of the payments; half of the payers never answer.
-* delay: virtual time. Watches begun within a minute, payers who answer after log-normal delays (median 20 s,
-  sigma 0.8, 5 % never), with and without messages (each end is told a second later), with and without the limit.
-* bytes: what a watch costs while it waits, with its Payment and its consumer's task and without its last raw
-  answer, after it was asked for. By tracemalloc, and by the growth of the resident set, which has gaps in it.
-* plain: no watches, but as many tasks that only sleep, 100 s of virtual time long: what a collection of garbage
-  takes with them.
+* storm: R8 in virtual time. Watches begun within a second, for 300 s or, where there are 10,000,
+  1,500 s; 50 look-ups a second allowed, 30 % of them failing, the provider's words going back and
+  forth, messages about a quarter of the payments; half of the payers never answer.
+* delay: virtual time. Watches begun within a minute, payers who answer after log-normal delays
+  (median 20 s, sigma 0.8, 5 % never), with and without messages (each end is told a second later),
+  with and without the limit.
+* bytes: what a watch costs while it waits, with its Payment and its consumer's task and without its
+  last raw answer, after it was asked for. By tracemalloc, and by the growth of the resident set,
+  which has gaps in it.
+* plain: no watches, but as many tasks that only sleep, 100 s of virtual time long: what a
+  collection of garbage takes with them.
 * sockets: real time, against benchmarks/loopback.py in a process of its own.
 
-A step of the loop is one callback; its cost is CPU of the thread, collections of garbage apart, which are given
-beside it: what there was before the watches is frozen (`gc.freeze`), as servers do once they have started. CPU per
-poll is all of the process, the provider in memory with it. The exit code is 1 where a window of one second held
-more than the limit, a watch had not exactly one end, a step took above 50 ms, a watch above 3 KiB (by tracemalloc
-where there are 1,000, by the resident set too where there are 10,000), or one of equals in a storm was asked for
-more than twice as often as another.
+A step of the loop is one callback; its cost is CPU of the thread, collections of garbage apart,
+which are given beside it: what there was before the watches is frozen (`gc.freeze`), as servers do
+once they have started. CPU per poll is all of the process, the provider in memory with it. The exit
+code is 1 where a window of one second held more than the limit, a watch had not exactly one end, a
+step took above 50 ms, a watch above 3 KiB (by tracemalloc where there are 1,000, by the resident
+set too where there are 10,000), or one of equals in a storm was asked for more than twice as often
+as another.
 """
 
 import argparse
@@ -45,9 +48,9 @@ from typing import Any, ClassVar, Literal
 from unittest.mock import patch
 
 from paymux import CamPay, Payment, PaymuxError, Pool, Status, WatchTimeout
-from paymux.connection import Sockets
+from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Event
-from paymux.wire import Broken, Outgoing, Reply
+from paymux.transport.aiohttp import AiohttpConnection
 from tests.virtual import VirtualLoop, now
 
 from .loopback import Loopback
@@ -63,7 +66,9 @@ TOKEN = b'{"token": "simulator", "expires_in": 360000}'
 class Limited(CamPay, frozen=True, kw_only=True):
     """CamPay, if it stated a limit."""
 
-    limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (LIMIT, 1.0)}
+    limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {
+        "look-up": (LIMIT, 1.0)
+    }
 
 
 class Provider:
@@ -74,39 +79,45 @@ class Provider:
         self.times: list[float] = []
         self.looks: Counter[str] = Counter()
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one request."""
-        outgoing.began = outgoing.sent = True
+        outgoing.started = outgoing.sent = True
         if outgoing.url.endswith("/token/"):
-            return Reply(status=200, body=TOKEN)
+            return Response(status=200, body=TOKEN)
         reference = outgoing.url.rstrip("/").rpartition("/")[2]
         self.times.append(now())
         self.looks[reference] += 1
         await asyncio.sleep(self._chance.uniform(0.05, 0.3))
         if self._chance.random() < self._failing:
             if self._chance.random() < 0.5:
-                raise Broken("reset")
-            return Reply(status=503, body=b"<html>")
-        waits = self._chance.choice(["PENDING", "PENDING", "PROCESSING"]) if self._failing else "PENDING"
-        return Reply(status=200, body=said(reference, paid=now() >= self._paid_at[reference], waits=waits))
+                raise TransportError("reset")
+            return Response(status=503, body=b"<html>")
+        waits = (
+            self._chance.choice(["PENDING", "PENDING", "PROCESSING"])
+            if self._failing
+            else "PENDING"
+        )
+        return Response(
+            status=200, body=said(reference, paid=now() >= self._paid_at[reference], waits=waits)
+        )
 
-    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Give no frames."""
-        raise Broken("no socket")
+        raise TransportError("no socket")
         yield
 
     async def aclose(self) -> None:
         """Do nothing."""
 
 
-class Noted(Sockets):
+class Noted(AiohttpConnection):
     """Real sockets, and when what left."""
 
     def __init__(self) -> None:
         super().__init__(10.0)
         self.times: list[float] = []
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one request."""
         self.times.append(time.monotonic())
         return await super().exchange(outgoing)
@@ -143,7 +154,9 @@ class Steps:
 
 
 def settled() -> None:
-    """Take what there is before the watches out of the collector's way, as a server does once it has started."""
+    """Take what there is before the watches out of the collector's way, as a server does once it
+    has started.
+    """
     gc.collect()
     gc.freeze()
 
@@ -164,7 +177,9 @@ def said(reference: str, *, paid: bool, waits: str = "PENDING") -> bytes:
     ).encode()
 
 
-def payment(number: int, created: datetime, prefix: str = "bcedde9b-62a7-4421-96ac-0000") -> Payment:
+def payment(
+    number: int, created: datetime, prefix: str = "bcedde9b-62a7-4421-96ac-0000"
+) -> Payment:
     """Give a payment as a collect gives it."""
     return Payment(
         account="campay",
@@ -205,12 +220,16 @@ class Clock:
 
 
 def in_virtual_time(
-    work: Callable[[dict[str, Any], Clock], Coroutine[Any, Any, dict[str, Any]]], case: dict[str, Any]
+    work: Callable[[dict[str, Any], Clock], Coroutine[Any, Any, dict[str, Any]]],
+    case: dict[str, Any],
 ) -> dict[str, Any]:
     """Run in virtual time."""
     loop = VirtualLoop()
     clock = Clock(loop)
-    with patch("paymux.watch.watch.time", clock), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with (
+        patch("paymux.watch.watch.time", clock),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
         return runner.run(work(case, clock))
 
 
@@ -251,11 +270,16 @@ async def virtual(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
 
         async def message(held: Payment) -> None:
             with contextlib.suppress(PaymuxError):
-                await pool.confirm(Event(account="campay", provider="campay", claims=held), deadline=60)
+                await pool.confirm(
+                    Event(account="campay", provider="campay", claims=held), deadline=60
+                )
 
         async def post() -> None:
             told = helds[1::4] if storm else helds
-            due = sorted((paid_at[held.provider_reference or ""] + 1.0, held.reference, held) for held in told)
+            due = sorted(
+                (paid_at[held.provider_reference or ""] + 1.0, held.reference, held)
+                for held in told
+            )
             async with asyncio.TaskGroup() as telling:
                 for when, _, held in due:
                     if when < NEVER:
@@ -309,21 +333,25 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
     count, created = case["count"], datetime.fromtimestamp(clock.time(), UTC)
 
     class Waiting(Provider):
-        async def exchange(self, outgoing: Outgoing) -> Reply:
-            outgoing.began = outgoing.sent = True
+        async def exchange(self, outgoing: PreparedRequest) -> Response:
+            outgoing.started = outgoing.sent = True
             if outgoing.url.endswith("/token/"):
-                return Reply(status=200, body=TOKEN)
-            return Reply(status=200, body=said(outgoing.url.rstrip("/").rpartition("/")[2], paid=False))
+                return Response(status=200, body=TOKEN)
+            return Response(
+                status=200, body=said(outgoing.url.rstrip("/").rpartition("/")[2], paid=False)
+            )
 
     async def consumer(pool: Pool, number: int) -> Payment:
         return await pool.watch(payment(number, created), timeout=3600)
 
     connection = Waiting({}, failing=0.0, seed=0)
-    async with Pool(CamPay(username="simulator", password="simulator"), connection=connection) as pool:
+    async with Pool(
+        CamPay(username="simulator", password="simulator"), connection=connection
+    ) as pool:
         warm = [asyncio.ensure_future(consumer(pool, 10**7 + number)) for number in range(5)]
         await asyncio.sleep(30)
         for number in range(count):  # kept of each payment of the pool, watched or not
-            pool._engine.records.memory.apply(payment(number, created))
+            pool._engine.store.memory.apply(payment(number, created))
         gc.collect()
         if case["traced"]:
             tracemalloc.start()
@@ -366,11 +394,16 @@ async def plain(case: dict[str, Any], _clock: Clock) -> dict[str, Any]:
 
 
 async def sockets(case: dict[str, Any]) -> dict[str, Any]:
-    """Watch many payments over real sockets; each is paid some seconds after the server first heard of it."""
+    """Watch many payments over real sockets.
+
+    Each is paid some seconds after the server first heard of it.
+    """
     count, chance, loop = case["count"], random.Random(case["seed"]), asyncio.get_running_loop()
     connection = Noted()
     async with Loopback() as server:
-        driver = CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api")
+        driver = CamPay(
+            username="simulator", password="simulator", base_url=f"{server.url}/campay/api"
+        )
         async with Pool(driver, connection=connection) as pool:
             delays: list[float] = []
 
@@ -379,7 +412,9 @@ async def sockets(case: dict[str, Any]) -> dict[str, Any]:
                 after = round(min(chance.lognormvariate(2.0, 0.5), 20.0), 2)
                 held = payment(number, datetime.now(UTC), f"tx-wait-{after}-")
                 held = Payment(
-                    account="campay", provider_reference=held.provider_reference, created_at=held.created_at
+                    account="campay",
+                    provider_reference=held.provider_reference,
+                    created_at=held.created_at,
                 )
                 ends, heard = 0, NEVER
                 async for found in pool.watch(held, timeout=120):
@@ -424,7 +459,8 @@ def cases(*, quick: bool) -> list[dict[str, Any]]:
     """List what is measured."""
     counts = [100, 1000] if quick else [100, 1000, 10_000]
     listed: list[dict[str, Any]] = [
-        {"part": "storm", "count": count, "limit": True, "messages": True, "seed": 8} for count in counts
+        {"part": "storm", "count": count, "limit": True, "messages": True, "seed": 8}
+        for count in counts
     ]
     listed += [
         {"part": "delay", "count": count, "limit": limit, "messages": messages, "seed": 1}
@@ -432,7 +468,11 @@ def cases(*, quick: bool) -> list[dict[str, Any]]:
         for limit in (True, False)
         for messages in (False, True)
     ]
-    listed += [{"part": "bytes", "count": count, "traced": traced} for count in counts for traced in (True, False)]
+    listed += [
+        {"part": "bytes", "count": count, "traced": traced}
+        for count in counts
+        for traced in (True, False)
+    ]
     listed += [{"part": "plain", "count": count} for count in counts]
     return listed + [{"part": "sockets", "count": count, "seed": 2} for count in counts]
 
@@ -440,7 +480,8 @@ def cases(*, quick: bool) -> list[dict[str, Any]]:
 def broken(row: dict[str, Any]) -> list[str]:
     """Say which promises a case broke."""
     if row["part"] == "bytes":
-        # Of a hundred, what a pool holds anyway is a part of each; and memory comes in arenas of a mebibyte.
+        # Of a hundred, what a pool holds anyway is a part of each; and memory comes in arenas of a
+        # mebibyte.
         counts = row["count"] >= (1000 if row["traced"] else 10_000)
         return ["bytes"] if counts and row["bytes"] > BYTES else []
     if row["part"] == "plain":
@@ -483,18 +524,35 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for limit in (True, False):
         for messages in (False, True):
-            line = [row for row in rows if (row.get("limit"), row.get("messages")) == (limit, messages)]
+            line = [
+                row for row in rows if (row.get("limit"), row.get("messages")) == (limit, messages)
+            ]
             line = [row for row in line if row["part"] == "delay"]
-            label = f"{f'{LIMIT} a second' if limit else 'no limit'}, {'with' if messages else 'no'} messages"
-            axes.plot([row["count"] for row in line], [row["delay_mean"] for row in line], "o-", label=label)
-    axes.set(xscale="log", yscale="log", xlabel="watches begun in a minute", ylabel="mean delay of detection, s")
+            label = (
+                f"{f'{LIMIT} a second' if limit else 'no limit'}, {'with' if messages else 'no'} "
+                "messages"
+            )
+            axes.plot(
+                [row["count"] for row in line],
+                [row["delay_mean"] for row in line],
+                "o-",
+                label=label,
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="watches begun in a minute",
+        ylabel="mean delay of detection, s",
+    )
     axes.legend()
     figure.savefig(path)
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="no 10,000")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")

@@ -2,12 +2,12 @@
 
 Run: python -m benchmarks.bench_webhook [--quick] [--rounds 9] [--json FILE] [--plot FILE]
 
-`read` is `pool.webhook` of a genuine message, signature and all, for every driver whose simulator sends one.
-`confirm` is `pool.confirm` of what was read, with the provider's look-up answered at once from memory: what it
-costs is ours. The rounds of all drivers take turns. `heard` is the time from a payer's decision at the simulated
-provider until `async for payment in pool.watch(…)` has it: the message, `paymux.webhooks` in aiohttp.web and the
-look-up all go over loopback sockets, in one process. No poll is due meanwhile. The exit code is 1 where its median
-is 20 ms or more.
+`read` is `pool.webhook` of a genuine message, signature and all, for every driver whose simulator
+sends one. `confirm` is `pool.confirm` of what was read, with the provider's look-up answered at
+once from memory: what it costs is ours. The rounds of all drivers take turns. `heard` is the time
+from a payer's decision at the simulated provider until `async for payment in pool.watch(…)` has it:
+the message, `paymux.webhooks` in aiohttp.web and the look-up all go over loopback sockets, in one
+process. No poll is due meanwhile. The exit code is 1 where its median is 20 ms or more.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from typing import Any
 
 from aiohttp import web
 
-from paymux import Event, Incoming, Payment, Pool, Status
+from paymux import Event, Payment, Pool, Status, WebhookRequest
 from paymux.drivers.base import Driver
+from paymux.http import Connection, PreparedRequest, Response
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
-from paymux.wire import Connection, Outgoing, Reply
 
 from .peers import spread
 
@@ -44,19 +44,19 @@ class Kept:
 
     def __init__(self, real: Connection) -> None:
         self._real = real
-        self._kept: dict[int, Reply] = {}
+        self._kept: dict[int, Response] = {}
         self.number = 0  # of the order that is asked for
         self.keeps = False
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Answer from memory once that is wanted, else ask."""
         if self.keeps:
-            outgoing.began = outgoing.sent = True
+            outgoing.started = outgoing.sent = True
             return self._kept[self.number]
         self._kept[self.number] = await self._real.exchange(outgoing)
         return self._kept[self.number]
 
-    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Listen."""
         return self._real.frames(outgoing)
 
@@ -92,7 +92,7 @@ class Desk:
         if hasattr(provider, "webhook_url"):  # a setting of the account, where an order has none
             provider.webhook_url = self.pool.webhook_url(name)
         self.payer = next(iter(provider.numbers), None)
-        self.messages: list[Incoming] = []
+        self.messages: list[WebhookRequest] = []
         self.events: list[tuple[Event, Payment]] = []
 
     async def pay(self, orders: int) -> None:
@@ -100,11 +100,15 @@ class Desk:
         self.sim.on_webhook(self.messages.append)
         payments = []
         for number in range(orders):
-            payments.append(await self.pool.collect(self.name, **order(self.driver, self.payer, number)))
+            payments.append(
+                await self.pool.collect(self.name, **order(self.driver, self.payer, number))
+            )
             self.sim.settle(payments[-1].provider_reference or "", Status.SUCCEEDED)
-        await asyncio.gather(*self.sim.world._tasks)  # the messages are out
+        await asyncio.gather(*self.sim.core._tasks)  # the messages are out
         # CinetPay first asks whether anybody answers.
-        self.messages = [message for message in self.messages if not self.pool.webhook(message).ping]
+        self.messages = [
+            message for message in self.messages if not self.pool.webhook(message).ping
+        ]
         # In the order of their orders; else `confirm` refuses them.
         for number, (message, payment) in enumerate(zip(self.messages, payments, strict=False)):
             self.kept.number = number
@@ -116,7 +120,7 @@ class Desk:
     async def aclose(self) -> None:
         """Close the pool."""
         await self.pool.aclose()
-        await self.sim.world.aclose()
+        await self.sim.core.aclose()
 
     def read(self) -> float:
         """Give how many messages a second are read."""
@@ -141,7 +145,9 @@ async def speeds(rounds: int) -> list[Row]:
     for desk in desks:
         await desk.pay(ORDERS)
     heard = [desk for desk in desks if desk.messages]
-    found: dict[str, dict[str, list[float]]] = {desk.name: {"read": [], "confirm": []} for desk in heard}
+    found: dict[str, dict[str, list[float]]] = {
+        desk.name: {"read": [], "confirm": []} for desk in heard
+    }
     for _ in range(rounds):
         await asyncio.sleep(PAUSE)
         for desk in heard:
@@ -175,7 +181,9 @@ async def heard(trials: int) -> list[float]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        async with Pool(driver, webhook_base=f"http://127.0.0.1:{port}/pay", webhook_key=KEY) as pool:
+        async with Pool(
+            driver, webhook_base=f"http://127.0.0.1:{port}/pay", webhook_key=KEY
+        ) as pool:
             sim.campay.webhook_url = pool.webhook_url("campay")
             hooks = Webhooks(pool, paid, lookup=lambda event: known(event, payments))
             payments: dict[str, Payment] = {}
@@ -209,7 +217,9 @@ async def one(pool: Pool, sim: Simulator, payment: Payment) -> float:
         if found.status.terminal:
             took = (time.perf_counter() - decided) * 1000
     await deciding
-    assert len(sim.received("campay", "GET")) - asked == 1, "a poll was made beside the confirmation"
+    assert len(sim.received("campay", "GET")) - asked == 1, (
+        "a poll was made beside the confirmation"
+    )
     return took
 
 
@@ -220,7 +230,9 @@ def plot(rows: list[Row], path: str) -> None:
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
     for shift, what in ((-0.2, "read"), (0.2, "confirm")):
         places = [number + shift for number in range(len(rows))]
-        axes.barh(places, [row["per_second"][what]["median"] for row in rows], height=0.4, label=what)
+        axes.barh(
+            places, [row["per_second"][what]["median"] for row in rows], height=0.4, label=what
+        )
     axes.set_yticks(range(len(rows)), [row["driver"] for row in rows])
     axes.set_xlabel("messages a second")
     axes.invert_yaxis()
@@ -231,7 +243,10 @@ def plot(rows: list[Row], path: str) -> None:
 async def main(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     load = os.getloadavg()[0]
-    print(f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}, {arguments.rounds} rounds")
+    print(
+        f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}, "
+        f"{arguments.rounds} rounds"
+    )
     rows = await speeds(arguments.rounds)
     for row in rows:
         told = "   ".join(
@@ -247,7 +262,11 @@ async def main(arguments: argparse.Namespace) -> int:
         f" {min(delays):.1f}-{max(delays):.1f} of {len(delays)}; {LIMIT:g} ms is the limit"
     )
     if arguments.json:
-        said = {"load": load, "drivers": rows, "heard_ms": {**spread(delays), "p99": slowest, "limit": LIMIT}}
+        said = {
+            "load": load,
+            "drivers": rows,
+            "heard_ms": {**spread(delays), "p99": slowest, "limit": LIMIT},
+        }
         arguments.json.write_text(json.dumps(said, indent=1) + "\n")
     if arguments.plot:
         plot(rows, arguments.plot)
@@ -255,8 +274,12 @@ async def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="3 rounds and 50 decisions, instead of 300")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="3 rounds and 50 decisions, instead of 300"
+    )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")

@@ -1,8 +1,11 @@
-"""What each client does for one verify and one collect; it runs as a process in the client's own environment.
+"""What each client does for one verify and one collect.
 
-Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`. A line of JSON on stdin, `{"verb", "count",
-"at_once", "warm"}`, is answered with one on stdout: `{"cpu", "wall", "count"}`, seconds of the measured section
-alone, or `{"error"}`. CPU is that of the whole process, threads included; garbage collection is on.
+It runs as a process in the client's own environment.
+
+Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`. A line of JSON on stdin,
+`{"verb", "count", "at_once", "warm"}`, is answered with one on stdout: `{"cpu", "wall", "count"}`,
+seconds of the measured section alone, or `{"error"}`. CPU is that of the whole process, threads
+included; garbage collection is on.
 
 `hand` is what a careful colleague writes with aiohttp: one session, a timeout, a cached token,
 `post(json=)`, `.json()`, the echo checked. `tuned` is the same with what makes aiohttp faster: a
@@ -137,7 +140,9 @@ class PaymuxCamPay(Paymux):
 
     def driver(self, paymux: Any) -> Any:
         """Give the account."""
-        return paymux.CamPay(username="simulator", password="simulator", base_url=f"{self.url}/campay/api")
+        return paymux.CamPay(
+            username="simulator", password="simulator", base_url=f"{self.url}/campay/api"
+        )
 
     async def verify(self, number: int) -> None:
         """Verify a payment that is held."""
@@ -210,11 +215,15 @@ class PaymuxCinetPay(Paymux):
 
     def driver(self, paymux: Any) -> Any:
         """Give the account."""
-        return paymux.CinetPay(apikey="simulator", site_id="445160", base_url=f"{self.url}/cinetpay")
+        return paymux.CinetPay(
+            apikey="simulator", site_id="445160", base_url=f"{self.url}/cinetpay"
+        )
 
     async def verify(self, number: int) -> None:
         """Verify a payment that is held."""
-        held = self.Payment(account="cinetpay", reference=f"order-{number}", amount=500, currency="XOF")
+        held = self.Payment(
+            account="cinetpay", reference=f"order-{number}", amount=500, currency="XOF"
+        )
         found = await self.pool.verify(held)
         assert found.status == "succeeded"
 
@@ -240,7 +249,9 @@ class PaymuxPayDunya(Paymux):
 
     async def verify(self, number: int) -> None:
         """Verify a payment that is held."""
-        held = self.Payment(account="paydunya", provider_reference=f"token{number}", amount=500, currency="XOF")
+        held = self.Payment(
+            account="paydunya", provider_reference=f"token{number}", amount=500, currency="XOF"
+        )
         found = await self.pool.verify(held)
         assert found.status == "succeeded"
 
@@ -294,7 +305,9 @@ class HandCamPay(Hand):
         """Look."""
         asked = f"tx-order-{number}"
         headers = await self.signed()
-        async with self.session.get(f"{self.url}/campay/api/transaction/{asked}/", headers=headers) as response:
+        async with self.session.get(
+            f"{self.url}/campay/api/transaction/{asked}/", headers=headers
+        ) as response:
             response.raise_for_status()
             said = await response.json()
         if said["reference"] != asked:
@@ -311,7 +324,9 @@ class HandCamPay(Hand):
             "external_reference": f"order-{number}",
         }
         headers = await self.signed()
-        async with self.session.post(f"{self.url}/campay/api/collect/", json=body, headers=headers) as response:
+        async with self.session.post(
+            f"{self.url}/campay/api/collect/", json=body, headers=headers
+        ) as response:
             response.raise_for_status()
             said = await response.json()
         return Found(said["reference"], "pending", 500)
@@ -326,7 +341,12 @@ def password() -> tuple[str, str]:
 def query(asked: str) -> dict[str, str]:
     """Give the body of an STK query."""
     word, stamp = password()
-    return {"BusinessShortCode": "174379", "Password": word, "Timestamp": stamp, "CheckoutRequestID": asked}
+    return {
+        "BusinessShortCode": "174379",
+        "Password": word,
+        "Timestamp": stamp,
+        "CheckoutRequestID": asked,
+    }
 
 
 def push(number: int) -> dict[str, str]:
@@ -359,7 +379,9 @@ class HandMpesa(Hand):
 
     async def _post(self, path: str, body: dict[str, str]) -> Any:
         headers = await self.signed()
-        async with self.session.post(f"{self.url}/mpesa{path}", json=body, headers=headers) as response:
+        async with self.session.post(
+            f"{self.url}/mpesa{path}", json=body, headers=headers
+        ) as response:
             response.raise_for_status()
             return await response.json()
 
@@ -395,7 +417,10 @@ class Tuned(Hand):
         self.encode = msgspec.json.Encoder().encode
         self.URL = yarl.URL
         fields = [
-            *((name, str | None, None) for name in ("reference", "status", "ResponseCode", "CheckoutRequestID")),
+            *(
+                (name, str | None, None)
+                for name in ("reference", "status", "ResponseCode", "CheckoutRequestID")
+            ),
             ("ResultCode", str | None, None),
             ("amount", int | None, None),
         ]
@@ -458,7 +483,9 @@ class TunedMpesa(Tuned):
     async def verify(self, number: int) -> Found:
         """Look."""
         asked, headers = f"ws_CO_{number}", await self.ready()
-        async with self.session.post(self.query_url, data=self.encode(query(asked)), headers=headers) as response:
+        async with self.session.post(
+            self.query_url, data=self.encode(query(asked)), headers=headers
+        ) as response:
             response.raise_for_status()
             said = self.decode(await response.read())
         if said.CheckoutRequestID != asked:
@@ -468,7 +495,9 @@ class TunedMpesa(Tuned):
     async def collect(self, number: int) -> Found:
         """Collect."""
         headers = await self.ready()
-        async with self.session.post(self.push_url, data=self.encode(push(number)), headers=headers) as response:
+        async with self.session.post(
+            self.push_url, data=self.encode(push(number)), headers=headers
+        ) as response:
             response.raise_for_status()
             said = self.decode(await response.read())
         if said.ResponseCode != "0":
@@ -536,7 +565,9 @@ class FloorCamPay(Client):
         if self.idle:
             connection = self.idle.pop()
         else:
-            _, connection = await self.loop.create_connection(Bytes, self.host, int(self.port), ssl=self.tls)
+            _, connection = await self.loop.create_connection(
+                Bytes, self.host, int(self.port), ssl=self.tls
+            )
         connection.answer = self.loop.create_future()
         connection.transport.write(request)
         async with asyncio.timeout(30):
@@ -560,7 +591,9 @@ class DarajaV3(Client):
     async def open(self) -> None:
         """Make the client; it has an option for the address."""
         client = load("mpesa.async_client").MpesaAsyncClient
-        self.client = client("simulator", "simulator", "174379", "simulator", base_url=f"{self.url}/mpesa")
+        self.client = client(
+            "simulator", "simulator", "174379", "simulator", base_url=f"{self.url}/mpesa"
+        )
 
     async def aclose(self) -> None:
         """Close it."""
@@ -573,7 +606,9 @@ class DarajaV3(Client):
 
     async def collect(self, number: int) -> None:
         """Collect."""
-        await self.client.stk_push(kenyan(number), 500, f"order-{number}"[:12], callback_url=f"{SHOP}/pay")
+        await self.client.stk_push(
+            kenyan(number), 500, f"order-{number}"[:12], callback_url=f"{SHOP}/pay"
+        )
 
 
 class DarajaSdk(Client):
@@ -582,7 +617,11 @@ class DarajaSdk(Client):
     async def open(self) -> None:
         """Make the client; the address is a global of its module."""
         load("daraja.environment").SANDBOX_BASE_URL = f"{self.url}/mpesa"
-        config = {"consumer_key": "simulator", "consumer_secret": "simulator", "passkey": "simulator"}
+        config = {
+            "consumer_key": "simulator",
+            "consumer_secret": "simulator",
+            "passkey": "simulator",
+        }
         self.client = load("daraja.client.async_client").AsyncMpesa(config)
 
     async def aclose(self) -> None:
@@ -597,7 +636,13 @@ class DarajaSdk(Client):
 
     async def collect(self, number: int) -> None:
         """Collect."""
-        order = {**push(number), "Password": "", "Timestamp": "", "BusinessShortCode": 174379, "Amount": 500}
+        order = {
+            **push(number),
+            "Password": "",
+            "Timestamp": "",
+            "BusinessShortCode": 174379,
+            "Amount": 500,
+        }
         await self.client.stk_push(order)
 
 
@@ -607,7 +652,9 @@ class Noriapay(Client):
     async def open(self) -> None:
         """Make the client; it has an option for the address."""
         client = load("noriapay").AsyncMpesaClient
-        self.client = client(consumer_key="simulator", consumer_secret="simulator", base_url=f"{self.url}/mpesa")
+        self.client = client(
+            consumer_key="simulator", consumer_secret="simulator", base_url=f"{self.url}/mpesa"
+        )
 
     async def aclose(self) -> None:
         """Close it."""
@@ -724,7 +771,9 @@ class Easyswitch(Client):
             provider=types.Provider.CINETPAY,
             amount=500.0,
             currency=types.Currency.XOF,
-            customer=types.CustomerInfo(phone_number="+2250700000000", first_name="Awa", last_name="Diop"),
+            customer=types.CustomerInfo(
+                phone_number="+2250700000000", first_name="Awa", last_name="Diop"
+            ),
             reference=f"order-{number}",
             reason="Data bundle",
         )
@@ -777,7 +826,12 @@ class CamPaySdk(Client):
 
     def collect(self, number: int) -> None:
         """Collect, without the SDK's own polling."""
-        order = {"amount": "500", "currency": "XAF", "from": cameroonian(number), "description": "Data bundle"}
+        order = {
+            "amount": "500",
+            "currency": "XAF",
+            "from": cameroonian(number),
+            "description": "Data bundle",
+        }
         found = self.client.initCollect({**order, "external_reference": f"order-{number}"})
         assert found["reference"] == f"tx-order-{number}"
 
@@ -804,8 +858,13 @@ CLIENTS: dict[str, type[Client]] = {
 }
 
 
-async def calls(call: Callable[[int], Any], numbers: list[int], at_once: int, *, threaded: bool) -> None:
-    """Make these calls, so many at once: that many tasks share the work, and each makes one after the other."""
+async def calls(
+    call: Callable[[int], Any], numbers: list[int], at_once: int, *, threaded: bool
+) -> None:
+    """Make these calls, so many at once.
+
+    That many tasks share the work, and each makes one after the other.
+    """
     left = iter(numbers)
 
     async def work() -> None:

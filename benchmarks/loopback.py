@@ -1,8 +1,8 @@
 """A fast server of canned, correct answers, so that what a benchmark times is the client.
 
-The providers stand where the simulator mounts them: `<url>/campay/api`, `<url>/mpesa`, `<url>/cinetpay`,
-`<url>/paydunya/api/v1`; beside them stands CinetPay's newer API, `<url>/cinetpay_v1`. A benchmark runs it as a
-process of its own:
+The providers stand where the simulator mounts them: `<url>/campay/api`, `<url>/mpesa`,
+`<url>/cinetpay`, `<url>/paydunya/api/v1`; beside them stands CinetPay's newer API,
+`<url>/cinetpay_v1`. A benchmark runs it as a process of its own:
 
     async with Loopback(latency_ms=20, tls=False, pending=0) as server:
         Pool(CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api"))
@@ -10,20 +10,22 @@ process of its own:
         await server.summary()    # the same, small: see below
         await server.reset(latency_ms=0)  # forgets the counts; what is named is changed
 
-From any other program: `python -m benchmarks.loopback [--latency MS] [--pending SECONDS] [--tls]` prints one
-line of JSON (`url`, and with TLS `tls_url` and `ca`, a file to trust) and serves until its input ends. Over HTTP,
-`GET <url>/loopback/counts`, `GET …/summary` and `POST …/reset` do what the methods do.
+From any other program: `python -m benchmarks.loopback [--latency MS] [--pending SECONDS] [--tls]`
+prints one line of JSON (`url`, and with TLS `tls_url` and `ca`, a file to trust) and serves until
+its input ends. Over HTTP, `GET <url>/loopback/counts`, `GET …/summary` and `POST …/reset` do what
+the methods do.
 
-* Every request but a login must carry credentials, else it is answered with 401; an unknown path, with 404.
-* A collect of our reference `order-1` gets the provider reference `tx-order-1` (CamPay), and a look-up of
-  `tx-order-1` answers for `order-1`: nothing need be collected before it is looked up. Daraja's ids are `ws_CO_1`
-  and so on, CinetPay echoes the transaction id, PayDunya its token. The amount is 500 where nothing else was
-  collected.
-* A payment is pending until `pending` seconds after the server first heard of it, and has succeeded from then on.
-  That of `tx-wait-2.5-x` is so for 2.5 s, whatever `pending` is.
-* `summary` has `requests`, `logins`, `asked` (references that were looked up), `looks` (look-ups), `most`
-  (look-ups of the reference that was asked most) and `after_terminal` (look-ups of a payment whose end had been
-  told before).
+* Every request but a login must carry credentials, else it is answered with 401; an unknown path,
+  with 404.
+* A collect of our reference `order-1` gets the provider reference `tx-order-1` (CamPay), and a
+  look-up of `tx-order-1` answers for `order-1`: nothing need be collected before it is looked up.
+  Daraja's ids are `ws_CO_1` and so on, CinetPay echoes the transaction id, PayDunya its token. The
+  amount is 500 where nothing else was collected.
+* A payment is pending until `pending` seconds after the server first heard of it, and has succeeded
+  from then on. That of `tx-wait-2.5-x` is so for 2.5 s, whatever `pending` is.
+* `summary` has `requests`, `logins`, `asked` (references that were looked up), `looks` (look-ups),
+  `most` (look-ups of the reference that was asked most) and `after_terminal` (look-ups of a payment
+  whose end had been told before).
 * `latency_ms` is waited out after a request was read and before it is answered.
 """
 
@@ -67,7 +69,9 @@ class World:
         """Give the counts in short."""
         return {
             "requests": self.paths.total(),
-            "logins": sum(count for path, count in self.paths.items() if path.partition(" ")[2] in LOGINS),
+            "logins": sum(
+                count for path, count in self.paths.items() if path.partition(" ")[2] in LOGINS
+            ),
             "asked": len(self.references),
             "looks": self.references.total(),
             "most": max(self.references.values(), default=0),
@@ -105,7 +109,9 @@ class World:
         answering = getattr(self, f"_{provider}", None)
         if answering is None:
             return 404, {"detail": "Not found."}
-        found: tuple[int, Any] = answering(path, head, _fields(head, body) or dict(parse_qsl(query)))
+        found: tuple[int, Any] = answering(
+            path, head, _fields(head, body) or dict(parse_qsl(query))
+        )
         return found
 
     def _controlled(self, path: str, body: bytes) -> tuple[int, Any]:
@@ -142,7 +148,11 @@ class World:
 
     def _mpesa(self, path: str, head: bytes, body: dict[str, Any]) -> tuple[int, Any]:
         if path == "/mpesa/oauth/v1/generate":
-            return (200, {"access_token": TOKEN, "expires_in": "3599"}) if b": basic " in head else UNSIGNED
+            return (
+                (200, {"access_token": TOKEN, "expires_in": "3599"})
+                if b": basic " in head
+                else UNSIGNED
+            )
         if b"\r\nauthorization: bearer " not in head:
             return UNSIGNED
         if path == "/mpesa/mpesa/stkpush/v1/processrequest":
@@ -207,7 +217,8 @@ class World:
         }
 
     def _cinetpay_v1(self, path: str, head: bytes, body: dict[str, Any]) -> tuple[int, Any]:
-        # The newer API, which only PyPI's cinetpay-python speaks: its client and types are the source.
+        # The newer API, which only PyPI's cinetpay-python speaks: its client and types are the
+        # source.
         if path == "/cinetpay_v1/v1/oauth/login":
             return 200, {"code": 200, "status": "OK", "access_token": TOKEN, "token_type": "Bearer"}
         if b"\r\nauthorization: bearer " not in head:
@@ -222,7 +233,12 @@ class World:
                 "transaction_id": "5f0a3b9c7e1d4286",
                 "merchant_transaction_id": reference,
                 "payment_url": "https://checkout.cinetpay.com/payment/5f0a3b9c7e1d4286",
-                "details": {"code": 2001, "status": "INITIATED", "message": "", "must_be_redirected": True},
+                "details": {
+                    "code": 2001,
+                    "status": "INITIATED",
+                    "message": "",
+                    "must_be_redirected": True,
+                },
             }
         reference = path.removeprefix("/cinetpay_v1/v1/payment/")
         over = self.ended(reference)
@@ -231,7 +247,11 @@ class World:
             "status": "SUCCESS" if over else "PENDING",
             "merchant_transaction_id": reference,
             "transaction_id": "5f0a3b9c7e1d4286",
-            "user": {"name": "Awa Diop", "email": "awa@shop.example", "phone_number": "+2250700000000"},
+            "user": {
+                "name": "Awa Diop",
+                "email": "awa@shop.example",
+                "phone_number": "+2250700000000",
+            },
         }
 
     def _paydunya(self, path: str, head: bytes, body: dict[str, Any]) -> tuple[int, Any]:
@@ -250,7 +270,11 @@ class World:
         token = path.removeprefix("/paydunya/api/v1/checkout-invoice/confirm/")
         if token == path:
             return 404, {"detail": "Not found."}
-        invoice = {"token": token, "total_amount": self.amounts.get(token, "500"), "description": "Chaussure VANS"}
+        invoice = {
+            "token": token,
+            "total_amount": self.amounts.get(token, "500"),
+            "description": "Chaussure VANS",
+        }
         return 200, {
             "response_code": "00",
             "response_text": "Transaction Found",
@@ -258,7 +282,11 @@ class World:
             "invoice": invoice,
             "custom_data": {},
             "status": "completed" if self.ended(token) else "pending",
-            "customer": {"name": "Alioune Faye", "phone": "+221774563209", "email": "aliounefaye@gmail.com"},
+            "customer": {
+                "name": "Alioune Faye",
+                "phone": "+221774563209",
+                "email": "aliounefaye@gmail.com",
+            },
             "receipt_url": f"https://paydunya.com/checkout/receipt/pdf/{token}.pdf",
         }
 
@@ -307,7 +335,8 @@ class Door(asyncio.Protocol):
         answer = (
             b"HTTP/1.1 %d OK\r\nServer: nginx\r\nDate: Thu, 08 Jan 2026 10:00:00 GMT\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
-            b"Vary: Accept, Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n%b" % (status, len(body), body)
+            b"Vary: Accept, Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n%b"
+            % (status, len(body), body)
         )
         if self._world.latency:
             self._loop.call_later(self._world.latency, self._write, answer)
@@ -339,7 +368,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.tls:
             context = certified(Path(folder))
-            sealed = await loop.create_server(lambda: Door(world), "127.0.0.1", 0, ssl=context, backlog=4096)
+            sealed = await loop.create_server(
+                lambda: Door(world), "127.0.0.1", 0, ssl=context, backlog=4096
+            )
             port = sealed.sockets[0].getsockname()[1]
             told |= {"tls_url": f"https://127.0.0.1:{port}", "ca": f"{folder}/ca.pem"}
         print(json.dumps(told), flush=True)
@@ -347,10 +378,19 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 class Loopback:
-    """The server in a process of its own: `url`, with TLS also `tls_url` and `ca`, and its counts."""
+    """The server in a process of its own.
+
+    `url`, with TLS also `tls_url` and `ca`, and its counts.
+    """
 
     def __init__(self, *, latency_ms: float = 0, pending: float = 0, tls: bool = False) -> None:
-        self._arguments = ["--latency", str(latency_ms), "--pending", str(pending), *(["--tls"] if tls else [])]
+        self._arguments = [
+            "--latency",
+            str(latency_ms),
+            "--pending",
+            str(pending),
+            *(["--tls"] if tls else []),
+        ]
         self._process: asyncio.subprocess.Process | None = None
         self.url = self.tls_url = self.ca = ""
 
@@ -368,7 +408,10 @@ class Loopback:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
     ) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
@@ -385,13 +428,22 @@ class Loopback:
         return told
 
     async def reset(self, **changes: float) -> None:
-        """Forget the counts and payments; `latency_ms=` and `pending=` are changed where they are named."""
+        """Forget the counts and payments.
+
+        `latency_ms=` and `pending=` are changed where they are named.
+        """
         await self._ask("POST", "reset", changes)
 
     async def _ask(self, method: str, what: str, changes: dict[str, float]) -> Any:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(self.url.rpartition(":")[2]))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(self.url.rpartition(":")[2])
+        )
         body = json.dumps(changes)
-        writer.write(f"{method} /loopback/{what} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        writer.write(
+            (
+                f"{method} /loopback/{what} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            ).encode()
+        )
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
         told = json.loads(await reader.readexactly(length))
@@ -401,7 +453,9 @@ class Loopback:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--latency", type=float, default=0, metavar="MS")
     parser.add_argument("--pending", type=float, default=0, metavar="SECONDS")
     parser.add_argument("--tls", action="store_true")

@@ -40,7 +40,9 @@ async def profiled(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     return told
 
 
-async def own_times(server: Loopback, name: str, verb: str, folder: Path) -> tuple[OwnTime, OwnTime]:
+async def own_times(
+    server: Loopback, name: str, verb: str, folder: Path
+) -> tuple[OwnTime, OwnTime]:
     """Sample our client and another one in turn, until both have used enough CPU."""
     async with contextlib.AsyncExitStack() as stack:
         ours, theirs = [

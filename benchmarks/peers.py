@@ -1,7 +1,8 @@
 """Other people's clients beside ours: their environments, and the processes that are measured.
 
-Each package is installed by name in an environment of its own below a folder, `.venv-peers` unless told otherwise,
-so that what they depend on does not collide. A `Worker` is benchmarks/clients.py at work in one of them.
+Each package is installed by name in an environment of its own below a folder, `.venv-peers` unless
+told otherwise, so that what they depend on does not collide. A `Worker` is benchmarks/clients.py at
+work in one of them.
 """
 
 import asyncio
@@ -66,7 +67,15 @@ def install(names: Iterable[str], folder: Path) -> dict[str, str]:
         print(f"installing {name}", file=sys.stderr)
         venv.create(home, with_pip=True, clear=True)
         done = subprocess.run(
-            [python_of(name, folder), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS[name]],
+            [
+                python_of(name, folder),
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                *PEERS[name],
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -79,8 +88,12 @@ def install(names: Iterable[str], folder: Path) -> dict[str, str]:
 
 
 def surroundings(ca: str, source: Path) -> dict[str, str]:
-    """Give a client this machine's variables without proxies, whom to trust, and whose `paymux` to import."""
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    """Give a client this machine's variables without proxies, whom to trust, and whose `paymux` to
+    import.
+    """
+    kept = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+    }
     kept = {name: value for name, value in kept.items() if not name.startswith("PYTHON")}
     trust = {"SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca} if ca else {}
     # campay switches verification off, and is warned of it at every call.
@@ -88,12 +101,22 @@ def surroundings(ca: str, source: Path) -> dict[str, str]:
 
 
 class Worker:
-    """The process of one client, with the `paymux` of a checkout; `error` says why it can be asked no more."""
+    """The process of one client, with the `paymux` of a checkout.
 
-    def __init__(self, name: str, url: str, *, ca: str = "", folder: Path = FOLDER, source: Path = ROOT) -> None:
+    `error` says why it can be asked no more.
+    """
+
+    def __init__(
+        self, name: str, url: str, *, ca: str = "", folder: Path = FOLDER, source: Path = ROOT
+    ) -> None:
         self.name = name
         self.error = ""
-        self._command = [str(python_of(name, folder)), str(ROOT / "benchmarks" / "clients.py"), name, url]
+        self._command = [
+            str(python_of(name, folder)),
+            str(ROOT / "benchmarks" / "clients.py"),
+            name,
+            url,
+        ]
         self._surroundings = surroundings(ca, source)
 
     async def __aenter__(self) -> Self:
@@ -110,7 +133,10 @@ class Worker:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -121,7 +147,9 @@ class Worker:
             self._process.kill()
             await self._process.wait()
 
-    async def measure(self, verb: str, *, count: int, at_once: int, warm: int | None = None) -> dict[str, float]:
+    async def measure(
+        self, verb: str, *, count: int, at_once: int, warm: int | None = None
+    ) -> dict[str, float]:
         """Make the calls; give `cpu` and `wall` in seconds per call, or nothing after an error."""
         warm = at_once if warm is None else warm
         said = await self._ask({"verb": verb, "count": count, "at_once": at_once, "warm": warm})
@@ -155,7 +183,11 @@ class Worker:
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Give the median, the quartiles, the least and the greatest, which tell how quiet the machine was."""
+    """Give the median, the quartiles, the least and the greatest, which tell how quiet the machine
+    was.
+    """
     found = sorted(values)
-    low, median, high = statistics.quantiles(found, method="inclusive") if len(found) > 1 else found * 3
+    low, median, high = (
+        statistics.quantiles(found, method="inclusive") if len(found) > 1 else found * 3
+    )
     return {"min": found[0], "low": low, "median": median, "high": high, "max": found[-1]}

@@ -1,4 +1,6 @@
-"""Four notifiers with one account's limit and thousands of open orders, in virtual time and without a thread."""
+"""Four notifiers with one account's limit and thousands of open orders, in virtual time and without
+a thread.
+"""
 
 import asyncio
 import resource
@@ -9,9 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
+import paymux.core.notify.watched_order
 import paymux.journal.reminders
 import paymux.journal.sqlite
-import paymux.notify.orders
 from paymux import Notifier
 from tests.notify.world import Desk, Inline, Shop, dead, order, pool
 from tests.virtual import Keyless, Wall
@@ -33,7 +35,7 @@ def run(orders: int, folder: Path) -> dict[str, float]:
     passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
     # In the loop, so that virtual time waits for it.
     vars(paymux.journal.sqlite)["Writer"] = Inline
-    vars(paymux.notify.orders)["time"] = wall
+    vars(paymux.core.notify.watched_order)["time"] = wall
     vars(paymux.journal.reminders)["time"] = passing
     began = time.process_time()
     found = run_virtually(_work(orders, folder / "payments.db"))

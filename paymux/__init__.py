@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import drivers
+from .core import Recovered
 from .errors import (
     AuthenticationFailed,
     BadWebhook,
@@ -21,16 +22,27 @@ from .errors import (
     UsageError,
     WatchTimeout,
 )
+from .http import WebhookRequest, get, post
 from .journal import Journal
-from .models import Balance, Customer, Event, Item, Method, Payment, Reason, Receipt, Status, Tax, Trust
+from .models import (
+    Balance,
+    Customer,
+    Event,
+    Item,
+    Method,
+    Payment,
+    Reason,
+    Receipt,
+    Status,
+    Tax,
+    Trust,
+)
 from .pool import Pool
-from .recover import Recovered
-from .wire import Incoming, get, post
 
 # Loaded at first use. So is each driver, by the name of its class.
 _LATER = {
     "Bulk": "bulk",
-    "Notifier": "notify",
+    "Notifier": "core.notify",
     "Progress": "bulk",
     "SqliteJournal": "journal.sqlite",
     "Verified": "bulk",
@@ -45,7 +57,6 @@ __all__ = [
     "Customer",
     "DuplicateReference",
     "Event",
-    "Incoming",
     "Item",
     "Journal",
     "Method",
@@ -74,12 +85,14 @@ __all__ = [
     "Verified",
     "Watch",
     "WatchTimeout",
+    "WebhookRequest",
     "get",
     "post",
 ]
 
 if TYPE_CHECKING:
     from .bulk import Bulk, Progress, Verified
+    from .core.notify import Notifier
 
     # A type checker runs no code: it sees the drivers that a release names here.
     from .drivers.campay import CamPay
@@ -89,7 +102,6 @@ if TYPE_CHECKING:
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
     from .journal.sqlite import SqliteJournal
-    from .notify import Notifier
     from .watch import Watch
 
     __all__ += ["CamPay", "CinetPay", "Intram", "Mpesa", "MpesaGateway", "PayDunya"]

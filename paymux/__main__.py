@@ -10,7 +10,10 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):
             raise
-        sys.exit(f"paymux: {missing.name} is missing; install the command line with: pip install 'paymux[cli]'")
+        sys.exit(
+            f"paymux: {missing.name} is missing; install the command line with: pip install "
+            "'paymux[cli]'"
+        )
     commands()
 
 

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .plain import is_a
-from .redact import HIDDEN, shown
+from .primitives.coerce import is_a
+from .primitives.redaction import HIDDEN, shown
 
 if TYPE_CHECKING:
     from .models import Payment, Reason
@@ -40,7 +40,9 @@ class UsageError(PaymuxError, ValueError):
     So a web form can answer 422. `.name` is None if no single field is wrong.
     """
 
-    def __init__(self, message: str = "", *, name: str | None = None, value: str = "", accepted: str = "") -> None:
+    def __init__(
+        self, message: str = "", *, name: str | None = None, value: str = "", accepted: str = ""
+    ) -> None:
         super().__init__(message)
         self.name = name
         self.value = value
@@ -53,7 +55,12 @@ class UsageError(PaymuxError, ValueError):
         if is_a(value, CoroutineType):
             value.close()  # otherwise Python would warn about it later
             text = "a coroutine, which was not awaited,"
-        return cls(f"{field}: {text} is refused; accepted: {accepted}", name=field, value=text, accepted=accepted)
+        return cls(
+            f"{field}: {text} is refused; accepted: {accepted}",
+            name=field,
+            value=text,
+            accepted=accepted,
+        )
 
     @classmethod
     def hidden(cls, field: str, accepted: str) -> Self:
@@ -151,7 +158,9 @@ class ProviderError(PaymuxError):
     def __str__(self) -> str:
         said = self.message or self._unsaid
         code = f" [{self.code}]" if self.code and self.code not in said else ""
-        status = f" (HTTP {self.http_status})" if self.http_status and self.http_status >= 300 else ""
+        status = (
+            f" (HTTP {self.http_status})" if self.http_status and self.http_status >= 300 else ""
+        )
         return f"{self.account or 'provider'}: {said}{code}{status}"
 
 
@@ -182,7 +191,9 @@ class RateLimited(ProviderError):
 
     _unsaid = "too many requests"
 
-    def __init__(self, message: str = "", *, retry_after: float | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
 

@@ -36,11 +36,15 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     told: Mapping[Status, Status] = {}
     login: str = ""  # the request for a token, where there is one
     bearer: bool = False  # the token comes from the caller's own coroutine
-    repeats: bool = False  # each POST makes a page of its own, which charges nobody: it may be repeated
-    throttles: bool = True  # how money is throttled is documented, or the request may be repeated anyway
+    # each POST makes a page of its own, which charges nobody: it may be repeated
+    repeats: bool = False
+    # how money is throttled is documented, or the request may be repeated anyway
+    throttles: bool = True
     signs: bool = False  # a message can be told from a forged one
-    names_order: bool = True  # a message leads to its order although the answer to the order was lost
-    dashboard: bool = False  # the callback address is a setting at the provider's, not a field of an order
+    # a message leads to its order although the answer to the order was lost
+    names_order: bool = True
+    # the callback address is a setting at the provider's, not a field of an order
+    dashboard: bool = False
     tells_amount: bool = True  # a look-up tells the amount
     mode: tuple[bytes, bytes] | None = None  # how the live and the test mode are told in an answer
     live: Mapping[str, str] = {}  # the fields of a live account

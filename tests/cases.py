@@ -7,4 +7,6 @@ from paymux.drivers import own
 
 from .case import Case
 
-CASES: Mapping[str, Case] = {name: import_module(f"{__package__}.drivers.test_{name}").CASE for name in own()}
+CASES: Mapping[str, Case] = {
+    name: import_module(f"{__package__}.drivers.test_{name}").CASE for name in own()
+}

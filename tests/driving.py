@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from paymux.drivers.base import Driver
 from paymux.errors import OutcomeUnknown
+from paymux.http import Request, Response
 from paymux.transport.outcome import Means, decide
-from paymux.wire import Reply, Request
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,21 +16,28 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def sample(driver: str, case: str) -> Any:
-    """Give the body of `tests/samples/<driver>/<case>.<status>.json`; its source and date stand in the file."""
+    """Give the body of `tests/samples/<driver>/<case>.<status>.json`.
+
+    Its source and date stand in the file.
+    """
     return json.loads((SAMPLES / driver / f"{case}.json").read_text())["body"]
 
 
-def reply(driver: str, case: str) -> Reply:
+def reply(driver: str, case: str) -> Response:
     """Give a sample as the reply that a provider sent, with the status of its file name."""
     body = sample(driver, case)
     status = int(case.rsplit(".", 1)[1])
-    return Reply(status=status, body=body.encode() if isinstance(body, str) else json.dumps(body).encode())
+    return Response(
+        status=status, body=body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    )
 
 
 class Script:
-    """A `send` that answers with replies in order, read by the transport's own verdict, and keeps the requests."""
+    """A `send` that answers with replies in order, read by the transport's own verdict, and keeps
+    the requests.
+    """
 
-    def __init__(self, driver: Driver, *replies: Reply) -> None:
+    def __init__(self, driver: Driver, *replies: Response) -> None:
         self.driver = driver
         self.replies = list(replies)
         self.requests: list[Request[Any]] = []

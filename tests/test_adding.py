@@ -41,7 +41,9 @@ def _add(tree: Path) -> None:
 
 
 def _run(tree: Path, *arguments: str) -> str:
-    ended = subprocess.run([sys.executable, *arguments], cwd=tree, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, *arguments], cwd=tree, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -107,6 +109,8 @@ def test_a_driver_of_another_package_is_one_like_ours() -> None:
 )
 @pytest.mark.usefixtures("other_package")
 def test_an_entry_point_that_is_no_whole_driver_is_refused(name: str, said: str) -> None:
-    """What would fail later and elsewhere is UsageError when it is loaded, naming the entry point."""
+    """What would fail later and elsewhere is UsageError when it is loaded, naming the entry
+    point.
+    """
     with pytest.raises(UsageError, match=f"driver: {said}"):
         load(name)

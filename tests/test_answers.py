@@ -13,22 +13,22 @@ import pytest
 
 from paymux import (
     AuthenticationFailed,
-    Incoming,
     OutcomeUnknown,
     Payment,
     ProviderError,
     Status,
     Unavailable,
-    states,
+    WebhookRequest,
 )
 from paymux.drivers import load, names
 from paymux.drivers.base import Driver
+from paymux.http import Response, get
 from paymux.simulator import Fault
 from paymux.simulator.replies import json_reply
-from paymux.states import OTHER, plain
 from paymux.transport.outcome import Means, decide
-from paymux.watch.refusals import IN_A_ROW
-from paymux.wire import Reply, get
+from paymux.values import status_words
+from paymux.values.status_words import ANY_OTHER_WORD, normalized
+from paymux.watch.refusals import DENIALS_IN_A_ROW
 
 from .cases import CASES
 from .driving import SAMPLES, Script, drive, sample
@@ -68,9 +68,11 @@ def put(body: Any, place: str, value: object) -> bool:
 def verified(name: str, body: object, status: int = 200) -> Status | None:
     """Return the status that a look-up finds; None: none, the payment stays as it is."""
     one = driver(name)
-    script = Script(one, Reply(status=status, body=json.dumps(body).encode()))
+    script = Script(one, Response(status=status, body=json.dumps(body).encode()))
     try:
-        found = drive(one.verify(script, Payment(account=name, live=one.live, **SHAPES[name].asked)))
+        found = drive(
+            one.verify(script, Payment(account=name, live=one.live, **SHAPES[name].asked))
+        )
     except (OutcomeUnknown, ProviderError):
         return None
     return found.status
@@ -78,7 +80,7 @@ def verified(name: str, body: object, status: int = 200) -> Status | None:
 
 def claimed(name: str, body: object) -> Status:
     """Return the status that a message claims."""
-    return driver(name).webhook(Incoming(body=json.dumps(body).encode())).claims.status
+    return driver(name).webhook(WebhookRequest(body=json.dumps(body).encode())).claims.status
 
 
 def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
@@ -86,7 +88,7 @@ def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
     left = frozenset(Status)
     for field, word in said.items():
         words = driver(name).speaks[field]
-        meant = words.get(plain(word)) or words.get(OTHER) or Status.PENDING
+        meant = words.get(normalized(word)) or words.get(ANY_OTHER_WORD) or Status.PENDING
         left &= meant if isinstance(meant, frozenset) else {meant}
     return left
 
@@ -94,7 +96,9 @@ def possible(name: str, said: Mapping[str, str]) -> frozenset[Status]:
 def spoken(body: Any, places: Mapping[str, str]) -> dict[str, str]:
     """Return the words of a body that speak of the status."""
     found = {field: at(body, place) for field, place in places.items()}
-    plainly = {field: word for field, word in found.items() if not (word is None or isinstance(word, bool))}
+    plainly = {
+        field: word for field, word in found.items() if not (word is None or isinstance(word, bool))
+    }
     return {field: text for field, word in plainly.items() if (text := str(word).strip())}
 
 
@@ -104,7 +108,11 @@ def pairs(name: str, case: str, places: Mapping[str, str]) -> Iterator[Any]:
     for one, two in itertools.combinations(places, 2):
         for word, other in itertools.product((*speaks[one], NOVEL), (*speaks[two], NOVEL)):
             body = copy.deepcopy(sample(name, case))
-            if OTHER not in (word, other) and put(body, places[one], word) and put(body, places[two], other):
+            if (
+                ANY_OTHER_WORD not in (word, other)
+                and put(body, places[one], word)
+                and put(body, places[two], other)
+            ):
                 yield body
 
 
@@ -123,7 +131,11 @@ def held(name: str, body: Any, places: Mapping[str, str], found: Status | None) 
         return None  # with a status, the guide's answer of 2021 is a success without its amount
     if not left and found is not None and found.terminal:
         return f"{found} out of a contradiction"
-    if left and found is not None and found is not next(status for status in Status if status in left):
+    if (
+        left
+        and found is not None
+        and found is not next(status for status in Status if status in left)
+    ):
         return f"{found} instead of {sorted(left)}"
     return None
 
@@ -170,27 +182,42 @@ def test_a_contradiction_is_logged_once(name: str, caplog: pytest.LogCaptureFixt
     """However often it is polled, there is one record, with known words."""
     shape = SHAPES[name]
     odd = (
-        one for one in pairs(name, shape.answers[0], shape.places) if not possible(name, spoken(one, shape.places))
+        one
+        for one in pairs(name, shape.answers[0], shape.places)
+        if not possible(name, spoken(one, shape.places))
     )
     body = next(one for one in odd if verified(name, one) is Status.PENDING)
-    states._contradiction.cache_clear()
+    status_words._contradiction.cache_clear()
     caplog.clear()
     with caplog.at_level(logging.WARNING, "paymux"):
         for _ in range(3):
             assert verified(name, body) is Status.PENDING
-    assert len([record for record in caplog.records if "contradicts itself" in record.getMessage()]) == 1
+    assert (
+        len([record for record in caplog.records if "contradicts itself" in record.getMessage()])
+        == 1
+    )
 
 
 def test_ever_new_words_fill_no_log_of_contradictions(caplog: pytest.LogCaptureFixture) -> None:
     """A sender that invents words gets one record of the contradiction, without them."""
-    states._contradiction.cache_clear()
+    status_words._contradiction.cache_clear()
     speaks = {"status": {"PAID": Status.SUCCEEDED}, "state": {"DUE": Status.PENDING}}
     with caplog.at_level(logging.WARNING, "paymux"):
         for number in range(50):
-            assert states.agreed("toy", speaks, {"status": "paid", "state": f"x{number}"}) is Status.PENDING
-    said = [record.getMessage() for record in caplog.records if "contradicts itself" in record.getMessage()]
+            assert (
+                status_words.agreed_status("toy", speaks, {"status": "paid", "state": f"x{number}"})
+                is Status.PENDING
+            )
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if "contradicts itself" in record.getMessage()
+    ]
     assert said == [
-        "toy: an answer that contradicts itself is kept as pending: status PAID, state of another word"
+        (
+            "toy: an answer that contradicts itself is kept as pending: status PAID, state of "
+            "another word"
+        )
     ]
 
 
@@ -211,7 +238,7 @@ def test_every_sample_keeps_its_status(name: str, case: str) -> None:
     asked = dict(SHAPES[name].asked)
     if name == "mpesa":
         asked["provider_reference"] = body.get("CheckoutRequestID", asked["provider_reference"])
-    reply = Reply(status=int(case[-3:]), body=json.dumps(body).encode())
+    reply = Response(status=int(case[-3:]), body=json.dumps(body).encode())
     assert drive(one.verify(Script(one, reply), Payment(account=name, **asked))).status is expected
 
 
@@ -236,7 +263,9 @@ def test_each_verify_sample_is_in_the_table(name: str) -> None:
 
 
 @every
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 599]
+)
 def test_no_success_is_read_under_an_http_error(name: str, status: int) -> None:
     """A success under 4xx or 5xx is no success and no failure: the look-up failed."""
     for case in SHAPES[name].answers:
@@ -248,10 +277,18 @@ def test_no_success_is_read_under_an_http_error(name: str, status: int) -> None:
 @every
 def test_a_success_without_its_amount_is_none(name: str) -> None:
     """Without a field that each documented success has, it is PENDING or no answer."""
-    places = ("amount", "data.amount", "total_amount", "invoice.total_amount", "invoice.total_amount_without_fees")
+    places = (
+        "amount",
+        "data.amount",
+        "total_amount",
+        "invoice.total_amount",
+        "invoice.total_amount_without_fees",
+    )
     for case in SHAPES[name].answers:
         body = sample(name, case)
-        if SAID[name][case] is not Status.SUCCEEDED or not any(at(body, place) is not None for place in places):
+        if SAID[name][case] is not Status.SUCCEEDED or not any(
+            at(body, place) is not None for place in places
+        ):
             continue
         for place in places:
             if at(body, place) is not None:
@@ -276,7 +313,10 @@ FIREWALLS: Mapping[str, bytes] = {
 @pytest.mark.parametrize("body", FIREWALLS.values(), ids=FIREWALLS)
 def test_a_firewalls_page_says_nothing_of_credentials(name: str, status: int, body: bytes) -> None:
     """401 and 403 in another format than the provider's leave a look-up unknown."""
-    assert decide(driver(name), get("/x", dict), Reply(status=status, body=body)).means is Means.UNKNOWN
+    assert (
+        decide(driver(name), get("/x", dict), Response(status=status, body=body)).means
+        is Means.UNKNOWN
+    )
 
 
 OWN: Mapping[str, tuple[str, ...]] = {
@@ -287,11 +327,13 @@ OWN: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in OWN.items() for case in cases])
+@pytest.mark.parametrize(
+    ("name", "case"), [(name, case) for name, cases in OWN.items() for case in cases]
+)
 def test_the_providers_own_words_speak_of_credentials(name: str, case: str) -> None:
     """Each sampled refusal of the credentials is still one."""
     body = json.dumps(sample(name, case)).encode()
-    verdict = decide(driver(name), get("/x", dict), Reply(status=int(case[-3:]), body=body))
+    verdict = decide(driver(name), get("/x", dict), Response(status=int(case[-3:]), body=body))
     assert isinstance(verdict.error, AuthenticationFailed)
 
 
@@ -305,7 +347,7 @@ async def test_a_watch_goes_on_behind_a_firewall(
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
-        desk.fault(desk.case.looks, fault, status=status, times=ATTEMPTS * (IN_A_ROW + 2))
+        desk.fault(desk.case.looks, fault, status=status, times=ATTEMPTS * (DENIALS_IN_A_ROW + 2))
         with pytest.raises(Unavailable) as caught:
             await desk.pool.verify(payment)
         assert caught.value.http_status == status
@@ -316,13 +358,15 @@ async def test_a_watch_goes_on_behind_a_firewall(
 
 @pytest.mark.parametrize("name", ["campay", "mpesa"])
 @timeless
-async def test_a_firewall_before_the_login_is_told_too(name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_firewall_before_the_login_is_told_too(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """If no token can be had, the look-up failed: the watch goes on, and an ERROR is logged."""
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
         desk.pool._engine.transport.tokens._entries.clear()
-        desk.fault(desk.case.login, Fault.HTML, status=403, times=ATTEMPTS * IN_A_ROW)
+        desk.fault(desk.case.login, Fault.HTML, status=403, times=ATTEMPTS * DENIALS_IN_A_ROW)
         assert (await desk.pool.watch(payment, timeout=None)).status is Status.SUCCEEDED
     assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1
 
@@ -333,7 +377,9 @@ async def test_an_answer_between_them_begins_the_row_anew(caplog: pytest.LogCapt
     async with Desk("campay") as desk:
         payment = await desk.collect()
         for _ in range(2):
-            desk.fault(desk.case.looks, Fault.HTML, status=403, times=ATTEMPTS * (IN_A_ROW - 1))
+            desk.fault(
+                desk.case.looks, Fault.HTML, status=403, times=ATTEMPTS * (DENIALS_IN_A_ROW - 1)
+            )
             async with desk.pool.watch(payment, timeout=None) as watch:
                 await anext(watch)
                 found = await anext(watch)
@@ -367,7 +413,9 @@ async def test_a_look_up_and_a_401_in_unlisted_words(name: str) -> None:
         with pytest.raises(Unavailable):
             await desk.pool.verify(payment)
         path = desk.case.looks.split()[1]
-        asked = [one.headers["authorization"] for one in desk.sim.requests if path in f"{one.path}/"]
+        asked = [
+            one.headers["authorization"] for one in desk.sim.requests if path in f"{one.path}/"
+        ]
         assert (len(asked), len({*asked})) == (ATTEMPTS, 2)
 
 

@@ -63,7 +63,9 @@ async def test_a_charge_that_a_scope_cut_is_in_the_journal(tmp_path: Path) -> No
 
 
 async def test_a_pool_that_a_scope_closes_is_closed() -> None:
-    """Cancelled while it closes, it still closes its connections, its logins and its update socket."""
+    """Cancelled while it closes, it still closes its connections, its logins and its update
+    socket.
+    """
     async with Simulator() as sim:
         with anyio.move_on_after(0.5) as scope:
             async with Pool(sim.driver("campay"), sim.driver("mpesa_gateway")) as pool:

@@ -1,4 +1,7 @@
-"""The README's chat bots, word for word, in the real libraries: killed, flooded, cancelled, told the truth."""
+"""The README's chat bots, word for word, in the real libraries.
+
+Killed, flooded, cancelled, told the truth.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from paymux import Payment, Reason, SqliteJournal, Status
-from paymux.simulator import Fault, Simulator, campay_words
+from paymux.simulator import Fault, Simulator, campay_messages
 
 from .programs import program
 from .programs.chats import TOKEN, Chats, Discord, Telegram
@@ -175,7 +178,9 @@ async def test_a_bot_is_short(heading: str) -> None:
 
 
 async def test_a_payment_is_told_at_each_status(bots: list[Bot]) -> None:
-    """The bot's one message is edited from the asking to the paying, and the payer is charged once."""
+    """The bot's one message is edited from the asking to the paying, and the payer is charged
+    once.
+    """
 
     async def play(bot: Bot) -> None:
         reference = await bot.say(1, "5000", PAYS)
@@ -190,7 +195,7 @@ async def test_each_failure_is_told_in_the_users_language(
     bots: list[Bot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the reason, the payer reads our sentence for it, in English or in French."""
-    monkeypatch.setattr(campay_words, "_REASONS", {reason: reason.value for reason in Reason})
+    monkeypatch.setattr(campay_messages, "_REASONS", {reason: reason.value for reason in Reason})
     cases = [(reason, language) for reason in Reason for language in ("en", "fr")]
 
     async def play(bot: Bot) -> None:
@@ -230,14 +235,19 @@ async def test_nobody_is_told_to_pay_again_when_nothing_is_known(bots: list[Bot]
 
 
 async def test_a_command_that_arrives_twice_is_one_charge(bots: list[Bot]) -> None:
-    """Telegram may send an update again, and people edit commands: neither asks the payer a second time."""
+    """Telegram may send an update again, and people edit commands.
+
+    Neither asks the payer a second time.
+    """
 
     async def play(bot: Bot) -> None:
         if not isinstance(bot.chats, Telegram):
             return
         reference = await bot.say(5, "5000", NEVER_ANSWERS)
         bot.chats.deliver(bot.chats.last)
-        await bot.chats.until(lambda: len(bot.chats.texts(5)) == 2 and len(bot.chats.texts(5)[1]) == 2)
+        await bot.chats.until(
+            lambda: len(bot.chats.texts(5)) == 2 and len(bot.chats.texts(5)[1]) == 2
+        )
         assert bot.chats.texts(5)[1] == ["…", UNKNOWN["en"]]
         assert bot.asked(reference) == 1
 
@@ -248,7 +258,10 @@ async def test_cancel_leaves_ones_own_messages_alone(bots: list[Bot]) -> None:
     """After /cancel no message of this user changes; other users' payments are shown as before."""
 
     async def play(bot: Bot) -> None:
-        mine, other = await bot.say(6, "5000", NEVER_ANSWERS), await bot.say(7, "5000", NEVER_ANSWERS)
+        mine, other = (
+            await bot.say(6, "5000", NEVER_ANSWERS),
+            await bot.say(7, "5000", NEVER_ANSWERS),
+        )
         bot.chats.say(6, "cancel")
         await bot.chats.until(lambda: len(bot.chats.texts(6)) == 2)
         shown = [list(texts) for texts in bot.chats.texts(6)]
@@ -279,7 +292,10 @@ async def test_a_killed_bot_goes_on_where_it_was(bots: list[Bot]) -> None:
     """A payment made while the bot was dead is shown later; an unsent order is not sent then."""
 
     async def play(bot: Bot) -> None:
-        settled, open_ = await bot.say(9, "5000", NEVER_ANSWERS), await bot.say(10, "5000", NEVER_ANSWERS)
+        settled, open_ = (
+            await bot.say(9, "5000", NEVER_ANSWERS),
+            await bot.say(10, "5000", NEVER_ANSWERS),
+        )
         assert await bot.end(signal.SIGKILL) == -signal.SIGKILL
         bot.sim.settle(settled, Status.SUCCEEDED)
         await bot.note_an_order(12)
@@ -296,12 +312,16 @@ async def test_a_killed_bot_goes_on_where_it_was(bots: list[Bot]) -> None:
 
 
 async def test_a_bot_ends_cleanly_in_the_middle_of_a_watch(bots: list[Bot]) -> None:
-    """Asked to end while a payer thinks, it leaves no task, connection or warning behind, and starts again."""
+    """Asked to end while a payer thinks, it leaves no task, connection or warning behind, and
+    starts again.
+    """
 
     async def play(bot: Bot) -> None:
         await bot.say(11, "5000", NEVER_ANSWERS)
         assert await bot.end(signal.Signals[bot.chats.signal]) == 0
-        assert [word for word in ("Traceback", "Warning", "never", "Task") if word in bot.errors()] == []
+        assert [
+            word for word in ("Traceback", "Warning", "never", "Task") if word in bot.errors()
+        ] == []
         await bot.start()
 
     await _each(bots, play)

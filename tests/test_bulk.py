@@ -27,12 +27,12 @@ from paymux import (
     UsageError,
 )
 from paymux.bulk.bulk import Bulk
-from paymux.bulk.intake import PARKED, Verified
-from paymux.bulk.meter import Meter, Progress
-from paymux.bulk.shares import DENIALS, PATIENCE, Shares
+from paymux.bulk.fairness import MAX_DENIALS, MAX_THROTTLED_SECONDS, FairQueues
+from paymux.bulk.items import MAX_PARKED_ITEMS, Verified
+from paymux.bulk.progress import Progress, ProgressReporter
 from paymux.drivers.base import Driver
+from paymux.http import PreparedRequest, Response, Send, TransportError
 from paymux.simulator import Simulator
-from paymux.wire import Broken, Outgoing, Reply, Send
 
 from .virtual import Keyless, Narrow, Toy, Wire, answer, eagerly, now, run, timeless
 
@@ -53,7 +53,11 @@ class Shop(Wire):
     """Providers that answer any payment after their host's latency, counting requests in flight."""
 
     def __init__(
-        self, say: Callable[[Outgoing, str], Reply] | None = None, *, latency: float = 0.1, **latencies: float
+        self,
+        say: Callable[[PreparedRequest, str], Response] | None = None,
+        *,
+        latency: float = 0.1,
+        **latencies: float,
     ) -> None:
         super().__init__(self._answer)
         self._say = say or (lambda _, name: answer(id=name, status="OK"))
@@ -63,7 +67,7 @@ class Shop(Wire):
         self.most: Counter[str] = Counter()
         self.cut = 0
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         host = (urlsplit(outgoing.url).hostname or "").partition(".")[0]
         for name in (host, "all"):
             self.flying[name] += 1
@@ -77,7 +81,7 @@ class Shop(Wire):
         finally:
             self.flying.subtract((host, "all"))
 
-    def _answer(self, outgoing: Outgoing) -> Reply:
+    def _answer(self, outgoing: PreparedRequest) -> Response:
         return self._say(outgoing, outgoing.url.rpartition("/")[2])
 
     @property
@@ -128,13 +132,19 @@ async def test_results_come_as_they_finish() -> None:
             seen = [item async for item in found]
         assert [item.index for item in seen] == [1, 2, 0]
         assert all(item.asked is items[item.index] for item in seen)
-        assert [item.payment and item.payment.provider_reference for item in seen] == ["p1", "p2", "p0"]
+        assert [item.payment and item.payment.provider_reference for item in seen] == [
+            "p1",
+            "p2",
+            "p0",
+        ]
         assert seen[0].payment is not None
         assert (seen[0].payment.status, seen[0].payment.reference) == (Status.SUCCEEDED, "order-1")
         assert now() == pytest.approx(9.0, abs=0.1)
 
 
-@pytest.mark.parametrize("shape", [list, tuple, iter, stream, lambda items: dict.fromkeys(items).keys()])
+@pytest.mark.parametrize(
+    "shape", [list, tuple, iter, stream, lambda items: dict.fromkeys(items).keys()]
+)
 def test_awaiting_gives_a_list_in_the_order_given(shape: Callable[[Any], Any]) -> None:
     """From any kind of iterable, awaiting returns one result per item, in order."""
 
@@ -145,13 +155,25 @@ def test_awaiting_gives_a_list_in_the_order_given(shape: Callable[[Any], Any]) -
             found = await bulk(pool, shape(items), 9)
         assert [item.index for item in found] == list(range(140))
         assert [item.asked for item in found] == items
-        assert [item.payment and item.payment.provider_reference for item in found] == [id for _, id in items]
+        assert [item.payment and item.payment.provider_reference for item in found] == [
+            id for _, id in items
+        ]
 
     run(main())
 
 
 BAD: list[Any] = [
-    *(5, None, "x", b"x", (), ("keyless",), ("keyless", "p", "q"), ["keyless", "p"], {"account": "keyless"}),
+    *(
+        5,
+        None,
+        "x",
+        b"x",
+        (),
+        ("keyless",),
+        ("keyless", "p", "q"),
+        ["keyless", "p"],
+        {"account": "keyless"},
+    ),
     *(("nobody", "p"), ("keyless", ""), ("keyless", None), ("keyless", 5), (None, "p"), ([], "p")),
     *(Payment(account="nobody", provider_reference="p"), Payment(account="keyless")),
     Payment(account="keyless", reference="order-1"),
@@ -168,7 +190,9 @@ def test_a_bad_item_is_an_error_of_its_own(shape: Callable[[Any], Any]) -> None:
             found = await bulk(pool, shape([("keyless", "first"), *BAD, ("keyless", "last")]))
         assert [type(item.error) for item in found[1:-1]] == [UsageError] * len(BAD)
         assert all(item.payment is None for item in found[1:-1])
-        assert [item.payment is not None and item.error is None for item in (found[0], found[-1])] == [True, True]
+        assert [
+            item.payment is not None and item.error is None for item in (found[0], found[-1])
+        ] == [True, True]
         assert shop.ids == {"first": 1, "last": 1}
 
     run(main())
@@ -187,9 +211,9 @@ class Clumsy(Keyless, frozen=True, kw_only=True):
 async def test_whatever_goes_wrong_with_one_stays_its_own() -> None:
     """A mismatch, a refusal, an outage and a driver's bug stay in their item, without frames."""
 
-    def say(_: Outgoing, id: str) -> Reply:
+    def say(_: PreparedRequest, id: str) -> Response:
         if id == "down":
-            raise Broken("cut off")
+            raise TransportError("cut off")
         return answer(404) if id == "gone" else answer(id=id, status="OK", amount=500)
 
     items = [("keyless", id) for id in ("p1", "gone", "down", "trip", "p2")]
@@ -211,7 +235,9 @@ async def test_at_once_is_checked(at_once: Any) -> None:
             bulk(pool, [], at_once)
 
 
-@pytest.mark.parametrize("items", [None, 5, "campay", b"x", {"campay": "p"}, Payment(account="keyless")])
+@pytest.mark.parametrize(
+    "items", [None, 5, "campay", b"x", {"campay": "p"}, Payment(account="keyless")]
+)
 @timeless
 async def test_items_must_be_many(items: Any) -> None:
     """An object that is no iterable of items is refused at once, a single payment included."""
@@ -239,7 +265,9 @@ def test_at_once_bounds_what_is_on_its_way(at_once: int, shape: Callable[[Any], 
 
     async def main() -> None:
         shop = Shop(a=0.3)
-        items = [item for both in zip(pairs("a", 150), pairs("b", 150), strict=True) for item in both]
+        items = [
+            item for both in zip(pairs("a", 150), pairs("b", 150), strict=True) for item in both
+        ]
         async with Pool(*keyless("a", "b"), connection=shop) as pool:
             await bulk(pool, shape(items), at_once)
         assert shop.most["all"] == at_once
@@ -259,17 +287,17 @@ async def test_one_account_of_many_has_all_the_places() -> None:
 
 def test_a_free_slot_goes_to_the_account_with_the_fewest() -> None:
     """Also below an equal share; an item that was put back comes before its account's others."""
-    shares = Shares(20, 2)
+    shares = FairQueues(20, 2)
     for index in range(5):
         shares.park("a", index)
-    turns = [shares.turn(20, 0.0, generous=False) for _ in range(4)]
+    turns = [shares.next_item(20, 0.0, generous=False) for _ in range(4)]
     for index in range(5, 10):
         shares.park("b", index)
-    turns += [shares.turn(16, 0.0, generous=False) for _ in range(3)]
+    turns += [shares.next_item(16, 0.0, generous=False) for _ in range(3)]
     assert [turn and turn[1] for turn in turns] == [0, 1, 2, 3, 5, 6, 7]
     assert turns[4] is not None
-    shares.back(turns[4][0], again=5)
-    turn = shares.turn(14, 0.0, generous=False)
+    shares.put_back(turns[4][0], again=5)
+    turn = shares.next_item(14, 0.0, generous=False)
     assert turn is not None
     assert turn[1] == 5
 
@@ -289,7 +317,10 @@ def test_a_slow_consumer_slows_an_endless_input(at_once: int, shape: Callable[[A
                 read += 1
                 yield item
 
-        async with Pool(*keyless("a"), connection=shop) as pool, bulk(pool, shape(counted()), at_once) as found:
+        async with (
+            Pool(*keyless("a"), connection=shop) as pool,
+            bulk(pool, shape(counted()), at_once) as found,
+        ):
             taken = 0
             async for _ in found:
                 taken += 1
@@ -319,7 +350,7 @@ def test_a_stream_is_read_ahead_up_to_a_bound(shape: Callable[[Any], Any]) -> No
         pool = Pool(*keyless("a", "b"), connection=Shop(latency=5.0))
         async with pool, bulk(pool, shape(counted()), 10) as found:
             await anext(found)
-            assert 1000 <= PARKED <= read <= PARKED + 20
+            assert 1000 <= MAX_PARKED_ITEMS <= read <= MAX_PARKED_ITEMS + 20
 
     run(main())
 
@@ -339,7 +370,10 @@ async def test_striking_off_what_is_done_skips_nothing() -> None:
 @timeless
 async def test_duplicates_on_their_way_are_asked_once_and_compared_each() -> None:
     """The same payment three times is one look-up; each result is compared with its own amount."""
-    items = [Payment(account="a", provider_reference="p1", amount=Decimal(amount)) for amount in (500, 500, 900)]
+    items = [
+        Payment(account="a", provider_reference="p1", amount=Decimal(amount))
+        for amount in (500, 500, 900)
+    ]
     shop = Shop(lambda _, name: answer(id=name, status="OK", amount=500))
     async with Pool(*keyless("a"), connection=shop) as pool:
         found = await bulk(pool, items)
@@ -353,12 +387,12 @@ async def test_a_look_up_that_fails_once_is_repeated() -> None:
     """A 503 or a lost answer is repeated within the item's attempts, as for any look-up."""
     failed: set[str] = set()
 
-    def say(_: Outgoing, name: str) -> Reply:
+    def say(_: PreparedRequest, name: str) -> Response:
         if name in failed:
             return answer(id=name, status="OK")
         failed.add(name)
         if name.endswith("1"):
-            raise Broken("ServerDisconnectedError")
+            raise TransportError("ServerDisconnectedError")
         return answer(503)
 
     shop = Shop(say)
@@ -382,11 +416,17 @@ async def test_waiting_for_the_accounts_limit_is_no_failure() -> None:
 
 @pytest.mark.parametrize("shape", [list, iter, stream])
 @pytest.mark.parametrize("first", [[], pairs("slow", 300)], ids=["mixed", "the slow ones first"])
-def test_a_slow_account_never_starves_another(first: list[Any], shape: Callable[[Any], Any]) -> None:
+def test_a_slow_account_never_starves_another(
+    first: list[Any], shape: Callable[[Any], Any]
+) -> None:
     """While one account's look-ups take a minute, the other's 300 are done before two of them."""
 
     async def main() -> None:
-        mixed = [item for both in zip(pairs("slow", 300), pairs("quick", 300), strict=True) for item in both]
+        mixed = [
+            item
+            for both in zip(pairs("slow", 300), pairs("quick", 300), strict=True)
+            for item in both
+        ]
         items = [*first, *(pairs("quick", 300) if first else mixed)]
         shop = Shop(slow=60.0)
         pool = Pool(*keyless("slow", "quick"), connection=shop, deadline=90.0)
@@ -424,7 +464,7 @@ async def test_accounts_with_work_have_equal_shares() -> None:
 async def test_an_account_that_refuses_is_asked_again_later_and_holds_no_place() -> None:
     """After "too many requests" an account's items wait outside the slots; all succeed."""
 
-    def say(outgoing: Outgoing, id: str) -> Reply:
+    def say(outgoing: PreparedRequest, id: str) -> Response:
         busy = outgoing.url.startswith("https://busy.") and now() < 100
         return answer(429, error="slow") if busy else answer(id=id, status="OK")
 
@@ -437,7 +477,9 @@ async def test_an_account_that_refuses_is_asked_again_later_and_holds_no_place()
             ends[item.asked[0]] = now()
     assert ends["a"] < 20
     assert 100 < ends["busy"] < 170
-    refused = sum(1 for id, count in shop.ids.items() for _ in range(count - 1) if id.startswith("busy"))
+    refused = sum(
+        1 for id, count in shop.ids.items() for _ in range(count - 1) if id.startswith("busy")
+    )
     # The first 15 or so, then one at a time after 1, 2, 4 … 60 s, each in the transport's three
     # attempts.
     assert refused < 100
@@ -449,7 +491,7 @@ async def test_a_limit_that_is_not_stated_is_found() -> None:
     taken: deque[float] = deque()
     refused = 0
 
-    def say(_: Outgoing, id: str) -> Reply:
+    def say(_: PreparedRequest, id: str) -> Response:
         nonlocal refused
         while taken and taken[0] <= now() - 1.0:
             taken.popleft()
@@ -471,7 +513,7 @@ async def test_what_an_account_asks_for_is_waited() -> None:
     """A Retry-After beyond a look-up's deadline is kept: nothing is sent before it."""
     sent: list[float] = []
 
-    def say(_: Outgoing, id: str) -> Reply:
+    def say(_: PreparedRequest, id: str) -> Response:
         sent.append(now())
         if len(sent) <= 2:
             return answer(429, {"retry-after": "300"}, error="slow")
@@ -488,7 +530,7 @@ def test_while_one_account_pauses_the_rest_is_read_on(shape: Callable[[Any], Any
     """With a single slot, an account that asks for five minutes does not delay the next one."""
     ends: list[float] = []
 
-    def say(outgoing: Outgoing, id: str) -> Reply:
+    def say(outgoing: PreparedRequest, id: str) -> Response:
         if outgoing.url.startswith("https://a.") and now() < 300:
             return answer(429, {"retry-after": "300"}, error="slow")
         ends.append(now())
@@ -511,7 +553,7 @@ async def test_patience_with_an_account_that_only_refuses_ends() -> None:
     async with Pool(*keyless("a"), connection=shop) as pool:
         found = await bulk(pool, pairs("a", 1000), 10)
         assert {type(item.error) for item in found} == {RateLimited}
-        assert PATIENCE - 60 < now() < PATIENCE + 60
+        assert MAX_THROTTLED_SECONDS - 60 < now() < MAX_THROTTLED_SECONDS + 60
     assert len({id(item.error) for item in found}) == 1000
     assert len(shop.seen) < 100
 
@@ -523,13 +565,17 @@ def test_wrong_credentials_make_no_storm_of_logins(case: str) -> None:
     async def main() -> None:
         logins = 0
 
-        def say(outgoing: Outgoing, id: str) -> Reply:
+        def say(outgoing: PreparedRequest, id: str) -> Response:
             nonlocal logins
             if outgoing.url.startswith("https://good."):
                 return answer(id=id, status="OK")
             if id == "login":
                 logins += 1
-                return answer(401, error="stale") if case == "the login" else answer(token=f"t{logins}")
+                return (
+                    answer(401, error="stale")
+                    if case == "the login"
+                    else answer(token=f"t{logins}")
+                )
             return answer(401, error="stale")
 
         shop = Shop(say)
@@ -540,7 +586,7 @@ def test_wrong_credentials_make_no_storm_of_logins(case: str) -> None:
         assert {type(item.error) for item in found[:1000]} == {AuthenticationFailed}
         assert [item.error for item in found[1000:]] == [None] * 100
         assert logins <= 2
-        assert len(shop.seen) - 100 - logins < 4 * (20 + DENIALS)
+        assert len(shop.seen) - 100 - logins < 4 * (20 + MAX_DENIALS)
 
     run(main())
 
@@ -549,8 +595,12 @@ def test_wrong_credentials_make_no_storm_of_logins(case: str) -> None:
 async def test_a_few_refused_items_are_not_held_against_the_others() -> None:
     """Items that the account may not see, few in a row, leave the rest verified."""
 
-    def say(_: Outgoing, id: str) -> Reply:
-        return answer(401, error="stale") if int(id.rpartition("-")[2]) % 10 else answer(id=id, status="OK")
+    def say(_: PreparedRequest, id: str) -> Response:
+        return (
+            answer(401, error="stale")
+            if int(id.rpartition("-")[2]) % 10
+            else answer(id=id, status="OK")
+        )
 
     async with Pool(*keyless("a"), connection=Shop(say)) as pool:
         found = await bulk(pool, pairs("a", 200), 1)
@@ -562,7 +612,7 @@ async def test_a_few_refused_items_are_not_held_against_the_others() -> None:
 async def test_an_account_that_was_given_up_is_tried_again_after_a_minute() -> None:
     """In a long stream, repaired credentials are noticed."""
 
-    def say(_: Outgoing, id: str) -> Reply:
+    def say(_: PreparedRequest, id: str) -> Response:
         return answer(401, error="stale") if now() < 30 else answer(id=id, status="OK")
 
     async with Pool(*keyless("a"), connection=Shop(say)) as pool:
@@ -627,7 +677,9 @@ async def test_progress_tells_how_far_it_is() -> None:
     assert sum(progress.done == 1000 for _, progress in told) <= 2
 
 
-@pytest.mark.parametrize(("items", "total"), [(iter([("a", "p1")]), None), ([], 0), ([("a", "p1")], 1)])
+@pytest.mark.parametrize(
+    ("items", "total"), [(iter([("a", "p1")]), None), ([], 0), ([("a", "p1")], 1)]
+)
 def test_progress_says_what_it_does_not_know(items: Any, total: int | None) -> None:
     """The total of an iterator is None; an empty input is reported once, too."""
 
@@ -636,9 +688,9 @@ def test_progress_says_what_it_does_not_know(items: Any, total: int | None) -> N
         async with Pool(*keyless("a"), connection=Shop()) as pool:
             found = await bulk(pool, items, 50, told.append)
         assert (told[-1].done, told[-1].total) == (len(found), total)
-        assert [progress.left for progress in told if progress.total is None] == [None] * (total is None) * len(
-            told
-        )
+        assert [progress.left for progress in told if progress.total is None] == [None] * (
+            total is None
+        ) * len(told)
 
     run(main())
 
@@ -646,7 +698,7 @@ def test_progress_says_what_it_does_not_know(items: Any, total: int | None) -> N
 def test_the_rate_is_of_late() -> None:
     """A burst of a minute ago is not in the rate."""
     told: list[Progress] = []
-    meter = Meter(told.append, None, 0.0)
+    meter = ProgressReporter(told.append, None, 0.0)
     for number in range(1000):
         meter.count(number / 1000, failed=False)
     for number in range(60):
@@ -687,7 +739,9 @@ def test_leaving_half_way_leaves_nothing(shape: Callable[[Any], Any]) -> None:
             finally:
                 closed.append("closed")
 
-        items = [item for both in zip(pairs("a", 500), pairs("slow", 500), strict=True) for item in both]
+        items = [
+            item for both in zip(pairs("a", 500), pairs("slow", 500), strict=True) for item in both
+        ]
         async with Pool(*keyless("a", "slow"), connection=shop) as pool:
             async with bulk(pool, source() if shape is stream else shape(items), 10) as found:
                 async for item in found:
@@ -756,7 +810,10 @@ def test_cancelling_the_consumer_ends_it(way: str, limited: Callable[..., Awaita
 async def test_a_step_that_times_out_loses_nothing() -> None:
     """`wait_for` around steps inside `async with` can be repeated until all results are taken."""
     seen = []
-    async with Pool(*keyless("a"), connection=Shop(latency=1.0)) as pool, bulk(pool, pairs("a", 30), 4) as found:
+    async with (
+        Pool(*keyless("a"), connection=Shop(latency=1.0)) as pool,
+        bulk(pool, pairs("a", 30), 4) as found,
+    ):
         while True:
             try:
                 seen.append((await asyncio.wait_for(anext(found), 0.13)).index)
@@ -794,7 +851,9 @@ async def test_dropped_half_way_it_warns_and_ends() -> None:
     """Without `async with`, an interrupted iterator warns, and its look-ups end."""
     shop = Shop(slow=30.0)
     async with Pool(*keyless("a", "slow"), connection=shop) as pool:
-        items = [item for both in zip(pairs("a", 50), pairs("slow", 50), strict=True) for item in both]
+        items = [
+            item for both in zip(pairs("a", 50), pairs("slow", 50), strict=True) for item in both
+        ]
         with pytest.warns(ResourceWarning, match="async with"):
             await _break_off(bulk(pool, items))
         await settle()
@@ -842,7 +901,9 @@ async def _quiet() -> AsyncIterator[tuple[str, str]]:
     await asyncio.get_running_loop().create_future()
 
 
-@pytest.mark.parametrize("items", [pairs("a", 500), pairs("narrow", 500), _quiet()], ids=["a", "waiting", "quiet"])
+@pytest.mark.parametrize(
+    "items", [pairs("a", 500), pairs("narrow", 500), _quiet()], ids=["a", "waiting", "quiet"]
+)
 def test_closing_the_pool_ends_it(items: Any) -> None:
     """An iterating consumer gets UsageError when the pool closes; no task is left."""
 
@@ -932,11 +993,14 @@ def test_it_never_keeps_the_loop_for_itself(items: Any, shape: Callable[[Any], A
 
         async def others() -> None:
             nonlocal turns
-            while not (found._run and found._run._intake._count == len(items)):
+            while not (found._run and found._run._items._count == len(items)):
                 await asyncio.sleep(0)
                 turns += 1
 
-        async with Pool(*keyless("a", "b"), connection=Shop()) as pool, bulk(pool, shape(items)) as found:
+        async with (
+            Pool(*keyless("a", "b"), connection=Shop()) as pool,
+            bulk(pool, shape(items)) as found,
+        ):
             other = asyncio.ensure_future(others())
             async for _ in found:
                 if other.done():
@@ -964,12 +1028,12 @@ def test_whatever_comes_together_every_item_has_one_result(seed: int) -> None:
                 return dice.choice(BAD)
             return (dice.choice(names), f"x-{dice.randint(0, 2 * count)}")
 
-        def say(_: Outgoing, id: str) -> Reply:
+        def say(_: PreparedRequest, id: str) -> Response:
             chance = dice.random()
             if chance < 0.05:
                 return answer(429, dice.choice([{}, {"retry-after": "2"}]), error="slow")
             if chance < 0.1:
-                raise Broken("cut off")
+                raise TransportError("cut off")
             if chance < 0.15:
                 return answer(dice.choice([401, 404, 500]), error=dice.choice(["stale", None]))
             return answer(id=id, status="OK")
@@ -1016,12 +1080,12 @@ async def test_ten_thousand_with_faults_and_duplicates() -> None:
     faulty = {f"a-{number}" for number in range(10_000) if dice.random() < 0.05}
     broken = {id: dice.choice(["down", "html", "gone", "other"]) for id in sorted(faulty)}
 
-    def say(_: Outgoing, id: str) -> Reply:
+    def say(_: PreparedRequest, id: str) -> Response:
         match broken.get(id):
             case "down":
-                raise Broken("cut off")
+                raise TransportError("cut off")
             case "html":
-                return Reply(status=200, body=b"<html>")
+                return Response(status=200, body=b"<html>")
             case "gone":
                 return answer(404)
         return answer(id=id, status="OK", amount=900 if id in broken else 500, currency="XAF")
@@ -1029,7 +1093,11 @@ async def test_ten_thousand_with_faults_and_duplicates() -> None:
     def item(number: int) -> Payment | tuple[str, str]:
         # five in a hundred are duplicates
         id = f"a-{number - 1}" if number % 20 == 19 else f"a-{number}"
-        return Payment(account="a", provider_reference=id, amount=Decimal(500)) if number % 2 else ("a", id)
+        return (
+            Payment(account="a", provider_reference=id, amount=Decimal(500))
+            if number % 2
+            else ("a", id)
+        )
 
     expected = {"down": Unavailable, "html": Unavailable, "gone": NotFound, "other": Mismatch}
     shop = Shop(say)
@@ -1096,7 +1164,11 @@ async def test_over_real_sockets_no_connection_is_left_half_read() -> None:
     async with Simulator(latency=0.02) as sim, Pool(sim.driver("campay")) as pool:
         payments = [
             await pool.collect(
-                "campay", amount=100 + n, currency="XAF", payer="237677777777", reference=f"order-{n}"
+                "campay",
+                amount=100 + n,
+                currency="XAF",
+                payer="237677777777",
+                reference=f"order-{n}",
             )
             for n in range(20)
         ]
@@ -1110,5 +1182,7 @@ async def test_over_real_sockets_no_connection_is_left_half_read() -> None:
         ours = {task for task in asyncio.all_tasks() - serving if "paymux/bulk/run" in repr(task)}
         assert ours == set()
         again = await bulk(pool, payments, 10)
-        assert [item.payment and item.payment.amount for item in again] == [100 + n for n in range(20)]
+        assert [item.payment and item.payment.amount for item in again] == [
+            100 + n for n in range(20)
+        ]
     assert asyncio.all_tasks() - before == set()

@@ -1,7 +1,9 @@
-"""Whatever a caller hands in: converted where it means what it says, else UsageError, and never anything else.
+"""Whatever a caller hands in.
 
-The battery is tests/campaigns/battery.py; benchmarks/bench_callers.py makes every call, and here some
-of them are made.
+Converted where it means what it says, else UsageError, and never anything else.
+
+The battery is tests/campaigns/battery.py; benchmarks/bench_callers.py makes every call, and here
+some of them are made.
 """
 
 import gc
@@ -23,7 +25,6 @@ from paymux import (
     CamPay,
     Customer,
     Event,
-    Incoming,
     Item,
     Mpesa,
     MpesaGateway,
@@ -33,10 +34,11 @@ from paymux import (
     Status,
     Trust,
     UsageError,
-    given,
+    WebhookRequest,
     post,
 )
 from paymux.simulator import Simulator
+from paymux.values import arguments
 from paymux.webhooks import Webhooks
 
 from .campaigns import battery, callers
@@ -63,7 +65,9 @@ def pay(sim: Simulator) -> Pool:
 
 async def held(pay: Pool) -> Payment:
     """Collect something, and give the payment as a line of a file would have it."""
-    payment = await pay.collect("campay", amount=500, currency="XAF", payer="237677777777", reference="order-1")
+    payment = await pay.collect(
+        "campay", amount=500, currency="XAF", payer="237677777777", reference="order-1"
+    )
     return msgspec.structs.replace(payment, created_at=None)
 
 
@@ -71,14 +75,24 @@ async def held(pay: Pool) -> Payment:
 
 
 def test_every_public_callable_has_a_plan() -> None:
-    """A public callable, or a needed parameter, that the battery cannot call fails here: none is forgotten."""
+    """A public callable, or a needed parameter, that the battery cannot call fails here.
+
+    None is forgotten.
+    """
     assert unplanned() == []
     assert len(VALUES) >= 60
     assert sum(1 for _ in battery.cases()) >= 20_000
     called = set(callers.public()) - set(callers.CALLED_BY_US)
-    verbs = {f"Pool.{name}" for name, verb in vars(Pool).items() if callable(verb) and not name.startswith("_")}
+    verbs = {
+        f"Pool.{name}"
+        for name, verb in vars(Pool).items()
+        if callable(verb) and not name.startswith("_")
+    }
     assert verbs <= called
-    assert {name for name in paymux.__all__ if callable(getattr(paymux, name))} <= {*callers.public(), "Journal"}
+    assert {name for name in paymux.__all__ if callable(getattr(paymux, name))} <= {
+        *callers.public(),
+        "Journal",
+    }
     assert set(callers.CALLED_BY_US) <= set(callers.public())
 
 
@@ -99,9 +113,21 @@ def test_the_battery_is_content_with_a_good_verb() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["typeerror", "hang", "slow"])
 def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
-    """The battery finds a foreign exception, a hang and a slow check in every call of a broken verb, and fails."""
-    command = [sys.executable, "-m", "benchmarks.bench_callers", "--only", "Pool.balance", "--sample", "20"]
-    bad = subprocess.run([*command, "--plant", fault], cwd=ROOT, capture_output=True, text=True, check=False)
+    """The battery finds a foreign exception, a hang and a slow check in every call of a broken
+    verb, and fails.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.bench_callers",
+        "--only",
+        "Pool.balance",
+        "--sample",
+        "20",
+    ]
+    bad = subprocess.run(
+        [*command, "--plant", fault], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     found = re.search(r"(\d+) foreign exceptions, (\d+) hangs, (\d+) slower than", bad.stdout)
     assert found, bad.stdout + bad.stderr
     assert found[1 + ["typeerror", "hang", "slow"].index(fault)] == "20", bad.stdout
@@ -139,11 +165,13 @@ def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
     ],
 )
 def test_a_payment_written_by_hand_is_read(field: str, value: Any, kept: object) -> None:
-    """What a file or a form gives for a field of a payment is converted, and is then of the field's own class."""
-    found = given.payment(Payment(**{"account": "campay", field: value}))
+    """What a file or a form gives for a field of a payment is converted, and is then of the field's
+    own class.
+    """
+    found = arguments.payment(Payment(**{"account": "campay", field: value}))
     assert getattr(found, field) == kept
     assert type(getattr(found, field)) is type(kept)
-    assert given.payment(found) is found
+    assert arguments.payment(found) is found
 
 
 @pytest.mark.parametrize(
@@ -177,13 +205,17 @@ async def test_a_payment_that_says_nothing_of_use_is_refused(
     pay: Pool, sim: Simulator, field: str, value: Any
 ) -> None:
     """Each verb that takes a payment refuses an odd field by its name, before anything is sent."""
-    odd = Payment(**{"account": "campay", "provider_reference": "x", "reference": "order-1", field: value})
+    odd = Payment(
+        **{"account": "campay", "provider_reference": "x", "reference": "order-1", field: value}
+    )
     async with pay:
         verbs: list[Callable[[], Any]] = [
             lambda: pay.verify(odd),
             lambda: pay.refund(odd, amount=5, reference="refund-1"),
             lambda: pay.receipt(odd),
-            lambda: pay.confirm(Event(account="campay", claims=Payment(account="campay")), expected=odd),
+            lambda: pay.confirm(
+                Event(account="campay", claims=Payment(account="campay")), expected=odd
+            ),
         ]
         for verb in verbs:
             with pytest.raises(UsageError) as caught:
@@ -197,7 +229,9 @@ async def test_a_payment_that_says_nothing_of_use_is_refused(
 
 
 async def test_the_lines_of_a_file_are_verified(pay: Pool) -> None:
-    """What csv.DictReader gives, all of it text, is a payment that can be verified, watched and refunded."""
+    """What csv.DictReader gives, all of it text, is a payment that can be verified, watched and
+    refunded.
+    """
     async with pay:
         paid = await held(pay)
         line = {"account": "campay", "provider_reference": paid.provider_reference, "amount": "500"}
@@ -212,7 +246,9 @@ async def test_the_lines_of_a_file_are_verified(pay: Pool) -> None:
 
 
 @pytest.mark.parametrize("text", [Safe, lambda value: value], ids=["subclass", "plain"])
-async def test_text_of_a_subclass_is_text(pay: Pool, sim: Simulator, text: Callable[[str], str]) -> None:
+async def test_text_of_a_subclass_is_text(
+    pay: Pool, sim: Simulator, text: Callable[[str], str]
+) -> None:
     """Text as Django and pandas have it is taken everywhere, and what is kept and sent is plain."""
     async with pay:
         payment = await pay.collect(
@@ -224,20 +260,31 @@ async def test_text_of_a_subclass_is_text(pay: Pool, sim: Simulator, text: Calla
             description=text("Data"),
         )
         texts = [getattr(payment, name) for name in payment.__struct_fields__]
-        assert {type(one) for one in texts if isinstance(one, str) and not isinstance(one, Status)} == {str}
-        assert (await pay.verify(text("campay"), text(payment.provider_reference or ""))).amount == 500
+        assert {
+            type(one) for one in texts if isinstance(one, str) and not isinstance(one, Status)
+        } == {str}
+        assert (
+            await pay.verify(text("campay"), text(payment.provider_reference or ""))
+        ).amount == 500
         assert pay.webhook_url(text("campay"), text("order-1")).startswith(BASE)
     assert sim.ledger.charged("order-1") == 500
     assert type(CamPay(username=text("u"), password=text("p"), account=text("a")).account) is str
 
 
 @pytest.mark.parametrize("amount", [500, Decimal(500), "500", "500.00", Scalar(500), Safe("500")])
-async def test_an_amount_of_any_library_is_that_amount(pay: Pool, sim: Simulator, amount: Any) -> None:
+async def test_an_amount_of_any_library_is_that_amount(
+    pay: Pool, sim: Simulator, amount: Any
+) -> None:
     """An integer of numpy, a Decimal and plain digits are the same amount."""
     async with pay:
         line = Item(name="Data", unit_price=amount, quantity="1")  # type: ignore[arg-type] # as forms have it
         await pay.collect(
-            "paydunya", amount=amount, currency="XOF", reference="order-1", description="Data", items=[line]
+            "paydunya",
+            amount=amount,
+            currency="XOF",
+            reference="order-1",
+            description="Data",
+            items=[line],
         )
     (entry,) = sim.ledger
     assert entry.amount == 500
@@ -267,7 +314,12 @@ async def test_a_form_can_say_what_is_wrong(
     pay: Pool, wrong: dict[str, Any], name: str, value: str, accepted: str
 ) -> None:
     """`.name`, `.value` (a number cut) and `.accepted` are what a form needs to answer 422."""
-    order: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777", "reference": "order-1"}
+    order: dict[str, Any] = {
+        "amount": 500,
+        "currency": "XAF",
+        "payer": "237677777777",
+        "reference": "order-1",
+    }
     async with pay:
         with pytest.raises(UsageError) as caught:
             await pay.collect(**{"account": "campay", **order, **wrong})
@@ -297,7 +349,10 @@ def test_a_secret_is_named_and_not_shown() -> None:
         ({"PAYMUX_Kenya__Driver": "campay", "PAYMUX_Kenya__Live": "maybe"}, "PAYMUX_Kenya__Live"),
         ({"PAYMUX_kenya__DRIVER": "intram", "PAYMUX_kenya__SECRET": "x\n"}, "PAYMUX_kenya__SECRET"),
         ({"PAYMUX_kenya__DRIVER": "campay"}, "PAYMUX_kenya__ACCESS_TOKEN"),
-        ({"PAYMUX_KENYA__DRIVER": "campay", "PAYMUX_KENYA__passwort": "x"}, "PAYMUX_KENYA__passwort"),
+        (
+            {"PAYMUX_KENYA__DRIVER": "campay", "PAYMUX_KENYA__passwort": "x"},
+            "PAYMUX_KENYA__passwort",
+        ),
         ({"PAYMUX_KENYA__USERNAME": "x"}, "PAYMUX_KENYA__DRIVER"),
         ({"PAYMUX_A__DRIVER": "campay", "PAYMUX_a__DRIVER": "mpesa"}, "PAYMUX_a__DRIVER"),
     ],
@@ -323,8 +378,12 @@ async def test_a_login_refused_by_the_other_host_says_so() -> None:
 
 
 @pytest.mark.parametrize("verb", ["verify", "watch", "refund", "receipt", "verify_many", "once"])
-async def test_a_coroutine_for_a_payment_was_not_awaited(pay: Pool, verb: str, tmp_path: Path) -> None:
-    """A forgotten await is named, and Python says nothing of it on the side (warnings are errors here)."""
+async def test_a_coroutine_for_a_payment_was_not_awaited(
+    pay: Pool, verb: str, tmp_path: Path
+) -> None:
+    """A forgotten await is named, and Python says nothing of it on the side (warnings are errors
+    here).
+    """
 
     async def collected() -> Payment:
         return Payment(account="campay")
@@ -359,7 +418,9 @@ def nested(levels: int) -> dict[str, Any]:
 
 @timeless
 async def test_deep_details_of_an_error_are_cut() -> None:
-    """An answer with details 500 deep is the error that its code says, out of a verify and a collect."""
+    """An answer with details 500 deep is the error that its code says, out of a verify and a
+    collect.
+    """
     gateway = Simulator().driver("mpesa_gateway")
     wire = Wire(Desk())
 
@@ -367,7 +428,12 @@ async def test_deep_details_of_an_error_are_cut() -> None:
         return answer(400, code="INVALID_PHONE", error="no", details=nested(500))
 
     async with Pool(gateway, connection=Wire(refuse)) as pool:
-        order: dict[str, Any] = {"amount": 500, "currency": "KES", "payer": "254708374149", "reference": "12"}
+        order: dict[str, Any] = {
+            "amount": 500,
+            "currency": "KES",
+            "payer": "254708374149",
+            "reference": "12",
+        }
         for attempt in (
             pool.collect("mpesa_gateway", **order),
             pool.verify(Payment(account="mpesa_gateway", provider_reference="x", reference="12")),
@@ -423,13 +489,19 @@ def test_a_request_of_odd_parts_is_refused(field: str, value: Any) -> None:
             make(**{"path": "/x/", "type": dict, field: value})
 
 
-@pytest.mark.parametrize("body", [object(), {"a": "\ud800"}, nested(50_000)], ids=["object", "surrogate", "deep"])
-async def test_a_body_that_cannot_be_written_is_refused(pay: Pool, sim: Simulator, body: Any) -> None:
+@pytest.mark.parametrize(
+    "body", [object(), {"a": "\ud800"}, nested(50_000)], ids=["object", "surrogate", "deep"]
+)
+async def test_a_body_that_cannot_be_written_is_refused(
+    pay: Pool, sim: Simulator, body: Any
+) -> None:
     """A request whose body is neither JSON nor a form never leaves."""
     async with pay:
         for form in (False, True):
             with pytest.raises(UsageError, match="body"):
-                await pay.send("campay", paymux.post("/x/", dict, body if not form else 5, form=form))
+                await pay.send(
+                    "campay", paymux.post("/x/", dict, body if not form else 5, form=form)
+                )
     assert [one.path for one in sim.requests if one.path != "/api/token/"] == []
 
 
@@ -438,11 +510,18 @@ async def test_a_history_since_ever_is_a_history(pay: Pool, since: Any) -> None:
     """The beginning and the end of all times are a period like any other."""
     async with pay:
         await held(pay)
-        rows = [row async for row in pay.history("campay", since=since, until=datetime.max.replace(tzinfo=UTC))]
+        rows = [
+            row
+            async for row in pay.history(
+                "campay", since=since, until=datetime.max.replace(tzinfo=UTC)
+            )
+        ]
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize("config", [5, b"x", "/", "/dev/zero", "/nowhere/at/all", {"accounts": 5}, {5: 5}, {}])
+@pytest.mark.parametrize(
+    "config", [5, b"x", "/", "/dev/zero", "/nowhere/at/all", {"accounts": 5}, {5: 5}, {}]
+)
 def test_an_odd_config_is_refused(config: Any) -> None:
     """What is neither a mapping nor a file of TOML is refused, and an endless file is not read."""
     with pytest.raises(UsageError, match=r"config|accounts"):
@@ -451,7 +530,9 @@ def test_an_odd_config_is_refused(config: Any) -> None:
 
 @pytest.mark.parametrize("wrong", [5, print, dict, None, Word.PENDING])
 def test_a_callback_that_cannot_be_awaited_is_refused(pay: Pool, wrong: Any) -> None:
-    """What is no async function is refused when it is handed in, and not when the first payment comes."""
+    """What is no async function is refused when it is handed in, and not when the first payment
+    comes.
+    """
     with pytest.raises(UsageError, match="on_payment"):
         Webhooks(pay, wrong)
 
@@ -473,12 +554,15 @@ def _some(values: dict[str, Callable[[], Any]]) -> Iterator[Callable[[], Any]]:
 
 
 def test_a_message_is_read_however_a_server_gives_it(pay: Pool) -> None:
-    """Header names in any case and a body in any class of bytes are read; a body of text is refused by name."""
+    """Header names in any case and a body in any class of bytes are read.
+
+    A body of text is refused by name.
+    """
     said = bytearray(b'{"id": "x"}')
-    event = Pool(Toy()).webhook(Incoming(headers={"Signed": "x"}, body=said), account="toy")  # type: ignore[arg-type]
+    event = Pool(Toy()).webhook(WebhookRequest(headers={"Signed": "x"}, body=said), account="toy")  # type: ignore[arg-type]
     assert (event.claims.provider_reference, event.trust) == ("x", Trust.BODY)
     with pytest.raises(UsageError, match=r"incoming\.body"):
-        pay.webhook(Incoming(body='{"reference": "x"}'), account="campay")  # type: ignore[arg-type]
+        pay.webhook(WebhookRequest(body='{"reference": "x"}'), account="campay")  # type: ignore[arg-type]
 
 
 def test_django_settings_name_themselves() -> None:
@@ -499,7 +583,9 @@ def test_a_coroutine_for_a_payment_is_refused_before_the_journal_is_missed(pay: 
 
 
 async def test_a_form_has_no_more_fields_than_anybody_reads(pay: Pool) -> None:
-    """A form of more than 1,000 fields is UsageError, before the time that writing it would take."""
+    """A form of more than 1,000 fields is UsageError, before the time that writing it would
+    take.
+    """
     for body in (dict.fromkeys(map(str, range(1001)), "x"), [("a", "x")] * 1001):
         with pytest.raises(UsageError, match="1000 fields"):
             await pay.send("campay", post("/balance/", dict, body, money=False, form=True))
@@ -513,4 +599,6 @@ async def test_a_way_to_pay_has_words_of_a_line(pay: Pool, field: str) -> None:
         await pay.run("mpesa_gateway", MpesaGateway.add_method, **odd)
     assert caught.value.name == field
     with pytest.raises(UsageError, match="status"):
-        await pay.run("mpesa_gateway", MpesaGateway.test_callback, provider_reference="x", status="x" * 1000)
+        await pay.run(
+            "mpesa_gateway", MpesaGateway.test_callback, provider_reference="x", status="x" * 1000
+        )

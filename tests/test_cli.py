@@ -24,7 +24,9 @@ BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}
 
 
 def _ended(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_providers_prints_the_table_of_the_code() -> None:
@@ -47,7 +49,10 @@ def test_the_demo_ends_well_and_tells_the_truth() -> None:
 def test_the_simulator_serves_until_it_is_interrupted() -> None:
     """`paymux simulator --port 0` prints each provider's URL, serves it, and stops on SIGINT."""
     process = subprocess.Popen(
-        [*COMMAND, "simulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "simulator", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
@@ -101,10 +106,14 @@ async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
     assert set(told) == set(paymux.drivers.names())
     sim = Simulator()
     drivers = [
-        paymux.drivers.load(name)(**fields, base_url=f"{sim.url}/{name}{sim.providers[name].base_path}")
+        paymux.drivers.load(name)(
+            **fields, base_url=f"{sim.url}/{name}{sim.providers[name].base_path}"
+        )
         for name, fields in told.items()
     ]
-    async with Pool(*drivers, connection=sim.connection, webhook_base=BASE, webhook_key=KEY) as pool:
+    async with Pool(
+        *drivers, connection=sim.connection, webhook_base=BASE, webhook_key=KEY
+    ) as pool:
         for name in told:
             await pool.collect(name, amount=1000, reference="104207", **CASES[name].order)
     assert [entry.provider for entry in sim.ledger] == list(told)
@@ -114,21 +123,33 @@ async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
     """Without the `cli` extra, `paymux` says what to install, without a traceback."""
-    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from paymux.__main__ import main; main()"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    (tmp_path / f"{missing}.py").write_text(
+        f"raise ModuleNotFoundError('no {missing}', name='{missing}')"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from paymux.__main__ import main; "
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert (
-        ended.stderr == f"paymux: {missing} is missing; install the command line with: pip install 'paymux[cli]'\n"
+    assert ended.stderr == (
+        f"paymux: {missing} is missing; install the command line with: pip install 'paymux[cli]'\n"
     )
 
 
 @pytest.mark.slow
 def test_a_broken_installation_is_not_called_a_missing_library() -> None:
     """A missing module of paymux itself is a traceback, not advice to install an extra."""
-    code = "import sys; sys.modules['paymux.demo'] = None; from paymux.__main__ import main; main()"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    code = (
+        "import sys; sys.modules['paymux.cli.demo'] = None; from paymux.__main__ import main; "
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
     assert ended.returncode == 1
     assert "pip install" not in ended.stderr
 

@@ -1,4 +1,7 @@
-"""Other people's clients, unmodified, against the simulator; `tests/clients/install` installs them."""
+"""Other people's clients, unmodified, against the simulator.
+
+`tests/clients/install` installs them.
+"""
 
 import asyncio
 import contextlib
@@ -12,9 +15,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Simulator
-from paymux.wire import Incoming
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +39,22 @@ def python_of(name: str) -> Path:
 
 
 def surroundings() -> dict[str, str]:
-    """Give a client this machine's variables, less those that name a proxy or change how a Python runs."""
-    kept = {k: v for k, v in os.environ.items() if not (k.startswith("PYTHON") or k.lower().endswith("_proxy"))}
+    """Give a client this machine's variables, less those that name a proxy or change how a Python
+    runs.
+    """
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not (k.startswith("PYTHON") or k.lower().endswith("_proxy"))
+    }
     return {**kept, "PYTHONUTF8": "1"}
 
 
 @contextlib.asynccontextmanager
 async def client(name: str, version: str, url: str) -> AsyncIterator[Ask]:
-    """Run a client's program in its own environment, prove that it is the one published, and ask it things."""
+    """Run a client's program in its own environment, prove that it is the one published, and ask it
+    things.
+    """
     process = await asyncio.create_subprocess_exec(
         python_of(name),
         *("-m", f"tests.clients.{name.replace('-', '_')}", url),
@@ -83,12 +94,17 @@ async def test_campay() -> None:
     async with Simulator() as sim, client("campay", "1.1.0", f"{sim.url}/campay") as ask:
         order = {"amount": 500, "currency": "XAF", "description": "Bread"}
 
-        # It asks again every 3 seconds until the payer, here the demo's number that pays, has decided.
-        paid = await ask("collect", {**order, "from": "237677777777", "external_reference": "order-1"})
+        # It asks again every 3 seconds until the payer, here the demo's number that pays, has
+        # decided.
+        paid = await ask(
+            "collect", {**order, "from": "237677777777", "external_reference": "order-1"}
+        )
         assert (paid["status"], paid["external_reference"]) == ("SUCCESSFUL", "order-1")
         assert Decimal(paid["amount"]) == sim.ledger.charged("order-1") == 500
 
-        asked = await ask("initCollect", {**order, "from": "237699123456", "external_reference": "order-2"})
+        asked = await ask(
+            "initCollect", {**order, "from": "237699123456", "external_reference": "order-2"}
+        )
         assert (asked["operator"], asked["ussd_code"]) == ("orange", "#150*50#")
         waiting = await ask("get_transaction_status", {"reference": asked["reference"]})
         assert waiting["status"] == "PENDING"
@@ -113,22 +129,37 @@ async def test_campay() -> None:
         assert balance["total_balance"] == 1_999_495.0
 
         pages = {"redirect_url": f"{SHOP}/back", "failure_redirect_url": f"{SHOP}/failed"}
-        payer = {"from": "237670000000", "first_name": "Ada", "last_name": "Ba", "email": "ada@shop.example"}
+        payer = {
+            "from": "237670000000",
+            "first_name": "Ada",
+            "last_name": "Ba",
+            "email": "ada@shop.example",
+        }
         link = await ask(
             "get_payment_link",
             {**order, **pages, **payer, "payment_options": "MOMO", "external_reference": "order-4"},
         )
         assert link["status"] == "SUCCESSFUL"
         assert link["link"] == f"{sim.url}/campay/pay/{link['reference']}/"
-        assert sim.ledger.totals() == {("campay", "collect", "XAF"): 500, ("campay", "payout", "XAF"): 1000}
+        assert sim.ledger.totals() == {
+            ("campay", "collect", "XAF"): 500,
+            ("campay", "payout", "XAF"): 1000,
+        }
 
 
 async def test_cinetpay() -> None:
-    """The cinetpay package opens a page, checks it by token and by id, and is refused in CinetPay's words."""
+    """The cinetpay package opens a page, checks it by token and by id, and is refused in CinetPay's
+    words.
+    """
     # It keeps only the host of its URL, and so the simulator serves CinetPay without its mount.
     async with Simulator(root="cinetpay") as sim, client("cinetpay", "0.0.1", sim.url) as ask:
         sim.on_webhook(lambda incoming: None)
-        order = {"amount": 500, "notify_url": f"{SHOP}/notify", "return_url": f"{SHOP}/return", "description": "A"}
+        order = {
+            "amount": 500,
+            "notify_url": f"{SHOP}/notify",
+            "return_url": f"{SHOP}/return",
+            "description": "A",
+        }
         payer = {
             "customer_id": "7",
             "customer_name": "Kouassi",
@@ -137,7 +168,11 @@ async def test_cinetpay() -> None:
         }
 
         made = await ask("initialize", {**order, "id": "order-1"}, payer)
-        assert (made["has_error"], made["json"]["code"], made["json"]["message"]) == (False, "201", "CREATED")
+        assert (made["has_error"], made["json"]["code"], made["json"]["message"]) == (
+            False,
+            "201",
+            "CREATED",
+        )
         token = made["json"]["data"]["payment_token"]
         assert made["json"]["data"]["payment_url"] == f"{sim.url}/cinetpay/payment/{token}"
 
@@ -156,15 +191,21 @@ async def test_cinetpay() -> None:
         assert (failed["code"], failed["data"]["status"]) == ("602", "REFUSED")
 
         refused = await ask("initialize", {**order, "id": "order-3", "amount": 502}, payer)
-        assert (refused["has_error"], refused["status_code"], refused["json"]["code"]) == (True, 400, "608")
+        assert (refused["has_error"], refused["status_code"], refused["json"]["code"]) == (
+            True,
+            400,
+            "608",
+        )
         assert refused["description"] == "Minimum required field"  # its own text for this code
         assert sim.ledger.totals() == {("cinetpay", "collect", "XOF"): 500}
 
 
 async def test_daraja_v3() -> None:
-    """The daraja-v3 package pushes, asks, reads the callback, and registers URLs, all with one login."""
+    """The daraja-v3 package pushes, asks, reads the callback, and registers URLs, all with one
+    login.
+    """
     async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
-        callbacks: asyncio.Queue[Incoming] = asyncio.Queue()
+        callbacks: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(callbacks.put_nowait)
         order = {"amount": 250, "callback_url": f"{SHOP}/pay/7f3c"}
 
@@ -179,22 +220,41 @@ async def test_daraja_v3() -> None:
         [entry] = sim.settle("order-1", Status.SUCCEEDED)
         told = await asyncio.wait_for(callbacks.get(), 5)
         callback = await ask("parse_stk_callback", json.loads(told.body))
-        assert (callback["paid"], callback["amount"], callback["phone"]) == (True, 250.0, "254712345678")
+        assert (callback["paid"], callback["amount"], callback["phone"]) == (
+            True,
+            250.0,
+            "254712345678",
+        )
         assert callback["mpesa_receipt"] == entry.words["receipt"]
         assert callback["checkout_request_id"] == checkout
         paid = await ask("stk_query", checkout)
-        assert (paid["is_paid"], paid["result_code"], paid["checkout_request_id"]) == (True, "0", checkout)
+        assert (paid["is_paid"], paid["result_code"], paid["checkout_request_id"]) == (
+            True,
+            "0",
+            checkout,
+        )
         assert sim.ledger.charged("order-1") == 250
 
         pushed = await ask("stk_push", {**order, "phone": "0110345678", "reference": "order-2"})
         sim.settle("order-2", Status.CANCELLED)
         cancelled = await ask("stk_query", pushed["checkout_request_id"])
         assert (cancelled["is_paid"], cancelled["result_code"]) == (False, "1032")
-        callback = await ask("parse_stk_callback", json.loads((await asyncio.wait_for(callbacks.get(), 5)).body))
-        assert (callback["paid"], callback["result_code"], callback["mpesa_receipt"]) == (False, "1032", None)
+        callback = await ask(
+            "parse_stk_callback", json.loads((await asyncio.wait_for(callbacks.get(), 5)).body)
+        )
+        assert (callback["paid"], callback["result_code"], callback["mpesa_receipt"]) == (
+            False,
+            "1032",
+            None,
+        )
 
         sim.mpesa.refuses_words = True
-        avoided = {**order, "callback_url": f"{SHOP}/mpesa", "phone": "0712345678", "reference": "order-3"}
+        avoided = {
+            **order,
+            "callback_url": f"{SHOP}/mpesa",
+            "phone": "0712345678",
+            "reference": "order-3",
+        }
         refused = await ask("stk_push", avoided)
         assert refused["code"] == "400.002.02"
         assert refused["message"].endswith("Bad Request - Invalid CallBackURL")
@@ -206,15 +266,22 @@ async def test_daraja_v3() -> None:
 
 
 async def test_daraja_v3_pays_out() -> None:
-    """The daraja-v3 package pays out, is refused an id that it used before, and asks for the balance."""
+    """The daraja-v3 package pays out, is refused an id that it used before, and asks for the
+    balance.
+    """
     async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
-        results: asyncio.Queue[Incoming] = asyncio.Queue()
+        results: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(results.put_nowait)
         initiator = {"initiator_name": "testapi", "security_credential": "c2ltdWxhdG9y"}
-        common = {**initiator, "callback_url": f"{SHOP}/done/7f", "queue_timeout_url": f"{SHOP}/late/7f"}
+        common = {
+            **initiator,
+            "callback_url": f"{SHOP}/done/7f",
+            "queue_timeout_url": f"{SHOP}/late/7f",
+        }
         wage = {**common, "phone": "0712345678", "amount": 1000}
 
-        # Its ids count whole seconds: the second payout of a second looks to Daraja like the first once more.
+        # Its ids count whole seconds: the second payout of a second looks to Daraja like the first
+        # once more.
         await asyncio.sleep(1.05 - time.time() % 1)
         paid, refused = await ask("b2c", wage), await ask("b2c", wage)
         assert (refused["raised"], refused["code"]) == ("MpesaError", "500.002.1001")
@@ -223,7 +290,11 @@ async def test_daraja_v3_pays_out() -> None:
         [entry] = sim.settle(paid["conversation_id"], Status.SUCCEEDED)
         told = json.loads((await asyncio.wait_for(results.get(), 5)).body)["Result"]
         assert (told["ResultCode"], told["TransactionID"]) == (0, entry.words["receipt"])
-        assert told["OriginatorConversationID"] == paid["originator_conversation_id"] == entry.reference
+        assert (
+            told["OriginatorConversationID"]
+            == paid["originator_conversation_id"]
+            == entry.reference
+        )
 
         asked = await ask("account_balance", common)
         told = json.loads((await asyncio.wait_for(results.get(), 5)).body)["Result"]
@@ -234,9 +305,11 @@ async def test_daraja_v3_pays_out() -> None:
 
 
 async def test_django_intram() -> None:
-    """The Django plugin requests a payment and asks for its status, by its class and by its views."""
+    """The Django plugin requests a payment and asks for its status, by its class and by its
+    views.
+    """
     async with Simulator() as sim, client("django-intram", "0.1.1", f"{sim.url}/intram") as ask:
-        callbacks: asyncio.Queue[Incoming] = asyncio.Queue()
+        callbacks: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(callbacks.put_nowait)
         keys = dict.fromkeys(("public_key", "private_key", "secret", "marchand_id"), "simulator")
         order = {
@@ -254,14 +327,17 @@ async def test_django_intram() -> None:
         made_id = made["transaction_id"]
         assert (made["status"], made["total_amount"]) == ("PENDING", 5000)
         assert made["receipt_url"] == f"{sim.url}/intram/payment/gate/{made_id}"
-        # The client writes two slashes, `/api/v1//transactions/confirm/`, as the published PHP SDK does.
+        # The client writes two slashes, `/api/v1//transactions/confirm/`, as the published PHP SDK
+        # does.
         assert (await ask("get_transaction_status", keys, made_id))["status"] == "PENDING"
         sim.settle("order-1", Status.SUCCEEDED)
         paid = await ask("get_transaction_status", keys, made_id)
         assert (paid["status"], paid["amount"], paid["currency"]) == ("SUCCESS", 5000, "XOF")
         assert sim.ledger.charged("order-1") == sim.ledger.charged(made_id) == 5000
         told = await asyncio.wait_for(callbacks.get(), 5)
-        assert await ask("post", "/payment/callback/", json.loads(told.body)) == {"status": "success"}
+        assert await ask("post", "/payment/callback/", json.loads(told.body)) == {
+            "status": "success"
+        }
 
         seen = await ask("post", "/payment/init/", {"amount": 700, "store_name": "Ma Boutique"})
         assert seen["status"] == "PENDING"
@@ -275,7 +351,9 @@ async def test_django_intram() -> None:
 
 
 async def test_paydunya() -> None:
-    """PayDunya's own SDK makes an invoice, confirms it by POST and by GET, and pays another account directly."""
+    """PayDunya's own SDK makes an invoice, confirms it by POST and by GET, and pays another account
+    directly.
+    """
     async with Simulator() as sim, client("paydunya", "1.0.7", f"{sim.url}/paydunya") as ask:
         item = {
             "name": "Clavier DELL",
@@ -316,7 +394,10 @@ async def test_paydunya() -> None:
         assert sim.ledger.paid_out(told["transaction_id"]) == 4500
 
         await ask("go_live")
-        assert await ask("pay_directly", "774563209", 4500) == [False, "Invalid Masterkey Specified"]
+        assert await ask("pay_directly", "774563209", 4500) == [
+            False,
+            "Invalid Masterkey Specified",
+        ]
         assert sim.ledger.totals() == {
             ("paydunya", "collect", "XOF"): 6000,
             ("paydunya", "payout", "XOF"): 4500,

@@ -1,4 +1,7 @@
-"""The same promises over every driver, through a pool, against its simulator; virtual time, no socket."""
+"""The same promises over every driver, through a pool, against its simulator.
+
+Virtual time, no socket.
+"""
 
 import asyncio
 import base64
@@ -19,7 +22,6 @@ from paymux import (
     BadWebhook,
     DuplicateReference,
     Event,
-    Incoming,
     Item,
     Mismatch,
     NotSent,
@@ -35,18 +37,20 @@ from paymux import (
     Unsupported,
     UsageError,
     WatchTimeout,
+    WebhookRequest,
 )
 from paymux.drivers import load, names
 from paymux.drivers.base import Facts, Verb
+from paymux.http import Connection, PreparedRequest, Response
 from paymux.models import Kind
-from paymux.redact import Secret
+from paymux.primitives.redaction import Secret
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Connection, Outgoing, Reply
 
 from .cases import CASES
 from .virtual import BASE, KEY, timeless
 
-REFERENCE = "104207"  # good for all of them: a gateway takes digits only, Daraja shows 12 characters
+# good for all of them: a gateway takes digits only, Daraja shows 12 characters
+REFERENCE = "104207"
 ASKED = Decimal(1000)
 ATTEMPTS = 3
 
@@ -56,7 +60,9 @@ paying_out = pytest.mark.parametrize("name", [name for name in names() if load(n
 refunding = pytest.mark.parametrize("name", [name for name in names() if load(name).can("refund")])
 # The other providers tell no mode, and have one address per mode.
 telling_modes = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mode])
-telling_amounts = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.tells_amount])
+telling_amounts = pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if case.tells_amount]
+)
 logging_in = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.login])
 # A page is served where an order gives its address.
 serving_pages = pytest.mark.parametrize(
@@ -73,7 +79,7 @@ class Desk:
         self.name, self.case = name, CASES[name]
         self.sim = Simulator()
         self.provider: Any = getattr(self.sim, name)
-        self.messages: list[Incoming] = []
+        self.messages: list[WebhookRequest] = []
         self.sim.on_webhook(self.messages.append)
         if self.case.bearer and not fields:
             fields = {"access_token": "", "bearer": self._bearer}
@@ -85,14 +91,15 @@ class Desk:
         if self.case.dashboard:
             self.provider.webhook_url = self.pool.webhook_url(name)
         if hasattr(self.provider, "reference_key"):
-            self.provider.reference_key = "paymux_reference"  # the documented key of the custom data
+            # the documented key of the custom data
+            self.provider.reference_key = "paymux_reference"
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.pool.aclose()
-        await self.sim.world.aclose()
+        await self.sim.core.aclose()
 
     async def _bearer(self) -> str:
         token: str = self.provider.issue()
@@ -100,9 +107,17 @@ class Desk:
 
     def another_pool(self) -> Pool:
         """Give a pool that knows nothing of what was before."""
-        return Pool(self.driver, connection=self.connection, attempts=ATTEMPTS, webhook_base=BASE, webhook_key=KEY)
+        return Pool(
+            self.driver,
+            connection=self.connection,
+            attempts=ATTEMPTS,
+            webhook_base=BASE,
+            webhook_key=KEY,
+        )
 
-    async def collect(self, reference: str = REFERENCE, amount: int = 1000, **order: Any) -> Payment:
+    async def collect(
+        self, reference: str = REFERENCE, amount: int = 1000, **order: Any
+    ) -> Payment:
         """Collect 1000 units."""
         return await self.pool.collect(
             self.name, **{"reference": reference, "amount": amount, **self.case.order, **order}
@@ -129,7 +144,8 @@ class Desk:
         return [
             request.body
             for request in self.sim.requests
-            if f"{request.method} {request.path.rstrip('/')}/" == match and request.provider == self.name
+            if f"{request.method} {request.path.rstrip('/')}/" == match
+            and request.provider == self.name
         ]
 
     @property
@@ -137,12 +153,12 @@ class Desk:
         """Say what was really charged."""
         return int(self.sim.ledger.charged(provider=self.name))
 
-    async def told(self) -> Incoming:
+    async def told(self) -> WebhookRequest:
         """Give the last message that came."""
         await asyncio.sleep(2)
         return self.messages[-1]
 
-    def on_path_of(self, message: Incoming, reference: str) -> Incoming:
+    def on_path_of(self, message: WebhookRequest, reference: str) -> WebhookRequest:
         """Give a message as if it had come in on an order's own path."""
         path = urlsplit(self.pool.webhook_url(self.name, reference)).path
         return msgspec.structs.replace(message, path=path)
@@ -154,7 +170,9 @@ def test_every_driver_is_in_the_table() -> None:
 
 
 @pytest.mark.proves(
-    "cinetpay: after SUCCESS deliver", "mpesa_gateway: integration steps 1", "paydunya: a confirmation may take"
+    "cinetpay: after SUCCESS deliver",
+    "mpesa_gateway: integration steps 1",
+    "paydunya: a confirmation may take",
 )
 @every
 @timeless
@@ -162,12 +180,23 @@ async def test_a_collect_is_watched_to_its_success(name: str) -> None:
     """A collect is pending, then succeeded; the ledger has one charge, and one request was made."""
     async with Desk(name) as desk:
         payment = await desk.collect()
-        assert (payment.status, payment.reference, payment.amount) == (Status.PENDING, REFERENCE, ASKED)
+        assert (payment.status, payment.reference, payment.amount) == (
+            Status.PENDING,
+            REFERENCE,
+            ASKED,
+        )
         asyncio.get_running_loop().call_later(20, desk.settle, payment, Status.SUCCEEDED)
         seen = [found async for found in desk.pool.watch(payment)]
-        assert list(dict.fromkeys(found.status for found in seen)) == [Status.PENDING, Status.SUCCEEDED]
+        assert list(dict.fromkeys(found.status for found in seen)) == [
+            Status.PENDING,
+            Status.SUCCEEDED,
+        ]
         end = seen[-1]
-        assert (end.reference, end.amount, end.currency) == (REFERENCE, ASKED, desk.case.order["currency"])
+        assert (end.reference, end.amount, end.currency) == (
+            REFERENCE,
+            ASKED,
+            desk.case.order["currency"],
+        )
         assert (end.account, end.provider, end.kind, end.live) == (name, name, "collect", False)
         assert end.reason is None
         assert desk.charged == 1000
@@ -194,10 +223,17 @@ async def test_an_amount_travels_as_documented(name: str) -> None:
 @every
 @timeless
 async def test_a_lost_answer_is_unknown_and_charges_once_at_most(name: str) -> None:
-    """Without its answer an order is OutcomeUnknown with a payment to keep; it is not sent again."""
+    """Without its answer an order is OutcomeUnknown with a payment to keep.
+
+    It is not sent again.
+    """
     async with Desk(name) as desk:
         payment = await desk.unknown(desk.case.opens, desk.collect)
-        assert (payment.status, payment.reference, payment.amount) == (Status.PENDING, REFERENCE, ASKED)
+        assert (payment.status, payment.reference, payment.amount) == (
+            Status.PENDING,
+            REFERENCE,
+            ASKED,
+        )
         assert (payment.account, payment.provider, payment.kind) == (name, name, "collect")
         sent = len(desk.sent(desk.case.opens))
         assert sent == (ATTEMPTS if desk.case.repeats else 1)
@@ -207,7 +243,9 @@ async def test_a_lost_answer_is_unknown_and_charges_once_at_most(name: str) -> N
 
 @every
 def test_only_what_cannot_charge_twice_is_repeated(name: str) -> None:
-    """A collect is repeated only where each POST opens a page that nobody can pay without its address."""
+    """A collect is repeated only where each POST opens a page that nobody can pay without its
+    address.
+    """
     driver = load(name)
     if CASES[name].repeats:
         assert driver.lost_page
@@ -217,7 +255,10 @@ def test_only_what_cannot_charge_twice_is_repeated(name: str) -> None:
 @every
 @timeless
 async def test_a_lost_answer_is_resolved_where_the_provider_allows_it(name: str) -> None:
-    """By our reference where the provider takes it, else by the order's own message; else it stays unknown."""
+    """By our reference where the provider takes it, else by the order's own message.
+
+    Else it stays unknown.
+    """
     async with Desk(name) as desk:
         payment = await desk.unknown(desk.case.opens, desk.collect)
         order = desk.sim.ledger.entries(provider=name)[-1]
@@ -240,7 +281,10 @@ async def test_a_lost_answer_is_resolved_where_the_provider_allows_it(name: str)
 @every
 @timeless
 async def test_a_watch_on_a_lost_answer_ends_with_the_truth(name: str) -> None:
-    """The payment of an OutcomeUnknown is watched like any other: by polling, or woken by its message."""
+    """The payment of an OutcomeUnknown is watched like any other.
+
+    By polling, or woken by its message.
+    """
     async with Desk(name) as desk:
         payment = await desk.unknown(desk.case.opens, desk.collect)
         order = desk.sim.ledger.entries(provider=name)[-1]
@@ -274,10 +318,15 @@ ENDS = {
 @every
 @timeless
 async def test_what_was_not_paid_ends_as_a_value(name: str, status: Status) -> None:
-    """Declined, cancelled and expired are no exceptions: the payment says so, and why, in both languages."""
+    """Declined, cancelled and expired are no exceptions.
+
+    The payment says so, and why, in both languages.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
-        asyncio.get_running_loop().call_later(20, lambda: desk.settle(payment, status, reason=ENDS[status]))
+        asyncio.get_running_loop().call_later(
+            20, lambda: desk.settle(payment, status, reason=ENDS[status])
+        )
         end = await desk.pool.watch(payment)
         assert end.status is desk.case.told.get(status, status)
         assert end.reason is not None
@@ -306,19 +355,28 @@ async def test_money_that_comes_late_is_real(name: str) -> None:
 @every
 @timeless
 async def test_an_unknown_word_stays_pending(name: str, truth: Status) -> None:
-    """A word that nobody has documented is neither success nor failure, whatever is true; it is kept."""
+    """A word that nobody has documented is neither success nor failure, whatever is true.
+
+    It is kept.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, truth, code="7777" if name == "mpesa" else "MYSTERY")
         found = await desk.pool.verify(payment)
         assert found.status is Status.PENDING
-        assert (found.provider_status or "").split("/")[0] == ("7777" if name == "mpesa" else "MYSTERY")
+        assert (found.provider_status or "").split("/")[0] == (
+            "7777" if name == "mpesa" else "MYSTERY"
+        )
 
 
 @every
 @timeless
-async def test_not_found_yet_does_not_end_a_watch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that does not know a payment yet, in its own words, is asked again until it does."""
+async def test_not_found_yet_does_not_end_a_watch(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that does not know a payment yet, in its own words, is asked again until it
+    does.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         with monkeypatch.context() as hidden:
@@ -338,7 +396,10 @@ async def test_not_found_yet_does_not_end_a_watch(name: str, monkeypatch: pytest
 @every
 @timeless
 async def test_a_stale_token_costs_one_login_and_one_charge(name: str) -> None:
-    """Where there are tokens a stale one is renewed once; keys that are refused are AuthenticationFailed."""
+    """Where there are tokens a stale one is renewed once.
+
+    Keys that are refused are AuthenticationFailed.
+    """
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.STALE_TOKEN)
         if not (desk.case.login or desk.case.bearer):
@@ -347,7 +408,11 @@ async def test_a_stale_token_costs_one_login_and_one_charge(name: str) -> None:
             assert (len(desk.sent(desk.case.opens)), len(desk.sim.ledger)) == (1, 0)
             return
         payment = await desk.collect()
-        asked = [request for request in desk.sim.requests if desk.case.opens.split()[1] in f"{request.path}/"]
+        asked = [
+            request
+            for request in desk.sim.requests
+            if desk.case.opens.split()[1] in f"{request.path}/"
+        ]
         assert len({request.headers["authorization"] for request in asked}) == 2
         assert len(desk.sent(desk.case.login)) == (2 if desk.case.login else 0)
         assert len(desk.sim.ledger) == 1
@@ -360,7 +425,9 @@ async def test_a_stale_token_costs_one_login_and_one_charge(name: str) -> None:
 @every
 @timeless
 async def test_credentials_refused_for_good_are_authentication_failed(name: str) -> None:
-    """A token that is refused again after its renewal is not tried for ever, and nothing is charged."""
+    """A token that is refused again after its renewal is not tried for ever, and nothing is
+    charged.
+    """
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.STALE_TOKEN, times=10)
         with pytest.raises(AuthenticationFailed) as caught:
@@ -373,7 +440,10 @@ async def test_credentials_refused_for_good_are_authentication_failed(name: str)
 @logging_in
 @timeless
 async def test_an_order_without_a_login_is_not_sent(name: str) -> None:
-    """A login that fails says nothing of the order, which never left: NotSent for money, Unavailable to look."""
+    """A login that fails says nothing of the order, which never left.
+
+    NotSent for money, Unavailable to look.
+    """
     async with Desk(name) as desk:
         desk.fault(desk.case.login, Fault.HTML, times=ATTEMPTS)
         with pytest.raises(NotSent):
@@ -386,7 +456,10 @@ async def test_an_order_without_a_login_is_not_sent(name: str) -> None:
 @every
 @timeless
 async def test_a_throttled_order_waits_and_succeeds(name: str) -> None:
-    """Refused before processing, an order is made after the wait; a 429 in nobody's words is unknown."""
+    """Refused before processing, an order is made after the wait.
+
+    A 429 in nobody's words is unknown.
+    """
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.THROTTLE, retry_after=2)
         began = asyncio.get_running_loop().time()
@@ -421,11 +494,14 @@ async def test_a_throttled_look_up_waits_or_says_how_long(name: str) -> None:
 @every
 @timeless
 async def test_a_throttled_order_that_does_not_fit_is_refused_at_once(name: str) -> None:
-    """Where an order is surely throttled beyond its deadline, RateLimited comes at once and nothing was made."""
+    """Where an order is surely throttled beyond its deadline, RateLimited comes at once and nothing
+    was made.
+    """
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.THROTTLE, retry_after=3600)
         began = asyncio.get_running_loop().time()
-        # Intram and PayDunya document no throttling: their refusal proves nothing, and does not fit either.
+        # Intram and PayDunya document no throttling: their refusal proves nothing, and does not fit
+        # either.
         sure = desk.case.throttles and not desk.case.repeats
         with pytest.raises(RateLimited if sure else OutcomeUnknown):
             await desk.collect()
@@ -465,7 +541,9 @@ async def test_an_odd_answer_to_an_order_is_unknown(
 @pytest.mark.parametrize(("kind", "status"), ODD)
 @every
 @timeless
-async def test_an_odd_answer_to_a_look_up_is_unavailable(name: str, kind: Fault, status: int | None) -> None:
+async def test_an_odd_answer_to_a_look_up_is_unavailable(
+    name: str, kind: Fault, status: int | None
+) -> None:
     """The same of a look-up is repeated, and then Unavailable: never a failure of the payment."""
     async with Desk(name) as desk:
         payment = await desk.collect()
@@ -490,7 +568,10 @@ async def test_an_odd_answer_to_a_look_up_is_unavailable(name: str, kind: Fault,
 @every
 @timeless
 async def test_a_message_is_confirmed_by_asking(name: str) -> None:
-    """A message of success has no status to act on; confirming it asks, and wakes a watch on the payment."""
+    """A message of success has no status to act on.
+
+    Confirming it asks, and wakes a watch on the payment.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         watching = asyncio.create_task(_end(desk.pool, payment))
@@ -516,14 +597,18 @@ async def test_a_message_is_confirmed_by_asking(name: str) -> None:
 @every
 @timeless
 async def test_a_forged_message_is_refused_or_found_out(name: str) -> None:
-    """A false success is BadWebhook where the provider signs, and else confirmed as what is true."""
+    """A false success is BadWebhook where the provider signs, and else confirmed as what is
+    true.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.fault("", Fault.WEBHOOK_FORGED)
         desk.settle(payment, Status.FAILED, reason=Reason.DECLINED)
         await desk.told()
         forged, true = desk.messages[-2:]
-        assert (await desk.pool.confirm(desk.pool.webhook(true), expected=payment)).status is Status.FAILED
+        assert (
+            await desk.pool.confirm(desk.pool.webhook(true), expected=payment)
+        ).status is Status.FAILED
         if desk.case.signs:
             with pytest.raises(BadWebhook):
                 desk.pool.webhook(forged)
@@ -550,11 +635,13 @@ async def test_a_success_that_comes_before_the_money_confirms_nothing(name: str)
             provider_reference=second.provider_reference,
             ids=second.ids,
         )
-        forged = msgspec.structs.replace(event, claims=claims, attempt=None)
+        forged = msgspec.structs.replace(event, claims=claims, path_reference=None)
         assert (await desk.pool.confirm(forged, expected=second)).status is Status.PENDING
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[1]", b'{"a":' * 5000, b"\xff\xfe", b"a=1&a=2"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"{}", b"[1]", b'{"a":' * 5000, b"\xff\xfe", b"a=1&a=2"]
+)
 @every
 @timeless
 async def test_an_unreadable_message_is_a_bad_webhook(name: str, body: bytes) -> None:
@@ -562,15 +649,19 @@ async def test_an_unreadable_message_is_a_bad_webhook(name: str, body: bytes) ->
     async with Desk(name) as desk:
         path = urlsplit(desk.pool.webhook_url(name)).path
         with pytest.raises(BadWebhook):
-            desk.pool.webhook(Incoming(path=path, body=body))
+            desk.pool.webhook(WebhookRequest(path=path, body=body))
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["held", "lost answer"])
 @pytest.mark.parametrize("fresh", [False, True], ids=["same pool", "fresh pool"])
 @every
 @timeless
-async def test_another_cheaper_payment_never_confirms_this_order(name: str, fresh: bool, lost: bool) -> None:
-    """A true message about another payment, posted to this order's path, does not pay this order."""
+async def test_another_cheaper_payment_never_confirms_this_order(
+    name: str, fresh: bool, lost: bool
+) -> None:
+    """A true message about another payment, posted to this order's path, does not pay this
+    order.
+    """
     async with Desk(name) as desk:
         dear, cheap = await desk.collect(amount=50_000), await desk.collect("104208")
         desk.settle(cheap, Status.SUCCEEDED)
@@ -586,7 +677,9 @@ async def test_another_cheaper_payment_never_confirms_this_order(name: str, fres
 @every
 @timeless
 async def test_another_cheaper_payment_never_resolves_a_lost_answer(name: str) -> None:
-    """An order whose answer was lost is not paid by another process's cheaper payment, posted to its path."""
+    """An order whose answer was lost is not paid by another process's cheaper payment, posted to
+    its path.
+    """
     async with Desk(name) as desk:
         dear = await desk.unknown(desk.case.opens, lambda: desk.collect(amount=50_000))
         elsewhere = desk.another_pool()
@@ -619,13 +712,13 @@ class Bent:
         self._inner, self._live, self._test = inner, live, test
         self.changed = 0
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt, and bend its answer."""
         reply = await self._inner.exchange(outgoing)
         self.changed += reply.body.count(self._live)
         return msgspec.structs.replace(reply, body=reply.body.replace(self._live, self._test))
 
-    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Pass frames on."""
         return self._inner.frames(outgoing)
 
@@ -643,7 +736,10 @@ async def test_a_test_success_on_a_live_account_is_a_mismatch(name: str, bent: b
     assert case.mode is not None
     live, test = case.mode
     async with Desk(
-        name, carried=lambda inner: Bent(inner, live, test if bent else live), live=True, **case.live
+        name,
+        carried=lambda inner: Bent(inner, live, test if bent else live),
+        live=True,
+        **case.live,
     ) as desk:
         for attribute, value in case.shape.items():
             setattr(desk.provider, attribute, value)
@@ -678,7 +774,10 @@ async def test_another_amount_is_a_mismatch(name: str) -> None:
 @every
 @timeless
 async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> None:
-    """Who forgot the first: the provider's own duplicate is unknown, and looked up; without one it is an order."""
+    """Who forgot the first: the provider's own duplicate is unknown, and looked up.
+
+    Without one it is an order.
+    """
     async with Desk(name) as desk:
         await desk.collect()
         await desk.pool.aclose()
@@ -702,7 +801,10 @@ async def test_a_second_use_of_a_reference_is_what_the_facts_say(name: str) -> N
 @every
 @timeless
 async def test_the_same_order_twice_at_once_is_one_request(name: str) -> None:
-    """Two callers with one order in flight share its one request; another order under it is refused."""
+    """Two callers with one order in flight share its one request.
+
+    Another order under it is refused.
+    """
     async with Desk(name) as desk:
         one, two, other = await asyncio.gather(
             desk.collect(), desk.collect(), desk.collect(amount=2000), return_exceptions=True
@@ -714,7 +816,10 @@ async def test_the_same_order_twice_at_once_is_one_request(name: str) -> None:
 
 @every
 def test_facts_are_declared_for_each_money_verb(name: str) -> None:
-    """Each money verb that a driver can do has its facts, and none that it cannot; `findable` is `can("find")`."""
+    """Each money verb that a driver can do has its facts, and none that it cannot.
+
+    `findable` is `can("find")`.
+    """
     driver = load(name)
     money = [kind for kind in get_args(Kind) if driver.can(kind)]
     assert sorted(driver.facts) == sorted(money)
@@ -739,10 +844,14 @@ async def test_a_payout_is_made_once(name: str) -> None:
         assert desk.charged == 0
 
 
-@pytest.mark.parametrize(("kind", "status"), [*ODD, pytest.param(Fault.DROP_AFTER, None, id="lost")])
+@pytest.mark.parametrize(
+    ("kind", "status"), [*ODD, pytest.param(Fault.DROP_AFTER, None, id="lost")]
+)
 @paying_out
 @timeless
-async def test_a_payout_without_its_answer_is_unknown_at_once(name: str, kind: Fault, status: int | None) -> None:
+async def test_a_payout_without_its_answer_is_unknown_at_once(
+    name: str, kind: Fault, status: int | None
+) -> None:
     """A payout is never sent a second time, whatever came instead of its answer."""
     async with Desk(name) as desk:
         payee, request = _payout(desk)
@@ -775,14 +884,19 @@ def _payout(desk: Desk) -> tuple[str, str]:
 
 async def _pay(desk: Desk, payee: str) -> Payment:
     currency = desk.case.order["currency"]
-    return await desk.pool.payout(desk.name, amount=500, currency=currency, payee=payee, reference="wage-7")
+    return await desk.pool.payout(
+        desk.name, amount=500, currency=currency, payee=payee, reference="wage-7"
+    )
 
 
 @pytest.mark.proves("mpesa_gateway: POST /api/payment/transactions/{transaction_id}/refund/")
 @refunding
 @timeless
 async def test_a_refund_is_pending_and_asked_for_once(name: str) -> None:
-    """A refund that was accepted is PENDING; one whose answer was lost is unknown, and not asked for again."""
+    """A refund that was accepted is PENDING.
+
+    One whose answer was lost is unknown, and not asked for again.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
@@ -802,14 +916,16 @@ async def test_a_refund_is_pending_and_asked_for_once(name: str) -> None:
 @serving_pages
 @timeless
 async def test_a_browser_that_came_back_is_a_hint(name: str) -> None:
-    """After the payer's decision on the page, the address he came back to is confirmed like any message."""
+    """After the payer's decision on the page, the address he came back to is confirmed like any
+    message.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         assert payment.checkout_url
         page = urlsplit(payment.checkout_url).path.removeprefix(f"/{name}")
-        shown = await desk.provider.handle(Incoming(method="GET", path=page))
+        shown = await desk.provider.handle(WebhookRequest(method="GET", path=page))
         assert (shown.status, desk.charged) == (200, 0)
-        decided = Incoming(
+        decided = WebhookRequest(
             path=page,
             headers={"content-type": "application/x-www-form-urlencoded"},
             body=urlencode({"decision": "approve"}).encode(),
@@ -824,7 +940,9 @@ async def test_a_browser_that_came_back_is_a_hint(name: str) -> None:
 @every
 @timeless
 async def test_unknown_settings_are_refused(name: str) -> None:
-    """A name in `extra` that the driver does not take is UsageError naming it, and nothing is sent."""
+    """A name in `extra` that the driver does not take is UsageError naming it, and nothing is
+    sent.
+    """
     async with Desk(name) as desk:
         with pytest.raises(UsageError, match="colour"):
             await desk.collect(extra={"colour": "red"})
@@ -870,7 +988,9 @@ async def test_what_an_order_cannot_carry_is_refused(name: str) -> None:
 @every
 @timeless
 async def test_bad_input_is_named_and_never_sent(name: str, field: str, value: object) -> None:
-    """A wrong amount, currency, reference or payer is UsageError naming the field before anything is sent."""
+    """A wrong amount, currency, reference or payer is UsageError naming the field before anything
+    is sent.
+    """
     async with Desk(name) as desk:
         with pytest.raises(UsageError, match=field):
             await desk.pool.collect(
@@ -883,7 +1003,9 @@ def _calls(desk: Desk) -> Mapping[Verb, Callable[[], Awaitable[object]]]:
     """Give a call of each verb of the pool; `webhook` and `returned` await nothing."""
     pool, name, now = desk.pool, desk.name, datetime.now(UTC)
     currency = desk.case.order["currency"]
-    known = Payment(account=name, provider_reference="known-1", reference=REFERENCE, currency=currency)
+    known = Payment(
+        account=name, provider_reference="known-1", reference=REFERENCE, currency=currency
+    )
 
     async def history() -> list[Payment]:
         return [found async for found in pool.history(name, since=now, until=now)]
@@ -892,7 +1014,7 @@ def _calls(desk: Desk) -> Mapping[Verb, Callable[[], Awaitable[object]]]:
         return pool.returned(name, "https://shop.example/back?token=known-1")
 
     async def webhook() -> Event:
-        return pool.webhook(Incoming(body=b"{}"), account=name)
+        return pool.webhook(WebhookRequest(body=b"{}"), account=name)
 
     return {
         "collect": desk.collect,
@@ -927,7 +1049,9 @@ async def test_a_verb_that_the_provider_lacks_is_unsupported(name: str) -> None:
 @every
 @timeless
 async def test_a_verb_that_the_provider_has_answers(name: str) -> None:
-    """Balance, history, receipt and methods work against the simulator where the driver has them."""
+    """Balance, history, receipt and methods work against the simulator where the driver has
+    them.
+    """
     async with Desk(name) as desk:
         payment = await desk.collect()
         desk.settle(payment, Status.SUCCEEDED)
@@ -944,7 +1068,11 @@ async def test_a_verb_that_the_provider_has_answers(name: str) -> None:
             assert (receipt.amount, receipt.status) == (ASKED, Status.SUCCEEDED)
         if desk.driver.can("methods"):
             assert [method.enabled for method in await desk.pool.methods(name)] == [True]
-        alone = await desk.pool.verify(name, payment.provider_reference or "") if name != "mpesa_gateway" else None
+        alone = (
+            await desk.pool.verify(name, payment.provider_reference or "")
+            if name != "mpesa_gateway"
+            else None
+        )
         assert alone is None or alone.status is Status.SUCCEEDED
 
 
@@ -965,14 +1093,16 @@ async def test_a_payment_survives_json(name: str) -> None:
 
 
 class Disguise:
-    """A connection that gives the simulator its own word for each canary, and adds the canaries to each answer."""
+    """A connection that gives the simulator its own word for each canary, and adds the canaries to
+    each answer.
+    """
 
     def __init__(self, inner: Connection, canaries: Mapping[str, str]) -> None:
         self._inner, self._canaries = inner, canaries
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt, with an answer that repeats every credential in every form."""
-        plain = Outgoing(
+        plain = PreparedRequest(
             method=outgoing.method,
             url=self._plain(outgoing.url),
             headers={name: self._plain(value) for name, value in outgoing.headers.items()},
@@ -982,13 +1112,13 @@ class Disguise:
         try:
             reply = await self._inner.exchange(plain)
         finally:
-            outgoing.began, outgoing.sent = plain.began, plain.sent
+            outgoing.started, outgoing.sent = plain.started, plain.sent
         if not reply.body.startswith(b"{"):
             return reply
         echo = msgspec.json.encode([form for canary in self._canaries for form in _forms(canary)])
         return msgspec.structs.replace(reply, body=b'{"echo":' + echo + b"," + reply.body[1:])
 
-    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Pass frames on."""
         return self._inner.frames(outgoing)
 
@@ -1011,10 +1141,21 @@ class Disguise:
 
 
 def _forms(secret: str) -> set[str]:
-    """Give what a secret looks like: plain, quoted, in hex, and in base64 at each of the three alignments."""
+    """Give what a secret looks like.
+
+    Plain, quoted, in hex, and in base64 at each of the three alignments.
+    """
     raw = secret.encode()
-    shifted = {base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4] for shift in range(3)}
-    return {secret, quote(secret, safe=""), raw.hex(), msgspec.json.encode(secret).decode()[1:-1], *shifted}
+    shifted = {
+        base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4] for shift in range(3)
+    }
+    return {
+        secret,
+        quote(secret, safe=""),
+        raw.hex(),
+        msgspec.json.encode(secret).decode()[1:-1],
+        *shifted,
+    }
 
 
 def _rendered(error: BaseException) -> str:
@@ -1035,14 +1176,20 @@ async def _caught(awaitable: Awaitable[object]) -> BaseException | None:
 
 
 def _canaries(name: str) -> dict[str, tuple[str, str]]:
-    """Give each secret field of a driver a value found nowhere else, beside the simulator's word for it."""
+    """Give each secret field of a driver a value found nowhere else, beside the simulator's word
+    for it.
+    """
     sim = Simulator()
     given = sim.providers[name].credentials
     driver = sim.driver(name)
-    fields = [field for field in driver.__struct_fields__ if isinstance(getattr(driver, field), Secret)]
+    fields = [
+        field for field in driver.__struct_fields__ if isinstance(getattr(driver, field), Secret)
+    ]
     words = {field: given.get(field, "") for field in fields}
     return {
-        field: (f"canary~{field}+/{index}7e1d", word) for index, (field, word) in enumerate(words.items()) if word
+        field: (f"canary~{field}+/{index}7e1d", word)
+        for index, (field, word) in enumerate(words.items())
+        if word
     }
 
 
@@ -1059,13 +1206,16 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
     for kind in troubles:
         for match in (opens, looks):
             number += 1
-            times = ATTEMPTS if desk.case.repeats or match == looks or kind is Fault.STALE_TOKEN else 1
+            times = (
+                ATTEMPTS if desk.case.repeats or match == looks or kind is Fault.STALE_TOKEN else 1
+            )
             desk.fault(match, kind, times=times, retry_after=3600)
             verb = desk.collect(str(number)) if match == opens else desk.pool.verify(payment)
             errors.append(await _caught(verb))
-            desk.provider.world.faults._planned.clear()
+            desk.provider.core.faults._planned.clear()
             if kind is Fault.THROTTLE:
-                await asyncio.sleep(130)  # its Retry-After closes the account, for two minutes at most
+                # its Retry-After closes the account, for two minutes at most
+                await asyncio.sleep(130)
     desk.fault("", Fault.WEBHOOK_FORGED)
     desk.settle(await desk.collect("104299"), Status.FAILED)
     await desk.told()
@@ -1084,7 +1234,7 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
     return [error for error in errors if error is not None], [payment, found, confirmed]
 
 
-async def _read(desk: Desk, message: Incoming) -> Event:
+async def _read(desk: Desk, message: WebhookRequest) -> Event:
     return desk.pool.webhook(message)
 
 
@@ -1110,7 +1260,9 @@ async def _disguised(name: str) -> tuple[Desk, list[BaseException], list[Payment
 @every
 @timeless
 async def test_no_secret_is_ever_shown(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """No credential or token, in any form, is in a repr, an error, a record at DEBUG or Payment.raw."""
+    """No credential or token, in any form, is in a repr, an error, a record at DEBUG or
+    Payment.raw.
+    """
     with caplog.at_level(logging.DEBUG, logger="paymux"):
         desk, errors, payments = await _disguised(name)
     assert len(errors) >= 10
@@ -1138,15 +1290,24 @@ async def test_no_secret_is_ever_shown(name: str, caplog: pytest.LogCaptureFixtu
 @every
 @timeless
 async def test_no_traceback_shows_a_secret(name: str) -> None:
-    """An error that is reported with the variables of its frames shows no credential and no token."""
+    """An error that is reported with the variables of its frames shows no credential and no
+    token.
+    """
     desk, errors, _ = await _disguised(name)
     secrets = [canary for canary, _ in _canaries(name).values()]
     signs = [request.headers.get("authorization", "") for request in desk.sim.requests]
     secrets += {sign.split()[-1] for sign in signs if sign} - {"simulator"}
     found = set()
     for error in errors:
-        lines = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-        found |= {(type(error).__name__, secret) for secret in secrets for form in _forms(secret) if form in lines}
+        lines = "".join(
+            traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        )
+        found |= {
+            (type(error).__name__, secret)
+            for secret in secrets
+            for form in _forms(secret)
+            if form in lines
+        }
     assert not found
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import pytest
 
-from paymux.deadlines import Deadlines
+from paymux.primitives.deadlines import Deadlines
 
 from .virtual import START, run, timeless
 
@@ -25,13 +25,19 @@ class Ours:
         self._deadline.__enter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
     ) -> None:
         self._deadline.__exit__(kind, error, frames)
 
 
 def story(seed: int, bound: Bound) -> list[list[str]]:
-    """Let tasks wait within nested deadlines, fail, swallow a cancellation; tell what each met, and when."""
+    """Let tasks wait within nested deadlines, fail, swallow a cancellation.
+
+    Tell what each met, and when.
+    """
     told: list[list[str]] = [[] for _ in range(5)]
 
     async def one(name: int) -> None:
@@ -44,7 +50,9 @@ def story(seed: int, bound: Bound) -> list[list[str]]:
         async def within(depth: int) -> None:
             for _ in range(chance.randint(1, 3)):
                 try:
-                    async with bound(loop.time() + chance.choice([chance.uniform(0, 5), float("inf")])):
+                    async with bound(
+                        loop.time() + chance.choice([chance.uniform(0, 5), float("inf")])
+                    ):
                         await asyncio.sleep(chance.choice([0, chance.uniform(0, 5)]))
                         if depth:
                             await within(depth - 1)
@@ -77,7 +85,9 @@ def story(seed: int, bound: Bound) -> list[list[str]]:
 
 
 def test_it_does_what_asyncio_does() -> None:
-    """In 400 stories of nested deadlines, cancellations and errors, all is as with `asyncio.timeout_at`."""
+    """In 400 stories of nested deadlines, cancellations and errors, all is as with
+    `asyncio.timeout_at`.
+    """
     said: set[str] = set()
     for seed in range(400):
         ours = Deadlines()
@@ -112,7 +122,10 @@ async def test_a_thousand_have_one_timer_and_leave_none() -> None:
 
 @timeless
 async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
-    """What needs no waiting is done; the first wait is TimeoutError, although it would end at once."""
+    """What needs no waiting is done.
+
+    The first wait is TimeoutError, although it would end at once.
+    """
     deadlines = Deadlines()
     for when in (START - 5, START, asyncio.get_running_loop().time()):
         with pytest.raises(TimeoutError), deadlines.until(when):
@@ -123,7 +136,9 @@ async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
 
 @timeless
 async def test_what_ended_is_not_kept() -> None:
-    """A hundred thousand verbs that end at once, beside one that does not, leave no trace of theirs."""
+    """A hundred thousand verbs that end at once, beside one that does not, leave no trace of
+    theirs.
+    """
     deadlines = Deadlines()
     with deadlines.until(START + 30):
         for _ in range(100_000):
@@ -133,7 +148,9 @@ async def test_what_ended_is_not_kept() -> None:
 
 
 def test_loops_in_turn_share_it() -> None:
-    """What a loop left half-done when it was closed neither ends nor holds up what runs in the next."""
+    """What a loop left half-done when it was closed neither ends nor holds up what runs in the
+    next.
+    """
     deadlines = Deadlines()
 
     async def hang() -> None:
@@ -149,7 +166,8 @@ def test_loops_in_turn_share_it() -> None:
     async def late() -> None:
         left_too_late = deadlines.until(asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(TimeoutError), left_too_late:
-            await asyncio.sleep(5 if left.close() is None else 0)  # its block ends here, in the wrong loop
+            # its block ends here, in the wrong loop
+            await asyncio.sleep(5 if left.close() is None else 0)
         assert deadlines._timer is None
 
     asyncio.run(late())

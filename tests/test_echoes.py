@@ -25,12 +25,12 @@ from paymux import (
     Status,
     UsageError,
 )
+from paymux.http import Response, Send, WebhookRequest, get
 from paymux.models import Method, Order
-from paymux.redact import clean, hide
-from paymux.wire import Incoming, Reply, Send, get
+from paymux.primitives.redaction import clean, hide
 
-from .test_connection import ACCOUNTS
-from .test_redact import FORMS, HOOK_KEY, PASSWORD, TOKEN, _leaks, _rendered
+from .test_aiohttp import ACCOUNTS
+from .test_redaction import FORMS, HOOK_KEY, PASSWORD, TOKEN, _leaks, _rendered
 from .virtual import Desk, Said, Toy, Wire, answer, timeless
 
 PAGE = "https://pay.example/checkout?token=abc&signature=def&access_token=ghi#key=jkl"
@@ -58,7 +58,9 @@ class Parrot(Toy, frozen=True, kw_only=True):
 
     async def _move(self, send: Send, path: str, order: Order) -> Payment:
         said = self._all((await send(get("/payments/p1", Echo))).said)
-        return msgspec.structs.replace(said, provider_reference="p1", reference=order.reference, kind=order.kind)
+        return msgspec.structs.replace(
+            said, provider_reference="p1", reference=order.reference, kind=order.kind
+        )
 
     async def balance(self, send: Send) -> Balance:
         said = (await send(get("/payments/p1", Echo))).said
@@ -82,7 +84,7 @@ class Parrot(Toy, frozen=True, kw_only=True):
         await send(get("/find/p1", Said))
         return self._all(first.said)
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         return Event(claims=self._all(self.message(Echo, incoming).said))
 
     def _all(self, said: str) -> Payment:
@@ -116,14 +118,22 @@ def parrot() -> Parrot:
 
 def _wire(echo: str) -> Wire:
     body = f'{{"said": "{echo}", "amount": "500"}}'.encode()
-    return Wire(Desk(login=answer(token=TOKEN), payments=Reply(status=200, body=body), find=answer(id="p1")))
+    return Wire(
+        Desk(
+            login=answer(token=TOKEN),
+            payments=Response(status=200, body=body),
+            find=answer(id="p1"),
+        )
+    )
 
 
 ESCAPED: dict[str, Callable[[str], str]] = {
     **{form: write for form, write in FORMS.items() if form != "repr"},
     "plain": lambda text: json.dumps(text)[1:-1],
     "all escaped": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
-    "partly escaped": lambda text: json.dumps(text)[1:-1].replace("/", "\\u002F").replace("=", "\\u003d"),
+    "partly escaped": lambda text: (
+        json.dumps(text)[1:-1].replace("/", "\\u002F").replace("=", "\\u003d")
+    ),
 }
 
 
@@ -137,20 +147,29 @@ def _everything(found: list[Any]) -> str:
         else:
             texts.append(msgspec.json.encode(one).decode())
         payment = getattr(one, "payment", one)
-        texts += map(str, msgspec.structs.astuple(payment) if isinstance(payment, msgspec.Struct) else ())
+        texts += map(
+            str, msgspec.structs.astuple(payment) if isinstance(payment, msgspec.Struct) else ()
+        )
     return "\n".join(texts)
 
 
 @pytest.mark.parametrize("form", ESCAPED)
 @timeless
-async def test_a_credential_inside_a_success_reaches_nothing(form: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_credential_inside_a_success_reaches_nothing(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever field and form a provider uses, our credentials are removed."""
     caplog.set_level(logging.DEBUG)
     echo = " ".join(ESCAPED[form](canary) for canary in (PASSWORD, HOOK_KEY, TOKEN))
-    moment, held = datetime.now(UTC), Payment(account="parrot", provider_reference="p1", currency="XAF")
+    moment, held = (
+        datetime.now(UTC),
+        Payment(account="parrot", provider_reference="p1", currency="XAF"),
+    )
     async with Pool(parrot(), connection=_wire(echo)) as pool:
         found: list[Any] = [await pool.balance("parrot"), await pool.receipt(held)]
-        event = pool.webhook(Incoming(body=f'{{"said": "{echo}"}}'.encode()), account="parrot")
+        event = pool.webhook(
+            WebhookRequest(body=f'{{"said": "{echo}"}}'.encode()), account="parrot"
+        )
         found.append(event)
         found += [await pool.run("parrot", Parrot.steps), *await pool.methods("parrot")]
         found += [past async for past in pool.history("parrot", since=moment, until=moment)]
@@ -179,7 +198,9 @@ async def test_a_journal_holds_no_credential_that_was_echoed(tmp_path: Path) -> 
             return msgspec.structs.replace(said, currency="XAF", payer=None)
 
     driver = Quiet(password=PASSWORD, webhook_key=HOOK_KEY)
-    async with Pool(driver, connection=_wire(json.dumps(f"{PASSWORD} {TOKEN}")[1:-1]), journal=path) as pool:
+    async with Pool(
+        driver, connection=_wire(json.dumps(f"{PASSWORD} {TOKEN}")[1:-1]), journal=path
+    ) as pool:
         paid = await pool.collect("parrot", amount=500, currency="XAF", reference="o1")
         kept = [one async for one in pool.payments()]
     assert paid.status is Status.SUCCEEDED
@@ -225,23 +246,33 @@ async def test_what_is_ours_stays_as_it_is() -> None:
             said = await super()._move(send, path, order)
             return msgspec.structs.replace(said, metadata={**order.metadata, "theirs": "simulator"})
 
-    wire = Wire(Desk(login=answer(token=TOKEN), collect=answer(id="p1", reference="simulator-1", status="OK")))
+    wire = Wire(
+        Desk(
+            login=answer(token=TOKEN), collect=answer(id="p1", reference="simulator-1", status="OK")
+        )
+    )
     async with Pool(Same(password="simulator"), connection=wire) as pool:
         note = {"note": "of the simulator"}
-        paid = await pool.collect("toy", amount=5, currency="XAF", reference="simulator-1", metadata=note)
+        paid = await pool.collect(
+            "toy", amount=5, currency="XAF", reference="simulator-1", metadata=note
+        )
     assert (paid.reference, paid.status) == ("simulator-1", Status.SUCCEEDED)
     assert paid.metadata == {"note": "of the simulator", "theirs": "***"}
 
 
 def test_cleaning_gives_back_what_held_nothing() -> None:
     """A value with nothing to hide is the same object: nothing is copied."""
-    payment = Payment(account="a", reference="r", metadata={"a": ["b"]}, customer=Customer(name="n"))
+    payment = Payment(
+        account="a", reference="r", metadata={"a": ["b"]}, customer=Customer(name="n")
+    )
     assert clean(payment, (PASSWORD,)) is payment
     assert clean([payment], (PASSWORD,)) == [payment]
     assert clean(payment, ()) is payment
 
 
-@pytest.mark.parametrize("secret", ["reference", "user", "amount", "pass", "a", "order_id", "refe-rence"])
+@pytest.mark.parametrize(
+    "secret", ["reference", "user", "amount", "pass", "a", "order_id", "refe-rence"]
+)
 @pytest.mark.parametrize(
     "body",
     [
@@ -268,7 +299,9 @@ def test_a_credential_is_hidden_even_as_the_name_of_a_field(secret: str) -> None
 
 
 @timeless
-async def test_an_unknown_word_in_the_log_is_no_credential(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unknown_word_in_the_log_is_no_credential(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The warning about a status shows words and codes, and neither a token nor a password."""
     for word, shown in (
         ("NEWS", "NEWS"),
@@ -280,7 +313,11 @@ async def test_an_unknown_word_in_the_log_is_no_credential(caplog: pytest.LogCap
         wire = Wire(Desk(login=answer(token=TOKEN), payments=answer(id="p1", status=word)))
         async with Pool(Toy(account=f"a{len(word)}"), connection=wire) as pool:
             await pool.verify(f"a{len(word)}", "p1")
-        assert [record.getMessage() for record in caplog.records if "unknown status" in record.getMessage()] in (
+        assert [
+            record.getMessage()
+            for record in caplog.records
+            if "unknown status" in record.getMessage()
+        ] in (
             [f"toy: unknown status {shown!r} is kept as pending"],
             [],  # logged before, in this process
         )
@@ -300,7 +337,9 @@ ADDRESSES = [
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_an_address_with_a_credential_is_refused_unseen(name: str, url: str) -> None:
     """A `base_url` with a password is UsageError, without it in text or frames."""
-    with pytest.raises(UsageError, match=r"base_url: \*\*\* is refused; accepted: an https URL") as refused:
+    with pytest.raises(
+        UsageError, match=r"base_url: \*\*\* is refused; accepted: an https URL"
+    ) as refused:
         ACCOUNTS[name].driver(url)
     assert "cAnary" not in str(refused.value)
     ours = [

@@ -1,4 +1,7 @@
-"""R1 and R2 over real sockets: a slice of benchmarks/bench_faults.py, small enough for every run."""
+"""R1 and R2 over real sockets.
+
+A slice of benchmarks/bench_faults.py, small enough for every run.
+"""
 
 import logging
 import time
@@ -10,10 +13,19 @@ import pytest
 import paymux.transport.call
 from paymux import Rejected
 from paymux.drivers.base import Driver
+from paymux.http import Request, Response
 from paymux.transport.outcome import Means, Verdict, decide
-from paymux.wire import Reply, Request
 
-from .campaigns.faults import NEVER, TITLES, Certificates, Tally, cut_everywhere, poisoned, table, walk_table
+from .campaigns.faults import (
+    NEVER,
+    TITLES,
+    Certificates,
+    Tally,
+    cut_everywhere,
+    poisoned,
+    table,
+    walk_table,
+)
 from .campaigns.faulty import OPERATIONS
 
 pytestmark = pytest.mark.slow
@@ -43,7 +55,9 @@ def test_every_row_occurs_or_says_why_not(name: str) -> None:
 
 
 async def test_every_row_of_the_table_is_told_truly() -> None:
-    """R1: each row that can occur, at every money operation, on fresh and reused connections in turn."""
+    """R1: each row that can occur, at every money operation, on fresh and reused connections in
+    turn.
+    """
     found = tally()
     await walk_table(OPERATIONS.values(), found, in_turn=True)
     assert found.wrong == []
@@ -53,7 +67,10 @@ async def test_every_row_of_the_table_is_told_truly() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_a_wire_that_breaks_at_any_byte_is_told_truly(name: str) -> None:
-    """R2: requests and answers cut with FIN, RST and silence; a whole answer counts, anything less is unknown."""
+    """R2: requests and answers cut with FIN, RST and silence.
+
+    A whole answer counts, anything less is unknown.
+    """
     found = tally()
     await cut_everywhere([OPERATIONS[name]], found, step=STEP, seed=SEED)
     assert found.wrong == [], f"seed {SEED}"
@@ -67,12 +84,16 @@ def test_a_control_character_never_reaches_a_header(name: str) -> None:
     assert poisoned(OPERATIONS[name]) == []
 
 
-def _hopeful(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+def _hopeful(
+    driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
+) -> Verdict:
     """Take an exception for a proof that nothing was sent."""
     return decide(driver, request, reply, left=left and reply is not None)
 
 
-def _literal(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+def _literal(
+    driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
+) -> Verdict:
     """Take any 4xx for a refusal."""
     verdict = decide(driver, request, reply, left=left)
     if verdict.means is Means.UNKNOWN and reply is not None and 400 <= reply.status < 500:
@@ -93,4 +114,10 @@ async def test_the_campaign_sees_a_core_that_trusts_statuses() -> None:
     found = tally()
     with patch.object(paymux.transport.call, "decide", _literal):
         await walk_table([OPERATIONS["campay payout"]], found)
-    assert {one.split(":")[0].rpartition(" ")[2] for one in found.wrong} >= {"38", "40", "41", "43", "45"}
+    assert {one.split(":")[0].rpartition(" ")[2] for one in found.wrong} >= {
+        "38",
+        "40",
+        "41",
+        "43",
+        "45",
+    }

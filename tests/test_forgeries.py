@@ -1,7 +1,10 @@
-"""R11: no forgery is proved, and none makes an order paid that is not; each through webhook and confirm.
+"""R11: no forgery is proved, and none makes an order paid that is not.
 
-A message is a hint, so that many forgeries are *read*: what counts is that none is Trust.BODY, and that what
-`confirm` returns is what the simulator's ledger says of that very payment, or a typed error.
+Each through webhook and confirm.
+
+A message is a hint, so that many forgeries are *read*: what counts is that none is Trust.BODY, and
+that what `confirm` returns is what the simulator's ledger says of that very payment, or a typed
+error.
 """
 
 import asyncio
@@ -25,21 +28,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 import pytest
 
-from paymux import (
-    BadWebhook,
-    Event,
-    Incoming,
-    Payment,
-    PaymuxError,
-    Pool,
-    Status,
-    Trust,
-)
+from paymux import BadWebhook, Event, Payment, PaymuxError, Pool, Status, Trust, WebhookRequest
 from paymux.drivers import names
+from paymux.http import Connection
 from paymux.simulator import Simulator
 from paymux.simulator.ledger import Entry
 from paymux.simulator.tokens import jwt
-from paymux.wire import Connection
 
 from .campaigns.fuzz import SHAPES, SIGNED
 from .campaigns.simulation import LoopJournal
@@ -81,7 +75,9 @@ class Shop:
         self.provider: Any = self.sim.providers[name]
         self.sim.on_webhook(lambda _: None)
         self.driver = self.sim.driver(name, **fields)
-        self.connection: Connection = self.sim.connection if bent is None else Bent(self.sim.connection, *bent)
+        self.connection: Connection = (
+            self.sim.connection if bent is None else Bent(self.sim.connection, *bent)
+        )
         for attribute, value in self.case.shape.items() if bent else ():
             setattr(self.provider, attribute, value)
         self.keeper = self._pool(LoopJournal(folder / "payments.db", random.Random(1)))
@@ -106,7 +102,9 @@ class Shop:
         )
 
     async def __aenter__(self) -> Self:
-        for number, (reference, amount) in enumerate([(DEAR, 50_000), (NEXT, 50_000), (PAID, 1000)], 1):
+        for number, (reference, amount) in enumerate(
+            [(DEAR, 50_000), (NEXT, 50_000), (PAID, 1000)], 1
+        ):
             order = dict(self.case.order)
             if "payer" in order:
                 order["payer"] = order["payer"][:-1] + str(number)
@@ -122,7 +120,7 @@ class Shop:
             assert await self._kept(reference) is Status.PENDING
         assert await self._kept(PAID) in (Status.PENDING, Status.SUCCEEDED)
         await self.keeper.aclose()
-        await self.sim.world.aclose()
+        await self.sim.core.aclose()
 
     async def _kept(self, reference: str) -> Status:
         [found] = [one async for one in self.keeper.payments() if one.reference == reference]
@@ -133,19 +131,26 @@ class Shop:
         found: Entry = self.provider.entry(self.orders[reference].provider_reference)
         return found
 
-    def message(self, reference: str, *, forged: bool = False) -> Incoming:
-        """Give the provider's message about an order; forged: of a success, signed with a wrong key."""
+    def message(self, reference: str, *, forged: bool = False) -> WebhookRequest:
+        """Give the provider's message about an order.
+
+        Forged: of a success, signed with a wrong key.
+        """
         message = self.provider.message(self.entry(reference), forged=forged)
         url = urlsplit(message.url)
-        return Incoming(
-            method=message.method, path=url.path, query=url.query, headers=message.headers, body=message.body
+        return WebhookRequest(
+            method=message.method,
+            path=url.path,
+            query=url.query,
+            headers=message.headers,
+            body=message.body,
         )
 
     def path(self, reference: str | None) -> str:
         """Give the account's callback path, or an order's own."""
         return urlsplit(self.keeper.webhook_url(self.name, reference)).path
 
-    def read(self, incoming: Incoming) -> Event | None:
+    def read(self, incoming: WebhookRequest) -> Event | None:
         """Read a message; None is a BadWebhook, and nothing is ever proved of a body."""
         try:
             event = self.keeper.webhook(incoming)
@@ -155,7 +160,7 @@ class Shop:
         assert event.trust is Trust.NOTHING or self.name in SEALS
         return event
 
-    async def hear(self, incoming: Incoming, reference: str) -> str:
+    async def hear(self, incoming: WebhookRequest, reference: str) -> str:
         """Send a message to the shop that waits for this order, and tell how it ended."""
         event = self.read(incoming)
         outcome = "BadWebhook" if event is None else await self.confirm(event, reference)
@@ -163,7 +168,10 @@ class Shop:
         return outcome
 
     async def confirm(self, event: Event, reference: str) -> str:
-        """Confirm, and hold what comes of it against the ledger; the same event again is the same question."""
+        """Confirm, and hold what comes of it against the ledger.
+
+        The same event again is the same question.
+        """
         key = msgspec.json.encode((event, reference))
         if key not in self._confirmed:
             self._confirmed[key] = await self._confirm(event, reference)
@@ -195,7 +203,9 @@ class Shop:
         return str(found.status)
 
 
-def shop(name: str, level: str, folder: Path, work: Callable[[Shop], Any], shape: str = "", **fields: Any) -> Shop:
+def shop(
+    name: str, level: str, folder: Path, work: Callable[[Shop], Any], shape: str = "", **fields: Any
+) -> Shop:
     """Open a shop in virtual time, do some work in it, and give it back with what it counted."""
 
     async def opened() -> Shop:
@@ -206,30 +216,33 @@ def shop(name: str, level: str, folder: Path, work: Callable[[Shop], Any], shape
     return run(opened())
 
 
-def changed(incoming: Incoming, **fields: Any) -> Incoming:
+def changed(incoming: WebhookRequest, **fields: Any) -> WebhookRequest:
     """Give a message with other fields."""
     return msgspec.structs.replace(incoming, **fields)
 
 
-def swap(incoming: Incoming, old: str, new: str) -> Incoming:
+def swap(incoming: WebhookRequest, old: str, new: str) -> WebhookRequest:
     """Put one text in another's place, wherever it stands in the message."""
     return changed(
-        incoming, body=incoming.body.replace(old.encode(), new.encode()), query=incoming.query.replace(old, new)
+        incoming,
+        body=incoming.body.replace(old.encode(), new.encode()),
+        query=incoming.query.replace(old, new),
     )
 
 
-def seal(name: str, incoming: Incoming) -> str:
+def seal(name: str, incoming: WebhookRequest) -> str:
     """Give a message's signature."""
     if name == "cinetpay":
         return incoming.headers["x-token"]
     found = re.search(
-        rf'{SEALS[name]}(?:"\s*:\s*"|=|%5D=|\]=)([A-Za-z0-9_.-]+)', (incoming.body.decode() or incoming.query)
+        rf'{SEALS[name]}(?:"\s*:\s*"|=|%5D=|\]=)([A-Za-z0-9_.-]+)',
+        (incoming.body.decode() or incoming.query),
     )
     assert found is not None
     return found[1]
 
 
-def resealed(name: str, incoming: Incoming, other: str) -> Incoming:
+def resealed(name: str, incoming: WebhookRequest, other: str) -> WebhookRequest:
     """Give a message with another signature."""
     if name == "cinetpay":
         return changed(incoming, headers={**incoming.headers, "x-token": other})
@@ -244,16 +257,24 @@ def flips(raw: bytes) -> Iterator[bytes]:
         yield bytes(flipped)
 
 
-def flipped(incoming: Incoming, step: int = 1) -> Iterator[Incoming]:
+def flipped(incoming: WebhookRequest, step: int = 1) -> Iterator[WebhookRequest]:
     """Give the message with every single bit, or every so manieth, of its body or query flipped."""
     for raw in itertools.islice(flips(incoming.body or incoming.query.encode()), 0, None, step):
-        yield changed(incoming, body=raw) if incoming.body else changed(incoming, query=raw.decode("latin-1"))
+        yield (
+            changed(incoming, body=raw)
+            if incoming.body
+            else changed(incoming, query=raw.decode("latin-1"))
+        )
 
 
 def shapes(name: str) -> tuple[str, ...]:
     """Give the shapes of a provider's message that can be signed."""
     attribute, found = SHAPES.get(name, ("", ("",)))
-    return tuple(shape for shape in found if shape != "minimal") if attribute != "frame_shape" else ("",)
+    return (
+        tuple(shape for shape in found if shape != "minimal")
+        if attribute != "frame_shape"
+        else ("",)
+    )
 
 
 EVERY_SHAPE = [(name, shape) for name in names() for shape in shapes(name)]
@@ -264,7 +285,10 @@ EVERY_SHAPE = [(name, shape) for name in names() for shape in shapes(name)]
 def test_every_flipped_bit_is_refused_or_says_the_same_or_is_only_a_hint(
     name: str, shape: str, tmp_path: Path
 ) -> None:
-    """No bit of a body can be flipped and be proved; where the signature covers all, what passes says the same."""
+    """No bit of a body can be flipped and be proved.
+
+    Where the signature covers all, what passes says the same.
+    """
     seen: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -284,11 +308,16 @@ def test_every_flipped_bit_is_refused_or_says_the_same_or_is_only_a_hint(
 
 
 # What a forgery may end in: a refusal, or what the ledger says. A caller's mistake it never is.
-REFUSALS = frozenset({"BadWebhook", "Mismatch", "NotFound", "Rejected", "AuthenticationFailed", "ProviderError"})
+REFUSALS = frozenset(
+    {"BadWebhook", "Mismatch", "NotFound", "Rejected", "AuthenticationFailed", "ProviderError"}
+)
 
 
 def names_it(name: str, level: str) -> bool:
-    """Tell whether the true message leads to its payment: a gateway's names none that could be asked for."""
+    """Tell whether the true message leads to its payment.
+
+    A gateway's names none that could be asked for.
+    """
     return level != "nothing" or CASES[name].names_order
 
 
@@ -308,7 +337,8 @@ def test_the_true_message_is_accepted(name: str, level: str, tmp_path: Path) -> 
 @at_each_level
 @every
 def test_no_flipped_bit_pays_an_order(name: str, level: str, tmp_path: Path) -> None:
-    """Every flip that is read is confirmed as what the ledger says, or refused, whatever the shop knows.
+    """Every flip that is read is confirmed as what the ledger says, or refused, whatever the shop
+    knows.
 
     With a journal every bit, without one every third: what is read is the same at each level.
     """
@@ -328,7 +358,10 @@ def test_no_flipped_bit_pays_an_order(name: str, level: str, tmp_path: Path) -> 
 
 @sealed
 def test_every_flipped_bit_of_a_signature_is_refused(name: str, tmp_path: Path) -> None:
-    """A signature with one wrong bit is none; only the case of a hash's letters may change, and says the same."""
+    """A signature with one wrong bit is none.
+
+    Only the case of a hash's letters may change, and says the same.
+    """
     seen: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -355,7 +388,7 @@ def test_every_flipped_bit_of_a_callback_path_is_refused(name: str, tmp_path: Pa
         true = changed(one.message(PAID), path=one.path(PAID))
         known = one.read(true)
         assert known is not None
-        assert known.attempt == PAID
+        assert known.path_reference == PAID
         _, hook, attempt = true.path.rsplit("/", 2)
         for raw in flips(f"{hook}/{attempt}".encode()):
             event = one.read(changed(true, path=f"/pay/{raw.decode('latin-1')}"))
@@ -368,24 +401,35 @@ def test_every_flipped_bit_of_a_callback_path_is_refused(name: str, tmp_path: Pa
     assert seen["refused"] > 500
 
 
-def attacks(one: Shop) -> Iterator[tuple[str, Incoming]]:
-    """Give what a forger with a paid receipt of a cheap order could send to have a dear one delivered."""
+def attacks(one: Shop) -> Iterator[tuple[str, WebhookRequest]]:
+    """Give what a forger with a paid receipt of a cheap order could send to have a dear one
+    delivered.
+    """
     true, forged = one.message(PAID), one.message(DEAR, forged=True)
     cheap, dear = one.entry(PAID), one.entry(DEAR)
     captured = resealed(one.name, forged, seal(one.name, true)) if one.name in SEALS else forged
     yield "an invented success", forged
     yield "an invented success, with a captured signature", captured
     for reference in (PAID, NEXT, None):
-        yield f"an invented success on the path of {reference}", changed(captured, path=one.path(reference))
+        yield (
+            f"an invented success on the path of {reference}",
+            changed(captured, path=one.path(reference)),
+        )
     for path in (None, DEAR, NEXT):
-        yield f"a cheaper payment's message on the path of {path}", changed(true, path=one.path(path))
+        yield (
+            f"a cheaper payment's message on the path of {path}",
+            changed(true, path=one.path(path)),
+        )
     for reference in (None, DEAR):
         for what, message in (
             ("id", swap(captured, dear.provider_reference, cheap.provider_reference)),
             ("reference", swap(swap(captured, DEAR, PAID), PAID + "7", PAID)),
             ("message, with the dear amount", swap(swap(true, "1000", "50000"), "950", "47500")),
             ("message, with the dear reference", swap(true, PAID, DEAR)),
-            ("message, with the dear id", swap(true, cheap.provider_reference, dear.provider_reference)),
+            (
+                "message, with the dear id",
+                swap(true, cheap.provider_reference, dear.provider_reference),
+            ),
         ):
             yield (
                 f"a cheaper payment's {what}, on the path of {reference}",
@@ -401,11 +445,15 @@ def attacks(one: Shop) -> Iterator[tuple[str, Incoming]]:
 @at_each_level
 @every
 def test_no_forged_message_pays_an_order(name: str, level: str, tmp_path: Path) -> None:
-    """A cheaper payment's id, another order's path, a captured signature: the dear order stays what it is."""
+    """A cheaper payment's id, another order's path, a captured signature.
+
+    The dear order stays what it is.
+    """
     heard: dict[str, str] = {}
 
     async def work(one: Shop) -> None:
-        # First while nobody knows the cheap payment's end, and again after its own message was confirmed.
+        # First while nobody knows the cheap payment's end, and again after its own message was
+        # confirmed.
         for again in ("", " once more"):
             for what, message in attacks(one):
                 heard[what + again] = await one.hear(message, DEAR)
@@ -413,28 +461,36 @@ def test_no_forged_message_pays_an_order(name: str, level: str, tmp_path: Path) 
 
     shop(name, level, tmp_path, work)
     assert len(heard) == 2 * 32
-    # Of the dear order nothing but the truth is said; the cheap one is told as paid to whoever waits for neither.
+    # Of the dear order nothing but the truth is said; the cheap one is told as paid to whoever
+    # waits for neither.
     allowed = {*REFUSALS, "pending"} | (set() if level == "expected" else {"succeeded"})
     assert set(heard.values()) <= allowed, heard
     refused = [what for what, outcome in heard.items() if outcome in REFUSALS]
     assert len(refused) >= len(heard) / 5, heard
 
 
-def signed(name: str, incoming: Incoming, key: str) -> Incoming:
+def signed(name: str, incoming: WebhookRequest, key: str) -> WebhookRequest:
     """Sign a message with this key, as its provider does."""
     if name == "campay":
         other = jwt(key, {"source": "CamPay"}, life=3600)
     elif name == "cinetpay":
         fields = dict(parse_qsl(incoming.body.decode(), keep_blank_values=True))
-        other = hmac.digest(key.encode(), "".join(fields[field] for field in SIGNED).encode(), "sha256").hex()
+        other = hmac.digest(
+            key.encode(), "".join(fields[field] for field in SIGNED).encode(), "sha256"
+        ).hex()
     else:
         other = hashlib.sha512(key.encode()).hexdigest()
     return resealed(name, incoming, other)
 
 
 @sealed
-def test_another_tenants_key_an_empty_key_and_none_at_all_are_refused(name: str, tmp_path: Path) -> None:
-    """Only the account's own key signs its messages; the signer of this test is right, for ours is accepted."""
+def test_another_tenants_key_an_empty_key_and_none_at_all_are_refused(
+    name: str, tmp_path: Path
+) -> None:
+    """Only the account's own key signs its messages.
+
+    The signer of this test is right, for ours is accepted.
+    """
 
     async def work(one: Shop) -> None:
         for message in (one.message(PAID), one.message(DEAR)):
@@ -443,21 +499,25 @@ def test_another_tenants_key_an_empty_key_and_none_at_all_are_refused(name: str,
                 assert one.read(signed(name, message, key)) is None
             for seal in ("", "None", "null", "0", "0" * 128, "A" * 64, "é", "x", "true"):
                 assert one.read(resealed(name, message, seal)) is None
-            bare = changed(message, headers={}, body=re.sub(rb"(?:hash|signature)", b"x", message.body))
+            bare = changed(
+                message, headers={}, body=re.sub(rb"(?:hash|signature)", b"x", message.body)
+            )
             assert one.read(bare) is None
 
     shop(name, "nothing", tmp_path, work)
 
 
 @sealed
-def test_a_tenants_message_is_not_for_another_account_of_the_same_pool(name: str, tmp_path: Path) -> None:
+def test_a_tenants_message_is_not_for_another_account_of_the_same_pool(
+    name: str, tmp_path: Path
+) -> None:
     """Each account has a path and a key of its own: what one is sent, the other refuses."""
     sim = Simulator()
     key = {"campay": "webhook_key", "cinetpay": "secret_key", "paydunya": "master_key"}[name]
     mine, other = sim.driver(name), sim.driver(name, account="other", **{key: "another-tenant"})
     pool = Pool(mine, other, webhook_base=BASE, webhook_key=KEY)
 
-    async def told() -> Incoming:
+    async def told() -> WebhookRequest:
         async with Shop(name, "nothing", tmp_path) as one:
             return one.message(PAID)
 
@@ -473,10 +533,15 @@ def test_a_tenants_message_is_not_for_another_account_of_the_same_pool(name: str
 HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
-def token(claims: Any = None, header: Any = None, key: str = "simulator", digest: str = "sha256") -> str:
+def token(
+    claims: Any = None, header: Any = None, key: str = "simulator", digest: str = "sha256"
+) -> str:
     """Sign a JWT; parts that are text are taken as they stand."""
     now = int(time.time())
-    parts = (HEADER if header is None else header, {"iat": now, "exp": now + 3600} if claims is None else claims)
+    parts = (
+        HEADER if header is None else header,
+        {"iat": now, "exp": now + 3600} if claims is None else claims,
+    )
     said = ".".join(part(one if isinstance(one, str) else json.dumps(one)) for one in parts)
     return f"{said}.{part(hmac.digest(key.encode(), said.encode(), digest))}"
 
@@ -494,7 +559,9 @@ def jwt_attacks() -> dict[str, list[str]]:
     nothing = said.partition(".")[2]
     last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     spare = last[last.index(mac[-1]) ^ 1]
-    keyless = [token(header={**HEADER, "alg": alg}, key="") for alg in ("none", "None", "NONE", "nOnE", "")]
+    keyless = [
+        token(header={**HEADER, "alg": alg}, key="") for alg in ("none", "None", "NONE", "nOnE", "")
+    ]
     return {
         "no algorithm": [
             *(
@@ -503,7 +570,10 @@ def jwt_attacks() -> dict[str, list[str]]:
                 for seal in ("", mac)
             ),
             *keyless,
-            *(token(header={**HEADER, "alg": alg}) for alg in ("none", None, "", [], ["HS256"], {"HS256": 1}, 0)),
+            *(
+                token(header={**HEADER, "alg": alg})
+                for alg in ("none", None, "", [], ["HS256"], {"HS256": 1}, 0)
+            ),
             token(header={"typ": "JWT"}),
         ],
         "an algorithm's other spelling": [
@@ -555,12 +625,24 @@ def jwt_attacks() -> dict[str, list[str]]:
             f"{said[:8]}={said[8:]}.{mac}",
         ],
         "a time that is over": [
-            token({"exp": exp}) for exp in (now - 61, now - 1e6, 0, -1, -1e300, "0", 1, True, False, "1", 0.1)
+            token({"exp": exp})
+            for exp in (now - 61, now - 1e6, 0, -1, -1e300, "0", 1, True, False, "1", 0.1)
         ],
         "a time that is none": [
             *(
                 token({"exp": exp})
-                for exp in (None, "soon", "", [], {}, [now + 9], {"exp": now + 9}, 1e12, 1e300, "inf")
+                for exp in (
+                    None,
+                    "soon",
+                    "",
+                    [],
+                    {},
+                    [now + 9],
+                    {"exp": now + 9},
+                    1e12,
+                    1e300,
+                    "inf",
+                )
             ),
             *(
                 token(f'{{"exp": {exp}}}')
@@ -574,7 +656,18 @@ def jwt_attacks() -> dict[str, list[str]]:
         "claims that are none": [
             *(
                 token(said)
-                for said in ("[]", "[[]]", "", "x", "null", "5", '"x"', "{", "[" * 5000, '{"a":' * 5000)
+                for said in (
+                    "[]",
+                    "[[]]",
+                    "",
+                    "x",
+                    "null",
+                    "5",
+                    '"x"',
+                    "{",
+                    "[" * 5000,
+                    '{"a":' * 5000,
+                )
             ),
             token("\ud800".encode("utf-8", "surrogatepass").decode("latin-1")),
         ],
@@ -584,12 +677,17 @@ def jwt_attacks() -> dict[str, list[str]]:
             token('{"a": {"b": 1, "b": 2}}'),
             token(header='{"alg": "none", "alg": "HS256"}'),
         ],
-        "another key": [token(key=key) for key in ("", "forger", "simulator\n", "\0", "Simulator", "=")],
+        "another key": [
+            token(key=key) for key in ("", "forger", "simulator\n", "\0", "Simulator", "=")
+        ],
     }
 
 
 def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
-    """Fourteen kinds of attack, each in its variants, none of which is read; the token as it should be is."""
+    """Fourteen kinds of attack, each in its variants, none of which is read.
+
+    The token as it should be is.
+    """
     found = jwt_attacks()
     tried: Counter[str] = Counter()
 
@@ -597,7 +695,11 @@ def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
         true = json.loads(one.message(PAID).body)
 
         def read(signature: object) -> Event | None:
-            return one.read(changed(one.message(PAID), body=json.dumps({**true, "signature": signature}).encode()))
+            return one.read(
+                changed(
+                    one.message(PAID), body=json.dumps({**true, "signature": signature}).encode()
+                )
+            )
 
         for good in (token(), token(header={"alg": "HS256"}), token({"exp": time.time() - 30})):
             event = read(good)
@@ -620,7 +722,10 @@ def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
 def test_a_token_that_names_no_end_is_the_providers_own_choice_and_still_a_hint(
     level: str, tmp_path: Path
 ) -> None:
-    """Only CamPay's key signs such a token, and its page asks for no claim: it is confirmed like any other."""
+    """Only CamPay's key signs such a token, and its page asks for no claim.
+
+    It is confirmed like any other.
+    """
 
     async def work(one: Shop) -> None:
         true = one.message(PAID)
@@ -649,7 +754,8 @@ def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None
         assert charged == Decimal(1000)
         one._confirmed.clear()
         again = await one.hear(true, PAID)
-        # A gateway's message names an open payment only: once it has succeeded, there is nothing to ask.
+        # A gateway's message names an open payment only: once it has succeeded, there is nothing to
+        # ask.
         assert again == told[0] or not CASES[name].names_order
 
     shop(name, level, tmp_path, work)
@@ -662,7 +768,7 @@ def test_an_old_message_is_refused_or_asked_about(
 ) -> None:
     """A day later CamPay's token has expired; a message without a date causes a look-up."""
     wall = Wall()
-    monkeypatch.setattr("paymux.jwt.time", wall)
+    monkeypatch.setattr("paymux.values.jwt.time", wall)
 
     async def work(one: Shop) -> None:
         true, forged = one.message(PAID), one.message(DEAR, forged=True)
@@ -690,8 +796,10 @@ def test_a_field_that_comes_twice_is_refused(name: str, shape: str, tmp_path: Pa
     assert tried >= 8
 
 
-def doubled(incoming: Incoming) -> Iterator[Incoming]:
-    """Give the message with each of its fields twice, before and behind, with another value and with its own."""
+def doubled(incoming: WebhookRequest) -> Iterator[WebhookRequest]:
+    """Give the message with each of its fields twice, before and behind, with another value and
+    with its own.
+    """
     text = incoming.body.decode() or incoming.query
     for found in re.finditer(r'"(\w+)": ', text) if text.startswith("{") else ():
         for value in ('"x"', "0", "null", "{}"):
@@ -702,14 +810,20 @@ def doubled(incoming: Incoming) -> Iterator[Incoming]:
             name, _, value = pair.partition("=")
             for other in ("x", "", "50000", value):
                 for twice in (f"{text}&{name}={other}", f"{name}={other}&{text}"):
-                    yield changed(incoming, **({"body": twice.encode()} if incoming.body else {"query": twice}))
+                    yield changed(
+                        incoming,
+                        **({"body": twice.encode()} if incoming.body else {"query": twice}),
+                    )
 
 
 @at_each_level
 def test_a_shifted_field_boundary_is_a_hint_at_most(level: str, tmp_path: Path) -> None:
-    """CinetPay's MAC joins its fields without a separator: what it cannot tell apart is asked, and pays nothing.
+    """CinetPay's MAC joins its fields without a separator.
 
-    So a receipt of order 104207 becomes a message about order 10420: its last digit is the next field's first.
+    What it cannot tell apart is asked, and pays nothing.
+
+    So a receipt of order 104207 becomes a message about order 10420: its last digit is the next
+    field's first.
     """
     tried: Counter[str] = Counter()
 
@@ -730,7 +844,9 @@ def test_a_shifted_field_boundary_is_a_hint_at_most(level: str, tmp_path: Path) 
                 assert event.trust is Trust.ORIGIN
                 for path in (PAID, DEAR, None):
                     outcome = await one.hear(changed(message, path=one.path(path)), DEAR)
-                    assert outcome in {*REFUSALS, "pending"} | (set() if level == "expected" else {"succeeded"})
+                    assert outcome in {*REFUSALS, "pending"} | (
+                        set() if level == "expected" else {"succeeded"}
+                    )
                 tried[f"about {event.claims.reference}"] += 1
 
     one = shop("cinetpay", level, tmp_path, work)
@@ -741,7 +857,10 @@ def test_a_shifted_field_boundary_is_a_hint_at_most(level: str, tmp_path: Path) 
 
 @at_each_level
 def test_a_constant_hash_proves_nothing_of_what_it_comes_with(level: str, tmp_path: Path) -> None:
-    """PayDunya's hash is the same in every message: with it anything can be written, and nothing is believed."""
+    """PayDunya's hash is the same in every message.
+
+    With it anything can be written, and nothing is believed.
+    """
     read = 0
 
     async def work(one: Shop) -> None:
@@ -759,21 +878,32 @@ def test_a_constant_hash_proves_nothing_of_what_it_comes_with(level: str, tmp_pa
                 "status": "completed",
                 "invoice": {**pending["invoice"], "token": true["invoice"]["token"]},
             },
-            {"hash": true["hash"], "status": "completed", "invoice": {"token": dear.provider_reference}},
-            {"hash": true["hash"], "invoice": {"token": dear.provider_reference, "total_amount": 1}},
+            {
+                "hash": true["hash"],
+                "status": "completed",
+                "invoice": {"token": dear.provider_reference},
+            },
+            {
+                "hash": true["hash"],
+                "invoice": {"token": dear.provider_reference, "total_amount": 1},
+            },
             {"hash": true["hash"].upper(), "invoice": {"token": dear.provider_reference}},
         ]
         for data in inventions:
             for path in (DEAR, None):
                 body = json.dumps({"data": data}).encode()
-                message = Incoming(path=one.path(path), headers={"content-type": "application/json"}, body=body)
+                message = WebhookRequest(
+                    path=one.path(path), headers={"content-type": "application/json"}, body=body
+                )
                 event = one.read(message)
                 assert event is not None
                 assert event.trust is Trust.NOTHING
                 read += 1
                 outcome = await one.hear(message, DEAR)
                 about = event.claims.provider_reference
-                assert outcome in ({"pending"} if about == dear.provider_reference else {"Mismatch", "succeeded"})
+                assert outcome in (
+                    {"pending"} if about == dear.provider_reference else {"Mismatch", "succeeded"}
+                )
                 assert level != "expected" or outcome != "succeeded"
 
     shop("paydunya", level, tmp_path, work, "json")
@@ -782,7 +912,10 @@ def test_a_constant_hash_proves_nothing_of_what_it_comes_with(level: str, tmp_pa
 
 @at_each_level
 def test_an_invented_c2b_payment_pays_no_order(level: str, tmp_path: Path) -> None:
-    """Daraja can be asked for no C2B payment: that is said, whatever it names and however it came, and no more."""
+    """Daraja can be asked for no C2B payment.
+
+    That is said, whatever it names and however it came, and no more.
+    """
     outcomes: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -790,7 +923,9 @@ def test_an_invented_c2b_payment_pays_no_order(level: str, tmp_path: Path) -> No
         told |= {"BillRefNumber": DEAR, "OrgAccountBalance": "25.00", "MSISDN": "2547 ***** 126"}
         ids = ("RKL51ZDR4F", one.entry(PAID).provider_reference, one.entry(DEAR).provider_reference)
         for path, number in itertools.product((None, DEAR, PAID), ids):
-            message = Incoming(path=one.path(path), body=json.dumps({**told, "TransID": number}).encode())
+            message = WebhookRequest(
+                path=one.path(path), body=json.dumps({**told, "TransID": number}).encode()
+            )
             outcomes[await one.hear(message, DEAR)] += 1
 
     shop("mpesa", level, tmp_path, work)
@@ -803,7 +938,9 @@ telling_modes = pytest.mark.parametrize("name", [name for name, case in CASES.it
 @at_each_level
 @telling_modes
 def test_a_payment_in_test_mode_pays_no_live_order(name: str, level: str, tmp_path: Path) -> None:
-    """What was paid with test money is a Mismatch on a live account, also where the shop knows nothing."""
+    """What was paid with test money is a Mismatch on a live account, also where the shop knows
+    nothing.
+    """
     case = CASES[name]
     assert case.mode is not None
     live, test = case.mode

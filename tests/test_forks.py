@@ -84,13 +84,25 @@ VERBS = """
 
 def program(text: str, *arguments: str, common: str = COMMON) -> list[str]:
     """Return the command of a program."""
-    return [sys.executable, "-W", "error", "-c", textwrap.dedent(common) + textwrap.dedent(text), *arguments]
+    return [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        textwrap.dedent(common) + textwrap.dedent(text),
+        *arguments,
+    ]
 
 
 def told(text: str, *arguments: str) -> list[dict[str, Any]]:
     """Run a program, and return its output."""
     ended = subprocess.run(
-        program(text, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        program(text, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     return [json.loads(line) for line in ended.stdout.splitlines()]
@@ -145,7 +157,9 @@ CHILDREN = {
     "ends as programs do": "sys.exit(0)",
     "uses it and ends": "asyncio.run(main(pool, 'take')); sys.exit(0)",
     "closes its pool": "asyncio.run(pool.aclose()); os._exit(0)",
-    "uses it and closes": "asyncio.run(main(pool, 'take')); asyncio.run(pool.aclose()); sys.exit(0)",
+    "uses it and closes": (
+        "asyncio.run(main(pool, 'take')); asyncio.run(pool.aclose()); sys.exit(0)"
+    ),
     "lets go of everything": "del pool; import gc; gc.collect(); sys.exit(0)",
     "is killed": "os.kill(os.getpid(), signal.SIGKILL)",
 }
@@ -154,8 +168,12 @@ CHILDREN = {
 @contextlib.contextmanager
 def holder(file: Path, child: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run a process with a once-lock and a child; return it and the child's id."""
-    command = program(textwrap.dedent(IN_TURN) + textwrap.dedent(HOLDER).replace("{child}", child), str(file))
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = program(
+        textwrap.dedent(IN_TURN) + textwrap.dedent(HOLDER).replace("{child}", child), str(file)
+    )
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["first"] is True
@@ -225,9 +243,9 @@ CROSSED = """
     pool = Pool(Keyless(), connection=wire, **KEPT)
     say(warm=asyncio.run(collect(pool, "warm")))
     if sys.argv[2] == "midst":
-        writer = pool._engine.records.journal._writer
+        writer = pool._engine.store.journal._writer
         import paymux.journal.writer
-        paymux.journal.writer.REST = 0.1
+        paymux.journal.writer.FORK_WAIT_SECONDS = 0.1
         writer._using.acquire()
         pid = os.fork()
         if pid:
@@ -319,7 +337,16 @@ async def test_gunicorn_preloads_a_pool_that_was_used(tmp_path: Path, *, kept: b
             "PYTHONPATH": f"{ROOT}:{tmp_path}",
         }
         server = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gunicorn", "--preload", "-k", "uvicorn_worker.UvicornWorker", "-w", "4"),
+            *(
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "--preload",
+                "-k",
+                "uvicorn_worker.UvicornWorker",
+                "-w",
+                "4",
+            ),
             *("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "10", "served:app"),
             cwd=tmp_path,
             env=environment,
@@ -346,7 +373,9 @@ async def _asked(port: int) -> list[dict[str, Any]]:
 
     def get(number: int) -> dict[str, Any] | None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/order-{number}", timeout=30) as said:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/order-{number}", timeout=30
+            ) as said:
                 found: dict[str, Any] = json.load(said)
                 return found
         except OSError:

@@ -1,4 +1,7 @@
-"""The README's shops, word for word, in the real frameworks: two workers, real webhooks, and forged ones."""
+"""The README's shops, word for word, in the real frameworks.
+
+Two workers, real webhooks, and forged ones.
+"""
 
 import asyncio
 import contextlib
@@ -22,8 +25,8 @@ from asgiref.sync import async_to_sync
 from paymux import Pool, UsageError
 from paymux.models import Status
 from paymux.simulator import Fault, Simulator
+from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry
-from paymux.simulator.world import Message
 
 from .programs import program
 from .virtual import KEY
@@ -44,14 +47,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 class Order(NamedTuple):
-    """An order: its reference at the shop, and the provider's record of it, which knows the reference not."""
+    """An order: its reference at the shop, and the provider's record of it, which knows the
+    reference not.
+    """
 
     reference: str
     entry: Entry
 
 
 class Shop:
-    """A shop's program in two workers with one journal, and the payers and provider that it meets."""
+    """A shop's program in two workers with one journal, and the payers and provider that it
+    meets.
+    """
 
     def __init__(self, heading: str, directory: Path) -> None:
         self._library, self._server = SHOPS[heading]
@@ -73,7 +80,15 @@ class Shop:
         account = {**self.sim.mpesa.credentials, "driver": "mpesa", "base_url": self.sim.mpesa.url}
         numbers = [one.fileno() for one in sockets]
         self._runner = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "tests.programs.shop", self._library, self._server),
+            *(
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "tests.programs.shop",
+                self._library,
+                self._server,
+            ),
             *map(str, numbers),
             pass_fds=numbers,
             stdin=asyncio.subprocess.PIPE,
@@ -158,7 +173,9 @@ class Shop:
         """Give what the journal holds of an order."""
         (journal,) = self._directory.glob("*.db")  # each program's has a name of its own
         with contextlib.closing(sqlite3.connect(journal)) as db:
-            row = db.execute("SELECT status FROM payments WHERE reference = ?", (order.reference,)).fetchone()
+            row = db.execute(
+                "SELECT status FROM payments WHERE reference = ?", (order.reference,)
+            ).fetchone()
         return str(row[0])
 
     async def end(self, how: signal.Signals) -> list[int]:
@@ -175,7 +192,9 @@ class Shop:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=SHOPS)
-async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+async def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
     """Run a shop's two workers."""
     async with Shop(request.param, tmp_path_factory.mktemp("shop")) as running:
         yield running
@@ -188,10 +207,15 @@ async def test_a_program_is_short(heading: str) -> None:
 
 
 async def test_an_order_that_is_paid_is_fulfilled_once(shop: Shop) -> None:
-    """The provider's own webhook, over a socket, makes one e-mail; it is acknowledged, and the money was moved."""
+    """The provider's own webhook, over a socket, makes one e-mail.
+
+    It is acknowledged, and the money was moved.
+    """
     order = await shop.order(PAYS)
     await shop.until(lambda: shop.said(f"e-mail: {order.reference}"))
-    (delivery,) = (sent for sent in shop.sim.deliveries if sent.message.url == order.entry.words["CallBackURL"])
+    (delivery,) = (
+        sent for sent in shop.sim.deliveries if sent.message.url == order.entry.words["CallBackURL"]
+    )
     await shop.until(lambda: delivery.status)
     assert delivery.status == 200
     assert shop.sim.ledger.charged(order.entry.provider_reference) == 250
@@ -208,16 +232,27 @@ async def test_a_form_is_told_which_field_is_wrong(shop: Shop) -> None:
 
 
 async def test_a_forged_success_leaves_the_order_unpaid(shop: Shop) -> None:
-    """Neither a success that never was, nor another order's real one, pays an order; its failure frees it once."""
+    """Neither a success that never was, nor another order's real one, pays an order.
+
+    Its failure frees it once.
+    """
     paid, unpaid = await shop.order(PAYS), await shop.order()
     await shop.until(lambda: shop.said(f"e-mail: {paid.reference}"))
     lie, other = shop.message(unpaid, forged=True), shop.message(paid)
     borrowed = Message(url=lie.url, headers=other.headers, body=other.body)
-    nowhere = Message(url=lie.url[:-1] + ("0" if lie.url[-1] != "0" else "1"), headers=lie.headers, body=lie.body)
-    statuses = [await shop.deliver(message, worker) for message in (lie, borrowed, nowhere) for worker in (0, 1)]
+    nowhere = Message(
+        url=lie.url[:-1] + ("0" if lie.url[-1] != "0" else "1"), headers=lie.headers, body=lie.body
+    )
+    statuses = [
+        await shop.deliver(message, worker)
+        for message in (lie, borrowed, nowhere)
+        for worker in (0, 1)
+    ]
     assert statuses == [200, 200, 200, 200, 404, 404]
     assert shop.status(unpaid) == Status.PENDING
-    assert shop.said(f"e-mail: {unpaid.reference}") == shop.said(f"release: {unpaid.reference}") == 0
+    assert (
+        shop.said(f"e-mail: {unpaid.reference}") == shop.said(f"release: {unpaid.reference}") == 0
+    )
     shop.settle(unpaid, Status.FAILED)
     await shop.until(lambda: shop.said(f"release: {unpaid.reference}"))
     assert shop.status(unpaid) == Status.FAILED
@@ -226,7 +261,9 @@ async def test_a_forged_success_leaves_the_order_unpaid(shop: Shop) -> None:
 
 
 async def test_ten_deliveries_to_two_workers_fulfil_once(shop: Shop) -> None:
-    """Ten copies of one message at once, five to each worker, are all acknowledged, and make one e-mail."""
+    """Ten copies of one message at once, five to each worker, are all acknowledged, and make one
+    e-mail.
+    """
     order = await shop.order()
     shop.sim.fault("mpesa", order.entry.provider_reference, kind=Fault.WEBHOOK_LOST)
     shop.settle(order, Status.SUCCEEDED)
@@ -238,14 +275,21 @@ async def test_ten_deliveries_to_two_workers_fulfil_once(shop: Shop) -> None:
 
 
 async def test_the_workers_end_cleanly(shop: Shop) -> None:
-    """Asked to end, both workers close their pool, without a warning on the way there or in all they did."""
+    """Asked to end, both workers close their pool, without a warning on the way there or in all
+    they did.
+    """
     await shop.order()
     assert await shop.end(signal.SIGTERM) == [0, 0]
-    assert [word for word in ("Traceback", "Warning", "never", "unclosed") if word in shop.errors()] == []
+    assert [
+        word for word in ("Traceback", "Warning", "never", "unclosed") if word in shop.errors()
+    ] == []
 
 
 async def test_a_loop_for_each_thread_is_refused_and_loops_in_turn_are_not() -> None:
-    """Why the shop under WSGI has one loop: of ten requests at once in ten loops, a pool refuses all but one."""
+    """Why the shop under WSGI has one loop.
+
+    Of ten requests at once in ten loops, a pool refuses all but one.
+    """
     async with Simulator(latency=0.3) as sim:
         pool = Pool(sim.driver("campay", access_token="simulator"))
 

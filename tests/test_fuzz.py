@@ -1,7 +1,7 @@
 """R10: whatever arrives, BadWebhook is all that comes out, soon and without filling the memory.
 
-The messages are drawn by tests/campaigns/fuzz.py; the command line of benchmarks/bench_fuzz.py repeats
-a case that fails here.
+The messages are drawn by tests/campaigns/fuzz.py; the command line of benchmarks/bench_fuzz.py
+repeats a case that fails here.
 """
 
 import base64
@@ -24,10 +24,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paymux import BadWebhook, Event, Incoming, Pool
+from paymux import BadWebhook, Event, Pool, WebhookRequest
 from paymux.drivers import names
 from paymux.drivers.base import WEBHOOK_BYTES
-from paymux.lenient import json_fields
+from paymux.values.parsing import json_fields
 
 from .campaigns.fuzz import (
     GOOD,
@@ -65,14 +65,17 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 def fingerprint(case: Case) -> bytes:
     """Tell one case from another."""
     given = case.given
-    what = msgspec.structs.astuple(given) if isinstance(given, Incoming) else given
+    what = msgspec.structs.astuple(given) if isinstance(given, WebhookRequest) else given
     return hashlib.blake2b(ascii((case.way, case.open, what)).encode(), digest_size=8).digest()
 
 
 @pytest.mark.slow
 @every
 def test_nothing_but_bad_webhook_escapes(name: str) -> None:
-    """30,000 different messages over all drivers: an event that JSON keeps, or BadWebhook in printable words."""
+    """30,000 different messages over all drivers.
+
+    An event that JSON keeps, or BadWebhook in printable words.
+    """
     seen: set[bytes] = set()
     outcomes: Counter[str] = Counter()
     ways: Counter[str] = Counter()
@@ -104,7 +107,9 @@ def trees(words: list[str]) -> st.SearchStrategy[dict[str, Any]]:
     scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
     keys = st.sampled_from(words) | st.text(max_size=4)
     inner = st.recursive(
-        scalars | st.sampled_from(TEXTS) | st.sampled_from([value for value in VALUES if value != 10**400]),
+        scalars
+        | st.sampled_from(TEXTS)
+        | st.sampled_from([value for value in VALUES if value != 10**400]),
         lambda below: st.lists(below, max_size=4) | st.dictionaries(keys, below, max_size=5),
         max_leaves=12,
     )
@@ -118,17 +123,25 @@ def test_any_signed_document_is_an_event_or_a_bad_webhook(name: str) -> None:
     at = desk(name)
 
     @settings(
-        max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=150,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
     @given(trees(at.names), st.sampled_from(at.documents), st.integers(0, 9), st.booleans())
     def read(tree: dict[str, Any], known: dict[str, Any], seed: int, as_query: bool) -> None:
         whole, headers = {**known, **tree}, dict[str, str]()
         sign(random.Random(seed), at, whole, headers)
         body = json.dumps(whole).replace("\\u0001", "")
-        case = Case("webhook", Incoming(path=at.path, headers=headers, body=body.encode()))
+        case = Case("webhook", WebhookRequest(path=at.path, headers=headers, body=body.encode()))
         if as_query:
-            query = "&".join(f"{quote(key, errors='replace')}={value}" for key, value in whole.items())
-            case = Case("webhook", Incoming(method="GET", path=at.path, headers=headers, query=query))
+            query = "&".join(
+                f"{quote(key, errors='replace')}={value}" for key, value in whole.items()
+            )
+            case = Case(
+                "webhook", WebhookRequest(method="GET", path=at.path, headers=headers, query=query)
+            )
         outcome, said = verdict(at, case)
         assert outcome in GOOD, said
 
@@ -136,20 +149,30 @@ def test_any_signed_document_is_an_event_or_a_bad_webhook(name: str) -> None:
 
 
 DEEP = '{"reference": "1", "status": "PENDING", "custom_data": ' + '{"a":' * 40 + "1" + "}" * 41
-# What the fuzzing found, made small: each came out as another exception, or as an event that JSON changed.
+# What the fuzzing found, made small: each came out as another exception, or as an event that JSON
+# changed.
 FOUND = [
-    pytest.param(Incoming(method="GET", query="\udc80"), id="half a surrogate pair, in a query"),
-    pytest.param(Incoming(method="GET", query="reference=\udc80&status=x"), id="in a query's value"),
-    pytest.param(Incoming(body=b'{"reference": "1", "custom_data": {"a": NaN}}'), id="no number"),
-    pytest.param(Incoming(body=b'{"reference": "1", "custom_data": {"a": 1e999}}'), id="no finite number"),
-    pytest.param(Incoming(body=DEEP.encode()), id="nested"),
-    pytest.param(Incoming(path="/" * 8200, body=b'{"reference": "1"}'), id="a long path"),
+    pytest.param(
+        WebhookRequest(method="GET", query="\udc80"), id="half a surrogate pair, in a query"
+    ),
+    pytest.param(
+        WebhookRequest(method="GET", query="reference=\udc80&status=x"), id="in a query's value"
+    ),
+    pytest.param(
+        WebhookRequest(body=b'{"reference": "1", "custom_data": {"a": NaN}}'), id="no number"
+    ),
+    pytest.param(
+        WebhookRequest(body=b'{"reference": "1", "custom_data": {"a": 1e999}}'),
+        id="no finite number",
+    ),
+    pytest.param(WebhookRequest(body=DEEP.encode()), id="nested"),
+    pytest.param(WebhookRequest(path="/" * 8200, body=b'{"reference": "1"}'), id="a long path"),
 ]
 
 
 @pytest.mark.parametrize("incoming", FOUND)
 @every
-def test_what_was_found_is_refused(name: str, incoming: Incoming) -> None:
+def test_what_was_found_is_refused(name: str, incoming: WebhookRequest) -> None:
     """Each bug that the fuzzing found stays away, at every driver."""
     if name == "cinetpay" and incoming.method == "GET":
         # It only asks whether we answer, and is not read.
@@ -171,9 +194,17 @@ def test_a_return_address_that_nobody_could_open_is_refused(name: str, query: st
 
 def test_json_is_read_as_it_would_be_written() -> None:
     """Up to 32 levels and 4096 values, of finite numbers: what is read is what JSON keeps."""
-    for good in ('{"a": 1.5, "b": -0.0, "c": 1e22, "d": 12345678901234567890}', '{"a":' * 32 + "1" + "}" * 32):
-        assert msgspec.json.decode(msgspec.json.encode(json_fields(good.encode()))) == json.loads(good)
-    assert len(json_fields(b"{" + b",".join(b'"%d":0' % number for number in range(4000)) + b"}")) == 4000
+    for good in (
+        '{"a": 1.5, "b": -0.0, "c": 1e22, "d": 12345678901234567890}',
+        '{"a":' * 32 + "1" + "}" * 32,
+    ):
+        assert msgspec.json.decode(msgspec.json.encode(json_fields(good.encode()))) == json.loads(
+            good
+        )
+    assert (
+        len(json_fields(b"{" + b",".join(b'"%d":0' % number for number in range(4000)) + b"}"))
+        == 4000
+    )
     for bad in (
         '{"a": -Infinity}',
         '{"a": [1e400]}',
@@ -187,7 +218,9 @@ def test_json_is_read_as_it_would_be_written() -> None:
 @pytest.mark.slow
 @every
 def test_the_largest_messages_take_little_memory(name: str) -> None:
-    """No message, as large as is read or much larger, takes more than four times its size and a MiB."""
+    """No message, as large as is read or much larger, takes more than four times its size and a
+    MiB.
+    """
     share, worst = memory(name)
     assert 0 < share < 1, worst
 
@@ -195,7 +228,9 @@ def test_the_largest_messages_take_little_memory(name: str) -> None:
 @pytest.mark.slow
 @every
 def test_the_largest_messages_take_little_work(name: str) -> None:
-    """Of the largest messages none takes 25 times the work of reading plain JSON of the same size."""
+    """Of the largest messages none takes 25 times the work of reading plain JSON of the same
+    size.
+    """
     at = desk(name)
     for size in (WEBHOOK_BYTES, 2**20):
         plain = b"{" + b",".join(b'"%06d": 0' % number for number in range(size // 12)) + b"}"
@@ -260,12 +295,27 @@ def unplanted(name: str) -> int:
 @pytest.mark.parametrize(
     ("name", "where", "planted", "outcomes"),
     [
-        ("mpesa", "paymux.drivers.base.json_fields", naive_json, {"JSONDecodeError", "RecursionError"}),
-        ("paydunya", "paymux.lenient._finite", float, {"changed by JSON"}),
+        (
+            "mpesa",
+            "paymux.drivers.base.json_fields",
+            naive_json,
+            {"JSONDecodeError", "RecursionError"},
+        ),
+        ("paydunya", "paymux.values.parsing._finite", float, {"changed by JSON"}),
         ("intram", "paymux.drivers.base.form_fields", naive_form, {"UnicodeEncodeError"}),
-        ("cinetpay", "paymux.drivers.cinetpay.form_fields", naive_form, {"no JSON: UnicodeEncodeError"}),
-        ("mpesa_gateway", "paymux.drivers.mpesa_gateway.convert", naive_convert, {"ValidationError"}),
-        ("campay", "paymux.drivers.campay.proved", naive_jwt, {"ValueError", "TypeError"}),
+        (
+            "cinetpay",
+            "paymux.drivers.cinetpay.form_fields",
+            naive_form,
+            {"no JSON: UnicodeEncodeError"},
+        ),
+        (
+            "mpesa_gateway",
+            "paymux.drivers.mpesa_gateway.convert",
+            naive_convert,
+            {"ValidationError"},
+        ),
+        ("campay", "paymux.drivers.campay.verified_claims", naive_jwt, {"ValueError", "TypeError"}),
         (
             "paydunya",
             "paymux.drivers.paydunya.compare_digest",
@@ -276,9 +326,16 @@ def unplanted(name: str) -> int:
     ],
 )
 def test_planted_bugs_are_found(
-    name: str, where: str, planted: object, outcomes: set[str] | None, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    where: str,
+    planted: object,
+    outcomes: set[str] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same messages find what is planted, and say how to repeat it: else they would prove nothing."""
+    """The same messages find what is planted, and say how to repeat it.
+
+    Else they would prove nothing.
+    """
     assert unplanted(name) == 0
     monkeypatch.setattr(where, planted)
     found = fuzz(name, 1, 2500)
@@ -293,7 +350,7 @@ def test_a_finding_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paymux.drivers.base.json_fields", naive_json)
     at = desk("mpesa")
     body = at.messages[0].body.replace(b'"Body"', b'"x": [1, 2, 3], "Body"')[:-1]
-    case = Case("webhook", Incoming(path=at.path, body=body))
+    case = Case("webhook", WebhookRequest(path=at.path, body=body))
     assert verdict(at, case)[0] == "JSONDecodeError"
     less = smaller(at, case, "JSONDecodeError")
     assert verdict(at, less)[0] == "JSONDecodeError"
@@ -313,7 +370,8 @@ def test_the_same_messages_get_foreign_exceptions_out_of_others() -> None:
     """Without the key, stripe and standardwebhooks raise foreign exceptions: the corpus works."""
     found = compare(0, 400)
     escaped = {
-        reader: {word for word in tally.outcomes if word.endswith("without")} for reader, tally in found.items()
+        reader: {word for word in tally.outcomes if word.endswith("without")}
+        for reader, tally in found.items()
     }
     assert escaped["stripe"] >= {"TypeError without", "UnicodeDecodeError without"}
     assert escaped["standardwebhooks"] >= {"ValueError without", "UnicodeDecodeError without"}
@@ -334,10 +392,12 @@ def test_a_zero_is_printed_with_what_it_proves() -> None:
 
 
 def test_a_pool_of_no_hooks_reads_the_same() -> None:
-    """Where a route of the caller's own names the account, the path may be anything, and is no error."""
+    """Where a route of the caller's own names the account, the path may be anything, and is no
+    error.
+    """
     at = desk("mpesa")
     pool = Pool(at.driver, connection=at.sim.connection)
     for case in cases("mpesa", 7, 1500):
-        if isinstance(case.given, Incoming):
+        if isinstance(case.given, WebhookRequest):
             with contextlib.suppress(BadWebhook):
-                assert pool.webhook(case.given, account="mpesa").attempt is None
+                assert pool.webhook(case.given, account="mpesa").path_reference is None

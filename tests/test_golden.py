@@ -12,7 +12,9 @@ import pytest
 from paymux import Customer, Payment, Reason, Status
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("payment-*.json"))
-PAYMENTS: list[dict[str, Any]] = [one for file in GOLDEN for one in json.loads(file.read_text("utf-8"))]
+PAYMENTS: list[dict[str, Any]] = [
+    one for file in GOLDEN for one in json.loads(file.read_text("utf-8"))
+]
 
 
 @pytest.mark.parametrize("number", range(len(PAYMENTS)))
@@ -28,7 +30,9 @@ def test_a_stored_payment_is_read_and_written_again(number: int) -> None:
 
 def test_a_whole_stored_payment_means_what_it_meant() -> None:
     """Each field of release 0.1.0 has its type and its value."""
-    stored = json.loads((Path(__file__).parent / "golden" / "payment-0.1.0.json").read_text("utf-8"))[1]
+    stored = json.loads(
+        (Path(__file__).parent / "golden" / "payment-0.1.0.json").read_text("utf-8")
+    )[1]
     assert msgspec.json.decode(json.dumps(stored), type=Payment) == Payment(
         account="kenya",
         provider="mpesa",
@@ -74,6 +78,8 @@ def test_a_whole_stored_payment_means_what_it_meant() -> None:
 def test_every_field_and_word_is_kept_in_a_golden_file() -> None:
     """Every field, status and reason of today is in a golden file: no later release can lose it."""
     assert {name for one in PAYMENTS for name in one} == set(Payment.__struct_fields__)
-    assert {name for one in PAYMENTS for name in one.get("customer", {})} == set(Customer.__struct_fields__)
+    assert {name for one in PAYMENTS for name in one.get("customer", {})} == set(
+        Customer.__struct_fields__
+    )
     assert {one.get("status", "pending") for one in PAYMENTS} == set(Status)
     assert {one["reason"] for one in PAYMENTS if "reason" in one} == set(Reason)

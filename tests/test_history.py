@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from paymux import CamPay, MpesaGateway, Payment, Pool, Unavailable, get
-from paymux.history import ROWS
-from paymux.redact import freed
-from paymux.wire import DAY_BYTES, PAGE_BYTES, Outgoing, Reply
+from paymux.core.history import ROWS_PER_STEP
+from paymux.http import MAX_DAY_BYTES, MAX_PAGE_BYTES, PreparedRequest, Response
+from paymux.primitives.redaction import hide_and_flag
 
-from .test_connection import Peer, Seen, http
+from .test_aiohttp import Peer, Seen, http
 from .virtual import Wire, timeless
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,13 +36,22 @@ def gateway(url: str = "https://gateway.example") -> MpesaGateway:
 def past(number: int, made: datetime | None, **fields: Any) -> bytes:
     """Return a row of CamPay's."""
     when = {} if made is None else {"datetime": f"{made:%Y-%m-%dT%H:%M:%S.%fZ}"}
-    row = {**when, "code": f"CP{number}", "reference_uuid": f"tx-{number}", "amount": "5", "status": "SUCCESSFUL"}
+    row = {
+        **when,
+        "code": f"CP{number}",
+        "reference_uuid": f"tx-{number}",
+        "amount": "5",
+        "status": "SUCCESSFUL",
+    }
     return json.dumps({**row, **fields}).encode()
 
 
 def rows(count: int, *, days: float = 30, **fields: Any) -> list[bytes]:
     """Return so many rows, spread over so many days."""
-    return [past(number, BEGAN + timedelta(days=days * number / count), **fields) for number in range(count)]
+    return [
+        past(number, BEGAN + timedelta(days=days * number / count), **fields)
+        for number in range(count)
+    ]
 
 
 def page(found: list[bytes]) -> bytes:
@@ -80,13 +89,13 @@ async def test_the_work_of_a_history_grows_with_its_rows(name: str) -> None:
 
     def counted(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
         scrubbed.append(len(text))
-        return freed(text, secrets)
+        return hide_and_flag(text, secrets)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("paymux.transport.kept.freed", counted)
+        patch.setattr("paymux.transport.scrubbed.hide_and_flag", counted)
         for count in (100, 2000):
             scrubbed.clear()
-            reply = Reply(status=200, body=body(count))
+            reply = Response(status=200, body=body(count))
             async with Pool(made(), connection=Wire(partial(_give, reply))) as pool:
                 found = await listed(pool, name)
             assert (len(found), len(scrubbed)) == (count, count)
@@ -94,7 +103,7 @@ async def test_the_work_of_a_history_grows_with_its_rows(name: str) -> None:
             assert all(str(one.provider_reference) == _named(one.raw) for one in found)
 
 
-def _give(reply: Reply, _: Outgoing) -> Reply:
+def _give(reply: Response, _: PreparedRequest) -> Response:
     return reply
 
 
@@ -120,29 +129,39 @@ async def test_a_history_lets_others_have_their_turn(name: str, *, inside: bool)
             turns += 1
             await asyncio.sleep(0)
 
-    async with Pool(made(), connection=Wire(lambda _: Reply(status=200, body=answered))) as pool:
+    async with Pool(made(), connection=Wire(lambda _: Response(status=200, body=answered))) as pool:
         other = asyncio.create_task(turning())
         shift = timedelta(days=0 if inside else 400)
-        found = await listed(pool, name, since=BEGAN + shift, until=BEGAN + timedelta(days=30) + shift)
+        found = await listed(
+            pool, name, since=BEGAN + shift, until=BEGAN + timedelta(days=30) + shift
+        )
         other.cancel()
     assert len(found) == (1000 if inside else 0)
-    assert turns >= 1000 // ROWS
+    assert turns >= 1000 // ROWS_PER_STEP
 
 
 class Shop:
     """CamPay's history over sockets, limited to the requested days."""
 
     def __init__(self, made: list[bytes]) -> None:
-        self._made = [(row[14:24].decode() if row.startswith(b'{"datetime') else "", row) for row in made]
+        self._made = [
+            (row[14:24].decode() if row.startswith(b'{"datetime') else "", row) for row in made
+        ]
         self.asked: list[tuple[str, str]] = []
         self.squeezed = False
 
     def __call__(self, seen: Seen) -> bytes:
         days = json.loads(seen.body)
         self.asked.append((days["start_date"], days["end_date"]))
-        inside = [row for day, row in self._made if not day or days["start_date"] <= day <= days["end_date"]]
+        inside = [
+            row
+            for day, row in self._made
+            if not day or days["start_date"] <= day <= days["end_date"]
+        ]
         body = page(inside)
-        return http(zlib.compress(body), Content_Encoding="deflate") if self.squeezed else http(body)
+        return (
+            http(zlib.compress(body), Content_Encoding="deflate") if self.squeezed else http(body)
+        )
 
 
 @pytest.mark.slow
@@ -153,7 +172,7 @@ async def test_a_period_that_is_too_large_for_a_page_is_halved(*, squeezed: bool
     shop.squeezed = squeezed
     async with Peer(shop) as peer, Pool(campay(peer.url), attempts=1) as pool:
         found = await listed(pool, "campay")
-    assert len(shop._made) * 8000 > 2 * PAGE_BYTES
+    assert len(shop._made) * 8000 > 2 * MAX_PAGE_BYTES
     assert Counter(one.provider_reference for one in found) == Counter(
         [f"tx-{number}" for number in range(2400)] + ["tx-9999"]
     )
@@ -182,12 +201,12 @@ async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
     """Any other answer is limited to a mebibyte; a longer stated length is refused unread."""
 
     async def endless() -> Any:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (DAY_BYTES + 1)
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_DAY_BYTES + 1)
         await asyncio.get_running_loop().create_future()
 
     day = {"since": BEGAN, "until": BEGAN + timedelta(days=1)}
     async with Peer(lambda _: endless()) as peer, Pool(campay(peer.url), deadline=5.0) as pool:
-        with pytest.raises(Unavailable, match=f"more than {DAY_BYTES} bytes"):
+        with pytest.raises(Unavailable, match=f"more than {MAX_DAY_BYTES} bytes"):
             await listed(pool, "campay", **day)
         assert len(peer.seen) == 1  # another request would not make it smaller
     async with Peer(lambda _: endless()) as peer, Pool(campay(peer.url), attempts=1) as pool:
@@ -198,7 +217,11 @@ async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("campay", page([*rows(2), past(2, BEGAN, status=[])]), "row 3: status: expected text, got list"),
+        (
+            "campay",
+            page([*rows(2), past(2, BEGAN, status=[])]),
+            "row 3: status: expected text, got list",
+        ),
         ("campay", page([past(0, BEGAN, amount="five")]), "row 1: not an amount"),
         ("campay", b'{"data":{}}', "data: expected list, got object"),
         ("mpesa_gateway", gateway_page(1, status={}), "row 1: status: expected text, got object"),
@@ -210,7 +233,7 @@ async def test_what_no_cap_allows_is_refused_without_being_read() -> None:
 async def test_a_row_that_cannot_be_read_is_named(name: str, body: bytes, said: str) -> None:
     """A history is never shortened silently: errors say what could not be read, and where."""
     made, _ = PAGES[name]
-    async with Pool(made(), connection=Wire(lambda _: Reply(status=200, body=body))) as pool:
+    async with Pool(made(), connection=Wire(lambda _: Response(status=200, body=body))) as pool:
         with pytest.raises(Unavailable) as failed:
             await listed(pool, name)
     assert said in str(failed.value)
@@ -219,10 +242,15 @@ async def test_a_row_that_cannot_be_read_is_named(name: str, body: bytes, said: 
 @timeless
 async def test_a_rows_own_text_is_scrubbed() -> None:
     """A credential in one row is not in its `raw` or fields; other rows are unchanged."""
-    body = page([past(1, BEGAN), past(2, BEGAN, reason="a-permanent-token", description="a-permanent-token")])
+    body = page(
+        [
+            past(1, BEGAN),
+            past(2, BEGAN, reason="a-permanent-token", description="a-permanent-token"),
+        ]
+    )
 
-    def say(_: Outgoing) -> Reply:
-        return Reply(status=200, body=body)
+    def say(_: PreparedRequest) -> Response:
+        return Response(status=200, body=body)
 
     async with Pool(campay(), connection=Wire(say)) as pool:
         first, second = await listed(pool, "campay")

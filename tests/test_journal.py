@@ -27,7 +27,6 @@ import pytest
 from paymux import (
     CamPay,
     DuplicateReference,
-    Incoming,
     Mismatch,
     NotSent,
     OutcomeUnknown,
@@ -39,7 +38,9 @@ from paymux import (
     Status,
     Unavailable,
     UsageError,
+    WebhookRequest,
 )
+from paymux.http import PreparedRequest, Response, TransportError
 from paymux.journal.base import State
 from paymux.journal.schema import VERSION
 from paymux.journal.sqlite import SqliteJournal
@@ -47,7 +48,6 @@ from paymux.journal.writer import Writer
 from paymux.models import Event
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
-from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import BASE, KEY, Desk, Findable, Keyless, Narrow, Toy, Unsent, Wire, answer, push
 
@@ -60,7 +60,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "payments.db"
 
 
-def rows(file: Path, sql: str = "SELECT * FROM payments ORDER BY created_at") -> list[dict[str, Any]]:
+def rows(
+    file: Path, sql: str = "SELECT * FROM payments ORDER BY created_at"
+) -> list[dict[str, Any]]:
     """Read the journal with plain SQL."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.row_factory = sqlite3.Row
@@ -76,7 +78,11 @@ def row(file: Path, reference: str = "order-1") -> dict[str, Any]:
 def facts(file: Path, reference: str = "order-1") -> list[tuple[str, str, str]]:
     """Return the facts about a payment, in order."""
     told = rows(file, "SELECT * FROM facts ORDER BY id")
-    return [(one["source"], one["state"], one["status"]) for one in told if one["reference"] == reference]
+    return [
+        (one["source"], one["state"], one["status"])
+        for one in told
+        if one["reference"] == reference
+    ]
 
 
 @contextlib.contextmanager
@@ -93,26 +99,37 @@ def locked(file: Path) -> Iterator[None]:
 
 def pool(file: Path, wire: Wire | None = None, driver: Toy | None = None, **options: Any) -> Pool:
     """Open a pool with a journal."""
-    wire = wire or Wire(Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="OK")))
-    return Pool(driver or Toy(), connection=wire, journal=file, webhook_base=BASE, webhook_key=KEY, **options)
+    wire = wire or Wire(
+        Desk(collect=answer(id="id-1", status="WAIT"), payments=answer(id="id-1", status="OK"))
+    )
+    return Pool(
+        driver or Toy(),
+        connection=wire,
+        journal=file,
+        webhook_base=BASE,
+        webhook_key=KEY,
+        **options,
+    )
 
 
-async def collect(pay: Pool, reference: str = "order-1", amount: int = 500, **options: Any) -> Payment:
+async def collect(
+    pay: Pool, reference: str = "order-1", amount: int = 500, **options: Any
+) -> Payment:
     """Collect from the pool's only account."""
     (account,) = pay.drivers
     return await pay.collect(account, amount=amount, currency="XAF", reference=reference, **options)
 
 
-def losing(**replies: Reply | list[Reply | Exception]) -> Wire:
+def losing(**replies: Response | list[Response | Exception]) -> Wire:
     """Return a wire that loses the answer to a collect."""
-    return Wire(Desk(collect=[Broken("cut off")], **replies))
+    return Wire(Desk(collect=[TransportError("cut off")], **replies))
 
 
 async def test_sending_is_durable_before_the_first_byte(file: Path) -> None:
     """When a money request is sent, its row is SENDING, with worker, amount, party and digest."""
     seen: list[dict[str, Any]] = []
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.money:
             seen.append(row(file))
         return Desk(collect=answer(id="id-1", status="WAIT"))(outgoing)
@@ -139,7 +156,9 @@ async def test_facts_are_appended_with_time_and_source(file: Path) -> None:
         ("answer", "accepted", "pending"),
         ("verify", "accepted", "succeeded"),
     ]
-    times = [datetime.fromisoformat(one["at"]) for one in rows(file, "SELECT at FROM facts ORDER BY id")]
+    times = [
+        datetime.fromisoformat(one["at"]) for one in rows(file, "SELECT at FROM facts ORDER BY id")
+    ]
     assert times == sorted(times)
     assert began <= times[0]
     assert times[-1] <= datetime.now(UTC)
@@ -151,12 +170,27 @@ async def test_facts_are_appended_with_time_and_source(file: Path) -> None:
 
 
 ENDS: dict[str, tuple[Callable[[], Wire], State, type[PaymuxError] | None, bool]] = {
-    "accepted": (lambda: Wire(Desk(collect=answer(id="id-1", status="WAIT"))), State.ACCEPTED, None, False),
-    "succeeded": (lambda: Wire(Desk(collect=answer(id="id-1", status="OK"))), State.ACCEPTED, None, False),
+    "accepted": (
+        lambda: Wire(Desk(collect=answer(id="id-1", status="WAIT"))),
+        State.ACCEPTED,
+        None,
+        False,
+    ),
+    "succeeded": (
+        lambda: Wire(Desk(collect=answer(id="id-1", status="OK"))),
+        State.ACCEPTED,
+        None,
+        False,
+    ),
     "refused": (lambda: Wire(Desk(collect=answer(400, error="no"))), State.REFUSED, Rejected, True),
     "not sent": (lambda: Unsent(certain=True), State.NOT_SENT, NotSent, True),
     "lost": (losing, State.UNKNOWN, OutcomeUnknown, False),
-    "html": (lambda: Wire(Desk(collect=Reply(status=502, body=b"<p>"))), State.UNKNOWN, OutcomeUnknown, False),
+    "html": (
+        lambda: Wire(Desk(collect=Response(status=502, body=b"<p>"))),
+        State.UNKNOWN,
+        OutcomeUnknown,
+        False,
+    ),
 }
 
 
@@ -196,7 +230,9 @@ async def test_a_freed_reference_may_be_used_for_another_order(file: Path) -> No
 
 async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> None:
     """A refusal, then a look-up that finds the payment: the reference is not free."""
-    desk = Desk(collect=answer(400, error="no"), find=answer(id="id-1", status="OK", reference="order-1"))
+    desk = Desk(
+        collect=answer(400, error="no"), find=answer(id="id-1", status="OK", reference="order-1")
+    )
     wire = Wire(desk)
     async with pool(file, wire, Findable()) as pay:
         with pytest.raises(Rejected):
@@ -208,7 +244,10 @@ async def test_a_refused_order_that_turns_out_paid_is_not_free(file: Path) -> No
 
 async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: Path) -> None:
     """After the provider reports a duplicate, the order is open and not sent again."""
-    desk = Desk(collect=answer(409, error="duplicate"), find=answer(id="id-1", status="OK", reference="order-1"))
+    desk = Desk(
+        collect=answer(409, error="duplicate"),
+        find=answer(id="id-1", status="OK", reference="order-1"),
+    )
     wire = Wire(desk)
     async with pool(file, wire, Findable()) as pay:
         with pytest.raises(OutcomeUnknown) as caught:
@@ -240,14 +279,26 @@ async def test_the_same_order_gives_the_payment_that_exists(file: Path) -> None:
     async with pool(file, wire) as pay:
         again = await collect(pay)
     assert wire.seen == []
-    assert (again.provider_reference, again.status, again.amount) == ("id-1", Status.SUCCEEDED, Decimal(500))
+    assert (again.provider_reference, again.status, again.amount) == (
+        "id-1",
+        Status.SUCCEEDED,
+        Decimal(500),
+    )
     assert again.created_at == first.created_at
 
 
 @pytest.mark.parametrize(
-    "other", [{"amount": 501}, {"payer": "237677777777"}, {"description": "another"}, {"metadata": {"a": 1}}]
+    "other",
+    [
+        {"amount": 501},
+        {"payer": "237677777777"},
+        {"description": "another"},
+        {"metadata": {"a": 1}},
+    ],
 )
-async def test_another_order_under_the_reference_is_refused(file: Path, other: dict[str, Any]) -> None:
+async def test_another_order_under_the_reference_is_refused(
+    file: Path, other: dict[str, Any]
+) -> None:
     """Another amount, payer or content under a reference is DuplicateReference."""
     async with pool(file) as pay:
         await collect(pay)
@@ -264,7 +315,9 @@ async def test_a_payout_and_a_collect_may_share_a_reference(file: Path) -> None:
     desk = Desk(collect=answer(id="id-1", status="WAIT"), payout=answer(id="id-2", status="OK"))
     async with pool(file, Wire(desk)) as pay:
         await collect(pay)
-        await pay.payout("toy", amount=500, currency="XAF", payee="237677777777", reference="order-1")
+        await pay.payout(
+            "toy", amount=500, currency="XAF", payee="237677777777", reference="order-1"
+        )
     assert [(one["kind"], one["status"]) for one in rows(file)] == [
         ("collect", "pending"),
         ("payout", "succeeded"),
@@ -331,7 +384,8 @@ async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
         at = str(time.time() + 1.5)
         given = (f"{sim.campay.url}/api", str(file), at)
         started = [
-            await asyncio.create_subprocess_exec(sys.executable, "-c", script, *given, cwd=ROOT) for _ in "ab"
+            await asyncio.create_subprocess_exec(sys.executable, "-c", script, *given, cwd=ROOT)
+            for _ in "ab"
         ]
         assert [await one.wait() for one in started] == [0, 0]
         assert len(sim.received("campay", "POST /collect/")) == 10
@@ -341,7 +395,7 @@ async def test_two_processes_at_the_same_moment_send_once(file: Path) -> None:
 async def test_an_order_that_another_worker_took_over_is_not_sent(file: Path) -> None:
     """A worker whose intent was claimed by another worker sends nothing and frees nothing."""
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute("UPDATE payments SET state = 'sending', worker = 'another'")
         return answer(token="t1")
@@ -361,7 +415,7 @@ def book(file: Path, payment: Payment, state: State = State.SENDING) -> None:
         journal = SqliteJournal(file)
         await journal.intend(payment, "digest")
         if state is not State.INTENT:
-            await journal.sending(payment)
+            await journal.mark_sending(payment)
         if state not in (State.INTENT, State.SENDING):
             await journal.record(payment, "answer", state)
         await journal.aclose()
@@ -377,7 +431,9 @@ KEPT = {
 
 @pytest.mark.parametrize("source", ["answer", "verify", "webhook", "recover"])
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(Status, Status)))
-def test_no_fact_turns_the_record_back(tmp_path: Path, old: Status, new: Status, source: str) -> None:
+def test_no_fact_turns_the_record_back(
+    tmp_path: Path, old: Status, new: Status, source: str
+) -> None:
     """R15: only a refund replaces a success, and only a late success replaces another end."""
     file = tmp_path / "payments.db"
     payment = Payment(account="toy", kind="collect", reference="order-1", provider_reference="id-1")
@@ -403,7 +459,14 @@ AFTER = {
     # state before: state after INTENT, SENDING, ACCEPTED, REFUSED, NOT_SENT, UNKNOWN
     State.ACCEPTED: [State.ACCEPTED] * 6,
     State.UNKNOWN: [State.UNKNOWN] * 2 + [State.ACCEPTED] + [State.UNKNOWN] * 3,
-    State.SENDING: [State.INTENT, State.SENDING, State.ACCEPTED, State.REFUSED, State.NOT_SENT, State.UNKNOWN],
+    State.SENDING: [
+        State.INTENT,
+        State.SENDING,
+        State.ACCEPTED,
+        State.REFUSED,
+        State.NOT_SENT,
+        State.UNKNOWN,
+    ],
 }
 
 
@@ -458,7 +521,11 @@ def test_retention_forgets_what_is_over(tmp_path: Path) -> None:
 
 
 ENDED = Payment(
-    account="toy", kind="collect", reference="order-1", provider_reference="id", status=Status.SUCCEEDED
+    account="toy",
+    kind="collect",
+    reference="order-1",
+    provider_reference="id",
+    status=Status.SUCCEEDED,
 )
 
 
@@ -488,7 +555,9 @@ def test_a_reference_is_never_forgotten(tmp_path: Path, word: str) -> None:
     file = tmp_path / "payments.db"
 
     async def shop(wire: Wire, keep_days: float | None) -> Payment:
-        async with Pool(Keyless(), connection=wire, journal=SqliteJournal(file, keep_days=keep_days)) as pay:
+        async with Pool(
+            Keyless(), connection=wire, journal=SqliteJournal(file, keep_days=keep_days)
+        ) as pay:
             payment = await collect(pay, payer="237677777777", metadata={"chat": "7"})
             if keep_days is not None:
                 with pytest.raises(DuplicateReference):
@@ -546,7 +615,9 @@ def test_a_turn_that_is_done_is_done_for_ever(tmp_path: Path) -> None:
     assert asyncio.run(turns()) == (False, True)
 
 
-def test_a_clock_that_jumps_forward_forgets_nothing_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_jumps_forward_forgets_nothing_young(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a clock ten years ahead, a payment younger than `keep_days` stays."""
     file = tmp_path / "payments.db"
     book(file, ENDED, State.ACCEPTED)
@@ -654,7 +725,9 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
     async with pool(file, losing(), Keyless()) as pay:
         for name in ("order-0", "order-1", "order-2"):
             with pytest.raises(OutcomeUnknown):
-                await collect(pay, name, metadata={"status": "pending"} if how == "another status" else {})
+                await collect(
+                    pay, name, metadata={"status": "pending"} if how == "another status" else {}
+                )
     sql = DAMAGE[how]
     if how == "another status":
         sql = """UPDATE payments SET payment = replace(payment, '"currency"', '"status":"perhaps","currency"')"""
@@ -673,7 +746,9 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["list"], ["export"], ["export", "--as", "jsonl"], ["show", "order-2"]])
+@pytest.mark.parametrize(
+    "command", [["list"], ["export"], ["export", "--as", "jsonl"], ["show", "order-2"]]
+)
 async def test_the_command_line_says_what_it_cannot_read(file: Path, command: list[str]) -> None:
     """A damaged row is reported on standard error, others are written, and the exit code is 1."""
     async with pool(file, driver=Keyless()) as pay:
@@ -683,7 +758,12 @@ async def test_the_command_line_says_what_it_cannot_read(file: Path, command: li
     name, *more = command
     ran = _command(name, str(file), *more)
     assert ran.returncode == 1
-    assert ran.stderr.count("paymux: keyless: the journal's row of the collect 'order-1' cannot be read") == 1
+    assert (
+        ran.stderr.count(
+            "paymux: keyless: the journal's row of the collect 'order-1' cannot be read"
+        )
+        == 1
+    )
     assert "order-2" in ran.stdout
     assert "order-1" not in ran.stdout
 
@@ -698,28 +778,37 @@ async def test_an_order_under_a_damaged_row_is_in_doubt(file: Path, how: str) ->
     async with pool(file, wire, Keyless()) as pay:
         with pytest.raises(OutcomeUnknown) as caught:
             await collect(pay)
-        assert (caught.value.payment.reference, caught.value.payment.amount) == ("order-1", Decimal(500))
+        assert (caught.value.payment.reference, caught.value.payment.amount) == (
+            "order-1",
+            Decimal(500),
+        )
         with pytest.raises(DuplicateReference):
             await collect(pay, amount=501)
         with pytest.raises(Unavailable, match="order-1"):
             await pay.confirm(
-                Event(account="keyless", claims=Payment(account="keyless", provider_reference="id-1"))
+                Event(
+                    account="keyless", claims=Payment(account="keyless", provider_reference="id-1")
+                )
             )
     assert wire.seen == []
 
 
-async def test_a_damaged_message_is_named_and_left_out(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_damaged_message_is_named_and_left_out(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A dead worker's unreadable message is logged once; its other messages are claimed."""
     one = SqliteJournal(file)
-    events = [Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "123"]
+    events = [
+        Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "123"
+    ]
     for event in events:
-        await one.hint(event, open=True)
+        await one.keep_event(event, open=True)
     await one.aclose()
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("UPDATE hints SET event = '{' WHERE provider_reference = '2'")
     two = SqliteJournal(file)
-    assert await two.claim_hints(9) == [events[0], events[2]]
-    assert await two.claim_hints(9) == []
+    assert await two.claim_events(9) == [events[0], events[2]]
+    assert await two.claim_events(9) == []
     await two.aclose()
     (said,) = [one for one in caplog.records if one.levelname == "ERROR"]
     assert "toy: the journal's message 2 cannot be read" in said.getMessage()
@@ -799,7 +888,7 @@ async def test_an_answer_is_returned_though_the_journal_is_locked(file: Path) ->
     """A result is returned soon, and stored as soon as the lock is released."""
     held = contextlib.ExitStack()
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         held.enter_context(locked(file))
         return answer(id="id-1", status="OK")
 
@@ -857,8 +946,8 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
         for number in range(2):
             with pytest.raises(NotSent):
                 await collect(pay, f"order-{number}")
-        gate = pay._engine.transport.account(pay._engine.driver("narrow")).gate
-        assert gate._money.flying == 0
+        gate = pay._engine.transport.account(pay._engine.driver("narrow")).limiter
+        assert gate._money_window.in_flight == 0
 
 
 async def steps(task: "asyncio.Task[Any]", count: int) -> None:
@@ -874,7 +963,7 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
     """Cancelled after any number of steps, a sent order is unknown, and an unsent one is free."""
     states = set()
 
-    async def slowly(_: Outgoing) -> Reply:
+    async def slowly(_: PreparedRequest) -> Response:
         for __ in range(8):
             await asyncio.sleep(0)
         return answer(id="id-1", status="WAIT")
@@ -883,7 +972,7 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
         wire = Wire(slowly)
         name = f"order-{count}"
         async with pool(file, wire, Keyless()) as pay:
-            await pay._engine.records.known(
+            await pay._engine.store.payment_of(
                 Event(account="x", claims=Payment(account="x", provider_reference="x"))
             )
             task = asyncio.create_task(collect(pay, name))
@@ -897,7 +986,9 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
                 again = await collect(pay, name)
             except OutcomeUnknown as unknown:
                 again = unknown.payment
-            assert len(wire.seen) == 1, f"cancelled after {count} steps: sent {len(wire.seen)} times"
+            assert len(wire.seen) == 1, (
+                f"cancelled after {count} steps: sent {len(wire.seen)} times"
+            )
             found = row(file, name)
             assert again.reference == name
             assert found["state"] in (("accepted", "unknown") if left else ("accepted",))
@@ -913,7 +1004,7 @@ async def test_cancelling_while_the_journal_is_slow(file: Path, when: str) -> No
     """Cancelled while waiting for the disk, the order is withdrawn or unknown, never lost."""
     held = contextlib.ExitStack()
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.url.endswith("/login"):
             if when == "sending":
                 held.enter_context(locked(file))
@@ -985,7 +1076,7 @@ async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
     """A message is stored, once, before the provider is asked about it."""
     seen: list[int] = []
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.method == "GET":
             seen.append(len(rows(file, "SELECT * FROM hints")))
         return Desk(payments=answer(id="id-1", status="OK"))(outgoing)
@@ -1000,22 +1091,24 @@ async def test_a_hint_is_kept_before_the_provider_is_asked(file: Path) -> None:
 async def test_an_open_hint_is_one_worker_s(file: Path) -> None:
     """A worker owns an open message until it ends it, releases it or dies."""
     one, two = SqliteJournal(file), SqliteJournal(file)
-    first, second = (Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "12")
-    await one.hint(first, open=True)
-    await one.hint(second, open=True)
-    assert await two.claim_hints(9) == await one.claim_hints(9) == []
-    await two.hint(first)
-    assert await two.claim_hints(9) == []
-    await one.end_hint(first, done=False)
-    assert await two.claim_hints(9) == [first]
-    await one.end_hint(first, done=True)  # another worker owns it now
+    first, second = (
+        Event(account="toy", claims=Payment(account="toy", provider_reference=id)) for id in "12"
+    )
+    await one.keep_event(first, open=True)
+    await one.keep_event(second, open=True)
+    assert await two.claim_events(9) == await one.claim_events(9) == []
+    await two.keep_event(first)
+    assert await two.claim_events(9) == []
+    await one.end_event(first, done=False)
+    assert await two.claim_events(9) == [first]
+    await one.end_event(first, done=True)  # another worker owns it now
     await one.aclose()
     three = SqliteJournal(file)
-    assert await three.claim_hints(9) == [second]
+    assert await three.claim_events(9) == [second]
     await two.aclose()
-    assert await three.claim_hints(9) == [first]
+    assert await three.claim_events(9) == [first]
     for event in (first, second):
-        await three.end_hint(event, done=True)
+        await three.end_event(event, done=True)
     await three.aclose()
     assert rows(file, "SELECT * FROM hints") == []
 
@@ -1024,7 +1117,10 @@ async def test_a_hint_that_cannot_be_kept_is_not_acknowledged(file: Path) -> Non
     """If the journal cannot store a message: Unavailable, so that the provider sends it again."""
     async with pool(file) as pay:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-            db.execute("CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
+            db.execute(
+                "CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk on "
+                "fire'); END"
+            )
         event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK"))
         with pytest.raises(Unavailable):
             await pay.confirm(event)
@@ -1060,7 +1156,9 @@ async def test_a_lost_answer_is_found_by_the_reference_in_the_message(file: Path
         (answer(id="id-1", status="OK", reference="order-1", amount=500, currency="XAF"), True),
     ):
         async with pool(file, Wire(Desk(payments=said))) as pay:
-            event = pay.webhook(push(path=pay.webhook_url("toy"), id="id-1", status="OK", reference="order-1"))
+            event = pay.webhook(
+                push(path=pay.webhook_url("toy"), id="id-1", status="OK", reference="order-1")
+            )
             if fits:
                 assert (await pay.confirm(event)).status is Status.SUCCEEDED
             else:
@@ -1072,19 +1170,27 @@ async def test_a_lost_answer_is_found_by_the_reference_in_the_message(file: Path
 async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> None:
     """After a lost answer, a new pool confirms the order by its path, and by no cheaper payment."""
     async with Simulator() as sim:
-        messages: list[Incoming] = []
+        messages: list[WebhookRequest] = []
         sim.on_webhook(messages.append)
 
         def shop() -> Pool:
             return Pool(
-                sim.driver("mpesa"), connection=sim.connection, journal=file, webhook_base=BASE, webhook_key=KEY
+                sim.driver("mpesa"),
+                connection=sim.connection,
+                journal=file,
+                webhook_base=BASE,
+                webhook_key=KEY,
             )
 
         async with shop() as pay:
-            cheap = await pay.collect("mpesa", amount=1, currency="KES", payer="254708374149", reference="cheap")
+            cheap = await pay.collect(
+                "mpesa", amount=1, currency="KES", payer="254708374149", reference="cheap"
+            )
             sim.fault("mpesa", "/stkpush", kind=Fault.DROP_AFTER)
             with pytest.raises(OutcomeUnknown):
-                await pay.collect("mpesa", amount=900, currency="KES", payer="254708374149", reference="dear")
+                await pay.collect(
+                    "mpesa", amount=900, currency="KES", payer="254708374149", reference="dear"
+                )
         for name in ("cheap", "dear"):
             entry = next(one for one in sim.ledger if one.amount == (1 if name == "cheap" else 900))
             if not entry.status.terminal:
@@ -1092,7 +1198,9 @@ async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> No
         async with asyncio.timeout(5):
             while len(messages) < 2:
                 await asyncio.sleep(0.01)
-        (about_cheap,) = [one for one in messages if (cheap.provider_reference or "").encode() in one.body]
+        (about_cheap,) = [
+            one for one in messages if (cheap.provider_reference or "").encode() in one.body
+        ]
         (about_dear,) = [one for one in messages if one is not about_cheap]
         async with shop() as pay:
             forged = msgspec.structs.replace(about_cheap, path=about_dear.path)
@@ -1100,7 +1208,11 @@ async def test_mpesa_s_lost_answer_is_resolved_by_its_own_path(file: Path) -> No
                 await pay.confirm(pay.webhook(forged))
             assert row(file, "dear")["status"] == "pending"
             payment = await pay.confirm(pay.webhook(about_dear))
-        assert (payment.reference, payment.status, payment.amount) == ("dear", Status.SUCCEEDED, Decimal(900))
+        assert (payment.reference, payment.status, payment.amount) == (
+            "dear",
+            Status.SUCCEEDED,
+            Decimal(900),
+        )
         assert row(file, "dear")["status"] == "succeeded"
 
 
@@ -1110,7 +1222,9 @@ async def test_a_path_proves_nothing_of_an_order_that_was_not_sent(file: Path) -
         with pytest.raises(NotSent):
             await collect(pay)
     async with pool(file, Wire(Desk(payments=answer(status="OK"))), Keyless()) as pay:
-        event = pay.webhook(push(path=pay.webhook_url("keyless", "order-1"), id="id-9", status="OK"))
+        event = pay.webhook(
+            push(path=pay.webhook_url("keyless", "order-1"), id="id-9", status="OK")
+        )
         with pytest.raises(Mismatch):
             await pay.confirm(event)
     assert row(file)["status"] == "pending"
@@ -1118,7 +1232,9 @@ async def test_a_path_proves_nothing_of_an_order_that_was_not_sent(file: Path) -
 
 def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "paymux", "journal", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
 
 
 @pytest.mark.slow
@@ -1139,7 +1255,9 @@ async def test_the_command_line_reads_the_journal(file: Path) -> None:
         ("order-1", "succeeded", "500"),
         ("order-2", "pending", "500"),
     ]
-    exported = _command("export", str(file), "--as", "jsonl", "--status", "succeeded").stdout.splitlines()
+    exported = _command(
+        "export", str(file), "--as", "jsonl", "--status", "succeeded"
+    ).stdout.splitlines()
     assert [msgspec.json.decode(line, type=Payment).reference for line in exported] == ["order-1"]
     assert _command("export", str(file), "--as", "jsonl", "--account", "other").stdout == ""
     assert _command("export", str(file), "--as", "jsonl", "--since", "2199-01-01").stdout == ""
@@ -1165,22 +1283,28 @@ async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
     token = "canary-issued-token"
     told: list[str] = []
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.url.endswith("/token/"):
             return answer(token=token, expires_in=3600)
         if b"refused" in (outgoing.body or b""):
             return answer(400, message=f"ER101 {token} canary-password", error_code="ER101")
         if b"lost" in (outgoing.body or b""):
-            raise Broken("cut off")
+            raise TransportError("cut off")
         said = {"reference": "uuid-1", "status": "SUCCESSFUL", "amount": "500", "currency": "XAF"}
         if outgoing.method == "POST":
             said["status"] = "PENDING"
         return answer(200, None, **said, token=token, signature="canary-signature")
 
-    driver = CamPay(username="canary-user", password="canary-password", webhook_key="canary-hook-key")
+    driver = CamPay(
+        username="canary-user", password="canary-password", webhook_key="canary-hook-key"
+    )
     one = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
     async with Pool(
-        driver, connection=Wire(respond), journal=file, webhook_base=BASE, webhook_key="canary-pool-key-1234"
+        driver,
+        connection=Wire(respond),
+        journal=file,
+        webhook_base=BASE,
+        webhook_key="canary-pool-key-1234",
     ) as pay:
         payment = await pay.collect("campay", reference="order-1", **one)  # type: ignore[arg-type]  # a table
         for name in ("refused", "lost"):
@@ -1192,7 +1316,10 @@ async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
         files = b"".join(path.read_bytes() for path in file.parent.iterdir())
         assert b"order-1" in files, "the -wal is among them"
     files += b"".join(path.read_bytes() for path in file.parent.iterdir())
-    told += [_command("export", str(file), "--as", "jsonl").stdout, _command("show", str(file), "lost").stdout]
+    told += [
+        _command("export", str(file), "--as", "jsonl").stdout,
+        _command("show", str(file), "lost").stdout,
+    ]
     logs = "\n".join(record.getMessage() for record in caplog.records)
     assert b"canary" not in files
     assert "canary" not in "".join(told)
@@ -1204,7 +1331,12 @@ async def test_an_order_that_another_worker_is_about_to_send_is_waited_for(tmp_p
     """While a worker logs in for an order, another worker gets no payment: there is none yet."""
     sim = Simulator(latency=0.3)
     path = tmp_path / "payments.db"
-    order: dict[str, Any] = {"amount": 5, "currency": "XAF", "payer": "237677777777", "reference": "r"}
+    order: dict[str, Any] = {
+        "amount": 5,
+        "currency": "XAF",
+        "payer": "237677777777",
+        "reference": "r",
+    }
     async with (
         Pool(sim.driver("campay"), connection=sim.connection, journal=path) as one,
         Pool(sim.driver("campay"), connection=sim.connection, journal=path) as other,

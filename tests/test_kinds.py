@@ -11,16 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, WatchTimeout
-from paymux.journal import Records
+from paymux.http import Response, TransportError
+from paymux.journal import Store
 from paymux.journal.base import State
-from paymux.journal.memory import Memory
-from paymux.wire import Broken, Reply
+from paymux.journal.order_memory import OrderMemory
 
 from .campaigns.simulation import LoopJournal
 from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
 
 HOOKS: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}
-LOST = Broken("reset")
+LOST = TransportError("reset")
 # The provider says nothing of a payment's kind, and gives back our reference.
 PAID = answer(id="id-1", status="OK", amount=500, currency="XAF", reference="order-8")
 
@@ -33,11 +33,13 @@ async def _both_lost(pay: Pool, collected: str = "order-8") -> tuple[Payment, Pa
     with pytest.raises(OutcomeUnknown) as one:
         await pay.collect("keyless", amount=500, currency="XAF", reference=collected)
     with pytest.raises(OutcomeUnknown) as two:
-        await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+        await pay.payout(
+            "keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8"
+        )
     return one.value.payment, two.value.payment
 
 
-def _desk(*paid: Reply) -> Desk:
+def _desk(*paid: Response) -> Desk:
     return Desk(collect=[LOST], payout=[LOST], payments=list(paid or (PAID,)))
 
 
@@ -64,7 +66,9 @@ async def test_the_kind_that_a_message_names_decides(tmp_path: Path, kind: str) 
     file = tmp_path / "payments.db"
     async with Pool(Keyless(), connection=Wire(_desk()), journal=_journal(file), **HOOKS) as pay:
         await _both_lost(pay)
-        event = pay.webhook(push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind=kind))
+        event = pay.webhook(
+            push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind=kind)
+        )
         assert (await pay.confirm(event)).kind == kind
     assert _statuses(file)[kind] == "succeeded"
     assert sorted(_statuses(file).values()) == ["pending", "succeeded"]
@@ -81,7 +85,9 @@ async def test_a_collects_path_never_confirms_a_payout(tmp_path: Path, kept: boo
         event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
         with pytest.raises(Mismatch):
             await pay.confirm(event, expected=payout)
-        event = pay.webhook(push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind="collect"))
+        event = pay.webhook(
+            push(path=pay.webhook_url("keyless"), id="id-1", reference="order-8", kind="collect")
+        )
         with pytest.raises(Mismatch):
             await pay.confirm(event, expected=payout)
     assert wire.paths("/payments") == []
@@ -90,10 +96,14 @@ async def test_a_collects_path_never_confirms_a_payout(tmp_path: Path, kept: boo
 @timeless
 async def test_only_what_was_lost_itself_is_vouched_for_by_its_path() -> None:
     """A lost payout does not make the answered collect with its reference a lost one."""
-    desk = Desk(collect=answer(400, error="no"), payout=[LOST], payments=answer(id="id-9", status="OK"))
+    desk = Desk(
+        collect=answer(400, error="no"), payout=[LOST], payments=answer(id="id-9", status="OK")
+    )
     async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
         with pytest.raises(OutcomeUnknown):
-            await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+            await pay.payout(
+                "keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8"
+            )
         held = Payment(account="keyless", kind="collect", reference="order-8")
         event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-9"))
         with pytest.raises(Mismatch, match="nothing ties"):
@@ -108,7 +118,9 @@ async def test_an_id_that_is_a_payouts_confirms_no_collect(tmp_path: Path) -> No
     async with Pool(Keyless(), connection=Wire(desk), journal=_journal(file), **HOOKS) as pay:
         with pytest.raises(OutcomeUnknown) as lost:
             await pay.collect("keyless", amount=500, currency="XAF", reference="order-8")
-        await pay.payout("keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8")
+        await pay.payout(
+            "keyless", amount=500, currency="XAF", payee="237677777777", reference="order-8"
+        )
         event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
         with pytest.raises(Mismatch):
             await pay.confirm(event, expected=lost.value.payment)
@@ -119,16 +131,22 @@ async def test_an_id_that_is_a_payouts_confirms_no_collect(tmp_path: Path) -> No
 async def test_recover_gives_a_payout_no_message_of_the_collect(tmp_path: Path) -> None:
     """A message stored for the collect resolves the collect, and not the payout."""
     file = tmp_path / "payments.db"
-    async with Pool(Keyless(), connection=Wire(_desk(answer(503), PAID)), journal=_journal(file), **HOOKS) as pay:
+    async with Pool(
+        Keyless(), connection=Wire(_desk(answer(503), PAID)), journal=_journal(file), **HOOKS
+    ) as pay:
         await _both_lost(pay)
         event = pay.webhook(push(path=pay.webhook_url("keyless", "order-8"), id="id-1"))
         for _ in range(2):
             with contextlib.suppress(Exception):
-                await pay.confirm(replace(event, attempt="order-8"))
+                await pay.confirm(replace(event, path_reference="order-8"))
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-            db.execute("UPDATE payments SET status = 'pending', state = 'unknown', provider_reference = NULL")
             db.execute(
-                "UPDATE payments SET payment = json_set(payment, '$.status', 'pending') WHERE kind = 'collect'"
+                "UPDATE payments SET status = 'pending', state = 'unknown', "
+                "provider_reference = NULL"
+            )
+            db.execute(
+                "UPDATE payments SET payment = json_set(payment, '$.status', 'pending') "
+                "WHERE kind = 'collect'"
             )
             db.execute("UPDATE payments SET payment = json_remove(payment, '$.provider_reference')")
         found = {left.payment.kind: left.resolved async for left in pay.recover()}
@@ -140,11 +158,13 @@ async def test_news_of_a_collect_reaches_no_watch_of_a_payout() -> None:
     """Watches of two kinds with one reference and one id each get news of their own payment."""
     desk = Desk(payments=answer(id="7", status="WAIT"))
     async with Pool(Keyless(), connection=Wire(desk), **HOOKS) as pay:
-        held = Payment(account="keyless", kind="payout", reference="order-8", provider_reference="7")
+        held = Payment(
+            account="keyless", kind="payout", reference="order-8", provider_reference="7"
+        )
         watch = asyncio.ensure_future(_watched(pay, held))
         await asyncio.sleep(1)
         told = replace(held, kind="collect", status=Status.SUCCEEDED)
-        pay._engine.watches.tell(told)
+        pay._engine.watch_registry.deliver(told)
         assert await watch is Status.PENDING
 
 
@@ -157,7 +177,7 @@ async def _watched(pay: Pool, held: Payment) -> Status:
 
 def test_memory_keeps_the_kinds_apart() -> None:
     """The owner of an id, and lost orders, are found by kind; the wanted kind comes first."""
-    memory = Memory()
+    memory = OrderMemory()
     collect = Payment(account="toy", reference="order-8", provider_reference="7")
     payout = replace(collect, kind="payout", reference="wage-8")
     memory.apply(payout)
@@ -165,13 +185,13 @@ def test_memory_keeps_the_kinds_apart() -> None:
     memory.apply(collect)
     assert memory.owner("toy", "collect", "7") == ("collect", "order-8")
     assert memory.owner("toy", "payout", "7") == ("payout", "wage-8")
-    memory.fly(replace(payout, provider_reference=None), None)
-    memory.fly(collect, None)
-    assert memory.lost(payout)
-    assert memory.lost(replace(collect, kind="collect"))
-    assert not memory.lost(replace(payout, kind="refund"))
+    memory.note_sending(replace(payout, provider_reference=None), None)
+    memory.note_sending(collect, None)
+    assert memory.answer_lost(payout)
+    assert memory.answer_lost(replace(collect, kind="collect"))
+    assert not memory.answer_lost(replace(payout, kind="refund"))
     memory.apply(collect, State.ACCEPTED)
-    assert not memory.lost(collect)
+    assert not memory.answer_lost(collect)
 
 
 @timeless
@@ -182,7 +202,7 @@ async def test_a_journal_is_asked_by_kind(tmp_path: Path) -> None:
     await journal.intend(payout, "one")
     await journal.record(payout, "verify")
     assert await journal.find("toy", "collect", reference="order-8") is None
-    records = Records(journal)
+    records = Store(journal)
     assert await records.owner("toy", "collect", "7") == ("payout", "order-8")
     collect = replace(payout, kind="collect")
     await journal.intend(collect, "two")

@@ -1,10 +1,14 @@
-"""The structure is a test: imports go down, one file knows the HTTP client, and no simulator knows its driver."""
+"""The structure is a test.
+
+Imports go down, one file knows the HTTP client, and no simulator knows its driver.
+"""
 
 import ast
 import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,159 +18,124 @@ import paymux.drivers
 from paymux.drivers.base import Driver
 
 ROOT = Path(paymux.__file__).parent
+
 TESTS = Path(__file__).parent
+
 MODULES = {
     path.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__"): path
     for path in ROOT.rglob("*.py")
 }
 
-# A module may import those of lower floors, and nothing of its own floor but what is listed for it.
-FLOORS = [
-    {"plain"},
-    {"redact", "deadlines", "forks", "idle"},
-    {"journal/locks"},
-    {"errors", "limits/pace", "limits/windows", "watch/schedule"},
-    {"limits/share", "words"},
-    {"reasons"},
-    {"checks", "lenient", "money", "msisdn", "models", "limits/gate", "journal/place"},
-    {"shapes"},
-    {"jwt", "credentials", "given", "multipart", "parts", "states", "limits", "journal/batch", "journal/workers"},
-    {"journal/schema", "journal/unconfirmed", "journal/writer"},
-    {"journal/base"},
-    {"journal/memory", "journal/messages", "journal/rows"},
-    {"journal/local_unconfirmed", "journal/opening", "journal/sqlite_unconfirmed"},
-    {"journal/hand", "journal/inbox", "journal/outbox", "journal/person", "journal/turns"},
-    {"journal/local", "journal/notifiers", "journal/table"},
-    {"journal/reminders", "journal/untold", "journal/watchers"},
-    {"journal/sqlite_outbox"},
-    {"journal/sqlite"},
-    {"journal/records"},
-    {"journal"},
-    {"wire"},
-    {"drivers/base"},
-    {"accounts", "drivers", "orders", "hooks", "unproved", "connection"},
-    {"settings"},
-    {"transport/exchanges", "transport/kept", "transport/outcome", "transport/tokens"},
-    {"transport/retries"},
-    {"transport/call"},
-    {"transport/verbs"},
-    {"transport"},
-    {"watch/polls", "watch/refusals", "watch/updates"},
-    {"watch/watches"},
-    {"watch/watch"},
+
+# A module imports from the lines above its own, and from its own room what makes no circle.
+LAYERS = (
+    {"primitives"},
+    {"errors"},
+    {"models"},
+    {"values"},
+    {"http", "limits"},
+    {"drivers", "journal"},
+    {"transport", "config"},
     {"watch"},
-    {"flights"},
-    {"engine"},
-    {"bulk/intake", "bulk/meter", "bulk/shares"},
-    {"bulk/run"},
-    {"bulk/bulk"},
-    {"bulk"},
-    {"confirm", "history"},
-    {"recover", "resolve", "unconfirmed"},
-    {"record"},
+    {"core"},
+    {"core/notify", "bulk"},
     {"pool"},
-    {"notify/guard", "notify/orders", "notify/pauses"},
-    {"notify/telling", "notify/unconfirmed", "notify/watching"},
-    {"notify/notifier"},
-    {"notify"},
-    {"webhooks/crowd", "webhooks/messages", "webhooks/senders", "webhooks/unrecorded"},
-    {"webhooks/about"},
-    {"webhooks/delivery"},
-    {"webhooks/app"},
     {"webhooks"},
     {"__init__"},
     {"simulator"},
-    {"demo"},
     {"cli"},
     {"__main__"},
-]
-# Rooms of a folder that have a door of their own: who opens it loads SQLite.
-DOORS = {"journal/sqlite"}
-ALLOWED = {
-    ("journal/base", "journal/outbox"),  # for the type checker alone
-    ("transport/call", "transport/verbs"),  # likewise
-    ("models", "errors"),
-    ("errors", "models"),  # for the type checker alone
-}
+)
+
+# Rooms whose modules are entered one by one; the others are entered by their `__init__`.
+OPEN = {"primitives", "values", "drivers", "simulator"}
+
+# These modules have a door of their own: to enter them loads SQLite, or the HTTP client.
+DOORS = {"journal/sqlite", "transport/aiohttp"}
+
+ROOMS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def room(name: str) -> str:
+    """Give the room that a module is in: `core/notify` is one of its own."""
+    return next(
+        (one for one in sorted(ROOMS, reverse=True) if f"{name}/".startswith(f"{one}/")), ""
+    )
+
+
+def _at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk through a module without what is there for the type checker alone."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _at_run_time(node)
 
 
 def imported(name: str) -> Iterator[str]:
-    """Give the paymux modules and outside packages that a module imports anywhere in its text."""
+    """Give the paymux modules and outside packages that a module imports anywhere, types apart."""
     path = MODULES[name]
     package = path.parent.relative_to(ROOT.parent).as_posix().split("/")
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
-            target = (
-                "/".join([*base, *(node.module or "").split(".")]).strip("/").removeprefix("paymux").strip("/")
-            )
+            parts = [*base, *(node.module or "").split(".")]
+            target = "/".join(parts).strip("/").removeprefix("paymux").strip("/")
             for alias in node.names:
                 inner = f"{target}/{alias.name}".strip("/")
                 yield inner if inner in MODULES else target or "__init__"
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("paymux."):
-            target = (node.module or "").removeprefix("paymux.").replace(".", "/")
-            for alias in node.names:
-                inner = f"{target}/{alias.name}"
-                yield inner if inner in MODULES else target
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").partition(".")[0]
 
 
-def floor(name: str) -> int | None:
-    """Give the floor of a module; drivers and simulators have rules of their own."""
-    for height, names in enumerate(FLOORS):
-        if name in names:
-            return height
-    return None
+def test_every_module_is_in_a_room() -> None:
+    """A new module is placed in the layers on purpose."""
+    assert [name for name in sorted(MODULES) if not room(name)] == []
 
 
-def ordinary() -> list[str]:
-    """List the modules that stand on a floor."""
-    return sorted(
-        name for name in MODULES if not name.startswith(("drivers/", "simulator")) or name == "drivers/base"
-    )
-
-
-def test_every_module_stands_on_a_floor() -> None:
-    """A new module is placed in the house on purpose."""
-    assert [name for name in ordinary() if floor(name) is None] == []
-
-
-@pytest.mark.parametrize("name", ordinary())
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_imports_only_go_down(name: str) -> None:
-    """No module imports one of its own floor or above."""
-    mine = floor(name)
-    assert mine is not None
-    up = [
-        found
-        for found in imported(name)
-        if (theirs := floor(found)) is not None and theirs >= mine and (name, found) not in ALLOWED
-    ]
-    assert up == []
+    """No module imports another room of its own layer, or of one below it."""
+    mine = room(name)
+    rooms = {room(found) for found in imported(name) if found in MODULES} - {mine}
+    assert {one for one in rooms if ROOMS[one] >= ROOMS[mine]} == set()
 
 
-@pytest.mark.parametrize("name", ordinary())
-def test_a_folder_is_entered_by_its_door(name: str) -> None:
-    """What a folder gives to the rest is what its `__init__` names: the other rooms can be changed freely."""
+def test_no_imports_go_round_in_a_circle() -> None:
+    """Inside a room, too, what is imported never leads back, but for types."""
+    graph = {name: {found for found in imported(name) if found in MODULES} for name in MODULES}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_room_is_entered_by_its_door(name: str) -> None:
+    """What a room gives to the rest is what its `__init__` names, so its modules change freely."""
     mine = name.partition("/")[0]
-    inner = {found for found in imported(name) if "/" in found and found.partition("/")[0] != mine}
-    assert {found for found in inner if not found.startswith(("drivers/", "simulator/"))} <= DOORS
+    others = {one for one in imported(name) if one in MODULES and one.partition("/")[0] != mine}
+    inner = {found for found in others if found != room(found) and room(found) not in OPEN}
+    assert inner <= DOORS
+
+
+def test_at_most_twenty_rooms_are_at_the_top() -> None:
+    """The package's own folder is read at a glance."""
+    assert len([one for one in ROOT.iterdir() if one.name != "__pycache__"]) <= 20
 
 
 def test_one_file_knows_the_http_client() -> None:
-    """The client of aiohttp is imported by connection.py alone; simulator, demo and webhooks use its server."""
-    users = {name for name in MODULES if "aiohttp" in set(imported(name))}
-    served = {name for name in users if "from aiohttp import web" in MODULES[name].read_text(encoding="utf-8")}
-    assert users - served == {"connection"}
-    assert all(name in ("demo", "webhooks/app") or name.startswith("simulator/") for name in served)
-    assert all("import aiohttp" not in MODULES[name].read_text(encoding="utf-8") for name in served)
+    """Only transport/aiohttp.py imports aiohttp's client; others import its server."""
+    users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool"}
+    web = "from aiohttp import web"
+    served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
+    assert users - served == {"transport/aiohttp"}
+    assert {name for name in served if room(name) != "simulator"} == {"cli/demo", "webhooks/app"}
+    client = "import aiohttp"
+    assert all(client not in MODULES[name].read_text(encoding="utf-8") for name in served)
 
 
 def test_only_the_pool_hands_the_connection_in() -> None:
-    """Nothing imports connection.py but the pool."""
-    assert {name for name in MODULES if "connection" in set(imported(name))} == {"pool"}
+    """Nothing imports transport/aiohttp.py but the pool."""
+    assert {name for name in MODULES if "transport/aiohttp" in set(imported(name))} == {"pool"}
 
 
 DRIVERS = sorted(name for name in MODULES if name.startswith("drivers/") and name != "drivers/base")
@@ -177,18 +146,18 @@ def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
     """A driver imports the base, the models and what reads them, and nothing that runs."""
     allowed = {
         "drivers/base",
-        "checks",
+        "values/validation",
         "errors",
-        "given",
-        "jwt",
-        "lenient",
+        "values/arguments",
+        "values/jwt",
+        "values/parsing",
         "models",
-        "money",
-        "msisdn",
-        "plain",
-        "redact",
-        "states",
-        "wire",
+        "values/money",
+        "values/phone",
+        "primitives/coerce",
+        "primitives/redaction",
+        "values/status_words",
+        "http",
         "msgspec",
     }
     own = "/".join(name.split("/")[:2])
@@ -230,13 +199,13 @@ def test_a_simulator_never_imports_a_driver(name: str) -> None:
     """Otherwise both would repeat one misreading."""
     drivers = {f"drivers/{driver}" for driver in paymux.drivers.names()}
     assert drivers.isdisjoint(imported(name))
-    assert {"pool", "transport", "connection", "engine"}.isdisjoint(imported(name))
+    assert {"pool", "transport", "transport/aiohttp", "core/engine"}.isdisjoint(imported(name))
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_module_outgrows_its_ideas(name: str) -> None:
-    """A file has at most 320 lines; a driver with more of them is a folder."""
-    limit = {"drivers/base": 440}.get(name, 320)
+    """A file has at most 390 lines; a driver with more of them is a folder."""
+    limit = {"drivers/base": 520}.get(name, 390)
     assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= limit
 
 
@@ -258,7 +227,10 @@ def test_every_driver_on_disk_is_exported() -> None:
 
 
 def test_a_type_checker_sees_the_drivers_of_a_release() -> None:
-    """It runs no code, so that it reads them in `paymux/__init__.py`: all of them, once they are released."""
+    """It runs no code, so that it reads them in `paymux/__init__.py`.
+
+    All of them, once they are released.
+    """
     text = MODULES["__init__"].read_text(encoding="utf-8")
     listed = next(
         ast.literal_eval(node.value)
@@ -267,7 +239,10 @@ def test_a_type_checker_sees_the_drivers_of_a_release() -> None:
     )
     found = sorted(paymux.drivers.load(name).__name__ for name in paymux.drivers.own())
     assert listed == [name for name in found if name in listed]
-    assert "\n## Unreleased\n" in (ROOT.parent / "CHANGELOG.md").read_text(encoding="utf-8") or listed == found
+    assert (
+        "\n## Unreleased\n" in (ROOT.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+        or listed == found
+    )
 
 
 def test_importing_paymux_loads_no_driver_and_no_phone_library() -> None:
@@ -276,5 +251,7 @@ def test_importing_paymux_loads_no_driver_and_no_phone_library() -> None:
         "import sys, paymux; print([m for m in sys.modules if m.startswith(('phonenumbers', 'paymux.simulator'))"
         " or m.startswith('paymux.drivers.') and m != 'paymux.drivers.base'])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert shown.strip() == "[]"

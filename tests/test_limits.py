@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited
 from paymux.bulk import Bulk
-from paymux.limits.gate import Gate, Lane, Limits, Priority
-from paymux.limits.pace import Pace
-from paymux.limits.windows import AT_ONCE
-from paymux.wire import Outgoing, Reply
+from paymux.http import PreparedRequest, Response
+from paymux.limits.adaptive import AdaptiveRate
+from paymux.limits.limiter import Limiter, Limits, Priority, RequestKind
+from paymux.limits.sliding_window import MAX_IN_FLIGHT
 
 from .campaigns.limits import CALM, REFUSED, USED, Strict, storm
 from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless
 
 EVER = float("inf")
-ONE: Mapping[Lane, tuple[int, float]] = {"look-up": (1, 1.0)}
+ONE: Mapping[RequestKind, tuple[int, float]] = {"look-up": (1, 1.0)}
 RANKS = [rank for rank in Priority if rank is not Priority.MONEY]
 
 
@@ -31,16 +31,18 @@ class Limit:
     """A limiter with one stated window, and requests of one priority."""
 
     def __init__(self, account: str, count: int, seconds: float) -> None:
-        self._gate = Gate(account, {"look-up": (count, seconds)})
+        self._gate = Limiter(account, {"look-up": (count, seconds)})
 
     async def enter(self, deadline: float) -> None:
-        await self._gate.enter(money=False, priority=Priority.NOW, deadline=deadline)
+        await self._gate.acquire(money=False, priority=Priority.NOW, deadline=deadline)
 
     def leave(self) -> None:
-        self._gate.leave(money=False)
+        self._gate.release(money=False)
 
 
-async def _arrivals(limit: Limit, count: int, seed: int, latency: float, over: float) -> list[float]:
+async def _arrivals(
+    limit: Limit, count: int, seed: int, latency: float, over: float
+) -> list[float]:
     """Send so many requests at random times, and return when the receiver saw them."""
     chance = random.Random(seed)
     seen: list[float] = []
@@ -232,13 +234,21 @@ async def test_a_deadline_at_the_moment_of_service_is_no_foreign_error() -> None
         began = now()
         held = [
             asyncio.create_task(
-                pool.collect("narrow", amount=5, currency="XAF", reference=f"late{number}", deadline=10.0 - began)
+                pool.collect(
+                    "narrow",
+                    amount=5,
+                    currency="XAF",
+                    reference=f"late{number}",
+                    deadline=10.0 - began,
+                )
             )
             for number in range(2)
         ]
         for outcome in await asyncio.gather(*held, return_exceptions=True):
             assert not isinstance(outcome, ValueError)
-            assert isinstance(outcome, NotSent | RateLimited) or not isinstance(outcome, BaseException)
+            assert isinstance(outcome, NotSent | RateLimited) or not isinstance(
+                outcome, BaseException
+            )
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -265,7 +275,9 @@ def test_cancellation_at_any_moment_loses_no_place(seed: int, count: int) -> Non
             asyncio.get_running_loop().call_at(START + chance.randrange(40) / 4, task.cancel)
         outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
         for task, outcome in zip(tasks, outcomes, strict=True):
-            assert outcome is None or (task in unwanted and isinstance(outcome, asyncio.CancelledError))
+            assert outcome is None or (
+                task in unwanted and isinstance(outcome, asyncio.CancelledError)
+            )
         assert _tightest(seen, count) >= 1.0 - 1e-6
 
     run(main())
@@ -314,7 +326,7 @@ async def test_a_pool_that_waits_for_places_is_exact() -> None:
     """Thirty look-ups at once, with retries, are sent at three per ten seconds."""
     seen: list[float] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         seen.append(asyncio.get_running_loop().time())
         return answer(500) if len(seen) % 4 == 0 else answer(status="WAIT")
 
@@ -327,13 +339,13 @@ async def test_a_pool_that_waits_for_places_is_exact() -> None:
 
 
 async def _enter(
-    gate: Gate, rank: Priority = Priority.NOW, deadline: float = EVER, *, money: bool = False
+    gate: Limiter, rank: Priority = Priority.NOW, deadline: float = EVER, *, money: bool = False
 ) -> None:
-    await gate.enter(money=money, priority=Priority.MONEY if money else rank, deadline=deadline)
+    await gate.acquire(money=money, priority=Priority.MONEY if money else rank, deadline=deadline)
 
 
-def _learned(gate: Gate, retry_after: float | None = None) -> Limits:
-    gate.throttled(retry_after)
+def _learned(gate: Limiter, retry_after: float | None = None) -> Limits:
+    gate.on_throttled(retry_after)
     return gate.state()
 
 
@@ -347,15 +359,15 @@ def _timers() -> int:
 @timeless
 async def test_the_most_urgent_goes_first_and_within_a_priority_the_first() -> None:
     """Requests are sent by priority, and by arrival within a priority."""
-    gate, order = Gate("toy", ONE), list[tuple[Priority, int]]()
+    gate, order = Limiter("toy", ONE), list[tuple[Priority, int]]()
 
     async def send(rank: Priority, number: int) -> None:
         await _enter(gate, rank)
         order.append((rank, number))
-        gate.leave(money=False)
+        gate.release(money=False)
 
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
     await asyncio.gather(*(send(rank, number) for rank in reversed(RANKS) for number in range(2)))
     assert order == [(rank, number) for rank in RANKS for number in range(2)]
 
@@ -363,22 +375,25 @@ async def test_the_most_urgent_goes_first_and_within_a_priority_the_first() -> N
 @timeless
 async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
     """A full window of look-ups does not delay money; a learned rate delays both, money first."""
-    gate, order = Gate("toy", {"money": (9, 1.0), "look-up": (1, 60.0)}), list[str]()
+    gate, order = Limiter("toy", {"money": (9, 1.0), "look-up": (1, 60.0)}), list[str]()
 
     async def send(name: str, *, money: bool) -> None:
         await _enter(gate, money=money)
         order.append(name)
-        gate.leave(money=money)
+        gate.release(money=money)
 
     await send("look-up", money=False)
     for _ in range(3):
         await send("money", money=True)
     assert now() == 0
-    gate.throttled(None)
+    gate.on_throttled(None)
     waiting = [asyncio.create_task(send("later", money=False))]
     await asyncio.sleep(61)  # the window is free again, and the rate needs no wait
     assert order.pop() == "later"
-    waiting += [asyncio.create_task(send(name, money=name == "money")) for name in ("a look-up", "money", "money")]
+    waiting += [
+        asyncio.create_task(send(name, money=name == "money"))
+        for name in ("a look-up", "money", "money")
+    ]
     await asyncio.gather(*waiting)
     assert order[-3:] == ["money", "money", "a look-up"]
 
@@ -386,10 +401,10 @@ async def test_stated_windows_are_apart_and_what_is_learned_is_not() -> None:
 @timeless
 async def test_the_nearest_place_is_woken_for() -> None:
     """A request for money's window is served when it is free, though look-ups wait longer."""
-    gate = Gate("toy", {"money": (1, 1.0), "look-up": (1, 60.0)})
+    gate = Limiter("toy", {"money": (1, 1.0), "look-up": (1, 60.0)})
     for money in (True, False):
         await _enter(gate, money=money)
-        gate.leave(money=money)
+        gate.release(money=money)
     look_up = asyncio.create_task(_enter(gate))
     await asyncio.sleep(0)
     await _enter(gate, money=True)
@@ -401,15 +416,15 @@ async def test_the_nearest_place_is_woken_for() -> None:
 @timeless
 async def test_one_place_in_ten_goes_to_who_has_waited_longest() -> None:
     """During an endless stream of urgent requests, others get a tenth of the slots, and no more."""
-    gate, order = Gate("toy", {"look-up": (1, 0.1)}), list[Priority]()
+    gate, order = Limiter("toy", {"look-up": (1, 0.1)}), list[Priority]()
 
     async def send(rank: Priority) -> None:
         await _enter(gate, rank)
         order.append(rank)
-        gate.leave(money=False)
+        gate.release(money=False)
 
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
     patient = [asyncio.create_task(send(rank)) for rank in (Priority.HINT,) * 30 + (Priority.BULK,)]
     stream = [asyncio.create_task(send(Priority.NOW)) for _ in range(20)]
     while len(order) < 200:
@@ -425,12 +440,18 @@ async def test_one_place_in_ten_goes_to_who_has_waited_longest() -> None:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 10**6), count=st.integers(1, 4), latency=st.sampled_from([0.0, 0.3, 2.0]))
+@given(
+    seed=st.integers(0, 10**6), count=st.integers(1, 4), latency=st.sampled_from([0.0, 0.3, 2.0])
+)
 def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float) -> None:
     """A request refused for its deadline would not have had a slot, whatever came after it."""
 
     async def main() -> None:
-        chance, gate, seen = random.Random(seed), Gate("toy", {"look-up": (count, 1.0)}), list[float]()
+        chance, gate, seen = (
+            random.Random(seed),
+            Limiter("toy", {"look-up": (count, 1.0)}),
+            list[float](),
+        )
         loop = asyncio.get_running_loop()
         served: dict[Priority, list[int]] = {rank: [] for rank in RANKS}
         came: dict[Priority, list[int]] = {rank: [] for rank in RANKS}
@@ -451,7 +472,7 @@ def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float
             assert loop.time() >= earliest - 1e-6
             await asyncio.sleep(chance.uniform(0, latency))
             seen.append(loop.time())
-            gate.leave(money=False)
+            gate.release(money=False)
 
         await asyncio.gather(*(send(number) for number in range(40)))
         assert told
@@ -464,9 +485,9 @@ def test_no_refusal_at_once_is_a_false_one(seed: int, count: int, latency: float
 @timeless
 async def test_those_ahead_count_and_those_behind_do_not() -> None:
     """The estimate of a slot respects priority: queued bulk does not delay a payer."""
-    gate = Gate("toy", {"look-up": (1, 10.0)})
+    gate = Limiter("toy", {"look-up": (1, 10.0)})
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
     queue = [asyncio.create_task(_enter(gate, Priority.BULK)) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(RateLimited) as caught:
@@ -482,8 +503,8 @@ async def test_those_ahead_count_and_those_behind_do_not() -> None:
 @timeless
 async def test_money_ahead_counts_where_a_pace_is_shared() -> None:
     """The estimate of a look-up counts only the money that can really go ahead of it."""
-    gate = Gate("toy", {"money": (4, 600.0)})
-    assert gate.try_enter(money=True)
+    gate = Limiter("toy", {"money": (4, 600.0)})
+    assert gate.try_acquire(money=True)
     assert _learned(gate).pace == pytest.approx(0.7)
     queue = [asyncio.create_task(_enter(gate, money=True)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -503,7 +524,7 @@ def test_a_cancelled_request_leaks_nothing(seed: int, learned: bool) -> None:
     """Cancelled before, at and after the grant: no slot and no timer is left."""
 
     async def main() -> None:
-        chance, gate = random.Random(seed), Gate("toy", {"money": (2, 1.0), "look-up": (2, 1.0)})
+        chance, gate = random.Random(seed), Limiter("toy", {"money": (2, 1.0), "look-up": (2, 1.0)})
 
         async def send() -> None:
             await asyncio.sleep(chance.randrange(8) / 4)
@@ -513,7 +534,7 @@ def test_a_cancelled_request_leaks_nothing(seed: int, learned: bool) -> None:
             try:
                 await asyncio.sleep(chance.choice([0.0, 0.25]))
             finally:
-                gate.leave(money=money)
+                gate.release(money=money)
 
         if learned:
             assert _learned(gate, chance.choice([None, 1.0])).pace == 0.5
@@ -523,7 +544,7 @@ def test_a_cancelled_request_leaks_nothing(seed: int, learned: bool) -> None:
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 120)
         await asyncio.sleep(6)  # all that would have been cancelled is done
         assert gate.state().waiting == _timers() == 0
-        assert [gate.try_enter(money=False) for _ in range(3)] == [True, not learned, False]
+        assert [gate.try_acquire(money=False) for _ in range(3)] == [True, not learned, False]
 
     run(main())
 
@@ -531,9 +552,9 @@ def test_a_cancelled_request_leaks_nothing(seed: int, learned: bool) -> None:
 @timeless
 async def test_who_gives_up_leaves_nothing_behind() -> None:
     """The timer ends with the last waiter; deadlines of removed waiters are forgotten."""
-    gate = Gate("toy", ONE)
+    gate = Limiter("toy", ONE)
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
     for number in range(1000):
         task = asyncio.create_task(_enter(gate, deadline=START + 1000 + number))
         await asyncio.sleep(0)
@@ -546,8 +567,8 @@ async def test_who_gives_up_leaves_nothing_behind() -> None:
 @timeless
 async def test_a_turn_that_is_not_taken_is_the_next_one_s() -> None:
     """A request cancelled in the step of its grant costs the next one nothing."""
-    gate = Gate("toy", {})
-    assert gate.try_enter(money=False)
+    gate = Limiter("toy", {})
+    assert gate.try_acquire(money=False)
     assert _learned(gate).pace == pytest.approx(0.7)
     tasks = [asyncio.create_task(_enter(gate)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -561,15 +582,15 @@ async def test_a_turn_that_is_not_taken_is_the_next_one_s() -> None:
 @timeless
 async def test_no_request_passes_the_queue_as_a_slot_becomes_free(learned: bool) -> None:
     """A request that arrives as a slot becomes free waits behind those that wait for it."""
-    gate, slipped = Gate("toy", {} if learned else ONE), list[bool]()
+    gate, slipped = Limiter("toy", {} if learned else ONE), list[bool]()
     loop, free = asyncio.get_running_loop(), 1 / 0.7 if learned else 1.0
     # Half a nanosecond before the limiter's timer: a clock that is a nanosecond late fires both in
     # one step.
-    loop.call_at(START + free - 5e-10, lambda: slipped.append(gate.try_enter(money=False)))
+    loop.call_at(START + free - 5e-10, lambda: slipped.append(gate.try_acquire(money=False)))
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
     if learned:
-        gate.throttled(None)
+        gate.on_throttled(None)
     await _enter(gate, Priority.BULK)
     assert now() == pytest.approx(free)
     assert slipped == [False]
@@ -581,9 +602,9 @@ def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
 
     def seconds(count: int) -> float:
         async def main() -> float:
-            gate = Gate("toy", ONE)
+            gate = Limiter("toy", ONE)
             await _enter(gate)
-            gate.leave(money=False)
+            gate.release(money=False)
             tasks = [asyncio.create_task(_enter(gate, deadline=START + 1e6)) for _ in range(count)]
             await asyncio.sleep(0)
             began = time.thread_time()
@@ -602,15 +623,15 @@ def test_ten_thousand_who_leave_the_queue_cost_what_they_are() -> None:
 @timeless
 async def test_nothing_is_kept_where_nothing_limits() -> None:
     """With no stated limit and no refusal, requests pass, and leave no trace in memory."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     for _ in range(1000):
-        assert gate.try_enter(money=True)
-        gate.leave(money=True)
-        gate.answered()
+        assert gate.try_acquire(money=True)
+        gate.release(money=True)
+        gate.on_answer()
     assert gate.state() == Limits(stated={})
-    assert (gate.room(), gate.free_at()) == (AT_ONCE, asyncio.get_running_loop().time())
-    windows = [vars(gate)[name] for name in ("_money", "_look_up")]
-    assert [(window.flying, len(window.done)) for window in windows] == [(0, 0), (0, 0)]
+    assert (gate.free_slots(), gate.free_at()) == (MAX_IN_FLIGHT, asyncio.get_running_loop().time())
+    windows = [vars(gate)[name] for name in ("_money_window", "_lookup_window")]
+    assert [(window.in_flight, len(window.answered_at)) for window in windows] == [(0, 0), (0, 0)]
 
 
 class Slow(Wire):
@@ -622,8 +643,8 @@ class Slow(Wire):
         self._flying: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
-        outgoing.began = outgoing.sent = True
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
+        outgoing.started = outgoing.sent = True
         self._flying[outgoing.method] += 1
         self.most[outgoing.method] = max(self.most[outgoing.method], self._flying[outgoing.method])
         try:
@@ -632,14 +653,18 @@ class Slow(Wire):
         finally:
             self._flying[outgoing.method] -= 1
 
-    def _answer(self, outgoing: Outgoing) -> Reply:
+    def _answer(self, outgoing: PreparedRequest) -> Response:
         name = outgoing.url.rpartition("/")[2]
-        return answer(id=name if outgoing.method == "GET" else f"{name}-{len(self.seen)}", status="WAIT")
+        return answer(
+            id=name if outgoing.method == "GET" else f"{name}-{len(self.seen)}", status="WAIT"
+        )
 
 
 def _orders(pool: Pool, count: int, **more: Any) -> list[Coroutine[Any, Any, Payment]]:
     order: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237670000000", **more}
-    return [pool.collect("keyless", reference=f"order-{number}", **order) for number in range(count)]
+    return [
+        pool.collect("keyless", reference=f"order-{number}", **order) for number in range(count)
+    ]
 
 
 @timeless
@@ -650,7 +675,7 @@ async def test_thousands_wait_for_a_hundred_slots() -> None:
         looks = [pool.verify("keyless", f"p{number}") for number in range(250)]
         await asyncio.gather(*_orders(pool, 250), *looks)
         assert pool.limits("keyless") == Limits(stated={})
-    assert wire.most == {"POST": AT_ONCE, "GET": AT_ONCE}
+    assert wire.most == {"POST": MAX_IN_FLIGHT, "GET": MAX_IN_FLIGHT}
     assert now() == pytest.approx(3.0, abs=1e-6)
 
 
@@ -677,13 +702,13 @@ async def test_a_deadline_that_passes_in_the_crowd_sent_nothing() -> None:
     wire = Slow(10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         found = await asyncio.gather(*_orders(pool, 150, deadline=5), return_exceptions=True)
-    assert Counter(map(type, found)) == {OutcomeUnknown: AT_ONCE, NotSent: 50}
+    assert Counter(map(type, found)) == {OutcomeUnknown: MAX_IN_FLIGHT, NotSent: 50}
     assert now() == pytest.approx(5.0, abs=1e-6)
 
 
 def test_what_a_dead_loop_had_in_flight_counts() -> None:
     """A loop that ended leaves its requests counted as sent; their late end changes nothing."""
-    gate = Gate("toy", {"look-up": (2, 60.0)})
+    gate = Limiter("toy", {"look-up": (2, 60.0)})
     loop = VirtualLoop()
     for _ in range(2):
         loop.run_until_complete(_enter(gate))
@@ -692,10 +717,10 @@ def test_what_a_dead_loop_had_in_flight_counts() -> None:
     async def main() -> None:
         with pytest.raises(RateLimited):
             await _enter(gate, deadline=START + 30)
-        gate.leave(money=False)
-        assert gate.room() == 0
+        gate.release(money=False)
+        assert gate.free_slots() == 0
         await asyncio.sleep(60.1)
-        assert gate.room() == 2
+        assert gate.free_slots() == 2
 
     run(main())
 
@@ -703,10 +728,10 @@ def test_what_a_dead_loop_had_in_flight_counts() -> None:
 @timeless
 async def test_a_refusal_slows_down_at_once() -> None:
     """After a refusal 0.7 of the measured rate is left, and requests are sent evenly."""
-    gate, left = Gate("toy", {}), list[float]()
+    gate, left = Limiter("toy", {}), list[float]()
     for _ in range(200):
-        assert gate.try_enter(money=False)
-        gate.leave(money=False)
+        assert gate.try_acquire(money=False)
+        gate.release(money=False)
         await asyncio.sleep(0.1)
     state = _learned(gate)
     assert state.pace == pytest.approx(7)
@@ -714,18 +739,18 @@ async def test_a_refusal_slows_down_at_once() -> None:
     for _ in range(20):
         await _enter(gate)
         left.append(now())
-        gate.leave(money=False)
+        gate.release(money=False)
     assert [after - before for before, after in pairwise(left)] == pytest.approx([1 / 7] * 19)
 
 
 @timeless
 async def test_what_was_on_its_way_is_one_refusal() -> None:
     """A hundred refusals within a second reduce the rate once; a later one reduces it again."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     for _ in range(100):
-        assert gate.try_enter(money=False)
+        assert gate.try_acquire(money=False)
     for _ in range(100):
-        gate.leave(money=False)
+        gate.release(money=False)
         assert _learned(gate).pace == pytest.approx(70)
         await asyncio.sleep(0.005)
     await asyncio.sleep(1)
@@ -735,28 +760,40 @@ async def test_what_was_on_its_way_is_one_refusal() -> None:
 @timeless
 async def test_a_slow_provider_s_refusals_are_counted_once_too() -> None:
     """With slow answers, refusals of requests sent before the reduction do not count again."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     for _ in range(100):
-        assert gate.try_enter(money=False)
+        assert gate.try_acquire(money=False)
         await asyncio.sleep(0.05)
     paces = set()
     for _ in range(100):
         paces.add(_learned(gate).pace)
-        gate.leave(money=False)
+        gate.release(money=False)
         await asyncio.sleep(0.04)
     assert len(paces) == 1
 
 
 @pytest.mark.parametrize(
     ("asked", "closed"),
-    [(None, 0), (0, 0), (-5, 0), (float("nan"), 0), (7, 7), (120, 120), (121, 120), (1e9, 120), (EVER, 120)],
+    [
+        (None, 0),
+        (0, 0),
+        (-5, 0),
+        (float("nan"), 0),
+        (7, 7),
+        (120, 120),
+        (121, 120),
+        (1e9, 120),
+        (EVER, 120),
+    ],
 )
 @timeless
-async def test_retry_after_closes_the_account_within_bounds(asked: float | None, closed: float) -> None:
+async def test_retry_after_closes_the_account_within_bounds(
+    asked: float | None, closed: float
+) -> None:
     """Nothing is sent before a Retry-After, money included, for at most 120 s."""
-    gate = Gate("toy", {})
-    assert gate.try_enter(money=True)
-    gate.leave(money=True)
+    gate = Limiter("toy", {})
+    assert gate.try_acquire(money=True)
+    gate.release(money=True)
     assert _learned(gate, asked).closed_for == pytest.approx(closed)
     await asyncio.gather(_enter(gate), _enter(gate, money=True))
     pause = 1 / 0.7
@@ -766,10 +803,10 @@ async def test_retry_after_closes_the_account_within_bounds(asked: float | None,
 @timeless
 async def test_a_later_retry_after_of_the_same_refusal_counts() -> None:
     """The account stays closed for the longest Retry-After; a shorter one does not open it."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     for asked, closed in ((3.0, 3.0), (5.0, 5.0), (1.0, 5.0), (None, 5.0)):
         assert _learned(gate, asked).closed_for == pytest.approx(closed)
-    assert gate.room() == 0
+    assert gate.free_slots() == 0
     assert gate.free_at() == pytest.approx(START + 5)
     with pytest.raises(RateLimited) as caught:
         await _enter(gate, deadline=START + 4)
@@ -781,10 +818,10 @@ async def test_a_later_retry_after_of_the_same_refusal_counts() -> None:
 @timeless
 async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> None:
     """A waiting request gets RateLimited as soon as a Retry-After exceeds its deadline."""
-    gate, told = Gate("toy", {"look-up": (1, 20.0)}), dict[float, float]()
+    gate, told = Limiter("toy", {"look-up": (1, 20.0)}), dict[float, float]()
     errors: list[RateLimited] = []
     await _enter(gate)
-    gate.leave(money=False)
+    gate.release(money=False)
 
     async def wait(deadline: float) -> None:
         try:
@@ -796,7 +833,7 @@ async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> No
     tasks = [asyncio.create_task(wait(deadline)) for deadline in (25, 50, 500, EVER)]
     await asyncio.sleep(10)
     assert told == {}
-    gate.throttled(60)
+    gate.on_throttled(60)
     await asyncio.sleep(0)
     assert told == {25: pytest.approx(10), 50: pytest.approx(10)}
     assert [error.account for error in errors] == ["toy", "toy"]
@@ -806,7 +843,7 @@ async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> No
     assert not tasks[2].done()
     await asyncio.sleep(5)
     assert tasks[2].done()
-    gate.leave(money=False)
+    gate.release(money=False)
     await asyncio.gather(*tasks)
     assert len(told) == 2
 
@@ -814,18 +851,18 @@ async def test_who_cannot_wait_that_long_is_told_when_the_account_closes() -> No
 @timeless
 async def test_an_account_recovers_slowly_and_forgets() -> None:
     """Without refusals the rate grows slowly, and is dropped in the end."""
-    gate, paces = Gate("toy", {}), list[float]()
+    gate, paces = Limiter("toy", {}), list[float]()
     for _ in range(100):
-        assert gate.try_enter(money=False)
+        assert gate.try_acquire(money=False)
     for _ in range(100):
-        gate.leave(money=False)
+        gate.release(money=False)
     pace = _learned(gate).pace
     while pace is not None:
         paces.append(pace)
         await _enter(gate, deadline=EVER)
         await asyncio.sleep(0.1)
-        gate.leave(money=False)
-        gate.answered()
+        gate.release(money=False)
+        gate.on_answer()
         pace = gate.state().pace
         assert now() < 300
     assert 60 < now() < 120
@@ -833,88 +870,88 @@ async def test_an_account_recovers_slowly_and_forgets() -> None:
     assert 195 < paces[-1] < 200
     steps = [after - before for before, after in pairwise(paces)]
     assert 0 <= min(steps) <= max(steps) < 5 * 0.2
-    assert all(gate.try_enter(money=False) for _ in range(AT_ONCE))
+    assert all(gate.try_acquire(money=False) for _ in range(MAX_IN_FLIGHT))
 
 
-async def _busy(gate: Gate) -> None:
+async def _busy(gate: Limiter) -> None:
     """Send a hundred in a second, sixty of which are answered, and one refused."""
     for _ in range(100):
-        assert gate.try_enter(money=False)
+        assert gate.try_acquire(money=False)
     for _ in range(100):
-        gate.leave(money=False)
+        gate.release(money=False)
     for _ in range(60):
-        gate.answered()
+        gate.on_answer()
     assert _learned(gate).pace == pytest.approx(70)
 
 
 @timeless
 async def test_closed_time_tells_nothing_of_the_pace() -> None:
     """An account refused right after it opened slows down from its own rate."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     await _busy(gate)
     for pace in (42, 29.4):
-        gate.throttled(30)
+        gate.on_throttled(30)
         await _enter(gate)
-        gate.leave(money=False)
+        gate.release(money=False)
         assert _learned(gate).pace == pytest.approx(pace)
 
 
 @timeless
 async def test_answers_while_closed_are_no_recovery() -> None:
     """Requests in flight when the account was closed do not speed it up."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     await _busy(gate)
-    gate.throttled(60)
+    gate.on_throttled(60)
     await asyncio.sleep(30)
-    gate.answered()
+    gate.on_answer()
     assert gate.state().pace == pytest.approx(70)
     await asyncio.sleep(1000)
-    gate.answered()
+    gate.on_answer()
     assert gate.state().pace == pytest.approx(70 + 10 * 0.05 * 100)
 
 
 @timeless
 async def test_an_account_that_was_shut_comes_back_to_its_pace() -> None:
     """While everything was refused, nothing was learned: recovery uses the earlier rate."""
-    gate = Gate("toy", {})
+    gate = Limiter("toy", {})
     await _busy(gate)
     for _ in range(10):
         await asyncio.sleep(2)
-        assert gate.try_enter(money=False)
-        gate.leave(money=False)
-        gate.throttled(None)
+        assert gate.try_acquire(money=False)
+        gate.release(money=False)
+        gate.on_throttled(None)
     assert gate.state().pace == 0.5
     for _ in range(10):
         await asyncio.sleep(1)
-        gate.answered()
+        gate.on_answer()
     assert 10 < (gate.state().pace or 0) < 42
 
 
 def test_a_loop_that_is_a_little_late_makes_up_for_it() -> None:
     """Timers 30 ms late do not reduce the rate, and a burst has at most 50 ms worth of requests."""
-    pace = Pace()
+    pace = AdaptiveRate()
     for _ in range(100):
-        pace.left(START)
-    pace.refused(START, None, 0)
-    began = pace.opens()
+        pace.on_sent(START)
+    pace.on_refused(START, None, 0)
+    began = pace.next_send_at()
     for _ in range(70):
-        pace.left(pace.opens() + 0.03)
-    assert pace.opens() - began == pytest.approx(1, abs=0.05)
-    assert pace.room(START + 100) == 1 + int(0.05 * 70)
+        pace.on_sent(pace.next_send_at() + 0.03)
+    assert pace.next_send_at() - began == pytest.approx(1, abs=0.05)
+    assert pace.free_slots(START + 100) == 1 + int(0.05 * 70)
 
 
 @timeless
 async def test_a_learned_rate_is_kept_while_requests_wait_for_it() -> None:
     """A provider that recovers sees a growing rate, and never all waiting requests at once."""
-    gate, seen = Gate("toy", {}), list[int]()
-    gate.throttled(None)
+    gate, seen = Limiter("toy", {}), list[int]()
+    gate.on_throttled(None)
 
     async def send() -> None:
         await _enter(gate)
         seen.append(int(now()))
         await asyncio.sleep(0.1)
-        gate.leave(money=False)
-        gate.answered()
+        gate.release(money=False)
+        gate.on_answer()
 
     await asyncio.gather(*(send() for _ in range(2000)))
     a_second = [seen.count(second) for second in range(seen[-1] + 1)]
@@ -925,47 +962,47 @@ async def test_a_learned_rate_is_kept_while_requests_wait_for_it() -> None:
 @timeless
 async def test_room_tells_how_many_watches_may_look() -> None:
     """`room` and `free_at` agree with what `try_enter` then does, for stated and learned rates."""
-    gate = Gate("toy", {"look-up": (3, 10.0)})
-    assert (gate.room(), gate.free_at()) == (3, START)
+    gate = Limiter("toy", {"look-up": (3, 10.0)})
+    assert (gate.free_slots(), gate.free_at()) == (3, START)
     await _enter(gate)
-    assert gate.room() == 2
-    gate.leave(money=False)
-    assert [gate.try_enter(money=False) for _ in range(3)] == [True, True, False]
-    assert gate.room() == 0
+    assert gate.free_slots() == 2
+    gate.release(money=False)
+    assert [gate.try_acquire(money=False) for _ in range(3)] == [True, True, False]
+    assert gate.free_slots() == 0
     assert gate.free_at() == pytest.approx(START + 10)
     await asyncio.sleep(10)
-    assert (gate.room(), gate.try_enter(money=False), gate.room()) == (1, True, 0)
+    assert (gate.free_slots(), gate.try_acquire(money=False), gate.free_slots()) == (1, True, 0)
     for _ in range(3):
-        gate.leave(money=False)
-    gate.throttled(15)
-    assert gate.room() == 0
+        gate.release(money=False)
+    gate.on_throttled(15)
+    assert gate.free_slots() == 0
     assert gate.free_at() == pytest.approx(START + 25)
     await asyncio.sleep(15)
-    assert (gate.room(), gate.try_enter(money=False), gate.room()) == (1, True, 0)
+    assert (gate.free_slots(), gate.try_acquire(money=False), gate.free_slots()) == (1, True, 0)
     assert START + 25.5 < gate.free_at() < START + 28
 
 
 @timeless
 async def test_bulk_that_takes_every_place_leaves_room_for_watches() -> None:
     """If only bulk waits, one second's worth of watches may enter, and goes ahead of it."""
-    gate, order = Gate("toy", {"look-up": (20, 10.0)}), list[Priority]()
+    gate, order = Limiter("toy", {"look-up": (20, 10.0)}), list[Priority]()
 
     async def send(rank: Priority) -> None:
         await _enter(gate, rank)
         order.append(rank)
-        gate.leave(money=False)
+        gate.release(money=False)
 
     bulk = [asyncio.create_task(send(Priority.BULK)) for _ in range(50)]
     await asyncio.sleep(1)
-    assert gate.room() == 2
+    assert gate.free_slots() == 2
     watches = [asyncio.create_task(send(Priority.WATCH)) for _ in range(2)]
     await asyncio.sleep(0)
-    assert gate.room() == 0
-    gate.throttled(2)
+    assert gate.free_slots() == 0
+    gate.on_throttled(2)
     for task in watches:
         task.cancel()
     await asyncio.wait(watches)
-    assert gate.room() == 0  # closed
+    assert gate.free_slots() == 0  # closed
     await asyncio.sleep(2)
     watches = [asyncio.create_task(send(Priority.WATCH)) for _ in range(2)]
     await asyncio.gather(*bulk, *watches)
@@ -979,17 +1016,17 @@ def _jain(shares: list[int]) -> float:
 @timeless
 async def test_equals_share_alike_and_tenants_not_at_all() -> None:
     """Equal callers of an account get equal shares; another account is unaffected."""
-    gates, shares = {name: Gate(name, ONE) for name in ("a", "b")}, dict[tuple[str, int], int]()
+    gates, shares = {name: Limiter(name, ONE) for name in ("a", "b")}, dict[tuple[str, int], int]()
 
     async def client(name: str, number: int) -> None:
         gate = gates[name]
         while now() < 300:
             await _enter(gate)
             await asyncio.sleep(0.1)
-            gate.leave(money=False)
+            gate.release(money=False)
             shares[name, number] = shares.get((name, number), 0) + 1
 
-    gates["a"].throttled(60)
+    gates["a"].on_throttled(60)
     await asyncio.gather(*(client("a", number) for number in range(10)), client("b", 0))
     crowd = [shares["a", number] for number in range(10)]
     assert _jain(crowd) >= 0.95
@@ -1001,7 +1038,8 @@ async def test_equals_share_alike_and_tenants_not_at_all() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("retry_after", [None, 1.0])
 @pytest.mark.parametrize(
-    ("rate", "way"), [(5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")]
+    ("rate", "way"),
+    [(5, "sliding"), (50, "sliding"), (50, "fixed"), (50, "bucket"), (200, "sliding")],
 )
 def test_a_storm_of_refusals_ends(rate: int, way: str, retry_after: float | None) -> None:
     """500 callers without end: after 20 s under 2 % are refused, and 80 % is used."""
@@ -1033,7 +1071,8 @@ async def test_a_pool_meets_a_storm_and_goes_on() -> None:
     )
     async with Pool(Unlimited(), connection=wire, deadline=120) as pool:
         outcomes = await asyncio.gather(
-            *(pool.verify("unlimited", f"p{number}") for number in range(600)), return_exceptions=True
+            *(pool.verify("unlimited", f"p{number}") for number in range(600)),
+            return_exceptions=True,
         )
     assert not [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert now() < 600 / 20 / 0.8
@@ -1043,7 +1082,9 @@ async def test_a_pool_meets_a_storm_and_goes_on() -> None:
 @timeless
 async def test_a_refused_request_waits_once() -> None:
     """A Retry-After is waited for by the transport or by the limiter, not by both in turn."""
-    wire = Wire(Desk(payments=[answer(429, {"retry-after": "7"}, error="slow"), answer(status="WAIT")]))
+    wire = Wire(
+        Desk(payments=[answer(429, {"retry-after": "7"}, error="slow"), answer(status="WAIT")])
+    )
     async with Pool(Unlimited(), connection=wire) as pool:
         await pool.verify("unlimited", "p")
     assert now() == pytest.approx(7, abs=0.01)

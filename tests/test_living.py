@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from paymux.journal.liveness import Worker
 from paymux.journal.locks import files
-from paymux.journal.workers import Worker
 
 from .campaigns.living import WAYS, tried
 
@@ -43,7 +43,7 @@ def test_a_turn_is_one_living_worker_s(way: str) -> None:
 OTHER = """
 import sys
 from pathlib import Path
-from paymux.journal.workers import Worker
+from paymux.journal.liveness import Worker
 worker = Worker(Path(sys.argv[1]))
 worker.begin()
 print(worker.name, flush=True)
@@ -121,7 +121,7 @@ def test_where_the_system_has_no_such_locks_a_file_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On other systems a worker locks a file next to the journal, also by a link to it."""
-    monkeypatch.setattr("paymux.journal.workers.HERE", False)
+    monkeypatch.setattr("paymux.journal.liveness.HERE", False)
     file = tmp_path / "payments.db"
     file.touch()
     link = tmp_path / "link.db"

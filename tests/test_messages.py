@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paymux import BadWebhook, Incoming, Payment, Pool
-from paymux.lenient import BOM, Unreadable
-from paymux.multipart import multipart_fields
+from paymux import BadWebhook, Payment, Pool, WebhookRequest
 from paymux.simulator import Simulator
+from paymux.values.multipart import multipart_fields
+from paymux.values.parsing import BOM, Unreadable
 
 from .campaigns.fuzz import parts
 from .driving import sample
@@ -32,12 +32,17 @@ EXTRA: Mapping[str, Any] = {
     "list": [1, [2], {"a": None}],
     "object": {"a": {"b": ["c"]}, "d": False},
 }
-KEPT = {"custom_data", "custom_datas", "metadata"}  # objects that are the sender's own, and come back whole
+# objects that are the sender's own, and come back whole
+KEPT = {"custom_data", "custom_datas", "metadata"}
 
 
 def claims(name: str, body: bytes, content_type: str = "application/json") -> Payment:
     """Give what a message claims."""
-    return driver(name).webhook(Incoming(body=body, headers={"content-type": content_type})).claims
+    return (
+        driver(name)
+        .webhook(WebhookRequest(body=body, headers={"content-type": content_type}))
+        .claims
+    )
 
 
 def document(name: str, case: str) -> Any:
@@ -89,21 +94,34 @@ def test_an_item_that_is_no_value_is_passed_over(value: object) -> None:
     """Safaricom's list of items may hold more than texts and numbers; the others are still read."""
     for name, case in (("mpesa", "callback_succeeded"), ("mpesa_gateway", "callback")):
         tree = copy.deepcopy(sample(name, case))
-        items = [{"Name": "Amount", "Value": 1}, {"Name": "MpesaReceiptNumber", "Value": "NLJ7RT61SV"}]
+        items = [
+            {"Name": "Amount", "Value": 1},
+            {"Name": "MpesaReceiptNumber", "Value": "NLJ7RT61SV"},
+        ]
         more = [{"Name": "Basket", "Value": value, "Unit": {"of": "x"}}, {}]
-        tree["Body"]["stkCallback"]["CallbackMetadata"] = {"Item": [*more, *items], "Note": {"a": 1}}
+        tree["Body"]["stkCallback"]["CallbackMetadata"] = {
+            "Item": [*more, *items],
+            "Note": {"a": 1},
+        }
         found = claims(name, json.dumps(tree).encode())
         assert (found.amount, found.receipt) == (Decimal(1), "NLJ7RT61SV")
 
 
-FORMS = [("campay", "callback"), ("cinetpay", "notice"), ("cinetpay", "notice_minimal"), ("paydunya", "ipn")]
+FORMS = [
+    ("campay", "callback"),
+    ("cinetpay", "notice"),
+    ("cinetpay", "notice_minimal"),
+    ("paydunya", "ipn"),
+]
 FORMS += [("intram", "callback_flat"), ("mpesa", "c2b_confirmation")]
 forms = pytest.mark.parametrize(("name", "case"), FORMS)
 
 
 @forms
 def test_a_form_in_parts_is_a_form(name: str, case: str) -> None:
-    """multipart/form-data claims what the same fields claim as application/x-www-form-urlencoded."""
+    """multipart/form-data claims what the same fields claim as
+    application/x-www-form-urlencoded.
+    """
     pairs = [*flat(document(name, case))]
     known = claims(name, urlencode(pairs).encode(), "application/x-www-form-urlencoded")
     said = 'multipart/form-data; charset=utf-8; boundary="x-1"'
@@ -117,18 +135,14 @@ def test_a_file_beside_the_fields_is_passed_over(name: str, case: str) -> None:
     """A receipt that is sent along is no field."""
     pairs = [*flat(document(name, case))]
     known = claims(name, parts(pairs), "multipart/form-data; boundary=x-1")
-    image = (
-        b'--x-1\r\nContent-Disposition: form-data; name="f"; filename="r.png"\r\nContent-Type: image/png\r\n\r\n'
-    )
+    image = b'--x-1\r\nContent-Disposition: form-data; name="f"; filename="r.png"\r\nContent-Type: image/png\r\n\r\n'
     body = image + b"\x89PNG\r\n\x00\xff\r\n" + parts(pairs)
     assert claims(name, body, "Multipart/Form-Data; boundary=x-1") == known
 
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
 SOUND = HEAD + b"1\r\n--x--\r\n"
-NESTED = (
-    b"--x\r\nContent-Disposition: form-data\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--"
-)
+NESTED = b"--x\r\nContent-Disposition: form-data\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--"
 HOSTILE: Mapping[str, tuple[bytes, str]] = {
     "no boundary": (SOUND, ""),
     "an empty boundary": (SOUND, "; boundary="),
@@ -146,13 +160,22 @@ HOSTILE: Mapping[str, tuple[bytes, str]] = {
     "a name twice": (HEAD + b"1\r\n" + SOUND, "; boundary=x"),
     "no headers": (b"--x\r\n1\r\n--x--", "; boundary=x"),
     "no name": (b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--", "; boundary=x"),
-    "another disposition": (b'--x\r\nContent-Disposition: file; name="a"\r\n\r\n1\r\n--x--', "; boundary=x"),
-    "encoded": (SOUND.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"), "; boundary=x"),
+    "another disposition": (
+        b'--x\r\nContent-Disposition: file; name="a"\r\n\r\n1\r\n--x--',
+        "; boundary=x",
+    ),
+    "encoded": (
+        SOUND.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"),
+        "; boundary=x",
+    ),
     "not UTF-8": (HEAD + b"\xff\r\n--x--", "; boundary=x"),
     "a head that is not UTF-8": (SOUND.replace(b'"a"', b'"\xff"'), "; boundary=x"),
     "a large head": (SOUND.replace(b'"a"', b'"' + b"a" * 2000 + b'"'), "; boundary=x"),
     "a name in pieces": (SOUND.replace(b"name=", b"name*0*="), "; boundary=x"),
-    "too many parts": (b"".join(HEAD.replace(b'"a"', b'"%d"' % n) + b"1\r\n" for n in range(101)), "; boundary=x"),
+    "too many parts": (
+        b"".join(HEAD.replace(b'"a"', b'"%d"' % n) + b"1\r\n" for n in range(101)),
+        "; boundary=x",
+    ),
     "parts in parts": (NESTED, "; boundary=x"),
 }
 
@@ -167,7 +190,11 @@ def test_a_hostile_form_in_parts_is_refused(case: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([HEAD, SOUND, b"\r\n", b"--x", b'"', b";", b"=", b"*", b"\\", b"name", b"\xe9"])),
+    st.lists(
+        st.sampled_from(
+            [HEAD, SOUND, b"\r\n", b"--x", b'"', b";", b"=", b"*", b"\\", b"name", b"\xe9"]
+        )
+    ),
     st.text(st.sampled_from("boundary=x;\"'*\\ \r\n\x00é0"), max_size=40),
 )
 def test_no_foreign_error_leaves_a_form_in_parts(pieces: list[bytes], rest: str) -> None:
@@ -186,7 +213,9 @@ def test_a_form_in_parts_comes_in_by_the_pool_like_any_message() -> None:
     pool = Pool(sim.driver("intram"), connection=sim.connection)
     fields = {"transaction_id": "5f2d7a96b97d9d3fea912c11", "status": "SUCCESS"}
     headers = {"content-type": "multipart/form-data; boundary=x-1"}
-    event = pool.webhook(Incoming(body=parts(fields.items()), headers=headers), account="intram")
+    event = pool.webhook(
+        WebhookRequest(body=parts(fields.items()), headers=headers), account="intram"
+    )
     assert event.claims.provider_reference == "5f2d7a96b97d9d3fea912c11"
     with pytest.raises(BadWebhook):
-        pool.webhook(Incoming(body=b"--x-1\r\n\r\n", headers=headers), account="intram")
+        pool.webhook(WebhookRequest(body=b"--x-1\r\n\r\n", headers=headers), account="intram")

@@ -14,12 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymux import Customer, Event, Mismatch, Payment, Pool, Reason, Status
-from paymux.models import compare, succeed
+from paymux.models import compare, merge
 
 from .virtual import Desk, Keyless, Wire, answer, push, timeless
 
 MONEY_BACK = {Status.SUCCEEDED, Status.REFUNDED}
-WORDS = {"pending": "WAIT", "succeeded": "OK", "failed": "NO", "cancelled": "STOPPED", "expired": "LATE"}
+WORDS = {
+    "pending": "WAIT",
+    "succeeded": "OK",
+    "failed": "NO",
+    "cancelled": "STOPPED",
+    "expired": "LATE",
+}
 WORDS |= {"refunded": "BACK"}
 PAIRS = list(itertools.product(Status, Status))
 
@@ -44,12 +50,12 @@ def test_a_status_moves_as_the_design_says(old: Status, new: Status) -> None:
     """All pairs: a success never changes silently, and a late "pending" changes nothing."""
     if (expected := _expected(old, new)) is None:
         with pytest.raises(Mismatch) as caught:
-            succeed(_payment(old), _payment(new))
+            merge(_payment(old), _payment(new))
         assert caught.value.fields == ("status",)
         assert caught.value.payment == _payment(new)
         assert caught.value.expected == _payment(old)
         return
-    assert succeed(_payment(old), _payment(new)).status is expected
+    assert merge(_payment(old), _payment(new)).status is expected
 
 
 @pytest.mark.parametrize("way", ["verify", "confirm", "watch"])
@@ -75,31 +81,39 @@ async def test_every_way_of_asking_moves_a_status_alike(old: Status, new: Status
 
 
 @pytest.mark.parametrize("old", [Status.FAILED, Status.CANCELLED, Status.EXPIRED])
-def test_a_late_success_is_logged_and_forgets_why_it_failed(old: Status, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_late_success_is_logged_and_forgets_why_it_failed(
+    old: Status, caplog: pytest.LogCaptureFixture
+) -> None:
     """A failed payment that succeeds late is a warning, and keeps no reason."""
-    found = succeed(_payment(old, reason=Reason.EXPIRED), _payment(Status.SUCCEEDED, provider_status="OK"))
+    found = merge(
+        _payment(old, reason=Reason.EXPIRED), _payment(Status.SUCCEEDED, provider_status="OK")
+    )
     assert (found.status, found.reason, found.provider_status) == (Status.SUCCEEDED, None, "OK")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
 def test_a_success_found_again_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Only a change is a warning."""
-    succeed(_payment(Status.SUCCEEDED), _payment(Status.SUCCEEDED))
-    succeed(_payment(), _payment(Status.FAILED))
+    merge(_payment(Status.SUCCEEDED), _payment(Status.SUCCEEDED))
+    merge(_payment(), _payment(Status.FAILED))
     assert caplog.records == []
 
 
 def test_a_partial_refund_is_still_a_success() -> None:
     """A refund of a part sets `refunded_amount` and leaves SUCCEEDED."""
-    found = succeed(_payment(Status.SUCCEEDED), _payment(Status.SUCCEEDED, refunded_amount=Decimal(5)))
+    found = merge(
+        _payment(Status.SUCCEEDED), _payment(Status.SUCCEEDED, refunded_amount=Decimal(5))
+    )
     assert (found.status, found.refunded_amount) == (Status.SUCCEEDED, Decimal(5))
 
 
-@pytest.mark.parametrize(("old", "new"), [(Status.FAILED, Status.PENDING), (Status.REFUNDED, Status.SUCCEEDED)])
+@pytest.mark.parametrize(
+    ("old", "new"), [(Status.FAILED, Status.PENDING), (Status.REFUNDED, Status.SUCCEEDED)]
+)
 def test_a_status_that_is_kept_keeps_its_own_words(old: Status, new: Status) -> None:
     """If an older status is kept, its `provider_status`, `reason` and `message` are kept, too."""
     held = _payment(old, provider_status=WORDS[old], reason=Reason.DECLINED, message="declined")
-    found = succeed(held, _payment(new, provider_status=WORDS[new], message="in progress"))
+    found = merge(held, _payment(new, provider_status=WORDS[new], message="in progress"))
     assert (found.status, found.provider_status) == (old, WORDS[old])
     assert (found.reason, found.message) == (Reason.DECLINED, "declined")
 
@@ -107,7 +121,7 @@ def test_a_status_that_is_kept_keeps_its_own_words(old: Status, new: Status) -> 
 def test_a_failure_told_again_keeps_its_reason() -> None:
     """A look-up with fewer details removes nothing from a failure; a success has no reason."""
     held = _payment(Status.FAILED, reason=Reason.DECLINED, message="declined")
-    found = succeed(held, _payment(Status.FAILED))
+    found = merge(held, _payment(Status.FAILED))
     assert (found.reason, found.message) == (Reason.DECLINED, "declined")
 
 
@@ -138,14 +152,14 @@ def test_what_was_found_is_merged_over_what_is_held() -> None:
         created_at=moment + timedelta(days=1),
         raw="after",
     )
-    merged = succeed(held, found)
+    merged = merge(held, found)
     assert merged.ids == {"token": "t", "old": "1", "new": "2"}
     assert merged.metadata == {"a": 1, "b": 2}
     assert (merged.provider, merged.reference, merged.provider_reference) == ("toy", "r", "p1")
     assert merged.kind == "payout"
     assert (merged.live, merged.fee) == (False, Decimal(0)), "what is false or zero was said"
     assert (merged.created_at, merged.customer, merged.raw) == (moment, held.customer, "after")
-    assert succeed(merged, Payment(account="keyless")) == merged
+    assert merge(merged, Payment(account="keyless")) == merged
 
 
 @pytest.mark.parametrize(
@@ -175,7 +189,9 @@ def test_a_contradiction_is_a_mismatch(field: str, mine: object, theirs: object)
 
 def test_money_is_compared_by_value() -> None:
     """5000 and 5000.00 are the same amount."""
-    compare(Payment(account="a", amount=Decimal("5000.00")), Payment(account="a", amount=Decimal(5000)))
+    compare(
+        Payment(account="a", amount=Decimal("5000.00")), Payment(account="a", amount=Decimal(5000))
+    )
 
 
 def test_only_the_account_is_required() -> None:
@@ -209,7 +225,13 @@ def test_a_repr_shows_no_person() -> None:
         checkout_url="https://pay.example/secret-token",
         raw="raw-body",
     )
-    for text in (repr(payment), str(payment), f"{payment}", repr([payment]), repr(payment.customer)):
+    for text in (
+        repr(payment),
+        str(payment),
+        f"{payment}",
+        repr([payment]),
+        repr(payment.customer),
+    ):
         for word in ("237670000001", "254708374149", "Awa", "awa@", "secret", "raw-body"):
             assert word not in text
     assert "order-1" in repr(payment)
@@ -261,7 +283,9 @@ def test_a_payment_survives_json_both_ways(payment: Payment) -> None:
 
 def test_a_later_releases_json_is_read() -> None:
     """Fields that this release does not know are ignored."""
-    assert msgspec.json.decode(b'{"account":"a","invented":{"x":1}}', type=Payment) == Payment(account="a")
+    assert msgspec.json.decode(b'{"account":"a","invented":{"x":1}}', type=Payment) == Payment(
+        account="a"
+    )
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymux import UsageError
-from paymux.money import exact, whole
+from paymux.values.money import exact, whole
 
 EXACT: list[tuple[Any, str, str]] = [
     (1, "XAF", "1"),
@@ -209,7 +209,9 @@ def test_the_callers_decimal_context_changes_nothing() -> None:
     assert getcontext().prec == 28
 
 
-@pytest.mark.parametrize(("amount", "number"), [("5000", 5000), ("5000.00", 5000), ("999999999999", 999999999999)])
+@pytest.mark.parametrize(
+    ("amount", "number"), [("5000", 5000), ("5000.00", 5000), ("999999999999", 999999999999)]
+)
 def test_a_whole_amount_becomes_an_integer(amount: str, number: int) -> None:
     """A field that takes an integer gets one."""
     assert whole(Decimal(amount)) == number

@@ -1,4 +1,7 @@
-"""The rules about money, one by one and to the last digit: no small change of them goes unnoticed."""
+"""The rules about money, one by one and to the last digit.
+
+No small change of them goes unnoticed.
+"""
 
 import asyncio
 import contextlib
@@ -26,16 +29,16 @@ from paymux import (
     Trust,
     Unavailable,
 )
-from paymux.confirm import expect, vouch
+from paymux.core.confirmation import check_matches, tie_to_order
 from paymux.drivers.base import Duplicate
-from paymux.journal import Owner
-from paymux.lenient import Unreadable
-from paymux.models import compare, succeed
+from paymux.http import PreparedRequest, Request, Response, Send, get, post
+from paymux.journal import OrderOwner
+from paymux.models import compare, merge
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
-from paymux.transport.retries import may_repeat
-from paymux.transport.verbs import Transport
-from paymux.wire import Outgoing, Reply, Request, Send, get, post
+from paymux.transport.retries import may_retry
+from paymux.transport.transport import Transport
+from paymux.values.parsing import Unreadable
 
 from .campaigns.mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors, unchanged
 from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
@@ -63,13 +66,15 @@ def _matching(*, matches: bool) -> Request[Said]:
         (answer(300, id="p1"), Means.UNKNOWN),
         (answer(301, id="p1"), Means.UNKNOWN),
         (answer(500, id="p1"), Means.UNKNOWN),
-        (Reply(status=200, body=b"<html>"), Means.UNKNOWN),
+        (Response(status=200, body=b"<html>"), Means.UNKNOWN),
     ],
 )
 def test_what_an_attempt_means_without_a_refusal(
-    request_: Request[Said], reply: Reply | None, means: Means
+    request_: Request[Said], reply: Response | None, means: Means
 ) -> None:
-    """A readable answer from 200 to 299 is one, and nothing beside it, whatever the hook of the wire says."""
+    """A readable answer from 200 to 299 is one, and nothing beside it, whatever the hook of the
+    wire says.
+    """
     unread = "not JSON: invalid character (byte 0)"
     why = unread if reply is not None and reply.body == b"<html>" else ""
     expected = Verdict(means, Said(id="p1") if means is Means.ANSWER else None, why=why)
@@ -90,9 +95,11 @@ def test_what_an_attempt_means_without_a_refusal(
     ],
 )
 def test_what_a_listed_refusal_means(
-    request_: Request[Said], reply: Reply, means: Means, kind: type[ProviderError]
+    request_: Request[Said], reply: Response, means: Means, kind: type[ProviderError]
 ) -> None:
-    """A refusal that the driver is sure of keeps its meaning, its error and its status, and is no answer."""
+    """A refusal that the driver is sure of keeps its meaning, its error and its status, and is no
+    answer.
+    """
     verdict = decide(TOY, request_, reply)
     assert (verdict.means, type(verdict.error), verdict.answer) == (means, kind, None)
     assert verdict.error is not None
@@ -101,10 +108,13 @@ def test_what_a_listed_refusal_means(
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) -> None:
-    """A driver may doubt a whole reply, such as a success under an HTTP error: then it is unknown."""
+    """A driver may doubt a whole reply, such as a success under an HTTP error.
+
+    Then it is unknown.
+    """
 
     class Doubting(Toy, frozen=True, kw_only=True):
-        def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+        def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
             raise Unreadable("a success under an error")
 
     for status in (200, 401, 500):
@@ -115,8 +125,13 @@ def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) ->
 
 
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
-    """An answer to something else is unknown; `accept` adds its statuses to the 2xx and takes none away."""
-    assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(Means.ANSWER, Said(id="p1"))
+    """An answer to something else is unknown.
+
+    `accept` adds its statuses to the 2xx and takes none away.
+    """
+    assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(
+        Means.ANSWER, Said(id="p1")
+    )
     assert decide(TOY, _matching(matches=False), answer(id="p1")) == Verdict(
         Means.UNKNOWN, why="the answer is about something else"
     )
@@ -128,9 +143,11 @@ def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
 
 @pytest.mark.parametrize("means", Means)
 def test_what_may_be_repeated(means: Means) -> None:
-    """What was not sent or not processed may go out again, the unknown only where that cannot pay twice."""
+    """What was not sent or not processed may go out again, the unknown only where that cannot pay
+    twice.
+    """
     sure = means in {Means.NOT_SENT, Means.THROTTLED}
-    found: dict[str, Any] = {name: may_repeat(request, means) for name, request in REQUESTS.items()}
+    found: dict[str, Any] = {name: may_retry(request, means) for name, request in REQUESTS.items()}
     harmless = sure or means is Means.UNKNOWN
     assert found == {"look-up": harmless, "money": sure, "repeatable": harmless}
 
@@ -149,7 +166,9 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def _event(*, attempt: str | None = None, trust: Trust = Trust.NOTHING, **claims: Any) -> Event:
-    return Event(account="toy", attempt=attempt, trust=trust, claims=Payment(account="toy", **claims))
+    return Event(
+        account="toy", path_reference=attempt, trust=trust, claims=Payment(account="toy", **claims)
+    )
 
 
 def _contradiction(error: Mismatch, found: Payment, expected: Payment, field: str) -> None:
@@ -182,16 +201,23 @@ def test_a_contradiction_tells_what_was_found_and_what_was_expected() -> None:
         (_event(ids={"other": "o"}), A, None),
     ],
 )
-def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Payment, owner: Owner | None) -> None:
+def test_a_message_that_contradicts_nothing_is_taken(
+    event: Event, known: Payment, owner: OrderOwner | None
+) -> None:
     """What a message does not say, and what we do not know, contradicts nothing."""
-    expect(event, known, owner)
+    check_matches(event, known, owner)
 
 
 @pytest.mark.parametrize(
     ("event", "known", "owner", "field"),
     [
         (_event(attempt="order-B"), A, None, "reference"),
-        (_event(attempt="order-B", provider_reference="id-A"), A, ("collect", "order-A"), "reference"),
+        (
+            _event(attempt="order-B", provider_reference="id-A"),
+            A,
+            ("collect", "order-A"),
+            "reference",
+        ),
         (_event(attempt="order-A"), replace(A, kind="payout"), None, "reference"),
         (_event(attempt="order-B"), replace(A, reference=None), None, "reference"),
         (_event(provider_reference="id-B"), A, None, "provider_reference"),
@@ -209,11 +235,11 @@ def test_a_message_that_contradicts_nothing_is_taken(event: Event, known: Paymen
     ],
 )
 def test_a_message_about_another_payment_is_a_mismatch(
-    event: Event, known: Payment, owner: Owner | None, field: str
+    event: Event, known: Payment, owner: OrderOwner | None, field: str
 ) -> None:
     """Another order's path, another id, or an id that is another order's: each is enough."""
     with pytest.raises(Mismatch) as caught:
-        expect(event, known, owner)
+        check_matches(event, known, owner)
     _contradiction(caught.value, event.claims, known, field)
 
 
@@ -230,9 +256,13 @@ def test_a_message_about_another_payment_is_a_mismatch(
         (_event(trust=Trust.BODY), LOST, PAID, False),
     ],
 )
-def test_what_ties_a_payment_to_its_order(event: Event, known: Payment, found: Payment, sent: bool) -> None:
-    """The id that we hold, our reference in the answer, the signed body, or the path of a lost answer."""
-    assert vouch(event, known, found, sent=sent) == found
+def test_what_ties_a_payment_to_its_order(
+    event: Event, known: Payment, found: Payment, sent: bool
+) -> None:
+    """The id that we hold, our reference in the answer, the signed body, or the path of a lost
+    answer.
+    """
+    assert tie_to_order(event, known, found, sent=sent) == found
 
 
 @pytest.mark.parametrize(
@@ -246,20 +276,24 @@ def test_what_ties_a_payment_to_its_order(event: Event, known: Payment, found: P
         (_event(), replace(LOST, reference=None), replace(PAID, reference="order-A"), True),
     ],
 )
-def test_what_ties_nothing_is_a_mismatch(event: Event, known: Payment, found: Payment, sent: bool) -> None:
+def test_what_ties_nothing_is_a_mismatch(
+    event: Event, known: Payment, found: Payment, sent: bool
+) -> None:
     """Without a tie a real but cheaper payment would do, so nothing is confirmed."""
     with pytest.raises(Mismatch) as caught:
-        vouch(event, known, found, sent=sent)
+        tie_to_order(event, known, found, sent=sent)
     _contradiction(caught.value, found, known, "reference")
 
 
 @pytest.mark.parametrize(
     ("claimed", "field"), [({"amount": Decimal(1)}, "amount"), ({"currency": "KES"}, "currency")]
 )
-def test_where_the_path_alone_ties_the_message_must_agree(claimed: dict[str, Any], field: str) -> None:
+def test_where_the_path_alone_ties_the_message_must_agree(
+    claimed: dict[str, Any], field: str
+) -> None:
     """A message that is all that ties a payment to its order may not contradict the order."""
     with pytest.raises(Mismatch) as caught:
-        vouch(_event(attempt="order-A", **claimed), LOST, PAID, sent=True)
+        tie_to_order(_event(attempt="order-A", **claimed), LOST, PAID, sent=True)
     assert caught.value.fields == (field,)
 
 
@@ -274,60 +308,80 @@ def test_where_the_path_alone_ties_the_message_must_agree(claimed: dict[str, Any
         (_event(attempt="order-B", receipt="R"), A, False),
     ],
 )
-def test_a_receipt_is_vouched_for_or_stays_a_claim(event: Event, known: Payment, proved: bool) -> None:
-    """A receipt counts where the body or the order's own path proves it, and is kept among the ids elsewhere."""
+def test_a_receipt_is_vouched_for_or_stays_a_claim(
+    event: Event, known: Payment, proved: bool
+) -> None:
+    """A receipt counts where the body or the order's own path proves it, and is kept among the ids
+    elsewhere.
+    """
     found = replace(PAID, ids={"token": "t"})
     expected = (
-        replace(found, receipt="R") if proved else replace(found, ids={"token": "t", "claimed_receipt": "R"})
+        replace(found, receipt="R")
+        if proved
+        else replace(found, ids={"token": "t", "claimed_receipt": "R"})
     )
-    assert vouch(event, known, found, sent=False) == expected
+    assert tie_to_order(event, known, found, sent=False) == expected
     told = replace(found, receipt="of the provider")
-    assert vouch(event, known, told, sent=False) == told
+    assert tie_to_order(event, known, told, sent=False) == told
     silent = replace(event, claims=replace(event.claims, receipt=None))
-    assert vouch(silent, known, found, sent=False) == found
+    assert tie_to_order(silent, known, found, sent=False) == found
 
 
 def test_the_moment_of_payment_is_the_providers_and_else_the_messages() -> None:
     """A proved receipt brings its moment along, but the provider's own moment stays."""
     event = _event(trust=Trust.BODY, receipt="R", paid_at=MOMENT)
-    assert vouch(event, A, PAID, sent=False).paid_at == MOMENT
+    assert tie_to_order(event, A, PAID, sent=False).paid_at == MOMENT
     earlier = MOMENT - timedelta(hours=1)
-    assert vouch(event, A, replace(PAID, paid_at=earlier), sent=False).paid_at == earlier
-    assert vouch(_event(trust=Trust.BODY, receipt="R"), A, replace(PAID, paid_at=earlier), sent=False).paid_at
+    assert tie_to_order(event, A, replace(PAID, paid_at=earlier), sent=False).paid_at == earlier
+    assert tie_to_order(
+        _event(trust=Trust.BODY, receipt="R"), A, replace(PAID, paid_at=earlier), sent=False
+    ).paid_at
 
 
 def test_what_is_held_keeps_its_account_and_takes_the_moment_it_lacks() -> None:
-    """The account is ours and never the provider's; a creation moment that we lack is taken over."""
-    found = succeed(Payment(account="ours"), Payment(account="theirs", created_at=MOMENT))
+    """The account is ours and never the provider's.
+
+    A creation moment that we lack is taken over.
+    """
+    found = merge(Payment(account="ours"), Payment(account="theirs", created_at=MOMENT))
     assert (found.account, found.created_at) == ("ours", MOMENT)
 
 
 def test_the_words_of_a_state_that_is_kept_are_not_those_of_the_other() -> None:
-    """A late "pending" brings neither its reason nor its message; a success has no words of the failure."""
+    """A late "pending" brings neither its reason nor its message.
+
+    A success has no words of the failure.
+    """
     held = Payment(account="a", status=Status.FAILED, reason=Reason.DECLINED, message="declined")
     late = Payment(account="a", reason=Reason.BUSY, message="in progress")
-    kept = succeed(held, late)
+    kept = merge(held, late)
     assert (kept.status, kept.reason, kept.message) == (Status.FAILED, Reason.DECLINED, "declined")
-    paid = succeed(held, Payment(account="a", status=Status.SUCCEEDED))
+    paid = merge(held, Payment(account="a", status=Status.SUCCEEDED))
     assert (paid.status, paid.reason, paid.message) == (Status.SUCCEEDED, None, None)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(Status.PENDING, Status.SUCCEEDED), (Status.FAILED, Status.FAILED)], ids=["paid", "failed"]
+    ("old", "new"),
+    [(Status.PENDING, Status.SUCCEEDED), (Status.FAILED, Status.FAILED)],
+    ids=["paid", "failed"],
 )
-def test_what_is_not_late_is_not_logged(old: Status, new: Status, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_not_late_is_not_logged(
+    old: Status, new: Status, caplog: pytest.LogCaptureFixture
+) -> None:
     """Only a success after another end is a warning."""
-    succeed(Payment(account="a", status=old), Payment(account="a", status=new))
+    merge(Payment(account="a", status=old), Payment(account="a", status=new))
     assert caplog.records == []
 
 
 @timeless
-async def test_pauses_double_from_a_fifth_of_a_second_to_five(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pauses_double_from_a_fifth_of_a_second_to_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Without their jitter the pauses are these, to the digit."""
     monkeypatch.setattr("backoff.full_jitter", lambda pause: pause)
     times: list[float] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         times.append(now())
         return answer(503)
 
@@ -375,7 +429,9 @@ class Steps(Keyless, frozen=True, kw_only=True):
 
 @timeless
 async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
-    """Where one request of a verb moved money, the refusal of the next does not make the verb refused."""
+    """Where one request of a verb moved money, the refusal of the next does not make the verb
+    refused.
+    """
     wire = Wire(Desk(collect=[answer(id="p1", status="OK"), answer(400, error="no")]))
     async with Pool(Steps(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown):
@@ -385,10 +441,13 @@ async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
 
 @timeless
 async def test_a_verb_of_money_stays_one_when_it_looks() -> None:
-    """A deadline that passes in a look-up after a refused money request is NotSent: money was asked for."""
-    slow: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    """A deadline that passes in a look-up after a refused money request is NotSent.
 
-    async def respond(outgoing: Outgoing) -> Reply:
+    Money was asked for.
+    """
+    slow: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    async def respond(outgoing: PreparedRequest) -> Response:
         return answer(400, error="no") if outgoing.method == "POST" else await slow
 
     async with Pool(Steps(), connection=Wire(respond)) as pool:
@@ -423,12 +482,17 @@ class Paged(Keyless, frozen=True, kw_only=True):
 )
 @timeless
 async def test_a_lost_outcome_says_why_and_what_to_do(wire: Wire, said: str) -> None:
-    """The sentence says what happened; where a page's address was lost it says what is safe, elsewhere not."""
+    """The sentence says what happened.
+
+    Where a page's address was lost it says what is safe, elsewhere not.
+    """
     async with Pool(Paged(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown) as lost:
             await pool.collect("paged", amount=5, currency="XAF", reference="r1")
         with pytest.raises(OutcomeUnknown) as paid:
-            await pool.payout("paged", amount=5, currency="XAF", reference="r2", payee="237670000000")
+            await pool.payout(
+                "paged", amount=5, currency="XAF", reference="r2", payee="237670000000"
+            )
     assert str(lost.value) == said.replace("{}", "collect:") + ". A new reference is safe"
     assert str(paid.value) == said.replace("{}", "payout:")
 
@@ -444,7 +508,10 @@ async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> 
 
 @timeless
 async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
-    """A driver's own OutcomeUnknown is filled in; a verb of money that is late before it sends is NotSent."""
+    """A driver's own OutcomeUnknown is filled in.
+
+    A verb of money that is late before it sends is NotSent.
+    """
     transport = Transport(Wire(lambda _: answer()), deadline=30, attempts=3)
 
     async def unknown(_: Call) -> None:
@@ -471,8 +538,8 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
 def test_the_campaign_kills_every_mutant_of_the_outcome_table() -> None:
     """R18: whatever is changed in the outcome table or in what may be repeated, a test fails.
 
-    What is equivalent, or not changed at all, must live: were it killed, something else than the change
-    would be killing them all.
+    What is equivalent, or not changed at all, must live: were it killed, something else than the
+    change would be killing them all.
     """
     chosen = [one for target in TABLE for one in mutants(target)]
     assert len(chosen) > 100

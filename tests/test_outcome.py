@@ -1,4 +1,6 @@
-"""The outcome table, row by row, for look-ups, for money that is deduplicated and for other money."""
+"""The outcome table, row by row, for look-ups, for money that is deduplicated and for other
+money.
+"""
 
 import asyncio
 import itertools
@@ -19,36 +21,36 @@ from paymux import (
     Status,
     Unavailable,
 )
+from paymux.http import Connection, PreparedRequest, Response, TransportError, get, post
 from paymux.transport.outcome import Means, decide
-from paymux.wire import Broken, Connection, Outgoing, Reply, get, post
 
 from .virtual import Desk, Said, Toy, Unsent, Wire, answer, now, timeless
 
 Column = Literal["look-up", "repeatable", "money"]
 COLUMNS: tuple[Column, ...] = ("look-up", "repeatable", "money")
-HTML = Reply(status=200, body=b"<html>Service temporarily unavailable</html>")
+HTML = Response(status=200, body=b"<html>Service temporarily unavailable</html>")
 GOOD = answer(id="p1", status="OK")
 
-UNKNOWN: dict[str, Reply | Exception] = {
-    "cut off": Broken("ServerDisconnectedError"),
-    "garbage": Broken("ClientResponseError"),
+UNKNOWN: dict[str, Response | Exception] = {
+    "cut off": TransportError("ServerDisconnectedError"),
+    "garbage": TransportError("ClientResponseError"),
     "200 html": HTML,
-    "200 empty": Reply(status=200),
-    "200 cut json": Reply(status=200, body=b'{"id": "p1", "status": "O'),
-    "200 bare scalar": Reply(status=200, body=b"5"),
-    "200 list": Reply(status=200, body=b"[]"),
-    "200 null": Reply(status=200, body=b"null"),
-    "200 deep": Reply(status=200, body=b'{"id": ' + b"[" * 100_000),
-    "200 not utf-8": Reply(status=200, body=b'{"id": "\xff"}'),
-    "200 wrong type": Reply(status=200, body=b'{"id": {}}'),
-    "204": Reply(status=204),
-    "301": Reply(status=301, headers={"location": "https://elsewhere.example/"}),
-    "302": Reply(status=302, body=b'{"id": "p1", "status": "OK"}'),
-    "307": Reply(status=307),
+    "200 empty": Response(status=200),
+    "200 cut json": Response(status=200, body=b'{"id": "p1", "status": "O'),
+    "200 bare scalar": Response(status=200, body=b"5"),
+    "200 list": Response(status=200, body=b"[]"),
+    "200 null": Response(status=200, body=b"null"),
+    "200 deep": Response(status=200, body=b'{"id": ' + b"[" * 100_000),
+    "200 not utf-8": Response(status=200, body=b'{"id": "\xff"}'),
+    "200 wrong type": Response(status=200, body=b'{"id": {}}'),
+    "204": Response(status=204),
+    "301": Response(status=301, headers={"location": "https://elsewhere.example/"}),
+    "302": Response(status=302, body=b'{"id": "p1", "status": "OK"}'),
+    "307": Response(status=307),
     "401": answer(401),
-    "401 of a firewall": Reply(status=401, body=b"<html>Who are you?</html>"),
+    "401 of a firewall": Response(status=401, body=b"<html>Who are you?</html>"),
     "403": answer(403),
-    "403 of a firewall": Reply(status=403, body=b"<html>Blocked</html>"),
+    "403 of a firewall": Response(status=403, body=b"<html>Blocked</html>"),
     "408": answer(408),
     "409": answer(409),
     "418": answer(418, status="OK"),
@@ -56,7 +58,7 @@ UNKNOWN: dict[str, Reply | Exception] = {
     "425": answer(425),
     "500": answer(500),
     "500 saying ok": answer(500, id="p1", status="OK"),
-    "502": Reply(status=502, body=b"<html>Bad gateway</html>"),
+    "502": Response(status=502, body=b"<html>Bad gateway</html>"),
     "503": answer(503),
     "504": answer(504),
     "599": answer(599),
@@ -71,13 +73,15 @@ BARE: dict[int, type[Exception]] = {
 
 
 async def _ask(column: Column, connection: Connection, attempts: int = 3) -> Payment:
-    async with Pool(Toy(repeatable=column == "repeatable"), connection=connection, attempts=attempts) as pool:
+    async with Pool(
+        Toy(repeatable=column == "repeatable"), connection=connection, attempts=attempts
+    ) as pool:
         if column == "look-up":
             return await pool.verify("toy", "p1")
         return await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
 
 
-def _wire(*replies: Reply | Exception) -> Wire:
+def _wire(*replies: Response | Exception) -> Wire:
     return Wire(Desk(collect=list(replies), payments=list(replies)))
 
 
@@ -99,7 +103,10 @@ async def test_a_readable_answer_is_the_answer(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_everything_else_is_unknown(column: Column, case: str) -> None:
-    """What proves nothing is repeated only for look-ups and deduplicated money; money is never sent twice."""
+    """What proves nothing is repeated only for look-ups and deduplicated money.
+
+    Money is never sent twice.
+    """
     wire = _wire(UNKNOWN[case])
     expected = Unavailable if column == "look-up" else OutcomeUnknown
     with pytest.raises(expected) as caught:
@@ -114,7 +121,9 @@ async def test_everything_else_is_unknown(column: Column, case: str) -> None:
 @pytest.mark.parametrize("case", UNKNOWN)
 @pytest.mark.parametrize("column", ["look-up", "repeatable"])
 @timeless
-async def test_an_unknown_outcome_is_resolved_by_repeating_where_that_is_safe(column: Column, case: str) -> None:
+async def test_an_unknown_outcome_is_resolved_by_repeating_where_that_is_safe(
+    column: Column, case: str
+) -> None:
     """A repeated attempt that is answered gives the answer, and repeats the same bytes."""
     wire = _wire(UNKNOWN[case], GOOD)
     assert (await _ask(column, wire)).status is Status.SUCCEEDED
@@ -136,17 +145,19 @@ async def test_a_login_that_is_never_sent_is_not_sent(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_never_sent_of_the_request_itself_is_not_sent(column: Column) -> None:
-    """With a token in hand, a request that never leaves is repeated, and then NotSent, a look-up's too."""
+    """With a token in hand, a request that never leaves is repeated, and then NotSent, a look-up's
+    too.
+    """
     wire, tried = _wire(GOOD), 0
 
     class Lame(Wire):
-        async def exchange(self, outgoing: Outgoing) -> Reply:
+        async def exchange(self, outgoing: PreparedRequest) -> Response:
             nonlocal tried
             if outgoing.url.endswith("/login"):
                 return await wire.exchange(outgoing)
             tried += 1
-            outgoing.began = True
-            raise Broken("ClientConnectorError")
+            outgoing.started = True
+            raise TransportError("ClientConnectorError")
 
     with pytest.raises(NotSent):
         await _ask(column, Lame(lambda _: GOOD))
@@ -166,16 +177,19 @@ async def test_what_cannot_get_better_is_not_repeated(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_connection_that_reports_nothing_counts_as_sent(column: Column) -> None:
-    """Where no hook fired at all, nothing proves that money was not sent: it is unknown, at once."""
+    """Where no hook fired at all, nothing proves that money was not sent.
+
+    It is unknown, at once.
+    """
     tried = 0
 
     class Silent(Wire):
-        async def exchange(self, outgoing: Outgoing) -> Reply:
+        async def exchange(self, outgoing: PreparedRequest) -> Response:
             nonlocal tried
             if outgoing.url.endswith("/login"):
                 return answer(token="t1")
             tried += 1
-            raise Broken("who knows")
+            raise TransportError("who knows")
 
     with pytest.raises(Unavailable if column == "look-up" else OutcomeUnknown):
         await _ask(column, Silent(lambda _: GOOD))
@@ -185,10 +199,14 @@ async def test_a_connection_that_reports_nothing_counts_as_sent(column: Column) 
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_stale_token_is_renewed_once(column: Column) -> None:
-    """A request refused for its token is signed anew and repeated once, even where only one attempt is allowed."""
+    """A request refused for its token is signed anew and repeated once, even where only one attempt
+    is allowed.
+    """
     wire = _wire(answer(401, error="stale"), GOOD)
     assert (await _ask(column, wire, attempts=1)).status is Status.SUCCEEDED
-    assert [one.headers["Authorization"] for one in wire.seen if not one.url.endswith("/login")] == [
+    assert [
+        one.headers["Authorization"] for one in wire.seen if not one.url.endswith("/login")
+    ] == [
         "Bearer t1",
         "Bearer t2",
     ]
@@ -208,7 +226,9 @@ async def test_a_new_token_that_is_refused_too_is_authentication_failed(column: 
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_throttled_before_processing_is_repeated_after_the_wait(column: Column) -> None:
-    """A certified 429 is repeated when the provider says so, money too, for it was not processed."""
+    """A certified 429 is repeated when the provider says so, money too, for it was not
+    processed.
+    """
     wire = _wire(answer(429, {"retry-after": "7"}, error="slow"), GOOD)
     assert (await _ask(column, wire)).status is Status.SUCCEEDED
     assert now() == pytest.approx(7, abs=0.01)
@@ -246,7 +266,11 @@ async def test_a_listed_no_is_raised_at_once(column: Column) -> None:
     with pytest.raises(Rejected) as caught:
         await _ask(column, wire)
     assert type(caught.value) is Rejected
-    assert (caught.value.account, caught.value.provider, caught.value.http_status) == ("toy", "toy", 400)
+    assert (caught.value.account, caught.value.provider, caught.value.http_status) == (
+        "toy",
+        "toy",
+        400,
+    )
     assert caught.value.reference == (None if column == "look-up" else "order-1")
     assert _moved(wire) == 1
 
@@ -254,7 +278,10 @@ async def test_a_listed_no_is_raised_at_once(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_listed_duplicate_is_unknown_at_once(column: Column) -> None:
-    """An earlier request with our reference exists: what became of it is unknown, and nothing is repeated."""
+    """An earlier request with our reference exists.
+
+    What became of it is unknown, and nothing is repeated.
+    """
     wire = _wire(answer(409, error="duplicate"))
     with pytest.raises(Unavailable if column == "look-up" else OutcomeUnknown) as caught:
         await _ask(column, wire)
@@ -279,7 +306,7 @@ async def test_a_bare_status_is_enough_for_a_look_up(status: int) -> None:
 @timeless
 async def test_a_bare_status_proves_nothing_of_money(status: int, column: Column) -> None:
     """Money does not believe a bare 4xx, from whatever proxy it may have come."""
-    wire = _wire(Reply(status=status, body=b"<html>no</html>"))
+    wire = _wire(Response(status=status, body=b"<html>no</html>"))
     with pytest.raises(OutcomeUnknown):
         await _ask(column, wire)
     assert _moved(wire) == (1 if column == "money" else 3)
@@ -298,8 +325,12 @@ async def test_an_answer_to_another_order_is_no_answer(column: Column) -> None:
 @pytest.mark.parametrize("column", ["repeatable", "money"])
 @pytest.mark.parametrize("wrong", [{"amount": 1}, {"currency": "KES"}, {"amount": "NaN"}])
 @timeless
-async def test_an_answer_that_contradicts_the_order_is_unknown(column: Column, wrong: dict[str, Any]) -> None:
-    """A 2xx with another amount or currency proves nothing about our order, and sends nothing again."""
+async def test_an_answer_that_contradicts_the_order_is_unknown(
+    column: Column, wrong: dict[str, Any]
+) -> None:
+    """A 2xx with another amount or currency proves nothing about our order, and sends nothing
+    again.
+    """
     wire = _wire(answer(id="p1", status="OK", **wrong))
     with pytest.raises(OutcomeUnknown) as caught:
         await _ask(column, wire)
@@ -307,7 +338,7 @@ async def test_an_answer_that_contradicts_the_order_is_unknown(column: Column, w
     assert _moved(wire) == 1
 
 
-LATER: dict[str, Reply | Exception] = {
+LATER: dict[str, Response | Exception] = {
     "no": answer(400, error="no"),
     "duplicate": answer(409, error="duplicate"),
     "stale": answer(401, error="stale"),
@@ -326,26 +357,30 @@ async def test_a_later_refusal_never_downgrades_an_earlier_unknown(case: str, la
         await _ask("repeatable", wire)
 
 
-@pytest.mark.parametrize("trouble", ["login refused", "login down", "never sent", "cancelled login"])
+@pytest.mark.parametrize(
+    "trouble", ["login refused", "login down", "never sent", "cancelled login"]
+)
 @timeless
 async def test_later_trouble_never_downgrades_an_earlier_unknown(trouble: str) -> None:
-    """An attempt that may have been processed stays unknown, even if the next one cannot be made at all."""
+    """An attempt that may have been processed stays unknown, even if the next one cannot be made at
+    all.
+    """
     steps = itertools.count()
 
-    async def respond(outgoing: Outgoing) -> Reply:
+    async def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.url.endswith("/login"):
             if next(steps) == 0:
                 return answer(token="t1")
             if trouble == "login refused":
                 return answer(401, error="stale")
             if trouble == "login down":
-                raise Broken("down")
+                raise TransportError("down")
             await asyncio.sleep(10**6)
         if next(steps) == 1:
             return answer(500)
         if trouble == "never sent":
             outgoing.sent = False
-            raise Broken("ClientConnectorError")
+            raise TransportError("ClientConnectorError")
         return answer(401, error="stale")
 
     with pytest.raises(OutcomeUnknown):
@@ -355,7 +390,7 @@ async def test_later_trouble_never_downgrades_an_earlier_unknown(trouble: str) -
 @timeless
 async def test_a_paid_repeat_beats_the_unknown_before_it() -> None:
     """An answer resolves what was unknown."""
-    wire = _wire(Broken("reset"), answer(429, error="slow"), GOOD)
+    wire = _wire(TransportError("reset"), answer(429, error="slow"), GOOD)
     assert (await _ask("repeatable", wire)).status is Status.SUCCEEDED
 
 
@@ -367,7 +402,10 @@ def test_an_accepted_status_is_an_answer(status: int) -> None:
 
 
 def test_a_reply_in_hand_outweighs_a_hook_that_did_not_fire() -> None:
-    """NOT_SENT needs that no reply came, too: a client whose hooks are broken must not make us send again."""
+    """NOT_SENT needs that no reply came, too.
+
+    A client whose hooks are broken must not make us send again.
+    """
     assert decide(Toy(), post("/x", Said, {}), None, left=False).means is Means.NOT_SENT
     assert decide(Toy(), post("/x", Said, {}), GOOD, left=False).means is Means.ANSWER
     assert decide(Toy(), post("/x", Said, {}), answer(500), left=False).means is Means.UNKNOWN
@@ -377,7 +415,9 @@ def test_a_reply_in_hand_outweighs_a_hook_that_did_not_fire() -> None:
 @pytest.mark.parametrize("place", ["matches", "after"])
 @timeless
 async def test_a_drivers_own_mistake_after_sending_is_unknown(place: str, fault: Exception) -> None:
-    """Whatever goes wrong once money may have moved is OutcomeUnknown, a bug of the driver included."""
+    """Whatever goes wrong once money may have moved is OutcomeUnknown, a bug of the driver
+    included.
+    """
 
     def raising(_: object) -> bool:
         raise fault
@@ -398,7 +438,9 @@ async def test_a_drivers_own_mistake_after_sending_is_unknown(place: str, fault:
 
 @timeless
 async def test_a_refusal_after_a_sure_refusal_is_not_in_doubt() -> None:
-    """A money request that was refused for certain leaves no doubt behind for the driver's next step."""
+    """A money request that was refused for certain leaves no doubt behind for the driver's next
+    step.
+    """
 
     class Choosy(Toy, frozen=True, kw_only=True):
         async def collect(self, send: Any, order: Any) -> Payment:

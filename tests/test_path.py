@@ -25,7 +25,9 @@ def lying_in(folder: Path, name: str) -> Callable[[Function], Function]:
 
     def moved(function: Function) -> Function:
         changed: Any = function
-        changed.__code__ = changed.__code__.replace(co_filename=f"{folder}/{name}", co_qualname=function.__name__)
+        changed.__code__ = changed.__code__.replace(
+            co_filename=f"{folder}/{name}", co_qualname=function.__name__
+        )
         return function
 
     return moved
@@ -91,7 +93,10 @@ def called(frames: list[Frame]) -> list[str]:
 
 
 def test_only_calls_of_the_folder_are_counted() -> None:
-    """What is elsewhere, or works for what is excepted, is no frame; a callee is below its caller."""
+    """What is elsewhere, or works for what is excepted, is no frame.
+
+    A callee is below its caller.
+    """
     traces = tracer()
     with traces:
         calls()
@@ -149,7 +154,9 @@ def test_other_threads_are_counted_apart() -> None:
 
 
 def test_an_extra_call_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two calls planted into `Pool.verify` are two frames more, at their place, and nothing else is."""
+    """Two calls planted into `Pool.verify` are two frames more, at their place, and nothing else
+    is.
+    """
     before = called(trace("verify").frames)
     verify = paymux.Pool.verify
 
@@ -183,7 +190,9 @@ def test_a_limit_is_held(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The program fails above a limit, and writes the figures and the whole path."""
-    given = argparse.Namespace(only=["verify"], paymux=None, tree=True, json=tmp_path / "paths.json")
+    given = argparse.Namespace(
+        only=["verify"], paymux=None, tree=True, json=tmp_path / "paths.json"
+    )
     verify = PATHS["verify"].made
     for limit, code in ((10_000, 0), (1, 1)):
         monkeypatch.setattr(bench_path, "PATHS", {"verify": Measured(verify, limit=limit)})

@@ -1,4 +1,7 @@
-"""The pool's verbs end to end: two providers over a socket, messages and all, and amounts exact or refused."""
+"""The pool's verbs end to end.
+
+Two providers over a socket, messages and all, and amounts exact or refused.
+"""
 
 import asyncio
 import json
@@ -17,7 +20,6 @@ from paymux import (
     BadWebhook,
     CamPay,
     Event,
-    Incoming,
     Mismatch,
     Mpesa,
     OutcomeUnknown,
@@ -29,14 +31,15 @@ from paymux import (
     Trust,
     Unsupported,
     UsageError,
+    WebhookRequest,
     get,
 )
+from paymux.core.orders import checked_order
 from paymux.drivers.base import Driver
+from paymux.http import Send
 from paymux.models import Kind
-from paymux.money import DECIMALS
-from paymux.orders import checked_order
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Send
+from paymux.values.money import DECIMALS
 
 from .campaigns.refusals import measured
 from .virtual import Desk, Findable, Keyless, Said, Toy, Wire, answer, push, timeless
@@ -48,7 +51,9 @@ XAF: Mapping[str, Any] = {"amount": 500, "currency": "XAF", "payer": PAID}
 
 
 class Shop:
-    """Providers, a pool of two accounts, and a socket where the messages arrive and are confirmed."""
+    """Providers, a pool of two accounts, and a socket where the messages arrive and are
+    confirmed.
+    """
 
     def __init__(self, sim: Simulator, pool: Pool) -> None:
         self.sim = sim
@@ -58,7 +63,7 @@ class Shop:
         self.errors: list[PaymuxError] = []
 
     async def receive(self, request: web.BaseRequest) -> web.Response:
-        incoming = Incoming(
+        incoming = WebhookRequest(
             method=request.method,
             path=request.path,
             query=request.query_string,
@@ -86,7 +91,8 @@ async def opened() -> AsyncGenerator[Shop]:
     """Open a shop; its payers decide when a test settles their orders."""
 
     async def receive(request: web.BaseRequest) -> web.Response:
-        return await shop.receive(request)  # which is opened last: the pool wants the receiver's address
+        # which is opened last: the pool wants the receiver's address
+        return await shop.receive(request)
 
     async with Simulator(default=None, payer_delay=3600) as sim:
         receiver = web.ServerRunner(web.Server(receive, access_log=None))
@@ -104,7 +110,9 @@ async def opened() -> AsyncGenerator[Shop]:
 
 
 async def test_a_campay_message_is_confirmed_and_wakes_the_watch() -> None:
-    """Money is collected, CamPay calls back, the pool asks, and the watch ends with what the ledger says."""
+    """Money is collected, CamPay calls back, the pool asks, and the watch ends with what the ledger
+    says.
+    """
     async with opened() as shop:
         payment = await shop.pool.collect("campay", **XAF, reference="order-1")
         assert payment.status is Status.PENDING
@@ -112,7 +120,11 @@ async def test_a_campay_message_is_confirmed_and_wakes_the_watch() -> None:
         await anext(watch)
         await shop.settled("order-1", Status.SUCCEEDED)
         ended = await asyncio.wait_for(watch, 1.0)
-        assert (ended.status, ended.amount, ended.reference) == (Status.SUCCEEDED, Decimal(500), "order-1")
+        assert (ended.status, ended.amount, ended.reference) == (
+            Status.SUCCEEDED,
+            Decimal(500),
+            "order-1",
+        )
         assert [event.trust for event in shop.events] == [Trust.ORIGIN]
         assert [one.status for one in shop.confirmed] == [Status.SUCCEEDED]
         assert shop.sim.ledger.charged("order-1") == 500
@@ -128,7 +140,7 @@ async def test_an_mpesa_message_brings_the_receipt() -> None:
         ended = await asyncio.wait_for(watch, 1.0)
         assert ended.status is Status.SUCCEEDED
         assert ended.receipt
-        assert shop.events[0].attempt == "order-2"
+        assert shop.events[0].path_reference == "order-2"
         assert shop.sim.ledger.charged("order-2") == 250
 
 
@@ -137,7 +149,10 @@ async def test_an_mpesa_message_brings_the_receipt() -> None:
 async def test_a_lost_answer_is_resolved_by_the_message(
     account: str, order: Mapping[str, Any], status: Status
 ) -> None:
-    """The order was processed and its answer lost: unknown, sent once, and known again by the message alone."""
+    """The order was processed and its answer lost.
+
+    Unknown, sent once, and known again by the message alone.
+    """
     async with opened() as shop:
         path = "/collect/" if account == "campay" else "/processrequest"
         shop.sim.fault(account, f"POST {path}", kind=Fault.DROP_AFTER)
@@ -150,7 +165,9 @@ async def test_a_lost_answer_is_resolved_by_the_message(
         await shop.settled("order-3", status)
         ended = await asyncio.wait_for(watch, 1.0)
         assert ended.provider_reference == shop.sim.ledger.entries("order-3")[0].provider_reference
-        assert ended.status is (Status.FAILED if (account, status) == ("campay", Status.CANCELLED) else status)
+        assert ended.status is (
+            Status.FAILED if (account, status) == ("campay", Status.CANCELLED) else status
+        )
         assert shop.errors == []
         assert len(shop.sim.ledger.entries("order-3")) == 1
         assert len(shop.sim.received(account, f"POST {path}")) == 1
@@ -166,11 +183,12 @@ async def test_a_cheaper_payment_never_confirms_a_dearer_order() -> None:
         await shop.settled("cheap", Status.SUCCEEDED)
         told = shop.sim.deliveries[-1].message
         path = shop.pool.webhook_url("mpesa", "dear").partition("/pay")[2]
-        event = shop.pool.webhook(Incoming(path=f"/pay{path}", body=told.body))
+        event = shop.pool.webhook(WebhookRequest(path=f"/pay{path}", body=told.body))
         with pytest.raises(Mismatch):
             await shop.pool.confirm(event, expected=dear)
         with pytest.raises(Mismatch):
-            await shop.pool.confirm(event)  # nothing was expected, but the pool knows whose payment it is
+            # nothing was expected, but the pool knows whose payment it is
+            await shop.pool.confirm(event)
         assert event.claims.provider_reference == cheap.provider_reference
         assert (await shop.pool.verify(dear)).status is Status.PENDING
 
@@ -188,28 +206,36 @@ async def test_a_forged_message_is_refused_and_the_true_one_counts() -> None:
         assert [payment.status for payment in shop.confirmed] == [Status.FAILED]
 
 
-def _message(**fields: Any) -> Incoming:
-    return Incoming(path=fields.pop("path", "/own/route"), body=json.dumps(fields).encode())
+def _message(**fields: Any) -> WebhookRequest:
+    return WebhookRequest(path=fields.pop("path", "/own/route"), body=json.dumps(fields).encode())
 
 
 def test_a_message_on_a_route_of_ones_own_names_its_account() -> None:
     """`account=` reads a message wherever it came in; without it, only our own paths are known."""
-    pool = Pool(Keyless(), Keyless(account="other"), webhook_base="https://shop.example/pay", webhook_key=KEY)
+    pool = Pool(
+        Keyless(),
+        Keyless(account="other"),
+        webhook_base="https://shop.example/pay",
+        webhook_key=KEY,
+    )
     event = pool.webhook(_message(id="p1"), account="keyless")
-    assert (event.account, event.provider, event.attempt) == ("keyless", "keyless", None)
+    assert (event.account, event.provider, event.path_reference) == ("keyless", "keyless", None)
     assert event.claims.provider_reference == "p1"
     with pytest.raises(BadWebhook, match="not one of ours"):
         pool.webhook(_message(id="p1"))
     with pytest.raises(UsageError, match="account"):
         pool.webhook(_message(id="p1"), account="nobody")
     hooked = pool.webhook_url("other", "order-1").removeprefix("https://shop.example")
-    assert pool.webhook(_message(id="p1", path=hooked)).attempt == "order-1"
+    assert pool.webhook(_message(id="p1", path=hooked)).path_reference == "order-1"
     with pytest.raises(BadWebhook):
         pool.webhook(_message(id="p1", path=hooked), account="keyless")
 
 
 async def test_a_callback_address_is_an_accounts_or_an_orders() -> None:
-    """`webhook_url` gives what a dashboard wants and what an order carries; an account that is none has none."""
+    """`webhook_url` gives what a dashboard wants and what an order carries.
+
+    An account that is none has none.
+    """
     async with opened() as shop:
         await shop.pool.collect("mpesa", **PUSH, reference="order-5")
         (push,) = shop.sim.received("mpesa", "POST /processrequest")
@@ -258,18 +284,26 @@ async def test_an_endpoint_that_we_lack_is_sent_like_ours() -> None:
 
 
 async def test_a_history_is_paged_within_its_period() -> None:
-    """`history` gives what the provider lists of a period, and asks nothing before it is iterated."""
+    """`history` gives what the provider lists of a period, and asks nothing before it is
+    iterated.
+    """
     async with opened() as shop:
         for number in range(3):
             await shop.pool.collect("campay", **XAF, reference=f"order-{number}")
         asked = len(shop.sim.requests)
         now = datetime.now(UTC)
-        listed = shop.pool.history("campay", since=now - timedelta(hours=1), until=now + timedelta(hours=1))
+        listed = shop.pool.history(
+            "campay", since=now - timedelta(hours=1), until=now + timedelta(hours=1)
+        )
         assert len(shop.sim.requests) == asked
         found = [payment async for payment in listed]
         entries = shop.sim.ledger.entries(provider="campay")
-        assert {payment.provider_reference for payment in found} == {one.provider_reference for one in entries}
-        early = shop.pool.history("campay", since=now - timedelta(days=9), until=now - timedelta(days=8))
+        assert {payment.provider_reference for payment in found} == {
+            one.provider_reference for one in entries
+        }
+        early = shop.pool.history(
+            "campay", since=now - timedelta(days=9), until=now - timedelta(days=8)
+        )
         assert [payment async for payment in early] == []
 
 
@@ -316,7 +350,9 @@ async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) ->
             "PAYMUX_SHOP__BASE_URL": base,
             "HOME": "/nowhere",
         }
-        for number, pool in enumerate([Pool.from_config(file), Pool.from_env(environment, attempts=1)]):
+        for number, pool in enumerate(
+            [Pool.from_config(file), Pool.from_env(environment, attempts=1)]
+        ):
             async with pool:
                 assert (await pool.balance("shop")).available == 2_000_000
                 made = await pool.collect("shop", **XAF, reference=f"order-{number}")
@@ -324,14 +360,19 @@ async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) ->
 
 
 def test_every_bad_input_is_refused_and_nothing_is_sent() -> None:
-    """The cases of the benchmark of refusals, each a UsageError or BadWebhook before a byte leaves."""
+    """The cases of the benchmark of refusals, each a UsageError or BadWebhook before a byte
+    leaves.
+    """
     times = asyncio.run(measured(1))
     assert len(times) > 150
 
 
 @timeless
 async def test_what_is_stored_is_asked_about_whatever_its_numbers_are() -> None:
-    """A number is checked where a caller gives it to an order; a stored payment's own, old or fixed, is not."""
+    """A number is checked where a caller gives it to an order.
+
+    A stored payment's own, old or fixed, is not.
+    """
     async with Pool(Toy(), connection=Wire(Desk(payments=answer(id="p1", status="OK")))) as pool:
         for payer in ("22997001122", "237222123456", "not a number"):
             stored = Payment(account="toy", provider_reference="p1", payer=payer)
@@ -365,17 +406,101 @@ TAKERS: dict[str, tuple[Driver, Mapping[str, Any]]] = {
 }
 TAKERS["cents"] = (Cents(), SHILLINGS)
 
-NUMBERS = [1, 2, 5, 9, 10, 99, 100, 101, 250, 500, 999, 1000, 12345, 99_999, 2**31 - 1, 2**31, 2**32, 10**11 + 1]
+NUMBERS = [
+    1,
+    2,
+    5,
+    9,
+    10,
+    99,
+    100,
+    101,
+    250,
+    500,
+    999,
+    1000,
+    12345,
+    99_999,
+    2**31 - 1,
+    2**31,
+    2**32,
+    10**11 + 1,
+]
 WHOLE: dict[Any, int] = {}
 for _number in [*NUMBERS, 10**12 - 1]:
-    WHOLE |= dict.fromkeys((str(_number), f"{_number}.0", f"{_number}.00", f"{_number}.0000"), _number)
-    WHOLE |= {("int", _number): _number, ("decimal", str(_number)): _number, ("decimal", f"{_number}.00"): _number}
+    WHOLE |= dict.fromkeys(
+        (str(_number), f"{_number}.0", f"{_number}.00", f"{_number}.0000"), _number
+    )
+    WHOLE |= {
+        ("int", _number): _number,
+        ("decimal", str(_number)): _number,
+        ("decimal", f"{_number}.00"): _number,
+    }
 WHOLE |= {"01": 1, "000000000005": 5, ("decimal", "5E+2"): 500, ("decimal", "1E+11"): 10**11}
-FINE = ["0.01", "0.10", "0.99", "1.25", "5.5", "5.50", "100.99", "100.9", "2.675", "99999999999.99", "0.1"]
+FINE = [
+    "0.01",
+    "0.10",
+    "0.99",
+    "1.25",
+    "5.5",
+    "5.50",
+    "100.99",
+    "100.9",
+    "2.675",
+    "99999999999.99",
+    "0.1",
+]
 NEVER: list[Any] = [
-    *(0.0, 1.0, 5.0, 0.1, 100.99, 1e2, 1e300, -1.0, float("nan"), float("inf"), 1 + 0j, True, False, None),
-    *(0, -1, -500, 10**12, 10**12 + 1, 2**53, 2**64, 10**30, 10**5000, b"5", bytearray(b"5"), [5], (5,), {5}, {}),
-    *("", " ", "0", "00", "0.0", "-0", "-1", "+1", "1e2", "1E2", "1E+1000000", "1e-2", "1_000", "1,000", "1 000"),
+    *(
+        0.0,
+        1.0,
+        5.0,
+        0.1,
+        100.99,
+        1e2,
+        1e300,
+        -1.0,
+        float("nan"),
+        float("inf"),
+        1 + 0j,
+        True,
+        False,
+        None,
+    ),
+    *(
+        0,
+        -1,
+        -500,
+        10**12,
+        10**12 + 1,
+        2**53,
+        2**64,
+        10**30,
+        10**5000,
+        b"5",
+        bytearray(b"5"),
+        [5],
+        (5,),
+        {5},
+        {},
+    ),
+    *(
+        "",
+        " ",
+        "0",
+        "00",
+        "0.0",
+        "-0",
+        "-1",
+        "+1",
+        "1e2",
+        "1E2",
+        "1E+1000000",
+        "1e-2",
+        "1_000",
+        "1,000",
+        "1 000",
+    ),
     *(
         " 5",
         "5 ",
@@ -410,10 +535,27 @@ NEVER: list[Any] = [
     ),
     *(
         Decimal(text)
-        for text in ("0", "-0", "0.00", "-1", "NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "1E+12")
+        for text in (
+            "0",
+            "-0",
+            "0.00",
+            "-1",
+            "NaN",
+            "sNaN",
+            "-NaN",
+            "Infinity",
+            "-Infinity",
+            "1E+12",
+        )
     ),
-    *(Decimal(text) for text in ("1E+1000000", "1E-1000000", "-1E+1000000", "1E+999999999", "9" * 30, "5.00001")),
-    *(Decimal(text) for text in ("0.001", "2.675", "100.999", "5." + "0" * 30 + "1", "0." + "3" * 5000)),
+    *(
+        Decimal(text)
+        for text in ("1E+1000000", "1E-1000000", "-1E+1000000", "1E+999999999", "9" * 30, "5.00001")
+    ),
+    *(
+        Decimal(text)
+        for text in ("0.001", "2.675", "100.999", "5." + "0" * 30 + "1", "0." + "3" * 5000)
+    ),
 ]
 
 
@@ -428,7 +570,9 @@ def _written(value: Any) -> Any:
 
 def _order(name: str, amount: Any) -> Decimal:
     driver, fields = TAKERS[name]
-    return checked_order(driver, "collect", reference="1", amount=amount, options={}, **fields).amount
+    return checked_order(
+        driver, "collect", reference="1", amount=amount, options={}, **fields
+    ).amount
 
 
 def test_there_are_two_hundred_amounts() -> None:
@@ -448,7 +592,9 @@ def test_a_whole_amount_is_exact_however_it_is_written(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_a_fraction_is_exact_or_refused(name: str) -> None:
-    """Cents are kept to the digit where the currency has them here, and never rounded where it has none."""
+    """Cents are kept to the digit where the currency has them here, and never rounded where it has
+    none.
+    """
     places = TAKERS[name][0].decimals[TAKERS[name][1]["currency"]]
     for text in FINE:
         for value in (text, Decimal(text)):
@@ -461,7 +607,9 @@ def test_a_fraction_is_exact_or_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_no_other_number_is_an_amount(name: str) -> None:
-    """Floats, words, other scripts' digits, the infinite, the negative and the huge are refused by their name."""
+    """Floats, words, other scripts' digits, the infinite, the negative and the huge are refused by
+    their name.
+    """
     for value in NEVER:
         with pytest.raises(UsageError, match="amount"):
             _order(name, value)
@@ -474,7 +622,9 @@ async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: A
     sim = Simulator()
     fields = {"currency": TAKERS[name][1]["currency"], "payer": TAKERS[name][1].get("party")}
     urls = {option: f"{sim.url}/{option}" for option in ("webhook_url", "return_url", "cancel_url")}
-    taken: dict[str, Any] = {option: url for option, url in urls.items() if option in TAKERS[name][0].takes}
+    taken: dict[str, Any] = {
+        option: url for option, url in urls.items() if option in TAKERS[name][0].takes
+    }
     if name == "cinetpay":
         taken["description"] = "Forfait"
     async with Pool(sim.driver(name), connection=sim.connection) as pool:
@@ -483,20 +633,29 @@ async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: A
     assert entry.amount == payment.amount == Decimal(amount)
     sent = json.loads(sim.requests[-1].body, parse_float=Decimal)
     assert not any(isinstance(value, float) for value in sent.values())
-    await sim.world.aclose()
+    await sim.core.aclose()
 
 
-@pytest.mark.parametrize("metadata", [{"a": "x" * 70_000}, {"a": object()}, {"a": {"b": float("nan")}.keys()}])
+@pytest.mark.parametrize(
+    "metadata", [{"a": "x" * 70_000}, {"a": object()}, {"a": {"b": float("nan")}.keys()}]
+)
 async def test_metadata_that_no_provider_would_take_is_refused(
     metadata: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Metadata of more than 64 KiB, or that JSON cannot hold, is UsageError, and nothing is sent."""
-    monkeypatch.setattr("paymux.orders.JSON_BYTES", 64 * 1024)
+    """Metadata of more than 64 KiB, or that JSON cannot hold, is UsageError, and nothing is
+    sent.
+    """
+    monkeypatch.setattr("paymux.core.orders.MAX_JSON_BYTES", 64 * 1024)
     sim = Simulator()
     async with Pool(sim.driver("campay"), connection=sim.connection) as pool:
         with pytest.raises(UsageError, match="metadata"):
             await pool.collect(
-                "campay", amount=5, currency="XAF", payer="237677777777", reference="r", metadata=metadata
+                "campay",
+                amount=5,
+                currency="XAF",
+                payer="237677777777",
+                reference="r",
+                metadata=metadata,
             )
     assert sim.requests == []
 
@@ -510,11 +669,19 @@ class Elsewhere(Findable, frozen=True, kw_only=True):
 
 @timeless
 async def test_test_money_is_no_money_however_it_is_asked_for() -> None:
-    """Asked by names alone, a payment of the other mode than the account's is Mismatch, never a success."""
+    """Asked by names alone, a payment of the other mode than the account's is Mismatch, never a
+    success.
+    """
     found = answer(id="p1", status="OK", amount="500", currency="XAF")
     async with Pool(Elsewhere(), connection=Wire(Desk(payments=found, find=found))) as pool:
-        event = pool.webhook(push(id="p1", status="OK", headers={"signed": "yes"}), account="findable")
-        for ask in (pool.verify("findable", "p1"), pool.find("findable", reference="r1"), pool.confirm(event)):
+        event = pool.webhook(
+            push(id="p1", status="OK", headers={"signed": "yes"}), account="findable"
+        )
+        for ask in (
+            pool.verify("findable", "p1"),
+            pool.find("findable", reference="r1"),
+            pool.confirm(event),
+        ):
             with pytest.raises(Mismatch) as caught:
                 await ask
             assert caught.value.fields == ("live",)

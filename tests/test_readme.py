@@ -1,4 +1,7 @@
-"""The README is the product's front door: its programs run, and its table is printed from the code."""
+"""The README is the product's front door.
+
+Its programs run, and its table is printed from the code.
+"""
 
 import asyncio
 import functools
@@ -18,7 +21,9 @@ pytestmark = pytest.mark.slow
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
 UNRELEASED = "\n## Unreleased\n" in CHANGELOG
-AFTER_A_CRASH = README.partition("## After a crash")[2].partition("```python no-run\n")[2].partition("```")[0]
+AFTER_A_CRASH = (
+    README.partition("## After a crash")[2].partition("```python no-run\n")[2].partition("```")[0]
+)
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -28,7 +33,9 @@ def ran(program: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "program.py").write_text(program, encoding="utf-8")
         command = [sys.executable, "-W", "error", "program.py"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False, cwd=folder
+        )
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.splitlines()[-1][:20])
@@ -48,8 +55,13 @@ def test_the_first_program_shows_the_charge() -> None:
 
 
 def test_the_providers_table_is_printed_from_the_code() -> None:
-    """The README's table is what `paymux providers` prints; what no release has yet may be missing."""
-    shown = README.partition("<!-- providers -->\n")[2].partition("<!-- /providers -->")[0].splitlines()
+    """The README's table is what `paymux providers` prints.
+
+    What no release has yet may be missing.
+    """
+    shown = (
+        README.partition("<!-- providers -->\n")[2].partition("<!-- /providers -->")[0].splitlines()
+    )
     printed = table().splitlines()
     assert shown == [row for row in printed if row in shown]
     assert UNRELEASED or shown == printed
@@ -57,14 +69,22 @@ def test_the_providers_table_is_printed_from_the_code() -> None:
 
 def test_the_two_commands_stand_there() -> None:
     """The demo's and the tests' command are what CI runs, word for word."""
-    assert "\npython3 -m venv .venv && .venv/bin/pip install '.[cli]' && .venv/bin/paymux demo\n" in README
+    assert (
+        "\npython3 -m venv .venv && .venv/bin/pip install '.[cli]' && .venv/bin/paymux demo\n"
+        in README
+    )
     install = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
     assert f"\n{install} && .venv/bin/python -m pytest -n auto\n" in README
 
 
 async def _run(*command: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-W",
+        "error",
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
 
 

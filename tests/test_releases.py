@@ -58,7 +58,11 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def shop(file: Path, wire: Wire | None = None) -> Pool:
     """Open a pool whose provider says of every payment that it was paid."""
     paid = answer(status="OK", amount="500", currency="XAF")
-    return Pool(Findable(account="shop"), connection=wire or Wire(Desk(find=paid, payments=paid)), journal=file)
+    return Pool(
+        Findable(account="shop"),
+        connection=wire or Wire(Desk(find=paid, payments=paid)),
+        journal=file,
+    )
 
 
 async def test_a_stored_journal_is_opened_and_listed(file: Path) -> None:
@@ -97,9 +101,14 @@ async def test_a_stored_journal_s_turns_and_messages_mean_what_they_meant(file: 
         for name in ("fulfilled", "on_payment succeeded", "begun", "given back"):
             async with pay.once(payment, name) as first:
                 firsts[name] = first
-    assert firsts == {"fulfilled": False, "on_payment succeeded": False, "begun": True, "given back": True}
+    assert firsts == {
+        "fulfilled": False,
+        "on_payment succeeded": False,
+        "begun": True,
+        "given back": True,
+    }
     journal = SqliteJournal(file)
-    messages = await journal.claim_hints(99)
+    messages = await journal.claim_events(99)
     await journal.aclose()
     assert [one.claims.provider_reference for one in messages] == [
         "id-pending",
@@ -109,7 +118,7 @@ async def test_a_stored_journal_s_turns_and_messages_mean_what_they_meant(file: 
     ]
 
 
-# What a worker of 66da90d08d8cc5a48ba6c81eaff545af403021f3 does with the file (journal/workers.py,
+# What a worker of 66da90d08d8cc5a48ba6c81eaff545af403021f3 does with the file (journal/liveness.py,
 # schema.py and sqlite.py), statement for statement: lock file, opening, and an order until its
 # answer.
 EARLIER = """
@@ -238,7 +247,12 @@ def told(worker: subprocess.Popen[str], reference: str) -> None:
     """Let an earlier worker send an order and record its end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
-    payment: dict[str, Any] = {"account": "shop", "kind": "collect", "reference": reference, "amount": "500"}
+    payment: dict[str, Any] = {
+        "account": "shop",
+        "kind": "collect",
+        "reference": reference,
+        "amount": "500",
+    }
     worker.stdin.write(json.dumps({**payment, "currency": "XAF", "live": False}) + "\n")
     worker.stdin.flush()
     assert worker.stdout.readline() == "written\n"

@@ -14,14 +14,14 @@ import pytest
 import paymux.transport.call
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
 from paymux.drivers.base import Driver
+from paymux.http import Request, Response, WebhookRequest
 from paymux.journal.base import Row
-from paymux.journal.records import Records
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.store import Store
 from paymux.models import Event, Order
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
 from paymux.transport.outcome import Means, Verdict, decide
-from paymux.wire import Incoming, Reply, Request
 from tests.virtual import now, timeless
 
 from .campaigns.naive import CLIENTS
@@ -87,23 +87,31 @@ def test_the_weather_harms_naive_clients(name: str, harm: str) -> None:
     assert r3b(0, name, 300).get("naive", name, harm) > 30
 
 
-def _eager(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+def _eager(
+    driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
+) -> Verdict:
     verdict = decide(driver, request, reply, left=left)
-    return Verdict(Means.THROTTLED, error=RateLimited()) if verdict.means is Means.UNKNOWN else verdict
+    return (
+        Verdict(Means.THROTTLED, error=RateLimited()) if verdict.means is Means.UNKNOWN else verdict
+    )
 
 
-def _hopeful(driver: Driver, request: Request[Any], reply: Reply | None, *, left: bool = True) -> Verdict:
+def _hopeful(
+    driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
+) -> Verdict:
     return decide(driver, request, reply, left=left and reply is not None)
 
 
-async def _unwritten(self: Records, pending: Payment, order: Order) -> None:
+async def _unwritten(self: Store, pending: Payment, order: Order) -> None:
     """Send without a record."""
 
 
 async def _forgetful(self: SqliteJournal, pending: Payment, digest: str) -> Row | None:
     """Record every order as new."""
     await self._writer.do(
-        lambda db: db.execute("DELETE FROM payments WHERE reference = ?", (pending.reference,)).rowcount
+        lambda db: (
+            db.execute("DELETE FROM payments WHERE reference = ?", (pending.reference,)).rowcount
+        )
     )
     return await _INTEND(self, pending, digest)
 
@@ -113,17 +121,19 @@ _INTEND = SqliteJournal.intend
 
 async def _credulous(self: Pool, event: Event, **_: object) -> Payment:
     """Believe what a message claims."""
-    return msgspec.structs.replace(event.claims, reference=event.attempt or event.claims.reference)
+    return msgspec.structs.replace(
+        event.claims, reference=event.path_reference or event.claims.reference
+    )
 
 
-async def _careless(self: Records, pending: Payment, outcome: object, *, in_doubt: bool) -> None:
+async def _careless(self: Store, pending: Payment, outcome: object, *, in_doubt: bool) -> None:
     """Report an order as not sent after a crash of the wire."""
     if isinstance(outcome, Payment):
         return await _ENDED(self, pending, outcome, in_doubt=in_doubt)
     return await _ENDED(self, pending, NotSent(""), in_doubt=False)
 
 
-_ENDED = Records.ended
+_ENDED = Store.ended
 
 
 @pytest.mark.parametrize(
@@ -131,12 +141,19 @@ _ENDED = Records.ended
     [
         (paymux.transport.call, "decide", _eager, {"I1"}),
         (paymux.transport.call, "decide", _hopeful, {"I1"}),
-        (Records, "sending", _unwritten, {"I4"}),
+        (Store, "mark_sending", _unwritten, {"I4"}),
         (SqliteJournal, "intend", _forgetful, {"I1"}),
         (Pool, "confirm", _credulous, {"I3"}),
-        (Records, "ended", _careless, {"I1", "I4"}),
+        (Store, "ended", _careless, {"I1", "I4"}),
     ],
-    ids=["repeats the unknown", "trusts exceptions", "sends unwritten", "forgets", "believes", "gives up"],
+    ids=[
+        "repeats the unknown",
+        "trusts exceptions",
+        "sends unwritten",
+        "forgets",
+        "believes",
+        "gives up",
+    ],
 )
 def test_the_battery_sees_a_core_that(
     place: Any, name: str, wrong: Callable[..., Any], invariants: set[str]
@@ -144,7 +161,8 @@ def test_the_battery_sees_a_core_that(
     """R4 finds a core with one broken promise, and prints the line that repeats it."""
     found = Tally()
     with patch.object(place, name, wrong):
-        # Not every world has the trouble that shows it, and which has differs from one Python to another.
+        # Not every world has the trouble that shows it, and which has differs from one Python to
+        # another.
         for seed in range(1, 13):
             found.add(r4(seed, 60))
             if seen(found) & invariants:
@@ -153,7 +171,10 @@ def test_the_battery_sees_a_core_that(
     assert "python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed" in found.wrong[0]
 
 
-HOOKS: dict[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "0123456789abcdef-hooks"}
+HOOKS: dict[str, Any] = {
+    "webhook_base": "https://shop.example/pay",
+    "webhook_key": "0123456789abcdef-hooks",
+}
 
 
 @timeless
@@ -169,7 +190,7 @@ async def test_two_answers_with_one_id_are_two_payments() -> None:
     with patch("paymux.simulator.cinetpay.response_id", lambda: "1767225612.1234"):
         async with pool:
 
-            async def hear(incoming: Incoming) -> None:
+            async def hear(incoming: WebhookRequest) -> None:
                 event = pool.webhook(incoming)
                 if not event.ping:
                     await pool.confirm(event)
@@ -186,8 +207,11 @@ async def test_two_answers_with_one_id_are_two_payments() -> None:
             for amount in (100, 105):
                 await asyncio.sleep(5)
                 sim.settle(f"o-{amount}", Status.SUCCEEDED)
-            assert [payment.reference for payment in await asyncio.gather(*tasks)] == ["o-100", "o-105"]
-    await sim.world.aclose()
+            assert [payment.reference for payment in await asyncio.gather(*tasks)] == [
+                "o-100",
+                "o-105",
+            ]
+    await sim.core.aclose()
 
 
 @timeless
@@ -198,33 +222,42 @@ async def test_a_callback_that_comes_before_its_lost_answer_counts() -> None:
     heard: list[Payment] = []
     async with Pool(sim.driver("mpesa"), connection=sim.connection, deadline=20, **HOOKS) as pool:
 
-        async def hear(incoming: Incoming) -> None:
+        async def hear(incoming: WebhookRequest) -> None:
             event = pool.webhook(incoming)
-            stored = Payment(account="mpesa", kind="collect", reference=event.attempt, amount=Decimal(100))
+            stored = Payment(
+                account="mpesa", kind="collect", reference=event.path_reference, amount=Decimal(100)
+            )
             heard.append(await pool.confirm(event, expected=stored))
 
         sim.on_webhook(hear)
         with pytest.raises(OutcomeUnknown):
-            await pool.collect("mpesa", amount=100, currency="KES", payer="254708374149", reference="o-1")
-    await sim.world.aclose()
+            await pool.collect(
+                "mpesa", amount=100, currency="KES", payer="254708374149", reference="o-1"
+            )
+    await sim.core.aclose()
     assert [payment.status for payment in heard] == [Status.SUCCEEDED]
 
 
 @pytest.mark.parametrize(
-    ("patience", "found", "took"), [(0, Status.PENDING, 0), (20, Status.PENDING, 0), (40, Status.SUCCEEDED, 30)]
+    ("patience", "found", "took"),
+    [(0, Status.PENDING, 0), (20, Status.PENDING, 0), (40, Status.SUCCEEDED, 30)],
 )
 @timeless
-async def test_who_settles_waits_as_long_as_the_account_asks(patience: float, found: Status, took: float) -> None:
+async def test_who_settles_waits_as_long_as_the_account_asks(
+    patience: float, found: Status, took: float
+) -> None:
     """Found by R3: while a learned rate delays a look-up, `retry_after` is true."""
     city = City(Weather(0, share=0.0), payer_delay=1.0, default=Status.SUCCEEDED)
     pool = Pool(city.driver("campay"), connection=city.connection, deadline=1, **HOOKS)
     async with pool:
         shop = Shop(pool, Book(city, []))
-        payment = await pool.collect("campay", amount=100, currency="XAF", payer="237670000000", reference="o-1")
+        payment = await pool.collect(
+            "campay", amount=100, currency="XAF", payer="237670000000", reference="o-1"
+        )
         await asyncio.sleep(5)
-        pool._engine.transport.account(city.driver("campay")).gate.throttled(30)
+        pool._engine.transport.account(city.driver("campay")).limiter.on_throttled(30)
         began = now()
         payment = await shop.look(payment, patience=patience)
-    await city.world.aclose()
+    await city.core.aclose()
     assert payment.status is found
     assert now() - began == pytest.approx(took, abs=3)

@@ -17,19 +17,19 @@ from paymux import (
     Unavailable,
 )
 from paymux.drivers.base import Driver
-from paymux.wire import Outgoing, Reply
+from paymux.http import PreparedRequest, Response
 
-from .test_connection import ACCOUNTS
+from .test_aiohttp import ACCOUNTS
 from .virtual import Desk, Keyless, Toy, Wire, answer, timeless
 
 LOGIN = answer(token="canary-1", access_token="canary-1", expires_in="3599")
 
 
 def _wire(status: int, body: bytes) -> Wire:
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if "token" in outgoing.url or "oauth" in outgoing.url:
             return LOGIN
-        return Reply(status=status, body=body)
+        return Response(status=status, body=body)
 
     return Wire(respond)
 
@@ -62,7 +62,12 @@ LOOK_UPS: list[tuple[str, int, Any, str]] = [
         {"errorCode": "500.001.1001", "errorMessage": "System is busy"},
         "HTTP 500: an error that does not say how the payment stands",
     ),
-    ("mpesa_gateway", 200, {"status": "completed", "order_id": 43}, "the answer is about another order_id"),
+    (
+        "mpesa_gateway",
+        200,
+        {"status": "completed", "order_id": 43},
+        "the answer is about another order_id",
+    ),
     ("mpesa_gateway", 200, {"order_id": 42}, "the answer has no status"),
     ("mpesa_gateway", 200, {"status": "completed", "amount": "KES 5"}, "not an amount"),
     ("paydunya", 200, {"response_code": "00"}, "the answer is about no invoice"),
@@ -77,17 +82,42 @@ ORDERS: list[tuple[str, int, Any, str]] = [
     ("campay", 200, {"reference": "r", "amount": "499"}, "the answer is about another amount"),
     ("campay", 200, {}, "the answer has no reference"),
     ("cinetpay", 201, {"code": "00", "message": "OK"}, "code is not 201"),
-    ("cinetpay", 201, {"code": "201", "message": "CREATED", "data": {}}, "the answer has no payment_url"),
+    (
+        "cinetpay",
+        201,
+        {"code": "201", "message": "CREATED", "data": {}},
+        "the answer has no payment_url",
+    ),
     ("intram", 200, {"transaction_id": "t", "amount": 499}, "the answer is about another amount"),
-    ("intram", 200, {"transaction_id": "t", "currency": "XAF"}, "the answer is about another currency"),
+    (
+        "intram",
+        200,
+        {"transaction_id": "t", "currency": "XAF"},
+        "the answer is about another currency",
+    ),
     ("intram", 200, {"transaction_id": "t"}, "the answer has no address of a page"),
     ("intram", 200, {"receipt_url": "https://r.example"}, "the answer has no transaction_id"),
     ("mpesa", 200, {"ResponseCode": "1"}, "ResponseCode is not 0"),
     ("mpesa", 200, {"ResponseCode": "0"}, "the answer has no CheckoutRequestID"),
     ("mpesa_gateway", 200, {"order_id": 42}, "the answer has no transaction_id"),
-    ("mpesa_gateway", 200, {"transaction_id": "t", "order_id": 43}, "the answer is about another order_id"),
-    ("paydunya", 200, {"response_code": "00", "response_text": "x"}, "the answer has no address of a page"),
-    ("paydunya", 200, {"response_code": "00", "response_text": "https://p.example"}, "the answer has no token"),
+    (
+        "mpesa_gateway",
+        200,
+        {"transaction_id": "t", "order_id": 43},
+        "the answer is about another order_id",
+    ),
+    (
+        "paydunya",
+        200,
+        {"response_code": "00", "response_text": "x"},
+        "the answer has no address of a page",
+    ),
+    (
+        "paydunya",
+        200,
+        {"response_code": "00", "response_text": "https://p.example"},
+        "the answer has no token",
+    ),
     ("keyless", 500, b"", "HTTP 500"),
 ]
 
@@ -108,7 +138,9 @@ def _body(body: Any) -> bytes:
 
 @pytest.mark.parametrize(("name", "status", "body", "said"), LOOK_UPS)
 @timeless
-async def test_a_look_up_says_why_its_answer_is_none(name: str, status: int, body: Any, said: str) -> None:
+async def test_a_look_up_says_why_its_answer_is_none(
+    name: str, status: int, body: Any, said: str
+) -> None:
     """What did not match, or could not be read, is the reason of Unavailable."""
     driver = ACCOUNTS[name].driver("http://127.0.0.1:1")
     async with Pool(driver, connection=_wire(status, _body(body)), attempts=1) as pool:
@@ -119,7 +151,9 @@ async def test_a_look_up_says_why_its_answer_is_none(name: str, status: int, bod
 
 @pytest.mark.parametrize(("name", "status", "body", "said"), ORDERS)
 @timeless
-async def test_an_order_says_why_its_outcome_is_unknown(name: str, status: int, body: Any, said: str) -> None:
+async def test_an_order_says_why_its_outcome_is_unknown(
+    name: str, status: int, body: Any, said: str
+) -> None:
     """The same for an order, before the advice."""
     if name == "keyless":
         driver: Driver = Keyless()
@@ -135,7 +169,7 @@ async def test_an_order_says_why_its_outcome_is_unknown(name: str, status: int, 
 @timeless
 async def test_the_reason_is_that_of_the_attempt_that_is_unknown() -> None:
     """A refused repetition is not the reason why the first attempt is unknown."""
-    wire = Wire(Desk(collect=[Reply(status=200, body=b"<html>"), answer(400, error="no")]))
+    wire = Wire(Desk(collect=[Response(status=200, body=b"<html>"), answer(400, error="no")]))
     async with Pool(Keyless(repeatable=True), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown, match=r"not JSON: .*; the outcome is unknown"):
             await pool.collect("keyless", amount=5, currency="XAF", reference="r1")
@@ -145,11 +179,14 @@ async def test_the_reason_is_that_of_the_attempt_that_is_unknown() -> None:
 @timeless
 async def test_a_login_that_fails_names_its_account_once() -> None:
     """The reason of a failed login is given, with the account once."""
-    wire = Wire(Desk(login=Reply(status=200, body=b'{"token": ["x"]}')))
+    wire = Wire(Desk(login=Response(status=200, body=b'{"token": ["x"]}')))
     async with Pool(Toy(), connection=wire, attempts=1) as pool:
         with pytest.raises(Unavailable) as failed:
             await pool.verify("toy", "p1")
-    assert _said(failed.value, "toy") == "toy: the login failed: POST /login: token: expected text, got list"
+    assert (
+        _said(failed.value, "toy")
+        == "toy: the login failed: POST /login: token: expected text, got list"
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +202,9 @@ async def test_a_refusal_without_words_says_what_it_is_once(
     status: int, kind: type[ProviderError], said: str
 ) -> None:
     """A bare status of a look-up is one fact, and claims nothing about money."""
-    async with Pool(Keyless(), connection=Wire(lambda _: Reply(status=status)), attempts=1) as pool:
+    async with Pool(
+        Keyless(), connection=Wire(lambda _: Response(status=status)), attempts=1
+    ) as pool:
         with pytest.raises(kind) as refused:
             await pool.verify("keyless", "p1")
     assert str(refused.value) == said
@@ -187,7 +226,7 @@ def test_a_code_that_stands_in_the_message_is_not_repeated() -> None:
 async def test_a_reason_shows_no_credential() -> None:
     """What could not be read is named by its place, without its content."""
     body = b'{"id": "p1", "kind": "cAnary-password", "amount": "cAnary-password"}'
-    wire = Wire(Desk(payments=Reply(status=200, body=body)))
+    wire = Wire(Desk(payments=Response(status=200, body=body)))
     async with Pool(Keyless(password="cAnary-password"), connection=wire, attempts=1) as pool:
         with pytest.raises(Unavailable) as failed:
             await pool.verify("keyless", "p1")

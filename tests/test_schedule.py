@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymux.watch.schedule import MAX_GAP, MIN_GAP, PAGE, PROMPT, Schedule
+from paymux.watch.schedule import MAX_GAP_SECONDS, MIN_GAP_SECONDS, PAGE, PROMPT, Schedule
 
 HORIZON = 300.0
 DAY = 86_400.0
@@ -141,11 +141,11 @@ def test_the_looks_keep_their_distance(first_look: float, horizon: float) -> Non
     for looked in (1, 5, 30):
         ages = [0.1 * 1.07**step for step in range(200)]
         following = [plan.next(age, looked) for age in ages]
-        assert all(look >= age + MIN_GAP for age, look in zip(ages, following, strict=True))
+        assert all(look >= age + MIN_GAP_SECONDS for age, look in zip(ages, following, strict=True))
         assert all(look >= first_look for look in following)
         assert all(before <= after for before, after in pairwise(following))
         assert all(
-            look <= 2.06 * age + 2 * MIN_GAP
+            look <= 2.06 * age + 2 * MIN_GAP_SECONDS
             for age, look in zip(ages, following, strict=True)
             if age >= plan.next(0.0, 0)
         )
@@ -170,7 +170,7 @@ def test_a_payment_taken_up_again_is_looked_at_at_once(age: float) -> None:
     for looked in range(1, 30):
         looks.append(plan.next(looks[-1], looked))
     gaps = [after - before for before, after in pairwise(looks)]
-    assert all(gap >= MIN_GAP for gap in gaps)
+    assert all(gap >= MIN_GAP_SECONDS for gap in gaps)
     assert gaps[0] <= 30
     if age > HORIZON:
         assert all(before <= after for before, after in pairwise(gaps))
@@ -183,7 +183,7 @@ def test_a_watch_without_end_never_stops_and_never_rushes() -> None:
     while looks[-1] < 7 * DAY:
         looks.append(plan.next(looks[-1], len(looks)))
     gaps = [after - before for before, after in pairwise(looks)]
-    assert max(gaps) == MAX_GAP
+    assert max(gaps) == MAX_GAP_SECONDS
     assert sum(look <= HORIZON for look in looks) < 30
     assert sum(look <= 3600 for look in looks) < 45
-    assert gaps[-1] == MAX_GAP
+    assert gaps[-1] == MAX_GAP_SECONDS

@@ -1,4 +1,5 @@
-"""What the five documents that this library was asked for say, each line beside the tests that prove it.
+"""What the five documents that this library was asked for say, each line beside the tests that
+prove it.
 
 A test says what it proves: `@pytest.mark.proves("campay: POST /token/")` names the driver and the
 start of the line, so that a test may be renamed without a thought of this table.
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from paymux import BadWebhook, Incoming, Pool, Status
+from paymux import BadWebhook, Pool, Status, WebhookRequest
 from paymux.simulator import Simulator
 
 from .virtual import BASE, KEY, timeless
@@ -63,8 +64,14 @@ CAMPAY = Document(
         Line("endpoint", "POST /transaction/: the status of a transaction"),
         Line("field", "/transaction/ reference"),
         Line("answer", "/transaction/ reference, status, amount (text), currency"),
-        Line("callback", "notifications come to a callback_url; no request of the document has a field for it"),
-        Line("callback", "reference, status, amount, currency, customer (+2376XXXXXXX), without a signature"),
+        Line(
+            "callback",
+            "notifications come to a callback_url; no request of the document has a field for it",
+        ),
+        Line(
+            "callback",
+            "reference, status, amount, currency, customer (+2376XXXXXXX), without a signature",
+        ),
         Line("advice", "always check the signature before crediting"),
         Line("advice", "always check the status before crediting"),
         Line("word", "PENDING: waiting"),
@@ -82,12 +89,18 @@ CINETPAY = Document(
     "CinetPay: integration of the Checkout API, 2021-08-02",
     "cinetpay",
     (
-        Line("endpoint", "POST https://api-checkout.cinetpay.com/v2/payment: a link to the payment page"),
+        Line(
+            "endpoint",
+            "POST https://api-checkout.cinetpay.com/v2/payment: a link to the payment page",
+        ),
         Line("field", "header Content-Type: application/json"),
         Line("field", "/v2/payment apikey and site_id, in the body"),
         Line("field", "/v2/payment transaction_id: ours, and unique"),
         Line("field", "/v2/payment amount: int"),
-        Line("field", '/v2/payment amount as text ("2500") in the curl example: whole units all the same'),
+        Line(
+            "field",
+            '/v2/payment amount as text ("2500") in the curl example: whole units all the same',
+        ),
         Line("field", "/v2/payment currency and description"),
         Line("field", '/v2/payment customer_name "le nom" and customer_surname "le prénom"'),
         Line("field", "/v2/payment notify_url: where to notify"),
@@ -96,7 +109,10 @@ CINETPAY = Document(
         Line("field", "currency XAF"),
         Line("field", "currency CDF"),
         Line("field", "currency GBF, of Guinea (GNF in ISO 4217)"),
-        Line("field", "countries: Burkina Faso, Ivory Coast, Mali, Togo, Senegal, Cameroon, DR Congo, Guinea"),
+        Line(
+            "field",
+            "countries: Burkina Faso, Ivory Coast, Mali, Togo, Senegal, Cameroon, DR Congo, Guinea",
+        ),
         Line("code", "an identifier sent before is answered with an error"),
         Line("answer", '/v2/payment code "201", message CREATED'),
         Line("answer", "/v2/payment description, data"),
@@ -109,13 +125,25 @@ CINETPAY = Document(
         Line("callback", "cpm_site_id: our own"),
         Line(
             "callback",
-            "the document's example has the two values the wrong way round: another account's, so refused",
+            (
+                "the document's example has the two values the wrong way round: another "
+                "account's, so refused"
+            ),
         ),
         Line("advice", "a notification never tells the status: ask /v2/payment/check"),
-        Line("advice", "do nothing twice: a payment already succeeded stays so (checkIfPaymentIsAlreadySuccess)"),
         Line(
             "advice",
-            "after SUCCESS deliver, after PAYMENT_FAILED cancel the order, else nothing (postPaymentProcessing)",
+            (
+                "do nothing twice: a payment already succeeded stays so "
+                "(checkIfPaymentIsAlreadySuccess)"
+            ),
+        ),
+        Line(
+            "advice",
+            (
+                "after SUCCESS deliver, after PAYMENT_FAILED cancel the order, else nothing "
+                "(postPaymentProcessing)"
+            ),
         ),
         Line("endpoint", "POST https://api-checkout.cinetpay.com/v2/payment/check: the status"),
         Line("field", "/v2/payment/check apikey, site_id, transaction_id"),
@@ -128,10 +156,17 @@ CINETPAY = Document(
         Line("code", "00: succeeded"),
         Line("code", "600: failed"),
         Line(
-            "word", 'message SUCCES in the answer, and SUCCESS in the examples ("message" alone decides nothing)'
+            "word",
+            (
+                'message SUCCES in the answer, and SUCCESS in the examples ("message" alone '
+                "decides nothing)"
+            ),
         ),
         Line("word", "message PAYMENT_FAILED"),
-        Line("advice", "the return page must work: its address is checked, and what it says is a hint"),
+        Line(
+            "advice",
+            "the return page must work: its address is checked, and what it says is a hint",
+        ),
     ),
 )
 
@@ -173,7 +208,9 @@ GATEWAY = Document(
     "mpesa_gateway",
     (
         Line("setting", "MPESA_ENVIRONMENT 'sandbox' or 'production'"),
-        Line("setting", "MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET, MPESA_SHORTCODE, MPESA_PASSKEY"),
+        Line(
+            "setting", "MPESA_CONSUMER_KEY, MPESA_CONSUMER_SECRET, MPESA_SHORTCODE, MPESA_PASSKEY"
+        ),
         Line("endpoint", "POST /api/payment/mpesa/: initiate"),
         Line("field", "initiate phone_number, amount 1000.00"),
         Line("field", "initiate order_id: an integer"),
@@ -185,14 +222,23 @@ GATEWAY = Document(
         Line("answer", "verify status, message"),
         Line("word", "status completed"),
         Line("callback", "POST /api/payment/mpesa-callback/, without a token"),
-        Line("callback", "Body.stkCallback MerchantRequestID, CheckoutRequestID, ResultCode, ResultDesc"),
+        Line(
+            "callback",
+            "Body.stkCallback MerchantRequestID, CheckoutRequestID, ResultCode, ResultDesc",
+        ),
         Line("callback", "ResultCode 0 without CallbackMetadata is a success"),
-        Line("callback", "the path has the word mpesa, which Safaricom advises against in a callback URL"),
+        Line(
+            "callback",
+            "the path has the word mpesa, which Safaricom advises against in a callback URL",
+        ),
         Line("endpoint", "GET /api/payment/history/"),
         Line("answer", "history results: id, amount, status, payment_method, created_at"),
         Line("answer", "history total, page"),
         Line("endpoint", "GET /api/payment/transactions/{transaction_id}/receipt/"),
-        Line("answer", "receipt receipt_number, date, payment_method, status, customer_name, order_reference"),
+        Line(
+            "answer",
+            "receipt receipt_number, date, payment_method, status, customer_name, order_reference",
+        ),
         Line("answer", 'receipt amount "KES 1,000.00"'),
         Line("endpoint", "POST /api/payment/transactions/{transaction_id}/refund/"),
         Line("field", "refund amount, reason"),
@@ -220,15 +266,27 @@ GATEWAY = Document(
         Line("limit", "the amount is within the method's limits"),
         Line("limit", "the currency matches the method"),
         Line(
-            "advice", "integration steps 1 to 5: settings, initiation, callback, verification, errors and retries"
+            "advice",
+            (
+                "integration steps 1 to 5: settings, initiation, callback, verification, errors "
+                "and retries"
+            ),
         ),
         Line("advice", "integration step 6: test in the sandbox"),
-        Line("advice", "integration step 7: monitor transactions; best practice 3: keep logs for reconciliation"),
+        Line(
+            "advice",
+            (
+                "integration step 7: monitor transactions; best practice 3: keep logs for "
+                "reconciliation"
+            ),
+        ),
         Line("advice", "verify before fulfilling an order"),
         Line("advice", "payment requests are idempotent"),
         Line("advice", "time-outs and network errors are handled gracefully"),
         Line("advice", "security measures; credentials are kept secure"),
-        Line("advice", "monitor success rates: every end is a status, and every failure has a reason"),
+        Line(
+            "advice", "monitor success rates: every end is a status, and every failure has a reason"
+        ),
     ),
 )
 
@@ -237,17 +295,23 @@ PAYDUNYA = Document(
     "paydunya",
     (
         Line("setting", "keys per application; test keys begin with test_"),
-        Line("endpoint", "PAR: POST https://app.paydunya.com/sandbox-api/v1/checkout-invoice/create"),
+        Line(
+            "endpoint", "PAR: POST https://app.paydunya.com/sandbox-api/v1/checkout-invoice/create"
+        ),
         Line("endpoint", "PAR: POST https://app.paydunya.com/api/v1/checkout-invoice/create"),
         Line("endpoint", "PSR: the page's third API, a popup over an invoice of ours"),
         Line("field", "headers PAYDUNYA-MASTER-KEY, PAYDUNYA-PRIVATE-KEY, PAYDUNYA-TOKEN"),
-        Line("field", "header Content-Type: application/json; answers are JSON, but for the callback"),
+        Line(
+            "field", "header Content-Type: application/json; answers are JSON, but for the callback"
+        ),
         Line("answer", "response_code and response_text in every answer"),
         Line("code", '"00": success; anything else is none'),
         Line("answer", "create: response_text is the page's address; description, token"),
         Line("field", "invoice.total_amount and store.name: the obligatory ones"),
         Line("field", "invoice.description"),
-        Line("field", "items item_0 …: name, quantity, unit_price, total_price (text), description"),
+        Line(
+            "field", "items item_0 …: name, quantity, unit_price, total_price (text), description"
+        ),
         Line("field", "items never charge anything"),
         Line("field", "taxes tax_0 …: name, amount (a number)"),
         Line("field", "store name, tagline, postal_address, phone, logo_url, website_url"),
@@ -255,21 +319,42 @@ PAYDUNYA = Document(
         Line("field", "actions.cancel_url: where the browser goes after a cancellation"),
         Line("field", "actions.return_url: where it goes after a payment, with ?token= added"),
         Line("field", "actions.callback_url: where the IPN goes"),
-        Line("endpoint", "PER: POST https://app.paydunya.com/sandbox-api/v1/direct-pay/credit-account"),
+        Line(
+            "endpoint",
+            "PER: POST https://app.paydunya.com/sandbox-api/v1/direct-pay/credit-account",
+        ),
         Line("endpoint", "PER: POST https://app.paydunya.com/api/v1/direct-pay/credit-account"),
         Line("field", "credit-account account_alias (a local number), amount (a number)"),
-        Line("answer", "credit-account response_code, response_text, description with the amount, transaction_id"),
+        Line(
+            "answer",
+            (
+                "credit-account response_code, response_text, description with the amount, "
+                "transaction_id"
+            ),
+        ),
         Line("advice", "PER must be switched on in the application's settings"),
         Line("callback", "the IPN: a POST of a form, x-www-form-urlencoded, below `data`"),
-        Line("callback", "the IPN has the shape of a confirmation, invoice.token included, and text for numbers"),
+        Line(
+            "callback",
+            "the IPN has the shape of a confirmation, invoice.token included, and text for numbers",
+        ),
         Line("callback", "paid, failed and cancelled payments differ by status alone"),
         Line("callback", "hash: the SHA-512 of the master key"),
         Line(
             "advice",
-            'the hash "shows that the data come from our servers": the same for every message, so a hint only',
+            (
+                'the hash "shows that the data come from our servers": the same for every '
+                "message, so a hint only"
+            ),
         ),
-        Line("endpoint", "GET https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]"),
-        Line("endpoint", "GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]"),
+        Line(
+            "endpoint",
+            "GET https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]",
+        ),
+        Line(
+            "endpoint",
+            "GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]",
+        ),
         Line("answer", "confirm invoice: items, taxes, token, total_amount, description"),
         Line("answer", "confirm custom_data"),
         Line("answer", "confirm actions: what we said ourselves, and not read"),
@@ -291,7 +376,10 @@ KINDS = ("endpoint", "field", "answer", "word", "code", "callback", "limit", "se
 
 
 def _meant(claim: str) -> list[tuple[str, Line]]:
-    """Give the lines that a claim can mean, such as "campay: POST /token/": one, or the claim is wrong."""
+    """Give the lines that a claim can mean, such as "campay: POST /token/".
+
+    One, or the claim is wrong.
+    """
     driver, _, start = claim.partition(": ")
     lines = [line for document in DOCUMENTS if document.driver == driver for line in document.lines]
     found = [line for line in lines if line.text == start] or [
@@ -304,12 +392,20 @@ def _claims() -> Iterator[tuple[str, str]]:
     """Give each `@pytest.mark.proves` of the tests: what it says, and the test's name."""
     for file in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
+            if not isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef
+            ) or not node.name.startswith("test_"):
                 continue
             for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.proves":
+                if (
+                    isinstance(decorator, ast.Call)
+                    and ast.unparse(decorator.func) == "pytest.mark.proves"
+                ):
                     for argument in decorator.args:
-                        yield ast.literal_eval(argument), f"{file.relative_to(TESTS).as_posix()}::{node.name}"
+                        yield (
+                            ast.literal_eval(argument),
+                            f"{file.relative_to(TESTS).as_posix()}::{node.name}",
+                        )
 
 
 @cache
@@ -326,9 +422,13 @@ def table() -> str:
     """Print every line of the documents with its proof, as Markdown."""
     parts = []
     for document in DOCUMENTS:
-        parts.append(f"\n## {document.title}\n\n| | the document says | proved by |\n|---|---|---|\n")
+        parts.append(
+            f"\n## {document.title}\n\n| | the document says | proved by |\n|---|---|---|\n"
+        )
         for line in document.lines:
-            proofs = "<br>".join(f"`{proof}`" for proof in _proofs().get((document.driver, line), ()))
+            proofs = "<br>".join(
+                f"`{proof}`" for proof in _proofs().get((document.driver, line), ())
+            )
             parts.append(f"| {line.kind} | {line.text.replace('|', chr(92) + '|')} | {proofs} |\n")
     return "".join(parts).lstrip()
 
@@ -381,8 +481,10 @@ def test_the_table_is_printed_whole() -> None:
 )
 @timeless
 async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
-    """Balance, collect, payout, status and callback of the user's own document work in its dialect."""
-    sim, messages = Simulator(), list[Incoming]()
+    """Balance, collect, payout, status and callback of the user's own document work in its
+    dialect.
+    """
+    sim, messages = Simulator(), list[WebhookRequest]()
     sim.campay.dialect = "summary"
     sim.on_webhook(messages.append)
     driver = sim.driver("campay", dialect="summary", webhook_key="")
@@ -391,7 +493,9 @@ async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
         assert (await pool.balance("campay")).available == 2_000_000
         order: dict[str, Any] = {"currency": "XAF", "description": "Achat data"}
         paid, left = [
-            await pool.collect("campay", amount=1000, payer="+237670000000", reference=reference, **order)
+            await pool.collect(
+                "campay", amount=1000, payer="+237670000000", reference=reference, **order
+            )
             for reference in ("data-1", "data-2")
         ]
         sim.settle("data-1", Status.SUCCEEDED)
@@ -401,13 +505,17 @@ async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
         assert (await pool.verify(left)).status is Status.CANCELLED
         told = await pool.confirm(pool.webhook(messages[0]), expected=paid)
         assert (told.status, told.reference) == (Status.SUCCEEDED, "data-1")
-        out = await pool.payout("campay", amount=2000, payee="237690000000", reference="wage-1", **order)
+        out = await pool.payout(
+            "campay", amount=2000, payee="237690000000", reference="wage-1", **order
+        )
         sim.settle(out.provider_reference or "", Status.SUCCEEDED)
         assert (await pool.verify(out)).status is Status.SUCCEEDED
         assert sim.ledger.charged() == 1000
         assert sim.ledger.paid_out() == 2000
         paths = {request.path for request in sim.received("campay")}
-        assert paths == {f"/api/{name}/" for name in ("token", "balance", "collect", "disburse", "transaction")}
+        assert paths == {
+            f"/api/{name}/" for name in ("token", "balance", "collect", "disburse", "transaction")
+        }
 
 
 @pytest.mark.proves("cinetpay: countries: Burkina Faso")
@@ -427,7 +535,9 @@ async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
     ],
 )
 @timeless
-async def test_numbers_of_every_country_of_the_guide_can_pay(currency: str, written: str, payer: str) -> None:
+async def test_numbers_of_every_country_of_the_guide_can_pay(
+    currency: str, written: str, payer: str
+) -> None:
     """A payer of each country in CinetPay's table is taken, in that country's currency.
 
     Where no other country has the currency, the national number is enough.
@@ -452,10 +562,18 @@ async def test_numbers_of_every_country_of_the_guide_can_pay(currency: str, writ
 @pytest.mark.proves("mpesa_gateway: WebSocket PAYMENT_UPDATE")
 @timeless
 async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
-    """PAYMENT_UPDATE makes a watch look at once instead of at its next turn; the frame itself decides nothing."""
+    """PAYMENT_UPDATE makes a watch look at once instead of at its next turn.
+
+    The frame itself decides nothing.
+    """
     sim = Simulator()
     async with Pool(sim.driver("mpesa_gateway"), connection=sim.connection) as pool:
-        order: dict[str, Any] = {"amount": 1000, "currency": "KES", "payer": "254712345678", "reference": "123"}
+        order: dict[str, Any] = {
+            "amount": 1000,
+            "currency": "KES",
+            "payer": "254712345678",
+            "reference": "123",
+        }
         payment = await pool.collect("mpesa_gateway", **order)
         loop = asyncio.get_running_loop()
 
@@ -480,13 +598,27 @@ async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
 @pytest.mark.proves("mpesa_gateway: the path has the word mpesa")
 @timeless
 async def test_the_documents_own_callback_path_works(caplog: pytest.LogCaptureFixture) -> None:
-    """`/api/payment/mpesa-callback/` is called by Daraja: as the base of our addresses, and as an order's own."""
-    sim, messages, base = Simulator(), list[Incoming](), "https://shop.example/api/payment/mpesa-callback/"
+    """`/api/payment/mpesa-callback/` is called by Daraja.
+
+    As the base of our addresses, and as an order's own.
+    """
+    sim, messages, base = (
+        Simulator(),
+        list[WebhookRequest](),
+        "https://shop.example/api/payment/mpesa-callback/",
+    )
     sim.on_webhook(messages.append)
-    async with Pool(sim.driver("mpesa"), connection=sim.connection, webhook_base=base, webhook_key=KEY) as pool:
+    async with Pool(
+        sim.driver("mpesa"), connection=sim.connection, webhook_base=base, webhook_key=KEY
+    ) as pool:
         for reference, url in (("order-1", None), ("order-2", base)):
             placed = await pool.collect(
-                "mpesa", amount=250, currency="KES", payer="254712345678", reference=reference, webhook_url=url
+                "mpesa",
+                amount=250,
+                currency="KES",
+                payer="254712345678",
+                reference=reference,
+                webhook_url=url,
             )
             sim.settle(placed.provider_reference or "", Status.SUCCEEDED)
             await asyncio.sleep(1)
@@ -495,21 +627,32 @@ async def test_the_documents_own_callback_path_works(caplog: pytest.LogCaptureFi
             paid = await pool.confirm(pool.webhook(message, account="mpesa"), expected=placed)
             assert (paid.status, paid.reference) == (Status.SUCCEEDED, reference)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "webhook_base: mpesa advises against 'mpesa' in the path of a callback, and may never call it"
+        (
+            "webhook_base: mpesa advises against 'mpesa' in the path of a callback, and may "
+            "never call it"
+        )
     ]
 
 
-@pytest.mark.proves("mpesa_gateway: 100 initiations a minute", "mpesa_gateway: 1000 status checks a minute")
+@pytest.mark.proves(
+    "mpesa_gateway: 100 initiations a minute", "mpesa_gateway: 1000 status checks a minute"
+)
 @timeless
 async def test_the_gateways_limits_are_never_met() -> None:
-    """100 initiations and 1,000 checks a minute: what is more waits here, and the gateway refuses none."""
+    """100 initiations and 1,000 checks a minute.
+
+    What is more waits here, and the gateway refuses none.
+    """
     sim = Simulator()
     async with Pool(sim.driver("mpesa_gateway"), connection=sim.connection, deadline=100) as pool:
         loop = asyncio.get_running_loop()
         order: dict[str, Any] = {"amount": 1000, "currency": "KES", "payer": "254712345678"}
         began = loop.time()
         payments = await asyncio.gather(
-            *(pool.collect("mpesa_gateway", reference=str(number), **order) for number in range(1, 111))
+            *(
+                pool.collect("mpesa_gateway", reference=str(number), **order)
+                for number in range(1, 111)
+            )
         )
         assert 60 <= loop.time() - began < 61
         assert len(sim.ledger) == len(sim.received("mpesa_gateway", "POST /payment/mpesa/")) == 110
@@ -529,7 +672,7 @@ async def test_cinetpays_own_example_of_a_notification_is_refused() -> None:
         swapped: Mapping[str, str] = {"cpm_trans_id": "123456", "cpm_site_id": "order-1"}
         path = pool.webhook_url("cinetpay").removeprefix("https://shop.example")
         with pytest.raises(BadWebhook):
-            pool.webhook(Incoming(path=path, body=msgspec.json.encode(swapped)))
+            pool.webhook(WebhookRequest(path=path, body=msgspec.json.encode(swapped)))
 
 
 if __name__ == "__main__":

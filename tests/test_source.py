@@ -1,4 +1,7 @@
-"""Lint, format and types, as a contributor's own test run finds them: they pass or fail with everything else."""
+"""Lint, format and types, as a contributor's own test run finds them.
+
+They pass or fail with everything else.
+"""
 
 import subprocess
 import sys
@@ -18,6 +21,11 @@ COMMANDS = [("ruff", "check", *FOLDERS), ("ruff", "format", "--check", *FOLDERS)
 def test_the_source_is_clean(command: tuple[str, ...]) -> None:
     """Ruff finds nothing to say, nothing to format, and mypy --strict no type that does not fit."""
     ended = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -12,11 +12,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from paymux import AuthenticationFailed, OutcomeUnknown, Pool, ProviderError, Status, Unavailable, UsageError
+from paymux import (
+    AuthenticationFailed,
+    OutcomeUnknown,
+    Pool,
+    ProviderError,
+    Status,
+    Unavailable,
+    UsageError,
+)
 from paymux.drivers.base import Token
-from paymux.redact import Secret
-from paymux.transport.tokens import FAILED_FOR, TokenCache
-from paymux.wire import Outgoing, Reply, get
+from paymux.http import PreparedRequest, Response, get
+from paymux.primitives.redaction import Secret
+from paymux.transport.tokens import FAILED_LOGIN_SECONDS, TokenCache
 
 from .virtual import Desk, Said, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
 
@@ -34,7 +42,9 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 class Logins:
     """A login of one second with numbered tokens; it fails as often as a test sets."""
 
-    def __init__(self, life: float | None = 3600.0, *, fails: int = 0, seconds: float = 1.0) -> None:
+    def __init__(
+        self, life: float | None = 3600.0, *, fails: int = 0, seconds: float = 1.0
+    ) -> None:
         self.count = 0
         self.fails = fails
         self._life = life
@@ -59,7 +69,7 @@ async def test_ten_thousand_cold_calls_make_one_login() -> None:
     assert login.count == 1
 
 
-GOOD, ODD = answer(id="p1", status="OK"), Reply(status=401, body=b"<html>Who are you?</html>")
+GOOD, ODD = answer(id="p1", status="OK"), Response(status=401, body=b"<html>Who are you?</html>")
 STALE = answer(401, error="stale")
 
 
@@ -72,23 +82,29 @@ STALE = answer(401, error="stale")
         ([ODD, STALE], "t1 t2"),
         ([answer(403), GOOD], "t1 t1"),
         ([answer(500), GOOD], "t1 t1"),
-        ([Reply(status=400, body=b"401")], "t1"),
+        ([Response(status=400, body=b"401")], "t1"),
     ],
 )
 @timeless
-async def test_a_401_in_unlisted_words_renews_the_token_once(payments: list[Any], signed: str) -> None:
+async def test_a_401_in_unlisted_words_renews_the_token_once(
+    payments: list[Any], signed: str
+) -> None:
     """Of a look-up, too, nothing is sure then; but if the token was stale, it is so no longer."""
     wire = Wire(Desk(payments=[*payments]))
     async with Pool(TOY, connection=wire) as pool:
         with contextlib.suppress(Unavailable, ProviderError):
             await pool.verify("toy", "p1")
-    tokens = [one.headers["Authorization"].split()[1] for one in wire.seen if "/payments" in one.url]
+    tokens = [
+        one.headers["Authorization"].split()[1] for one in wire.seen if "/payments" in one.url
+    ]
     assert " ".join(tokens) == signed
 
 
-@pytest.mark.parametrize(("reply", "signed"), [(ODD, "t1 t2"), (answer(403), "t1 t1"), (answer(500), "t1 t1")])
+@pytest.mark.parametrize(
+    ("reply", "signed"), [(ODD, "t1 t2"), (answer(403), "t1 t1"), (answer(500), "t1 t1")]
+)
 @timeless
-async def test_after_such_an_order_the_next_one_logs_in_anew(reply: Reply, signed: str) -> None:
+async def test_after_such_an_order_the_next_one_logs_in_anew(reply: Response, signed: str) -> None:
     """The order itself is unknown and never sent again; the token that it used is dropped."""
     wire = Wire(Desk(collect=[reply, GOOD]))
     async with Pool(TOY, connection=wire) as pool:
@@ -111,10 +127,12 @@ async def test_an_accepted_401_is_an_answer_and_drops_no_token() -> None:
 
 @timeless
 async def test_a_thousand_stale_tokens_make_one_login() -> None:
-    """A token revoked under 1,000 requests in flight is renewed once, and every request succeeds."""
+    """A token revoked under 1,000 requests in flight is renewed once, and every request
+    succeeds.
+    """
     logins, stale = itertools.count(1), [0]
 
-    async def respond(outgoing: Outgoing) -> Reply:
+    async def respond(outgoing: PreparedRequest) -> Response:
         if outgoing.url.endswith("/login"):
             return answer(token=f"t{next(logins)}", expires_in=3600)
         await asyncio.sleep(random.Random(len(stale)).uniform(0.01, 3))
@@ -145,9 +163,12 @@ async def _longest_step(waiters: list["asyncio.Task[Any]"]) -> float:
 
 @pytest.mark.usefixtures("uncollected")
 def test_cancelling_almost_everybody_leaves_the_last_one_served() -> None:
-    """9,999 of 10,000 waiters cancelled: the last one gets its token, and the loop's longest step stays short.
+    """9,999 of 10,000 waiters cancelled.
 
-    Short is measured against as many tasks that wait for nothing of ours; `asyncio.shield` takes twenty times it.
+    The last one gets its token, and the loop's longest step stays short.
+
+    Short is measured against as many tasks that wait for nothing of ours; `asyncio.shield` takes
+    twenty times it.
     """
 
     async def plain(future: "asyncio.Future[None]") -> None:
@@ -203,19 +224,24 @@ async def test_a_login_whose_every_caller_left_still_lands() -> None:
 async def test_a_failed_login_is_shared_remembered_and_then_retried() -> None:
     """Many callers at a failing login make one attempt at a time; each gets its own error."""
     cache, login = TokenCache(30), Logins(fails=1)
-    found = await asyncio.gather(*(cache.get(TOY, login) for _ in range(50)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(cache.get(TOY, login) for _ in range(50)), return_exceptions=True
+    )
     assert {str(error) for error in found} == {"login 1 failed"}
     assert len({id(error) for error in found}) == 50
     with pytest.raises(Unavailable, match="login 1"):
         await cache.get(TOY, login)
     assert login.count == 1
-    await asyncio.sleep(FAILED_FOR)
+    await asyncio.sleep(FAILED_LOGIN_SECONDS)
     assert await cache.get(TOY, login) == "t2"
 
 
 @timeless
 async def test_a_failing_login_is_tried_once_per_moment() -> None:
-    """Fifty callers that keep coming for ten seconds make no lock convoy: at most one login per moment."""
+    """Fifty callers that keep coming for ten seconds make no lock convoy.
+
+    At most one login per moment.
+    """
     cache, login = TokenCache(30), Logins(fails=10**6, seconds=0.1)
 
     async def keep_coming() -> None:
@@ -225,7 +251,7 @@ async def test_a_failing_login_is_tried_once_per_moment() -> None:
             await asyncio.sleep(0.05)
 
     await asyncio.gather(*(keep_coming() for _ in range(50)))
-    assert login.count <= 10 / FAILED_FOR + 1
+    assert login.count <= 10 / FAILED_LOGIN_SECONDS + 1
 
 
 @timeless
@@ -251,7 +277,9 @@ async def test_a_token_expires_by_the_wall_clock(wall: Wall) -> None:
 @pytest.mark.proves("campay: refresh the token periodically")
 @timeless
 async def test_a_token_is_renewed_in_the_background() -> None:
-    """Shortly before the end, callers keep the old token and wait for nothing while one login is under way."""
+    """Shortly before the end, callers keep the old token and wait for nothing while one login is
+    under way.
+    """
     cache, login = TokenCache(30), Logins(600)
     await cache.get(TOY, login)
     waited = set()
@@ -291,7 +319,9 @@ async def test_a_token_without_a_lifetime_gets_the_drivers(wall: Wall) -> None:
 @pytest.mark.parametrize("life", [0.0, -5.0, float("nan")])
 @timeless
 async def test_a_useless_lifetime_still_serves_those_who_wait(life: float) -> None:
-    """A token that says it is dead already serves the callers of its own login, and is then asked for anew."""
+    """A token that says it is dead already serves the callers of its own login, and is then asked
+    for anew.
+    """
     cache, login = TokenCache(30), Logins(life)
     assert await asyncio.gather(*(cache.get(TOY, login) for _ in range(10))) == ["t1"] * 10
     assert await cache.get(TOY, login) == "t2"
@@ -356,7 +386,10 @@ async def test_closing_ends_a_login_under_way() -> None:
 
 
 def test_loops_in_turn_share_a_token_and_not_a_login() -> None:
-    """Three `asyncio.run` in turn: a token outlives its loop, a login that its loop abandoned does not hang."""
+    """Three `asyncio.run` in turn.
+
+    A token outlives its loop, a login that its loop abandoned does not hang.
+    """
     cache, login = TokenCache(30), Logins(seconds=0.0)
 
     async def never() -> Token | None:
@@ -379,7 +412,7 @@ async def test_two_credentials_never_mix() -> None:
     """Each account is signed with its own login, whatever the interleaving."""
     crossed = []
 
-    async def respond(outgoing: Outgoing) -> Reply:
+    async def respond(outgoing: PreparedRequest) -> Response:
         await asyncio.sleep(random.Random(len(outgoing.url)).uniform(0, 2))
         body = (outgoing.body or b"").decode()
         if outgoing.url.endswith("/login"):
@@ -399,7 +432,9 @@ async def test_two_credentials_never_mix() -> None:
 @pytest.mark.parametrize("status", [400, 404, 422])
 @timeless
 async def test_a_login_page_that_is_missing_says_nothing_of_a_payment(status: int) -> None:
-    """A refused or missing login is never NotFound or Rejected of the payment that was asked for."""
+    """A refused or missing login is never NotFound or Rejected of the payment that was asked
+    for.
+    """
     async with Pool(Toy(), connection=Wire(Desk(login=answer(status)))) as pool:
         with pytest.raises((AuthenticationFailed, Unavailable)):
             await pool.verify("toy", "p1")
@@ -468,7 +503,9 @@ class Cache(RuleBasedStateMachine):
     @rule(count=st.integers(1, 30))
     def burst(self, count: int) -> None:
         """Let callers come at once."""
-        self.waiting += [self.loop.create_task(self.cache.get(TOY, self._login)) for _ in range(count)]
+        self.waiting += [
+            self.loop.create_task(self.cache.get(TOY, self._login)) for _ in range(count)
+        ]
         self._pass()
 
     @rule(share=st.floats(0, 1), seed=st.integers(0, 99))
@@ -532,4 +569,6 @@ class Cache(RuleBasedStateMachine):
 
 
 TestCache = Cache.TestCase
-TestCache.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
+TestCache.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
+)

@@ -1,4 +1,7 @@
-"""Policy for one request: pauses, deadlines, cancellation at every step, what is logged and what never is."""
+"""Policy for one request.
+
+Pauses, deadlines, cancellation at every step, what is logged and what never is.
+"""
 
 import asyncio
 import contextlib
@@ -28,8 +31,8 @@ from paymux import (
     get,
     post,
 )
+from paymux.http import PreparedRequest, Response, TransportError
 from paymux.transport.retries import retry_after
-from paymux.wire import Broken, Outgoing, Reply
 
 from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, run, timeless
 
@@ -89,15 +92,18 @@ LATER = {
 
 @pytest.mark.parametrize("text", LATER)
 def test_retry_after_is_read_in_both_its_forms_and_clamped(text: str) -> None:
-    """Digits, or a date against the reply's own Date; anything else says nothing, and nothing is for ever."""
-    reply = Reply(status=429, headers={"retry-after": text, "date": DATE})
+    """Digits, or a date against the reply's own Date.
+
+    Anything else says nothing, and nothing is for ever.
+    """
+    reply = Response(status=429, headers={"retry-after": text, "date": DATE})
     assert retry_after(reply) == LATER[text]
 
 
 def test_retry_after_without_a_date_header_counts_from_our_clock() -> None:
     """A date is compared with our own clock where the reply has none."""
     text = (datetime.now(UTC) + timedelta(seconds=100)).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    found = retry_after(Reply(status=503, headers={"retry-after": text, "date": "yesterday"}))
+    found = retry_after(Response(status=503, headers={"retry-after": text, "date": "yesterday"}))
     assert found is not None
     assert 95 < found <= 100
 
@@ -106,7 +112,7 @@ def test_retry_after_without_a_date_header_counts_from_our_clock() -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_retry_after_survives_any_header(text: str, date: str) -> None:
     """No header is an exception, an infinity or a negative wait."""
-    found = retry_after(Reply(status=429, headers={"retry-after": text, "date": date}))
+    found = retry_after(Response(status=429, headers={"retry-after": text, "date": date}))
     assert found is None or 0 <= found <= 86_400
 
 
@@ -115,7 +121,7 @@ async def test_pauses_grow_and_stay_within_their_bounds() -> None:
     """Repeats come after jittered pauses that double, none above five seconds."""
     times: list[float] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         times.append(now())
         return answer(500)
 
@@ -185,7 +191,9 @@ async def test_a_login_that_outlasts_the_deadline_is_not_sent() -> None:
 
 @timeless
 async def test_a_money_request_of_ones_own_that_never_left_is_not_sent() -> None:
-    """`send` with a money request says NotSent, not Unavailable, where nothing left before the deadline."""
+    """`send` with a money request says NotSent, not Unavailable, where nothing left before the
+    deadline.
+    """
     wire = Wire(lambda _: GOOD, before=1e6)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(NotSent):
@@ -194,7 +202,10 @@ async def test_a_money_request_of_ones_own_that_never_left_is_not_sent() -> None
 
 @timeless
 async def test_a_money_request_of_ones_own_is_unknown_when_its_answer_is_lost() -> None:
-    """`send` keeps the promise of the verbs: an unanswered money request is OutcomeUnknown, sent once."""
+    """`send` keeps the promise of the verbs.
+
+    An unanswered money request is OutcomeUnknown, sent once.
+    """
     wire = Wire(Desk(tip=answer(500)))
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown) as caught:
@@ -245,7 +256,9 @@ async def test_a_closed_pool_starts_nothing_new() -> None:
 
 
 async def _cancelled_at(step: int, driver: Toy) -> tuple[asyncio.Task[Payment], Wire]:
-    wire = Wire(Desk(collect=GOOD if isinstance(driver, Keyless) else [answer(401, error="stale"), GOOD]))
+    wire = Wire(
+        Desk(collect=GOOD if isinstance(driver, Keyless) else [answer(401, error="stale"), GOOD])
+    )
     pool = Pool(driver, connection=wire)
     task = asyncio.create_task(pool.collect(driver.account, **ORDER))
     for _ in range(step):
@@ -260,7 +273,10 @@ async def _cancelled_at(step: int, driver: Toy) -> tuple[asyncio.Task[Payment], 
 
 @pytest.mark.parametrize("driver", [Toy(), Keyless()], ids=["token", "key"])
 def test_cancellation_at_every_step_leaves_as_itself(driver: Toy) -> None:
-    """Cut at each loop step of collect: a CancelledError, the reference noted iff the request may be processed."""
+    """Cut at each loop step of collect.
+
+    A CancelledError, the reference noted iff the request may be processed.
+    """
     noted = unnoted = 0
     for step in range(100):
         task, wire = run(_cancelled_at(step, driver))
@@ -271,7 +287,8 @@ def test_cancellation_at_every_step_leaves_as_itself(driver: Toy) -> None:
             task.result()
         notes = getattr(caught.value, "__notes__", [])
         charged = len(wire.paths("/collect"))
-        # With a token, the first collect is refused for certain: from its answer on, nothing is in doubt.
+        # With a token, the first collect is refused for certain: from its answer on, nothing is in
+        # doubt.
         if charged == 0:
             assert notes == []
         if charged == 2 or (charged == 1 and isinstance(driver, Keyless)):
@@ -308,7 +325,10 @@ async def test_cancellation_after_sending_notes_the_reference_once() -> None:
 
 @timeless
 async def test_a_callers_own_time_out_is_a_time_out() -> None:
-    """`asyncio.timeout` around a verb ends in its own TimeoutError; the same call again sends nothing."""
+    """`asyncio.timeout` around a verb ends in its own TimeoutError.
+
+    The same call again sends nothing.
+    """
     wire = Wire(lambda _: GOOD, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(TimeoutError) as caught:
@@ -351,7 +371,9 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
     """Cancelling a limited request in flight counts it once, and blocks no other for ever."""
 
     class Single(Keyless, frozen=True, kw_only=True):
-        limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {"money": (1, 5.0)}
+        limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {
+            "money": (1, 5.0)
+        }
 
     wire = Wire(lambda _: GOOD, after=10.0)
     async with Pool(Single(), connection=wire) as pool:
@@ -367,12 +389,17 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
 # What is logged.
 
 
-@pytest.mark.proves("campay: log all requests and answers", "mpesa_gateway: integration step 7: monitor")
+@pytest.mark.proves(
+    "campay: log all requests and answers", "mpesa_gateway: integration step 7: monitor"
+)
 @timeless
 async def test_every_exchange_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
-    """Each attempt is one DEBUG record: account, verb, method, URL template, attempt, status, seconds, bodies."""
+    """Each attempt is one DEBUG record.
+
+    Account, verb, method, URL template, attempt, status, seconds, bodies.
+    """
     caplog.set_level(logging.DEBUG, "paymux.exchange")
-    wire = Wire(Desk(payments=[answer(500), Broken("ServerDisconnectedError"), GOOD]))
+    wire = Wire(Desk(payments=[answer(500), TransportError("ServerDisconnectedError"), GOOD]))
     async with Pool(Toy(account="kenya"), connection=wire) as pool:
         await pool.verify("kenya", "p1")
     texts = [record.getMessage() for record in caplog.records]
@@ -387,8 +414,13 @@ async def test_every_exchange_is_one_record(caplog: pytest.LogCaptureFixture) ->
 
 @pytest.mark.parametrize("how", ["deadline", "cancelled"])
 @timeless
-async def test_an_exchange_that_was_cut_is_a_record_too(how: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The exchange whose outcome is unknown is the one a log is read for: it is a record like any other."""
+async def test_an_exchange_that_was_cut_is_a_record_too(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The exchange whose outcome is unknown is the one a log is read for.
+
+    It is a record like any other.
+    """
     caplog.set_level(logging.DEBUG, "paymux.exchange")
     async with Pool(Keyless(), connection=Wire(lambda _: GOOD, after=60.0)) as pool:
         paying = asyncio.create_task(pool.collect("keyless", **ORDER, deadline=3))
@@ -403,7 +435,9 @@ async def test_an_exchange_that_was_cut_is_a_record_too(how: str, caplog: pytest
 
 
 @timeless
-async def test_nothing_is_scrubbed_where_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_is_scrubbed_where_nothing_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Without DEBUG there is no record and no cost of one."""
     caplog.set_level(logging.INFO, "paymux.exchange")
     async with Pool(Keyless(), connection=Wire(Desk(payments=GOOD))) as pool:
@@ -428,13 +462,17 @@ def test_a_pool_is_used_from_loops_in_turn() -> None:
 async def test_two_accounts_of_one_pool_fail_apart() -> None:
     """One account's wrong credentials are no news to another's."""
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         if b"wrong" in (outgoing.body or b""):
             return answer(401, error="stale")
         return answer(token="t1") if outgoing.url.endswith("/login") else GOOD
 
-    async with Pool(Toy(account="a"), Toy(account="b", username="wrong"), connection=Wire(respond)) as pool:
-        found = await asyncio.gather(pool.verify("a", "p1"), pool.verify("b", "p1"), return_exceptions=True)
+    async with Pool(
+        Toy(account="a"), Toy(account="b", username="wrong"), connection=Wire(respond)
+    ) as pool:
+        found = await asyncio.gather(
+            pool.verify("a", "p1"), pool.verify("b", "p1"), return_exceptions=True
+        )
     assert isinstance(found[0], Payment)
     assert isinstance(found[1], AuthenticationFailed)
     assert found[1].account == "b"
@@ -448,11 +486,15 @@ async def test_run_takes_what_the_driver_has_and_nothing_else() -> None:
         with pytest.raises(UsageError):
             await pool.run("keyless", Toy.token)
         assert wire.seen == []
-        found = await pool.run("keyless", Keyless.verify, Payment(account="keyless", provider_reference="p1"))
+        found = await pool.run(
+            "keyless", Keyless.verify, Payment(account="keyless", provider_reference="p1")
+        )
         assert found.status is Status.SUCCEEDED
 
 
-@pytest.mark.parametrize("value", ["..", ".", "../../admin", "a/b", "a?b", "a#b", "{id}", "%2e%2e", ""])
+@pytest.mark.parametrize(
+    "value", ["..", ".", "../../admin", "a/b", "a?b", "a#b", "{id}", "%2e%2e", ""]
+)
 def test_an_id_cannot_leave_its_place_in_a_path(value: str) -> None:
     """Whatever an id holds, the request stays below the path it was made for."""
     request = get("/payments/{id}/detail", Said, at={"id": value})
@@ -480,7 +522,9 @@ async def test_a_surrogate_in_an_id_is_an_error_of_ours() -> None:
 async def test_a_mismatch_of_a_look_up_names_its_fields() -> None:
     """A look-up that contradicts the payment is Mismatch with both payments, and says in what."""
     wire = Wire(Desk(payments=answer(id="p1", status="OK", amount="1", currency="XAF")))
-    expected = Payment(account="keyless", provider_reference="p1", amount=Decimal(5), currency="XAF", live=True)
+    expected = Payment(
+        account="keyless", provider_reference="p1", amount=Decimal(5), currency="XAF", live=True
+    )
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(Mismatch) as caught:
             await pool.verify(expected)
@@ -512,7 +556,7 @@ def test_hiding_and_logging_are_quick_on_hostile_bodies() -> None:
     for body in bodies:
 
         async def ask(body: str) -> None:
-            wire = Wire(Desk(payments=Reply(status=200, body=body.encode())))
+            wire = Wire(Desk(payments=Response(status=200, body=body.encode())))
             async with Pool(Keyless(), connection=wire, attempts=1) as pool:
                 with pytest.raises(Unavailable):
                     await pool.verify("keyless", "p1")

@@ -17,12 +17,12 @@ from msgspec.structs import replace
 
 import paymux.journal.local_unconfirmed
 import paymux.journal.sqlite_unconfirmed
-import paymux.webhooks.delivery
+import paymux.webhooks.processing
 from paymux import Event, Notifier, Payment, Pool, Status, Unsupported, UsageError
 from paymux.drivers.mpesa import Mpesa
+from paymux.http import Response, WebhookRequest
 from paymux.simulator import Fault, Simulator
 from paymux.webhooks import Webhooks
-from paymux.wire import Incoming, Reply
 
 from .campaigns.simulation import LoopJournal
 from .driving import sample
@@ -30,14 +30,21 @@ from .virtual import BASE, KEY, now, timeless
 
 PAYER = "254708374144"  # one that never pays in the simulator: the test decides
 MASKED = "2547 ***** 144"
-ORDER: dict[str, Any] = {"amount": 500, "currency": "KES", "payer": PAYER, "reference": "order-1042"}
+ORDER: dict[str, Any] = {
+    "amount": 500,
+    "currency": "KES",
+    "payer": PAYER,
+    "reference": "order-1042",
+}
 ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
 class World:
     """A shop with only M-Pesa, with or without a journal, and the events it received."""
 
-    def __init__(self, file: Path | None, *, tells: bool = True, sim: Simulator | None = None) -> None:
+    def __init__(
+        self, file: Path | None, *, tells: bool = True, sim: Simulator | None = None
+    ) -> None:
         self.sim = sim or Simulator()
         self.journal = None if file is None else LoopJournal(file, random.Random(1))
         self.pool = Pool(
@@ -64,12 +71,12 @@ class World:
         self.told.append((event.claims.receipt, round(now())))
         self.events.append(event)
 
-    async def tell(self, number: str, **more: str) -> Reply:
+    async def tell(self, number: str, **more: str) -> Response:
         """Let Safaricom confirm a payment of 500."""
         body = {**sample("mpesa", "c2b_confirmation"), "TransID": number, "TransAmount": "500.00"}
         body |= {"BillRefNumber": "order-1042", "MSISDN": MASKED, **more}
         url = self.pool.webhook_url("mpesa")
-        return await self.hooks.answer(Incoming(path=url, body=json.dumps(body).encode()))
+        return await self.hooks.answer(WebhookRequest(path=url, body=json.dumps(body).encode()))
 
     async def left(self) -> list[str | None]:
         """List the receipts of the open entries."""
@@ -107,7 +114,7 @@ def kept(tmp_path: Path) -> Path:
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the limit of open entries to three."""
     for module in (paymux.journal.local_unconfirmed, paymux.journal.sqlite_unconfirmed):
-        monkeypatch.setattr(module, "MOST", 3)
+        monkeypatch.setattr(module, "MAX_OPEN_ENTRIES", 3)
 
 
 @timeless
@@ -124,7 +131,11 @@ async def test_money_that_came_by_itself_is_told_two_minutes_later(file: Path | 
         assert await world.left() == ["RKL51ZDR4F"]
         (event,) = world.events
         claims = event.claims
-        assert (claims.amount, claims.currency, claims.reference) == (Decimal(500), "KES", "order-1042")
+        assert (claims.amount, claims.currency, claims.reference) == (
+            Decimal(500),
+            "KES",
+            "order-1042",
+        )
         await world.pool.dealt_with(event, because="credited to customer 7")
         await world.pool.dealt_with(event, because="twice is harmless")
         assert await world.left() == []
@@ -137,7 +148,9 @@ async def test_money_that_came_by_itself_is_told_two_minutes_later(file: Path | 
 @pytest.mark.parametrize("first", ["confirmation", "callback"])
 @pytest.mark.parametrize("seconds", [0, 1, 100])
 @timeless
-async def test_a_confirmation_of_a_push_is_its_orders(file: Path | None, first: str, seconds: float) -> None:
+async def test_a_confirmation_of_a_push_is_its_orders(
+    file: Path | None, first: str, seconds: float
+) -> None:
     """A push also sends a C2B confirmation, before or after its callback: the order gets it."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
@@ -186,7 +199,9 @@ async def test_what_fits_an_open_push_waits_for_its_end(file: Path | None, statu
     ],
 )
 @timeless
-async def test_what_does_not_fit_the_open_push_is_told(file: Path | None, more: dict[str, str]) -> None:
+async def test_what_does_not_fit_the_open_push_is_told(
+    file: Path | None, more: dict[str, str]
+) -> None:
     """Another amount, account or visible digit: it does not belong to the push."""
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
@@ -250,7 +265,9 @@ async def test_an_order_that_was_found_paid_has_one_confirmation(file: Path | No
 
 
 @timeless
-async def test_a_confirmation_is_told_after_all_when_its_order_gets_another_receipt(file: Path | None) -> None:
+async def test_a_confirmation_is_told_after_all_when_its_order_gets_another_receipt(
+    file: Path | None,
+) -> None:
     """If the payer paid twice, the first match is reported once the push's own receipt is known."""
     async with opened(World(file)) as world:
         held = await world.pool.collect("mpesa", **ORDER)
@@ -262,7 +279,7 @@ async def test_a_confirmation_is_told_after_all_when_its_order_gets_another_rece
         (entry,) = world.sim.ledger.entries("order-1042")
         message = world.sim.mpesa.message(entry)
         assert message is not None
-        await world.hooks.answer(Incoming(path=message.url, body=message.body))
+        await world.hooks.answer(WebhookRequest(path=message.url, body=message.body))
         await asyncio.sleep(300)
     # Without a journal the late message cannot be matched to its order: the receipt stays unknown.
     assert [one for one, _ in world.told] == ([] if file is None else ["RKL51ZDR4F"])
@@ -280,7 +297,9 @@ async def test_what_on_unconfirmed_raises_is_told_again(file: Path | None) -> No
 
 
 @timeless
-async def test_each_is_one_error_without_a_callback(file: Path | None, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_is_one_error_without_a_callback(
+    file: Path | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without on_unconfirmed each entry is one ERROR with receipt and amount, and stays listed."""
     caplog.set_level(logging.ERROR)
     async with opened(World(file, tells=False)) as world:
@@ -392,7 +411,7 @@ async def test_entries_are_small_and_lie_under_the_accounts_path(kept: Path) -> 
     async with opened(World(kept)) as world:
         assert (await world.tell("RKL51ZDR4F", BillRefNumber="x" * 30_000)).status == 400
         body = json.dumps(sample("mpesa", "c2b_confirmation")).encode()
-        reply = await world.hooks.answer(Incoming(path=f"{BASE}/{'0' * 32}", body=body))
+        reply = await world.hooks.answer(WebhookRequest(path=f"{BASE}/{'0' * 32}", body=body))
         assert reply.status == 404
         assert await world.left() == []
         await world.tell("RKL51ZDR4F", FirstName="N" * 30_000)
@@ -420,9 +439,11 @@ async def test_a_journal_that_is_locked_delays_and_loses_nothing(
 
 
 @timeless
-async def test_there_is_always_a_place_for_what_is_sent_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_always_a_place_for_what_is_sent_once(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With many other messages in progress, a confirmation is stored, and not refused by 503."""
-    monkeypatch.setattr(paymux.webhooks.delivery, "MOST", 0)
+    monkeypatch.setattr(paymux.webhooks.processing, "MAX_PENDING_EVENTS", 0)
     async with opened(World(kept)) as world:
         assert (await world.tell("RKL51ZDR4F")).status == 200
         assert await world.left() == ["RKL51ZDR4F"]
@@ -450,7 +471,9 @@ async def test_what_no_look_up_confirms_is_not_confirmed(file: Path | None) -> N
     async with opened(World(file)) as world:
         await world.pool.collect("mpesa", **ORDER)
         body = {**sample("mpesa", "c2b_confirmation"), "BillRefNumber": "order-1042"}
-        event = world.pool.webhook(Incoming(path=world.pool.webhook_url("mpesa"), body=json.dumps(body).encode()))
+        event = world.pool.webhook(
+            WebhookRequest(path=world.pool.webhook_url("mpesa"), body=json.dumps(body).encode())
+        )
         asked = len(world.sim.requests)
         with pytest.raises(Unsupported):
             await world.pool.confirm(event)
@@ -469,7 +492,9 @@ async def test_what_no_look_up_confirms_is_not_confirmed(file: Path | None) -> N
     ],
 )
 @timeless
-async def test_only_what_is_kept_is_dealt_with(file: Path | None, event: Any, because: Any, field: str) -> None:
+async def test_only_what_is_kept_is_dealt_with(
+    file: Path | None, event: Any, because: Any, field: str
+) -> None:
     """Another event, or no reason, is UsageError, and the entry stays."""
     async with opened(World(file)) as world:
         await world.tell("RKL51ZDR4F")
@@ -482,8 +507,12 @@ async def test_only_what_is_kept_is_dealt_with(file: Path | None, event: Any, be
 @timeless
 async def test_a_claimed_receipt_takes_no_money_that_does_not_fit(kept: Path) -> None:
     """A receipt that an unproved message claimed for an order matches only what fits it."""
-    order = Payment(account="mpesa", kind="collect", reference="order-1042", amount=Decimal(500), currency="KES")
-    paid = replace(order, status=Status.SUCCEEDED, ids={"claimed_receipt": "RKL51ZDR4F"}, payer=PAYER)
+    order = Payment(
+        account="mpesa", kind="collect", reference="order-1042", amount=Decimal(500), currency="KES"
+    )
+    paid = replace(
+        order, status=Status.SUCCEEDED, ids={"claimed_receipt": "RKL51ZDR4F"}, payer=PAYER
+    )
     world = World(kept)
     assert world.journal is not None
     async with opened(world):

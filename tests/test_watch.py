@@ -23,11 +23,25 @@ from paymux import (
     Watch,
     WatchTimeout,
 )
+from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Kind
 from paymux.watch.schedule import Schedule
-from paymux.wire import Broken, Outgoing, Reply
 
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Said, Wall, Wire, answer, now, push, run, timeless
+from .virtual import (
+    BASE,
+    KEY,
+    Desk,
+    Findable,
+    Keyless,
+    Said,
+    Wall,
+    Wire,
+    answer,
+    now,
+    push,
+    run,
+    timeless,
+)
 
 WAIT = answer(id="p1", status="WAIT")
 ASKED = answer(id="p1", status="ASKED")
@@ -43,7 +57,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     return wall
 
 
-def _wire(*replies: Reply | Exception) -> Wire:
+def _wire(*replies: Response | Exception) -> Wire:
     return Wire(Desk(payments=list(replies), find=list(replies)))
 
 
@@ -86,7 +100,8 @@ async def test_what_is_held_comes_first_then_each_change_then_one_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "status"), [("OK", "succeeded"), ("NO", "failed"), ("STOPPED", "cancelled"), ("LATE", "expired")]
+    ("word", "status"),
+    [("OK", "succeeded"), ("NO", "failed"), ("STOPPED", "cancelled"), ("LATE", "expired")],
 )
 @timeless
 async def test_every_terminal_state_ends_a_watch(word: str, status: str) -> None:
@@ -264,7 +279,7 @@ async def test_the_deadline_is_preceded_by_a_final_look() -> None:
     """At the deadline there is one more look-up: a payment paid in the last second is seen."""
     paid_at = 59.9
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         return DONE if now() > paid_at else WAIT
 
     async with Pool(Keyless(), connection=Wire(respond)) as pool:
@@ -299,10 +314,16 @@ async def test_awaiting_a_watch_again_never_calls_a_pending_payment_its_end() ->
 
 @pytest.mark.parametrize(
     "trouble",
-    [answer(500), Broken("reset"), answer(429, error="slow"), answer(400), Reply(status=200, body=b"<html>")],
+    [
+        answer(500),
+        TransportError("reset"),
+        answer(429, error="slow"),
+        answer(400),
+        Response(status=200, body=b"<html>"),
+    ],
 )
 @timeless
-async def test_a_failed_look_up_does_not_end_a_watch(trouble: Reply | Exception) -> None:
+async def test_a_failed_look_up_does_not_end_a_watch(trouble: Response | Exception) -> None:
     """A failed look-up changes nothing: the watch goes on to the end."""
     async with Pool(Keyless(), connection=_wire(WAIT, *[trouble] * 12, DONE)) as pool:
         assert await _seen(pool.watch(HELD, timeout=3600)) == [
@@ -317,7 +338,7 @@ async def test_a_watch_keeps_away_as_long_as_the_provider_asks() -> None:
     """A throttled look-up is not repeated before its Retry-After, also not by the schedule."""
     times: list[float] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         times.append(now())
         return DONE if len(times) > 1 else answer(429, {"retry-after": "50"}, error="slow")
 
@@ -335,7 +356,7 @@ async def test_a_watch_keeps_away_as_long_as_the_provider_asks() -> None:
     ],
 )
 @timeless
-async def test_what_cannot_get_better_ends_a_watch(reply: Reply, error: type[Exception]) -> None:
+async def test_what_cannot_get_better_ends_a_watch(reply: Response, error: type[Exception]) -> None:
     """Wrong credentials and a Mismatch are raised at once, and the watch is over."""
     wire = _wire(WAIT, reply, DONE)
     async with Pool(Keyless(), connection=wire) as pool:
@@ -366,9 +387,16 @@ async def test_not_found_may_be_followed_by_found(wall: Wall) -> None:
 
 @pytest.mark.parametrize("changes", [{"kind": "payout"}, {"created_at": None}])
 @timeless
-async def test_not_found_is_never_final_without_a_figure(changes: dict[str, Any], wall: Wall) -> None:
+async def test_not_found_is_never_final_without_a_figure(
+    changes: dict[str, Any], wall: Wall
+) -> None:
     """If the driver states no time, or the payment's age is unknown, not found is not final."""
-    fields = {"account": "keyless", "provider_reference": "p1", "created_at": wall.ago(10_000), **changes}
+    fields = {
+        "account": "keyless",
+        "provider_reference": "p1",
+        "created_at": wall.ago(10_000),
+        **changes,
+    }
     async with Pool(Keyless(), connection=_wire(answer(404))) as pool:
         with pytest.raises(WatchTimeout):
             await pool.watch(Payment(**fields))
@@ -383,7 +411,9 @@ async def test_a_confirmed_event_wakes_a_watch_at_once() -> None:
         watching = asyncio.ensure_future(pool.watch(HELD, timeout=3600))
         await asyncio.sleep(100)
         looks, done = len(wire.seen), True
-        await pool.confirm(pool.webhook(push(id="p1", status="OK"), account="keyless"), expected=HELD)
+        await pool.confirm(
+            pool.webhook(push(id="p1", status="OK"), account="keyless"), expected=HELD
+        )
         told = now()
         assert (await watching).status is Status.SUCCEEDED
         assert now() == told
@@ -395,7 +425,7 @@ async def test_a_confirmed_event_is_seen_during_a_look_up_that_hangs() -> None:
     """News is yielded at once, even during the watch's own slow look-up."""
     hanging = False
 
-    async def respond(_: Outgoing) -> Reply:
+    async def respond(_: PreparedRequest) -> Response:
         if hanging:
             await asyncio.sleep(25)
             return WAIT
@@ -447,7 +477,9 @@ async def test_an_event_that_contradicts_ends_a_watch() -> None:
     """News about another payment is Mismatch, not a change."""
     wire = _wire(answer(id="p1", amount="5", currency="XAF", status="OK"))
     async with Pool(Keyless(), connection=wire) as pool:
-        held = Payment(account="keyless", provider_reference="p1", amount=Decimal(5000), currency="XAF")
+        held = Payment(
+            account="keyless", provider_reference="p1", amount=Decimal(5000), currency="XAF"
+        )
         watching = asyncio.ensure_future(_seen(pool.watch(held, timeout=3600)))
         await asyncio.sleep(0.1)
         with contextlib.suppress(Mismatch):
@@ -462,13 +494,17 @@ async def test_a_payment_without_a_provider_reference_waits_for_a_webhook() -> N
     held = Payment(account="keyless", reference="order-1", amount=Decimal(500), currency="XAF")
     wire = _wire(WAIT, DONE)
     async with Pool(Keyless(), connection=wire, webhook_base=BASE, webhook_key=KEY) as pool:
-        pool._engine.records.memory.fly(held, None)  # as after a collect with a lost answer
+        pool._engine.store.memory.note_sending(held, None)  # as after a collect with a lost answer
         watching = asyncio.ensure_future(_seen(pool.watch(held, timeout=3600)))
         await asyncio.sleep(1000)
         assert wire.seen == []
         event = pool.webhook(push(path=pool.webhook_url("keyless", "order-1"), id="p1"))
         await pool.confirm(event)
-        assert await watching == [(Status.PENDING, None), (Status.PENDING, "WAIT"), (Status.SUCCEEDED, "OK")]
+        assert await watching == [
+            (Status.PENDING, None),
+            (Status.PENDING, "WAIT"),
+            (Status.SUCCEEDED, "OK"),
+        ]
     assert len(wire.seen) == 2
 
 
@@ -488,7 +524,9 @@ async def test_a_payment_is_found_by_our_reference_where_the_provider_can_be_ask
     async with Pool(Findable(password="x"), connection=wire) as pool:
         wire_desk = Desk(find=WAIT, payments=DONE)
         wire._respond = wire_desk
-        assert (await pool.watch(Payment(account="findable", reference="order-1"))).status is Status.SUCCEEDED
+        assert (
+            await pool.watch(Payment(account="findable", reference="order-1"))
+        ).status is Status.SUCCEEDED
     assert wire.paths("/find")
     assert wire.paths("/payments") == ["/payments/p1"]
 
@@ -512,7 +550,7 @@ async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
     for age in (86_400.0, 0.0, 0.5):
         times: list[float] = []
 
-        def respond(_: Outgoing, times: list[float] = times) -> Reply:
+        def respond(_: PreparedRequest, times: list[float] = times) -> Response:
             times.append(now())
             return DONE
 
@@ -529,7 +567,7 @@ async def test_looks_become_rarer_and_are_never_a_flood() -> None:
     """During an hour polls become rarer, but come every five minutes or so even at the end."""
     times: list[float] = []
 
-    def respond(_: Outgoing) -> Reply:
+    def respond(_: PreparedRequest) -> Response:
         times.append(now())
         return WAIT
 
@@ -549,7 +587,7 @@ async def test_a_thousand_watches_do_not_poll_in_step() -> None:
     """Watches begun together spread out: no second holds most of their polls."""
     times: list[int] = []
 
-    def respond(outgoing: Outgoing) -> Reply:
+    def respond(outgoing: PreparedRequest) -> Response:
         times.append(int(now()))
         return answer(id=outgoing.url.rpartition("/")[2], status="WAIT")
 
@@ -572,7 +610,7 @@ async def test_watches_leave_nothing_in_the_pool() -> None:
         del broken
         gc.collect()
         await asyncio.sleep(0)
-        assert pool._engine.watches._by_key == {}
+        assert pool._engine.watch_registry._by_key == {}
 
 
 @timeless
@@ -587,7 +625,7 @@ async def test_a_watch_whose_payments_ids_change_is_forgotten_too() -> None:
     async with Pool(Renaming(), connection=_wire(WAIT, ASKED, DONE)) as pool:
         assert (await pool.watch(HELD)).ids == {"attempt": "OK"}
         gc.collect()
-        assert pool._engine.watches._by_key == {}
+        assert pool._engine.watch_registry._by_key == {}
 
 
 @timeless

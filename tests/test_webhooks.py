@@ -1,4 +1,6 @@
-"""Webhooks: whoever serves them, a message is answered in the provider's way, and its payment told to the shop."""
+"""Webhooks: whoever serves them, a message is answered in the provider's way, and its payment told
+to the shop.
+"""
 
 import asyncio
 import contextlib
@@ -19,14 +21,14 @@ import msgspec
 import pytest
 from aiohttp import web
 
-import paymux.webhooks.delivery
-from paymux import Event, Incoming, Mpesa, Payment, Pool, Status, UsageError
+import paymux.webhooks.processing
+from paymux import Event, Mpesa, Payment, Pool, Status, UsageError, WebhookRequest
 from paymux.drivers.base import WEBHOOK_BYTES, Driver
+from paymux.http import PreparedRequest, Response
 from paymux.journal.sqlite import SqliteJournal
 from paymux.simulator import Simulator
-from paymux.simulator.world import Message
+from paymux.simulator.core import Message
 from paymux.webhooks import Webhooks
-from paymux.wire import Outgoing, Reply
 
 from .driving import sample
 from .virtual import BASE, KEY, Desk, Keyless, Toy, Wire, answer, eagerly, now, push, timeless
@@ -58,7 +60,9 @@ class Shop:
         self.told.append((payment.reference or payment.provider_reference, payment.status))
 
 
-def toy(shop: Callable[[Payment], Awaitable[None]], *, driver: Driver | None = None, **more: Any) -> Webhooks:
+def toy(
+    shop: Callable[[Payment], Awaitable[None]], *, driver: Driver | None = None, **more: Any
+) -> Webhooks:
     """Make the webhooks of a pool of one toy account; `desk` answers for the provider."""
     desk = more.pop("desk", None) or Desk(payments=paid())
     wire = more.pop("wire", None) or Wire(desk)
@@ -72,9 +76,11 @@ def toy(shop: Callable[[Payment], Awaitable[None]], *, driver: Driver | None = N
     return Webhooks(pool, shop, **more)
 
 
-def paid(status: str = "OK", **more: Any) -> Reply:
+def paid(status: str = "OK", **more: Any) -> Response:
     """Give what the toy's provider says of a payment."""
-    return answer(id="id-1", reference="order-1", status=status, amount="500", currency="XAF", **more)
+    return answer(
+        id="id-1", reference="order-1", status=status, amount="500", currency="XAF", **more
+    )
 
 
 @contextlib.asynccontextmanager
@@ -84,19 +90,24 @@ async def opened(hooks: Webhooks) -> AsyncIterator[Pool]:
         yield pool
 
 
-def told_of(hooks: Webhooks, **fields: Any) -> Incoming:
+def told_of(hooks: Webhooks, **fields: Any) -> WebhookRequest:
     """Give the toy's message about order-1, on the order's own path."""
-    return push(path=hooks._pool.webhook_url("toy", "order-1"), **{"id": "id-1", "status": "OK", **fields})
+    return push(
+        path=hooks._pool.webhook_url("toy", "order-1"), **{"id": "id-1", "status": "OK", **fields}
+    )
 
 
 async def asgi(
     hooks: Webhooks,
-    incoming: Incoming,
+    incoming: WebhookRequest,
     *,
     chunks: Iterable[bytes | None] | None = None,
     lines: Iterable[tuple[bytes, bytes]] = (),
 ) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Serve one request by hand; a chunk of None is a client that goes, and the end of them one that waits."""
+    """Serve one request by hand.
+
+    A chunk of None is a client that goes, and the end of them one that waits.
+    """
     headers = [(name.encode(), value.encode()) for name, value in incoming.headers.items()]
     scope = {
         "type": "http",
@@ -126,11 +137,16 @@ async def asgi(
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
-def sent_by(message: Message, **more: Any) -> Incoming:
+def sent_by(message: Message, **more: Any) -> WebhookRequest:
     """Give a provider's message as it comes in."""
     path, _, query = message.url.partition("?")
-    return Incoming(
-        method=message.method, path=path, query=query, headers=message.headers, body=message.body, **more
+    return WebhookRequest(
+        method=message.method,
+        path=path,
+        query=query,
+        headers=message.headers,
+        body=message.body,
+        **more,
     )
 
 
@@ -143,47 +159,60 @@ class Street:
         pool = Pool(*drivers, connection=self.sim.connection, webhook_base=BASE, webhook_key=KEY)
         self.hooks = Webhooks(pool, shop, **more)
         self.pool = pool
-        self.replies: list[Reply] = []
+        self.replies: list[Response] = []
         self.sim.campay.webhook_url = pool.webhook_url("campay")
         self.sim.mpesa_gateway.webhook_url = pool.webhook_url("mpesa_gateway")
         self.sim.on_webhook(self.receive)
 
-    async def receive(self, incoming: Incoming) -> Reply:
+    async def receive(self, incoming: WebhookRequest) -> Response:
         status, _, body = await asgi(self.hooks, incoming)
-        self.replies.append(Reply(status=status, body=body))
+        self.replies.append(Response(status=status, body=body))
         return self.replies[-1]
 
     async def collect(self, name: str) -> Payment:
         """Ask for 500 at a provider."""
         driver = self.pool.drivers[name]
-        wanted = {"description": "Data", "return_url": "https://s.example/t", "cancel_url": "https://s.example/c"}
+        wanted = {
+            "description": "Data",
+            "return_url": "https://s.example/t",
+            "cancel_url": "https://s.example/c",
+        }
         options: Any = {key: value for key, value in wanted.items() if key in driver.takes}
         if driver.payer == "required":
             # Numbers whose payers never answer, so that the test decides.
             options["payer"] = "237677777774" if name == "campay" else "254708374144"
         (currency, *_) = sorted(driver.currencies)
-        return await self.pool.collect(name, amount=500, currency=currency, reference="1009", **options)
+        return await self.pool.collect(
+            name, amount=500, currency=currency, reference="1009", **options
+        )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @timeless
 async def test_each_provider_is_answered_in_its_own_way(name: str) -> None:
-    """The simulator's own message is acknowledged as the provider wants it, after the shop was told."""
+    """The simulator's own message is acknowledged as the provider wants it, after the shop was
+    told.
+    """
     shop = Shop()
     street = Street(shop)
-    # The gateway's message names the order only to whoever holds its other ids: here, an open watch.
+    # The gateway's message names the order only to whoever holds its other ids: here, an open
+    # watch.
     async with opened(street.hooks), street.pool.watch(await street.collect(name)) as watch:
         await anext(watch)
         street.sim.settle("1009", Status.SUCCEEDED)
         await asyncio.sleep(1.5)
-    assert {(one.status, one.body) for one in street.replies} == {ACCEPTED if name == "mpesa" else OK}
+    assert {(one.status, one.body) for one in street.replies} == {
+        ACCEPTED if name == "mpesa" else OK
+    }
     assert [status for _, status in shop.told] == [Status.SUCCEEDED]
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @timeless
 async def test_a_forged_success_pays_nothing(name: str) -> None:
-    """A message that claims success of an unpaid order never makes it paid, on its own path or the account's."""
+    """A message that claims success of an unpaid order never makes it paid, on its own path or the
+    account's.
+    """
     shop = Shop()
     street = Street(shop)
     async with opened(street.hooks):
@@ -191,9 +220,15 @@ async def test_a_forged_success_pays_nothing(name: str) -> None:
         (entry,) = street.sim.ledger.entries("1009")
         forged = street.sim.providers[name].message(entry, forged=True)
         assert forged is not None
-        for url in (forged.url, street.pool.webhook_url(name), street.pool.webhook_url(name, "1009")):
+        for url in (
+            forged.url,
+            street.pool.webhook_url(name),
+            street.pool.webhook_url(name, "1009"),
+        ):
             query = forged.url.partition("?")[2]
-            message = msgspec.structs.replace(forged, url=f"{url.partition('?')[0]}?{query}".rstrip("?"))
+            message = msgspec.structs.replace(
+                forged, url=f"{url.partition('?')[0]}?{query}".rstrip("?")
+            )
             status, _, _ = await asgi(street.hooks, sent_by(message))
             assert status in (200, 400)
         await asyncio.sleep(600)
@@ -244,7 +279,10 @@ def validated(verdict: Any) -> Callable[[Event], Awaitable[Any]]:
 )
 @timeless
 async def test_a_c2b_validation_is_the_shops_to_answer(verdict: Any, code: str) -> None:
-    """`on_validate` accepts or refuses within Daraja's 8 s; one that fails refuses; without it all is accepted."""
+    """`on_validate` accepts or refuses within Daraja's 8 s; one that fails refuses.
+
+    Without it all is accepted.
+    """
     shop, more = Shop(), {} if verdict is ... else {"on_validate": validated(verdict)}
     street = Street(shop, timeout=30.0, **more)
     message = Message.json(street.pool.webhook_url("mpesa"), sample("mpesa", "c2b_validation"))
@@ -253,7 +291,10 @@ async def test_a_c2b_validation_is_the_shops_to_answer(verdict: Any, code: str) 
         assert now() < 8.0
         assert street.sim.requests == []
     assert (status, headers[b"content-type"]) == (200, b"application/json")
-    assert json.loads(body) == {"ResultCode": code, "ResultDesc": "Accepted" if code == "0" else "Rejected"}
+    assert json.loads(body) == {
+        "ResultCode": code,
+        "ResultDesc": "Accepted" if code == "0" else "Rejected",
+    }
     assert shop.calls == 0
 
 
@@ -268,7 +309,12 @@ async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int)
 
     street = Street(Shop(), on_validate=on_validate)
     url = street.pool.webhook_url("mpesa")
-    register = {"ShortCode": "600966", "ResponseType": "Completed", "ConfirmationURL": url, "ValidationURL": url}
+    register = {
+        "ShortCode": "600966",
+        "ResponseType": "Completed",
+        "ConfirmationURL": url,
+        "ValidationURL": url,
+    }
     street.sim.mpesa.c2b.register(register)
     async with opened(street.hooks):
         street.sim.mpesa.c2b.simulate({**PAID, "Amount": "40"}, "v2")
@@ -280,10 +326,13 @@ async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int)
 
 
 def test_acknowledgements_are_the_documented_bodies() -> None:
-    """A driver answers purely: Daraja's result for a callback and a confirmation, else a plain 200."""
+    """A driver answers purely.
+
+    Daraja's result for a callback and a confirmation, else a plain 200.
+    """
     mpesa = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
     heard = {
-        case: mpesa.webhook(Incoming(body=json.dumps(sample("mpesa", case)).encode()))
+        case: mpesa.webhook(WebhookRequest(body=json.dumps(sample("mpesa", case)).encode()))
         for case in ("c2b_validation", "c2b_confirmation", "callback_bare")
     }
     assert [heard[case].ping for case in heard] == [True, False, False]
@@ -298,18 +347,23 @@ def test_acknowledgements_are_the_documented_bodies() -> None:
     plain = Toy().acknowledge(Event(claims=Payment(account="toy")))
     assert (plain.status, plain.body) == OK
     both = {"Body": sample("mpesa", "callback_bare")["Body"], **sample("mpesa", "c2b_validation")}
-    assert not mpesa.webhook(Incoming(body=json.dumps(both).encode())).ping
+    assert not mpesa.webhook(WebhookRequest(body=json.dumps(both).encode())).ping
 
 
-@pytest.mark.parametrize("path", ["", "/", "/pay", "{hook}x", "{hook}/616263", "{hook}/{attempt}/x", "/pay/é"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/pay", "{hook}x", "{hook}/616263", "{hook}/{attempt}/x", "/pay/é"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 @timeless
 async def test_a_path_that_is_none_of_ours_says_nothing(path: str, method: str) -> None:
     """404 and an empty body, whatever the rest is, and the body is not even read."""
     hooks = toy(Shop())
     async with opened(hooks) as pool:
-        hook, attempt = pool.webhook_url("toy"), pool.webhook_url("toy", "order-1").rsplit("/", 1)[1]
-        incoming = Incoming(method=method, path=path.format(hook=hook, attempt=attempt))
+        hook, attempt = (
+            pool.webhook_url("toy"),
+            pool.webhook_url("toy", "order-1").rsplit("/", 1)[1],
+        )
+        incoming = WebhookRequest(method=method, path=path.format(hook=hook, attempt=attempt))
         status, headers, body = await asgi(hooks, incoming, chunks=[])
         assert (status, headers, body) == (404, {b"content-length": b"0"}, b"")
         reply = await hooks.answer(incoming)
@@ -325,11 +379,13 @@ async def test_only_get_and_post_are_messages(method: str, root: str) -> None:
     hooks = toy(shop)
     async with opened(hooks) as pool:
         path = root + pool.webhook_url("toy", "order-1").removeprefix(BASE)
-        status, headers, _ = await asgi(hooks, Incoming(method=method, path=path))
+        status, headers, _ = await asgi(hooks, WebhookRequest(method=method, path=path))
         assert (status, headers[b"allow"]) == (405, b"GET, HEAD, POST")
         status, _, body = await asgi(hooks, push(path=path, id="id-1", status="OK"))
         assert (status, body) == OK
-        status, _, body = await asgi(hooks, Incoming(method="HEAD", path=path, query="id=id-1&status=OK"))
+        status, _, body = await asgi(
+            hooks, WebhookRequest(method="HEAD", path=path, query="id=id-1&status=OK")
+        )
         assert (status, body) == (200, b"")
     assert shop.told == [("order-1", Status.SUCCEEDED)]
 
@@ -347,16 +403,20 @@ async def test_what_is_too_much_is_not_read() -> None:
                 read.append(1)
                 yield b"x" * 10_000
 
-        assert (await asgi(hooks, Incoming(path=path), chunks=endless()))[0] == 413
+        assert (await asgi(hooks, WebhookRequest(path=path), chunks=endless()))[0] == 413
         assert len(read) == WEBHOOK_BYTES // 10_000 + 1
         for length in (str(WEBHOOK_BYTES + 1), "9" * 5000):
-            incoming = Incoming(path=path, headers={"content-length": length})
+            incoming = WebhookRequest(path=path, headers={"content-length": length})
             assert (await asgi(hooks, incoming, chunks=[]))[0] == 413
         for length in ("-1", "x", "²", ""):
             incoming = push(path=path, id="id-1", headers={"content-length": length})
             assert (await asgi(hooks, incoming))[0] == 200
-        assert (await hooks.answer(Incoming(path=path, body=b"x" * (WEBHOOK_BYTES + 1)))).status == 413
-        assert (await asgi(hooks, Incoming(method="GET", path=path, query="x" * 70_000)))[0] == 413
+        assert (
+            await hooks.answer(WebhookRequest(path=path, body=b"x" * (WEBHOOK_BYTES + 1)))
+        ).status == 413
+        assert (await asgi(hooks, WebhookRequest(method="GET", path=path, query="x" * 70_000)))[
+            0
+        ] == 413
         lines = [(b"x-same", b"1")] * 65
         assert (await asgi(hooks, push(path=path, id="id-1"), lines=lines))[0] == 431
         assert (await asgi(hooks, push(path=path, id="id-1"), lines=lines[:64]))[0] == 200
@@ -366,13 +426,16 @@ async def test_what_is_too_much_is_not_read() -> None:
 
 @timeless
 async def test_a_slow_or_broken_sender_is_let_go() -> None:
-    """A body that drips is 408 within the time for the whole answer; a client that goes is nobody's exception."""
+    """A body that drips is 408 within the time for the whole answer.
+
+    A client that goes is nobody's exception.
+    """
     hooks = toy(Shop(), timeout=3.0)
     async with opened(hooks) as pool:
         path = pool.webhook_url("toy")
-        assert (await asgi(hooks, Incoming(path=path), chunks=[b"{"]))[0] == 408
+        assert (await asgi(hooks, WebhookRequest(path=path), chunks=[b"{"]))[0] == 408
         assert 3.0 <= now() < 3.1
-        assert (await asgi(hooks, Incoming(path=path), chunks=[b"{", None]))[0] == 400
+        assert (await asgi(hooks, WebhookRequest(path=path), chunks=[b"{", None]))[0] == 400
 
         async def gone(message: object) -> None:
             raise OSError("the client is gone")
@@ -383,19 +446,27 @@ async def test_a_slow_or_broken_sender_is_let_go() -> None:
 
 @timeless
 async def test_doubled_headers_are_one_list() -> None:
-    """A header that comes twice is joined, so that no signature passes by standing beside another."""
-    heard: list[Incoming] = []
+    """A header that comes twice is joined, so that no signature passes by standing beside
+    another.
+    """
+    heard: list[WebhookRequest] = []
 
     class Listening(Keyless, frozen=True, kw_only=True):
-        def webhook(self, incoming: Incoming) -> Event:
+        def webhook(self, incoming: WebhookRequest) -> Event:
             heard.append(incoming)
             return super().webhook(incoming)
 
     hooks = toy(Shop(), driver=Listening(account="toy"))
     async with opened(hooks) as pool:
-        lines = [(b"X-Token", b"good"), (b"x-token", b"b\xe9d"), (b"Content-Type", b"application/json")]
+        lines = [
+            (b"X-Token", b"good"),
+            (b"x-token", b"b\xe9d"),
+            (b"Content-Type", b"application/json"),
+        ]
         await asgi(hooks, push(path=pool.webhook_url("toy"), id="id-1"), lines=lines)
-        await hooks.answer(push(path=pool.webhook_url("toy"), id="id-1", headers={"X-Token": "good"}))
+        await hooks.answer(
+            push(path=pool.webhook_url("toy"), id="id-1", headers={"X-Token": "good"})
+        )
     assert heard[0].headers == {"x-token": "good, béd", "content-type": "application/json"}
     assert heard[1].headers == {"x-token": "good"}
     assert heard[0].body == heard[1].body == b'{"id": "id-1"}'
@@ -416,7 +487,11 @@ PROXIES = ("10.0.0.0/8", "2001:db8::/32")
         ("10.0.0.1", {"x-forwarded-for": "196.201.214.200, 6.6.6.6"}, "6.6.6.6"),
         ("10.0.0.1", {"x-forwarded-for": "6.6.6.6, 196.201.214.200, 10.9.9.9"}, "196.201.214.200"),
         ("10.0.0.1", {"x-forwarded-for": "196.201.214.200:8080"}, "196.201.214.200"),
-        ("10.0.0.1", {"forwarded": 'proto=https;For="[2001:db9::1]:80", for=10.1.1.1'}, "2001:db9::1"),
+        (
+            "10.0.0.1",
+            {"forwarded": 'proto=https;For="[2001:db9::1]:80", for=10.1.1.1'},
+            "2001:db9::1",
+        ),
         ("2001:db8::7", {"forwarded": "for=196.201.214.200"}, "196.201.214.200"),
         ("10.0.0.1", {"forwarded": "for=196.201.214.200, for=unknown"}, None),
         ("10.0.0.1", {"forwarded": "for=196.201.214.200;by=10.0.0.1, proto=http"}, None),
@@ -430,8 +505,12 @@ PROXIES = ("10.0.0.0/8", "2001:db8::/32")
     ],
 )
 @timeless
-async def test_only_a_named_proxy_is_believed(peer: str | None, headers: dict[str, str], seen: str | None) -> None:
-    """The sender is the right-most address that is no proxy of ours, and nobody where a header could lie."""
+async def test_only_a_named_proxy_is_believed(
+    peer: str | None, headers: dict[str, str], seen: str | None
+) -> None:
+    """The sender is the right-most address that is no proxy of ours, and nobody where a header
+    could lie.
+    """
     asked: list[str | None] = []
 
     def allowed(address: str | None) -> bool:
@@ -440,7 +519,9 @@ async def test_only_a_named_proxy_is_believed(peer: str | None, headers: dict[st
 
     hooks = toy(Shop(), proxies=PROXIES, senders={"toy": allowed})
     async with opened(hooks) as pool:
-        incoming = Incoming(path=pool.webhook_url("toy"), headers=headers, body=b'{"id": "id-1"}', peer=peer)
+        incoming = WebhookRequest(
+            path=pool.webhook_url("toy"), headers=headers, body=b'{"id": "id-1"}', peer=peer
+        )
         status, _, _ = await asgi(hooks, incoming)
     assert asked == [seen]
     assert status == (200 if seen == "196.201.214.200" else 403)
@@ -460,9 +541,18 @@ async def test_senders_may_be_networks() -> None:
     async with opened(hooks):
         statuses = [
             (
-                await hooks.answer(Incoming(path=pool.webhook_url(account), body=b'{"id": "id-1"}', peer=peer))
+                await hooks.answer(
+                    WebhookRequest(
+                        path=pool.webhook_url(account), body=b'{"id": "id-1"}', peer=peer
+                    )
+                )
             ).status
-            for account, peer in (("a", "196.201.214.200"), ("a", "2001:db8::1"), ("a", "6.6.6.6"), ("b", None))
+            for account, peer in (
+                ("a", "196.201.214.200"),
+                ("a", "2001:db8::1"),
+                ("a", "6.6.6.6"),
+                ("b", None),
+            )
         ]
     assert statuses == [200, 200, 403, 200]
 
@@ -472,7 +562,7 @@ async def test_a_check_of_senders_that_fails_allows_nobody() -> None:
     """A predicate that cannot take an unknown address refuses it, and is no exception of ours."""
     hooks = toy(Shop(), senders={"toy": lambda peer: ip_address(peer or "").is_private})
     async with opened(hooks) as pool:
-        message = Incoming(path=pool.webhook_url("toy"), body=b'{"id": "id-1"}')
+        message = WebhookRequest(path=pool.webhook_url("toy"), body=b'{"id": "id-1"}')
         assert (await hooks.answer(message)).status == 403
         assert (await hooks.answer(msgspec.structs.replace(message, peer="10.0.0.1"))).status == 200
 
@@ -522,7 +612,10 @@ def at_once() -> Awaitable[None]:
 async def test_what_the_shop_missed_is_told_again(
     driver: type[Toy], status: int, trouble: Callable[[], Awaitable[None]]
 ) -> None:
-    """`on_payment` fails twice and then works: 503 where the provider sends again, and told by us in any case."""
+    """`on_payment` fails twice and then works.
+
+    503 where the provider sends again, and told by us in any case.
+    """
     shop = Shop(trouble, trouble)
     hooks = toy(shop, driver=driver(account="toy"))
     async with opened(hooks):
@@ -533,12 +626,15 @@ async def test_what_the_shop_missed_is_told_again(
         assert (shop.calls, shop.told) == (3, [("order-1", Status.SUCCEEDED)])
         assert (await hooks.answer(told_of(hooks))).status == 200
         await asyncio.sleep(600)
-    assert (shop.calls, hooks._delivery._messages) == (3, {})
+    assert (shop.calls, hooks._processor._pending) == (3, {})
 
 
 @timeless
 async def test_a_slow_shop_is_not_cut_short() -> None:
-    """What takes longer than the answer may goes on after it, and is done once; who asks again joins it."""
+    """What takes longer than the answer may goes on after it, and is done once.
+
+    Who asks again joins it.
+    """
     shop = Shop(lambda: asyncio.sleep(20))
     hooks = toy(shop, driver=Again(account="toy"))
     async with opened(hooks):
@@ -571,7 +667,10 @@ async def test_a_cancelled_request_loses_nothing(after: float) -> None:
 
 @timeless
 async def test_each_state_is_told_once() -> None:
-    """Duplicates are told once; pending is not told; the success after a failure, and the refund after it, are."""
+    """Duplicates are told once; pending is not told.
+
+    The success after a failure, and the refund after it, are.
+    """
     shop = Shop()
     states = ["WAIT", "NO", "NO", "OK", "OK", "BACK", "BACK"]
     hooks = toy(shop, desk=Desk(payments=[paid(word) for word in states]))
@@ -597,7 +696,10 @@ async def test_two_payments_under_one_reference_are_two() -> None:
 
 @timeless
 async def test_a_message_ahead_of_the_query_is_asked_again() -> None:
-    """The message says paid and the query still pending: acknowledged, and asked until the query says so, too."""
+    """The message says paid and the query still pending.
+
+    Acknowledged, and asked until the query says so, too.
+    """
     shop = Shop()
     hooks = toy(shop, desk=Desk(payments=[paid("WAIT"), paid("WAIT"), paid("OK")]))
     async with opened(hooks):
@@ -615,7 +717,7 @@ async def test_a_lie_is_not_asked_about_for_ever(caplog: pytest.LogCaptureFixtur
     async with opened(hooks):
         await hooks.answer(told_of(hooks))
         await asyncio.sleep(3600)
-        assert hooks._delivery._messages == {}
+        assert hooks._processor._pending == {}
         asked = len(wire.paths("/payments"))
     assert 5 <= asked <= 12
     assert "given up" in caplog.text
@@ -635,10 +737,15 @@ TROUBLES: dict[str, tuple[list[Any], int, int]] = {
 @pytest.mark.parametrize("driver", [Keyless, Again])
 @timeless
 async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: str) -> None:
-    """An outage is waited out, whoever sends again; what contradicts the order is a person's to look at."""
+    """An outage is waited out, whoever sends again.
+
+    What contradicts the order is a person's to look at.
+    """
     replies, sent_again, acknowledged = TROUBLES[trouble]
     shop = Shop()
-    hooks = toy(shop, driver=driver(account="toy"), desk=Desk(payments=replies, collect=paid("WAIT")))
+    hooks = toy(
+        shop, driver=driver(account="toy"), desk=Desk(payments=replies, collect=paid("WAIT"))
+    )
     async with opened(hooks) as pool:
         payment = await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
         async with pool.watch(payment, timeout=None):
@@ -646,25 +753,30 @@ async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: st
             assert reply.status == (sent_again if driver is Again else acknowledged)
             await asyncio.sleep(60)
     assert shop.told == ([] if trouble == "mismatch" else [("order-1", Status.SUCCEEDED)])
-    assert hooks._delivery._messages == {}
+    assert hooks._processor._pending == {}
 
 
 @timeless
 async def test_an_unknown_payment_beyond_the_share_is_refused() -> None:
-    """Messages about payments that nobody knows have a small share; beyond it 429, and nothing is repeated."""
+    """Messages about payments that nobody knows have a small share.
+
+    Beyond it 429, and nothing is repeated.
+    """
     shop = Shop()
     wire = Wire(Desk(payments=answer(404)))
     hooks = toy(shop, wire=wire)
     async with opened(hooks) as pool:
         replies = [
-            await hooks.answer(push(path=pool.webhook_url("toy"), id=f"forged-{number}", status="OK"))
+            await hooks.answer(
+                push(path=pool.webhook_url("toy"), id=f"forged-{number}", status="OK")
+            )
             for number in range(100)
         ]
         refused = [reply for reply in replies if reply.status == 429]
         assert {reply.status for reply in replies} == {200, 429}
         assert len(refused) > 50
         assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
-        assert hooks._delivery._messages == {}
+        assert hooks._processor._pending == {}
         asked = len(wire.seen)
         await asyncio.sleep(600)
         assert len(wire.seen) == asked
@@ -673,36 +785,47 @@ async def test_an_unknown_payment_beyond_the_share_is_refused() -> None:
 
 @pytest.mark.parametrize("where", ["provider", "lookup"])
 @timeless
-async def test_what_nobody_knows_is_repeated_within_bounds(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """In an outage a bounded number of messages about unknown payments is kept, and a bounded number of any."""
-    monkeypatch.setattr(paymux.webhooks.delivery, "UNKNOWN", 3)
-    monkeypatch.setattr(paymux.webhooks.delivery, "MOST", 5)
+async def test_what_nobody_knows_is_repeated_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """In an outage a bounded number of messages about unknown payments is kept, and a bounded
+    number of any.
+    """
+    monkeypatch.setattr(paymux.webhooks.processing, "MAX_UNKNOWN_EVENTS", 3)
+    monkeypatch.setattr(paymux.webhooks.processing, "MAX_PENDING_EVENTS", 5)
 
     async def lookup(event: Event) -> Payment | None:
         await boom()
         return None
 
-    hooks = toy(Shop(), lookup=lookup if where == "lookup" else None, desk=Desk(payments=answer(500)))
+    hooks = toy(
+        Shop(), lookup=lookup if where == "lookup" else None, desk=Desk(payments=answer(500))
+    )
     async with opened(hooks) as pool:
         for number in range(8):
             await hooks.answer(push(path=pool.webhook_url("toy"), id=f"id-{number}", status="OK"))
-        assert len(hooks._delivery._messages) == 3
+        assert len(hooks._processor._pending) == 3
         for number in range(8):
-            reply = await hooks.answer(push(path=pool.webhook_url("toy", f"order-{number}"), id=f"no-{number}"))
-        assert len(hooks._delivery._messages) == 5
+            reply = await hooks.answer(
+                push(path=pool.webhook_url("toy", f"order-{number}"), id=f"no-{number}")
+            )
+        assert len(hooks._processor._pending) == 5
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("eager", [False, True])
 @timeless
 async def test_a_message_that_names_nothing_is_done_with(*, eager: bool) -> None:
-    """On the account's path nothing can be asked for; on an order's own path its id may be on its way."""
+    """On the account's path nothing can be asked for.
+
+    On an order's own path its id may be on its way.
+    """
     if eager:
         eagerly()
     shop = Shop()
     arrived = asyncio.get_running_loop().create_future()
 
-    async def desk(outgoing: Outgoing) -> Reply:
+    async def desk(outgoing: PreparedRequest) -> Response:
         if outgoing.method == "POST":
             await arrived
         return paid("WAIT" if outgoing.method == "POST" else "OK")
@@ -724,7 +847,10 @@ async def test_a_message_that_names_nothing_is_done_with(*, eager: bool) -> None
 @pytest.mark.parametrize("fails", [0, 2])
 @timeless
 async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
-    """`lookup` gives what is expected; one that fails is made again, and a payment that differs is not told."""
+    """`lookup` gives what is expected.
+
+    One that fails is made again, and a payment that differs is not told.
+    """
     shop = Shop()
     troubles = [boom] * fails
     price = ["500"]
@@ -732,7 +858,7 @@ async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
     async def lookup(event: Event) -> Payment | None:
         if troubles:
             await troubles.pop()()
-        assert event.attempt == "order-1"
+        assert event.path_reference == "order-1"
         stored = {"account": "toy", "reference": "order-1", "amount": price[0], "currency": "XAF"}
         return msgspec.convert(stored, Payment, strict=False)
 
@@ -747,7 +873,10 @@ async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
 
 @timeless
 async def test_without_a_life_of_its_own_it_refuses_what_failed() -> None:
-    """Not entered, nothing goes on after an answer: what failed or is slow is 503, and nothing is left behind."""
+    """Not entered, nothing goes on after an answer.
+
+    What failed or is slow is 503, and nothing is left behind.
+    """
     shop = Shop(boom, hang)
     hooks = toy(shop)
     async with hooks._pool:
@@ -790,19 +919,26 @@ async def test_a_driver_s_bug_loses_no_message() -> None:
 
 @timeless
 async def test_the_log_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    """Refusals are logged once for each kind; no hook path, no payload and no whole number is in any record."""
+    """Refusals are logged once for each kind.
+
+    No hook path, no payload and no whole number is in any record.
+    """
     caplog.set_level(logging.DEBUG)
     hooks = toy(Shop(boom), senders={"toy": ["10.0.0.1"]})
     async with opened(hooks) as pool:
         secret = pool.webhook_url("toy").rsplit("/", 1)[1]
         for number in range(20):
             body = json.dumps({"id": "id-1", "amount": f"254708374{number:03}x"}).encode()
-            message = Incoming(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1")
+            message = WebhookRequest(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1")
             assert (await hooks.answer(message)).status == 400
-            assert (await hooks.answer(msgspec.structs.replace(message, peer="6.6.6.6"))).status == 403
+            assert (
+                await hooks.answer(msgspec.structs.replace(message, peer="6.6.6.6"))
+            ).status == 403
         for body in (b"\xff", b"{" * 5000, b'{"id": {}}', b'{"id": 1, "id": 2}', b"%" * 9000):
             assert (
-                await hooks.answer(Incoming(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1"))
+                await hooks.answer(
+                    WebhookRequest(path=pool.webhook_url("toy"), body=body, peer="10.0.0.1")
+                )
             ).status < 500
         await hooks.answer(msgspec.structs.replace(told_of(hooks), peer="10.0.0.1"))
         await asyncio.sleep(10)
@@ -861,7 +997,9 @@ async def test_a_websocket_is_refused() -> None:
 def test_no_server_is_loaded_unasked() -> None:
     """Whoever serves by another framework loads no aiohttp server."""
     code = "import sys, paymux.webhooks; print('aiohttp.web' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert shown.stdout.strip() == "False"
 
 
@@ -892,20 +1030,30 @@ async def test_a_real_server_of_aiohttp() -> None:
     async with opened(hooks) as pool:
         path = pool.webhook_url("toy", "order-1").removeprefix(BASE).encode()
 
-        async def post(more: bytes, body: bytes, method: bytes = b"POST", target: bytes = path) -> int:
+        async def post(
+            more: bytes, body: bytes, method: bytes = b"POST", target: bytes = path
+        ) -> int:
             head = method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n"
             return int((await ask(port, head, body)).split()[1])
 
         body = b'{"id": "id-1", "status": "OK"}'
         length = b"Content-Length: %d\r\n"
         assert await post(length % len(body), body) == 200
-        assert await post(b"Transfer-Encoding: chunked\r\n", b"1e\r\n" + body + b"\r\n0\r\n\r\n") == 200
+        assert (
+            await post(b"Transfer-Encoding: chunked\r\n", b"1e\r\n" + body + b"\r\n0\r\n\r\n")
+            == 200
+        )
         assert await post(b"", b"", b"GET", path + b"?id=id-1&status=OK") == 200
         assert await post(b"", b"", b"HEAD", path + b"?id=id-1&status=OK") == 200
         assert await post(b"", b"", b"GET", path + b"?id=id%261&status=%ff") == 400
         assert await post(b"", b"", b"DELETE") == 405
         assert await post(length % 70_000, b"") == 413
-        assert await post(b"Transfer-Encoding: chunked\r\n", (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 6) == 413
+        assert (
+            await post(
+                b"Transfer-Encoding: chunked\r\n", (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 6
+            )
+            == 413
+        )
         assert await post(b"Transfer-Encoding: chunked\r\n", b"zz\r\n\r\n") == 400
         assert await post(b"Content-Encoding: gzip\r\n" + length % 4, b"nope") == 400
         assert await post(length % 10, b"{") == 408
@@ -921,8 +1069,8 @@ async def test_a_real_server_of_aiohttp() -> None:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the journal is; what is repeated comes soon."""
-    monkeypatch.setattr(paymux.webhooks.messages, "SLOWEST", 0.02)
-    monkeypatch.setattr(paymux.webhooks.delivery, "RESCAN", 0.05)
+    monkeypatch.setattr(paymux.webhooks.pending, "MAX_RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(paymux.webhooks.processing, "RESCAN_SECONDS", 0.05)
     return tmp_path / "payments.db"
 
 
@@ -954,7 +1102,10 @@ async def collect(pool: Pool) -> Payment:
 
 
 async def test_ten_deliveries_and_a_watch_fulfil_once(file: Path) -> None:
-    """Ten deliveries at once, and a watch: one look-up for them, each answered after the one fulfilment."""
+    """Ten deliveries at once, and a watch.
+
+    One look-up for them, each answered after the one fulfilment.
+    """
     fulfilled: list[str] = []
     told: list[Status] = []
 
@@ -992,7 +1143,9 @@ async def test_ten_deliveries_and_a_watch_fulfil_once(file: Path) -> None:
 async def test_two_workers_share_one_journal(file: Path) -> None:
     """Ten deliveries to each of two pools: told once, and nobody is answered before it is told."""
     shop = Shop(lambda: asyncio.sleep(0.1))
-    both = [toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for _ in range(2)]
+    both = [
+        toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for _ in range(2)
+    ]
     async with opened(both[0]) as pool, opened(both[1]):
         await collect(pool)
 
@@ -1006,26 +1159,38 @@ async def test_two_workers_share_one_journal(file: Path) -> None:
 
 
 async def test_the_second_worker_tells_what_the_first_could_not(file: Path) -> None:
-    """One worker's shop fails for good: the other tells it, and the first one sees that it is told."""
+    """One worker's shop fails for good.
+
+    The other tells it, and the first one sees that it is told.
+    """
     good = Shop()
     broken = Shop(*[boom] * 1000)
     first, second = (
-        toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for shop in (broken, good)
+        toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
+        for shop in (broken, good)
     )
     async with opened(first) as pool, opened(second):
         await collect(pool)
         assert (await first.answer(told_of(first))).status == 200
         assert (await second.answer(told_of(second))).status == 200
-        await until(lambda: first._delivery._messages == {})
+        await until(lambda: first._processor._pending == {})
     assert (broken.told, good.told) == ([], [("order-1", Status.SUCCEEDED)])
     assert open_hints(file) == 0
 
 
 @pytest.mark.parametrize("trouble", [boom, hang])
-async def test_what_was_left_is_done_at_the_next_start(file: Path, trouble: Callable[[], Awaitable[None]]) -> None:
-    """Closed while the shop fails or hangs: the end is left in the outbox, and told by whoever comes next."""
+async def test_what_was_left_is_done_at_the_next_start(
+    file: Path, trouble: Callable[[], Awaitable[None]]
+) -> None:
+    """Closed while the shop fails or hangs.
+
+    The end is left in the outbox, and told by whoever comes next.
+    """
     hooks = toy(
-        Shop(*[trouble] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")), timeout=0.1
+        Shop(*[trouble] * 1000),
+        journal=file,
+        desk=Desk(payments=paid(), collect=paid("WAIT")),
+        timeout=0.1,
     )
     async with opened(hooks) as pool:
         await collect(pool)
@@ -1042,7 +1207,9 @@ async def test_what_was_left_is_done_at_the_next_start(file: Path, trouble: Call
 async def test_what_was_left_is_done_while_the_pool_lives_on(file: Path) -> None:
     """Webhooks that end before their pool leave what they had to the next ones of the same pool."""
     shop = Shop()
-    hooks = toy(Shop(*[boom] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
+    hooks = toy(
+        Shop(*[boom] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))
+    )
     async with hooks._pool as pool:
         await collect(pool)
         async with hooks:
@@ -1055,19 +1222,21 @@ async def test_what_was_left_is_done_while_the_pool_lives_on(file: Path) -> None
 class Slow(SqliteJournal):
     """A journal on a slow disk."""
 
-    async def hint(self, event: Event, *, open: bool = False) -> bool:
-        kept = await super().hint(event, open=open)
+    async def keep_event(self, event: Event, *, open: bool = False) -> bool:
+        kept = await super().keep_event(event, open=open)
         await asyncio.sleep(0.2)
         return kept
 
-    async def claim_hints(self, count: int) -> list[Event]:
-        found = await super().claim_hints(count)
+    async def claim_events(self, count: int) -> list[Event]:
+        found = await super().claim_events(count)
         await asyncio.sleep(0.2)
         return found
 
 
 async def test_a_slow_disk_holds_nothing_back_for_ever(file: Path) -> None:
-    """A message kept for longer than the pause before it is handled again is handled again all the same."""
+    """A message kept for longer than the pause before it is handled again is handled again all the
+    same.
+    """
     shop = Shop(boom, boom)
     hooks = toy(shop, journal=Slow(file))
     async with opened(hooks):
@@ -1104,8 +1273,13 @@ async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> Non
 
 
 async def test_a_message_about_no_order_of_ours_leaves_no_row(file: Path) -> None:
-    """What is about no payment of ours is forgotten when it is done with; what is about one is kept."""
-    hooks = toy(Shop(), journal=file, desk=Desk(payments=[answer(404), paid()], collect=paid("WAIT")))
+    """What is about no payment of ours is forgotten when it is done with.
+
+    What is about one is kept.
+    """
+    hooks = toy(
+        Shop(), journal=file, desk=Desk(payments=[answer(404), paid()], collect=paid("WAIT"))
+    )
 
     def rows() -> int:
         with contextlib.closing(sqlite3.connect(file)) as db:
@@ -1126,7 +1300,10 @@ async def test_a_journal_that_fails_keeps_the_message_in_memory(file: Path) -> N
     hooks = toy(shop, journal=file)
     async with opened(hooks):
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-            db.execute("CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+            db.execute(
+                "CREATE TRIGGER r BEFORE INSERT ON hints BEGIN SELECT RAISE(ABORT, 'disk "
+                "full'); END"
+            )
             assert (await hooks.answer(told_of(hooks))).status == 200
             await asyncio.sleep(0.05)
             assert shop.told == []
@@ -1139,14 +1316,23 @@ async def test_a_message_that_names_another_id_finds_its_order(file: Path) -> No
     """The gateway's message has Daraja's ids alone: the journal knows which open order has them."""
     sim, shop = Simulator(), Shop()
     pool = Pool(
-        sim.driver("mpesa_gateway"), connection=sim.connection, webhook_base=BASE, webhook_key=KEY, journal=file
+        sim.driver("mpesa_gateway"),
+        connection=sim.connection,
+        webhook_base=BASE,
+        webhook_key=KEY,
+        journal=file,
     )
     sim.mpesa_gateway.webhook_url = pool.webhook_url("mpesa_gateway")
     hooks = Webhooks(pool, shop)
     sim.on_webhook(hooks.answer)
     async with opened(hooks):
         for reference in ("1009", "1010"):
-            order = {"amount": 500, "currency": "KES", "payer": "254708374144", "reference": reference}
+            order = {
+                "amount": 500,
+                "currency": "KES",
+                "payer": "254708374144",
+                "reference": reference,
+            }
             await pool.collect("mpesa_gateway", **order)  # type: ignore[arg-type]
         sim.settle("1010", Status.SUCCEEDED)
         await until(lambda: shop.told)
@@ -1200,18 +1386,22 @@ MURDER = """
     ("point", "times"),
     [("asked", 1), ("telling", 1), ("in once", 2), ("told", 1)],
 )
-def test_a_kill_before_the_acknowledgement_loses_nothing(tmp_path: Path, point: str, times: int) -> None:
+def test_a_kill_before_the_acknowledgement_loses_nothing(
+    tmp_path: Path, point: str, times: int
+) -> None:
     """SIGKILL after the message is kept, however far it was: fulfilled after the restart, and once.
 
-    Inside the turn itself nobody can know how far it came, so it is done again: what is in there should be one
-    conditional write.
+    Inside the turn itself nobody can know how far it came, so it is done again: what is in there
+    should be one conditional write.
     """
     file = tmp_path / "payments.db"
 
     def run_it(point: str) -> int:
         code = [sys.executable, "-c", textwrap.dedent(MURDER), point, str(file)]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        return subprocess.run(code, capture_output=True, check=False, cwd=ROOT, env=environment).returncode
+        return subprocess.run(
+            code, capture_output=True, check=False, cwd=ROOT, env=environment
+        ).returncode
 
     assert run_it(point) == -signal.SIGKILL
     assert open_hints(file) == 1

@@ -1,4 +1,7 @@
-"""What a user's type checker sees of the public API: `mypy --strict` proves this file, and nothing runs it."""
+"""What a user's type checker sees of the public API.
+
+`mypy --strict` proves this file, and nothing runs it.
+"""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -17,7 +20,6 @@ from paymux import (
     CinetPay,
     Customer,
     Event,
-    Incoming,
     Intram,
     Item,
     Method,
@@ -41,6 +43,7 @@ from paymux import (
     UsageError,
     Watch,
     WatchTimeout,
+    WebhookRequest,
     get,
     post,
 )
@@ -64,7 +67,9 @@ def drivers() -> Pool:
         CamPay(account="second", access_token=os.environ["CAMPAY"], dialect="summary"),
         CinetPay(apikey="…", site_id="…", secret_key="…", live=True),
         Intram(public_key="…", private_key="…", secret="…", store={"name": "Shop"}),
-        Mpesa(account="kenya", consumer_key="…", consumer_secret="…", shortcode="174379", passkey="…"),
+        Mpesa(
+            account="kenya", consumer_key="…", consumer_secret="…", shortcode="174379", passkey="…"
+        ),
         MpesaGateway(base_url="https://shop.example", bearer=bearer),
         PayDunya(master_key="…", private_key="…", access_token="…", store_name="Shop"),
         deadline=30,
@@ -112,9 +117,15 @@ async def money(pay: Pool) -> None:
     assert_type(payment.paid_at, datetime | None)
     assert_type(payment.checkout_url, str | None)
     assert_type(
-        await pay.payout("kenya", amount="250", currency="KES", payee="254708374149", reference="w"), Payment
+        await pay.payout(
+            "kenya", amount="250", currency="KES", payee="254708374149", reference="w"
+        ),
+        Payment,
     )
-    assert_type(await pay.refund(payment, amount=Decimal(20), reference="refund-9", reason="damaged"), Payment)
+    assert_type(
+        await pay.refund(payment, amount=Decimal(20), reference="refund-9", reason="damaged"),
+        Payment,
+    )
 
 
 async def questions(pay: Pool, payment: Payment) -> None:
@@ -148,7 +159,7 @@ async def watching(pay: Pool, payment: Payment) -> None:
     assert_type((as_awaitable, as_iterator), tuple[Awaitable[Payment], AsyncIterator[Payment]])
 
 
-async def messages(pay: Pool, incoming: Incoming, stored: Payment) -> None:
+async def messages(pay: Pool, incoming: WebhookRequest, stored: Payment) -> None:
     """Get an Event of a message, without a status to act on; confirming gives a Payment."""
     event = pay.webhook(incoming)
     assert_type(event, Event)
@@ -164,8 +175,12 @@ async def messages(pay: Pool, incoming: Incoming, stored: Payment) -> None:
 
 async def beyond(pay: Pool) -> None:
     """`run` has the method's own parameters and result, and `send` the caller's own type."""
-    assert_type(await pay.run("campay", CamPay.payment_link, amount=500, reference="link-1"), Payment)
-    assert_type(await pay.run("gateway", MpesaGateway.add_method, phone="254708374149"), dict[str, Any])
+    assert_type(
+        await pay.run("campay", CamPay.payment_link, amount=500, reference="link-1"), Payment
+    )
+    assert_type(
+        await pay.run("gateway", MpesaGateway.add_method, phone="254708374149"), dict[str, Any]
+    )
     await pay.run("campay", CamPay.payment_link, amount=500)  # type: ignore[call-arg] # no reference
     await pay.run("campay", CamPay.payment_link, amount=5.0, reference="x")  # type: ignore[arg-type] # a float
     assert_type(await pay.send("campay", get("/balance/", Answer)), Answer)

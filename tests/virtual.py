@@ -1,4 +1,7 @@
-"""Tests of the core without network and without waiting: a clock that leaps, a wire in memory, a toy provider."""
+"""Tests of the core without network and without waiting.
+
+A clock that leaps, a wire in memory, a toy provider.
+"""
 
 import asyncio
 import functools
@@ -14,12 +17,21 @@ import msgspec
 
 from paymux.drivers.base import Driver, Duplicate, Facts, Token
 from paymux.errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
-from paymux.lenient import Scalar, amount, text
+from paymux.http import (
+    PreparedRequest,
+    Request,
+    Response,
+    Send,
+    TransportError,
+    WebhookRequest,
+    get,
+    post,
+)
 from paymux.models import Event, Kind, Order, Payment, Status, Trust
-from paymux.money import whole
-from paymux.redact import Secret
-from paymux.states import Words
-from paymux.wire import Broken, Incoming, Outgoing, Reply, Request, Send, get, post
+from paymux.primitives.redaction import Secret
+from paymux.values.money import whole
+from paymux.values.parsing import Scalar, amount, text
+from paymux.values.status_words import StatusWords
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,7 +109,10 @@ def now() -> float:
 
 
 class Wall:
-    """A wall clock that keeps step with the virtual one, and that a test can set: stands in for `time`."""
+    """A wall clock that keeps step with the virtual one, and that a test can set.
+
+    Stands in for `time`.
+    """
 
     def __init__(self) -> None:
         self._base = time.time()
@@ -114,21 +129,25 @@ class Wall:
         return datetime.fromtimestamp(self.time() - seconds, UTC)
 
 
-def answer(status: int = 200, /, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
+def answer(
+    status: int = 200, /, headers: Mapping[str, str] | None = None, **fields: Any
+) -> Response:
     """Give a JSON reply."""
-    return Reply(status=status, headers=headers or {}, body=json.dumps(fields).encode())
+    return Response(status=status, headers=headers or {}, body=json.dumps(fields).encode())
 
 
 class Wire:
-    """A connection in memory. `respond` gives the reply, raises Broken, or awaits; what arrived is kept.
+    """A connection in memory.
 
-    One step of the loop passes before the request leaves and one after, so that a test can cut in between;
-    `before` and `after` are seconds.
+    `respond` gives the reply, raises TransportError, or awaits; what arrived is kept.
+
+    One step of the loop passes before the request leaves and one after, so that a test can cut in
+    between; `before` and `after` are seconds.
     """
 
     def __init__(
         self,
-        respond: Callable[[Outgoing], Reply | Awaitable[Reply]],
+        respond: Callable[[PreparedRequest], Response | Awaitable[Response]],
         *,
         before: float = 0.0,
         after: float = 0.0,
@@ -136,23 +155,23 @@ class Wire:
         self._respond = respond
         self.before = before
         self.after = after
-        self.seen: list[Outgoing] = []
+        self.seen: list[PreparedRequest] = []
         self.closed = 0
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt."""
-        outgoing.began = True
+        outgoing.started = True
         await asyncio.sleep(self.before)
         outgoing.sent = True
         self.seen.append(outgoing)
         reply = self._respond(outgoing)
-        found = reply if isinstance(reply, Reply) else await reply
+        found = reply if isinstance(reply, Response) else await reply
         await asyncio.sleep(self.after)
         return found
 
-    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Give no frames: the toy pushes nothing."""
-        raise Broken("no socket")
+        raise TransportError("no socket")
         yield
 
     async def aclose(self) -> None:
@@ -169,28 +188,32 @@ class Unsent(Wire):
     """A connection that never gets a byte out."""
 
     def __init__(self, *, certain: bool = False) -> None:
-        super().__init__(lambda _: Reply(status=200))
+        super().__init__(lambda _: Response(status=200))
         self.tried = 0
         self._certain = certain
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Begin, and break before anything is sent."""
         self.tried += 1
-        outgoing.began = True
+        outgoing.started = True
         await asyncio.sleep(0)
-        raise Broken("no route", certain=self._certain)
+        raise TransportError("no route", permanent=self._certain)
 
 
 class Desk:
-    """Logs in with `t1`, `t2`, …, and answers the rest by path: replies in turn, the last for ever."""
+    """Logs in with `t1`, `t2`, …, and answers the rest by path.
 
-    def __init__(self, **replies: Reply | list[Reply | Exception]) -> None:
+    Replies in turn, the last for ever.
+    """
+
+    def __init__(self, **replies: Response | list[Response | Exception]) -> None:
         self.logins = 0
         self._replies = {
-            f"/{name}": [one] if isinstance(one, Reply) else list(one) for name, one in replies.items()
+            f"/{name}": [one] if isinstance(one, Response) else list(one)
+            for name, one in replies.items()
         }
 
-    def __call__(self, outgoing: Outgoing) -> Reply:
+    def __call__(self, outgoing: PreparedRequest) -> Response:
         path = outgoing.url.removeprefix(Toy.sandbox_url)
         if path == "/login" and "/login" not in self._replies:
             self.logins += 1
@@ -225,7 +248,7 @@ class Said(msgspec.Struct, frozen=True):
     token: Scalar = None
 
 
-_WORDS: Words = {
+_WORDS: StatusWords = {
     "OK": Status.SUCCEEDED,
     "WAIT": Status.PENDING,
     "ASKED": Status.PENDING,
@@ -257,7 +280,7 @@ class Toy(Driver, frozen=True, kw_only=True):
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=60.0)
     }
-    speaks: ClassVar[Mapping[str, Words]] = {"status": _WORDS}
+    speaks: ClassVar[Mapping[str, StatusWords]] = {"status": _WORDS}
     watch_timeout = 120.0
 
     username: str = "shop"
@@ -267,16 +290,22 @@ class Toy(Driver, frozen=True, kw_only=True):
 
     async def token(self, send: Send) -> Token | None:
         password, _ = self.secrets()
-        login = await send(post("/login", Login, {"user": self.username, "password": password}, money=False))
+        login = await send(
+            post("/login", Login, {"user": self.username, "password": password}, money=False)
+        )
         return Token(Secret(login.token), login.expires_in)
 
     def authorize(self, request: Request[T], token: str | None) -> Request[T]:
         return request.with_headers({"Authorization": f"Bearer {token}"})
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         said = reply.read(Said) or Said()
         kind = _ERRORS.get(str(said.error)) if reply.status in (400, 401, 409, 429) else None
-        return kind(f"the toy says {said.error} {said.token or ''}") if kind else super().judge(request, reply)
+        return (
+            kind(f"the toy says {said.error} {said.token or ''}")
+            if kind
+            else super().judge(request, reply)
+        )
 
     async def collect(self, send: Send, order: Order) -> Payment:
         return await self._move(send, "/collect", order)
@@ -288,7 +317,11 @@ class Toy(Driver, frozen=True, kw_only=True):
         return await self._move(send, f"/refund/{payment.provider_reference}", order)
 
     async def _move(self, send: Send, path: str, order: Order) -> Payment:
-        body = {"reference": order.reference, "amount": whole(order.amount), "currency": order.currency}
+        body = {
+            "reference": order.reference,
+            "amount": whole(order.amount),
+            "currency": order.currency,
+        }
         said = await send(
             post(
                 path,
@@ -308,7 +341,7 @@ class Toy(Driver, frozen=True, kw_only=True):
         for page in range(3):
             yield self.payment(await send(get("/history", Said, query={"page": str(page)})))
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         said = self.message(Said, incoming)
         trust = Trust.BODY if "signed" in incoming.headers else Trust.NOTHING
         return Event(trust=trust, claims=self.payment(said), ping=said.error == "ping")
@@ -336,7 +369,9 @@ class Findable(Toy, frozen=True, kw_only=True):
     name = "findable"
 
     async def find(self, send: Send, payment: Payment) -> Payment:
-        return self.payment(await send(get("/find/{id}", Said, at={"id": payment.reference or ""})), payment.kind)
+        return self.payment(
+            await send(get("/find/{id}", Said, at={"id": payment.reference or ""})), payment.kind
+        )
 
 
 class Keyless(Toy, frozen=True, kw_only=True):
@@ -359,7 +394,7 @@ class Narrow(Keyless, frozen=True, kw_only=True):
     }
 
 
-def push(**fields: Any) -> Incoming:
+def push(**fields: Any) -> WebhookRequest:
     """Give a JSON message; `path` and `headers` are the message's, the rest is its body."""
     path, headers = fields.pop("path", ""), fields.pop("headers", {})
-    return Incoming(path=path, headers=headers, body=json.dumps(fields).encode())
+    return WebhookRequest(path=path, headers=headers, body=json.dumps(fields).encode())

@@ -1,7 +1,7 @@
 """Verifying thousands of payments at once."""
 
 from .bulk import Bulk
-from .intake import A, Verified
-from .meter import Progress
+from .items import ItemT, Verified
+from .progress import Progress
 
-__all__ = ["A", "Bulk", "Progress", "Verified"]
+__all__ = ["Bulk", "ItemT", "Progress", "Verified"]

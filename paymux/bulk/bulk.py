@@ -8,16 +8,16 @@ from typing import Generic, Self
 
 import msgspec
 
-from ..checks import checked_function
-from ..engine import Engine
+from ..core import Engine
 from ..errors import UsageError
-from ..given import whole
-from .intake import A, Verified
-from .meter import Progress
-from .run import Run
+from ..values.arguments import whole
+from ..values.validation import checked_function
+from .items import ItemT, Verified
+from .progress import Progress
+from .run import BulkRun
 
 
-class Bulk(Generic[A]):
+class Bulk(Generic[ItemT]):
     """Verifies many payments: iterate for each result as it comes, or await a list in input order.
 
     Items are Payments or pairs of an account and a provider reference, of any accounts. An error of
@@ -27,13 +27,13 @@ class Bulk(Generic[A]):
     the results that are there have been taken. An async generator of items is closed at the end.
     """
 
-    _run: Run[A] | None = None
+    _run: BulkRun[ItemT] | None = None
     _over = True  # until it can begin: a refused call must not warn
 
     def __init__(
         self,
         engine: Engine,
-        items: Iterable[A] | AsyncIterable[A],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
         at_once: int = 50,
         progress: Callable[[Progress], object] | None = None,
     ) -> None:
@@ -47,21 +47,27 @@ class Bulk(Generic[A]):
             )
         if progress is not None:
             checked_function("progress", progress, "one Progress", wait=False)
-        self._begin = partial(Run, engine, items, at_once, progress)
+        self._begin = partial(BulkRun, engine, items, at_once, progress)
         self._over = self._entered = self._busy = False
 
     def __del__(self) -> None:
         if self._run is None:
             if not self._over:
-                warnings.warn("a verify_many was never awaited or iterated", RuntimeWarning, stacklevel=2)
+                warnings.warn(
+                    "a verify_many was never awaited or iterated", RuntimeWarning, stacklevel=2
+                )
         elif not self._run.finished:
-            warnings.warn("a verify_many was dropped half-way: use `async with`", ResourceWarning, stacklevel=2)
+            warnings.warn(
+                "a verify_many was dropped half-way: use `async with`",
+                ResourceWarning,
+                stacklevel=2,
+            )
             self._run.drop()
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Verified[A]:
+    async def __anext__(self) -> Verified[ItemT]:
         if self._busy:
             raise UsageError("verify_many: two tasks iterate one; give each its own")
         self._busy = True
@@ -74,7 +80,7 @@ class Bulk(Generic[A]):
         finally:
             self._busy = False
 
-    def __await__(self) -> Generator[None, None, list[Verified[A]]]:
+    def __await__(self) -> Generator[None, None, list[Verified[ItemT]]]:
         return self._all().__await__()
 
     async def __aenter__(self) -> Self:
@@ -90,7 +96,7 @@ class Bulk(Generic[A]):
         if self._run is not None:
             await self._run.aclose()
 
-    def _started(self) -> Run[A]:
+    def _started(self) -> BulkRun[ItemT]:
         if self._over:
             raise StopAsyncIteration
         self._over = True  # also if it cannot begin
@@ -98,7 +104,7 @@ class Bulk(Generic[A]):
         self._run.begin()
         return self._run
 
-    async def _all(self) -> list[Verified[A]]:
+    async def _all(self) -> list[Verified[ItemT]]:
         if self._over:
             raise UsageError("verify_many: it was begun or ended already; make a new one")
         try:

@@ -2,40 +2,48 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from typing import Any, Generic
 
-from ..engine import Engine
+from ..core import Engine
 from ..errors import UsageError
 from ..limits import Priority
 from ..models import Payment
-from .intake import A, Intake, Verified
-from .meter import Meter, Progress
-from .shares import Lane, Shares
+from .fairness import AccountQueue, FairQueues
+from .items import Items, ItemT, Verified
+from .progress import Progress, ProgressReporter
 
-GLANCE = 500  # items read, or results taken, in one step of the event loop
+ITEMS_PER_STEP = 500  # items read, or results taken, in one step of the event loop
 
 
-class Run(Generic[A]):
+class BulkRun(Generic[ItemT]):
     """The tasks and state of one bulk; without a reference to the Bulk, which may be dropped."""
 
     def __init__(
         self,
         engine: Engine,
-        items: Iterable[A] | AsyncIterable[A],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
         at_once: int,
         progress: Callable[[Progress], object] | None,
     ) -> None:
-        engine.enter()
+        engine.check_usable()
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._places = at_once  # 0 when it has ended or failed
-        self._shares = Shares(at_once, len(engine.drivers))
-        self._intake = Intake(items, engine.named)
-        self._ready: deque[Verified[A]] = deque()
+        self._slots = at_once  # 0 when it has ended or failed
+        self._queues = FairQueues(at_once, len(engine.drivers))
+        self._items = Items(items, engine.payment_named)
+        self._ready: deque[Verified[ItemT]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         # futures of workers without an item
-        self._idle: list[asyncio.Future[tuple[Lane, int] | None]] = []
+        self._idle: list[asyncio.Future[tuple[AccountQueue, int] | None]] = []
         self._wake: asyncio.Future[None] | None = None  # future of the waiting consumer
         # future of the reader, while no more may be read
         self._hungry: asyncio.Future[None] | None = None
@@ -43,7 +51,11 @@ class Run(Generic[A]):
         # until a paused account may be looked up again
         self._alarm: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
-        self._meter = None if progress is None else Meter(progress, self._intake.total, self._loop.time())
+        self._progress = (
+            None
+            if progress is None
+            else ProgressReporter(progress, self._items.total, self._loop.time())
+        )
         self._taken = 0
         self._lull = False  # the stream has no item at the moment
         self.over = False
@@ -51,16 +63,16 @@ class Run(Generic[A]):
     def begin(self) -> None:
         """Start reading items and looking up."""
         self._engine.bulks.add(self)
-        if self._intake.stream is not None:
-            self._start(self._reader(self._intake.stream))
+        if self._items.stream is not None:
+            self._start(self._reader(self._items.stream))
         self._fill()
 
-    async def step(self) -> Verified[A]:
+    async def step(self) -> Verified[ItemT]:
         """Wait for the next result and return it."""
         if self._loop is not asyncio.get_running_loop():
             raise UsageError("verify_many: it was begun in another event loop")
         self._taken += 1
-        if self._taken % GLANCE == 0:
+        if self._taken % ITEMS_PER_STEP == 0:
             await asyncio.sleep(0)  # results without a look-up must not block the event loop
         while not self._ready:
             if self._failure is not None:
@@ -86,7 +98,7 @@ class Run(Generic[A]):
 
     async def aclose(self) -> None:
         """End every task, wait for their end, and drop all results."""
-        self.over, self._places = True, 0
+        self.over, self._slots = True, 0
         self._ready.clear()
         await self._gone()
 
@@ -97,13 +109,13 @@ class Run(Generic[A]):
 
     def drop(self) -> None:
         """End every task; callable from any thread, when no consumer is left."""
-        self.over, self._places = True, 0
+        self.over, self._slots = True, 0
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
     def _fail(self, error: BaseException) -> None:
         if not self.over and self._failure is None:
-            self._failure, self._places = error, 0
+            self._failure, self._slots = error, 0
             self._stop()
             self._rouse()
 
@@ -139,15 +151,15 @@ class Run(Generic[A]):
         unread = len(self._ready)
         if unread and self._wake is not None:
             unread -= 1  # the consumer is about to take it
-        return self._places - self._shares.flying - unread
+        return self._slots - self._queues.in_flight - unread
 
     @property
     def _wants(self) -> bool:
-        return self._room > 0 and self._shares.parked < self._intake.most_parked
+        return self._room > 0 and self._queues.parked < self._items.most_parked
 
     @property
     def _complete(self) -> bool:
-        return self._shares.ended and not self._shares.flying and not self._shares.parked
+        return self._queues.ended and not self._queues.in_flight and not self._queues.parked
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -159,12 +171,12 @@ class Run(Generic[A]):
         if self._hungry is not None and not self._hungry.done() and self._wants:
             self._hungry.set_result(None)
             self._lull = False
-        while (room := self._room) > 0 and (turn := self._next(room)) is not None:
+        while (room := self._room) > 0 and (taken := self._next(room)) is not None:
             idle = self._idle.pop() if self._idle else None
             if idle is None or idle.done():
-                self._start(self._work(turn))
+                self._start(self._work(taken))
             else:
-                idle.set_result(turn)
+                idle.set_result(taken)
         if self._complete:
             self._end()
 
@@ -173,30 +185,32 @@ class Run(Generic[A]):
             idle = self._idle.pop()
             if not idle.done():
                 idle.set_result(None)
-        if self._meter is not None:
-            self._measure(self._meter, last=True)
+        if self._progress is not None:
+            self._measure(self._progress, last=True)
         self._rouse()
 
-    def _next(self, room: int) -> tuple[Lane, int] | None:
+    def _next(self, room: int) -> tuple[AccountQueue, int] | None:
         """Take a free slot for the next item; read more items until there is one."""
-        for _ in range(GLANCE):
+        for _ in range(ITEMS_PER_STEP):
             now = self._loop.time()
-            turn = self._shares.turn(room, now, generous=False) if self._shares.parked else None
-            if turn is None:
+            taken = (
+                self._queues.next_item(room, now, generous=False) if self._queues.parked else None
+            )
+            if taken is None:
                 if self._reads_on:
-                    if self._intake.source is None:
+                    if self._items.source is None:
                         break
-                    if not self._pull(self._intake.source) and (room := self._room) <= 0:
+                    if not self._pull(self._items.source) and (room := self._room) <= 0:
                         return None
                     continue
-                turn = self._shares.turn(room, now, generous=True)
-                if turn is None:
+                taken = self._queues.next_item(room, now, generous=True)
+                if taken is None:
                     return None
-            error = turn[0].given_up(now)
+            error = taken[0].given_up(now)
             if error is None:
-                return turn
-            self._shares.back(turn[0])
-            self._put(turn[1], None, error)
+                return taken
+            self._queues.put_back(taken[0])
+            self._put(taken[1], None, error)
             if (room := self._room) <= 0:
                 return None
         if self._soon is None:
@@ -206,27 +220,27 @@ class Run(Generic[A]):
     @property
     def _reads_on(self) -> bool:
         """Return whether another item can be read without waiting."""
-        ready = self._intake.source is not None or not (self._lull or self._shares.ended)
-        return ready and self._shares.parked < self._intake.most_parked
+        ready = self._items.source is not None or not (self._lull or self._queues.ended)
+        return ready and self._queues.parked < self._items.most_parked
 
     def _go_on(self) -> None:
         self._soon = None
         self._lull = True  # a stream with an item would have been read by now
         self._fill()
 
-    def _pull(self, source: Iterator[A]) -> bool:
+    def _pull(self, source: Iterator[ItemT]) -> bool:
         """Read an item; return whether it can be looked up."""
         try:
             item = next(source)
         except StopIteration:
-            self._intake.source, self._shares.ended = None, True
+            self._items.source, self._queues.ended = None, True
         except Exception as error:  # noqa: BLE001 - any error of the caller's iterator goes to the caller
             self._fail(error)
         else:
             return self._admit(item)
         return False
 
-    async def _reader(self, source: AsyncIterator[A]) -> None:
+    async def _reader(self, source: AsyncIterator[ItemT]) -> None:
         try:
             async for item in source:
                 self._lull = False
@@ -235,7 +249,7 @@ class Run(Generic[A]):
                 while not self._wants:
                     self._hungry = self._loop.create_future()
                     await self._hungry
-            self._shares.ended = True
+            self._queues.ended = True
             self._fill()
         except BaseException as error:
             self._fail(error)
@@ -245,52 +259,59 @@ class Run(Generic[A]):
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
-    def _admit(self, item: A) -> bool:
-        index = self._intake.add(item)
+    def _admit(self, item: ItemT) -> bool:
+        index = self._items.add(item)
         try:
-            account = self._engine.driver(self._intake.payment(index).account).account
+            account = self._engine.driver(self._items.payment(index).account).account
         except Exception as error:  # noqa: BLE001 - an item may be any object, with any `repr`
             self._put(index, None, error.with_traceback(None))
             return False
-        self._shares.park(account, index)
+        self._queues.park(account, index)
         return True
 
-    async def _work(self, turn: tuple[Lane, int] | None) -> None:
+    async def _work(self, taken: tuple[AccountQueue, int] | None) -> None:
         try:
             await asyncio.sleep(0)  # an eager task would run inside its creator, and nest
-            while turn is not None:
-                await self._look(*turn)
+            while taken is not None:
+                await self._look(*taken)
                 room = self._room
-                turn = self._next(room) if room > 0 else None
-                if room > (turn is not None) or self._complete:
+                taken = self._next(room) if room > 0 else None
+                if room > (taken is not None) or self._complete:
                     self._fill()
-                if turn is None and not self._complete:
-                    idle: asyncio.Future[tuple[Lane, int] | None] = self._loop.create_future()
+                if taken is None and not self._complete:
+                    idle: asyncio.Future[tuple[AccountQueue, int] | None] = (
+                        self._loop.create_future()
+                    )
                     self._idle.append(idle)
-                    turn = await idle
-        except BaseException as error:  # cancelled from outside: the consumer must not wait for ever
+                    taken = await idle
+        # cancelled from outside: the consumer must not wait for ever
+        except BaseException as error:
             self._fail(error)
             raise
 
-    async def _look(self, lane: Lane, index: int) -> None:
+    async def _look(self, queue: AccountQueue, index: int) -> None:
         began = self._loop.time()
         payment, error = None, None
         try:
-            payment = await self._engine.look(self._intake.payment(index), None, Priority.BULK, "bulk")
+            payment = await self._engine.look_up(
+                self._items.payment(index), None, Priority.BULK, "bulk"
+            )
         except Exception as caught:  # noqa: BLE001 - a driver's error on one item is that item's result
             # Without frames: thousands of errors may be kept, and their frames hold bodies.
             error = caught.with_traceback(None)
-        if (error is not None or lane.troubled) and lane.heard(error, began, self._loop.time()):
-            self._shares.back(lane, again=index)
+        if (error is not None or queue.troubled) and queue.on_result(
+            error, began, self._loop.time()
+        ):
+            self._queues.put_back(queue, again=index)
             self._arm()
         else:
-            self._shares.back(lane)
+            self._queues.put_back(queue)
             self._put(index, payment, error)
 
     def _arm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        due = None if self._places == 0 else self._shares.next_pause(self._loop.time())
+        due = None if self._slots == 0 else self._queues.next_pause(self._loop.time())
         self._alarm = None if due is None else self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
@@ -298,13 +319,15 @@ class Run(Generic[A]):
         self._arm()
 
     def _put(self, index: int, payment: Payment | None, error: Exception | None) -> None:
-        asked = self._intake.done(index)
+        asked = self._items.done(index)
         self._ready.append(Verified(index=index, asked=asked, payment=payment, error=error))
-        if self._meter is not None:
-            self._measure(self._meter, failed=error is not None)
+        if self._progress is not None:
+            self._measure(self._progress, failed=error is not None)
         self._rouse()
 
-    def _measure(self, meter: Meter, *, failed: bool = False, last: bool = False) -> None:
+    def _measure(
+        self, meter: ProgressReporter, *, failed: bool = False, last: bool = False
+    ) -> None:
         try:
             if last:
                 meter.end(self._loop.time())

@@ -56,18 +56,18 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from ..checks import NAME, VISIBLE, is_loopback
-from ..credentials import address, check_texts, secret_fields, wrap
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
-from ..lenient import BOM, Unreadable, convert, form_fields, json_fields, row
+from ..http import Request, Response, Send, WebhookRequest
 from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Receipt, Status, Trust
-from ..money import DECIMALS, LANDS
-from ..msisdn import digits
-from ..multipart import multipart_fields
-from ..plain import is_a, text
-from ..redact import Secret
-from ..states import Words, agreed, unproved, why
-from ..wire import Incoming, Reply, Request, Send
+from ..primitives.coerce import is_a, text
+from ..primitives.redaction import Secret
+from ..values.credentials import check_base_url, check_texts, secret_fields, wrap_secrets
+from ..values.money import COUNTRIES, DECIMALS
+from ..values.multipart import multipart_fields
+from ..values.parsing import BOM, Unreadable, convert, form_fields, json_fields, row
+from ..values.phone import phone_digits
+from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
+from ..values.validation import NAME_PATTERN, VISIBLE_ASCII, is_loopback
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ class Token(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a token that would break out of a header."""
-        if not VISIBLE.fullmatch(self.secret.reveal()):
+        if not VISIBLE_ASCII.fullmatch(self.secret.reveal()):
             raise Unreadable("the login gave no token that could sign anything")
 
 
@@ -159,7 +159,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     settings: ClassVar[frozenset[str]] = frozenset()
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that speaks of the state, and what its words mean.
-    speaks: ClassVar[Mapping[str, Words]] = {}
+    speaks: ClassVar[Mapping[str, StatusWords]] = {}
     # What each documented success has, for every form of an answer in which that is known: names in
     # a Payment, or in its `ids`.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -185,7 +185,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Wrap the secrets and check every field; a wrong field is UsageError naming it."""
         # The secrets first, and elsewhere: no frame of a refusal may hold a credential.
-        unfit = wrap(self)
+        unfit = wrap_secrets(self)
         if unfit is not None:
             raise UsageError.hidden(unfit, "a string of visible ASCII")
         put = msgspec.structs.force_setattr
@@ -193,9 +193,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError.field("live", self.live, "True or False")
         check_texts(self, self.prose)
         put(self, "account", self.account or self.name)
-        if not NAME.fullmatch(self.account):
+        if not NAME_PATTERN.fullmatch(self.account):
             raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
-        if self.base_url is not None and (refused := address(self)) is not None:
+        if self.base_url is not None and (refused := check_base_url(self)) is not None:
             raise refused
         for field in self.__struct_fields__:
             if field in self.required and not getattr(self, field):
@@ -234,7 +234,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Sign a request."""
         return request
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Give the error that this reply certainly means, or None.
 
         AuthenticationFailed of a request with a token means that the token is stale; RateLimited,
@@ -295,7 +295,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Read the address at which the payer's browser came back: a hint like any other."""
         raise Unsupported(f"{self.name} sends no browser back")
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a message: pure, and without a status to act on. A forged one is BadWebhook."""
         raise Unsupported(f"{self.name} sends no webhooks")
 
@@ -313,15 +313,15 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         )
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
-    def acknowledge(self, event: Event, refused: str = "") -> Reply:
+    def acknowledge(self, event: Event, refused: str = "") -> Response:
         """Answer a message: pure. `refused` tells why what a ping asks about is refused."""
-        return Reply(status=200, headers={"content-type": "text/plain"}, body=b"OK")
+        return Response(status=200, headers={"content-type": "text/plain"}, body=b"OK")
 
     # What drivers share.
 
     def home(self, currency: str) -> str | None:
         """Give the one country whose national numbers an order in this currency may have."""
-        lands = LANDS.get(currency, self.countries)
+        lands = COUNTRIES.get(currency, self.countries)
         left = lands & self.countries if self.countries else lands
         return next(iter(left)) if len(left) == 1 else None
 
@@ -330,7 +330,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         field, number = "payee" if kind == "payout" else "payer", text(value)
         if number is None:
             raise UsageError.field(field, value, "a string: a phone number")
-        return digits(
+        return phone_digits(
             number,
             self.countries,
             home=self.home(currency),
@@ -343,11 +343,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
         What they contradict each other in, and an unknown word, stays PENDING, and is logged once.
         """
-        return agreed(self.name, self.speaks, said, self.secrets)
+        return agreed_status(self.name, self.speaks, said, self.secrets)
 
     def outcome(self, said: Mapping[str, str | None]) -> tuple[Status, Reason | None]:
         """Read the state as `status` does, and the reason of a failure: the last word's own."""
-        status = agreed(self.name, self.speaks, said, self.secrets)
+        status = agreed_status(self.name, self.speaks, said, self.secrets)
         return status, why(self.speaks, said) if status in _UNPAID_ENDS else None
 
     def event(self, claims: Payment, trust: Trust = Trust.NOTHING, *, ping: bool = False) -> Event:
@@ -370,7 +370,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
                 lacking.append(name)  # noqa: PERF401 - a comprehension costs a frame each time
         if not lacking:
             return found
-        unproved(self.name, " and ".join(lacking))
+        log_unproved_success(self.name, " and ".join(lacking))
         return msgspec.structs.replace(found, status=Status.PENDING, paid_at=None)
 
     def pending(self, order: Order) -> Payment:
@@ -396,7 +396,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         past, own = row(type, raw, number, read)
         return msgspec.structs.replace(past, raw=own)
 
-    def message(self, type: type[T], incoming: Incoming) -> T:
+    def message(self, type: type[T], incoming: WebhookRequest) -> T:
         """Read a message's fields as this type, or raise Unreadable.
 
         They are the query of a GET, the JSON or the form of a POST.

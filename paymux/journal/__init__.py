@@ -1,41 +1,52 @@
 """The durable journal of payments, and what a pool without a journal remembers."""
 
-from .base import KINDS, Arrival, Ended, Journal, Key, Owner, Row, State, Word, named
-from .local import LocalOutbox
-from .memory import REMEMBERED
-from .messages import OpenMessage, again
-from .outbox import FEW, Beat, Member, Open, Outbox, Standing
-from .person import refuse
-from .records import Records
-from .turns import Turn
-from .unconfirmed import LARGEST, Entry, Orders, written
+from .base import (
+    KINDS,
+    Arrival,
+    Ended,
+    Journal,
+    OrderKey,
+    OrderOwner,
+    Resolution,
+    Row,
+    State,
+    order_key,
+)
+from .local_outbox import LocalOutbox
+from .once import Turn
+from .order_memory import MAX_ORDERS
+from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
+from .resolutions import check_resolvable
+from .store import Store
+from .stored_events import OpenMessage, repeat_event
+from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, encoded_event
 
 __all__ = [
-    "FEW",
     "KINDS",
-    "LARGEST",
-    "REMEMBERED",
+    "MAX_EVENT_BYTES",
+    "MAX_ORDERS",
+    "MIN_LOOKUPS",
     "Arrival",
-    "Beat",
+    "CandidateOrders",
     "Ended",
     "Entry",
+    "Heartbeat",
     "Journal",
-    "Key",
     "LocalOutbox",
-    "Member",
-    "Open",
+    "NotifiedStatus",
+    "NotifierInfo",
     "OpenMessage",
-    "Orders",
+    "OpenOrder",
+    "OrderKey",
+    "OrderOwner",
     "Outbox",
-    "Owner",
-    "Records",
+    "Resolution",
     "Row",
-    "Standing",
     "State",
+    "Store",
     "Turn",
-    "Word",
-    "again",
-    "named",
-    "refuse",
-    "written",
+    "check_resolvable",
+    "encoded_event",
+    "order_key",
+    "repeat_event",
 ]

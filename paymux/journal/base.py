@@ -31,7 +31,7 @@ class State(enum.StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def free(self) -> bool:
+    def frees_reference(self) -> bool:
         """Return whether no money can have moved, so that the reference may be used again."""
         return self in _FREE
 
@@ -69,11 +69,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     payment: Payment
     fence: int = 0
-    hints: tuple[Event, ...] = ()  # webhook messages about it that were received
-    flying: bool = False  # a live worker is processing it, and will record how it ended
+    events: tuple[Event, ...] = ()  # webhook messages about it that were received
+    in_flight: bool = False  # a live worker is processing it, and will record how it ended
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """What a person states about a payment, and why."""
 
     payment: Payment  # with the status that the person states
@@ -107,7 +107,7 @@ class FollowUp(NamedTuple):
     then: Callable[[Ended | None], None]
 
 
-Check: TypeAlias = Callable[[Payment | None, "Owner | None"], None]
+Check: TypeAlias = Callable[[Payment | None, "OrderOwner | None"], None]
 
 
 class Journal(Protocol):
@@ -130,7 +130,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def sending(self, pending: Payment) -> None:
+    async def mark_sending(self, pending: Payment) -> None:
         """Make durable that the request is about to be sent.
 
         OSError: another worker has the order.
@@ -148,7 +148,12 @@ class Journal(Protocol):
         ...
 
     async def find(
-        self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
+        self,
+        account: str,
+        kind: Kind,
+        *,
+        reference: str | None = None,
+        provider_reference: str | None = None,
     ) -> Row | None:
         """Return the row with our reference, or with the provider's, whichever is given.
 
@@ -157,11 +162,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def hints(self, payment: Payment) -> tuple[Event, ...]:
+    async def events_of(self, payment: Payment) -> tuple[Event, ...]:
         """Return the webhook messages about a payment."""
         ...
 
-    async def resolve(self, word: Word) -> None:
+    async def resolve(self, word: Resolution) -> None:
         """End a row by a person's decision, as a fact of source `person`.
 
         UsageError: not allowed.
@@ -191,7 +196,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def hint(self, event: Event, *, open: bool = False) -> bool:
+    async def keep_event(self, event: Event, *, open: bool = False) -> bool:
         """Store a webhook message before it is acknowledged.
 
         open=True: this worker is processing it, until `end_hint` or until the worker dies.
@@ -199,16 +204,20 @@ class Journal(Protocol):
         """
         ...
 
-    async def end_hint(self, event: Event, *, done: bool) -> None:
+    async def end_event(self, event: Event, *, done: bool) -> None:
         """End an open message. done=True: processed; False: another worker may claim it."""
         ...
 
-    async def claim_hints(self, count: int) -> list[Event]:
+    async def claim_events(self, count: int) -> list[Event]:
         """Claim up to `count` open messages that no live worker is processing."""
         ...
 
     def payments(
-        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
+        self,
+        *,
+        account: str | None = None,
+        status: Status | None = None,
+        since: datetime | None = None,
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first."""
         ...
@@ -244,19 +253,23 @@ class Journal(Protocol):
 
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Owner: TypeAlias = tuple[Kind, str]  # an order of an account: its kind and our reference
-Key: TypeAlias = tuple[str, Kind, str]  # the same, with its account
+OrderOwner: TypeAlias = tuple[Kind, str]  # an order of an account: its kind and our reference
+OrderKey: TypeAlias = tuple[str, Kind, str]  # the same, with its account
 
 
-def named(payment: Payment) -> Key:
+def order_key(payment: Payment) -> OrderKey:
     """Return the key of an order; a collect and a payout may have the same reference."""
     return (payment.account, payment.kind or "collect", payment.reference or "")
 
 
-def another_order(pending: Payment) -> DuplicateReference:
+def duplicate_reference(pending: Payment) -> DuplicateReference:
     """Return the error for a reference that belongs to another order."""
     error = DuplicateReference(f"{pending.reference}: this reference belongs to another order")
-    error.account, error.provider, error.reference = pending.account, pending.provider, pending.reference
+    error.account, error.provider, error.reference = (
+        pending.account,
+        pending.provider,
+        pending.reference,
+    )
     return error
 
 
@@ -264,7 +277,7 @@ _FIELDS = Order.__struct_fields__
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def digest(order: Order) -> str:
+def order_digest(order: Order) -> str:
     """Return a hash that tells one order from another with the same reference.
 
     The callback URL is not part of it: it is chosen by us, not by the caller.

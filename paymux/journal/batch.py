@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import PaymuxError
-from .place import Busy
+from .file_location import FileBusy
 
-WAIT = object()  # returned by a glance that cannot answer
+CANNOT_TELL = object()  # returned by a glance that cannot answer
 
 
 class Work:
     """An operation, and the future of its caller."""
 
-    __slots__ = ("after", "do", "done", "glance", "kept", "loop", "reads", "then", "until")
+    __slots__ = ("after", "do", "done", "durable", "loop", "peek", "read_only", "then", "until")
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[Any]"
 
@@ -24,18 +24,18 @@ class Work:
         self,
         do: Callable[[sqlite3.Connection], Any],
         *,
-        glance: Callable[[sqlite3.Connection], Any] | None = None,
-        kept: bool = False,
-        reads: bool = False,
+        peek: Callable[[sqlite3.Connection], Any] | None = None,
+        durable: bool = False,
+        read_only: bool = False,
         then: Callable[[], None] | None = None,
         after: Callable[[Any], None] | None = None,
     ) -> None:
         self.do = do
         self.then = then  # called in the journal's thread once it is durable
         self.after = after  # called in the loop with its result after that, cancelled or not
-        self.glance = glance  # what may be told while the file is locked
-        self.kept = kept  # it is tried until it is durable
-        self.reads = reads
+        self.peek = peek  # what may be told while the file is locked
+        self.durable = durable  # it is tried until it is durable
+        self.read_only = read_only
         self.until = 0.0  # when its caller gets an error if the file is locked
 
     def begin(self, patience: float) -> None:
@@ -58,22 +58,22 @@ class Answer(NamedTuple):
         return self.error is not None and not isinstance(self.error, PaymuxError)
 
 
-class Undone(Exception):
+class RolledBack(Exception):
     """A transaction was rolled back."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(f"the journal cannot be written: {error}")
 
 
-def busy(error: BaseException) -> bool:
+def is_busy(error: BaseException) -> bool:
     """Return whether a file is only locked by another program."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return isinstance(error, Busy)
+    return isinstance(error, FileBusy)
 
 
-def done(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+def run_batch(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     """Run all operations in one transaction.
 
     If it fails, run those that must not be lost one by one. A locked file is
@@ -81,22 +81,24 @@ def done(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     """
     try:
         return commit(db, works)
-    except Undone as undone:
-        kept = [work for work in works if work.kept]
-        if not kept or len(works) == 1:
+    except RolledBack as undone:
+        durable = [work for work in works if work.durable]
+        if not durable or len(works) == 1:
             return _all(works, undone)
-    rest = [work for work in works if not work.kept]
-    return [answer for one in (*([work] for work in kept), rest) if one for answer in _alone(db, one)]
+    rest = [work for work in works if not work.durable]
+    return [
+        answer for one in (*([work] for work in durable), rest) if one for answer in _alone(db, one)
+    ]
 
 
 def _alone(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     try:
         return commit(db, works)
-    except Undone as undone:
+    except RolledBack as undone:
         return _all(works, undone)
 
 
-def _all(works: list[Work], undone: Undone) -> list[Answer]:
+def _all(works: list[Work], undone: RolledBack) -> list[Answer]:
     return [Answer(work, error=OSError(str(undone))) for work in works]
 
 
@@ -116,32 +118,32 @@ def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
                 # A partial change rolls back the whole batch; savepoints would make each operation
                 # a third slower.
                 if db.total_changes != changes or not db.in_transaction:
-                    raise Undone(error) from None
+                    raise RolledBack(error) from None
                 answers.append(Answer(work, error=_ours(error)))
         db.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(db)
-        raise Undone(error) from None
+        raise RolledBack(error) from None
     except BaseException:
         _roll_back(db)
         raise
     return answers
 
 
-def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
+def peek_all(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     """Answer from what can be read while another program has the file locked."""
     answers: list[Answer] = []
     try:
         db.execute("BEGIN")
         for work in works:
             try:
-                found = work.glance(db) if work.glance is not None else WAIT
+                found = work.peek(db) if work.peek is not None else CANNOT_TELL
             except sqlite3.Error:
                 continue
             except Exception as error:  # noqa: BLE001 - as above
                 answers.append(Answer(work, error=_ours(error)))
                 continue
-            if found is not WAIT:
+            if found is not CANNOT_TELL:
                 answers.append(Answer(work, found))
     except sqlite3.Error:
         pass
@@ -149,7 +151,7 @@ def glances(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     return answers
 
 
-def tell(answers: list[Answer]) -> None:
+def deliver(answers: list[Answer]) -> None:
     """Hand the results to their callers, each in the caller's own loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
     for answer in answers:

@@ -1,4 +1,7 @@
-"""What workers share through the journal: messages that somebody answers for, and turns that somebody has."""
+"""What workers share through the journal.
+
+Messages that somebody answers for, and turns that somebody has.
+"""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -6,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from ..models import Event, Kind, Payment
-from .base import Owner
-from .messages import is_again, small
+from .base import OrderOwner
+from .liveness import Worker
 from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
 from .schema import iso
-from .workers import Worker
+from .stored_events import is_repeat_event, trimmed
 
 _NOBODY = ""  # open, and anybody may take it; NULL is done with
 
-FEW = 4  # messages kept about one order: so many that prove nothing, and so many that do
+# messages kept about one order: so many that prove nothing, and so many that do
+MAX_EVENTS_PER_ORDER = 4
 
 _HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
 _COUNT = "SELECT count(*) FROM hints WHERE account = ? AND reference = ? AND proved = ?"
@@ -36,7 +40,9 @@ _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NUL
 _YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments WHERE created_at > ? AND +account = ?
     AND status = 'pending' AND instr(payment, ?)"""
 
-_WHO = "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
+_WHO = (
+    "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
+)
 _TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DONE = """UPDATE turns SET worker = NULL
     WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
@@ -53,46 +59,68 @@ class Inbox:
     def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> bool:
         """Keep a message once; an open one is this worker's until it ends it, or dies.
 
-        False: its order has as many as are kept. One place of those that prove nothing is for `again`.
+        False: its order has as many as are kept. One place of those that prove nothing is for
+        `again`.
         """
         return self.put(event, self.owner(event, event.kind, db), db, open=open)
 
-    def owner(self, event: Event, kind: Kind, db: sqlite3.Connection) -> Owner | None:
+    def owner(self, event: Event, kind: Kind, db: sqlite3.Connection) -> OrderOwner | None:
         """Give the order that has the provider's reference that a message claims."""
         theirs = event.claims.provider_reference
         found = db.execute(_OWNER, (event.account, theirs, kind)).fetchone()
         return found and (found[0], found[1])
 
-    def put(self, event: Event, owner: Owner | None, db: sqlite3.Connection, *, open: bool) -> bool:
+    def put(
+        self, event: Event, owner: OrderOwner | None, db: sqlite3.Connection, *, open: bool
+    ) -> bool:
         """Keep a message as `keep` does, whose provider's reference is known to be that order's."""
-        kept = small(event)
+        kept = trimmed(event)
         reference = self._order(event, kept, owner, db)
         text = text_of(kept)
         if reference is not None and db.execute(_HELD, (event.account, text)).fetchone() is None:
-            places = FEW if event.proved or is_again(event) else FEW - 1
-            if db.execute(_COUNT, (event.account, reference, event.proved)).fetchone()[0] >= places:
+            places = (
+                MAX_EVENTS_PER_ORDER
+                if event.authenticated or is_repeat_event(event)
+                else MAX_EVENTS_PER_ORDER - 1
+            )
+            if (
+                db.execute(_COUNT, (event.account, reference, event.authenticated)).fetchone()[0]
+                >= places
+            ):
                 return False
-        row = (event.account, reference, kept.claims.provider_reference, iso(datetime.now(UTC)), text)
-        db.execute(_OPEN if open else _KEEP, (*row, self._worker.name if open else None, event.proved))
+        row = (
+            event.account,
+            reference,
+            kept.claims.provider_reference,
+            iso(datetime.now(UTC)),
+            text,
+        )
+        db.execute(
+            _OPEN if open else _KEEP,
+            (*row, self._worker.name if open else None, event.authenticated),
+        )
         return True
 
     def _order(
         self,
         event: Event,
         kept: Event,
-        owner: Owner | None,
+        owner: OrderOwner | None,
         db: sqlite3.Connection,
     ) -> str | None:
         """Give the reference of the order that a message is about, as far as anybody knows."""
-        named = event.attempt or (owner and owner[1]) or kept.claims.reference
+        named = event.path_reference or (owner and owner[1]) or kept.claims.reference
         if named is None and event.claims.provider_reference is None:
-            meant = self.meant(event, db)
+            meant = self.find_by_ids(event, db)
             named = meant and meant[1].reference
         return named
 
     def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
-        """End what this worker began: done with, or anybody's. What was about no payment of ours is forgotten."""
-        this = (event.account, text_of(small(event)))
+        """End what this worker began: done with, or anybody's.
+
+        What was about no payment of ours is forgotten.
+        """
+        this = (event.account, text_of(trimmed(event)))
         # Another worker that got the same message meanwhile answers for it himself.
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
@@ -114,36 +142,51 @@ class Inbox:
                 found += [event] if event is not None else []
         return found
 
-    def meant(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
+    def find_by_ids(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
         """Give the pending payment of the last day, with its state, that has one of the message's ids."""
         since = iso(datetime.now(UTC) - timedelta(days=1))
         for name, id in event.claims.ids.items():
-            for state, text, *key in db.execute(_YOUNG, (since, event.account, msgspec.json.encode(id).decode())):
+            for state, text, *key in db.execute(
+                _YOUNG, (since, event.account, msgspec.json.encode(id).decode())
+            ):
                 payment = payment_or_none((key[0], key[1], key[2]), text)
                 if payment is not None and payment.ids.get(name) == id:
                     return state, payment
         return None
 
-    def of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
-        """Give the messages about a payment: with the provider's reference, or with ours and its kind."""
+    def events_of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
+        """Give the messages about a payment.
+
+        With the provider's reference, or with ours and its kind.
+        """
         found = db.execute(
-            f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR provider_reference = ?)",
+            (
+                f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR "
+                "provider_reference = ?)"
+            ),
             (payment.account, payment.reference, payment.provider_reference),
         )
         events = (event_or_none(payment.account, id, text) for id, text in found.fetchall())
         return tuple(event for event in events if event is not None and _is_about(event, payment))
 
 
-class Turns:
+class TurnTable:
     """Who has a turn, each question inside a transaction of the journal's thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def take(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection) -> bool:
-        """Take a turn that nobody has, whose worker died, or that is this caller's: its end was not kept then."""
+    def take(
+        self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection
+    ) -> bool:
+        """Take a turn that nobody has, whose worker died, or that is this caller's.
+
+        Its end was not kept then.
+        """
         found = db.execute(_WHO, (*of, name)).fetchone()
-        if found is not None and (found[0] is None or (found[1] != caller and self._worker.lives(found[0]))):
+        if found is not None and (
+            found[0] is None or (found[1] != caller and self._worker.lives(found[0]))
+        ):
             return False
         db.execute(_TAKE, (*of, name, iso(datetime.now(UTC)), self._worker.name, caller))
         return True
@@ -153,12 +196,24 @@ class Turns:
         found = db.execute(_WHO, (*of, name)).fetchone()
         return found is not None and found[0] is None
 
-    def end(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection, *, done: bool) -> None:
+    def end(
+        self,
+        of: tuple[str, str, str],
+        name: str,
+        caller: str,
+        db: sqlite3.Connection,
+        *,
+        done: bool,
+    ) -> None:
         """End a turn that a caller has: done for ever, or given back."""
         db.execute(_DONE if done else _BACK, (*of, name, caller))
 
 
 def _is_about(event: Event, payment: Payment) -> bool:
     theirs = payment.provider_reference
-    by_theirs = theirs is not None and event.claims.provider_reference == theirs and event.attempt is None
+    by_theirs = (
+        theirs is not None
+        and event.claims.provider_reference == theirs
+        and event.path_reference is None
+    )
     return by_theirs or event.kind == (payment.kind or "collect")

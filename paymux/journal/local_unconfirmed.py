@@ -9,15 +9,23 @@ from typing import Any
 import msgspec
 
 from ..errors import Mismatch
-from ..models import Event, Payment, Status, succeed
-from .base import Key, State, named
+from ..models import Event, Payment, Status, merge
+from .base import OrderKey, State, order_key
 from .schema import iso
-from .unconfirmed import MOST, YOUNG, Entry, Kept, Orders, receipts, written
+from .unconfirmed import (
+    MAX_OPEN_ENTRIES,
+    YOUNG_SECONDS,
+    CandidateOrders,
+    Entry,
+    KeptEvent,
+    encoded_event,
+    receipts,
+)
 
-KNOWN = 10_000  # newest orders of this pool that a message may be about
+MAX_KNOWN_ORDERS = 10_000  # newest orders of this pool that a message may be about
 
 
-class _Kept(msgspec.Struct):
+class _Entry(msgspec.Struct):
     id: int
     event: Event
     at: str
@@ -25,32 +33,32 @@ class _Kept(msgspec.Struct):
     logged: bool = False
     teller: bool = False
     ended: bool = False
-    of: Key | None = None
+    of: OrderKey | None = None
 
 
 class LocalUnconfirmed:
     """Messages of one pool that no look-up confirms, and its orders they may be about."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _Entry] = OrderedDict()
         # ended: the same message is not kept again
-        self._over: OrderedDict[str, _Kept] = OrderedDict()
-        self._orders: OrderedDict[Key, Payment] = OrderedDict()
-        self._by_theirs: OrderedDict[tuple[str, str], Key] = OrderedDict()
+        self._over: OrderedDict[str, _Entry] = OrderedDict()
+        self._orders: OrderedDict[OrderKey, Payment] = OrderedDict()
+        self._by_theirs: OrderedDict[tuple[str, str], OrderKey] = OrderedDict()
         self._number = 0
 
-    def hear(self, payment: Payment, source: str, state: State | None) -> None:
+    def on_fact(self, payment: Payment, source: str, state: State | None) -> None:
         """Record a fact about an order that this pool sent."""
-        key = named(payment)
+        key = order_key(payment)
         theirs = (payment.account, payment.provider_reference or "")
         if payment.reference is None:  # a message whose order the provider does not name
             key = self._by_theirs.get(theirs, key)
         known = self._orders.get(key)
-        if state is not None and state.free:
+        if state is not None and state.frees_reference:
             self._orders.pop(key, None)
         elif known is not None or (source == "answer" and key[1] == "collect"):
             try:
-                payment = payment if known is None else succeed(known, payment)
+                payment = payment if known is None else merge(known, payment)
             except Mismatch:
                 return
             self._orders[key] = msgspec.structs.replace(payment, raw="")
@@ -58,25 +66,27 @@ class LocalUnconfirmed:
             _trim(self._orders)
             _trim(self._by_theirs)
 
-    async def keep(self, event: Event) -> Kept:
+    async def keep(self, event: Event) -> KeptEvent:
         """Keep a message once."""
-        text = written(event)
+        text = encoded_event(event)
         if (known := self._kept.get(text) or self._over.get(text)) is not None:
-            return Kept(known.id)
+            return KeptEvent(known.id)
         gone: tuple[Event, ...] = ()
-        if len(self._kept) >= MOST:
+        if len(self._kept) >= MAX_OPEN_ENTRIES:
             leaving = next((one for one in self._kept.values() if one.told), None)
             if leaving is None:
-                return Kept(None)
+                return KeptEvent(None)
             await self.end(leaving.event, "there were too many")
             gone = (leaving.event,)
         self._number += 1
-        self._kept[text] = _Kept(self._number, event, iso(datetime.now(UTC)))
-        return Kept(self._number, gone)
+        self._kept[text] = _Entry(self._number, event, iso(datetime.now(UTC)))
+        return KeptEvent(self._number, gone)
 
     async def waiting(self, *, told: bool) -> dict[int, str]:
         """Return id and time of messages not yet delivered; told=False: not yet logged."""
-        return {one.id: one.at for one in self._kept.values() if not (one.told if told else one.logged)}
+        return {
+            one.id: one.at for one in self._kept.values() if not (one.told if told else one.logged)
+        }
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
         """Return the open entries with these ids."""
@@ -87,17 +97,21 @@ class LocalUnconfirmed:
         """List open entries, after this id."""
         return [_entry(one) for one in self._kept.values() if one.id > after]
 
-    async def orders(self, event: Event) -> Orders:
+    async def orders(self, event: Event) -> CandidateOrders:
         """Return the orders that a message may be about."""
         claims, taken = event.claims, {one.of for one in self._over.values()}
         ours = [one for one in self._orders.values() if one.account == event.account]
         paid = [one for one in ours if claims.receipt in receipts(one)] if claims.receipt else []
         same = [one for one in ours if one.amount == claims.amount]
-        bare = [one for one in same if one.status is Status.SUCCEEDED and not receipts(one) and _is_young(one)]
-        return Orders(
+        bare = [
+            one
+            for one in same
+            if one.status is Status.SUCCEEDED and not receipts(one) and _is_young(one)
+        ]
+        return CandidateOrders(
             paid=tuple(paid),
             open=tuple(one for one in same if not one.status.terminal),
-            bare=tuple(one for one in bare if named(one) not in taken),
+            bare=tuple(one for one in bare if order_key(one) not in taken),
         )
 
     async def claim(self, entry: Entry) -> bool:
@@ -122,7 +136,7 @@ class LocalUnconfirmed:
 
     async def give(self, entry: Entry, of: Payment) -> bool:
         """End an entry as the message of an order without a receipt."""
-        key = named(of)
+        key = order_key(of)
         if any(one.of == key for one in self._over.values()):
             return False
         for one in self._of(entry.event):
@@ -131,7 +145,7 @@ class LocalUnconfirmed:
 
     async def end(self, event: Event, because: str) -> bool:
         """End the entry of a message."""
-        text = written(event)
+        text = encoded_event(event)
         if (one := self._kept.pop(text, None)) is not None:
             self._over[text] = one
             _trim(self._over)
@@ -147,19 +161,19 @@ class LocalUnconfirmed:
                 found.append(one.event)
         return found
 
-    def _of(self, event: Event) -> Iterator[_Kept]:
-        one = self._kept.get(written(event))
+    def _of(self, event: Event) -> Iterator[_Entry]:
+        one = self._kept.get(encoded_event(event))
         return iter(() if one is None else (one,))
 
 
-def _entry(one: _Kept) -> Entry:
+def _entry(one: _Entry) -> Entry:
     return Entry(one.id, one.event)
 
 
 def _is_young(order: Payment) -> bool:
-    return order.created_at is None or time.time() - order.created_at.timestamp() < YOUNG
+    return order.created_at is None or time.time() - order.created_at.timestamp() < YOUNG_SECONDS
 
 
 def _trim(kept: OrderedDict[Any, Any]) -> None:
-    if len(kept) > KNOWN:
+    if len(kept) > MAX_KNOWN_ORDERS:
         kept.popitem(last=False)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ..forks import Forking, watch
+from ..primitives.forks import ForkAware, register
 
 if sys.platform == "linux":
     import fcntl
@@ -25,7 +25,8 @@ if sys.platform == "linux":
 else:
     HERE = False
 
-# SQLite's bytes: https://www.sqlite.org/src/file?name=src/os.h&ci=trunk. Ours are far beyond any page.
+# SQLite's bytes: https://www.sqlite.org/src/file?name=src/os.h&ci=trunk. Ours are far beyond any
+# page.
 _SHARED_FIRST, _SHARED_SIZE = (1 << 30) + 2, 510
 # the first byte for workers, and the number of such bytes, less one
 FIRST, COUNT = 1 << 62, 1 << 62
@@ -93,11 +94,17 @@ class Opened:
 
         def _set(self, byte: int, *, exclusive: bool) -> None:
             kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
-            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
+            fcntl.fcntl(
+                self._descriptor,
+                fcntl.F_OFD_SETLK,
+                struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0),
+            )
 
         def _asked(self, first: int, count: int, *, own: bool) -> int | None:
             question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, count, 0)
-            answer = fcntl.fcntl(self._descriptor, fcntl.F_OFD_GETLK if own else fcntl.F_GETLK, question)
+            answer = fcntl.fcntl(
+                self._descriptor, fcntl.F_OFD_GETLK if own else fcntl.F_GETLK, question
+            )
             kind, _, _, _, holder = struct.unpack(_FLOCK, answer)
             return None if kind == fcntl.F_UNLCK else max(holder, 0)
 
@@ -110,7 +117,7 @@ class Opened:
             raise NotImplementedError
 
 
-class _Files(Forking):
+class _Files(ForkAware):
     """The files that this process has open for its locks, each opened once."""
 
     def __init__(self) -> None:
@@ -128,7 +135,7 @@ class _Files(Forking):
                 found = None
             return found or self._opened(path)
 
-    def begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Close inherited files: a lock lives while any process has its file description open."""
         inherited, self._files, self._mutex = self._files, {}, threading.Lock()
         for file in inherited.values():
@@ -160,4 +167,4 @@ def identity(path: Path) -> tuple[int, int]:
 
 
 files = _Files()
-watch(files)
+register(files)

@@ -6,17 +6,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from .outbox import Member
-from .workers import Worker
+from .liveness import Worker
+from .outbox import NotifierInfo
 
-FRESH = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
-LONGEST = 3600.0  # seconds: the longest window that any account states
+FRESH_SECONDS = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
+MAX_WINDOW_SECONDS = 3600.0  # seconds: the longest window that any account states
 
-_KEEP = "INSERT OR REPLACE INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, ?, ?)"
+_KEEP = (
+    "INSERT OR REPLACE INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, "
+    "?, ?)"
+)
 _NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
 
 
-class Living(NamedTuple):
+class LivingNotifier(NamedTuple):
     """A notifier, as its row in the journal says."""
 
     beat: float
@@ -39,13 +42,17 @@ class Notifiers:
         row = db.execute("SELECT 1 FROM notifiers WHERE worker = ?", (worker,)).fetchone()
         return row is not None and self._worker.lives(worker)
 
-    def living(self, now: float, db: sqlite3.Connection) -> dict[str, Living]:
+    def living(self, now: float, db: sqlite3.Connection) -> dict[str, LivingNotifier]:
         """Return the notifiers with a recent heartbeat."""
-        return {worker: one for worker, one in self._all(db) if _is_fresh(one, now) and self._worker.lives(worker)}
+        return {
+            worker: one
+            for worker, one in self._all(db)
+            if _is_fresh(one, now) and self._worker.lives(worker)
+        }
 
-    def beat(
+    def heartbeat(
         self,
-        member: Member,
+        member: NotifierInfo,
         now: float,
         held: Mapping[str, int],
         wanted: Mapping[str, int],
@@ -68,12 +75,22 @@ class Notifiers:
                 part = min(self._part(account, count, others), wanted.get(account, 0))
                 taken = sum(one.places.get(account, 0) for one in others.values())
                 # Slots that another notifier left count against the limit for one window more.
-                taken += sum(left.get(account, 0) for at, left in freed if now - seconds < at <= now)
+                taken += sum(
+                    left.get(account, 0) for at, left in freed if now - seconds < at <= now
+                )
                 free = count - taken
                 places[account] = _divided(had.get(account, 0), part, free, held.get(account, 0))
                 limits[account] = min(places[account], part)
-        lists = (msgspec.json.encode(list(member.accounts)), msgspec.json.encode(list(member.kinds)))
-        row = (self._worker.name, now, *(text.decode() for text in lists), msgspec.json.encode(places).decode())
+        lists = (
+            msgspec.json.encode(list(member.accounts)),
+            msgspec.json.encode(list(member.kinds)),
+        )
+        row = (
+            self._worker.name,
+            now,
+            *(text.decode() for text in lists),
+            msgspec.json.encode(places).decode(),
+        )
         db.execute(_KEEP, row)
         return late, limits
 
@@ -84,12 +101,16 @@ class Notifiers:
             db.execute("DELETE FROM notifiers WHERE worker = ?", (self._worker.name,))
             _freed(one.places, now, db)
 
-    def _all(self, db: sqlite3.Connection) -> Iterator[tuple[str, Living]]:
-        for worker, beat, *texts in db.execute("SELECT worker, beat, accounts, kinds, places FROM notifiers"):
+    def _all(self, db: sqlite3.Connection) -> Iterator[tuple[str, LivingNotifier]]:
+        for worker, beat, *texts in db.execute(
+            "SELECT worker, beat, accounts, kinds, places FROM notifiers"
+        ):
             accounts, kinds, places = map(msgspec.json.decode, texts)
-            yield worker, Living(beat, frozenset(accounts), frozenset(kinds), places)
+            yield worker, LivingNotifier(beat, frozenset(accounts), frozenset(kinds), places)
 
-    def _swept(self, now: float, db: sqlite3.Connection) -> tuple[Living | None, dict[str, Living]]:
+    def _swept(
+        self, now: float, db: sqlite3.Connection
+    ) -> tuple[LivingNotifier | None, dict[str, LivingNotifier]]:
         """Return this notifier's row and those of other live ones; free the slots of all others."""
         mine, others = None, {}
         for worker, one in list(self._all(db)):
@@ -105,7 +126,7 @@ class Notifiers:
                 _freed(one.places, now, db)
         return mine, others
 
-    def _part(self, account: str, count: int, others: Mapping[str, Living]) -> int:
+    def _part(self, account: str, count: int, others: Mapping[str, LivingNotifier]) -> int:
         """Return this notifier's share of an account's look-ups; all shares add up to the limit."""
         having = [worker for worker, one in others.items() if account in one.accounts]
         rank = sum(worker < self._worker.name for worker in having)
@@ -119,18 +140,22 @@ def _divided(had: int, part: int, free: int, held: int) -> int:
     return max(had, min(part, free))
 
 
-def _is_fresh(one: Living, now: float) -> bool:
-    return 0 <= now - one.beat <= FRESH
+def _is_fresh(one: LivingNotifier, now: float) -> bool:
+    return 0 <= now - one.beat <= FRESH_SECONDS
 
 
 def _freed(places: Mapping[str, int], now: float, db: sqlite3.Connection) -> None:
     """Record the slots of a notifier that ended; how many it used until now is unknown."""
     db.execute(_NOTE, ("last notifier", repr(now)))
     if places:
-        lately = [(at, left) for at, left in _read_freed(db) if now - LONGEST < at <= now]
+        lately = [
+            (at, left) for at, left in _read_freed(db) if now - MAX_WINDOW_SECONDS < at <= now
+        ]
         db.execute(_NOTE, ("freed", msgspec.json.encode([*lately, (now, places)]).decode()))
 
 
 def _read_freed(db: sqlite3.Connection) -> list[tuple[float, dict[str, int]]]:
     row = db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone()
-    return [] if row is None else msgspec.json.decode(row[0], type=list[tuple[float, dict[str, int]]])
+    return (
+        [] if row is None else msgspec.json.decode(row[0], type=list[tuple[float, dict[str, int]]])
+    )

@@ -7,27 +7,40 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from .file_location import (
+    SIDE_FILE_SUFFIXES,
+    FileBusy,
+    FileLocation,
+    canonical_name,
+    checked_file,
+    note_name,
+    schema_version,
+    translated,
+    unusable,
+)
+from .liveness import Worker
 from .locks import Opened
-from .place import BESIDE, Busy, Place, checked, inspect, note_name, one_of_many, refused, translated
 from .schema import VERSION, prepare
-from .workers import Worker
 
-LOCKED = 0.1  # seconds that SQLite waits for a lock; a fork and permitted reads wait as long
-ALONE = 1.0  # seconds to wait for a short reader of an earlier release's file
+# seconds that SQLite waits for a lock; a fork and permitted reads wait as long
+BUSY_TIMEOUT_SECONDS = 0.1
+ALONE_WAIT_SECONDS = 1.0  # seconds to wait for a short reader of an earlier release's file
 
 
-def opened(given: str, worker: Worker, place: Place, keep: timedelta | None) -> sqlite3.Connection:
+def open_database(
+    given: str, worker: Worker, location: FileLocation, keep: timedelta | None
+) -> sqlite3.Connection:
     """Open a journal; create it or upgrade it where needed. The worker counts as alive from now on.
 
     UsageError: no journal can be kept at that path. Busy: try again.
     """
-    if why := place.displaced():
+    if why := location.displaced():
         raise OSError(why)
-    real, begun = checked(given), bool(worker.name)
+    real, begun = checked_file(given), bool(worker.name)
     try:
         worker.begin()  # first: rows of a worker that seems dead may be claimed
         with _in_turn(worker.file):
-            db = _connected(given, real, worker, place, keep)
+            db = _connected(given, real, worker, location, keep)
     except BaseException as error:
         if not begun:
             worker.end()
@@ -38,19 +51,23 @@ def opened(given: str, worker: Worker, place: Place, keep: timedelta | None) -> 
     return db
 
 
-def _connected(given: str, real: Path, worker: Worker, place: Place, keep: timedelta | None) -> sqlite3.Connection:
-    version = inspect(real, VERSION)
+def _connected(
+    given: str, real: Path, worker: Worker, location: FileLocation, keep: timedelta | None
+) -> sqlite3.Connection:
+    version = schema_version(real, VERSION)
     if 0 < version < VERSION:
         _see_alone(given, worker)
-    name = one_of_many(real)
+    name = canonical_name(real)
     if worker.file is not None:
         _join(worker.file, name)
-    db = sqlite3.connect(name, timeout=LOCKED, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        name, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+    )
     db.text_factory = _text  # one invalid byte in a name must not hide other rows
     try:
         prepare(db, keep, lambda: _see_alone(given, worker))
         note_name(db, name)
-        place.note(worker.file, name)
+        location.note(worker.file, name)
     except BaseException:
         db.close()
         raise
@@ -64,7 +81,7 @@ def _text(text: bytes) -> str:
 @contextlib.contextmanager
 def _in_turn(file: Opened | None) -> Iterator[None]:
     if file is not None and not file.begin_opening():
-        raise Busy("another process is opening it")
+        raise FileBusy("another process is opening it")
     try:
         yield
     finally:
@@ -77,20 +94,28 @@ def _join(file: Opened, name: Path) -> None:
     # Otherwise this process would begin a second log, and neither process would see the other's:
     # https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
     user = file.user()
-    apart = user is not None and not all(Path(f"{name}{end}").exists() for end in BESIDE)
+    apart = user is not None and not all(
+        Path(f"{name}{end}").exists() for end in SIDE_FILE_SUFFIXES
+    )
     if apart or any(stranded() for stranded in list(file.stranded.values())):
         who = f"process {user}" if user else "another process"
-        raise Busy(f"{who} has it open by another name, or its -wal and -shm files were removed")
+        raise FileBusy(
+            f"{who} has it open by another name, or its -wal and -shm files were removed"
+        )
 
 
 def _see_alone(given: str, worker: Worker) -> None:
     """Refuse to upgrade a file of an earlier release while workers of that release use it."""
-    until = time.monotonic() + ALONE
+    until = time.monotonic() + ALONE_WAIT_SECONDS
     while (others := _others(worker)) and time.monotonic() < until:
         time.sleep(0.05)
     if others:
-        raise refused(
-            given, f"an earlier release of paymux still uses this journal: stop its workers first ({others})"
+        raise unusable(
+            given,
+            (
+                "an earlier release of paymux still uses this journal: stop its workers first "
+                f"({others})"
+            ),
         )
 
 

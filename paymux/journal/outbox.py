@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ..models import Event, Kind, Payment, Status
-from .base import Key, Row
+from .base import OrderKey, Row
 
-FEW = 50  # look-ups per window that a notifier can use, even with few orders to watch
+MIN_LOOKUPS = 50  # look-ups per window that a notifier can use, even with few orders to watch
 
 
-class Member(NamedTuple):
+class NotifierInfo(NamedTuple):
     """The accounts and kinds of a notifier."""
 
     # its pool's accounts, with the stated limit of look-ups
@@ -21,7 +21,7 @@ class Member(NamedTuple):
     kinds: tuple[Kind, ...]
 
 
-class Beat(NamedTuple):
+class Heartbeat(NamedTuple):
     """The answer to a heartbeat."""
 
     late: bool  # so late that other notifiers may have claimed its orders
@@ -30,14 +30,14 @@ class Beat(NamedTuple):
     too_many: int  # orders that it watches beyond its share
 
 
-class Open(NamedTuple):
+class OpenOrder(NamedTuple):
     """An order that this notifier watches from now on."""
 
     row: Row
     left: bool  # to a person, days ago: it is looked up once more
 
 
-class Standing(NamedTuple):
+class NotifiedStatus(NamedTuple):
     """A payment's status, and the status that was delivered last."""
 
     status: Status
@@ -47,11 +47,13 @@ class Standing(NamedTuple):
 class Outbox(Protocol):
     """The outbox's interface. A call is durable when it returns; what cannot be is an OSError."""
 
-    async def enter(self, member: Member, now: float) -> Beat:
+    async def enter(self, member: NotifierInfo, now: float) -> Heartbeat:
         """Start: this notifier owns what it claims from here on."""
         ...
 
-    async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
+    async def heartbeat(
+        self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
+    ) -> Heartbeat:
         """Heartbeat; `now` is the loop's time.
 
         For each account with a stated limit: `held` is the most look-ups that a window may contain
@@ -63,7 +65,9 @@ class Outbox(Protocol):
         """Stop, and release all claims."""
         ...
 
-    async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
+    async def claim_unnotified(
+        self, kinds: tuple[Kind, ...], count: int, resting: Mapping[OrderKey, Status]
+    ) -> list[Payment]:
         """Claim up to `count` payments to deliver.
 
         Those in `resting` are left out, in that status, because delivery failed recently.
@@ -74,27 +78,27 @@ class Outbox(Protocol):
         """Claim one payment to deliver, for a worker without a notifier."""
         ...
 
-    async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+    async def mark_notified(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Record that this status of a claimed payment was delivered; its messages end."""
         ...
 
-    async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+    async def release(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Release a claimed payment that could not be delivered; its messages end all the same."""
         ...
 
-    async def standing(self, payment: Payment) -> Standing | None:
+    async def notified_status(self, payment: Payment) -> NotifiedStatus | None:
         """Return a payment's status and the last delivered status; None: it is not recorded."""
         ...
 
-    async def open(self, accounts: Collection[str], count: int) -> list[Open]:
+    async def claim_open_orders(self, accounts: Collection[str], count: int) -> list[OpenOrder]:
         """Claim up to `count` open orders that no live notifier watches."""
         ...
 
-    async def take(self, payments: list[Payment]) -> list[Payment]:
+    async def claim_sent(self, payments: list[Payment]) -> list[Payment]:
         """Claim orders that this process has just sent; return those that were granted."""
         ...
 
-    async def watched(self, accounts: Collection[str]) -> set[Key]:
+    async def owned(self, accounts: Collection[str]) -> set[OrderKey]:
         """Return the orders that this notifier still watches."""
         ...
 

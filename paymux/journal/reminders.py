@@ -6,12 +6,13 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from ..models import log
-from .notifiers import Living, Notifiers
+from .notifiers import LivingNotifier, Notifiers
 
-DAY = 86_400.0
-OFTEN = 60.0  # seconds between checks
-OVERDUE = 30.0  # seconds within which an end is delivered although its worker died
-ABSENT = 600.0  # seconds without any notifier before open orders are reported; a restart takes less
+DAY_SECONDS = 86_400.0
+CHECK_SECONDS = 60.0  # seconds between checks
+OVERDUE_SECONDS = 30.0  # seconds within which an end is delivered although its worker died
+# seconds without any notifier before open orders are reported; a restart takes less
+ABSENT_SECONDS = 600.0
 
 _UNTOLD = """SELECT count(*), min(updated_at) FROM payments
     WHERE kind = ? AND status <> 'pending' AND told IS NOT status"""
@@ -32,7 +33,7 @@ class Reminders:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + OFTEN
+        self._next = now + CHECK_SECONDS
         try:
             self._look(now, db)
         except (sqlite3.Error, ValueError) as error:  # no reminder may undo the write it runs with
@@ -54,7 +55,7 @@ class Reminders:
     def _untold(self, kind: str, db: sqlite3.Connection) -> None:
         count, oldest = db.execute(_UNTOLD, (kind,)).fetchone()
         age = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
-        if age > OVERDUE and _is_new(f"untold {kind}", db):
+        if age > OVERDUE_SECONDS and _is_new(f"untold {kind}", db):
             log.error(
                 "%d payments (%s) have ended and on_payment has not heard of them, the oldest for %.1f h: "
                 "no notifier of this journal tells them",
@@ -67,9 +68,9 @@ class Reminders:
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
             " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier')"
         ).fetchone()
-        return last is None or not now - ABSENT < last <= now
+        return last is None or not now - ABSENT_SECONDS < last <= now
 
-    def _unwatched(self, living: Collection[Living], db: sqlite3.Connection) -> None:
+    def _unwatched(self, living: Collection[LivingNotifier], db: sqlite3.Connection) -> None:
         covered = {account for one in living for account in one.accounts}
         account, lonely = "", []
         while (account := db.execute(_ACCOUNT, (account,)).fetchone()[0]) is not None:
@@ -83,7 +84,7 @@ def _is_new(name: str, db: sqlite3.Connection) -> bool:
     """Record that something is logged; False: it was logged within a day."""
     now = time.time()
     said = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-    if said is not None and now - DAY < float(said[0]) <= now:
+    if said is not None and now - DAY_SECONDS < float(said[0]) <= now:
         return False
     db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, repr(now)))
     return True

@@ -7,10 +7,10 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from ..models import Event, Payment, Status, log
-from .base import Row, State, another_order
+from .base import Row, State, duplicate_reference
 
 T = TypeVar("T", Event, Payment)
-Key: TypeAlias = tuple[str, str, str]  # account, kind, reference
+RowKey: TypeAlias = tuple[str, str, str]  # account, kind, reference
 
 # As bytes: SQLite would not return a text with one invalid byte.
 PAYMENT = "CAST(payment AS BLOB)"
@@ -23,12 +23,12 @@ def text_of(value: Payment | Event) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def read_payment(key: Key, text: bytes) -> Payment:
+def read_payment(key: RowKey, text: bytes) -> Payment:
     """Decode a row's payment; OSError names a row that cannot be decoded."""
     return _read(Payment, text, f"{key[0]}: the journal's row of the {key[1]} {key[2]!r}")
 
 
-def payment_or_none(key: Key, text: bytes) -> Payment | None:
+def payment_or_none(key: RowKey, text: bytes) -> Payment | None:
     """Decode a row's payment; one that cannot be decoded is logged as an ERROR and left out."""
     try:
         return read_payment(key, text)
@@ -37,14 +37,14 @@ def payment_or_none(key: Key, text: bytes) -> Payment | None:
         return None
 
 
-class Scanned:
+class ScannedPayments:
     """Decoder for rows that are read repeatedly: a damaged row is logged once."""
 
     def __init__(self, so: str) -> None:
         self._so = so
-        self._named: set[Key] = set()
+        self._named: set[RowKey] = set()
 
-    def payment(self, key: Key, text: bytes) -> Payment | None:
+    def payment(self, key: RowKey, text: bytes) -> Payment | None:
         """Decode a row's payment, or return None."""
         try:
             return read_payment(key, text)
@@ -74,7 +74,7 @@ def event_or_none(account: str, id: int, text: bytes) -> Event | None:
         return None
 
 
-def as_begun(pending: Payment, key: Key, state: str, text: bytes, *, flying: bool) -> Row:
+def begun_row(pending: Payment, key: RowKey, state: str, text: bytes, *, flying: bool) -> Row:
     """Return the row of the same order as it is known.
 
     What became of a damaged order is unknown: it is in doubt and not sent again. It is not NotSent:
@@ -82,18 +82,20 @@ def as_begun(pending: Payment, key: Key, state: str, text: bytes, *, flying: boo
     """
     known = payment_or_none(key, text)
     if known is None or state not in set(State):
-        return Row(state=State.UNKNOWN, payment=known or msgspec.structs.replace(pending, created_at=None))
-    return Row(state=State(state), payment=known, flying=flying)
+        return Row(
+            state=State.UNKNOWN, payment=known or msgspec.structs.replace(pending, created_at=None)
+        )
+    return Row(state=State(state), payment=known, in_flight=flying)
 
 
-def forgotten(pending: Payment, key: Key, digest: str, db: sqlite3.Connection) -> Row | None:
+def forgotten(pending: Payment, key: RowKey, digest: str, db: sqlite3.Connection) -> Row | None:
     """Return what `keep_days` left of a payment: its order and how it ended."""
     found = db.execute(_ENDED, key).fetchone()
     if found is None:
         return None
     made, status, at = found
     if made != digest:
-        raise another_order(pending)
+        raise duplicate_reference(pending)
     ended = msgspec.structs.replace(
         pending, status=Status(status), created_at=None, updated_at=datetime.fromisoformat(at)
     )

@@ -84,8 +84,8 @@ _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
 # The receipt of a payment, or the one that a message claimed; NULL if the row cannot be read.
 RECEIPT = """CASE WHEN json_valid(payment)
     THEN coalesce(json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
-STEPS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
-VERSION = len(STEPS)
+MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
+VERSION = len(MIGRATIONS)
 
 # Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.
 _OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
@@ -96,11 +96,14 @@ _YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIM
 _GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
     p.account = {0}.account AND p.kind = {0}.kind AND p.reference = {0}.reference)"""
 _NEVER = 2**63 - 1
-# NORMAL may lose a committed row when the power goes: https://www.sqlite.org/pragma.html#pragma_synchronous
+# NORMAL may lose a committed row when the power goes:
+# https://www.sqlite.org/pragma.html#pragma_synchronous
 SYNCHRONOUS = "FULL"
 
 
-def prepare(db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None) -> None:
+def prepare(
+    db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None
+) -> None:
     """Create or upgrade the journal's tables; delete what ended longer ago than `keep`.
 
     Before the file of an earlier release is changed, `alone` raises if another process uses it.
@@ -119,16 +122,20 @@ def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     if version > VERSION:
-        raise sqlite3.DatabaseError(f"the journal was written by a later release (schema {version})")
+        raise sqlite3.DatabaseError(
+            f"the journal was written by a later release (schema {version})"
+        )
     if 0 < version < VERSION:
         alone()
-    for step in STEPS[version:]:
+    for step in MIGRATIONS[version:]:
         for statement in re.sub("--.*", "", step).split(";"):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
     if version == 1:
         told = db.execute("SELECT count(*) FROM payments WHERE told IS NOT NULL").fetchone()[0]
-        log.info("the journal is of an earlier release: %d payments that had ended count as told", told)
+        log.info(
+            "the journal is of an earlier release: %d payments that had ended count as told", told
+        )
     db.execute("COMMIT")
 
 

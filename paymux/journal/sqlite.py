@@ -8,28 +8,28 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..checks import checked_path, checked_seconds
-from ..forks import Forking, watch
 from ..models import Event, Kind, Payment, Status, log
-from .base import Arrival, Check, Ended, FollowUp, Row, State, Word
-from .base import named as _key
-from .hand import Fact, Hand
-from .inbox import Inbox, Turns
+from ..primitives.forks import ForkAware, register
+from ..values.validation import checked_path, checked_seconds
+from .base import Arrival, Check, Ended, FollowUp, Resolution, Row, State
+from .base import order_key as _key
+from .file_location import FileLocation
+from .inbox import Inbox, TurnTable
+from .liveness import Worker
 from .notifiers import Notifiers
-from .opening import opened
-from .place import Place
+from .opening import open_database
+from .payment_table import PaymentTable
+from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .schema import iso
 from .sqlite_outbox import SqliteOutbox
 from .sqlite_unconfirmed import SqliteUnconfirmed
-from .table import Rows
-from .untold import Untold
-from .watchers import Watchers
-from .workers import Worker
+from .unnotified import Unnotified
+from .watch_claims import WatchClaims
 from .writer import Writer
 
 
-class SqliteJournal(Forking):
+class SqliteJournal(ForkAware):
     """A journal in a file. `keep_days`: delete payments that ended so many days ago.
 
     None: keep all. A reference is never deleted: the same order returns how it ended, another order
@@ -45,22 +45,30 @@ class SqliteJournal(Forking):
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
         given = checked_path("journal", path, unread=True)
-        days = None if keep_days is None else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
+        days = (
+            None
+            if keep_days is None
+            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
+        )
         # The process may change its folder later. What is no path at all is refused when it is
         # opened.
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
         self._keep = None if days is None else timedelta(days=days)
         self._worker = Worker(Path(self._path))
-        self._place = Place(Path(self._path))
+        self._location = FileLocation(Path(self._path))
         self._inbox = Inbox(self._worker)
-        self._turns = Turns(self._worker)
-        self._writer = Writer(self._open, self._end, self._place)
-        self._hand = Hand()
+        self._turn_table = TurnTable(self._worker)
+        self._writer = Writer(self._open, self._end, self._location)
+        self._pending_facts = PendingFacts()
         notifiers = Notifiers(self._worker)
         reminders = Reminders(notifiers)
-        self._rows = Rows(self._worker, self._inbox, self._hand, reminders.look)
-        watchers = Watchers(self._worker, notifiers, self._inbox, self._rows.lives, self._rows.apply)
-        self._untold = Untold(self._worker, notifiers)
+        self._payments = PaymentTable(
+            self._worker, self._inbox, self._pending_facts, reminders.look
+        )
+        watchers = WatchClaims(
+            self._worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
+        )
+        self._untold = Unnotified(self._worker, notifiers)
         self.outbox = SqliteOutbox(
             lambda: self._writer,
             notifiers,
@@ -69,19 +77,19 @@ class SqliteJournal(Forking):
             self._inbox,
             reminders,
         )
-        watch(self)
+        register(self)
 
     @property
     def unconfirmed(self) -> SqliteUnconfirmed:
         """Return the store of messages that no look-up confirms."""
         return SqliteUnconfirmed(self._writer.do, self._worker)
 
-    def begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""
         self._worker.forget()
-        self._place.forget()
-        self._hand.forget()
-        self._rows.busy.clear()
+        self._location.forget()
+        self._pending_facts.forget()
+        self._payments.busy.clear()
 
     async def open(self) -> None:
         """Open the file now; UsageError: it can never be a journal."""
@@ -91,20 +99,22 @@ class SqliteJournal(Forking):
         """Record an order, or return the row that its reference already has."""
         noted: list[Row] = []
         try:
-            glance = partial(self._rows.known, pending, digest)
-            return await self._writer.do(partial(self._rows.intend, pending, digest, noted), glance)
+            peek = partial(self._payments.known, pending, digest)
+            return await self._writer.do(
+                partial(self._payments.intend, pending, digest, noted), peek
+            )
         except Exception:
-            self._rows.abandon(noted)
+            self._payments.abandon(noted)
             raise
         except BaseException:
             # Cancelled: a caller without an answer sends nothing, so the row that was recorded, or
             # still will be, is withdrawn.
-            self._writer.later(lambda db: self._rows.withdraw(db, noted))
+            self._writer.later(lambda db: self._payments.withdraw(db, noted))
             raise
 
-    async def sending(self, pending: Payment) -> None:
+    async def mark_sending(self, pending: Payment) -> None:
         """Make durable that the request is about to be sent."""
-        await self._writer.do(partial(self._rows.sending, pending))
+        await self._writer.do(partial(self._payments.mark_sending, pending))
 
     async def record(
         self,
@@ -126,34 +136,43 @@ class SqliteJournal(Forking):
             if source != "answer" and not payment.status.terminal:
                 await self._writer.do(partial(self._note, fact), after=then)
             else:
-                self._hand.take(fact)
+                self._pending_facts.add(fact)
                 session = self.outbox.session if follow is not None and follow.claim else None
                 write = partial(self._write, fact, follow and follow.message, session)
-                await self._writer.keep(write, partial(self._hand.drop, fact), then)
+                await self._writer.keep(write, partial(self._pending_facts.drop, fact), then)
         finally:
             if source == "answer":
                 # This worker only writes its remaining facts; it does nothing more about the order.
-                self._rows.busy.discard(_key(payment))
+                self._payments.busy.discard(_key(payment))
 
     async def find(
-        self, account: str, kind: Kind, *, reference: str | None = None, provider_reference: str | None = None
+        self,
+        account: str,
+        kind: Kind,
+        *,
+        reference: str | None = None,
+        provider_reference: str | None = None,
     ) -> Row | None:
         """Return the row with our reference, or with the provider's, whichever is given."""
         if reference is not None:
-            return await self._writer.read(partial(self._rows.named, (account, kind, reference)))
-        return await self._writer.read(partial(self._rows.theirs, account, kind, provider_reference or ""))
+            return await self._writer.read(
+                partial(self._payments.by_reference, (account, kind, reference))
+            )
+        return await self._writer.read(
+            partial(self._payments.by_provider_reference, account, kind, provider_reference or "")
+        )
 
-    async def hints(self, payment: Payment) -> tuple[Event, ...]:
+    async def events_of(self, payment: Payment) -> tuple[Event, ...]:
         """Return the webhook messages about a payment."""
-        return await self._writer.read(partial(self._inbox.of, payment))
+        return await self._writer.read(partial(self._inbox.events_of, payment))
 
-    async def resolve(self, word: Word) -> None:
+    async def resolve(self, word: Resolution) -> None:
         """End a row by a person's decision."""
-        await self._writer.do(partial(self._rows.resolve, word))
+        await self._writer.do(partial(self._payments.resolve, word))
 
     async def about(self, event: Event) -> Row | None:
         """Return the payment that a message claims to be about."""
-        return await self._writer.read(partial(self._rows.about, event))
+        return await self._writer.read(partial(self._payments.about, event))
 
     async def arrive(
         self,
@@ -164,31 +183,37 @@ class SqliteJournal(Forking):
         open: bool,
     ) -> Arrival:
         """Find the payment of a message, and store the message, in one transaction."""
-        return await self._writer.do(partial(self._rows.arrive, event, about, check, open=open))
+        return await self._writer.do(partial(self._payments.arrive, event, about, check, open=open))
 
-    async def hint(self, event: Event, *, open: bool = False) -> bool:
+    async def keep_event(self, event: Event, *, open: bool = False) -> bool:
         """Store a message once, before it is acknowledged.
 
         False: no more about its order are stored.
         """
         return await self._writer.do(partial(self._inbox.keep, event, open=open))
 
-    async def end_hint(self, event: Event, *, done: bool) -> None:
+    async def end_event(self, event: Event, *, done: bool) -> None:
         """End an open message. done=True: processed; False: another worker may claim it."""
         await self._writer.keep(partial(self._inbox.end, event, done=done))
 
-    async def claim_hints(self, count: int) -> list[Event]:
+    async def claim_events(self, count: int) -> list[Event]:
         """Claim up to `count` open messages that no live worker is processing."""
         return await self._writer.do(partial(self._inbox.claim, count))
 
     async def payments(
-        self, *, account: str | None = None, status: Status | None = None, since: datetime | None = None
+        self,
+        *,
+        account: str | None = None,
+        status: Status | None = None,
+        since: datetime | None = None,
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first, page by page, so that memory stays small."""
         after: tuple[Any, ...] = ("", "", "", "")
         start = "" if since is None else iso(since)
         while True:
-            page = await self._writer.read(partial(self._rows.page, (*after, start, account, account), status))
+            page = await self._writer.read(
+                partial(self._payments.page, (*after, start, account, account), status)
+            )
             for payment in page.payments:
                 yield payment
             if page.last is None:
@@ -199,29 +224,31 @@ class SqliteJournal(Forking):
         """Claim the next row that needs recovery and that no live worker is processing."""
         claimed: list[Row] = []
         try:
-            return await self._writer.do(partial(self._rows.claim, after, claimed))
+            return await self._writer.do(partial(self._payments.claim, after, claimed))
         except Exception:
-            self._rows.abandon(claimed)
+            self._payments.abandon(claimed)
             raise
         except BaseException:
-            self._writer.later(lambda db: self._rows.release(db, *claimed))
+            self._writer.later(lambda db: self._payments.release(db, *claimed))
             raise
 
     async def release(self, row: Row) -> None:
         """Release a claimed row, unless another worker has claimed it since."""
-        await self._writer.keep(lambda db: self._rows.release(db, row))
+        await self._writer.keep(lambda db: self._payments.release(db, row))
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
         """Acquire a once-lock; released by `end_turn` or by process death. False: not granted."""
-        return await self._writer.do(partial(self._turns.take, _key(payment), name, caller))
+        return await self._writer.do(partial(self._turn_table.take, _key(payment), name, caller))
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
         """Return whether the work under a once-lock is completed."""
-        return await self._writer.read(partial(self._turns.done, _key(payment), name))
+        return await self._writer.read(partial(self._turn_table.done, _key(payment), name))
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
         """Release a once-lock. done=True: completed, never granted again."""
-        await self._writer.keep(partial(self._turns.end, _key(payment), name, caller, done=done))
+        await self._writer.keep(
+            partial(self._turn_table.end, _key(payment), name, caller, done=done)
+        )
 
     async def aclose(self) -> None:
         """Finish queued operations, end the thread, and release the worker's lock."""
@@ -231,7 +258,7 @@ class SqliteJournal(Forking):
 
     def _note(self, fact: Fact, db: sqlite3.Connection) -> None:
         """Apply a fact about an open payment, with no follow-up."""
-        self._rows.apply(db, fact.payment, fact.source, fact.state)
+        self._payments.apply(db, fact.payment, fact.source, fact.state)
 
     def _write(
         self,
@@ -241,9 +268,9 @@ class SqliteJournal(Forking):
         db: sqlite3.Connection,
     ) -> Ended | None:
         """Apply an answer or an end, and claim an end for the notifier of this session."""
-        if not self._hand.holds(fact):
+        if not self._pending_facts.holds(fact):
             return None  # another order has replaced its order meanwhile
-        known = self._rows.apply(db, fact.payment, fact.source, fact.state)
+        known = self._payments.apply(db, fact.payment, fact.source, fact.state)
         if known is None or not known.status.terminal:
             return None
         ended = self._untold.ended(known, session, db)
@@ -252,15 +279,23 @@ class SqliteJournal(Forking):
         return ended
 
     def _open(self) -> sqlite3.Connection:
-        return opened(self._path, self._worker, self._place, self._keep)
+        return open_database(self._path, self._worker, self._location, self._keep)
 
     def _end(self) -> None:
         """Release the lock, and log what could not be stored."""
-        self._place.forget()
+        self._location.forget()
         self._worker.end()
-        for fact in self._hand.facts():
+        for fact in self._pending_facts.facts():
             one = fact.payment
             outcome = one.status if fact.state in (None, State.ACCEPTED) else fact.state
-            said = (one.account, one.kind or "collect", one.reference, outcome, one.provider_reference)
-            log.error("%s: the journal could not keep that %s %r is %s (provider's reference: %s)", *said)
-        self._hand.forget()
+            said = (
+                one.account,
+                one.kind or "collect",
+                one.reference,
+                outcome,
+                one.provider_reference,
+            )
+            log.error(
+                "%s: the journal could not keep that %s %r is %s (provider's reference: %s)", *said
+            )
+        self._pending_facts.forget()

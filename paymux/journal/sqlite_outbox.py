@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from ..models import Event, Kind, Payment, Status
-from .base import Key, named
+from .base import OrderKey, order_key
 from .inbox import Inbox
 from .notifiers import Notifiers
-from .outbox import FEW, Beat, Member, Open, Standing
+from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder
 from .reminders import Reminders
-from .untold import Untold
-from .watchers import Watchers
+from .unnotified import Unnotified
+from .watch_claims import WatchClaims
 from .writer import Writer
 
 
@@ -23,64 +23,70 @@ class SqliteOutbox:
         self,
         writer: Callable[[], Writer],
         notifiers: Notifiers,
-        untold: Untold,
-        watchers: Watchers,
+        untold: Unnotified,
+        watchers: WatchClaims,
         inbox: Inbox,
         reminders: Reminders,
     ) -> None:
         self._writer = writer  # the current one: a forked process gets its own
         self._notifiers = notifiers
-        self._untold = untold
-        self._watchers = watchers
+        self._unnotified = untold
+        self._watch_claims = watchers
         self._inbox = inbox
         self._reminders = reminders
         self._now = 0.0  # time of the last heartbeat, with which claims are made
         self.session: object = None  # of the entered notifier: see Untold
 
-    async def enter(self, member: Member, now: float) -> Beat:
+    async def enter(self, member: NotifierInfo, now: float) -> Heartbeat:
         """Start: this notifier owns what it claims from here on."""
         loop = asyncio.get_running_loop()
         self.session = session = object()
 
-        def enter(db: sqlite3.Connection) -> Beat:
-            self._untold.enter(member.kinds, db)
-            self._untold.session = session
-            self._watchers.enter(member.accounts, db)
-            return self._beat(member, now, {}, dict.fromkeys(member.accounts, FEW), db)
+        def enter(db: sqlite3.Connection) -> Heartbeat:
+            self._unnotified.enter(member.kinds, db)
+            self._unnotified.session = session
+            self._watch_claims.enter(member.accounts, db)
+            return self._heartbeat(member, now, {}, dict.fromkeys(member.accounts, MIN_LOOKUPS), db)
 
         beat = await self._writer().do(enter)
         # A loop that has ended delivers nothing more; a slow one will go on.
-        self._writer().pulse = lambda: None if loop.is_running() else partial(self._notifiers.leave, now)
+        self._writer().pulse = lambda: (
+            None if loop.is_running() else partial(self._notifiers.leave, now)
+        )
         return beat
 
-    async def beat(self, member: Member, now: float, held: Mapping[str, int], wanted: Mapping[str, int]) -> Beat:
+    async def heartbeat(
+        self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
+    ) -> Heartbeat:
         """Heartbeat."""
-        return await self._writer().do(partial(self._beat, member, now, held, wanted))
+        return await self._writer().do(partial(self._heartbeat, member, now, held, wanted))
 
     async def leave(self, now: float) -> None:
         """Stop, and release all claims."""
         self._writer().pulse = None
 
         def leave(db: sqlite3.Connection) -> None:
-            self._untold.session = None
-            self._untold.leave(db)
+            self._unnotified.session = None
+            self._unnotified.leave(db)
             self._notifiers.leave(now, db)  # its orders may then be claimed by others
 
         await self._writer().do(leave)
 
-    async def untold(self, kinds: tuple[Kind, ...], count: int, resting: Mapping[Key, Status]) -> list[Payment]:
+    async def claim_unnotified(
+        self, kinds: tuple[Kind, ...], count: int, resting: Mapping[OrderKey, Status]
+    ) -> list[Payment]:
         """Claim up to `count` payments to deliver."""
-        return await self._writer().do(partial(self._untold.claim_some, kinds, count, resting))
+        return await self._writer().do(partial(self._unnotified.claim_some, kinds, count, resting))
 
     async def claim(self, payment: Payment) -> Payment | None:
         """Claim one payment to deliver, for a worker without a notifier."""
-        return await self._writer().do(partial(self._untold.claim, named(payment)))
+        return await self._writer().do(partial(self._unnotified.claim, order_key(payment)))
 
-    async def told(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+    async def mark_notified(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Record that this status of a claimed payment was delivered; its messages end."""
         await self._writer().keep(partial(self._end, payment, payment.status, messages))
 
-    async def untell(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
+    async def release(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Release a claimed payment that could not be delivered; its messages end all the same."""
         await self._writer().keep(partial(self._end, payment, None, messages))
 
@@ -91,43 +97,47 @@ class SqliteOutbox:
         messages: Sequence[Event],
         db: sqlite3.Connection,
     ) -> None:
-        self._untold.end(named(payment), told, db)
+        self._unnotified.end(order_key(payment), told, db)
         for event in messages:
             self._inbox.end(event, db, done=True)
 
-    async def standing(self, payment: Payment) -> Standing | None:
+    async def notified_status(self, payment: Payment) -> NotifiedStatus | None:
         """Return a payment's status, and the status that was delivered last."""
-        return await self._writer().do(partial(self._untold.standing, named(payment)))
+        return await self._writer().do(
+            partial(self._unnotified.notified_status, order_key(payment))
+        )
 
-    async def open(self, accounts: Collection[str], count: int) -> list[Open]:
+    async def claim_open_orders(self, accounts: Collection[str], count: int) -> list[OpenOrder]:
         """Claim up to `count` open orders that no live notifier watches."""
-        return await self._writer().do(partial(self._watchers.claim, accounts, count, self._now))
+        return await self._writer().do(
+            partial(self._watch_claims.claim, accounts, count, self._now)
+        )
 
-    async def take(self, payments: list[Payment]) -> list[Payment]:
+    async def claim_sent(self, payments: list[Payment]) -> list[Payment]:
         """Claim orders that this process has just sent."""
-        return await self._writer().do(partial(self._watchers.take, payments))
+        return await self._writer().do(partial(self._watch_claims.take, payments))
 
-    async def watched(self, accounts: Collection[str]) -> set[Key]:
+    async def owned(self, accounts: Collection[str]) -> set[OrderKey]:
         """Return the orders that this notifier still watches."""
-        return await self._writer().do(partial(self._watchers.mine, accounts))
+        return await self._writer().do(partial(self._watch_claims.mine, accounts))
 
     async def let_go(self, payments: list[Payment]) -> None:
         """Release orders, so that other notifiers may claim them."""
-        await self._writer().keep(partial(self._watchers.let_go, payments))
+        await self._writer().keep(partial(self._watch_claims.let_go, payments))
 
     async def leave_to_person(self, payment: Payment) -> bool:
         """Record that an order is left to a person, once."""
-        return await self._writer().do(partial(self._watchers.leave_to_person, payment))
+        return await self._writer().do(partial(self._watch_claims.leave_to_person, payment))
 
-    def _beat(
+    def _heartbeat(
         self,
-        member: Member,
+        member: NotifierInfo,
         now: float,
         held: Mapping[str, int],
         wanted: Mapping[str, int],
         db: sqlite3.Connection,
-    ) -> Beat:
-        late, places = self._notifiers.beat(member, now, held, wanted, db)
+    ) -> Heartbeat:
+        late, places = self._notifiers.heartbeat(member, now, held, wanted, db)
         self._now = now
         self._reminders.look(db)
-        return Beat(late, places, self._watchers.too_many(member.accounts, now, db))
+        return Heartbeat(late, places, self._watch_claims.too_many(member.accounts, now, db))

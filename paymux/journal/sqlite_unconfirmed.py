@@ -11,16 +11,24 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from ..models import Event, Payment, log
-from .base import named
+from .base import order_key
+from .liveness import Worker
 from .schema import RECEIPT, iso
-from .unconfirmed import MOST, YOUNG, Entry, Kept, Orders, receipts, written
-from .workers import Worker
+from .unconfirmed import (
+    MAX_OPEN_ENTRIES,
+    YOUNG_SECONDS,
+    CandidateOrders,
+    Entry,
+    KeptEvent,
+    encoded_event,
+    receipts,
+)
 
 T = TypeVar("T")
 Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
 
-PAGE = 500
-AGAIN = timedelta(days=3)  # how long a matched order may still get another receipt
+ROWS_PER_PAGE = 500
+LATE_RECEIPT_WINDOW = timedelta(days=3)  # how long a matched order may still get another receipt
 
 _IS = "account = ? AND event = ?"
 _OPEN = "SELECT id, event FROM unconfirmed WHERE ended IS NULL"
@@ -50,9 +58,9 @@ class SqliteUnconfirmed:
         self._do = do
         self._worker = worker
 
-    async def keep(self, event: Event) -> Kept:
+    async def keep(self, event: Event) -> KeptEvent:
         """Keep a message once."""
-        found: Kept = await self._do(partial(_keep, event))
+        found: KeptEvent = await self._do(partial(_keep, event))
         return found
 
     async def waiting(self, *, told: bool) -> dict[int, str]:
@@ -71,13 +79,13 @@ class SqliteUnconfirmed:
 
     async def left(self, after: int) -> list[Entry]:
         """List a page of open entries."""
-        sql = f"{_OPEN} AND id > ? ORDER BY id LIMIT {PAGE}"
+        sql = f"{_OPEN} AND id > ? ORDER BY id LIMIT {ROWS_PER_PAGE}"
         found: list[Entry] = await self._do(partial(_entries, sql, (after,)))
         return found
 
-    async def orders(self, event: Event) -> Orders:
+    async def orders(self, event: Event) -> CandidateOrders:
         """Return the orders that a message may be about."""
-        found: Orders = await self._do(partial(_orders, event))
+        found: CandidateOrders = await self._do(partial(_orders, event))
         return found
 
     async def claim(self, entry: Entry) -> bool:
@@ -87,8 +95,13 @@ class SqliteUnconfirmed:
 
     async def done(self, entry: Entry, *, told: bool) -> None:
         """Release a claimed entry."""
-        sql = "UPDATE unconfirmed SET teller = NULL, told = coalesce(told, ?) WHERE id = ? AND teller = ?"
-        await self._do(lambda db: _count(db, sql, _now() if told else None, entry.id, self._worker.name))
+        sql = (
+            "UPDATE unconfirmed SET teller = NULL, told = coalesce(told, ?) WHERE id = ? AND "
+            "teller = ?"
+        )
+        await self._do(
+            lambda db: _count(db, sql, _now() if told else None, entry.id, self._worker.name)
+        )
 
     async def log(self, entry: Entry) -> bool:
         """Mark an entry as logged."""
@@ -116,24 +129,28 @@ class SqliteUnconfirmed:
         other = found is not None and found[0] not in (None, self._worker.name)
         if found is None or (other and self._worker.lives(found[0])):
             return False
-        return bool(_count(db, "UPDATE unconfirmed SET teller = ? WHERE id = ?", self._worker.name, entry.id))
+        return bool(
+            _count(
+                db, "UPDATE unconfirmed SET teller = ? WHERE id = ?", self._worker.name, entry.id
+            )
+        )
 
 
-def _keep(event: Event, db: sqlite3.Connection) -> Kept:
-    this = (event.account, written(event))
+def _keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
+    this = (event.account, encoded_event(event))
     known = db.execute(f"SELECT id FROM unconfirmed WHERE {_IS}", this).fetchone()
     if known is not None:
-        return Kept(known[0])
-    over = _open(db) + 1 - MOST
+        return KeptEvent(known[0])
+    over = _open(db) + 1 - MAX_OPEN_ENTRIES
     gone = db.execute(_FULL, (over,)).fetchall() if over > 0 else []
     if len(gone) < over:
-        return Kept(None)
+        return KeptEvent(None)
     for id, _ in gone:
         _count(db, f"{_END} id = ?", _now(), "there were too many", id)
     receipt = event.claims.receipt or event.claims.provider_reference
     sql = "INSERT INTO unconfirmed (account, event, receipt, at) VALUES (?, ?, ?, ?)"
     id = db.execute(sql, (*this, receipt, _now())).lastrowid
-    return Kept(id, tuple(_event(text) for _, text in gone))
+    return KeptEvent(id, tuple(_event(text) for _, text in gone))
 
 
 def _open(db: sqlite3.Connection) -> int:
@@ -141,7 +158,7 @@ def _open(db: sqlite3.Connection) -> int:
     oldest = db.execute("SELECT min(id) FROM unconfirmed WHERE ended IS NULL").fetchone()[0]
     newest = db.execute("SELECT max(id) FROM unconfirmed").fetchone()[0]
     span = 0 if oldest is None else int(newest - oldest + 1)
-    if span < MOST:
+    if span < MAX_OPEN_ENTRIES:
         return span
     return int(db.execute("SELECT count(*) FROM unconfirmed WHERE ended IS NULL").fetchone()[0])
 
@@ -158,38 +175,46 @@ def _entries(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> lis
 
 @lru_cache(maxsize=256)
 def _unreadable(id: int) -> None:  # cached: each entry is logged once
-    log.error("the entry %d of the journal's table unconfirmed cannot be read, and is left alone", id)
+    log.error(
+        "the entry %d of the journal's table unconfirmed cannot be read, and is left alone", id
+    )
 
 
-def _orders(event: Event, db: sqlite3.Connection) -> Orders:
+def _orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
     claims, account, now = event.claims, event.account, datetime.now(UTC)
     paid = () if claims.receipt is None else _payments(db, _PAID, account, claims.receipt)
     if claims.amount is None:
-        return Orders(paid=paid)
+        return CandidateOrders(paid=paid)
     amount = _plain(claims.amount)
-    young = timedelta(seconds=YOUNG)
+    young = timedelta(seconds=YOUNG_SECONDS)
     bare: dict[str | None, Payment] = {}
     # The message says when it was paid; otherwise it was just now.
     for at in {claims.paid_at or now, now}:
         for one in _payments(db, _BARE, account, amount, iso(at - young), iso(at + young)):
             if not receipts(one):
                 bare[one.reference] = one
-    return Orders(paid=paid, open=_payments(db, _PENDING, account, amount), bare=tuple(bare.values()))
+    return CandidateOrders(
+        paid=paid, open=_payments(db, _PENDING, account, amount), bare=tuple(bare.values())
+    )
 
 
 def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
-    account, _, reference = named(of)
-    taken = db.execute("SELECT 1 FROM unconfirmed WHERE account = ? AND reference = ?", (account, reference))
+    account, _, reference = order_key(of)
+    taken = db.execute(
+        "SELECT 1 FROM unconfirmed WHERE account = ? AND reference = ?", (account, reference)
+    )
     if taken.fetchone() is not None:
         return False
     given = (_now(), f"it is the receipt of {reference}", entry.id)
     if not _count(db, f"{_END} id = ?", *given):
         return False
-    return bool(_count(db, "UPDATE unconfirmed SET reference = ? WHERE id = ?", reference, entry.id))
+    return bool(
+        _count(db, "UPDATE unconfirmed SET reference = ? WHERE id = ?", reference, entry.id)
+    )
 
 
 def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
-    this = (event.account, written(event))
+    this = (event.account, encoded_event(event))
     if _count(db, f"{_END} {_IS}", _now(), because, *this):
         return True
     return db.execute(f"SELECT 1 FROM unconfirmed WHERE {_IS}", this).fetchone() is not None
@@ -197,13 +222,17 @@ def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
 
 def _reopen(db: sqlite3.Connection) -> list[Event]:
     found = []
-    for id, text, order in db.execute(_GIVEN, (iso(datetime.now(UTC) - AGAIN),)).fetchall():
+    for id, text, order in db.execute(
+        _GIVEN, (iso(datetime.now(UTC) - LATE_RECEIPT_WINDOW),)
+    ).fetchall():
         try:
             event, payment = _event(text), msgspec.json.decode(order, type=Payment)
         except msgspec.MsgspecError:
             continue
         if payment.receipt not in (None, event.claims.receipt):
-            sql = "UPDATE unconfirmed SET ended = NULL, because = NULL, reference = NULL WHERE id = ?"
+            sql = (
+                "UPDATE unconfirmed SET ended = NULL, because = NULL, reference = NULL WHERE id = ?"
+            )
             _count(db, sql, id)
             found.append(event)
     return found

@@ -7,9 +7,9 @@ import msgspec
 
 from ..models import Event, Payment
 
-MOST = 100_000  # open messages at once
-LARGEST = 2048  # bytes of one message
-YOUNG = 3600.0  # seconds, at most, between an order and a message that may be about it
+MAX_OPEN_ENTRIES = 100_000  # open messages at once
+MAX_EVENT_BYTES = 2048  # bytes of one message
+YOUNG_SECONDS = 3600.0  # seconds, at most, between an order and a message that may be about it
 
 
 class Entry(NamedTuple):
@@ -19,14 +19,14 @@ class Entry(NamedTuple):
     event: Event
 
 
-class Kept(NamedTuple):
+class KeptEvent(NamedTuple):
     """The id of a kept message, None: not kept; and the messages dropped to make room for it."""
 
     id: int | None
     gone: tuple[Event, ...] = ()
 
 
-class Orders(NamedTuple):
+class CandidateOrders(NamedTuple):
     """The collects of its account and amount that a message may be about."""
 
     paid: tuple[Payment, ...] = ()  # they have its receipt, or a message claimed so
@@ -38,7 +38,7 @@ class Orders(NamedTuple):
 class Unconfirmed(Protocol):
     """The store of kept messages. What cannot be kept or read is an OSError."""
 
-    async def keep(self, event: Event) -> Kept:
+    async def keep(self, event: Event) -> KeptEvent:
         """Keep a message once; at the limit, delivered messages are dropped, oldest first."""
         ...
 
@@ -57,7 +57,7 @@ class Unconfirmed(Protocol):
         """List a page of open entries, after this id."""
         ...
 
-    async def orders(self, event: Event) -> Orders:
+    async def orders(self, event: Event) -> CandidateOrders:
         """Return the orders that a message may be about."""
         ...
 
@@ -89,18 +89,20 @@ class Unconfirmed(Protocol):
         ...
 
 
-def small(event: Event) -> Event:
+def trimmed(event: Event) -> Event:
     """Return a message without what is not stored: the raw body and personal data."""
     bare: dict[str, Any] = {"raw": "", "customer": None, "metadata": {}, "prompt": None}
     claims = msgspec.structs.replace(event.claims, **bare)
     return msgspec.structs.replace(event, claims=claims)
 
 
-def written(event: Event) -> str:
+def encoded_event(event: Event) -> str:
     """Return a message as the text that is stored."""
-    return msgspec.json.encode(small(event)).decode()
+    return msgspec.json.encode(trimmed(event)).decode()
 
 
 def receipts(payment: Payment) -> tuple[str, ...]:
     """Return the receipt of an order, and the receipt that a message claimed for it."""
-    return tuple(one for one in (payment.receipt, payment.ids.get("claimed_receipt")) if one is not None)
+    return tuple(
+        one for one in (payment.receipt, payment.ids.get("claimed_receipt")) if one is not None
+    )

@@ -12,24 +12,27 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from ..errors import PaymuxError
-from ..forks import Forking, leave_to_parent, noticed, watch
 from ..models import log
-from .batch import Answer, Undone, Work, busy, commit, done, glances, tell
-from .place import Busy, Place
+from ..primitives.forks import ForkAware, detect_fork, leave_to_parent, register
+from .batch import Answer, RolledBack, Work, commit, deliver, is_busy, peek_all, run_batch
+from .file_location import FileBusy, FileLocation
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 
-BATCH = 512  # operations per commit, at most
-PATIENCE = 10.0  # seconds that an operation waits for a file that another program has locked
-LOCKED = 0.1  # seconds that SQLite waits for a lock; a fork and permitted reads wait as long
-PULSE = 5.0  # seconds between runs of `pulse`
-AGAIN = 1.0  # seconds until a write that must not be lost is tried again
-IDLE = 2.0  # seconds without work after which the thread checks that its files are still in place
-REST = 2.0  # seconds that a fork waits for operations in progress
+MAX_BATCH = 512  # operations per commit, at most
+# seconds that an operation waits for a file that another program has locked
+LOCK_WAIT_SECONDS = 10.0
+# seconds that SQLite waits for a lock; a fork and permitted reads wait as long
+BUSY_TIMEOUT_SECONDS = 0.1
+PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
+RETRY_SECONDS = 1.0  # seconds until a write that must not be lost is tried again
+# seconds without work after which the thread checks that its files are still in place
+IDLE_SECONDS = 2.0
+FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for operations in progress
 
 
-class Writer(Forking):
+class Writer(ForkAware):
     """Runs operations in its own thread, in order, each whole or not at all.
 
     Failures are OSError.
@@ -38,14 +41,17 @@ class Writer(Forking):
     crossed: ClassVar[str] = ""  # the reason why no database can be used in this process
 
     def __init__(
-        self, open: Callable[[], sqlite3.Connection], end: Callable[[], None], place: Place | None = None
+        self,
+        open: Callable[[], sqlite3.Connection],
+        end: Callable[[], None],
+        location: FileLocation | None = None,
     ) -> None:
         self._open = open
         self._end = end
-        self._place = place
+        self._location = location
         self._closed = False
         self._started()
-        watch(self)
+        register(self)
         _writers.add(self)
 
     def _started(self) -> None:
@@ -58,14 +64,15 @@ class Writer(Forking):
         # returns periodic work, or None
         self.pulse: Callable[[], Operation[None] | None] | None = None
         self._pulsed = 0.0
-        self._stuck: list[Work] = []  # writes that must not be lost and have failed
+        self._retrying: list[Work] = []  # writes that must not be lost and have failed
         self._again = 0.0  # when they are tried again
-        self._waits = AGAIN  # seconds for retries after the thread was asked to end: a lock may pass
+        # seconds for retries after the thread was asked to end: a lock may pass
+        self._waits = RETRY_SECONDS
 
     async def do(
         self,
         operation: Operation[T],
-        glance: Operation[Any] | None = None,
+        peek: Operation[Any] | None = None,
         after: Callable[[T], None] | None = None,
     ) -> T:
         """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
@@ -73,12 +80,12 @@ class Writer(Forking):
         While another program has the file locked, `glance(db)` may answer from what can be read, or
         WAIT. `after` gets the result in this loop once it is durable, also after a cancellation.
         """
-        result: T = await self._queued(Work(operation, glance=glance, after=after))
+        result: T = await self._queued(Work(operation, peek=peek, after=after))
         return result
 
     async def read(self, operation: Operation[T]) -> T:
         """Run an operation that only reads; possible while another program has the file locked."""
-        result: T = await self._queued(Work(operation, glance=operation, reads=True))
+        result: T = await self._queued(Work(operation, peek=operation, read_only=True))
         return result
 
     async def keep(
@@ -92,21 +99,21 @@ class Writer(Forking):
         After an error it is retried until it is durable. Then `then` is called in the journal's
         thread, and `after` with the result in this loop.
         """
-        result: T = await self._queued(Work(operation, kept=True, then=then, after=after))
+        result: T = await self._queued(Work(operation, durable=True, then=then, after=after))
         return result
 
     def later(self, operation: Operation[None]) -> None:
         """Queue an operation that must not be lost, without waiting for it."""
         # The exception is retrieved, so that asyncio does not report it as lost.
         with contextlib.suppress(OSError):
-            done = self._queued(Work(operation, kept=True))
+            done = self._queued(Work(operation, durable=True))
             done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _queued(self, work: Work) -> "asyncio.Future[Any]":
-        noticed()
+        detect_fork()
         if self._closed:
             raise OSError("the journal is closed")
-        work.begin(PATIENCE)
+        work.begin(LOCK_WAIT_SECONDS)
         try:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -134,27 +141,29 @@ class Writer(Forking):
         self._closed = True
         if self._thread is not None:
             self._queue.put(None)
-            self._thread.join(PATIENCE + AGAIN)
+            self._thread.join(LOCK_WAIT_SECONDS + RETRY_SECONDS)
 
     # Before and after a fork.
 
-    def rest(self) -> None:
+    def before_fork(self) -> None:
         """Close the database: no connection may cross a fork, https://www.sqlite.org/howtocorrupt.html."""
-        if self._using.acquire(timeout=REST):
+        if self._using.acquire(timeout=FORK_WAIT_SECONDS):
             self._resting = True
             self._shut()
 
-    def go_on(self) -> None:
+    def after_fork_in_parent(self) -> None:
         """Let the thread continue; it opens the database again."""
         if self._resting:
             self._resting = False
             self._using.release()
 
-    def begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """In the child, start without the parent's thread, queue, database and callers."""
         if not self._resting and (self._db is not None or self._using.locked()):
             # SQLite may hold internal locks that nothing in the child will ever release.
-            Writer.crossed = "this process was forked in the midst of a write to the journal; start it anew"
+            Writer.crossed = (
+                "this process was forked in the midst of a write to the journal; start it anew"
+            )
             leave_to_parent(self._db)
         self._started()
 
@@ -163,16 +172,25 @@ class Writer(Forking):
     def _run(self, queue: "queue.SimpleQueue[Work | None]") -> None:
         works: list[Work] = []
         ending: float | None = None  # when the thread was asked to end
-        while ending is None or ((works or self._stuck) and time.monotonic() < ending + self._waits):
+        while ending is None or (
+            (works or self._retrying) and time.monotonic() < ending + self._waits
+        ):
             try:
                 if self._gather(queue, works) and ending is None:
                     ending, self._again = time.monotonic(), 0.0
-                works = self._round(self._with_stuck(works) if self._stuck else works)
+                works = self._round(self._with_stuck(works) if self._retrying else works)
             except BaseException as error:  # noqa: BLE001 - whatever it is, no caller may wait for ever
                 known = isinstance(error, PaymuxError | OSError)
-                self._fail(works, error if known else OSError(f"the journal cannot be used: {error!r}"))
+                self._fail(
+                    works, error if known else OSError(f"the journal cannot be used: {error!r}")
+                )
                 works = []
-        tell([Answer(work, error=OSError("the journal was closed")) for work in (*works, *self._stuck)])
+        deliver(
+            [
+                Answer(work, error=OSError("the journal was closed"))
+                for work in (*works, *self._retrying)
+            ]
+        )
         with self._using:
             self._shut()
         self._end()
@@ -180,16 +198,20 @@ class Writer(Forking):
     def _gather(self, queue: "queue.SimpleQueue[Work | None]", works: list[Work]) -> bool:
         """Take queued operations, up to a batch; return whether the thread is to end."""
         if works:
-            timeout: float | None = LOCKED / 10
-        elif self._stuck:
+            timeout: float | None = BUSY_TIMEOUT_SECONDS / 10
+        elif self._retrying:
             timeout = max(self._again - time.monotonic(), 0.0)
         else:
-            timeout = IDLE if self._db is not None and (self._place or self.pulse) is not None else None
+            timeout = (
+                IDLE_SECONDS
+                if self._db is not None and (self._location or self.pulse) is not None
+                else None
+            )
         with contextlib.suppress(_EMPTY):
             work = queue.get(timeout=timeout)
             while work is not None:
                 works.append(work)
-                if len(works) >= BATCH:
+                if len(works) >= MAX_BATCH:
                     return False
                 work = queue.get_nowait()
             return True
@@ -198,7 +220,7 @@ class Writer(Forking):
     def _with_stuck(self, works: list[Work]) -> list[Work]:
         """Put failed writes first: before new work, or when their time has come."""
         if works or time.monotonic() >= self._again:
-            works, self._stuck = self._stuck + works, []
+            works, self._retrying = self._retrying + works, []
         return works
 
     def _round(self, works: list[Work]) -> list[Work]:
@@ -206,49 +228,49 @@ class Writer(Forking):
         with self._using:
             try:
                 answers, works = self._done(works)
-            except (sqlite3.Error, Busy) as error:
-                if not busy(error):
+            except (sqlite3.Error, FileBusy) as error:
+                if not is_busy(error):
                     raise
                 answers, works = self._meanwhile(works, error)
-                self._waits = PATIENCE
-        tell(answers)
+                self._waits = LOCK_WAIT_SECONDS
+        deliver(answers)
         return works
 
     def _done(self, works: list[Work]) -> tuple[list[Answer], list[Work]]:
-        if self._db is None and (works or self._stuck):
+        if self._db is None and (works or self._retrying):
             self._db = self._opened()
-        db, place = self._db, self._place
+        db, location = self._db, self._location
         if db is None:
             return [], []
         answers: list[Answer] = []
-        if place is not None and (why := place.displaced()):
+        if location is not None and (why := location.displaced()):
             answers, works = self._out_of_place(works, why)
-        elif place is not None and place.stranded():
+        elif location is not None and location.stranded():
             self._rescue(db)
-            raise Busy("the journal's -wal and -shm files were removed")
+            raise FileBusy("the journal's -wal and -shm files were removed")
         if works:
-            answers += done(db, works)
+            answers += run_batch(db, works)
         self._pulse(db)
-        if place is not None and place.stranded() and not place.displaced():
+        if location is not None and location.stranded() and not location.displaced():
             self._rescue(db)
         return self._told(answers), []
 
     def _pulse(self, db: sqlite3.Connection) -> None:
         """Run the periodic work; if the file is locked, it runs at the next pulse."""
         pulse = self.pulse
-        if pulse is not None and time.monotonic() >= self._pulsed + PULSE:
+        if pulse is not None and time.monotonic() >= self._pulsed + PULSE_SECONDS:
             self._pulsed = time.monotonic()
             if (operation := pulse()) is not None:
-                with contextlib.suppress(sqlite3.Error, Undone):
+                with contextlib.suppress(sqlite3.Error, RolledBack):
                     commit(db, [Work(operation)])
 
     def _told(self, answers: list[Answer]) -> list[Answer]:
         """Set aside failed writes that must not be lost, to be tried again."""
         for answer in answers:
-            if answer.error is not None and answer.failed and answer.work.kept:
-                self._stuck.append(answer.work)
-                self._waits = AGAIN
-                self._again = time.monotonic() + AGAIN
+            if answer.error is not None and answer.failed and answer.work.durable:
+                self._retrying.append(answer.work)
+                self._waits = RETRY_SECONDS
+                self._again = time.monotonic() + RETRY_SECONDS
             elif answer.work.then is not None:
                 answer.work.then()
         return answers
@@ -258,19 +280,23 @@ class Writer(Forking):
 
         Known facts are still written while it has a name.
         """
-        lost = self._place is not None and self._place.lost()
-        on = [work for work in works if work.reads or (work.kept and not lost)]
+        lost = self._location is not None and self._location.lost()
+        on = [work for work in works if work.read_only or (work.durable and not lost)]
         return [Answer(work, error=OSError(why)) for work in works if work not in on], on
 
     def _meanwhile(self, works: list[Work], error: Exception) -> tuple[list[Answer], list[Work]]:
         """While the file is locked, answer reads, and fail the operations that waited too long."""
         now = time.monotonic()
-        answers = glances(self._db, [work for work in works if work.glance]) if self._db is not None else []
+        answers = (
+            peek_all(self._db, [work for work in works if work.peek])
+            if self._db is not None
+            else []
+        )
         over = {id(answer.work) for answer in answers}
         left = [work for work in works if id(work) not in over]
         late = OSError(f"the journal cannot be written: {error}")
         answers += [Answer(work, error=late) for work in left if now >= work.until]
-        left = [work for work in left if work.kept or now < work.until]
+        left = [work for work in left if work.durable or now < work.until]
         for work in left:
             # its caller already got the error
             work.until = work.until if now < work.until else float("inf")
@@ -278,10 +304,10 @@ class Writer(Forking):
 
     def _fail(self, works: list[Work], error: BaseException) -> None:
         """Fail all callers; writes that must not be lost are tried again."""
-        self._stuck += [work for work in works if work.kept]
-        self._waits = AGAIN
-        self._again = time.monotonic() + AGAIN
-        tell([Answer(work, error=error) for work in works])
+        self._retrying += [work for work in works if work.durable]
+        self._waits = RETRY_SECONDS
+        self._again = time.monotonic() + RETRY_SECONDS
+        deliver([Answer(work, error=error) for work in works])
 
     def _opened(self) -> sqlite3.Connection:
         if Writer.crossed:
@@ -289,7 +315,7 @@ class Writer(Forking):
         try:
             return self._open()
         except (sqlite3.Error, OSError) as error:
-            if busy(error):
+            if is_busy(error):
                 raise
             raise OSError(f"the journal cannot be opened: {error}") from None
 
@@ -305,8 +331,9 @@ class Writer(Forking):
         if db is not None:
             with contextlib.suppress(sqlite3.Error):
                 db.close()
-        if self._place is not None:  # after closing: connections of one process share these files
-            self._place.rest()
+        # after closing: connections of one process share these files
+        if self._location is not None:
+            self._location.rest()
 
 
 _EMPTY = queue.Empty

@@ -1,6 +1,6 @@
 """Rate limits of an account."""
 
-from .gate import Gate, Limits, Priority
-from .share import Share
+from .limiter import Limiter, Limits, Priority
+from .quota import Quota
 
-__all__ = ["Gate", "Limits", "Priority", "Share"]
+__all__ = ["Limiter", "Limits", "Priority", "Quota"]

@@ -5,11 +5,12 @@ To simulate a provider, write `simulator/<driver name>.py` with one class; nothi
     class Acme(Provider):
         """Acme's merchant API on the wire, from https://acme.example/docs."""
 
-        name = "acme"                              # mounted at /acme: the driver's name
-        base_path = "/api/v1"                      # what the driver's base_url has below the mount
-        hosts = frozenset({"api.acme.example"})    # hosts of the provider, answered in process, too
-        credentials = {"api_key": "simulator"}     # the driver's fields; every secret is "simulator"
-        numbers = magic("22997979797", success="7")  # what the payers with these numbers do
+        name = "acme"                              # mounted at /acme: the driver's name base_path =
+        "/api/v1"                      # what the driver's base_url has below the mount hosts =
+        frozenset({"api.acme.example"})    # hosts of the provider, answered in process, too
+        credentials = {"api_key": "simulator"}     # the driver's fields; every secret is
+        "simulator" numbers = magic("22997979797", success="7")  # what the payers with these
+        numbers do
 
         async def answer(self, incoming):          # the path is the provider's own, below the mount
             match incoming.method, *segments(incoming):
@@ -46,12 +47,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from ..http import Response, WebhookRequest
 from ..models import Kind, Reason, Status
-from ..wire import Incoming, Reply
+from .core import Message, SimulatorCore
 from .faults import Fault
 from .ledger import Entry, Outcome
 from .replies import Refused, json_reply
-from .world import Message, World
 
 # What a payer does by the last digit, unless the provider's own test numbers say otherwise.
 _HABITS: Mapping[str, Outcome] = {
@@ -91,8 +92,8 @@ class Provider:
     # The attribute that selects the shape of a message, and its values, if there are several.
     shapes: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, core: SimulatorCore) -> None:
+        self.core = core
         self.magic = dict(self.numbers)  # a test may add more
         self._due: list[tuple[float, int, Entry, Outcome]] = []
         self._rung = 0
@@ -100,18 +101,18 @@ class Provider:
     @property
     def url(self) -> str:
         """The URL of this provider's mount, for the addresses that it sends."""
-        return f"{self.world.url}/{self.name}"
+        return f"{self.core.url}/{self.name}"
 
-    async def handle(self, incoming: Incoming) -> Reply:
+    async def handle(self, incoming: WebhookRequest) -> Response:
         """Answer one request; its path is relative to the mount."""
-        self.world.catch_up()
+        self.core.catch_up()
         self._ripen()
         try:
             return await self.answer(incoming)
         except Refused as refused:
             return refused.reply
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer one request, or raise Refused."""
         raise NotImplementedError
 
@@ -119,28 +120,28 @@ class Provider:
         """Make the webhook of an order; None: the provider sends none. forged: a false success."""
         return None
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse a request before processing it; the Retry-After header is added by the fault."""
         return json_reply({"message": "Too many requests"}, 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse this request's token as expired."""
         return json_reply({"message": "Unauthorized"}, 401)
 
-    def listens(self, incoming: Incoming) -> Reply | None:
+    def listens(self, incoming: WebhookRequest) -> Response | None:
         """Return None to accept a WebSocket, which then gets every frame of `push`.
 
         Else the refusal.
         """
-        return Reply(status=404)
+        return Response(status=404)
 
     def push(self, frame: str) -> None:
         """Send a text frame to every WebSocket of this provider."""
-        self.world.push(self.name, frame)
+        self.core.push(self.name, frame)
 
     def uuid(self) -> str:
         """Make a UUID4 from the seed."""
-        return str(uuid.UUID(int=self.world.random.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self.core.random.getrandbits(128), version=4))
 
     def open(
         self,
@@ -154,7 +155,7 @@ class Provider:
         **words: Any,
     ) -> Entry:
         """Accept an order: it is in the ledger, PENDING; the payer is not asked yet."""
-        return self.world.ledger.open(
+        return self.core.ledger.open(
             Entry(
                 provider=self.name,
                 kind=kind,
@@ -169,26 +170,26 @@ class Provider:
 
     def entry(self, provider_reference: str) -> Entry | None:
         """Return the order with this provider reference."""
-        return self.world.ledger.get(self.name, provider_reference)
+        return self.core.ledger.get(self.name, provider_reference)
 
     def entries(self) -> list[Entry]:
         """List this provider's orders, oldest first."""
-        return self.world.ledger.entries(provider=self.name)
+        return self.core.ledger.entries(provider=self.name)
 
     def ring(self, entry: Entry, outcome: Outcome | None = None) -> None:
         """Ask the payer or the operator; the number decides after a delay, else the default."""
-        outcome = outcome or self.magic.get(entry.party or "") or self.world.usual()
+        outcome = outcome or self.magic.get(entry.party or "") or self.core.usual()
         if outcome is None or outcome.status is Status.PENDING:
             return
-        delay = self.world.decision_delay(entry)
+        delay = self.core.decision_delay(entry)
         self._rung += 1
         due = asyncio.get_running_loop().time() + delay
         heapq.heappush(self._due, (due, self._rung, entry, outcome))
-        self.world.after(delay, self._ripen)
+        self.core.after(delay, self._ripen)
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order now: the ledger moves the money, and the webhook is sent."""
-        self.world.ledger.settle(entry, outcome)
+        self.core.ledger.settle(entry, outcome)
         if entry.status.terminal:
             self.announce(entry)
 
@@ -197,7 +198,7 @@ class Provider:
         message = self.message(entry)
         if message is None:
             return
-        planned = self.world.faults.for_webhook(entry)
+        planned = self.core.faults.for_webhook(entry)
         kind = planned.kind if planned else None
         if kind is Fault.WEBHOOK_LOST:
             return
@@ -207,7 +208,7 @@ class Provider:
         if kind is Fault.WEBHOOK_FORGED and (forged := self.message(entry, forged=True)):
             messages.insert(0, forged)
         late = planned.seconds if planned and kind is Fault.WEBHOOK_LATE else 0.0
-        self.world.send(self.name, *messages, after=late)
+        self.core.send(self.name, *messages, after=late)
 
     def _ripen(self) -> None:
         # Also called at each request: timers end with their event loop, and a simulator may see

@@ -14,14 +14,14 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
+from ..http import Response, WebhookRequest
 from ..models import Kind, Status
-from ..wire import Incoming, Reply
 from .base import Provider, magic
-from .campay_words import callback, error, fee, row, summary, transaction
+from .campay_messages import callback, error, fee, row, summary, transaction
+from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .replies import DECISIONS, Refused, fields, json_reply, page, redirect, segments
 from .tokens import Tokens, jwt
-from .world import Message, World
 
 # Number ranges of Cameroon's two mobile money operators, from libphonenumber's carrier data;
 # CamPay's page has none.
@@ -54,7 +54,7 @@ class CamPay(Provider):
     }
     shapes = ("webhook_method", ("POST", "GET"))
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         self.dialect: Literal["live", "summary"] = "live"
         self.tokens = Tokens(3600)
@@ -70,7 +70,7 @@ class CamPay(Provider):
         self.repeated: Literal["charge", "join", "reject"] = "charge"
         self._logins = 0
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer below /api; each dialect has only its own paths."""
         live = self.dialect == "live"
         match incoming.method, *segments(incoming):
@@ -110,11 +110,11 @@ class CamPay(Provider):
             return Message(url=f"{self.webhook_url}?{urlencode(told)}", method="GET")
         return Message.json(self.webhook_url, told)
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse as Django REST framework does; CamPay's page states no limit."""
         return json_reply({"detail": "Request was throttled."}, 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse a token as Django REST framework does."""
         return json_reply({"detail": "Invalid token."}, 401)
 
@@ -124,13 +124,19 @@ class CamPay(Provider):
         super().settle(entry, outcome)
         self.floats[entry.words["operator"]] -= _taken(entry) - before
 
-    def _login(self, incoming: Incoming) -> Reply:
+    def _login(self, incoming: WebhookRequest) -> Response:
         body = fields(incoming) or {}
-        missing = {name: ["This field is required."] for name in ("username", "password") if not body.get(name)}
+        missing = {
+            name: ["This field is required."]
+            for name in ("username", "password")
+            if not body.get(name)
+        }
         if missing:
             return json_reply(missing, 400)
         if (body["username"], body["password"]) != ("simulator", "simulator"):
-            return json_reply({"non_field_errors": ["Unable to log in with provided credentials."]}, 400)
+            return json_reply(
+                {"non_field_errors": ["Unable to log in with provided credentials."]}, 400
+            )
         self._logins += 1
         life = self.tokens.life or 3600
         token = self.tokens.issue(jwt("simulator", {}, life=life, uid=self._logins))
@@ -138,11 +144,13 @@ class CamPay(Provider):
             return json_reply({"token": token})
         return json_reply({"token": token, "expires_in": int(life)})
 
-    def _body(self, incoming: Incoming) -> dict[str, Any]:
+    def _body(self, incoming: WebhookRequest) -> dict[str, Any]:
         """Check the token, then read the body."""
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
         if scheme != "Token":
-            raise Refused(json_reply({"detail": "Authentication credentials were not provided."}, 401))
+            raise Refused(
+                json_reply({"detail": "Authentication credentials were not provided."}, 401)
+            )
         if token != "simulator" and token not in self.tokens:
             raise Refused(self.stale(incoming))
         body = fields(incoming) if incoming.method == "POST" else {}
@@ -152,7 +160,9 @@ class CamPay(Provider):
 
     def _checked(self, body: dict[str, Any], *needed: str) -> Decimal:
         """Check the fields that all orders share, and return the amount."""
-        missing = {name: ["This field is required."] for name in needed if body.get(name) in (None, "")}
+        missing = {
+            name: ["This field is required."] for name in needed if body.get(name) in (None, "")
+        }
         if missing:
             raise Refused(json_reply(missing, 400))
         if isinstance(body["amount"], bool) or not _WHOLE.fullmatch(str(body["amount"])):
@@ -182,13 +192,15 @@ class CamPay(Provider):
         named = body.get("external_reference")
         if self.repeated == "charge" or not named:
             return None
-        known = self.world.ledger.entries(str(named), provider=self.name)
+        known = self.core.ledger.entries(str(named), provider=self.name)
         first = next((entry for entry in known if entry.kind == kind), None)
         if first is not None and self.repeated == "reject":
-            raise Refused(json_reply({"message": "A request with a duplicate UUID is rejected"}, 400))
+            raise Refused(
+                json_reply({"message": "A request with a duplicate UUID is rejected"}, 400)
+            )
         return first
 
-    def _collect(self, incoming: Incoming) -> Reply:
+    def _collect(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
         amount = self._checked(body, "amount", "from")
         party, carrier = self._carrier(str(body["from"]))
@@ -199,10 +211,14 @@ class CamPay(Provider):
         if self.dialect == "summary":
             return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
         return json_reply(
-            {"reference": entry.provider_reference, "ussd_code": _USSD[carrier], "operator": carrier.lower()}
+            {
+                "reference": entry.provider_reference,
+                "ussd_code": _USSD[carrier],
+                "operator": carrier.lower(),
+            }
         )
 
-    def _withdraw(self, incoming: Incoming) -> Reply:
+    def _withdraw(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
         if not self.withdrawals:
             return json_reply({"message": "Please enable API withdrawal under app settings"}, 403)
@@ -217,9 +233,15 @@ class CamPay(Provider):
         return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
 
     def _accept(
-        self, kind: Kind, body: dict[str, Any], amount: Decimal, party: str | None, carrier: str, **words: Any
+        self,
+        kind: Kind,
+        body: dict[str, Any],
+        amount: Decimal,
+        party: str | None,
+        carrier: str,
+        **words: Any,
     ) -> Entry:
-        number = len(self.world.ledger) + 1
+        number = len(self.core.ledger) + 1
         entry = self.open(
             kind,
             reference=str(body["external_reference"]) if body.get("external_reference") else None,
@@ -229,7 +251,7 @@ class CamPay(Provider):
             party=party,
             operator=carrier,
             code=f"D{datetime.now(UTC):%y%m%d}{'D' if kind == 'collect' else 'W'}{number:06d}",
-            operator_reference=str(self.world.random.randrange(10**10, 10**11)),
+            operator_reference=str(self.core.random.randrange(10**10, 10**11)),
             external_user=body.get("external_user"),
             description=body.get("description"),
             **words,
@@ -237,7 +259,7 @@ class CamPay(Provider):
         self.floats[carrier] -= _taken(entry)
         return entry
 
-    def _transaction(self, incoming: Incoming, reference: str) -> Reply:
+    def _transaction(self, incoming: WebhookRequest, reference: str) -> Response:
         self._body(incoming)
         entry = self.entry(reference)
         # An unopened payment link is not a transaction yet (the README of the Python SDK).
@@ -247,7 +269,7 @@ class CamPay(Provider):
             return json_reply(summary(entry))
         return json_reply(transaction(entry, self.webhook_key))
 
-    def _balance(self, incoming: Incoming) -> Reply:
+    def _balance(self, incoming: WebhookRequest) -> Response:
         self._body(incoming)
         mtn, orange = self.floats["MTN"], self.floats["ORANGE"]
         if self.dialect == "summary":
@@ -261,16 +283,20 @@ class CamPay(Provider):
             }
         )
 
-    def _history(self, incoming: Incoming) -> Reply:
+    def _history(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
         try:
-            since, until = (date.fromisoformat(str(body.get(name))) for name in ("start_date", "end_date"))
+            since, until = (
+                date.fromisoformat(str(body.get(name))) for name in ("start_date", "end_date")
+            )
         except ValueError:
             return json_reply({"message": "start_date and end_date are dates: YYYY-MM-DD"}, 400)
         found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= until]
-        return json_reply({"data": [row(entry) for entry in found if entry.words.get("opened") is not False]})
+        return json_reply(
+            {"data": [row(entry) for entry in found if entry.words.get("opened") is not False]}
+        )
 
-    def _payment_link(self, incoming: Incoming) -> Reply:
+    def _payment_link(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
         amount = self._checked(body, "amount")
         party, carrier = self._carrier(str(body["from"])) if body.get("from") else (None, "MTN")
@@ -279,7 +305,7 @@ class CamPay(Provider):
         reference = entry.provider_reference
         return json_reply({"link": f"{self.url}/pay/{reference}/", "reference": reference})
 
-    def _page(self, incoming: Incoming, reference: str) -> Reply:
+    def _page(self, incoming: WebhookRequest, reference: str) -> Response:
         """Serve the hosted page.
 
         After the decision, the payer's browser is redirected with a query, by GET.
@@ -296,7 +322,10 @@ class CamPay(Provider):
         # The query is what github.com/common-repository/campay-api reads.
         address = entry.words["redirect_url" if entry.moved else "failure_redirect_url"] or self.url
         told = transaction(entry, self.webhook_key)
-        back = {name: told[name] for name in ("external_reference", "operator", "operator_reference", "reason")}
+        back = {
+            name: told[name]
+            for name in ("external_reference", "operator", "operator_reference", "reason")
+        }
         return redirect(f"{address}?{urlencode({**back, 'status': told['status'].lower()})}")
 
 

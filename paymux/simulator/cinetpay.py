@@ -15,20 +15,31 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
+from ..http import Response, WebhookRequest
 from ..models import Status
-from ..wire import Incoming, Reply
 from .base import Provider, magic
-from .cinetpay_words import MESSAGES, data, data_2021, error, notice, response_id
-from .cinetpay_words import code as code_of
+from .cinetpay_messages import MESSAGES, data, data_2021, error, notice, response_id
+from .cinetpay_messages import code as code_of
+from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
-from .world import Message, World
 
 SITE_ID = "123456"
 
 _REQUIRED = ("transaction_id", "currency", "description", "notify_url", "return_url")
 _TEXTS = ("channels", "lang", "metadata")
-_CUSTOMER = ("id", "name", "surname", "phone_number", "email", "address", "city", "country", "state", "zip_code")
+_CUSTOMER = (
+    "id",
+    "name",
+    "surname",
+    "phone_number",
+    "email",
+    "address",
+    "city",
+    "country",
+    "state",
+    "zip_code",
+)
 _CHANNELS = ("ALL", "MOBILE_MONEY", "CREDIT_CARD", "WALLET")
 _SPECIAL = re.compile(r"[#/,$_&]")  # "ne mettez pas de caractères spéciaux" (docs, initialisation)
 _PHONE = re.compile(r"(?:\+|00)?([0-9]{8,15})", re.ASCII)
@@ -48,7 +59,7 @@ class CinetPay(Provider):
     numbers: ClassVar[Mapping[str, Outcome]] = magic("225070000000", success="7")
     shapes = ("notification", ("form", "json", "minimal"))
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         self.secret_key: str | None = "simulator"  # None: notifications have no x-token
         # An account has one of them; this one has all, unless a test removes some.
@@ -76,10 +87,11 @@ class CinetPay(Provider):
         self.shape: Literal["2022", "2021"] = "2022"
         self.waiting = "662"  # the code of a check before the decision
         self.operator = "OM"  # Orange Money
-        self.returns: Literal["GET", "POST"] = "GET"  # return_url "accepts GET and POST" (docs, retour)
+        # return_url "accepts GET and POST" (docs, retour)
+        self.returns: Literal["GET", "POST"] = "GET"
         self._tokens: dict[str, Entry] = {}
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer the two endpoints and the checkout page."""
         match incoming.method, *segments(incoming):
             case "POST", "v2", "payment":
@@ -99,18 +111,20 @@ class CinetPay(Provider):
         key = "forged" if forged else self.secret_key
         # The values in the docs' order (hmac), joined without a separator.
         signed = "".join(told.values()).encode()
-        token = {"x-token": hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()} if key else {}
+        token = (
+            {"x-token": hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()} if key else {}
+        )
         if self.notification == "json":
             message = Message.json(url, told)
             return Message(url=url, headers={**message.headers, **token}, body=message.body)
         headers = {"content-type": "application/x-www-form-urlencoded", **token}
         return Message(url=url, headers=headers, body=urlencode(told).encode())
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse as in the docs' table."""
         return error("429", "Too many requests", 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse the apikey: CinetPay has no tokens that could expire."""
         return error(self.bad_key, "apikey is not valid")
 
@@ -123,11 +137,15 @@ class CinetPay(Provider):
         if entry.status is Status.PENDING:
             self.announce(entry)
 
-    def _body(self, incoming: Incoming) -> dict[str, Any]:
+    def _body(self, incoming: WebhookRequest) -> dict[str, Any]:
         """Check what both endpoints require: a user agent, JSON, and an account."""
         if not incoming.headers.get("user-agent"):
             # Cloudflare's code, which the docs' table lists among CinetPay's own.
-            raise Refused(Reply(status=403, headers={"content-type": "text/plain"}, body=b"error code: 1010"))
+            raise Refused(
+                Response(
+                    status=403, headers={"content-type": "text/plain"}, body=b"error code: 1010"
+                )
+            )
         if "json" not in incoming.headers.get("content-type", ""):
             raise Refused(error("403", "Forbidden", 403))
         body = fields(incoming)
@@ -140,13 +158,13 @@ class CinetPay(Provider):
             raise Refused(error("613", "site_id is not valid"))
         return body
 
-    def _initialise(self, body: dict[str, Any]) -> Reply:
+    def _initialise(self, body: dict[str, Any]) -> Response:
         amount = self._checked(body)
         reference = body["transaction_id"]
         if self.entry(reference) is not None:
             raise Refused(error(self.duplicate, "transaction_id already exists"))
         phone = _PHONE.fullmatch(body.get("customer_phone_number") or "")
-        token = f"{self.world.random.getrandbits(160):040x}"
+        token = f"{self.core.random.getrandbits(160):040x}"
         entry = self.open(
             "collect",
             reference=reference,
@@ -155,13 +173,16 @@ class CinetPay(Provider):
             currency=body["currency"],
             party=phone[1] if phone else None,
             token=token,
-            signature=f"{self.world.random.getrandbits(160):040x}",
-            operator_id=f"MP{datetime.now(UTC):%y%m%d.%H%M}.A{self.world.random.randrange(10**5):05}",
-            **{name: body.get(name) for name in ("description", "metadata", "lang", "notify_url", "return_url")},
+            signature=f"{self.core.random.getrandbits(160):040x}",
+            operator_id=f"MP{datetime.now(UTC):%y%m%d.%H%M}.A{self.core.random.randrange(10**5):05}",
+            **{
+                name: body.get(name)
+                for name in ("description", "metadata", "lang", "notify_url", "return_url")
+            },
         )
         self._tokens[token] = entry
         if self.pings:
-            self.world.send(self.name, Message(url=entry.words["notify_url"], method="GET"))
+            self.core.send(self.name, Message(url=entry.words["notify_url"], method="GET"))
         if self.early:
             self.announce(entry)
         self.ring(entry)
@@ -217,7 +238,7 @@ class CinetPay(Provider):
         if not self.loopback and url.hostname in ("localhost", "127.0.0.1"):
             raise Refused(error("403", "Forbidden", 403))
 
-    def _check(self, body: dict[str, Any]) -> Reply:
+    def _check(self, body: dict[str, Any]) -> Response:
         # The docs' page and PyPI cinetpay 0.0.1 use `token`; api-checkout-doc uses `payment_token`.
         named = [name for name in ("transaction_id", "token", "payment_token") if body.get(name)]
         if not named:
@@ -229,10 +250,14 @@ class CinetPay(Provider):
         code = code_of(entry, self.waiting)
         head = {"code": code, "message": MESSAGES.get(code, "UNKNOWN_ERROR")}
         if self.shape == "2021":
-            return json_reply({**head, "api_response_id": response_id(), "data": data_2021(entry, self.operator)})
-        return json_reply({**head, "data": data(entry, self.operator), "api_response_id": response_id()})
+            return json_reply(
+                {**head, "api_response_id": response_id(), "data": data_2021(entry, self.operator)}
+            )
+        return json_reply(
+            {**head, "data": data(entry, self.operator), "api_response_id": response_id()}
+        )
 
-    def _page(self, incoming: Incoming, token: str) -> Reply:
+    def _page(self, incoming: WebhookRequest, token: str) -> Response:
         """Serve the checkout page; after any decision, the customer is redirected to return_url."""
         entry = self._tokens.get(token)
         if entry is None:
@@ -246,10 +271,13 @@ class CinetPay(Provider):
         back = {"transaction_id": entry.provider_reference, "token": token}
         if self.returns == "POST":
             inputs = "".join(
-                f'<input type="hidden" name="{name}" value="{value}">' for name, value in back.items()
+                f'<input type="hidden" name="{name}" value="{value}">'
+                for name, value in back.items()
             )
             action = html.escape(address)
-            return html_reply(f'<!doctype html><form method="post" action="{action}">{inputs}<button>OK</button>')
+            return html_reply(
+                f'<!doctype html><form method="post" action="{action}">{inputs}<button>OK</button>'
+            )
         return redirect(f"{address}{'&' if '?' in address else '?'}{urlencode(back)}")
 
 

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 import msgspec
 
-from .. import plain
-from ..checks import checked_seconds
 from ..errors import UsageError
-from ..given import moment, text, whole
+from ..primitives import coerce
+from ..values.arguments import moment, text, whole
+from ..values.validation import checked_seconds
 from .ledger import Entry
 
 
@@ -78,7 +78,9 @@ class Planned(msgspec.Struct, kw_only=True):
     def impossible(self) -> bool:
         """Return whether no request can match: `match` has neither a method nor a path."""
         wanted, part = self._wanted()
-        return self.kind not in _WEBHOOKS and not (wanted in ("", wanted.upper()) and part[:1] in ("", "/"))
+        return self.kind not in _WEBHOOKS and not (
+            wanted in ("", wanted.upper()) and part[:1] in ("", "/")
+        )
 
     def _wanted(self) -> tuple[str, str]:
         method, _, part = self.match.partition(" ")
@@ -92,7 +94,7 @@ class Planned(msgspec.Struct, kw_only=True):
 
 
 def _check_header(value: object) -> None:
-    if plain.whole(value) is None and plain.text(value) is None:
+    if coerce.whole(value) is None and coerce.text(value) is None:
         moment("retry_after", value)
 
 
@@ -105,9 +107,12 @@ class Faults:
 
     def plan(self, planned: Planned) -> None:
         """Plan a fault; one that can never happen is UsageError."""
-        if plain.text(planned.provider) not in self._providers:
+        if coerce.text(planned.provider) not in self._providers:
             raise UsageError.field("provider", planned.provider, ", ".join(self._providers))
-        planned.match, planned.location = text("match", planned.match), text("location", planned.location)
+        planned.match, planned.location = (
+            text("match", planned.match),
+            text("location", planned.location),
+        )
         if type(planned.kind) is not Fault:
             raise UsageError.field("kind", planned.kind, ", ".join(fault.name for fault in Fault))
         planned.times = whole("times", planned.times, 1, 10**9)

@@ -13,15 +13,19 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
+from ..http import Response, WebhookRequest
 from ..models import Status
-from ..wire import Incoming, Reply
 from .base import Provider
+from .core import Message, SimulatorCore
 from .ledger import Entry
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
-from .world import Message, World
 
 # The name of each key in the body, by its header.
-_KEYS: Mapping[str, str] = {"x-api-key": "public", "x-private-key": "private", "x-secret-key": "secret"}
+_KEYS: Mapping[str, str] = {
+    "x-api-key": "public",
+    "x-private-key": "private",
+    "x-secret-key": "secret",
+}
 # intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; an expired payment has no word.
 _WORDS: Mapping[Status, str] = {
     Status.PENDING: "PENDING",
@@ -50,7 +54,7 @@ class Intram(Provider):
     }
     shapes = ("callback_shape", ("nested", "flat", "form"))
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         self.merchant_key_required = False  # True in 2025; since 2026 three keys are enough
         # The page of 2025 shows invoice.keys; the page of 2026 calls them "du code mort qui sera
@@ -80,7 +84,7 @@ class Intram(Provider):
         # of custom_datas: for the ledger only; Intram has no such field
         self.reference_key = "paymux_reference"
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer the API (clients also send `/api/v1//transactions/…`) and the checkout page."""
         match incoming.method, *segments(incoming):
             case _, "api", "v1", *path:
@@ -102,17 +106,19 @@ class Intram(Provider):
             told = {"transaction_id": entry.provider_reference, **self._flat(entry, word)}
             headers = {"content-type": "application/x-www-form-urlencoded"}
             return Message(url=url, headers=headers, body=urlencode(told).encode())
-        return Message.json(url, (self._flat if self.callback_shape == "flat" else self._nested)(entry, word))
+        return Message.json(
+            url, (self._flat if self.callback_shape == "flat" else self._nested)(entry, word)
+        )
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse in Intram's format; no page states a limit."""
         return json_reply({"error": True, "status": "ERROR", "message": "Too many requests"}, 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse the keys: there are no tokens."""
         return self.error(401, "Invalid API keys")
 
-    def error(self, status: int, message: str) -> Reply:
+    def error(self, status: int, message: str) -> Response:
         """Refuse as on the page of 2026.
 
         "Invalid API keys" is its message; the others are ours.
@@ -124,9 +130,11 @@ class Intram(Provider):
         """Return Intram's word for an order's status."""
         return entry.code or self.words[entry.status]
 
-    def _api(self, incoming: Incoming, path: list[str]) -> Reply:
+    def _api(self, incoming: WebhookRequest, path: list[str]) -> Response:
         self._check_keys({header: incoming.headers.get(header) for header in _KEYS})
-        merchant = incoming.headers.get("x-marchand-key", None if self.merchant_key_required else "simulator")
+        merchant = incoming.headers.get(
+            "x-marchand-key", None if self.merchant_key_required else "simulator"
+        )
         if merchant != "simulator":
             raise self._refused(401, "Invalid API keys")
         match incoming.method, *path:
@@ -154,18 +162,26 @@ class Intram(Provider):
         if invoice.get("currency") != "XOF":
             raise self._refused(400, "currency must be XOF")
         amount = invoice.get("amount")
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount < 10**12:
+        if (
+            isinstance(amount, bool)
+            or not isinstance(amount, int | float)
+            or not 0 < amount < 10**12
+        ):
             raise self._refused(400, "amount must be a positive number")
         if amount != int(amount):
             raise self._refused(400, "amount has decimals")
         return Decimal(int(amount))
 
-    def _request(self, body: dict[str, Any]) -> Reply:
+    def _request(self, body: dict[str, Any]) -> Response:
         """Make a transaction; each request makes a new one, because it contains no unique id."""
-        invoice, store, actions = (self._part(body, name) for name in ("invoice", "store", "actions"))
+        invoice, store, actions = (
+            self._part(body, name) for name in ("invoice", "store", "actions")
+        )
         keys = invoice.get("keys") or {}
         if self.body_keys == "required" or (self.body_keys == "checked" and keys):
-            self._check_keys({name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()})
+            self._check_keys(
+                {name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()}
+            )
         amount = self._amount(invoice)
         # Lists on the pages, maps in intram-nodejs; "display only", so nothing else of them is
         # checked.
@@ -182,13 +198,18 @@ class Intram(Provider):
         entry = self.open(
             "collect",
             reference=str(named) if named else None,
-            provider_reference=f"{self.world.random.getrandbits(96):024x}",
+            provider_reference=f"{self.core.random.getrandbits(96):024x}",
             amount=amount,
             currency="XOF",
-            invoice={**{name: value for name, value in invoice.items() if name != "keys"}, "custom_datas": custom},
+            invoice={
+                **{name: value for name, value in invoice.items() if name != "keys"},
+                "custom_datas": custom,
+            },
             store=store,
             actions=actions,
-            public_reference="".join(self.world.random.choices(string.ascii_letters + string.digits, k=10)),
+            public_reference="".join(
+                self.core.random.choices(string.ascii_letters + string.digits, k=10)
+            ),
         )
         self.ring(entry)
         told = {
@@ -198,10 +219,12 @@ class Intram(Provider):
             "total_amount": int(amount),
         }
         if self.request_shape == "2020":
-            return json_reply({**told, "message": "Transaction created successfully", "error": False})
+            return json_reply(
+                {**told, "message": "Transaction created successfully", "error": False}
+            )
         return json_reply({**told, "currency": "xof", "qr_code": _QR_CODE})
 
-    def _confirm(self, transaction_id: str) -> Reply:
+    def _confirm(self, transaction_id: str) -> Response:
         entry = self.entry(transaction_id)
         if entry is None:
             raise self._refused(self.unknown_status, "Transaction not found")
@@ -261,12 +284,16 @@ class Intram(Provider):
             return told
         return {
             **told,
-            "customer": {"name": "Koffi Mensah", "phone": "22967723243", "email": "koffi@example.com"},
+            "customer": {
+                "name": "Koffi Mensah",
+                "phone": "22967723243",
+                "email": "koffi@example.com",
+            },
             "receipt_url": f"{self.url}/{self.env}-checkout/receipt/pdf/{entry.provider_reference}.pdf",
             "custom_data": entry.words["invoice"]["custom_datas"],
         }
 
-    def _gate(self, incoming: Incoming, transaction_id: str) -> Reply:
+    def _gate(self, incoming: WebhookRequest, transaction_id: str) -> Response:
         """Serve the checkout page at `receipt_url`.
 
         Then Intram appends its query, even to a URL that has one.

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from .. import plain
 from ..errors import UsageError
 from ..models import Kind, Reason, Status
+from ..primitives import coerce
 
 # Allowed changes of status; an order that failed, was cancelled or expired may still succeed late.
 _AFTER = {
@@ -72,7 +72,9 @@ class Ledger:
         """Add a new order; no money has moved yet."""
         key = (entry.provider, entry.provider_reference)
         if key in self._by_provider_reference:
-            raise UsageError.field("provider_reference", entry.provider_reference, "one not used before")
+            raise UsageError.field(
+                "provider_reference", entry.provider_reference, "one not used before"
+            )
         self._by_provider_reference[key] = entry
         self._entries.append(entry)
         for name in {entry.reference, entry.provider_reference} - {None}:
@@ -83,7 +85,9 @@ class Ledger:
         """Decide an order. A success may come late; moved money returns only by a refund."""
         if outcome.status not in _AFTER.get(entry.status, {Status.SUCCEEDED}):
             said = f"status: an order that is {entry.status} cannot become {outcome.status}"
-            raise UsageError(said, name="status", value=outcome.status.value, accepted="what it can become")
+            raise UsageError(
+                said, name="status", value=outcome.status.value, accepted="what it can become"
+            )
         entry.status, entry.code = outcome.status, outcome.code
         entry.reason = outcome.reason or _WHY.get(outcome.status)
         if entry.status.terminal:
@@ -96,8 +100,8 @@ class Ledger:
     def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
         """List orders, oldest first; `reference`: yours or the provider's."""
         known = self._by_any_reference
-        found = self._entries if reference is None else known.get(plain.text(reference) or "", [])
-        name = plain.text(provider)
+        found = self._entries if reference is None else known.get(coerce.text(reference) or "", [])
+        name = coerce.text(provider)
         return [entry for entry in found if provider is None or entry.provider == name]
 
     def charged(self, reference: str | None = None, *, provider: str | None = None) -> Decimal:
@@ -125,7 +129,11 @@ class Ledger:
         return totals
 
     def _moved(self, kind: Kind, reference: str | None, provider: str | None) -> Decimal:
-        moved = [e for e in self.entries(reference, provider=provider) if e.kind == kind and e.moved]
+        moved = [
+            e for e in self.entries(reference, provider=provider) if e.kind == kind and e.moved
+        ]
         if len({entry.currency for entry in moved}) > 1:
-            raise UsageError.field("currency", "several", "one: name a reference or a provider, or use totals()")
+            raise UsageError.field(
+                "currency", "several", "one: name a reference or a provider, or use totals()"
+            )
         return sum((entry.amount for entry in moved), Decimal(0))

@@ -15,15 +15,15 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from ..http import Response, WebhookRequest
 from ..models import Reason, Status
-from ..wire import Incoming, Reply
 from .base import Provider, magic
+from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .mpesa_b2c import B2C
 from .mpesa_c2b import C2B, EAT
 from .replies import Refused, fields, json_reply, query, segments
 from .tokens import Tokens
-from .world import Message, World
 
 SHORTCODE = "174379"
 
@@ -44,7 +44,9 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "4": "Declined due to limit rule: would exceed daily transfer limit.",
     "17": "Rule limited.",
     "26": "System busy. Traffic blocking condition in place.",
-    "1001": "Unable to lock subscriber, a transaction is already in process for the current subscriber",
+    "1001": (
+        "Unable to lock subscriber, a transaction is already in process for the current subscriber"
+    ),
     "1019": "Transaction has expired",
     "1025": "An error occurred while sending a push request",
     "1031": "Request cancelled by user",
@@ -87,7 +89,7 @@ class Mpesa(Provider):
     # 254708374149 is the sandbox's own number; the others are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         self.tokens = Tokens(3599)
         # A pending query was seen as HTTP 500 with 500.001.1001, and as 200 with ResultCode 4999.
@@ -107,7 +109,7 @@ class Mpesa(Provider):
         self.b2c = B2C(self)
         self._prompts: dict[str, tuple[float, Entry]] = {}
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer the paths of the docs."""
         match incoming.method, *segments(incoming):
             case "GET", "oauth", "v1", "generate":
@@ -152,21 +154,25 @@ class Mpesa(Provider):
             callback["CallbackMetadata"] = {"Item": items}
         return Message.json(entry.words["CallBackURL"], {"Body": {"stkCallback": callback}})
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse as in the docs' table: HTTP 500."""
         return self.error(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse a token; the docs repeat it in the message."""
         if self.bad_token == "404.001.03":
             return self.error(404, "404.001.03", "Invalid Access Token")
         token = incoming.headers.get("authorization", "").removeprefix("Bearer ")
         return self.error(401, "401.002.01", f"Error Occurred - Invalid Access Token - {token}")
 
-    def error(self, status: int, code: str, message: str, request_id: str | None = None) -> Reply:
+    def error(
+        self, status: int, code: str, message: str, request_id: str | None = None
+    ) -> Response:
         """Refuse with the docs' error object."""
         request_id = request_id or self.request_id()
-        return json_reply({"requestId": request_id, "errorCode": code, "errorMessage": message}, status)
+        return json_reply(
+            {"requestId": request_id, "errorCode": code, "errorMessage": message}, status
+        )
 
     def invalid(self, field: str) -> Refused:
         """Refuse a field."""
@@ -174,11 +180,11 @@ class Mpesa(Provider):
 
     def request_id(self) -> str:
         """Make an id of the shape 29115-34620561-1."""
-        return f"{self.world.random.randrange(10**4, 10**5)}-{self.world.random.randrange(10**7, 10**8)}-1"
+        return f"{self.core.random.randrange(10**4, 10**5)}-{self.core.random.randrange(10**7, 10**8)}-1"
 
     def receipt(self) -> str:
         """Make a receipt number of the shape NLJ7RT61SV."""
-        return "S" + "".join(self.world.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=9))
+        return "S" + "".join(self.core.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=9))
 
     def check_url(self, field: str, url: object) -> str:
         """Check a callback URL: it needs a host; https or http, as in the sandbox."""
@@ -188,18 +194,18 @@ class Mpesa(Provider):
             raise self.invalid(field)
         return str(url)
 
-    def _login(self, incoming: Incoming) -> Reply:
+    def _login(self, incoming: WebhookRequest) -> Response:
         scheme, _, given = incoming.headers.get("authorization", "").partition(" ")
         if scheme != "Basic":
             return self.error(400, "400.008.01", "Invalid Authentication passed")
         if query(incoming).get("grant_type") != "client_credentials":
             return self.error(400, "400.008.02", "Invalid grant type passed")
         if given != base64.b64encode(b"simulator:simulator").decode():
-            return Reply(status=400)  # without a body (live, 2026-08-17)
-        token = self.tokens.issue(f"{self.world.random.getrandbits(160):040x}")
+            return Response(status=400)  # without a body (live, 2026-08-17)
+        token = self.tokens.issue(f"{self.core.random.getrandbits(160):040x}")
         return json_reply({"access_token": token, "expires_in": str(int(self.tokens.life or 3599))})
 
-    def _body(self, incoming: Incoming) -> dict[str, Any]:
+    def _body(self, incoming: WebhookRequest) -> dict[str, Any]:
         """Check the token, then read the JSON body."""
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer":
@@ -215,25 +221,34 @@ class Mpesa(Provider):
 
     def _signed(self, body: dict[str, Any]) -> None:
         """Check the shortcode, the Timestamp, and the Password made of both and the passkey."""
-        shortcode, timestamp = str(body.get("BusinessShortCode", "")), str(body.get("Timestamp", ""))
+        shortcode, timestamp = (
+            str(body.get("BusinessShortCode", "")),
+            str(body.get("Timestamp", "")),
+        )
         if not re.fullmatch(_SHORTCODE, shortcode, re.ASCII):
             raise self.invalid("BusinessShortCode")
         if not _is_time(timestamp):
             raise self.invalid("Timestamp")
         if shortcode != SHORTCODE:
             raise Refused(self.error(500, "500.001.1001", "Merchant does not exist"))
-        if body.get("Password") != base64.b64encode(f"{shortcode}simulator{timestamp}".encode()).decode():
+        if (
+            body.get("Password")
+            != base64.b64encode(f"{shortcode}simulator{timestamp}".encode()).decode()
+        ):
             raise Refused(self.error(500, "500.001.1001", "[MerchantValidate] - Wrong credentials"))
 
-    def _push(self, body: dict[str, Any]) -> Reply:
+    def _push(self, body: dict[str, Any]) -> Response:
         self._signed(body)
         for field, pattern, called in _PUSH:
             if not re.fullmatch(pattern, str(body.get(field, "")), re.ASCII):
                 raise self.invalid(called)
         if body["TransactionType"] == "CustomerPayBillOnline" and str(body["PartyB"]) != SHORTCODE:
             raise self.invalid("PartyB")
-        url, party = self.check_url("CallBackURL", body.get("CallBackURL")), str(body["PhoneNumber"])
-        number = len(self.world.ledger)  # in place of Daraja's milliseconds: no two ids are equal
+        url, party = (
+            self.check_url("CallBackURL", body.get("CallBackURL")),
+            str(body["PhoneNumber"]),
+        )
+        number = len(self.core.ledger)  # in place of Daraja's milliseconds: no two ids are equal
         entry = self.open(
             "collect",
             reference=str(body["AccountReference"]),
@@ -269,7 +284,7 @@ class Mpesa(Provider):
             self._prompts[party] = (now + self.prompt_life, entry)
             self.ring(entry)
 
-    def _query(self, body: dict[str, Any]) -> Reply:
+    def _query(self, body: dict[str, Any]) -> Response:
         self._signed(body)
         checkout = str(body.get("CheckoutRequestID") or "")
         entry = self.entry(checkout)
@@ -279,7 +294,11 @@ class Mpesa(Provider):
             raise self.invalid("CheckoutRequestID")
         if entry is None or (entry.status is Status.PENDING and entry.code is None):
             if self.pending == "4999":
-                known = {"ResultCode": "4999", "ResultDesc": _DESCRIPTIONS["4999"], "CheckoutRequestID": checkout}
+                known = {
+                    "ResultCode": "4999",
+                    "ResultDesc": _DESCRIPTIONS["4999"],
+                    "CheckoutRequestID": checkout,
+                }
                 return json_reply({"ResponseCode": "0", **known})
             return self.error(500, "500.001.1001", "The transaction is being processed", checkout)
         code = self._code(entry)

@@ -11,12 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..http import Response
 from ..models import Reason, Status
-from ..wire import Reply
+from .core import Message
 from .ledger import Entry, Outcome
 from .mpesa_c2b import EAT
 from .replies import json_reply
-from .world import Message
 
 if TYPE_CHECKING:
     from .mpesa import Mpesa
@@ -40,7 +40,10 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "2001": "The initiator information is invalid.",
     "2006": "Declined due to account rule: The account status does not allow this transaction.",
     "2028": "The request is not permitted according to product assignment.",
-    "2040": "Credit Party customer type (Unregistered or Registered Customer) can't be supported by the service.",
+    "2040": (
+        "Credit Party customer type (Unregistered or Registered Customer) can't be supported by "
+        "the service."
+    ),
     "8006": "The security credential is locked",
     "SFC_IC0003": "The operator does not exist.",
 }
@@ -73,7 +76,7 @@ class B2C:
         self.float = Decimal(1_000_000)  # shillings on the utility account at the start
         self.lowest = Decimal(10)  # shillings in one payout, at least; at most: the limit of a push
 
-    def pay(self, body: dict[str, Any], version: str) -> Reply:
+    def pay(self, body: dict[str, Any], version: str) -> Response:
         """Accept a payout; v3 requires the merchant's own id, and accepts each only once."""
         if version == "v3":
             self._check(body, (("OriginatorConversationID", r".{1,128}"),))
@@ -97,12 +100,14 @@ class B2C:
         self._mpesa.ring(entry, self._declined(entry.amount))
         return _accepted(ids)
 
-    def balance(self, body: dict[str, Any]) -> Reply:
+    def balance(self, body: dict[str, Any]) -> Response:
         """Accept a request for the balances, and send the result."""
         self._check(body, _BALANCE)
         urls, ids = self._urls(body), self._ids(None)
         values = {
-            "AccountBalance": "&".join(f"{name}|KES|{_held(funds)}" for name, funds in self._accounts().items()),
+            "AccountBalance": "&".join(
+                f"{name}|KES|{_held(funds)}" for name, funds in self._accounts().items()
+            ),
             "BOCompletedTime": f"{datetime.now(EAT):%Y%m%d%H%M%S}",
         }
         # Unlike in a payout's result, type and code are text here, and the description has no full
@@ -116,7 +121,7 @@ class B2C:
             "ResultParameters": _parameters(values),
             "ReferenceData": _reference_data("abresults"),
         }
-        self._mpesa.world.send(self._mpesa.name, Message.json(urls["ResultURL"], {"Result": result}))
+        self._mpesa.core.send(self._mpesa.name, Message.json(urls["ResultURL"], {"Result": result}))
         return _accepted(ids)
 
     def result(self, entry: Entry, *, forged: bool = False) -> Message:
@@ -124,9 +129,17 @@ class B2C:
         words = entry.words
         if entry.status is Status.EXPIRED and entry.code is None and not forged:
             # No live body was ever published: this one is from SDKs (pypi.org/project/mpesakit).
-            timeout = {"ResultType": 1, "ResultCode": "1", "ResultDesc": "The service request timed out."}
+            timeout = {
+                "ResultType": 1,
+                "ResultCode": "1",
+                "ResultDesc": "The service request timed out.",
+            }
             return Message.json(words["QueueTimeOutURL"], {"Result": {**timeout, **words["ids"]}})
-        code = "0" if forged else entry.code or ("0" if entry.moved else _CODES.get(entry.reason, "2040"))
+        code = (
+            "0"
+            if forged
+            else entry.code or ("0" if entry.moved else _CODES.get(entry.reason, "2040"))
+        )
         receipt: str = self._mpesa.receipt() if forged else words["receipt"]
         result: dict[str, Any] = {
             "ResultType": 0,
@@ -138,7 +151,8 @@ class B2C:
         if code == "0":
             result["ResultParameters"] = _parameters(self._paid(entry, receipt))
         return Message.json(
-            words["ResultURL"], {"Result": {**result, "ReferenceData": _reference_data("b2cresults")}}
+            words["ResultURL"],
+            {"Result": {**result, "ReferenceData": _reference_data("b2cresults")}},
         )
 
     def _paid(self, entry: Entry, receipt: str) -> dict[str, Any]:
@@ -159,7 +173,7 @@ class B2C:
 
         Only the utility account is used, and there are no fees.
         """
-        ledger, name = self._mpesa.world.ledger, self._mpesa.name
+        ledger, name = self._mpesa.core.ledger, self._mpesa.name
         moved = ledger.charged(provider=name) - ledger.paid_out(provider=name)
         return {
             "Working Account": Decimal(0),
@@ -189,21 +203,24 @@ class B2C:
                 raise self._mpesa.invalid(field)
 
     def _urls(self, body: dict[str, Any]) -> dict[str, str]:
-        return {field: self._mpesa.check_url(field, body.get(field)) for field in ("QueueTimeOutURL", "ResultURL")}
+        return {
+            field: self._mpesa.check_url(field, body.get(field))
+            for field in ("QueueTimeOutURL", "ResultURL")
+        }
 
     def _ids(self, reference: str | None) -> dict[str, str]:
         """Make the ids of a request.
 
         V3 of B2C answers with the merchant's own id, if there is one.
         """
-        drawn = f"{self._mpesa.world.random.getrandbits(80):020x}"
+        drawn = f"{self._mpesa.core.random.getrandbits(80):020x}"
         return {
             "OriginatorConversationID": reference or self._mpesa.request_id(),
             "ConversationID": f"AG_{datetime.now(EAT):%Y%m%d}_{drawn}",
         }
 
 
-def _accepted(ids: Mapping[str, str]) -> Reply:
+def _accepted(ids: Mapping[str, str]) -> Response:
     said = {"ResponseCode": "0", "ResponseDescription": "Accept the service request successfully."}
     return json_reply({**ids, **said})
 

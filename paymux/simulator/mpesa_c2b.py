@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..http import Response
 from ..models import Status
-from ..wire import Reply
+from .core import Message
 from .ledger import Entry, Outcome
 from .replies import json_reply
-from .world import Message
 
 if TYPE_CHECKING:
     from .mpesa import Mpesa
@@ -33,21 +33,22 @@ class C2B:
         self.once = False  # production accepts one registration, the sandbox any number
         self.urls: dict[str, str] = {}
 
-    def register(self, body: dict[str, Any]) -> Reply:
+    def register(self, body: dict[str, Any]) -> Response:
         """Register the URLs for validation and confirmation."""
         if not re.fullmatch(r"[0-9]{5,7}", str(body.get("ShortCode", "")), re.ASCII):
             raise self._mpesa.invalid("ShortCode")
         if body.get("ResponseType") not in ("Completed", "Cancelled"):
             raise self._mpesa.invalid("ResponseType")
         urls = {
-            field: self._mpesa.check_url(field, body.get(field)) for field in ("ConfirmationURL", "ValidationURL")
+            field: self._mpesa.check_url(field, body.get(field))
+            for field in ("ConfirmationURL", "ValidationURL")
         }
         if self.once and self.urls:
             return self._mpesa.error(500, "500.003.1001", "Urls are already registered.")
         self.urls = {**urls, "ResponseType": str(body["ResponseType"])}
         return self._accepted()
 
-    def simulate(self, body: dict[str, Any], version: str) -> Reply:
+    def simulate(self, body: dict[str, Any], version: str) -> Response:
         """Let a payer pay, as the sandbox does."""
         if not self.urls:
             raise self._mpesa.invalid("ShortCode")
@@ -62,14 +63,16 @@ class C2B:
             amount=Decimal(str(body["Amount"])),
             currency="KES",
             party=party,
-            TransactionType="Pay Bill" if body.get("CommandID") == "CustomerPayBillOnline" else "Buy Goods",
+            TransactionType="Pay Bill"
+            if body.get("CommandID") == "CustomerPayBillOnline"
+            else "Buy Goods",
             TransID=receipt,
             TransTime=f"{datetime.now(EAT):%Y%m%d%H%M%S}",
             BusinessShortCode=str(body.get("ShortCode")),
             MSISDN=_hidden(party, version),
             ThirdPartyTransID="",
         )
-        self._mpesa.world.start(self._pay(entry))
+        self._mpesa.core.start(self._pay(entry))
         return self._accepted()
 
     def confirmation(self, entry: Entry) -> Message:
@@ -80,11 +83,11 @@ class C2B:
         accepted = True
         if self.validation:
             message = Message.json(self.urls["ValidationURL"], self._told(entry, balance=""))
-            reply = await self._mpesa.world.carry(self._mpesa.name, message)
+            reply = await self._mpesa.core.carry(self._mpesa.name, message)
             accepted = self._accepts(entry, reply)
         self._mpesa.settle(entry, Outcome(Status.SUCCEEDED if accepted else Status.CANCELLED))
 
-    def _accepts(self, entry: Entry, reply: Reply | None) -> bool:
+    def _accepts(self, entry: Entry, reply: Response | None) -> bool:
         """Read the merchant's answer; without one in time, the registered ResponseType decides."""
         try:
             said = json.loads(reply.body) if reply else {}
@@ -112,7 +115,7 @@ class C2B:
             "LastName": "",
         }
 
-    def _accepted(self) -> Reply:
+    def _accepted(self) -> Response:
         return json_reply(
             {
                 "OriginatorCoversationID": self._mpesa.uuid(),
@@ -124,4 +127,8 @@ class C2B:
 
 def _hidden(party: str, version: str) -> str:
     """Hide the payer's number as this API version does: v1 hashes it, v2 masks its middle."""
-    return hashlib.sha256(party.encode()).hexdigest() if version == "v1" else f"{party[:4]} ***** {party[-3:]}"
+    return (
+        hashlib.sha256(party.encode()).hexdigest()
+        if version == "v1"
+        else f"{party[:4]} ***** {party[-3:]}"
+    )

@@ -15,12 +15,19 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
+from ..http import Response, WebhookRequest
 from ..models import Status
-from ..wire import Incoming, Reply
 from .base import Provider, magic
+from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
-from .mpesa_gateway_checks import Window, check_currency, checked_amount, checked_order, checked_phone
-from .mpesa_gateway_words import (
+from .mpesa_gateway_checks import (
+    Window,
+    check_currency,
+    checked_amount,
+    checked_order,
+    checked_phone,
+)
+from .mpesa_gateway_messages import (
     MESSAGES,
     RESULTS,
     WORDS,
@@ -37,7 +44,6 @@ from .mpesa_gateway_words import (
 )
 from .replies import Refused, fields, json_reply, query, segments
 from .tokens import Tokens, jwt
-from .world import Message, World
 
 _EAT = timezone(timedelta(hours=3))
 
@@ -51,7 +57,7 @@ class MpesaGateway(Provider):
     numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
     shapes = ("frame_shape", ("client", "flat"))
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         self.tokens = Tokens(3600)  # the origin's are valid for an hour
         self.permanent = True  # Bearer "simulator" is valid
@@ -71,7 +77,8 @@ class MpesaGateway(Provider):
         self.failures: Literal["status", "error"] = "status"
         # seconds; the origin answers 408 after 120, paid or not
         self.gives_up_after: float | None = None
-        self.history_shape: Literal["document", "paginated"] = "document"  # the origin's is paginated
+        # the origin's is paginated
+        self.history_shape: Literal["document", "paginated"] = "document"
         self.page_size = 10
         self.refund_ids = True  # the origin's answer has null
         # the end of a refund, after the payer's delay
@@ -95,7 +102,7 @@ class MpesaGateway(Provider):
         self._given.add(token)
         return token
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer below /api/payment.
 
         As in Django, a path without its last slash is another path.
@@ -132,28 +139,32 @@ class MpesaGateway(Provider):
         told = callback(entry, success=forged or entry.moved, metadata=self.metadata)
         return Message.json(self.webhook_url, told)
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse with the error object; the document has neither a status nor a code for this."""
         return error("RATE_LIMITED", 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse a token as expired."""
         return bad_token("Token is expired")
 
-    def listens(self, incoming: Incoming) -> Reply | None:
+    def listens(self, incoming: WebhookRequest) -> Response | None:
         """Accept a client with a valid token that listens to payment updates."""
         if incoming.path.strip("/") != self.socket_path.strip("/"):
             return no_such_page()
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
         given = token if scheme == "Bearer" else query(incoming).get("token", "")
-        return None if self._good(given) or not self.socket_needs_token else bad_token("Token is invalid")
+        return (
+            None
+            if self._good(given) or not self.socket_needs_token
+            else bad_token("Token is invalid")
+        )
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order and push its update; a payment refunded in full becomes refunded."""
         super().settle(entry, outcome)
         paid = entry if entry.kind == "collect" else self._transaction(entry.words["refund_of"])
         if paid is not entry and self._given_back(paid, Status.SUCCEEDED) == paid.amount:
-            self.world.ledger.settle(paid, Outcome(Status.REFUNDED))
+            self.core.ledger.settle(paid, Outcome(Status.REFUNDED))
         self.push(json.dumps(self.frame(paid)))
 
     def frame(self, entry: Entry) -> dict[str, Any]:
@@ -166,26 +177,32 @@ class MpesaGateway(Provider):
     def _good(self, token: str) -> bool:
         return (token == "simulator" and self.permanent) or token in self.tokens
 
-    def _authenticate(self, incoming: Incoming) -> None:
+    def _authenticate(self, incoming: WebhookRequest) -> None:
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise Refused(no_token())
         if not self._good(token):
-            raise Refused(bad_token("Token is expired" if token in self._given else "Token is invalid"))
+            raise Refused(
+                bad_token("Token is expired" if token in self._given else "Token is invalid")
+            )
 
-    def _body(self, incoming: Incoming, window: Window | None = None, *, token: bool = True) -> dict[str, Any]:
+    def _body(
+        self, incoming: WebhookRequest, window: Window | None = None, *, token: bool = True
+    ) -> dict[str, Any]:
         """Check the token, then the rate, and read the body."""
         if token:
             self._authenticate(incoming)
         wait = window.take() if window else None
         if wait is not None:
-            raise Refused(error("RATE_LIMITED", 429, headers={"retry-after": str(max(1, math.ceil(wait)))}))
+            raise Refused(
+                error("RATE_LIMITED", 429, headers={"retry-after": str(max(1, math.ceil(wait)))})
+            )
         body = fields(incoming)
         if body is None:
             raise Refused(error("INVALID_REQUEST", details={"body": ["JSON parse error"]}))
         return body
 
-    def _initiate(self, body: dict[str, Any], *, test: bool) -> Reply:
+    def _initiate(self, body: dict[str, Any], *, test: bool) -> Response:
         """Prompt a payer; each request is another prompt, also for the same order."""
         reference = None if test else str(checked_order(body))
         party = checked_phone(body)
@@ -193,11 +210,11 @@ class MpesaGateway(Provider):
         check_currency(body)
         if self.refuses:
             raise Refused(error(self.refuses))
-        known = self.world.ledger.entries(reference, provider=self.name) if reference else []
+        known = self.core.ledger.entries(reference, provider=self.name) if reference else []
         if self.refuses_paid_orders and any(entry.moved for entry in known):
             raise Refused(error("PAYMENT_FAILED", details={"order_id": ["Order is already paid"]}))
         # two in one second differ by the number
-        opened, number = datetime.now(UTC), len(self.world.ledger)
+        opened, number = datetime.now(UTC), len(self.core.ledger)
         entry = self.open(
             "collect",
             reference=reference,
@@ -206,7 +223,7 @@ class MpesaGateway(Provider):
             currency="KES",
             party=party,
             checkout_request_id=f"ws_CO_{opened.astimezone(_EAT):%d%m%Y%H%M%S}{number:03d}{party[-9:]}",
-            merchant_request_id=f"29115-{self.world.random.randrange(10**7, 10**8)}-1",
+            merchant_request_id=f"29115-{self.core.random.randrange(10**7, 10**8)}-1",
             asked_at=asyncio.get_running_loop().time(),
         )
         self.ring(entry)
@@ -220,19 +237,27 @@ class MpesaGateway(Provider):
             raise Refused(error("NOT_FOUND", 404))
         return entry
 
-    def _verify(self, body: dict[str, Any]) -> Reply:
+    def _verify(self, body: dict[str, Any]) -> Response:
         """Return the status of a payment; a test payment has no order."""
         entry = self._transaction(body.get("transaction_id"))
         if entry.reference is not None and checked_order(body) != int(entry.reference):
             raise Refused(error("NOT_FOUND", 404))
         waited = asyncio.get_running_loop().time() - entry.words["asked_at"]
-        if entry.status is Status.PENDING and self.gives_up_after is not None and waited > self.gives_up_after:
+        if (
+            entry.status is Status.PENDING
+            and self.gives_up_after is not None
+            and waited > self.gives_up_after
+        ):
             return json_reply({"error": "Payment timeout. Please try again."}, 408)
-        if self.failures == "error" and entry.status in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+        if self.failures == "error" and entry.status in (
+            Status.FAILED,
+            Status.CANCELLED,
+            Status.EXPIRED,
+        ):
             return error("PAYMENT_EXPIRED" if entry.status is Status.EXPIRED else "PAYMENT_FAILED")
         return json_reply({"status": word(entry), "message": MESSAGES[entry.status]})
 
-    def _callback(self, body: dict[str, Any]) -> Reply:
+    def _callback(self, body: dict[str, Any]) -> Response:
         """Accept Daraja's callback.
 
         The document shows no answer, so this is the one Daraja expects.
@@ -249,10 +274,12 @@ class MpesaGateway(Provider):
         self._decide(entry, outcome)
         return json_reply({"ResultCode": 0, "ResultDesc": "Accepted"})
 
-    def _test_callback(self, body: dict[str, Any]) -> Reply:
+    def _test_callback(self, body: dict[str, Any]) -> Response:
         """Decide a payment as the tester says; the answer is ours: the document shows none."""
         entry = self._transaction(body.get("transaction_id"))
-        status = next((status for status, said in WORDS.items() if said == body.get("status")), None)
+        status = next(
+            (status for status, said in WORDS.items() if said == body.get("status")), None
+        )
         if status is None or status is Status.REFUNDED:
             raise Refused(error("INVALID_REQUEST", details={"status": ["Not a valid choice."]}))
         self._decide(entry, Outcome(status))
@@ -264,29 +291,38 @@ class MpesaGateway(Provider):
         if entry.status is Status.PENDING or late:
             self.settle(entry, outcome)
 
-    def _history(self, incoming: Incoming) -> Reply:
+    def _history(self, incoming: WebhookRequest) -> Response:
         """List the payments, newest first."""
         self._authenticate(incoming)
         written = query(incoming).get("page", "1")
         page = int(written) if re.fullmatch(r"[1-9][0-9]{0,5}", written, re.ASCII) else 0
         payments = [entry for entry in reversed(self.entries()) if entry.kind == "collect"]
         paginated = self.history_shape == "paginated"
-        return history(payments, page, self.page_size, paginated=paginated, url=f"{self.url}{incoming.path}")
+        return history(
+            payments, page, self.page_size, paginated=paginated, url=f"{self.url}{incoming.path}"
+        )
 
     def _given_back(self, paid: Entry, *statuses: Status) -> Decimal:
-        refunds = [entry for entry in self.entries() if entry.words.get("refund_of") == paid.provider_reference]
+        refunds = [
+            entry
+            for entry in self.entries()
+            if entry.words.get("refund_of") == paid.provider_reference
+        ]
         return sum((entry.amount for entry in refunds if entry.status in statuses), Decimal(0))
 
-    def _refund(self, body: dict[str, Any], transaction_id: object) -> Reply:
+    def _refund(self, body: dict[str, Any], transaction_id: object) -> Response:
         """Accept a refund; the document says "processed", but the money goes back later."""
         paid = self._transaction(transaction_id)
         if paid.status is not Status.SUCCEEDED:
             raise Refused(
-                error("PAYMENT_FAILED", details={"transaction_id": ["Only a completed payment can be refunded."]})
+                error(
+                    "PAYMENT_FAILED",
+                    details={"transaction_id": ["Only a completed payment can be refunded."]},
+                )
             )
         left = paid.amount - self._given_back(paid, Status.PENDING, Status.SUCCEEDED)
         amount = checked_amount({"amount": int(left), **body}, Decimal(1), left)
-        refund_id = f"RFD{datetime.now(UTC):%Y%m%d%H%M%S}{len(self.world.ledger):03X}"
+        refund_id = f"RFD{datetime.now(UTC):%Y%m%d%H%M%S}{len(self.core.ledger):03X}"
         entry = self.open(
             "refund",
             reference=paid.reference,
@@ -301,7 +337,7 @@ class MpesaGateway(Provider):
         told = refund_id if self.refund_ids else None
         return json_reply({"message": "Refund processed successfully", "refund_id": told})
 
-    def _add_method(self, body: dict[str, Any]) -> Reply:
+    def _add_method(self, body: dict[str, Any]) -> Response:
         """Add a payment method; the answer, which the document does not show, is the method."""
         known = {method["type"]: method for method in self.methods}.get(str(body.get("type")))
         if known is None:

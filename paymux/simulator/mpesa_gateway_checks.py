@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from .mpesa_gateway_words import error
+from .mpesa_gateway_messages import error
 from .replies import Refused
 
 
@@ -44,7 +44,9 @@ def checked_amount(body: Mapping[str, Any], lowest: Decimal, highest: Decimal) -
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) < 10**15:
         raise Refused(error("INVALID_AMOUNT", details={"amount": ["A valid number is required."]}))
     if amount != int(amount):
-        raise Refused(error("INVALID_AMOUNT", details={"amount": ["Whole shillings are required."]}))
+        raise Refused(
+            error("INVALID_AMOUNT", details={"amount": ["Whole shillings are required."]})
+        )
     if amount < lowest:
         raise Refused(error("AMOUNT_TOO_LOW", details={"minimum": float(lowest)}))
     if amount > highest:
@@ -62,5 +64,7 @@ def checked_order(body: Mapping[str, Any]) -> int:
     """Check the order, an integer in the document."""
     order = body.get("order_id")
     if isinstance(order, bool) or not isinstance(order, int):
-        raise Refused(error("INVALID_REQUEST", details={"order_id": ["A valid integer is required."]}))
+        raise Refused(
+            error("INVALID_REQUEST", details={"order_id": ["A valid integer is required."]})
+        )
     return order

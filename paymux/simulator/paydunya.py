@@ -17,12 +17,12 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
+from ..http import Response, WebhookRequest
 from ..models import Reason, Status
-from ..wire import Incoming, Reply
 from .base import Provider, magic
+from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
-from .world import Message, World
 
 _STATUSES: Mapping[Status, str] = {
     Status.PENDING: "pending",
@@ -39,9 +39,11 @@ _REASONS: Mapping[Reason | None, str] = {
     Reason.WRONG_PIN: "Wrong code",
     Reason.LIMIT: "Limit exceeded",
 }
-_FICTITIOUS = {"name": "Alioune Faye", "phone": "774563209", "email": "aliounefaye@gmail.com"}  # the page's payer
+# the page's payer
+_FICTITIOUS = {"name": "Alioune Faye", "phone": "774563209", "email": "aliounefaye@gmail.com"}
 _WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
-_ALIAS = re.compile(r"[0-9]{8,10}|[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)  # a local number or an e-mail
+# a local number or an e-mail
+_ALIAS = re.compile(r"[0-9]{8,10}|[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
 _ACTIONS = ("cancel_url", "callback_url", "return_url")
 
 
@@ -61,7 +63,7 @@ class PayDunya(Provider):
     numbers: ClassVar[Mapping[str, Outcome]] = magic("22177000000", success="7")
     shapes = ("notification", ("form", "bare", "data", "twice", "json"))
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
         # The merchant's reference in custom_data, for the ledger; PayDunya has no such field.
         self.reference_key = "paymux_reference"
@@ -82,12 +84,14 @@ class PayDunya(Provider):
         self.balance = Decimal(1_000_000)
         self.operator = "wave_senegal"
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer below /sandbox-api/v1 and /api/v1, and serve the checkout page."""
         match incoming.method, *segments(incoming):
             case "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "create":
                 return self._create(self._body(incoming, api), api)
-            case "GET" | "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "confirm", token:
+            case "GET" | "POST", (
+                "sandbox-api" | "api"
+            ) as api, "v1", "checkout-invoice", "confirm", token:
                 self._authorize(incoming, api)
                 return self._confirm(token, api)
             case "POST", ("sandbox-api" | "api") as api, "v1", "direct-pay", "credit-account":
@@ -115,9 +119,13 @@ class PayDunya(Provider):
             "data": urlencode({"data": text}),
             "twice": urlencode({"data": quote(text)}),
         }[self.notification]
-        return Message(url=url, headers={"content-type": "application/x-www-form-urlencoded"}, body=body.encode())
+        return Message(
+            url=url,
+            headers={"content-type": "application/x-www-form-urlencoded"},
+            body=body.encode(),
+        )
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse the keys: PayDunya has no tokens that could expire."""
         return self._error("Invalid Masterkey Specified")
 
@@ -128,17 +136,20 @@ class PayDunya(Provider):
         if entry.moved and not before:
             self.balance += entry.amount if entry.kind == "collect" else -entry.amount
 
-    def _error(self, text: str, code: str | None = None) -> Reply:
+    def _error(self, text: str, code: str | None = None) -> Response:
         return json_reply({"response_code": code or self.refusal, "response_text": text})
 
-    def _authorize(self, incoming: Incoming, api: str) -> None:
+    def _authorize(self, incoming: WebhookRequest, api: str) -> None:
         """Check the three headers; the private key differs by mode, the master key does not."""
-        given = [incoming.headers.get(f"paydunya-{name}") for name in ("master-key", "private-key", "token")]
+        given = [
+            incoming.headers.get(f"paydunya-{name}")
+            for name in ("master-key", "private-key", "token")
+        ]
         private = "test_private_simulator" if api == "sandbox-api" else "live_private_simulator"
         if given != ["simulator", private, "simulator"]:
             raise Refused(self.stale(incoming))
 
-    def _body(self, incoming: Incoming, api: str) -> dict[str, Any]:
+    def _body(self, incoming: WebhookRequest, api: str) -> dict[str, Any]:
         self._authorize(incoming, api)
         body = fields(incoming)
         if body is None:
@@ -151,7 +162,9 @@ class PayDunya(Provider):
             raise Refused(self._error(f"{name} must be a positive whole number"))
         return Decimal(str(written).partition(".")[0])
 
-    def _object(self, parent: dict[str, Any], name: str, *, of: str | None = None) -> dict[str, Any]:
+    def _object(
+        self, parent: dict[str, Any], name: str, *, of: str | None = None
+    ) -> dict[str, Any]:
         """Read an object that may be missing or null; `of`: or a list of numbered items."""
         found = parent.get(name) or {}
         if of and isinstance(found, list):
@@ -160,7 +173,7 @@ class PayDunya(Provider):
             raise Refused(self._error(f"{name} must be an object"))
         return found
 
-    def _create(self, body: dict[str, Any], api: str) -> Reply:
+    def _create(self, body: dict[str, Any], api: str) -> Response:
         invoice, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
         amount = self._amount(invoice.get("total_amount"), "total_amount")
@@ -200,12 +213,12 @@ class PayDunya(Provider):
         )
 
     def _code(self, length: int) -> str:
-        return "".join(self.world.random.choices(string.ascii_letters + string.digits, k=length))
+        return "".join(self.core.random.choices(string.ascii_letters + string.digits, k=length))
 
     def _site(self, entry: Entry) -> str:
         return f"{self.url}/{'sandbox-checkout' if entry.words['mode'] == 'test' else 'checkout'}"
 
-    def _confirm(self, token: str, api: str) -> Reply:
+    def _confirm(self, token: str, api: str) -> Response:
         entry = self.entry(token)
         mode = "test" if api == "sandbox-api" else "live"
         if entry is None or entry.kind != "collect" or entry.words["mode"] != mode:
@@ -233,7 +246,9 @@ class PayDunya(Provider):
             "mode": words["mode"],
             "status": entry.code or _STATUSES.get(entry.status, self.expired),
             "fail_reason": why if self.failure == "fail_reason" else "",
-            "customer": _FICTITIOUS if ended and not any(words["customer"].values()) else words["customer"],
+            "customer": _FICTITIOUS
+            if ended and not any(words["customer"].values())
+            else words["customer"],
             "receipt_url": f"{self._site(entry)}/receipt/pdf/{token}.pdf" if ended else "",
         }
         if why and self.failure == "errors":
@@ -244,21 +259,29 @@ class PayDunya(Provider):
                 "total_amount_without_fees": number(entry.amount),
                 "expire_date": f"{entry.opened_at + timedelta(hours=24):%Y-%m-%d %H:%M:%S}",
             }
-            told["customer"] = {**told["customer"], "payment_method": self.operator if ended else ""}
+            told["customer"] = {
+                **told["customer"],
+                "payment_method": self.operator if ended else "",
+            }
             told["receipt_identifier"] = words["receipt_identifier"] if entry.moved else ""
             told["provider_reference"] = words["operator_reference"] if entry.moved else ""
         return told
 
-    def _credit(self, body: dict[str, Any], api: str) -> Reply:
+    def _credit(self, body: dict[str, Any], api: str) -> Response:
         """Credit another PayDunya account: the money moves before the answer."""
         if not self.redistribution:
             # From integrators' code for disbursements, as is 4002.
             return self._error("Direct pay is not enabled for this application", "401")
-        amount, alias = self._amount(body.get("amount"), "amount"), str(body.get("account_alias") or "")
+        amount, alias = (
+            self._amount(body.get("amount"), "amount"),
+            str(body.get("account_alias") or ""),
+        )
         if not _ALIAS.fullmatch(alias):
             return self._error("No PayDunya account has this alias")
         if amount > self.balance:
-            return self._error("You don't have enough funds. Consider crediting your account", "4002")
+            return self._error(
+                "You don't have enough funds. Consider crediting your account", "4002"
+            )
         # the page has only the sandbox's TEST000001
         prefix = "TEST" if api == "sandbox-api" else "LIVE"
         entry = self.open(
@@ -280,7 +303,7 @@ class PayDunya(Provider):
             }
         )
 
-    def _page(self, incoming: Incoming, token: str) -> Reply:
+    def _page(self, incoming: WebhookRequest, token: str) -> Response:
         """Serve the checkout page; it redirects to return_url with ?token=, or to cancel_url."""
         entry = self.entry(token)
         if entry is None or entry.kind != "collect":
@@ -295,9 +318,11 @@ class PayDunya(Provider):
             return html_reply(f"<!doctype html><p>{html.escape(self._told(entry)['status'])}")
         if not entry.moved:
             return redirect(address)
-        return redirect(f"{address}{self.joint if '?' in address else '?'}{urlencode({'token': token})}")
+        return redirect(
+            f"{address}{self.joint if '?' in address else '?'}{urlencode({'token': token})}"
+        )
 
-    def _receipt(self, token: str) -> Reply:
+    def _receipt(self, token: str) -> Response:
         entry = self.entry(token)
         if entry is None or not entry.moved:
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)

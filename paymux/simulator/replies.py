@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from ..http import Response, WebhookRequest
 from ..models import Reason, Status
-from ..wire import Incoming, Reply
 from .ledger import Outcome
 
 # The buttons of a checkout page.
@@ -21,42 +21,48 @@ DECISIONS: Mapping[str, Outcome] = {
 class Refused(Exception):
     """The provider refuses: this reply is sent, and nothing else happens."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Response) -> None:
         super().__init__(reply)
         self.reply = reply
 
 
-def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
-    return Reply(
+    return Response(
         status=status,
         headers={"content-type": "application/json", **(headers or {})},
         body=json.dumps(body).encode(),
     )
 
 
-def html_reply(body: str, status: int = 200) -> Reply:
+def html_reply(body: str, status: int = 200) -> Response:
     """Answer with an HTML page."""
-    return Reply(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode())
+    return Response(
+        status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode()
+    )
 
 
-def page(title: str) -> Reply:
+def page(title: str) -> Response:
     """Answer with a checkout page: each button POSTs `decision=…` to the page's URL."""
-    buttons = "".join(f'<button name="decision" value="{word}">{word}</button>' for word in DECISIONS)
-    return html_reply(f'<!doctype html><h1>{html.escape(title)}</h1><form method="post">{buttons}</form>')
+    buttons = "".join(
+        f'<button name="decision" value="{word}">{word}</button>' for word in DECISIONS
+    )
+    return html_reply(
+        f'<!doctype html><h1>{html.escape(title)}</h1><form method="post">{buttons}</form>'
+    )
 
 
-def redirect(location: str) -> Reply:
+def redirect(location: str) -> Response:
     """Redirect a browser."""
-    return Reply(status=302, headers={"location": location})
+    return Response(status=302, headers={"location": location})
 
 
-def segments(incoming: Incoming) -> list[str]:
+def segments(incoming: WebhookRequest) -> list[str]:
     """Split a path at slashes, ignoring empty parts; an encoded slash stays in its segment."""
     return [unquote(part) for part in incoming.path.split("/") if part]
 
 
-def fields(incoming: Incoming) -> dict[str, Any] | None:
+def fields(incoming: WebhookRequest) -> dict[str, Any] | None:
     """Read a JSON object or a form, by its content type; None: the body is neither."""
     if "form" in incoming.headers.get("content-type", ""):
         return dict(parse_qsl(incoming.body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -67,6 +73,6 @@ def fields(incoming: Incoming) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def query(incoming: Incoming) -> dict[str, str]:
+def query(incoming: WebhookRequest) -> dict[str, str]:
     """Read the fields of the query."""
     return dict(parse_qsl(incoming.query, keep_blank_values=True))

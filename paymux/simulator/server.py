@@ -10,23 +10,23 @@ from typing import Any, Self
 
 import msgspec
 
-from .. import plain
-from ..checks import checked_seconds
 from ..drivers import load
 from ..drivers.base import Driver
 from ..errors import UsageError
-from ..given import reason as checked_reason
-from ..given import status as checked_status
-from ..given import text, whole
+from ..http import Response, WebhookRequest
 from ..models import Reason, Status
-from ..wire import Incoming, Reply
+from ..primitives import coerce
+from ..values.arguments import reason as checked_reason
+from ..values.arguments import status as checked_status
+from ..values.arguments import text, whole
+from ..values.validation import checked_seconds
 from .base import Provider
-from .door import Door
+from .core import Delivery, Latency, PayerDelay, Receiver, SimulatorCore
 from .faults import Fault, Faults, Planned
+from .http_server import HttpServer
 from .inprocess import InProcess
 from .ledger import Entry, Ledger, Outcome
 from .replies import html_reply
-from .world import Delivery, Latency, PayerDelay, Receiver, World
 
 # The base of URLs without a socket: nothing listens on the port of tcpmux.
 _IN_PROCESS = "http://127.0.0.1:1"
@@ -65,10 +65,10 @@ class Simulator:
         root: str | None = None,
     ) -> None:
         found = _providers()
-        if root is not None and plain.text(root) not in found:
+        if root is not None and coerce.text(root) not in found:
             raise UsageError.field("root", root, ", ".join(sorted(found)))
-        root = plain.text(root)
-        self.world = World(
+        root = coerce.text(root)
+        self.core = SimulatorCore(
             seed=whole("seed", seed, -(2**63), 2**63),
             latency=checked_delay("latency", latency),
             payer_delay=checked_delay("payer_delay", payer_delay),
@@ -76,11 +76,13 @@ class Simulator:
             faults=Faults(sorted(found)),
             url=_IN_PROCESS,
         )
-        self.providers: Mapping[str, Provider] = {name: kind(self.world) for name, kind in found.items()}
+        self.providers: Mapping[str, Provider] = {
+            name: kind(self.core) for name, kind in found.items()
+        }
         self.requests: list[Received] = []
-        self.connection = InProcess(self.world, self.providers, self.answer)
+        self.connection = InProcess(self.core, self.providers, self.answer)
         self._port = whole("port", port, 0, 65_535)
-        self._door = Door(self.world, self.providers, self.answer, root)
+        self._server = HttpServer(self.core, self.providers, self.answer, root)
 
     def __getattr__(self, name: str) -> Any:
         provider = self.__dict__.get("providers", {}).get(name)
@@ -91,24 +93,28 @@ class Simulator:
     @property
     def url(self) -> str:
         """The base URL, without a trailing slash."""
-        return self.world.url
+        return self.core.url
 
     @property
     def ledger(self) -> Ledger:
         """What was really charged, paid out and refunded."""
-        return self.world.ledger
+        return self.core.ledger
 
     @property
     def deliveries(self) -> list[Delivery]:
         """Every webhook that was sent, and its result."""
-        return self.world.deliveries
+        return self.core.deliveries
 
     def driver(self, name: str, **fields: Any) -> Driver:
         """Make a driver for this simulator with valid credentials; `fields` override."""
-        provider = self.providers.get(plain.text(name) or "")
+        provider = self.providers.get(coerce.text(name) or "")
         if provider is None:
             raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))
-        given = {**provider.credentials, "base_url": f"{provider.url}{provider.base_path}", **fields}
+        given = {
+            **provider.credentials,
+            "base_url": f"{provider.url}{provider.base_path}",
+            **fields,
+        }
         return load(provider.name)(**given)
 
     def settle(
@@ -130,9 +136,11 @@ class Simulator:
             None if reason is None else checked_reason("reason", reason),
             None if code is None else text("code", code),
         )
-        entries = self.ledger.entries(plain.text(reference) or "")
+        entries = self.ledger.entries(coerce.text(reference) or "")
         if not entries:
-            raise UsageError.field("reference", reference, "one of an order that the simulator accepted")
+            raise UsageError.field(
+                "reference", reference, "one of an order that the simulator accepted"
+            )
         chosen = [entry for entry in entries if not entry.status.terminal] or entries[-1:]
         for entry in chosen:
             self.providers[entry.provider].settle(entry, outcome)
@@ -157,7 +165,7 @@ class Simulator:
         reference of the order. `processed=False`: the fault happens before the provider has
         processed the request.
         """
-        self.world.faults.plan(
+        self.core.faults.plan(
             Planned(
                 provider=provider,
                 match=match,
@@ -174,15 +182,21 @@ class Simulator:
     def on_webhook(self, receiver: Receiver) -> None:
         """Give every webhook to this function or coroutine function instead of a socket."""
         if not callable(receiver):
-            raise UsageError.field("receiver", receiver, "a function of one Incoming")
-        self.world.receiver = receiver
+            raise UsageError.field("receiver", receiver, "a function of one WebhookRequest")
+        self.core.receiver = receiver
 
     def received(self, provider: str, match: str = "") -> list[Received]:
         """List the complete requests that match, with the rules of `fault`."""
-        asked = Planned(provider=text("provider", provider), match=text("match", match), kind=Fault.ERROR)
-        return [one for one in self.requests if asked.fits_request(one.provider, one.method, one.path)]
+        asked = Planned(
+            provider=text("provider", provider), match=text("match", match), kind=Fault.ERROR
+        )
+        return [
+            one for one in self.requests if asked.fits_request(one.provider, one.method, one.path)
+        ]
 
-    async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
+    async def answer(
+        self, name: str, incoming: WebhookRequest, planned: Planned | None
+    ) -> Response:
         """Log a request, let its provider process it (unless a fault prevents it), and wait."""
         self.requests.append(
             Received(
@@ -196,24 +210,27 @@ class Simulator:
         )
         provider = self.providers.get(name)
         if provider is None:
-            return Reply(status=404)
-        reply = Reply(status=500)
+            return Response(status=404)
+        reply = Response(status=500)
         if planned is None or planned.processed:
             reply = await provider.handle(incoming)
-        delay = self.world.answer_delay()
-        await (self.world.pause(delay) if delay else asyncio.sleep(0))
+        delay = self.core.answer_delay()
+        await (self.core.pause(delay) if delay else asyncio.sleep(0))
         return reply if planned is None else _bent(provider, incoming, planned, reply)
 
     async def __aenter__(self) -> Self:
-        self.world.url = await self._door.open(self._port)
+        self.core.url = await self._server.open(self._port)
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        await self.world.aclose()
-        await self._door.close()
-        self.world.url = _IN_PROCESS
+        await self.core.aclose()
+        await self._server.close()
+        self.core.url = _IN_PROCESS
 
 
 def checked_delay(name: str, value: Any) -> Any:
@@ -235,14 +252,20 @@ def _providers() -> dict[str, type[Provider]]:
     return found
 
 
-def _bent(provider: Provider, incoming: Incoming, planned: Planned, reply: Reply) -> Reply:
+def _bent(
+    provider: Provider, incoming: WebhookRequest, planned: Planned, reply: Response
+) -> Response:
     """Return the complete answer that a fault makes of the provider's answer."""
     if planned.kind is Fault.ERROR:
-        return Reply(status=planned.status or 500, headers={"content-type": "text/plain"}, body=b"error")
+        return Response(
+            status=planned.status or 500, headers={"content-type": "text/plain"}, body=b"error"
+        )
     if planned.kind is Fault.HTML:
-        return html_reply("<!doctype html><title>Sorry</title><p>Come back later.", planned.status or 200)
+        return html_reply(
+            "<!doctype html><title>Sorry</title><p>Come back later.", planned.status or 200
+        )
     if planned.kind is Fault.REDIRECT:
-        return Reply(status=planned.status or 302, headers={"location": planned.location})
+        return Response(status=planned.status or 302, headers={"location": planned.location})
     if planned.kind is Fault.STALE_TOKEN:
         return provider.stale(incoming)
     if planned.kind is Fault.THROTTLE:

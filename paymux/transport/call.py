@@ -1,4 +1,7 @@
-"""One verb's requests: limit, sign, send, judge, repeat where safe, raise. No HTTP library is known here."""
+"""One verb's requests: limit, sign, send, judge, repeat where safe, raise.
+
+No HTTP library is known here.
+"""
 
 import asyncio
 import logging
@@ -9,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ..deadlines import Deadline
 from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
@@ -20,17 +22,25 @@ from ..errors import (
     Unavailable,
     UsageError,
 )
-from ..lenient import Unreadable
-from ..limits import Gate, Priority, Share
-from ..models import Kind, Payment, succeed
-from ..wire import BODY_BYTES, Broken, Outgoing, Reply, Request, TooLarge
-from .exchanges import Attempt, exchanges, without
-from .kept import Kept
+from ..http import (
+    MAX_BODY_BYTES,
+    PreparedRequest,
+    Request,
+    Response,
+    ResponseTooLarge,
+    TransportError,
+)
+from ..limits import Limiter, Priority, Quota
+from ..models import Kind, Payment, merge
+from ..primitives.deadlines import Deadline
+from ..values.parsing import Unreadable
+from .attempt import Attempt, exchange_log, without_account
 from .outcome import Means, Verdict, decide
-from .retries import asked_pause, may_repeat, pauses, retry_after
+from .retries import backoff_pauses, may_retry, requested_pause, retry_after
+from .scrubbed import ScrubbedResponse
 
 if TYPE_CHECKING:
-    from .verbs import Transport
+    from .transport import Transport
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -39,7 +49,7 @@ T = TypeVar("T")
 class Account(NamedTuple):
     """What the verbs of one account share."""
 
-    gate: Gate  # by which its requests leave
+    limiter: Limiter  # by which its requests leave
     secrets: tuple[str, ...]  # its credentials, for taking them out of what is logged or kept
     logs_in: bool
 
@@ -48,8 +58,8 @@ class Call:
     """The `send` of one verb; it knows at any moment whether money may have moved."""
 
     __slots__ = (
-        "_doubt",
-        "_flying",
+        "_in_doubt",
+        "_in_flight",
         "_logs_in",
         "_lost",
         "_reference",
@@ -61,12 +71,12 @@ class Call:
         "deadline",
         "driver",
         "duplicate",
-        "gate",
-        "kept",
+        "limiter",
         "moves_money",
         "pending",
-        "placed",
         "priority",
+        "response",
+        "slot_held",
     )
 
     def __init__(
@@ -80,9 +90,9 @@ class Call:
     ) -> None:
         self._transport = transport
         account = transport.account(driver)
-        self.gate = account.gate
+        self.limiter = account.limiter
         self.priority = priority
-        self.placed = False  # whether the place of its first request is held already
+        self.slot_held = False  # whether the place of its first request is held already
         self.driver = driver
         self.deadline = asyncio.get_running_loop().time() + seconds
         self._verb = verb
@@ -90,13 +100,16 @@ class Call:
         self._signs = verb != "login"
         self._logs_in = self._signs and account.logs_in
         self._token: str | None = None
-        self._flying: Outgoing | None = None
-        self._doubt = False
-        self.duplicate = False  # whether the provider has had a money request with our reference before
-        self.before_money: Callable[[], Awaitable[None]] | None = None  # what must be durable before money moves
+        self._in_flight: PreparedRequest | None = None
+        self._in_doubt = False
+        # whether the provider has had a money request with our reference before
+        self.duplicate = False
+        # what must be durable before money moves
+        self.before_money: Callable[[], Awaitable[None]] | None = None
         self.moves_money = False  # whether a money request was asked for
-        self.pending: Payment | None = None  # the payment of a money verb, as it is known before any answer
-        self.kept = Kept(account.secrets)
+        # the payment of a money verb, as it is known before any answer
+        self.pending: Payment | None = None
+        self.response = ScrubbedResponse(account.secrets)
         self._lost = ""  # what came of a money request whose outcome is unknown
 
     def __str__(self) -> str:
@@ -112,20 +125,28 @@ class Call:
 
     @property
     def in_doubt(self) -> bool:
-        """Tell whether money may have moved: a money request left, and was not refused for certain."""
-        flying = self._flying
-        return self._doubt or (flying is not None and flying.money and flying.left)
+        """Tell whether money may have moved.
+
+        A money request left, and was not refused for certain.
+        """
+        in_flight = self._in_flight
+        return self._in_doubt or (
+            in_flight is not None and in_flight.money and in_flight.may_have_left
+        )
 
     def stamped(self, payment: Payment, kind: Kind | None, known: Payment | None = None) -> Payment:
         """Complete what was read of an answer: its kind, its time, its text without credentials."""
-        raw, held = self.kept.text(payment.raw)
+        raw, held = self.response.text(payment.raw)
         found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
-        return self.kept.read(found, known) if held else found
+        return self.response.clean(found, known) if held else found
 
     def complete(self, pending: Payment, found: T) -> T:
-        """Return an order's payment: what a driver read of the answers, applied to what is known."""
+        """Return an order's payment.
+
+        What a driver read of the answers, applied to what is known.
+        """
         payment: Any = found
-        completed: Any = succeed(pending, self.stamped(payment, payment.kind, pending))
+        completed: Any = merge(pending, self.stamped(payment, payment.kind, pending))
         answer: T = completed
         return answer
 
@@ -144,7 +165,10 @@ class Call:
                 self._token = held or await self._sign_in(request)
             attempt = await self._admitted(request, number)
             verdict = decide(
-                self.driver, request, attempt.reply, left=attempt.reply is not None or attempt.outgoing.left
+                self.driver,
+                request,
+                attempt.reply,
+                left=attempt.reply is not None or attempt.outgoing.may_have_left,
             )
             attempt.why = attempt.why or verdict.why
             unknown = self._note(request, attempt, verdict.means) or unknown
@@ -152,12 +176,12 @@ class Call:
                 # In unlisted words nothing is sure, but the next request should log in anew.
                 refreshed = self._drop_token()
             if verdict.means is Means.ANSWER:
-                self.gate.answered()
+                self.limiter.on_answer()
                 answer: R = verdict.answer
                 return answer
-            pause = asked_pause(attempt.reply, verdict.error)
+            pause = requested_pause(attempt.reply, verdict.error)
             if verdict.means is Means.THROTTLED:
-                self.gate.throttled(pause)
+                self.limiter.on_throttled(pause)
             if verdict.means is Means.STALE and not refreshed and self._drop_token():
                 refreshed = True
                 continue
@@ -165,7 +189,7 @@ class Call:
             if not self._repeats(request, attempt, verdict.means, repeats):
                 raise self._failure(request, attempt, verdict, unknown=unknown)
             if pause is None:
-                steps = steps or pauses(factor=0.2, longest=5)
+                steps = steps or backoff_pauses(factor=0.2, longest=5)
                 pause = next(steps)
             if asyncio.get_running_loop().time() + pause >= self.deadline:
                 raise self._failure(request, attempt, verdict, unknown=unknown)
@@ -173,14 +197,17 @@ class Call:
 
     def _admitted(self, request: Request[Any], number: int) -> Coroutine[Any, Any, Attempt]:
         """Make one attempt; a look-up of a watch counts in its process's share of the limit."""
-        share = self.gate.share if self.priority is Priority.WATCH and self._signs else None
-        if share is None or request.money:
+        quota = self.limiter.quota if self.priority is Priority.WATCH and self._signs else None
+        if quota is None or request.money:
             return self._attempt(request, number)
-        return self._shared(request, number, share)
+        return self._shared(request, number, quota)
 
     def _note(self, request: Request[Any], attempt: Attempt, means: Means) -> bool:
-        """Note what an attempt means for the money; True: whether it moved is unknown from here on."""
-        self._flying = None
+        """Note what an attempt means for the money.
+
+        True: whether it moved is unknown from here on.
+        """
+        self._in_flight = None
         if not request.money:
             return self.duplicate
         if means is Means.UNKNOWN:
@@ -188,14 +215,19 @@ class Call:
         # A later refusal says nothing of an earlier attempt that may have been processed.
         self.duplicate = self.duplicate or means is Means.DUPLICATE
         unknown = self.duplicate or means is Means.UNKNOWN
-        self._doubt = self._doubt or unknown or means is Means.ANSWER
+        self._in_doubt = self._in_doubt or unknown or means is Means.ANSWER
         return unknown
 
     def _repeats(self, request: Request[Any], attempt: Attempt, means: Means, repeats: int) -> bool:
         """Tell whether a request may be sent again after so many failed attempts."""
         if means is Means.THROTTLED and self.priority is Priority.BULK:
-            return False  # it goes back to the queue, whose waits are not part of a look-up's deadline
-        return repeats < self._transport.attempts and not attempt.certain and may_repeat(request, means)
+            # it goes back to the queue, whose waits are not part of a look-up's deadline
+            return False
+        return (
+            repeats < self._transport.attempts
+            and not attempt.permanent
+            and may_retry(request, means)
+        )
 
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver
@@ -204,7 +236,7 @@ class Call:
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
-            said = self.kept.said(without(driver.account, error)) or "timed out"
+            said = self.response.scrub(without_account(driver.account, error)) or "timed out"
             said = f"{driver.account}: the login failed: {said}"
             status = getattr(error, "http_status", None)
             failure = NotSent(said) if request.money else Unavailable(said, http_status=status)
@@ -219,57 +251,69 @@ class Call:
         return True
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
-        gate, money = (self.gate if self._signs else None), request.money
-        if gate is not None and not self.placed and not gate.try_enter(money=money):
+        limiter, money = (self.limiter if self._signs else None), request.money
+        if limiter is not None and not self.slot_held and not limiter.try_acquire(money=money):
             priority = Priority.MONEY if money else self.priority
-            await gate.enter(money=money, priority=priority, deadline=self.deadline)
-        self.placed = False
+            await limiter.acquire(money=money, priority=priority, deadline=self.deadline)
+        self.slot_held = False
         try:
             if money and self.before_money is not None:
                 await self.before_money()
                 self.before_money = None
-            outgoing = self._flying = self._outgoing(request)
+            outgoing = self._in_flight = self._outgoing(request)
             attempt = Attempt(number=number, outgoing=outgoing)
             began = time.perf_counter()
             try:
                 attempt.reply = await self._transport.connection.exchange(outgoing)
-                self.kept.put(attempt.reply.body)
-            except Broken as broken:
+                self.response.set_body(attempt.reply.body)
+            except TransportError as broken:
                 attempt.why, attempt.too_large = str(broken), broken.too_large
-                # A page of history stays as large as it is; any other answer was perhaps a proxy's, once.
-                attempt.certain = broken.certain or (broken.too_large and request.largest > BODY_BYTES)
+                # A page of history stays as large as it is; any other answer was perhaps a proxy's,
+                # once.
+                attempt.permanent = broken.permanent or (
+                    broken.too_large and request.largest > MAX_BODY_BYTES
+                )
             finally:
-                if exchanges.isEnabledFor(logging.DEBUG):
-                    attempt.log(self.driver, self._verb, request, time.perf_counter() - began, self._hidden)
+                if exchange_log.isEnabledFor(logging.DEBUG):
+                    attempt.log(
+                        self.driver, self._verb, request, time.perf_counter() - began, self._hidden
+                    )
             return attempt
         finally:
-            if gate is not None:
-                gate.leave(money=money)
+            if limiter is not None:
+                limiter.release(money=money)
 
-    async def _shared(self, request: Request[Any], number: int, share: Share) -> Attempt:
+    async def _shared(self, request: Request[Any], number: int, quota: Quota) -> Attempt:
         """Look for a watch, where other processes have a part in the account's look-ups."""
         loop = asyncio.get_running_loop()
-        share.enter(loop.time())
+        quota.acquire(loop.time())
         try:
             return await self._attempt(request, number)
         finally:
-            share.leave(loop.time())
+            quota.release(loop.time())
 
-    async def signed(self, request: Request[Any]) -> Outgoing:
+    async def signed(self, request: Request[Any]) -> PreparedRequest:
         """Log in where that is needed, and give a request ready for the wire."""
         if self._logs_in:
             self._token = await self._sign_in(request)
         return self._outgoing(request)
 
-    def _outgoing(self, request: Request[Any]) -> Outgoing:
-        self.kept.token = self._token or ""
+    def _outgoing(self, request: Request[Any]) -> PreparedRequest:
+        self.response.token = self._token or ""
         signed = self.driver.authorize(request, self._token) if self._signs else request
         content = signed.content()
         # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "paymux", **signed.headers}
+        headers = {
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "User-Agent": "paymux",
+            **signed.headers,
+        }
         if content is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded" if signed.form else "application/json"
-        return Outgoing(
+            headers["Content-Type"] = (
+                "application/x-www-form-urlencoded" if signed.form else "application/json"
+            )
+        return PreparedRequest(
             method=signed.method,
             url=self.driver.url + signed.target(),
             headers=headers,
@@ -278,22 +322,24 @@ class Call:
             largest=request.largest,
         )
 
-    def _failure(self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool) -> Exception:
+    def _failure(
+        self, request: Request[Any], attempt: Attempt, verdict: Verdict, *, unknown: bool
+    ) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
         if verdict.means is Means.DUPLICATE and verdict.error is not None:
             return self._had_before(what, self._told(verdict.error, attempt.reply), request)
-        said = self.kept.said(self._lost if unknown else attempt.said)
+        said = self.response.scrub(self._lost if unknown else attempt.said)
         if unknown:
             return OutcomeUnknown(f"{what}: {said}; the outcome is unknown")
         if verdict.error is not None:
             return self._told(verdict.error, attempt.reply)
         if verdict.means is Means.NOT_SENT:
             return NotSent(f"{what}: {said}; nothing was sent")
-        kind = TooLarge if attempt.too_large else Unavailable
+        kind = ResponseTooLarge if attempt.too_large else Unavailable
         return kind(f"{what}: {said}", http_status=attempt.status)
 
     def _had_before(self, what: str, error: ProviderError, request: Request[Any]) -> Exception:
-        said = without(self.driver.account, error)
+        said = without_account(self.driver.account, error)
         if request.money:
             return OutcomeUnknown(
                 f"{what}: the provider has had this reference before ({said}); what became of it is unknown, "
@@ -301,15 +347,15 @@ class Call:
             )
         return Unavailable(f"{what}: {said}")
 
-    def _told(self, error: ProviderError, reply: Reply | None) -> ProviderError:
+    def _told(self, error: ProviderError, reply: Response | None) -> ProviderError:
         """Complete a provider's error with what it is about, and take out what nobody may print."""
         error.account, error.provider = self.driver.account, self.driver.name
         error.reference = self._reference
-        self.kept.free(error, raw=self._signs)
+        self.response.scrub_error(error, raw=self._signs)
         if isinstance(error, RateLimited) and error.retry_after is None and reply is not None:
             error.retry_after = retry_after(reply)
         return error
 
     def _hidden(self, body: bytes) -> str:
         # A login's bodies are nothing but credentials.
-        return self.kept.said(body.decode("utf-8", "replace")) if self._signs else "***"
+        return self.response.scrub(body.decode("utf-8", "replace")) if self._signs else "***"

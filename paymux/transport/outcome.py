@@ -7,8 +7,8 @@ import msgspec
 
 from ..drivers.base import Driver, Duplicate
 from ..errors import AuthenticationFailed, ProviderError, RateLimited
-from ..lenient import Unreadable, decode
-from ..wire import Reply, Request
+from ..http import Request, Response
+from ..values.parsing import Unreadable, decode
 
 R = TypeVar("R")
 
@@ -34,7 +34,9 @@ class Verdict(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bool = True) -> Verdict:
+def decide(
+    driver: Driver, request: Request[R], reply: Response | None, *, left: bool = True
+) -> Verdict:
     """Say what one attempt means: the outcome table, asked from the first row to the last.
 
     | outcome                                                                | verdict              |
@@ -48,10 +50,11 @@ def decide(driver: Driver, request: Request[R], reply: Reply | None, *, left: bo
     | readable 2xx, or a status in `accept`, that `matches`                  | ANSWER               |
     | everything else: unreadable, 3xx, HTML, 408, 409, 423, 425, 5xx, …     | UNKNOWN              |
 
-    What each verdict leads to differs for look-ups, for money that the provider deduplicates on our reference,
-    and for other money; that half of the table is `Call`. A money request that is UNKNOWN is never sent again
-    unless the provider deduplicates it. One that is DUPLICATE is unknown at once and never sent again: what became
-    of the earlier request is looked up, by whoever holds the payment.
+    What each verdict leads to differs for look-ups, for money that the provider deduplicates on our
+    reference, and for other money; that half of the table is `Call`. A money request that is
+    UNKNOWN is never sent again unless the provider deduplicates it. One that is DUPLICATE is
+    unknown at once and never sent again: what became of the earlier request is looked up, by
+    whoever holds the payment.
     """
     if reply is None:
         return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)

@@ -7,19 +7,22 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..errors import ProviderError, RateLimited
-from ..wire import Reply, Request
+from ..http import Request, Response
 from .outcome import Means
 
 
-def may_repeat(request: Request[Any], means: Means) -> bool:
+def may_retry(request: Request[Any], means: Means) -> bool:
     """Tell whether the outcome table lets this request go out again."""
     if means in (Means.NOT_SENT, Means.THROTTLED):
         return True
     return means is Means.UNKNOWN and (not request.money or request.repeatable)
 
 
-def pauses(factor: float, longest: float) -> Iterator[float]:
-    """Give the seconds to wait before each repetition: twice as long on the average each time, full of jitter."""
+def backoff_pauses(factor: float, longest: float) -> Iterator[float]:
+    """Give the seconds to wait before each repetition.
+
+    Twice as long on the average each time, full of jitter.
+    """
     import backoff  # noqa: PLC0415 - 2 ms of an import that repeats nothing yet
 
     steps: Iterator[float] = backoff.expo(base=2, factor=factor, max_value=longest)
@@ -27,15 +30,18 @@ def pauses(factor: float, longest: float) -> Iterator[float]:
     return map(backoff.full_jitter, steps)
 
 
-def asked_pause(reply: Reply | None, error: ProviderError | None) -> float | None:
+def requested_pause(reply: Response | None, error: ProviderError | None) -> float | None:
     """Give the seconds that a refusal or an answer asks us to wait, if it asks."""
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return error.retry_after
     return retry_after(reply) if reply is not None else None
 
 
-def retry_after(reply: Reply) -> float | None:
-    """Read `Retry-After` as seconds from 0 to a day: digits, or a date against the reply's own `Date`."""
+def retry_after(reply: Response) -> float | None:
+    """Read `Retry-After` as seconds from 0 to a day.
+
+    Digits, or a date against the reply's own `Date`.
+    """
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(min(int(text), 86_400)) if len(text) < 7 else 86_400.0

@@ -10,13 +10,25 @@ from functools import partial
 from ..drivers.base import Driver, Token
 from ..errors import PaymuxError, UsageError
 
-FAILED_FOR = 1.0  # seconds for which a failed login is remembered, so that a crowd does not repeat it
+# seconds for which a failed login is remembered, so that a crowd does not repeat it
+FAILED_LOGIN_SECONDS = 1.0
 
 
 class _Entry:
     """The token of one account, and the login that is under way for it."""
 
-    __slots__ = ("error", "expires", "failed_until", "good", "login", "loop", "refresh", "text", "waiters", "wall")
+    __slots__ = (
+        "error",
+        "expires",
+        "failed_until",
+        "good",
+        "login",
+        "loop",
+        "refresh",
+        "text",
+        "waiters",
+        "wall",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.text: str | None = None  # None, while good: this account needs no token
@@ -26,12 +38,17 @@ class _Entry:
         self.failed_until = 0.0
         self.loop = loop
         self.login: asyncio.Task[Token | None] | None = None
-        # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes seconds.
-        self.waiters: dict[asyncio.Future[BaseException | str | None], None] = {}  # in the order of their coming
+        # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes
+        # seconds.
+        # in the order of their coming
+        self.waiters: dict[asyncio.Future[BaseException | str | None], None] = {}
 
 
 class TokenCache:
-    """Access tokens by account. Logins belong to the cache: a cancelled caller cancels nobody else's."""
+    """Access tokens by account.
+
+    Logins belong to the cache: a cancelled caller cancels nobody else's.
+    """
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -50,7 +67,10 @@ class TokenCache:
         return (entry and entry.text) or ""
 
     async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
-        """Give a token that is still good, logging in where there is none. None: this account needs none."""
+        """Give a token that is still good, logging in where there is none.
+
+        None: this account needs none.
+        """
         loop = asyncio.get_running_loop()
         entry = self._entries.get(driver.account)
         if entry is None:
@@ -59,7 +79,8 @@ class TokenCache:
             # Loops in turn: a token outlives its loop; a login and its waiters do not.
             entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, {}, 0.0
         now = loop.time()
-        # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier one counts.
+        # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier
+        # one counts.
         if entry.good and now < entry.expires and time.time() < entry.wall:
             if now >= entry.refresh and entry.login is None and now >= entry.failed_until:
                 self._start(entry, driver, login)
@@ -79,7 +100,10 @@ class TokenCache:
         return landed
 
     def drop(self, account: str, text: str) -> None:
-        """Forget this token, unless it has been replaced already: 50 stale answers then cost one login."""
+        """Forget this token, unless it has been replaced already.
+
+        50 stale answers then cost one login.
+        """
         entry = self._entries.get(account)
         if entry is not None and entry.text == text:
             entry.text, entry.good = None, False
@@ -87,12 +111,16 @@ class TokenCache:
     async def aclose(self) -> None:
         """End the logins of the running loop; whoever waits for one gets UsageError."""
         loop = asyncio.get_running_loop()
-        logins = [entry.login for entry in self._entries.values() if entry.login and entry.loop is loop]
+        logins = [
+            entry.login for entry in self._entries.values() if entry.login and entry.loop is loop
+        ]
         for login in logins:
             login.cancel()
         await asyncio.gather(*logins, return_exceptions=True)
 
-    def _start(self, entry: _Entry, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> None:
+    def _start(
+        self, entry: _Entry, driver: Driver, login: Callable[[], Awaitable[Token | None]]
+    ) -> None:
         # Lifetimes count from before the request: the provider's clock started no later.
         began, wall = entry.loop.time(), time.time()
         entry.login = entry.loop.create_task(self._bounded(login))
@@ -103,7 +131,12 @@ class TokenCache:
             return await login()
 
     def _landed(
-        self, entry: _Entry, driver: Driver, began: float, wall: float, login: asyncio.Task[Token | None]
+        self,
+        entry: _Entry,
+        driver: Driver,
+        began: float,
+        wall: float,
+        login: asyncio.Task[Token | None],
     ) -> None:
         error: BaseException | None
         if login.cancelled():
@@ -113,14 +146,16 @@ class TokenCache:
         if entry.login is login:
             entry.login = None
             if error is not None:
-                entry.error, entry.failed_until = error, entry.loop.time() + FAILED_FOR
+                entry.error, entry.failed_until = error, entry.loop.time() + FAILED_LOGIN_SECONDS
             else:
                 self._keep(entry, driver, login.result(), began, wall)
         for waiter in entry.waiters:
             if not waiter.done():
                 waiter.set_result(entry.text if error is None else error)
 
-    def _keep(self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float) -> None:
+    def _keep(
+        self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float
+    ) -> None:
         entry.error, entry.good = None, True
         if token is None:
             entry.text = None
@@ -130,7 +165,8 @@ class TokenCache:
         margin = min(60.0, life / 10)
         entry.text = token.secret.reveal()
         entry.expires, entry.wall = began + life - margin, wall + life - margin
-        # Renewed in the background before anybody has to wait, and not by every process at the same second.
+        # Renewed in the background before anybody has to wait, and not by every process at the same
+        # second.
         entry.refresh = entry.expires - margin * (1 + random.random())  # noqa: S311 - jitter is no secret
 
 

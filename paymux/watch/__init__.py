@@ -1,20 +1,28 @@
 """Watching payments until they are terminal."""
 
-from .polls import AGAIN, NEVER, Line, Place
+from .poll_queue import MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
+from .registry import (
+    LookupResult,
+    PollState,
+    WatchRef,
+    WatchRegistry,
+    lookup_key,
+    registry_keys,
+    reuse_equal_values,
+)
 from .watch import Watch
-from .watches import Looks, News, Ref, Watches, keys, lean, subject
 
 __all__ = [
-    "AGAIN",
+    "MIN_REPEAT_SECONDS",
     "NEVER",
-    "Line",
-    "Looks",
-    "News",
-    "Place",
-    "Ref",
+    "LookupResult",
+    "PollQueue",
+    "PollState",
+    "Ticket",
     "Watch",
-    "Watches",
-    "keys",
-    "lean",
-    "subject",
+    "WatchRef",
+    "WatchRegistry",
+    "lookup_key",
+    "registry_keys",
+    "reuse_equal_values",
 ]

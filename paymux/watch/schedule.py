@@ -5,8 +5,8 @@
 
 from bisect import bisect_right
 
-MIN_GAP = 1.0  # seconds between two looks at one payment
-MAX_GAP = 300.0  # seconds between two looks at a payment that has been pending for long
+MIN_GAP_SECONDS = 1.0  # seconds between two looks at one payment
+MAX_GAP_SECONDS = 300.0  # seconds between two looks at a payment that has been pending for long
 
 # Ages in seconds. For a prompt on a phone, answered at a median of 10 to 45 s:
 PROMPT: tuple[int, ...] = (
@@ -32,14 +32,14 @@ class Schedule:
     def __init__(self, first_look: float, watch_timeout: float = PROMPT[-1]) -> None:
         looks = PAGE if watch_timeout > PROMPT[-1] else PROMPT
         first = max(first_look, looks[0])
-        self._ages = [0.0, first, *(look for look in looks if look >= first + MIN_GAP)]
+        self._ages = [0.0, first, *(look for look in looks if look >= first + MIN_GAP_SECONDS)]
 
     def next(self, age: float, looked: int) -> float:
         """Give the age in seconds for the next look, from the age now and the looks so far.
 
         The first look at a payment that is old enough is now, at `age` itself; any other is at
-        least MIN_GAP away. After a look between two ages of the list, the next one is as far
-        between the following two: what waits for its turn keeps the gaps of its age.
+        least MIN_GAP_SECONDS away. After a look between two ages of the list, the next one is as
+        far between the following two: what waits for its turn keeps the gaps of its age.
         """
         ages = self._ages
         if not looked:
@@ -47,8 +47,10 @@ class Schedule:
         index = max(bisect_right(ages, age), 1)
         if index == len(ages):
             # When its end comes, if ever, nobody knows; one taken up again gets a few looks soon.
-            return age + min(MAX_GAP, max(MIN_GAP, age / 4), 20 * 1.5 ** min(looked, 10))
+            return age + min(
+                MAX_GAP_SECONDS, max(MIN_GAP_SECONDS, age / 4), 20 * 1.5 ** min(looked, 10)
+            )
         before, after = ages[index - 1], ages[index]
         following = ages[min(index + 1, len(ages) - 1)]
         share = (age - before) / (after - before)
-        return max(after + share * (following - after), age + MIN_GAP)
+        return max(after + share * (following - after), age + MIN_GAP_SECONDS)

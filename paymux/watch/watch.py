@@ -9,12 +9,28 @@ from typing import Any, Self
 from weakref import ref
 
 from ..drivers.base import Driver
-from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, RateLimited, UsageError, WatchTimeout
-from ..models import Payment, log, succeed
-from .polls import AGAIN, FINAL_LOOK, NEVER, Line, Place
-from .watches import Looks, News, Ref, Watches, keys, lean, subject
+from ..errors import (
+    AuthenticationFailed,
+    Mismatch,
+    NotFound,
+    PaymuxError,
+    RateLimited,
+    UsageError,
+    WatchTimeout,
+)
+from ..models import Payment, log, merge
+from .poll_queue import FINAL_LOOKUP_SECONDS, MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
+from .registry import (
+    LookupResult,
+    PollState,
+    WatchRef,
+    WatchRegistry,
+    lookup_key,
+    registry_keys,
+    reuse_equal_values,
+)
 
-BEFORE = -NEVER  # one shared float object
+LONG_AGO = -NEVER  # one shared float object
 
 
 class Watch:
@@ -37,41 +53,47 @@ class Watch:
         "_due",
         "_hurry",
         "_looked",
-        "_news",
         "_not_before",
         "_over",
-        "_place",
         "_rank",
+        "_registry",
+        "_results",
         "_started",
-        "_watches",
+        "_ticket",
         "payment",
         "ref",
     )
 
     def __init__(
-        self, driver: Driver, payment: Payment, *, asks: bool, timeout: float | None, watches: Watches
+        self,
+        driver: Driver,
+        payment: Payment,
+        *,
+        asks: bool,
+        timeout: float | None,
+        watches: WatchRegistry,
     ) -> None:
         self.payment = payment
-        self.ref: Ref = ref(self)  # the only one: its pool finds it in sets
+        self.ref: WatchRef = ref(self)  # the only one: its pool finds it in sets
         self._driver = driver
         self._asks = asks  # False: it cannot be looked up; only a webhook can report its end
-        self._watches = watches
+        self._registry = watches
         self._started = self._over = self._busy = False
         self._deadline = NEVER if timeout is None else timeout  # the loop's time, after the start
         self._due = NEVER
-        self._rank = BEFORE  # rank of its last poll in the queue
+        self._rank = LONG_AGO  # rank of its last poll in the queue
         self._born = 0.0  # when the order began
-        self._asked = BEFORE  # time of its last look-up
+        self._asked = LONG_AGO  # time of its last look-up
         self._looked = 0
-        self._not_before = BEFORE  # from a Retry-After
-        self._news: tuple[News, ...] = ()
-        self._place: Place | None = None
+        self._not_before = LONG_AGO  # from a Retry-After
+        self._results: tuple[LookupResult, ...] = ()
+        self._ticket: Ticket | None = None
         self._hurry: asyncio.Timeout | None = None
         watches.add(self)
 
     def __del__(self) -> None:
         if not self._over:
-            self._watches.lost(self.ref, self.payment, self._driver)
+            self._registry.discard_dead(self.ref, self.payment, self._driver)
         if not self._started:
             warnings.warn("a Watch was never awaited or iterated", RuntimeWarning, stacklevel=2)
 
@@ -96,46 +118,50 @@ class Watch:
         self._end()
 
     @property
-    def _line(self) -> Line:
-        return self._watches.line(self._driver)
+    def _queue(self) -> PollQueue:
+        return self._registry.queue(self._driver)
 
-    def tell(self, found: Payment) -> None:
+    def deliver(self, found: Payment) -> None:
         """Deliver what a confirmed event found; no further look-up is needed."""
-        self._news += (found,)
-        self.rouse()
+        self._results += (found,)
+        self.wake()
 
-    def nudge(self) -> None:
+    def look_soon(self) -> None:
         """Look up again soon, because of a hint; many hints cost one look-up per second."""
         now = asyncio.get_running_loop().time()
-        due = max(min(self._due, self._asked + AGAIN), self._not_before, now)
+        due = max(min(self._due, self._asked + MIN_REPEAT_SECONDS), self._not_before, now)
         if self._asks and due < self._due:
             self._due = due
-            if self._place is not None:
-                self._line.move(self._place, due, AGAIN)
+            if self._ticket is not None:
+                self._queue.reschedule(self._ticket, due, MIN_REPEAT_SECONDS)
 
-    def rouse(self) -> None:
+    def wake(self) -> None:
         """Check for news, or for a closed pool."""
-        if self._place is not None:
-            self._line.wake(self._place)
+        if self._ticket is not None:
+            self._queue.wake(self._ticket)
         if self._hurry is not None and self._hurry.when() is None:
             self._hurry.reschedule(asyncio.get_running_loop().time())
 
-    def hear(self, said: News | None, looks: Looks) -> None:
+    def on_result(self, said: LookupResult | None, poll_state: PollState) -> None:
         """Take the result of another watch's look-up of this payment; None: nothing relevant."""
-        if self._place is None or not self._place.waits:
+        if self._ticket is None or not self._ticket.is_waiting:
             return
-        self._asked, self._due, self._not_before = looks.asked, looks.due, looks.not_before
-        self._looked, self._rank = max(self._looked, looks.looked), looks.rank
+        self._asked, self._due, self._not_before = (
+            poll_state.asked,
+            poll_state.due,
+            poll_state.not_before,
+        )
+        self._looked, self._rank = max(self._looked, poll_state.looked), poll_state.rank
         if said is not None:
-            self._news += (said,)
-            self.rouse()
+            self._results += (said,)
+            self.wake()
         elif self._asks:
-            self._line.move(self._place, min(self._due, self._deadline), self._gap())
+            self._queue.reschedule(self._ticket, min(self._due, self._deadline), self._interval())
 
     def take_over(self, now: float) -> None:
         """Look up at once: another watch of this payment was interrupted in its look-up."""
-        if self._place is not None and self._asks:
-            self._line.move(self._place, now, AGAIN)
+        if self._ticket is not None and self._asks:
+            self._queue.reschedule(self._ticket, now, MIN_REPEAT_SECONDS)
 
     async def _go(self, *, to_the_end: bool) -> Payment:
         """Run to the next state to yield, or to the end; a waiting watch holds only this frame."""
@@ -148,19 +174,19 @@ class Watch:
                 if not to_the_end:
                     return self.payment
             while not self._over:
-                if self._watches.closed:
+                if self._registry.closed:
                     raise UsageError("watch: the pool is closed")
-                if self._news:
-                    shows: bool | None = self._hear_next()
+                if self._results:
+                    shows: bool | None = self._take_next()
                 elif self._asked >= self._deadline:
                     raise self._late()
                 else:
-                    self._place = self._join()
+                    self._ticket = self._join()
                     try:
-                        shows = await self._place
+                        shows = await self._ticket
                         if shows:
-                            shows = await self._ask(self._place)
-                        elif shows is None and not self._news:
+                            shows = await self._ask(self._ticket)
+                        elif shows is None and not self._results:
                             raise self._late()
                     finally:
                         self._leave()
@@ -169,12 +195,14 @@ class Watch:
             if not to_the_end:
                 raise StopAsyncIteration
             if not self.payment.status.terminal:
-                raise UsageError("watch: it is over, and the payment is still pending; make a new one")
+                raise UsageError(
+                    "watch: it is over, and the payment is still pending; make a new one"
+                )
             return self.payment
         except asyncio.CancelledError:
             if to_the_end:
                 # The awaiting task is gone, even if its error is kept; a next step listens again.
-                self._deafen()
+                self._stop_listening()
             raise
         except StopAsyncIteration:
             raise
@@ -192,62 +220,68 @@ class Watch:
         age = max(time.time() - created.timestamp(), 0.0) if created else self._driver.first_look
         self._born = now - age
         # An old payment is looked up at once; a young one when its payer may have answered.
-        self._due = self._born + self._line.schedule.next(age, 0) if created else now
+        self._due = self._born + self._queue.schedule.next(age, 0) if created else now
         if self.payment.status.terminal:
             self._end()
         else:
-            self._watches.listen(self, self._driver)
+            self._registry.listen(self, self._driver)
 
-    def _join(self) -> Place:
-        self._watches.listen(self, self._driver)
+    def _join(self) -> Ticket:
+        self._registry.listen(self, self._driver)
         if not self._asks:
-            return self._line.join("", due=NEVER, gap=NEVER, last=self._deadline, rank=NEVER)
+            return self._queue.join("", due=NEVER, gap=NEVER, last=self._deadline, rank=NEVER)
         now = asyncio.get_running_loop().time()
-        about = subject(self.payment, self._driver)
+        key = lookup_key(self.payment, self._driver)
         last = max(now, self._deadline)
-        return self._line.join(about, due=self._due, gap=self._gap(), last=last, rank=self._rank)
+        return self._queue.join(
+            key, due=self._due, gap=self._interval(), last=last, rank=self._rank
+        )
 
     def _leave(self) -> None:
-        if self._place is not None:
-            self._line.leave(self._place)
-            self._place = None
+        if self._ticket is not None:
+            self._queue.leave(self._ticket)
+            self._ticket = None
 
-    def _gap(self) -> int:
+    def _interval(self) -> int:
         """Return the seconds between look-ups at this age; a small int costs no memory."""
         age = self._due - self._born
-        gap = self._due - self._asked if self._asked > BEFORE else self._line.schedule.next(age, 1) - age
+        gap = (
+            self._due - self._asked
+            if self._asked > LONG_AGO
+            else self._queue.schedule.next(age, 1) - age
+        )
         return max(round(gap), 1)
 
-    async def _ask(self, place: Place) -> bool:
+    async def _ask(self, ticket: Ticket) -> bool:
         """Look up once, for every watch; return whether there is a state to yield."""
         now = asyncio.get_running_loop().time()
-        about, self._rank = place.subject, place.rank
+        key, self._rank = ticket.key, ticket.rank
         before, self._asked = self._asked, now
         self._looked += 1
-        self._due = self._line.after(about, now, self._born, self._looked)
-        left = max(self._deadline - now, FINAL_LOOK)
+        self._due = self._queue.next_lookup_at(key, now, self._born, self._looked)
+        left = max(self._deadline - now, FINAL_LOOKUP_SECONDS)
         try:
             async with asyncio.timeout(None) as self._hurry:
-                found = await self._watches.look(self.payment, left)
+                found = await self._registry.look_up(self.payment, left)
         except TimeoutError:
             return False  # woken: there is news, or the pool was closed
         except PaymuxError as error:
             self._heed(error, now)
-            await self._watches.share(self, about, error, self._looks())
+            await self._registry.share_result(self, key, error, self._looks())
             if self._ends(error):
                 raise
             return False
         except BaseException:
             self._asked = before
-            self._watches.hand_over(self, about, now)
+            self._registry.hand_over(self, key, now)
             raise
         finally:
             self._hurry = None
-        await self._watches.share(self, about, found, self._looks())
+        await self._registry.share_result(self, key, found, self._looks())
         return self._take(found)
 
-    def _looks(self) -> Looks:
-        return Looks(self._asked, self._looked, self._due, self._not_before, self._rank)
+    def _looks(self) -> PollState:
+        return PollState(self._asked, self._looked, self._due, self._not_before, self._rank)
 
     def _heed(self, error: PaymuxError, now: float) -> None:
         if isinstance(error, RateLimited):
@@ -262,11 +296,11 @@ class Watch:
             return self._not_found_is_final()
         return isinstance(error, UsageError | AuthenticationFailed | Mismatch)
 
-    def _hear_next(self) -> bool:
+    def _take_next(self) -> bool:
         """Take the oldest piece of news; return whether there is a state to yield."""
-        said, self._news = self._news[0], self._news[1:]
+        said, self._results = self._results[0], self._results[1:]
         if isinstance(said, Payment):
-            return self._take(succeed(self.payment, said))
+            return self._take(merge(self.payment, said))
         if self._ends(said):
             # A copy for each watch: a shared error would collect the tracebacks of all.
             raise copy.copy(said)
@@ -274,11 +308,11 @@ class Watch:
 
     def _take(self, found: Payment) -> bool:
         """Store what was found; return whether there is a state to yield."""
-        known, self.payment = self.payment, lean(found, self.payment)
+        known, self.payment = self.payment, reuse_equal_values(found, self.payment)
         if found.status.terminal:
             self._end(known)
-        elif keys(known) != keys(found):
-            self._watches.rename(self, known)
+        elif registry_keys(known) != registry_keys(found):
+            self._registry.update_keys(self, known)
         if not self._asks and found.provider_reference is not None:
             self._asks, self._due = True, asyncio.get_running_loop().time()
         return (known.status, known.provider_status) != (found.status, found.provider_status)
@@ -295,9 +329,9 @@ class Watch:
 
     def _end(self, known: Payment | None = None) -> None:
         self._over = True
-        self._watches.remove(self, known or self.payment)
-        self._deafen()
-        self.rouse()
+        self._registry.remove(self, known or self.payment)
+        self._stop_listening()
+        self.wake()
 
-    def _deafen(self) -> None:
-        self._watches.deafen(self, self._driver)
+    def _stop_listening(self) -> None:
+        self._registry.stop_listening(self, self._driver)

@@ -1,7 +1,10 @@
-"""Webhooks in any web framework: one ASGI application, one aiohttp.web handler, and `answer` for the rest.
+"""Webhooks in any web framework.
 
-A message is a hint. It is kept in the journal, its payment is asked for, the shop is told, and only then is it
-acknowledged in the provider's own way. What fails is done again, from the journal even after a crash.
+One ASGI application, one aiohttp.web handler, and `answer` for the rest.
+
+A message is a hint. It is kept in the journal, its payment is asked for, the shop is told, and only
+then is it acknowledged in the provider's own way. What fails is done again, from the journal even
+after a crash.
 """
 
 import asyncio
@@ -24,45 +27,48 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
-from ..checks import checked_function, checked_seconds
+from ..core.notify import CallbackFailed, Notifier, OnUnconfirmed, run_callback
 from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..errors import BadWebhook, UsageError
+from ..http import MAX_HEADERS, Response, WebhookRequest, checked_webhook_request
 from ..models import Event, Kind, Payment, log
-from ..notify import Failed, Notifier, OnUnconfirmed, guarded
-from ..plain import is_a
 from ..pool import Pool
-from ..wire import HEADERS, Incoming, Reply, checked_incoming
-from .delivery import Delivery
-from .messages import Left
-from .senders import Sender, Senders
+from ..primitives.coerce import is_a
+from ..values.validation import checked_function, checked_seconds
+from .allowlist import AllowedSenders, Allowlist
+from .pending import Unfinished
+from .processing import EventProcessor
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiSend: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Route: TypeAlias = tuple[str, str | None]  # the account and the reference, if any, of a path
 
-VALIDATION = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
-REASONS = 100  # kinds of bad messages that are logged, once each
+VALIDATION_SECONDS = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
+MAX_LOGGED_REASONS = 100  # kinds of bad messages that are logged, once each
 
 
 class Webhooks:
     """Hears the messages of a pool's providers, and tells `on_payment` of each order's end, whoever found it out.
 
-    It has a `Notifier` inside, which says what `on_payment`, `on_unconfirmed`, `kinds` and `watch_days`
-    promise: no message has to come for an order to be watched and told. Of what a message brings,
-    `on_payment(payment)` is awaited before the message is acknowledged. It is at-least-once, so guard what must
-    not happen twice with `async with pool.once(payment, "fulfilled") as first`. `lookup(event)` gives the payment
-    that you stored, where you keep no journal; one journal is one program.
+    It has a `Notifier` inside, which says what `on_payment`, `on_unconfirmed`, `kinds` and
+    `watch_days` promise: no message has to come for an order to be watched and told. Of what a
+    message brings, `on_payment(payment)` is awaited before the message is acknowledged. It is
+    at-least-once, so guard what must not happen twice with `async with pool.once(payment,
+    "fulfilled") as first`. `lookup(event)` gives the payment that you stored, where you keep no
+    journal; one journal is one program.
 
-    `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of Daraja's. `timeout` is
-    the seconds until a message is answered, done with or not. Keep it below the 8 s of a C2B validation and the
-    15 s of Intram's merchant API; the others state none. `senders` limits, by account, the addresses that are
-    heard, and `proxies` are the networks whose `X-Forwarded-For` is believed.
+    `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of
+    Daraja's. `timeout` is the seconds until a message is answered, done with or not. Keep it below
+    the 8 s of a C2B validation and the 15 s of Intram's merchant API; the others state none.
+    `senders` limits, by account, the addresses that are heard, and `proxies` are the networks whose
+    `X-Forwarded-For` is believed.
 
-    Enter it (`async with pool, hooks:`), or nothing goes on after an answer and nothing is repeated.
+    Enter it (`async with pool, hooks:`), or nothing goes on after an answer and nothing is
+    repeated.
     """
 
     def __init__(
@@ -75,13 +81,15 @@ class Webhooks:
         on_validate: Callable[[Event], Awaitable[bool | str]] | None = None,
         timeout: float = 5.0,
         proxies: Collection[str] = (),
-        senders: Mapping[str, Sender] = {},
+        senders: Mapping[str, AllowedSenders] = {},
         kinds: Sequence[Kind] = ("collect",),
         watch_days: float = 3,
     ) -> None:
         if not is_a(pool, Pool):
             raise UsageError.field("pool", pool, "a Pool")
-        self._notifier = Notifier(pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days)
+        self._notifier = Notifier(
+            pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days
+        )
         self._internals = pool.internals
         if self._internals.hooks.base is None:
             said = "without it (and webhook_key) no message finds its way here"
@@ -92,35 +100,38 @@ class Webhooks:
         self._pool = pool
         self._on_validate = on_validate
         self._timeout = checked_seconds("timeout", timeout)
-        self._senders = Senders(proxies, senders, pool.drivers)
-        self._delivery = Delivery(self._internals.engine, self._notifier, lookup)
+        self._allowlist = Allowlist(proxies, senders, pool.drivers)
+        self._processor = EventProcessor(self._internals.engine, self._notifier, lookup)
         self._logged: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self._notifier.__aenter__()
-        self._delivery.begin()
+        self._processor.begin()
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        await self._delivery.aclose(self._timeout)
+        await self._processor.aclose(self._timeout)
         await self._notifier.aclose(self._timeout)
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Hear one message and give the reply to it; never an exception, whatever comes in."""
         until = self._until()
         try:
-            incoming = checked_incoming(incoming)
+            incoming = checked_webhook_request(incoming)
         except UsageError as error:  # of the program between the server and us
             self._say(str(error))
-            return Reply(status=400)
+            return Response(status=400)
         except BadWebhook:
-            return Reply(status=431)
+            return Response(status=431)
         route = self._routed(incoming)
-        return route if isinstance(route, Reply) else await self._heard(incoming, route, until)
+        return route if isinstance(route, Response) else await self._heard(incoming, route, until)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Serve ASGI 3: HTTP, and the lifespan where no other application has it."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
@@ -148,83 +159,93 @@ class Webhooks:
 
     async def _served(
         self,
-        incoming: Incoming,
+        incoming: WebhookRequest,
         lines: int,
         chunks: AsyncIterator[bytes],
         until: float,
-    ) -> Reply:
+    ) -> Response:
         """Answer a message whose body is still to come; it is read only where its head is good."""
         route = self._routed(incoming, lines)
-        if isinstance(route, Reply):
+        if isinstance(route, Response):
             return route
         body = await _read(chunks, until)
-        if isinstance(body, Reply):
+        if isinstance(body, Response):
             return body
         return await self._heard(msgspec.structs.replace(incoming, body=body), route, until)
 
-    def _routed(self, incoming: Incoming, lines: int = 0) -> Route | Reply:
+    def _routed(self, incoming: WebhookRequest, lines: int = 0) -> Route | Response:
         """Match a message's path, once; what is not worth reading has its reply at once."""
-        if max(len(incoming.headers), lines) > HEADERS:
-            return Reply(status=431)
+        if max(len(incoming.headers), lines) > MAX_HEADERS:
+            return Response(status=431)
         try:
             account, attempt = self._internals.hooks.read(incoming, self._pool.drivers, None)
         except BadWebhook:
-            return Reply(status=404)
+            return Response(status=404)
         if incoming.method not in ("GET", "HEAD", "POST"):
-            return Reply(status=405, headers={"allow": "GET, HEAD, POST"})
-        if not self._senders.allow(account, incoming):
+            return Response(status=405, headers={"allow": "GET, HEAD, POST"})
+        if not self._allowlist.allow(account, incoming):
             self._say(f"{account}: a message came from an address that is not one of its senders'")
-            return Reply(status=403)
+            return Response(status=403)
         length = incoming.headers.get("content-length", "")
         if len(incoming.query) > WEBHOOK_BYTES or (
-            length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
+            length.isascii()
+            and length.isdigit()
+            and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
         ):
-            return Reply(status=413)
+            return Response(status=413)
         return account, attempt
 
-    async def _heard(self, incoming: Incoming, route: Route, until: float) -> Reply:
+    async def _heard(self, incoming: WebhookRequest, route: Route, until: float) -> Response:
         if len(incoming.body) > WEBHOOK_BYTES:
-            return Reply(status=413)
+            return Response(status=413)
         if incoming.method == "HEAD":
             incoming = msgspec.structs.replace(incoming, method="GET")
         try:
             event = self._internals.event(incoming, *route)
         except BadWebhook as error:
             self._say(str(error))
-            return Reply(status=400)
+            return Response(status=400)
         except UsageError as error:  # of an account whose provider sends nothing
             self._say(str(error))
-            return Reply(status=404)
+            return Response(status=404)
         driver = self._pool.drivers[event.account]
         if event.ping:
             return driver.acknowledge(event, await self._validated(event, until))
-        left = await self._delivery.take(event, until)
-        if left is None or not (left.plainly or driver.redelivers):
+        unfinished = await self._processor.take(event, until)
+        if unfinished is None or not (unfinished.always or driver.redelivers):
             return driver.acknowledge(event)
-        return _unanswered(driver, event, left)
+        return _unanswered(driver, event, unfinished)
 
     async def _validated(self, event: Event, until: float) -> str:
-        """Ask the shop whether a payment may be made; give why not. A shop that does not answer refuses it."""
+        """Ask the shop whether a payment may be made; give why not.
+
+        A shop that does not answer refuses it.
+        """
         if self._on_validate is None or event.claims.provider_reference is None:
             return ""
-        # Which ResponseType the shortcode is registered with, Daraja does not tell us; so nobody is charged.
-        seconds = min(until - asyncio.get_running_loop().time(), VALIDATION)
+        # Which ResponseType the shortcode is registered with, Daraja does not tell us; so nobody is
+        # charged.
+        seconds = min(until - asyncio.get_running_loop().time(), VALIDATION_SECONDS)
         try:
-            verdict = await guarded("on_validate", event.account, partial(self._on_validate, event), seconds)
-        except Failed:
+            verdict = await run_callback(
+                "on_validate", event.account, partial(self._on_validate, event), seconds
+            )
+        except CallbackFailed:
             return "no answer"
         return "" if verdict is True else (isinstance(verdict, str) and verdict) or "refused"
 
     def _say(self, why: str) -> None:
         """Log why a message was refused, once for each kind of reason and without what it said."""
         kind = re.sub(r"\d+", "…", ": ".join(why.split(": ")[:2]))
-        if kind not in self._logged and len(self._logged) < REASONS:
+        if kind not in self._logged and len(self._logged) < MAX_LOGGED_REASONS:
             self._logged.add(kind)
             log.warning("%s (a message was refused; said once)", kind)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         until = self._until()
-        raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        raw = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
         query = scope.get("query_string", b"").decode("latin-1")
         client = scope.get("client") or (None,)
         incoming = _incoming(scope["method"], scope["path"], query, raw, client[0])
@@ -236,7 +257,7 @@ class Webhooks:
             await send({"type": "http.response.start", "status": reply.status, "headers": lines})
             await send({"type": "http.response.body", "body": body})
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: AsgiSend) -> None:
         await receive()
         try:
             await self._pool.__aenter__()
@@ -257,13 +278,14 @@ class _Gone(Exception):
 
 def _incoming(
     method: str, path: str, query: str, headers: Iterable[tuple[str, str]], peer: str | None
-) -> Incoming:
+) -> WebhookRequest:
     joined: dict[str, str] = {}
     for name, value in headers:
-        # One name twice is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. No signature reads so.
+        # One name twice is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. No
+        # signature reads so.
         lower = name.lower()
         joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
-    return Incoming(method=method, path=path, query=query, headers=joined, peer=peer)
+    return WebhookRequest(method=method, path=path, query=query, headers=joined, peer=peer)
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -276,7 +298,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Reply:
+async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Response:
     """Read a body, no further than to its cap; too large, too slow or broken is a reply."""
     body = bytearray()
     try:
@@ -284,16 +306,20 @@ async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Reply:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > WEBHOOK_BYTES:
-                    return Reply(status=413)
+                    return Response(status=413)
     except TimeoutError:
-        return Reply(status=408)
+        return Response(status=408)
     except Exception:  # noqa: BLE001 - what servers raise of a body that breaks off is their own
-        return Reply(status=400)
+        return Response(status=400)
     return bytes(body)
 
 
-def _unanswered(driver: Driver, event: Event, left: Left) -> Reply:
-    if left.status == 200:
+def _unanswered(driver: Driver, event: Event, unfinished: Unfinished) -> Response:
+    if unfinished.status == 200:
         return driver.acknowledge(event)
-    after = {} if left.retry_after is None else {"retry-after": str(math.ceil(left.retry_after))}
-    return Reply(status=left.status, headers=after)
+    after = (
+        {}
+        if unfinished.retry_after is None
+        else {"retry-after": str(math.ceil(unfinished.retry_after))}
+    )
+    return Response(status=unfinished.status, headers=after)

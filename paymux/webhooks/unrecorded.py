@@ -4,11 +4,11 @@ import asyncio
 import uuid
 from collections import OrderedDict
 
-from ..engine import Engine
-from ..forks import leave_to_parent
-from ..journal import REMEMBERED
+from ..core import Engine
+from ..core.notify import CALLBACK_SECONDS, CallbackFailed, Dispatcher
+from ..journal import MAX_ORDERS
 from ..models import Payment
-from ..notify import LONGEST, Failed, Telling
+from ..primitives.forks import leave_to_parent
 
 GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
 
@@ -16,7 +16,7 @@ GLANCE = 0.05  # seconds between looks at a payment that another worker is telli
 class Unrecorded:
     """Tells each state of such a payment once, where all goes well; Failed where it does not."""
 
-    def __init__(self, engine: Engine, telling: Telling) -> None:
+    def __init__(self, engine: Engine, telling: Dispatcher) -> None:
         self._engine = engine
         self._telling = telling
         self._caller = uuid.uuid4().hex
@@ -46,7 +46,7 @@ class Unrecorded:
         try:
             await self._tell_in_turn(payment, " ".join(("on_payment", *key[3:])))
             self._told[key] = None
-            if len(self._told) > REMEMBERED:
+            if len(self._told) > MAX_ORDERS:
                 self._told.popitem(last=False)
         finally:
             del self._calls[key]
@@ -54,19 +54,19 @@ class Unrecorded:
 
     async def _tell_in_turn(self, payment: Payment, name: str) -> None:
         """Let one worker of all tell it; the others wait for that, or do it if that one died."""
-        journal = self._engine.records.journal
+        journal = self._engine.store.journal
         if journal is None:
             await self._telling.call(payment)
             return
         done = False
         try:
-            async with asyncio.timeout(2 * LONGEST):
+            async with asyncio.timeout(2 * CALLBACK_SECONDS):
                 while not await journal.take_turn(payment, name, self._caller):
                     if await journal.turn_done(payment, name):
                         return
                     await asyncio.sleep(GLANCE)
         except TimeoutError:
-            raise Failed from None
+            raise CallbackFailed from None
         try:
             await self._telling.call(payment)
             done = True

@@ -29,7 +29,9 @@ CASE = Case(
 )
 
 
-@pytest.mark.parametrize(("case", "status"), [("paid.200", Status.SUCCEEDED), ("open.200", Status.PENDING)])
+@pytest.mark.parametrize(
+    ("case", "status"), [("paid.200", Status.SUCCEEDED), ("open.200", Status.PENDING)]
+)
 def test_a_look_up_reads_the_page(case: str, status: Status) -> None:
     """Each answer of the page is read as it says."""
     driver = load("acme")(**CASE.words.fields)

@@ -8,12 +8,12 @@ import msgspec
 
 from paymux.drivers.base import Driver, Facts, reveal
 from paymux.errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, UsageError
-from paymux.lenient import Scalar, Unreadable, amount, need, text
+from paymux.http import Request, Response, Send, WebhookRequest, get, post
 from paymux.models import Event, Kind, Order, Payment, Reason, Status
-from paymux.money import whole
-from paymux.redact import Secret
-from paymux.states import UNPAID, Vocabulary, Words
-from paymux.wire import Incoming, Reply, Request, Send, get, post
+from paymux.primitives.redaction import Secret
+from paymux.values.money import whole
+from paymux.values.parsing import Scalar, Unreadable, amount, require, text
+from paymux.values.status_words import UNPAID, StatusWords, Vocabulary
 
 _STATUS = Vocabulary(
     {
@@ -25,7 +25,7 @@ _STATUS = Vocabulary(
         "EXPIRED": (Status.EXPIRED, Reason.EXPIRED),
     }
 )
-_PAID: Words = {"YES": Status.SUCCEEDED, "NO": UNPAID}
+_PAID: StatusWords = {"YES": Status.SUCCEEDED, "NO": UNPAID}
 # "Errors" of the page, each under its own HTTP status and before any payer is asked.
 _ERRORS: Mapping[str, type[ProviderError]] = {
     "bad_key": AuthenticationFailed,
@@ -47,10 +47,10 @@ class Answer(msgspec.Struct, frozen=True):
 
     def answers(self, reference: str | None = None) -> bool:
         """Tell whether this is a payment, that of our reference where it was sent."""
-        need(text(self.id), "the answer has no id")
-        need(text(self.status), "the answer has no status")
+        require(text(self.id), "the answer has no id")
+        require(text(self.status), "the answer has no status")
         ours = text(self.reference)
-        return need(reference is None or ours in (None, reference), "it is another reference's")
+        return require(reference is None or ours in (None, reference), "it is another reference's")
 
 
 class Acme(Driver, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class Acme(Driver, frozen=True, kw_only=True):
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)
     }
-    speaks: ClassVar[Mapping[str, Words]] = {"status": _STATUS, "paid": _PAID}
+    speaks: ClassVar[Mapping[str, StatusWords]] = {"status": _STATUS, "paid": _PAID}
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"payment": ("amount", "currency")}
     required = frozenset({"api_key"})
     takes = frozenset({"description", "webhook_url"})
@@ -75,7 +75,7 @@ class Acme(Driver, frozen=True, kw_only=True):
         """Sign with the key."""
         return request.with_headers({"X-Api-Key": reveal(self.api_key)})
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Believe the listed errors."""
         said = reply.read(Answer) or Answer()
         code = text(said.error) or ""
@@ -105,7 +105,7 @@ class Acme(Driver, frozen=True, kw_only=True):
         request = get("/v1/payments/{id}", Answer, at={"id": asked}, matches=Answer.answers)
         return self.payment(await send(request), asked)
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a message; nothing signs it."""
         said = self.message(Answer, incoming)
         if text(said.id) is None:

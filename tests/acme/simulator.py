@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator.base import Provider, magic
+from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry, Outcome
 from paymux.simulator.replies import Refused, fields, json_reply, segments
-from paymux.simulator.world import Message
-from paymux.wire import Incoming, Reply
 
 _WORDS = {
     Status.PENDING: "OPEN",
@@ -28,7 +28,7 @@ class Acme(Provider):
     credentials: ClassVar[Mapping[str, str]] = {"api_key": "simulator"}
     numbers: ClassVar[Mapping[str, Outcome]] = magic("229019797979", success="7")
 
-    async def answer(self, incoming: Incoming) -> Reply:
+    async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer as the page does."""
         if incoming.headers.get("x-api-key") != "simulator":
             raise Refused(self.stale(incoming))
@@ -46,15 +46,15 @@ class Acme(Provider):
             said.update(status="PAID", paid="yes")
         return Message.json(entry.words["callback_url"], said)
 
-    def throttled(self) -> Reply:
+    def throttled(self) -> Response:
         """Refuse before processing."""
         return json_reply({"error": "too_many"}, 429)
 
-    def stale(self, incoming: Incoming) -> Reply:
+    def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse the key."""
         return json_reply({"error": "bad_key"}, 401)
 
-    def _pay(self, body: dict[str, Any]) -> Reply:
+    def _pay(self, body: dict[str, Any]) -> Response:
         amount = body.get("amount")
         if type(amount) is not int or amount < 1 or not body.get("payer"):
             raise Refused(json_reply({"error": "bad_request"}, 400))

@@ -66,7 +66,10 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a call ended: what went wrong (nothing where it is empty), and the milliseconds of CPU it took."""
+    """How a call ended.
+
+    What went wrong (nothing where it is empty), and the milliseconds of CPU it took.
+    """
 
     wrong: str
     took: float
@@ -85,7 +88,9 @@ def parameters(called: Callable[..., Any]) -> list[inspect.Parameter]:
         unpacked = getattr(parameter.annotation, "__args__", ())
         if parameter.kind is parameter.VAR_KEYWORD and unpacked:
             options = inspect.get_annotations(unpacked[0])
-            found += [inspect.Parameter(name, parameter.KEYWORD_ONLY, default=None) for name in options]
+            found += [
+                inspect.Parameter(name, parameter.KEYWORD_ONLY, default=None) for name in options
+            ]
         else:
             found.append(parameter)
     return found
@@ -170,7 +175,10 @@ class Battery:
     def ready(self) -> Iterator["Battery"]:
         """Open what is called, and listen to what Python would only print."""
         logging.getLogger("paymux").setLevel(logging.CRITICAL + 1)
-        hook, sys.unraisablehook = sys.unraisablehook, lambda said: self._said.append(repr(said.exc_value))
+        hook, sys.unraisablehook = (
+            sys.unraisablehook,
+            lambda said: self._said.append(repr(said.exc_value)),
+        )
         handler = signal.signal(signal.SIGALRM, self._alarm)
         before = signal.getitimer(signal.ITIMER_REAL)
         try:
@@ -231,7 +239,9 @@ class Battery:
             wrong = f"said beside: {self._said[0]}"
         return Outcome(wrong, took, ended)
 
-    async def _called(self, stage: Stage, case: Case, positional: list[Any], named: dict[str, Any]) -> None:
+    async def _called(
+        self, stage: Stage, case: Case, positional: list[Any], named: dict[str, Any]
+    ) -> None:
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 await drained(stage.callable(case.name, case.account)(*positional, **named))
@@ -264,7 +274,9 @@ def unsound(error: PaymuxError) -> str:
 def told(error: BaseException) -> str:
     """Say what was raised, and where."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames if is_ours(frame.filename)]
+    where = [
+        f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames if is_ours(frame.filename)
+    ]
     said = "something hostile" if isinstance(error, Broken) else f"{error!r:.100}"
     return f"{type(error).__name__}: {said} at {' > '.join(where[-3:])}"
 

@@ -19,7 +19,20 @@ import paymux
 import paymux.drivers
 import paymux.simulator
 import paymux.webhooks
-from paymux import CamPay, Customer, Event, Incoming, Item, Payment, Pool, Reason, Status, Tax, get, post
+from paymux import (
+    CamPay,
+    Customer,
+    Event,
+    Item,
+    Payment,
+    Pool,
+    Reason,
+    Status,
+    Tax,
+    WebhookRequest,
+    get,
+    post,
+)
 from paymux.drivers.base import Driver, Option, Verb
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
@@ -36,19 +49,25 @@ MODULES = (paymux, paymux.webhooks, paymux.simulator)
 # A coroutine inside of something is its caller's, to await or to close.
 VALUES = {name: make for name, make in EVERY.items() if name != "a coroutine"}
 
-# What is public by its name and is called by paymux itself, or by a server, and why nobody else calls it.
+# What is public by its name and is called by paymux itself, or by a server, and why nobody else
+# calls it.
 _MADE = "made by the pool"
 _SEAM = "what a pool calls, or a simulated provider; its own arguments are checked before"
 CALLED_BY_US: Mapping[str, str] = {
     "Bulk": _MADE,
     "Watch": _MADE,
-    **dict.fromkeys(("Watch.tell", "Watch.nudge", "Watch.rouse", "Watch.hear", "Watch.take_over"), _SEAM),
+    **dict.fromkeys(
+        ("Watch.deliver", "Watch.look_soon", "Watch.wake", "Watch.on_result", "Watch.take_over"),
+        _SEAM,
+    ),
     **{
         f"{kind}.{method}": _SEAM
         for kind in ("UsageError", "Unsupported", "DuplicateReference")
         for method in ("field", "hidden", "missing", "renamed")
     },
-    **dict.fromkeys(("Simulator.answer", "Ledger.open", "Ledger.settle", "Ledger.get", "Message.json"), _SEAM),
+    **dict.fromkeys(
+        ("Simulator.answer", "Ledger.open", "Ledger.settle", "Ledger.get", "Message.json"), _SEAM
+    ),
 }
 
 
@@ -69,7 +88,9 @@ def public() -> dict[str, Callable[..., Any]]:
 
 def _methods(kind: type) -> dict[str, Callable[..., Any]]:
     hidden = (
-        set(dir(Driver)) | {"payment", "body", "update", "updates_request"} if issubclass(kind, Driver) else set()
+        set(dir(Driver)) | {"payment", "body", "update", "updates_request"}
+        if issubclass(kind, Driver)
+        else set()
     )
     # A journal's methods are a pool's: what it cannot keep is an OSError.
     hidden |= set(dir(paymux.Journal)) if kind is paymux.SqliteJournal else set()
@@ -82,12 +103,16 @@ def _methods(kind: type) -> dict[str, Callable[..., Any]]:
 
 def _is_ours(called: object) -> bool:
     called = getattr(called, "__func__", called)  # of a class or a static method
-    return inspect.isfunction(called) and (getattr(called, "__module__", None) or "").startswith("paymux")
+    return inspect.isfunction(called) and (getattr(called, "__module__", None) or "").startswith(
+        "paymux"
+    )
 
 
 @cache
 def signature(called: Callable[..., Any]) -> inspect.Signature:
-    """Give a signature; an exception without a constructor of its own takes anything, as Python's do."""
+    """Give a signature; an exception without a constructor of its own takes anything, as Python's
+    do.
+    """
     try:
         return inspect.signature(called)
     except ValueError:
@@ -106,7 +131,15 @@ def accounts(name: str) -> list[str]:
 
 # With a journal, these do more.
 JOURNALED = {
-    *("Pool.collect", "Pool.verify", "Pool.watch", "Pool.confirm", "Pool.once", "Pool.payments", "Pool.recover"),
+    *(
+        "Pool.collect",
+        "Pool.verify",
+        "Pool.watch",
+        "Pool.confirm",
+        "Pool.once",
+        "Pool.payments",
+        "Pool.recover",
+    ),
     "Pool.resolve",
     *("Pool.verify_many", "Pool.webhook_url"),
 }
@@ -115,7 +148,9 @@ JOURNALED = {
 class Stage:
     """A pool of every account over a simulator in the same process, and a loop to call it in."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, said: Callable[[str], None], journal: Path | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, said: Callable[[str], None], journal: Path | None
+    ) -> None:
         self.loop = loop
         loop.set_exception_handler(lambda _, context: said(f"in the loop: {context}"))
         self.sim = Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
@@ -143,7 +178,9 @@ class Stage:
     def order(self, account: str) -> dict[str, Any]:
         """Give a good order."""
         order: dict[str, Any] = {"amount": 500, "reference": self.fresh(), **_ORDERS[account]}
-        return order | {name: BASE for name in ("return_url", "cancel_url") if name in load(account).takes}
+        return order | {
+            name: BASE for name in ("return_url", "cancel_url") if name in load(account).takes
+        }
 
     async def _paid(self, account: str) -> Payment:
         order = self.order(account)
@@ -159,7 +196,9 @@ class Stage:
         called: Callable[..., Any]
         if kind in ("Watch", "Bulk"):
             held = self.held["campay"]
-            called = getattr(self.pay.watch(held) if kind == "Watch" else self.pay.verify_many([held]), method)
+            called = getattr(
+                self.pay.watch(held) if kind == "Watch" else self.pay.verify_many([held]), method
+            )
             return called
         driver = getattr(paymux, kind, None)
         if inspect.isclass(driver) and issubclass(driver, Driver):
@@ -174,7 +213,8 @@ class Stage:
         on = {
             "Webhooks": self.hooks,
             "Notifier": self.notifier,
-            "Simulator": Simulator() if method == "fault" else self.sim,  # a fault would spoil the calls after it
+            # a fault would spoil the calls after it
+            "Simulator": Simulator() if method == "fault" else self.sim,
             "Ledger": self.sim.ledger,
             "Reason": Reason.OTHER,
         }
@@ -189,8 +229,11 @@ class Stage:
 
 
 def stages(folder: str, said: Callable[[str], None]) -> dict[str, Stage]:
-    """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a journal."""
-    importlib.import_module("phonenumbers.carrierdata")  # the pool loads it in a thread, of which no clock leaps
+    """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a
+    journal.
+    """
+    # the pool loads it in a thread, of which no clock leaps
+    importlib.import_module("phonenumbers.carrierdata")
     return {
         "bare": Stage(VirtualLoop(), said, None),
         "journal": Stage(asyncio.new_event_loop(), said, Path(folder) / "payments.db"),
@@ -269,7 +312,14 @@ _PLAIN: Mapping[str, Any] = {
 }
 _LEFT_OUT = {  # optional, and better left out where the value is not the one that is tried
     *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault", "get", "post"),
-    *("Ledger.charged", "Ledger.paid_out", "Ledger.refunded", "Ledger.entries", "Payment", "SqliteJournal"),
+    *(
+        "Ledger.charged",
+        "Ledger.paid_out",
+        "Ledger.refunded",
+        "Ledger.entries",
+        "Payment",
+        "SqliteJournal",
+    ),
 }
 _DRIVERS: Mapping[str, Mapping[str, Any]] = {
     name: {
@@ -290,8 +340,20 @@ def good(stage: Stage | None, name: str, account: str, parameter: str) -> Any:
         return _of_driver(driver, parameter)
     if name in _LEFT_OUT and not _needed(name, parameter):
         return NOTHING
-    if not method and parameter in ("message", "payment", "expected", "fields", "details", "code", "reason"):
-        return NOTHING if not _needed(name, parameter) else _PLAIN.get(parameter, Payment(account="campay"))
+    if not method and parameter in (
+        "message",
+        "payment",
+        "expected",
+        "fields",
+        "details",
+        "code",
+        "reason",
+    ):
+        return (
+            NOTHING
+            if not _needed(name, parameter)
+            else _PLAIN.get(parameter, Payment(account="campay"))
+        )
     if stage is not None:
         found = _of_stage(stage, name, method, account, parameter)
         if found is not NOTHING:
@@ -318,7 +380,9 @@ _STAGED = {
 
 def _needed(name: str, parameter: str) -> bool:
     found = signature(public()[name]).parameters.get(parameter)
-    return found is not None and (found.default is found.empty or parameter in ("timeout", "options", "kwargs"))
+    return found is not None and (
+        found.default is found.empty or parameter in ("timeout", "options", "kwargs")
+    )
 
 
 def _of_driver(driver: type[Driver], parameter: str) -> Any:
@@ -341,16 +405,22 @@ def _of_stage(stage: Stage, name: str, method: str, account: str, parameter: str
         return account if parameter == "account" else order.get(parameter, NOTHING)
     if name == "Simulator.settle" and parameter == "reference":
         fresh = stage.fresh()
-        stage.loop.run_until_complete(stage.pay.collect("campay", **{**stage.order("campay"), "reference": fresh}))
+        stage.loop.run_until_complete(
+            stage.pay.collect("campay", **{**stage.order("campay"), "reference": fresh})
+        )
         return fresh
     if method == "verify" and parameter == "provider_reference":
         return NOTHING
     if name == "Pool.find":
-        return {"account": account, "reference": held.reference, "kind": "collect"}.get(parameter, NOTHING)
+        return {"account": account, "reference": held.reference, "kind": "collect"}.get(
+            parameter, NOTHING
+        )
     if name == "Pool.run" and parameter in ("method", "args", "kwargs"):
-        return {"method": CamPay.payment_link, "args": (), "kwargs": {"amount": 5, "reference": stage.fresh()}}[
-            parameter
-        ]
+        return {
+            "method": CamPay.payment_link,
+            "args": (),
+            "kwargs": {"amount": 5, "reference": stage.fresh()},
+        }[parameter]
     if method == "returned" and parameter == "url":
         return f"{BASE}?external_reference=1&transaction_id=1&token=test_abc&STATUS=x"
     values: dict[str, Callable[[], Any]] = {
@@ -362,7 +432,7 @@ def _of_stage(stage: Stage, name: str, method: str, account: str, parameter: str
         "reference": stage.fresh,
         "event": lambda: Event(account=account, claims=held),
         "items": lambda: [held],
-        "incoming": lambda: Incoming(
+        "incoming": lambda: WebhookRequest(
             body=b"{}", path=f"/pay/{stage.pay.webhook_url('campay').rpartition('/')[2]}"
         ),
         "pool": lambda: stage.pay,
@@ -377,14 +447,23 @@ _OF_CALLER = {("progress", "_report"), ("items", "_pull"), ("items", "__init__")
 
 
 def theirs(name: str, parameter: str, error: BaseException) -> bool:
-    """Tell whether what was raised is the caller's own, as the docstring of the callable says, or Python's."""
+    """Tell whether what was raised is the caller's own, as the docstring of the callable says, or
+    Python's.
+    """
     if isinstance(public()[name], enum.EnumType) and isinstance(error, Broken | RecursionError):
         return True  # Python's own way to find a member compares and prints what it is given
-    ours = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_ours(frame.f_code.co_filename)]
+    ours = [
+        frame
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if is_ours(frame.f_code.co_filename)
+    ]
     said = ours[-1].f_code.co_name if ours else ""
     if name == "Pool.verify_many" and (parameter, said) in _OF_CALLER:
-        return True  # "An error of the items' own iterator, or of `progress`, ends it, and is raised."
-    # Python's own, of a wrong signature: of ours, or of a driver's method that `run` passes them on to.
+        return (
+            True  # "An error of the items' own iterator, or of `progress`, ends it, and is raised."
+        )
+    # Python's own, of a wrong signature: of ours, or of a driver's method that `run` passes them on
+    # to.
     passed = name == "Pool.run" and parameter in ("args", "kwargs")
     return isinstance(error, TypeError) and "argument" in str(error) and (len(ours) <= 2 or passed)
 
@@ -416,7 +495,10 @@ def _with(kind: Any, **minimal: Any) -> dict[str, Callable[[], Any]]:
 
 
 def _listed(values: Mapping[str, Callable[[], Any]]) -> dict[str, Callable[[], Any]]:
-    return {f"a list of {name}": partial(_made, lambda one: [one], make) for name, make in values.items()}
+    return {
+        f"a list of {name}": partial(_made, lambda one: [one], make)
+        for name, make in values.items()
+    }
 
 
 def _every() -> list[Payment]:
@@ -446,8 +528,10 @@ for _name in sorted({name for driver in names() for name in load(driver).setting
 SHAPES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "payment": _PAYMENTS,
     "expected": _PAYMENTS,
-    "event": _with(Event, account="campay", claims=Payment(account="campay", provider_reference="x")),
-    "incoming": _with(Incoming, body=b"{}"),
+    "event": _with(
+        Event, account="campay", claims=Payment(account="campay", provider_reference="x")
+    ),
+    "incoming": _with(WebhookRequest, body=b"{}"),
     "items": {**_ITEMS, **_PAIRS, "payments with odd fields": _every},
     "taxes": _listed(_with(Tax, name="x", amount=Decimal(5))),
     "customer": _with(Customer),
@@ -481,14 +565,22 @@ SHAPES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
 def shaped(stage: str, name: str, account: str, parameter: str) -> Mapping[str, Callable[[], Any]]:
     """Give the values that only fit a parameter of this name, where an account takes it."""
     kind, _, method = name.partition(".")
-    if not method and kind[:1].isupper() and kind not in ("Webhooks", "Intram", "Pool", "Simulator"):
+    if (
+        not method
+        and kind[:1].isupper()
+        and kind not in ("Webhooks", "Intram", "Pool", "Simulator")
+    ):
         return {}  # a Struct or an error keeps what it is given
     if parameter in get_args(Option) and account and parameter not in load(account).takes:
         return {}
-    if parameter in ("payment", "expected", "event") and (account != accounts(name)[0] or stage != "bare"):
+    if parameter in ("payment", "expected", "event") and (
+        account != accounts(name)[0] or stage != "bare"
+    ):
         return {} if name != "Pool.once" else SHAPES["payment"]
     if parameter == "extra":
         return {
-            key: make for key, make in SHAPES["extra"].items() if key.partition(":")[0] in load(account).settings
+            key: make
+            for key, make in SHAPES["extra"].items()
+            if key.partition(":")[0] in load(account).settings
         }
     return SHAPES.get(parameter, {})

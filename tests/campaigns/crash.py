@@ -57,7 +57,11 @@ def shop(url: str, driver: str, file: Path) -> Pool:
     """Open a pool of one account at a simulator, with a journal."""
     fields: dict[str, Any] = dict.fromkeys(("username", "password", "webhook_key"), "simulator")
     if driver == "mpesa":
-        fields = {"consumer_key": "simulator", "consumer_secret": "simulator", "shortcode": "174379"}
+        fields = {
+            "consumer_key": "simulator",
+            "consumer_secret": "simulator",
+            "shortcode": "174379",
+        }
         fields["passkey"] = "simulator"
     return Pool(
         load(driver)(base_url=f"{url}{BASES[driver]}", **fields),
@@ -124,12 +128,16 @@ async def run(*arguments: str, strace: Sequence[str] = ()) -> Ran:
 
 def traced(*options: str) -> list[str]:
     """Give the command that runs another with its threads under strace."""
-    # Not with --seccomp-bpf, which is faster, and with which `when` beyond 1 never comes (strace 6.1).
+    # Not with --seccomp-bpf, which is faster, and with which `when` beyond 1 never comes (strace
+    # 6.1).
     return ["strace", "-f", "-qq", *options]
 
 
 async def prepared(file: Path, verb: str, sim: Simulator) -> None:
-    """Leave what recover() recovers: a payment of the simulator's whose process died while sending."""
+    """Leave what recover() recovers.
+
+    A payment of the simulator's whose process died while sending.
+    """
     if verb != "recover":
         return
     async with shop(sim.url, "campay", file.with_suffix(".first")) as pay:
@@ -140,13 +148,15 @@ async def prepared(file: Path, verb: str, sim: Simulator) -> None:
         one = msgspec.structs.replace(payment, reference=name)
         await book.intend(one, "digest")
         if name != "order-3":
-            await book.sending(one)
+            await book.mark_sending(one)
     await book.aclose()
 
 
 def on_disk(file: Path) -> list[str]:
     """Give the options that make strace see the calls upon a journal alone."""
-    return [part for suffix in ("", "-wal", "-shm", "-journal") for part in ("-P", f"{file}{suffix}")]
+    return [
+        part for suffix in ("", "-wal", "-shm", "-journal") for part in ("-P", f"{file}{suffix}")
+    ]
 
 
 async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]) -> list[Point]:
@@ -157,7 +167,13 @@ async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]
         log, file = Path(folder) / "log", Path(folder) / "payments.db"
         async with Simulator() as sim:
             await prepared(file, verb, sim)
-            options = traced("-o", str(log), "-e", f"trace={','.join(syscalls)}", *(on_disk(file) if disk else ()))
+            options = traced(
+                "-o",
+                str(log),
+                "-e",
+                f"trace={','.join(syscalls)}",
+                *(on_disk(file) if disk else ()),
+            )
             ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
         assert "status" in ran.said, ran
         calls = Counter(re.findall(r"(?m)^(\d+) +(\w+)\(", log.read_text()))
@@ -176,7 +192,9 @@ async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]
 def money_sent(sim: Simulator, driver: str) -> int:
     """Count the money requests about the order that the provider received in full."""
     paths = ("/collect/", "/withdraw/") if driver == "campay" else ("/stkpush",)
-    return sum(NAME.encode() in one.body for path in paths for one in sim.received(driver, f"POST {path}"))
+    return sum(
+        NAME.encode() in one.body for path in paths for one in sim.received(driver, f"POST {path}")
+    )
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -186,13 +204,18 @@ def rows(file: Path) -> list[dict[str, Any]]:
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.row_factory = sqlite3.Row
         try:
-            return [dict(row) for row in db.execute("SELECT * FROM payments WHERE reference = ?", (NAME,))]
+            return [
+                dict(row)
+                for row in db.execute("SELECT * FROM payments WHERE reference = ?", (NAME,))
+            ]
         except sqlite3.OperationalError:
             return []  # it died before the tables were there
 
 
 async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
-    """Recover as another process would, twice, ask again for the same order, and list what is wrong."""
+    """Recover as another process would, twice, ask again for the same order, and list what is
+    wrong.
+    """
     driver, verb = operation.split()
     wrong: list[str] = []
     sent = money_sent(sim, driver)
@@ -209,9 +232,11 @@ async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
     after = rows(file)
     if before and before[0]["state"] == "intent" and after[0]["state"] != "not_sent":
         wrong.append(f"an intent became {after[0]['state']}")
-    # A row that is over may keep the name of whoever died before letting go of it: nobody asks for it any more.
+    # A row that is over may keep the name of whoever died before letting go of it: nobody asks for
+    # it any more.
     if any(
-        one["state"] in ("intent", "sending") or (one["status"] == "pending" and one["worker"]) for one in after
+        one["state"] in ("intent", "sending") or (one["status"] == "pending" and one["worker"])
+        for one in after
     ):
         wrong.append(f"left open: {after}")
     if verb != "recover":
@@ -249,7 +274,9 @@ async def failed(operation: str, point: Point) -> list[str]:
         file = Path(folder) / "payments.db"
         async with Simulator() as sim:
             await prepared(file, verb, sim)
-            options = traced("-e", f"trace={point.syscall}", "-e", f"inject={point}", *on_disk(file))
+            options = traced(
+                "-e", f"trace={point.syscall}", "-e", f"inject={point}", *on_disk(file)
+            )
             ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
             sent = money_sent(sim, driver)
             wrong = list(await judged(operation, file, sim))
@@ -278,7 +305,10 @@ async def fulfil(file: Path, log: Path, count: int, seed: int) -> None:
     async with Pool(driver, journal=file) as pay:
         for number in order:
             payment = Payment(
-                account="campay", kind="collect", reference=f"order-{number}", status=Status.SUCCEEDED
+                account="campay",
+                kind="collect",
+                reference=f"order-{number}",
+                status=Status.SUCCEEDED,
             )
             async with pay.once(payment, "fulfilled") as first:
                 if first:
@@ -290,7 +320,9 @@ async def fulfil(file: Path, log: Path, count: int, seed: int) -> None:
     os.write(out, f"finished - {me}\n".encode())
 
 
-async def fulfilled(count: int = PAYMENTS, workers: int = WORKERS, kills: int = 60, seed: int = 0) -> list[str]:
+async def fulfilled(
+    count: int = PAYMENTS, workers: int = WORKERS, kills: int = 60, seed: int = 0
+) -> list[str]:
     """Let workers fulfil payments while they are killed at random, and list what is wrong."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -334,7 +366,8 @@ async def fulfilled(count: int = PAYMENTS, workers: int = WORKERS, kills: int = 
         ]
     again = sum(len(whom) - 1 for whom in begun.values())
     print(
-        f"once: {count} payments, {number - workers} workers killed, {again} turns given back, {len(wrong)} wrong"
+        f"once: {count} payments, {number - workers} workers killed, {again} turns given "
+        f"back, {len(wrong)} wrong"
     )
     return wrong
 
@@ -344,4 +377,6 @@ if __name__ == "__main__":
         url, driver, verb, file = sys.argv[2:]
         asyncio.run(child(url, driver, verb, Path(file)))
     else:
-        asyncio.run(fulfil(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])))
+        asyncio.run(
+            fulfil(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+        )

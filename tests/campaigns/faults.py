@@ -18,18 +18,11 @@ from unittest.mock import patch
 import msgspec
 import trustme
 
-from paymux import (
-    AuthenticationFailed,
-    NotSent,
-    OutcomeUnknown,
-    Payment,
-    RateLimited,
-    UsageError,
-)
+from paymux import AuthenticationFailed, NotSent, OutcomeUnknown, Payment, RateLimited, UsageError
 from paymux.drivers import load
-from paymux.redact import Secret
+from paymux.http import Response
+from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
-from paymux.wire import Reply
 
 from .faulty import (
     ATTEMPTS,
@@ -102,24 +95,32 @@ TITLES: Mapping[int, str] = {
 }
 NEVER: Mapping[int, str] = {
     4: "the connector has no limit (limit=0), so that nothing ever waits for a place in it",
-    5: "as row 4; waiting for an account's own rate limit is bounded by the deadline, and sends nothing",
+    5: (
+        "as row 4; waiting for an account's own rate limit is bounded by the deadline, and sends "
+        "nothing"
+    ),
     9: "paymux pins no certificate",
     10: "trust_env is off, and there is no proxy setting",
     22: "there is no sock_read time-out; the deadline (row 23) ends a silent read",
-    28: "nothing in this process can be told; the reference is the caller's, stored before the call",
+    28: (
+        "nothing in this process can be told; the reference is the caller's, stored before the call"
+    ),
 }
 UNKNOWN = (OutcomeUnknown,)
 HTML = b"<!doctype html><title>Sorry</title><p>Come back later."
 NOT_HTTP: Mapping[str, bytes] = {
     "garbage": b"\x16\x03\x01 this is not HTTP\r\n\r\n",
     "status line": b"HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n",
-    "long header": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "long header": b"HTTP/1.1 200 OK\r\nX-Long: "
+    + b"x" * 20_000
+    + b"\r\nContent-Length: 2\r\n\r\n{}",
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
 }
 SILENT = writes(lambda _: b"", End.STALL)
 BRIEF = 0.4  # seconds: the deadline of what would stall for ever
 WORKERS = 64  # which wait in silence for most of the time
-TABLE_WORKERS = 16  # which compute: on a busy machine, more would let each other's handshakes time out
+# which compute: on a busy machine, more would let each other's handshakes time out
+TABLE_WORKERS = 16
 
 
 class Certificates:
@@ -130,7 +131,9 @@ class Certificates:
         self.client = ssl.create_default_context()
         self._ours.configure_trust(self.client)
 
-    def server(self, host: str = "127.0.0.1", *, trusted: bool = True, demanding: bool = False) -> ssl.SSLContext:
+    def server(
+        self, host: str = "127.0.0.1", *, trusted: bool = True, demanding: bool = False
+    ) -> ssl.SSLContext:
         """Make a server's context."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         (self._ours if trusted else self._strangers).issue_cert(host).configure_cert(context)
@@ -151,7 +154,9 @@ async def nobody(door: Door) -> AsyncGenerator[None]:
 @contextlib.asynccontextmanager
 async def nameless(_: Door) -> AsyncGenerator[None]:
     """Let no name resolve."""
-    with patch.object(asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror(-2, "no such name")):
+    with patch.object(
+        asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror(-2, "no such name")
+    ):
         yield
 
 
@@ -172,7 +177,9 @@ async def crowded(door: Door) -> AsyncGenerator[None]:
 
 
 @contextlib.asynccontextmanager
-async def plain(door: Door, *, says: bytes = b"", reads: bool = False, end: End) -> AsyncGenerator[None]:
+async def plain(
+    door: Door, *, says: bytes = b"", reads: bool = False, end: End
+) -> AsyncGenerator[None]:
     """Let a peer without TLS answer where TLS is spoken."""
     await door.shut()
     over = asyncio.Event()
@@ -218,14 +225,18 @@ def before_sending(certificates: Certificates, operation: Operation) -> dict[int
     if operation.driver in ("campay", "mpesa"):
         stalls = (request_cut(0, End.STALL),)
         late.append(case(name="in the login", plan=stalls, cold=True, deadline=BRIEF))
-        late.append(case(name="login refused by the wire", plan=(request_cut(50, End.FIN),), cold=True))
+        late.append(
+            case(name="login refused by the wire", plan=(request_cut(50, End.FIN),), cold=True)
+        )
     return {
         1: [case(name="no such name", network=nameless, host="localhost", alone=True)],
         2: [case(name="nobody listens", network=nobody)],
         3: [case(name="backlog full", network=crowded, connect_timeout=0.5)],
         6: [
             secure(name="hang", network=partial(plain, end=End.STALL)),
-            secure(name="plaintext", network=partial(plain, says=NOT_HTTP["status line"], end=End.FIN)),
+            secure(
+                name="plaintext", network=partial(plain, says=NOT_HTTP["status line"], end=End.FIN)
+            ),
         ],
         7: [
             secure(name="close", network=partial(plain, reads=True, end=End.FIN)),
@@ -236,10 +247,27 @@ def before_sending(certificates: Certificates, operation: Operation) -> dict[int
             case(name="other host", tls=True, network=other_host, handshakes=1),
         ],
         11: late,
-        12: [case(name="while connecting", ends=(asyncio.CancelledError,), network=crowded, meanwhile="cancel")],
+        12: [
+            case(
+                name="while connecting",
+                ends=(asyncio.CancelledError,),
+                network=crowded,
+                meanwhile="cancel",
+            )
+        ],
         13: [
-            case(name="closed pool", ends=(UsageError,), before="close the pool", where=("fresh", "reused")),
-            case(name="pool closed while asking", ends=UNKNOWN, plan=(SILENT,), meanwhile="close the pool"),
+            case(
+                name="closed pool",
+                ends=(UsageError,),
+                before="close the pool",
+                where=("fresh", "reused"),
+            ),
+            case(
+                name="pool closed while asking",
+                ends=UNKNOWN,
+                plan=(SILENT,),
+                meanwhile="close the pool",
+            ),
         ],
     }
 
@@ -254,15 +282,21 @@ def no_answer(certificates: Certificates, operation: Operation) -> dict[int, lis
     stuck: list[Case] | str = operation.endless if isinstance(operation.endless, str) else []
     if not isinstance(operation.endless, str):
         endless = partial(case, order=operation.endless)
-        half += [endless(name=f"{end.value} in 6 MB", plan=(request_cut(100_000, end),)) for end in ends]
+        half += [
+            endless(name=f"{end.value} in 6 MB", plan=(request_cut(100_000, end),)) for end in ends
+        ]
         stuck = [endless(name="6 MB", plan=(request_cut(1, End.STALL),), deadline=2 * BRIEF)]
     return {
         15: half,
         16: stuck,
         17: [case(name="FIN", ends=(Payment,), where=("reused",), before="hang up")],
-        18: [case(name=end.value, plan=(request_cut(whole, end),), where=("reused",)) for end in ends],
+        18: [
+            case(name=end.value, plan=(request_cut(whole, end),), where=("reused",)) for end in ends
+        ],
         19: [case(name=end.value, plan=(request_cut(0, end),), where=("fresh",)) for end in ends],
-        20: [case(name=end.value, plan=(request_cut(whole, end),), where=("fresh",)) for end in ends],
+        20: [
+            case(name=end.value, plan=(request_cut(whole, end),), where=("fresh",)) for end in ends
+        ],
         21: [case(name="none is shown", network=demanding, tls=True, where=("fresh",))],
         23: [case(name="silence", plan=(SILENT,), deadline=BRIEF)],
         24: [
@@ -271,7 +305,9 @@ def no_answer(certificates: Certificates, operation: Operation) -> dict[int, lis
         ],
         25: [case(name=name, plan=(spoken(said),)) for name, said in NOT_HTTP.items()],
         26: [case(name="200 times", plan=(spoken(b"HTTP/1.1 100 Continue\r\n\r\n" * 200),))],
-        27: [case(name="silence", ends=(asyncio.CancelledError,), plan=(SILENT,), meanwhile="cancel")],
+        27: [
+            case(name="silence", ends=(asyncio.CancelledError,), plan=(SILENT,), meanwhile="cancel")
+        ],
     }
 
 
@@ -283,15 +319,15 @@ def spoken(said: bytes) -> Fault:
 def instead(status: int, body: bytes = b"", **headers: str) -> Fault:
     """Do what a request asks, and give this answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return writes(lambda _: framed(Reply(status=status, headers=named, body=body)))
+    return writes(lambda _: framed(Response(status=status, headers=named, body=body)))
 
 
 def altered(fields: Mapping[str, object]) -> Fault:
     """Do what a request asks, and answer with some fields of another order."""
 
-    def change(reply: Reply) -> bytes:
+    def change(reply: Response) -> bytes:
         body = json.dumps({**json.loads(reply.body), **fields}).encode()
-        return framed(Reply(status=reply.status, headers=reply.headers, body=body))
+        return framed(Response(status=reply.status, headers=reply.headers, body=body))
 
     return writes(change)
 
@@ -299,9 +335,11 @@ def altered(fields: Mapping[str, object]) -> Fault:
 def packed(cut: int) -> Fault:
     """Do what a request asks, and answer in a gzip that lacks its end."""
 
-    def change(reply: Reply) -> bytes:
+    def change(reply: Response) -> bytes:
         headers = {**reply.headers, "Content-Encoding": "gzip"}
-        return framed(Reply(status=reply.status, headers=headers, body=gzip.compress(reply.body)[:-cut]))
+        return framed(
+            Response(status=reply.status, headers=headers, body=gzip.compress(reply.body)[:-cut])
+        )
 
     return writes(change)
 
@@ -310,7 +348,9 @@ def answers(operation: Operation) -> dict[int, list[Case] | str]:
     """Give rows 29 to 36, and 48: a response of 2xx or 3xx."""
     case = partial(Case, ends=UNKNOWN)
     other = operation.altered
-    busy = [case(name="busy", plan=(instead(200, b'{"status": "busy", "message": "Try again later"}'),))]
+    busy = [
+        case(name="busy", plan=(instead(200, b'{"status": "busy", "message": "Try again later"}'),))
+    ]
     if not isinstance(operation.busy, str):
         said, error = operation.busy
         sure = issubclass(error, OutcomeUnknown)
@@ -319,9 +359,16 @@ def answers(operation: Operation) -> dict[int, list[Case] | str]:
     long = b'{"status": "' + b"x" * (2 << 20) + b'"}'
     bomb = gzip.compress(long)
     return {
-        29: [case(name=framing.value, ends=(Payment,), plan=(whole(framing),)) for framing in Framing],
-        30: other if isinstance(other, str) else [case(name=f"{one}", plan=(altered(one),)) for one in other],
-        31: [case(name=way.value, plan=(inside(way, End.FIN),)) for way in (Framing.LENGTH, Framing.CHUNKED)],
+        29: [
+            case(name=framing.value, ends=(Payment,), plan=(whole(framing),)) for framing in Framing
+        ],
+        30: other
+        if isinstance(other, str)
+        else [case(name=f"{one}", plan=(altered(one),)) for one in other],
+        31: [
+            case(name=way.value, plan=(inside(way, End.FIN),))
+            for way in (Framing.LENGTH, Framing.CHUNKED)
+        ],
         32: [case(name="FIN", plan=(inside(Framing.CLOSE, End.FIN),))],
         33: [
             case(name="gzip cut", plan=(packed(9),)),
@@ -333,7 +380,9 @@ def answers(operation: Operation) -> dict[int, list[Case] | str]:
             case(name="empty", plan=(instead(200),)),
             case(name="204", plan=(writes(lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"),)),
             case(name="text", plan=(instead(200, b"OK", Content_Type="text/plain"),)),
-            case(name="a bare number", plan=(instead(200, b"200", Content_Type="application/json"),)),
+            case(
+                name="a bare number", plan=(instead(200, b"200", Content_Type="application/json"),)
+            ),
         ],
         35: busy,
         36: [
@@ -344,7 +393,7 @@ def answers(operation: Operation) -> dict[int, list[Case] | str]:
             case(name="2 MiB", plan=(instead(200, long),)),
             case(
                 name="2 MiB chunked",
-                plan=(writes(lambda _: framed(Reply(status=200, body=long), Framing.CHUNKED)),),
+                plan=(writes(lambda _: framed(Response(status=200, body=long), Framing.CHUNKED)),),
             ),
             case(name="deep", plan=(instead(200, b'{"status": ' + b"[" * 100_000),)),
             case(name="bomb", plan=(instead(200, bomb, Content_Encoding="gzip"),)),
@@ -381,13 +430,19 @@ def refusals(operation: Operation) -> dict[int, list[Case] | str]:
         38: [
             case(name="HTML", plan=(instead(400, HTML),)),
             case(name="empty", plan=(instead(400),)),
-            case(name="unknown code", plan=(instead(400, b'{"error_code": "NEW", "message": "unheard of"}'),)),
+            case(
+                name="unknown code",
+                plan=(instead(400, b'{"error_code": "NEW", "message": "unheard of"}'),),
+            ),
             case(name="404", plan=(instead(404, b'{"detail": "Not found."}'),)),
             case(name="422", plan=(instead(422, b'{"detail": "no"}'),)),
         ],
         39: sure(operation.stale, "stale", AuthenticationFailed),
         40: [case(name=f"{status}", plan=(instead(status, HTML),)) for status in (401, 403, 407)],
-        41: [case(name="JSON", plan=(instead(408, b"{}"),)), case(name="HTML", plan=(instead(408, HTML),))],
+        41: [
+            case(name="JSON", plan=(instead(408, b"{}"),)),
+            case(name="HTML", plan=(instead(408, HTML),)),
+        ],
         42: duplicates(operation.duplicate),
         43: [case(name=f"{status}", plan=(instead(status, b"{}"),)) for status in (409, 423, 425)],
         44: sure(operation.throttled, "throttled", RateLimited),
@@ -411,7 +466,7 @@ def refusals(operation: Operation) -> dict[int, list[Case] | str]:
     }
 
 
-def sure(refusal: Reply | str, name: str, error: type[BaseException]) -> list[Case] | str:
+def sure(refusal: Response | str, name: str, error: type[BaseException]) -> list[Case] | str:
     """Give the cases of a refusal before processing: once, then served; and again and again."""
     if isinstance(refusal, str):
         return refusal
@@ -423,7 +478,7 @@ def sure(refusal: Reply | str, name: str, error: type[BaseException]) -> list[Ca
     ]
 
 
-def duplicates(refusal: Reply | str) -> list[Case] | str:
+def duplicates(refusal: Response | str) -> list[Case] | str:
     """Give the case of a listed duplicate."""
     if isinstance(refusal, str):
         return refusal
@@ -444,11 +499,14 @@ def table(certificates: Certificates, operation: Operation) -> dict[int, list[Ca
 
 
 def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str:
-    # Where each request makes a page that charges nobody, what is unknown is repeated, and may be answered then.
+    # Where each request makes a page that charges nobody, what is unknown is repeated, and may be
+    # answered then.
     if isinstance(cases, str) or not operation.repeatable:
         return cases
     once = [
-        msgspec.structs.replace(case, name=f"{case.name}, once", ends=(Payment,), plan=(*case.plan, HEALTHY))
+        msgspec.structs.replace(
+            case, name=f"{case.name}, once", ends=(Payment,), plan=(*case.plan, HEALTHY)
+        )
         for case in cases
         if case.ends == UNKNOWN
         and case.plan != (HEALTHY,)
@@ -460,7 +518,10 @@ def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str
 
 
 def poisoned(operation: Operation) -> list[str]:
-    """Try row 14: every credential and the reference with a control character; give what was not refused."""
+    """Try row 14: every credential and the reference with a control character.
+
+    Give what was not refused.
+    """
     kind = load(operation.driver)
     given: dict[str, Any] = {
         **Simulator().providers[operation.driver].credentials,
@@ -488,7 +549,9 @@ class Tally:
         self.wrong: list[str] = []
         self.skipped = self.again = 0
 
-    def note(self, operation: Operation, what: str, name: str, where: Where, problem: str | None) -> None:
+    def note(
+        self, operation: Operation, what: str, name: str, where: Where, problem: str | None
+    ) -> None:
         """Note how one case ended."""
         self.counts[operation.name, what] += 1
         if problem is not None:
@@ -504,8 +567,13 @@ class Tally:
         return time.monotonic() > self.until
 
 
-async def walk_table(operations: Iterable[Operation], tally: Tally, *, in_turn: bool = False) -> None:
-    """R1: make every row that can occur; `in_turn`: each case on a fresh or a reused connection, not both."""
+async def walk_table(
+    operations: Iterable[Operation], tally: Tally, *, in_turn: bool = False
+) -> None:
+    """R1: make every row that can occur.
+
+    `in_turn`: each case on a fresh or a reused connection, not both.
+    """
     certificates = Certificates()
     jobs = [
         (operation, number, case, where)
@@ -515,8 +583,12 @@ async def walk_table(operations: Iterable[Operation], tally: Tally, *, in_turn: 
         for turn, case in enumerate(cases, number)
         for where in (case.where[turn % len(case.where) :][:1] if in_turn else case.where)
     ]
-    with warnings.catch_warnings(), patch("aiohttp.connector._SSL_CONTEXT_VERIFIED", certificates.client):
-        warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)  # rows 15 and 16 do
+    with (
+        warnings.catch_warnings(),
+        patch("aiohttp.connector._SSL_CONTEXT_VERIFIED", certificates.client),
+    ):
+        # rows 15 and 16 do
+        warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
         for alone in (False, True):
             some = iter([job for job in jobs if job[2].alone is alone])
 
@@ -540,7 +612,8 @@ async def judged(desk: Desk, case: Case, where: Where, tally: Tally) -> str | No
     problem = await desk.run(case, where)
     if problem is None or not desk.unlucky:
         return problem
-    # The deadline passed, or the connection grew stale, before the fault was met: once more, with more time.
+    # The deadline passed, or the connection grew stale, before the fault was met: once more, with
+    # more time.
     tally.again += 1
     deadline = None if case.deadline is None else 10 * case.deadline
     return await desk.run(msgspec.structs.replace(case, deadline=deadline), where)
@@ -552,7 +625,9 @@ async def measure(operation: Operation) -> tuple[int, dict[Framing, int]]:
     await desk.open()
     lengths: dict[Framing, int] = {}
     for framing in Framing:
-        problem = await desk.run(Case(name="measure", ends=(Payment,), plan=(whole(framing),)), "fresh")
+        problem = await desk.run(
+            Case(name="measure", ends=(Payment,), plan=(whole(framing),)), "fresh"
+        )
         assert problem is None, f"{operation.name}: {problem}"
         lengths[framing] = desk.door.answer_length
     await desk.close()
@@ -568,7 +643,10 @@ def cuts(
         yield from _ended("request", f"request, {count} bytes", partial(request_cut, count))
     for framing, length in answers.items():
         refusal = operation.refusal[0]
-        for what, said, most in (("answer", None, length), ("refusal", refusal, len(framed(refusal, framing)))):
+        for what, said, most in (
+            ("answer", None, length),
+            ("refusal", refusal, len(framed(refusal, framing))),
+        ):
             for count in _boundaries(most, step, first):
                 cut = partial(response_cut, count, framing, refusal=said)
                 yield from _ended(what, f"{what} ({framing.value}), {count} bytes", cut)
@@ -587,14 +665,18 @@ def _boundaries(length: int, step: int, first: int) -> list[int]:
     return sorted({0, length, *range(first % step, length, step)})
 
 
-async def cut_everywhere(operations: Iterable[Operation], tally: Tally, *, step: int, seed: int) -> None:
+async def cut_everywhere(
+    operations: Iterable[Operation], tally: Tally, *, step: int, seed: int
+) -> None:
     """R2: cut each request and each answer at every byte."""
     chance = random.Random(seed)
     for operation in operations:
         lengths = await measure(operation)
         jobs = cuts(operation, lengths, step, chance.randrange(step))
 
-        async def work(jobs: Iterator[tuple[str, Case, Where]] = jobs, operation: Operation = operation) -> None:
+        async def work(
+            jobs: Iterator[tuple[str, Case, Where]] = jobs, operation: Operation = operation
+        ) -> None:
             desk: Desk | None = None
             for what, case, where in jobs:
                 if tally.late:
@@ -613,6 +695,7 @@ async def cut_everywhere(operations: Iterable[Operation], tally: Tally, *, step:
 async def _fresh(desk: Desk | None, operation: Operation) -> Desk:
     if desk is not None:
         await desk.close()
-    desk = Desk(operation, attempts=2)  # one repeat, where a request may be repeated, is as good as two
+    # one repeat, where a request may be repeated, is as good as two
+    desk = Desk(operation, attempts=2)
     await desk.open()
     return desk

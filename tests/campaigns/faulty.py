@@ -1,9 +1,9 @@
 """A provider on a wire that breaks at any byte, and what a caller may be told then.
 
-`Door` is a raw server on asyncio streams. It hands whole requests to the simulator, so that every good answer and
-every entry of the ledger is a provider's that knows nothing of our drivers, and it can stop reading or writing at
-any byte, with a FIN, a reset or silence. `Desk` asks for money through a pool, and compares what the caller was
-told with what the door and the ledger saw.
+`Door` is a raw server on asyncio streams. It hands whole requests to the simulator, so that every
+good answer and every entry of the ledger is a provider's that knows nothing of our drivers, and it
+can stop reading or writing at any byte, with a FIN, a reset or silence. `Desk` asks for money
+through a pool, and compares what the caller was told with what the door and the ledger saw.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ from paymux import (
     Rejected,
     Status,
     UsageError,
-    orders,
 )
-from paymux.connection import Sockets
+from paymux.core import orders
 from paymux.drivers import load
+from paymux.http import PreparedRequest, Response
 from paymux.models import Kind
 from paymux.simulator import Simulator
 from paymux.simulator.ledger import Outcome
-from paymux.wire import Outgoing, Reply
+from paymux.transport.aiohttp import AiohttpConnection
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ATTEMPTS = 3
@@ -65,7 +65,7 @@ class Framing(enum.Enum):
     CLOSE = "until closed"
 
 
-def framed(reply: Reply, framing: Framing = Framing.LENGTH) -> bytes:
+def framed(reply: Response, framing: Framing = Framing.LENGTH) -> bytes:
     """Give every byte of an answer."""
     lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
     headers, body = dict(reply.headers), reply.body
@@ -82,11 +82,15 @@ def framed(reply: Reply, framing: Framing = Framing.LENGTH) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def sample(driver: str, case: str, **fields: Any) -> Reply:
+def sample(driver: str, case: str, **fields: Any) -> Response:
     """Give a provider's own answer from tests/samples, with some fields replaced."""
     body = json.loads((SAMPLES / driver / f"{case}.json").read_text())["body"]
     headers = {"Content-Type": "application/json"}
-    return Reply(status=int(case.rsplit(".", 1)[1]), headers=headers, body=json.dumps({**body, **fields}).encode())
+    return Response(
+        status=int(case.rsplit(".", 1)[1]),
+        headers=headers,
+        body=json.dumps({**body, **fields}).encode(),
+    )
 
 
 Told: TypeAlias = Literal["answer", "refusal"] | None
@@ -105,13 +109,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     order: Mapping[str, Any]
     fields: Mapping[str, Any] = {}
     repeatable: bool = False  # each request makes a page that charges nobody
-    endless: Mapping[str, Any] | str = "every field of this request is bounded, so that it fits the send buffer"
-    refusal: tuple[Reply, type[ProviderError]]
-    altered: tuple[Mapping[str, Any], ...] | str  # fields of a good answer that make it another order's
-    stale: Reply | str
-    duplicate: Reply | str
-    throttled: Reply | str
-    busy: tuple[Reply, type[Exception]] | str  # an error inside HTTP 200
+    endless: Mapping[str, Any] | str = (
+        "every field of this request is bounded, so that it fits the send buffer"
+    )
+    refusal: tuple[Response, type[ProviderError]]
+    # fields of a good answer that make it another order's
+    altered: tuple[Mapping[str, Any], ...] | str
+    stale: Response | str
+    duplicate: Response | str
+    throttled: Response | str
+    busy: tuple[Response, type[Exception]] | str  # an error inside HTTP 200
 
     @property
     def page(self) -> str:
@@ -132,8 +139,9 @@ _PAGES = {
     "webhook_url": "https://shop.example/hook",
     "return_url": "https://shop.example/back",
 }
-# Orders are refused long before this size; only here the check is put off, to fill a socket's buffers.
-orders.JSON_BYTES = 8_000_000
+# Orders are refused long before this size; only here the check is put off, to fill a socket's
+# buffers.
+orders.MAX_JSON_BYTES = 8_000_000
 _LONG = "x" * 6_000_000  # more than Linux lets a send buffer grow to (tcp_wmem: 4 MiB)
 _KEYS = "it signs with keys, which do not go stale; refused keys are row 37"
 _NO_DUPLICATE = "no page lists an answer to a repeated reference; a bare 409 is row 43"
@@ -156,7 +164,9 @@ _GATEWAY: dict[str, Any] = {
     "stale": sample("mpesa_gateway", "token_not_valid.401"),
     "duplicate": _NO_DUPLICATE,
     "throttled": sample(
-        "mpesa_gateway", "throttled.429", detail="Request was throttled. Expected available in 1 second."
+        "mpesa_gateway",
+        "throttled.429",
+        detail="Request was throttled. Expected available in 1 second.",
     ),
     "busy": _NO_BUSY,
 }
@@ -205,14 +215,21 @@ OPERATIONS: Mapping[str, Operation] = {
             altered=_NO_ECHO,
             stale=_KEYS,
             duplicate=sample("cinetpay", "duplicate.400"),
-            throttled=sample("cinetpay", "fields.400", code="429", message="TOO_MANY_REQUESTS", description=None),
+            throttled=sample(
+                "cinetpay", "fields.400", code="429", message="TOO_MANY_REQUESTS", description=None
+            ),
             busy=_NO_BUSY,
         ),
         Operation(
             driver="intram",
             verb="collect",
             path="/intram/api/v1/payments/request",
-            order={"amount": 500, "currency": "XOF", "cancel_url": "https://shop.example/no", **_PAGES},
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "cancel_url": "https://shop.example/no",
+                **_PAGES,
+            },
             repeatable=True,
             endless={"metadata": {"note": _LONG}},
             refusal=(sample("intram", "refused.400"), Rejected),
@@ -269,7 +286,9 @@ OPERATIONS: Mapping[str, Operation] = {
 class Visit:
     """One connection, as the server sees it."""
 
-    def __init__(self, door: "Door", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, door: "Door", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.door = door
         self.gone = False
         self.served = self.received = 0
@@ -314,8 +333,11 @@ class Visit:
         if (self._length() or count + 1) <= count:
             await self.process()
 
-    async def process(self) -> Reply | None:
-        """Read a whole request, and let the provider do what it asks; None where the client left before."""
+    async def process(self) -> Response | None:
+        """Read a whole request, and let the provider do what it asks.
+
+        None where the client left before.
+        """
         content = await self._request()
         if content is None:
             return None
@@ -325,7 +347,9 @@ class Visit:
         pairs = (line.partition(":") for line in lines)
         simulator = self.door.simulator
         headers = {name: value.strip() for name, _, value in pairs}
-        outgoing = Outgoing(method=method, url=simulator.url + target, headers=headers, body=body, money=False)
+        outgoing = PreparedRequest(
+            method=method, url=simulator.url + target, headers=headers, body=body, money=False
+        )
         return await simulator.connection.exchange(outgoing)
 
     async def refuse(self) -> bool:
@@ -372,7 +396,10 @@ class Visit:
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What the server does with a money request; `early` if before it has read even the head of one."""
+    """What the server does with a money request.
+
+    `early` if before it has read even the head of one.
+    """
 
     act: Callable[[Visit], Awaitable[None]]
     early: bool = False
@@ -398,7 +425,7 @@ def request_cut(count: int, end: End) -> Fault:
     return Fault(act, early=True)
 
 
-def response_cut(count: int, framing: Framing, end: End, refusal: Reply | None = None) -> Fault:
+def response_cut(count: int, framing: Framing, end: End, refusal: Response | None = None) -> Fault:
     """Do what a request asks (or refuse it), write so many bytes of the answer, and end."""
 
     async def act(visit: Visit) -> None:
@@ -412,7 +439,9 @@ def response_cut(count: int, framing: Framing, end: End, refusal: Reply | None =
         visit.write(data[:count])
         visit.door.answer_length = len(data)
         if count >= len(data):
-            visit.door.tell("answer" if refusal is None else "refusal", unsure=_unended(framing, end))
+            visit.door.tell(
+                "answer" if refusal is None else "refusal", unsure=_unended(framing, end)
+            )
         await visit.end(end)
 
     return Fault(act)
@@ -423,7 +452,7 @@ def _unended(framing: Framing, end: End) -> bool:
     return framing is Framing.CLOSE and end is not End.FIN
 
 
-def refuses(refusal: Reply) -> Fault:
+def refuses(refusal: Response) -> Fault:
     """Refuse a request, and keep the connection."""
 
     async def act(visit: Visit) -> None:
@@ -434,7 +463,7 @@ def refuses(refusal: Reply) -> Fault:
     return Fault(act)
 
 
-def writes(change: Callable[[Reply], bytes], end: End | None = None) -> Fault:
+def writes(change: Callable[[Response], bytes], end: End | None = None) -> Fault:
     """Do what a request asks, and then write something else than its answer."""
 
     async def act(visit: Visit) -> None:
@@ -448,12 +477,16 @@ def writes(change: Callable[[Reply], bytes], end: End | None = None) -> Fault:
 
 
 class Door:
-    """A raw server in front of a simulator. `plan` is what becomes of the next money requests; its last stays."""
+    """A raw server in front of a simulator.
+
+    `plan` is what becomes of the next money requests; its last stays.
+    """
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.simulator = Simulator()
-        self.simulator.mpesa.locks = False  # a payer with an open prompt would be busy for the next case
+        # a payer with an open prompt would be busy for the next case
+        self.simulator.mpesa.locks = False
         self.simulator.cinetpay.pings = False
         self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
         self.plan: list[Fault] = [HEALTHY]
@@ -569,7 +602,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     where: tuple[Where, ...] = ("fresh", "reused")
     network: Callable[[Door], AbstractAsyncContextManager[None]] | None = None
     before: Literal["hang up", "close the pool"] | None = None
-    meanwhile: Literal["cancel", "close the pool"] | None = None  # once the server stalls, or after a moment
+    # once the server stalls, or after a moment
+    meanwhile: Literal["cancel", "close the pool"] | None = None
     order: Mapping[str, Any] = {}
     deadline: float | None = None
     connect_timeout: float = 10.0
@@ -590,25 +624,34 @@ class Desk:
         self.left = DESK_LIFE
         self._attempts = attempts
         self._warm = False
-        self.unlucky = False  # whether a busy machine may be why the last case ended otherwise than it should
+        # whether a busy machine may be why the last case ended otherwise than it should
+        self.unlucky = False
         self._references = (str(number) for number in itertools.count(10_000_001))
 
     async def open(
-        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", connect_timeout: float = 10.0
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        connect_timeout: float = 10.0,
     ) -> None:
         """Open the door, and a pool that talks to it."""
         await self.door.open(tls)
         simulator, name = self.door.simulator, self.operation.driver
         provider = simulator.providers[name]
         base = f"{'https' if tls else 'http'}://{host}:{self.door.port}/{name}{provider.base_path}"
-        self._connection = Sockets(connect_timeout)
+        self._connection = AiohttpConnection(connect_timeout)
         driver = simulator.driver(name, base_url=base, **self.operation.fields)
         self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
         if self.operation.verb == "refund":
             amount = Decimal(150_000)
-            paid = provider.open("collect", reference="1", provider_reference="P1", amount=amount, currency="KES")
+            paid = provider.open(
+                "collect", reference="1", provider_reference="P1", amount=amount, currency="KES"
+            )
             simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
-            self._paid = Payment(account=name, reference="1", provider_reference="P1", amount=amount)
+            self._paid = Payment(
+                account=name, reference="1", provider_reference="P1", amount=amount
+            )
 
     async def close(self) -> None:
         """Close all of it."""
@@ -639,9 +682,15 @@ class Desk:
             await self._connection.aclose()
             await self.door.settle()
         reached = self.door.struck
-        strayed = reached is not None and case.before is None and (reached is primed) != (where == "reused")
+        strayed = (
+            reached is not None
+            and case.before is None
+            and (reached is primed) != (where == "reused")
+        )
         lie = self._unsound(ended, reference, cold=case.cold)
-        self.unlucky = lie is None and case.network is None and (strayed or case.deadline is not None)
+        self.unlucky = (
+            lie is None and case.network is None and (strayed or case.deadline is not None)
+        )
         if strayed:
             return lie or f"the campaign itself: the request did not go over a {where} connection"
         return lie or self._unexpected(ended, case)
@@ -690,12 +739,24 @@ class Desk:
             return self._wrong_payment(ended, reference, entries)
         if isinstance(ended, OutcomeUnknown):
             kept = ended.payment
-            if (kept.reference, kept.status, kept.account) != (reference, Status.PENDING, self.operation.driver):
+            if (kept.reference, kept.status, kept.account) != (
+                reference,
+                Status.PENDING,
+                self.operation.driver,
+            ):
                 return f"the unknown payment is {kept!r}"
-            return None if kept.amount == self.operation.order["amount"] else f"its amount is {kept.amount}"
+            return (
+                None
+                if kept.amount == self.operation.order["amount"]
+                else f"its amount is {kept.amount}"
+            )
         if isinstance(ended, asyncio.CancelledError):
             noted = any(reference in note for note in getattr(ended, "__notes__", ()))
-            return None if noted == bool(door.whole) else f"cancelled, noted={noted}, whole={door.whole}"
+            return (
+                None
+                if noted == bool(door.whole)
+                else f"cancelled, noted={noted}, whole={door.whole}"
+            )
         if entries:
             return f"{type(ended).__name__}, yet the provider accepted the order"
         if isinstance(ended, NotSent | UsageError):
@@ -722,7 +783,11 @@ class Desk:
         expected: tuple[type, ...] = case.ends
         if not expected:
             refusal = self.operation.refusal[1]
-            told: Mapping[Told, type] = {"answer": Payment, "refusal": refusal, None: OutcomeUnknown}
+            told: Mapping[Told, type] = {
+                "answer": Payment,
+                "refusal": refusal,
+                None: OutcomeUnknown,
+            }
             expected = (told[door.told], OutcomeUnknown) if door.unsure else (told[door.told],)
         if type(ended) not in expected:
             said = ended if isinstance(ended, BaseException) else ""
@@ -735,5 +800,8 @@ class Desk:
         page = type(ended) is OutcomeUnknown and self.operation.page
         if not page or (page in str(ended)) is not case.listed:
             return None
-        # Of a listed duplicate the page may be in the payer's hands; of any other unknown, nobody has it.
-        return f"it {'says' if case.listed else 'does not say'} that a new reference is safe: {ended}"
+        # Of a listed duplicate the page may be in the payer's hands; of any other unknown, nobody
+        # has it.
+        return (
+            f"it {'says' if case.listed else 'does not say'} that a new reference is safe: {ended}"
+        )

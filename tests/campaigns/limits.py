@@ -5,7 +5,7 @@ import random
 from collections import deque
 from typing import Any
 
-from paymux.limits.gate import Gate, Priority
+from paymux.limits.limiter import Limiter, Priority
 
 from ..virtual import START, now
 
@@ -16,7 +16,9 @@ Row = dict[str, Any]
 
 
 class Strict:
-    """A provider that really allows so many requests a second, in one of the ways in which providers count."""
+    """A provider that really allows so many requests a second, in one of the ways in which
+    providers count.
+    """
 
     def __init__(self, rate: int, way: str = "sliding") -> None:
         self.rate, self.way = rate, way
@@ -31,7 +33,9 @@ class Strict:
             allowed = self._tokens >= 1
             self._tokens -= allowed
         else:
-            while self._seen and (self._seen[0] + 1 <= at or (self.way == "fixed" and self._seen[0] < int(at))):
+            while self._seen and (
+                self._seen[0] + 1 <= at or (self.way == "fixed" and self._seen[0] < int(at))
+            ):
                 self._seen.popleft()
             allowed = len(self._seen) < self.rate
             if allowed:
@@ -62,21 +66,24 @@ class Fickle(Strict):
 async def storm(
     provider: Strict, *, retry_after: float | None, seconds: float, seed: int = 1
 ) -> list[float | None]:
-    """Let 500 ask without end, and repeat what is refused as the transport does; give the pace of each second."""
-    gate, chance, loop = Gate("toy", {}), random.Random(seed), asyncio.get_running_loop()
+    """Let 500 ask without end, and repeat what is refused as the transport does.
+
+    Give the pace of each second.
+    """
+    gate, chance, loop = Limiter("toy", {}), random.Random(seed), asyncio.get_running_loop()
     paces: list[float | None] = []
 
     async def work() -> None:
         while now() < seconds:
-            await gate.enter(money=False, priority=Priority.NOW, deadline=float("inf"))
+            await gate.acquire(money=False, priority=Priority.NOW, deadline=float("inf"))
             await asyncio.sleep(chance.uniform(0.02, 0.1))
             allowed = provider.allows(loop.time())
             await asyncio.sleep(chance.uniform(0.02, 0.1))
-            gate.leave(money=False)
+            gate.release(money=False)
             if allowed:
-                gate.answered()
+                gate.on_answer()
             else:
-                gate.throttled(retry_after)
+                gate.on_throttled(retry_after)
                 await asyncio.sleep(chance.uniform(0, 0.4) if retry_after is None else retry_after)
 
     async def look() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from paymux import Payment, PaymuxError, Pool
-from paymux.wire import Outgoing, Reply
+from paymux.http import PreparedRequest, Response
 
 from ..virtual import Keyless, Wire, answer
 
@@ -38,7 +38,7 @@ async def hold(file: str, turns: int) -> None:
     """Be the first worker: take turns, have a charge on the wire, and do what is asked."""
     sent = asyncio.Event()
 
-    async def respond(_: Outgoing) -> Reply:
+    async def respond(_: PreparedRequest) -> Response:
         sent.set()
         await asyncio.Event().wait()
         return answer()
@@ -47,7 +47,9 @@ async def hold(file: str, turns: int) -> None:
     async with pool, contextlib.AsyncExitStack() as held:
         turns_ = [pool.once(payment(number), "fulfilled") for number in range(turns)]
         firsts = [await held.enter_async_context(turn) for turn in turns_]
-        charge = asyncio.create_task(pool.collect("keyless", amount=5, currency="XAF", reference="flying"))
+        charge = asyncio.create_task(
+            pool.collect("keyless", amount=5, currency="XAF", reference="flying")
+        )
         await sent.wait()
         say(held=firsts.count(True))
         loop = asyncio.get_running_loop()
@@ -88,7 +90,10 @@ async def want(file: str, turns: int) -> None:
     """Be the second worker: ask for the same turns, and recover; say what it got."""
     got, flying, refused = 0, 0, ""
     try:
-        async with asyncio.timeout(PATIENCE), Pool(Keyless(), connection=Wire(_nobody), journal=file) as pool:
+        async with (
+            asyncio.timeout(PATIENCE),
+            Pool(Keyless(), connection=Wire(_nobody), journal=file) as pool,
+        ):
             for number in range(turns):
                 async with pool.once(payment(number), "fulfilled") as first:
                     got += first
@@ -100,7 +105,7 @@ async def want(file: str, turns: int) -> None:
     os._exit(0)  # however long something would still wait
 
 
-def _nobody(_: Outgoing) -> Reply:
+def _nobody(_: PreparedRequest) -> Response:
     return answer(404)
 
 
@@ -110,9 +115,21 @@ class First:
     def __init__(self, folder: Path, turns: int, name: str = "payments.db") -> None:
         self.folder = folder
         self.file = folder / "payments.db"
-        command = [sys.executable, "-m", "tests.campaigns.living", "--hold", str(folder / name), str(turns)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.campaigns.living",
+            "--hold",
+            str(folder / name),
+            str(turns),
+        ]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self._heard()["held"] == turns
 
@@ -214,7 +231,8 @@ def copied_from_inside(first: First) -> Path:
 def copied_from_inside_and_looked_at(first: First) -> Path:
     """Likewise; then another process opens and closes it, the last one as far as it can see."""
     copied_from_inside(first)
-    _second(first.file, 0)  # opens the journal and closes it: it seems to be the last that has it open
+    # opens the journal and closes it: it seems to be the last that has it open
+    _second(first.file, 0)
     return first.file
 
 
@@ -230,7 +248,9 @@ def backed_up(first: First) -> Path:
 
 def locked_for_a_while(first: First) -> Path:
     """Let another program hold it locked."""
-    locker = subprocess.Popen([sys.executable, "-c", _LOCKER, str(first.file)], stdout=subprocess.PIPE)
+    locker = subprocess.Popen(
+        [sys.executable, "-c", _LOCKER, str(first.file)], stdout=subprocess.PIPE
+    )
     assert locker.stdout is not None
     locker.stdout.readline()
     return first.file
@@ -310,7 +330,10 @@ WAYS = {
         forked_and_sleeping,
     )
 }
-WAYS |= {do.__name__.replace("_", " "): Way(do, lives=False) for do in (killed, killed_with_a_living_child)}
+WAYS |= {
+    do.__name__.replace("_", " "): Way(do, lives=False)
+    for do in (killed, killed_with_a_living_child)
+}
 
 
 class Found(NamedTuple):
@@ -324,7 +347,9 @@ class Found(NamedTuple):
 
 def _second(file: Path, turns: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.campaigns.living", "--want", str(file), str(turns)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found
 

@@ -14,7 +14,10 @@ WITHIN = 10.0  # seconds after the lock is gone in which the answers are to be i
 
 
 async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[int, float]:
-    """Lock the file while so many charges are on the wire; count the answers in it, and tell how long it took."""
+    """Lock the file while so many charges are on the wire.
+
+    Count the answers in it, and tell how long it took.
+    """
     gone, left = asyncio.Event(), asyncio.Event()
     desk = Desk(collect=answer(id="id", status="WAIT"))
 
@@ -28,7 +31,9 @@ async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[in
     began = time.monotonic()
     async with Pool(Keyless(), connection=wire, journal=file, deadline=hold + 60) as pay:
         charges = [
-            asyncio.create_task(pay.collect("keyless", amount=500, currency="XAF", reference=f"order-{number}"))
+            asyncio.create_task(
+                pay.collect("keyless", amount=500, currency="XAF", reference=f"order-{number}")
+            )
             for number in range(count)
         ]
         await left.wait()
@@ -49,5 +54,7 @@ async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[in
 
 def _kept(file: Path) -> int:
     with contextlib.closing(sqlite3.connect(file)) as db:
-        found: int = db.execute("SELECT count(*) FROM payments WHERE state = 'accepted'").fetchone()[0]
+        found: int = db.execute(
+            "SELECT count(*) FROM payments WHERE state = 'accepted'"
+        ).fetchone()[0]
     return found

@@ -24,22 +24,47 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # The rows of the outcome table: nothing of them may survive.
-TABLE = ("transport/outcome.decide", "transport/retries.may_repeat")
+TABLE = ("transport/outcome.decide", "transport/retries.may_retry")
 # What each function is tested by, the likeliest to notice first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
-    "transport/retries.may_repeat": ("mutants",),
-    "transport/call.Call.__call__": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
-    "transport/call.Call._note": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
-    "transport/call.Call._repeats": ("outcome", "mutants", "transport", "tokens", "flights", "limits", "bulk"),
-    "transport/verbs._ended": ("mutants", "transport", "outcome", "pool"),
-    "models.compare": ("models", "mutants", "confirm"),
-    "models.succeed": ("models", "mutants", "confirm"),
-    "models._turned": ("models", "mutants", "confirm"),
-    "confirm.expect": ("mutants", "confirm"),
-    "confirm.vouch": ("mutants", "confirm"),
+    "transport/retries.may_retry": ("mutants",),
+    "transport/call.Call.__call__": (
+        "outcome",
+        "mutants",
+        "transport",
+        "tokens",
+        "singleflight",
+        "limits",
+        "bulk",
+    ),
+    "transport/call.Call._note": (
+        "outcome",
+        "mutants",
+        "transport",
+        "tokens",
+        "singleflight",
+        "limits",
+        "bulk",
+    ),
+    "transport/call.Call._repeats": (
+        "outcome",
+        "mutants",
+        "transport",
+        "tokens",
+        "singleflight",
+        "limits",
+        "bulk",
+    ),
+    "transport/transport._ended": ("mutants", "transport", "outcome", "pool"),
+    "models/payments.compare": ("models", "mutants", "confirmation"),
+    "models/payments.merge": ("models", "mutants", "confirmation"),
+    "models/payments._turned": ("models", "mutants", "confirmation"),
+    "core/confirmation.check_matches": ("mutants", "confirmation"),
+    "core/confirmation.tie_to_order": ("mutants", "confirmation"),
 }
-CAMPAIGN = "campaign"  # in the names of the tests that look at mutants, and would notice each by its source
+# in the names of the tests that look at mutants, and would notice each by its source
+CAMPAIGN = "campaign"
 PATIENCE = 30  # seconds for one test; a mutant may well never end
 MEMORY = 2 << 30
 # Mutants that behave as the original does, each with its reason.
@@ -48,15 +73,18 @@ EQUIVALENT: Mapping[str, str] = {
         "transport/call.Call.__call__: self._token = held or await self._sign_in(request)"
         " => self._token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
-    "models.succeed: if known.ids: => if True:": "Merging what is found into no ids gives what is found.",
-    "models.succeed: if known.metadata: => if True:": "Likewise.",
+    "models/payments.merge: if known.ids: => if True:": (
+        "Merging what is found into no ids gives what is found."
+    ),
+    "models/payments.merge: if known.metadata: => if True:": "Likewise.",
     **{
-        f"models.{name}: for {names} in zip({given}, strict=True): => for {names} in zip({given}{left}):": (
-            "Both are one Struct's."
-        )
+        (
+            f"models/payments.{name}: for {names} in zip({given}, strict=True): => for {names} in "
+            f"zip({given}{left}):"
+        ): ("Both are one Struct's.")
         for name, names, given in (
             ("compare", "name, theirs, mine", "_COMPARED, _compared(found), _compared(expected)"),
-            ("succeed", "name, new, held", "_FIELDS, astuple(found), astuple(known)"),
+            ("merge", "name, new, held", "_FIELDS, astuple(found), astuple(known)"),
         )
         for left in ("", ", strict=False")
     },
@@ -125,7 +153,11 @@ def _collections(node: ast.Tuple | ast.List | ast.Set | ast.Dict) -> Iterator[as
                 kept = [key for number, key in enumerate(keys) if number != index]
                 yield ast.Dict(kept, _without(values, index))
             case ast.Set(elts=elts):
-                yield ast.Set(_without(elts, index)) if len(elts) > 1 else ast.Call(ast.Name("set"), [], [])
+                yield (
+                    ast.Set(_without(elts, index))
+                    if len(elts) > 1
+                    else ast.Call(ast.Name("set"), [], [])
+                )
             case ast.Tuple(elts=elts):
                 yield ast.Tuple(_without(elts, index), ast.Load())
             case ast.List(elts=elts):
@@ -152,7 +184,9 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
             yield from (body, orelse)
         case ast.Attribute(ast.Name(enum), member) if enum in MEMBERS:
             yield from (
-                ast.Attribute(ast.Name(enum), other, ast.Load()) for other in MEMBERS[enum] if other != member
+                ast.Attribute(ast.Name(enum), other, ast.Load())
+                for other in MEMBERS[enum]
+                if other != member
             )
         case ast.Call(func, args, keywords) if keywords:
             for index in range(len(keywords)):
@@ -176,11 +210,19 @@ def _statements(node: ast.stmt) -> Iterator[ast.stmt]:
         case ast.Try(body, handlers, orelse, finalbody) if handlers:
             for index, handler in enumerate(handlers):
                 raising = ast.ExceptHandler(handler.type, handler.name, [ast.Raise()])
-                yield ast.Try(body, [*handlers[:index], raising, *handlers[index + 1 :]], orelse, finalbody)
+                yield ast.Try(
+                    body, [*handlers[:index], raising, *handlers[index + 1 :]], orelse, finalbody
+                )
         case ast.Expr(ast.Constant()):
             return
         case (
-            ast.Assign() | ast.AnnAssign() | ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Return()
+            ast.Assign()
+            | ast.AnnAssign()
+            | ast.Expr()
+            | ast.Raise()
+            | ast.Continue()
+            | ast.Break()
+            | ast.Return()
         ):
             yield ast.Pass()
 
@@ -219,7 +261,9 @@ def _changes(node: ast.AST) -> Iterator[None]:
 def _function(tree: ast.Module, path: Sequence[str]) -> ast.FunctionDef | ast.AsyncFunctionDef:
     found: ast.AST = tree
     for name in path:
-        found = next(node for node in ast.iter_child_nodes(found) if getattr(node, "name", None) == name)
+        found = next(
+            node for node in ast.iter_child_nodes(found) if getattr(node, "name", None) == name
+        )
     assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
     assert not found.decorator_list, "what a decorator makes has another code"
     return found
@@ -232,20 +276,31 @@ def _source(target: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
 
 
 def unchanged(target: str) -> Mutant:
-    """Make a mutant that is none, and has to live: were it killed, something else than changes would be."""
+    """Make a mutant that is none, and has to live.
+
+    Were it killed, something else than changes would be.
+    """
     return Mutant(target=target, name=f"{target}, unchanged", text=ast.unparse(_source(target)))
 
 
 def mutants(target: str) -> list[Mutant]:
-    """Make every mutant of a function, given as `folder/module.function` or `module.Class.method`."""
+    """Make every mutant of a function, given as `folder/module.function` or
+    `module.Class.method`.
+    """
     function = _source(target)
     before, made, named = ast.unparse(function), dict[str, Mutant](), Counter[str]()
     for _ in _changes(function):
         after = ast.unparse(function)
         if after == before or after in made:
             continue
-        changed = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
-        old, new = (" ".join(line[2:].strip() for line in changed if line[0] == sign) for sign in "-+")
+        changed = [
+            line
+            for line in difflib.ndiff(before.splitlines(), after.splitlines())
+            if line[0] in "-+"
+        ]
+        old, new = (
+            " ".join(line[2:].strip() for line in changed if line[0] == sign) for sign in "-+"
+        )
         name = f"{target}: {old} => {new}"
         named[name] += 1
         name = name if named[name] == 1 else f"{name} #{named[name]}"
@@ -299,7 +354,9 @@ class Trial:
         return process
 
     def _child(self, session: pytest.Session, mutant: Mutant | None, said: IO[bytes]) -> NoReturn:
-        """Run the tests until one fails, and end with 1 for a failure, 0 for none, 70 for what is neither."""
+        """Run the tests until one fails, and end with 1 for a failure, 0 for none, 70 for what is
+        neither.
+        """
         code = 70
         try:
             os.dup2(said.fileno(), 1)
@@ -317,8 +374,13 @@ class Trial:
             os._exit(code)
 
 
-def tried(tests: Sequence[str], chosen: Sequence[Mutant], processes: int, *, show: bool) -> list[str]:
-    """Try mutants against the tests of these files, in this process; give the names of the survivors."""
+def tried(
+    tests: Sequence[str], chosen: Sequence[Mutant], processes: int, *, show: bool
+) -> list[str]:
+    """Try mutants against the tests of these files, in this process.
+
+    Give the names of the survivors.
+    """
     os.chdir(ROOT)
     trial = Trial(chosen, processes, show=show)
     files = [f"tests/test_{name}.py" for name in tests]

@@ -1,4 +1,7 @@
-"""What payment clients do that take an exception for an outcome: the measure of what a careful one saves."""
+"""What payment clients do that take an exception for an outcome.
+
+The measure of what a careful one saves.
+"""
 
 import asyncio
 
@@ -7,7 +10,10 @@ import msgspec
 
 
 class Naive(msgspec.Struct, frozen=True, kw_only=True):
-    """A client of one provider; `attempts` is how often it sends a request that did not visibly succeed."""
+    """A client of one provider.
+
+    `attempts` is how often it sends a request that did not visibly succeed.
+    """
 
     name: str
     account: str
@@ -19,7 +25,9 @@ class Naive(msgspec.Struct, frozen=True, kw_only=True):
         headers = {"Authorization": "Token simulator"}
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
             references = [f"o-{number:06}" for number in range(count)]
-            told = await asyncio.gather(*(self._pay(session, url, reference) for reference in references))
+            told = await asyncio.gather(
+                *(self._pay(session, url, reference) for reference in references)
+            )
         return dict(zip(references, told, strict=True))
 
     async def _pay(self, session: aiohttp.ClientSession, url: str, reference: str) -> bool:
@@ -58,7 +66,11 @@ class Naive(msgspec.Struct, frozen=True, kw_only=True):
     def _accepted(self, answer: object) -> bool:
         if not isinstance(answer, dict):
             return False
-        return answer.get("code") == "201" if self.account == "cinetpay" else bool(answer.get("reference"))
+        return (
+            answer.get("code") == "201"
+            if self.account == "cinetpay"
+            else bool(answer.get("reference"))
+        )
 
 
 CLIENTS = {

@@ -1,4 +1,6 @@
-"""What a caller may hand in: the values that bench_callers gives to each parameter of each public callable.
+"""What a caller may hand in.
+
+The values that bench_callers gives to each parameter of each public callable.
 
 Each is made anew for each call, for a coroutine or an iterator can be used once.
 """
@@ -16,8 +18,19 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NoReturn
 
-from paymux import Customer, Event, Incoming, Item, Payment, Reason, Status, Tax, UsageError, get
-from paymux.redact import Secret
+from paymux import (
+    Customer,
+    Event,
+    Item,
+    Payment,
+    Reason,
+    Status,
+    Tax,
+    UsageError,
+    WebhookRequest,
+    get,
+)
+from paymux.primitives.redaction import Secret
 from paymux.simulator import Fault
 
 LONG = "9" * 1_000_000
@@ -38,15 +51,23 @@ _DUNDERS = (
 )
 _RAISING: dict[str, Any] = {f"__{name}__": _raise for name in _DUNDERS.split()}
 Hostile = type("Hostile", (), {**_RAISING, "__getattr__": _raise})
-HostileText = type("HostileText", (str,), {**_RAISING, "encode": _raise, "strip": _raise, "lower": _raise})
+HostileText = type(
+    "HostileText", (str,), {**_RAISING, "encode": _raise, "strip": _raise, "lower": _raise}
+)
 HostileNumber = type("HostileNumber", (int,), _RAISING)
-HostileAmount = type("HostileAmount", (Decimal,), {**_RAISING, "is_finite": _raise, "quantize": _raise})
-HostileDict = type("HostileDict", (dict,), {**_RAISING, "items": _raise, "keys": _raise, "get": _raise})
+HostileAmount = type(
+    "HostileAmount", (Decimal,), {**_RAISING, "is_finite": _raise, "quantize": _raise}
+)
+HostileDict = type(
+    "HostileDict", (dict,), {**_RAISING, "items": _raise, "keys": _raise, "get": _raise}
+)
 HostileList = type("HostileList", (list,), _RAISING)
 
 
 class Lying:
-    """An object that raises where it is asked for its class, as a proxy outside its request does."""
+    """An object that raises where it is asked for its class, as a proxy outside its request
+    does.
+    """
 
     @property
     def __class__(self) -> Any:
@@ -137,7 +158,10 @@ def iterator() -> Iterator[object]:
 
 
 def stopped() -> Awaitable[None]:
-    """Give a coroutine that nobody awaits; what is told of it is the caller's only where nobody refuses it."""
+    """Give a coroutine that nobody awaits.
+
+    What is told of it is the caller's only where nobody refuses it.
+    """
     return coroutine()
 
 
@@ -158,12 +182,67 @@ def _named(value: object) -> str:
 _EAST, _WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 
 VALUES: dict[str, Callable[[], Any]] = {
-    **_same(None, True, False, 0, 1, -1, 5, 2**63, 10**400, 5.0, 0.1, 1e308, -5.5, 5j, Ellipsis, NotImplemented),
+    **_same(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        5,
+        2**63,
+        10**400,
+        5.0,
+        0.1,
+        1e308,
+        -5.5,
+        5j,
+        Ellipsis,
+        NotImplemented,
+    ),
     **_same(float("nan"), float("inf"), float("-inf"), fractions.Fraction(1, 3)),
-    **_same(*map(Decimal, ("5", "5.5", "NaN", "sNaN", "Infinity", "1E+1000000", "1E-1000000", "-1", "0"))),
-    **_same("", " ", "x", "pending", "5", "500", "5.50", "NaN", "1E+1000000", "true", "campay", "cinetpay", "GET"),
-    **_same("2026-11-30T08:00:00Z", "2026-11-30", "a\r\nb", "a\x00b", "é", HALF, "\u202e5", "\u0665", "..", "a b"),
-    **_same("https://shop.example/x", "http://[", "/balance/", "237670000000", "+" * 30, "on_payment", "{}", "%"),
+    **_same(
+        *map(
+            Decimal, ("5", "5.5", "NaN", "sNaN", "Infinity", "1E+1000000", "1E-1000000", "-1", "0")
+        )
+    ),
+    **_same(
+        "",
+        " ",
+        "x",
+        "pending",
+        "5",
+        "500",
+        "5.50",
+        "NaN",
+        "1E+1000000",
+        "true",
+        "campay",
+        "cinetpay",
+        "GET",
+    ),
+    **_same(
+        "2026-11-30T08:00:00Z",
+        "2026-11-30",
+        "a\r\nb",
+        "a\x00b",
+        "é",
+        HALF,
+        "\u202e5",
+        "\u0665",
+        "..",
+        "a b",
+    ),
+    **_same(
+        "https://shop.example/x",
+        "http://[",
+        "/balance/",
+        "237670000000",
+        "+" * 30,
+        "on_payment",
+        "{}",
+        "%",
+    ),
     "1,000,000 digits": lambda: LONG,
     "1,000,000 odd characters": lambda: "é/" * 500_000,
     "a str subclass": lambda: Safe("pending"),
@@ -224,7 +303,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "a Payment": lambda: Payment(account="campay"),
     "a Payment of nothing": lambda: Payment(account=None),  # type: ignore[arg-type] # as callers write them
     "an Event": lambda: Event(claims=Payment(account="campay")),
-    "an Incoming": Incoming,
+    "a WebhookRequest": WebhookRequest,
     "a Customer": lambda: Customer(name=5),  # type: ignore[arg-type] # likewise
     "an Item": lambda: Item(name="x", unit_price=Decimal("NaN")),
     "a Tax": lambda: Tax(name="x", amount=Decimal("1E+1000000")),

@@ -11,11 +11,26 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from paymux import BadWebhook, CamPay, Incoming, Item, Mpesa, Payment, PaymuxError, Pool, UsageError
-from paymux.wire import Outgoing, Reply
+from paymux import (
+    BadWebhook,
+    CamPay,
+    Item,
+    Mpesa,
+    Payment,
+    PaymuxError,
+    Pool,
+    UsageError,
+    WebhookRequest,
+)
+from paymux.http import PreparedRequest, Response
 
 LIMIT = 5.0  # milliseconds
-ORDER: Mapping[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237670000000", "reference": "order-1"}
+ORDER: Mapping[str, Any] = {
+    "amount": 500,
+    "currency": "XAF",
+    "payer": "237670000000",
+    "reference": "order-1",
+}
 PUSH: Mapping[str, Any] = {**ORDER, "currency": "KES", "payer": "254708374149"}
 HELD = Payment(account="campay", provider_reference="p1")
 LONG = "9" * 1_000_000
@@ -26,12 +41,12 @@ class Silent:
 
     sent = 0
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Count an attempt."""
         self.sent += 1
-        return Reply(status=500)
+        return Response(status=500)
 
-    async def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Count a socket."""
         self.sent += 1
         return
@@ -50,7 +65,10 @@ class Case(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """Pools to be refused by: one in order, a closed one, and one that another running loop uses."""
+    """Pools to be refused by.
+
+    One in order, a closed one, and one that another running loop uses.
+    """
 
     good: Pool
     closed: Pool
@@ -66,7 +84,21 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 AMOUNTS: list[Any] = [
-    *(5.0, 0.1, float("nan"), float("inf"), -1, 0, True, None, b"5", [5], 10**12, 10**5000, -(10**5000)),
+    *(
+        5.0,
+        0.1,
+        float("nan"),
+        float("inf"),
+        -1,
+        0,
+        True,
+        None,
+        b"5",
+        [5],
+        10**12,
+        10**5000,
+        -(10**5000),
+    ),
     *(
         "",
         "0",
@@ -84,18 +116,73 @@ AMOUNTS: list[Any] = [
         "5,00",
         LONG,
     ),
-    *(Decimal(text) for text in ("NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "-0", "0", "-1", "5.5", "1E+12")),
-    *(Decimal(text) for text in ("1E+1000000", "1E+999999999", "1E-1000000", "-1E+1000000", f"0.{LONG}", LONG)),
+    *(
+        Decimal(text)
+        for text in (
+            "NaN",
+            "sNaN",
+            "-NaN",
+            "Infinity",
+            "-Infinity",
+            "-0",
+            "0",
+            "-1",
+            "5.5",
+            "1E+12",
+        )
+    ),
+    *(
+        Decimal(text)
+        for text in ("1E+1000000", "1E+999999999", "1E-1000000", "-1E+1000000", f"0.{LONG}", LONG)
+    ),
 ]
 CURRENCIES: list[Any] = ["EUR", "xaf", "KES", "", " XAF", None, 5, ["XAF"], LONG]
 PAYERS: list[Any] = [
-    *("+33612345678", "254708374149", "", "abc", "+", "((((((((", "2376700000000000", "237 670", "٢٣٧٦٧٠٠٠٠٠٠٠"),
-    *("237670000000\x00", "+" + "9" * 29, None, 237670000000, LONG, "(" * 1_000_000, "1" * 10_000_000),
+    *(
+        "+33612345678",
+        "254708374149",
+        "",
+        "abc",
+        "+",
+        "((((((((",
+        "2376700000000000",
+        "237 670",
+        "٢٣٧٦٧٠٠٠٠٠٠٠",
+    ),
+    *(
+        "237670000000\x00",
+        "+" + "9" * 29,
+        None,
+        237670000000,
+        LONG,
+        "(" * 1_000_000,
+        "1" * 10_000_000,
+    ),
     *("237222123456", "670000000/1", "\u200b" * 64, "\u202a+254 712 345 678\u202c"),
 ]
-REFERENCES: list[Any] = ["", "x" * 65, "x" * 500, "a b", "a/b", "é", "a\r\nb", "a\x00", "\ud800", None, 5, LONG]
+REFERENCES: list[Any] = [
+    "",
+    "x" * 65,
+    "x" * 500,
+    "a b",
+    "a/b",
+    "é",
+    "a\r\nb",
+    "a\x00",
+    "\ud800",
+    None,
+    5,
+    LONG,
+]
 TEXTS: list[Any] = ["a\r\nb", "a\x00", "\ud800", "x" * 501, None, 5, LONG]
-LIVE = ["http://api.example.com", "http://127.0.0.1@api.example.com", "//x", "https://", "https://x:99999", LONG]
+LIVE = [
+    "http://api.example.com",
+    "http://127.0.0.1@api.example.com",
+    "//x",
+    "https://",
+    "https://x:99999",
+    LONG,
+]
 SECONDS: list[Any] = [0, -1, "5", True, float("nan"), LONG]
 OPTIONS: list[tuple[str, Any]] = [
     ("extra", {"colour": "red"}),
@@ -108,7 +195,10 @@ OPTIONS: list[tuple[str, Any]] = [
 ]
 PUSHES: list[dict[str, Any]] = [
     *({"amount": value} for value in ("100.99", Decimal("0.01"), 5.5, 250_001)),
-    *({"webhook_url": value} for value in ("ftp://shop.example", "https://u@shop.example/", "//x", LONG)),
+    *(
+        {"webhook_url": value}
+        for value in ("ftp://shop.example", "https://u@shop.example/", "//x", LONG)
+    ),
 ]
 ACCOUNT: Mapping[str, Any] = {"username": "simulator", "password": "simulator"}
 FIELDS: list[tuple[str, Any]] = [
@@ -122,7 +212,17 @@ FIELDS: list[tuple[str, Any]] = [
     ("dialect", LONG),
 ]
 BODIES = [
-    *(b"", b"{", b"[]", b"null", b"<html>", b"\xff\xfe", b"\xef\xbb\xbf", b'{"a":' * 40_000, b"[" * 250_000),
+    *(
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"<html>",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b'{"a":' * 40_000,
+        b"[" * 250_000,
+    ),
     b'{"reference": "x", "reference": "y"}',
     b'{"reference": "p1", "amount": "1E+1000000"}',
     b'{"reference": "p1", "amount": ' + b"9" * 200_000 + b"}",
@@ -154,12 +254,16 @@ def cases(pools: Pools) -> Iterator[Case]:
     for field, value in OPTIONS:
         yield Case(named(field, value), partial(campay, **ORDER, **{field: value}))
     for change in PUSHES:
-        yield Case(named("push", [*change.values()]), partial(good.collect, "mpesa", **{**PUSH, **change}))
+        yield Case(
+            named("push", [*change.values()]), partial(good.collect, "mpesa", **{**PUSH, **change})
+        )
     for field, value in FIELDS:
         yield Case(named(field, value), partial(CamPay, **{**ACCOUNT, field: value}))
     for body in BODIES:
         yield Case(named("message", body), partial(read, good, body), BadWebhook)
-    yield Case("headers: 65", partial(read, good, b"{}", {f"x-{n}": "" for n in range(65)}), BadWebhook)
+    yield Case(
+        "headers: 65", partial(read, good, b"{}", {f"x-{n}": "" for n in range(65)}), BadWebhook
+    )
     yield Case("account: unknown", partial(good.collect, "nobody", **ORDER))
     yield Case("account: hostile", partial(good.balance, LONG))
     yield Case("pool: closed", partial(pools.closed.verify, HELD))
@@ -169,7 +273,7 @@ def cases(pools: Pools) -> Iterator[Case]:
 
 def read(pool: Pool, body: bytes, headers: Mapping[str, str] | None = None) -> object:
     """Read a message as a route would that knows the account."""
-    return pool.webhook(Incoming(body=body, headers=headers or {}), account="campay")
+    return pool.webhook(WebhookRequest(body=body, headers=headers or {}), account="campay")
 
 
 def named(field: str, value: object) -> str:
@@ -223,6 +327,9 @@ async def measured(rounds: int) -> dict[str, float]:
         found = list(cases(pools))
         for case in found:  # phonenumbers and the decoders load on first use
             await refused(case)
-        times = {case.name: statistics.median([await refused(case) for _ in range(rounds)]) for case in found}
+        times = {
+            case.name: statistics.median([await refused(case) for _ in range(rounds)])
+            for case in found
+        }
     assert connection.sent == 0, "something was sent"
     return times

@@ -34,22 +34,13 @@ from paymux import (
     Unavailable,
     WatchTimeout,
 )
+from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
-from paymux.wire import Incoming, Outgoing, Reply
 
 from ..virtual import START
 from .naive import CLIENTS, Naive
-from .simulation import (
-    City,
-    Guarded,
-    Loop,
-    LoopJournal,
-    Process,
-    Unreachable,
-    Weather,
-    simulate,
-)
+from .simulation import City, Guarded, Loop, LoopJournal, Process, Unreachable, Weather, simulate
 
 BATCH = 500  # payments of one world of R3
 SOCKETS = 5  # every so manieth batch of R3 goes over real sockets
@@ -57,8 +48,12 @@ REPEATS = 6  # times that a caller repeats what was not sent
 ATTEMPTS = 3
 ENDS = frozenset(status.value for status in Status if status.terminal)
 WATCHED = 40.0  # virtual seconds of one watch
-PATIENCE = 120.0  # seconds after the weather has become fine within which what can be asked must be answered
-HOOKS: Mapping[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "0123456789abcdef-hooks"}
+# seconds after the weather has become fine within which what can be asked must be answered
+PATIENCE = 120.0
+HOOKS: Mapping[str, Any] = {
+    "webhook_base": "https://shop.example/pay",
+    "webhook_key": "0123456789abcdef-hooks",
+}
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,11 +137,15 @@ class Tally(msgspec.Struct, kw_only=True):
     def get(self, *words: str) -> int:
         """Give the sum of the counts whose names begin so."""
         begin = "/".join(words)
-        return sum(count for name, count in self.counts.items() if f"{name}/".startswith(f"{begin}/"))
+        return sum(
+            count for name, count in self.counts.items() if f"{name}/".startswith(f"{begin}/")
+        )
 
 
 def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> list[Order]:
-    """Make orders of every profile in turn, each with an amount of its own, and say what their payers will do."""
+    """Make orders of every profile in turn, each with an amount of its own, and say what their
+    payers will do.
+    """
     found = []
     for number, name in zip(range(count), itertools.cycle(PROFILES), strict=False):
         order = Order(
@@ -171,11 +170,13 @@ class Book:
     def __init__(self, city: City, orders: Iterable[Order]) -> None:
         self.orders = {order.reference: order for order in orders}
         self.told: dict[str, str] = {}  # the last word on each order
-        # Orders that were called over without a charge: how many calls, and requests at the provider, came before.
+        # Orders that were called over without a charge: how many calls, and requests at the
+        # provider, came before.
         self.negative: dict[str, tuple[int, int]] = {}
         self.unknown: set[str] = set()
         self.calls: Counter[str] = Counter()  # of a money verb, by reference
-        self.looks: Counter[str] = Counter()  # of a watch, a confirmation or a recovery, by reference
+        # of a watch, a confirmation or a recovery, by reference
+        self.looks: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._city = city
@@ -191,7 +192,10 @@ class Book:
         return [entry for entry in found if entry.kind == order.what.kind]
 
     def say(self, order: Order, word: str) -> None:
-        """Note what a caller was told without a payment: that nothing happened, or that nobody knows."""
+        """Note what a caller was told without a payment.
+
+        That nothing happened, or that nobody knows.
+        """
         # A message may have told the end before the verb says that it does not know.
         if word != "unknown" or self.told.get(order.reference) not in ENDS:
             self.told[order.reference] = word
@@ -207,9 +211,17 @@ class Book:
         if payment.status.terminal or self.told.get(order.reference) not in ENDS:
             self.told[order.reference] = payment.status.value
         if payment.status is Status.SUCCEEDED:
-            right = [entry for entry in self.entries(order) if entry.moved and is_right(order, entry)]
-            if len(right) != 1 or payment.amount != order.amount or payment.currency != order.what.currency:
-                self.lie("I3", order.reference, f"success, but the ledger has {self.entries(order)}")
+            right = [
+                entry for entry in self.entries(order) if entry.moved and is_right(order, entry)
+            ]
+            if (
+                len(right) != 1
+                or payment.amount != order.amount
+                or payment.currency != order.what.currency
+            ):
+                self.lie(
+                    "I3", order.reference, f"success, but the ledger has {self.entries(order)}"
+                )
         elif payment.status.terminal:
             self._deny(order)
 
@@ -218,7 +230,9 @@ class Book:
         self.negative.setdefault(order.reference, before)
 
     def _asked_anew(self, reference: str) -> bool:
-        """Tell whether the provider had seen nothing when the order was called over, and somebody asked again."""
+        """Tell whether the provider had seen nothing when the order was called over, and somebody
+        asked again.
+        """
         calls, requests = self.negative[reference]
         return requests == 0 and self.calls[reference] > calls
 
@@ -235,16 +249,25 @@ class Book:
         if len(entries) > 1:
             self.lie("I1", reference, f"asked {len(entries)} times")
         if charged and reference in self.negative and not self._asked_anew(reference):
-            self.lie("I2", reference, f"charged, but called over; the last word: {self.told.get(reference)}")
+            self.lie(
+                "I2",
+                reference,
+                f"charged, but called over; the last word: {self.told.get(reference)}",
+            )
         if not all(is_right(order, entry) for entry in entries):
             self.lie("I3", reference, f"another order than ours: {entries}")
         sent = self._city.asked["money", reference]
         if sent > (ATTEMPTS + 1) * self.calls[reference]:
             self.lie("I6", reference, f"{sent} requests for {self.calls[reference]} calls")
         looked = sum(self._city.asked["look", entry.provider_reference] for entry in entries)
-        # A watch polls every 1.5 s at first and every 11 s or more later; any look is at most four requests.
+        # A watch polls every 1.5 s at first and every 11 s or more later; any look is at most four
+        # requests.
         if looked > (ATTEMPTS + 1) * (6 + WATCHED / 11) * self.looks[reference]:
-            self.lie("I6", reference, f"{looked} look-ups for {self.looks[reference]} watches and messages")
+            self.lie(
+                "I6",
+                reference,
+                f"{looked} look-ups for {self.looks[reference]} watches and messages",
+            )
         self._count(order, charged=bool(charged), known=bool(entries))
 
     def _count(self, order: Order, *, charged: bool, known: bool) -> None:
@@ -254,7 +277,9 @@ class Book:
         self.counts[f"{order.profile}/{word}"] += 1
         if order.reference in self.unknown:
             self.counts[f"{order.profile}: first unknown"] += 1
-            self.counts[f"{order.profile}: first unknown, resolved"] += not word.startswith("unknown")
+            self.counts[f"{order.profile}: first unknown, resolved"] += not word.startswith(
+                "unknown"
+            )
 
 
 def is_right(order: Order, entry: Entry) -> bool:
@@ -292,7 +317,11 @@ class Shop:
 
     async def _money(self, order: Order) -> Payment:
         what = order.what
-        given: dict[str, Any] = {"amount": order.amount, "currency": what.currency, "reference": order.reference}
+        given: dict[str, Any] = {
+            "amount": order.amount,
+            "currency": what.currency,
+            "reference": order.reference,
+        }
         if what.kind == "payout":
             return await self.pool.payout(what.account, payee=order.phone, **given)
         return await self.pool.collect(what.account, payer=order.phone, **given, **what.options)
@@ -316,41 +345,50 @@ class Shop:
     async def look(self, payment: Payment, *, patience: float = 0.0) -> Payment:
         """Ask once, if there is a way to ask; what fails says nothing.
 
-        What was not sent, because the account is held to a pace, is asked after `retry_after`, and what came too
-        late or failed at once, within so many seconds of patience.
+        What was not sent, because the account is held to a pace, is asked after `retry_after`, and
+        what came too late or failed at once, within so many seconds of patience.
         """
         self.book.looks[payment.reference or ""] += 1
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         with contextlib.suppress(PaymuxError):
-            while self.pool._engine.question(payment) is not None:
+            while self.pool._engine.lookup_verb(payment) is not None:
                 try:
                     return await self.pool.verify(payment)
                 except (RateLimited, Unavailable) as failed:
                     pause = (failed.retry_after if isinstance(failed, RateLimited) else None) or 0.1
                     if loop.time() + pause > until:
                         break
-                    self.book.counts[f"looks in fine weather, repeated after {type(failed).__name__}"] += 1
+                    self.book.counts[
+                        f"looks in fine weather, repeated after {type(failed).__name__}"
+                    ] += 1
                 await asyncio.sleep(pause)
         return payment
 
-    async def hear(self, incoming: Incoming, stored: Mapping[str, Payment] | None = None) -> Reply:
+    async def hear(
+        self, incoming: WebhookRequest, stored: Mapping[str, Payment] | None = None
+    ) -> Response:
         """Take a message as a web handler does; `stored` is what a shop without a journal keeps."""
         try:
             event = self.pool.webhook(incoming)
-            claimed = event.attempt or event.claims.reference or event.claims.provider_reference or ""
+            claimed = (
+                event.path_reference
+                or event.claims.reference
+                or event.claims.provider_reference
+                or ""
+            )
             expected = None if stored is None else stored.get(claimed)
             if claimed in self.book.orders:
                 self.book.looks[claimed] += 1
             payment = await self.pool.confirm(event, expected=expected)
         except BadWebhook:
             self.book.counts["webhooks refused as forged or unanswerable"] += 1
-            return Reply(status=400)
+            return Response(status=400)
         except PaymuxError as error:
             self.book.counts[f"webhooks unconfirmed: {type(error).__name__}"] += 1
-            return Reply(status=500)
+            return Response(status=500)
         self.learn(payment)
-        return Reply(status=200)
+        return Response(status=200)
 
     def learn(self, payment: Payment) -> None:
         """Take what is known of a payment now."""
@@ -359,7 +397,10 @@ class Shop:
 
 def drivers_of(city: City) -> list[Any]:
     """Make an account at each provider."""
-    return [city.driver(name) for name in dict.fromkeys(profile.account for profile in PROFILES.values())]
+    return [
+        city.driver(name)
+        for name in dict.fromkeys(profile.account for profile in PROFILES.values())
+    ]
 
 
 class Corner(Shop):
@@ -389,7 +430,7 @@ class Corner(Shop):
             if name is not None and (known is None or not known.status.terminal):
                 self.stored[name] = payment
 
-    async def receive(self, incoming: Incoming) -> Reply:
+    async def receive(self, incoming: WebhookRequest) -> Response:
         """Take a message."""
         return await self.hear(incoming, self.stored)
 
@@ -415,8 +456,9 @@ class Corner(Shop):
     async def settle(self, order: Order) -> None:
         """Ask once more when the weather is fine: what can be asked must be answered.
 
-        In bad weather an account learned a pace that lets few look-ups out within the second that each has in real
-        time: the others are RateLimited, with nothing sent, or late, and to be repeated, as by anybody else.
+        In bad weather an account learned a pace that lets few look-ups out within the second that
+        each has in real time: the others are RateLimited, with nothing sent, or late, and to be
+        repeated, as by anybody else.
         """
         if self.book.told.get(order.reference) in ("not sent", "refused"):
             return
@@ -425,7 +467,11 @@ class Corner(Shop):
             payment = await self.look(payment, patience=PATIENCE)
             self.learn(payment)
         settled = [entry for entry in self.book.entries(order) if entry.status.terminal]
-        if settled and not payment.status.terminal and self.pool._engine.question(payment) is not None:
+        if (
+            settled
+            and not payment.status.terminal
+            and self.pool._engine.lookup_verb(payment) is not None
+        ):
             self.book.lie("I5", order.reference, f"{payment} can be asked for, but stays unknown")
 
 
@@ -491,7 +537,9 @@ def r3(seed: int, count: int) -> Tally:
 
 
 async def _over_sockets(weather: Weather, seed: int, count: int) -> Tally:
-    async with City(weather, seed=seed, payer_delay=lambda chance, _: chance.uniform(0, 0.15)) as city:
+    async with City(
+        weather, seed=seed, payer_delay=lambda chance, _: chance.uniform(0, 0.15)
+    ) as city:
         return await corner(city, seed, count, None, hasty=True)
 
 
@@ -500,7 +548,7 @@ async def _in_process(weather: Weather, seed: int, count: int) -> Tally:
     try:
         return await corner(city, seed, count, Unreachable(city, seed), hasty=False)
     finally:
-        await city.world.aclose()
+        await city.core.aclose()
 
 
 def slow_city(weather: Weather, seed: int) -> City:
@@ -516,7 +564,9 @@ def slow_city(weather: Weather, seed: int) -> City:
 class Branch(Shop):
     """R4's caller: one of two processes on one journal, which crashes and is started again."""
 
-    def __init__(self, city: City, book: Book, orders: list[Order], journal: Path, seed: object) -> None:
+    def __init__(
+        self, city: City, book: Book, orders: list[Order], journal: Path, seed: object
+    ) -> None:
         self.book = book
         self.orders = orders
         self.done: set[str] = set()  # orders that this shop need not think of any more
@@ -546,30 +596,39 @@ class Branch(Shop):
         """Die in the middle of everything."""
         self.journal.die()
         await self.process.die()
-        await self.pool._engine.transport.connection.aclose()  # so that nobody warns of open sessions
+        # so that nobody warns of open sessions
+        await self.pool._engine.transport.connection.aclose()
 
     async def close(self) -> None:
         """End as one should."""
         await self.pool.aclose()
         self._watched.close()
 
-    def _guard(self, outgoing: Outgoing) -> None:
+    def _guard(self, outgoing: PreparedRequest) -> None:
         body = json.loads(outgoing.body or b"{}")
         reference = next(
-            body[name] for name in ("external_reference", "transaction_id", "AccountReference") if name in body
+            body[name]
+            for name in ("external_reference", "transaction_id", "AccountReference")
+            if name in body
         )
-        row = self._watched.execute("SELECT state FROM payments WHERE reference = ?", (reference,)).fetchone()
+        row = self._watched.execute(
+            "SELECT state FROM payments WHERE reference = ?", (reference,)
+        ).fetchone()
         if row != ("sending",):
             self.book.lie("I4", reference, f"money is about to leave, and the journal has {row}")
 
     async def _trade(self) -> None:
         await self.recover()
-        await asyncio.gather(*(self._sell(order) for order in self.orders if order.reference not in self.done))
+        await asyncio.gather(
+            *(self._sell(order) for order in self.orders if order.reference not in self.done)
+        )
 
     async def recover(self) -> None:
         """Look after what the last life left."""
         async for found in self.pool.recover():
-            self.book.counts[f"recovered/{found.was}/{'resolved' if found.resolved else 'open'}"] += 1
+            self.book.counts[
+                f"recovered/{found.was}/{'resolved' if found.resolved else 'open'}"
+            ] += 1
             reference = found.payment.reference or ""
             self.book.looks[reference] += 1
             if found.was == "intent" and self.book.entries(self.book.orders[reference]):
@@ -581,7 +640,8 @@ class Branch(Shop):
         now = asyncio.get_running_loop().time() - START
         await asyncio.sleep(max(0.0, order.begins - now))
         for _ in range(2):
-            # The same order again gives the payment that exists: so a shop asks after a crash, and after a watch.
+            # The same order again gives the payment that exists: so a shop asks after a crash, and
+            # after a watch.
             payment = await self.ask(order, pause=2.0)
             if payment is None:
                 break
@@ -605,7 +665,7 @@ class Town:
         self.city = slow_city(self._weather, seed)
         orders = orders_of(self.city, count, random.Random(f"{seed} orders"), over=100.0)
         self.book = Book(self.city, orders)
-        self._heard: list[Incoming] = []
+        self._heard: list[WebhookRequest] = []
 
     async def live(self) -> Tally:
         """Let everything happen, then let the weather be fine, and judge."""
@@ -614,7 +674,8 @@ class Town:
             orders = list(self.book.orders.values())
             # Every tenth order is placed at both, as by a double click.
             shares = [
-                [order for at, order in enumerate(orders) if at % 2 == half or at % 10 == 0] for half in (0, 1)
+                [order for at, order in enumerate(orders) if at % 2 == half or at % 10 == 0]
+                for half in (0, 1)
             ]
             self.branches = [
                 Branch(self.city, self.book, share, self._path, f"{self._seed} {half}")
@@ -642,7 +703,7 @@ class Town:
             await asyncio.sleep(self._chance.choice((0.0, 1.0, 30.0)))
             branch.open()
 
-    def _route(self, incoming: Incoming) -> Reply:
+    def _route(self, incoming: WebhookRequest) -> Response:
         """Take a provider's message at the door, and hand it on when and to whom chance will."""
         self._heard.append(incoming)
         fate = self._chance.random()
@@ -651,9 +712,9 @@ class Town:
             copies.append(self._chance.choice(self._heard))  # an old one comes again
         for copy in copies:
             self._loop.call_later(self._chance.expovariate(1 / 3), self._hand_over, copy)
-        return Reply(status=200)
+        return Response(status=200)
 
-    def _hand_over(self, incoming: Incoming) -> None:
+    def _hand_over(self, incoming: WebhookRequest) -> None:
         branch = self._chance.choice(self.branches)
         if not branch.journal.writer.dead:
             branch.process.start(branch.hear(incoming))
@@ -678,14 +739,18 @@ class Town:
                 self.book.lie("I3", reference, "the journal has a success")
             if status in ("failed", "cancelled", "expired") and charged:
                 self.book.lie("I2", reference, f"charged, and the journal says {status}")
-            # A message that was recorded names what to ask for, even if nothing could be asked at the time.
+            # A message that was recorded names what to ask for, even if nothing could be asked at
+            # the time.
             asks = reference in heard or kept.get(reference, (None,) * 4)[3] is not None
             if order.what.account == "cinetpay" or asks:
                 self._resolved(reference, status, entries)
             if status != "pending":
                 self.book.told[reference] = status if status in ENDS else state
             self._loop.note(
-                reference, kept.get(reference), self.book.told.get(reference), [e.status for e in entries]
+                reference,
+                kept.get(reference),
+                self.book.told.get(reference),
+                [e.status for e in entries],
             )
 
     def _resolved(self, reference: str, status: str, entries: list[Entry]) -> None:
@@ -703,14 +768,18 @@ def r4(seed: int, count: int) -> Tally:
             found.wrong.append(f"I8 seed {seed}: {found.digest:.16} and {again.digest:.16}")
     found.counts["worlds"] = 1
     found.counts["payments"] = count
-    repeat = f"python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed {seed} --each {count}"
+    repeat = (
+        f"python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed {seed} --each {count}"
+    )
     found.wrong = [f"R4 {one}\n      {repeat}" for one in found.wrong]
     return found
 
 
 def _town(seed: int, count: int) -> Tally:
     shared = Path("/dev/shm")  # noqa: S108 - in memory where there is one: 100,000 payments sync 600,000 times
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="safety_") as folder:
+    with tempfile.TemporaryDirectory(
+        dir=shared if shared.is_dir() else None, prefix="safety_"
+    ) as folder:
         files = open_files()
 
         async def main(loop: Loop) -> Tally:
@@ -719,7 +788,8 @@ def _town(seed: int, count: int) -> Tally:
             return found
 
         found, left = simulate(seed, main)
-        if open_files() > files + 1:  # that of the journal's locks stays open while the file has a name
+        # that of the journal's locks stays open while the file has a name
+        if open_files() > files + 1:
             left.append("file descriptors")
     found.wrong.extend(f"I7 left behind: {one}" for one in left)
     return found
@@ -748,7 +818,9 @@ async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
         await asyncio.sleep(200.0)
     counts: Counter[str] = Counter(payments=count)
     for reference, paid in told.items():
-        charged = sum(entry.moved for entry in city.ledger.entries(reference, provider=client.account))
+        charged = sum(
+            entry.moved for entry in city.ledger.entries(reference, provider=client.account)
+        )
         counts["double"] += charged > 1
         counts["lost"] += charged > 0 and not paid
     return Tally(counts={f"naive/{client.name}/{word}": number for word, number in counts.items()})
@@ -756,7 +828,9 @@ async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
 
 def bound(wrong: int, total: int) -> str:
     """Say a count of violations, and for a zero what it proves."""
-    return f"{wrong:,} in {total:,}" + (f" (p < {3 / total:.1e}, 95 %)" if total and not wrong else "")
+    return f"{wrong:,} in {total:,}" + (
+        f" (p < {3 / total:.1e}, 95 %)" if total and not wrong else ""
+    )
 
 
 def quietly() -> None:

@@ -1,8 +1,11 @@
-"""A world that a seed repeats: virtual time, a network in memory under real aiohttp, faults, and crashes.
+"""A world that a seed repeats.
 
-Nothing here is a stand-in for paymux: the pool, its aiohttp client, the simulator's aiohttp server and SQLite run
-as they are. What is replaced is below them (the event loop's clock and sockets) or beside them (the wall clock,
-and the journal's thread, whose work is done in the loop after a moment of virtual time).
+Virtual time, a network in memory under real aiohttp, faults, and crashes.
+
+Nothing here is a stand-in for paymux: the pool, its aiohttp client, the simulator's aiohttp server
+and SQLite run as they are. What is replaced is below them (the event loop's clock and sockets) or
+beside them (the wall clock, and the journal's thread, whose work is done in the loop after a moment
+of virtual time).
 """
 
 import asyncio
@@ -25,21 +28,22 @@ from unittest.mock import patch
 
 import msgspec
 
-from paymux.connection import Sockets
-from paymux.journal.batch import Work, done, settle
+from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
+from paymux.journal.batch import Work, run_batch, settle
 from paymux.journal.sqlite import SqliteJournal
-from paymux.journal.writer import BATCH, PATIENCE, Writer
+from paymux.journal.writer import LOCK_WAIT_SECONDS, MAX_BATCH, Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
-from paymux.wire import Broken, Incoming, Outgoing, Reply
+from paymux.transport.aiohttp import AiohttpConnection
 
 from ..virtual import START, VirtualLoop
 
 T = TypeVar("T")
 
 _EPOCH = 1_767_225_600.0  # the wall clock at the beginning: 2026-01-01 in UTC
-_LOSING: Mapping[str, float] = {"reset": 0.015, "end": 0.015, "silence": 0.01}  # of connections, at some byte
+# of connections, at some byte
+_LOSING: Mapping[str, float] = {"reset": 0.015, "end": 0.015, "silence": 0.01}
 _UNREACHABLE = 0.03  # of attempts to connect
 _MUTE = 0.005  # of attempts to connect: nobody answers at all
 
@@ -116,7 +120,9 @@ class Loop(VirtualLoop):
         await asyncio.sleep(self.latency())
         if self.raging and self._chance.random() < _MUTE:
             await asyncio.get_running_loop().create_future()  # nobody answers
-        if address[1] not in self._servers or (self.raging and self._chance.random() < _UNREACHABLE):
+        if address[1] not in self._servers or (
+            self.raging and self._chance.random() < _UNREACHABLE
+        ):
             raise ConnectionRefusedError(111, "Connect call failed")
         self._dialled[id(sock)] = address[1]
 
@@ -133,7 +139,9 @@ class Loop(VirtualLoop):
             self._doom(client if self._chance.random() < 0.4 else server)
         protocol = factory()
         client.begin(protocol, contextvars.copy_context())
-        listener.context.copy().run(self.call_soon, server.begin, listener.factory(), listener.context)
+        listener.context.copy().run(
+            self.call_soon, server.begin, listener.factory(), listener.context
+        )
         return client, protocol
 
     def _doom(self, end: "End") -> None:
@@ -181,7 +189,9 @@ def _owned(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asynci
 class Listener(asyncio.AbstractServer):
     """A server in memory."""
 
-    def __init__(self, servers: "dict[int, Listener]", factory: Callable[[], asyncio.Protocol], port: int) -> None:
+    def __init__(
+        self, servers: "dict[int, Listener]", factory: Callable[[], asyncio.Protocol], port: int
+    ) -> None:
         self.factory = factory
         self.port = port
         self.context = contextvars.copy_context()
@@ -211,9 +221,12 @@ class Listener(asyncio.AbstractServer):
 
 
 class End(asyncio.Transport):
-    """One end of a connection. What is written arrives at the other after a while, whole and in order.
+    """One end of a connection.
 
-    A doomed end loses its connection at a byte of what it writes: with a reset, with an end, or in silence.
+    What is written arrives at the other after a while, whole and in order.
+
+    A doomed end loses its connection at a byte of what it writes: with a reset, with an end, or in
+    silence.
     """
 
     peer: "End"
@@ -300,7 +313,9 @@ class End(asyncio.Transport):
         if self._process is not None:
             self._process.ends.pop(self, None)
         if protocol is not None:
-            protocol.connection_lost(ConnectionResetError(104, "Connection reset by peer") if reset else None)
+            protocol.connection_lost(
+                ConnectionResetError(104, "Connection reset by peer") if reset else None
+            )
 
     def close(self) -> None:
         """End after what was written."""
@@ -336,7 +351,9 @@ class End(asyncio.Transport):
         return self._closing
 
     def waits(self, _: int) -> bool:
-        """Tell whether something that arrived was held back, as a kernel holds back what was not read."""
+        """Tell whether something that arrived was held back, as a kernel holds back what was not
+        read.
+        """
         return bool(self._held or self._ended)
 
     def get_write_buffer_size(self) -> int:
@@ -355,21 +372,21 @@ class End(asyncio.Transport):
 
 
 _DATED = (
-    "paymux.engine",
+    "paymux.core.engine",
     "paymux.journal.inbox",
     "paymux.journal.local_unconfirmed",
     "paymux.journal.sqlite",
     "paymux.journal.sqlite_unconfirmed",
-    "paymux.resolve",
+    "paymux.core.resolution",
     *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
 )
 _TIMED = (
     *(f"paymux.transport.{name}" for name in ("call", "retries", "tokens")),
     "paymux.journal.local_unconfirmed",
-    "paymux.jwt",
+    "paymux.values.jwt",
     "paymux.watch.watch",
-    "paymux.notify.unconfirmed",
-    *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_words")),
+    "paymux.core.notify.unconfirmed",
+    *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_messages")),
     "aiohttp.helpers",
 )
 
@@ -396,13 +413,18 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
             stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
         stack.enter_context(patch("aiohttp.connector.monotonic", loop.time))
         # In memory there is no descriptor to be looked at.
-        stack.enter_context(patch("paymux.connection._is_new", lambda end: (not end.waits(0), end.waits)))
+        stack.enter_context(
+            patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits))
+        )
         stack.enter_context(patch("paymux.drivers.mpesa.now", clock.time))
         yield
 
 
 class Storm(Planned, kw_only=True):
-    """A fault with a name; `later`: what was not processed now is processed after its answer was lost."""
+    """A fault with a name.
+
+    `later`: what was not processed now is processed after its answer was lost.
+    """
 
     name: str
     later: bool = False
@@ -437,11 +459,19 @@ REQUEST_FAULTS: Mapping[str, tuple[Fault, bool, int | None]] = {
     "late commit, 504": (Fault.ERROR, False, 504),
     "late commit, silence": (Fault.STALL, False, None),
 }
-_WEBHOOK_FAULTS = (Fault.WEBHOOK_LOST, Fault.WEBHOOK_LATE, Fault.WEBHOOK_DUPLICATE, Fault.WEBHOOK_FORGED)
+_WEBHOOK_FAULTS = (
+    Fault.WEBHOOK_LOST,
+    Fault.WEBHOOK_LATE,
+    Fault.WEBHOOK_DUPLICATE,
+    Fault.WEBHOOK_FORGED,
+)
 
 
 class Weather(Faults):
-    """Trouble by chance: a share of all requests, and of all webhooks, meets a fault. `hasty` is for real time."""
+    """Trouble by chance: a share of all requests, and of all webhooks, meets a fault.
+
+    `hasty` is for real time.
+    """
 
     def __init__(self, seed: object, *, share: float, hasty: bool = False) -> None:
         super().__init__(())
@@ -453,7 +483,8 @@ class Weather(Faults):
 
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
         """Draw what befalls this request."""
-        # Everybody waits for a login: one that fails as often as the rest would leave little else to see.
+        # Everybody waits for a login: one that fails as often as the rest would leave little else
+        # to see.
         share = self._share / 6 if "token" in path or "oauth" in path else self._share
         if not self.raging or self._chance.random() >= share:
             return None
@@ -488,35 +519,39 @@ class Weather(Faults):
 
 
 class City(Simulator):
-    """The simulator in bad weather, where a request may be processed long after its answer was lost.
+    """The simulator in bad weather, where a request may be processed long after its answer was
+    lost.
 
     It counts the requests about each order instead of keeping them.
     """
 
     def __init__(self, weather: Weather, **options: Any) -> None:
         super().__init__(**options)
-        self.weather = self.world.faults = weather
-        self.asked: Counter[tuple[str, str]] = Counter()  # "money" or "look", and the order or the path it names
+        self.weather = self.core.faults = weather
+        # "money" or "look", and the order or the path it names
+        self.asked: Counter[tuple[str, str]] = Counter()
 
-    async def answer(self, name: str, incoming: Incoming, planned: Planned | None) -> Reply:
+    async def answer(
+        self, name: str, incoming: WebhookRequest, planned: Planned | None
+    ) -> Response:
         """Process a request now, later or never."""
         what, which = about(incoming)
         self.asked[what, which] += 1
         if isinstance(planned, Storm) and planned.later and what == "money":
             work = partial(self._late, name, incoming)
-            self.world.after(self.weather.delay(), lambda: self.world.start(work()))
+            self.core.after(self.weather.delay(), lambda: self.core.start(work()))
         reply = await super().answer(name, incoming, planned)
         self.requests.clear()
         return reply
 
-    async def _late(self, name: str, incoming: Incoming) -> None:
+    async def _late(self, name: str, incoming: WebhookRequest) -> None:
         await self.providers[name].handle(incoming)
 
 
 _OURS = ("external_reference", "transaction_id", "AccountReference")
 
 
-def about(incoming: Incoming) -> tuple[str, str]:
+def about(incoming: WebhookRequest) -> tuple[str, str]:
     """Tell whether a request moves money, and which order it is about."""
     path = incoming.path.strip("/")
     if path in ("api/collect", "api/withdraw", "v2/payment", "mpesa/stkpush/v1/processrequest"):
@@ -530,28 +565,31 @@ def about(incoming: Incoming) -> tuple[str, str]:
     return "login", ""
 
 
-def json_body(incoming: Incoming) -> Mapping[str, Any]:
+def json_body(incoming: WebhookRequest) -> Mapping[str, Any]:
     """Read a request's body."""
     body = msgspec.json.decode(incoming.body)
     return body if isinstance(body, dict) else {}
 
 
 class Unreachable:
-    """A connection that sometimes cannot be made; otherwise it is the simulator's own, without sockets."""
+    """A connection that sometimes cannot be made.
+
+    Otherwise it is the simulator's own, without sockets.
+    """
 
     def __init__(self, city: City, seed: object) -> None:
         self._city = city
         self._chance = random.Random(f"{seed} connecting")
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt."""
         if self._city.weather.raging and self._chance.random() < _UNREACHABLE:
-            outgoing.began = True
+            outgoing.started = True
             self._city.weather.met["connection refused"] += 1
-            raise Broken("refused")
+            raise TransportError("refused")
         return await self._city.connection.exchange(outgoing)
 
-    def frames(self, outgoing: Outgoing) -> AsyncGenerator[str | bytes]:
+    def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Give the frames that a provider pushes."""
         return self._city.connection.frames(outgoing)
 
@@ -559,14 +597,16 @@ class Unreachable:
         """Hold nothing."""
 
 
-class Guarded(Sockets):
-    """The real connection, which shows each money request to `guard` before a byte of it can leave."""
+class Guarded(AiohttpConnection):
+    """The real connection, which shows each money request to `guard` before a byte of it can
+    leave.
+    """
 
-    def __init__(self, guard: Callable[[Outgoing], None]) -> None:
+    def __init__(self, guard: Callable[[PreparedRequest], None]) -> None:
         super().__init__(connect_timeout=10.0)
         self._guard = guard
 
-    async def exchange(self, outgoing: Outgoing) -> Reply:
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt."""
         if outgoing.money:
             self._guard(outgoing)
@@ -574,7 +614,10 @@ class Guarded(Sockets):
 
 
 class LoopWriter(Writer):
-    """The journal's writer without its thread: what is asked at one moment is committed a moment later."""
+    """The journal's writer without its thread.
+
+    What is asked at one moment is committed a moment later.
+    """
 
     def __init__(
         self, open: Callable[[], sqlite3.Connection], end: Callable[[], None], chance: random.Random
@@ -590,16 +633,16 @@ class LoopWriter(Writer):
             raise asyncio.CancelledError
         if self._db is None:
             self._db = self._open()
-        work.begin(PATIENCE)
+        work.begin(LOCK_WAIT_SECONDS)
         if not self._asked:
             work.loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
         self._asked.append(work)
         return work.done
 
     def _work(self) -> None:
-        batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
+        batch, self._asked = self._asked[:MAX_BATCH], self._asked[MAX_BATCH:]
         if self._db is not None and not self.dead:
-            settle(self._told(done(self._db, batch)))
+            settle(self._told(run_batch(self._db, batch)))
             if self._asked:
                 asyncio.get_running_loop().call_later(0.0001, self._work)
 
@@ -626,13 +669,19 @@ class LoopJournal(SqliteJournal):
         self._writer = self.writer
 
     def die(self) -> None:
-        """Let the system do what it does when a process dies: nothing is finished, its locks are let go of."""
+        """Let the system do what it does when a process dies.
+
+        Nothing is finished, its locks are let go of.
+        """
         self.writer.die()
         self._worker.end()
 
 
 def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[str]]:
-    """Run a world of its own from its beginning to its end; give its result, and what it left behind."""
+    """Run a world of its own from its beginning to its end.
+
+    Give its result, and what it left behind.
+    """
     left: list[str] = []
     loop = Loop(seed)
     random.seed(f"{seed} jitter")
@@ -642,9 +691,15 @@ def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[s
             result = await main(loop)
             for _ in range(5):
                 await asyncio.sleep(1.0)
-            left.extend(f"task {task!r:.150}" for task in asyncio.all_tasks() - {asyncio.current_task()})
+            left.extend(
+                f"task {task!r:.150}" for task in asyncio.all_tasks() - {asyncio.current_task()}
+            )
             left.extend(f"connection {end._name}" for end in loop.ends)
-            left.extend(f"timer {timer!r:.150}" for timer in loop.__dict__["_scheduled"] if not timer.cancelled())
+            left.extend(
+                f"timer {timer!r:.150}"
+                for timer in loop.__dict__["_scheduled"]
+                if not timer.cancelled()
+            )
             return result
 
         result = runner.run(whole())

@@ -20,17 +20,24 @@ import aiohttp
 import msgspec
 
 from paymux import Status
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason
 from paymux.simulator import Fault, Simulator
 from paymux.simulator.faults import Planned
 from paymux.simulator.ledger import Entry, Outcome
-from paymux.wire import Incoming, Reply
 
 from .told_worker import Setting
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
-MONEY = ("/collect", "/v2/payment", "/payments/request", "/processrequest", "/payment/mpesa", "/invoice/create")
+MONEY = (
+    "/collect",
+    "/v2/payment",
+    "/payments/request",
+    "/processrequest",
+    "/payment/mpesa",
+    "/invoice/create",
+)
 VARIANTS = ("no webhook", "each webhook three times", "failures refused")
 LOST, LATE = 0.14, 0.09  # of the orders
 LATER = 20.0  # seconds after which some of those who failed pay after all
@@ -88,7 +95,10 @@ class Street:
 
     async def run(self) -> Found:
         """Play it from the first order to the last telling."""
-        async with self._sim, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as self._http:
+        async with (
+            self._sim,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as self._http,
+        ):
             self._weather()
             self._prepare()
             for setting in self._settings:
@@ -111,10 +121,14 @@ class Street:
         return self.found
 
     def _weather(self) -> None:
-        faults, planned = self._sim.world.faults, self._sim.world.faults.for_request
+        faults, planned = self._sim.core.faults, self._sim.core.faults.for_request
 
         def for_request(provider: str, method: str, path: str) -> Planned | None:
-            if method == "POST" and path.rstrip("/").endswith(MONEY) and self._chance.random() < LOST:
+            if (
+                method == "POST"
+                and path.rstrip("/").endswith(MONEY)
+                and self._chance.random() < LOST
+            ):
                 self.found.lost_answers += 1
                 return Planned(provider=provider, match="", kind=Fault.DROP_AFTER)
             return planned(provider, method, path)
@@ -122,23 +136,26 @@ class Street:
         faults.for_request = for_request  # type: ignore[method-assign]  # weather, not a plan
         self._sim.on_webhook(self._webhook)
 
-    async def _webhook(self, incoming: Incoming) -> Reply | None:
+    async def _webhook(self, incoming: WebhookRequest) -> Response | None:
         if self.found.variant != VARIANTS[1] or self._http is None:
             return None
         for _ in range(3):
             port = self._chance.choice(self._settings).port
-            url = f"http://127.0.0.1:{port}{incoming.path}" + (f"?{incoming.query}" if incoming.query else "")
+            url = f"http://127.0.0.1:{port}{incoming.path}" + (
+                f"?{incoming.query}" if incoming.query else ""
+            )
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with self._http.request(
                     incoming.method, url, data=incoming.body, headers=dict(incoming.headers)
                 ) as response:
                     await response.read()
-        return Reply(status=200)
+        return Response(status=200)
 
     def _prepare(self) -> None:
         sim, count = self._sim, self._options.orders
         drivers = {
-            name: {**sim.providers[name].credentials, "base_url": sim.driver(name).base_url} for name in ACCOUNTS
+            name: {**sim.providers[name].credentials, "base_url": sim.driver(name).base_url}
+            for name in ACCOUNTS
         }
         few = count // 10  # the gateway allows a hundred payments a minute
         accounts = ["mpesa_gateway"] * few
@@ -203,7 +220,10 @@ class Street:
         if fails and entry.kind == "collect" and self._chance.random() < LATE / 0.25:
             self._late.append(entry)
         self._settle(
-            entry, Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS) if fails else Outcome(Status.SUCCEEDED)
+            entry,
+            Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS)
+            if fails
+            else Outcome(Status.SUCCEEDED),
         )
 
     def _settle(self, entry: Entry, outcome: Outcome) -> None:
@@ -258,7 +278,9 @@ class Street:
     def _untold(self) -> int:
         """Count the ends of collects that no worker told."""
         ends = {tuple(line["key"]) for line in self._lines("end")}
-        keys = [tuple(row[:4]) for row in self._rows() if row[1] == "collect" and row[3] != "pending"]
+        keys = [
+            tuple(row[:4]) for row in self._rows() if row[1] == "collect" and row[3] != "pending"
+        ]
         return sum(key not in ends for key in keys)
 
     def _lines(self, *what: str) -> list[dict[str, Any]]:
@@ -274,7 +296,9 @@ class Street:
         """Count the collects of which the journal says another end than the provider."""
         found = 0
         for account, kind, _, status, provider_reference in self._rows():
-            entry = self._sim.ledger.get(account, provider_reference) if provider_reference else None
+            entry = (
+                self._sim.ledger.get(account, provider_reference) if provider_reference else None
+            )
             found += entry is not None and kind == "collect" and entry.status != status
         return found
 
@@ -306,7 +330,9 @@ class Street:
         found.twice = sum(self._twice(told) for told in ends.values())
         self._order(lines)
 
-    def _delays(self, key: tuple[str, ...], at: float, ends: dict[tuple[str, ...], list[dict[str, Any]]]) -> None:
+    def _delays(
+        self, key: tuple[str, ...], at: float, ends: dict[tuple[str, ...], list[dict[str, Any]]]
+    ) -> None:
         told = ends.get(key)
         if told and not (key[3] == "failed" and self.found.variant == VARIANTS[2]):
             late = min(line["at"] for line in told) - at
@@ -314,8 +340,13 @@ class Street:
             self.found.too_late += late > WITHIN
 
     def _twice(self, told: list[dict[str, Any]]) -> int:
-        """Count the repetitions of what a worker told that lived on: it had the time to write that down."""
-        return sum(self._died.get(line["worker"], float("inf")) > line["at"] + 1 for line in told[:-1])
+        """Count the repetitions of what a worker told that lived on.
+
+        It had the time to write that down.
+        """
+        return sum(
+            self._died.get(line["worker"], float("inf")) > line["at"] + 1 for line in told[:-1]
+        )
 
     def _order(self, lines: list[dict[str, Any]]) -> None:
         open_: dict[tuple[str, ...], int] = {}

@@ -1,6 +1,7 @@
 """One worker of bench_told: it sells, hears messages, and writes down each call of `on_payment`.
 
-It runs under this release and under the one before, which has no notifier: what it uses of paymux is in both.
+It runs under this release and under the one before, which has no notifier: what it uses of paymux
+is in both.
 """
 
 import asyncio
@@ -57,7 +58,10 @@ class Worker:
             kind.watch_timeout = setting.watch
             drivers.append(kind(**fields))
         self.pay = Pool(
-            *drivers, journal=setting.journal, webhook_base=setting.base, webhook_key="0123456789abcdef-hooks"
+            *drivers,
+            journal=setting.journal,
+            webhook_base=setting.base,
+            webhook_key="0123456789abcdef-hooks",
         )
         self.hooks = Webhooks(self.pay, self.on_payment)
         self._since: dict[str, float] = {}
@@ -122,7 +126,11 @@ class Worker:
 
     async def _collect(self, account: str, reference: str) -> Payment:
         driver = self.pay.drivers[account]
-        wanted = {"description": "Data", "return_url": "https://s.example/t", "cancel_url": "https://s.example/c"}
+        wanted = {
+            "description": "Data",
+            "return_url": "https://s.example/t",
+            "cancel_url": "https://s.example/c",
+        }
         options: Any = {key: value for key, value in wanted.items() if key in driver.takes}
         if driver.payer == "required":
             options["payer"] = "237677777774" if account == "campay" else "254708374144"
@@ -135,15 +143,19 @@ class Worker:
         """Do what a shop does at night: verify what had failed, and give a little back."""
         failed = [one async for one in self.pay.payments(status=Status.FAILED)]
         await self.pay.verify_many(failed)
-        paid = [one async for one in self.pay.payments(account="mpesa_gateway", status=Status.SUCCEEDED)]
+        paid = [
+            one async for one in self.pay.payments(account="mpesa_gateway", status=Status.SUCCEEDED)
+        ]
         for payment, other in zip(paid[:5], paid[5:10], strict=False):
             with contextlib.suppress(PaymuxError):
                 # A refund under another order's reference.
-                await self.pay.refund(payment, amount=10, reference=other.reference or "", reason="damaged")
+                await self.pay.refund(
+                    payment, amount=10, reference=other.reference or "", reason="damaged"
+                )
 
     def _may_die(self) -> None:
         """Die now and then in the moment after an end was written down, before it is told."""
-        records: Any = self.pay._engine.records
+        records: Any = self.pay._engine.store
         keep = records.keep
 
         async def kept(payment: Payment, source: str, *more: Any, **others: Any) -> None:

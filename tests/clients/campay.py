@@ -7,7 +7,8 @@ from campay.sdk import Client  # type: ignore[import-not-found]  # only its own 
 from .listening import listen
 
 client = Client({"app_username": "simulator", "app_password": "simulator", "environment": "DEV"})
-client.host = sys.argv[1]  # it has no option for that: this is the attribute that "DEV" and "PROD" choose
+# it has no option for that: this is the attribute that "DEV" and "PROD" choose
+client.host = sys.argv[1]
 
 listen(
     "campay",

@@ -17,7 +17,9 @@ from .listening import listen
 
 
 def client() -> Any:
-    """Make a client; one for each call, for a look-up leaves its id in the credentials of all that follow."""
+    """Make a client; one for each call, for a look-up leaves its id in the credentials of all that
+    follow.
+    """
     return Client(
         {
             "host": sys.argv[1],  # its documented setting, of which it keeps scheme, host and port

@@ -46,4 +46,12 @@ def attempted(call: Callable[[], Any]) -> Any:
         return {"raised": type(error).__name__, "code": error.code, "message": error.message}
 
 
-listen("daraja-v3", stk_push, stk_query, c2b_register_urls, b2c, account_balance, client.parse_stk_callback)
+listen(
+    "daraja-v3",
+    stk_push,
+    stk_query,
+    c2b_register_urls,
+    b2c,
+    account_balance,
+    client.parse_stk_callback,
+)

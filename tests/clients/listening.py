@@ -10,7 +10,9 @@ from typing import Any
 
 
 def listen(name: str, *operations: Callable[..., Any]) -> None:
-    """Say which client this is, then do what each line of stdin asks for: `[operation, argument, ...]`.
+    """Say which client this is, then do what each line of stdin asks for.
+
+    `[operation, argument, ...]`.
 
     What the client itself prints goes to stderr: campay and cinetpay print what they send.
     """
@@ -30,7 +32,11 @@ def _tell(answers: Any, answer: Any) -> None:
 def _changed(name: str) -> list[str]:
     """List the client's modules that are not what its RECORD says was installed."""
     modules = [file for file in distribution(name).files or () if file.suffix == ".py"]
-    return [str(file) for file in modules if file.hash is None or _digest(file.read_binary()) != file.hash.value]
+    return [
+        str(file)
+        for file in modules
+        if file.hash is None or _digest(file.read_binary()) != file.hash.value
+    ]
 
 
 def _digest(content: bytes) -> str:

@@ -8,7 +8,8 @@ import paydunya  # type: ignore[import-not-found]  # only its own environment ha
 from .listening import listen
 
 paydunya.debug = True  # its switch to the sandbox
-paydunya.SANDBOX_ENDPOINT = f"{sys.argv[1]}/sandbox-api/v1/"  # the module's global that `debug` chooses
+# the module's global that `debug` chooses
+paydunya.SANDBOX_ENDPOINT = f"{sys.argv[1]}/sandbox-api/v1/"
 paydunya.LIVE_ENDPOINT = f"{sys.argv[1]}/api/v1/"
 paydunya.api_keys = {
     "PAYDUNYA-MASTER-KEY": "simulator",
@@ -19,7 +20,9 @@ paydunya.api_keys = {
 invoices: dict[str, Any] = {}
 
 
-def create(store: str | None, items: list[dict[str, Any]], taxes: list[list[Any]], data: dict[str, str]) -> Any:
+def create(
+    store: str | None, items: list[dict[str, Any]], taxes: list[list[Any]], data: dict[str, str]
+) -> Any:
     """Create an invoice."""
     invoice = paydunya.Invoice(paydunya.Store(name=store))
     invoice.return_url = "https://shop.example/return"

@@ -25,9 +25,9 @@ from paymux.errors import (
     Rejected,
     UsageError,
 )
-from paymux.lenient import Unreadable
-from paymux.models import Event, Order, Payment, Reason, Status, Trust, succeed
-from paymux.wire import Incoming, Reply, post
+from paymux.http import Response, WebhookRequest, post
+from paymux.models import Event, Order, Payment, Reason, Status, Trust, merge
+from paymux.values.parsing import Unreadable
 from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
@@ -91,9 +91,11 @@ def order(**changes: Any) -> Order:
     return Order(**{**fields, **changes})
 
 
-def said(body: object, status: int = 200) -> Reply:
+def said(body: object, status: int = 200) -> Response:
     """Give an answer with this body."""
-    return Reply(status=status, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return Response(
+        status=status, body=body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
 
 
 def sent(script: Script) -> list[tuple[str, Any]]:
@@ -108,10 +110,16 @@ def held(reference: str | None = COLLECTED, **changes: Any) -> Payment:
 
 def verified(body: object, driver: CamPay = DEMO, payment: Payment | None = None) -> Payment:
     """Give what a look-up with this answer finds."""
-    return drive(driver.verify(Script(driver, body if isinstance(body, Reply) else said(body)), payment or held()))
+    return drive(
+        driver.verify(
+            Script(driver, body if isinstance(body, Response) else said(body)), payment or held()
+        )
+    )
 
 
-def judged(answer: Reply, path: str = "/collect/", *, money: bool = True) -> ProviderError | None:
+def judged(
+    answer: Response, path: str = "/collect/", *, money: bool = True
+) -> ProviderError | None:
     """Give what the driver is sure of."""
     return DEMO.judge(post(path, dict, {}, money=money), answer)
 
@@ -126,14 +134,20 @@ def signed(claims: object = None, header: object = None, key: str = "the-webhook
     """Give a JWT as CamPay makes it, or as a forger would."""
     now = int(time.time())
     documented = {"alg": "HS256", "app": "Test", "typ": "JWT"}
-    claims = {"iat": now, "nbf": now, "exp": now + 3600, "source": "CamPay"} if claims is None else claims
+    claims = (
+        {"iat": now, "nbf": now, "exp": now + 3600, "source": "CamPay"}
+        if claims is None
+        else claims
+    )
     text = f"{encoded(documented if header is None else header)}.{encoded(claims)}"
     return f"{text}.{encoded(hmac.digest(key.encode(), text.encode(), 'sha256'))}"
 
 
 def called(body: object, driver: CamPay = KEYED) -> Event:
     """Give the event of a callback with this JSON body."""
-    return driver.webhook(Incoming(body=body if isinstance(body, bytes) else json.dumps(body).encode()))
+    return driver.webhook(
+        WebhookRequest(body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    )
 
 
 def callback(**changes: object) -> dict[str, object]:
@@ -145,18 +159,29 @@ def test_it_is_found_by_name_and_says_what_it_can_do() -> None:
     """`load("campay")` gives the driver; what it cannot do it does not claim."""
     assert load("campay") is CamPay
     assert all(
-        CamPay.can(verb) for verb in ("collect", "payout", "verify", "balance", "history", "webhook", "returned")
+        CamPay.can(verb)
+        for verb in ("collect", "payout", "verify", "balance", "history", "webhook", "returned")
     )
     assert not any(CamPay.can(verb) for verb in ("find", "refund", "receipt", "methods"))
     for facts in CamPay.facts.values():
-        assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (False, False, None)
+        assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (
+            False,
+            False,
+            None,
+        )
     assert CamPay.facts.keys() == {"collect", "payout"}
 
 
 @pytest.mark.proves("campay: /token/ username: the API")
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"username": "a"}, {"password": "b"}, {"webhook_key": "c"}, {"access_token": "d", "dialect": "live"}],
+    [
+        {},
+        {"username": "a"},
+        {"password": "b"},
+        {"webhook_key": "c"},
+        {"access_token": "d", "dialect": "live"},
+    ],
 )
 def test_one_of_the_two_ways_to_log_in_is_needed(fields: dict[str, Any]) -> None:
     """Half a credential, or a dialect that does not exist, is refused by name."""
@@ -172,7 +197,10 @@ def test_one_of_the_two_ways_to_log_in_is_needed(fields: dict[str, Any]) -> None
         ({}, "https://demo.campay.net/api"),
         ({"live": True, "dialect": "summary"}, "https://campay.net/api"),
         ({"dialect": "summary"}, "https://demo.campay.net/api"),
-        ({"live": True, "dialect": "summary", "base_url": "http://127.0.0.1:9/x"}, "http://127.0.0.1:9/x"),
+        (
+            {"live": True, "dialect": "summary", "base_url": "http://127.0.0.1:9/x"},
+            "http://127.0.0.1:9/x",
+        ),
     ],
 )
 def test_each_dialect_and_mode_has_its_host(fields: dict[str, Any], url: str) -> None:
@@ -221,7 +249,10 @@ def test_a_permanent_token_needs_no_login() -> None:
 
 
 def test_a_refused_login_says_which_side_is_wrong() -> None:
-    """Wrong credentials come as a 400 with `non_field_errors`: AuthenticationFailed, with no secret in it."""
+    """Wrong credentials come as a 400 with `non_field_errors`.
+
+    AuthenticationFailed, with no secret in it.
+    """
     with pytest.raises(AuthenticationFailed, match="provided credentials") as failed:
         drive(DEMO.token(Script(DEMO, reply("campay", "login_refused.400"))))
     assert failed.value.http_status == 400
@@ -262,7 +293,9 @@ def test_a_collect_is_the_documented_request_and_its_answer_is_pending() -> None
 def test_a_payout_is_the_documented_request() -> None:
     """The SDK's word "disburse" is `/withdraw/` on the wire, and the answer is pending."""
     script = Script(LIVE, reply("campay", "payout.200"))
-    payment = drive(LIVE.payout(script, order(kind="payout", reference="a1f0c0de-0000-4000-8000-000000000001")))
+    payment = drive(
+        LIVE.payout(script, order(kind="payout", reference="a1f0c0de-0000-4000-8000-000000000001"))
+    )
     assert sent(script) == list(sample("campay", "payout_request").items())
     assert (script.requests[0].target(), script.requests[0].money) == ("/withdraw/", True)
     assert (payment.kind, payment.live, payment.provider_reference) == ("payout", True, PAID_OUT)
@@ -270,7 +303,9 @@ def test_a_payout_is_the_documented_request() -> None:
 
 
 @pytest.mark.proves(
-    "campay: POST /collect/: mobile", "campay: /collect/ amount as text", "campay: /collect/ reference"
+    "campay: POST /collect/: mobile",
+    "campay: /collect/ amount as text",
+    "campay: /collect/ reference",
 )
 def test_the_summary_collects_in_its_own_words() -> None:
     """`+237…` goes out, and the answer with a status is read."""
@@ -283,7 +318,9 @@ def test_the_summary_collects_in_its_own_words() -> None:
 
 
 @pytest.mark.proves(
-    "campay: POST /disburse/: money", "campay: /disburse/ amount as text", "campay: /disburse/ reference"
+    "campay: POST /disburse/: money",
+    "campay: /disburse/ amount as text",
+    "campay: /disburse/ reference",
 )
 def test_the_summary_pays_out_by_disburse() -> None:
     """`/disburse/` is the summary's path for a payout."""
@@ -302,7 +339,9 @@ def test_the_summary_pays_out_by_disburse() -> None:
 
 
 @pytest.mark.proves(
-    "campay: POST /transaction/", "campay: /transaction/ reference", "campay: /transaction/ reference,"
+    "campay: POST /transaction/",
+    "campay: /transaction/ reference",
+    "campay: /transaction/ reference,",
 )
 def test_the_summary_verifies_by_a_post_that_moves_nothing() -> None:
     """POST /transaction/ is a look-up there, and SUCCESS is success."""
@@ -311,7 +350,11 @@ def test_the_summary_verifies_by_a_post_that_moves_nothing() -> None:
     assert sent(script) == [("reference", "abc123")]
     request = script.requests[0]
     assert (request.method, request.target(), request.money) == ("POST", "/transaction/", False)
-    assert (payment.status, payment.amount, payment.currency) == (Status.SUCCEEDED, Decimal(1000), "XAF")
+    assert (payment.status, payment.amount, payment.currency) == (
+        Status.SUCCEEDED,
+        Decimal(1000),
+        "XAF",
+    )
 
 
 @pytest.mark.proves("campay: /collect/ reference")
@@ -338,7 +381,9 @@ def test_external_user_travels_as_metadata_and_comes_back() -> None:
     assert found.metadata == {"external_user": "jm_pt_0123456789abcdef0123456789abcdef"}
 
 
-@pytest.mark.parametrize("metadata", [{"cart": "7"}, {"external_user": 7}, {"external_user": "u", "cart": "7"}])
+@pytest.mark.parametrize(
+    "metadata", [{"cart": "7"}, {"external_user": 7}, {"external_user": "u", "cart": "7"}]
+)
 def test_other_metadata_is_refused_before_anything_is_sent(metadata: dict[str, Any]) -> None:
     """Data that would be lost on the way is refused, not dropped."""
     script = Script(DEMO)
@@ -381,7 +426,9 @@ def test_other_metadata_is_refused_before_anything_is_sent(metadata: dict[str, A
     ],
 )
 @pytest.mark.parametrize("verb", ["collect", "payout"])
-def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(verb: str, answer: Reply) -> None:
+def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(
+    verb: str, answer: Response
+) -> None:
     """No reference, another order's, an unlisted code or a bare status: money may have moved."""
     with pytest.raises(OutcomeUnknown):
         drive(getattr(DEMO, verb)(Script(DEMO, answer), order(kind=verb)))
@@ -390,7 +437,12 @@ def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(verb: str, ans
 @pytest.mark.parametrize(
     "answer",
     [
-        {"reference": COLLECTED, "external_reference": "12345678", "amount": "5.00", "status": "PENDING"},
+        {
+            "reference": COLLECTED,
+            "external_reference": "12345678",
+            "amount": "5.00",
+            "status": "PENDING",
+        },
         {"reference": COLLECTED, "external_reference": "None", "amount": 5},
         {"reference": COLLECTED, "amount": 5.0},
     ],
@@ -412,7 +464,9 @@ def test_an_answer_that_echoes_our_order_is_ours(answer: dict[str, Any]) -> None
         ({"message": ["ER101"]}, "ER101", Reason.UNKNOWN_PAYER),
     ],
 )
-def test_the_listed_codes_prove_that_no_money_moved(body: object, code: str, reason: Reason) -> None:
+def test_the_listed_codes_prove_that_no_money_moved(
+    body: object, code: str, reason: Reason
+) -> None:
     """ER101, ER102, ER201 and ER301 are believed on money, wherever integrators found them."""
     for verb in (DEMO.collect, DEMO.payout):
         with pytest.raises(Rejected) as refused:
@@ -422,9 +476,13 @@ def test_the_listed_codes_prove_that_no_money_moved(body: object, code: str, rea
 
 
 def test_a_stale_token_is_known_even_on_money() -> None:
-    """`Invalid token.` is refused before processing, so the transport may log in and repeat once."""
+    """`Invalid token.` is refused before processing, so the transport may log in and repeat
+    once.
+    """
     for money in (True, False):
-        assert isinstance(judged(reply("campay", "stale_token.401"), money=money), AuthenticationFailed)
+        assert isinstance(
+            judged(reply("campay", "stale_token.401"), money=money), AuthenticationFailed
+        )
     assert judged(said({"detail": "Invalid token."}, 500)) is None
     assert judged(said({"detail": "Other words."}, 401)) is None
 
@@ -464,7 +522,10 @@ def test_a_documented_success_is_read_whole() -> None:
     """Status, amount, operator, both ids and the receipt come from the README's record."""
     script = Script(DEMO, reply("campay", "successful.200"))
     payment = drive(DEMO.verify(script, held()))
-    assert (script.requests[0].method, script.requests[0].target()) == ("GET", f"/transaction/{COLLECTED}/")
+    assert (script.requests[0].method, script.requests[0].target()) == (
+        "GET",
+        f"/transaction/{COLLECTED}/",
+    )
     assert (payment.status, payment.provider_status) == (Status.SUCCEEDED, "SUCCESSFUL")
     assert (payment.amount, payment.currency, payment.operator) == (Decimal(5), "XAF", "MTN")
     assert (payment.reference, payment.provider_reference) == ("12345678", COLLECTED)
@@ -475,15 +536,22 @@ def test_a_documented_success_is_read_whole() -> None:
 def test_a_record_of_the_demo_host_is_read_whole() -> None:
     """Amounts as text, the word "None" for null, and the fee as what the merchant does not get."""
     payment = verified(reply("campay", "demo_record.200"))
-    assert (payment.status, payment.amount, payment.fee) == (Status.SUCCEEDED, Decimal(5), Decimal(1))
+    assert (payment.status, payment.amount, payment.fee) == (
+        Status.SUCCEEDED,
+        Decimal(5),
+        Decimal(1),
+    )
     assert (payment.reason, payment.message) == (None, None)
     assert (payment.kind, payment.payer, payment.payee) == ("collect", "237670000000", None)
     known = held(payment.provider_reference, amount=Decimal(5), currency="XAF")
-    assert succeed(known, payment).status is Status.SUCCEEDED
+    assert merge(known, payment).status is Status.SUCCEEDED
 
 
 def test_the_endpoint_tells_a_payout_from_a_collect() -> None:
-    """One GET serves both; `withdraw` is a payout, whose phone number is the payee's, and has no net amount."""
+    """One GET serves both.
+
+    `withdraw` is a payout, whose phone number is the payee's, and has no net amount.
+    """
     payment = verified(reply("campay", "payout_failed.200"), payment=held(PAID_OUT))
     assert (payment.kind, payment.payer, payment.payee) == ("payout", None, "237670000000")
     assert (payment.status, payment.reason) == (Status.FAILED, Reason.INSUFFICIENT_FUNDS)
@@ -530,7 +598,10 @@ def test_only_known_words_end_a_payment(word: str, status: Status) -> None:
     ],
 )
 def test_a_failure_has_a_reason_of_ours(words: str | None, reason: Reason) -> None:
-    """Clear words of the free text become a reason; the rest is OTHER, and CamPay's words are kept."""
+    """Clear words of the free text become a reason.
+
+    The rest is OTHER, and CamPay's words are kept.
+    """
     payment = verified({"reference": COLLECTED, "status": "FAILED", "reason": words})
     assert payment.reason is reason
     assert payment.message == (None if words in (None, "None") else words)
@@ -544,14 +615,26 @@ def test_an_amount_is_read_however_it_is_written(amount: object) -> None:
 
 
 def test_a_net_amount_of_nothing_is_no_fee() -> None:
-    """The fee is known only where both amounts are, and not before something is left for the merchant."""
-    for body in ({"app_amount": "4.00"}, {"amount": "5.00"}, {"amount": "5.00", "app_amount": "0.00"}):
+    """The fee is known only where both amounts are, and not before something is left for the
+    merchant.
+    """
+    for body in (
+        {"app_amount": "4.00"},
+        {"amount": "5.00"},
+        {"amount": "5.00", "app_amount": "0.00"},
+    ):
         assert verified({"reference": COLLECTED, "status": "PENDING", **body}).fee is None
 
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"status": "SUCCESSFUL"}, {"reference": COLLECTED}, {"reference": "None", "status": "SUCCESSFUL"}, []],
+    [
+        {},
+        {"status": "SUCCESSFUL"},
+        {"reference": COLLECTED},
+        {"reference": "None", "status": "SUCCESSFUL"},
+        [],
+    ],
 )
 def test_a_record_without_reference_or_status_is_no_answer(body: object) -> None:
     """A JSON body without the expected names never becomes an empty payment."""
@@ -607,21 +690,32 @@ def past(script: Script, since: datetime, until: datetime) -> list[Payment]:
     """List a history to its end."""
 
     async def listed() -> list[Payment]:
-        return [payment async for payment in DEMO.history(script, since, until) if payment is not None]
+        return [
+            payment async for payment in DEMO.history(script, since, until) if payment is not None
+        ]
 
     return drive(listed())
 
 
 def test_the_history_is_asked_by_days_and_cut_to_the_period() -> None:
-    """Days go out, with one to spare; lines outside the period are left out; fee, receipt and time are read."""
+    """Days go out, with one to spare; lines outside the period are left out.
+
+    Fee, receipt and time are read.
+    """
     script = Script(DEMO, reply("campay", "history.200"))
-    found = past(script, datetime(2021, 1, 25, 13, tzinfo=UTC), datetime(2021, 1, 29, 10, tzinfo=UTC))
+    found = past(
+        script, datetime(2021, 1, 25, 13, tzinfo=UTC), datetime(2021, 1, 29, 10, tzinfo=UTC)
+    )
     request = script.requests[0]
     assert (request.method, request.target(), request.money) == ("POST", "/history/", False)
     assert sent(script) == list(sample("campay", "history_request").items())
     (payment,) = found
     assert payment.provider_reference == "25c63c72-8485-4059-85ad-fdb4bfb26c21"
-    assert (payment.kind, payment.status, payment.amount) == ("collect", Status.SUCCEEDED, Decimal(5))
+    assert (payment.kind, payment.status, payment.amount) == (
+        "collect",
+        Status.SUCCEEDED,
+        Decimal(5),
+    )
     assert (payment.fee, payment.operator) == (Decimal("0.05"), "ORANGE")
     assert payment.receipt == "MP210129.1052.A35072"
     assert payment.created_at == datetime(2021, 1, 29, 9, 52, 34, 876707, tzinfo=UTC)
@@ -630,10 +724,19 @@ def test_the_history_is_asked_by_days_and_cut_to_the_period() -> None:
 def test_a_debit_in_the_history_is_a_payout() -> None:
     """A line without endpoint tells its direction by `debit`; one without a date is never lost."""
     body = {
-        "data": [{"reference_uuid": PAID_OUT, "debit": "5.00", "status": "SUCCESSFUL", "phone_number": "2376"}]
+        "data": [
+            {
+                "reference_uuid": PAID_OUT,
+                "debit": "5.00",
+                "status": "SUCCESSFUL",
+                "phone_number": "2376",
+            }
+        ]
     }
     (payment,) = past(
-        Script(DEMO, said(body)), datetime(2021, 1, 25, tzinfo=UTC), datetime(2021, 1, 26, tzinfo=UTC)
+        Script(DEMO, said(body)),
+        datetime(2021, 1, 25, tzinfo=UTC),
+        datetime(2021, 1, 26, tzinfo=UTC),
     )
     assert (payment.kind, payment.payee, payment.created_at) == ("payout", "2376", None)
 
@@ -641,7 +744,11 @@ def test_a_debit_in_the_history_is_a_payout() -> None:
 def test_a_history_without_its_list_is_no_empty_history() -> None:
     """A JSON error with status 200 does not become "nothing was paid"."""
     with pytest.raises(OutcomeUnknown):
-        past(Script(DEMO, said({"message": "no"})), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
+        past(
+            Script(DEMO, said({"message": "no"})),
+            datetime(2021, 1, 1, tzinfo=UTC),
+            datetime.now(UTC),
+        )
 
 
 def test_a_payment_link_is_a_page_that_charges_nobody() -> None:
@@ -666,7 +773,10 @@ def test_a_payment_link_is_a_page_that_charges_nobody() -> None:
 
 
 def test_a_payment_link_needs_only_amount_and_reference() -> None:
-    """An older answer without a reference still gives the address; one without a link is no answer."""
+    """An older answer without a reference still gives the address.
+
+    One without a link is no answer.
+    """
     script = Script(SUMMARY, said({"link": "https://www.campay.net/pay/1"}))
     payment = drive(SUMMARY.payment_link(script, amount=5, reference="order-1"))
     assert sent(script) == [
@@ -676,9 +786,16 @@ def test_a_payment_link_needs_only_amount_and_reference() -> None:
         ("external_reference", "order-1"),
         ("payment_options", "MOMO,CARD"),
     ]
-    assert (payment.checkout_url, payment.provider_reference) == ("https://www.campay.net/pay/1", None)
+    assert (payment.checkout_url, payment.provider_reference) == (
+        "https://www.campay.net/pay/1",
+        None,
+    )
     with pytest.raises(OutcomeUnknown):
-        drive(DEMO.payment_link(Script(DEMO, said({"reference": COLLECTED})), amount=5, reference="order-1"))
+        drive(
+            DEMO.payment_link(
+                Script(DEMO, said({"reference": COLLECTED})), amount=5, reference="order-1"
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -708,7 +825,10 @@ def test_a_payment_link_checks_its_own_input(field: str, fields: dict[str, Any])
 
 
 def test_a_signed_callback_claims_and_does_not_prove() -> None:
-    """With a good JWT the origin is trusted; the fields are claims, for the JWT signs none of them."""
+    """With a good JWT the origin is trusted.
+
+    The fields are claims, for the JWT signs none of them.
+    """
     event = called(callback())
     assert (event.account, event.provider, event.trust) == ("campay", "campay", Trust.ORIGIN)
     claims = event.claims
@@ -724,13 +844,17 @@ def test_a_signed_callback_claims_and_does_not_prove() -> None:
 @pytest.mark.parametrize(
     "incoming",
     [
-        lambda fields: Incoming(method="GET", query=urlencode(fields)),
-        lambda fields: Incoming(method="POST", body=urlencode(fields).encode()),
-        lambda fields: Incoming(method="POST", body=json.dumps(fields).encode()),
-        lambda fields: Incoming(method="POST", body=b"\n " + json.dumps(fields, indent=1).encode()),
+        lambda fields: WebhookRequest(method="GET", query=urlencode(fields)),
+        lambda fields: WebhookRequest(method="POST", body=urlencode(fields).encode()),
+        lambda fields: WebhookRequest(method="POST", body=json.dumps(fields).encode()),
+        lambda fields: WebhookRequest(
+            method="POST", body=b"\n " + json.dumps(fields, indent=1).encode()
+        ),
     ],
 )
-def test_a_callback_is_read_from_either_method(incoming: Callable[[dict[str, object]], Incoming]) -> None:
+def test_a_callback_is_read_from_either_method(
+    incoming: Callable[[dict[str, object]], WebhookRequest],
+) -> None:
     """GET or POST is a setting of CamPay's dashboard; JSON and form both carry the same claims."""
     event = KEYED.webhook(incoming(callback()))
     assert (event.trust, event.claims) == (Trust.ORIGIN, called(callback()).claims)
@@ -744,20 +868,30 @@ def test_a_withdrawals_callback_is_a_payout() -> None:
 
 @pytest.mark.proves("campay: reference, status, amount", "campay: always check the signature")
 def test_the_unsigned_callback_of_the_summary_is_a_mere_hint() -> None:
-    """Without a key it proves nothing; with one it is refused. `customer` is the payer, without its plus."""
+    """Without a key it proves nothing; with one it is refused.
+
+    `customer` is the payer, without its plus.
+    """
     body = sample("campay", "summary_callback")
     event = called(body, SUMMARY)
     assert event.trust is Trust.NOTHING
     assert (event.claims.provider_reference, event.claims.amount) == ("abc123", Decimal(1000))
     assert (event.claims.payer, event.claims.live) == ("237670000000", True)
-    for unsigned in (body, {**body, "signature": None}, {**body, "signature": "None"}, {**body, "signature": " "}):
+    for unsigned in (
+        body,
+        {**body, "signature": None},
+        {**body, "signature": "None"},
+        {**body, "signature": " "},
+    ):
         with pytest.raises(BadWebhook):
             called(unsigned)
     assert called(callback(), DEMO).trust is Trust.NOTHING
 
 
 def test_the_published_signature_verifies() -> None:
-    """The test vector of the Go client, a JWT without any claim, passes with its key and with no other."""
+    """The test vector of the Go client, a JWT without any claim, passes with its key and with no
+    other.
+    """
     key = "geTrvNBLvXS35UvK3PnTnQgpjGmaEGe7wa6k3Ns4zehhvjncsjXnQsV7ZzhDWjDMEt7"
     jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.9kFRoXMiiGWhCbnDPoOMVhgVTzYxu2MjNi-uTWGRcEU"
     right, wrong = (CamPay(access_token="t", webhook_key=one) for one in (key, key + "-invalid"))
@@ -825,8 +959,11 @@ UNSIGNED = f"{encoded({'alg': 'none'})}.{encoded({})}."
     ],
 )
 def test_a_forged_signature_is_refused(signature: object) -> None:
-    """No key, another algorithm, a key of the token's own choice, a wrong time, or no JWT at all: BadWebhook."""
-    with pytest.raises((BadWebhook, Unreadable)) as refused:  # Unreadable: of a size that no message has
+    """No key, another algorithm, a key of the token's own choice, a wrong time, or no JWT at all:
+    BadWebhook.
+    """
+    # Unreadable: of a size that no message has
+    with pytest.raises((BadWebhook, Unreadable)) as refused:
         called(callback(signature=signature))
     assert not any(secret in f"{refused.value} {refused.value!r}" for secret in SECRETS)
 
@@ -834,7 +971,13 @@ def test_a_forged_signature_is_refused(signature: object) -> None:
 def test_clocks_may_differ_by_a_minute() -> None:
     """A leeway is given on every date, and no more than it."""
     now = time.time()
-    for claims in ({"exp": now - 30}, {"nbf": now + 30}, {"iat": now + 30}, {}, {"source": "CamPay"}):
+    for claims in (
+        {"exp": now - 30},
+        {"nbf": now + 30},
+        {"iat": now + 30},
+        {},
+        {"source": "CamPay"},
+    ):
         assert called(callback(signature=signed(claims))).trust is Trust.ORIGIN
     for claims in ({"exp": now - 90}, {"nbf": now + 90}, {"iat": now + 90}):
         with pytest.raises(BadWebhook):
@@ -842,7 +985,9 @@ def test_clocks_may_differ_by_a_minute() -> None:
 
 
 def test_no_changed_bit_of_a_signature_passes() -> None:
-    """Every single-bit flip of a signed JWT, its last character's spare bits included, is refused."""
+    """Every single-bit flip of a signed JWT, its last character's spare bits included, is
+    refused.
+    """
     jwt = signed().encode()
     for place in range(8 * len(jwt)):
         flipped = bytearray(jwt)
@@ -855,33 +1000,35 @@ def test_no_changed_bit_of_a_signature_passes() -> None:
 @pytest.mark.parametrize(
     "incoming",
     [
-        Incoming(),
-        Incoming(method="GET"),
-        Incoming(body=b"{}"),
-        Incoming(body=b"["),
-        Incoming(body=b"null"),
-        Incoming(body=b"\xff\xfe"),
-        Incoming(body=b'{"reference": "a", "reference": "b"}'),
-        Incoming(method="GET", query="reference=a&reference=b"),
-        Incoming(method="GET", query="reference=%ff"),
-        Incoming(body=b'{"reference": ' + b"[" * 100_000),
-        Incoming(body=b'{"reference": {"a": "b"}}'),
-        Incoming(body=b'{"reference": "None", "status": "SUCCESSFUL"}'),
-        Incoming(body=b'{"reference": "\\ud800"}'),
-        Incoming(body=b'{"reference": "a", "amount": "1E+1000000"}'),
-        Incoming(body=b'{"reference": "a", "amount": 1e999}'),
-        Incoming(body=b'{"reference": "a", "amount": NaN}'),
-        Incoming(body=b'{"reference": "a", "amount": "\xd9\xa1"}'),
-        Incoming(body=b"a" * 300_000),
+        WebhookRequest(),
+        WebhookRequest(method="GET"),
+        WebhookRequest(body=b"{}"),
+        WebhookRequest(body=b"["),
+        WebhookRequest(body=b"null"),
+        WebhookRequest(body=b"\xff\xfe"),
+        WebhookRequest(body=b'{"reference": "a", "reference": "b"}'),
+        WebhookRequest(method="GET", query="reference=a&reference=b"),
+        WebhookRequest(method="GET", query="reference=%ff"),
+        WebhookRequest(body=b'{"reference": ' + b"[" * 100_000),
+        WebhookRequest(body=b'{"reference": {"a": "b"}}'),
+        WebhookRequest(body=b'{"reference": "None", "status": "SUCCESSFUL"}'),
+        WebhookRequest(body=b'{"reference": "\\ud800"}'),
+        WebhookRequest(body=b'{"reference": "a", "amount": "1E+1000000"}'),
+        WebhookRequest(body=b'{"reference": "a", "amount": 1e999}'),
+        WebhookRequest(body=b'{"reference": "a", "amount": NaN}'),
+        WebhookRequest(body=b'{"reference": "a", "amount": "\xd9\xa1"}'),
+        WebhookRequest(body=b"a" * 300_000),
     ],
 )
-def test_an_unreadable_callback_is_dropped(driver: CamPay, incoming: Incoming) -> None:
+def test_an_unreadable_callback_is_dropped(driver: CamPay, incoming: WebhookRequest) -> None:
     """Hostile bodies end in one of the three errors that the pool drops them by, and quickly."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
         driver.webhook(incoming)
 
 
-FIELDS = st.sampled_from([*sample("campay", "callback"), "customer", "app_amount", "debit", "datetime"])
+FIELDS = st.sampled_from(
+    [*sample("campay", "callback"), "customer", "app_amount", "debit", "datetime"]
+)
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
@@ -899,11 +1046,12 @@ def test_no_foreign_error_leaves_a_callback(fields: dict[str, object], junk: byt
     """Whatever a message holds, an event or one of the three dropping errors comes out."""
     body = json.dumps(fields).encode()
     for incoming in (
-        Incoming(body=body),
-        Incoming(body=junk),
-        Incoming(body=body[:-1] + junk),
-        Incoming(
-            method="GET", query=urlencode({name: str(value) for name, value in fields.items()}, errors="replace")
+        WebhookRequest(body=body),
+        WebhookRequest(body=junk),
+        WebhookRequest(body=body[:-1] + junk),
+        WebhookRequest(
+            method="GET",
+            query=urlencode({name: str(value) for name, value in fields.items()}, errors="replace"),
         ),
     ):
         for driver in (KEYED, DEMO):
@@ -925,6 +1073,10 @@ def test_a_returning_browser_names_our_reference_and_proves_nothing() -> None:
         "order-1",
         None,
     )
-    for url in ("https://shop.example/back", "https://shop.example/back?status=SUCCESSFUL", "?a=%ff&a=b"):
+    for url in (
+        "https://shop.example/back",
+        "https://shop.example/back?status=SUCCESSFUL",
+        "?a=%ff&a=b",
+    ):
         with pytest.raises(Unreadable):
             CamPay(access_token="simulator").returned(url)

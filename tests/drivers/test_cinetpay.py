@@ -29,10 +29,10 @@ from paymux.errors import (
     Rejected,
     UsageError,
 )
-from paymux.lenient import Unreadable
+from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Customer, Order, Payment, Reason, Status, Trust, compare
 from paymux.transport.outcome import Means, decide
-from paymux.wire import Incoming, Reply, get, post
+from paymux.values.parsing import Unreadable
 from tests.case import PAGE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
@@ -113,12 +113,12 @@ def held(**fields: Any) -> Payment:
     return Payment(**{"account": "cinetpay", "live": True, "reference": "order-1042", **fields})
 
 
-def answered(status: int = 200, **body: Any) -> Reply:
+def answered(status: int = 200, **body: Any) -> Response:
     """Give an answer of these fields."""
-    return Reply(status=status, body=json.dumps(body).encode())
+    return Response(status=status, body=json.dumps(body).encode())
 
 
-def collected(placed: Order, *replies: Reply, **fields: Any) -> tuple[Payment, dict[str, Any]]:
+def collected(placed: Order, *replies: Response, **fields: Any) -> tuple[Payment, dict[str, Any]]:
     """Collect an order; give the payment and the body that went out."""
     script = Script(driver(**fields), *(replies or (reply("cinetpay", "checkout.201"),)))
     payment = drive(script.driver.collect(script, placed))
@@ -126,7 +126,7 @@ def collected(placed: Order, *replies: Reply, **fields: Any) -> tuple[Payment, d
     return payment, json.loads(request.content() or b"")
 
 
-def checked(answer: Reply, payment: Payment | None = None) -> Payment:
+def checked(answer: Response, payment: Payment | None = None) -> Payment:
     """Verify a payment to which CinetPay gives this answer."""
     script = Script(driver(), answer)
     return drive(script.driver.verify(script, payment or held()))
@@ -138,10 +138,12 @@ def signed(fields: Mapping[str, Any], key: str = SECRET) -> str:
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
-def notified(fields: Mapping[str, Any], token: str | None = None, *, form: bool = True) -> Incoming:
+def notified(
+    fields: Mapping[str, Any], token: str | None = None, *, form: bool = True
+) -> WebhookRequest:
     """Give a notification of these fields."""
     body = urlencode(fields) if form else json.dumps(fields)
-    return Incoming(body=body.encode(), headers={} if token is None else {"x-token": token})
+    return WebhookRequest(body=body.encode(), headers={} if token is None else {"x-token": token})
 
 
 @pytest.mark.proves(
@@ -153,11 +155,19 @@ def notified(fields: Mapping[str, Any], token: str | None = None, *, form: bool 
     "cinetpay: /v2/payment return_url",
 )
 def test_the_guides_own_order_goes_out_as_the_guide_writes_it() -> None:
-    """The guide's example order becomes its example body, with the amount an integer and `channels` said."""
+    """The guide's example order becomes its example body, with the amount an integer and `channels`
+    said.
+    """
     customer = Customer(name="Jean-Marc", surname="Dje Bi")
-    urls = {"webhook_url": "https://www.exemple.com/notify", "return_url": "https://www.exemple.com/return"}
+    urls = {
+        "webhook_url": "https://www.exemple.com/notify",
+        "return_url": "https://www.exemple.com/return",
+    }
     placed = order(
-        reference="id-de-paiement-unique", description="TRANSACTION DESCRIPTION", customer=customer, **urls
+        reference="id-de-paiement-unique",
+        description="TRANSACTION DESCRIPTION",
+        customer=customer,
+        **urls,
     )
     _, body = collected(placed)
     expected = sample("cinetpay", "checkout_guide")
@@ -167,7 +177,9 @@ def test_the_guides_own_order_goes_out_as_the_guide_writes_it() -> None:
 
 
 def test_every_documented_field_can_be_sent() -> None:
-    """channels, lang, metadata, invoice_data, lock_phone_number, customer_id and the card block all go out."""
+    """channels, lang, metadata, invoice_data, lock_phone_number, customer_id and the card block all
+    go out.
+    """
     customer = Customer(
         name="Francisse",
         surname="Kouadio",
@@ -213,7 +225,10 @@ def test_every_documented_field_can_be_sent() -> None:
 def test_family_and_given_name_are_on_the_right_keys(
     customer: Customer | None, name: str | None, surname: str | None
 ) -> None:
-    """customer_name is "le nom", the family name; customer_surname is "le prénom", the given one."""
+    """customer_name is "le nom", the family name.
+
+    customer_surname is "le prénom", the given one.
+    """
     _, body = collected(order(customer=customer))
     assert (body.get("customer_name"), body.get("customer_surname")) == (name, surname)
 
@@ -238,18 +253,29 @@ def test_a_customers_phone_serves_where_no_payer_is_named() -> None:
         ("USD", "+243 812 345 678", "243812345678"),
     ],
 )
-def test_a_national_number_is_read_by_the_currency(currency: str, written: str, expected: str) -> None:
-    """Where the currency is one served country's, its national numbers are read: of payers and of customers."""
+def test_a_national_number_is_read_by_the_currency(
+    currency: str, written: str, expected: str
+) -> None:
+    """Where the currency is one served country's, its national numbers are read.
+
+    Of payers and of customers.
+    """
     assert driver().party("collect", written, currency) == expected
-    _, body = collected(order(amount=Decimal(1000), currency=currency, customer=Customer(phone=written)))
+    _, body = collected(
+        order(amount=Decimal(1000), currency=currency, customer=Customer(phone=written))
+    )
     assert body["customer_phone_number"] == f"+{expected}"
 
 
 @pytest.mark.parametrize(
     ("currency", "written"), [("XOF", "07 07 12 34 56"), ("USD", "812345678"), ("", "670000000")]
 )
-def test_a_national_number_of_several_countries_is_asked_for_in_full(currency: str, written: str) -> None:
-    """Where several countries share the currency, the error says that the country's code is wanted."""
+def test_a_national_number_of_several_countries_is_asked_for_in_full(
+    currency: str, written: str
+) -> None:
+    """Where several countries share the currency, the error says that the country's code is
+    wanted.
+    """
     with pytest.raises(UsageError, match=r"payer.*in international form"):
         driver().party("collect", written, currency)
     with pytest.raises(UsageError, match=r"customer\.phone.*in international form"):
@@ -278,7 +304,10 @@ def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
     assert payment.status is Status.PENDING
     assert payment.reference == payment.provider_reference == "order-1042"
     assert payment.checkout_url == "https://checkout.cinetpay.com/payment/5f0a3b9c7e1d4286"
-    assert payment.ids == {"payment_token": "5f0a3b9c7e1d4286", "api_response_id": "1663322990.1234"}
+    assert payment.ids == {
+        "payment_token": "5f0a3b9c7e1d4286",
+        "api_response_id": "1663322990.1234",
+    }
     assert (payment.kind, payment.live, payment.provider) == (None, True, "cinetpay")
 
 
@@ -301,24 +330,29 @@ def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:
     "lost",
     [
         reply("cinetpay", "blocked.403"),
-        Reply(status=200, body=b"<html>"),
-        Reply(status=502, body=b"bad gateway"),
-        Reply(status=302, headers={"location": "https://elsewhere.example"}),
-        Reply(status=201, body=b'{"code":"201","message":"CREATED"}'),
-        Reply(status=200, body=b'{"code":"201","data":{"payment_token":"t","payment_url":" "}}'),
-        Reply(status=200, body=b'{"code":"201","data":{"payment_token":"t","payment_url":"javascript:alert(1)"}}'),
-        Reply(status=200, body=b'{"code":"00","data":{"payment_url":"https://x.example"}}'),
-        Reply(status=200, body=b"{}"),
-        Reply(status=200, body=b'{"code":"628","message":"INTERNAL_ERROR"}'),
-        Reply(status=500, body=b'{"code":"999","message":"NEW_WORD"}'),
-        Reply(status=400, body=b""),
-        Reply(status=401, body=b""),
-        Reply(status=409, body=b"{}"),
-        Reply(status=429, body=b"<html>slow down</html>"),
+        Response(status=200, body=b"<html>"),
+        Response(status=502, body=b"bad gateway"),
+        Response(status=302, headers={"location": "https://elsewhere.example"}),
+        Response(status=201, body=b'{"code":"201","message":"CREATED"}'),
+        Response(status=200, body=b'{"code":"201","data":{"payment_token":"t","payment_url":" "}}'),
+        Response(
+            status=200,
+            body=b'{"code":"201","data":{"payment_token":"t","payment_url":"javascript:alert(1)"}}',
+        ),
+        Response(status=200, body=b'{"code":"00","data":{"payment_url":"https://x.example"}}'),
+        Response(status=200, body=b"{}"),
+        Response(status=200, body=b'{"code":"628","message":"INTERNAL_ERROR"}'),
+        Response(status=500, body=b'{"code":"999","message":"NEW_WORD"}'),
+        Response(status=400, body=b""),
+        Response(status=401, body=b""),
+        Response(status=409, body=b"{}"),
+        Response(status=429, body=b"<html>slow down</html>"),
     ],
 )
-def test_an_answer_that_is_no_page_and_no_listed_refusal_is_unknown(lost: Reply) -> None:
-    """HTML, redirects, bare statuses, unlisted codes and a page without an address prove nothing."""
+def test_an_answer_that_is_no_page_and_no_listed_refusal_is_unknown(lost: Response) -> None:
+    """HTML, redirects, bare statuses, unlisted codes and a page without an address prove
+    nothing.
+    """
     with pytest.raises(OutcomeUnknown):
         collected(order(), lost)
 
@@ -350,7 +384,9 @@ def test_a_lost_page_says_that_a_new_reference_is_safe() -> None:
 def test_a_listed_refusal_of_a_page_is_sure_on_any_status(
     status: int, code: str | int, message: str, error: type[ProviderError]
 ) -> None:
-    """A listed code in CinetPay's own body is a certain no, as a text or a number, whatever the HTTP status is."""
+    """A listed code in CinetPay's own body is a certain no, as a text or a number, whatever the
+    HTTP status is.
+    """
     with pytest.raises(ProviderError) as caught:
         collected(order(), answered(status, code=code, message=message, description="", data=[]))
     assert type(caught.value) is error
@@ -359,7 +395,9 @@ def test_a_listed_refusal_of_a_page_is_sure_on_any_status(
 
 @pytest.mark.proves("cinetpay: /v2/payment api_response_id", "cinetpay: an error has code, message")
 def test_an_error_keeps_code_message_description_and_id() -> None:
-    """api_response_id is `request_id`, the description is in `details`, and an amount out of bounds is LIMIT."""
+    """api_response_id is `request_id`, the description is in `details`, and an amount out of bounds
+    is LIMIT.
+    """
     with pytest.raises(Rejected) as caught:
         collected(order(), reply("cinetpay", "fields.400"))
     error = caught.value
@@ -376,14 +414,23 @@ def test_an_error_keeps_code_message_description_and_id() -> None:
     "said",
     [
         reply("cinetpay", "duplicate.400"),
-        answered(400, code="608", message="MINIMUM_REQUIRED_FIELDS", description="transaction_id already exists"),
+        answered(
+            400,
+            code="608",
+            message="MINIMUM_REQUIRED_FIELDS",
+            description="transaction_id already exists",
+        ),
         answered(409, code="625", message="TRANSACTION_ID_EXIST", description=""),
         answered(200, code="700", message="DUPLICATE_TRANSACTION"),
-        answered(400, code="ERROR_CODE", message="", description="Cet identifiant a déjà été envoyé"),
+        answered(
+            400, code="ERROR_CODE", message="", description="Cet identifiant a déjà été envoyé"
+        ),
     ],
 )
-def test_a_reference_used_before_is_a_duplicate(said: Reply) -> None:
-    """The promised error for a repeated transaction_id names an earlier request, whichever code it has."""
+def test_a_reference_used_before_is_a_duplicate(said: Response) -> None:
+    """The promised error for a repeated transaction_id names an earlier request, whichever code it
+    has.
+    """
     with pytest.raises(Duplicate):
         collected(order(), said)
 
@@ -395,9 +442,14 @@ def test_what_is_no_duplicate() -> None:
     assert type(caught.value) is Rejected
     for words in ("amount must be an integer, double given", "customer_not_exist"):
         with pytest.raises(Rejected) as refused:
-            collected(order(), answered(400, code="608", message="MINIMUM_REQUIRED_FIELDS", description=words))
+            collected(
+                order(),
+                answered(400, code="608", message="MINIMUM_REQUIRED_FIELDS", description=words),
+            )
         assert type(refused.value) is Rejected
-    page = sample("cinetpay", "checkout.201") | {"description": "Transaction already created with success"}
+    page = sample("cinetpay", "checkout.201") | {
+        "description": "Transaction already created with success"
+    }
     payment, _ = collected(order(), answered(201, **page))
     assert payment.checkout_url
 
@@ -412,7 +464,9 @@ def test_a_check_asks_by_transaction_id() -> None:
     script = Script(driver(), *[reply("cinetpay", "check_accepted.200")] * 3)
     asked = [
         script.driver.verify(script, held(reference="id-de-paiement")),
-        script.driver.verify(script, Payment(account="cinetpay", provider_reference="id-de-paiement")),
+        script.driver.verify(
+            script, Payment(account="cinetpay", provider_reference="id-de-paiement")
+        ),
         script.driver.find(script, held(reference="id-de-paiement", ids={"payment_token": "t"})),
     ]
     for one in asked:
@@ -425,9 +479,14 @@ def test_a_check_asks_by_transaction_id() -> None:
 
 @pytest.mark.proves("cinetpay: /v2/payment/check payment_token")
 def test_a_check_asks_by_token_where_that_is_all_we_hold() -> None:
-    """The key is `token`, as CinetPay's documentation names it; the answer then says no reference."""
+    """The key is `token`, as CinetPay's documentation names it.
+
+    The answer then says no reference.
+    """
     script = Script(driver(), reply("cinetpay", "check_accepted.200"))
-    found = drive(script.driver.verify(script, Payment(account="cinetpay", ids={"payment_token": "5f0a"})))
+    found = drive(
+        script.driver.verify(script, Payment(account="cinetpay", ids={"payment_token": "5f0a"}))
+    )
     assert json.loads(script.requests[0].content() or b"") == {
         "apikey": APIKEY,
         "site_id": "votre-site-id",
@@ -452,11 +511,16 @@ def test_a_check_of_nothing_is_refused_before_sending() -> None:
     "cinetpay: /v2/payment/check payment_date",
 )
 def test_an_accepted_payment_is_read_whole() -> None:
-    """amount, currency, operator, operator_id and payment_date of the form of 2022 are in our words."""
+    """amount, currency, operator, operator_id and payment_date of the form of 2022 are in our
+    words.
+    """
     found = checked(reply("cinetpay", "check_accepted.200"))
     assert found.status is Status.SUCCEEDED
     assert (found.amount, found.currency, found.operator) == (Decimal(100), "XOF", "OM")
-    assert found.ids == {"operator_id": "MP220915.2257.A76307", "api_response_id": "1663323067.7677"}
+    assert found.ids == {
+        "operator_id": "MP220915.2257.A76307",
+        "api_response_id": "1663323067.7677",
+    }
     assert found.paid_at == datetime(2022, 9, 15, 22, 57, 15, tzinfo=UTC)
     assert (found.provider_status, found.reason, found.metadata) == ("ACCEPTED", None, {})
 
@@ -480,7 +544,11 @@ def test_the_form_of_2021_is_understood() -> None:
     """Without status, amount and currency the code decides; prefix and number become the payer."""
     found = checked(reply("cinetpay", "check_succes_2021.200"))
     assert found.status is Status.SUCCEEDED
-    assert (found.payer, found.operator, found.ids["operator_id"]) == ("2250102324373", "FLOOZ", "8210407187720")
+    assert (found.payer, found.operator, found.ids["operator_id"]) == (
+        "2250102324373",
+        "FLOOZ",
+        "8210407187720",
+    )
     assert (found.amount, found.currency) == (None, None)
     assert found.paid_at == datetime(2021, 4, 7, 14, 7, 24, tzinfo=UTC)
     failed = checked(reply("cinetpay", "check_failed_2021.200"))
@@ -488,7 +556,9 @@ def test_the_form_of_2021_is_understood() -> None:
 
 
 def test_waiting_for_the_customer_is_not_failing() -> None:
-    """The first notification of a push finds WAITING_FOR_CUSTOMER, and metadata comes back as it was given."""
+    """The first notification of a push finds WAITING_FOR_CUSTOMER, and metadata comes back as it
+    was given.
+    """
     found = checked(reply("cinetpay", "check_waiting.200"))
     assert found.status is Status.PENDING
     assert found.metadata == {"basket": "B-7"}
@@ -535,15 +605,22 @@ CODES = {
 
 @pytest.mark.proves("cinetpay: 00: succeeded", "cinetpay: 600: failed")
 @pytest.mark.parametrize(("code", "meant"), CODES.items())
-def test_the_code_decides_where_there_is_no_status(code: str, meant: tuple[Status, Reason | None]) -> None:
-    """The whole code table; what proves no debit is final, what does not, or is unknown, stays PENDING."""
+def test_the_code_decides_where_there_is_no_status(
+    code: str, meant: tuple[Status, Reason | None]
+) -> None:
+    """The whole code table.
+
+    What proves no debit is final, what does not, or is unknown, stays PENDING.
+    """
     for form in (code, int(code)) if code != "00" else (code,):
         found = checked(answered(code=form, message="WORD", data=OF_2021))
         assert (found.status, found.reason) == meant
         assert found.provider_status == code
 
 
-REFUSALS = {code for code, (status, _) in CODES.items() if status not in (Status.SUCCEEDED, Status.REFUNDED)}
+REFUSALS = {
+    code for code, (status, _) in CODES.items() if status not in (Status.SUCCEEDED, Status.REFUNDED)
+}
 # What a check says of a payment that waits, so that no end may be read beside it.
 WAITING = {"201", "607", "623", "638", "661", "662", "663", "664"}
 
@@ -560,7 +637,11 @@ def test_status_and_code_say_the_same_or_prove_nothing(code: str) -> None:
         ("PENDING", Status.PENDING),
         ("SOMETHING_NEW", Status.PENDING),
     ):
-        found = checked(answered(code=code, message="X", data={"status": word, "amount": 100, "currency": "XOF"}))
+        found = checked(
+            answered(
+                code=code, message="X", data={"status": word, "amount": 100, "currency": "XOF"}
+            )
+        )
         assert (found.status, found.provider_status) == (status, word.strip())
         assert (found.reason is not None) == (status not in (Status.PENDING, Status.SUCCEEDED))
 
@@ -587,7 +668,9 @@ def test_a_refused_payment_has_a_reason_for_the_payer(code: str, reason: Reason)
 
 
 @pytest.mark.proves("cinetpay: message SUCCES in the answer", "cinetpay: message PAYMENT_FAILED")
-@pytest.mark.parametrize("message", ["SUCCES", "SUCCESS", "success.", "OK", "Paiement réussi", "", None])
+@pytest.mark.parametrize(
+    "message", ["SUCCES", "SUCCESS", "success.", "OK", "Paiement réussi", "", None]
+)
 def test_a_message_alone_decides_nothing(message: str | None) -> None:
     """SUCCES and SUCCESS are one, and other words say nothing: 00 is success beside them."""
     assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.SUCCEEDED
@@ -595,7 +678,9 @@ def test_a_message_alone_decides_nothing(message: str | None) -> None:
     assert checked(answered(code="628", message=message, data=OF_2021)).status is Status.PENDING
 
 
-@pytest.mark.parametrize("message", ["PAYMENT_FAILED", "TRANSACTION_CANCEL", "INSUFFISENT_BALANCE", "PENDING"])
+@pytest.mark.parametrize(
+    "message", ["PAYMENT_FAILED", "TRANSACTION_CANCEL", "INSUFFISENT_BALANCE", "PENDING"]
+)
 def test_a_message_that_contradicts_the_code_leaves_it_in_doubt(message: str) -> None:
     """`message` is the guide's state of a payment: 00 beside PAYMENT_FAILED is neither end."""
     assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.PENDING
@@ -656,12 +741,12 @@ def test_a_verdict_is_read_on_any_status(status: int) -> None:
         (answered(400, code="609", message="AUTH_NOT_FOUND"), AuthenticationFailed),
         (answered(400, code="613", message="ERROR_SITE_ID_NOTVALID"), AuthenticationFailed),
         (answered(429, code="429", message="TOO_MANY_REQUEST"), RateLimited),
-        (Reply(status=429, body=b"slow down"), RateLimited),
+        (Response(status=429, body=b"slow down"), RateLimited),
         (answered(404, code="999", message="TRANSACTION_NOT_FOUND"), NotFound),
-        (Reply(status=404), NotFound),
+        (Response(status=404), NotFound),
     ],
 )
-def test_a_refused_check_is_no_verdict(said: Reply, error: type[ProviderError]) -> None:
+def test_a_refused_check_is_no_verdict(said: Response, error: type[ProviderError]) -> None:
     """Errors of the question say nothing of the payment: they are raised, and never FAILED."""
     with pytest.raises(ProviderError) as caught:
         checked(said)
@@ -671,19 +756,23 @@ def test_a_refused_check_is_no_verdict(said: Reply, error: type[ProviderError]) 
 @pytest.mark.parametrize(
     "said",
     [
-        Reply(status=200, body=b"<html>"),
-        Reply(status=200, body=b"{}"),
-        Reply(status=200, body=b'{"code":"628","message":"INTERNAL_ERROR"}'),
-        Reply(status=500, body=b'{"code":"628","message":"INTERNAL_ERROR","data":[]}'),
-        Reply(status=503, body=b"busy"),
-        Reply(status=200, body=b'{"code":"00","data":{"status":"ACCEPTED","amount":"1E+1000000"}}'),
-        Reply(status=200, body=b'{"code":"00","data":{"status":"ACCEPTED","amount":"NaN"}}'),
-        Reply(status=200, body=b"[" * 5000),
-        Reply(status=200, body=b'{"data":{"metadata":"x"}}'),
+        Response(status=200, body=b"<html>"),
+        Response(status=200, body=b"{}"),
+        Response(status=200, body=b'{"code":"628","message":"INTERNAL_ERROR"}'),
+        Response(status=500, body=b'{"code":"628","message":"INTERNAL_ERROR","data":[]}'),
+        Response(status=503, body=b"busy"),
+        Response(
+            status=200, body=b'{"code":"00","data":{"status":"ACCEPTED","amount":"1E+1000000"}}'
+        ),
+        Response(status=200, body=b'{"code":"00","data":{"status":"ACCEPTED","amount":"NaN"}}'),
+        Response(status=200, body=b"[" * 5000),
+        Response(status=200, body=b'{"data":{"metadata":"x"}}'),
     ],
 )
-def test_an_unreadable_check_is_no_answer(said: Reply) -> None:
-    """HTML, an error without a listed code, an empty object and a monstrous amount are no payment."""
+def test_an_unreadable_check_is_no_answer(said: Response) -> None:
+    """HTML, an error without a listed code, an empty object and a monstrous amount are no
+    payment.
+    """
     request = post("/v2/payment/check", Answer, {}, money=False, matches=Answer.speaks)
     assert decide(driver(), request, said).means is Means.UNKNOWN
     with pytest.raises(OutcomeUnknown):
@@ -727,7 +816,9 @@ def test_metadata_comes_back(told: object, metadata: object) -> None:
         ("225", "9" * 40, None),
     ],
 )
-def test_prefix_and_number_make_the_payer(prefix: object, number: object, payer: str | None) -> None:
+def test_prefix_and_number_make_the_payer(
+    prefix: object, number: object, payer: str | None
+) -> None:
     """A payer is E.164 digits or nothing."""
     found = checked(answered(code="00", data={"phone_prefix": prefix, "phone_number": number}))
     assert found.payer == payer
@@ -764,7 +855,14 @@ def test_a_dollar_amount_need_not_be_a_multiple_of_five() -> None:
     assert collected(order(currency="USD", amount=Decimal(3)))[1]["amount"] == 3
 
 
-CARD = {"name": "Awa", "surname": "Diop", "email": "a@b.sn", "address": "1", "city": "Dakar", "country": "SN"}
+CARD = {
+    "name": "Awa",
+    "surname": "Diop",
+    "email": "a@b.sn",
+    "address": "1",
+    "city": "Dakar",
+    "country": "SN",
+}
 
 
 @pytest.mark.proves("cinetpay: /v2/payment currency", "cinetpay: the return page must work")
@@ -777,14 +875,20 @@ CARD = {"name": "Awa", "surname": "Diop", "email": "a@b.sn", "address": "1", "ci
         ({"amount": Decimal("2.5")}, "amount"),
         ({"description": ""}, "description"),
         ({"description": " "}, "description"),
-        *(({"description": f"Forfait {char} internet"}, f"description: '{char}' is refused") for char in "#/,$_&"),
+        *(
+            ({"description": f"Forfait {char} internet"}, f"description: '{char}' is refused")
+            for char in "#/,$_&"
+        ),
         ({"webhook_url": None}, "webhook_url"),
         ({"webhook_url": "https://localhost/pay"}, "webhook_url"),
         ({"return_url": None}, "return_url"),
         ({"return_url": "http://127.0.0.1:8000/x"}, "return_url"),
         ({"return_url": "http://[::1]/x"}, "return_url"),
         ({"return_url": "javascript:alert(1)"}, "return_url"),
-        ({"extra": {"channels": "CASH"}}, "channels: 'CASH' is refused; accepted: ALL, MOBILE_MONEY"),
+        (
+            {"extra": {"channels": "CASH"}},
+            "channels: 'CASH' is refused; accepted: ALL, MOBILE_MONEY",
+        ),
         ({"extra": {"channels": ["ALL"]}}, "channels"),
         ({"extra": {"lang": "de"}}, "lang"),
         ({"extra": {"invoice_data": {"a": "1", "b": "2", "c": "3", "d": "4"}}}, "invoice_data"),
@@ -795,15 +899,23 @@ CARD = {"name": "Awa", "surname": "Diop", "email": "a@b.sn", "address": "1", "ci
         ({"customer": Customer(phone="12")}, r"customer\.phone"),
         ({"extra": {"channels": "CREDIT_CARD"}}, r"customer\.name"),
         (
-            {"extra": {"channels": "CREDIT_CARD"}, "customer": Customer(**CARD), "party": "221770000000"},
+            {
+                "extra": {"channels": "CREDIT_CARD"},
+                "customer": Customer(**CARD),
+                "party": "221770000000",
+            },
             r"^customer\.state, customer\.zip_code: missing",
         ),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(wrong: dict[str, Any], named: str) -> None:
-    """What CinetPay refuses, or would find out only later, is UsageError naming the field, and nothing leaves."""
+    """What CinetPay refuses, or would find out only later, is UsageError naming the field, and
+    nothing leaves.
+    """
     script = Script(driver())
-    with pytest.raises(UsageError, match=named.replace("$", r"\$") if "is refused" in named else named):
+    with pytest.raises(
+        UsageError, match=named.replace("$", r"\$") if "is refused" in named else named
+    ):
         drive(script.driver.collect(script, order(**wrong)))
     assert script.requests == []
 
@@ -821,7 +933,10 @@ def test_there_is_no_sandbox() -> None:
     """live=False is refused unless base_url says where else; a missing field names itself."""
     with pytest.raises(UsageError, match="no sandbox"):
         CinetPay(apikey=APIKEY, site_id="1")
-    assert CinetPay(apikey=APIKEY, site_id="1", base_url="http://127.0.0.1:9").url == "http://127.0.0.1:9"
+    assert (
+        CinetPay(apikey=APIKEY, site_id="1", base_url="http://127.0.0.1:9").url
+        == "http://127.0.0.1:9"
+    )
     assert driver().url == "https://api-checkout.cinetpay.com"
     for field in ("apikey", "site_id"):
         with pytest.raises(UsageError, match=field):
@@ -860,7 +975,10 @@ def test_the_minimal_notification_is_a_hint() -> None:
 
 
 def test_a_signed_notification_vouches_for_its_origin_only() -> None:
-    """x-token over the sixteen fields, in either case, as form or JSON; the claims have no status."""
+    """x-token over the sixteen fields, in either case, as form or JSON.
+
+    The claims have no status.
+    """
     fields = sample("cinetpay", "notice")
     assert tuple(fields) == FIELDS
     for form in (True, False):
@@ -869,7 +987,11 @@ def test_a_signed_notification_vouches_for_its_origin_only() -> None:
             assert event.trust is Trust.ORIGIN
     claims = event.claims
     assert (claims.reference, claims.amount, claims.currency) == ("order-1042", Decimal(100), "XOF")
-    assert (claims.payer, claims.operator, claims.metadata) == ("2250700000000", "OM", {"basket": "B-7"})
+    assert (claims.payer, claims.operator, claims.metadata) == (
+        "2250700000000",
+        "OM",
+        {"basket": "B-7"},
+    )
     assert (claims.status, claims.message, claims.paid_at) == (Status.PENDING, "SUCCES", None)
 
 
@@ -881,7 +1003,10 @@ def test_an_absent_field_signs_as_nothing() -> None:
 
 
 def test_characters_moved_between_fields_are_not_called_authentic() -> None:
-    """The signed text has no separators: a shifted boundary keeps the digest, so trust is never BODY."""
+    """The signed text has no separators.
+
+    A shifted boundary keeps the digest, so trust is never BODY.
+    """
     fields = sample("cinetpay", "notice")
     shifted = {**fields, "cpm_amount": "10", "cpm_currency": "0XOF"}
     assert signed(shifted) == signed(fields)
@@ -895,12 +1020,18 @@ def test_a_changed_field_is_a_forgery(field: str) -> None:
     """Every signed field counts."""
     fields = sample("cinetpay", "notice")
     with pytest.raises(BadWebhook):
-        driver(secret_key=SECRET).webhook(notified({**fields, field: fields[field] + "1"}, signed(fields)))
+        driver(secret_key=SECRET).webhook(
+            notified({**fields, field: fields[field] + "1"}, signed(fields))
+        )
 
 
-@pytest.mark.parametrize("token", [None, "", "00", "é" * 64, "\udcff" * 64, signed({}, "other"), "0" * 64])
+@pytest.mark.parametrize(
+    "token", [None, "", "00", "é" * 64, "\udcff" * 64, signed({}, "other"), "0" * 64]
+)
 def test_an_unsigned_or_forged_notification_is_refused(token: str | None) -> None:
-    """Where a key is set, a missing, foreign, empty or non-ASCII x-token is BadWebhook, and shows no secret."""
+    """Where a key is set, a missing, foreign, empty or non-ASCII x-token is BadWebhook, and shows
+    no secret.
+    """
     fields = sample("cinetpay", "notice")
     with pytest.raises(BadWebhook) as caught:
         driver(secret_key=SECRET).webhook(notified(fields, token))
@@ -921,9 +1052,14 @@ def test_another_accounts_notification_is_refused() -> None:
 
 
 def test_a_get_is_a_ping() -> None:
-    """CinetPay asks by GET, without data, whether the address answers: there is nothing to confirm."""
+    """CinetPay asks by GET, without data, whether the address answers.
+
+    There is nothing to confirm.
+    """
     for method in ("GET", "HEAD"):
-        event = driver(secret_key=SECRET).webhook(Incoming(method=method, query="cpm_trans_id=order-1042"))
+        event = driver(secret_key=SECRET).webhook(
+            WebhookRequest(method=method, query="cpm_trans_id=order-1042")
+        )
         assert event.ping
         assert event.claims.reference is None
 
@@ -959,7 +1095,7 @@ HOSTILE = [
 def test_a_hostile_notification_is_refused_in_our_words(body: bytes, key: str) -> None:
     """Nothing but BadWebhook, Unreadable and UnicodeDecodeError leaves the parser."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
-        driver(secret_key=key).webhook(Incoming(body=body, headers={"x-token": "a" * 64}))
+        driver(secret_key=key).webhook(WebhookRequest(body=body, headers={"x-token": "a" * 64}))
 
 
 @given(st.binary(max_size=300), st.text(max_size=70))
@@ -971,7 +1107,7 @@ def test_no_bytes_break_the_parser(body: bytes, token: str) -> None:
         b'{"cpm_site_id":"votre-site-id",',
     ):
         try:
-            event = driver().webhook(Incoming(body=start + body, headers={"x-token": token}))
+            event = driver().webhook(WebhookRequest(body=start + body, headers={"x-token": token}))
         except (BadWebhook, Unreadable, UnicodeDecodeError):
             continue
         assert msgspec.json.decode(msgspec.json.encode(event.claims), type=Payment) == event.claims
@@ -980,7 +1116,9 @@ def test_no_bytes_break_the_parser(body: bytes, token: str) -> None:
 @pytest.mark.proves("cinetpay: the return page must work")
 def test_the_browser_comes_back_with_a_hint() -> None:
     """transaction_id and token of the return address are claims without a status."""
-    event = driver().returned("https://shop.example/thanks?order=7&transaction_id=order-1042&token=5f0a#top")
+    event = driver().returned(
+        "https://shop.example/thanks?order=7&transaction_id=order-1042&token=5f0a#top"
+    )
     assert (event.trust, event.claims.reference, event.claims.status) == (
         Trust.NOTHING,
         "order-1042",
@@ -991,7 +1129,8 @@ def test_the_browser_comes_back_with_a_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "https://shop.example/thanks", "http://[?x=%ff", "/?transaction_id=a&transaction_id=b"]
+    "url",
+    ["", "https://shop.example/thanks", "http://[?x=%ff", "/?transaction_id=a&transaction_id=b"],
 )
 def test_a_return_without_a_payment_is_unreadable(url: str) -> None:
     """A return address that names no payment, or two, is Unreadable."""

@@ -1,4 +1,6 @@
-"""Intram: each clause of what the driver promises, against the bodies that its pages and clients publish."""
+"""Intram: each clause of what the driver promises, against the bodies that its pages and clients
+publish.
+"""
 
 import json
 import logging
@@ -22,15 +24,19 @@ from paymux.errors import (
     Rejected,
     UsageError,
 )
-from paymux.lenient import Unreadable
-from paymux.models import Customer, Item, Order, Payment, Reason, Status, Tax, Trust, succeed
+from paymux.http import Response, WebhookRequest, get, post
+from paymux.models import Customer, Item, Order, Payment, Reason, Status, Tax, Trust, merge
 from paymux.transport.outcome import Means, decide
-from paymux.wire import Incoming, Reply, get, post
+from paymux.values.parsing import Unreadable
 from tests.case import LEAVE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 ID = "5f2d7a96b97d9d3fea912c11"
-KEYS: dict[str, Any] = {"public_key": "public-canary", "private_key": "private-canary", "secret": "secret-canary"}
+KEYS: dict[str, Any] = {
+    "public_key": "public-canary",
+    "private_key": "private-canary",
+    "secret": "secret-canary",
+}
 URLS = {
     "cancel_url": "https://monmagasin.com/cancel",
     "return_url": "https://monmagasin.com/return",
@@ -86,9 +92,9 @@ def order(**fields: Any) -> Order:
     )
 
 
-def answer(body: Any, status: int = 200) -> Reply:
+def answer(body: Any, status: int = 200) -> Response:
     """Give a reply with this JSON body."""
-    return Reply(status=status, body=json.dumps(body).encode())
+    return Response(status=status, body=json.dumps(body).encode())
 
 
 def sent(driver: Intram, wanted: Order) -> Any:
@@ -99,18 +105,23 @@ def sent(driver: Intram, wanted: Order) -> Any:
     return json.loads(request.content() or b"")
 
 
-def verified(driver: Intram, *replies: Reply, asked: str = ID) -> Payment:
+def verified(driver: Intram, *replies: Response, asked: str = ID) -> Payment:
     """Give what a look-up finds."""
-    return drive(driver.verify(Script(driver, *replies), Payment(account="intram", provider_reference=asked)))
+    return drive(
+        driver.verify(Script(driver, *replies), Payment(account="intram", provider_reference=asked))
+    )
 
 
-def hook(body: Any, **fields: Any) -> Incoming:
+def hook(body: Any, **fields: Any) -> WebhookRequest:
     """Give a callback with this body, JSON unless it is text."""
-    return Incoming(body=body.encode() if isinstance(body, str) else json.dumps(body).encode(), **fields)
+    return WebhookRequest(
+        body=body.encode() if isinstance(body, str) else json.dumps(body).encode(), **fields
+    )
 
 
 @pytest.mark.proves(
-    "intram: base URL https://webservices.intram.org:4002/api/v1/", "intram: use the sandbox for tests"
+    "intram: base URL https://webservices.intram.org:4002/api/v1/",
+    "intram: use the sandbox for tests",
 )
 @pytest.mark.parametrize("live", [True, False])
 def test_one_address_on_port_4002_serves_both_modes(live: bool) -> None:
@@ -131,7 +142,11 @@ def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -
     send = Script(driver, reply("intram", "page.200"), reply("intram", "confirm_flat.200"))
     drive(driver.collect(send, order()))
     drive(driver.verify(send, Payment(account="intram", provider_reference=ID)))
-    three = {"X-API-KEY": "public-canary", "X-PRIVATE-KEY": "private-canary", "X-SECRET-KEY": "secret-canary"}
+    three = {
+        "X-API-KEY": "public-canary",
+        "X-PRIVATE-KEY": "private-canary",
+        "X-SECRET-KEY": "secret-canary",
+    }
     assert [dict(request.headers) for request in send.requests] == [{**three, **fourth}] * 2
     assert [(request.method, request.target()) for request in send.requests] == [
         ("POST", "/payments/request"),
@@ -147,16 +162,26 @@ def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -
     "intram: actions cancel_url, return_url",
 )
 def test_the_full_body_is_the_page_s() -> None:
-    """A full request is the documented one, in its words and order, with our reference in custom_datas."""
+    """A full request is the documented one, in its words and order, with our reference in
+    custom_datas.
+    """
     page = sample("intram", "request_full_2026")
     items = [
         Item(name="T-shirt", quantity=2, unit_price=Decimal(500)),
         Item(name="trouser", unit_price=Decimal(12500), total_price=Decimal(12500)),
     ]
-    taxes = [Tax(name="VAT (18%)", amount=Decimal(1000)), Tax(name=" other VAT", amount=Decimal(500))]
+    taxes = [
+        Tax(name="VAT (18%)", amount=Decimal(1000)),
+        Tax(name=" other VAT", amount=Decimal(500)),
+    ]
     body = sent(
         intram(store=page["store"]),
-        order(description="Paiement test", items=tuple(items), taxes=tuple(taxes), metadata={"cart": 7}),
+        order(
+            description="Paiement test",
+            items=tuple(items),
+            taxes=tuple(taxes),
+            metadata={"cart": 7},
+        ),
     )
     page["invoice"]["items"] = sample("intram", "items_php")
     page["invoice"]["taxes"] = sample("intram", "taxes_php")
@@ -169,14 +194,18 @@ def test_the_minimal_body_is_the_page_s() -> None:
     """A minimal order makes the documented minimal request, and nothing more than our reference."""
     page = sample("intram", "request_minimal_2026")
     urls = {"cancel_url": "cancel", "return_url": "return", "webhook_url": "callback"}
-    body = sent(intram(), order(**{field: f"http://example.com/{path}" for field, path in urls.items()}))
+    body = sent(
+        intram(), order(**{field: f"http://example.com/{path}" for field, path in urls.items()})
+    )
     page["invoice"]["custom_datas"] = {REFERENCE_KEY: "order-1042"}
     assert json.dumps(body) == json.dumps(page)
 
 
 @pytest.mark.proves("intram: invoice.keys public, private")
 def test_keys_go_into_the_body_only_when_asked() -> None:
-    """The keys of 2025's `invoice.keys` are in the body with `keys_in_body=True` and never without."""
+    """The keys of 2025's `invoice.keys` are in the body with `keys_in_body=True` and never
+    without.
+    """
     keys = {"public": "public-canary", "private": "private-canary", "secret": "secret-canary"}
     assert list(sample("intram", "request_full_2025")["invoice"]["keys"]) == list(keys)
     assert sent(intram(keys_in_body=True), order())["invoice"]["keys"] == keys
@@ -187,7 +216,9 @@ def test_keys_go_into_the_body_only_when_asked() -> None:
 def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
     """Whole francs travel as a JSON integer, whatever the lines add up to."""
     lines = (Item(name="free", unit_price=Decimal(0), description="a gift"),)
-    invoice = sent(intram(), order(items=lines, taxes=(Tax(name="TVA", amount=Decimal(180)),)))["invoice"]
+    invoice = sent(intram(), order(items=lines, taxes=(Tax(name="TVA", amount=Decimal(180)),)))[
+        "invoice"
+    ]
     assert (invoice["amount"], type(invoice["amount"])) == (1000, int)
     assert invoice["items"] == [
         {"name": "free", "qte": "1", "price": "0", "totalamount": "0", "description": "a gift"}
@@ -195,9 +226,13 @@ def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
 
 
 @pytest.mark.proves("intram: invoice.items, invoice.taxes")
-@pytest.mark.parametrize("amount", [Decimal("0.5"), Decimal("NaN"), Decimal(-5), Decimal("1E+1000000"), 1.5])
+@pytest.mark.parametrize(
+    "amount", [Decimal("0.5"), Decimal("NaN"), Decimal(-5), Decimal("1E+1000000"), 1.5]
+)
 def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
-    """A fraction, a float or nonsense in a line is refused before anything is sent, and never rounded."""
+    """A fraction, a float or nonsense in a line is refused before anything is sent, and never
+    rounded.
+    """
     driver = intram()
     for wanted in (
         order(items=(Item(name="x", unit_price=amount),)),
@@ -212,9 +247,18 @@ def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
 
 @pytest.mark.proves("intram: store name", "intram: store phone, whatever")
 def test_store_fields_are_the_account_s_and_one_order_s() -> None:
-    """The account's store is sent, and `extra` replaces single fields of it; accents and any phone are fine."""
+    """The account's store is sent, and `extra` replaces single fields of it.
+
+    Accents and any phone are fine.
+    """
     account = {"name": "Épicerie Zoé", "phone": "call me", "color": "#a845f4"}
-    one = {"phone": "97", "logo_url": "l", "web_site_url": "w", "postal_adress": "BP 35", "template": "default"}
+    one = {
+        "phone": "97",
+        "logo_url": "l",
+        "web_site_url": "w",
+        "postal_adress": "BP 35",
+        "template": "default",
+    }
     assert sent(intram(store=account), order())["store"] == account
     assert sent(intram(store=account), order(extra={"store": one}))["store"] == {
         "name": "Épicerie Zoé",
@@ -241,7 +285,9 @@ def test_store_fields_are_the_account_s_and_one_order_s() -> None:
     ],
 )
 def test_a_wrong_store_names_the_field(store: Any, named: str) -> None:
-    """A store's wrong field is refused when the account is made, and in an order before anything is sent."""
+    """A store's wrong field is refused when the account is made, and in an order before anything is
+    sent.
+    """
     with pytest.raises(UsageError, match=named):
         intram(store=store)
     driver, send = intram(), Script(intram())
@@ -290,7 +336,7 @@ def test_an_opened_page_is_pending_with_its_address(case: str) -> None:
     assert payment.checkout_url == body.get("receipt_url", body.get("payment_url"))
     assert (payment.provider_reference, payment.reference) == (ID, "order-1042")
     assert (payment.receipt_url, payment.provider_status, payment.live) == (None, "PENDING", False)
-    merged = succeed(driver.pending(order(metadata={"cart": 7})), payment)
+    merged = merge(driver.pending(order(metadata={"cart": 7})), payment)
     assert (merged.amount, merged.currency, merged.metadata) == (Decimal(1000), "XOF", {"cart": 7})
 
 
@@ -320,19 +366,28 @@ def test_an_answer_that_is_not_to_our_order_is_unknown(change: dict[str, Any]) -
     """Another amount or currency, no id, no address or a failure's word is no opened page."""
     driver = intram()
     with pytest.raises(OutcomeUnknown):
-        drive(driver.collect(Script(driver, answer({**sample("intram", "page.200"), **change})), order()))
+        drive(
+            driver.collect(
+                Script(driver, answer({**sample("intram", "page.200"), **change})), order()
+            )
+        )
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>gateway</html>", b'{"status":"PEND', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"<html>gateway</html>", b'{"status":"PEND', b"[" * 5000]
+)
 def test_a_page_s_answer_that_cannot_be_read_is_unknown(body: bytes) -> None:
     """HTML, nothing, cut or foreign JSON with HTTP 200 is neither a page nor a refusal."""
     driver = intram()
     with pytest.raises(OutcomeUnknown):
-        drive(driver.collect(Script(driver, Reply(status=200, body=body)), order()))
+        drive(driver.collect(Script(driver, Response(status=200, body=body)), order()))
 
 
 def test_opening_a_page_may_be_repeated() -> None:
-    """A lost page harms nobody: the request is repeatable, and the driver says that a new reference is safe."""
+    """A lost page harms nobody.
+
+    The request is repeatable, and the driver says that a new reference is safe.
+    """
     driver = intram()
     send = Script(driver, reply("intram", "page.200"))
     drive(driver.collect(send, order()))
@@ -345,7 +400,10 @@ def test_opening_a_page_may_be_repeated() -> None:
 
 @pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_flat_confirmation() -> None:
-    """The flat shape: amount without the fees on top, operator, fee; a masked number is no payer."""
+    """The flat shape: amount without the fees on top, operator, fee.
+
+    A masked number is no payer.
+    """
     payment = verified(intram(), reply("intram", "confirm_flat.200"))
     assert payment == Payment(
         account="intram",
@@ -360,14 +418,20 @@ def test_the_flat_confirmation() -> None:
         fee=Decimal(50),
     )
     held = Payment(account="intram", provider_reference=ID, amount=Decimal(1000), currency="XOF")
-    assert succeed(held, payment).fee == Decimal(50)
+    assert merge(held, payment).fee == Decimal(50)
 
 
 @pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_nested_confirmation() -> None:
     """The nested shape: the inner transaction's id, public reference, amount, currency and time."""
-    payment = verified(intram(), reply("intram", "confirm_nested.200"), asked="5f60d7a0573bc71854bf095e")
-    assert (payment.status, payment.amount, payment.currency) == (Status.PENDING, Decimal(1000), "XOF")
+    payment = verified(
+        intram(), reply("intram", "confirm_nested.200"), asked="5f60d7a0573bc71854bf095e"
+    )
+    assert (payment.status, payment.amount, payment.currency) == (
+        Status.PENDING,
+        Decimal(1000),
+        "XOF",
+    )
     assert payment.provider_reference == "5f60d7a0573bc71854bf095e"
     assert payment.ids == {"_reference": "SaCsEhzMFc"}
     assert payment.message == "statut de la transaction"
@@ -396,11 +460,12 @@ def test_a_success_of_zero_is_a_mismatch() -> None:
     body = {**sample("intram", "confirm_node.200"), "total_amount": 0}
     held = Payment(account="intram", provider_reference=ID, amount=Decimal(5000))
     with pytest.raises(Mismatch, match="amount"):
-        succeed(held, verified(intram(), answer(body)))
+        merge(held, verified(intram(), answer(body)))
 
 
 @pytest.mark.parametrize(
-    ("number", "payer"), [("22996000000", "22996000000"), ("2290196000000", "2290196000000"), ("96", None)]
+    ("number", "payer"),
+    [("22996000000", "22996000000"), ("2290196000000", "2290196000000"), ("96", None)],
 )
 def test_a_whole_number_is_the_payer(number: str, payer: str | None) -> None:
     """The account number is the payer where it is a whole number of Benin."""
@@ -410,11 +475,21 @@ def test_a_whole_number_is_the_payer(number: str, payer: str | None) -> None:
 
 @pytest.mark.parametrize("absent", [None, "", [], False])
 def test_bent_objects_do_not_hide_a_success(absent: Any) -> None:
-    """Nothing, text or a list where an object is documented leaves the rest of the answer readable."""
+    """Nothing, text or a list where an object is documented leaves the rest of the answer
+    readable.
+    """
     names = ("customer", "custom_data", "custom_datas", "transaction")
-    body = {**sample("intram", "confirm_flat.200"), "status": "SUCCESS", **dict.fromkeys(names, absent)}
+    body = {
+        **sample("intram", "confirm_flat.200"),
+        "status": "SUCCESS",
+        **dict.fromkeys(names, absent),
+    }
     payment = verified(intram(), answer(body))
-    assert (payment.status, payment.amount, payment.customer) == (Status.SUCCEEDED, Decimal(1000), None)
+    assert (payment.status, payment.amount, payment.customer) == (
+        Status.SUCCEEDED,
+        Decimal(1000),
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -436,7 +511,10 @@ def test_bent_objects_do_not_hide_a_success(absent: Any) -> None:
     ],
 )
 def test_status_words(word: str, status: Status, reason: Reason | None) -> None:
-    """Every published word in any case is read in both shapes; an unknown one stays pending and is kept."""
+    """Every published word in any case is read in both shapes.
+
+    An unknown one stays pending and is kept.
+    """
     flat = {**sample("intram", "confirm_flat.200"), "status": word}
     nested = {"transaction": {"_id": ID, "_status": word, "_amount": 1000}}
     for body in (flat, nested):
@@ -450,7 +528,9 @@ def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
     with caplog.at_level(logging.WARNING, logger="paymux"):
         for _ in range(3):
             verified(intram(), answer(body))
-    assert [record.getMessage() for record in caplog.records].count(caplog.records[0].getMessage()) == 1
+    assert [record.getMessage() for record in caplog.records].count(
+        caplog.records[0].getMessage()
+    ) == 1
     assert "EN_ATTENTE_OTP" in caplog.text
 
 
@@ -461,9 +541,14 @@ def test_two_words_that_disagree_prove_nothing() -> None:
     payment = verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e")
     assert (payment.status, payment.provider_status) == (Status.PENDING, "SUCCESS/PENDING")
     body["transaction"]["_status"] = "FAIL"
-    assert verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e").status is Status.PENDING
+    assert (
+        verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e").status is Status.PENDING
+    )
     body["transaction"]["_status"] = "SUCCESS"
-    assert verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e").status is Status.SUCCEEDED
+    assert (
+        verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e").status
+        is Status.SUCCEEDED
+    )
 
 
 @pytest.mark.parametrize(
@@ -478,7 +563,10 @@ def test_two_words_that_disagree_prove_nothing() -> None:
     ],
 )
 def test_an_answer_without_word_or_amount_is_no_answer(body: dict[str, Any]) -> None:
-    """An error's body or an empty object is neither a failed payment nor a success: the look-up failed."""
+    """An error's body or an empty object is neither a failed payment nor a success.
+
+    The look-up failed.
+    """
     driver = intram()
     with pytest.raises(OutcomeUnknown):
         verified(driver, answer(body))
@@ -507,11 +595,13 @@ PLACES = [
 @pytest.mark.proves("intram: invoice.custom_datas")
 @pytest.mark.parametrize("body", PLACES)
 def test_our_reference_is_read_back(body: dict[str, Any]) -> None:
-    """The reference is read from the custom data wherever it stands, and another one is a Mismatch."""
+    """The reference is read from the custom data wherever it stands, and another one is a
+    Mismatch.
+    """
     payment = verified(intram(), answer(body))
     assert (payment.reference, payment.metadata) == ("order-1042", {"cart": 7})
     with pytest.raises(Mismatch, match="reference"):
-        succeed(Payment(account="intram", reference="order-1043", provider_reference=ID), payment)
+        merge(Payment(account="intram", reference="order-1043", provider_reference=ID), payment)
 
 
 @pytest.mark.parametrize(
@@ -527,7 +617,7 @@ def test_another_payment_s_answer_is_a_mismatch(change: dict[str, Any], field: s
     body = {**sample("intram", "confirm_flat.200"), "status": "SUCCESS", **change}
     held = Payment(account="intram", provider_reference=ID, amount=Decimal(1000), currency="XOF")
     with pytest.raises(Mismatch, match=field):
-        succeed(held, verified(intram(), answer(body)))
+        merge(held, verified(intram(), answer(body)))
 
 
 @pytest.mark.proves("intram: transactions of the sandbox")
@@ -538,8 +628,10 @@ def test_a_sandbox_success_on_a_live_account_is_a_mismatch() -> None:
     asked = body["transaction"]["invoice"]["transaction"]
     found = verified(intram(live=True), answer(body), asked=asked)
     with pytest.raises(Mismatch, match="live"):
-        succeed(Payment(account="intram", live=True, provider_reference=asked), found)
-    assert succeed(Payment(account="intram", provider_reference=asked), found).status is Status.SUCCEEDED
+        merge(Payment(account="intram", live=True, provider_reference=asked), found)
+    assert (
+        merge(Payment(account="intram", provider_reference=asked), found).status is Status.SUCCEEDED
+    )
 
 
 def test_a_look_up_by_the_public_reference() -> None:
@@ -576,10 +668,18 @@ def test_an_id_that_cannot_be_intram_s_is_refused(asked: str | None) -> None:
         ("refused.400", Rejected, Rejected),
     ],
 )
-def test_errors(case: str, collect: type[ProviderError] | None, look_up: type[ProviderError] | None) -> None:
-    """`error: true` is a refusal with HTTP 200, 400 and 401, its words kept; HTTP 500 proves nothing."""
+def test_errors(
+    case: str, collect: type[ProviderError] | None, look_up: type[ProviderError] | None
+) -> None:
+    """`error: true` is a refusal with HTTP 200, 400 and 401, its words kept.
+
+    HTTP 500 proves nothing.
+    """
     driver = intram()
-    for request, kind in ((post("/payments/request", dict, {}), collect), (get("/x", dict), look_up)):
+    for request, kind in (
+        (post("/payments/request", dict, {}), collect),
+        (get("/x", dict), look_up),
+    ):
         error = driver.judge(request, reply("intram", case))
         assert type(error) is (kind or type(None))
         if error is not None:
@@ -605,12 +705,14 @@ def test_no_error_flag_is_no_error(flag: Any) -> None:
     assert verified(intram(), answer(body)).status is Status.SUCCEEDED
 
 
-@pytest.mark.parametrize("body", [b"<html>502</html>", b"", b'{"message": "no"}', b'{"error": false}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>502</html>", b"", b'{"message": "no"}', b'{"error": false}']
+)
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500, 502])
 def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> None:
     """Without the documented error body no status refuses a collect; a look-up believes some."""
     driver = intram()
-    given = Reply(status=status, body=body)
+    given = Response(status=status, body=body)
     assert decide(driver, post("/payments/request", dict, {}), given).means is Means.UNKNOWN
     kinds = {400: Rejected, 404: NotFound, 429: RateLimited}
     assert type(driver.judge(get("/x", dict), given)) is kinds.get(status, type(None))
@@ -618,7 +720,10 @@ def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> N
 
 @pytest.mark.proves("intram: always validate callbacks")
 def test_a_nested_callback_is_a_hint() -> None:
-    """The JSON callback of 2022: id, amount and custom data are claims, and nothing vouches for them."""
+    """The JSON callback of 2022.
+
+    Id, amount and custom data are claims, and nothing vouches for them.
+    """
     event = intram().webhook(hook(sample("intram", "callback_nested")))
     assert (event.account, event.provider, event.trust) == ("intram", "intram", Trust.NOTHING)
     assert event.claims.provider_reference == "5f6a223d768b1875356440cc"
@@ -650,7 +755,9 @@ def test_a_flat_callback_is_a_hint_without_an_id() -> None:
     ],
 )
 def test_where_a_callback_names_its_transaction(body: Any) -> None:
-    """JSON and form are read alike, and the id is found under each of its names, the surest first."""
+    """JSON and form are read alike, and the id is found under each of its names, the surest
+    first.
+    """
     event = intram().webhook(hook(body))
     assert (event.trust, event.claims.provider_reference) == (Trust.NOTHING, ID)
 
@@ -696,7 +803,7 @@ HOSTILE = [
 def test_hostile_callbacks_are_unreadable(body: bytes) -> None:
     """No hostile body is an event, and none raises anything but the documented errors."""
     with pytest.raises((Unreadable, BadWebhook, UnicodeDecodeError)):
-        intram().webhook(Incoming(body=body, headers={"content-type": "é"}))
+        intram().webhook(WebhookRequest(body=body, headers={"content-type": "é"}))
 
 
 @pytest.mark.parametrize(
@@ -712,7 +819,10 @@ def test_hostile_callbacks_are_unreadable(body: bytes) -> None:
     ],
 )
 def test_the_browser_came_back(url: str, word: str | None) -> None:
-    """Both documented queries are read, also behind a query of ours and with `?` twice: hints like any other."""
+    """Both documented queries are read, also behind a query of ours and with `?` twice.
+
+    Hints like any other.
+    """
     event = intram().returned(url)
     assert (event.account, event.provider, event.trust) == ("intram", "intram", Trust.NOTHING)
     assert (event.claims.provider_reference, event.claims.provider_status) == (ID, word)
@@ -755,7 +865,10 @@ def test_an_address_without_one_sound_id_is_unreadable(url: str) -> None:
     ],
 )
 def test_a_key_of_the_other_mode_is_refused(field: str, key: str, live: bool) -> None:
-    """A key whose prefix contradicts `live` is refused by name, unshown; with the right mode it passes."""
+    """A key whose prefix contradicts `live` is refused by name, unshown.
+
+    With the right mode it passes.
+    """
     with pytest.raises(UsageError, match=field) as caught:
         intram(live=live, **{field: key})
     assert key not in str(caught.value)
@@ -802,7 +915,12 @@ def test_what_intram_cannot_do() -> None:
         "webhook",
         "returned",
     )
-    assert {verb for verb in verbs if Intram.can(verb)} == {"collect", "verify", "webhook", "returned"}
+    assert {verb for verb in verbs if Intram.can(verb)} == {
+        "collect",
+        "verify",
+        "webhook",
+        "returned",
+    }
     assert (Intram.payer, Intram.currencies) == ("none", frozenset({"XOF"}))
     assert Intram.required == frozenset(KEYS)
 

@@ -1,4 +1,7 @@
-"""The merchant's gateway over M-Pesa: each clause of its document, and where a server is known to leave it."""
+"""The merchant's gateway over M-Pesa.
+
+Each clause of its document, and where a server is known to leave it.
+"""
 
 import functools
 import json
@@ -23,11 +26,11 @@ from paymux.errors import (
     Unsupported,
     UsageError,
 )
-from paymux.lenient import Unreadable
+from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Event, Method, Order, Payment, Reason, Receipt, Status, Trust, compare
-from paymux.redact import Secret
+from paymux.primitives.redaction import Secret
 from paymux.transport.outcome import Means, decide
-from paymux.wire import Incoming, Reply, get, post
+from paymux.values.parsing import Unreadable
 from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
@@ -84,35 +87,45 @@ def order(**fields: Any) -> Order:
 
 def paid(**fields: Any) -> Payment:
     """Give the document's payment, as held after it was initiated."""
-    given = {"reference": "123", "provider_reference": TXN, "amount": Decimal(1000), "currency": "KES"}
+    given = {
+        "reference": "123",
+        "provider_reference": TXN,
+        "amount": Decimal(1000),
+        "currency": "KES",
+    }
     return Payment(**{"account": "mpesa_gateway", **given, **fields})
 
 
-def answer(body: Any, status: int = 200) -> Reply:
+def answer(body: Any, status: int = 200) -> Response:
     """Give a reply with this JSON body."""
-    return Reply(status=status, body=json.dumps(body).encode())
+    return Response(status=status, body=json.dumps(body).encode())
 
 
-def refusal(code: str, status: int = 400, **details: Any) -> Reply:
+def refusal(code: str, status: int = 400, **details: Any) -> Response:
     """Give the document's error object with this code."""
-    return answer({**sample("mpesa_gateway", "error.400"), "code": code, "details": details}, status)
+    return answer(
+        {**sample("mpesa_gateway", "error.400"), "code": code, "details": details}, status
+    )
 
 
-def collected(*replies: Reply, wanted: Order | None = None) -> Payment:
+def collected(*replies: Response, wanted: Order | None = None) -> Payment:
     """Give what collecting the document's order leads to."""
     driver = gateway()
     return drive(driver.collect(Script(driver, *replies), wanted or order()))
 
 
-def verified(*replies: Reply, asked: Payment | None = None) -> Payment:
+def verified(*replies: Response, asked: Payment | None = None) -> Payment:
     """Give what a look-up finds."""
     driver = gateway()
     return drive(driver.verify(Script(driver, *replies), asked or paid()))
 
 
-def refunded(*replies: Reply) -> Payment:
+def refunded(*replies: Response) -> Payment:
     """Give what a refund of the document's payment leads to."""
-    driver, back = gateway(), order(kind="refund", reference="refund-9", description="Customer request")
+    driver, back = (
+        gateway(),
+        order(kind="refund", reference="refund-9", description="Customer request"),
+    )
     return drive(driver.refund(Script(driver, *replies), back, paid()))
 
 
@@ -120,7 +133,11 @@ def listed(send: Script, since: datetime = SINCE, until: datetime = UNTIL) -> li
     """Give every payment of a period."""
 
     async def pages() -> list[Payment]:
-        return [payment async for payment in send.driver.history(send, since, until) if payment is not None]
+        return [
+            payment
+            async for payment in send.driver.history(send, since, until)
+            if payment is not None
+        ]
 
     return drive(pages())
 
@@ -130,15 +147,19 @@ def row(number: int, **fields: Any) -> dict[str, Any]:
     return {**sample("mpesa_gateway", "history.200")["results"][0], "id": f"TXN{number}", **fields}
 
 
-def hook(body: Any) -> Incoming:
+def hook(body: Any) -> WebhookRequest:
     """Give a callback with this body."""
-    return Incoming(body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return WebhookRequest(body=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def claimed(event: Event | None) -> Payment:
     """Give what an event claims, once it is sure that it proves nothing."""
     assert event is not None
-    assert (event.account, event.provider, event.trust) == ("mpesa_gateway", "mpesa_gateway", Trust.NOTHING)
+    assert (event.account, event.provider, event.trust) == (
+        "mpesa_gateway",
+        "mpesa_gateway",
+        Trust.NOTHING,
+    )
     return event.claims
 
 
@@ -148,12 +169,18 @@ def claimed(event: Event | None) -> Payment:
     "mpesa_gateway: initiate message, transaction_id",
 )
 def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() -> None:
-    """Initiate Payment: path with its slash, the three fields in order, `order_id` a number, amount 1000.00."""
+    """Initiate Payment: path with its slash, the three fields in order, `order_id` a number, amount
+    1000.00.
+    """
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     payment = drive(driver.collect(send, order()))
     (request,) = send.requests
-    assert (request.method, request.target(), request.money) == ("POST", "/api/payment/mpesa/", True)
+    assert (request.method, request.target(), request.money) == (
+        "POST",
+        "/api/payment/mpesa/",
+        True,
+    )
     assert request.content() == b'{"phone_number":"254712345678","order_id":123,"amount":1000.00}'
     assert json.loads(request.content() or b"") == sample("mpesa_gateway", "initiate")
     assert not request.repeatable
@@ -170,7 +197,10 @@ def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() 
 @pytest.mark.proves('mpesa_gateway: "Payment initiated"')
 def test_an_accepted_push_is_not_a_paid_one() -> None:
     """An answer of "Payment initiated" is PENDING, and no more."""
-    assert collected(answer({"message": "Payment initiated", "transaction_id": TXN})).status is Status.PENDING
+    assert (
+        collected(answer({"message": "Payment initiated", "transaction_id": TXN})).status
+        is Status.PENDING
+    )
 
 
 def test_a_transaction_id_that_is_a_number_is_kept_as_text() -> None:
@@ -193,7 +223,9 @@ def test_a_transaction_id_that_is_a_number_is_kept_as_text() -> None:
     ],
 )
 def test_an_answer_that_is_not_this_orders_leaves_a_collect_unknown(body: Any) -> None:
-    """No transaction id, another order's id or an unreadable value is no answer, and never an empty success."""
+    """No transaction id, another order's id or an unreadable value is no answer, and never an empty
+    success.
+    """
     with pytest.raises(OutcomeUnknown):
         collected(answer(body))
 
@@ -202,7 +234,10 @@ def test_an_answer_that_is_not_this_orders_leaves_a_collect_unknown(body: Any) -
     "case", ["initiate_failed.500", "initiate_failed.400", "initiate_paid.400", "field_map.400"]
 )
 def test_a_refusal_without_a_documented_code_leaves_a_collect_unknown(case: str) -> None:
-    """A 5xx on initiate is unknown, since the server fails after it pushed; so is a sentence without a code."""
+    """A 5xx on initiate is unknown, since the server fails after it pushed.
+
+    So is a sentence without a code.
+    """
     with pytest.raises(OutcomeUnknown):
         collected(reply("mpesa_gateway", case))
 
@@ -219,7 +254,9 @@ def test_a_code_beside_a_status_that_proves_nothing_is_unknown(code: str, status
 @pytest.mark.parametrize("status", [400, 402, 404, 410, 422])
 @pytest.mark.parametrize("code", [*OUTCOMES, "ERROR_CODE", ""])
 def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) -> None:
-    """PAYMENT_FAILED and PAYMENT_EXPIRED on initiate do not prove that the payer was not prompted: unknown."""
+    """PAYMENT_FAILED and PAYMENT_EXPIRED on initiate do not prove that the payer was not prompted:
+    unknown.
+    """
     with pytest.raises(OutcomeUnknown):
         collected(refusal(code, status))
     with pytest.raises(OutcomeUnknown):
@@ -245,9 +282,11 @@ def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) ->
 @pytest.mark.parametrize("status", [400, 422])
 @pytest.mark.parametrize("verb", [collected, verified, refunded])
 def test_a_documented_code_refuses_an_order(
-    verb: Callable[[Reply], Payment], status: int, code: str, reason: Reason
+    verb: Callable[[Response], Payment], status: int, code: str, reason: Reason
 ) -> None:
-    """The four codes of validation are Rejected at every endpoint, with the words and `details` given."""
+    """The four codes of validation are Rejected at every endpoint, with the words and `details`
+    given.
+    """
     with pytest.raises(Rejected) as caught:
         verb(refusal(code, status, minimum=10))
     error = caught.value
@@ -270,12 +309,19 @@ def test_the_six_codes_of_the_document_are_all_known() -> None:
     "mpesa_gateway: verify status, message",
 )
 def test_verify_asks_with_both_ids_and_understands_completed() -> None:
-    """Verify Payment: transaction id and order id in the body, a look-up; "completed" is SUCCEEDED."""
+    """Verify Payment: transaction id and order id in the body, a look-up.
+
+    "completed" is SUCCEEDED.
+    """
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "verify.200"))
     payment = drive(driver.verify(send, paid()))
     (request,) = send.requests
-    assert (request.method, request.target(), request.money) == ("POST", "/api/payment/verify/", False)
+    assert (request.method, request.target(), request.money) == (
+        "POST",
+        "/api/payment/verify/",
+        False,
+    )
     assert json.loads(request.content() or b"") == sample("mpesa_gateway", "verify")
     assert (payment.status, payment.provider_status, payment.message) == (
         Status.SUCCEEDED,
@@ -325,7 +371,9 @@ def test_the_servers_own_success_is_one() -> None:
     ],
 )
 def test_failed_beside_payment_pending_is_still_processing(word: str, status: Status) -> None:
-    """The server words every M-Pesa result it does not know as "failed", 4999 "still processing" among them."""
+    """The server words every M-Pesa result it does not know as "failed", 4999 "still processing"
+    among them.
+    """
     payment = verified(answer({"status": word, "message": "Payment pending"}))
     assert (payment.status, payment.provider_status) == (status, word)
 
@@ -339,7 +387,9 @@ def test_failed_beside_payment_pending_is_still_processing(word: str, status: St
         ("PAYMENT_EXPIRED", Status.EXPIRED, Reason.EXPIRED),
     ],
 )
-def test_a_declined_payment_is_a_value(status: int, code: str, state: Status, reason: Reason) -> None:
+def test_a_declined_payment_is_a_value(
+    status: int, code: str, state: Status, reason: Reason
+) -> None:
     """PAYMENT_FAILED and PAYMENT_EXPIRED on verify are states of the payment, not exceptions."""
     payment = verified(refusal(code, status))
     assert (payment.status, payment.reason, payment.provider_status) == (state, reason, code)
@@ -350,16 +400,25 @@ def test_a_declined_payment_is_a_value(status: int, code: str, state: Status, re
 @pytest.mark.parametrize("code", [*OUTCOMES, *CODES, ""])
 @pytest.mark.parametrize("status", [408, 409, 425, 500, 502])
 def test_verify_408_and_5xx_are_unknown(status: int, code: str) -> None:
-    """A verify that timed out says nothing of the payment, whatever its body says: it may have been paid."""
+    """A verify that timed out says nothing of the payment, whatever its body says.
+
+    It may have been paid.
+    """
     request = post("/api/payment/verify/", dict[str, Any], {}, money=False)
     assert decide(gateway(), request, refusal(code, status)).means is Means.UNKNOWN
-    assert decide(gateway(), request, reply("mpesa_gateway", "verify_timeout.408")).means is Means.UNKNOWN
-    with pytest.raises(OutcomeUnknown):  # the script's word for a look-up that stays without an answer
+    assert (
+        decide(gateway(), request, reply("mpesa_gateway", "verify_timeout.408")).means
+        is Means.UNKNOWN
+    )
+    # the script's word for a look-up that stays without an answer
+    with pytest.raises(OutcomeUnknown):
         verified(reply("mpesa_gateway", "verify_timeout.408"))
 
 
 @pytest.mark.proves("mpesa_gateway: verify status, message")
-@pytest.mark.parametrize("body", [{}, {"message": "Payment pending"}, {"status": None}, {"status": ["completed"]}])
+@pytest.mark.parametrize(
+    "body", [{}, {"message": "Payment pending"}, {"status": None}, {"status": ["completed"]}]
+)
 def test_a_verify_answer_without_a_status_is_none(body: Any) -> None:
     """A JSON object without the key that matters is never read as a status."""
     with pytest.raises(OutcomeUnknown):
@@ -375,9 +434,13 @@ def test_a_transaction_that_is_not_known_is_not_found() -> None:
 
 
 @pytest.mark.proves("mpesa_gateway: verify transaction_id")
-@pytest.mark.parametrize("fields", [{"reference": None}, {"provider_reference": None}, {"reference": "order-1"}])
+@pytest.mark.parametrize(
+    "fields", [{"reference": None}, {"provider_reference": None}, {"reference": "order-1"}]
+)
 def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
-    """A payment without the gateway's id, or without digits as reference, is refused by the field's name."""
+    """A payment without the gateway's id, or without digits as reference, is refused by the field's
+    name.
+    """
     with pytest.raises(UsageError, match=re.escape(next(iter(fields)))):
         verified(asked=paid(**fields))
 
@@ -388,7 +451,10 @@ def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
     'mpesa_gateway: refund message "Refund',
 )
 def test_a_refund_is_pending_until_something_proves_it() -> None:
-    """Request Refund: the document's body; "processed successfully" is only an accepted request: PENDING."""
+    """Request Refund: the document's body.
+
+    "processed successfully" is only an accepted request: PENDING.
+    """
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "refund.200"))
     back = order(kind="refund", reference="refund-9", description="Customer request", party=None)
@@ -398,19 +464,31 @@ def test_a_refund_is_pending_until_something_proves_it() -> None:
     assert request.target() == f"/api/payment/transactions/{TXN}/refund/"
     assert request.content() == b'{"amount":1000.00,"reason":"Customer request"}'
     assert json.loads(request.content() or b"") == sample("mpesa_gateway", "refund")
-    assert (payment.kind, payment.status, payment.reference) == ("refund", Status.PENDING, "refund-9")
-    assert (payment.provider_reference, payment.ids) == ("RFD20230815123456ABC", {"transaction_id": TXN})
+    assert (payment.kind, payment.status, payment.reference) == (
+        "refund",
+        Status.PENDING,
+        "refund-9",
+    )
+    assert (payment.provider_reference, payment.ids) == (
+        "RFD20230815123456ABC",
+        {"transaction_id": TXN},
+    )
     assert (payment.amount, payment.message) == (Decimal(1000), "Refund processed successfully")
 
 
 def test_a_refund_may_have_no_id() -> None:
-    """The server's `refund_id` is null: the refund is PENDING all the same, without a provider reference."""
+    """The server's `refund_id` is null.
+
+    The refund is PENDING all the same, without a provider reference.
+    """
     payment = refunded(reply("mpesa_gateway", "refund_unnamed.200"))
     assert (payment.status, payment.provider_reference) == (Status.PENDING, None)
 
 
 @pytest.mark.proves('mpesa_gateway: refund message "Refund')
-@pytest.mark.parametrize("body", [{}, {"error": "Refund failed", "details": "x"}, {"message": None}, []])
+@pytest.mark.parametrize(
+    "body", [{}, {"error": "Refund failed", "details": "x"}, {"message": None}, []]
+)
 def test_a_refund_answer_that_says_nothing_is_unknown(body: Any) -> None:
     """No message is no answer."""
     with pytest.raises(OutcomeUnknown):
@@ -431,9 +509,14 @@ def test_a_refund_needs_the_gateways_id() -> None:
 
 
 @pytest.mark.proves("mpesa_gateway: initiate order_id: an integer")
-@pytest.mark.parametrize("reference", ["12a", "order-1", "007", "0", "", "1" * 19, "١٢", "1.0", "-1", "+1", "1_0"])
+@pytest.mark.parametrize(
+    "reference", ["12a", "order-1", "007", "0", "", "1" * 19, "١٢", "1.0", "-1", "+1", "1_0"]
+)
 def test_a_reference_that_is_not_the_integer_order_id_is_refused(reference: str) -> None:
-    """The reference is digits that survive being an integer; anything else is named before it is sent."""
+    """The reference is digits that survive being an integer.
+
+    Anything else is named before it is sent.
+    """
     with pytest.raises(UsageError, match=r"reference: .*order_id"):
         collected(wanted=order(reference=reference))
 
@@ -448,7 +531,9 @@ def test_an_order_id_is_an_integer_on_the_wire() -> None:
 
 
 @pytest.mark.proves("mpesa_gateway: initiate phone_number")
-@pytest.mark.parametrize(("amount", "number"), [("10", b"10.00"), ("1000", b"1000.00"), ("150000", b"150000.00")])
+@pytest.mark.parametrize(
+    ("amount", "number"), [("10", b"10.00"), ("1000", b"1000.00"), ("150000", b"150000.00")]
+)
 def test_an_amount_is_a_number_with_two_decimals(amount: str, number: bytes) -> None:
     """The amount is the JSON number of the document, exact, and no text."""
     driver = gateway()
@@ -501,7 +586,8 @@ def test_a_number_travels_as_254_and_nine_digits(written: str) -> None:
 
 @pytest.mark.proves("mpesa_gateway: phone numbers are 254XXXXXXXXX")
 @pytest.mark.parametrize(
-    "written", ["+237670000000", "25471234567", "2547123456789", "", "john@example.com", "2544412345"]
+    "written",
+    ["+237670000000", "25471234567", "2547123456789", "", "john@example.com", "2544412345"],
 )
 def test_another_number_is_refused(written: str) -> None:
     """A number of another country, or of another length, is refused before anything is sent."""
@@ -509,14 +595,20 @@ def test_another_number_is_refused(written: str) -> None:
         gateway().party("collect", written)
 
 
-@pytest.mark.proves("mpesa_gateway: GET /api/payment/history/", "mpesa_gateway: history results: id, amount")
+@pytest.mark.proves(
+    "mpesa_gateway: GET /api/payment/history/", "mpesa_gateway: history results: id, amount"
+)
 def test_history_reads_the_documents_page() -> None:
     """Get Transaction History: GET without a query, one payment with its money, words and time."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "history.200"))
     (payment,) = listed(send)
     (request,) = send.requests
-    assert (request.method, request.target(), request.money) == ("GET", "/api/payment/history/", False)
+    assert (request.method, request.target(), request.money) == (
+        "GET",
+        "/api/payment/history/",
+        False,
+    )
     assert (payment.provider_reference, payment.status) == (TXN, Status.SUCCEEDED)
     assert (payment.amount, payment.currency, payment.operator) == (Decimal(1000), "KES", "mpesa")
     assert payment.created_at == datetime(2023, 8, 15, 12, 34, 56, tzinfo=UTC)
@@ -524,10 +616,15 @@ def test_history_reads_the_documents_page() -> None:
 
 
 def test_history_reads_drf_pages_to_the_last() -> None:
-    """The other page shape: `next` leads on, by number and not by its address; order and text amount are read."""
+    """The other page shape: `next` leads on, by number and not by its address.
+
+    Order and text amount are read.
+    """
     driver = gateway()
     first = reply("mpesa_gateway", "history_drf.200")
-    send = Script(driver, first, answer({"count": 2, "next": None, "previous": "x", "results": [row(2)]}))
+    send = Script(
+        driver, first, answer({"count": 2, "next": None, "previous": "x", "results": [row(2)]})
+    )
     payments = listed(send)
     assert [request.target() for request in send.requests] == [
         "/api/payment/history/",
@@ -556,13 +653,18 @@ def test_history_gives_each_payment_once_and_ends() -> None:
     """A row that moved to the next page is given once, and a page with nothing new is the last."""
     first, second = [row(1), row(2)], [row(2), row(3)]
     more = {"next": "https://shop.example/?page=9"}
-    send = Script(gateway(), *(answer({"results": rows, **more}) for rows in (first, second, second)))
+    send = Script(
+        gateway(), *(answer({"results": rows, **more}) for rows in (first, second, second))
+    )
     assert [payment.provider_reference for payment in listed(send)] == ["TXN1", "TXN2", "TXN3"]
 
 
 @pytest.mark.proves("mpesa_gateway: integration step 7: monitor")
 def test_history_keeps_to_the_period() -> None:
-    """The gateway filters nothing: payments outside the period are left out, undated ones are not."""
+    """The gateway filters nothing.
+
+    Payments outside the period are left out, undated ones are not.
+    """
     dates = ["2023-07-31T23:59:59Z", "2023-08-01T00:00:00Z", "2023-09-01T00:00:01Z", "someday"]
     rows = [row(number, created_at=date) for number, date in enumerate(dates)]
     send = Script(gateway(), answer({"results": rows, "total": 4, "page": 1}))
@@ -581,7 +683,9 @@ def test_history_keeps_to_the_period() -> None:
     ],
 )
 def test_another_page_than_the_one_asked_for_is_no_answer(body: Any) -> None:
-    """A server that ignores the page number, or rows that cannot be read, never shorten a history silently."""
+    """A server that ignores the page number, or rows that cannot be read, never shorten a history
+    silently.
+    """
     with pytest.raises((OutcomeUnknown, Unreadable)):
         listed(Script(gateway(), answer(body)))
 
@@ -591,7 +695,9 @@ def test_another_page_than_the_one_asked_for_is_no_answer(body: Any) -> None:
     "mpesa_gateway: receipt receipt_number",
 )
 def test_a_receipt_is_read_back_into_money() -> None:
-    """Get Transaction Receipt: "KES 1,000.00", the customer, the order, the number, and its date as UTC."""
+    """Get Transaction Receipt: "KES 1,000.00", the customer, the order, the number, and its date as
+    UTC.
+    """
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "receipt.200"))
     receipt = drive(driver.receipt(send, paid(provider_reference="TXN/../1?x")))
@@ -629,7 +735,19 @@ def test_receipt_amounts_are_exact(written: object, amount: str) -> None:
 
 @pytest.mark.proves('mpesa_gateway: receipt amount "KES 1,000.00"')
 @pytest.mark.parametrize(
-    "amount", ["KES 1,50", "KES 1.000,00", "USD 5.00", "KES", "", None, "KES -5", "KES 1e9", "KES 1,0000", "١٢"]
+    "amount",
+    [
+        "KES 1,50",
+        "KES 1.000,00",
+        "USD 5.00",
+        "KES",
+        "",
+        None,
+        "KES -5",
+        "KES 1e9",
+        "KES 1,0000",
+        "١٢",
+    ],
 )
 def test_a_receipt_whose_amount_cannot_be_read_is_no_answer(amount: object) -> None:
     """A decimal comma, another currency or no amount is never guessed at."""
@@ -644,10 +762,16 @@ def test_a_receipt_without_a_number_is_no_answer() -> None:
     """Absence never becomes an empty number."""
     driver = gateway()
     with pytest.raises(OutcomeUnknown):
-        drive(driver.receipt(Script(driver, answer({"amount": "KES 5.00", "status": "Completed"})), paid()))
+        drive(
+            driver.receipt(
+                Script(driver, answer({"amount": "KES 5.00", "status": "Completed"})), paid()
+            )
+        )
 
 
-@pytest.mark.proves("mpesa_gateway: GET /api/payment/methods/", "mpesa_gateway: methods type, display_name")
+@pytest.mark.proves(
+    "mpesa_gateway: GET /api/payment/methods/", "mpesa_gateway: methods type, display_name"
+)
 def test_methods_lists_the_ways_to_pay() -> None:
     """List Payment Methods: type, display name, whether enabled, currency."""
     driver = gateway()
@@ -661,15 +785,23 @@ def test_methods_lists_the_ways_to_pay() -> None:
 
 
 @pytest.mark.proves(
-    "mpesa_gateway: POST /api/payment/methods/", "mpesa_gateway: add a method: type, details.phone_number"
+    "mpesa_gateway: POST /api/payment/methods/",
+    "mpesa_gateway: add a method: type, details.phone_number",
 )
 def test_add_method_sends_the_documents_request() -> None:
-    """Add Payment Method: type, details with the number, is_default; no money; the answer is given as it is."""
+    """Add Payment Method: type, details with the number, is_default; no money.
+
+    The answer is given as it is.
+    """
     driver = gateway()
     send = Script(driver, answer({"message": "added"}, 201))
     said = drive(driver.add_method(send, phone="0712 345 678", is_default=True))
     (request,) = send.requests
-    assert (request.method, request.target(), request.money) == ("POST", "/api/payment/methods/", False)
+    assert (request.method, request.target(), request.money) == (
+        "POST",
+        "/api/payment/methods/",
+        False,
+    )
     assert json.loads(request.content() or b"") == sample("mpesa_gateway", "add_method")
     assert said == {"message": "added"}
     with pytest.raises(UsageError, match="payer"):
@@ -682,21 +814,29 @@ def test_add_method_sends_the_documents_request() -> None:
     "mpesa_gateway: integration step 6: test",
 )
 def test_the_test_payment_sends_the_documents_request() -> None:
-    """Test Payment: number and amount, no order; PENDING with the transaction that a test callback names."""
+    """Test Payment: number and amount, no order.
+
+    PENDING with the transaction that a test callback names.
+    """
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     payment = drive(driver.test_payment(send, payer="254712345678", amount=1000))
     assert send.requests[0].target() == "/api/payment/test/mpesa/"
     assert send.requests[0].content() == b'{"phone_number":"254712345678","amount":1000.00}'
     assert json.loads(send.requests[0].content() or b"") == sample("mpesa_gateway", "test_payment")
-    assert (payment.status, payment.provider_reference, payment.reference) == (Status.PENDING, TXN, None)
+    assert (payment.status, payment.provider_reference, payment.reference) == (
+        Status.PENDING,
+        TXN,
+        None,
+    )
     for amount in (1, "5.50", 10**6):
         with pytest.raises(UsageError, match="amount"):
             drive(driver.test_payment(Script(driver), payer="254712345678", amount=amount))
 
 
 @pytest.mark.proves(
-    "mpesa_gateway: POST /api/payment/test/callback/", "mpesa_gateway: test callback: transaction_id"
+    "mpesa_gateway: POST /api/payment/test/callback/",
+    "mpesa_gateway: test callback: transaction_id",
 )
 def test_the_test_callback_sends_the_documents_request() -> None:
     """Test Callback: transaction id and status."""
@@ -707,7 +847,9 @@ def test_the_test_callback_sends_the_documents_request() -> None:
     assert json.loads(send.requests[0].content() or b"") == sample("mpesa_gateway", "test_callback")
 
 
-@pytest.mark.proves("mpesa_gateway: POST /api/payment/test/mpesa/", "mpesa_gateway: integration step 6: test")
+@pytest.mark.proves(
+    "mpesa_gateway: POST /api/payment/test/mpesa/", "mpesa_gateway: integration step 6: test"
+)
 def test_tests_are_for_the_sandbox() -> None:
     """A live account refuses both test endpoints before anything is sent."""
     driver = gateway(live=True)
@@ -728,7 +870,9 @@ def test_the_documents_callback_is_a_claim_of_success() -> None:
     assert (claims.status, claims.provider_status) == (Status.SUCCEEDED, "0")
     assert claims.ids == {"checkout_request_id": "ws_CO_123456789", "merchant_request_id": "123"}
     assert claims.message == "The service request is processed successfully."
-    assert (claims.amount, claims.receipt, claims.reference, claims.provider_reference) == (None,) * 4
+    assert (claims.amount, claims.receipt, claims.reference, claims.provider_reference) == (
+        None,
+    ) * 4
 
 
 @pytest.mark.proves("mpesa_gateway: initiate message, transaction_id")
@@ -741,7 +885,11 @@ def test_a_callback_is_found_by_the_id_that_collect_kept() -> None:
 
 def callback(**fields: Any) -> dict[str, Any]:
     """Give the document's callback with other fields."""
-    return {"Body": {"stkCallback": {**sample("mpesa_gateway", "callback")["Body"]["stkCallback"], **fields}}}
+    return {
+        "Body": {
+            "stkCallback": {**sample("mpesa_gateway", "callback")["Body"]["stkCallback"], **fields}
+        }
+    }
 
 
 def test_a_callback_with_metadata_claims_money_receipt_and_payer() -> None:
@@ -794,8 +942,12 @@ HOSTILE: list[bytes] = [
     b'{"Body":{"stkCallback":{"CheckoutRequestID":"\\ud800","ResultCode":0}}}',
     b'{"Body":{"stkCallback":{"CheckoutRequestID":"x","ResultCode":' + b"9" * 5000 + b"}}}",
     b'{"Body":{"stkCallback":{"CheckoutRequestID":"x","ResultCode":0,"CallbackMetadata":{"Item":[5]}}}}',
-    json.dumps(callback(CallbackMetadata={"Item": [{"Name": "Amount", "Value": "1E+1000000"}]})).encode(),
-    json.dumps(callback(CallbackMetadata={"Item": [{"Name": "Amount", "Value": float("nan")}]})).encode(),
+    json.dumps(
+        callback(CallbackMetadata={"Item": [{"Name": "Amount", "Value": "1E+1000000"}]})
+    ).encode(),
+    json.dumps(
+        callback(CallbackMetadata={"Item": [{"Name": "Amount", "Value": float("nan")}]})
+    ).encode(),
     b'{"Body":' * 50_000,
     b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     b" " * 300_000 + b"{}",
@@ -809,19 +961,22 @@ HOSTILE: list[bytes] = [
 def test_a_hostile_callback_is_unreadable_and_nothing_else(body: bytes) -> None:
     """Cut, deep, doubled, huge or wrongly typed: no foreign exception leaves."""
     with pytest.raises((Unreadable, UnicodeDecodeError)):
-        gateway().webhook(Incoming(body=body))
+        gateway().webhook(WebhookRequest(body=body))
 
 
 def test_a_callback_is_posted() -> None:
     """A query is no callback."""
     with pytest.raises(Unreadable):
-        gateway().webhook(Incoming(method="GET", query="Body=1"))
+        gateway().webhook(WebhookRequest(method="GET", query="Body=1"))
     with pytest.raises(Unreadable):
-        gateway().webhook(Incoming(method="GET", query=""))
+        gateway().webhook(WebhookRequest(method="GET", query=""))
 
 
 def test_the_socket_opens_with_the_token_in_the_header() -> None:
-    """Neither address nor signing is documented: `/ws/` with the bearer header, unless set otherwise."""
+    """Neither address nor signing is documented.
+
+    `/ws/` with the bearer header, unless set otherwise.
+    """
     driver = gateway()
     request = driver.authorize(driver.updates_request(), "jwt")
     assert (request.method, request.target(), request.money) == ("GET", "/ws/", False)
@@ -834,7 +989,10 @@ def test_the_socket_may_take_the_token_in_the_query() -> None:
     request = driver.authorize(driver.updates_request(), "a+b")
     assert (request.target(), request.headers) == ("/ws/payments/?token=a%2Bb", {})
     other = driver.authorize(get("/api/payment/methods/", dict[str, Any]), "jwt")
-    assert (other.target(), other.headers) == ("/api/payment/methods/", {"Authorization": "Bearer jwt"})
+    assert (other.target(), other.headers) == (
+        "/api/payment/methods/",
+        {"Authorization": "Bearer jwt"},
+    )
     for path in ("ws/", "//evil.example/ws/"):
         with pytest.raises(UsageError, match="path"):
             gateway(updates_path=path)
@@ -859,8 +1017,12 @@ def test_the_documents_update_is_a_claim() -> None:
         ({"checkout_request_id": "ws_CO_1"}, {"ids": {"checkout_request_id": "ws_CO_1"}}),
     ],
 )
-def test_an_update_names_its_payment_by_any_id(payload: dict[str, Any], expected: dict[str, Any]) -> None:
-    """No field of the payload but `status` is documented, so every id that the gateway gives elsewhere is read."""
+def test_an_update_names_its_payment_by_any_id(
+    payload: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """No field of the payload but `status` is documented, so every id that the gateway gives
+    elsewhere is read.
+    """
     for frame in (
         {"type": "PAYMENT_UPDATE", "payload": {"status": "failed", **payload}},
         {"type": "payment_update", "status": "failed", **payload},
@@ -918,7 +1080,10 @@ def test_a_hostile_frame_is_unreadable_and_nothing_else(frame: str | bytes) -> N
 
 def test_a_date_beyond_the_calendar_is_no_foreign_error() -> None:
     """A claimed year 1 that cannot be said in UTC leaves the claim undated."""
-    frame = {"type": "PAYMENT_UPDATE", "payload": {"status": "failed", "created_at": "0001-01-01T00:00:00+10:00"}}
+    frame = {
+        "type": "PAYMENT_UPDATE",
+        "payload": {"status": "failed", "created_at": "0001-01-01T00:00:00+10:00"},
+    }
     assert claimed(gateway().update(json.dumps(frame))).created_at is None
     push = callback(created_at="0001-01-01T00:00:00+10:00")
     assert claimed(gateway().webhook(hook(push))).created_at is None
@@ -940,7 +1105,9 @@ def test_a_token_given_as_text_signs_every_request() -> None:
     """`access_token` is the JWT; there is nothing to log in for, and nothing to renew."""
     driver = gateway()
     assert drive(driver.token(Script(driver))) is None
-    assert driver.authorize(driver.updates_request(), None).headers == {"Authorization": "Bearer jwt-canary"}
+    assert driver.authorize(driver.updates_request(), None).headers == {
+        "Authorization": "Bearer jwt-canary"
+    }
 
 
 def test_a_provider_of_tokens_is_asked_through_the_token_hook() -> None:
@@ -966,7 +1133,10 @@ def test_a_token_that_cannot_go_in_a_header_is_refused_unseen(token: object) -> 
 
 @pytest.mark.parametrize("money", [True, False])
 def test_token_not_valid_is_a_stale_token_also_on_money(money: bool) -> None:
-    """The code proves that the view never ran: the transport asks the provider again, and repeats once."""
+    """The code proves that the view never ran.
+
+    The transport asks the provider again, and repeats once.
+    """
     request = post("/api/payment/mpesa/", dict[str, Any], {}, money=money)
     verdict = decide(gateway(), request, reply("mpesa_gateway", "token_not_valid.401"))
     assert verdict.means is Means.STALE
@@ -983,7 +1153,10 @@ def test_a_bare_401_is_sure_only_of_a_look_up() -> None:
         request = post("/x/", dict[str, Any], {}, money=money)
         assert decide(gateway(), request, reply("mpesa_gateway", "unsigned.401")).means is means
     assert (
-        decide(gateway(), post("/x/", dict[str, Any], {}), answer({"code": "token_not_valid"}, 500)).error is None
+        decide(
+            gateway(), post("/x/", dict[str, Any], {}), answer({"code": "token_not_valid"}, 500)
+        ).error
+        is None
     )
 
 
@@ -991,7 +1164,10 @@ def test_two_factor_is_for_the_credentials_owner() -> None:
     """403 2FA_REQUIRED is answered before any view: AuthenticationFailed, on money too."""
     with pytest.raises(AuthenticationFailed) as caught:
         collected(reply("mpesa_gateway", "two_factor.403"))
-    assert (caught.value.code, caught.value.message) == ("2FA_REQUIRED", "Two-factor authentication required")
+    assert (caught.value.code, caught.value.message) == (
+        "2FA_REQUIRED",
+        "Two-factor authentication required",
+    )
 
 
 def test_throttling_is_known_by_its_own_body() -> None:
@@ -999,23 +1175,26 @@ def test_throttling_is_known_by_its_own_body() -> None:
     with pytest.raises(RateLimited):
         collected(reply("mpesa_gateway", "throttled.429"))
     with pytest.raises(OutcomeUnknown):
-        collected(Reply(status=429, body=b"<html>slow down</html>"))
+        collected(Response(status=429, body=b"<html>slow down</html>"))
     with pytest.raises(OutcomeUnknown):
         collected(answer({"error": "slow down"}, 429))
     with pytest.raises(RateLimited):
-        verified(Reply(status=429, body=b"<html>slow down</html>"))
+        verified(Response(status=429, body=b"<html>slow down</html>"))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502])
 def test_an_html_page_is_never_an_answer(status: int) -> None:
-    """HTML on money is unknown at any status; on a look-up its status speaks, and no decoder's error leaves."""
-    page = Reply(status=status, body=reply("mpesa_gateway", "not_found.404").body)
+    """HTML on money is unknown at any status.
+
+    On a look-up its status speaks, and no decoder's error leaves.
+    """
+    page = Response(status=status, body=reply("mpesa_gateway", "not_found.404").body)
     with pytest.raises(OutcomeUnknown):
         collected(page)
     with pytest.raises((ProviderError, OutcomeUnknown)):
         verified(page)
     with pytest.raises(OutcomeUnknown):
-        verified(Reply(status=200, body=page.body))
+        verified(Response(status=200, body=page.body))
 
 
 @pytest.mark.proves("mpesa_gateway: an error is {error, code")
@@ -1031,14 +1210,21 @@ def test_an_html_page_is_never_an_answer(status: int) -> None:
         ([], "", None),
     ],
 )
-def test_every_known_error_shape_is_read_on_a_look_up(body: Any, message: str, details: Any) -> None:
-    """The document's object, the server's two, DRF's sentence and map of fields: words and details are kept."""
+def test_every_known_error_shape_is_read_on_a_look_up(
+    body: Any, message: str, details: Any
+) -> None:
+    """The document's object, the server's two, DRF's sentence and map of fields.
+
+    Words and details are kept.
+    """
     error = gateway().judge(get("/x/", dict[str, Any]), answer(body, 400))
     assert isinstance(error, Rejected)
     assert (error.message, error.details) == (message, details)
 
 
-@pytest.mark.proves("mpesa_gateway: 100 initiations a minute", "mpesa_gateway: 1000 status checks a minute")
+@pytest.mark.proves(
+    "mpesa_gateway: 100 initiations a minute", "mpesa_gateway: 1000 status checks a minute"
+)
 def test_the_documented_limits_are_declared() -> None:
     """100 initiations and 1,000 status checks a minute."""
     assert MpesaGateway.limits == {"money": (100, 60.0), "look-up": (1000, 60.0)}
@@ -1087,7 +1273,10 @@ def test_a_gateway_has_no_public_host() -> None:
     ],
 )
 def test_there_is_exactly_one_way_to_sign(fields: dict[str, Any]) -> None:
-    """A token as text or a coroutine function that gives one: neither, both or another thing is refused."""
+    """A token as text or a coroutine function that gives one.
+
+    Neither, both or another thing is refused.
+    """
     with pytest.raises(UsageError, match=r"access_token|bearer"):
         gateway(**{"access_token": "", **fields})
 

@@ -1,4 +1,6 @@
-"""PayDunya: what the driver promises, each promise with a body that PayDunya documents or that integrators met."""
+"""PayDunya: what the driver promises, each promise with a body that PayDunya documents or that
+integrators met.
+"""
 
 import hashlib
 import hmac
@@ -26,9 +28,21 @@ from paymux.errors import (
     Unsupported,
     UsageError,
 )
-from paymux.lenient import Unreadable
-from paymux.models import Customer, Event, Item, Kind, Order, Payment, Reason, Status, Tax, Trust, succeed
-from paymux.wire import Incoming, Reply, Request, post
+from paymux.http import Request, Response, WebhookRequest, post
+from paymux.models import (
+    Customer,
+    Event,
+    Item,
+    Kind,
+    Order,
+    Payment,
+    Reason,
+    Status,
+    Tax,
+    Trust,
+    merge,
+)
+from paymux.values.parsing import Unreadable
 from tests.case import LEAVE, Case, Shape
 from tests.driving import Script, drive, reply, sample
 
@@ -47,7 +61,10 @@ CASE = Case(
     repeats=True,
     signs=True,
     mode=(b'"mode": "live"', b'"mode": "test"'),
-    live={"private_key": "live_private_simulator", "base_url": "http://127.0.0.1:1/paydunya/api/v1"},
+    live={
+        "private_key": "live_private_simulator",
+        "base_url": "http://127.0.0.1:1/paydunya/api/v1",
+    },
     payout=("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),
     words=Shape(
         fields={
@@ -56,10 +73,24 @@ CASE = Case(
             "live": True,
         },
         asked={"provider_reference": "ERtyuILouhhRHICF0HboN"},
-        answers=("completed.200", "completed_live.200", "failed_live.200", "cancelled.200", "pending_live.200"),
+        answers=(
+            "completed.200",
+            "completed_live.200",
+            "failed_live.200",
+            "cancelled.200",
+            "pending_live.200",
+        ),
         messages=("ipn",),
-        places={"status": "status", "invoice.status": "invoice.status", "fail_reason": "fail_reason"},
-        told={"status": "data.status", "invoice.status": "data.invoice.status", "fail_reason": "data.fail_reason"},
+        places={
+            "status": "status",
+            "invoice.status": "invoice.status",
+            "fail_reason": "fail_reason",
+        },
+        told={
+            "status": "data.status",
+            "invoice.status": "data.invoice.status",
+            "fail_reason": "data.fail_reason",
+        },
         said={
             "completed.200": Status.SUCCEEDED,
             "completed_live.200": Status.SUCCEEDED,
@@ -101,14 +132,16 @@ def order(kind: Kind = "collect", **fields: Any) -> Order:
     return Order(**given)
 
 
-def answer(body: Any, status: int = 200) -> Reply:
+def answer(body: Any, status: int = 200) -> Response:
     """Make a reply of any body."""
-    return Reply(status=status, body=json.dumps(body).encode())
+    return Response(status=status, body=json.dumps(body).encode())
 
 
 def opened(driver: PayDunya, wanted: Order) -> tuple[Payment, Any]:
     """Collect an order, and give the payment with the body that was sent."""
-    send = Script(driver, reply("paydunya", "created_live.200" if driver.live else "created_sandbox.200"))
+    send = Script(
+        driver, reply("paydunya", "created_live.200" if driver.live else "created_sandbox.200")
+    )
     payment = drive(driver.collect(send, wanted))
     return payment, json.loads(send.requests[0].content() or b"")
 
@@ -127,7 +160,9 @@ def form(tree: Any, name: str = "data") -> dict[str, str]:
     """Write a tree as PHP writes it into a form: data[a][b]=…, without what is empty."""
     if not isinstance(tree, dict):
         return {} if tree is None else {name: str(tree)}
-    return {key: text for at, part in tree.items() for key, text in form(part, f"{name}[{at}]").items()}
+    return {
+        key: text for at, part in tree.items() for key, text in form(part, f"{name}[{at}]").items()
+    }
 
 
 def ipn(**changes: Any) -> dict[str, Any]:
@@ -135,9 +170,9 @@ def ipn(**changes: Any) -> dict[str, Any]:
     return {**sample("paydunya", "ipn")["data"], **changes}
 
 
-def incoming(tree: Any) -> Incoming:
+def incoming(tree: Any) -> WebhookRequest:
     """Send a tree as PayDunya does."""
-    return Incoming(body=urlencode(form(tree)).encode())
+    return WebhookRequest(body=urlencode(form(tree)).encode())
 
 
 # Credentials and addresses.
@@ -162,14 +197,20 @@ def test_three_headers_sign_every_request() -> None:
     "paydunya: PAR: POST https://app.paydunya.com/api/v1/checkout-invoice/create",
     "paydunya: PER: POST https://app.paydunya.com/sandbox-api/v1/direct-pay/credit-account",
     "paydunya: PER: POST https://app.paydunya.com/api/v1/direct-pay/credit-account",
-    "paydunya: GET https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]",
+    (
+        "paydunya: GET "
+        "https://app.paydunya.com/sandbox-api/v1/checkout-invoice/confirm/[invoice_token]"
+    ),
     "paydunya: GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]",
 )
 def test_sandbox_and_live_have_their_own_addresses() -> None:
     """`live` chooses the base URL, and `base_url` overrides both."""
     assert paydunya().url == "https://app.paydunya.com/sandbox-api/v1"
     assert live().url == "https://app.paydunya.com/api/v1"
-    assert live(base_url="http://127.0.0.1:1/paydunya/api/v1/").url == "http://127.0.0.1:1/paydunya/api/v1"
+    assert (
+        live(base_url="http://127.0.0.1:1/paydunya/api/v1/").url
+        == "http://127.0.0.1:1/paydunya/api/v1"
+    )
 
 
 @pytest.mark.proves("paydunya: keys per application; test")
@@ -205,7 +246,11 @@ def test_no_secret_is_printed() -> None:
         drive(driver.collect(Script(driver, reply("paydunya", "wrong_keys.200")), order()))
     with pytest.raises(BadWebhook) as forged:
         driver.webhook(incoming(ipn(hash="0" * 128)))
-    shown = " ".join(map(repr, (driver, refused.value, forged.value))) + str(refused.value) + str(forged.value)
+    shown = (
+        " ".join(map(repr, (driver, refused.value, forged.value)))
+        + str(refused.value)
+        + str(forged.value)
+    )
     for secret in (MASTER, "test_private_secret", "token-secret", HASH):
         assert secret not in shown
 
@@ -258,7 +303,10 @@ def test_the_full_invoice_is_the_pages() -> None:
             )
             for item in invoice["items"].values()
         ),
-        taxes=tuple(Tax(name=tax["name"], amount=Decimal(tax["amount"])) for tax in invoice["taxes"].values()),
+        taxes=tuple(
+            Tax(name=tax["name"], amount=Decimal(tax["amount"]))
+            for tax in invoice["taxes"].values()
+        ),
         metadata=wanted["custom_data"],
         return_url=wanted["actions"]["return_url"],
         cancel_url=wanted["actions"]["cancel_url"],
@@ -274,7 +322,9 @@ def test_the_full_invoice_is_the_pages() -> None:
     assert list(body["actions"]) == ["cancel_url", "return_url", "callback_url"]
 
 
-@pytest.mark.proves("paydunya: items never charge anything", "paydunya: taxes tax_0 …: name, amount")
+@pytest.mark.proves(
+    "paydunya: items never charge anything", "paydunya: taxes tax_0 …: name, amount"
+)
 def test_items_and_taxes_never_change_the_amount() -> None:
     """What is shown on the page is not what is charged."""
     shown = order(
@@ -357,14 +407,23 @@ def test_metadata_cannot_take_the_references_place() -> None:
 
 
 @pytest.mark.proves("paydunya: create: response_text")
-@pytest.mark.parametrize(("driver", "case"), [(paydunya(), "created_sandbox.200"), (live(), "created_live.200")])
+@pytest.mark.parametrize(
+    ("driver", "case"), [(paydunya(), "created_sandbox.200"), (live(), "created_live.200")]
+)
 def test_the_response_text_is_the_pages_address(driver: PayDunya, case: str) -> None:
-    """A made invoice is PENDING: its address is for the payer, its token for us, and nothing is paid."""
+    """A made invoice is PENDING.
+
+    Its address is for the payer, its token for us, and nothing is paid.
+    """
     payment, _ = opened(driver, order())
     body = sample("paydunya", case)
     assert payment.checkout_url == body["response_text"]
     assert payment.provider_reference == body["token"]
-    assert (payment.status, payment.live, payment.reference) == (Status.PENDING, driver.live, "order-1042")
+    assert (payment.status, payment.live, payment.reference) == (
+        Status.PENDING,
+        driver.live,
+        "order-1042",
+    )
 
 
 def test_opening_a_page_may_be_repeated_and_a_transfer_not() -> None:
@@ -411,12 +470,17 @@ def test_an_answer_without_a_page_is_no_page(body: object) -> None:
         ("maintenance.200", Rejected, "5000"),
     ],
 )
-def test_a_page_that_was_not_made_says_why(case: str, error: type[ProviderError], code: str) -> None:
+def test_a_page_that_was_not_made_says_why(
+    case: str, error: type[ProviderError], code: str
+) -> None:
     """`response_code` and `response_text` are on the error, although HTTP says 200."""
     driver = paydunya()
     with pytest.raises(error) as refused:
         drive(driver.collect(Script(driver, reply("paydunya", case)), order()))
-    assert (refused.value.code, refused.value.message) == (code, sample("paydunya", case)["response_text"])
+    assert (refused.value.code, refused.value.message) == (
+        code,
+        sample("paydunya", case)["response_text"],
+    )
 
 
 @pytest.mark.proves("paydunya: response_code and response_text")
@@ -433,7 +497,10 @@ def test_a_look_up_that_failed_says_why(case: str, error: type[ProviderError], c
     with pytest.raises(error) as refused:
         confirmed(paydunya(), case)
     assert type(refused.value) is error
-    assert (refused.value.code, refused.value.message) == (code, sample("paydunya", case)["response_text"])
+    assert (refused.value.code, refused.value.message) == (
+        code,
+        sample("paydunya", case)["response_text"],
+    )
 
 
 def test_a_look_ups_status_and_words_go_together() -> None:
@@ -443,15 +510,25 @@ def test_a_look_ups_status_and_words_go_together() -> None:
     send = Script(driver, answer(body, 404))
     with pytest.raises(NotFound) as refused:
         drive(driver.verify(send, Payment(account="paydunya", provider_reference=ASKED)))
-    assert (refused.value.code, refused.value.message, refused.value.http_status) == ("404", "Inconnu", 404)
+    assert (refused.value.code, refused.value.message, refused.value.http_status) == (
+        "404",
+        "Inconnu",
+        404,
+    )
 
 
 @pytest.mark.proves('paydunya: "00": success; anything')
 def test_the_code_may_be_a_number() -> None:
-    """PayDunya's own clients compare the code as a number; so a bare 0 is "00", and nothing else is."""
+    """PayDunya's own clients compare the code as a number.
+
+    So a bare 0 is "00", and nothing else is.
+    """
     made = {**sample("paydunya", "created_sandbox.200"), "response_code": 0}
     driver = paydunya()
-    assert drive(driver.collect(Script(driver, answer(made)), order())).provider_reference == "test_RHICF0HboN"
+    assert (
+        drive(driver.collect(Script(driver, answer(made)), order())).provider_reference
+        == "test_RHICF0HboN"
+    )
     others: tuple[Any, ...] = (None, False, "", [], "000", "OK")
     for code in others:
         with pytest.raises((OutcomeUnknown, Rejected)):
@@ -469,7 +546,11 @@ def test_html_is_no_answer(case: str) -> None:
     with pytest.raises(OutcomeUnknown):
         drive(driver.payout(Script(driver, page), order("payout", party="221771111111")))
     with pytest.raises(OutcomeUnknown):
-        drive(driver.verify(Script(driver, page), Payment(account="paydunya", provider_reference=ASKED)))
+        drive(
+            driver.verify(
+                Script(driver, page), Payment(account="paydunya", provider_reference=ASKED)
+            )
+        )
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 423, 425, 429, 500, 503])
@@ -477,7 +558,7 @@ def test_a_bare_status_proves_nothing_of_money(status: int) -> None:
     """Without PayDunya's own words, no status refuses a transfer for certain."""
     driver = paydunya()
     request: Request[Answer] = post("/direct-pay/credit-account", Answer, {})
-    assert driver.judge(request, Reply(status=status, body=b"<html></html>")) is None
+    assert driver.judge(request, Response(status=status, body=b"<html></html>")) is None
     assert driver.judge(request, answer(sample("paydunya", "without_codes.200"), status)) is None
     if status >= 500:
         assert driver.judge(request, answer(sample("paydunya", "wrong_keys.200"), status)) is None
@@ -499,10 +580,19 @@ def test_a_completed_invoice_succeeded() -> None:
     payment = confirmed(paydunya(), "completed.200")
     assert payment.status is Status.SUCCEEDED
     assert (payment.amount, payment.currency, payment.fee) == (Decimal(42300), "XOF", None)
-    assert (payment.live, payment.provider_reference, payment.provider_status) == (False, ASKED, "completed")
-    assert payment.customer == Customer(name="Alioune Faye", phone="774563209", email="aliounefaye@gmail.com")
+    assert (payment.live, payment.provider_reference, payment.provider_status) == (
+        False,
+        ASKED,
+        "completed",
+    )
+    assert payment.customer == Customer(
+        name="Alioune Faye", phone="774563209", email="aliounefaye@gmail.com"
+    )
     assert payment.payer == "221774563209"
-    assert payment.receipt_url == "https://paydunya.com/sandbox-checkout/receipt/pdf/test_Jh2T8skw1j.pdf"
+    assert (
+        payment.receipt_url
+        == "https://paydunya.com/sandbox-checkout/receipt/pdf/test_Jh2T8skw1j.pdf"
+    )
     assert payment.metadata == sample("paydunya", "completed.200")["custom_data"]
     assert (payment.reason, payment.message) == (None, None)
 
@@ -534,7 +624,9 @@ def test_a_cancelled_invoice_says_why() -> None:
 
 @pytest.mark.proves("paydunya: confirm fail_reason", "paydunya: failed")
 def test_a_failed_invoice_says_why() -> None:
-    """A mobile-money failure has its words in `errors`, and `response_code` "00" is not read as a success."""
+    """A mobile-money failure has its words in `errors`, and `response_code` "00" is not read as a
+    success.
+    """
     payment = confirmed(live(), "failed_live.200", LIVE_TOKEN)
     assert (payment.status, payment.reason) == (Status.FAILED, Reason.OTHER)
     assert payment.message == "Solde insuffisant"
@@ -546,7 +638,12 @@ def test_a_pending_invoice_is_pending() -> None:
     """PHP's empty lists and nulls are absences."""
     payment = confirmed(live(), "pending_live.200", LIVE_TOKEN)
     assert payment.status is Status.PENDING
-    assert (payment.customer, payment.payer, payment.operator, payment.receipt_url) == (None, None, None, None)
+    assert (payment.customer, payment.payer, payment.operator, payment.receipt_url) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (payment.metadata, payment.ids, payment.reference) == ({}, {}, None)
 
 
@@ -566,7 +663,7 @@ def test_fees_of_the_provider_are_no_difference() -> None:
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
     assert (payment.amount, payment.fee) == (Decimal(5000), Decimal(150))
     held = Payment(account="paydunya", live=True, amount=Decimal(5000), currency="XOF")
-    assert succeed(held, payment).status is Status.SUCCEEDED
+    assert merge(held, payment).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -582,8 +679,12 @@ def test_fees_of_the_provider_are_no_difference() -> None:
         (None, None, None, None),
     ],
 )
-def test_no_figure_makes_a_payment_larger(total: object, net: object, amount: str | None, fee: str | None) -> None:
-    """Of two figures the smaller is compared with the order, so that an underpayment cannot hide."""
+def test_no_figure_makes_a_payment_larger(
+    total: object, net: object, amount: str | None, fee: str | None
+) -> None:
+    """Of two figures the smaller is compared with the order, so that an underpayment cannot
+    hide.
+    """
     invoice = {"token": ASKED, "total_amount": total, "total_amount_without_fees": net}
     found = paydunya().payment(Answer(invoice=invoice), ASKED)
     assert found.amount == (Decimal(amount) if amount else None)
@@ -630,7 +731,8 @@ def test_what_live_answers_add_is_kept() -> None:
     ],
 )
 def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: str | None) -> None:
-    """A number without its country is Senegal's or nobody's, and whether it exists was PayDunya's to check.
+    """A number without its country is Senegal's or nobody's, and whether it exists was PayDunya's
+    to check.
 
     As it was told it stays on the customer.
     """
@@ -654,7 +756,9 @@ def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: st
         (paydunya(), "live", ASKED, True),
     ],
 )
-def test_the_mode_is_the_providers(account: PayDunya, mode: str | None, token: str, found: bool) -> None:
+def test_the_mode_is_the_providers(
+    account: PayDunya, mode: str | None, token: str, found: bool
+) -> None:
     """`mode` decides; only where it is missing is a token's prefix asked."""
     assert account.payment(Answer(mode=mode), token).live is found
 
@@ -666,7 +770,7 @@ def test_a_test_payment_on_a_live_account_is_a_mismatch() -> None:
     held = Payment(account="paydunya", live=True, amount=Decimal(42300), provider_reference=ASKED)
     found = drive(driver.verify(Script(driver, reply("paydunya", "completed.200")), held))
     with pytest.raises(Mismatch) as refused:
-        succeed(held, found)
+        merge(held, found)
     assert refused.value.fields == ("live",)
 
 
@@ -675,16 +779,22 @@ def test_another_invoice_is_a_mismatch() -> None:
     """An answer about another token, or another amount, does not complete this order."""
     held = Payment(account="paydunya", amount=Decimal(42301), provider_reference="test_other")
     with pytest.raises(Mismatch) as refused:
-        succeed(held, confirmed(paydunya(), "completed.200", "test_other"))
+        merge(held, confirmed(paydunya(), "completed.200", "test_other"))
     assert refused.value.fields == ("amount", "provider_reference")
 
 
-@pytest.mark.parametrize("body", [sample("paydunya", "without_codes.200"), {"response_code": "00"}, {}])
+@pytest.mark.parametrize(
+    "body", [sample("paydunya", "without_codes.200"), {"response_code": "00"}, {}]
+)
 def test_an_answer_without_an_invoice_is_none(body: object) -> None:
     """A JSON error without the documented keys is no pending payment."""
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
-        drive(driver.verify(Script(driver, answer(body)), Payment(account="paydunya", provider_reference=ASKED)))
+        drive(
+            driver.verify(
+                Script(driver, answer(body)), Payment(account="paydunya", provider_reference=ASKED)
+            )
+        )
 
 
 # Transfers (PER).
@@ -700,7 +810,9 @@ def test_a_transfer_is_the_pages_and_done_at_once() -> None:
     """A local number and a whole amount travel; "00" is SUCCEEDED with the transaction's id."""
     driver = paydunya()
     send = Script(driver, reply("paydunya", "credited.200"))
-    wanted = order("payout", amount=Decimal(4500), party=driver.party("payout", "+221 77 111 11 11"))
+    wanted = order(
+        "payout", amount=Decimal(4500), party=driver.party("payout", "+221 77 111 11 11")
+    )
     payment = drive(driver.payout(send, wanted))
     assert json.loads(send.requests[0].content() or b"") == sample("paydunya", "credit")
     assert send.requests[0].target() == "/direct-pay/credit-account"
@@ -728,9 +840,14 @@ def test_an_account_is_credited_by_number_or_e_mail(payee: str, alias: str) -> N
     assert json.loads(send.requests[0].content() or b"")["account_alias"] == alias
 
 
-@pytest.mark.parametrize("payee", ["+2250707070707", "0707070707", "70123456", "a@b", "@x.sn", "a b@x.sn", "", 7])
+@pytest.mark.parametrize(
+    "payee", ["+2250707070707", "0707070707", "70123456", "a@b", "@x.sn", "a b@x.sn", "", 7]
+)
 def test_an_account_that_could_be_somebody_elses_is_refused(payee: Any) -> None:
-    """Without its country code a number of another country may be two people's: an e-mail is asked for."""
+    """Without its country code a number of another country may be two people's.
+
+    An e-mail is asked for.
+    """
     with pytest.raises(UsageError, match="e-mail") as refused:
         paydunya().party("payout", payee)
     assert "payee" in str(refused.value)
@@ -750,11 +867,16 @@ def test_a_payer_may_be_of_any_country_served() -> None:
         {"response_code": "00"},
         {"response_code": "00", "transaction_id": " "},
         {"transaction_id": "T1"},
-        {**sample("paydunya", "credited.200"), "description": "Success! Amount of 45000 FCFA has been transfered"},
+        {
+            **sample("paydunya", "credited.200"),
+            "description": "Success! Amount of 45000 FCFA has been transfered",
+        },
     ],
 )
 def test_an_answer_that_is_not_this_transfers_is_unknown(body: object) -> None:
-    """Without "00", a transaction's id and our amount where it is repeated, money may have moved or not."""
+    """Without "00", a transaction's id and our amount where it is repeated, money may have moved or
+    not.
+    """
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
         drive(driver.payout(Script(driver, answer(body)), order("payout", party="221771111111")))
@@ -778,11 +900,18 @@ def test_a_transfer_is_refused_for_certain_only_by_known_words(
     """A code that means two things, or that nobody has met, leaves the outcome unknown."""
     driver = paydunya()
     with pytest.raises(error) as refused:
-        drive(driver.payout(Script(driver, reply("paydunya", case)), order("payout", party="221771111111")))
+        drive(
+            driver.payout(
+                Script(driver, reply("paydunya", case)), order("payout", party="221771111111")
+            )
+        )
     assert getattr(refused.value, "reason", None) is reason
     if isinstance(refused.value, ProviderError):
         body = sample("paydunya", case)
-        assert (refused.value.code, refused.value.message) == (body["response_code"], body["response_text"])
+        assert (refused.value.code, refused.value.message) == (
+            body["response_code"],
+            body["response_text"],
+        )
 
 
 def test_a_transfer_cannot_be_asked_about() -> None:
@@ -790,7 +919,11 @@ def test_a_transfer_cannot_be_asked_about() -> None:
     driver = paydunya()
     send = Script(driver)
     with pytest.raises(Unsupported, match="payout"):
-        drive(driver.verify(send, Payment(account="paydunya", kind="payout", provider_reference="TEST000001")))
+        drive(
+            driver.verify(
+                send, Payment(account="paydunya", kind="payout", provider_reference="TEST000001")
+            )
+        )
     assert send.requests == []
 
 
@@ -801,7 +934,11 @@ def test_a_transfer_cannot_be_asked_about() -> None:
 def test_the_popup_gets_what_it_asks_for() -> None:
     """A collected page becomes the `{success, mode, token}` of PayDunya's script."""
     sandboxed, _ = opened(paydunya(), order())
-    assert paydunya().popup(sandboxed) == {"success": True, "mode": "test", "token": "test_RHICF0HboN"}
+    assert paydunya().popup(sandboxed) == {
+        "success": True,
+        "mode": "test",
+        "token": "test_RHICF0HboN",
+    }
     charged, _ = opened(live(), order())
     assert live().popup(charged) == {"success": True, "mode": "live", "token": LIVE_TOKEN}
 
@@ -840,7 +977,14 @@ def test_the_return_page_tells_the_token(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "https://x", "https://x?token=", "https://x?token=../../x", "https://x?token=a&token=b", "http://["],
+    [
+        "",
+        "https://x",
+        "https://x?token=",
+        "https://x?token=../../x",
+        "https://x?token=a&token=b",
+        "http://[",
+    ],
 )
 def test_a_return_without_a_token_is_refused(url: str) -> None:
     """An address that names no invoice, or two, is nothing to ask about."""
@@ -860,7 +1004,9 @@ def encodings(tree: Mapping[str, Any]) -> dict[str, bytes]:
     return {
         "nested": plain.encode(),
         "percent-encoded keys": once.encode(),
-        "nested, twice encoded": "&".join(f"{quote(k)}={quote(v)}" for k, v in _pairs(once)).encode(),
+        "nested, twice encoded": "&".join(
+            f"{quote(k)}={quote(v)}" for k, v in _pairs(once)
+        ).encode(),
         "data=<JSON>": f"data={document.replace('%', '%25').replace('&', '%26').replace('+', '%2B')}".encode(),
         "data=<JSON>, encoded": urlencode({"data": document}).encode(),
         "data=<JSON>, twice encoded": f"data={quote(quote(document))}".encode(),
@@ -878,13 +1024,15 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("way", list(encodings({})))
 def test_a_message_is_read_in_every_form(way: str) -> None:
     """However the message is written, it claims the same, and proves nothing."""
-    event = paydunya().webhook(Incoming(body=encodings(ipn())[way]))
+    event = paydunya().webhook(WebhookRequest(body=encodings(ipn())[way]))
     claims = event.claims
     assert (event.account, event.provider, event.trust) == ("paydunya", "paydunya", Trust.NOTHING)
     assert (claims.provider_reference, claims.reference) == ("test_jkEdPY8SuG", "order-1042")
     assert (claims.status, claims.amount, claims.live) == (Status.SUCCEEDED, Decimal(42300), False)
     assert claims.metadata == {"categorie": "Jeu concours", "prix": "Bon de réduction de 50%"}
-    assert claims.customer == Customer(name="Alioune Faye", phone="774563209", email="aliounefaye@gmail.com")
+    assert claims.customer == Customer(
+        name="Alioune Faye", phone="774563209", email="aliounefaye@gmail.com"
+    )
 
 
 @pytest.mark.proves("paydunya: paid, failed and cancelled")
@@ -930,7 +1078,7 @@ def test_the_hash_is_that_of_the_master_key_in_either_case() -> None:
 def test_a_wrong_or_missing_hash_is_refused(way: str, forged: str | None) -> None:
     """A message that does not know the constant is forged; the error shows no hash."""
     with pytest.raises(BadWebhook) as refused:
-        paydunya().webhook(Incoming(body=encodings(ipn(hash=forged))[way]))
+        paydunya().webhook(WebhookRequest(body=encodings(ipn(hash=forged))[way]))
     assert HASH not in str(refused.value)
 
 
@@ -938,7 +1086,7 @@ def test_a_wrong_or_missing_hash_is_refused(way: str, forged: str | None) -> Non
 def test_a_hash_of_another_type_is_refused(forged: object) -> None:
     """No kind of value where the hash should be raises anything foreign."""
     with pytest.raises((BadWebhook, Unreadable)):
-        paydunya().webhook(Incoming(body=json.dumps({"data": ipn(hash=forged)}).encode()))
+        paydunya().webhook(WebhookRequest(body=json.dumps({"data": ipn(hash=forged)}).encode()))
 
 
 def test_the_hash_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -957,7 +1105,9 @@ def test_the_hash_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.proves('paydunya: the hash "shows that')
 def test_a_replayed_hash_proves_nothing() -> None:
     """Whoever has seen one message can write any other: the claim stays a claim."""
-    changed = ipn(invoice={"token": "test_cheap", "total_amount": "1"}, custom_data={REFERENCE: "dear-order"})
+    changed = ipn(
+        invoice={"token": "test_cheap", "total_amount": "1"}, custom_data={REFERENCE: "dear-order"}
+    )
     event = paydunya().webhook(incoming(changed))
     assert event.trust is Trust.NOTHING
     assert (event.claims.provider_reference, event.claims.reference) == ("test_cheap", "dear-order")
@@ -990,14 +1140,16 @@ def test_a_replayed_hash_proves_nothing() -> None:
 def test_a_hostile_message_is_only_unreadable(body: bytes) -> None:
     """Whatever comes in, nothing but what the pool turns into BadWebhook goes out."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
-        paydunya().webhook(Incoming(body=body))
+        paydunya().webhook(WebhookRequest(body=body))
 
 
-@pytest.mark.parametrize("query", ["", "data[hash]=\udcff", 'data={"hash":"\udcff"}', "data[hash]=%FF"])
+@pytest.mark.parametrize(
+    "query", ["", "data[hash]=\udcff", 'data={"hash":"\udcff"}', "data[hash]=%FF"]
+)
 def test_a_hostile_query_is_only_unreadable(query: str) -> None:
     """A GET is read like a form, whatever its query is made of."""
     with pytest.raises((BadWebhook, Unreadable)):
-        paydunya().webhook(Incoming(method="GET", query=query))
+        paydunya().webhook(WebhookRequest(method="GET", query=query))
 
 
 @pytest.mark.parametrize(
@@ -1013,9 +1165,12 @@ def test_a_hostile_query_is_only_unreadable(query: str) -> None:
 def test_a_form_that_contradicts_itself_is_unreadable(more: str) -> None:
     """With the hash known too, a name cannot be both a text and a tree, nor a tree be deep."""
     rightly_hashed = f"data[hash]={HASH}&data[invoice][token]=test_x"
-    assert paydunya().webhook(Incoming(body=rightly_hashed.encode())).claims.provider_reference == "test_x"
+    assert (
+        paydunya().webhook(WebhookRequest(body=rightly_hashed.encode())).claims.provider_reference
+        == "test_x"
+    )
     with pytest.raises(Unreadable):
-        paydunya().webhook(Incoming(body=f"{rightly_hashed}&{more}".encode()))
+        paydunya().webhook(WebhookRequest(body=f"{rightly_hashed}&{more}".encode()))
 
 
 @pytest.mark.proves("paydunya: the IPN has the shape")
@@ -1024,11 +1179,13 @@ def test_a_message_without_a_token_names_nothing(token: object) -> None:
     """A message that names no invoice, or one that could leave its place in a path, is refused."""
     body = json.dumps({"data": ipn(invoice={"token": token})}).encode()
     with pytest.raises(Unreadable):
-        paydunya().webhook(Incoming(body=body))
+        paydunya().webhook(WebhookRequest(body=body))
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-_VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner)
+)
 
 
 @pytest.mark.slow
@@ -1038,7 +1195,7 @@ def test_no_value_in_a_rightly_hashed_message_crashes(changes: dict[str, Any]) -
     """With the hash known, any types in any fields give an event or an unreadable message."""
     body = json.dumps({"data": {**ipn(), **changes, "hash": HASH}}).encode()
     try:
-        event: Event | None = paydunya().webhook(Incoming(body=body))
+        event: Event | None = paydunya().webhook(WebhookRequest(body=body))
     except (BadWebhook, Unreadable, UnicodeDecodeError):
         event = None
     assert event is None or event.trust is Trust.NOTHING
@@ -1048,7 +1205,10 @@ def test_no_value_in_a_rightly_hashed_message_crashes(changes: dict[str, Any]) -
 
 
 def test_what_is_supported_is_what_is_written() -> None:
-    """PayDunya collects, pays out, verifies, and sends messages and browsers; it has nothing else."""
+    """PayDunya collects, pays out, verifies, and sends messages and browsers.
+
+    It has nothing else.
+    """
     verbs: tuple[Verb, ...] = ("collect", "payout", "verify", "webhook", "returned")
     others: tuple[Verb, ...] = ("find", "refund", "balance", "history", "receipt", "methods")
     assert all(PayDunya.can(verb) for verb in verbs)
@@ -1059,7 +1219,11 @@ def test_neither_money_verb_is_deduplicated_or_findable() -> None:
     """PayDunya knows no reference of ours that could stop a second request or answer a question."""
     for kind in ("collect", "payout"):
         facts = PayDunya.facts[kind]
-        assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (False, False, None)
+        assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (
+            False,
+            False,
+            None,
+        )
 
 
 def test_a_found_payment_survives_json() -> None:

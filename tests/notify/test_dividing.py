@@ -34,7 +34,9 @@ def fullest(desk: Desk, seconds: float) -> int:
     return most
 
 
-async def begun(file: Path, desk: Desk, driver: type[Driver], stack: AsyncExitStack) -> tuple[Pool, Notifier]:
+async def begun(
+    file: Path, desk: Desk, driver: type[Driver], stack: AsyncExitStack
+) -> tuple[Pool, Notifier]:
     """Start a worker with a notifier."""
     pay = pool(file, desk, driver(account="toy"))
     await stack.enter_async_context(pay)
@@ -58,7 +60,9 @@ async def test_one_alone_has_all_at_once(file: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", [Limited, Few])
 @timeless
-async def test_no_window_is_too_full_when_notifiers_come_and_go(file: Path, driver: type[Driver]) -> None:
+async def test_no_window_is_too_full_when_notifiers_come_and_go(
+    file: Path, driver: type[Driver]
+) -> None:
     """Four notifiers enter, one leaves, one is killed, one is blocked: at most the limit."""
     desk, count = Desk(), driver.limits["look-up"][0]
     await dead(file, *(order(f"order-{number}") for number in range(800)))
@@ -68,7 +72,7 @@ async def test_no_window_is_too_full_when_notifiers_come_and_go(file: Path, driv
             workers.append(await begun(file, desk, driver, leaving if number == 1 else stack))
             await asyncio.sleep(17)
         await asyncio.sleep(100)
-        shares = [worker[1]._shares["toy"].count for worker in workers]
+        shares = [worker[1]._quotas["toy"].count for worker in workers]
         assert sum(shares) == count
         assert max(shares) - min(shares) <= 1
         before = len(desk.looks)
@@ -81,7 +85,7 @@ async def test_no_window_is_too_full_when_notifiers_come_and_go(file: Path, driv
         blocked = workers[3][1]
         blocked._next = now() + START + 90
         await asyncio.sleep(200)
-        assert sum(worker[1]._shares["toy"].count for worker in (workers[0], workers[3])) == count
+        assert sum(worker[1]._quotas["toy"].count for worker in (workers[0], workers[3])) == count
         await asyncio.sleep(100)
     assert fullest(desk, 10.0) <= count
 
@@ -95,7 +99,7 @@ async def test_the_orders_are_divided_too(file: Path) -> None:
     async with AsyncExitStack() as stack:
         workers = [await begun(file, desk, Keyless, stack) for _ in range(4)]
         await asyncio.sleep(60)
-        held = [len(notifier._watching._orders()) for _, notifier in workers]
+        held = [len(notifier._order_watcher._orders()) for _, notifier in workers]
         assert sum(held) == 600
         assert max(held) <= 600 // 4 + 100
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import paymux.journal.records
-import paymux.notify.notifier
-import paymux.notify.watching
+import paymux.core.notify.notifier
+import paymux.core.notify.order_watcher
+import paymux.journal.store
 from paymux import Notifier, Payment, Status
 
 from ..virtual import answer, timeless
@@ -19,7 +19,9 @@ __all__ = ["file"]
 
 
 @timeless
-async def test_a_claimed_end_is_delivered_whatever_else_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_claimed_end_is_delivered_whatever_else_fails(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What one notifier has claimed no other one delivers, so a mistake beside it loses nothing."""
 
     def mistaken(*_: object) -> None:
@@ -29,7 +31,7 @@ async def test_a_claimed_end_is_delivered_whatever_else_fails(file: Path, monkey
     async with pool(file, desk) as pay, Notifier(pay, shop):
         payment = await collect(pay)
         desk.status["order-1"] = "OK"
-        monkeypatch.setattr(paymux.notify.watching.Watching, "hear", mistaken)
+        monkeypatch.setattr(paymux.core.notify.order_watcher.OrderWatcher, "on_fact", mistaken)
         await pay.verify(payment)
         await asyncio.sleep(1)
         assert shop.told == [("order-1", Status.SUCCEEDED)]
@@ -39,8 +41,8 @@ async def test_an_end_that_is_written_late_is_told_once_it_is_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program has the file locked: the end is told without a scan when it lets go."""
-    monkeypatch.setattr(paymux.journal.records, "PATIENCE", 0.05)
-    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 3600.0)
+    monkeypatch.setattr(paymux.journal.store, "RECORD_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(paymux.core.notify.notifier, "SCAN_SECONDS", 3600.0)
     path, desk, told = tmp_path / "payments.db", Desk(), asyncio.Event()
 
     async def on_payment(payment: Payment) -> None:

@@ -37,7 +37,7 @@ WORKER = """
             async with notifier:
                 if sys.argv[2] == "written":
                     # As if the process died in the moment after the end was written.
-                    pay._engine.records.heard = lambda payment, *_: (
+                    pay._engine.store.on_fact = lambda payment, *_: (
                         os.kill(os.getpid(), signal.SIGKILL) if payment.status.terminal else None
                     )
                 payment = await collect(pay)
@@ -61,7 +61,9 @@ def worker(file: Path, point: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("point", ["written", "telling"])
-async def test_a_kill_between_the_outbox_and_the_telling_loses_nothing(tmp_path: Path, point: str) -> None:
+async def test_a_kill_between_the_outbox_and_the_telling_loses_nothing(
+    tmp_path: Path, point: str
+) -> None:
     """Killed after the end was stored, or during delivery: another worker delivers in 30 s."""
     file, shop, desk = tmp_path / "payments.db", Shop(), Desk()
     async with Pool(Keyless(account="toy"), connection=Wire(desk), journal=file) as pay:
@@ -82,7 +84,10 @@ async def test_a_kill_between_the_outbox_and_the_telling_loses_nothing(tmp_path:
 async def test_a_worker_in_the_same_journal_takes_over(tmp_path: Path) -> None:
     """Two workers: the one killed in a delivery is replaced at the other's next scan."""
     file, shop, desk = tmp_path / "payments.db", Shop(), Desk()
-    async with Pool(Keyless(account="toy"), connection=Wire(desk), journal=file) as pay, Notifier(pay, shop):
+    async with (
+        Pool(Keyless(account="toy"), connection=Wire(desk), journal=file) as pay,
+        Notifier(pay, shop),
+    ):
         process = worker(file, "telling")
         code = await asyncio.get_running_loop().run_in_executor(None, process.wait)
         assert code == -signal.SIGKILL
@@ -105,8 +110,10 @@ async def test_a_worker_that_is_stopped_keeps_nothing_to_itself(tmp_path: Path) 
         pay = Pool(Keyless(account="toy"), connection=Wire(desk), journal=file)
         async with pay, Notifier(pay, shop) as notifier, asyncio.timeout(30):
             await asyncio.sleep(6)
-            assert notifier._watching._orders() == []
-            run_sql(file, "UPDATE notifiers SET beat = beat - 60 WHERE beat < ?", time.monotonic() - 5.5)
+            assert notifier._order_watcher._orders() == []
+            run_sql(
+                file, "UPDATE notifiers SET beat = beat - 60 WHERE beat < ?", time.monotonic() - 5.5
+            )
             while not shop.told:
                 await asyncio.sleep(0.05)
         assert shop.told == [("order-1", Status.SUCCEEDED)]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from paymux import Incoming, Notifier, Payment, Pool, SqliteJournal, Status
+from paymux import Notifier, Payment, Pool, SqliteJournal, Status, WebhookRequest
 from paymux.journal import State
 from paymux.webhooks import Webhooks
 
@@ -27,7 +27,7 @@ class Counted:
     """Counts the transactions of one pool's journal: here, each operation is one of its own."""
 
     def __init__(self, pay: Pool) -> None:
-        journal = pay._engine.records.journal
+        journal = pay._engine.store.journal
         assert isinstance(journal, SqliteJournal)
         self._writer = journal._writer
         self.began: list[str] = []
@@ -57,7 +57,7 @@ async def shop(file: Path, desk: Desk, told: Shop) -> AsyncIterator[tuple[Pool, 
             yield pay, hooks
 
 
-def message(pay: Pool, path: str | None = None, **fields: Any) -> Incoming:
+def message(pay: Pool, path: str | None = None, **fields: Any) -> WebhookRequest:
     """Give the message that tells of the order's end, on the account's path or on the order's."""
     said = {"id": "id-order-1", "status": "OK", **fields}
     return push(path=pay.webhook_url("toy", path), **said)
@@ -93,7 +93,7 @@ async def boom(_: Payment) -> None:
 
 def open_messages(pay: Pool) -> int:
     """Count the messages that are open in the journal."""
-    journal = pay._engine.records.journal
+    journal = pay._engine.store.journal
     assert isinstance(journal, SqliteJournal)
     assert journal._writer._db is not None
     sql = "SELECT count(*) FROM hints WHERE worker IS NOT NULL"

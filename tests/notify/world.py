@@ -12,24 +12,29 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import pytest
 
-import paymux.engine
+import paymux.core.engine
+import paymux.core.notify.notifier
+import paymux.core.notify.unconfirmed
+import paymux.core.notify.watched_order
 import paymux.journal.reminders
 import paymux.journal.sqlite
-import paymux.notify.notifier
-import paymux.notify.orders
-import paymux.notify.unconfirmed
 import paymux.watch.watch
 from paymux import Notifier, Payment, Pool, SqliteJournal, Status
 from paymux.drivers.base import Driver
+from paymux.http import PreparedRequest, Response
 from paymux.journal import State
-from paymux.journal.batch import Work, done, settle
+from paymux.journal.batch import Work, run_batch, settle
 from paymux.journal.writer import Writer
-from paymux.wire import Outgoing, Reply
 
 from ..virtual import Keyless, Wall, Wire, answer
 
 T = TypeVar("T")
-WORDS = {"OK": Status.SUCCEEDED, "NO": Status.FAILED, "BACK": Status.REFUNDED, "STOPPED": Status.CANCELLED}
+WORDS = {
+    "OK": Status.SUCCEEDED,
+    "NO": Status.FAILED,
+    "BACK": Status.REFUNDED,
+    "STOPPED": Status.CANCELLED,
+}
 
 
 class Inline(Writer):
@@ -45,7 +50,7 @@ class Inline(Writer):
         if self._db is None:
             self._db = self._open()
         work.begin(0.0)
-        work.loop.call_soon(settle, self._told(done(self._db, [work])))
+        work.loop.call_soon(settle, self._told(run_batch(self._db, [work])))
         return work.done
 
     async def aclose(self) -> None:
@@ -71,18 +76,18 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return datetime.fromtimestamp(wall.time(), zone)
 
     passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
-    monkeypatch.setattr(paymux.notify.orders, "time", wall)
+    monkeypatch.setattr(paymux.core.notify.watched_order, "time", wall)
     monkeypatch.setattr(paymux.journal.reminders, "time", passing)
     monkeypatch.setattr(paymux.watch.watch, "time", wall)
-    monkeypatch.setattr(paymux.engine, "datetime", Clock)
+    monkeypatch.setattr(paymux.core.engine, "datetime", Clock)
     return tmp_path / "payments.db"
 
 
 @pytest.fixture
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a notifier look about every ten minutes, where a test lets hours or days pass."""
-    monkeypatch.setattr(paymux.notify.notifier, "SCAN", 600.0)
-    monkeypatch.setattr(paymux.notify.unconfirmed, "SCAN", 600.0)
+    monkeypatch.setattr(paymux.core.notify.notifier, "SCAN_SECONDS", 600.0)
+    monkeypatch.setattr(paymux.core.notify.unconfirmed, "SCAN_SECONDS", 600.0)
 
 
 class Desk:
@@ -90,11 +95,11 @@ class Desk:
 
     def __init__(self) -> None:
         self.status: dict[str, str] = defaultdict(lambda: "WAIT")
-        self.replies: dict[str, Reply] = {}  # instead
+        self.replies: dict[str, Response] = {}  # instead
         self.looks: list[tuple[float, str]] = []
         self.on_look: Callable[[str], Awaitable[None]] | None = None
 
-    async def __call__(self, outgoing: Outgoing) -> Reply:
+    async def __call__(self, outgoing: PreparedRequest) -> Response:
         path = outgoing.url.removeprefix(Keyless.sandbox_url)
         if outgoing.method == "POST":
             reference = _said(outgoing)["reference"]
@@ -114,7 +119,7 @@ class Desk:
         return sum(one == reference for _, one in self.looks)
 
 
-def _said(outgoing: Outgoing) -> Mapping[str, Any]:
+def _said(outgoing: PreparedRequest) -> Mapping[str, Any]:
     import json  # noqa: PLC0415 - here alone
 
     found: Mapping[str, Any] = json.loads(outgoing.body or b"{}")
@@ -149,12 +154,19 @@ class Limited(Keyless, frozen=True, kw_only=True):
     """A toy that accepts twenty look-ups in ten seconds."""
 
     name = "limited"
-    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (20, 10.0)}
+    limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {
+        "look-up": (20, 10.0)
+    }
 
 
 def pool(file: Path | None, desk: Desk | None = None, *drivers: Driver, **more: Any) -> Pool:
     """Make a pool of one toy account, or of others."""
-    return Pool(*(drivers or (Keyless(account="toy"),)), connection=Wire(desk or Desk()), journal=file, **more)
+    return Pool(
+        *(drivers or (Keyless(account="toy"),)),
+        connection=Wire(desk or Desk()),
+        journal=file,
+        **more,
+    )
 
 
 async def collect(pay: Pool, reference: str = "order-1", account: str = "toy") -> Payment:
@@ -185,7 +197,7 @@ async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) 
     for payment in payments:
         await book.intend(payment, "digest")
         if reached is not State.INTENT:
-            await book.sending(payment)
+            await book.mark_sending(payment)
         if reached not in (State.INTENT, State.SENDING):
             await book.record(payment, "answer", reached)
     await book.aclose()
@@ -194,12 +206,16 @@ async def dead(file: Path, *payments: Payment, reached: State = State.ACCEPTED) 
 def kill(pay: Pool, notifier: Notifier) -> None:
     """End a worker as SIGKILL does: it does nothing more, and releases nothing."""
     notifier._task.cancel()
-    for order in notifier._watching._orders():
-        notifier._watching._leave(order)
-    for task in [*notifier.telling._tasks, *notifier._watching._tasks, notifier.unconfirmed._task]:
+    for order in notifier._order_watcher._orders():
+        notifier._order_watcher._leave(order)
+    for task in [
+        *notifier.dispatcher._tasks,
+        *notifier._order_watcher._tasks,
+        notifier.unconfirmed._task,
+    ]:
         if task is not None:
             task.cancel()
-    journal = pay._engine.records.journal
+    journal = pay._engine.store.journal
     assert isinstance(journal, SqliteJournal)
     assert isinstance(journal._writer, Inline)
     journal._writer.die()
@@ -209,7 +225,9 @@ def rows(file: Path) -> list[tuple[Any, ...]]:
     """Read each order's reference, status, delivered status and state."""
     db = sqlite3.connect(file)
     try:
-        return db.execute("SELECT reference, status, told, state FROM payments ORDER BY reference").fetchall()
+        return db.execute(
+            "SELECT reference, status, told, state FROM payments ORDER BY reference"
+        ).fetchall()
     finally:
         db.close()
 

@@ -1,7 +1,8 @@
-"""Runs a bot's unchanged program against a chat service of this machine, once for each line that it reads.
+"""Runs a bot's unchanged program against a chat service of this machine, once for each line that it
+reads.
 
-`python -m tests.programs.bot <library> <base URL of the chat service>` writes the process of each run, then its
-exit code. The library is loaded once: that costs more than everything else here.
+`python -m tests.programs.bot <library> <base URL of the chat service>` writes the process of each
+run, then its exit code. The library is loaded once: that costs more than everything else here.
 """
 
 import functools
@@ -22,7 +23,9 @@ from .children import exit_code
 
 
 def main(library: str, service: str) -> None:
-    """Point the library at the service, and run the program in a process of its own as often as asked."""
+    """Point the library at the service, and run the program in a process of its own as often as
+    asked.
+    """
     # Payers here decide within a blink, and CamPay, who tells few reasons, tells every one of ours.
     campay.CamPay.first_look = 1.0
     campay.CamPay.watch_timeout = 6.0
@@ -47,12 +50,16 @@ def _aiogram(service: str) -> None:
 
 def _telegram(service: str) -> None:
     ext: Any = load("telegram.ext")
-    ext.Application.builder = staticmethod(lambda: ext.ApplicationBuilder().base_url(f"{service}/bot"))
+    ext.Application.builder = staticmethod(
+        lambda: ext.ApplicationBuilder().base_url(f"{service}/bot")
+    )
 
 
 def _discord(service: str) -> None:
     load("discord.http").Route.BASE = f"{service}/api/v10"
-    load("discord.gateway").DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(service).with_scheme("ws") / "gateway"
+    load("discord.gateway").DiscordWebSocket.DEFAULT_GATEWAY = (
+        yarl.URL(service).with_scheme("ws") / "gateway"
+    )
 
 
 if __name__ == "__main__":

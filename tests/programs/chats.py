@@ -1,4 +1,7 @@
-"""Chat services on loopback, as far as a bot sees them: Telegram's Bot API, and Discord's API and gateway."""
+"""Chat services on loopback, as far as a bot sees them.
+
+Telegram's Bot API, and Discord's API and gateway.
+"""
 
 import asyncio
 import itertools
@@ -138,7 +141,9 @@ class Telegram(Chats):
                 chat, text = int(str(given["chat_id"])), str(given["text"])
                 return self._ok(self._message(self.write(chat, text), chat, text))
             case "editMessageText":
-                return self._edit(int(str(given["chat_id"])), int(str(given["message_id"])), str(given["text"]))
+                return self._edit(
+                    int(str(given["chat_id"])), int(str(given["message_id"])), str(given["text"])
+                )
             case _:
                 return self._ok(True)
 
@@ -159,8 +164,14 @@ class Telegram(Chats):
                 body = {"ok": False, **error, "parameters": {"retry_after": 1}}
                 return web.json_response(body, status=429)
             case "unchanged":
-                why = "specified new message content and reply markup are exactly the same as a current content"
-                error = {"error_code": 400, "description": f"Bad Request: message is not modified: {why}"}
+                why = (
+                    "specified new message content and reply markup are exactly the same as a "
+                    "current content"
+                )
+                error = {
+                    "error_code": 400,
+                    "description": f"Bad Request: message is not modified: {why}",
+                }
                 return web.json_response({"ok": False, **error}, status=400)
             case "gone":
                 error = {"error_code": 400, "description": "Bad Request: message to edit not found"}
@@ -172,11 +183,19 @@ class Telegram(Chats):
 
     def _message(self, number: int, chat: int, text: str) -> dict[str, Any]:
         person = {"id": chat, "type": "private", "first_name": "P"}
-        return {"message_id": number, "date": int(time.time()), "chat": person, "from": _BOT, "text": text}
+        return {
+            "message_id": number,
+            "date": int(time.time()),
+            "chat": person,
+            "from": _BOT,
+            "text": text,
+        }
 
 
 class Discord(Chats):
-    """https://discord.com/developers/docs: commands arrive over the gateway, answers go over HTTP."""
+    """https://discord.com/developers/docs: commands arrive over the gateway, answers go over
+    HTTP.
+    """
 
     signal = "SIGINT"
     unchanged = False
@@ -261,7 +280,9 @@ class Discord(Chats):
             "verify_key": "",
             "owner": self._user(1),
         }
-        return _json({**application, "bot_public": True, "bot_require_code_grant": False, "flags": 0})
+        return _json(
+            {**application, "bot_public": True, "bot_require_code_grant": False, "flags": 0}
+        )
 
     async def _sync(self, request: web.Request) -> web.Response:
         given = await request.json()
@@ -288,14 +309,24 @@ class Discord(Chats):
         text = (await request.json())["content"]
         match self.rewrite(number, text):
             case "flood":
-                body = {"message": "You are being rate limited.", "retry_after": 0.3, "global": False}
+                body = {
+                    "message": "You are being rate limited.",
+                    "retry_after": 0.3,
+                    "global": False,
+                }
                 return _json(body, status=429, headers={"Via": "1.1 loopback"})
             case "gone":
                 return _json({"message": "Unknown Message", "code": 10008}, status=404)
         return _json(self._message(number, chat, text))
 
     def _user(self, person: int) -> dict[str, Any]:
-        return {"id": str(person), "username": "p", "discriminator": "0", "avatar": None, "bot": person == 42}
+        return {
+            "id": str(person),
+            "username": "p",
+            "discriminator": "0",
+            "avatar": None,
+            "bot": person == 42,
+        }
 
     def _message(self, number: int, chat: int, text: str) -> dict[str, Any]:
         return {
@@ -316,7 +347,11 @@ class Discord(Chats):
         }
 
 
-def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def _json(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     # Without a charset, or it is text: github.com/Rapptz/discord.py, discord/http.py, json_or_text.
     content = json.dumps(body).encode()
-    return web.Response(body=content, status=status, headers=headers, content_type="application/json")
+    return web.Response(
+        body=content, status=status, headers=headers, content_type="application/json"
+    )

@@ -6,7 +6,10 @@ import signal
 
 
 def exit_code(process: int) -> int:
-    """Wait for a child to end; the end of our standard input, which a test holds open, ends it at once."""
+    """Wait for a child to end.
+
+    The end of our standard input, which a test holds open, ends it at once.
+    """
     while True:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:

@@ -1,7 +1,8 @@
-"""Runs a shop's unchanged program in one worker process for each socket, like any server with workers.
+"""Runs a shop's unchanged program in one worker process for each socket, like any server with
+workers.
 
-`python -m tests.programs.shop <library> <asgi | wsgi | aiohttp> <socket> …` writes the processes and, when they
-have ended, their exit codes. The library is loaded once, the program in each worker.
+`python -m tests.programs.shop <library> <asgi | wsgi | aiohttp> <socket> …` writes the processes
+and, when they have ended, their exit codes. The library is loaded once, the program in each worker.
 """
 
 import asyncio

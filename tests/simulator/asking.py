@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from paymux.http import PreparedRequest, Response
 from paymux.simulator import Simulator
-from paymux.wire import Outgoing, Reply
 
 CAMPAY = {"authorization": "Token simulator"}
 JSON = {"content-type": "application/json"}
@@ -23,11 +23,11 @@ async def ask(
     *,
     headers: dict[str, str] | None = None,
     form: bool = False,
-) -> Reply:
+) -> Response:
     """Send a request in process; the path begins with the provider's mount."""
     content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     return await sim.connection.exchange(
-        Outgoing(
+        PreparedRequest(
             method=method,
             url=f"{sim.url}{path}",
             headers={**(FORM if form else JSON), **(headers or {})},
@@ -52,13 +52,16 @@ async def raw(
     given = {**JSON, **(headers or {})}
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     try:
-        writer.write("\r\n".join([*lines, *(f"{k}: {v}" for k, v in given.items()), "", ""]).encode() + content)
+        writer.write(
+            "\r\n".join([*lines, *(f"{k}: {v}" for k, v in given.items()), "", ""]).encode()
+            + content
+        )
         return await reader.read()
     finally:
         writer.close()
 
 
-def told(reply: Reply) -> Any:
+def told(reply: Response) -> Any:
     """Read a JSON answer."""
     return json.loads(reply.body)
 
@@ -70,7 +73,9 @@ async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-def collect(number: str = "237670000000", reference: str | None = "order-1", **fields: Any) -> dict[str, Any]:
+def collect(
+    number: str = "237670000000", reference: str | None = "order-1", **fields: Any
+) -> dict[str, Any]:
     """Return the body of a CamPay collection."""
     return {
         "amount": "500",

@@ -60,7 +60,9 @@ async def test_a_token_ends_with_its_lifetime() -> None:
     sim.campay.expires_in = False
     token = told(await ask(sim, "POST", "/campay/api/token/", GOOD))
     assert set(token) == {"token"}
-    reply = await ask(sim, "GET", "/campay/api/balance/", headers={"authorization": f"Token {token['token']}"})
+    reply = await ask(
+        sim, "GET", "/campay/api/balance/", headers={"authorization": f"Token {token['token']}"}
+    )
     assert (reply.status, told(reply)) == (401, {"detail": "Invalid token."})
 
 
@@ -111,7 +113,9 @@ async def test_every_order_needs_a_good_token(header: str | None) -> None:
         ({"amount": 26}, "25 XAF"),
     ],
 )
-async def test_a_bad_collection_is_refused_in_campays_words(fields: dict[str, Any], word: str) -> None:
+async def test_a_bad_collection_is_refused_in_campays_words(
+    fields: dict[str, Any], word: str
+) -> None:
     """Decimals, bad numbers, carriers, currencies and amounts above the demo's cap are refused."""
     sim = Simulator()
     sim.campay.cap = 25
@@ -132,7 +136,10 @@ async def test_a_collection_speaks_as_the_demo_did() -> None:
     assert pending["status"] == "PENDING"
     sim.settle("order-1", Status.SUCCEEDED)
     _, paid = await call(sim, "GET", path.rstrip("/"))
-    assert {name: paid[name] for name in ("status", "amount", "app_amount", "reason", "endpoint", "operator")} == {
+    assert {
+        name: paid[name]
+        for name in ("status", "amount", "app_amount", "reason", "endpoint", "operator")
+    } == {
         "status": "SUCCESSFUL",
         "amount": "5.00",
         "app_amount": "4.95",
@@ -196,7 +203,9 @@ async def test_a_withdrawal_takes_from_its_own_carrier() -> None:
 @pytest.mark.parametrize(
     ("repeated", "orders", "status"), [("charge", 2, 200), ("join", 1, 200), ("reject", 1, 400)]
 )
-async def test_a_repeated_reference_does_what_the_page_may_mean(repeated: str, orders: int, status: int) -> None:
+async def test_a_repeated_reference_does_what_the_page_may_mean(
+    repeated: str, orders: int, status: int
+) -> None:
     """The page contradicts itself on repeated references; a test chooses the behaviour."""
     sim = Simulator()
     sim.campay.repeated = repeated
@@ -214,9 +223,16 @@ async def test_the_history_lists_a_period() -> None:
     sim.settle("order-1", Status.SUCCEEDED)
     _, found = await call(sim, "POST", "/history/", {"start_date": TODAY, "end_date": TODAY})
     come, gone = found["data"]
-    assert (come["credit"], come["charge_amount"], come["debit"], come["status"]) == (4.95, 0.05, 0, "SUCCESSFUL")
+    assert (come["credit"], come["charge_amount"], come["debit"], come["status"]) == (
+        4.95,
+        0.05,
+        0,
+        "SUCCESSFUL",
+    )
     assert (gone["credit"], gone["debit"], gone["status"]) == (0, 500, "PENDING")
-    _, none = await call(sim, "POST", "/history/", {"start_date": "2020-01-01", "end_date": "2020-02-01"})
+    _, none = await call(
+        sim, "POST", "/history/", {"start_date": "2020-01-01", "end_date": "2020-02-01"}
+    )
     assert none == {"data": []}
     assert (await call(sim, "POST", "/history/", {"start_date": "yesterday"}))[0] == 400
 
@@ -228,7 +244,10 @@ async def test_the_history_lists_a_period() -> None:
 async def test_a_payment_link_is_a_page_to_open(decision: str, back: str, word: str) -> None:
     """A link is unknown until it is opened; then the payer decides and is redirected."""
     sim = Simulator()
-    pages = {"redirect_url": "https://shop.example/ok", "failure_redirect_url": "https://shop.example/no"}
+    pages = {
+        "redirect_url": "https://shop.example/ok",
+        "failure_redirect_url": "https://shop.example/no",
+    }
     _, made = await call(sim, "POST", "/get_payment_link/", {**collect(), **pages})
     path = made["link"].removeprefix(sim.url)
     assert (await call(sim, "GET", f"/transaction/{made['reference']}/"))[0] == 404
@@ -236,7 +255,9 @@ async def test_a_payment_link_is_a_page_to_open(decision: str, back: str, word: 
     assert (await call(sim, "GET", f"/transaction/{made['reference']}/"))[1]["status"] == "PENDING"
     gone = await ask(sim, "POST", path, {"decision": decision}, form=True)
     assert gone.status == 302
-    assert gone.headers["location"].startswith(f"https://shop.example/{back}?external_reference=order-1&")
+    assert gone.headers["location"].startswith(
+        f"https://shop.example/{back}?external_reference=order-1&"
+    )
     assert gone.headers["location"].endswith(f"status={word}")
     assert sim.ledger.charged("order-1") == (500 if decision == "approve" else 0)
     assert (await ask(sim, "GET", "/campay/pay/nobody/")).status == 404
@@ -253,12 +274,18 @@ async def test_the_summarys_dialect_has_its_own_paths_and_words() -> None:
     assert made == {"reference": made["reference"], "status": "PENDING"}
     _, paid = await call(sim, "POST", "/disburse/", {**PAYOUT, "to": "+237690000000"})
     assert paid["status"] == "PENDING"
-    assert (await call(sim, "GET", "/balance/"))[1] == {"available_balance": "1999500", "currency": "XAF"}
+    assert (await call(sim, "GET", "/balance/"))[1] == {
+        "available_balance": "1999500",
+        "currency": "XAF",
+    }
     sim.settle("order-1", Status.CANCELLED)
     sim.settle("wage-1", Status.SUCCEEDED)
     for reference, word in ((made["reference"], "CANCELLED"), (paid["reference"], "SUCCESS")):
         found = await call(sim, "POST", "/transaction/", {"reference": reference})
-        assert found == (200, {"reference": reference, "status": word, "amount": "500", "currency": "XAF"})
+        assert found == (
+            200,
+            {"reference": reference, "status": word, "amount": "500", "currency": "XAF"},
+        )
     assert (await call(sim, "POST", "/withdraw/", PAYOUT))[0] == 404
 
 
@@ -286,9 +313,17 @@ async def test_the_callback_is_signed_over_times_only(method: str, status: Statu
     await until(lambda: got)
     [incoming] = got
     assert incoming.method == method
-    words = dict(item.split("=") for item in incoming.query.split("&")) if incoming.query else told(incoming)
+    words = (
+        dict(item.split("=") for item in incoming.query.split("&"))
+        if incoming.query
+        else told(incoming)
+    )
     assert words["status"] == ("SUCCESSFUL" if status is Status.SUCCEEDED else "FAILED")
-    assert (words["amount"], words["external_reference"], words["extra_email"]) == ("500", "order-1", "None")
+    assert (words["amount"], words["external_reference"], words["extra_email"]) == (
+        "500",
+        "order-1",
+        "None",
+    )
     assert len(words) == 19
     signed, _, given = words["signature"].rpartition(".")
     good = hmac.new(b"simulator", signed.encode(), hashlib.sha256).digest()

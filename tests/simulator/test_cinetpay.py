@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming, Reply
 
 from .asking import FORM, ask, raw, told, until
 
@@ -77,7 +77,9 @@ async def check(sim: Simulator, **named: Any) -> Any:
     return told(await ask(sim, "POST", "/cinetpay/v2/payment/check", body, headers=AGENT))
 
 
-async def refused(sim: Simulator, body: Any, path: str = "/v2/payment", **headers: str) -> tuple[int, Any]:
+async def refused(
+    sim: Simulator, body: Any, path: str = "/v2/payment", **headers: str
+) -> tuple[int, Any]:
     """Send what must be refused, and return the HTTP status and the body."""
     reply = await ask(sim, "POST", f"/cinetpay{path}", body, headers={**AGENT, **headers})
     assert len(sim.ledger) == 0
@@ -98,7 +100,9 @@ async def test_a_payment_is_a_page_and_waits_for_its_payer() -> None:
     assert (made["code"], made["message"]) == ("201", "CREATED")
     token = made["data"]["payment_token"]
     assert made["data"]["payment_url"] == f"{sim.url}/cinetpay/payment/{token}"
-    assert [(entry.reference, entry.status) for entry in sim.ledger] == [("order-1", Status.PENDING)]
+    assert [(entry.reference, entry.status) for entry in sim.ledger] == [
+        ("order-1", Status.PENDING)
+    ]
     for named in ({"transaction_id": "order-1"}, {"token": token}, {"payment_token": token}):
         found = await check(sim, **named)
         assert (found["code"], found["message"]) == ("662", "WAITING_CUSTOMER_PAYMENT")
@@ -155,7 +159,9 @@ async def test_a_payment_is_a_page_and_waits_for_its_payer() -> None:
         *[({**CARD, name: ""}, "608", 400) for name in CARD if name != "channels"],
     ],
 )
-async def test_a_bad_payment_is_refused_in_cinetpays_shape(fields: dict[str, Any], code: str, status: int) -> None:
+async def test_a_bad_payment_is_refused_in_cinetpays_shape(
+    fields: dict[str, Any], code: str, status: int
+) -> None:
     """Each rule of the table of parameters has its code; nothing enters the ledger."""
     sim = Simulator()
     sim.cinetpay.loopback = False
@@ -185,7 +191,9 @@ async def test_what_the_page_allows_is_accepted(fields: dict[str, Any]) -> None:
     assert len(sim.ledger) == 1
 
 
-@pytest.mark.proves("cinetpay: header Content-Type: application/json", "cinetpay: the Python example sends")
+@pytest.mark.proves(
+    "cinetpay: header Content-Type: application/json", "cinetpay: the Python example sends"
+)
 async def test_only_json_from_a_named_client_is_read() -> None:
     """A form is 403, broken JSON is 608, and without a user agent Cloudflare answers."""
     sim = Simulator()
@@ -228,9 +236,9 @@ async def test_a_check_names_what_it_asks_for() -> None:
     for named in ({"transaction_id": "nobody"}, {"token": "nobody"}, {"payment_token": "nobody"}):
         status, body = await refused(sim, {**KEYS, **named}, path)
         assert (status, body["code"], "data" in body) == (400, "624", False)
-    assert (await refused(sim, {"apikey": "x", "site_id": "123456", "transaction_id": "o"}, path))[1][
-        "code"
-    ] == "609"
+    assert (await refused(sim, {"apikey": "x", "site_id": "123456", "transaction_id": "o"}, path))[
+        1
+    ]["code"] == "609"
 
 
 @pytest.mark.parametrize(
@@ -302,7 +310,9 @@ async def test_a_test_may_name_any_code(code: str, message: str, status: Status)
     sim.settle("order-1", status, code=code)
     found = await check(sim)
     assert (found["code"], found["message"]) == (code, message)
-    assert found["data"]["status"] == ("REFUSED" if status is Status.FAILED else "WAITING_FOR_CUSTOMER")
+    assert found["data"]["status"] == (
+        "REFUSED" if status is Status.FAILED else "WAITING_FOR_CUSTOMER"
+    )
     assert [entry.status for entry in sim.ledger] == [status]
 
 
@@ -361,13 +371,17 @@ async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
 
 @pytest.mark.parametrize("notification", ["form", "json"])
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED])
-async def test_a_notification_is_signed_over_its_fields_in_order(notification: str, status: Status) -> None:
+async def test_a_notification_is_signed_over_its_fields_in_order(
+    notification: str, status: Status
+) -> None:
     """Sixteen fields, no status, and x-token: an HMAC of their values without separators."""
     async with Simulator() as sim:
-        got: list[Incoming] = []
+        got: list[WebhookRequest] = []
         sim.on_webhook(got.append)
         sim.cinetpay.pings, sim.cinetpay.notification = False, notification
-        await initialise(sim, description="Crème", metadata="é=1", customer_phone_number="+2250712345678")
+        await initialise(
+            sim, description="Crème", metadata="é=1", customer_phone_number="+2250712345678"
+        )
         sim.settle("order-1", status)
         await until(lambda: got)
     message = got[0]
@@ -380,8 +394,12 @@ async def test_a_notification_is_signed_over_its_fields_in_order(notification: s
         body = json.loads(message.body)
     assert list(body) == SIGNED
     assert message.headers["x-token"] == signature(body)
-    assert body["cpm_error_message"] == ("SUCCES" if status is Status.SUCCEEDED else "TRANSACTION_CANCEL")
-    assert {name: body[name] for name in ("cpm_site_id", "cpm_trans_id", "cpm_amount", "cpm_custom")} == {
+    assert body["cpm_error_message"] == (
+        "SUCCES" if status is Status.SUCCEEDED else "TRANSACTION_CANCEL"
+    )
+    assert {
+        name: body[name] for name in ("cpm_site_id", "cpm_trans_id", "cpm_amount", "cpm_custom")
+    } == {
         "cpm_site_id": "123456",
         "cpm_trans_id": "order-1",
         "cpm_amount": "100",
@@ -393,14 +411,16 @@ async def test_a_notification_is_signed_over_its_fields_in_order(notification: s
 async def test_a_forged_notification_has_another_key() -> None:
     """A forged success lacks a valid signature; the true message follows."""
     async with Simulator() as sim:
-        got: list[Incoming] = []
+        got: list[WebhookRequest] = []
         sim.on_webhook(got.append)
         sim.cinetpay.pings = False
         await initialise(sim)
         sim.fault("cinetpay", "order-1", kind=Fault.WEBHOOK_FORGED)
         sim.settle("order-1", Status.FAILED)
         await until(lambda: len(got) == 2)
-    forged, true = (dict(parse_qsl(message.body.decode(), keep_blank_values=True)) for message in got)
+    forged, true = (
+        dict(parse_qsl(message.body.decode(), keep_blank_values=True)) for message in got
+    )
     assert (forged["cpm_error_message"], true["cpm_error_message"]) == ("SUCCES", "PAYMENT_FAILED")
     assert got[0].headers["x-token"] != signature(forged)
     assert got[1].headers["x-token"] == signature(true)
@@ -410,7 +430,7 @@ async def test_a_forged_notification_has_another_key() -> None:
 async def test_the_older_page_notifies_two_fields() -> None:
     """api-checkout-doc's notification is JSON with two fields; a form may be unsigned, too."""
     async with Simulator() as sim:
-        got: list[Incoming] = []
+        got: list[WebhookRequest] = []
         sim.on_webhook(got.append)
         sim.cinetpay.pings, sim.cinetpay.notification = False, "minimal"
         await initialise(sim)
@@ -428,7 +448,7 @@ async def test_the_url_is_pinged_and_told_of_every_change() -> None:
     async with Simulator() as sim:
         got: list[tuple[str, str]] = []
 
-        def receive(incoming: Incoming) -> None:
+        def receive(incoming: WebhookRequest) -> None:
             body = dict(parse_qsl(incoming.body.decode()))
             got.append((incoming.method, body.get("cpm_error_message", "")))
             assert incoming.query == ""
@@ -453,7 +473,9 @@ async def test_the_url_is_pinged_and_told_of_every_change() -> None:
     [("approve", "ACCEPTED", 100), ("decline", "REFUSED", 0), ("cancel", "REFUSED", 0)],
 )
 @pytest.mark.parametrize(("address", "joint"), [("/return", "?"), ("/return?shop=1", "&")])
-async def test_a_person_decides_on_the_page(decision: str, word: str, paid: int, address: str, joint: str) -> None:
+async def test_a_person_decides_on_the_page(
+    decision: str, word: str, paid: int, address: str, joint: str
+) -> None:
     """After any decision the customer is redirected with both ids; the page decides once."""
     sim = Simulator()
     made = await initialise(sim, return_url=f"https://shop.example{address}")
@@ -487,7 +509,9 @@ async def test_slashes_are_forgiven_on_the_socket() -> None:
     """A doubled slash (PyPI cinetpay 0.0.1) or a trailing one is accepted, other paths are not."""
     async with Simulator() as sim:
         made = await raw(sim, "POST", "/cinetpay/v2/payment/", order(), AGENT)
-        found = await raw(sim, "POST", "/cinetpay//v2/payment/check", {**KEYS, "transaction_id": "order-1"}, AGENT)
+        found = await raw(
+            sim, "POST", "/cinetpay//v2/payment/check", {**KEYS, "transaction_id": "order-1"}, AGENT
+        )
         lost = await raw(sim, "GET", "/cinetpay/v2/payment", None, AGENT)
     assert made.startswith(b"HTTP/1.1 201 ")
     assert b"WAITING_FOR_CUSTOMER" in found
@@ -501,6 +525,6 @@ async def test_faults_speak_as_cinetpay(kind: Fault, status: int, code: str) -> 
     """Throttled and unauthorised are codes of the page's table, and nothing was processed."""
     sim = Simulator()
     sim.fault("cinetpay", kind=kind)
-    reply: Reply = await ask(sim, "POST", "/cinetpay/v2/payment", order(), headers=AGENT)
+    reply: Response = await ask(sim, "POST", "/cinetpay/v2/payment", order(), headers=AGENT)
     assert (reply.status, told(reply)["code"]) == (status, code)
     assert len(sim.ledger) == 0

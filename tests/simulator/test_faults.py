@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from paymux.errors import UsageError
+from paymux.http import PreparedRequest, TransportError
 from paymux.models import Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Broken, Outgoing
 
 from .asking import CAMPAY, ask, collect, raw, told
 
@@ -37,7 +37,9 @@ async def on_socket(sim: Simulator) -> bytes:
     return await raw(sim, "POST", COLLECT, collect(), CAMPAY)
 
 
-@pytest.mark.parametrize("kind", [Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.RESET, Fault.TRUNCATE, Fault.GARBAGE])
+@pytest.mark.parametrize(
+    "kind", [Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.RESET, Fault.TRUNCATE, Fault.GARBAGE]
+)
 async def test_a_broken_answer_says_nothing_of_the_money(sim: Simulator, kind: Fault) -> None:
     """Closed, reset, cut or garbage: the money moved, unless the request was never read."""
     moved = 0 if kind is Fault.DROP_BEFORE else 500
@@ -53,9 +55,9 @@ async def test_a_broken_answer_says_nothing_of_the_money(sim: Simulator, kind: F
         assert (kind is Fault.TRUNCATE) == (b" 200 OK" in head)
         assert b"}" not in body
     assert await charged(sim) == moved
-    with pytest.raises(Broken) as broken:
+    with pytest.raises(TransportError) as broken:
         await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
-    assert not broken.value.certain
+    assert not broken.value.permanent
     assert await charged(sim) == 2 * moved
     assert len(sim.received("campay", "POST /collect/")) == (0 if kind is Fault.DROP_BEFORE else 2)
     assert (await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)).status == 200
@@ -147,21 +149,27 @@ async def test_an_attempt_is_reported_truthfully_in_process() -> None:
     """The connection reports that it sent a request, except to an unknown provider."""
     sim = Simulator()
     sim.fault("campay", kind=Fault.DROP_BEFORE)
-    asked = Outgoing(method="GET", url=f"{sim.url}/campay/api/balance/", headers={}, body=None, money=False)
-    with pytest.raises(Broken):
+    asked = PreparedRequest(
+        method="GET", url=f"{sim.url}/campay/api/balance/", headers={}, body=None, money=False
+    )
+    with pytest.raises(TransportError):
         await sim.connection.exchange(asked)
-    assert (asked.began, asked.sent) == (True, True)
-    lost = Outgoing(method="GET", url="https://nobody.example/api/", headers={}, body=None, money=False)
-    with pytest.raises(Broken) as broken:
+    assert (asked.started, asked.sent) == (True, True)
+    lost = PreparedRequest(
+        method="GET", url="https://nobody.example/api/", headers={}, body=None, money=False
+    )
+    with pytest.raises(TransportError) as broken:
         await sim.connection.exchange(lost)
-    assert (lost.began, lost.sent, broken.value.certain) == (True, False, True)
+    assert (lost.started, lost.sent, broken.value.permanent) == (True, False, True)
 
 
 async def test_a_request_cut_in_the_middle_was_never_received(sim: Simulator) -> None:
     """Only complete requests count: half a body is neither logged nor processed."""
     port = int(sim.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b'POST /campay/api/collect/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"amount": "5"')
+    writer.write(
+        b'POST /campay/api/collect/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"amount": "5"'
+    )
     await writer.drain()
     writer.close()
     assert await reader.read() == b""
@@ -186,13 +194,20 @@ async def test_a_fault_meets_what_it_names(match: str, meets: bool) -> None:
     """Method and path choose the requests of a fault, which happens `times` times."""
     sim = Simulator()
     sim.fault("campay", match, kind=Fault.ERROR, times=2)
-    statuses = [(await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)).status for _ in range(3)]
+    statuses = [
+        (await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)).status for _ in range(3)
+    ]
     assert statuses == ([500, 500, 200] if meets else [200, 200, 200])
 
 
 @pytest.mark.parametrize(
     ("provider", "match", "times"),
-    [("nobody", "", 1), ("campay", "", 0), ("campay", "collect", 1), ("campay", "POST collect/", 1)],
+    [
+        ("nobody", "", 1),
+        ("campay", "", 0),
+        ("campay", "collect", 1),
+        ("campay", "POST collect/", 1),
+    ],
 )
 def test_a_fault_that_cannot_happen_is_refused(provider: str, match: str, times: int) -> None:
     """An unknown provider, an impossible match or zero times would test nothing: UsageError."""

@@ -4,9 +4,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming, Reply
 
 from .asking import ask, raw, told, until
 
@@ -19,7 +19,11 @@ URLS = {
     "callback_url": "https://shop.example/callback",
 }
 # The page's minimal example, and its full one.
-MINIMAL = {"invoice": {"currency": "XOF", "amount": 1000}, "store": {"name": "Test Store"}, "actions": URLS}
+MINIMAL = {
+    "invoice": {"currency": "XOF", "amount": 1000},
+    "store": {"name": "Test Store"},
+    "actions": URLS,
+}
 FULL = {
     "invoice": {
         "keys": BODY_KEYS,
@@ -65,7 +69,7 @@ async def confirmed(sim: Simulator, transaction_id: str) -> Any:
     return told(reply)
 
 
-async def decided(sim: Simulator, made: Any, decision: str) -> Reply:
+async def decided(sim: Simulator, made: Any, decision: str) -> Response:
     """Decide on the checkout page."""
     path = made["receipt_url"].removeprefix(sim.url)
     return await ask(sim, "POST", path, {"decision": decision}, form=True)
@@ -104,10 +108,18 @@ async def test_the_answer_of_2020_has_a_message_and_an_error_flag() -> None:
 async def test_what_the_node_sdk_sends_is_taken() -> None:
     """Items and taxes as maps, channels, and custom_data at the top."""
     sim = Simulator()
-    item = {"item_1": {"name": "Croco shoes", "quantity": 3, "unit_price": 10000, "total_price": 30000}}
+    item = {
+        "item_1": {"name": "Croco shoes", "quantity": 3, "unit_price": 10000, "total_price": 30000}
+    }
     tax = {"tax_1": {"name": "TVA (18%)", "amount": 6300}}
     body = {
-        "invoice": {"amount": 42300, "currency": "XOF", "channels": ["mtn-benin"], "items": item, "taxes": tax},
+        "invoice": {
+            "amount": 42300,
+            "currency": "XOF",
+            "channels": ["mtn-benin"],
+            "items": item,
+            "taxes": tax,
+        },
         "store": {"name": "LandryShop"},
         "actions": URLS,
         "custom_data": {"paymux_reference": "order-1"},
@@ -250,7 +262,11 @@ async def test_faults_speak_as_intram_does() -> None:
     stale = await ask(sim, "POST", REQUEST, FULL, headers=MERCHANT)
     throttled = await ask(sim, "POST", REQUEST, FULL, headers=MERCHANT)
     assert (stale.status, told(stale)) == (401, INVALID)
-    assert (throttled.status, throttled.headers["retry-after"], told(throttled)["error"]) == (429, "1", True)
+    assert (throttled.status, throttled.headers["retry-after"], told(throttled)["error"]) == (
+        429,
+        "1",
+        True,
+    )
 
 
 async def test_the_flat_shape_is_the_pages() -> None:
@@ -271,10 +287,22 @@ async def test_the_nested_shape_carries_the_order() -> None:
     sim.intram.confirm_shape = "nested"
     made = await requested(sim)
     found = await confirmed(sim, made["transaction_id"])
-    assert (found["error"], found["status"], found["message"]) == (False, "PENDING", "statut de la transaction")
+    assert (found["error"], found["status"], found["message"]) == (
+        False,
+        "PENDING",
+        "statut de la transaction",
+    )
     record = found["transaction"]
-    assert (record["_id"], record["_amount"], record["_type"]) == (made["transaction_id"], 1000, "DEBIT")
-    assert (record["_status"], record["_country_code"], len(record["_reference"])) == ("PENDING", "BJ", 10)
+    assert (record["_id"], record["_amount"], record["_type"]) == (
+        made["transaction_id"],
+        1000,
+        "DEBIT",
+    )
+    assert (record["_status"], record["_country_code"], len(record["_reference"])) == (
+        "PENDING",
+        "BJ",
+        10,
+    )
     assert (record["_store"], record["marchand"]["_env"]) == (FULL["store"], "sandbox")
     assert record["invoice"]["custom_datas"] == {"paymux_reference": "order-1", "seat": "12A"}
     assert record["invoice"]["transaction"] == made["transaction_id"]
@@ -290,7 +318,9 @@ async def test_the_customers_format_has_the_customer_only_after_a_success() -> N
     sim.settle("order-1", Status.SUCCEEDED)
     paid = await confirmed(sim, made["transaction_id"])
     assert set(paid["customer"]) == {"name", "phone", "email"}
-    assert paid["receipt_url"].endswith(f"/sandbox-checkout/receipt/pdf/{made['transaction_id']}.pdf")
+    assert paid["receipt_url"].endswith(
+        f"/sandbox-checkout/receipt/pdf/{made['transaction_id']}.pdf"
+    )
     assert (paid["custom_data"]["seat"], paid["total_amount"]) == ("12A", 1000)
 
 
@@ -332,12 +362,16 @@ async def test_an_unknown_transaction_is_an_error(status: int) -> None:
     assert (reply.status, told(reply)["error"]) == (status, True)
 
 
-@pytest.mark.parametrize("path", ["/api/v1//transactions/confirm/{}", "/api/v1/transactions/confirm/{}/"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1//transactions/confirm/{}", "/api/v1/transactions/confirm/{}/"]
+)
 async def test_extra_slashes_are_forgiven(path: str) -> None:
     """The PHP and Django SDKs send two slashes, as in their published examples."""
     async with Simulator() as sim:
         made = await requested(sim)
-        answer = await raw(sim, "GET", f"/intram{path.format(made['transaction_id'])}", headers=MERCHANT)
+        answer = await raw(
+            sim, "GET", f"/intram{path.format(made['transaction_id'])}", headers=MERCHANT
+        )
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"PENDING"' in answer
 
@@ -373,7 +407,9 @@ async def test_the_page_decides_and_sends_the_browser_back(
     assert b"Mon Magasin: 1000 XOF" in shown.body
     assert (await ask(sim, "POST", path, {"decision": "dance"}, form=True)).status == 200
     gone = await decided(sim, made, decision)
-    tail = f"?token={reference}" if query == "token" else f"?STATUS={word}?transaction_id={reference}"
+    tail = (
+        f"?token={reference}" if query == "token" else f"?STATUS={word}?transaction_id={reference}"
+    )
     assert (gone.status, gone.headers["location"]) == (302, f"https://shop.example/{back}{tail}")
     assert (await decided(sim, made, "approve")).headers == gone.headers
     assert (await confirmed(sim, reference))["status"] == word
@@ -383,9 +419,14 @@ async def test_the_page_decides_and_sends_the_browser_back(
 async def test_a_query_is_appended_to_whatever_is_there() -> None:
     """A return URL with a query gets a second query, as published."""
     sim = Simulator()
-    made = await requested(sim, changed("actions", return_url="https://shop.example/return?state=7"))
+    made = await requested(
+        sim, changed("actions", return_url="https://shop.example/return?state=7")
+    )
     gone = await decided(sim, made, "approve")
-    assert gone.headers["location"] == f"https://shop.example/return?state=7?token={made['transaction_id']}"
+    assert (
+        gone.headers["location"]
+        == f"https://shop.example/return?state=7?token={made['transaction_id']}"
+    )
 
 
 async def test_a_page_without_a_way_back_just_ends() -> None:
@@ -409,7 +450,7 @@ async def test_a_default_decides_by_itself(default: Status) -> None:
     assert next(iter(waiting.ledger)).status is Status.PENDING
 
 
-def read(incoming: Incoming) -> Any:
+def read(incoming: WebhookRequest) -> Any:
     """Read a callback, JSON or form."""
     if "form" in incoming.headers["content-type"]:
         return {name: values[0] for name, values in parse_qs(incoming.body.decode()).items()}
@@ -421,7 +462,7 @@ def read(incoming: Incoming) -> Any:
 async def test_the_callback_is_unsigned_in_three_shapes(shape: str) -> None:
     """A POST with the transaction, a flat body or a form; nothing proves its sender."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.intram.callback_shape = shape
     made = await requested(sim)
@@ -448,7 +489,7 @@ async def test_the_callback_is_unsigned_in_three_shapes(shape: str) -> None:
 async def test_a_forged_callback_claims_a_success() -> None:
     """A forged callback looks like a true one; only a look-up shows the difference."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.fault("intram", "order-1", kind=Fault.WEBHOOK_FORGED)
     made = await requested(sim)
@@ -461,7 +502,7 @@ async def test_a_forged_callback_claims_a_success() -> None:
 async def test_a_cancelled_order_may_stay_silent() -> None:
     """No page says whether a cancelled order calls back."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     await requested(sim)
     sim.settle("order-1", Status.CANCELLED)

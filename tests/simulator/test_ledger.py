@@ -10,7 +10,13 @@ from paymux.simulator import Entry, Ledger, Outcome
 
 def entry(provider_reference: str = "p-1", **fields: Any) -> Entry:
     """Return an order of 500."""
-    given = {"provider": "campay", "kind": "collect", "reference": "order-1", "currency": "XAF", **fields}
+    given = {
+        "provider": "campay",
+        "kind": "collect",
+        "reference": "order-1",
+        "currency": "XAF",
+        **fields,
+    }
     return Entry(provider_reference=provider_reference, amount=Decimal(500), **given)
 
 
@@ -43,7 +49,9 @@ def test_an_order_is_charged_once_and_asking_twice_charges_twice() -> None:
         (Status.REFUNDED, Status.SUCCEEDED, False),
     ],
 )
-def test_money_that_moved_comes_back_only_by_a_refund(before: Status, after: Status, allowed: bool) -> None:
+def test_money_that_moved_comes_back_only_by_a_refund(
+    before: Status, after: Status, allowed: bool
+) -> None:
     """An order may succeed late; a success never changes, and never comes twice."""
     ledger = Ledger()
     one = ledger.open(entry(status=before))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming, Reply
 
 from .asking import ask, login, password, push, told, until
 
@@ -14,7 +14,10 @@ PUSH = "/mpesa/mpesa/stkpush/v1/processrequest"
 QUERY = "/mpesa/mpesa/stkpushquery/v1/query"
 LOGIN = "/mpesa/oauth/v1/generate"
 BASIC = base64.b64encode(b"simulator:simulator").decode()
-URLS = {"ConfirmationURL": "https://shop.example/c/7f", "ValidationURL": "https://shop.example/v/7f"}
+URLS = {
+    "ConfirmationURL": "https://shop.example/c/7f",
+    "ValidationURL": "https://shop.example/v/7f",
+}
 PAID = {
     "ShortCode": "174379",
     "CommandID": "CustomerPayBillOnline",
@@ -67,7 +70,8 @@ async def test_a_login_tells_its_lifetime_as_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "status", "code"), [("401.002.01", 401, "401.002.01"), ("404.001.03", 404, "404.001.03")]
+    ("form", "status", "code"),
+    [("401.002.01", 401, "401.002.01"), ("404.001.03", 404, "404.001.03")],
 )
 async def test_a_stale_token_is_refused_in_either_form(form: str, status: int, code: str) -> None:
     """The documented refusal repeats the token in its message; the other is HTTP 404."""
@@ -109,7 +113,9 @@ async def test_a_stale_token_is_refused_in_either_form(form: str, status: int, c
         ({"TransactionDesc": ""}, 400, "Invalid Remarks"),
     ],
 )
-async def test_a_bad_push_is_refused_in_darajas_words(fields: dict[str, Any], status: int, message: str) -> None:
+async def test_a_bad_push_is_refused_in_darajas_words(
+    fields: dict[str, Any], status: int, message: str
+) -> None:
     """Each field, the shortcode and the password are checked as in the docs and live answers."""
     sim = Simulator()
     got, body = await call(sim, PUSH, push(**fields))
@@ -120,7 +126,12 @@ async def test_a_bad_push_is_refused_in_darajas_words(fields: dict[str, Any], st
 
 
 @pytest.mark.parametrize(
-    "url", ["https://shop.example/MPESA/callback", "https://shop.example/executed", "http://shop.example/sql"]
+    "url",
+    [
+        "https://shop.example/MPESA/callback",
+        "https://shop.example/executed",
+        "http://shop.example/sql",
+    ],
 )
 async def test_a_word_to_avoid_is_refused_where_a_test_wants_it(url: str) -> None:
     """The docs advise against some words in a callback's path; refusing them is optional."""
@@ -158,9 +169,13 @@ async def test_other_paths_and_methods_are_refused_in_the_envelope() -> None:
 
 @pytest.mark.parametrize("amount", ["250", 250])
 @pytest.mark.parametrize(
-    "till", [{}, {"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "5500123"}], ids=["paybill", "till"]
+    "till",
+    [{}, {"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "5500123"}],
+    ids=["paybill", "till"],
 )
-async def test_a_push_is_pending_then_told_by_query(amount: str | int, till: dict[str, str]) -> None:
+async def test_a_push_is_pending_then_told_by_query(
+    amount: str | int, till: dict[str, str]
+) -> None:
     """Strings and numbers are accepted; the query is first pending as HTTP 500, then "0"."""
     sim = Simulator()
     checkout = await pushed(sim, Amount=amount, **till)
@@ -191,7 +206,9 @@ async def test_an_unknown_id_is_invalid_or_pending() -> None:
     sim.mpesa.unknown_id = "pending"
     assert (await asked(sim, "ws_CO_nobody"))[1]["errorCode"] == "500.001.1001"
     body = {**password(passkey="wrong"), "CheckoutRequestID": "ws_CO_nobody"}
-    assert (await call(sim, QUERY, body))[1]["errorMessage"] == "[MerchantValidate] - Wrong credentials"
+    assert (await call(sim, QUERY, body))[1][
+        "errorMessage"
+    ] == "[MerchantValidate] - Wrong credentials"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +273,7 @@ async def test_the_callback_tells_the_code_as_a_number(
 ) -> None:
     """The callback's code is a number, the query's is text; only 0 has CallbackMetadata."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     checkout = await pushed(sim)
     [entry] = sim.settle("order-1", status, reason=reason, code=code)
@@ -278,7 +295,7 @@ async def test_a_success_may_come_without_metadata() -> None:
     """Some callbacks of a success carry nothing but the code."""
     sim = Simulator()
     sim.mpesa.metadata = False
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     await pushed(sim)
     sim.settle("order-1", Status.SUCCEEDED)
@@ -294,7 +311,12 @@ async def test_a_success_may_come_without_metadata() -> None:
 @pytest.mark.parametrize(
     ("answer", "response_type", "charged", "calls"),
     [
-        ({"ResultCode": "0", "ResultDesc": "Accepted", "ThirdPartyTransID": "t-1"}, "Cancelled", 5, ["v", "c"]),
+        (
+            {"ResultCode": "0", "ResultDesc": "Accepted", "ThirdPartyTransID": "t-1"},
+            "Cancelled",
+            5,
+            ["v", "c"],
+        ),
         ({"ResultCode": 0}, "Cancelled", 5, ["v", "c"]),
         ({"ResultCode": "C2B00012", "ResultDesc": "Rejected"}, "Completed", 0, ["v"]),
         (None, "Completed", 5, ["v", "c"]),
@@ -306,11 +328,11 @@ async def test_c2b_asks_and_then_tells(
 ) -> None:
     """The merchant accepts or rejects; without a readable answer ResponseType decides."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
 
-    def receive(incoming: Incoming) -> Reply:
+    def receive(incoming: WebhookRequest) -> Response:
         got.append(incoming)
-        return Reply(status=200, body=json.dumps(answer).encode() if answer else b"<html>")
+        return Response(status=200, body=json.dumps(answer).encode() if answer else b"<html>")
 
     sim.on_webhook(receive)
     register = {"ShortCode": "174379", "ResponseType": response_type, **URLS}
@@ -321,14 +343,20 @@ async def test_c2b_asks_and_then_tells(
     assert [incoming.path[1] for incoming in got] == calls
     assert sim.ledger.charged("bill-1") == charged
     said = json.loads(got[-1].body)
-    assert (said["TransAmount"], said["BillRefNumber"], said["MSISDN"]) == ("5.00", "bill-1", "2547 ***** 126")
-    assert said["ThirdPartyTransID"] == (answer.get("ThirdPartyTransID", "") if answer and charged else "")
+    assert (said["TransAmount"], said["BillRefNumber"], said["MSISDN"]) == (
+        "5.00",
+        "bill-1",
+        "2547 ***** 126",
+    )
+    assert said["ThirdPartyTransID"] == (
+        answer.get("ThirdPartyTransID", "") if answer and charged else ""
+    )
 
 
 async def test_c2b_needs_no_validation_where_it_is_not_enabled() -> None:
     """Without validation only the confirmation comes; version 1 hashes the number."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.mpesa.c2b.validation = False
     register = {"ShortCode": "174379", "ResponseType": "Completed", **URLS}
@@ -337,7 +365,11 @@ async def test_c2b_needs_no_validation_where_it_is_not_enabled() -> None:
     await call(sim, "/mpesa/mpesa/c2b/v1/simulate", bought)
     await until(lambda: got)
     said = json.loads(got[0].body)
-    assert (got[0].path, said["TransactionType"], said["BillRefNumber"]) == ("/c/7f", "Buy Goods", "")
+    assert (got[0].path, said["TransactionType"], said["BillRefNumber"]) == (
+        "/c/7f",
+        "Buy Goods",
+        "",
+    )
     assert len(said["MSISDN"]) == 64
 
 
@@ -351,7 +383,9 @@ async def test_c2b_needs_no_validation_where_it_is_not_enabled() -> None:
         ({}, "500.003.1001"),
     ],
 )
-async def test_c2b_refuses_a_bad_or_a_second_registration(fields: dict[str, Any], code: str) -> None:
+async def test_c2b_refuses_a_bad_or_a_second_registration(
+    fields: dict[str, Any], code: str
+) -> None:
     """The ResponseType has two spellings, URLs a host, and production one registration."""
     sim = Simulator()
     sim.mpesa.c2b.once = True

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 
+from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming
 
 from .asking import ask, login, password, push, told, until
 
 V1, V3 = (f"/mpesa/mpesa/b2c/{version}/paymentrequest" for version in ("v1", "v3"))
 BALANCE = "/mpesa/mpesa/accountbalance/v1/query"
-URLS = {"QueueTimeOutURL": "https://shop.example/late/7f", "ResultURL": "https://shop.example/done/7f"}
+URLS = {
+    "QueueTimeOutURL": "https://shop.example/late/7f",
+    "ResultURL": "https://shop.example/done/7f",
+}
 WAGE = {
     "OriginatorConversationID": "wage-1",
     "InitiatorName": "testapi",
@@ -43,14 +46,14 @@ async def call(sim: Simulator, path: str, body: Any) -> tuple[int, Any]:
     return reply.status, told(reply)
 
 
-def listening(sim: Simulator) -> list[Incoming]:
+def listening(sim: Simulator) -> list[WebhookRequest]:
     """Collect every webhook of the simulator."""
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     return got
 
 
-def result(incoming: Incoming) -> Any:
+def result(incoming: WebhookRequest) -> Any:
     """Read a result."""
     return json.loads(incoming.body)["Result"]
 
@@ -61,8 +64,12 @@ def parameters(said: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("amount", ["100", 100])
-@pytest.mark.parametrize("occasion", [{}, {"Occassion": ""}, {"Occassion": "Christmas"}, {"Occasion": "Eid"}])
-async def test_a_payout_is_acknowledged_and_then_told(amount: str | int, occasion: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "occasion", [{}, {"Occassion": ""}, {"Occassion": "Christmas"}, {"Occasion": "Eid"}]
+)
+async def test_a_payout_is_acknowledged_and_then_told(
+    amount: str | int, occasion: dict[str, str]
+) -> None:
     """The answer only accepts; the money moves with the result, whose body is the docs'."""
     sim = Simulator()
     got = listening(sim)
@@ -70,11 +77,18 @@ async def test_a_payout_is_acknowledged_and_then_told(amount: str | int, occasio
     conversation = taken["ConversationID"]
     assert re.fullmatch(r"AG_[0-9]{8}_[0-9a-f]{20}", conversation)
     ids = {"OriginatorConversationID": "wage-1", "ConversationID": conversation}
-    accepted = {"ResponseCode": "0", "ResponseDescription": "Accept the service request successfully."}
+    accepted = {
+        "ResponseCode": "0",
+        "ResponseDescription": "Accept the service request successfully.",
+    }
     assert (status, taken) == (200, {**ids, **accepted})
     assert sim.ledger.paid_out("wage-1") == len(got) == 0
     [entry] = sim.settle("wage-1", Status.SUCCEEDED)
-    assert (entry.kind, entry.party, entry.provider_reference) == ("payout", "254712345678", conversation)
+    assert (entry.kind, entry.party, entry.provider_reference) == (
+        "payout",
+        "254712345678",
+        conversation,
+    )
     assert sim.ledger.paid_out("wage-1") == sim.ledger.paid_out(conversation) == 100
     await until(lambda: got)
     said, receipt = result(got[0]), entry.words["receipt"]
@@ -159,11 +173,15 @@ async def test_an_id_of_a_refused_request_or_of_a_push_is_free() -> None:
         (BALANCE, "ResultURL", ("shop",)),
     ],
 )
-async def test_a_bad_request_is_refused_by_its_field(path: str, field: str, values: tuple[Any, ...]) -> None:
+async def test_a_bad_request_is_refused_by_its_field(
+    path: str, field: str, values: tuple[Any, ...]
+) -> None:
     """Every field but Occassion is required, in the docs' form, before an order is opened."""
     sim = Simulator()
     for value in values:
-        status, refused = await call(sim, path, {**(WAGE if path == V3 else QUESTION), field: value})
+        status, refused = await call(
+            sim, path, {**(WAGE if path == V3 else QUESTION), field: value}
+        )
         assert (status, refused["errorCode"]) == (400, "400.002.02")
         assert refused["errorMessage"] == f"Bad Request - Invalid {field}"
     assert len(sim.ledger) == len(sim.deliveries) == 0
@@ -226,7 +244,9 @@ async def test_a_failure_has_a_dummy_receipt_and_no_parameters(
         ({"Amount": "501"}, 1),
     ],
 )
-async def test_a_payout_is_decided_by_its_number_or_amount(fields: dict[str, str], code: int) -> None:
+async def test_a_payout_is_decided_by_its_number_or_amount(
+    fields: dict[str, str], code: int
+) -> None:
     """The sandbox's number is paid; what M-Pesa declines is a result, not a refusal."""
     sim = Simulator(payer_delay=0.0)
     sim.mpesa.b2c.float = Decimal(500)
@@ -266,7 +286,11 @@ async def test_a_forged_result_claims_a_success(truth: Status) -> None:
     await until(lambda: len(got) == 2)
     forged, true = map(result, got)
     assert (forged["ResultCode"], forged["ResultDesc"]) == (0, DONE)
-    assert parameters(forged)["TransactionReceipt"] == forged["TransactionID"] != entry.words["receipt"]
+    assert (
+        parameters(forged)["TransactionReceipt"]
+        == forged["TransactionID"]
+        != entry.words["receipt"]
+    )
     assert true["ResultCode"] not in (0, "0")
     assert sim.ledger.paid_out("wage-1") == 0
 
@@ -288,13 +312,22 @@ async def test_the_balance_is_the_ledgers() -> None:
     said = result(got[2])
     values = parameters(said)
     assert (got[2].path, len(values["BOCompletedTime"])) == ("/done/7f", 14)
-    assert (said["ResultType"], said["ResultCode"], said["ResultDesc"]) == ("0", "0", DONE.rstrip("."))
+    assert (said["ResultType"], said["ResultCode"], said["ResultDesc"]) == (
+        "0",
+        "0",
+        DONE.rstrip("."),
+    )
     for name in ("ConversationID", "OriginatorConversationID"):
         assert said[name] == taken[name]
     accounts = [account.split("|") for account in values["AccountBalance"].split("&")]
     held = {name: (currency, current) for name, currency, current, *_ in accounts}
     assert held.pop("Utility Account") == ("KES", "1000150.00")
-    others = ("Working Account", "Float Account", "Charges Paid Account", "Organization Settlement Account")
+    others = (
+        "Working Account",
+        "Float Account",
+        "Charges Paid Account",
+        "Organization Settlement Account",
+    )
     assert held == dict.fromkeys(others, ("KES", "0.00"))
     assert all(account[3:] == [account[2], "0.00", "0.00"] for account in accounts)
     assert said["ReferenceData"]["ReferenceItem"]["Value"].endswith("/abresults/v1/submit")

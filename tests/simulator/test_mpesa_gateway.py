@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Outcome, Simulator
-from paymux.wire import Incoming, Reply
 from tests.virtual import timeless
 
 from .asking import ask, told, until
@@ -66,7 +66,10 @@ async def test_a_payment_is_initiated_then_verified() -> None:
     assert await verified(sim, made) == (200, {"status": "pending", "message": "Payment pending"})
     assert sim.ledger.charged("123") == 0
     sim.settle("123", Status.SUCCEEDED)
-    assert await verified(sim, made) == (200, {"status": "completed", "message": "Payment successful"})
+    assert await verified(sim, made) == (
+        200,
+        {"status": "completed", "message": "Payment successful"},
+    )
     assert sim.ledger.charged("123") == 1000
     again = await initiated(sim)
     assert again["transaction_id"] != made["transaction_id"]
@@ -81,7 +84,9 @@ async def test_a_payment_is_initiated_then_verified() -> None:
         (Status.EXPIRED, "timeout", "PAYMENT_EXPIRED"),
     ],
 )
-async def test_an_end_without_money_is_a_word_or_a_code(status: Status, word: str, code: str) -> None:
+async def test_an_end_without_money_is_a_word_or_a_code(
+    status: Status, word: str, code: str
+) -> None:
     """The document has codes for a failure and an expiry, but no body; a test chooses."""
     sim = Simulator()
     made = await initiated(sim)
@@ -141,7 +146,11 @@ async def test_an_order_is_an_integer(order: Any) -> None:
         await call(sim, "POST", "/mpesa/", {**ORDER, "order_id": order}),
         await verified(sim, made, order),
     ):
-        assert (answer[0], answer[1]["code"], list(answer[1]["details"])) == (400, "INVALID_REQUEST", ["order_id"])
+        assert (answer[0], answer[1]["code"], list(answer[1]["details"])) == (
+            400,
+            "INVALID_REQUEST",
+            ["order_id"],
+        )
 
 
 @pytest.mark.parametrize("code", ["PAYMENT_FAILED", "PAYMENT_EXPIRED", "DOWN_FOR_TODAY"])
@@ -166,7 +175,9 @@ async def test_a_paid_order_may_be_refused() -> None:
     assert (await initiated(sim, order_id=124))["message"] == "Payment initiated"
 
 
-@pytest.mark.parametrize("body", [{}, {"transaction_id": "TXN1", "order_id": 123}, {"transaction_id": 7}])
+@pytest.mark.parametrize(
+    "body", [{}, {"transaction_id": "TXN1", "order_id": 123}, {"transaction_id": 7}]
+)
 async def test_an_unknown_transaction_is_not_found(body: Any) -> None:
     """HTTP 404 with the error object, for verify and for the paths of a transaction."""
     assert await call(Simulator(), "POST", "/verify/", body) == (404, NOT_FOUND)
@@ -213,7 +224,10 @@ async def test_every_endpoint_wants_a_token(method: str, path: str, body: Any) -
     for header in (None, "simulator", "Token simulator", "Bearer", "Bearer "):
         headers: dict[str, str] = {} if header is None else {"authorization": header}
         reply = await ask(sim, method, f"{BASE}{path}", body, headers=headers)
-        assert (reply.status, told(reply)["detail"]) == (401, "Authentication credentials were not provided.")
+        assert (reply.status, told(reply)["detail"]) == (
+            401,
+            "Authentication credentials were not provided.",
+        )
         assert reply.headers["www-authenticate"] == 'Bearer realm="api"'
     reply = await ask(sim, method, f"{BASE}{path}", body, headers={"authorization": "Bearer wrong"})
     assert (reply.status, told(reply)["code"]) == (401, "token_not_valid")
@@ -229,7 +243,7 @@ async def test_an_issued_token_ends() -> None:
     sim.mpesa_gateway.tokens.life = 60.0
     headers = {"authorization": f"Bearer {sim.mpesa_gateway.issue()}"}
 
-    async def asked() -> Reply:
+    async def asked() -> Response:
         return await ask(sim, "GET", f"{BASE}/methods/", headers=headers)
 
     assert (await asked()).status == 200
@@ -325,7 +339,9 @@ async def test_other_paths_are_html(method: str, path: str) -> None:
         ("4", Status.PENDING, None),
     ],
 )
-async def test_a_magic_number_decides_by_itself(digit: str, status: Status, reason: Reason | None) -> None:
+async def test_a_magic_number_decides_by_itself(
+    digit: str, status: Status, reason: Reason | None
+) -> None:
     """The sandbox's own number pays, other numbers do as their last digit says."""
     sim = Simulator(payer_delay=0.0)
     await initiated(sim, phone_number=f"25470837414{digit}")
@@ -388,12 +404,20 @@ async def test_the_sandbox_tests_a_payment_and_its_callback() -> None:
     assert (status, set(made)) == (200, {"message", "transaction_id", "checkout_request_id"})
     verify = {"transaction_id": made["transaction_id"]}
     assert (await call(sim, "POST", "/verify/", verify))[1]["status"] == "pending"
-    for word, http in (("odd", 400), ("refunded", 400), ("pending", 200), ("failed", 200), ("completed", 200)):
+    for word, http in (
+        ("odd", 400),
+        ("refunded", 400),
+        ("pending", 200),
+        ("failed", 200),
+        ("completed", 200),
+    ):
         body = {"transaction_id": made["transaction_id"], "status": word}
         reply = await ask(sim, "POST", f"{BASE}/test/callback/", body)
         assert reply.status == http
     assert (await call(sim, "POST", "/verify/", verify))[1]["status"] == "completed"
-    assert (await call(sim, "GET", f"/transactions/{made['transaction_id']}/receipt/"))[1]["order_reference"] == ""
+    assert (await call(sim, "GET", f"/transactions/{made['transaction_id']}/receipt/"))[1][
+        "order_reference"
+    ] == ""
     assert sim.ledger.charged(made["transaction_id"]) == 1000
 
 
@@ -416,11 +440,22 @@ async def test_the_history_has_the_documents_pages() -> None:
     assert (status, first["total"], first["page"], len(first["results"])) == (200, 12, 1, 10)
     row = first["results"][0]
     assert set(row) == {"id", "amount", "status", "payment_method", "created_at"}
-    assert (row["id"], row["amount"], row["payment_method"]) == (made[11]["transaction_id"], 1000.0, "mpesa")
+    assert (row["id"], row["amount"], row["payment_method"]) == (
+        made[11]["transaction_id"],
+        1000.0,
+        "mpesa",
+    )
     assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
     _, last = await call(sim, "GET", "/history/?page=2")
-    assert [one["id"] for one in last["results"]] == [made[1]["transaction_id"], made[0]["transaction_id"]]
-    assert (await call(sim, "GET", "/history/?page=3"))[1] == {"results": [], "total": 12, "page": 3}
+    assert [one["id"] for one in last["results"]] == [
+        made[1]["transaction_id"],
+        made[0]["transaction_id"],
+    ]
+    assert (await call(sim, "GET", "/history/?page=3"))[1] == {
+        "results": [],
+        "total": 12,
+        "page": 3,
+    }
     assert await call(sim, "GET", "/history/?page=x") == (404, {"detail": "Invalid page."})
 
 
@@ -433,10 +468,17 @@ async def test_the_history_may_be_paginated_as_the_origins() -> None:
     for number in (1, 2):
         await initiated(sim, order_id=number)
     _, first = await call(sim, "GET", "/history/")
-    assert (first["count"], first["previous"], first["results"][0]["amount"]) == (2, None, "1000.00")
+    assert (first["count"], first["previous"], first["results"][0]["amount"]) == (
+        2,
+        None,
+        "1000.00",
+    )
     following = urlsplit(first["next"])
     reply = await ask(sim, "GET", f"{following.path}?{following.query}", headers=BEARER)
-    assert (told(reply)["next"], told(reply)["previous"]) == (None, f"{sim.url}{BASE}/history/?page=1")
+    assert (told(reply)["next"], told(reply)["previous"]) == (
+        None,
+        f"{sim.url}{BASE}/history/?page=1",
+    )
     assert await call(sim, "GET", "/history/?page=3") == (404, {"detail": "Invalid page."})
 
 
@@ -446,7 +488,9 @@ async def test_a_receipt_is_the_documents() -> None:
     made = await initiated(sim, amount=1000)
     sim.settle("123", Status.SUCCEEDED)
     status, receipt = await call(sim, "GET", f"/transactions/{made['transaction_id']}/receipt/")
-    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", receipt.pop("date"))
+    assert re.fullmatch(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", receipt.pop("date")
+    )
     assert (status, receipt) == (
         200,
         {
@@ -468,7 +512,11 @@ async def test_a_refund_is_accepted_then_given_back() -> None:
     path = f"/transactions/{made['transaction_id']}/refund/"
     sim.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
     status, answer = await call(sim, "POST", path, {"amount": 400.0, "reason": "damaged"})
-    assert (status, answer["message"], answer["refund_id"][:3]) == (200, "Refund processed successfully", "RFD")
+    assert (status, answer["message"], answer["refund_id"][:3]) == (
+        200,
+        "Refund processed successfully",
+        "RFD",
+    )
     assert sim.ledger.refunded("123") == 0
     sim.settle(answer["refund_id"], Status.SUCCEEDED)
     assert sim.ledger.refunded("123") == 400
@@ -482,7 +530,10 @@ async def test_a_refund_is_accepted_then_given_back() -> None:
     assert (await verified(sim, made))[1]["status"] == "refunded"
     status, refusal = await call(sim, "POST", path, REFUND)
     assert (status, refusal["code"]) == (400, "PAYMENT_FAILED")
-    assert await call(sim, "GET", f"/transactions/{answer['refund_id']}/receipt/") == (404, NOT_FOUND)
+    assert await call(sim, "GET", f"/transactions/{answer['refund_id']}/receipt/") == (
+        404,
+        NOT_FOUND,
+    )
 
 
 async def test_a_refund_that_fails_frees_its_amount() -> None:
@@ -541,10 +592,12 @@ async def test_a_bad_method_is_refused(fields: dict[str, Any], code: str) -> Non
     ],
 )
 @pytest.mark.parametrize("metadata", [False, True])
-async def test_the_callback_is_passed_on(metadata: bool, status: Status, reason: Reason | None, code: int) -> None:
+async def test_the_callback_is_passed_on(
+    metadata: bool, status: Status, reason: Reason | None, code: int
+) -> None:
     """Daraja's body, as in the document: without metadata a success is a success, too."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.mpesa_gateway.webhook_url = "https://shop.example/pay"
     sim.mpesa_gateway.metadata = metadata
@@ -552,7 +605,10 @@ async def test_the_callback_is_passed_on(metadata: bool, status: Status, reason:
     sim.settle("123", status, reason=reason)
     await until(lambda: got)
     callback = json.loads(got[0].body)["Body"]["stkCallback"]
-    assert (callback["CheckoutRequestID"], callback["ResultCode"]) == (made["checkout_request_id"], code)
+    assert (callback["CheckoutRequestID"], callback["ResultCode"]) == (
+        made["checkout_request_id"],
+        code,
+    )
     assert ("CallbackMetadata" in callback) is (metadata and code == 0)
     assert len(got) == 1
 
@@ -560,7 +616,7 @@ async def test_the_callback_is_passed_on(metadata: bool, status: Status, reason:
 async def test_a_forged_callback_claims_a_success() -> None:
     """A refund sends no callback: the document has none for it."""
     sim = Simulator(payer_delay=0.0)
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.mpesa_gateway.webhook_url = "https://shop.example/pay"
     sim.fault("mpesa_gateway", "123", kind=Fault.WEBHOOK_FORGED)
@@ -588,7 +644,10 @@ async def test_payment_updates_are_pushed() -> None:
             sim.settle("123", Status.SUCCEEDED)
             for stream in (one, two):
                 frame = json.loads(await stream.receive_str(timeout=5))
-                assert (set(frame), frame["type"]) == ({"type", "payload", "timestamp"}, "PAYMENT_UPDATE")
+                assert (set(frame), frame["type"]) == (
+                    {"type", "payload", "timestamp"},
+                    "PAYMENT_UPDATE",
+                )
                 ids = {name: made[name] for name in ("transaction_id", "checkout_request_id")}
                 assert frame["payload"] == {**ids, "order_id": 123, "status": "completed"}
                 assert frame["timestamp"].endswith("Z")
@@ -604,7 +663,9 @@ async def test_a_frame_may_be_poorer() -> None:
         async with session.ws_connect(f"{sim.url}/mpesa_gateway/ws/", headers=BEARER) as stream:
             await initiated(sim)
             sim.settle("123", Status.FAILED)
-            assert json.loads(await stream.receive_str(timeout=5))["payload"] == {"status": "failed"}
+            assert json.loads(await stream.receive_str(timeout=5))["payload"] == {
+                "status": "failed"
+            }
             sim.mpesa_gateway.frame_shape = "flat"
             sim.settle("123", Status.SUCCEEDED)
             flat = json.loads(await stream.receive_str(timeout=5))
@@ -630,4 +691,8 @@ async def test_the_limits_are_settings() -> None:
     sim.mpesa_gateway.lowest, sim.mpesa_gateway.highest = Decimal(1), Decimal(5)
     assert (await initiated(sim, amount=5))["message"] == "Payment initiated"
     status, refusal = await call(sim, "POST", "/mpesa/", {**ORDER, "amount": 6})
-    assert (status, refusal["code"], refusal["details"]) == (400, "AMOUNT_TOO_HIGH", {"maximum": 5.0})
+    assert (status, refusal["code"], refusal["details"]) == (
+        400,
+        "AMOUNT_TOO_HIGH",
+        {"maximum": 5.0},
+    )

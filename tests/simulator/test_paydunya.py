@@ -5,9 +5,9 @@ from urllib.parse import parse_qsl, unquote
 
 import pytest
 
+from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming
 
 from .asking import FORM, ask, raw, told, until
 
@@ -18,7 +18,13 @@ TEST = {
 }
 LIVE = {**TEST, "paydunya-private-key": "live_private_simulator"}
 HASH = hashlib.sha512(b"simulator").hexdigest()
-ITEM = {"name": "Chemise", "quantity": 1, "unit_price": "5000", "total_price": "5000", "description": ""}
+ITEM = {
+    "name": "Chemise",
+    "quantity": 1,
+    "unit_price": "5000",
+    "total_price": "5000",
+    "description": "",
+}
 ACTIONS = {
     "cancel_url": "https://shop.example/cancel",
     "return_url": "https://shop.example/return",
@@ -56,11 +62,19 @@ async def confirm(sim: Simulator, token: str, *, method: str = "GET", live: bool
 async def credit(sim: Simulator, alias: Any = "771111111", amount: Any = 4500) -> Any:
     """Credit an account in the sandbox, and give the answer."""
     body = {"account_alias": alias, "amount": amount}
-    return told(await ask(sim, "POST", "/paydunya/sandbox-api/v1/direct-pay/credit-account", body, headers=TEST))
+    return told(
+        await ask(
+            sim, "POST", "/paydunya/sandbox-api/v1/direct-pay/credit-account", body, headers=TEST
+        )
+    )
 
 
-@pytest.mark.parametrize(("live", "site", "length"), [(False, "sandbox-checkout", 15), (True, "checkout", 21)])
-async def test_an_invoice_is_a_page_and_waits_for_its_payer(live: bool, site: str, length: int) -> None:
+@pytest.mark.parametrize(
+    ("live", "site", "length"), [(False, "sandbox-checkout", 15), (True, "checkout", 21)]
+)
+async def test_an_invoice_is_a_page_and_waits_for_its_payer(
+    live: bool, site: str, length: int
+) -> None:
     """`response_text` is the address of the page; tokens of the sandbox begin with test_."""
     sim = Simulator()
     path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/create"
@@ -73,8 +87,14 @@ async def test_an_invoice_is_a_page_and_waits_for_its_payer(live: bool, site: st
         ("order-1", 5000, "XOF", Status.PENDING)
     ]
     found = await confirm(sim, made["token"], live=live)
-    assert (found["status"], found["mode"], found["receipt_url"]) == ("pending", "live" if live else "test", "")
-    assert (await confirm(sim, made["token"], live=not live))["response_text"] == "Transaction Not Found"
+    assert (found["status"], found["mode"], found["receipt_url"]) == (
+        "pending",
+        "live" if live else "test",
+        "",
+    )
+    assert (await confirm(sim, made["token"], live=not live))[
+        "response_text"
+    ] == "Transaction Not Found"
 
 
 @pytest.mark.parametrize("name", list(TEST))
@@ -161,7 +181,9 @@ async def test_clients_write_items_and_amounts_their_own_way(amount: Any, items:
         (Status.EXPIRED, "cancelled"),
     ],
 )
-async def test_a_confirmation_has_its_state_in_status(method: str, status: Status, word: str) -> None:
+async def test_a_confirmation_has_its_state_in_status(
+    method: str, status: Status, word: str
+) -> None:
     """The response code is always 00; all fields of the page are there, in its order."""
     sim = Simulator()
     sim.paydunya.extras = False
@@ -185,7 +207,10 @@ async def test_a_confirmation_has_its_state_in_status(method: str, status: Statu
     assert list(found["invoice"]) == ["items", "taxes", "token", "total_amount", "description"]
     assert (found["response_code"], found["response_text"]) == ("00", "Transaction Found")
     assert (found["status"], found["hash"], found["invoice"]["token"]) == (word, HASH, token)
-    assert (found["custom_data"], found["actions"]) == ({"paymux_reference": "order-1", "numero": 5}, ACTIONS)
+    assert (found["custom_data"], found["actions"]) == (
+        {"paymux_reference": "order-1", "numero": 5},
+        ACTIONS,
+    )
     failed = status.terminal and status is not Status.SUCCEEDED
     assert found["fail_reason"] == ("Payment cancelled by customer" if failed else "")
     assert sim.ledger.charged("order-1") == (5000 if status is Status.SUCCEEDED else 0)
@@ -198,7 +223,10 @@ async def test_live_bodies_have_more_than_the_page() -> None:
     token = await create(sim)
     sim.settle(token, Status.FAILED, reason=Reason.INSUFFICIENT_FUNDS)
     found = await confirm(sim, token)
-    assert (found["invoice"]["total_amount"], found["invoice"]["total_amount_without_fees"]) == ("5150", "5000")
+    assert (found["invoice"]["total_amount"], found["invoice"]["total_amount_without_fees"]) == (
+        "5150",
+        "5000",
+    )
     assert found["invoice"]["expire_date"]
     assert (found["fail_reason"], found["errors"]["message"]) == ("", "Insufficient balance")
     assert found["customer"]["payment_method"] == "wave_senegal"
@@ -212,7 +240,10 @@ async def test_another_word_may_be_said() -> None:
     first, second = await create(sim), await create(sim)
     sim.settle(first, Status.EXPIRED)
     sim.settle(second, Status.PENDING, code="processing")
-    assert [(await confirm(sim, token))["status"] for token in (first, second)] == ["expired", "processing"]
+    assert [(await confirm(sim, token))["status"] for token in (first, second)] == [
+        "expired",
+        "processing",
+    ]
     assert [entry.status for entry in sim.ledger] == [Status.EXPIRED, Status.PENDING]
 
 
@@ -257,13 +288,17 @@ async def test_an_order_without_a_number_does_as_the_simulator_says() -> None:
     ("status", "word"),
     [(Status.SUCCEEDED, "completed"), (Status.FAILED, "failed"), (Status.CANCELLED, "cancelled")],
 )
-async def test_the_ipn_is_the_confirmation_under_data(notification: str, status: Status, word: str) -> None:
+async def test_the_ipn_is_the_confirmation_under_data(
+    notification: str, status: Status, word: str
+) -> None:
     """A nested form with encoded brackets, and its variants: one tree, as in a confirmation."""
     async with Simulator() as sim:
-        got: list[Incoming] = []
+        got: list[WebhookRequest] = []
         sim.on_webhook(got.append)
         sim.paydunya.notification = notification
-        token = await create(sim, custom_data={"paymux_reference": "order-1", "gift": True, "note": None})
+        token = await create(
+            sim, custom_data={"paymux_reference": "order-1", "gift": True, "note": None}
+        )
         sim.settle("order-1", status)
         await until(lambda: got)
         found = await confirm(sim, token)
@@ -279,11 +314,19 @@ async def test_the_ipn_is_the_confirmation_under_data(notification: str, status:
     if notification in ("form", "bare"):
         assert ("data%5Bhash%5D=" if notification == "form" else "data[hash]=") in text
         assert (body["data[status]"], body["data[hash]"]) == (word, HASH)
-        assert (body["data[invoice][token]"], body["data[invoice][total_amount]"]) == (token, "5000")
-        assert (body["data[custom_data][paymux_reference]"], body["data[custom_data][gift]"]) == ("order-1", "1")
+        assert (body["data[invoice][token]"], body["data[invoice][total_amount]"]) == (
+            token,
+            "5000",
+        )
+        assert (body["data[custom_data][paymux_reference]"], body["data[custom_data][gift]"]) == (
+            "order-1",
+            "1",
+        )
         assert "data[custom_data][note]" not in body
     else:
-        assert json.loads(unquote(body["data"]) if notification == "twice" else body["data"]) == found
+        assert (
+            json.loads(unquote(body["data"]) if notification == "twice" else body["data"]) == found
+        )
 
 
 async def test_a_forged_ipn_has_another_hash() -> None:
@@ -318,7 +361,10 @@ async def test_a_person_decides_on_the_page(decision: str, word: str, back: str)
     assert (await ask(sim, "POST", path, {"decision": "?"}, form=True)).status == 200
     for again in (decision, "approve"):
         gone = await ask(sim, "POST", path, {"decision": again}, form=True)
-        assert (gone.status, gone.headers["location"]) == (302, back + (token if word == "completed" else ""))
+        assert (gone.status, gone.headers["location"]) == (
+            302,
+            back + (token if word == "completed" else ""),
+        )
     assert (await confirm(sim, token))["status"] == word
     assert sim.ledger.charged("order-1") == (5000 if word == "completed" else 0)
     receipt = await ask(sim, "GET", f"/paydunya/sandbox-checkout/receipt/pdf/{token}.pdf")
@@ -336,7 +382,9 @@ async def test_the_way_back_may_have_a_query(joint: str) -> None:
     gone = await ask(sim, "POST", path, {"decision": "approve"}, form=True)
     assert gone.headers["location"] == f"https://shop.example/?seller=2{joint}token={token}"
     token = await create(sim, actions={})
-    stays = await ask(sim, "POST", f"/paydunya/checkout/invoice/{token}", {"decision": "cancel"}, form=True)
+    stays = await ask(
+        sim, "POST", f"/paydunya/checkout/invoice/{token}", {"decision": "cancel"}, form=True
+    )
     assert (stays.status, b"cancelled" in stays.body) == (200, True)
 
 
@@ -346,7 +394,9 @@ async def test_a_credit_moves_money_before_its_answer() -> None:
     assert await credit(sim) == {
         "response_code": "00",
         "response_text": "Transaction completed successfully",
-        "description": "Success! Amount of 4500 FCFA has been transfered to Sandbox Account BOUBACAR BAH",
+        "description": (
+            "Success! Amount of 4500 FCFA has been transfered to Sandbox Account BOUBACAR BAH"
+        ),
         "transaction_id": "TEST000001",
     }
     assert (await credit(sim, "ama@shop.example", "4500"))["transaction_id"] == "TEST000002"
@@ -354,7 +404,9 @@ async def test_a_credit_moves_money_before_its_answer() -> None:
     assert [entry.party for entry in sim.ledger] == ["771111111", "ama@shop.example"]
     assert sim.deliveries == []
     path = "/paydunya/api/v1/direct-pay/credit-account"
-    live = told(await ask(sim, "POST", path, {"account_alias": "771111111", "amount": 1}, headers=LIVE))
+    live = told(
+        await ask(sim, "POST", path, {"account_alias": "771111111", "amount": 1}, headers=LIVE)
+    )
     assert (live["response_code"], live["transaction_id"]) == ("00", "LIVE000003")
     assert (await confirm(sim, "TEST000001"))["response_code"] == "1001"
 
@@ -397,9 +449,13 @@ async def test_credits_are_an_option_and_come_from_the_balance() -> None:
 async def test_slashes_are_forgiven_on_the_socket() -> None:
     """Doubled and trailing slashes are accepted; an unknown path is an HTML page."""
     async with Simulator() as sim:
-        made = await raw(sim, "POST", "/paydunya//sandbox-api/v1/checkout-invoice/create/", order(), TEST)
+        made = await raw(
+            sim, "POST", "/paydunya//sandbox-api/v1/checkout-invoice/create/", order(), TEST
+        )
         token = json.loads(made.partition(b"\r\n\r\n")[2])["token"]
-        found = await raw(sim, "GET", f"/paydunya/sandbox-api/v1/checkout-invoice/confirm/{token}/", None, TEST)
+        found = await raw(
+            sim, "GET", f"/paydunya/sandbox-api/v1/checkout-invoice/confirm/{token}/", None, TEST
+        )
         lost = await raw(sim, "POST", "/paydunya/api/v2/checkout-invoice/create", order(), LIVE)
     assert b'"status": "pending"' in found
     assert lost.startswith(b"HTTP/1.1 404 ")

@@ -9,11 +9,11 @@ import pytest
 from paymux import Pool
 from paymux.drivers import names
 from paymux.errors import UsageError
+from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Entry, Fault, Outcome, Simulator
 from paymux.simulator.base import Provider
-from paymux.simulator.door import Door
-from paymux.wire import Incoming, Outgoing, Reply
+from paymux.simulator.http_server import HttpServer
 
 from ..cases import CASES
 from ..virtual import KEY
@@ -25,8 +25,12 @@ COLLECT = "/campay/api/collect/"
 async def test_every_provider_answers_behind_one_port() -> None:
     """One port, one mount per driver; other paths are 404, and are logged."""
     async with Simulator() as sim:
-        assert (await raw(sim, "GET", "/campay/api/balance/", headers=CAMPAY)).startswith(b"HTTP/1.1 200")
-        assert (await raw(sim, "GET", "/campay//api/balance", headers=CAMPAY)).startswith(b"HTTP/1.1 200")
+        assert (await raw(sim, "GET", "/campay/api/balance/", headers=CAMPAY)).startswith(
+            b"HTTP/1.1 200"
+        )
+        assert (await raw(sim, "GET", "/campay//api/balance", headers=CAMPAY)).startswith(
+            b"HTTP/1.1 200"
+        )
         assert (await raw(sim, "GET", "/mpesa/oauth/v1/generate")).startswith(b"HTTP/1.1 400")
         assert (await raw(sim, "GET", "/elsewhere")).startswith(b"HTTP/1.1 404")
         assert [one.provider for one in sim.requests] == ["campay", "campay", "mpesa", "elsewhere"]
@@ -41,7 +45,9 @@ async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
         for number, mount in enumerate(("", f"/{root}"), 1):
             driver = sim.driver(root, base_url=f"{sim.url}{mount}{sim.providers[root].base_path}")
             async with Pool(driver, webhook_base=f"{sim.url}/told", webhook_key=KEY) as pool:
-                payment = await pool.collect(root, amount=1000, reference=str(number), **CASES[root].order)
+                payment = await pool.collect(
+                    root, amount=1000, reference=str(number), **CASES[root].order
+                )
                 assert (await pool.verify(payment)).status is Status.PENDING
             assert len(sim.ledger) == number
         other = "campay" if root != "campay" else "paydunya"
@@ -50,7 +56,9 @@ async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
         assert [entry.provider for entry in sim.ledger] == [root, root, other]
 
 
-@pytest.mark.parametrize("path", ["/mpesa/stkpush/v1/processrequest", "//mpesa//stkpush/v1/processrequest/"])
+@pytest.mark.parametrize(
+    "path", ["/mpesa/stkpush/v1/processrequest", "//mpesa//stkpush/v1/processrequest/"]
+)
 @pytest.mark.parametrize("mount", ["", "/mpesa", "/mpesa/"])
 async def test_darajas_own_paths_are_told_from_its_mount(mount: str, path: str) -> None:
     """At the root `/mpesa/stkpush/…` is Daraja's own, as `/mpesa/mpesa/stkpush/…` is."""
@@ -66,7 +74,12 @@ async def test_a_request_is_logged_whole() -> None:
         await raw(sim, "POST", f"{COLLECT}?x=1", collect(), CAMPAY)
         await ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)
     first, second = sim.received("campay", "POST /collect/")
-    assert (first.method, first.path, first.query, first.body) == ("POST", "/api/collect/", "x=1", second.body)
+    assert (first.method, first.path, first.query, first.body) == (
+        "POST",
+        "/api/collect/",
+        "x=1",
+        second.body,
+    )
     assert first.headers["authorization"] == "Token simulator"
     assert sim.received("campay", "POST /token/") == sim.received("mpesa") == []
 
@@ -75,7 +88,7 @@ async def test_a_providers_own_host_is_answered_in_process() -> None:
     """A driver needs no other URL in tests: its live host leads to the simulator."""
     sim = Simulator()
     for url in ("https://www.campay.net/api/balance/", "https://demo.campay.net/api/balance/"):
-        asked = Outgoing(method="GET", url=url, headers=CAMPAY, body=None, money=False)
+        asked = PreparedRequest(method="GET", url=url, headers=CAMPAY, body=None, money=False)
         assert (await sim.connection.exchange(asked)).status == 200
     await sim.connection.aclose()
 
@@ -168,9 +181,11 @@ def test_one_simulator_serves_loops_in_turn() -> None:
     sim = Simulator(payer_delay=0.02, default=Status.SUCCEEDED)
     made = told(asyncio.run(ask(sim, "POST", COLLECT, collect(), headers=CAMPAY)))
 
-    async def later() -> Reply:
+    async def later() -> Response:
         await asyncio.sleep(0.03)
-        return await ask(sim, "GET", f"/campay/api/transaction/{made['reference']}/", headers=CAMPAY)
+        return await ask(
+            sim, "GET", f"/campay/api/transaction/{made['reference']}/", headers=CAMPAY
+        )
 
     assert told(asyncio.run(later()))["status"] == "SUCCESSFUL"
 
@@ -189,7 +204,9 @@ async def test_leaving_ends_everything_at_once() -> None:
             await ask(sim, "POST", COLLECT, collect(reference=reference), headers=CAMPAY)
             sim.settle(reference, Status.SUCCEEDED)
         body = push("254708374149")
-        await ask(sim, "POST", "/mpesa/mpesa/stkpush/v1/processrequest", body, headers=await login(sim))
+        await ask(
+            sim, "POST", "/mpesa/mpesa/stkpush/v1/processrequest", body, headers=await login(sim)
+        )
         left = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - left < 0.9
     assert await stalled == b""
@@ -201,18 +218,18 @@ class Acme(Provider):
 
     name = "acme"
 
-    async def answer(self, incoming: Incoming) -> Reply:
-        return Reply(status=404)
+    async def answer(self, incoming: WebhookRequest) -> Response:
+        return Response(status=404)
 
-    def listens(self, incoming: Incoming) -> Reply | None:
-        return None if incoming.query == "token=simulator" else Reply(status=401)
+    def listens(self, incoming: WebhookRequest) -> Response | None:
+        return None if incoming.query == "token=simulator" else Response(status=401)
 
 
 async def test_a_provider_may_push_frames() -> None:
     """A WebSocket is refused, or gets every frame until it is closed."""
     sim = Simulator()
-    acme = Acme(sim.world)
-    door = Door(sim.world, {"acme": acme}, sim.answer, None)
+    acme = Acme(sim.core)
+    door = HttpServer(sim.core, {"acme": acme}, sim.answer, None)
     url = await door.open(0)
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
@@ -220,9 +237,9 @@ async def test_a_provider_may_push_frames() -> None:
         async with session.ws_connect(f"{url}/acme/ws/?token=simulator") as stream:
             acme.push("hello")
             assert await stream.receive_str() == "hello"
-            closing = asyncio.gather(sim.world.aclose(), door.close())
+            closing = asyncio.gather(sim.core.aclose(), door.close())
             assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
         await closing
     acme.push("to nobody")
     with pytest.raises(NotImplementedError):
-        await Provider(sim.world).answer(Incoming())
+        await Provider(sim.core).answer(WebhookRequest())

@@ -6,9 +6,9 @@ import pytest
 from aiohttp import web
 
 from paymux.errors import BadWebhook
+from paymux.http import Response, WebhookRequest
 from paymux.models import Status
 from paymux.simulator import Fault, Simulator
-from paymux.wire import Incoming, Reply
 
 from .asking import CAMPAY, ask, collect, login, push, until
 
@@ -80,7 +80,7 @@ async def test_mpesas_webhook_goes_where_the_push_says(shop: Shop) -> None:
 async def test_a_webhook_is_lost_late_doubled_or_forged(kind: Fault, count: int) -> None:
     """Each fault happens once, to the order that it names."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.fault("campay", "order-1", kind=kind, seconds=0.05)
     began = asyncio.get_running_loop().time()
@@ -101,7 +101,7 @@ async def test_a_webhook_is_lost_late_doubled_or_forged(kind: Fault, count: int)
 async def test_a_forgery_claims_success_with_a_wrong_signature() -> None:
     """The forged message claims SUCCESSFUL with another key; the true failure follows."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.fault("campay", kind=Fault.WEBHOOK_FORGED)
     sim.campay.webhook_url = "https://shop.example/pay"
@@ -113,7 +113,9 @@ async def test_a_forgery_claims_success_with_a_wrong_signature() -> None:
     assert forged["reference"] == true["reference"]
     assert forged["signature"] != true["signature"]
     sim.fault("mpesa", kind=Fault.WEBHOOK_FORGED)
-    await ask(sim, "POST", "/mpesa/mpesa/stkpush/v1/processrequest", push(), headers=await login(sim))
+    await ask(
+        sim, "POST", "/mpesa/mpesa/stkpush/v1/processrequest", push(), headers=await login(sim)
+    )
     sim.settle(sim.ledger.entries(provider="mpesa")[0].provider_reference, Status.CANCELLED)
     await until(lambda: len(got) == 4)
     callbacks = [json.loads(incoming.body)["Body"]["stkCallback"] for incoming in got[2:]]
@@ -124,11 +126,11 @@ async def test_a_receiver_may_be_a_coroutine_and_may_fail() -> None:
     """What a receiver answers or raises is stored, and never breaks the simulator."""
     sim = Simulator()
 
-    async def receive(incoming: Incoming) -> Reply:
+    async def receive(incoming: WebhookRequest) -> Response:
         await asyncio.sleep(0)
-        return Reply(status=202)
+        return Response(status=202)
 
-    def refuse(incoming: Incoming) -> None:
+    def refuse(incoming: WebhookRequest) -> None:
         raise BadWebhook("forged")
 
     sim.on_webhook(receive)
@@ -137,10 +139,15 @@ async def test_a_receiver_may_be_a_coroutine_and_may_fail() -> None:
     sim.on_webhook(refuse)
     await paid(sim)
     await until(lambda: sim.deliveries[-1].error)
-    assert [(one.status, one.error) for one in sim.deliveries] == [(202, None), (None, "BadWebhook: forged")]
+    assert [(one.status, one.error) for one in sim.deliveries] == [
+        (202, None),
+        (None, "BadWebhook: forged"),
+    ]
 
 
-@pytest.mark.parametrize("url", ["https://shop.example/pay", "http://shop.example/pay", "http://127.0.0.1:1/pay"])
+@pytest.mark.parametrize(
+    "url", ["https://shop.example/pay", "http://shop.example/pay", "http://127.0.0.1:1/pay"]
+)
 async def test_nothing_is_sent_beyond_this_machine(url: str) -> None:
     """A webhook goes to loopback or to a test's receiver; any other target is an error."""
     sim = Simulator()
@@ -161,7 +168,7 @@ async def test_no_webhook_is_sent_where_none_is_set() -> None:
 def test_what_is_settled_outside_a_loop_is_told_in_the_next() -> None:
     """A test without an event loop can settle, too; the webhook goes out with the next request."""
     sim = Simulator()
-    got: list[Incoming] = []
+    got: list[WebhookRequest] = []
     sim.on_webhook(got.append)
     sim.campay.webhook_url = "https://shop.example/pay"
     asyncio.run(ask(sim, "POST", "/campay/api/collect/", collect(), headers=CAMPAY))

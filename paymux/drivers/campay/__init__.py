@@ -14,16 +14,17 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ... import given, plain
-from ...checks import checked_reference, checked_url
 from ...errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
-from ...jwt import proved
-from ...lenient import Unreadable, amount, convert, form_fields, text, when
+from ...http import Request, Response, ResponseTooLarge, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Trust
-from ...money import exact, whole
-from ...redact import Secret
-from ...states import Words
-from ...wire import Incoming, Reply, Request, Send, TooLarge, get, post
+from ...primitives import coerce
+from ...primitives.redaction import Secret
+from ...values import arguments
+from ...values.jwt import verified_claims
+from ...values.money import exact, whole
+from ...values.parsing import Unreadable, amount, convert, form_fields, parse_time, text
+from ...values.status_words import StatusWords
+from ...values.validation import checked_reference, checked_url
 from ..base import Driver, Facts, Token, reveal
 from .answers import KINDS, REASON, REFUSALS, STATUS, Login, Transaction, Wallet, failure
 from .history import Period
@@ -54,7 +55,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
     test_numbers = frozenset({"237677777777", "237677777770", "237699999999", "237699999990"})
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
     takes = frozenset({"description", "metadata"})
-    speaks: ClassVar[Mapping[str, Words]] = {"status": STATUS, "reason": REASON}
+    speaks: ClassVar[Mapping[str, StatusWords]] = {"status": STATUS, "reason": REASON}
     # Each success of the page, the SDK and the summary has both; a line of /history/ has no
     # currency, and the address to which a payment link sends the browser neither.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -76,7 +77,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         super().__post_init__()
         if not self.access_token and not (self.username and self.password):
             raise UsageError.missing("access_token", "campay needs it, or username and password")
-        if plain.text(self.dialect) not in _DIALECTS:
+        if coerce.text(self.dialect) not in _DIALECTS:
             raise UsageError.field("dialect", self.dialect, "current, summary")
 
     @property
@@ -98,7 +99,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         signed = token or reveal(self.access_token)
         return request.with_headers({"Authorization": f"Token {signed}"})
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Be sure of the listed codes, of a stale token and of a refused login.
 
         On money a 403 proves nothing.
@@ -203,7 +204,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             period = periods.pop()
             try:
                 page = await send(period.request())
-            except TooLarge:
+            except ResponseTooLarge:
                 if period.shortest:
                     raise
                 periods += period.halves()
@@ -232,7 +233,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         Until it is opened, verify says NotFound.
         """
         reference = checked_reference(reference)
-        description = given.text("description", description, longest=500)
+        description = arguments.text("description", description, longest=500)
         total = exact(amount, "XAF")
         party = None if payer is None else self.party("collect", payer)
         back = None if return_url is None else checked_url("return_url", return_url)
@@ -244,7 +245,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             page, reference=reference, amount=total, currency="XAF", payer=party
         )
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a callback of either method.
 
         Its JWT proves who signed it once, and covers none of its fields.
@@ -253,7 +254,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         key = reveal(self.webhook_key)
         if key:
             try:
-                proved(text(said.signature) or "", key)
+                verified_claims(text(said.signature) or "", key)
             except Unreadable as error:
                 raise BadWebhook(f"{self.account}: {error}") from None
         if text(said.reference) is None:
@@ -308,7 +309,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             reason=reason,
             message=told,
             metadata={"external_user": user} if user else {},
-            created_at=when(said.datetime),
+            created_at=parse_time(said.datetime),
         )
         if reference:
             return self.proved(found, "transaction")

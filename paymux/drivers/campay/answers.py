@@ -5,9 +5,9 @@ The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA.
 
 import msgspec
 
-from ...lenient import Scalar, amount, need, text
 from ...models import Kind, Order, Reason, Status
-from ...states import NOTHING, OTHER, Vocabulary
+from ...values.parsing import Scalar, amount, require, text
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, Vocabulary
 
 _UNPAID = frozenset({Status.PENDING, Status.FAILED, Status.CANCELLED})
 
@@ -28,7 +28,7 @@ REASON = Vocabulary(
         "INSUFFICIENT": (_UNPAID, Reason.INSUFFICIENT_FUNDS),
         "TIMEOUT": (_UNPAID, Reason.EXPIRED),
         "CANCEL": (_UNPAID, Reason.CANCELLED),
-        OTHER: NOTHING,
+        ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
 # The page's whole table of errors, each a no before money moves.
@@ -86,19 +86,19 @@ class Transaction(msgspec.Struct, frozen=True):
 
     def answers(self) -> bool:
         """Tell whether this answers a look-up."""
-        need(text(self.reference), "the answer has no reference")
-        return need(text(self.status), "the answer has no status")
+        require(text(self.reference), "the answer has no reference")
+        return require(text(self.status), "the answer has no status")
 
     def answers_order(self, order: Order) -> bool:
         """Tell whether this answers an order, whose own words it may repeat."""
         ours = text(self.external_reference)
-        need(ours in (None, order.reference), "the answer is about another external_reference")
-        need(amount(self.amount) in (None, order.amount), "the answer is about another amount")
-        return need(text(self.reference), "the answer has no reference")
+        require(ours in (None, order.reference), "the answer is about another external_reference")
+        require(amount(self.amount) in (None, order.amount), "the answer is about another amount")
+        return require(text(self.reference), "the answer has no reference")
 
     def answers_link(self) -> bool:
         """Tell whether this is a page that was opened."""
-        return need(text(self.link), "the answer has no link")
+        return require(text(self.link), "the answer has no link")
 
 
 def failure(told: str | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...wire import DAY_BYTES, PAGE_BYTES, Request, post
+from ...http import MAX_DAY_BYTES, MAX_PAGE_BYTES, Request, post
 
 
 class History(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Period(NamedTuple):
             "start_date": f"{self.first:%Y-%m-%d}",
             "end_date": f"{self.last + timedelta(days=1):%Y-%m-%d}",
         }
-        largest = DAY_BYTES if self.shortest else PAGE_BYTES
+        largest = MAX_DAY_BYTES if self.shortest else MAX_PAGE_BYTES
         return post("/history/", History, days, money=False, largest=largest)
 
     def halves(self) -> list["Period"]:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from ...wire import Request, post
+from ...http import Request, post
 from .answers import Transaction
 
 

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...errors import BadWebhook, ProviderError, UsageError
-from ...lenient import Scalar, Unreadable, amount, form_fields, json_fields, text, when
+from ...http import Request, Response, Send, WebhookRequest, post
 from ...models import Customer, Event, Kind, Order, Payment, Status, Trust, log
-from ...msisdn import digits
-from ...redact import Secret
-from ...states import Words
-from ...wire import Incoming, Reply, Request, Send, post
+from ...primitives.redaction import Secret
+from ...values.parsing import Scalar, Unreadable, amount, form_fields, json_fields, parse_time, text
+from ...values.phone import phone_digits
+from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from . import page
 from .answers import CODES, MESSAGES, WORDS, Answer, Data
@@ -62,7 +62,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             not_found_final_after=None,
         )
     }
-    speaks: ClassVar[Mapping[str, Words]] = {
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
         "data.status": WORDS,
         "code": CODES,
         "message": MESSAGES,
@@ -97,7 +97,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         signed_body = {"apikey": reveal(self.apikey), "site_id": self.site_id, **request.body}
         return msgspec.structs.replace(request, body=signed_body)
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Read the error codes out of CinetPay's own body, whatever the HTTP status is.
 
         A check's verdict is read under any status, too, but for one: money that came is told with
@@ -142,7 +142,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         if not phone:
             return None
         home = self.home(currency)
-        return digits(phone, (), home=home, field="customer.phone", any_line=True)
+        return phone_digits(phone, (), home=home, field="customer.phone", any_line=True)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Check a payment by its transaction id.
@@ -173,7 +173,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         """Check a payment by our reference, which is the transaction id."""
         return await self.verify(send, payment)
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a notification, which never has a status; a GET only asks whether we answer.
 
         `x-token` proves that CinetPay wrote these characters, but not where one field ends and the
@@ -254,7 +254,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             metadata=_metadata(data.metadata) if data.metadata else {},
             # The samples' dates agree with the epoch in their api_response_id, so they are UTC, as
             # Abidjan is.
-            paid_at=when(data.payment_date) if status in _PAID else None,
+            paid_at=parse_time(data.payment_date) if status in _PAID else None,
         )
         bare = word is None and found.amount is None and currency is None
         return self.proved(found, "2021" if bare else "2022")

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
-from ...lenient import Scalar, amount, need, text
 from ...models import Reason, Status
-from ...states import NOTHING, OTHER, UNPAID, Vocabulary, plain
+from ...values.parsing import Scalar, amount, require, text
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary, normalized
 from ..base import Duplicate
 
 # `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is
@@ -60,7 +60,7 @@ CODES = Vocabulary(
         "810": (Status.FAILED, Reason.LIMIT),
         "811": (Status.FAILED, Reason.LIMIT),
         "812": (Status.FAILED, Reason.LIMIT),
-        OTHER: UNPAID,
+        ANY_OTHER_WORD: UNPAID,
     },
     why={
         "631": Reason.LIMIT,
@@ -89,7 +89,7 @@ MESSAGES = Vocabulary(
         "WAITING_CUSTOMER_PAYMENT": Status.PENDING,
         "WAITING_CUSTOMER_OTP_CODE": Status.PENDING,
         "WAITING_CUSTOMER_PAYMENT_AT_OPERATOR_SIDE": Status.PENDING,
-        OTHER: NOTHING,
+        ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
 
@@ -164,16 +164,16 @@ class Answer(msgspec.Struct, frozen=True):
     def speaks(self) -> bool:
         """Tell whether this speaks of a payment, and not only of the question."""
         code = text(self.code)
-        return code is not None and (isinstance(self.data, Data) or plain(code) in CODES)
+        return code is not None and (isinstance(self.data, Data) or normalized(code) in CODES)
 
     def answers_page(self) -> bool:
         """Tell whether a page was opened."""
-        need(text(self.code) == "201", "code is not 201")
-        return need(self.opens(), "the answer has no payment_url")
+        require(text(self.code) == "201", "code is not 201")
+        return require(self.opens(), "the answer has no payment_url")
 
     def answers_check(self) -> bool:
         """Tell whether this says how a payment stands."""
-        return need(self.speaks(), "the answer is about no payment")
+        return require(self.speaks(), "the answer is about no payment")
 
     def refusal(self, *, money: bool) -> ProviderError | None:
         """Give the error that this certainly is, or None."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from ...lenient import Unreadable
+from ...values.parsing import Unreadable
 
 # What `x-token` signs, with nothing between the fields:
 # https://docs.cinetpay.com/api/1.0-fr/checkout/hmac

@@ -8,7 +8,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...models import Customer, Order
-from ...money import whole
+from ...values.money import whole
 
 # How the guide spelt Guinea's franc, for twelve days of August 2021.
 GNF: Mapping[str | None, str] = {"GBF": "GNF"}

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ... import plain
 from ...errors import AuthenticationFailed, ProviderError, Rejected, UsageError
-from ...lenient import Unreadable, amount, need, text, when
+from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Customer, Event, Kind, Order, Payment, Status
-from ...redact import Secret
-from ...states import Words
-from ...wire import Incoming, Reply, Request, Send, get, post
+from ...primitives import coerce
+from ...primitives.redaction import Secret
+from ...values.parsing import Unreadable, amount, parse_time, require, text
+from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from .answers import ERROR, ID, WORDS, Transaction, first, first_fields
 from .page import REFERENCE_KEY, body, checked_store
@@ -57,7 +57,7 @@ class Intram(Driver, frozen=True, kw_only=True):
     }
     # The nested shape tells the state twice. An unknown word in one place leaves a known one in the
     # other in doubt.
-    speaks: ClassVar[Mapping[str, Words]] = {
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": WORDS,
         "transaction._status": WORDS,
         "error": ERROR,
@@ -92,7 +92,7 @@ class Intram(Driver, frozen=True, kw_only=True):
         """Check the store and the keys; a key of the other mode is UsageError."""
         msgspec.structs.force_setattr(self, "store", checked_store(self.store))
         super().__post_init__()
-        if not plain.is_a(self.keys_in_body, bool):
+        if not coerce.is_a(self.keys_in_body, bool):
             raise UsageError.field("keys_in_body", self.keys_in_body, "True or False")
         wrong, mode = (_SANDBOX_KEY, "sandbox") if self.live else (_LIVE_KEY, "live")
         for field in ("public_key", "private_key", "secret", "merchant_key"):
@@ -111,7 +111,7 @@ class Intram(Driver, frozen=True, kw_only=True):
             headers["X-MARCHAND-KEY"] = reveal(self.merchant_key)
         return request.with_headers(headers)
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Give the error of a body that says `error: true`, which HTTP 200, 400 and 401 carry.
 
         HTTP 500 proves nothing, whatever its body says. Intram's Node client tests the flag and not
@@ -137,11 +137,11 @@ class Intram(Driver, frozen=True, kw_only=True):
 
         def answers(said: Transaction) -> bool:
             seen = self.payment(said)
-            need(said.charged in (None, order.amount), "the answer is about another amount")
-            need(seen.currency in (None, order.currency), "the answer is about another currency")
-            need(said.page, "the answer has no address of a page")
-            need(seen.status not in _FAILURES, "the page that was opened has failed already")
-            return need(seen.provider_reference, "the answer has no transaction_id")
+            require(said.charged in (None, order.amount), "the answer is about another amount")
+            require(seen.currency in (None, order.currency), "the answer is about another currency")
+            require(said.page, "the answer has no address of a page")
+            require(seen.status not in _FAILURES, "the page that was opened has failed already")
+            return require(seen.provider_reference, "the answer has no transaction_id")
 
         request = post(
             "/payments/request",
@@ -183,7 +183,7 @@ class Intram(Driver, frozen=True, kw_only=True):
         )
         return self.payment(await send(request), asked)
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a callback, JSON or form: unsigned, so a hint at what to ask for.
 
         backend/nodejs-api-client.md promises a hash of which no field, algorithm or key is
@@ -198,7 +198,7 @@ class Intram(Driver, frozen=True, kw_only=True):
         It is `?token=…`, or the Readme's `?STATUS=…?transaction_id=…`.
         """
         query = url.partition("#")[0].partition("?")[2].replace("?", "&")
-        said = self.message(dict[str, str], Incoming(method="GET", query=query))
+        said = self.message(dict[str, str], WebhookRequest(method="GET", query=query))
         token = first(said.get("transaction_id"), said.get("token"))
         if token is None:
             raise Unreadable("no transaction id in the address")
@@ -253,7 +253,7 @@ class Intram(Driver, frozen=True, kw_only=True):
             message=text(said.message),
             customer=_customer(first_fields(said.customer)),
             metadata=custom,
-            created_at=when(nested.created_at),
+            created_at=parse_time(nested.created_at),
         )
 
 

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...lenient import Scalar, Unreadable, amount, need, text
 from ...models import Reason, Status
-from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+from ...values.parsing import Scalar, Unreadable, amount, require, text
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 
@@ -32,11 +32,11 @@ WORDS = Vocabulary(
 # (see `judge`).
 ERROR = Vocabulary(
     {
-        "FALSE": NOTHING,
-        "0": NOTHING,
+        "FALSE": SAYS_NOTHING,
+        "0": SAYS_NOTHING,
         "TRUE": UNPAID,
         "1": UNPAID,
-        OTHER: UNPAID,
+        ANY_OTHER_WORD: UNPAID,
     }
 )
 
@@ -148,8 +148,8 @@ class Transaction(msgspec.Struct, frozen=True):
 
         Every published shape has an amount; `{"status": "ERROR"}` alone is an error's body.
         """
-        need(text(self.status) or text(self.nested.status), "the answer has no status")
-        need(self.charged is not None, "the answer has no amount")
+        require(text(self.status) or text(self.nested.status), "the answer has no status")
+        require(self.charged is not None, "the answer has no amount")
         read = [self.id, amount(self.fees)]  # or Unreadable says why not
         return bool(read)
 

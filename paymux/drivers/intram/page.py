@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ... import plain
 from ...errors import UsageError
 from ...models import Item, Order
-from ...money import exact, whole
+from ...primitives import coerce
+from ...values.money import exact, whole
 
 # Intram has no field for a merchant's reference, only custom data; some shapes of its answers give
 # them back.
@@ -57,14 +57,14 @@ def checked_store(store: object) -> dict[str, str]:
 
     The phone is text, too.
     """
-    fields = {"name": store} if plain.is_a(store, str) else plain.mapping(store)
+    fields = {"name": store} if coerce.is_a(store, str) else coerce.mapping(store)
     if fields is None:
         raise UsageError.field("store", store, f"a name, or a mapping of {', '.join(_STORE)}")
     said = dict[str, str]()
     for name, value in fields.items():
         if name not in _STORE:
             raise UsageError.field("store", name, ", ".join(_STORE))
-        found = plain.text(value)
+        found = coerce.text(value)
         if found is None or not found.isprintable() or not 0 < len(found) <= 2000:
             accepted = "printable text of 1 to 2000 characters"
             raise UsageError.field(f"store.{name}", value, accepted)

@@ -13,15 +13,15 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ... import plain
-from ...checks import checked_url, setting
 from ...errors import ProviderError, Unsupported, UsageError
-from ...lenient import Unreadable, amount, text
+from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Event, Kind, Order, Payment, Status
-from ...money import whole
-from ...redact import Secret
-from ...states import Words
-from ...wire import Incoming, Reply, Request, Send, get, post
+from ...primitives import coerce
+from ...primitives.redaction import Secret
+from ...values.money import whole
+from ...values.parsing import Unreadable, amount, text
+from ...values.status_words import StatusWords
+from ...values.validation import checked_url, setting
 from ..base import Driver, Facts, Option, Token, reveal
 from . import c2b
 from .errors import refusal, throttled
@@ -73,7 +73,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     }
     # ResponseCode is none of them: it says that the question was understood. No success of a query
     # has an amount.
-    speaks: ClassVar[Mapping[str, Words]] = {
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
         "ResultCode": RESULTS,
         "ResultDesc": SENTENCES,
         "errorMessage": SENTENCES,
@@ -120,7 +120,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             field: setting(settings, f"MPESA_{field.upper()}")
             for field in ("consumer_key", "consumer_secret", "shortcode", "passkey")
         }
-        environment = plain.text(said)
+        environment = coerce.text(said)
         if environment not in ("sandbox", "production"):
             raise UsageError.field("MPESA_ENVIRONMENT", said, "'sandbox' or 'production'")
         try:
@@ -142,7 +142,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             return request
         return request.with_headers({"Authorization": f"Bearer {token}"})
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Believe the gateway's errors by endpoint and message: one code has several meanings."""
         if b"policies." in reply.body and (slow := throttled(reply)) is not None:
             return slow
@@ -205,7 +205,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         )
         return self.payment(await send(query), asked)
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
         message = self.message(c2b.Message, incoming)
         pushed = message.Body.callback if message.Body else None
@@ -239,13 +239,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         ids = {"AccountReference": reference} if isinstance(reference, str) else {}
         return msgspec.structs.replace(super().pending(order), ids=ids)
 
-    def acknowledge(self, event: Event, refused: str = "") -> Reply:
+    def acknowledge(self, event: Event, refused: str = "") -> Response:
         """Answer with a ResultCode; only a validation can be refused, with one of C2B's codes."""
         body: Mapping[str, Any] = {"ResultCode": 0, "ResultDesc": "Accepted"}
         if event.ping:
             body = self.c2b_reply(not refused, c2b.refusal(refused))
         headers = {"content-type": "application/json"}
-        return Reply(status=200, headers=headers, body=msgspec.json.encode(body))
+        return Response(status=200, headers=headers, body=msgspec.json.encode(body))
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Say in our words what Daraja said of a push; figures are read in a message alone."""
@@ -291,7 +291,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
         Never ask it of a header.
         """
-        return (plain.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
+        return (coerce.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
 
 
 def _figures(found: Payment, said: Said) -> Payment:

@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import msgspec
 
-from ... import plain
 from ...errors import UsageError
-from ...lenient import Scalar, amount, text
 from ...models import Payment
+from ...primitives import coerce
+from ...values.parsing import Scalar, amount, text
 from ..base import Driver
 from .express import Said
 from .values import paid_at, phone
@@ -80,13 +80,13 @@ def refusal(code: str) -> str:
 
 def answer(accepted: bool, code: str) -> dict[str, str]:
     """Give the body that answers a validation or a confirmation."""
-    if not re.fullmatch(_CODES, plain.text(code) or ""):
+    if not re.fullmatch(_CODES, coerce.text(code) or ""):
         means = (
             "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode,"
             " …16 anything else"
         )
         raise UsageError.field("code", code, means)
-    if not plain.is_a(accepted, bool):
+    if not coerce.is_a(accepted, bool):
         raise UsageError.field("accepted", accepted, "True or False")
     if accepted:
         return {"ResultCode": "0", "ResultDesc": "Accepted"}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
+from ...http import Request, Response
 from ...models import Reason
-from ...wire import Reply, Request
 
 # Throttling by Apigee, before Daraja: its policies SpikeArrest and Quota, whose faults have these
 # codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
@@ -12,7 +12,7 @@ from ...wire import Reply, Request
 _THROTTLED = ("policies.ratelimit.SpikeArrestViolation", "policies.ratelimit.QuotaViolation")
 
 
-def throttled(reply: Reply) -> RateLimited | None:
+def throttled(reply: Response) -> RateLimited | None:
     """Read a fault of Apigee's by its whole envelope, with nothing beside it."""
     said = reply.read(dict[str, Any]) or {}
     fault = said.get("fault")
@@ -25,7 +25,7 @@ def throttled(reply: Reply) -> RateLimited | None:
 
 
 def refusal(
-    request: Request[Any], reply: Reply, code: str | None, said: str
+    request: Request[Any], reply: Response, code: str | None, said: str
 ) -> ProviderError | None:
     """Give the error that a code and its message certainly mean at this endpoint, or None."""
     words = said.lower()

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from ...lenient import Scalar, need, text
 from ...models import Reason, Status
-from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+from ...values.parsing import Scalar, require, text
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 from .values import EAT, STAMP
 
 PUSH = "/mpesa/stkpush/v1/processrequest"
@@ -58,7 +58,7 @@ _LOCKED = (
 # any other says nothing; that a payment is being processed is read out of all of them.
 SENTENCES = Vocabulary(
     {
-        OTHER: NOTHING,
+        ANY_OTHER_WORD: SAYS_NOTHING,
         _PROCESSING: Status.PENDING,
         "THE SERVICE REQUEST IS PROCESSED SUCCESSFULLY": Status.SUCCEEDED,
         "REQUEST CANCELLED BY USER": UNPAID,
@@ -101,19 +101,19 @@ class Said(msgspec.Struct, frozen=True):
 
     def answers_push(self) -> bool:
         """Tell whether a push was accepted."""
-        need(text(self.ResponseCode) == "0", "ResponseCode is not 0")
-        return need(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
+        require(text(self.ResponseCode) == "0", "ResponseCode is not 0")
+        return require(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
 
     def answers_query(self, asked: str) -> bool:
         """Tell whether this answers a query for this id, which is not always echoed."""
         fault = text(self.fault)
         if fault is not None:
             waits = fault == "500.001.1001" and self._processing()
-            return need(waits, "an error that does not say how the payment stands")
+            return require(waits, "an error that does not say how the payment stands")
         echoed = text(self.CheckoutRequestID)
-        need(echoed in (None, asked), "the answer is about another CheckoutRequestID")
-        need(text(self.ResponseCode) in (None, "0"), "ResponseCode is not 0")
-        return need(text(self.ResultCode), "the answer has no ResultCode")
+        require(echoed in (None, asked), "the answer is about another CheckoutRequestID")
+        require(text(self.ResponseCode) in (None, "0"), "ResponseCode is not 0")
+        return require(text(self.ResultCode), "the answer has no ResultCode")
 
     def accepted(self) -> "Said":
         """Give an acceptance without what only a result has: it is no outcome."""

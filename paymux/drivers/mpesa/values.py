@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 from ...errors import UsageError
-from ...lenient import when
+from ...values.parsing import parse_time
 
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data
 STAMP = "%Y%m%d%H%M%S"
@@ -12,7 +12,7 @@ STAMP = "%Y%m%d%H%M%S"
 
 def paid_at(time: str | None) -> datetime | None:
     """Read the time of a payment; year 1, which is met too, has no UTC."""
-    return when(time, STAMP, EAT) if time and time.startswith("20") else None
+    return parse_time(time, STAMP, EAT) if time and time.startswith("20") else None
 
 
 def phone(number: str | None) -> str | None:

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from ...checks import checked_text
 from ...errors import Rejected, Unsupported, UsageError
-from ...given import flag
-from ...lenient import Unreadable, amount, convert, decode, need, text, when
+from ...http import MAX_DAY_BYTES, Request, Send, WebhookRequest, get, post
 from ...models import Event, Kind, Method, Order, Payment, Receipt
-from ...money import exact, whole
-from ...wire import DAY_BYTES, Incoming, Request, Send, get, post
+from ...values.arguments import flag
+from ...values.money import exact, whole
+from ...values.parsing import Unreadable, amount, convert, decode, parse_time, require, text
+from ...values.validation import checked_text
 from ..base import WEBHOOK_BYTES
 from .account import Account
 from .answers import OUTCOMES, Answer, Push
@@ -106,14 +106,14 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
                 Page,
                 query={"page": str(number)} if number > 1 else {},
                 matches=partial(Page.answers, number=number),
-                largest=DAY_BYTES,
+                largest=MAX_DAY_BYTES,
             )
             page = await send(request)
             recent.turn()
             more = False
             for row, raw in enumerate(page.results, read + 1):
                 past = self.row(Answer, raw, row, self.payment)
-                need(past.provider_reference, f"row {row}: it has no id")
+                require(past.provider_reference, f"row {row}: it has no id")
                 fresh = recent.is_new(past.provider_reference)
                 more = more or fresh
                 inside = past.created_at is None or since <= past.created_at <= until
@@ -135,7 +135,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             method=text(slip.payment_method),
             customer=text(slip.customer_name),
             order=text(slip.order_reference),
-            issued_at=when(slip.date),
+            issued_at=parse_time(slip.date),
         )
 
     async def methods(self, send: Send) -> list[Method]:
@@ -175,7 +175,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         }
         return await send(post(self._test("callback"), Undocumented, body, money=False))
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read the STK callback of a gateway that passes it on. Nothing signs it: a hint."""
         body = self.message(dict[str, Any], incoming).get("Body")
         push = convert(Push, body.get("stkCallback") if isinstance(body, dict) else None)
@@ -234,7 +234,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             provider_status=word,
             reason=reason,
             message=message,
-            created_at=when(said.created_at),
+            created_at=parse_time(said.created_at),
         )
 
     def _within(self, asked: Decimal) -> msgspec.Raw:

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal
 
 from msgspec.structs import force_setattr
 
-from ...checks import checked_function
 from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, UsageError
-from ...lenient import Unreadable, text
+from ...http import Request, Response, Send
 from ...models import Kind, Status
-from ...money import DECIMALS, exact
-from ...redact import Secret
-from ...states import Words
-from ...wire import Reply, Request, Send
+from ...primitives.redaction import Secret
+from ...values.money import DECIMALS, exact
+from ...values.parsing import Unreadable, text
+from ...values.status_words import StatusWords
+from ...values.validation import checked_function
 from ..base import Driver, Facts, Token, reveal
 from .answers import (
     DESCRIPTIONS,
@@ -45,7 +45,7 @@ class Account(Driver, frozen=True, kw_only=True):
     # refund takes no reference of ours, and nothing looks it up (the document, and the server's
     # views).
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _BLIND, "refund": _BLIND}
-    speaks: ClassVar[Mapping[str, Words]] = {
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": WORDS,
         "message": MESSAGES,
         "code": OUTCOMES,
@@ -114,7 +114,7 @@ class Account(Driver, frozen=True, kw_only=True):
             return request.with_query({self.updates_query: signed})
         return request.with_headers({"Authorization": f"Bearer {signed}"})
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Be sure of the codes; of money, nothing that a status or a sentence says is sure."""
         error = super().judge(request, reply)
         said = (reply.read(dict[str, Any]) if reply.status >= 400 else None) or {}

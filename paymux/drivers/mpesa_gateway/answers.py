@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ...lenient import Scalar, amount, need, text
 from ...models import Reason, Status
-from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+from ...values.parsing import Scalar, amount, require, text
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
 # The document shows "completed"; the rest are words of the server's models and of its answers to
 # verify.
@@ -34,7 +34,7 @@ MESSAGES = Vocabulary(
         "PAYMENT CANCELLED": UNPAID,
         "PAYMENT TIMEOUT": UNPAID,
         "PAYMENT PENDING": frozenset({Status.PENDING, Status.CANCELLED, Status.EXPIRED}),
-        OTHER: NOTHING,
+        ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
 # The ResultCodes of a callback that payment/mpesa.py of the server knows; of any other, the gateway
@@ -51,7 +51,7 @@ DESCRIPTIONS = Vocabulary(
     {
         "THE TRANSACTION IS BEING PROCESSED": Status.PENDING,
         "THE TRANSACTION IS STILL UNDER PROCESSING": Status.PENDING,
-        OTHER: NOTHING,
+        ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
 # "Common Error Codes" of the document, which names no HTTP status for them. These two are what
@@ -62,7 +62,7 @@ OUTCOMES = Vocabulary(
     {
         "PAYMENT_FAILED": Status.FAILED,
         "PAYMENT_EXPIRED": (Status.EXPIRED, Reason.EXPIRED),
-        OTHER: UNPAID,
+        ANY_OTHER_WORD: UNPAID,
     }
 )
 REFUSALS: Mapping[str, Reason] = {
@@ -120,24 +120,24 @@ class Answer(msgspec.Struct, frozen=True):
     def answers_order(self, reference: str | None) -> bool:
         """Tell whether this answers an order; the document echoes no number at all."""
         self._is_readable()
-        need(self.own_id, "the answer has no transaction_id")
+        require(self.own_id, "the answer has no transaction_id")
         return self._is_about(reference)
 
     def answers_verify(self, reference: str | None) -> bool:
         """Tell whether this says how an order stands."""
         self._is_readable()
-        need(text(self.status), "the answer has no status")
+        require(text(self.status), "the answer has no status")
         return self._is_about(reference)
 
     def answers_refund(self) -> bool:
         """Tell whether this answers a refund."""
-        return need(self.refund_id != "", "the answer has no refund_id")
+        return require(self.refund_id != "", "the answer has no refund_id")
 
     def answers_receipt(self) -> bool:
         """Tell whether this is a receipt."""
-        need(text(self.receipt_number), "the answer has no receipt_number")
+        require(text(self.receipt_number), "the answer has no receipt_number")
         price = _PRICE.fullmatch(text(self.amount) or "")
-        return need(price, "the answer has no amount that can be read")
+        return require(price, "the answer has no amount that can be read")
 
     def _is_readable(self) -> None:
         amount(self.amount)
@@ -145,7 +145,7 @@ class Answer(msgspec.Struct, frozen=True):
     def _is_about(self, reference: str | None) -> bool:
         theirs = self.reference
         ours = theirs is None or not reference or theirs == reference
-        return need(ours, "the answer is about another order_id")
+        return require(ours, "the answer is about another order_id")
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections import deque
 
 import msgspec
 
-from ...lenient import Scalar, need, text
+from ...values.parsing import Scalar, require, text
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -17,7 +17,7 @@ class Page(msgspec.Struct, frozen=True):
 
     def answers(self, number: int) -> bool:
         """Tell whether this is the page that was asked for."""
-        return need(self.page in (None, number), "the answer is another page")
+        return require(self.page in (None, number), "the answer is another page")
 
     def has_more(self, read: int) -> bool:
         """Tell whether there are pages after this one, when so many rows were read."""

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ... import given
 from ...errors import (
     AuthenticationFailed,
     BadWebhook,
@@ -24,13 +23,14 @@ from ...errors import (
     Unsupported,
     UsageError,
 )
-from ...lenient import Unreadable, amount, convert, form_fields, text
+from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
-from ...money import whole
-from ...msisdn import digits
-from ...redact import Secret
-from ...states import Words
-from ...wire import Incoming, Reply, Request, Send, get, post
+from ...primitives.redaction import Secret
+from ...values import arguments
+from ...values.money import whole
+from ...values.parsing import Unreadable, amount, convert, form_fields, text
+from ...values.phone import phone_digits
+from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from . import checkout
 from .answers import DONE, FAIL_REASON, STATUS, TOKEN, Answer, number, tree
@@ -71,7 +71,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     # `response_code` is none of them: "00" says that the invoice was found. `invoice.status` stands
     # in no answer of the page, but in those of the OPR (pypi, opr.py), and is read beside `status`
     # alone.
-    speaks: ClassVar[Mapping[str, Words]] = {
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": STATUS,
         "invoice.status": STATUS,
         "fail_reason": FAIL_REASON,
@@ -133,7 +133,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             }
         )
 
-    def judge(self, request: Request[Any], reply: Reply) -> ProviderError | None:
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Read the code and text that stand in every answer, mostly under HTTP 200.
 
         No codes are published: on a transfer, only those that integrators have met with such a text
@@ -212,14 +212,14 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Give what psr.paydunya.min.js asks your server for, to show a page as a popup (PSR)."""
-        payment = given.payment(payment)
+        payment = arguments.payment(payment)
         token = payment.provider_reference
         if payment.account != self.account or payment.kind not in (None, "collect") or not token:
             accepted = f"a collect of {self.account!r} that has a page"
             raise UsageError.field("payment", payment, accepted)
         return {"success": True, "mode": "live" if payment.live else "test", "token": token}
 
-    def webhook(self, incoming: Incoming) -> Event:
+    def webhook(self, incoming: WebhookRequest) -> Event:
         """Read an IPN.
 
         Its hash is that of every message: a wrong one is refused, a right one proves nothing.
@@ -307,7 +307,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         if kind != "payout":
             return super().party(kind, value, currency)
         try:
-            return str(value) if _EMAIL.fullmatch(str(value)) else digits(value, {"SN"})
+            return str(value) if _EMAIL.fullmatch(str(value)) else phone_digits(value, {"SN"})
         except UsageError:
             accepted = "a number of SN, or the e-mail of a PayDunya account"
             raise UsageError.field("payee", value, accepted) from None

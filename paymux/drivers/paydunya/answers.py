@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ...errors import UsageError
-from ...lenient import Scalar, need, text
 from ...models import Order, Reason, Status
-from ...msisdn import bare, digits
-from ...states import NOTHING, OTHER, UNPAID, Vocabulary
+from ...values.parsing import Scalar, require, text
+from ...values.phone import bare_digits, phone_digits
+from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
 DONE = frozenset({"00", "0"})  # the page has "00"; PayDunya's own code compares it as a number
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -26,7 +26,7 @@ STATUS = Vocabulary(
 )
 # `fail_reason` and `errors` are free text of a try, of which a page allows several; the page shows
 # one sentence.
-FAIL_REASON = Vocabulary({"PAYMENT CANCELLED BY CUSTOMER": UNPAID, OTHER: NOTHING})
+FAIL_REASON = Vocabulary({"PAYMENT CANCELLED BY CUSTOMER": UNPAID, ANY_OTHER_WORD: SAYS_NOTHING})
 
 _TRANSFERRED = re.compile(r"Amount of ([0-9]{1,15}) FCFA", re.ASCII)
 
@@ -67,22 +67,22 @@ class Answer(msgspec.Struct, frozen=True):
 
     def answers_create(self) -> bool:
         """Tell whether a page was made."""
-        need(self.code() in DONE, "response_code is not 00")
+        require(self.code() in DONE, "response_code is not 00")
         page = text(self.response_text) or ""
-        need(page.startswith(("https://", "http://")), "the answer has no address of a page")
-        return need(TOKEN.fullmatch(text(self.token) or ""), "the answer has no token")
+        require(page.startswith(("https://", "http://")), "the answer has no address of a page")
+        return require(TOKEN.fullmatch(text(self.token) or ""), "the answer has no token")
 
     def answers_confirm(self) -> bool:
         """Tell whether this is an invoice at all, and no error without the documented fields."""
-        need(self.code() in DONE, "response_code is not 00")
+        require(self.code() in DONE, "response_code is not 00")
         told = text(self.status) or tree(self.invoice).get("token")
-        return need(told is not None, "the answer is about no invoice")
+        return require(told is not None, "the answer is about no invoice")
 
     def answers_credit(self, order: Order) -> bool:
         """Tell whether this answers the order's transfer."""
-        need(self.code() in DONE, "response_code is not 00")
-        need(self.transferred in (None, order.amount), "the answer is about another amount")
-        return need(text(self.transaction_id), "the answer has no transaction_id")
+        require(self.code() in DONE, "response_code is not 00")
+        require(self.transferred in (None, order.amount), "the answer is about another amount")
+        return require(text(self.transaction_id), "the answer has no transaction_id")
 
 
 def tree(value: object) -> dict[str, Any]:
@@ -95,10 +95,10 @@ def number(phone: str | None) -> str | None:
     if phone is None:
         return None
     with suppress(UsageError):
-        return digits(phone, {"SN"}, any_line=True)
+        return phone_digits(phone, {"SN"}, any_line=True)
     # Whether there is such a number was PayDunya's to check. Eleven digits or more have a country's
     # code, and a shorter one is a national number of a country that is not said.
-    told = bare(phone)
+    told = bare_digits(phone)
     if told.startswith(("+", "00")) or len(told) > 10:
         return told.lstrip("+").removeprefix("00")
     return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import UsageError
 from ...models import Customer, Item, Order
-from ...money import whole
+from ...values.money import whole
 from .answers import TOKEN
 
 REFERENCE = "paymux_reference"  # the key of `custom_data` that carries our reference

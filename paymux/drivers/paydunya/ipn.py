@@ -6,15 +6,15 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from ...lenient import Unreadable, json_fields
-from ...wire import Incoming
+from ...http import WebhookRequest
+from ...values.parsing import Unreadable, json_fields
 from ..base import WEBHOOK_BYTES
 
 _KEY = re.compile(r"data((?:\[[^\[\]]+\])+)")
 _DEEPEST = 8
 
 
-def once_encoded(incoming: Incoming) -> Incoming:
+def once_encoded(incoming: WebhookRequest) -> WebhookRequest:
     """Give a message whose form may have been encoded twice as if it had been once."""
     if not incoming.body.startswith((b"data=%25", b"data%25")):
         return incoming

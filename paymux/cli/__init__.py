@@ -1,0 +1,5 @@
+"""The command line."""
+
+from .main import commands
+
+__all__ = ["commands"]

@@ -1,0 +1,26 @@
+"""What every verb of a pool goes through: orders, the engine, confirmation, recovery."""
+
+from .accounts import by_account, is_driver_method
+from .callback_urls import CallbackUrls, read_event
+from .confirmation import confirm, repeat_event_for
+from .engine import Engine
+from .history import pages
+from .journal_verbs import JournalVerbs
+from .orders import OrderOptions, checked_order, checked_refund
+from .recovery import Recovered
+
+__all__ = [
+    "CallbackUrls",
+    "Engine",
+    "JournalVerbs",
+    "OrderOptions",
+    "Recovered",
+    "by_account",
+    "checked_order",
+    "checked_refund",
+    "confirm",
+    "is_driver_method",
+    "pages",
+    "read_event",
+    "repeat_event_for",
+]

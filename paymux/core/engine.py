@@ -1,0 +1,373 @@
+"""What every verb shares.
+
+One loop at a time, one deadline, one request per order, and a payment made whole.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from os import PathLike
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
+from weakref import WeakSet
+
+import msgspec
+
+from ..drivers.base import Driver
+from ..errors import NotSent, OutcomeUnknown, Unavailable, UsageError
+from ..http import Connection, Request, Send
+from ..journal import Journal, Row, State, Store
+from ..limits import Limiter, Priority
+from ..models import Order, Payment, Status, merge
+from ..primitives import coerce
+from ..primitives.forks import ForkAware, detect_fork, leave_to_parent, register
+from ..transport import Call, Transport
+from ..values import arguments
+from ..values.phone import operator
+from ..values.validation import checked_protocol, checked_seconds
+from .singleflight import Closable, InFlightLookups, InFlightOrders
+from .unverified import UnverifiedLimiter
+
+if TYPE_CHECKING:
+    from ..watch import Watch, WatchRegistry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Engine(ForkAware):
+    """Runs the verbs of one pool over its transport."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        deadline: float,
+        attempts: int,
+        journal: Journal | str | PathLike[str] | None,
+    ) -> None:
+        checked_protocol(
+            "connection", connection, Connection, "None, or a Connection of paymux.http"
+        )
+        self.deadline = deadline = checked_seconds("deadline", deadline)
+        attempts = arguments.whole("attempts", attempts, 1, 10)
+        self.store = Store(journal)
+        self.transport = Transport(connection, deadline=deadline, attempts=attempts)
+        self._watch_registry: WatchRegistry | None = None
+        self.unverified = UnverifiedLimiter()
+        self.bulks: WeakSet[Closable] = WeakSet()
+        self._in_flight_orders = InFlightOrders()
+        self._in_flight_lookups = InFlightLookups()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # in which a notifier of the pool is entered
+        self.notifier_loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.drivers: dict[str, Driver] = {}
+        register(self)
+
+    @property
+    def watch_registry(self) -> "WatchRegistry":
+        """Give the open watches of this pool.
+
+        What watching needs is loaded by whoever watches or confirms.
+        """
+        if self._watch_registry is None:
+            from ..watch import WatchRegistry  # noqa: PLC0415 - a sixth of an import
+
+            transport = self.transport
+            self._watch_registry = WatchRegistry(
+                self.look_up_for_watch,
+                transport.frames,
+                lambda one: transport.account(one).limiter,
+                lambda: self._loop,
+            )
+            if self._closed:
+                self._watch_registry.close()
+        return self._watch_registry
+
+    def driver(self, account: str) -> Driver:
+        """Give an account's driver; an unknown name is UsageError."""
+        name = account if type(account) is str else coerce.text(account) or ""
+        driver = self.drivers.get(name)
+        if driver is None:
+            known = ", ".join(sorted(self.drivers)) or "none: the pool is empty"
+            raise UsageError.field("account", account, known)
+        return driver
+
+    def secrets(self, driver: Driver) -> tuple[str, ...]:
+        """Give what nobody may see of an account: its credentials, and the token in use."""
+        return (*self.transport.account(driver).secrets, self.transport.tokens.text(driver.account))
+
+    def after_fork_in_child(self) -> None:
+        """Share in a forked child no request, watch or loop of the parent's: there they go on."""
+        loop = self._loop
+        if loop is not None:
+            leave_to_parent(loop, asyncio.all_tasks(loop))
+        leave_to_parent(self._in_flight_orders, self._in_flight_lookups, self._watch_registry)
+        self._loop = self._watch_registry = self.notifier_loop = self.store.on_fact = None
+        for account in self.drivers:
+            self.limiter(account).quota = None
+        self._in_flight_orders, self._in_flight_lookups, self.bulks = (
+            InFlightOrders(),
+            InFlightLookups(),
+            WeakSet(),
+        )
+
+    async def open(self) -> None:
+        """Begin to use the pool in this loop; a journal that can be none is UsageError."""
+        self.check_usable()
+        await self.store.open()
+
+    def check_usable(self) -> None:
+        """Refuse a closed pool, and one that another running loop is using."""
+        detect_fork()
+        if self._closed:
+            raise UsageError("pool: it is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._loop.is_running():
+                raise UsageError(
+                    "pool: it is in use by another running loop; make one pool per loop"
+                )
+            self._loop = loop
+            self._in_flight_orders = InFlightOrders()
+            self._in_flight_lookups = InFlightLookups()
+
+    async def aclose(self) -> None:
+        """Close what the pool holds; twice is harmless."""
+        self._closed = self.transport.closed = True
+        # Each is closed, in the reverse of this order, even where whoever waits for one of them is
+        # cancelled.
+        async with AsyncExitStack() as last:
+            if self.store.journal is not None:
+                last.push_async_callback(self.store.journal.aclose)
+            last.push_async_callback(self.transport.connection.aclose)
+            last.push_async_callback(self.transport.tokens.aclose)
+            if self._watch_registry is not None:
+                self._watch_registry.close()
+                last.push_async_callback(self._watch_registry.push.aclose)
+            await asyncio.gather(
+                *(bulk.close() for bulk in list(self.bulks)), return_exceptions=True
+            )
+
+    def call(
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float | None = None,
+        reference: str | None = None,
+        priority: Priority = Priority.NOW,
+    ) -> Call:
+        """Begin a verb."""
+        self.check_usable()
+        seconds = (
+            self.deadline
+            if seconds is None
+            else min(checked_seconds("deadline", seconds), 86_400.0)
+        )
+        return Call(self.transport, driver, verb, seconds, reference, priority)
+
+    async def perform(
+        self,
+        driver: Driver,
+        verb: str,
+        seconds: float | None,
+        method: Callable[Concatenate[Send, P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run a method of a driver that is not one order's."""
+        call = self.call(driver, verb, seconds)
+        found = await self.transport.perform(call, method, *args, **named)
+        return call.response.clean(found) if call.response.text()[1] else found
+
+    async def send(self, driver: Driver, request: Request[R], seconds: float | None) -> R:
+        """Send a request of the caller's own, whose answer is given as it is."""
+        call = self.call(driver, "send", seconds)
+        return await self.transport.perform(call, Call.__call__, request)
+
+    async def payments(
+        self, account: str | None, status: Status | None, since: datetime | None
+    ) -> AsyncIterator[Payment]:
+        """List the journal's payments."""
+        self.check_usable()
+        journal = self.store.require_journal()
+        try:
+            async for payment in journal.payments(account=account, status=status, since=since):
+                yield payment
+        except OSError as error:
+            raise Unavailable(str(error)) from None
+
+    async def money(
+        self,
+        driver: Driver,
+        order: Order,
+        seconds: float | None,
+        method: Callable[Concatenate[Send, Order, P], Awaitable[Payment]],
+        /,
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> Payment:
+        """Move money, once."""
+        call = self.call(driver, order.kind, seconds, order.reference)
+        pending = call.pending = msgspec.structs.replace(
+            driver.pending(order),
+            created_at=datetime.now(UTC),
+            operator=await operator(order.party),
+        )
+        call.before_money = lambda: self.store.mark_sending(pending, order)
+        async with self._in_flight_orders.join(order, pending, call) as flight:
+            if flight.outcome is not None:
+                return flight.outcome
+            row = await self._begun(call, pending, order)
+            if row is not None:
+                flight.outcome = _as_known(row, call)
+                return flight.outcome
+            try:
+                payment = await self.transport.perform(call, method, order, *args, **named)
+            except BaseException as error:
+                await self.store.ended(pending, error, in_doubt=call.in_doubt)
+                raise
+            await self.store.ended(pending, payment, in_doubt=False)
+            flight.outcome = payment
+            return payment
+
+    async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
+        """Give what is known of an order that was begun before, or note that it begins now."""
+        if self.store.journal is None:  # nothing is waited for
+            return await self.store.begin(pending, order, call.deadline)
+        try:
+            with call.bounded():
+                return await self.store.begin(pending, order, call.deadline)
+        except TimeoutError:
+            raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
+
+    def payment_named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
+        """Give what is known of a payment by its names alone.
+
+        Test money is no money, so the mode is one.
+        """
+        live = self.driver(account).live
+        return Payment(
+            account=coerce.text(account) or "",
+            provider_reference=provider_reference,
+            live=live,
+            **names,
+        )
+
+    def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
+        """Tell how a payment can be asked for.
+
+        By the provider's reference, else by ours, else not at all.
+        """
+        return _question(self.driver(payment.account), payment)
+
+    async def ask_provider(
+        self,
+        payment: Payment,
+        seconds: float | None = None,
+        priority: Priority = Priority.NOW,
+        because: Hashable = None,
+    ) -> Payment:
+        """Ask about a payment and give what the provider said.
+
+        The same question at once, asked because of the same thing, is one; without a cause each is
+        asked, for what was on its way already may be older than what its caller knows. In bulk,
+        waiting for a place within the account's limit is not part of the deadline.
+        """
+        driver = self.driver(payment.account)
+        verb = _question(driver, payment)
+        if verb is None:
+            raise UsageError.missing(
+                "provider_reference", f"{driver.name} cannot be asked by your reference"
+            )
+        call = self.call(driver, verb, seconds, payment.reference, priority)
+        if because is None:
+            return await self._asked(call, verb, payment, seconds)
+        ids = tuple(payment.ids.items())
+        key = (
+            driver.account,
+            payment.provider_reference,
+            payment.reference,
+            payment.kind,
+            ids,
+            priority,
+            because,
+        )
+        async with self._in_flight_lookups.join(key, call) as question:
+            if question.answer is None:
+                question.answer = await self._asked(call, verb, payment, seconds)
+            return question.answer
+
+    async def _asked(
+        self, call: Call, verb: str, payment: Payment, seconds: float | None
+    ) -> Payment:
+        if call.priority is Priority.BULK:
+            await self.transport.reserve_slot(call)
+            call.renew(self.deadline if seconds is None else seconds)
+        look = call.driver.verify if verb == "verify" else call.driver.find
+        found = await self.transport.perform(call, look, payment)
+        # A provider with one kind of payment only does not say which.
+        return call.stamped(found, found.kind or payment.kind or "collect", payment)
+
+    async def look_up(
+        self,
+        payment: Payment,
+        seconds: float | None = None,
+        priority: Priority = Priority.NOW,
+        because: Hashable = None,
+    ) -> Payment:
+        """Ask about a payment and apply what was found to what is held."""
+        found = merge(payment, await self.ask_provider(payment, seconds, priority, because))
+        # What is only passing through pushes no order of ours out of the memory.
+        passing = payment.reference is None or priority is Priority.BULK
+        await self.store.keep(found, "verify", passing=passing)
+        return found
+
+    def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":
+        """Begin to watch a payment for so many seconds; None: for ever.
+
+        `...`: as long as the provider's own.
+        """
+        from ..watch import Watch  # noqa: PLC0415 - likewise
+
+        payment = arguments.payment(payment)
+        driver = self.driver(payment.account)
+        if payment.provider_reference is None and payment.reference is None and not payment.ids:
+            raise UsageError.field("payment", payment, "one with your reference or the provider's")
+        seconds = driver.watch_timeout if timeout is ... else timeout
+        if seconds is not None:
+            seconds = checked_seconds("timeout", seconds)
+        asks = self.lookup_verb(payment) is not None
+        return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watch_registry)
+
+    def limiter(self, account: str) -> Limiter:
+        """Give what an account's requests leave by."""
+        return self.transport.account(self.driver(account)).limiter
+
+    async def look_up_for_watch(self, payment: Payment, seconds: float) -> Payment:
+        """Look once for a watch that has so many seconds left."""
+        return await self.look_up(payment, min(seconds, self.deadline), Priority.WATCH)
+
+
+def _as_known(row: Row, call: Call) -> Payment:
+    """Give the payment of an order that was sent before; where nobody knows, that is said again."""
+    if row.state is State.INTENT:
+        raise NotSent(
+            f"{call}: the deadline passed while another worker was about to send it; nothing "
+            "was sent"
+        )
+    if not row.state.in_doubt or row.payment.status.terminal:
+        return row.payment
+    said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
+    page = call.driver.lost_page if row.payment.kind == "collect" else ""
+    raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
+
+
+def _question(driver: Driver, payment: Payment) -> Literal["verify", "find"] | None:
+    if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
+        return "verify" if driver.can("verify") else None
+    return "find" if payment.reference is not None and driver.can("find") else None

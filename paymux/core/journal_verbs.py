@@ -1,0 +1,88 @@
+"""The pool's verbs for its journal: recovery, listing, once-locks, and a person's decisions."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from ..journal import Turn
+from ..models import Event, Payment, Status
+from ..values import arguments
+from .engine import Engine
+from .recovery import Recovered, recover
+from .resolution import resolve
+from .unconfirmed import dealt_with, unconfirmed
+
+
+class JournalVerbs:
+    """The journal's verbs. Without a journal, only `unconfirmed` and `dealt_with` work."""
+
+    _engine: Engine
+
+    def recover(self) -> AsyncIterator[Recovered]:
+        """Find out how each payment ended that a crash or an unknown outcome left open.
+
+        Yields, one by one, what was resolved and what to do about the rest. Nothing is sent again.
+        Run it at every start.
+        """
+        return recover(self._engine)
+
+    def payments(
+        self,
+        *,
+        account: str | None = None,
+        status: Status | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[Payment]:
+        """List the journal's payments, oldest first."""
+        return self._engine.payments(
+            None if account is None else arguments.text("account", account),
+            None if status is None else arguments.status("status", status),
+            None if since is None else arguments.moment("since", since),
+        )
+
+    def once(self, payment: Payment, name: str) -> Turn:
+        """Acquire a once-lock: `async with pool.once(payment, "fulfilled") as first` is True once.
+
+        It is true for one caller in any process.
+        """
+        # first: an unawaited coroutine must be closed before any other error
+        payment = arguments.payment(payment)
+        return Turn(self._engine.store.require_journal(), payment, name)
+
+    def unconfirmed(self) -> AsyncIterator[Event]:
+        """List open messages about payments that no look-up confirms (M-Pesa's C2B).
+
+        A message that is, or may still be, about an order of ours is not listed. Without a journal,
+        only messages to this process are listed.
+        """
+        return unconfirmed(self._engine)
+
+    async def dealt_with(self, event: Event, *, because: str) -> None:
+        """End an entry of `unconfirmed` for good, with a reason.
+
+        The same message does not reopen it.
+        """
+        await dealt_with(self._engine, event, because)
+
+    async def resolve(
+        self,
+        payment: Payment,
+        status: Status,
+        *,
+        because: str,
+        receipt: str | None = None,
+        by: str | None = None,
+        deadline: float | None = None,
+    ) -> Payment:
+        """End a payment that no API ends, by a person's decision, with the reason.
+
+        `status`: SUCCEEDED, FAILED, CANCELLED or EXPIRED. The payment's outcome must be unknown, or
+        a dead worker was sending it, or it is pending beyond its provider's time-out. If possible,
+        the provider is asked once more. If the provider reports another end, that is a Mismatch,
+        and its `payment` is what the provider reported. If the provider cannot be reached, try
+        later. The decision is stored with `because` (and `by`: who decided), and delivered to
+        `on_payment` like any other end. The reference stays used. A success that the provider
+        reports later is applied and logged; a failure reported after "succeeded" is a Mismatch.
+        """
+        return await resolve(
+            self._engine, payment, status, because=because, receipt=receipt, by=by, seconds=deadline
+        )

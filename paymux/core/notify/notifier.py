@@ -1,0 +1,257 @@
+"""The notifier: watches every open order and reports the end of each one."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, get_args
+
+from ...drivers.base import Driver
+from ...errors import PaymuxError, UsageError
+from ...journal import (
+    MIN_LOOKUPS,
+    Ended,
+    Heartbeat,
+    LocalOutbox,
+    NotifierInfo,
+    OpenMessage,
+    Outbox,
+    State,
+)
+from ...limits import Quota
+from ...models import Kind, Payment, log
+from ...primitives.coerce import is_a, sequence, text
+from ...primitives.forks import ForkAware, register
+from ...values.validation import checked_function, checked_seconds
+from ..journal_verbs import JournalVerbs
+from .callbacks import log_failure
+from .dispatcher import Dispatcher
+from .order_watcher import OrderWatcher
+from .unconfirmed import OnUnconfirmed, UnconfirmedNotifier
+
+if TYPE_CHECKING:
+    from ...pool import Pool
+
+SCAN_SECONDS = 5.0  # seconds between heartbeats, and between scans for unclaimed work
+FRESH_SECONDS = 60.0  # seconds after a heartbeat for which this notifier owns its claims
+LOOKUPS_PER_WATCH = 10  # look-ups per window that a young watch can use
+GRACE_SECONDS = 5.0  # seconds that a callback may take after the notifier was closed
+MAX_WATCH_DAYS = 3650  # days: the longest watch of an order
+
+_KINDS = get_args(Kind)
+
+
+class Notifier(ForkAware):
+    """Calls `on_payment` with each terminal status of each order; watches open orders until then.
+
+    `on_payment(payment)` is awaited at least once for each status, whether a webhook, a watch,
+    `verify`, `recover` or another worker found it, also after a crash. It gets the payment as it is
+    at that moment; calls for one payment never overlap. An exception is logged, and the call is
+    repeated later. Guard what must happen once with `async with pool.once(payment, "fulfilled") as
+    first`. `kinds`: payouts and refunds are reported only if named here, because a failed payout
+    `order-8` is not the failed order `order-8`.
+
+    `on_unconfirmed(event)` is awaited at least once for each message about a payment that no look-
+    up confirms, two minutes later: M-Pesa's C2B payments that belong to no order of ours (each STK
+    push sends such a message, too). The entry is kept until `pay.dealt_with(event, because=…)`.
+    Without `on_unconfirmed` each one is an ERROR record, and `pay.unconfirmed()` lists them.
+
+    Enter it: `async with pool, Notifier(pool, on_payment):`; a second one on a pool is UsageError.
+    With a journal, the notifiers of all processes share the work, also for orders of processes
+    without a notifier. So use one journal for one program: with two programs on one file, each
+    would get the other's orders. After `watch_days` an order is not looked up any more, and one
+    ERROR record leaves it to a person. Without a journal it covers the orders that this pool sends
+    while it is entered, and forgets them when the process ends.
+    """
+
+    def __init__(
+        self,
+        pool: "Pool",
+        on_payment: Callable[[Payment], Awaitable[None]],
+        on_unconfirmed: OnUnconfirmed | None = None,
+        *,
+        kinds: Sequence[Kind] = ("collect",),
+        watch_days: float = 3,
+    ) -> None:
+        if not is_a(pool, JournalVerbs):  # what each Pool is, known below it
+            raise UsageError.field("pool", pool, "a Pool")
+        checked_function("on_payment", on_payment, "one Payment", wait=True)
+        listed = tuple(kinds) if issubclass(type(kinds), set | frozenset) else kinds
+        named = [text(kind) for kind in sequence(listed) or ()]
+        if not named or not set(named) <= set(_KINDS):
+            raise UsageError.field(
+                "kinds", kinds, f"one or more of {', '.join(_KINDS)}, in a list or tuple"
+            )
+        self._days = checked_seconds("watch_days", watch_days, "days")
+        if self._days > MAX_WATCH_DAYS:
+            raise UsageError.field(
+                "watch_days", watch_days, f"days above 0, and at most {MAX_WATCH_DAYS}"
+            )
+        if on_unconfirmed is not None:
+            checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
+        self._engine = pool.internals.engine
+        # For these accounts, the orders are kept that an unconfirmed message may be about.
+        drivers = self._engine.drivers.items()
+        own = {
+            account for account, driver in drivers if type(driver).confirms is not Driver.confirms
+        }
+        self._engine.store.unconfirmable_accounts = frozenset(own)
+        self.unconfirmed = UnconfirmedNotifier(self._engine, on_unconfirmed)
+        self.dispatcher = Dispatcher(on_payment, tuple(kind for kind in _KINDS if kind in named))
+        self.outbox: Outbox | None = None  # None: not entered
+        self._woken = asyncio.Event()
+        register(self)
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child, be not entered; the child may enter it again."""
+        self.outbox = None
+        self.unconfirmed.forget()
+
+    async def __aenter__(self) -> Self:
+        engine, loop = self._engine, asyncio.get_running_loop()
+        engine.check_usable()
+        if engine.notifier_loop is loop:
+            raise UsageError("notifier: this pool has an entered one already; one is enough")
+        engine.notifier_loop = loop
+        journal = engine.store.journal
+        self._local = LocalOutbox() if journal is None else None
+        self.outbox = outbox = self._local or journal.outbox  # type: ignore[union-attr]  # one of both is there
+        stated = {
+            account: driver.limits.get("look-up") for account, driver in engine.drivers.items()
+        }
+        self._member = NotifierInfo(stated, self.dispatcher.kinds)
+        self._quotas = {
+            account: Quota(account, limit[1])
+            for account, limit in stated.items()
+            if limit and journal is not None
+        }
+        for account, quota in self._quotas.items():
+            engine.limiter(account).quota = quota
+        self._woken = asyncio.Event()
+        self._entered = self._complained = False
+        self._last_heartbeat = self._next = float("-inf")
+        self._order_watcher = OrderWatcher(engine, outbox, self._days, self._is_fresh, self.wake)
+        self.dispatcher.begin(self.wake)
+        engine.store.on_fact = self._on_fact
+        engine.store.claims = self._claims
+        try:
+            await self._round(outbox)
+        except BaseException:  # cancelled: it is not entered
+            engine.store.on_fact = engine.notifier_loop = None
+            raise
+        self._task = loop.create_task(self._live(outbox))
+        self.unconfirmed.begin()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, grace: float = GRACE_SECONDS) -> None:
+        """Let running callbacks end within `grace` seconds, and release all claims."""
+        outbox, self.outbox = self.outbox, None
+        if outbox is None:
+            return
+        engine = self._engine
+        engine.store.on_fact = engine.notifier_loop = None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._order_watcher.aclose()
+        await asyncio.gather(self.dispatcher.aclose(grace), self.unconfirmed.aclose(grace))
+        for account in self._quotas:
+            engine.limiter(account).quota = None
+        # the journal is closed: others see that this one has ended
+        with contextlib.suppress(OSError):
+            await outbox.leave(asyncio.get_running_loop().time())
+
+    def wake(self) -> None:
+        """Scan at once for new facts."""
+        self._woken.set()
+
+    def _claims(self, payment: Payment) -> bool:
+        """Return whether an end that is about to be stored is claimed for this notifier."""
+        entered = self._entered and asyncio.get_running_loop() is self._engine.notifier_loop
+        return entered and self.dispatcher.wants(payment)
+
+    def _on_fact(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None,
+        ended: Ended | None,
+        message: OpenMessage | None,
+    ) -> None:
+        outbox = self.outbox
+        if outbox is None or asyncio.get_running_loop() is not self._engine.notifier_loop:
+            return  # the loop in which it was entered has ended, and the notifier with it
+        if self._local is not None:
+            claim = payment.status.terminal and self._claims(payment)
+            ended = self._local.on_fact(payment, source, state, claim=claim)
+        # Before anything that may fail: no other notifier delivers what this one has claimed.
+        if ended is not None and ended.claimed is not None:
+            self.dispatcher.tell(outbox, ended.claimed, message)
+        elif payment.status.terminal and not (ended is not None and ended.told):
+            self.wake()
+        self._order_watcher.on_fact(payment, source, state)
+
+    async def _live(self, outbox: Outbox) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next):
+                    await self._woken.wait()
+            self._woken.clear()
+            await self._round(outbox)
+
+    async def _round(self, outbox: Outbox) -> None:
+        """Send a heartbeat and claim orders if it is time, then process what is new."""
+        now = asyncio.get_running_loop().time()
+        try:
+            if now >= self._next:
+                self._next = now + SCAN_SECONDS
+                await self._heartbeat(outbox, now)
+                await self._order_watcher.claim(self._accounts())
+            await self._order_watcher.take(self._accounts())
+            await self.dispatcher.scan(outbox)
+            self._complained = False
+        except (OSError, PaymuxError) as error:
+            if not self._complained:
+                log.error("notifier: the journal fails; it goes on as soon as it can: %s", error)
+            self._complained = True
+        except Exception as error:  # noqa: BLE001 - after any error, watching and delivery go on
+            log_failure("a notifier", "paymux", error)
+
+    async def _heartbeat(self, outbox: Outbox, now: float) -> None:
+        if self._entered:
+            held = {
+                account: max(quota.used(now), quota.count)
+                for account, quota in self._quotas.items()
+            }
+            wanted = {
+                account: MIN_LOOKUPS + LOOKUPS_PER_WATCH * self._order_watcher.waiting(account)
+                for account in self._quotas
+            }
+            heartbeat = await outbox.heartbeat(self._member, now, held, wanted)
+        else:
+            heartbeat = await outbox.enter(self._member, now)
+            self._entered = True
+        self._last_heartbeat = now
+        self._divide(heartbeat, now)
+        await self._order_watcher.give_up(
+            self._accounts(), too_many=heartbeat.too_many, late=heartbeat.late
+        )
+
+    def _divide(self, heartbeat: Heartbeat, now: float) -> None:
+        for account, quota in self._quotas.items():
+            quota.count, quota.granted_until = heartbeat.places.get(account, 0), now + FRESH_SECONDS
+
+    def _accounts(self) -> list[str]:
+        """List the accounts it may look up; those with a stated limit only with a share of it."""
+        quotas = self._quotas
+        return [name for name in self._engine.drivers if name not in quotas or quotas[name].count]
+
+    def _is_fresh(self) -> bool:
+        return asyncio.get_running_loop().time() - self._last_heartbeat < FRESH_SECONDS

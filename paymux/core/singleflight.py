@@ -1,0 +1,161 @@
+"""What is in flight: the same order twice at once is one request, and so is the same question."""
+
+import asyncio
+import copy
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+
+from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
+from ..limits import Priority
+from ..models import Kind, Order, Payment
+from ..transport import Call
+
+Answer: TypeAlias = Payment | PaymuxError | None
+
+
+class Closable(Protocol):
+    """What goes on by itself, and ends with the pool."""
+
+    async def close(self) -> None:
+        """End it, and wait until it has ended."""
+        ...
+
+
+class InFlightOrders:
+    """The money requests of one pool that have not been answered yet."""
+
+    def __init__(self) -> None:
+        self.in_flight: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
+
+    def join(self, order: Order, pending: Payment, call: Call) -> "InFlightOrder":
+        """Give what makes the request, or shares the outcome of the one that is under way for this order."""
+        return InFlightOrder(self, order, pending, call)
+
+
+class InFlightOrder:
+    """An `async with` around one money request.
+
+    In it, `outcome` is what the same order's request gave, or None.
+
+    The caller for whom it is None makes the request and sets `outcome`, for those who wait for it.
+    """
+
+    __slots__ = ("_call", "_flights", "_key", "_landing", "_order", "_pending", "outcome")
+
+    def __init__(self, flights: InFlightOrders, order: Order, pending: Payment, call: Call) -> None:
+        self._flights = flights
+        self._key = (order.account, order.kind, order.reference)
+        self._order = order
+        self._pending = pending
+        self._call = call
+        self._landing: asyncio.Future[Answer] | None = None  # of the one that makes the request
+        self.outcome: Payment | None = None
+
+    async def __aenter__(self) -> Self:
+        while (other := self._flights.in_flight.get(self._key)) is not None:
+            order, landing = other
+            if order != self._order:
+                error = DuplicateReference("this reference is in flight with another order")
+                error.account = self._pending.account
+                error.provider = self._pending.provider
+                error.reference = self._order.reference
+                raise error
+            answer = await self._landed(landing)
+            if isinstance(answer, Payment):
+                self.outcome = answer
+                return self
+            if answer is not None:
+                # Each has a copy of its own: one shared error would collect the traceback of every
+                # caller.
+                raise copy.copy(answer)
+        self._landing = asyncio.get_running_loop().create_future()
+        self._flights.in_flight[self._key] = (self._order, self._landing)
+        return self
+
+    async def _landed(self, landing: asyncio.Future[Answer]) -> Answer:
+        left = self._call.deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([landing], timeout=max(left, 0))
+        if not landing.done():
+            said = f"{self._call}: the deadline passed while the same order was in flight"
+            raise OutcomeUnknown(said, self._pending)
+        return landing.result()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        if self._landing is None:
+            return
+        answer: Answer = self.outcome
+        if isinstance(error, PaymuxError):
+            answer = error
+        elif error is not None and self._call.in_doubt:
+            answer = OutcomeUnknown(
+                f"{self._order.account}: broken off after sending", self._pending
+            )
+        # Otherwise nothing was sent: the next caller that waits makes the request.
+        del self._flights.in_flight[self._key]
+        self._landing.set_result(answer)
+
+
+class InFlightLookups:
+    """The look-ups of one pool that have not been answered yet."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
+
+    def join(self, key: tuple[object, ...], call: Call) -> "InFlightLookup":
+        """Give what asks, or shares the answer to the same question that is under way."""
+        return InFlightLookup(self, key, call)
+
+
+class InFlightLookup:
+    """An `async with` around one look-up; in it, `answer` is that of the same question, or None.
+
+    The caller for whom it is None asks and sets `answer`, for those who wait for it.
+    """
+
+    __slots__ = ("_asks", "_call", "_key", "_questions", "answer")
+
+    def __init__(self, questions: InFlightLookups, key: tuple[object, ...], call: Call) -> None:
+        self._questions = questions
+        self._key = key
+        self._call = call
+        self._asks = False
+        self.answer: Payment | None = None
+
+    async def __aenter__(self) -> Self:
+        while (waiting := self._questions.asked.get(self._key)) is not None:
+            landing: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            waiting.append(landing)
+            # In bulk the first one may wait long for its place, which is not part of the deadline.
+            bulk = self._call.priority is Priority.BULK
+            try:
+                async with asyncio.timeout_at(None if bulk else self._call.deadline):
+                    answer = await landing
+            except TimeoutError:
+                raise Unavailable(f"{self._call}: too late") from None
+            if isinstance(answer, Payment):
+                self.answer = answer
+                return self
+            if answer is not None:
+                raise copy.copy(answer)
+        self._questions.asked[self._key] = []
+        self._asks = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        if not self._asks:
+            return
+        # Cut off by something else: the next caller that waits asks anew.
+        answer: Answer = error if isinstance(error, PaymuxError) else self.answer
+        for landing in self._questions.asked.pop(self._key):
+            if not landing.done():
+                landing.set_result(answer)

@@ -1,0 +1,76 @@
+"""Payments that no look-up confirms: whose they are, the list, and how an entry ends."""
+
+import enum
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from ..errors import Unavailable, UsageError
+from ..journal import CandidateOrders, encoded_event
+from ..models import Event, Payment, Status
+from ..values import arguments
+from ..values.validation import checked_text
+from .engine import Engine
+
+
+class Ownership(enum.Enum):
+    """What an unconfirmed message is about, as far as is known now."""
+
+    ORDER = "of an order of ours, which has its receipt"
+    OPEN = "perhaps of an open order, whose end shows"
+    WITHOUT_RECEIPT = "very likely of an order that succeeded without a receipt"
+    NOT_OURS = "of no order of ours"
+
+
+def owner_of(
+    engine: Engine, event: Event, orders: CandidateOrders
+) -> tuple[Ownership, Payment | None]:
+    """Return which of these orders, if any, a message is about."""
+    driver, receipt = engine.driver(event.account), event.claims.receipt
+    for order in orders.paid:
+        # A receipt that an unproved message claimed counts only if nothing else contradicts it.
+        claimed = order.status in (Status.SUCCEEDED, Status.REFUNDED) and driver.may_tell_of(
+            event, order
+        )
+        if order.receipt == receipt or claimed:
+            return Ownership.ORDER, order
+    for which, some in ((Ownership.OPEN, orders.open), (Ownership.WITHOUT_RECEIPT, orders.bare)):
+        for order in some:
+            if driver.may_tell_of(event, order):
+                return which, order
+    return Ownership.NOT_OURS, None
+
+
+async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
+    """List open entries, oldest first, without those that may be about an order of ours."""
+    engine.check_usable()
+    after = 0
+    try:
+        while page := await engine.store.unconfirmed.left(after):
+            for after, event in page:  # noqa: B007 - the next page begins after the last one
+                if event.account not in engine.drivers:
+                    yield event
+                    continue
+                orders = await engine.store.unconfirmed.orders(event)
+                if owner_of(engine, event, orders)[0] is Ownership.NOT_OURS:
+                    yield event
+    except OSError as error:
+        raise Unavailable(str(error)) from None
+
+
+async def dealt_with(engine: Engine, event: Event, because: str) -> None:
+    """End the entry of a message for good."""
+    engine.check_usable()
+    event, because = arguments.event(event), checked_text("because", because, 500)
+    try:
+        encoded_event(event)
+    except (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+        raise UsageError.field(
+            "event", event, "an event of unconfirmed() or of on_unconfirmed"
+        ) from None
+    try:
+        known = await engine.store.unconfirmed.end(event, because)
+    except OSError as error:
+        raise Unavailable(f"{event.account}: {error}") from None
+    if not known:
+        raise UsageError.field("event", event, "one that was kept as unconfirmed")

@@ -1,0 +1,322 @@
+"""The record of a pool's payments: in its journal, or in memory until the process ends."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from os import PathLike
+from typing import TypeAlias, cast
+
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
+from ..models import Event, Kind, Order, Payment, log
+from ..primitives.coerce import is_a
+from ..primitives.deadlines import Deadline, Deadlines
+from ..values.validation import checked_path, checked_protocol
+from .base import (
+    Arrival,
+    Check,
+    Ended,
+    FollowUp,
+    Journal,
+    OrderOwner,
+    Resolution,
+    Row,
+    State,
+    order_digest,
+    order_key,
+)
+from .local_unconfirmed import LocalUnconfirmed
+from .order_memory import OrderMemory
+from .stored_events import OpenMessage
+from .unconfirmed import Unconfirmed
+
+INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
+# seconds to wait for the disk with a known result; another process may hold the lock
+RECORD_WAIT_SECONDS = 2.0
+
+Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessage | None], None]
+
+
+class Store:
+    """The record that the verbs read and write; without a journal it is short, but never wrong."""
+
+    def __init__(self, journal: Journal | str | PathLike[str] | None) -> None:
+        if is_a(journal, str) or issubclass(type(journal), PathLike):
+            from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
+
+            journal = SqliteJournal(checked_path("journal", journal, unread=True))
+        elif journal is not None:
+            checked_protocol("journal", journal, Journal, "a path, or a Journal")
+        self.journal = cast("Journal | None", journal)
+        self.memory = OrderMemory()
+        self._local = LocalUnconfirmed()
+        # accounts whose messages may be about payments that no look-up confirms
+        self.unconfirmable_accounts: frozenset[str] = frozenset()
+        # Called with each new fact: payment, source, state of the order, delivery of its end, and
+        # the message that brought it.
+        self.on_fact: Heard | None = None
+        # Returns whether the notifier claims an end as it is stored.
+        self.claims: Callable[[Payment], bool] = _claims_nothing
+        self._deadlines = Deadlines()
+
+    def _wait_limit(self) -> Deadline:
+        return self._deadlines.until(asyncio.get_running_loop().time() + RECORD_WAIT_SECONDS)
+
+    async def open(self) -> None:
+        """Open the journal; one that is locked now is opened at its first use."""
+        if self.journal is not None:
+            try:
+                await self.journal.open()
+            except OSError as error:
+                log.warning("the journal is not open yet: %s", error)
+
+    @property
+    def unconfirmed(self) -> Unconfirmed:
+        """Return the store of messages that no look-up confirms; without a journal, in memory."""
+        return self._local if self.journal is None else self.journal.unconfirmed
+
+    def require_journal(self) -> Journal:
+        """Return the journal; UsageError: this pool has none."""
+        if self.journal is None:
+            raise UsageError.missing("journal", "this pool has none")
+        return self.journal
+
+    async def begin(self, pending: Payment, order: Order, deadline: float) -> Row | None:
+        """Record an order before it is sent, or return the row that its reference already has.
+
+        Waits for an order that another worker is about to send, until shortly before the deadline
+        (a time of the event loop's clock).
+        """
+        journal, time = self.journal, asyncio.get_running_loop().time
+        if journal is None:
+            return self.memory.find(pending, order)
+        while True:
+            try:
+                row = await journal.intend(pending, order_digest(order))
+            except OSError as error:
+                raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
+            if row is None or not row.in_flight or time() + 2 * INTENT_POLL_SECONDS > deadline:
+                return row
+            await asyncio.sleep(INTENT_POLL_SECONDS)
+
+    async def mark_sending(self, pending: Payment, order: Order) -> None:
+        """Make durable that a money request is about to leave, or raise NotSent."""
+        # From here on the webhook may come before the answer, or instead of it.
+        self.memory.note_sending(pending, order if self.journal is None else None)
+        if self.journal is None:
+            return
+        try:
+            await self.journal.mark_sending(pending)
+        except OSError as error:
+            raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
+
+    async def ended(
+        self, pending: Payment, outcome: Payment | BaseException, *, in_doubt: bool
+    ) -> None:
+        """Record how a money request ended."""
+        if isinstance(outcome, Payment):
+            await self.keep(outcome, "answer", State.ACCEPTED)
+        elif isinstance(outcome, OutcomeUnknown) or in_doubt:
+            await self.keep(pending, "answer", State.UNKNOWN)
+        else:
+            refused = isinstance(outcome, ProviderError)
+            await self.keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
+
+    async def keep(
+        self,
+        payment: Payment,
+        source: str,
+        state: State | None = None,
+        *,
+        passing: bool = False,
+        message: OpenMessage | None = None,
+    ) -> None:
+        """Record what an answer, a look-up or a message says.
+
+        passing=True: do not cache. An open message ends once its payment's end was delivered.
+        """
+        self.memory.apply(payment, state, passing=passing)
+        if self.journal is None:
+            if payment.account in self.unconfirmable_accounts:
+                self._local.on_fact(payment, source, state)
+            self._durable(self.on_fact, payment, source, state, message, None)
+            return
+        then = partial(self._durable, self.on_fact, payment, source, state, message)
+        event = None if message is None or not message.open else message.event
+        claim = payment.status.terminal and self.claims(payment)
+        try:
+            # The write is queued at once and will be durable; only the wait for it is limited.
+            with self._wait_limit():
+                await self.journal.record(payment, source, state, FollowUp(claim, event, then))
+        except TimeoutError:
+            log.warning(
+                "%s: %s is not recorded yet: the journal is slow",
+                payment.account,
+                payment.reference,
+            )
+        except Exception as error:  # noqa: BLE001 - money may have moved: the result must be returned
+            # The row stays SENDING, which recover() resolves: nothing is lost or sent again.
+            log.error("%s: %s could not be recorded: %s", payment.account, payment.reference, error)
+
+    def _durable(
+        self,
+        heard: Heard | None,
+        payment: Payment,
+        source: str,
+        state: State | None,
+        message: OpenMessage | None,
+        ended: Ended | None,
+    ) -> None:
+        """Pass a durable fact to the notifier, also if its caller did not wait so long."""
+        if message is not None and ended is not None and ended.told:
+            message.open, message.told = False, payment.status
+        # The claims of a notifier that has left since were released, too.
+        if heard is None or heard is not self.on_fact:
+            return
+        try:
+            heard(payment, source, state, ended, message)
+        except Exception as error:  # noqa: BLE001 - it is stored; the notifier's scan finds it
+            what = f"{payment.account}: {payment.reference}"
+            log.error("%s could not be passed on to the notifier: %r", what, error)
+
+    async def arrive(
+        self, event: Event, about: Payment | None, check: Check, message: OpenMessage | None
+    ) -> Arrival:
+        """Find and check the payment of a message; store the message if it names an order.
+
+        `about`: the payment, if the caller knows it. Unavailable: let the provider send it again.
+        """
+        if self.journal is None:
+            check(about, None)
+            return Arrival(known=about)
+        was = message is not None and message.open
+        if message is not None:
+            message.event, message.open = event, True  # also if the wait for it is interrupted
+        arrival = Arrival()
+        try:
+            arrival = await self.journal.arrive(event, about, check, open=message is not None)
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
+        except PaymuxError:
+            if message is not None:
+                message.open = was
+            raise
+        if message is not None:
+            message.open = was if arrival.kept is None else arrival.kept
+        return arrival
+
+    async def keep_event(self, event: Event, message: OpenMessage | None) -> bool:
+        """Keep a message before it is acknowledged; Unavailable: let the provider send it again.
+
+        False: the limit of messages for its order is reached. It is not stored; a look-up is
+        enough.
+        """
+        if self.journal is None:
+            return True
+        if message is not None:
+            message.event, message.open = event, True
+        try:
+            kept = await self.journal.keep_event(event, open=message is not None)
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
+        if message is not None:
+            message.open = kept
+        return kept
+
+    async def end_event(self, message: OpenMessage, *, done: bool) -> None:
+        """End an open message.
+
+        If that cannot be stored, it is processed again, which is harmless.
+        """
+        was, message.open = message.open, False
+        if was and self.journal is not None:
+            try:
+                with self._wait_limit():
+                    await self.journal.end_event(message.event, done=done)
+            except OSError as error:
+                account = message.event.account
+                log.warning("%s: the end of a message was not kept: %s", account, error)
+
+    async def claim_events(self, count: int) -> list[OpenMessage]:
+        """Claim up to `count` open messages that no live worker is processing."""
+        if self.journal is None:
+            return []
+        try:
+            found = await self.journal.claim_events(count)
+        except OSError as error:
+            raise Unavailable(str(error)) from None
+        return [OpenMessage(event, open=True) for event in found]
+
+    async def payment_of(self, event: Event) -> Payment | None:
+        """Return the payment that a message claims to be about; its secret path counts first."""
+        if self.journal is None:
+            return None
+        try:
+            found = await self.journal.about(event)
+        except OSError as error:
+            raise Unavailable(f"{event.account}: {error}") from None
+        return None if found is None else found.payment
+
+    async def row_of(self, payment: Payment) -> Row | None:
+        """Return the journal's row of an order."""
+        account, kind, reference = order_key(payment)
+        return await self._find(account, kind, reference=reference)
+
+    async def events_of(self, payment: Payment) -> tuple[Event, ...]:
+        """Return the webhook messages about a payment."""
+        try:
+            return await self.require_journal().events_of(payment)
+        except OSError as error:
+            raise Unavailable(f"{payment.account}: {error}") from None
+
+    async def resolve(self, word: Resolution) -> None:
+        """End a row by a person's decision; Unavailable: it was not stored."""
+        try:
+            await self.require_journal().resolve(word)
+        except OSError as error:
+            raise Unavailable(f"{word.payment.account}: {error}") from None
+        if self.on_fact is not None:
+            self.on_fact(word.payment, "person", None, None, None)
+
+    async def owner(
+        self, account: str, kind: Kind, provider_reference: str | None
+    ) -> OrderOwner | None:
+        """Return the order that has a provider's id; of several kinds, this kind first."""
+        owner = self.memory.owner(account, kind, provider_reference)
+        if owner is None:
+            found = await self._find(account, kind, provider_reference=provider_reference)
+            return None if found is None else order_key(found.payment)[1:]
+        return owner
+
+    def answer_lost(self, payment: Payment, claimed: str | None, arrival: Arrival) -> bool:
+        """Return whether this order's answer was lost, or it has the claimed id.
+
+        For an order that this process sent, its memory decides; for any other, what the journal
+        knew at the message's arrival.
+        """
+        account, kind, reference = order_key(payment)
+        if self.memory.answer_lost(payment) or self.memory.owner(account, kind, claimed) == (
+            kind,
+            reference,
+        ):
+            return True
+        return arrival.lost and not self.memory.knows(payment)
+
+    async def _find(
+        self,
+        account: str,
+        kind: Kind,
+        *,
+        reference: str | None = None,
+        provider_reference: str | None = None,
+    ) -> Row | None:
+        if self.journal is None or reference is provider_reference is None:
+            return None
+        by = {"reference": reference, "provider_reference": provider_reference}
+        try:
+            return await self.journal.find(account, kind, **by)
+        except OSError as error:
+            raise Unavailable(f"{account}: {error}") from None
+
+
+def _claims_nothing(_: Payment) -> bool:
+    return False

@@ -1,0 +1,292 @@
+"""The models: a payment and its parts, in one form for all providers."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec.structs import astuple
+
+from ..errors import Mismatch
+from ..primitives.redaction import mask, shown
+from .reasons import Reason
+from .statuses import Status, Trust
+
+log = logging.getLogger("paymux")
+
+Kind: TypeAlias = Literal["collect", "payout", "refund"]
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Personal data of the payer; `repr` shows none of it."""
+
+    name: str | None = None
+    surname: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    city: str | None = None
+    country: str | None = None
+    state: str | None = None
+    zip_code: str | None = None
+
+    def __repr__(self) -> str:
+        return "Customer(…)"
+
+
+# Plain data without cycles: with gc=False the garbage collector skips 100,000 of them.
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One payment as it was last seen; frozen; `msgspec.json` encodes and decodes it unchanged.
+
+    Amounts are Decimal in major units, times are aware UTC, phones are E.164 digits. Only `account`
+    is required.
+    """
+
+    account: str
+    provider: str = ""
+    kind: Kind | None = None
+    live: bool | None = None
+    reference: str | None = None
+    provider_reference: str | None = None
+    ids: Mapping[str, str] = {}
+    status: Status = Status.PENDING
+    amount: Decimal | None = None
+    currency: str | None = None
+    payer: str | None = None
+    payee: str | None = None
+    operator: str | None = None
+    receipt: str | None = None
+    receipt_url: str | None = None
+    fee: Decimal | None = None
+    refunded_amount: Decimal | None = None
+    checkout_url: str | None = None
+    prompt: str | None = None
+    provider_status: str | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    customer: Customer | None = None
+    metadata: Mapping[str, Any] = {}
+    paid_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: str = ""
+
+    def __repr__(self) -> str:
+        hidden = {"raw", "customer", "metadata", "checkout_url"}
+        fields = (
+            f"{name}={_told(name, value)}"
+            for name in self.__struct_fields__
+            if name not in hidden and _says(value := getattr(self, name))
+        )
+        return f"Payment({' '.join(fields)})"
+
+
+def _says(value: object) -> bool:
+    return value is not None and not (type(value) in (str, dict) and not value)
+
+
+def _told(name: str, value: Any) -> str:
+    # A caller may have put any object in a field; `repr` must work in a log all the same.
+    try:
+        said = str(value)
+    except Exception:  # noqa: BLE001 - the object's class may raise anything
+        return shown(value)
+    return said[:40] if name == "amount" else mask(said[:4096])
+
+
+# used in every look-up; access through an Enum is slow
+_PENDING, _SUCCEEDED = Status.PENDING, Status.SUCCEEDED
+_FIELDS = Payment.__struct_fields__
+# the most important first
+_COMPARED = ("amount", "currency", "reference", "provider_reference", "kind", "live")
+_IS_COMPARED = frozenset(_COMPARED)
+_compared = attrgetter(*_COMPARED)
+
+_Differing: TypeAlias = list[tuple[str, Any, Any]]
+
+
+def compare(found: Payment, expected: Payment) -> None:
+    """Raise Mismatch if a found payment contradicts the expected one.
+
+    Absent values contradict nothing.
+    """
+    differing: _Differing = []
+    for name, theirs, mine in zip(_COMPARED, _compared(found), _compared(expected), strict=True):
+        if theirs is not None and mine is not None and theirs != mine:
+            differing.append((name, theirs, mine))
+    if differing:
+        raise _mismatch(found, expected, differing)
+
+
+def _mismatch(found: Payment, expected: Payment, differing: _Differing) -> Mismatch:
+    differing = sorted(differing, key=lambda one: _COMPARED.index(one[0]))
+    # Shown with repr: a hostile id must not add lines to a log.
+    words = ", ".join(
+        f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in differing
+    )
+    fields = tuple(name for name, *_ in differing)
+    return Mismatch(
+        f"{expected.account}: found {words}", payment=found, expected=expected, fields=fields
+    )
+
+
+# After a success only a refund is believed; a late success after a failure is real.
+_KEPT = {Status.SUCCEEDED: {Status.SUCCEEDED, Status.REFUNDED}, Status.REFUNDED: {Status.REFUNDED}}
+
+
+def merge(known: Payment, found: Payment) -> Payment:
+    """Apply what a look-up found to the known payment.
+
+    Ids are never lost. A success never changes silently: a contradiction raises Mismatch.
+    """
+    kept: dict[str, Any] = {}
+    differing: _Differing = []
+    for name, new, held in zip(_FIELDS, astuple(found), astuple(known), strict=True):
+        if held is None:
+            continue
+        if new is None:
+            kept[name] = held  # an absent value keeps the known one
+        elif name in _IS_COMPARED and new != held:  # as in `compare`, in the same pass
+            differing.append((name, new, held))
+    if differing:
+        raise _mismatch(found, known, differing)
+    status = found.status if known.status is _PENDING else _turned(known, found)
+    if status is not found.status:
+        # The texts belong to the status that they came with.
+        kept |= {name: getattr(known, name) for name in ("provider_status", "reason", "message")}
+    elif status is _SUCCEEDED:
+        # The reason of an earlier status does not apply to a success.
+        kept["reason"], kept["message"] = None, found.message
+    if not found.provider:
+        kept["provider"] = known.provider
+    if not found.raw:
+        kept["raw"] = known.raw
+    if known.ids:
+        kept["ids"] = {**known.ids, **found.ids}
+    if known.metadata:
+        kept["metadata"] = {**known.metadata, **found.metadata}
+    if known.created_at is not None:
+        kept["created_at"] = known.created_at
+    return msgspec.structs.replace(found, account=known.account, status=status, **kept)
+
+
+def _turned(known: Payment, found: Payment) -> Status:
+    """Return the status after a look-up of a payment that was terminal already."""
+    status = found.status
+    if status in _KEPT.get(known.status, Status):
+        if status is _SUCCEEDED and known.status is not _SUCCEEDED:
+            log.warning("%s: a payment that had %s succeeded late", known.account, known.status)
+        return known.status if status is _PENDING else status
+    if status is _SUCCEEDED:  # an answer from before the refund
+        return known.status
+    said = f"{known.account}: {known.status} became {status}"
+    raise Mismatch(said, payment=found, expected=known, fields=("status",))
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an order; amounts are Decimal, in major units of the order's currency."""
+
+    name: str
+    quantity: int = 1
+    unit_price: Decimal
+    total_price: Decimal | None = None
+    description: str = ""
+
+
+class Tax(msgspec.Struct, frozen=True, kw_only=True):
+    """A tax to show on a checkout page; it never changes the order's amount."""
+
+    name: str
+    amount: Decimal
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order for a driver; the pool has checked it."""
+
+    account: str
+    kind: Kind
+    reference: str
+    amount: Decimal
+    currency: str
+    party: str | None = None  # the payer of a collect, the payee of a payout
+    description: str = ""
+    customer: Customer | None = None
+    items: tuple[Item, ...] = ()
+    taxes: tuple[Tax, ...] = ()
+    metadata: Mapping[str, Any] = {}
+    extra: Mapping[str, Any] = {}
+    return_url: str | None = None
+    cancel_url: str | None = None
+    webhook_url: str | None = None
+    refunds: str | None = None  # a refund's payment: the provider's reference, else ours
+
+    def __repr__(self) -> str:
+        return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """Money available for payouts, Decimal in major units.
+
+    `by_operator`: the amount for each operator, if the provider keeps them apart.
+    """
+
+    currency: str
+    available: Decimal
+    by_operator: Mapping[str, Decimal] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt as the provider formats it, with its amount as Decimal."""
+
+    number: str
+    status: Status
+    amount: Decimal | None = None
+    currency: str | None = None
+    method: str | None = None
+    customer: str | None = None
+    order: str | None = None
+    issued_at: datetime | None = None
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment method that an account offers."""
+
+    type: str
+    display_name: str
+    enabled: bool
+    currency: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook claims. It has no status: `await pool.confirm(event)` asks the provider."""
+
+    account: str = ""
+    provider: str = ""
+    trust: Trust = Trust.NOTHING
+    claims: Payment
+    ping: bool = False  # the provider tests the address; there is nothing to confirm
+    # our reference, if the message came to its secret path
+    path_reference: str | None = msgspec.field(name="attempt", default=None)
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of its payment; a callback path, or a missing kind, means "collect"."""
+        return "collect" if self.path_reference is not None else self.claims.kind or "collect"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Return a key for duplicates: account, payment and claimed status.
+
+        A success stays distinct.
+        """
+        claims = self.claims
+        named = self.path_reference or claims.provider_reference or claims.reference
+        return (self.account, named or " ".join(sorted(claims.ids.values())), claims.status)
+
+    @property
+    def authenticated(self) -> bool:
+        """Return whether its signature, or an order's secret path, proves who sent it."""
+        return self.trust is Trust.BODY or self.path_reference is not None

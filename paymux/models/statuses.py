@@ -1,0 +1,38 @@
+"""Enums of a payment: its status, and what a message about it proves."""
+
+import enum
+from typing import NoReturn
+
+from ..errors import UsageError
+
+
+class CheckedStrEnum(enum.StrEnum):
+    """Text that is one of a few words; any other is UsageError, which lists them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UsageError.field(cls.__name__.lower(), value, ", ".join(cls))
+
+
+class Status(CheckedStrEnum):
+    """The status of a payment; every status but PENDING is terminal."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+    @property
+    def terminal(self) -> bool:
+        """Return whether no further change is expected."""
+        return self is not Status.PENDING
+
+
+class Trust(CheckedStrEnum):
+    """What a webhook proves: that its body is authentic, that the provider sent it, or nothing."""
+
+    BODY = "body"
+    ORIGIN = "origin"
+    NOTHING = "nothing"

@@ -1,0 +1,308 @@
+"""Redaction: what may be printed, and what never: credentials, signatures, phone numbers."""
+
+import base64
+import enum
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any, NoReturn, TypeVar, cast
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from .coerce import is_a
+
+T = TypeVar("T")
+HIDDEN = "***"
+MAX_DEPTH = 32  # levels of a provider's details; one level is usual
+
+# Field names of credentials and signatures at the providers, in any kind of body.
+_SENSITIVE = (
+    "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
+    "private_?key|public_?key|master[_-]?key|authorization|access_?token"
+)
+# one of these is in each
+_WORDS = (
+    "pass",
+    "sign",
+    "hash",
+    "x-token",
+    "access",
+    "key",
+    "secret",
+    "credential",
+    "authorization",
+)
+# minimum length of a credential that is searched for inside words, and in parsed values
+LONG_SECRET_CHARS = 8
+_DIGITS = re.compile(r"\d{9,}")
+_PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # with any characters between the digits
+
+
+class Secret:
+    """A credential that cannot be printed, pickled or encoded; `reveal()` returns the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the credential itself, for the one expression that signs a request."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN!r})"
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(
+            self._text.encode(), other._text.encode()
+        )
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is never pickled")
+
+
+def as_secret(value: str | Secret | None) -> Secret | None:
+    """Return a credential as a Secret."""
+    return Secret(str.__str__(value)) if is_a(value, str) else cast("Secret | None", value)
+
+
+def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Remove credentials and signatures from a body, by field name and by the secret's value."""
+    return hide_and_flag(text, secrets)[0]
+
+
+def hide_and_flag(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
+    """Do what `hide` does; also return whether a credential's value was found."""
+    text, lowered, held = _valued(text, secrets)
+    for word in _WORDS:
+        if word in lowered:
+            return _field().sub(rf'\1"{HIDDEN}"', text), held
+    return text, held
+
+
+def hide_values(text: str, secrets: tuple[str, ...]) -> str:
+    """Remove credentials from a text, by their values only."""
+    return _valued(text, secrets)[0]
+
+
+def _valued(text: str, secrets: tuple[str, ...]) -> tuple[str, str, bool]:
+    if "\\u00" in text:  # plain letters, escaped in JSON
+        text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
+    # Most bodies contain none; a search for plain text is much faster than a pattern.
+    lowered = text.casefold()
+    for start in _starts(secrets):
+        if start in lowered:
+            without = _pattern(secrets).sub(_hidden, text)
+            return without, without.casefold(), without != text
+    return text, lowered, False
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """Hide a credential, but not a field's name that looks like one ("reference", "user")."""
+    alike, opens, closes, begins, equals = _names()
+    text, start, end = found.string, *found.span()
+    if alike.fullmatch(found[0]):
+        before, after = (max(0, start - 64), start), (end, end + 64)
+        json_name = closes.match(text, *after) and opens.search(text, *before)
+        if json_name or (equals.match(text, *after) and begins.search(text, *before)):
+            return found[0]
+    return HIDDEN
+
+
+# Compiled at the first use: together they would cost a millisecond of the import.
+
+
+@cache
+def _escaped() -> re.Pattern[str]:
+    # Printable ASCII as \u00xx, except quote and backslash; an escaped backslash is skipped.
+    return re.compile(r"\\\\|\\u00(?!22|5[cC])([2-6][0-9a-fA-F]|7[0-9a-eA-E])")
+
+
+@cache
+def _names() -> tuple[re.Pattern[str], ...]:
+    """Return patterns for a part of a field's name, and for its surroundings in JSON and forms."""
+    parts = (
+        r"[A-Za-z_-]+|[A-Za-z0-9_-]{1,7}",
+        r"[{,]\s*\\?[\"'][^\"'\\]*$",
+        r"[^\"'\\]*\\?[\"']\s*:",
+        r"(?:^|[&?])[^=&\s\"]*$",
+        r"[\w%.\[\]-]*=",
+    )
+    return tuple(map(re.compile, parts))
+
+
+@cache
+def _name() -> re.Pattern[str]:
+    return re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
+
+
+@cache
+def _field() -> re.Pattern[str]:
+    return re.compile(
+        rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
+             ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
+    )
+
+
+@lru_cache(maxsize=256)
+def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the forms of secrets in bodies: exact ones, and ones in any letter case.
+
+    Exact: plain, JSON (PHP escapes the slash), base64. Any case: percent-encoded and hex.
+    """
+    exact: set[str] = set()
+    cased: set[str] = set()
+    for secret in filter(None, secrets):
+        raw, escaped = secret.encode(), json.dumps(secret)[1:-1]
+        exact |= {secret, escaped, escaped.replace("/", "\\/")}
+        if len(secret) < LONG_SECRET_CHARS:
+            continue  # encoded, a short one would match parts of any number: "t" is 74 in hex
+        for shift in range(3):
+            # Inside longer base64 a secret has one of three alignments; the middle part repeats.
+            middle = base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4]
+            if len(middle) >= 8:
+                exact |= {middle, middle.translate(str.maketrans("+/", "-_"))}
+        cased |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex()} - exact
+    return tuple(sorted(exact, key=len, reverse=True)), tuple(sorted(cased, key=len, reverse=True))
+
+
+@lru_cache(maxsize=256)
+def _starts(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how the forms begin, in folded case: a text without them contains no secret."""
+    return tuple({form.casefold()[:12] for forms in _written(secrets) for form in forms})
+
+
+@lru_cache(maxsize=256)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    exact, cased = _written(secrets)
+    whole = (
+        re.escape(form)
+        if len(form) >= LONG_SECRET_CHARS
+        else rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])"
+        for form in exact  # a short one must not match inside a word or number
+    )
+    return re.compile("|".join([*whole, *(f"(?i:{re.escape(form)})" for form in cased)]))
+
+
+def may_echo(value: msgspec.Struct, secrets: tuple[str, ...]) -> bool:
+    """Tell whether any of an account's credentials may be in a value, in one look at all of it.
+
+    False is certain. True is not: what has to be escaped in JSON is for `clean` to look through.
+    """
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError):  # of a driver that is not ours
+        return True
+    if "\\" in text:
+        return True
+    return any(map(text.casefold().__contains__, _starts(secrets)))
+
+
+# not set by a provider, or cleaned already
+_OURS = frozenset({"account", "provider", "kind", "raw"})
+_WORDED = frozenset({"message", "prompt"})  # texts for people, which no code compares
+
+
+def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
+    """Remove credentials that a provider echoed from parsed values, by their values only.
+
+    A value equal to `known` (ours) stays, as does anything that is not text. A URL keeps parameters
+    that only have a credential's name. A credential shorter than 8 characters is searched only in
+    texts for people: it may be part of any id.
+    """
+    found: Any = value
+    if value == known or not secrets:
+        return value
+    if isinstance(value, str):
+        found = value if isinstance(value, enum.Enum) else hide_values(value, _long(secrets))
+    elif isinstance(value, Mapping):
+        held = known if isinstance(known, Mapping) else {}
+        found = {
+            clean(name, secrets): clean(inner, secrets, held.get(name))
+            for name, inner in value.items()
+        }
+    elif isinstance(value, list):
+        found = [clean(inner, secrets) for inner in value]
+    elif isinstance(value, msgspec.Struct):
+        changed = {}
+        for name in value.__struct_fields__:
+            if name not in _OURS:
+                old = getattr(value, name)
+                words = type(old) is str and name in _WORDED
+                new = (
+                    hide_values(old, secrets)
+                    if words
+                    else clean(old, secrets, getattr(known, name, None))
+                )
+                if new is not old and new != old:
+                    changed[name] = new
+        found = msgspec.structs.replace(value, **changed) if changed else value
+    result: T = found
+    return result
+
+
+@lru_cache(maxsize=256)
+def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(secret for secret in secrets if len(secret) >= LONG_SECRET_CHARS)
+
+
+def scrub(value: Any, secrets: tuple[str, ...], levels: int = MAX_DEPTH) -> Any:
+    """Remove credentials from a provider's details, by field name and by the secret's value.
+
+    Levels deeper than `levels` are left out: no one reads them, and they could cause a
+    RecursionError.
+    """
+    if isinstance(value, Mapping | list | tuple) and not levels:
+        return "…"
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN
+            if isinstance(inner, str) and _name().search(str(name))
+            else scrub(inner, secrets, levels - 1)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [scrub(inner, secrets, levels - 1) for inner in value]
+    return hide(value, secrets) if isinstance(value, str) else value
+
+
+def mask(text: str) -> str:
+    """Shorten every run of nine or more digits, so that no complete phone number is left."""
+    return _DIGITS.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text)
+
+
+def shown(value: object) -> str:
+    """Format a refused value for an error: short, masked, and fast for any hostile value."""
+    if is_a(value, str):
+        plain = str.__str__(value)
+        text = plain if len(plain) <= 60 else f"{plain[:57]}…"
+        text = repr(_PHONE.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text))
+    elif value is None or type(value) in (bool, float):
+        text = repr(value)
+    elif is_a(value, int):
+        bits = int.bit_length(value)
+        text = int.__repr__(value) if bits < 200 else f"an integer of {bits} bits"
+    elif is_a(value, Secret):
+        text = HIDDEN
+    else:
+        text = f"a {type(value).__name__}"
+    return mask(text)

@@ -1,0 +1,124 @@
+"""Running a verb within its deadline, and saying truthfully how it ended."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from ..drivers.base import Driver, Pushed, Token
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
+from ..http import Connection
+from ..limits import Limiter
+from ..models import Payment
+from ..primitives.deadlines import Deadlines
+from ..values.parsing import Unreadable
+from .call import Account, Call
+from .tokens import TokenCache
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Transport:
+    """Carries the verbs of one pool: its connection, its tokens, and what each account may send."""
+
+    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+        # Not at the first failure, when a process may have no file left to load it from.
+        import backoff  # noqa: F401, PLC0415
+
+        self.connection = connection
+        self.attempts = attempts
+        self.tokens = TokenCache(deadline)
+        self._deadline = deadline
+        self.closed = False
+        self.deadlines = Deadlines()
+        self._accounts: dict[str, Account] = {}
+
+    def account(self, driver: Driver) -> Account:
+        """Give what the verbs of one account share."""
+        account = self._accounts.get(driver.account)
+        if account is None:
+            account = Account(
+                limiter=Limiter(driver.account, driver.limits),
+                secrets=driver.secrets(),
+                logs_in=type(driver).token is not Driver.token,
+            )
+            self._accounts[driver.account] = account
+        return account
+
+    async def login(self, driver: Driver) -> Token | None:
+        """Log in, once for everybody who waits."""
+        return await driver.token(Call(self, driver, "login", self._deadline))
+
+    async def reserve_slot(self, call: Call) -> None:
+        """Wait, however long it takes, for the place of a verb's first request within the account's limit."""
+        await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
+        call.slot_held = True
+
+    async def perform(
+        self,
+        call: Call,
+        method: Callable[Concatenate[Call, P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run a driver's method within the verb's deadline, and say truthfully how it ended.
+
+        Whatever goes wrong once money may have moved is OutcomeUnknown, a driver's own mistake
+        included.
+        """
+        try:
+            with call.bounded():
+                if call.pending is None:
+                    return await method(call, *args, **named)
+                # What was read is no variable here, where a debugger would show it uncleaned.
+                return call.complete(call.pending, await method(call, *args, **named))
+        except asyncio.CancelledError as cancelled:
+            if call.in_doubt:
+                cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")
+            # Without the frames below, whose variables hold headers and bodies.
+            raise cancelled.with_traceback(None) from None
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            failure = _ended(call, error)
+            if failure is error and not isinstance(error, PaymuxError):
+                raise
+        finally:
+            if call.slot_held:
+                call.limiter.release(money=False)
+        # Without the frames below, whose variables hold bodies and what signs them.
+        raise failure.with_traceback(None)
+
+    async def frames(self, driver: Pushed) -> AsyncGenerator[str | bytes]:
+        """Open the update socket of an account, and give its frames."""
+        call = Call(self, cast("Driver", driver), "updates", self._deadline)
+        outgoing = await call.signed(driver.updates_request())
+        async for frame in self.connection.frames(outgoing):
+            yield frame
+
+
+def _ended(call: Call, error: Exception) -> Exception:
+    """Say what an error that ends a verb means to its caller."""
+    late = isinstance(error, TimeoutError)
+    if isinstance(error, OutcomeUnknown) or call.in_doubt:
+        said = "the deadline passed" if late else call.response.scrub(str(error))
+        driver = call.driver
+        unknown = call.pending or Payment(
+            account=driver.account, provider=driver.name, live=driver.live
+        )
+        # Of a reference that was used before, the page may be in the payer's hands.
+        page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
+        return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
+    if late:
+        money = call.pending is not None or call.moves_money
+        return (
+            NotSent(f"{call}: the deadline passed; nothing was sent")
+            if money
+            else Unavailable(f"{call}: too late")
+        )
+    return (
+        Unavailable(f"{call}: {call.response.scrub(str(error))}")
+        if isinstance(error, Unreadable)
+        else error
+    )

@@ -1,0 +1,4 @@
+"""Reading and checking single values: money, phones, JSON, JWT, URLs.
+
+Each module is entered by itself.
+"""

@@ -1,0 +1,327 @@
+"""The open watches of a pool, indexed by each id of their payment, and their poll queues."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+from weakref import ref
+
+import msgspec
+
+from ..drivers.base import Driver, Pushed
+from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
+from ..limits import Limiter
+from ..models import Event, Payment
+from .poll_queue import MAX_IN_FLIGHT, LookupKey, PollQueue
+from .push import PushSockets
+from .refusals import DenialCounter
+from .schedule import Schedule
+
+# watches that are notified in one step of the event loop, so that no step is long
+WATCHES_PER_STEP = 500
+
+_FIELDS = Payment.__struct_fields__
+
+LookupResult: TypeAlias = Payment | PaymuxError
+
+
+class PollState(NamedTuple):
+    """The look-ups of a payment so far, the next one, and its rank in the poll queue."""
+
+    asked: float
+    looked: int
+    due: float
+    not_before: float
+    rank: float
+
+
+class RegisteredWatch(Protocol):
+    """A watch, as its pool sees it."""
+
+    payment: Payment
+    ref: "WatchRef"
+
+    def deliver(self, found: Payment) -> None:
+        """Deliver what a confirmed event found."""
+
+    def look_soon(self) -> None:
+        """Look up again soon."""
+
+    def wake(self) -> None:
+        """Check for news, or for a closed pool."""
+
+    def on_result(self, said: LookupResult | None, poll_state: PollState) -> None:
+        """Take the result of another watch's look-up of the same payment."""
+
+    def take_over(self, now: float) -> None:
+        """Look up at once."""
+
+
+WatchRef: TypeAlias = ref[RegisteredWatch]
+Held: TypeAlias = WatchRef | set[WatchRef]  # a set only if several watch the same payment
+RegistryKey: TypeAlias = tuple[tuple[str, ...], str]
+
+
+class WatchRegistry:
+    """The open watches of a pool, indexed by each id of their payment, and their poll queues."""
+
+    def __init__(
+        self,
+        look_up: Callable[[Payment, float], Awaitable[Payment]],
+        frames: Callable[[Pushed], AsyncGenerator[str | bytes]],
+        limiter: Callable[[Driver], Limiter],
+        loop: Callable[[], asyncio.AbstractEventLoop | None],
+    ) -> None:
+        self.look_up = look_up
+        self._loop = loop  # returns the loop in which the pool was last used
+        self.push = PushSockets(frames, self.on_push)
+        self.closed = False
+        self._refusals = DenialCounter()
+        self._limiter = limiter
+        self._queues: dict[str, PollQueue] = {}
+        self._pushed: set[str] = set()  # cached: the check of a protocol takes microseconds
+        self._by_key: dict[tuple[str, ...], dict[str, Held]] = {}
+
+    def queue(self, driver: Driver) -> PollQueue:
+        """Return the poll queue of an account."""
+        queue = self._queues.get(driver.account)
+        if queue is None:
+            stated = driver.limits.get("look-up")
+            schedule = Schedule(driver.first_look, driver.watch_timeout)
+            at_once = MAX_IN_FLIGHT if stated is None else stated[0]
+            queue = PollQueue(self._limiter(driver), schedule, at_once=at_once)
+            self._queues[driver.account] = queue
+            if isinstance(driver, Pushed):
+                self._pushed.add(driver.account)
+        return queue
+
+    def lag(self, account: str) -> float:
+        """Return how late an account's look-ups run now, in seconds."""
+        queue = self._queues.get(account)
+        return 0.0 if queue is None else queue.lag()
+
+    def add(self, watch: RegisteredWatch) -> None:
+        """Index a watch under each id of its payment."""
+        hash(watch.ref)  # the hash is cached now: it cannot be computed once the watch is gone
+        for shelf, id in registry_keys(watch.payment):
+            shelved = self._by_key.setdefault(shelf, {})
+            held = shelved.setdefault(id, watch.ref)
+            if isinstance(held, set):
+                held.add(watch.ref)
+            elif held() not in (watch, None):
+                shelved[id] = {held, watch.ref}
+            else:
+                shelved[id] = watch.ref
+
+    def remove(self, watch: RegisteredWatch, payment: Payment) -> None:
+        """Remove a watch from the index."""
+        self._remove(watch.ref, registry_keys(payment))
+
+    def discard_dead(self, one: "WatchRef", payment: Payment, driver: Driver) -> None:
+        """Remove a garbage-collected watch; callable at any point, from any thread."""
+        loop = self._loop()
+        try:
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._forget, one, payment, driver)
+                return
+        except RuntimeError:  # closed a moment ago
+            pass
+        self._forget(one, payment, driver)
+
+    def _forget(self, one: "WatchRef", payment: Payment, driver: Driver) -> None:
+        self._remove(one, registry_keys(payment))
+        if driver.account in self._pushed:
+            self.push.close_if_unused(driver)
+
+    def update_keys(self, watch: RegisteredWatch, known: Payment) -> None:
+        """Index a watch under the ids that its payment has now; unchanged entries stay in place."""
+        named = registry_keys(watch.payment)
+        self._remove(watch.ref, [key for key in registry_keys(known) if key not in named])
+        self.add(watch)
+
+    def _remove(self, one: "WatchRef", names: list[RegistryKey]) -> None:
+        for shelf, id in names:
+            shelved = self._by_key.get(shelf, {})
+            held = shelved.get(id)
+            if isinstance(held, set):
+                held.discard(one)
+            if not held or held is one:
+                shelved.pop(id, None)
+                if not shelved:
+                    self._by_key.pop(shelf, None)
+
+    def listen(self, watch: RegisteredWatch, driver: Driver) -> None:
+        """Listen for updates for a watch, if its provider pushes."""
+        if driver.account in self._pushed:
+            self.push.subscribe(watch, driver)
+
+    def stop_listening(self, watch: RegisteredWatch, driver: Driver) -> None:
+        """Stop listening for a watch."""
+        if driver.account in self._pushed:
+            self.push.unsubscribe(watch, driver)
+
+    async def share_result(
+        self, asker: RegisteredWatch, subject: LookupKey, said: LookupResult, poll_state: PollState
+    ) -> None:
+        """Share the result of a look-up with the other watches of the same payment."""
+        told: LookupResult | None = said
+        self._refusals.count(asker.payment.account, said)
+        if isinstance(said, Mismatch) and said.payment is not None:
+            told = said.payment  # what contradicts one order may be what another expects
+        elif not isinstance(
+            said, Payment | UsageError | AuthenticationFailed | Mismatch | NotFound
+        ):
+            told = None
+        others = self._others(asker, subject)
+        for number, watch in enumerate(others, 1):
+            if _agree(asker.payment, watch.payment):
+                watch.on_result(told, poll_state)
+            if number % WATCHES_PER_STEP == 0:
+                await asyncio.sleep(0)
+
+    def hand_over(self, asker: RegisteredWatch, subject: LookupKey, now: float) -> None:
+        """Let another watch of the same payment look up at once: this one was interrupted."""
+        self._each(self._others(asker, subject), lambda watch: watch.take_over(now))
+
+    def _others(self, asker: RegisteredWatch, subject: LookupKey) -> list[RegisteredWatch]:
+        account = asker.payment.account
+        shelf, id = (
+            ((account,), subject)
+            if isinstance(subject, str)
+            else ((account, subject[0]), subject[1])
+        )
+        held = self._by_key.get(shelf, {}).get(id)
+        return (
+            [watch for watch in _living(held) if watch is not asker]
+            if isinstance(held, set)
+            else []
+        )
+
+    def payment_of(self, event: Event) -> Payment | None:
+        """Return the payment that an open watch has for what a message claims to be about."""
+        about, kind = self._about(event), event.kind
+        for watch in about:
+            # The watch of the claimed kind comes first; the kind is only a claim.
+            if (watch.payment.kind or "collect") == kind:
+                return watch.payment
+        return about[0].payment if about else None
+
+    def on_push(self, event: Event) -> None:
+        """Let the watches that an update is about look up again.
+
+        All of the account if it names none.
+        """
+        if registry_keys(event.claims):
+            for watch in self._about(event):
+                watch.look_soon()
+            return
+        account = [shelved for shelf, shelved in self._by_key.items() if shelf[0] == event.account]
+        self._each(_everyone(account), lambda watch: watch.look_soon())
+
+    def _each(
+        self, watches: list[RegisteredWatch], action: Callable[[RegisteredWatch], None]
+    ) -> None:
+        """Run an action for each watch, a few of them in each step of the event loop."""
+        for watch in watches[-WATCHES_PER_STEP:]:
+            action(watch)
+        del watches[-WATCHES_PER_STEP:]
+        if watches:
+            asyncio.get_running_loop().call_soon(self._each, watches, action)
+
+    def _about(self, event: Event) -> list[RegisteredWatch]:
+        """List the watches that a message is about; the order proved by its secret path first."""
+        named = registry_keys(
+            msgspec.structs.replace(event.claims, account=event.account, reference=None)
+        )
+        if event.path_reference:
+            named.insert(0, ((event.account, event.kind), event.path_reference))
+        found: list[RegisteredWatch] = []
+        for key in named:
+            found += self._under(key)
+        return found
+
+    def _under(self, key: RegistryKey) -> Iterable[RegisteredWatch]:
+        held = self._by_key.get(key[0], {}).get(key[1])
+        if isinstance(held, set):
+            return _living(held)
+        watch = None if held is None else held()
+        return () if watch is None else (watch,)
+
+    def deliver(self, payment: Payment) -> None:
+        """Deliver a payment to every watch on it."""
+        found: set[RegisteredWatch] = set()
+        for key in registry_keys(payment):
+            found.update(self._under(key))
+        if not found:
+            return
+        # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
+        # time.
+        same = [watch for watch in found if _same(watch.payment, payment)]
+        self._each(same, lambda watch: watch.deliver(payment))
+
+    def close(self) -> None:
+        """End every open watch with UsageError."""
+        self.closed = True
+        self._each(_everyone(self._by_key.values()), lambda watch: watch.wake())
+        self._by_key.clear()
+
+
+def _refs(held: Held) -> Iterable[WatchRef]:
+    return held if isinstance(held, set) else (held,)
+
+
+def _everyone(shelves: Iterable[Mapping[str, Held]]) -> list[RegisteredWatch]:
+    return list(
+        _living({one for shelved in shelves for held in shelved.values() for one in _refs(held)})
+    )
+
+
+def _living(found: Iterable[WatchRef]) -> Iterator[RegisteredWatch]:
+    # A list first: a watch may change the set when it is notified.
+    return (watch for one in list(found) if (watch := one()) is not None)
+
+
+def _agree(one: Payment, other: Payment) -> bool:
+    """Return whether two watches expect the same of one payment."""
+    return _same(one, other, ("reference", "provider_reference", "amount", "currency", "live"))
+
+
+def _same(
+    one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "provider_reference")
+) -> bool:
+    """Return whether two may be the same payment: the same kind, and no different ids."""
+    pairs = ((getattr(one, name), getattr(other, name)) for name in names)
+    alike = all(None in pair or pair[0] == pair[1] for pair in pairs)
+    return alike and (one.kind or "collect") == (other.kind or "collect")
+
+
+def registry_keys(payment: Payment) -> list[RegistryKey]:
+    """List the index keys of a payment: the group of the index, and the id in it."""
+    account = payment.account
+    found: list[RegistryKey] = []
+    for name, id in payment.ids.items():
+        found.append(((account, name), id))
+    if payment.reference is not None:
+        found.append(((account, payment.kind or "collect"), payment.reference))
+    if payment.provider_reference is not None:
+        found.append(((account,), payment.provider_reference))
+    return found
+
+
+def lookup_key(payment: Payment, driver: Driver) -> LookupKey:
+    """Return the id by which a look-up finds a payment."""
+    if payment.provider_reference is not None:
+        return payment.provider_reference
+    own = next(((name, id) for name, id in payment.ids.items() if name in driver.verifies_by), None)
+    return own or (payment.kind or "collect", payment.reference or "")
+
+
+def reuse_equal_values(found: Payment, known: Payment) -> Payment:
+    """Return the payment found, reusing equal values of the known one, to save memory."""
+    pairs = zip(
+        _FIELDS, msgspec.structs.astuple(known), msgspec.structs.astuple(found), strict=True
+    )
+    held = {name: old for name, old, new in pairs if old is not new and old == new}
+    if found.provider_status is not None:
+        held["provider_status"] = sys.intern(found.provider_status)
+    return msgspec.structs.replace(found, **held)

@@ -1,0 +1,349 @@
+"""What becomes of a message.
+
+Its payment is confirmed and told to the shop, and what failed is done again.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from ..core import Engine, confirm
+from ..core.notify import CallbackFailed, Notifier, TooManyUnconfirmed, log_failure
+from ..errors import (
+    AuthenticationFailed,
+    BadWebhook,
+    Mismatch,
+    NotFound,
+    PaymuxError,
+    RateLimited,
+    Unsupported,
+    UsageError,
+)
+from ..journal import OpenMessage
+from ..models import Event, Payment, log
+from ..primitives.forks import ForkAware, leave_to_parent, register
+from ..primitives.redaction import mask
+from .flood import FloodCounter, Names, names
+from .matching import EventMatcher
+from .pending import PendingEvent, Unfinished
+from .unrecorded import Unrecorded
+
+RESCAN_SECONDS = 30.0  # seconds between looks for messages of workers that died
+DAY_SECONDS = 86_400.0  # seconds for which a provider that does not answer is asked again
+NEVER, LONG_AGO = float("inf"), -float("inf")
+MAX_REPETITIONS = 8  # repetitions at once
+MAX_PENDING_EVENTS = 1000  # messages in hand
+MAX_UNKNOWN_EVENTS = 100  # of them about payments that we do not know, waiting to be repeated
+
+
+class EventProcessor(ForkAware):
+    """Handles the messages of one pool.
+
+    Between `begin` and `aclose` it goes on after the answer was given.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        notifier: Notifier,
+        lookup: Callable[[Event], Awaitable[Payment | None]] | None,
+    ) -> None:
+        self._engine = engine
+        self._notifier = notifier
+        self._matcher = EventMatcher(engine, lookup)
+        self._unrecorded = Unrecorded(engine, notifier.dispatcher)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scan: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._few = asyncio.Semaphore(MAX_REPETITIONS)
+        self._pending: dict[bytes, PendingEvent] = {}
+        self._flood = FloodCounter()
+        register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Have none of the parent's messages in a forked child, where this was not entered."""
+        leave_to_parent(self._pending, self._scan)
+        self._loop, self._scan = None, None
+        self._pending = {}
+        self._unrecorded.forget()
+
+    def begin(self) -> None:
+        """Start repeating what was left, in this loop."""
+        self._loop = asyncio.get_running_loop()
+        self._few = asyncio.Semaphore(MAX_REPETITIONS)
+        self._over = asyncio.Event()
+        self._unrecorded.begin()
+        self._scan = self._loop.create_task(self._rescan())
+
+    async def aclose(self, grace: float) -> None:
+        """Let what is under way end within `grace` seconds, and leave the rest to whoever comes next."""
+        self._loop = None
+        self._over.set()
+        tasks: set[asyncio.Task[Any]] = {
+            message.task for message in self._pending.values() if message.task
+        }
+        tasks |= {self._scan} if self._scan is not None else set()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._scan = None
+        for message in self._pending.values():
+            if message.timer is not None:
+                message.timer.cancel()
+        unfinished, self._pending, self._flood = self._pending, {}, FloodCounter()
+        for message in unfinished.values():
+            await self._engine.store.end_event(message, done=False)
+        if unfinished and self._engine.store.journal is None:
+            log.error("%d messages were not done with, and no journal keeps them", len(unfinished))
+
+    async def take(self, event: Event, until: float) -> Unfinished | None:
+        """Handle a message until the loop's clock says so, and go on after that.
+
+        None: done with it.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            return await self._once(event, until)
+        named = names(event)
+        if named and self._flood.full(named):
+            event = await self._matcher.repeat_event_for(event)
+            named = names(event)
+        # What no look-up confirms is sent once, and is only to be kept: there is always a place for
+        # it.
+        always = not self._engine.drivers[event.account].confirms(event)
+        message = self._begun(event, until, named, always=always)
+        if message is None or message.task is None:
+            return Unfinished(retry_after=1.0, always=True)
+        task = message.task
+        # The message outlives whoever brought it: a client that is gone, or a request that is
+        # cancelled.
+        await asyncio.wait({task}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        if not task.done():
+            return Unfinished()
+        return Unfinished(always=True) if task.cancelled() else task.result()
+
+    async def _once(self, event: Event, until: float) -> Unfinished | None:
+        """Handle a message where nothing goes on after the answer; so what failed is refused."""
+        done, message = False, OpenMessage(event)
+        try:
+            async with asyncio.timeout_at(until):
+                unfinished = await self._handle(message, until)
+            done = unfinished is None or not unfinished.retry_seconds
+        except TimeoutError:
+            unfinished = Unfinished()
+        finally:
+            await self._engine.store.end_event(message, done=done)
+        return unfinished and msgspec.structs.replace(
+            unfinished, always=unfinished.always or not done
+        )
+
+    def _begun(
+        self,
+        event: Event,
+        until: float,
+        named: Names | None = None,
+        *,
+        always: bool = False,
+        open: bool = False,
+    ) -> PendingEvent | None:
+        """Give the message with a task at it: that of the same message, if it is in hand."""
+        key = msgspec.json.encode(event)
+        message = self._pending.get(key)
+        if message is None:
+            if len(self._pending) >= MAX_PENDING_EVENTS and not always:
+                return None
+            named = names(event) if named is None else named
+            message = self._pending[key] = PendingEvent(event, named=named)
+            if named:
+                self._flood.enter(named)
+        message.open = message.open or open
+        if message.task is None:
+            if message.timer is not None:
+                message.timer.cancel()
+            message.task = asyncio.get_running_loop().create_task(self._work(key, message, until))
+        return message
+
+    def _drop(self, key: bytes) -> None:
+        if named := self._pending.pop(key).named:
+            self._flood.leave(named)
+
+    async def _work(
+        self,
+        key: bytes,
+        message: PendingEvent,
+        until: float,
+        few: contextlib.AbstractAsyncContextManager[object] | None = None,
+    ) -> Unfinished | None:
+        await asyncio.sleep(0)  # an eager task could end before it is known as the message's
+        async with few or contextlib.nullcontext():
+            unfinished = await self._handle(message, until)
+        worth = unfinished is not None and self._is_worth_it(message, unfinished)
+        if worth and not await self._matcher.is_kept(message):
+            # Its order has its share of messages: one that stands for all is repeated instead.
+            other = await self._matcher.repeat_event_for(message.event)
+            worth = other == message.event
+            if not worth:
+                self._begun(other, LONG_AGO, always=True)
+        if worth and unfinished is not None:
+            pause = max(message.pause(), unfinished.retry_after or 0.0)
+            message.timer = asyncio.get_running_loop().call_later(pause, self._again, key)
+        else:
+            self._drop(key)
+            await self._engine.store.end_event(message, done=True)
+        message.task = None
+        return unfinished
+
+    def _is_worth_it(self, message: PendingEvent, unfinished: Unfinished) -> bool:
+        """Tell whether a message is to be handled again."""
+        now = asyncio.get_running_loop().time()
+        message.since = now if message.since is None else message.since
+        if unfinished.retry_seconds and now - message.since > unfinished.retry_seconds:
+            log.error(
+                "%s: a message was tried for %.0f s, and is given up",
+                message.event.account,
+                unfinished.retry_seconds,
+            )
+            return False
+        message.unknown = not unfinished.known
+        return unfinished.retry_seconds > 0 and not (
+            message.unknown and self._unknown() > MAX_UNKNOWN_EVENTS
+        )
+
+    def _unknown(self) -> int:
+        return sum(message.unknown for message in self._pending.values())
+
+    def _again(self, key: bytes) -> None:
+        message = self._pending.get(key)
+        if message is not None and message.task is None and self._loop is not None:
+            message.task = asyncio.get_running_loop().create_task(
+                self._work(key, message, NEVER, self._few)
+            )
+
+    async def _rescan(self) -> None:
+        """Handle what workers that died have left, now and whenever another one dies."""
+        while not self._over.is_set():
+            with contextlib.suppress(PaymuxError):
+                while found := await self._engine.store.claim_events(MAX_REPETITIONS):
+                    if self._over.is_set():
+                        for claimed in found:
+                            await self._engine.store.end_event(claimed, done=False)
+                        return
+                    begin = partial(self._begun, until=LONG_AGO, always=True, open=True)
+                    begun = [begin(claimed.event) for claimed in found]
+                    await asyncio.wait({one.task for one in begun if one and one.task})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), RESCAN_SECONDS)
+
+    async def _handle(self, message: OpenMessage, until: float) -> Unfinished | None:
+        """Confirm a message and tell the shop of its payment.
+
+        None: done with it, well or for good.
+        """
+        event, expected, real = message.event, None, False
+        driver = self._engine.driver(event.account)
+        if not driver.confirms(event):
+            return await self._keep(event)
+        try:
+            expected = await self._matcher.expected(event)
+            payment = await confirm(self._engine, event, expected, None, message=message)
+            real = True
+            if payment.status.terminal:
+                return await self._tell(message, payment, until)
+            if event.claims.status.terminal:
+                # The message may be ahead of the provider's own query, or a lie: it is asked for a
+                # while.
+                return Unfinished(
+                    status=200,
+                    retry_seconds=driver.watch_timeout,
+                    known=await self._matcher.knows(event, expected),
+                )
+        except CallbackFailed:
+            return Unfinished(
+                retry_seconds=float("inf"), known=real or await self._matcher.knows(event, expected)
+            )
+        except Unsupported:
+            return await self._keep(event)
+        except (PaymuxError, OSError) as error:  # OSError: of the journal
+            return await self._left(event, expected, error)
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
+            log_failure("a driver", event.account, error)
+            return Unfinished(retry_seconds=DAY_SECONDS)
+        return None
+
+    async def _left(
+        self,
+        event: Event,
+        expected: Payment | None,
+        error: PaymuxError | OSError,
+    ) -> Unfinished | None:
+        """Tell what is left to do about a message that was not confirmed; None: nothing."""
+        driver = self._engine.driver(event.account)
+        if isinstance(error, Mismatch):
+            # The same message again would say the same: a person is told, and nobody else.
+            self._matcher.refused(event, error)
+            return None
+        if isinstance(error, BadWebhook):
+            if event.path_reference is not None:
+                # Its own path says whose it is; the answer that gives the provider's id may be
+                # under way.
+                return Unfinished(retry_seconds=driver.watch_timeout)
+            log.warning("%s", mask(str(error)))
+            return None
+        known = await self._matcher.knows(event, expected)
+        if isinstance(error, RateLimited):
+            lasting = DAY_SECONDS if known else 0.0
+            return Unfinished(
+                status=429,
+                retry_after=error.retry_after,
+                retry_seconds=lasting,
+                known=known,
+                always=not known,
+            )
+        if isinstance(error, NotFound):
+            return Unfinished(retry_seconds=driver.watch_timeout if known else 0.0, known=known)
+        level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
+        said = "%s: a message could not be confirmed yet: %s"
+        log.log(level, said, event.account, mask(str(error)))
+        return Unfinished(retry_seconds=DAY_SECONDS, known=known)
+
+    async def _keep(self, event: Event) -> Unfinished | None:
+        """Keep what no look-up confirms, before it is acknowledged.
+
+        It may be money, and is told once.
+        """
+        try:
+            await self._notifier.unconfirmed.take(event)
+        except UsageError:
+            return Unfinished(status=400, always=True)
+        except TooManyUnconfirmed:
+            return Unfinished(always=True)
+        except OSError as error:
+            log.warning("%s: a message could not be kept yet: %s", event.account, error)
+            return Unfinished(retry_seconds=float("inf"))
+        return None
+
+    async def _tell(
+        self, message: OpenMessage, payment: Payment, until: float
+    ) -> Unfinished | None:
+        """See that the shop hears of a payment's state; None: it has.
+
+        What the outbox has, it goes on with.
+        """
+        wanted = (payment.kind or "collect") in self._notifier.dispatcher.kinds
+        if not wanted or message.told is payment.status:
+            return None
+        outbox = self._notifier.outbox
+        told: bool | None = None
+        if outbox is not None:
+            told = await self._notifier.dispatcher.wait_notified(outbox, payment, until, message)
+        elif (journal := self._engine.store.journal) is not None:
+            told = await self._notifier.dispatcher.once(journal.outbox, payment, until)
+        if told is None:  # it is no order of ours: only this message speaks of it
+            await self._unrecorded.tell(payment)
+        return Unfinished(always=outbox is None) if told is False else None

@@ -1,0 +1,249 @@
+"""Callback addresses: unguessable, nameless, and forged ones are BadWebhook."""
+
+import contextlib
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paymux import BadWebhook, Pool, UsageError, WebhookRequest
+from paymux.core.callback_urls import CallbackUrls
+from paymux.primitives.redaction import Secret
+
+from .virtual import BASE, KEY, Keyless, Toy, push
+
+ACCOUNTS = ("toy", "kenya", "camp-1")
+HOOKS = CallbackUrls(BASE, Secret(KEY))
+FORBIDDEN = ("mpesa", "m-pesa", "safaricom", "exe", "exec", "cmd", "sql", "query")
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True), st.sampled_from(ACCOUNTS))
+def test_an_orders_address_reads_back(reference: str, account: str) -> None:
+    """The address of an order gives its account and reference back, and spells no forbidden
+    word.
+    """
+    url = HOOKS.url(account, reference)
+    path = url.removeprefix("https://shop.example")
+    assert HOOKS._read(path, ACCOUNTS) == (account, reference)
+    assert HOOKS._read(path + "/", ACCOUNTS) == (account, reference)
+    ours = url.removeprefix(BASE)
+    assert re.fullmatch("[0-9a-f/]+", ours)
+    assert not any(word in ours for word in FORBIDDEN)
+
+
+def test_an_accounts_address_reads_back() -> None:
+    """The address of an account gives the account, without a reference, wherever it is mounted."""
+    for prefix in ("", "/pay", "/deep/er/pay", "https://shop.example/pay"):
+        hook = HOOKS.url("kenya").rsplit("/", 1)[1]
+        assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
+
+
+def test_addresses_depend_on_the_key() -> None:
+    """Another key makes other addresses, and does not read ours."""
+    other = CallbackUrls(BASE, Secret("another key of 16+"))
+    assert other.url("toy") != HOOKS.url("toy")
+    assert other._read(HOOKS.url("toy", "r"), ACCOUNTS) == (None, None)
+    assert CallbackUrls(BASE, Secret(KEY)).url("toy", "r") == HOOKS.url("toy", "r")
+
+
+def test_an_address_names_nobody() -> None:
+    """Neither account nor reference can be read off an account's address, and accounts have
+    different ones.
+    """
+    urls = [HOOKS.url(account) for account in ACCOUNTS]
+    assert len(set(urls)) == len(ACCOUNTS)
+    assert not any(
+        account in url.removeprefix(BASE) for account, url in zip(ACCOUNTS, urls, strict=True)
+    )
+
+
+def test_another_orders_or_accounts_mac_is_forged() -> None:
+    """A reference is vouched for only by its own MAC under its own account."""
+    pool = Pool(Toy(), Toy(account="kenya"), webhook_base=BASE, webhook_key=KEY)
+    hook, attempt = HOOKS.url("toy", "r1").rsplit("/", 2)[1:]
+    other = HOOKS.url("kenya", "r1").rsplit("/", 1)[1]
+    forged = b"r2".hex() + attempt[-32:]
+    for path in (
+        f"/{hook}/{other}",
+        f"/{hook}/{forged}",
+        f"/{hook}/{attempt[:-1]}",
+        f"/{hook}/{'0' * 32}",
+    ):
+        with pytest.raises(BadWebhook):
+            pool.webhook(push(path=path, id="p1"))
+
+
+def test_every_flipped_character_is_refused() -> None:
+    """No single changed character of an order's address is accepted as another's."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    path = HOOKS.url("toy", "order-1").removeprefix("https://shop.example")
+    for place in range(len("/pay/"), len(path)):
+        changed = "0" if path[place] != "0" else "1"
+        with pytest.raises(BadWebhook):
+            pool.webhook(push(path=path[:place] + changed + path[place + 1 :], id="p1"))
+
+
+HOSTILE = [
+    "",
+    "/",
+    "//",
+    "///",
+    "/\udcff",
+    "/é",
+    "/" + "a" * 100_000,
+    "/%00",
+    "\x00",
+    "/..",
+    "/../..",
+    "?",
+    "#",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+@pytest.mark.parametrize("hooks", [True, False])
+def test_a_hostile_path_is_bad_webhook(path: str, *, hooks: bool) -> None:
+    """Whatever a path holds, it is BadWebhook and nothing else, with and without hooks."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY) if hooks else Pool(Toy())
+    hook = HOOKS.url("toy").rsplit("/", 1)[1]
+    for tried in (path, f"/{hook}{path}" if path.strip("/") else "/x", f"{path}/{hook}x"):
+        with pytest.raises(BadWebhook):
+            pool.webhook(WebhookRequest(path=tried, body=b"{}"))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text(st.characters(), max_size=60), st.binary(max_size=60), st.text(max_size=60))
+def test_no_message_raises_anything_foreign(path: str, body: bytes, query: str) -> None:
+    """Any path, body and query give an Event or BadWebhook."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    hook = HOOKS.url("toy").rsplit("/", 1)[1]
+    for tried in (path, f"/{hook}", f"/{hook}/{path}"):
+        for method in ("GET", "POST"):
+            try:
+                event = pool.webhook(
+                    WebhookRequest(method=method, path=tried, query=query, body=body)
+                )
+            except BadWebhook:
+                continue
+            assert event.account == "toy"
+
+
+BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"5",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf{}",
+    b'{"id": 1, "id": 2}',
+    b'{"amount": 1E+1000000}',
+    b'{"amount": "1E+1000000"}',
+    b'{"amount": NaN}',
+    b'{"amount": 1' + b"0" * 5000 + b"}",
+    b'{"id": "\\ud800"}',
+    b'{"id": {"a": 1}}',
+    b'{"id": ' + b"[" * 200_000,
+    b'{"id": "' + b"a" * 300_000 + b'"}',
+    b"id=1&id=2",
+    b"&".join(b"a%d=1" % n for n in range(300)),
+    b"id=%ff",
+    b"amount=1_000",
+    b"amount=%D9%A1",
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_an_unreadable_body_is_bad_webhook(body: bytes) -> None:
+    """What cannot be read, or is not what it seems, is BadWebhook.
+
+    What is left has no status to act on.
+    """
+    event = None
+    with contextlib.suppress(BadWebhook):
+        event = Pool(Toy()).webhook(WebhookRequest(body=body), account="toy")
+    assert event is None or event.claims.provider_reference is None
+
+
+def test_a_message_to_another_account_than_its_path_is_refused() -> None:
+    """A route that names an account does not take another account's hook."""
+    pool = Pool(Toy(), Toy(account="kenya"), webhook_base=BASE, webhook_key=KEY)
+    with pytest.raises(BadWebhook):
+        pool.webhook(push(path=HOOKS.url("toy"), id="p1"), account="kenya")
+    assert pool.webhook(push(path="/campay", id="p1"), account="kenya").account == "kenya"
+    with pytest.raises(UsageError):
+        pool.webhook(push(path="/x", id="p1"), account="unknown")
+
+
+def test_too_many_headers_are_refused() -> None:
+    """A message of more than 64 headers is dropped."""
+    with pytest.raises(BadWebhook):
+        Pool(Toy()).webhook(push(headers={f"x-{n}": "" for n in range(65)}, id="p"), account="toy")
+
+
+@pytest.mark.proves("campay: use HTTPS for the callback")
+@pytest.mark.parametrize(
+    ("base", "key"),
+    [
+        (BASE, None),
+        (None, KEY),
+        (BASE, ""),
+        (BASE, "short"),
+        (BASE, "é" * 20),
+        ("ftp://shop.example/pay", KEY),
+        ("https://shop.example/pay?x=1", KEY),
+        ("shop.example", KEY),
+        ("https://user@shop.example", KEY),
+        ("", KEY),
+    ],
+)
+def test_a_wrong_base_or_key_is_refused(base: str | None, key: str | None) -> None:
+    """Base and key come together, the base is https, the key is long; the key is not shown."""
+    with pytest.raises(UsageError) as caught:
+        Pool(Toy(), webhook_base=base, webhook_key=key)
+    if key:
+        assert key not in str(caught.value)
+
+
+def test_http_is_for_sandboxes() -> None:
+    """Messages may come over http where every account plays.
+
+    One live account, and the base must be https.
+    """
+    plain = "http://shop.example/pay"
+    sandbox, live = Toy(), Toy(account="live", live=True)
+    for rehearsing in (sandbox, Toy(account="here", live=True, base_url="http://127.0.0.1:1")):
+        account = rehearsing.account
+        assert (
+            Pool(rehearsing, webhook_base=plain, webhook_key=KEY)
+            .webhook_url(account)
+            .startswith(f"{plain}/")
+        )
+    for drivers in ((live,), (sandbox, live), (live, sandbox)):
+        with pytest.raises(UsageError, match=r"webhook_base.*https"):
+            Pool(*drivers, webhook_base=plain, webhook_key=KEY)
+
+
+def test_an_address_needs_a_base() -> None:
+    """Without a base, and for an unknown account, there is no address."""
+    with pytest.raises(UsageError):
+        Pool(Toy()).webhook_url("toy")
+    with pytest.raises(UsageError):
+        Pool(Toy(), webhook_base=BASE, webhook_key=KEY).webhook_url("other")
+
+
+@pytest.mark.parametrize("reference", ["\ud800", "a/b", "x" * 65, "é", ""])
+def test_an_address_is_made_only_for_a_reference_that_could_be_an_orders(reference: str) -> None:
+    """A reference that no order can have has no address: UsageError, nothing foreign."""
+    with pytest.raises(UsageError):
+        Pool(Keyless(), webhook_base=BASE, webhook_key=KEY).webhook_url("keyless", reference)
+
+
+def test_comparing_does_not_stop_at_the_first_account() -> None:
+    """Every account's hook is found, whatever their order."""
+    shuffled = random.Random(1).sample([f"account-{n}" for n in range(50)], 50)
+    for account in shuffled[:5] + shuffled[-5:]:
+        assert HOOKS._read(HOOKS.url(account), shuffled) == (account, None)
