@@ -36,7 +36,7 @@ async def collect(pay: Pool, reference: str = "order-1") -> Payment:
 async def take(pay: Pool, name: str = "fulfilled") -> bool:
     """Acquire a once-lock and complete it."""
     async with pay.once(PAID, name) as first:
-        return first
+        return bool(first)
 
 
 @pytest.fixture

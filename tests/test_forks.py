@@ -48,7 +48,7 @@ VERBS = """
             said["watch"] = (await pool.watch(payment, timeout=20)).status
             if KEPT:
                 async with pool.once(payment, "fulfilled") as mine, pool.once(WARM, "fulfilled") as parents:
-                    said["once"] = [mine, parents]
+                    said["once"] = [bool(mine), bool(parents)]
                 said["recover"] = [one.was async for one in pool.recover() if one.was == "sending"]
                 said["payments"] = {"warm", name} <= {one.reference async for one in pool.payments()}
         return said
@@ -131,7 +131,7 @@ def test_every_verb_works_in_four_children(tmp_path: Path, *, kept: bool) -> Non
 IN_TURN = """
     async def main(pool, turn):
         async with contextlib.AsyncExitStack() as held:
-            first = await held.enter_async_context(pool.once(WARM, "fulfilled"))
+            first = bool(await held.enter_async_context(pool.once(WARM, "fulfilled")))
             if turn == "hold":
                 say(first=first, pid=os.getpid())
                 held.pop_all()  # whoever has it keeps it
@@ -294,7 +294,7 @@ async def serve(name):
     said = {"pid": os.getpid(), "reference": (await pay.verify(payment)).reference}
     if os.environ["JOURNAL"]:
         async with pay.once(PAYMENT, "fulfilled") as first:
-            said["first"] = first
+            said["first"] = bool(first)
         said["listed"] = len([one async for one in pay.payments()])
         said["recovered"] = len([one async for one in pay.recover()])
     return said

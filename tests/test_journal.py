@@ -601,8 +601,8 @@ def test_a_turn_that_is_done_is_done_for_ever(tmp_path: Path) -> None:
 
     async def turns() -> tuple[bool, bool]:
         journal = SqliteJournal(file, keep_days=30)
-        done = await journal.take_turn(ENDED, "fulfilled", "a")
-        begun = await journal.take_turn(ENDED, "mailed", "a")
+        done = bool(await journal.take_turn(ENDED, "fulfilled", "a"))
+        begun = bool(await journal.take_turn(ENDED, "mailed", "a"))
         await journal.end_turn(ENDED, "fulfilled", "a", done=True)
         await journal.aclose()
         return done, begun

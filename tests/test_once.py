@@ -33,13 +33,13 @@ async def take(pay: Pool, name: str = "fulfilled") -> bool:
     """Acquire the once-lock and complete it."""
     async with pay.once(PAID, name) as first:
         await asyncio.sleep(0)
-        return first
+        return bool(first)
 
 
 async def fail(pay: Pool, *, first: bool) -> None:
     """Acquire the once-lock, and fail inside the block."""
     async with pay.once(PAID, "fulfilled") as mine:
-        assert mine is first
+        assert bool(mine) is first
         assert not await take(pay)
         raise ZeroDivisionError
 
@@ -122,7 +122,7 @@ KILLED = """
     async def main():
         async with Pool(Toy(), connection=Wire(Desk()), journal=sys.argv[1]) as pay:
             async with pay.once(Payment(account="toy", kind="collect", reference="order-1"), "fulfilled") as first:
-                print(first, flush=True)
+                print(bool(first), flush=True)
                 sys.stdin.read()
 
     asyncio.run(main())
@@ -181,7 +181,7 @@ async def main():
     async with pool:
         async with pool.once(Payment(account="campay", kind="collect", reference="order-1"), "fulfilled") as first:
             await asyncio.sleep(0.2)  # so that both have the journal open
-        os.write(1, f"{first}\\n".encode())
+        os.write(1, f"{bool(first)}\\n".encode())
 
 asyncio.run(main())
 if child:
@@ -200,3 +200,21 @@ def test_a_pool_made_before_a_fork_serves_both(file: Path) -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert sorted(ended.stdout.split()) == ["False", "True"]
+
+
+async def test_each_later_caller_has_a_higher_fence(file: Path) -> None:
+    """What a late caller writes can be told from what its successor wrote; no turn is fence 0."""
+    async with pool(file) as one, pool(file) as two:
+        fences = []
+        for pay in (one, two, one):
+            with contextlib.suppress(ZeroDivisionError):
+                async with pay.once(PAID, "fulfilled") as turn:
+                    fences.append(turn.fence)
+                    raise ZeroDivisionError
+        async with one.once(PAID, "fulfilled") as turn:
+            assert (bool(turn), turn.fence) == (True, 4)
+            async with two.once(PAID, "fulfilled") as other:
+                assert (bool(other), other.fence) == (False, 0)
+        async with two.once(PAID, "receipt sent") as turn:
+            assert turn.fence == 1
+    assert fences == [1, 2, 3]

@@ -100,7 +100,7 @@ async def test_a_stored_journal_s_turns_and_messages_mean_what_they_meant(file: 
         firsts = {}
         for name in ("fulfilled", "on_payment succeeded", "begun", "given back"):
             async with pay.once(payment, name) as first:
-                firsts[name] = first
+                firsts[name] = bool(first)
     assert firsts == {
         "fulfilled": False,
         "on_payment succeeded": False,

@@ -40,9 +40,9 @@ class JournalVerbs:
         )
 
     def once(self, payment: Payment, name: str) -> Turn:
-        """Acquire a once-lock: `async with pool.once(payment, "fulfilled") as first` is True once.
+        """Do something once: `async with pool.once(payment, "fulfilled") as turn`, and `if turn:`.
 
-        It is true for one caller in any process.
+        It is true for one caller in any process; `turn.fence` tells a late caller from its successor.
         """
         # first: an unawaited coroutine must be closed before any other error
         payment = arguments.payment(payment)

@@ -230,8 +230,11 @@ class Journal(Protocol):
         """Release a claimed row."""
         ...
 
-    async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
-        """Acquire a once-lock; released by `end_turn` or by process death. False: not granted."""
+    async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
+        """Give a turn to one caller, until it ends the turn, or dies: a fencing token above 0.
+
+        Each later caller that gets the turn has a higher one. 0: another caller has it, or it is done.
+        """
         ...
 
     async def turn_done(self, payment: Payment, name: str) -> bool:

@@ -44,6 +44,11 @@ _WHO = (
     "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 )
 _TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Apart from the turn, which is deleted when it is given back, and of which a worker of release 0.1
+# writes each column.
+_FENCE = """INSERT INTO fences VALUES (?, ?, ?, ?, ?, 1)
+    ON CONFLICT (account, kind, reference, name) DO UPDATE SET at = excluded.at, fence = fence + 1"""
+_FENCED = "SELECT fence FROM fences WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 _DONE = """UPDATE turns SET worker = NULL
     WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
 _BACK = """DELETE FROM turns
@@ -176,20 +181,20 @@ class TurnTable:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def take(
-        self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection
-    ) -> bool:
-        """Take a turn that nobody has, whose worker died, or that is this caller's.
+    def take(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection) -> int:
+        """Take a turn that is free, or whose worker died; give its fencing token, or 0.
 
-        Its end was not kept then.
+        A turn that is this caller's is taken again: its end was not kept then.
         """
         found = db.execute(_WHO, (*of, name)).fetchone()
-        if found is not None and (
-            found[0] is None or (found[1] != caller and self._worker.lives(found[0]))
-        ):
-            return False
-        db.execute(_TAKE, (*of, name, iso(datetime.now(UTC)), self._worker.name, caller))
-        return True
+        if found is not None:
+            other = found[1] != caller and self._worker.lives(found[0])
+            if found[0] is None or other:
+                return 0
+        at = iso(datetime.now(UTC))
+        db.execute(_TAKE, (*of, name, at, self._worker.name, caller))
+        db.execute(_FENCE, (*of, name, at))
+        return int(db.execute(_FENCED, (*of, name)).fetchone()[0])
 
     def done(self, of: tuple[str, str, str], name: str, db: sqlite3.Connection) -> bool:
         """Tell whether a turn is done for ever."""

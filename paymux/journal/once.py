@@ -1,6 +1,7 @@
-"""Once-locks: do something exactly once for a payment, with any number of workers."""
+"""Doing something exactly once for a payment, however many workers hear of it."""
 
 import uuid
+from typing import Self
 
 from ..errors import Unavailable, UsageError
 from ..models import Payment
@@ -9,10 +10,11 @@ from .base import Journal
 
 
 class Turn:
-    """Acquire the once-lock; released on completion or process death.
+    """`async with pool.once(payment, name) as turn`: `if turn:` holds for one caller in any process.
 
-    `async with turn as first`: True for one caller in any process. An error inside the block
-    releases the lock without completion, so that another caller may acquire it.
+    `turn.fence` is a fencing token, 1 or more: it is higher for each later caller that gets the
+    turn, so that what a late caller writes can be told from what its successor wrote. It is 0 where
+    the turn is another caller's, or done. An error, or death, gives the turn back.
     """
 
     def __init__(self, journal: Journal, payment: Payment, name: str) -> None:
@@ -23,21 +25,24 @@ class Turn:
         self._payment = payment
         self._name = name
         self._caller = uuid.uuid4().hex
-        self._first = False
+        self.fence = 0
 
-    async def __aenter__(self) -> bool:
+    def __bool__(self) -> bool:
+        return self.fence > 0
+
+    async def __aenter__(self) -> Self:
         try:
-            self._first = await self._journal.take_turn(self._payment, self._name, self._caller)
+            self.fence = await self._journal.take_turn(self._payment, self._name, self._caller)
         except OSError as error:
             raise Unavailable(f"{self._payment.account}: {error}") from None
         except BaseException:
-            # Cancelled while acquiring: release it, or no caller could ever acquire it.
+            # Cancelled while it was taken: it is given back, or no other caller would ever have it.
             await self._end(done=False)
             raise
-        return self._first
+        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._first:
+        if self.fence:
             await self._end(done=kind is None)
 
     async def _end(self, *, done: bool) -> None:

@@ -77,6 +77,10 @@ CREATE TABLE forgotten ( -- references of payments that keep_days deleted: none 
     status TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (account, kind, reference)
 ) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE fences ( -- how often each turn was taken: the token of the caller that took it last
+    account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, name TEXT NOT NULL,
+    at TEXT NOT NULL, fence INTEGER NOT NULL, PRIMARY KEY (account, kind, reference, name)
+) WITHOUT ROWID;
 """
 # Once a notifier has run for a kind, a payment of it stays until it is delivered.
 _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
@@ -165,6 +169,7 @@ def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
         db.execute(f"DELETE FROM facts WHERE {_GONE.format('facts')}", given)
         # A completed once-lock stays completed.
         db.execute(f"DELETE FROM turns WHERE worker IS NOT NULL AND {_GONE.format('turns')}", given)
+        db.execute(f"DELETE FROM fences WHERE {_GONE.format('fences')}", given)
     db.execute("COMMIT")
 
 

@@ -236,8 +236,8 @@ class SqliteJournal(ForkAware):
         """Release a claimed row, unless another worker has claimed it since."""
         await self._writer.keep(lambda db: self._payments.release(db, row))
 
-    async def take_turn(self, payment: Payment, name: str, caller: str) -> bool:
-        """Acquire a once-lock; released by `end_turn` or by process death. False: not granted."""
+    async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
+        """Give a turn to one caller, with a fencing token above 0; 0: the turn is not to be had."""
         return await self._writer.do(partial(self._turn_table.take, _key(payment), name, caller))
 
     async def turn_done(self, payment: Payment, name: str) -> bool:

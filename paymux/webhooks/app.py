@@ -58,7 +58,7 @@ class Webhooks:
     `watch_days` promise: no message has to come for an order to be watched and told. Of what a
     message brings, `on_payment(payment)` is awaited before the message is acknowledged. It is
     at-least-once, so guard what must not happen twice with `async with pool.once(payment,
-    "fulfilled") as first`. `lookup(event)` gives the payment that you stored, where you keep no
+    "fulfilled") as turn`. `lookup(event)` gives the payment that you stored, where you keep no
     journal; one journal is one program.
 
     `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of

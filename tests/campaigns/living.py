@@ -46,7 +46,7 @@ async def hold(file: str, turns: int) -> None:
     pool = Pool(Keyless(), connection=Wire(respond), journal=file, deadline=3600.0)
     async with pool, contextlib.AsyncExitStack() as held:
         turns_ = [pool.once(payment(number), "fulfilled") for number in range(turns)]
-        firsts = [await held.enter_async_context(turn) for turn in turns_]
+        firsts = [bool(await held.enter_async_context(turn)) for turn in turns_]
         charge = asyncio.create_task(
             pool.collect("keyless", amount=5, currency="XAF", reference="flying")
         )
@@ -96,7 +96,7 @@ async def want(file: str, turns: int) -> None:
         ):
             for number in range(turns):
                 async with pool.once(payment(number), "fulfilled") as first:
-                    got += first
+                    got += bool(first)
             async for one in pool.recover():
                 flying += one.payment.reference == "flying"
     except (PaymuxError, TimeoutError) as error:
