@@ -182,9 +182,26 @@ def test_contributors_are_told_commands_that_run() -> None:
     assert commands[0] == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
     assert f"\n{commands[0]} && .venv/bin/python -m pytest -n auto\n" in read(ROOT / "README.md")
     assert {".venv/bin/python -m pytest -n auto", ".ci/run"} < set(commands)
+    settings = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["pytest"]["ini_options"]
+    assert any(marker.startswith("slow") for marker in settings["markers"])
     for word in " ".join(commands).split():
         if word.startswith((".ci/", "tests/")):
             assert (ROOT / word).exists(), word
+
+
+@pytest.mark.parametrize("path", sorted(GITHUB.rglob("*.md")), ids=name)
+def test_each_path_that_is_named_exists(path: Path) -> None:
+    """A contributor who looks for a file or a folder that a page names finds it."""
+    named = re.findall(r"`((?:paymux|tests|benchmarks|\.ci|\.github)/[\w./]*)`", read(path))
+    for found in named:
+        assert (ROOT / found.replace("acme", "intram")).exists(), found
+
+
+def test_each_folder_of_the_package_is_described() -> None:
+    """A contributor is told what every folder of the package is for."""
+    text = read(GITHUB / "CONTRIBUTING.md")
+    folders = {found.parent for found in ROOT.glob("paymux/*/__init__.py")}
+    assert [folder for folder in folders if f"`{name(folder)}/`" not in text] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
