@@ -6,7 +6,7 @@ No HTTP library is known here.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -163,13 +163,13 @@ class Call:
             if self._logs_in:
                 held = self._transport.tokens.held(self.driver.account)
                 self._token = held or await self._sign_in(request)
-            attempt = await self._admitted(request, number)
-            verdict = decide(
-                self.driver,
-                request,
-                attempt.reply,
-                left=attempt.reply is not None or attempt.outgoing.may_have_left,
-            )
+            quota = self.limiter.quota if self.priority is Priority.WATCH and self._signs else None
+            if quota is None or request.money:
+                attempt = await self._attempt(request, number)
+            else:
+                attempt = await self._shared(request, number, quota)
+            left = attempt.reply is not None or attempt.outgoing.may_have_left
+            verdict = decide(self.driver, request, attempt.reply, left=left)
             attempt.why = attempt.why or verdict.why
             unknown = self._note(request, attempt, verdict.means) or unknown
             if verdict.means is Means.UNKNOWN and attempt.status == 401 and not refreshed:
@@ -194,13 +194,6 @@ class Call:
             if asyncio.get_running_loop().time() + pause >= self.deadline:
                 raise self._failure(request, attempt, verdict, unknown=unknown)
             await asyncio.sleep(pause)
-
-    def _admitted(self, request: Request[Any], number: int) -> Coroutine[Any, Any, Attempt]:
-        """Make one attempt; a look-up of a watch counts in its process's share of the limit."""
-        quota = self.limiter.quota if self.priority is Priority.WATCH and self._signs else None
-        if quota is None or request.money:
-            return self._attempt(request, number)
-        return self._shared(request, number, quota)
 
     def _note(self, request: Request[Any], attempt: Attempt, means: Means) -> bool:
         """Note what an attempt means for the money.

@@ -10,7 +10,13 @@ import msgspec
 
 from ...models import Reason, Status
 from ...values.parsing import Scalar, require, text
-from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
+from ...values.status_words import (
+    ANY_OTHER_WORD,
+    SAYS_NOTHING,
+    UNPAID,
+    Vocabulary,
+    normalized,
+)
 from .values import EAT, STAMP
 
 PUSH = "/mpesa/stkpush/v1/processrequest"
@@ -131,18 +137,16 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def sentence(told: str | None) -> str | None:
-    """Give a sentence as SENTENCES has it, where it says that the payment is being processed."""
+    """Return a sentence as SENTENCES would have it; one that says "being processed" as its word."""
     return None if told is None else _sentence(told[:200])  # a forger may send more
 
 
 @lru_cache(maxsize=256)  # Daraja has few
 def _sentence(told: str) -> str:
     words = told.lower()
-    if "process" not in words:
-        return told
     if "process" in words.partition("being")[2] or "process" in words.partition("still")[2]:
         return _PROCESSING
-    return told
+    return normalized(told)
 
 
 @lru_cache(maxsize=64)
