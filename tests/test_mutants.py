@@ -498,6 +498,17 @@ async def test_a_lost_outcome_says_why_and_what_to_do(wire: Wire, said: str) -> 
 
 
 @timeless
+async def test_a_reference_that_was_used_before_is_never_called_safe_to_replace() -> None:
+    """After the provider's own "duplicate", a page may be open already: no new one is suggested."""
+    wire = Wire(Desk(collect=answer(409, error="duplicate")))
+    async with Pool(Paged(), connection=wire) as pool:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await pool.collect("paged", amount=5, currency="XAF", reference="r1")
+    assert "had this reference before" in str(caught.value)
+    assert "safe" not in str(caught.value)
+
+
+@timeless
 async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> None:
     """OutcomeUnknown has the pending payment, or says of what account, provider and mode it is."""
     async with Pool(Keyless(), connection=Wire(Desk(collect=answer(500)))) as pool:
