@@ -103,8 +103,9 @@ _SINCE = click.option(
 )
 # The columns for a spreadsheet; `--as jsonl` has everything.
 _COLUMNS = (
-    "account", "kind", "reference", "provider_reference", "status", "amount", "currency", "payer", "payee",
-    "operator", "receipt", "fee", "reason", "provider_status", "created_at", "paid_at", "updated_at",
+    "account", "kind", "reference", "provider_reference", "status", "amount", "currency",
+    "payer", "payee", "operator", "receipt", "fee", "reason", "provider_status",
+    "created_at", "paid_at", "updated_at",
 )  # fmt: skip
 
 

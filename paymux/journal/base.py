@@ -233,7 +233,7 @@ class Journal(Protocol):
     async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
         """Give a turn to one caller, until it ends the turn, or dies: a fencing token above 0.
 
-        Each later caller that gets the turn has a higher one. 0: another caller has it, or it is done.
+        Each later caller of the turn has a higher one. 0: another caller has it, or it is done.
         """
         ...
 

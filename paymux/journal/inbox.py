@@ -29,7 +29,8 @@ _KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event,
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
 # The same message again makes whoever got it last answer for it.
 _OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
-    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
 # About no payment in the journal: nothing will look for it.
 _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
@@ -37,8 +38,8 @@ _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NUL
         AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.provider_reference = hints.provider_reference)"""
-_YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments WHERE created_at > ? AND +account = ?
-    AND status = 'pending' AND instr(payment, ?)"""
+_YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments
+    WHERE created_at > ? AND +account = ? AND status = 'pending' AND instr(payment, ?)"""
 
 _WHO = (
     "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
@@ -47,12 +48,15 @@ _TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
 # Apart from the turn, which is deleted when it is given back, and of which a worker of release 0.1
 # writes each column.
 _FENCE = """INSERT INTO fences VALUES (?, ?, ?, ?, ?, 1)
-    ON CONFLICT (account, kind, reference, name) DO UPDATE SET at = excluded.at, fence = fence + 1"""
+    ON CONFLICT (account, kind, reference, name)
+    DO UPDATE SET at = excluded.at, fence = fence + 1"""
 _FENCED = "SELECT fence FROM fences WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 _DONE = """UPDATE turns SET worker = NULL
-    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
+    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ?
+    AND worker IS NOT NULL"""
 _BACK = """DELETE FROM turns
-    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ? AND worker IS NOT NULL"""
+    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ?
+    AND worker IS NOT NULL"""
 
 
 class Inbox:
@@ -148,7 +152,7 @@ class Inbox:
         return found
 
     def find_by_ids(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
-        """Give the pending payment of the last day, with its state, that has one of the message's ids."""
+        """Return the state and payment, pending and of the last day, with an id of the message."""
         since = iso(datetime.now(UTC) - timedelta(days=1))
         for name, id in event.claims.ids.items():
             for state, text, *key in db.execute(

@@ -10,7 +10,7 @@ from .base import Journal
 
 
 class Turn:
-    """`async with pool.once(payment, name) as turn`: `if turn:` holds for one caller in any process.
+    """`async with pool.once(payment, name) as turn`: `turn` is true for one caller in any process.
 
     `turn.fence` is a fencing token, 1 or more: it is higher for each later caller that gets the
     turn, so that what a late caller writes can be told from what its successor wrote. It is 0 where

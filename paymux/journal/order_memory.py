@@ -167,7 +167,7 @@ class OrderMemory:
             self._texts -= len(theirs)
 
     def _trim(self) -> None:
-        """Forget the oldest that was merely looked up, then of those that are over, then of the open ones."""
+        """Drop the oldest orders: first those only looked up, then ended ones, then open ones."""
         count = len(self._records) + len(self._others)
         if (
             count <= MAX_ORDERS

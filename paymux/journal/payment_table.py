@@ -21,13 +21,15 @@ from .schema import iso
 
 _OF = "WHERE account = ? AND kind = ? AND reference = ?"
 _FOUND = f"SELECT state, {PAYMENT}, worker, digest FROM payments {_OF}"
-_NOTED = """INSERT INTO payments (account, kind, reference, state, status, amount, currency, party, digest,
-            payment, created_at, updated_at, worker) VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_NOTED = """INSERT INTO payments (account, kind, reference, state, status, amount, currency, party,
+            digest, payment, created_at, updated_at, worker)
+            VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _IS_MINE = f"{_OF} AND state = 'intent' AND worker = ?"
 _LEAVES = f"UPDATE payments SET state = 'sending', updated_at = ? {_IS_MINE}"
 # The worker that sent an order owns its row until the answer; a worker that claimed it, until
 # release.
-_APPLIED = f"""UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?, updated_at = ?,
+_APPLIED = f"""UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?,
+               updated_at = ?,
                worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {_OF}"""
 _FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -36,7 +38,8 @@ _BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LI
 _PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM payments
            WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
            AND (? IS NULL OR account = ?)
-           AND (? IS NULL OR status = ?) AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
+           AND (? IS NULL OR status = ?)
+           AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
            ORDER BY created_at, account, kind, reference LIMIT ?"""
 ROWS_PER_PAGE = 500  # rows per read
 
@@ -300,8 +303,10 @@ class PaymentTable:
         # In the order of the key: one run meets each row once, with any number of parallel runs.
         rows = db.execute(
             f"""SELECT account, kind, reference, state, {PAYMENT}, worker, fence FROM payments
-               WHERE (account, kind, reference) > (?, ?, ?) AND (state IN ('intent', 'sending', 'unknown')
-               OR (state = 'accepted' AND status = 'pending')) ORDER BY account, kind, reference""",
+               WHERE (account, kind, reference) > (?, ?, ?)
+               AND (state IN ('intent', 'sending', 'unknown')
+                    OR (state = 'accepted' AND status = 'pending'))
+               ORDER BY account, kind, reference""",
             ("", "", "") if after is None else _key(after.payment),
         )
         for account, kind, reference, state, payment, worker, fence in rows:

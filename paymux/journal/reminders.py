@@ -57,8 +57,8 @@ class Reminders:
         age = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
         if age > OVERDUE_SECONDS and _is_new(f"untold {kind}", db):
             log.error(
-                "%d payments (%s) have ended and on_payment has not heard of them, the oldest for %.1f h: "
-                "no notifier of this journal tells them",
+                "%d payments (%s) have ended and on_payment has not heard of them, "
+                "the oldest for %.1f h: no notifier of this journal tells them",
                 *(count, kind, age / 3600),
             )
 

@@ -20,7 +20,8 @@ CREATE INDEX payments_by_provider_reference ON payments (account, provider_refer
 CREATE INDEX payments_by_age ON payments (created_at, account, kind, reference);
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
-    at TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, payment TEXT NOT NULL
+    at TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL,
+    payment TEXT NOT NULL
 );
 CREATE INDEX facts_of ON facts (account, kind, reference);
 CREATE TABLE hints (
@@ -32,7 +33,8 @@ CREATE TABLE hints (
 CREATE INDEX hints_open ON hints (id) WHERE worker IS NOT NULL;
 CREATE TABLE turns (
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, name TEXT NOT NULL,
-    at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL, PRIMARY KEY (account, kind, reference, name)
+    at TEXT NOT NULL, worker TEXT, caller TEXT NOT NULL,
+    PRIMARY KEY (account, kind, reference, name)
 ) WITHOUT ROWID;
 """
 # Each step leads from one version of the file to the next; this one is release 0.2. Payments that
@@ -40,8 +42,8 @@ CREATE TABLE turns (
 _SECOND = """
 ALTER TABLE payments ADD COLUMN told TEXT; -- the status that was last delivered to on_payment
 ALTER TABLE payments ADD COLUMN teller TEXT; -- the worker that delivers it now
-ALTER TABLE payments ADD COLUMN watcher TEXT; -- the worker whose notifier watches it while it is open
-ALTER TABLE payments ADD COLUMN left_at TEXT; -- when it was left to a person, after days without an end
+ALTER TABLE payments ADD COLUMN watcher TEXT; -- the worker whose notifier watches it while open
+ALTER TABLE payments ADD COLUMN left_at TEXT; -- when it was left to a person, after days open
 UPDATE payments SET told = status WHERE status <> 'pending';
 CREATE INDEX payments_untold ON payments (kind, teller, updated_at)
     WHERE status <> 'pending' AND told IS NOT status;
@@ -53,12 +55,13 @@ CREATE TABLE notifiers (
     worker TEXT PRIMARY KEY,
     beat REAL NOT NULL, -- the machine's monotonic seconds, which no setting of a clock changes
     accounts TEXT NOT NULL, kinds TEXT NOT NULL, -- lists, as JSON
-    places TEXT NOT NULL -- by account, look-ups per window that this notifier's watches may make, as JSON
+    places TEXT NOT NULL -- by account, the look-ups per window of this notifier's watches, as JSON
 ) WITHOUT ROWID;
 ALTER TABLE facts ADD COLUMN because TEXT; -- the reason that a person gave
 ALTER TABLE facts ADD COLUMN person TEXT; -- and the person's name
 CREATE TABLE unconfirmed ( -- messages about payments that no look-up confirms
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, receipt TEXT, at TEXT NOT NULL, event TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, receipt TEXT,
+    at TEXT NOT NULL, event TEXT NOT NULL,
     teller TEXT, -- the worker that delivers it now
     told TEXT, -- when on_unconfirmed returned
     logged TEXT, -- when it was logged as an ERROR, in a pool without on_unconfirmed
@@ -70,7 +73,7 @@ CREATE INDEX unconfirmed_open ON unconfirmed (ended) WHERE ended IS NULL;
 CREATE INDEX unconfirmed_told ON unconfirmed (ended) WHERE ended IS NULL AND told IS NOT NULL;
 CREATE INDEX unconfirmed_of ON unconfirmed (account, reference) WHERE reference IS NOT NULL;
 CREATE INDEX payments_by_receipt ON payments (account, RECEIPT) WHERE RECEIPT IS NOT NULL;
-ALTER TABLE hints ADD COLUMN proved INTEGER NOT NULL DEFAULT 0; -- signed, or on the order's own path
+ALTER TABLE hints ADD COLUMN proved INTEGER NOT NULL DEFAULT 0; -- signed, or on the order's path
 CREATE INDEX hints_of ON hints (account, reference, proved);
 CREATE TABLE forgotten ( -- references of payments that keep_days deleted: none is ever sent again
     account TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL, digest TEXT NOT NULL,
@@ -86,15 +89,16 @@ CREATE TABLE fences ( -- how often each turn was taken: the token of the caller 
 _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
     AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
 # The receipt of a payment, or the one that a message claimed; NULL if the row cannot be read.
-RECEIPT = """CASE WHEN json_valid(payment)
-    THEN coalesce(json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
+RECEIPT = """CASE WHEN json_valid(payment) THEN coalesce(
+    json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
 MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
 VERSION = len(MIGRATIONS)
 
 # Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.
 _OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
     AND updated_at < :before AND NOT {_KEPT_UNTOLD}
-    AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.account = payments.account AND f.kind = payments.kind
+    AND NOT EXISTS (SELECT 1 FROM facts f
+        WHERE f.account = payments.account AND f.kind = payments.kind
         AND f.reference = payments.reference AND f.id >= :young AND f.at < :before)"""
 _YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIMIT 1"
 _GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
@@ -159,7 +163,8 @@ def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
         young = db.execute(_YOUNG, times).fetchone()
         given = {"before": times["before"], "young": _NEVER if young is None else young[0]}
         db.execute(
-            f"""INSERT OR REPLACE INTO forgotten SELECT account, kind, reference, digest, status, updated_at
+            f"""INSERT OR REPLACE INTO forgotten
+                SELECT account, kind, reference, digest, status, updated_at
                 FROM payments WHERE status <> 'pending' AND {_OLD}""",
             given,
         )

@@ -39,10 +39,12 @@ _END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended
 # and would choose another. The amount is compared as a number: it is stored as text, "500" or
 # "500.00".
 _COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
-_PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open WHERE account = ? AND {_COLLECT}
+_PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open
+    WHERE account = ? AND {_COLLECT}
     AND status = 'pending' AND state NOT IN ('refused', 'not_sent')"""
-_BARE = f"""SELECT payment FROM payments p INDEXED BY payments_by_age WHERE account = ? AND {_COLLECT}
-    AND created_at BETWEEN ? AND ? AND status = 'succeeded' AND NOT EXISTS (SELECT 1 FROM unconfirmed u
+_BARE = f"""SELECT payment FROM payments p INDEXED BY payments_by_age
+    WHERE account = ? AND {_COLLECT} AND created_at BETWEEN ? AND ? AND status = 'succeeded'
+    AND NOT EXISTS (SELECT 1 FROM unconfirmed u
         WHERE u.account = p.account AND u.reference = p.reference)"""
 _PAID = f"""SELECT payment FROM payments INDEXED BY payments_by_receipt
     WHERE account = ? AND {RECEIPT} = ? AND {RECEIPT} IS NOT NULL"""

@@ -11,8 +11,8 @@ MAX_IDS = 8  # of the provider's other ids
 
 # What a message is confirmed by, and what only it knows.
 _SAID = (
-    "account", "provider", "kind", "live", "reference", "provider_reference", "status", "amount", "currency",
-    "payer", "payee", "receipt", "paid_at", "provider_status",
+    "account", "provider", "kind", "live", "reference", "provider_reference", "status",
+    "amount", "currency", "payer", "payee", "receipt", "paid_at", "provider_status",
 )  # fmt: skip
 _said = attrgetter(*_SAID)
 

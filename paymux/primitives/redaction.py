@@ -158,7 +158,8 @@ def _name() -> re.Pattern[str]:
 @cache
 def _field() -> re.Pattern[str]:
     return re.compile(
-        rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )* \s* (?: [:=] | %3A ) \s* )
+        rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )*
+               \s* (?: [:=] | %3A ) \s* )
              ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
     )
 

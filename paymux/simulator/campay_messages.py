@@ -15,14 +15,18 @@ _ERRORS: Mapping[str, str] = {
     "ER101": (
         "Invalid phone number. Ensure the number starts with the country code. e.g 237xxxxxxxxx"
     ),
-    "ER102": "Unsupported Carrier phone number. Currently, only MTN and Orange phone numbers are accepted "
-    "for mobile money",
+    "ER102": (
+        "Unsupported Carrier phone number. Currently, only MTN and Orange phone numbers are "
+        "accepted for mobile money"
+    ),
     "ER201": (
         "Invalid amount. Decimal numbers are NOT allowed. The Amount can be sent as integer or "
         "string"
     ),
-    "ER301": "Insufficient balance. Trying to withdraw an amount which is above your current balance for the "
-    "specific carrier",
+    "ER301": (
+        "Insufficient balance. Trying to withdraw an amount which is above your current balance "
+        "for the specific carrier"
+    ),
 }
 _LIVE: Mapping[Status, str] = {
     Status.PENDING: "PENDING",

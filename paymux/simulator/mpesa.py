@@ -180,7 +180,8 @@ class Mpesa(Provider):
 
     def request_id(self) -> str:
         """Make an id of the shape 29115-34620561-1."""
-        return f"{self.core.random.randrange(10**4, 10**5)}-{self.core.random.randrange(10**7, 10**8)}-1"
+        pick = self.core.random.randrange
+        return f"{pick(10**4, 10**5)}-{pick(10**7, 10**8)}-1"
 
     def receipt(self) -> str:
         """Make a receipt number of the shape NLJ7RT61SV."""
