@@ -83,7 +83,8 @@ async def main(arguments: argparse.Namespace) -> int:
             print(
                 f"{name:16} {verb:8} {at_once:4} at once"
                 f"  before {row['before_us']:6.0f}  after {row['after_us']:6.0f}"
-                f"  ratio {ratio['median']:.3f} ({ratio['low']:.3f}-{ratio['high']:.3f}), at most {limit}",
+                f"  ratio {ratio['median']:.3f} ({ratio['low']:.3f}-{ratio['high']:.3f}),"
+                f" at most {limit}",
                 flush=True,
             )
     if arguments.json:

@@ -258,8 +258,9 @@ async def main(arguments: argparse.Namespace) -> int:
     verdicts = [verdict(rows, loop) for loop in loops]
     for one in verdicts:
         print(
-            f"{one['loop']:8} memory grew by {max(one['growth_mib'], 0.0):.1f} MiB (at most {GROWTH:g}); one of"
-            f" {sizes[-1]:,} references costs {one['linear']:.2f} of one of {sizes[-2]:,} in CPU,"
+            f"{one['loop']:8} memory grew by {max(one['growth_mib'], 0.0):.1f} MiB"
+            f" (at most {GROWTH:g}); one of {sizes[-1]:,} references costs"
+            f" {one['linear']:.2f} of one of {sizes[-2]:,} in CPU,"
             f" {one['linear_wall']:.2f} in time; {one['vain']} requests in vain"
         )
     if not loops[1:]:

@@ -1,7 +1,7 @@
 """What one verify() and one collect() cost beside aiohttp by hand, and beside the peers.
 
-Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE] [--plot FILE]
-     [--peers FOLDER] [--profile]
+Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE]
+     [--plot FILE] [--peers FOLDER] [--profile]
 
 CPU is the client process's own; wall is what its calls took together, over the number of calls.
 Every client is a process, the server (benchmarks/loopback.py) is another, and all of a run ask the
@@ -151,8 +151,9 @@ async def over(
         async with Worker(name, url, ca=ca, folder=arguments.peers) as worker:
             added[name] = await fresh(worker, 2 if arguments.quick else 5)
             print(
-                f"a new connection adds {added[name]['median']:.0f} us of CPU to a collect of {name}"
-                f"{' over TLS' if tls else ''} ({added[name]['min']:.0f}-{added[name]['max']:.0f})"
+                f"a new connection adds {added[name]['median']:.0f} us of CPU to a collect of "
+                f"{name}{' over TLS' if tls else ''} "
+                f"({added[name]['min']:.0f}-{added[name]['max']:.0f})"
             )
     return rows, added
 

@@ -2,8 +2,8 @@
 
 Odd values for each parameter of each public callable, and what came of each call.
 
-Run: python -m benchmarks.bench_callers [--only Pool.verify] [--sample 30000 [--seed 0]] [--json FILE] [--list]
-     [--plant typeerror|hang|slow]
+Run: python -m benchmarks.bench_callers [--only Pool.verify] [--sample 30000 [--seed 0]]
+     [--json FILE] [--list] [--plant typeerror|hang|slow]
 
 The callables are found by introspection: what `paymux`, `paymux.webhooks` and `paymux.simulator`
 export, their public methods, and the drivers' own. One that has no plan here fails the run, so that

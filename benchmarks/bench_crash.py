@@ -1,7 +1,7 @@
 """Nothing is lost, and nothing is sent twice, wherever a process dies or its disk fails.
 
-Run: python -m benchmarks.bench_crash [--part R5 R5b once] [--every 1] [--operation "campay collect"] [--seed 0]
-     [--json FILE]
+Run: python -m benchmarks.bench_crash [--part R5 R5b once] [--every 1]
+     [--operation "campay collect"] [--seed 0] [--json FILE]
 
 R5 kills a process before each write, sync, send, receive and connect of a collect, of a payout and
 of recover(); then another process recovers. R5b lets each disk call fail with EIO and ENOSPC, once

@@ -1,7 +1,7 @@
 """What a caller is told of a money request is true, wherever the wire breaks.
 
-Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0] [--operation "campay collect"]
-     [--json FILE]
+Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0]
+     [--operation "campay collect"] [--json FILE]
 
 R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts
 each request and each answer (the good one and a refusal, in three framings) at every byte, with a

@@ -178,8 +178,8 @@ def report(tallies: Mapping[str, Tally]) -> None:
     """Print a row for each driver."""
     print(f"{'':47}{'wall, ms':>17}{'processor, ms':>22}")
     print(
-        f"{'driver':15}{'cases':>11}{'events':>10}{'escapes':>9}{'p50':>8}{'p99':>9}{'p99':>12}{'max':>9} "
-        " memory"
+        f"{'driver':15}{'cases':>11}{'events':>10}{'escapes':>9}"
+        f"{'p50':>8}{'p99':>9}{'p99':>12}{'max':>9}  memory"
     )
     for name, tally in tallies.items():
         print(
@@ -210,7 +210,8 @@ def report_others(tallies: Mapping[str, Tally]) -> None:
     """Print what came out of the other readers, apart from their own error."""
     for reader, tally in tallies.items():
         print(
-            f"\n{reader} {importlib.metadata.version(reader)}: {len(tally.times):,} of the same messages, "
+            f"\n{reader} {importlib.metadata.version(reader)}: "
+            f"{len(tally.times):,} of the same messages, "
             f"p99 {tally.percentile(0.99, worked=True):.3f} ms, "
             f"{tally.outcomes['own error']:,} refused with its own error, "
             f"{tally.outcomes['event']:,} accepted; foreign exceptions:"

@@ -221,8 +221,8 @@ def main() -> None:
     )
     for row in ends:
         print(
-            f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11} {row['refused']:8.2%}"
-            f" {row['used']:6.1%} {row['refused_before']:9}"
+            f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11}"
+            f" {row['refused']:8.2%} {row['used']:6.1%} {row['refused_before']:9}"
         )
     print("Refused by chance, whatever the pace:", end=" ")
     print(

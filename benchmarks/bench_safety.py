@@ -1,8 +1,7 @@
-"""No payment is charged twice, none that moved money is called a failure, and none that did not a
-success.
+"""No payment is charged twice, and none is called a failure or a success that it is not.
 
-Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2] [--seconds 3600]
-     [--json FILE]
+Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2]
+     [--seconds 3600] [--json FILE]
 
 R3 makes faulty payments at four profiles of providers: about every fifth batch over real sockets of
 loopback, the others in process and in virtual time. Naive clients meet the same weather beside
@@ -96,8 +95,8 @@ def report_profiles(tally: Tally) -> None:
                 if word in ("unknown/charged", "unknown/never processed")
             )
             print(
-                f"    unknown at first {unknown / total:.2%}, of them {resolved / unknown:.1%} resolved; "
-                f"unknown in the end {last / total:.2%}"
+                f"    unknown at first {unknown / total:.2%}, "
+                f"of them {resolved / unknown:.1%} resolved; unknown in the end {last / total:.2%}"
             )
     for name in sorted(
         name for name in tally.counts if name.startswith(("looks", "recovered", "webhooks"))
@@ -120,8 +119,8 @@ def report_naive(tally: Tally) -> None:
 def report_r4(tally: Tally) -> None:
     """Print R4."""
     print(
-        f"\nR4: {tally.get('worlds'):,} worlds, {tally.get('payments'):,} payments, two workers on one journal, "
-        f"{tally.get('crashes'):,} crashes"
+        f"\nR4: {tally.get('worlds'):,} worlds, {tally.get('payments'):,} payments, "
+        f"two workers on one journal, {tally.get('crashes'):,} crashes"
     )
     report_invariants("R4", tally, {}, tally.get("payments"))
     wrong = sum(one.startswith("R4 I8") for one in tally.wrong)

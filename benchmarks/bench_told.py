@@ -2,8 +2,8 @@
 
 1,000 orders over six simulators, two workers that are killed and started again at random.
 
-Run: python -m benchmarks.bench_told [--orders 1000] [--seconds 60] [--seed 0] [--variant NAME] [--json FILE]
-     [--paymux DIR]
+Run: python -m benchmarks.bench_told [--orders 1000] [--seconds 60] [--seed 0] [--variant NAME]
+     [--json FILE] [--paymux DIR]
 
 R19. No webhook is delivered, or each one three times, or `on_payment` fails for FAILED while
 SUCCEEDED arrives; at least a tenth of the orders lose their answer, and a twentieth succeed late,
@@ -41,9 +41,10 @@ def divided(orders: int, folder: Path) -> dict[str, float]:
 def shown(found: Found) -> str:
     """Give a variant's line."""
     return (
-        f"{found.variant:26} {found.orders:6} {found.ends:6} {found.lost_answers:6} {found.late_successes:5} "
-        f"{found.kills:6} {found.slowest:8.1f} {found.untold:7} {found.too_late:6} {found.twice:6} "
-        f"{found.at_once:7} {found.backwards:9} {found.wrong_kind:6} {found.wrong_end:6}"
+        f"{found.variant:26} {found.orders:6} {found.ends:6} {found.lost_answers:6} "
+        f"{found.late_successes:5} {found.kills:6} {found.slowest:8.1f} {found.untold:7} "
+        f"{found.too_late:6} {found.twice:6} {found.at_once:7} "
+        f"{found.backwards:9} {found.wrong_kind:6} {found.wrong_end:6}"
     )
 
 

@@ -502,7 +502,8 @@ def shown(row: dict[str, Any]) -> str:
         return f"bytes    {row['count']:6,} watches {row['bytes']:7,.0f} bytes each by {how}"
     if row["part"] == "plain":
         return (
-            f"plain    {row['count']:6,} tasks that sleep: a collection takes {row['garbage_median_ms']:4.1f} ms, "
+            f"plain    {row['count']:6,} tasks that sleep: "
+            f"a collection takes {row['garbage_median_ms']:4.1f} ms, "
             f"at most {row['garbage_ms']:4.1f}"
         )
     ways = [f"{LIMIT}/s" * bool(row.get("limit")), "messages" * bool(row.get("messages"))]

@@ -5,9 +5,10 @@ The providers stand where the simulator mounts them: `<url>/campay/api`, `<url>/
 `<url>/cinetpay_v1`. A benchmark runs it as a process of its own:
 
     async with Loopback(latency_ms=20, tls=False, pending=0) as server:
-        Pool(CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api"))
-        await server.counts()     # {"paths": {"POST /campay/api/token/": 1, …}, "references": {"tx-1": 2, …}}
-        await server.summary()    # the same, small: see below
+        url = f"{server.url}/campay/api"
+        Pool(CamPay(username="simulator", password="simulator", base_url=url))
+        await server.counts()  # {"paths": {"POST /…/token/": 1, …}, "references": {"tx-1": 2, …}}
+        await server.summary()  # the same, small: see below
         await server.reset(latency_ms=0)  # forgets the counts; what is named is changed
 
 From any other program: `python -m benchmarks.loopback [--latency MS] [--pending SECONDS] [--tls]`
@@ -43,7 +44,10 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 ROOT = Path(__file__).parents[1]
-TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE2MDM4MjQyODN9.ufW8sCrf5KWVn4Fq6zri0l7pJLnkPXCZi1zc10"
+TOKEN = (
+    "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE2MDM4MjQyODN9."
+    "ufW8sCrf5KWVn4Fq6zri0l7pJLnkPXCZi1zc10"
+)
 LOGINS = ("/campay/api/token/", "/mpesa/oauth/v1/generate", "/cinetpay_v1/v1/oauth/login")
 UNSIGNED = 401, {"detail": "Authentication credentials were not provided."}
 

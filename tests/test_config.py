@@ -36,10 +36,11 @@ def test_accounts_come_from_a_toml_file(tmp_path: Path) -> None:
     """`[accounts.<name>]` tables make drivers, and the top of the file the pool."""
     file = tmp_path / "pool.toml"
     file.write_text(
-        'webhook_base = "https://shop.example/pay"\nwebhook_key = "0123456789abcdef"\ndeadline = 5\n'
+        'webhook_base = "https://shop.example/pay"\nwebhook_key = "0123456789abcdef"\n'
+        "deadline = 5\n"
         '[accounts.cameroon]\ndriver = "campay"\nusername = "u"\npassword = "p"\n'
-        '[accounts.kenya]\ndriver = "mpesa"\nconsumer_key = "k"\nconsumer_secret = "s"\nshortcode = 174379\n'
-        'passkey = "x"\n'
+        '[accounts.kenya]\ndriver = "mpesa"\nconsumer_key = "k"\nconsumer_secret = "s"\n'
+        'shortcode = 174379\npasskey = "x"\n'
     )
     for path in (file, str(file)):
         pool = Pool.from_config(path)

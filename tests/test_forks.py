@@ -47,10 +47,14 @@ VERBS = """
             said["balance"] = (await pool.balance("campay")).currency
             said["watch"] = (await pool.watch(payment, timeout=20)).status
             if KEPT:
-                async with pool.once(payment, "fulfilled") as mine, pool.once(WARM, "fulfilled") as parents:
+                async with (
+                    pool.once(payment, "fulfilled") as mine,
+                    pool.once(WARM, "fulfilled") as parents,
+                ):
                     said["once"] = [bool(mine), bool(parents)]
                 said["recover"] = [one.was async for one in pool.recover() if one.was == "sending"]
-                said["payments"] = {"warm", name} <= {one.reference async for one in pool.payments()}
+                known = {one.reference async for one in pool.payments()}
+                said["payments"] = {"warm", name} <= known
         return said
 
     def child(pool, number):
@@ -235,7 +239,8 @@ CROSSED = """
 
     async def collect(pool, name):
         try:
-            return (await pool.collect("keyless", amount=500, currency="XAF", reference=name)).reference
+            order = {"amount": 500, "currency": "XAF", "reference": name}
+            return (await pool.collect("keyless", **order)).reference
         except PaymuxError as error:
             return f"{type(error).__name__}: {error}"
 

@@ -88,7 +88,8 @@ def test_nothing_but_bad_webhook_escapes(name: str) -> None:
             outcome, said = judged(case, attempt(at, case))
             assert outcome in GOOD, (
                 f"{outcome}: {said}\n{smaller(at, case, outcome)!r}\n"
-                f"python -m benchmarks.bench_fuzz --driver {name} --seed {seed} --first {number} --cases 1"
+                f"python -m benchmarks.bench_fuzz --driver {name} --seed {seed}"
+                f" --first {number} --cases 1"
             )
             outcomes[outcome] += 1
             ways[case.way] += 1

@@ -370,7 +370,9 @@ SAME_MOMENT = """
             time.sleep(max(0.0, at - time.time()))
             for number in range(10):
                 name = f"order-{number}"
-                await pay.collect("campay", amount=500, currency="XAF", payer="237677777777", reference=name)
+                await pay.collect(
+                    "campay", amount=500, currency="XAF", payer="237677777777", reference=name
+                )
 
     asyncio.run(main())
 """
@@ -730,7 +732,8 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
                 )
     sql = DAMAGE[how]
     if how == "another status":
-        sql = """UPDATE payments SET payment = replace(payment, '"currency"', '"status":"perhaps","currency"')"""
+        sql = """UPDATE payments
+            SET payment = replace(payment, '"currency"', '"status":"perhaps","currency"')"""
     damage(file, sql)
     wire = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
     async with pool(file, wire, Keyless()) as pay, asyncio.timeout(10):

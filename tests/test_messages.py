@@ -135,14 +135,17 @@ def test_a_file_beside_the_fields_is_passed_over(name: str, case: str) -> None:
     """A receipt that is sent along is no field."""
     pairs = [*flat(document(name, case))]
     known = claims(name, parts(pairs), "multipart/form-data; boundary=x-1")
-    image = b'--x-1\r\nContent-Disposition: form-data; name="f"; filename="r.png"\r\nContent-Type: image/png\r\n\r\n'
-    body = image + b"\x89PNG\r\n\x00\xff\r\n" + parts(pairs)
+    head = b'--x-1\r\nContent-Disposition: form-data; name="f"; filename="r.png"\r\n'
+    body = head + b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\x00\xff\r\n" + parts(pairs)
     assert claims(name, body, "Multipart/Form-Data; boundary=x-1") == known
 
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
 SOUND = HEAD + b"1\r\n--x--\r\n"
-NESTED = b"--x\r\nContent-Disposition: form-data\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--"
+NESTED = (
+    b"--x\r\nContent-Disposition: form-data\r\n"
+    b"Content-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--"
+)
 HOSTILE: Mapping[str, tuple[bytes, str]] = {
     "no boundary": (SOUND, ""),
     "an empty boundary": (SOUND, "; boundary="),

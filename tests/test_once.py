@@ -121,7 +121,8 @@ KILLED = """
 
     async def main():
         async with Pool(Toy(), connection=Wire(Desk()), journal=sys.argv[1]) as pay:
-            async with pay.once(Payment(account="toy", kind="collect", reference="order-1"), "fulfilled") as first:
+            order = Payment(account="toy", kind="collect", reference="order-1")
+            async with pay.once(order, "fulfilled") as first:
                 print(bool(first), flush=True)
                 sys.stdin.read()
 
@@ -179,7 +180,8 @@ child = os.fork()
 
 async def main():
     async with pool:
-        async with pool.once(Payment(account="campay", kind="collect", reference="order-1"), "fulfilled") as first:
+        order = Payment(account="campay", kind="collect", reference="order-1")
+        async with pool.once(order, "fulfilled") as first:
             await asyncio.sleep(0.2)  # so that both have the journal open
         os.write(1, f"{bool(first)}\\n".encode())
 

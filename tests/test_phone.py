@@ -37,7 +37,10 @@ LANDS = ["KE", "CM", "CI", "SN", "BJ", "TG", "ML", "BF", "NE", "CD", "GN", "GA",
 # What is met between the digits of a pasted number, and around it.
 SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace()]
 MARKS = [chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) in ("Cf", "Pd")]
-LISTED = "\u00a0\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200c\u200d\u200e\u200f\ufeff\u2212\u2011"
+LISTED = (
+    "\u00a0\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    "\u200b\u200c\u200d\u200e\u200f\ufeff\u2212\u2011"
+)
 REFUSED: list[tuple[Any, set[str]]] = [
     ("", {"CM"}),
     ("67", {"CM"}),

@@ -138,7 +138,8 @@ EARLIER = """
     if version > 1:
         sys.exit(f"the journal was written by a later release (schema {version})")
     if "copied" in sys.argv:
-        open(file, "rb").close()  # a copy from inside drops SQLite's locks: nobody can see this worker any more
+        # A copy from inside drops SQLite's locks: nobody can see this worker any more.
+        open(file, "rb").close()
     print("open", flush=True)
     for line in sys.stdin:
         at, payment = datetime.now(UTC).isoformat(timespec="microseconds"), json.loads(line)
@@ -148,8 +149,8 @@ EARLIER = """
                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)'''
         of = "WHERE account = ? AND kind = ? AND reference = ?"
         db.execute("BEGIN IMMEDIATE")
-        db.execute('''INSERT INTO payments (account, kind, reference, state, status, amount, currency, party,
-            digest, payment, created_at, updated_at, worker)
+        db.execute('''INSERT INTO payments (account, kind, reference, state, status, amount,
+            currency, party, digest, payment, created_at, updated_at, worker)
             VALUES (?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?)''',
             (*key, "pending", "500", "XAF", None, "digest", text, at, at, name))
         db.execute(fact, (*key, at, "intent", "intent", "pending", text))
@@ -160,15 +161,18 @@ EARLIER = """
         db.execute(fact, (*key, at, "sending", "sending", "pending", text))
         db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
-        db.execute(f'''UPDATE payments SET state = ?, status = ?, provider_reference = ?, payment = ?,
-            updated_at = ?, worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {of}''',
+        db.execute(f'''UPDATE payments SET state = ?, status = ?, provider_reference = ?,
+            payment = ?, updated_at = ?,
+            worker = CASE WHEN ? = 'answer' AND worker = ? THEN NULL ELSE worker END {of}''',
             ("accepted", "succeeded", "id-late", known, at, "answer", name, *key))
         db.execute(fact, (*key, at, "answer", "accepted", "succeeded", known))
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)",
                    (*key, "on_payment succeeded", at, name, "its caller"))
+        event = json.dumps({"account": "shop", "claims": {"account": "shop"}})
         db.execute('''INSERT INTO hints (account, reference, provider_reference, at, event, worker)
-            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker''',
-            ("shop", None, "id-late", at, json.dumps({"account": "shop", "claims": {"account": "shop"}}), name))
+            VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker''',
+            ("shop", None, "id-late", at, event, name))
         db.execute("COMMIT")
         print("written", flush=True)
 """

@@ -46,8 +46,9 @@ def _raise(*_: object, **__: object) -> NoReturn:
 
 
 _DUNDERS = (
-    "eq ne lt le gt ge hash str repr bool len iter aiter next call await contains getitem format int float index "
-    "complex bytes fspath enter exit copy deepcopy reduce reduce_ex add sub mul neg abs round trunc"
+    "eq ne lt le gt ge hash str repr bool len iter aiter next call await contains getitem "
+    "format int float index complex bytes fspath enter exit copy deepcopy reduce reduce_ex "
+    "add sub mul neg abs round trunc"
 )
 _RAISING: dict[str, Any] = {f"__{name}__": _raise for name in _DUNDERS.split()}
 Hostile = type("Hostile", (), {**_RAISING, "__getattr__": _raise})

@@ -273,7 +273,8 @@ class Book:
     def _count(self, order: Order, *, charged: bool, known: bool) -> None:
         word = self.told.get(order.reference, "nothing")
         if word in ("pending", "unknown", "nothing"):
-            word = f"unknown/{'charged' if charged else 'asked, not charged' if known else 'never processed'}"
+            uncharged = "asked, not charged" if known else "never processed"
+            word = f"unknown/{'charged' if charged else uncharged}"
         self.counts[f"{order.profile}/{word}"] += 1
         if order.reference in self.unknown:
             self.counts[f"{order.profile}: first unknown"] += 1

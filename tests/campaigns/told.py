@@ -312,8 +312,8 @@ class Street:
                 "SELECT account, kind, reference, status, provider_reference FROM payments"
             ).fetchall()
             facts = db.execute(
-                "SELECT account, kind, reference, status, min(at) FROM facts WHERE status <> 'pending'"
-                " GROUP BY account, kind, reference, status"
+                "SELECT account, kind, reference, status, min(at) FROM facts"
+                " WHERE status <> 'pending' GROUP BY account, kind, reference, status"
             ).fetchall()
         ends: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for line in lines:

@@ -783,7 +783,10 @@ def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None
         b'{"Body": {"stkCallback": {"ResultCode": 0}}}',
         b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1"}}}',
         b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", "ResultCode": false}}}',
-        b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", "ResultCode": 1, "ResultCode": 0}}}',
+        (
+            b'{"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", '
+            b'"ResultCode": 1, "ResultCode": 0}}}'
+        ),
         b'{"Body": {"stkCallback": []}, "TransID": "RKL51ZDR4F"}',
         b'{"TransID": ""}',
         b'{"TransID": "RKL51ZDR4F", "TransAmount": "1E+1000000"}',

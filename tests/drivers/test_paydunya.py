@@ -1001,13 +1001,14 @@ def encodings(tree: Mapping[str, Any]) -> dict[str, bytes]:
     plain = "&".join(f"{name}={quote_plus(value)}" for name, value in fields.items())
     once = urlencode(fields)
     document = json.dumps(tree)
+    sparing = document.replace("%", "%25").replace("&", "%26").replace("+", "%2B")
     return {
         "nested": plain.encode(),
         "percent-encoded keys": once.encode(),
         "nested, twice encoded": "&".join(
             f"{quote(k)}={quote(v)}" for k, v in _pairs(once)
         ).encode(),
-        "data=<JSON>": f"data={document.replace('%', '%25').replace('&', '%26').replace('+', '%2B')}".encode(),
+        "data=<JSON>": f"data={sparing}".encode(),
         "data=<JSON>, encoded": urlencode({"data": document}).encode(),
         "data=<JSON>, twice encoded": f"data={quote(quote(document))}".encode(),
         "data=<JSON>, twice encoded as forms": f"data={quote_plus(quote_plus(document))}".encode(),

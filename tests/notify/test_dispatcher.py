@@ -492,8 +492,9 @@ def test_what_ended_before_the_upgrade_counts_as_told(
         payment = order(f"order-{number}", status=Status(status))
         key, text = order_key(payment), msgspec.json.encode(payment).decode()
         db.execute(
-            "INSERT INTO payments (account, kind, reference, state, status, digest, payment, created_at,"
-            " updated_at) VALUES (?, ?, ?, 'accepted', ?, '', ?, '2026-01-01', '2026-01-01')",
+            "INSERT INTO payments (account, kind, reference, state, status, digest, payment,"
+            " created_at, updated_at)"
+            " VALUES (?, ?, ?, 'accepted', ?, '', ?, '2026-01-01', '2026-01-01')",
             (*key, status, text),
         )
     db.execute("PRAGMA user_version = 1")

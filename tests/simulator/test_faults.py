@@ -168,7 +168,8 @@ async def test_a_request_cut_in_the_middle_was_never_received(sim: Simulator) ->
     port = int(sim.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b'POST /campay/api/collect/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"amount": "5"'
+        b"POST /campay/api/collect/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        b'{"amount": "5"'
     )
     await writer.drain()
     writer.close()
