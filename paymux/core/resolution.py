@@ -52,15 +52,7 @@ async def resolve(
     if known.status.terminal:
         if known.status is said:
             return known
-        raise Mismatch(
-            (
-                f"{known.account}: asked just now, the provider says that it {known.status}, not "
-                f"{said}"
-            ),
-            payment=known,
-            expected=msgspec.structs.replace(known, status=said),
-            fields=("status",),
-        )
+        raise _contradiction(known, said)
     word = Resolution(payment=_ended(known, said, receipt), because=because, by=by, before=before)
     await engine.store.resolve(word)
     log.info("%s: %s %s by a person's word", known.account, known.reference, said)
@@ -107,6 +99,15 @@ def _heed(mismatch: Mismatch, said: Status) -> None:
     paid = found is not None and found.status in (Status.SUCCEEDED, Status.REFUNDED)
     if paid and said is not Status.SUCCEEDED:
         raise mismatch
+
+
+def _contradiction(known: Payment, said: Status) -> Mismatch:
+    return Mismatch(
+        f"{known.account}: asked just now, the provider says that it {known.status}, not {said}",
+        payment=known,
+        expected=msgspec.structs.replace(known, status=said),
+        fields=("status",),
+    )
 
 
 def _ended(known: Payment, said: Status, receipt: str | None) -> Payment:

@@ -151,6 +151,26 @@ class Intram(Provider):
         if any(value != "simulator" for value in given.values()):
             raise self._refused(401, "Invalid API keys")
 
+    def _check_body_keys(self, keys: object) -> None:
+        if self.body_keys == "required" or (self.body_keys == "checked" and keys):
+            self._check_keys(
+                {name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()}
+            )
+
+    def _check_fields(
+        self, invoice: dict[str, Any], store: dict[str, Any], actions: dict[str, Any]
+    ) -> None:
+        # Lists on the pages, maps in intram-nodejs; "display only", so nothing else of them is
+        # checked.
+        for name in ("items", "taxes", "custom_datas"):
+            if not isinstance(invoice.get(name) or [], list | dict):
+                raise self._refused(400, f"{name} must be a list")
+        if not isinstance(store.get("name"), str) or not store["name"].strip():
+            raise self._refused(400, "store.name is required")
+        for name in self.urls_required:
+            if not _is_url(actions.get(name)):
+                raise self._refused(400, f"actions.{name} is required")
+
     def _part(self, body: dict[str, Any], name: str) -> dict[str, Any]:
         part = body.get(name)
         if not isinstance(part, dict):
@@ -177,22 +197,9 @@ class Intram(Provider):
         invoice, store, actions = (
             self._part(body, name) for name in ("invoice", "store", "actions")
         )
-        keys = invoice.get("keys") or {}
-        if self.body_keys == "required" or (self.body_keys == "checked" and keys):
-            self._check_keys(
-                {name: isinstance(keys, dict) and keys.get(name) for name in _KEYS.values()}
-            )
+        self._check_body_keys(invoice.get("keys") or {})
         amount = self._amount(invoice)
-        # Lists on the pages, maps in intram-nodejs; "display only", so nothing else of them is
-        # checked.
-        for name in ("items", "taxes", "custom_datas"):
-            if not isinstance(invoice.get(name) or [], list | dict):
-                raise self._refused(400, f"{name} must be a list")
-        if not isinstance(store.get("name"), str) or not store["name"].strip():
-            raise self._refused(400, "store.name is required")
-        for name in self.urls_required:
-            if not _is_url(actions.get(name)):
-                raise self._refused(400, f"actions.{name} is required")
+        self._check_fields(invoice, store, actions)
         custom = invoice.get("custom_datas") or body.get("custom_data") or []
         named = custom.get(self.reference_key) if isinstance(custom, dict) else None
         entry = self.open(
@@ -212,11 +219,15 @@ class Intram(Provider):
             ),
         )
         self.ring(entry)
+        return self._requested(entry)
+
+    def _requested(self, entry: Entry) -> Response:
+        """Answer with the new transaction and the address of its checkout page."""
         told = {
             "status": self.word(entry),
             "transaction_id": entry.provider_reference,
             "receipt_url": f"{self.url}/payment/gate/{entry.provider_reference}",
-            "total_amount": int(amount),
+            "total_amount": int(entry.amount),
         }
         if self.request_shape == "2020":
             return json_reply(
@@ -282,6 +293,7 @@ class Intram(Provider):
         told = {"error": False, "status": word, "message": _SAID, "total_amount": int(entry.amount)}
         if not entry.moved:
             return told
+        receipt = f"{self.env}-checkout/receipt/pdf/{entry.provider_reference}.pdf"
         return {
             **told,
             "customer": {
@@ -289,7 +301,7 @@ class Intram(Provider):
                 "phone": "22967723243",
                 "email": "koffi@example.com",
             },
-            "receipt_url": f"{self.url}/{self.env}-checkout/receipt/pdf/{entry.provider_reference}.pdf",
+            "receipt_url": f"{self.url}/{receipt}",
             "custom_data": entry.words["invoice"]["custom_datas"],
         }
 

@@ -194,11 +194,7 @@ class Watch:
                     return self.payment
             if not to_the_end:
                 raise StopAsyncIteration
-            if not self.payment.status.terminal:
-                raise UsageError(
-                    "watch: it is over, and the payment is still pending; make a new one"
-                )
-            return self.payment
+            return self._last()
         except asyncio.CancelledError:
             if to_the_end:
                 # The awaiting task is gone, even if its error is kept; a next step listens again.
@@ -211,6 +207,12 @@ class Watch:
             raise
         finally:
             self._busy = False
+
+    def _last(self) -> Payment:
+        """Return the state that it ended with."""
+        if not self.payment.status.terminal:
+            raise UsageError("watch: it is over, and the payment is still pending; make a new one")
+        return self.payment
 
     def _start(self) -> None:
         self._started = True
