@@ -1,7 +1,4 @@
-"""Carrying a verb's requests.
-
-Sign, send, judge, repeat where that is safe, and say truthfully how it ended.
-"""
+"""The requests of a verb: sign, send, judge, retry if that is safe, and report the outcome."""
 
 from .call import Call
 from .retries import backoff_pauses

@@ -1,9 +1,9 @@
-"""The only file that knows the HTTP client: one attempt, on sockets, truthful about what left.
+"""The only file that imports the HTTP client: one attempt on a socket, and whether it was sent.
 
-aiohttp opens and secures the connections and parses what comes in; the few lines of a request are
-written here, and idle connections wait here. Its session does both, too, at the cost of all the
-rest together, and with habits that money has to be kept from: cookies, redirects, the environment's
-proxies and passwords, and sending a GET again.
+aiohttp opens connections, does TLS and parses responses. The lines of a request are written here,
+and idle connections are kept here. aiohttp's session can do both, but it costs as much as all the
+rest together, and it does things that are not safe for money: it keeps cookies, follows redirects,
+uses proxies and passwords of the environment, and sends a GET again.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ MAX_FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
 OTHERS_KEPT = 15.0  # seconds for which a look-up may reuse an idle connection
 MONEY_KEEPALIVE_SECONDS = 1.0  # the same of a money request: stale ones make unknowns
-# new connections that may end, or speak before they are asked, before an attempt gives up
+# new connections that may be closed, or receive data before a request, until an attempt fails
 MAX_NEW_CONNECTIONS = 3
-Peek: TypeAlias = Callable[[int], object]  # what waits to be read; nothing: false
-_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone has it; an end is readable everywhere
+Peek: TypeAlias = Callable[[int], object]  # the events that wait on a socket; false: none
+_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a closed socket is readable
 
 
 class AiohttpConnection(ForkAware):
     """Carries attempts over real sockets.
 
-    One set of connections per running loop, made when first needed.
+    Each running loop has its own connections, made at its first request.
     """
 
     def __init__(self, connect_timeout: float) -> None:
@@ -45,9 +45,9 @@ class AiohttpConnection(ForkAware):
         register(self)
 
     def after_fork_in_child(self) -> None:
-        """Have no connection in a forked child.
+        """Drop all connections in a forked child.
 
-        Those that it sees are its parent's, selector included.
+        They are the parent's, and so is their selector.
         """
         leave_to_parent(*self._kept.items())
         for kept in self._kept.values():
@@ -57,7 +57,7 @@ class AiohttpConnection(ForkAware):
     async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt without following redirects.
 
-        TransportError where no whole reply came.
+        TransportError: no complete response was received.
         """
         outgoing.started = True
         link = None
@@ -80,13 +80,13 @@ class AiohttpConnection(ForkAware):
             return reply
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, after sending it means "unknown"
+        except Exception as error:  # noqa: BLE001 - after sending, any error means "unknown"
             broken = _translated(error)
         finally:
             if link is not None:
-                link.close()  # where it is not kept
-        # Raised out here, so that no foreign exception, whose frames hold the headers, hangs on to
-        # ours.
+                link.close()  # it is not kept
+        # Raised outside the `except`: the client's exception, whose frames hold the headers, is not
+        # attached to ours.
         raise broken
 
     async def _connected(
@@ -101,9 +101,9 @@ class AiohttpConnection(ForkAware):
         raise TransportError("new connections that end, or speak before they are asked")
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Open a WebSocket and give its frames until it ends.
+        """Open a WebSocket and yield its frames until it is closed.
 
-        TransportError where it cannot be opened or breaks.
+        TransportError: it could not be opened, or it broke.
         """
         kept = self._kept.get(asyncio.get_running_loop()) or await self._open()
         try:
@@ -124,22 +124,22 @@ class AiohttpConnection(ForkAware):
         raise broken
 
     async def aclose(self) -> None:
-        """Close the running loop's connections, and forget those of loops that are gone."""
+        """Close the running loop's connections, and drop those of closed loops."""
         await self._let_go()
         kept = self._kept.get(asyncio.get_running_loop())
         if kept is not None:
             await kept.guard.aclose()
 
     async def _let_go(self) -> None:
-        # What is kept for a loop names it, so that a weak reference would not let go of one that
-        # was closed without its end (`shutdown_asyncgens`).
+        # The connections of a loop refer to the loop, so a weak reference would never drop a loop
+        # that was closed without `shutdown_asyncgens`.
         for gone in [kept for loop, kept in self._kept.items() if loop.is_closed()]:
             await gone.guard.aclose()
 
     async def _open(self) -> "_LoopConnections":
-        # asyncio takes a new 256 KiB for each read, and glibc maps, remaps and unmaps memory for
-        # it, a tenth of a look-up's time, until something larger was freed once (M_MMAP_THRESHOLD):
-        # https://man7.org/linux/man-pages/man3/mallopt.3.html
+        # asyncio allocates 256 KiB for each read, and glibc maps, remaps and unmaps memory for it,
+        # which takes a tenth of a look-up's time. It stops once a larger block was freed
+        # (M_MMAP_THRESHOLD): https://man7.org/linux/man-pages/man3/mallopt.3.html
         bytes(READ_BYTES << 2)
         await self._let_go()
         loop = asyncio.get_running_loop()
@@ -150,7 +150,7 @@ class AiohttpConnection(ForkAware):
 
 
 class _Link(msgspec.Struct, eq=False):
-    """A connection and what is asked of it with each request."""
+    """A connection, and the parts of it that each request uses."""
 
     connection: aiohttp.connector.Connection
     protocol: ResponseHandler
@@ -158,11 +158,11 @@ class _Link(msgspec.Struct, eq=False):
     look: Peek
 
     def is_silent(self) -> bool:
-        """Tell whether it goes on, and the server said nothing on it, which would be taken for the answer.
+        """Return whether it is open and nothing was received that would be read as the response.
 
-        While the loop is busy, the server's end of an idle connection waits in the kernel, unread:
-        whatever can be read makes it another one, so that no order is lost on a connection that was
-        dead before it.
+        While the loop is busy, the server's close of an idle connection waits in the kernel,
+        unread. A connection with anything to read is not used again, so no order is lost on a
+        connection that was already dead.
         """
         protocol = self.protocol
         return (
@@ -175,7 +175,7 @@ class _Link(msgspec.Struct, eq=False):
 
 
 class _Place:
-    """A host: what the connector wants to know of it, and its idle connections, those of money apart."""
+    """A host: the connector's request for it, and its idle connections for money and look-ups."""
 
     def __init__(self, scheme: str, host: str) -> None:
         url = URL(f"{scheme}://{host}/", encoded=True)
@@ -185,13 +185,13 @@ class _Place:
         self.money = IdleConnections[_Link](MONEY_KEEPALIVE_SECONDS)
 
     def close(self) -> None:
-        """Close the idle ones."""
+        """Close the idle connections."""
         self.other.close()
         self.money.close()
 
 
 class _LoopConnections:
-    """The connections of one loop, and the session of its update sockets."""
+    """The connections of one loop, and the session of its WebSockets."""
 
     def __init__(self) -> None:
         self.connector = aiohttp.TCPConnector(limit=0)
@@ -201,20 +201,20 @@ class _LoopConnections:
             trace_configs=[_no_redirect()],
         )
         self._places: dict[tuple[str, str], _Place] = {}
-        # what is done at the end: each, even where whoever waits is cancelled
+        # what is done at the end: every step, even if the task that waits for it is cancelled
         self.ended = AsyncExitStack()
-        self.ended.callback(self._close_places)  # at last: the connector has closed their sockets
+        self.ended.callback(self._close_places)  # last: the connector has closed their sockets
         self.ended.push_async_callback(self.pushed.close)
-        # An async generator is closed by its loop's end (`shutdown_asyncgens`), so that a pool used
-        # from several `asyncio.run` in turn leaves nothing behind it.
+        # The end of a loop closes its async generators (`shutdown_asyncgens`), so a pool that is
+        # used by several `asyncio.run` in turn leaves no open connection.
         self.guard = self._guard()
 
     def disown(self) -> None:
-        """Let aiohttp take the connections for closed, so that it closes none of them as it is collected."""
+        """Mark the connector as closed, so that its garbage collection closes no connection."""
         self.connector._closed = True  # noqa: SLF001 - a test guards that the name stays
 
     def place(self, scheme: str, host: str) -> _Place:
-        """Give a host."""
+        """Return the entry of a host."""
         place = self._places.get((scheme, host))
         if place is None:
             place = self._places[scheme, host] = _Place(scheme, host)
@@ -230,7 +230,7 @@ class _LoopConnections:
 
 
 def _new(connection: aiohttp.connector.Connection) -> _Link | None:
-    """Give a new connection that goes on and on which nothing was said, with how to see that later."""
+    """Return a new connection that is open and received nothing; None: it cannot be used."""
     protocol = connection.protocol
     transport = None if protocol is None else protocol.transport
     if protocol is None or transport is None or protocol.should_close:
@@ -240,9 +240,10 @@ def _new(connection: aiohttp.connector.Connection) -> _Link | None:
 
 
 def _is_new(transport: asyncio.Transport) -> tuple[bool, Peek]:
-    """Tell whether a new connection goes on, and how to see, before it is used again, that nothing was said.
+    """Return whether a new connection is open and silent, and the function to check it later.
 
-    Where nothing can be seen (Windows, a transport without a descriptor) it is not used again.
+    If that cannot be checked (Windows, a transport without a descriptor), the function reports
+    data, so the connection is not used again.
     """
     found = transport.get_extra_info("socket")
     number = -1 if found is None else found.fileno()
@@ -250,8 +251,7 @@ def _is_new(transport: asyncio.Transport) -> tuple[bool, Peek]:
     if number < 0 or poll is None:
         return True, lambda _: True
     looked = poll()
-    # A new TLS connection is given its session tickets unasked: there, only an end speaks against
-    # it.
+    # On a new TLS connection, session tickets arrive without a request: there, only a close counts.
     tls = transport.get_extra_info("sslcontext") is not None
     looked.register(number, _ENDED if tls else select.POLLIN | _ENDED)
     silent = not looked.poll(0)
@@ -278,7 +278,7 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Response:
             break
     if message.code != 200:
         largest = MAX_BODY_BYTES
-    if not payload.is_eof():  # some of it is not there yet, and may never come
+    if not payload.is_eof():  # a part has not arrived, and may never arrive
         stated = message.headers.get("content-length", "")
         if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
             raise _too_large(largest)
@@ -291,27 +291,27 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Response:
                 break
     if len(body) > largest:
         raise _too_large(largest)
-    # We ask for no compression; what comes compressed all the same is inflated up to the cap and no
-    # further.
+    # We ask for no compression. A body that is compressed in spite of that is inflated up to the
+    # cap.
     if message.compression in ("gzip", "deflate"):
         body = await _inflated(body, largest)
     if len(body) > MAX_BODY_BYTES:
         body = bytes(body)
-        await asyncio.sleep(0)  # a step of its own: reading it is another
+        await asyncio.sleep(0)  # lets other tasks run before this large body is decoded
     return Response(status=message.code, headers=message.headers, body=bytes(body))
 
 
 async def _inflated(body: bytes | bytearray, largest: int) -> bytes:
     inflater, parts, size = zlib.decompressobj(wbits=47), [], 0
     while True:
-        # One byte beyond the cap tells enough, and 0 would mean no cap at all.
+        # One byte beyond the cap is enough to detect it; 0 would mean no cap.
         part = inflater.decompress(body, min(MAX_BODY_BYTES, largest + 1 - size))
         body = inflater.unconsumed_tail
         parts.append(part)
         size += len(part)
         if inflater.eof or size > largest or not (part or body):
             break
-        await asyncio.sleep(0)  # a large one takes long
+        await asyncio.sleep(0)  # a large body takes long
     if size > largest:
         raise _too_large(largest)
     if not inflater.eof:
@@ -332,7 +332,7 @@ def _translated(error: Exception) -> TransportError:
         isinstance(error, aiohttp.ClientConnectorSSLError)
         and not isinstance(error.os_error, ssl.SSLEOFError)
     )
-    # The class alone: a message of the client's may hold the URL's query or the request's headers.
+    # Only the class: the client's message may contain the URL's query or the request's headers.
     cause = getattr(error, "os_error", None) or error.__cause__
     because = f" ({type(cause).__name__})" if cause is not None else ""
     return TransportError(f"{type(error).__name__}{because}", permanent=certain)

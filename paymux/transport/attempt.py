@@ -1,4 +1,4 @@
-"""One attempt on the wire, what came of it, and its one record in the log."""
+"""One attempt on the wire, its outcome, and its log record."""
 
 import logging
 from collections.abc import Callable
@@ -16,30 +16,31 @@ LOGGED_CHARS = 64 * 1024  # characters of a body that a record shows
 
 
 def without_account(account: str, error: BaseException) -> str:
-    """Give an error's text without the account's name, where what it goes into names the account already."""
+    """Return an error's text without the account's name, for a text that already names it."""
     return str(error).removeprefix(f"{account}: ")
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One attempt and what came of it."""
+    """One attempt and its outcome."""
 
     number: int
     outgoing: PreparedRequest
     reply: Response | None = None
-    why: str = ""  # why there is no reply, or why it is no answer
-    permanent: bool = False  # trying again is useless
-    too_large: bool = False  # the reply is
+    why: str = ""  # why there is no response, or why it is not an answer
+    permanent: bool = False  # a retry is useless
+    too_large: bool = False  # the response is too large
 
     @property
     def status(self) -> int | None:
-        """Give the HTTP status of the reply, where there is one."""
+        """Return the HTTP status of the response; None: no response."""
         return self.reply.status if self.reply else None
 
     @property
     def said(self) -> str:
-        """Say what came of it, for an error or a log.
+        """Return the outcome as text, for an error or a log.
 
-        The reason where there is one, and HTTP 200 is none.
+        The HTTP status and the reason, as far as there are any; a 2xx status is left out if there
+        is a reason.
         """
         if self.reply is None:
             return self.why
@@ -58,7 +59,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     ) -> None:
         """Write the one DEBUG record of an exchange.
 
-        `hidden` takes out of a body what nobody may print.
+        `hidden` removes credentials and phone numbers from a body.
         """
         exchange_log.debug(
             "%s %s %s %s attempt=%d %s seconds=%.3f sent=%s got=%s",
@@ -69,7 +70,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             self.number,
             self.said or "cut off by us",
             seconds,
-            # Scrubbed before it is cut, so that no half of a credential is left at the end.
+            # Scrubbed before the final cut, so that no half of a credential is left at the end.
             hidden((self.outgoing.body or b"")[: 2 * LOGGED_CHARS])[:LOGGED_CHARS],
             hidden(self.reply.body[: 2 * LOGGED_CHARS] if self.reply else b"")[:LOGGED_CHARS],
         )

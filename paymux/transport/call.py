@@ -1,6 +1,6 @@
-"""One verb's requests: limit, sign, send, judge, repeat where safe, raise.
+"""One verb's requests: limit, sign, send, judge, retry if safe, raise.
 
-No HTTP library is known here.
+No HTTP library is used here.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ T = TypeVar("T")
 class Account(NamedTuple):
     """What the verbs of one account share."""
 
-    limiter: Limiter  # by which its requests leave
-    secrets: tuple[str, ...]  # its credentials, for taking them out of what is logged or kept
+    limiter: Limiter  # of its requests
+    secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
     logs_in: bool
 
 
 class Call:
-    """The `send` of one verb; it knows at any moment whether money may have moved."""
+    """The `send` of one verb; it always knows whether money may have moved."""
 
     __slots__ = (
         "_in_doubt",
@@ -92,7 +92,7 @@ class Call:
         account = transport.account(driver)
         self.limiter = account.limiter
         self.priority = priority
-        self.slot_held = False  # whether the place of its first request is held already
+        self.slot_held = False  # whether a slot for its first request is already reserved
         self.driver = driver
         self.deadline = asyncio.get_running_loop().time() + seconds
         self._verb = verb
@@ -102,7 +102,7 @@ class Call:
         self._token: str | None = None
         self._in_flight: PreparedRequest | None = None
         self._in_doubt = False
-        # whether the provider has had a money request with our reference before
+        # whether the provider has received a money request with our reference before
         self.duplicate = False
         # what must be durable before money moves
         self.before_money: Callable[[], Awaitable[None]] | None = None
@@ -110,7 +110,7 @@ class Call:
         # the payment of a money verb, as it is known before any answer
         self.pending: Payment | None = None
         self.response = ScrubbedResponse(account.secrets)
-        self._lost = ""  # what came of a money request whose outcome is unknown
+        self._lost = ""  # what is known of a money request whose outcome is unknown
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.driver.account, self._verb, self._reference)))
@@ -120,14 +120,14 @@ class Call:
         self.deadline = asyncio.get_running_loop().time() + seconds
 
     def bounded(self) -> Deadline:
-        """Give what bounds a part of the verb: TimeoutError leaves it at the deadline."""
+        """Return a context manager for a part of the verb: TimeoutError at the deadline."""
         return Deadline(self._transport.deadlines, self.deadline)
 
     @property
     def in_doubt(self) -> bool:
-        """Tell whether money may have moved.
+        """Return whether money may have moved.
 
-        A money request left, and was not refused for certain.
+        A money request may have been sent, and was not refused for certain.
         """
         in_flight = self._in_flight
         return self._in_doubt or (
@@ -135,23 +135,20 @@ class Call:
         )
 
     def stamped(self, payment: Payment, kind: Kind | None, known: Payment | None = None) -> Payment:
-        """Complete what was read of an answer: its kind, its time, its text without credentials."""
+        """Complete a payment read from an answer: kind, time, and text without credentials."""
         raw, held = self.response.text(payment.raw)
         found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
         return self.response.clean(found, known) if held else found
 
     def complete(self, pending: Payment, found: T) -> T:
-        """Return an order's payment.
-
-        What a driver read of the answers, applied to what is known.
-        """
+        """Return an order's payment: what the driver read, merged into what is known."""
         payment: Any = found
         completed: Any = merge(pending, self.stamped(payment, payment.kind, pending))
         answer: T = completed
         return answer
 
     async def __call__(self, request: Request[R]) -> R:
-        """Send one request and give its typed reply, or raise what the caller must know."""
+        """Send one request and return its typed response, or raise what the caller must know."""
         steps: Iterator[float] | None = None
         self.moves_money = self.moves_money or request.money
         refreshed = unknown = False
@@ -173,7 +170,8 @@ class Call:
             attempt.why = attempt.why or verdict.why
             unknown = self._note(request, attempt, verdict.means) or unknown
             if verdict.means is Means.UNKNOWN and attempt.status == 401 and not refreshed:
-                # In unlisted words nothing is sure, but the next request should log in anew.
+                # In words that the driver does not list, nothing is sure; but log in again before
+                # the next request.
                 refreshed = self._drop_token()
             if verdict.means is Means.ANSWER:
                 self.limiter.on_answer()
@@ -196,25 +194,25 @@ class Call:
             await asyncio.sleep(pause)
 
     def _note(self, request: Request[Any], attempt: Attempt, means: Means) -> bool:
-        """Note what an attempt means for the money.
+        """Record what an attempt means for the money.
 
-        True: whether it moved is unknown from here on.
+        True: from now on it is unknown whether money moved.
         """
         self._in_flight = None
         if not request.money:
             return self.duplicate
         if means is Means.UNKNOWN:
             self._lost = attempt.said
-        # A later refusal says nothing of an earlier attempt that may have been processed.
+        # A later refusal says nothing about an earlier attempt that may have been processed.
         self.duplicate = self.duplicate or means is Means.DUPLICATE
         unknown = self.duplicate or means is Means.UNKNOWN
         self._in_doubt = self._in_doubt or unknown or means is Means.ANSWER
         return unknown
 
     def _repeats(self, request: Request[Any], attempt: Attempt, means: Means, repeats: int) -> bool:
-        """Tell whether a request may be sent again after so many failed attempts."""
+        """Return whether a request may be sent again after this many failed attempts."""
         if means is Means.THROTTLED and self.priority is Priority.BULK:
-            # it goes back to the queue, whose waits are not part of a look-up's deadline
+            # it goes back to the queue: waiting there is not part of a look-up's deadline
             return False
         return (
             repeats < self._transport.attempts
@@ -233,11 +231,11 @@ class Call:
             said = f"{driver.account}: the login failed: {said}"
             status = getattr(error, "http_status", None)
             failure = NotSent(said) if request.money else Unavailable(said, http_status=status)
-        # Raised out here: the frames of what hangs on to a login's error hold its credentials.
+        # Raised outside the `except`: the frames of a login's error hold its credentials.
         raise failure
 
     def _drop_token(self) -> bool:
-        """Drop the token that was used; False where the account needs none."""
+        """Drop the token that was used; False: the account needs none."""
         if self._token is None:
             return False
         self._transport.tokens.drop(self.driver.account, self._token)
@@ -261,8 +259,8 @@ class Call:
                 self.response.set_body(attempt.reply.body)
             except TransportError as broken:
                 attempt.why, attempt.too_large = str(broken), broken.too_large
-                # A page of history stays as large as it is; any other answer was perhaps a proxy's,
-                # once.
+                # A page of history stays as large as it is. Any other answer that is too large may
+                # have come from a proxy, once.
                 attempt.permanent = broken.permanent or (
                     broken.too_large and request.largest > MAX_BODY_BYTES
                 )
@@ -277,7 +275,7 @@ class Call:
                 limiter.release(money=money)
 
     async def _shared(self, request: Request[Any], number: int, quota: Quota) -> Attempt:
-        """Look for a watch, where other processes have a part in the account's look-ups."""
+        """Send a watch's look-up while other processes share the account's look-ups."""
         loop = asyncio.get_running_loop()
         quota.acquire(loop.time())
         try:
@@ -286,7 +284,7 @@ class Call:
             quota.release(loop.time())
 
     async def signed(self, request: Request[Any]) -> PreparedRequest:
-        """Log in where that is needed, and give a request ready for the wire."""
+        """Log in if needed, and return a request ready for the wire."""
         if self._logs_in:
             self._token = await self._sign_in(request)
         return self._outgoing(request)
@@ -295,7 +293,7 @@ class Call:
         self.response.token = self._token or ""
         signed = self.driver.authorize(request, self._token) if self._signs else request
         content = signed.content()
-        # A name of our own: CinetPay refuses the default ones (error 1010, docs.cinetpay.com).
+        # CinetPay refuses the default user agents (error 1010, docs.cinetpay.com).
         headers = {
             "Accept": "*/*",
             "Accept-Encoding": "identity",
@@ -335,13 +333,14 @@ class Call:
         said = without_account(self.driver.account, error)
         if request.money:
             return OutcomeUnknown(
-                f"{what}: the provider has had this reference before ({said}); what became of it is unknown, "
-                "so look it up, and do not send the order again under another reference"
+                f"{what}: the provider has had this reference before ({said}); what became of it "
+                "is unknown, so look it up, and do not send the order again under another "
+                "reference"
             )
         return Unavailable(f"{what}: {said}")
 
     def _told(self, error: ProviderError, reply: Response | None) -> ProviderError:
-        """Complete a provider's error with what it is about, and take out what nobody may print."""
+        """Complete a provider's error with account and reference, and remove secrets from it."""
         error.account, error.provider = self.driver.account, self.driver.name
         error.reference = self._reference
         self.response.scrub_error(error, raw=self._signs)
@@ -350,5 +349,5 @@ class Call:
         return error
 
     def _hidden(self, body: bytes) -> str:
-        # A login's bodies are nothing but credentials.
+        # A login's bodies contain only credentials.
         return self.response.scrub(body.decode("utf-8", "replace")) if self._signs else "***"

@@ -1,6 +1,6 @@
 """Connections that wait for their next request.
 
-The newest is taken first, and old ones are closed.
+The newest is used first, and old ones are closed.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ class Reusable(Protocol):
     """A connection that may carry another request."""
 
     def is_silent(self) -> bool:
-        """Tell whether it goes on, and the server said nothing on it."""
+        """Return whether it is open and the server sent nothing on it."""
         ...
 
     def close(self) -> None:
@@ -27,17 +27,17 @@ C = TypeVar("C", bound=Reusable)
 class IdleConnections(Generic[C]):
     """The idle connections to one host.
 
-    Aiohttp's own pool costs 7 µs a request more, a twentieth of a look-up.
+    Aiohttp's own pool costs 7 µs more per request, a twentieth of a look-up.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds  # for which one may wait
+        self._seconds = seconds  # for which a connection may wait
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[float, C]] = deque()  # and since when, the oldest first
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self) -> C | None:
-        """Give one that goes on and on which nothing was said, if there is one."""
+        """Return a connection that is open and received nothing; None: there is none."""
         oldest = monotonic() - self._seconds
         while self._waiting:
             since, connection = self._waiting.pop()
@@ -47,13 +47,13 @@ class IdleConnections(Generic[C]):
         return None
 
     def put(self, connection: C) -> None:
-        """Let one wait for its next request."""
+        """Keep a connection for the next request."""
         self._waiting.append((monotonic(), connection))
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._close_old)
 
     def close(self) -> None:
-        """Close all."""
+        """Close all connections."""
         if self._timer is not None:
             self._timer.cancel()
         while self._waiting:

@@ -26,7 +26,7 @@ class Means(enum.Enum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A meaning, with the typed answer or the provider's error that belongs to it, or why there is neither."""
+    """A meaning, with its typed answer or provider's error, or why there is neither."""
 
     means: Means
     answer: Any = None
@@ -37,24 +37,24 @@ class Verdict(msgspec.Struct, frozen=True):
 def decide(
     driver: Driver, request: Request[R], reply: Response | None, *, left: bool = True
 ) -> Verdict:
-    """Say what one attempt means: the outcome table, asked from the first row to the last.
+    """Return what one attempt means: the outcome table, checked from the first row to the last.
 
-    | outcome                                                                | verdict              |
-    |------------------------------------------------------------------------|----------------------|
-    | no whole reply, the attempt began, and no byte of it left              | NOT_SENT             |
-    | no whole reply: cut off, timed out, garbage                            | UNKNOWN              |
-    | `judge` is sure: the token is stale                                    | STALE                |
-    | `judge` is sure: throttled before processing                           | THROTTLED            |
-    | `judge` is sure: it had a request with our reference before            | DUPLICATE            |
-    | `judge` is sure: any other no                                          | REFUSED              |
-    | readable 2xx, or a status in `accept`, that `matches`                  | ANSWER               |
-    | everything else: unreadable, 3xx, HTML, 408, 409, 423, 425, 5xx, …     | UNKNOWN              |
+    | outcome                                                            | verdict   |
+    |--------------------------------------------------------------------|-----------|
+    | no complete response, the attempt started, and no byte of it left  | NOT_SENT  |
+    | no complete response: cut off, timed out, garbage                  | UNKNOWN   |
+    | `judge` is sure: the token is stale                                | STALE     |
+    | `judge` is sure: throttled before processing                       | THROTTLED |
+    | `judge` is sure: it had a request with our reference before        | DUPLICATE |
+    | `judge` is sure: any other refusal                                 | REFUSED   |
+    | readable 2xx, or a status in `accept`, that `matches`              | ANSWER    |
+    | everything else: unreadable, 3xx, HTML, 408, 409, 423, 425, 5xx, … | UNKNOWN   |
 
-    What each verdict leads to differs for look-ups, for money that the provider deduplicates on our
-    reference, and for other money; that half of the table is `Call`. A money request that is
+    What follows from a verdict differs for look-ups, for money that the provider deduplicates on
+    our reference, and for other money; `Call` has that half of the table. A money request that is
     UNKNOWN is never sent again unless the provider deduplicates it. One that is DUPLICATE is
-    unknown at once and never sent again: what became of the earlier request is looked up, by
-    whoever holds the payment.
+    unknown at once and never sent again: the caller that has the payment looks up what became of
+    the earlier request.
     """
     if reply is None:
         return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)

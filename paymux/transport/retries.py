@@ -1,4 +1,4 @@
-"""When a request may be repeated, and after how long."""
+"""When a request may be sent again, and after which pause."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -12,18 +12,15 @@ from .outcome import Means
 
 
 def may_retry(request: Request[Any], means: Means) -> bool:
-    """Tell whether the outcome table lets this request go out again."""
+    """Return whether the outcome table allows this request to be sent again."""
     if means in (Means.NOT_SENT, Means.THROTTLED):
         return True
     return means is Means.UNKNOWN and (not request.money or request.repeatable)
 
 
 def backoff_pauses(factor: float, longest: float) -> Iterator[float]:
-    """Give the seconds to wait before each repetition.
-
-    Twice as long on the average each time, full of jitter.
-    """
-    import backoff  # noqa: PLC0415 - 2 ms of an import that repeats nothing yet
+    """Yield the seconds to wait before each retry: exponential backoff with full jitter."""
+    import backoff  # noqa: PLC0415 - takes 2 ms, and is not needed before the first retry
 
     steps: Iterator[float] = backoff.expo(base=2, factor=factor, max_value=longest)
     next(steps)
@@ -31,16 +28,16 @@ def backoff_pauses(factor: float, longest: float) -> Iterator[float]:
 
 
 def requested_pause(reply: Response | None, error: ProviderError | None) -> float | None:
-    """Give the seconds that a refusal or an answer asks us to wait, if it asks."""
+    """Return the seconds that a refusal or a response asks us to wait; None: it does not ask."""
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return error.retry_after
     return retry_after(reply) if reply is not None else None
 
 
 def retry_after(reply: Response) -> float | None:
-    """Read `Retry-After` as seconds from 0 to a day.
+    """Read `Retry-After` as seconds, from 0 to a day.
 
-    Digits, or a date against the reply's own `Date`.
+    It is digits, or a date, which is compared with the response's own `Date`.
     """
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -1,7 +1,4 @@
-"""What may be kept and shown of a verb's answers.
-
-Without credentials, whatever a provider echoes.
-"""
+"""A verb's answers without credentials, so that they may be kept and shown."""
 
 from typing import TypeVar
 
@@ -12,31 +9,32 @@ T = TypeVar("T")
 
 
 class ScrubbedResponse:
-    """The last answer of one verb; its text is scrubbed once, when it is first asked for."""
+    """The last answer of one verb; its text is scrubbed once, when it is first read."""
 
     __slots__ = ("_body", "_held", "_raw", "_secrets", "token")
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
-        self.token = ""  # that the verb is signed with
+        self.token = ""  # the access token that the verb uses
         self._body: bytes | None = b""
         self._raw = ""
         self._held = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Give what nobody may see: the account's credentials, and the token in use."""
+        """Return what must never be shown: the account's credentials, and the token in use."""
         return (*self._secrets, self.token)
 
     def set_body(self, body: bytes) -> None:
-        """Keep an answer instead of the last one."""
-        self._held = self._held or bool(self._body)  # nobody looked into that one
+        """Replace the answer by a newer one."""
+        self._held = self._held or bool(self._body)  # that one was never checked
         self._body = body
 
     def text(self, own: str = "") -> tuple[str, bool]:
-        """Give the answer, or the part of it that is a row's own, and whether it held a credential of ours.
+        """Return the answer without credentials, and whether it contained any.
 
-        What was read of one that held any has to be cleaned (`read`), too.
+        `own`: the part of the answer that is one row's, to scrub instead. If it contained a
+        credential, pass what was read from it to `clean`, too.
         """
         if own:
             return hide_and_flag(own, self.secrets)
@@ -47,18 +45,21 @@ class ScrubbedResponse:
         return self._raw, self._held
 
     def clean(self, found: T, known: object = None) -> T:
-        """Take credentials out of what was read of an answer.
+        """Remove credentials from what was read from an answer.
 
-        What equals what is `known` is our own.
+        A value that is equal to the `known` one is our own, and stays.
         """
         return clean(found, self.secrets, known)
 
     def scrub(self, text: str) -> str:
-        """Take credentials and whole phone numbers out of what goes into an error or a log."""
+        """Remove credentials and whole phone numbers from a text for an error or a log."""
         return mask(hide(text, self.secrets))
 
     def scrub_error(self, error: ProviderError, *, raw: bool) -> None:
-        """Take them out of every field of a provider's error, whose `raw` is the answer where it may be shown."""
+        """Scrub every field of a provider's error.
+
+        `raw`: whether the error may show the answer.
+        """
         error.message = self.scrub(error.message)
         error.args = (error.message,)
         error.raw = mask(self.text()[0]) if raw else ""

@@ -1,4 +1,7 @@
-"""The token cache: one login for any number of callers, and a stale token dropped only by whoever used it."""
+"""The token cache: one login for any number of callers.
+
+A stale token is dropped only by a request that used it.
+"""
 
 import asyncio
 import copy
@@ -10,12 +13,12 @@ from functools import partial
 from ..drivers.base import Driver, Token
 from ..errors import PaymuxError, UsageError
 
-# seconds for which a failed login is remembered, so that a crowd does not repeat it
+# seconds for which a failed login is remembered, so that many callers do not repeat it
 FAILED_LOGIN_SECONDS = 1.0
 
 
 class _Entry:
-    """The token of one account, and the login that is under way for it."""
+    """The token of one account, and its login in progress."""
 
     __slots__ = (
         "error",
@@ -31,23 +34,22 @@ class _Entry:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.text: str | None = None  # None, while good: this account needs no token
+        self.text: str | None = None  # None while `good`: this account needs no token
         self.good = False
         self.expires = self.wall = self.refresh = 0.0
         self.error: BaseException | None = None
         self.failed_until = 0.0
         self.loop = loop
         self.login: asyncio.Task[Token | None] | None = None
-        # Each waiter has a future of its own: cancelling 10,000 waiters of one shielded task takes
-        # seconds.
-        # in the order of their coming
+        # Each waiter has its own future: cancelling 10,000 waiters of one shielded task takes
+        # seconds. They are in order of arrival.
         self.waiters: dict[asyncio.Future[BaseException | str | None], None] = {}
 
 
 class TokenCache:
     """Access tokens by account.
 
-    Logins belong to the cache: a cancelled caller cancels nobody else's.
+    Logins belong to the cache: cancelling a caller does not cancel a login that others wait for.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -55,32 +57,32 @@ class TokenCache:
         self._entries: dict[str, _Entry] = {}
 
     def held(self, account: str) -> str | None:
-        """Give a token that is good and need not be renewed yet; without one, `get` it."""
+        """Return a valid token that need not be renewed yet; None: call `get`."""
         entry = self._entries.get(account)
         if entry is None or not entry.good or time.time() >= entry.wall:
             return None
         return entry.text if asyncio.get_running_loop().time() < entry.refresh else None
 
     def text(self, account: str) -> str:
-        """Give a token that is held, good or not, for taking it out of what is shown."""
+        """Return the held token, valid or not, to remove it from what is shown."""
         entry = self._entries.get(account)
         return (entry and entry.text) or ""
 
     async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
-        """Give a token that is still good, logging in where there is none.
+        """Return a valid token; log in if there is none.
 
-        None: this account needs none.
+        None: this account needs no token.
         """
         loop = asyncio.get_running_loop()
         entry = self._entries.get(driver.account)
         if entry is None:
             entry = self._entries[driver.account] = _Entry(loop)
         elif entry.loop is not loop:
-            # Loops in turn: a token outlives its loop; a login and its waiters do not.
+            # One loop after another: a token outlives its loop; a login and its waiters do not.
             entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, {}, 0.0
         now = loop.time()
-        # The monotonic clock stops while a machine sleeps, and the wall clock is set: the earlier
-        # one counts.
+        # The monotonic clock stops while a machine sleeps, and the wall clock may be adjusted: the
+        # token expires when either one says so.
         if entry.good and now < entry.expires and time.time() < entry.wall:
             if now >= entry.refresh and entry.login is None and now >= entry.failed_until:
                 self._start(entry, driver, login)
@@ -100,16 +102,16 @@ class TokenCache:
         return landed
 
     def drop(self, account: str, text: str) -> None:
-        """Forget this token, unless it has been replaced already.
+        """Drop this token, unless it has already been replaced.
 
-        50 stale answers then cost one login.
+        So 50 "stale" answers cost one login.
         """
         entry = self._entries.get(account)
         if entry is not None and entry.text == text:
             entry.text, entry.good = None, False
 
     async def aclose(self) -> None:
-        """End the logins of the running loop; whoever waits for one gets UsageError."""
+        """Cancel the logins of the running loop; callers that wait for one get UsageError."""
         loop = asyncio.get_running_loop()
         logins = [
             entry.login for entry in self._entries.values() if entry.login and entry.loop is loop
@@ -121,7 +123,7 @@ class TokenCache:
     def _start(
         self, entry: _Entry, driver: Driver, login: Callable[[], Awaitable[Token | None]]
     ) -> None:
-        # Lifetimes count from before the request: the provider's clock started no later.
+        # A lifetime counts from before the request: the provider's clock started later than that.
         began, wall = entry.loop.time(), time.time()
         entry.login = entry.loop.create_task(self._bounded(login))
         entry.login.add_done_callback(partial(self._landed, entry, driver, began, wall))
@@ -165,11 +167,11 @@ class TokenCache:
         margin = min(60.0, life / 10)
         entry.text = token.secret.reveal()
         entry.expires, entry.wall = began + life - margin, wall + life - margin
-        # Renewed in the background before anybody has to wait, and not by every process at the same
-        # second.
+        # Renewed in the background, before a caller has to wait, and not by every process in the
+        # same second.
         entry.refresh = entry.expires - margin * (1 + random.random())  # noqa: S311 - jitter is no secret
 
 
 def _own(error: BaseException) -> BaseException:
-    # Each waiter raises its own copy: one shared instance would collect every waiter's traceback.
+    # Each waiter raises its own copy: a shared error would collect every waiter's traceback.
     return copy.copy(error) if isinstance(error, PaymuxError) else error.with_traceback(None)

@@ -1,4 +1,4 @@
-"""Running a verb within its deadline, and saying truthfully how it ended."""
+"""Running a verb within its deadline, and reporting its outcome."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Transport:
-    """Carries the verbs of one pool: its connection, its tokens, and what each account may send."""
+    """Carries the verbs of one pool: its connection, its tokens, and each account's limiter."""
 
     def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
-        # Not at the first failure, when a process may have no file left to load it from.
+        # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
 
         self.connection = connection
@@ -34,7 +34,7 @@ class Transport:
         self._accounts: dict[str, Account] = {}
 
     def account(self, driver: Driver) -> Account:
-        """Give what the verbs of one account share."""
+        """Return what the verbs of one account share."""
         account = self._accounts.get(driver.account)
         if account is None:
             account = Account(
@@ -46,11 +46,11 @@ class Transport:
         return account
 
     async def login(self, driver: Driver) -> Token | None:
-        """Log in, once for everybody who waits."""
+        """Log in, once for all callers that wait."""
         return await driver.token(Call(self, driver, "login", self._deadline))
 
     async def reserve_slot(self, call: Call) -> None:
-        """Wait, however long it takes, for the place of a verb's first request within the account's limit."""
+        """Wait without a deadline for a slot for a verb's first request in the account's limit."""
         await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
         call.slot_held = True
 
@@ -62,16 +62,15 @@ class Transport:
         *args: P.args,
         **named: P.kwargs,
     ) -> T:
-        """Run a driver's method within the verb's deadline, and say truthfully how it ended.
+        """Run a driver's method within the verb's deadline, and report its outcome.
 
-        Whatever goes wrong once money may have moved is OutcomeUnknown, a driver's own mistake
-        included.
+        Any error after money may have moved is OutcomeUnknown, even a bug in a driver.
         """
         try:
             with call.bounded():
                 if call.pending is None:
                     return await method(call, *args, **named)
-                # What was read is no variable here, where a debugger would show it uncleaned.
+                # What was read is no local variable here: a debugger would show it unscrubbed.
                 return call.complete(call.pending, await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
@@ -91,7 +90,7 @@ class Transport:
         raise failure.with_traceback(None)
 
     async def frames(self, driver: Pushed) -> AsyncGenerator[str | bytes]:
-        """Open the update socket of an account, and give its frames."""
+        """Open the WebSocket of an account, and yield its frames."""
         call = Call(self, cast("Driver", driver), "updates", self._deadline)
         outgoing = await call.signed(driver.updates_request())
         async for frame in self.connection.frames(outgoing):
@@ -99,7 +98,7 @@ class Transport:
 
 
 def _ended(call: Call, error: Exception) -> Exception:
-    """Say what an error that ends a verb means to its caller."""
+    """Return what an error that ends a verb means to its caller."""
     late = isinstance(error, TimeoutError)
     if isinstance(error, OutcomeUnknown) or call.in_doubt:
         said = "the deadline passed" if late else call.response.scrub(str(error))
@@ -107,7 +106,7 @@ def _ended(call: Call, error: Exception) -> Exception:
         unknown = call.pending or Payment(
             account=driver.account, provider=driver.name, live=driver.live
         )
-        # Of a reference that was used before, the page may be in the payer's hands.
+        # If the reference was used before, the payer may have the page of the earlier request.
         page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
         return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
     if late:
