@@ -1,4 +1,4 @@
-"""Who sent a message: the socket's address, or what a proxy that is trusted by name says of it."""
+"""The sender of a message: the socket's address, or the address that a trusted proxy reports."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -15,9 +15,9 @@ AllowedSenders: TypeAlias = Callable[[str | None], bool] | Collection[str]
 
 
 class Allowlist:
-    """Whose messages are heard.
+    """The senders whose messages are accepted.
 
-    A source address is a second check, never the only one: such lists drift.
+    A source address is a second check, never the only one: such lists get out of date.
     """
 
     def __init__(
@@ -39,21 +39,22 @@ class Allowlist:
             self._allowed[name] = _predicate(allowed)
 
     def allow(self, account: str, incoming: WebhookRequest) -> bool:
-        """Tell whether a message of this account may be heard."""
+        """Return whether a message for this account may be accepted."""
         allowed = self._allowed.get(account)
         if allowed is None:
             return True
         try:
             return bool(allowed(self.address(incoming)))
-        except Exception as error:  # noqa: BLE001 - a predicate that fails at some address has not allowed it
+        except Exception as error:  # noqa: BLE001 - a function that fails does not allow the address
             log.warning("%s: senders failed at an address: %s", account, type(error).__name__)
             return False
 
     def address(self, incoming: WebhookRequest) -> str | None:
-        """Give the right-most address that is no proxy of ours; None where that is not known.
+        """Return the right-most address that is not one of our proxies; None: not known.
 
-        A header is believed only of a proxy: anybody else writes what he likes. Two headers that
-        differ are not believed either, for most proxies write one of them and pass the other on.
+        A header counts only if one of our proxies sent it: any other client can write any address
+        in it. Two headers that differ do not count either, because most proxies write one of them
+        and pass the other on.
         """
         if not self._is_proxy(_address(incoming.peer)):
             return _plain(_address(incoming.peer))
@@ -136,7 +137,10 @@ def _listed(header: str) -> list[str]:
 
 
 def _fors(header: str) -> list[str]:
-    """Read the `for=` of each hop of a Forwarded header: https://www.rfc-editor.org/rfc/rfc7239#section-4."""
+    """Read the `for=` of each hop of a Forwarded header.
+
+    https://www.rfc-editor.org/rfc/rfc7239#section-4
+    """
     hops = []
     for hop in _listed(header):
         pairs = (pair.partition("=") for pair in hop.split(";"))

@@ -1,10 +1,8 @@
-"""Webhooks in any web framework.
+"""Webhooks in any web framework: an ASGI application, an aiohttp.web handler, and `answer`.
 
-One ASGI application, one aiohttp.web handler, and `answer` for the rest.
-
-A message is a hint. It is kept in the journal, its payment is asked for, the shop is told, and only
-then is it acknowledged in the provider's own way. What fails is done again, from the journal even
-after a crash.
+A message is a hint. It is kept in the journal, its payment is looked up and `on_payment` is called.
+Only then is the message acknowledged, in the provider's own way. What fails is retried, from the
+journal even after a crash.
 """
 
 import asyncio
@@ -47,28 +45,28 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 AsgiSend: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Route: TypeAlias = tuple[str, str | None]  # the account and the reference, if any, of a path
 
-VALIDATION_SECONDS = 7.0  # seconds: Daraja waits 8 for the answer to a C2B validation (v2/c2b.mdx)
+VALIDATION_SECONDS = 7.0  # Daraja waits 8 s for the answer to a C2B validation (v2/c2b.mdx)
 MAX_LOGGED_REASONS = 100  # kinds of bad messages that are logged, once each
 
 
 class Webhooks:
-    """Hears the messages of a pool's providers, and tells `on_payment` of each order's end, whoever found it out.
+    """Receives the providers' messages of a pool, and calls `on_payment` with each order's end.
 
-    It has a `Notifier` inside, which says what `on_payment`, `on_unconfirmed`, `kinds` and
-    `watch_days` promise: no message has to come for an order to be watched and told. Of what a
-    message brings, `on_payment(payment)` is awaited before the message is acknowledged. It is
+    It contains a `Notifier`, whose docstring describes `on_payment`, `on_unconfirmed`, `kinds` and
+    `watch_days`: an order is watched, and its end delivered, even if no message comes. If a message
+    brings the end, `on_payment(payment)` is awaited before the message is acknowledged. Delivery is
     at-least-once, so guard what must not happen twice with `async with pool.once(payment,
-    "fulfilled") as turn`. `lookup(event)` gives the payment that you stored, where you keep no
-    journal; one journal is one program.
+    "fulfilled") as turn`. `lookup(event)` returns the payment that you stored, if you keep no
+    journal. One journal belongs to one program.
 
-    `on_validate(event)` says whether a C2B payment may be made: True, or False or a code of
-    Daraja's. `timeout` is the seconds until a message is answered, done with or not. Keep it below
-    the 8 s of a C2B validation and the 15 s of Intram's merchant API; the others state none.
-    `senders` limits, by account, the addresses that are heard, and `proxies` are the networks whose
-    `X-Forwarded-For` is believed.
+    `on_validate(event)` decides whether a C2B payment may be made: it returns True, or False or one
+    of Daraja's codes. `timeout`: the seconds after which a message is answered, finished or not.
+    Keep it below the 8 s of a C2B validation and the 15 s of Intram's merchant API; the other
+    providers state no limit. `senders` limits, by account, the addresses whose messages are
+    accepted. `proxies`: the networks whose `X-Forwarded-For` or `Forwarded` header counts.
 
-    Enter it (`async with pool, hooks:`), or nothing goes on after an answer and nothing is
-    repeated.
+    Enter it (`async with pool, hooks:`); otherwise no work goes on after an answer, and nothing is
+    retried.
     """
 
     def __init__(
@@ -119,11 +117,11 @@ class Webhooks:
         await self._notifier.aclose(self._timeout)
 
     async def answer(self, incoming: WebhookRequest) -> Response:
-        """Hear one message and give the reply to it; never an exception, whatever comes in."""
+        """Handle one message and return the response to it; no message raises an exception."""
         until = self._until()
         try:
             incoming = checked_webhook_request(incoming)
-        except UsageError as error:  # of the program between the server and us
+        except UsageError as error:  # a mistake of the code between the web server and us
             self._say(str(error))
             return Response(status=400)
         except BadWebhook:
@@ -132,7 +130,7 @@ class Webhooks:
         return route if isinstance(route, Response) else await self._heard(incoming, route, until)
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        """Serve ASGI 3: HTTP, and the lifespan where no other application has it."""
+        """Serve ASGI 3: HTTP, and the lifespan if no other application handles it."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -143,7 +141,7 @@ class Webhooks:
 
     async def aiohttp(self, request: "web.Request") -> "web.Response":
         """Serve aiohttp.web: `app.router.add_route("*", "/pay/{tail:.*}", hooks.aiohttp)`."""
-        from aiohttp import web  # noqa: PLC0415 - whoever serves by something else loads no server
+        from aiohttp import web  # noqa: PLC0415 - not needed with another web framework
 
         if not is_a(request, web.BaseRequest):
             raise UsageError.field("request", request, "a request of aiohttp.web")
@@ -164,7 +162,7 @@ class Webhooks:
         chunks: AsyncIterator[bytes],
         until: float,
     ) -> Response:
-        """Answer a message whose body is still to come; it is read only where its head is good."""
+        """Answer a message; its body is read only if path, method, sender and size are good."""
         route = self._routed(incoming, lines)
         if isinstance(route, Response):
             return route
@@ -174,7 +172,7 @@ class Webhooks:
         return await self._heard(msgspec.structs.replace(incoming, body=body), route, until)
 
     def _routed(self, incoming: WebhookRequest, lines: int = 0) -> Route | Response:
-        """Match a message's path, once; what is not worth reading has its reply at once."""
+        """Match a message's path, once; a message that is not worth reading gets its response."""
         if max(len(incoming.headers), lines) > MAX_HEADERS:
             return Response(status=431)
         try:
@@ -205,7 +203,7 @@ class Webhooks:
         except BadWebhook as error:
             self._say(str(error))
             return Response(status=400)
-        except UsageError as error:  # of an account whose provider sends nothing
+        except UsageError as error:  # an account whose provider sends no messages
             self._say(str(error))
             return Response(status=404)
         driver = self._pool.drivers[event.account]
@@ -217,14 +215,14 @@ class Webhooks:
         return _unanswered(driver, event, unfinished)
 
     async def _validated(self, event: Event, until: float) -> str:
-        """Ask the shop whether a payment may be made; give why not.
+        """Ask `on_validate` whether a payment may be made; return why not, or "".
 
-        A shop that does not answer refuses it.
+        If it does not answer, the payment is refused.
         """
         if self._on_validate is None or event.claims.provider_reference is None:
             return ""
-        # Which ResponseType the shortcode is registered with, Daraja does not tell us; so nobody is
-        # charged.
+        # If we do not answer, Daraja completes or cancels the payment by the shortcode's
+        # ResponseType, which we do not know: so answer in time, with a refusal.
         seconds = min(until - asyncio.get_running_loop().time(), VALIDATION_SECONDS)
         try:
             verdict = await run_callback(
@@ -235,7 +233,7 @@ class Webhooks:
         return "" if verdict is True else (isinstance(verdict, str) and verdict) or "refused"
 
     def _say(self, why: str) -> None:
-        """Log why a message was refused, once for each kind of reason and without what it said."""
+        """Log why a message was refused: once for each kind of reason, without its content."""
         kind = re.sub(r"\d+", "…", ": ".join(why.split(": ")[:2]))
         if kind not in self._logged and len(self._logged) < MAX_LOGGED_REASONS:
             self._logged.add(kind)
@@ -253,7 +251,7 @@ class Webhooks:
         body = b"" if scope["method"] == "HEAD" else reply.body
         lines = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         lines.append((b"content-length", str(len(body)).encode()))
-        with contextlib.suppress(OSError):  # whoever asked may be gone
+        with contextlib.suppress(OSError):  # the client may have disconnected
             await send({"type": "http.response.start", "status": reply.status, "headers": lines})
             await send({"type": "http.response.body", "body": body})
 
@@ -262,7 +260,7 @@ class Webhooks:
         try:
             await self._pool.__aenter__()
             await self.__aenter__()
-        except Exception as error:  # noqa: BLE001 - the server says it, and ends
+        except Exception as error:  # noqa: BLE001 - the server logs it, and ends
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
@@ -273,7 +271,7 @@ class Webhooks:
 
 
 class _Gone(Exception):
-    """Whoever sent the message is gone before its end."""
+    """The client disconnected before the end of its request."""
 
 
 def _incoming(
@@ -281,8 +279,8 @@ def _incoming(
 ) -> WebhookRequest:
     joined: dict[str, str] = {}
     for name, value in headers:
-        # One name twice is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. No
-        # signature reads so.
+        # A repeated name is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. Joined
+        # with a comma, a repeated signature is never a valid one.
         lower = name.lower()
         joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
     return WebhookRequest(method=method, path=path, query=query, headers=joined, peer=peer)
@@ -299,7 +297,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Response:
-    """Read a body, no further than to its cap; too large, too slow or broken is a reply."""
+    """Read a body up to its cap; if it is too large, too slow or broken, return the response."""
     body = bytearray()
     try:
         async with asyncio.timeout_at(until):
@@ -309,7 +307,7 @@ async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Response:
                     return Response(status=413)
     except TimeoutError:
         return Response(status=408)
-    except Exception:  # noqa: BLE001 - what servers raise of a body that breaks off is their own
+    except Exception:  # noqa: BLE001 - each server has its own errors for a body that is cut off
         return Response(status=400)
     return bytes(body)
 

@@ -1,6 +1,6 @@
-"""Messages that prove nothing and name one order.
+"""Unauthenticated messages that name the same order.
 
-Beyond a few, one question stands for them all.
+Beyond a few, one look-up is made for all of them.
 """
 
 import asyncio
@@ -11,39 +11,39 @@ from typing import TypeAlias
 from ..models import Event, log
 from ..primitives.redaction import shown
 
-MAX_SAME_NAME = 4  # of them in hand at once
+MAX_SAME_NAME = 4  # such messages in hand at once
 HOUR_SECONDS = 3600.0
 Names: TypeAlias = frozenset[tuple[str, str]]  # accounts, each with an id of any sort
-MAX_REMEMBERED = 1000  # things said, and not said again for an hour
+MAX_REMEMBERED = 1000  # errors that were logged, and are not logged again for an hour
 
 
 class FloodCounter:
-    """Counts the messages in hand by what they name.
+    """Counts the messages in hand by the ids that they name.
 
-    Whose claims differ in one name still share another.
+    Messages with one id in common count together, even if their other ids differ.
     """
 
     def __init__(self) -> None:
         self._named: Counter[tuple[str, str]] = Counter()
 
     def enter(self, named: Names) -> None:
-        """Count a message that proves nothing, by what it names."""
+        """Count an unauthenticated message, by the ids that it names."""
         self._named.update(named)
 
     def leave(self, named: Names) -> None:
-        """Count it no more."""
+        """Stop counting a message."""
         for name in named:
             self._named[name] -= 1
             if not self._named[name]:
                 del self._named[name]
 
     def full(self, named: Names) -> bool:
-        """Tell whether a message that names that is one of many."""
+        """Return whether enough messages in hand already name one of these ids."""
         return max(map(self._named.__getitem__, named), default=0) >= MAX_SAME_NAME
 
 
 def names(event: Event) -> Names:
-    """List what a message names; nothing, where it proves who sent it."""
+    """Return the ids that a message names; none, if the message is authenticated."""
     if event.authenticated:
         return frozenset()
     claims = event.claims
@@ -52,13 +52,13 @@ def names(event: Event) -> Names:
 
 
 class HourlyLog:
-    """Says a thing once in an hour: what anybody may make us say would fill a disk."""
+    """Logs an error once an hour: unauthenticated messages must not fill the disk with logs."""
 
     def __init__(self) -> None:
         self._said: OrderedDict[tuple[str, str | None], float] = OrderedDict()
 
     def error(self, said: str, about: str | None) -> None:
-        """Log an error about an order, unless the same was logged a moment ago."""
+        """Log an error about an order, unless the same one was logged within the last hour."""
         now, key = asyncio.get_running_loop().time(), (said, about)
         if key in self._said and now - self._said[key] < HOUR_SECONDS:
             return

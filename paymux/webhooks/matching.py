@@ -1,4 +1,4 @@
-"""Which payment a message is about, and what is said of one that is about none."""
+"""Which payment a message is about, and what is logged if it is about another one."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,7 +13,7 @@ from .flood import HourlyLog
 
 
 class EventMatcher:
-    """Looks for a message's payment where the shop keeps it, and where this pool does."""
+    """Looks for a message's payment in the shop's storage (`lookup`) and in this pool."""
 
     def __init__(
         self, engine: Engine, lookup: Callable[[Event], Awaitable[Payment | None]] | None
@@ -23,7 +23,7 @@ class EventMatcher:
         self._once_an_hour = HourlyLog()
 
     async def expected(self, event: Event) -> Payment | None:
-        """Ask the shop for its payment, where it keeps them."""
+        """Ask the shop's `lookup` for the payment; None: there is no `lookup`, or no payment."""
         if self._lookup is None:
             return None
         return await run_callback(
@@ -31,25 +31,25 @@ class EventMatcher:
         )
 
     async def repeat_event_for(self, event: Event) -> Event:
-        """Give what stands for all the messages about an order that prove nothing."""
+        """Return the event that stands for all unauthenticated messages about an order."""
         try:
             return await repeat_event_for(self._engine, event, await self.expected(event))
         except (PaymuxError, CallbackFailed):
             return event
 
     async def is_kept(self, message: OpenMessage) -> bool:
-        """Keep a message that is repeated; False: its order has as many as are kept."""
+        """Keep a message that is to be retried; False: its order has too many kept messages."""
         if message.open:
             return True
         try:
             return await self._engine.store.keep_event(message.event, message)
-        except PaymuxError:  # it is in our memory, too
+        except PaymuxError:  # this process still has it in memory
             return True
 
     async def knows(self, event: Event, expected: Payment | None) -> bool:
-        """Tell whether a message is about a payment of ours.
+        """Return whether a message is about one of our payments.
 
-        A journal that fails is no reason to drop it.
+        If the journal fails, the answer is True: the message must not be dropped.
         """
         if (
             event.authenticated
@@ -63,11 +63,12 @@ class EventMatcher:
             return True
 
     def refused(self, event: Event, mismatch: Mismatch) -> None:
-        """Tell a person of a message about another payment than it says."""
+        """Log a message that is about another payment than it says, for a person to look at."""
         said, known = mask(str(mismatch)), mismatch.expected
         if event.authenticated:
             log.error("%s", said)
         else:
-            # Refused by what it says alone, anybody may send any number of them, about any order.
+            # If it was refused by its own content alone, any client can send any number of such
+            # messages, about any order: then no order is named.
             asked = known is not None and mismatch.payment is not event.claims
             self._once_an_hour.error(said, known.reference if known is not None and asked else None)

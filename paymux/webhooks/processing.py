@@ -1,7 +1,4 @@
-"""What becomes of a message.
-
-Its payment is confirmed and told to the shop, and what failed is done again.
-"""
+"""The processing of a message: confirm its payment, call `on_payment`, and retry what failed."""
 
 import asyncio
 import contextlib
@@ -33,18 +30,18 @@ from .matching import EventMatcher
 from .pending import PendingEvent, Unfinished
 from .unrecorded import Unrecorded
 
-RESCAN_SECONDS = 30.0  # seconds between looks for messages of workers that died
+RESCAN_SECONDS = 30.0  # seconds between scans for messages of workers that died
 DAY_SECONDS = 86_400.0  # seconds for which a provider that does not answer is asked again
 NEVER, LONG_AGO = float("inf"), -float("inf")
-MAX_REPETITIONS = 8  # repetitions at once
+MAX_REPETITIONS = 8  # retries at once
 MAX_PENDING_EVENTS = 1000  # messages in hand
-MAX_UNKNOWN_EVENTS = 100  # of them about payments that we do not know, waiting to be repeated
+MAX_UNKNOWN_EVENTS = 100  # messages about unknown payments that wait for a retry
 
 
 class EventProcessor(ForkAware):
     """Handles the messages of one pool.
 
-    Between `begin` and `aclose` it goes on after the answer was given.
+    Between `begin` and `aclose`, its work goes on after a message was answered.
     """
 
     def __init__(
@@ -66,14 +63,14 @@ class EventProcessor(ForkAware):
         register(self)
 
     def after_fork_in_child(self) -> None:
-        """Have none of the parent's messages in a forked child, where this was not entered."""
+        """Drop the parent's messages in a forked child, where `begin` was not called."""
         leave_to_parent(self._pending, self._scan)
         self._loop, self._scan = None, None
         self._pending = {}
         self._unrecorded.forget()
 
     def begin(self) -> None:
-        """Start repeating what was left, in this loop."""
+        """Start to retry, in this loop, what other workers left."""
         self._loop = asyncio.get_running_loop()
         self._few = asyncio.Semaphore(MAX_REPETITIONS)
         self._over = asyncio.Event()
@@ -81,7 +78,7 @@ class EventProcessor(ForkAware):
         self._scan = self._loop.create_task(self._rescan())
 
     async def aclose(self, grace: float) -> None:
-        """Let what is under way end within `grace` seconds, and leave the rest to whoever comes next."""
+        """Wait up to `grace` seconds for work in progress, and leave the rest to other workers."""
         self._loop = None
         self._over.set()
         tasks: set[asyncio.Task[Any]] = {
@@ -104,9 +101,9 @@ class EventProcessor(ForkAware):
             log.error("%d messages were not done with, and no journal keeps them", len(unfinished))
 
     async def take(self, event: Event, until: float) -> Unfinished | None:
-        """Handle a message until the loop's clock says so, and go on after that.
+        """Handle a message; return at the loop's time `until` at the latest, and go on after that.
 
-        None: done with it.
+        None: the message is finished.
         """
         if self._loop is not asyncio.get_running_loop():
             return await self._once(event, until)
@@ -114,22 +111,21 @@ class EventProcessor(ForkAware):
         if named and self._flood.full(named):
             event = await self._matcher.repeat_event_for(event)
             named = names(event)
-        # What no look-up confirms is sent once, and is only to be kept: there is always a place for
-        # it.
+        # A message that no look-up confirms is sent once, and only has to be kept: it is accepted
+        # even if too many messages are in hand.
         always = not self._engine.drivers[event.account].confirms(event)
         message = self._begun(event, until, named, always=always)
         if message is None or message.task is None:
             return Unfinished(retry_after=1.0, always=True)
         task = message.task
-        # The message outlives whoever brought it: a client that is gone, or a request that is
-        # cancelled.
+        # The task goes on even if the client disconnects or its request is cancelled.
         await asyncio.wait({task}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         if not task.done():
             return Unfinished()
         return Unfinished(always=True) if task.cancelled() else task.result()
 
     async def _once(self, event: Event, until: float) -> Unfinished | None:
-        """Handle a message where nothing goes on after the answer; so what failed is refused."""
+        """Handle a message without work after the answer; so a message that failed is refused."""
         done, message = False, OpenMessage(event)
         try:
             async with asyncio.timeout_at(until):
@@ -152,7 +148,10 @@ class EventProcessor(ForkAware):
         always: bool = False,
         open: bool = False,
     ) -> PendingEvent | None:
-        """Give the message with a task at it: that of the same message, if it is in hand."""
+        """Return the message with its task, also if the same message is already in hand.
+
+        None: too many messages are in hand.
+        """
         key = msgspec.json.encode(event)
         message = self._pending.get(key)
         if message is None:
@@ -180,12 +179,12 @@ class EventProcessor(ForkAware):
         until: float,
         few: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> Unfinished | None:
-        await asyncio.sleep(0)  # an eager task could end before it is known as the message's
+        await asyncio.sleep(0)  # an eager task could end before it is stored as `message.task`
         async with few or contextlib.nullcontext():
             unfinished = await self._handle(message, until)
         worth = unfinished is not None and self._is_worth_it(message, unfinished)
         if worth and not await self._matcher.is_kept(message):
-            # Its order has its share of messages: one that stands for all is repeated instead.
+            # Its order has too many kept messages: one event is retried for all of them.
             other = await self._matcher.repeat_event_for(message.event)
             worth = other == message.event
             if not worth:
@@ -200,7 +199,7 @@ class EventProcessor(ForkAware):
         return unfinished
 
     def _is_worth_it(self, message: PendingEvent, unfinished: Unfinished) -> bool:
-        """Tell whether a message is to be handled again."""
+        """Return whether a message is to be retried."""
         now = asyncio.get_running_loop().time()
         message.since = now if message.since is None else message.since
         if unfinished.retry_seconds and now - message.since > unfinished.retry_seconds:
@@ -226,7 +225,7 @@ class EventProcessor(ForkAware):
             )
 
     async def _rescan(self) -> None:
-        """Handle what workers that died have left, now and whenever another one dies."""
+        """Handle the messages of workers that died, now and every RESCAN_SECONDS."""
         while not self._over.is_set():
             with contextlib.suppress(PaymuxError):
                 while found := await self._engine.store.claim_events(MAX_REPETITIONS):
@@ -241,9 +240,9 @@ class EventProcessor(ForkAware):
                 await asyncio.wait_for(self._over.wait(), RESCAN_SECONDS)
 
     async def _handle(self, message: OpenMessage, until: float) -> Unfinished | None:
-        """Confirm a message and tell the shop of its payment.
+        """Confirm a message and call `on_payment` with its payment.
 
-        None: done with it, well or for good.
+        None: the message is finished, with or without success.
         """
         event, expected, real = message.event, None, False
         driver = self._engine.driver(event.account)
@@ -256,7 +255,7 @@ class EventProcessor(ForkAware):
             if payment.status.terminal:
                 return await self._tell(message, payment, until)
             if event.claims.status.terminal:
-                # The message may be ahead of the provider's own query, or a lie: it is asked for a
+                # The message may be ahead of the provider's own look-up, or false: look up for a
                 # while.
                 return Unfinished(
                     status=200,
@@ -269,7 +268,7 @@ class EventProcessor(ForkAware):
             )
         except Unsupported:
             return await self._keep(event)
-        except (PaymuxError, OSError) as error:  # OSError: of the journal
+        except (PaymuxError, OSError) as error:  # OSError: from the journal
             return await self._left(event, expected, error)
         except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
             log_failure("a driver", event.account, error)
@@ -282,16 +281,16 @@ class EventProcessor(ForkAware):
         expected: Payment | None,
         error: PaymuxError | OSError,
     ) -> Unfinished | None:
-        """Tell what is left to do about a message that was not confirmed; None: nothing."""
+        """Return what is left to do about a message that was not confirmed; None: nothing."""
         driver = self._engine.driver(event.account)
         if isinstance(error, Mismatch):
-            # The same message again would say the same: a person is told, and nobody else.
+            # A retry of the same message would give the same result: it is only logged.
             self._matcher.refused(event, error)
             return None
         if isinstance(error, BadWebhook):
             if event.path_reference is not None:
-                # Its own path says whose it is; the answer that gives the provider's id may be
-                # under way.
+                # Its path says which order it is about; the answer with the provider's id may
+                # still come.
                 return Unfinished(retry_seconds=driver.watch_timeout)
             log.warning("%s", mask(str(error)))
             return None
@@ -313,9 +312,9 @@ class EventProcessor(ForkAware):
         return Unfinished(retry_seconds=DAY_SECONDS, known=known)
 
     async def _keep(self, event: Event) -> Unfinished | None:
-        """Keep what no look-up confirms, before it is acknowledged.
+        """Keep a message that no look-up confirms, before it is acknowledged.
 
-        It may be money, and is told once.
+        It may be about money, and is sent once.
         """
         try:
             await self._notifier.unconfirmed.take(event)
@@ -331,9 +330,9 @@ class EventProcessor(ForkAware):
     async def _tell(
         self, message: OpenMessage, payment: Payment, until: float
     ) -> Unfinished | None:
-        """See that the shop hears of a payment's state; None: it has.
+        """Make sure that `on_payment` was called with a payment's status; None: it was.
 
-        What the outbox has, it goes on with.
+        If the outbox has the payment, the outbox goes on with it.
         """
         wanted = (payment.kind or "collect") in self._notifier.dispatcher.kinds
         if not wanted or message.told is payment.status:
@@ -344,6 +343,6 @@ class EventProcessor(ForkAware):
             told = await self._notifier.dispatcher.wait_notified(outbox, payment, until, message)
         elif (journal := self._engine.store.journal) is not None:
             told = await self._notifier.dispatcher.once(journal.outbox, payment, until)
-        if told is None:  # it is no order of ours: only this message speaks of it
+        if told is None:  # it is not our order: only this message is about it
             await self._unrecorded.tell(payment)
         return Unfinished(always=outbox is None) if told is False else None

@@ -1,4 +1,4 @@
-"""Telling the shop of payments that no outbox has: they are no orders of ours."""
+"""Calling `on_payment` for payments that are in no outbox, because they are not our orders."""
 
 import asyncio
 import uuid
@@ -10,11 +10,11 @@ from ..journal import MAX_ORDERS
 from ..models import Payment
 from ..primitives.forks import leave_to_parent
 
-GLANCE = 0.05  # seconds between looks at a payment that another worker is telling
+GLANCE = 0.05  # seconds between checks of a payment for which another worker calls `on_payment`
 
 
 class Unrecorded:
-    """Tells each state of such a payment once, where all goes well; Failed where it does not."""
+    """Calls `on_payment` once for each status of such a payment; CallbackFailed: it failed."""
 
     def __init__(self, engine: Engine, telling: Dispatcher) -> None:
         self._engine = engine
@@ -24,16 +24,16 @@ class Unrecorded:
         self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
     def begin(self) -> None:
-        """Begin in this loop."""
+        """Start in this loop."""
         self._calls = {}
 
     def forget(self) -> None:
-        """Have none of the parent's calls in a forked child."""
+        """Drop the parent's calls in a forked child."""
         leave_to_parent(self._calls)
         self._calls = {}
 
     async def tell(self, payment: Payment) -> None:
-        """Tell the shop of the state of a payment, unless it has been told."""
+        """Call `on_payment` with a payment, unless its status was already delivered."""
         named = (payment.account, payment.kind or "", payment.reference or "")
         key: tuple[str, ...] = (*named, payment.status)
         if payment.reference is None:
@@ -53,7 +53,7 @@ class Unrecorded:
             over.set_result(None)
 
     async def _tell_in_turn(self, payment: Payment, name: str) -> None:
-        """Let one worker of all tell it; the others wait for that, or do it if that one died."""
+        """Let one worker call `on_payment`; the others wait for it, and take over if it dies."""
         journal = self._engine.store.journal
         if journal is None:
             await self._telling.call(payment)
