@@ -1,4 +1,4 @@
-"""What travels: a typed request, a reply, an incoming message, and who carries them."""
+"""Typed requests, responses and incoming messages, and the connection that carries them."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,16 +13,16 @@ from .values.request_parts import fixed_parts, headers_of, matcher_of, pairs_of
 
 R = TypeVar("R")
 T = TypeVar("T")
-# Of an answer, at most; a page of history may have more, and where it cannot be split, as many as
-# can be read without holding up the loop for long.
+# The largest answer; the largest page of history; and the largest page of history that cannot be
+# split, which can still be read without blocking the loop for long.
 MAX_BODY_BYTES, MAX_PAGE_BYTES, MAX_DAY_BYTES = 1 << 20, 8 << 20, 64 << 20
 
-MAX_FORM_FIELDS = 1000  # of a form, at most
+MAX_FORM_FIELDS = 1000  # fields of a form
 _VISIBLE_BYTES = bytes(range(0x20, 0x7F))
 
 
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
-    """One HTTP request to a provider and the type of its reply. Make it with `get` or `post`."""
+    """One HTTP request to a provider and the type of its answer. Make it with `get` or `post`."""
 
     method: str
     path: str
@@ -42,13 +42,13 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         return f"<{self.method} {self.path}>"
 
     def target(self) -> str:
-        """Give the path and query, with `at` and `query` quoted, so that an id cannot leave its place."""
+        """Return the path and query; `at` and `query` are quoted: no id can change the path."""
         path = self.path
         for name, value in self.at.items():
             if value.strip(".") == "":
                 raise UsageError.field(name, value, "an id; dots alone would name another path")
             try:
-                # Nearly every id is plain, and quoting it would change nothing.
+                # Quoting would not change a plain id, and nearly every id is plain.
                 plain = value.isascii() and value.replace("-", "").replace("_", "").isalnum()
                 path = path.replace(f"{{{name}}}", value if plain else quote(value, safe=""))
             except UnicodeEncodeError:
@@ -56,7 +56,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def content(self) -> bytes | None:
-        """Give the encoded body; what cannot be written as JSON, or as a form, is UsageError."""
+        """Return the encoded body; UsageError: it cannot be written as JSON, or as a form."""
         if self.body is None:
             return None
         if (
@@ -74,11 +74,11 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         raise UsageError.field("body", self.body, accepted)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
-        """Give this request with more headers."""
+        """Return this request with more headers."""
         return msgspec.structs.replace(self, headers={**self.headers, **headers})
 
     def with_query(self, query: Mapping[str, str]) -> "Request[R]":
-        """Give this request with more in its query."""
+        """Return this request with more query parameters."""
         return msgspec.structs.replace(self, query={**self.query, **query})
 
 
@@ -93,10 +93,11 @@ def get(
     matches: Callable[[R], bool] | None = None,
     largest: int = MAX_BODY_BYTES,
 ) -> Request[R]:
-    """Ask for something: `at` fills the `{names}` of the path, and a reply that `matches` is read as `type`.
+    """Make a GET request: `at` fills the `{names}` of the path, and the answer is read as `type`.
 
-    `largest` is how many bytes of a 200's body are read; above it, ResponseTooLarge. What `matches`
-    gives False for, or raises `Unreadable` with the reason, is no answer to this request.
+    `largest` is the size limit in bytes of the body of a 200; above it, ResponseTooLarge. If
+    `matches` returns False for an answer, or raises `Unreadable` with the reason, it is not an
+    answer to this request.
     """
     path, type, accept, largest, *_ = fixed_parts(path, type, accept, largest, False, False, False)
     return Request(
@@ -126,11 +127,10 @@ def post(
     form: bool = False,
     largest: int = MAX_BODY_BYTES,
 ) -> Request[R]:
-    """Send something, as JSON or as a form. A POST moves money unless it says `money=False`.
+    """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
-    `repeatable=True` on money claims that the provider deduplicates on our reference; `accept`
-    lists further statuses whose body is an answer; a reply that does not pass `matches` is no
-    answer to this request; `largest` is as for `get`.
+    `repeatable=True` on money states that the provider deduplicates on our reference. `accept`
+    lists more statuses whose body is an answer. `matches` and `largest` are as for `get`.
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable
@@ -152,10 +152,7 @@ def post(
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a provider answered.
-
-    Status, headers (asked for by lower-case name), and the body, read to its end.
-    """
+    """A provider's response: status, headers (read by lower-case name), and the complete body."""
 
     status: int
     headers: Mapping[str, str] = {}
@@ -165,7 +162,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"<Response {self.status} of {len(self.body)} bytes>"
 
     def read(self, type: type[T]) -> T | None:
-        """Read the body as JSON of this type, or None where it is anything else."""
+        """Read the body as JSON of this type; None: it is anything else."""
         try:
             return decode(type, self.body)
         except Unreadable:
@@ -173,10 +170,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that reached us.
-
-    Raw body, lower-case header names, and the query without its `?`.
-    """
+    """A received message: raw body, lower-case header names, and the query without its `?`."""
 
     method: str = "POST"
     path: str = ""
@@ -193,10 +187,11 @@ MAX_HEADERS = 64  # of a WebhookRequest
 
 
 def checked_webhook_request(value: object) -> WebhookRequest:
-    """Give a message as it is read: header names in lower case, and the body in bytes.
+    """Return a message with header names in lower case, and the body as bytes.
 
-    UsageError for what no server gives; what anybody may send, many headers or half a surrogate
-    pair, is never the caller's fault, and is BadWebhook, here or from its reader.
+    UsageError: wrong types, which no web server passes on. What any client can send, such as too
+    many headers or half a surrogate pair, is not the caller's mistake: it is BadWebhook, here or
+    when the message is read.
     """
     if not coerce.is_a(value, WebhookRequest):
         raise UsageError.field("incoming", value, "a WebhookRequest")
@@ -225,10 +220,7 @@ def checked_webhook_request(value: object) -> WebhookRequest:
 
 
 def received_text(name: str, value: object) -> str:
-    """Give text that came in from outside.
-
-    Half a surrogate pair in it is for its reader to refuse.
-    """
+    """Return received text; half a surrogate pair in it is refused later, when it is read."""
     if type(value) is str:
         return value
     if not coerce.is_a(value, str):
@@ -237,7 +229,7 @@ def received_text(name: str, value: object) -> str:
 
 
 class Send(Protocol):
-    """A driver's only effect: send a request, get its typed reply or an error of ours."""
+    """A driver's only effect: send a request, return its typed answer or raise a paymux error."""
 
     def __call__(self, request: Request[R], /) -> Awaitable[R]:
         """Send it."""
@@ -245,11 +237,10 @@ class Send(Protocol):
 
 
 class TransportError(Exception):
-    """The one exception of a connection: no whole reply came.
+    """The one exception of a connection: no complete response was received.
 
-    `certain` tells that trying again is useless.
-
-    `too_large`: the reply is, so that asking for less of it may help.
+    `permanent`: a retry is useless. `too_large`: the response is too large, so asking for a smaller
+    part may help.
     """
 
     def __init__(self, what: str, *, permanent: bool = False, too_large: bool = False) -> None:
@@ -261,7 +252,7 @@ class TransportError(Exception):
 class PreparedRequest(msgspec.Struct, kw_only=True, gc=False):
     """One attempt on the wire.
 
-    Its connection sets `began` at once and `sent` before a byte may leave.
+    Its connection sets `started` at once, and `sent` before it writes the first byte.
     """
 
     method: str
@@ -278,45 +269,47 @@ class PreparedRequest(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def may_have_left(self) -> bool:
-        """Tell whether the provider may have seen it.
+        """Return whether the provider may have received it.
 
-        A connection that reports nothing counts as sent.
+        If the connection set neither flag, it counts as sent.
         """
         return self.sent or not self.started
 
     def written(self, host: str, target: str) -> bytes:
-        """Give the bytes of this request: https://www.rfc-editor.org/rfc/rfc9112.html#name-request-line."""
+        """Return the bytes of this request.
+
+        https://www.rfc-editor.org/rfc/rfc9112.html#name-request-line
+        """
         body = self.body
         lines = [f"{self.method} /{target} HTTP/1.1", f"Host: {host}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if body is not None or self.method != "GET":
             lines.append(f"Content-Length: {len(body or b'')}")
         head = "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogatepass")
-        # Checked where they are made, and here again: no id and no credential may write a line of
-        # its own.
+        # Also checked where they are made: no id and no credential may add a header line.
         if head.translate(None, _VISIBLE_BYTES) != b"\r\n" * (len(lines) + 1):
             raise TransportError("a header with other than visible ASCII", permanent=True)
         return head + (body or b"")
 
 
 class ResponseTooLarge(Unavailable):
-    """A look-up's answer is larger than was asked for.
+    """The answer of a look-up is larger than `largest`.
 
-    A driver asks for less of it, or allows more.
+    A driver then asks for a smaller part, or allows more.
     """
 
 
 class Connection(Protocol):
-    """Who carries an attempt: real sockets, or a simulator in the same process."""
+    """Carries an attempt: over real sockets, or to a simulator in the same process."""
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Carry one attempt, without redirects, and give its whole reply or raise TransportError."""
+        """Carry one attempt without redirects; return its response or raise TransportError."""
         ...
 
     def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Open a WebSocket and give its frames until it ends, or raise TransportError."""
+        """Open a WebSocket and yield its frames until it is closed, or raise TransportError."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of what is held for the running loop."""
+        """Release what is held for the running loop."""
         ...

@@ -1,4 +1,4 @@
-"""The pool: every account, every verb, and the promise that no money moves twice."""
+"""The pool: all accounts, all verbs, and the guarantee that no money moves twice."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -55,13 +55,13 @@ T = TypeVar("T")
 
 
 class Internals(NamedTuple):
-    """A pool's engine and callback addresses, for `notify` and `webhooks`; no part of the API."""
+    """A pool's engine and callback URLs, for `notify` and `webhooks`; not part of the API."""
 
     engine: Engine
     hooks: CallbackUrls
 
     def event(self, incoming: WebhookRequest, account: str, path_reference: str | None) -> Event:
-        """Read a checked message whose path was matched; what cannot be read is BadWebhook."""
+        """Read a checked message whose path was matched; BadWebhook: it cannot be read."""
         driver = self.engine.drivers[account]
         return read_event(
             driver, partial(driver.webhook, incoming), path_reference, self.engine.secrets
@@ -86,7 +86,7 @@ class Pool(JournalVerbs):
         webhook_key: str | Secret | None = None,
         journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
-        # Wrapped before anything can be refused: an error's frames hold no credential.
+        # Wrapped before the first check: the frames of an error must not hold a credential.
         key = as_secret(webhook_key)
         del webhook_key
         self.drivers: Mapping[str, Driver] = by_account(drivers)
@@ -106,16 +106,16 @@ class Pool(JournalVerbs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
-        """Make a pool of `[accounts.<name>] driver = "…"` tables, from a TOML file or a mapping."""
+        """Make a pool from `[accounts.<name>] driver = "…"` tables, in a TOML file or a mapping."""
         found = from_mapping(config)
-        del config  # an error's frames hold no credential
+        del config  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """Make a pool of `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
+        """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
         found = from_environment(environment)
-        del environment  # likewise
+        del environment  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
@@ -132,7 +132,7 @@ class Pool(JournalVerbs):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close connections and end open watches with UsageError; closing twice is harmless."""
+        """Close all connections and end open watches with UsageError; a second call is harmless."""
         await self._engine.aclose()
 
     # Money.
@@ -150,15 +150,15 @@ class Pool(JournalVerbs):
     ) -> Payment:
         """Ask a payer for money, once. PENDING is the normal answer: watch or verify it.
 
-        OutcomeUnknown: the payer may be asked already, never repeat. NotSent: repeat freely.
-        `reference` is yours, stored before the call. What else an order may carry is in
-        `OrderOptions`.
+        OutcomeUnknown: the payer may have received the request, so never repeat it. NotSent: you
+        may repeat it. Choose `reference` and store it before the call. `OrderOptions` has the other
+        options of an order.
 
-        One reference is one order. The same call again sends nothing: it gives the payment as it is
-        known, also one that FAILED, was CANCELLED or EXPIRED (a new try is a new reference), or the
-        same OutcomeUnknown. Another order under it is DuplicateReference; a refusal or NotSent
-        frees it. A journal knows this for ever; without one a pool knows its newest 100,000 orders,
-        and a restart forgets them.
+        One reference is one order. The same call again sends nothing: it returns the payment as it
+        is known, also one that FAILED, was CANCELLED or EXPIRED (a new try needs a new reference),
+        or raises the same OutcomeUnknown. Another order under the same reference is
+        DuplicateReference. A refusal or NotSent frees the reference. A journal remembers this for
+        ever; without a journal, a pool remembers its newest 100,000 orders until the process ends.
         """
         driver = self._engine.driver(account)
         url = self._callback_urls.order_url(driver, reference, options.pop("webhook_url", None))
@@ -185,7 +185,7 @@ class Pool(JournalVerbs):
         deadline: float | None = None,
         **options: Unpack[OrderOptions],
     ) -> Payment:
-        """Send money to a payee, once; the errors mean what they mean for `collect`."""
+        """Send money to a payee, once; the errors mean the same as for `collect`."""
         driver = self._engine.driver(account)
         order = checked_order(
             driver,
@@ -207,7 +207,7 @@ class Pool(JournalVerbs):
         reason: str = "",
         deadline: float | None = None,
     ) -> Payment:
-        """Give money of a payment back, once. A refund that was merely accepted is PENDING."""
+        """Give back money of a payment, once. A refund that was only accepted is PENDING."""
         payment = arguments.payment(payment)
         driver = self._engine.driver(payment.account)
         order = checked_refund(driver, payment, amount, reference, reason)
@@ -231,8 +231,8 @@ class Pool(JournalVerbs):
     ) -> Payment:
         """Ask the provider once, by a payment or by the provider's reference alone.
 
-        Mismatch where the provider knows another amount, currency, reference or mode than the
-        payment given.
+        Mismatch: the provider has another amount, currency, reference or mode than the given
+        payment.
         """
         if not coerce.is_a(payment, str):
             return await self._engine.look_up(arguments.payment(payment), deadline)
@@ -250,16 +250,16 @@ class Pool(JournalVerbs):
     ) -> "Bulk[ItemT]":
         """Verify many payments, or `(account, provider_reference)` pairs.
 
-        Iterate the result, or await a list.
+        Iterate over the result, or await it for a list.
         """
-        from .bulk import Bulk  # noqa: PLC0415 - 2 ms of an import that verifies no thousands yet
+        from .bulk import Bulk  # noqa: PLC0415 - takes 2 ms, and is needed only here
 
         return Bulk(self._engine, items, at_once, progress)
 
     async def find(
         self, account: str, *, reference: str, kind: Kind = "collect", deadline: float | None = None
     ) -> Payment:
-        """Ask the provider by your reference; Unsupported where it cannot be asked so."""
+        """Ask the provider by your reference; Unsupported: the provider cannot be asked by it."""
         if not self._engine.driver(account).can("find"):
             raise Unsupported(f"{self._engine.driver(account).name} cannot be asked by reference")
         names = {"kind": arguments.kind("kind", kind), "reference": checked_reference(reference)}
@@ -267,7 +267,7 @@ class Pool(JournalVerbs):
         return await self._engine.look_up(asked, deadline)
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
-        """Ask what can be paid out."""
+        """Ask for the money that can be paid out."""
         driver = self._engine.driver(account)
         return await self._engine.perform(driver, "balance", deadline, driver.balance)
 
@@ -285,7 +285,7 @@ class Pool(JournalVerbs):
     def history(
         self, account: str, *, since: datetime, until: datetime, deadline: float | None = None
     ) -> AsyncIterator[Payment]:
-        """List an account's payments of a period as the provider knows them.
+        """List an account's payments of a period, as the provider has them.
 
         The deadline bounds each page.
         """
@@ -295,31 +295,25 @@ class Pool(JournalVerbs):
     def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
         """Watch a payment until it is terminal.
 
-        Iterate the result for each change, or await it for the end.
+        Iterate over the result for each change, or await it for the end.
 
-        `timeout` in seconds ends in WatchTimeout, with the payment still pending; None waits for
-        ever; the default is the provider's own.
+        After `timeout` seconds, WatchTimeout is raised and the payment is still pending; None: no
+        timeout; the default is the provider's `watch_timeout`.
         """
         return self._engine.watch(payment, timeout)
 
     def lag(self, account: str) -> float:
-        """Tell by how many seconds the look-ups of an account's open watches run late.
-
-        0.0: they are on time.
-        """
+        """Return by how many seconds the look-ups of an account's open watches are late."""
         return self._engine.watch_registry.lag(self._engine.driver(account).account)
 
     def limits(self, account: str) -> Limits:
-        """Tell how fast an account's requests may go.
-
-        What its provider states, and what its refusals taught.
-        """
+        """Return an account's rate limits: those its provider states, and those from refusals."""
         return self._engine.limiter(account).state()
 
     # Webhooks.
 
     def webhook_url(self, account: str, reference: str | None = None) -> str:
-        """Give the callback URL to enter in a provider's dashboard, or the one of a single order."""
+        """Return the callback URL for a provider's dashboard, or the one of a single order."""
         return self._callback_urls.url(self._engine.driver(account).account, reference)
 
     def webhook(self, incoming: WebhookRequest, *, account: str | None = None) -> Event:
@@ -335,17 +329,14 @@ class Pool(JournalVerbs):
     ) -> Payment:
         """Ask the provider about a message; only what this returns has a status to act on.
 
-        `expected` is the payment you stored: Mismatch where the message is about another one.
-        Without it, and without an open watch on the order, what the provider does not return is
+        `expected` is the payment you stored; Mismatch: the message is about another one. Without
+        it, and without an open watch on the order, a field that the provider does not return is
         None.
         """
         return await confirm(self._engine, event, expected, deadline)
 
     def returned(self, account: str, url: str) -> Event:
-        """Read the address at which the payer's browser came back.
-
-        A hint to confirm, like any message.
-        """
+        """Read the URL to which the payer's browser returned: a hint to confirm, like a message."""
         driver, address = self._engine.driver(account), received_text("url", url)
         return read_event(driver, partial(driver.returned, address), None, self._engine.secrets)
 
@@ -358,7 +349,7 @@ class Pool(JournalVerbs):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what one driver can do beyond the common verbs.
+        """Run a driver's own method, beyond the common verbs.
 
         `run("campay", CamPay.payment_link, amount=…)`.
         """
@@ -372,7 +363,7 @@ class Pool(JournalVerbs):
     async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
         """Send a request of your own (`paymux.get`, `paymux.post`).
 
-        Signed, limited and judged like ours.
+        It is signed, limited and judged like the requests of the driver.
         """
         if not coerce.is_a(request, Request):
             raise UsageError.field("request", request, "what paymux.get or paymux.post gives")

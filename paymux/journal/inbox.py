@@ -1,7 +1,4 @@
-"""What workers share through the journal.
-
-Messages that somebody answers for, and turns that somebody has.
-"""
+"""What workers share through the journal: messages with the worker that handles them, and turns."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -15,24 +12,24 @@ from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
 from .schema import iso
 from .stored_events import is_repeat_event, trimmed
 
-_NOBODY = ""  # open, and anybody may take it; NULL is done with
+_NOBODY = ""  # open, and any worker may claim it; NULL: finished
 
-# messages kept about one order: so many that prove nothing, and so many that do
+# messages kept about one order: this many unauthenticated ones, and this many authenticated ones
 MAX_EVENTS_PER_ORDER = 4
 
 _HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
 _COUNT = "SELECT count(*) FROM hints WHERE account = ? AND reference = ? AND proved = ?"
-# Of the asked kind first: which kind a message is of is only claimed.
+# An order of the asked kind first; the kind of a message is only a claim.
 _OWNER = """SELECT kind, reference FROM payments WHERE account = ? AND provider_reference = ?
     ORDER BY kind <> ? LIMIT 1"""
 _KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
-# The same message again makes whoever got it last answer for it.
+# If the same message comes again, the worker that received it last handles it.
 _OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
     VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
-# About no payment in the journal: nothing will look for it.
+# A message about no payment in the journal: nothing will search for it.
 _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)
@@ -45,8 +42,8 @@ _WHO = (
     "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 )
 _TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
-# Apart from the turn, which is deleted when it is given back, and of which a worker of release 0.1
-# writes each column.
+# In a table of its own: a turn is deleted when it is given back, and a worker of release 0.1 writes
+# every column of `turns`.
 _FENCE = """INSERT INTO fences VALUES (?, ?, ?, ?, ?, 1)
     ON CONFLICT (account, kind, reference, name)
     DO UPDATE SET at = excluded.at, fence = fence + 1"""
@@ -60,21 +57,21 @@ _BACK = """DELETE FROM turns
 
 
 class Inbox:
-    """What is done with messages, each inside a transaction of the journal's thread."""
+    """The operations on messages, each in a transaction of the journal's thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> bool:
-        """Keep a message once; an open one is this worker's until it ends it, or dies.
+        """Keep a message once; an open one belongs to this worker until it ends it, or dies.
 
-        False: its order has as many as are kept. One place of those that prove nothing is for
-        `again`.
+        False: its order already has MAX_EVENTS_PER_ORDER messages. Of the unauthenticated ones, the
+        last place is for a `repeat_event`.
         """
         return self.put(event, self.owner(event, event.kind, db), db, open=open)
 
     def owner(self, event: Event, kind: Kind, db: sqlite3.Connection) -> OrderOwner | None:
-        """Give the order that has the provider's reference that a message claims."""
+        """Return the order that has the provider's reference that a message claims."""
         theirs = event.claims.provider_reference
         found = db.execute(_OWNER, (event.account, theirs, kind)).fetchone()
         return found and (found[0], found[1])
@@ -82,7 +79,7 @@ class Inbox:
     def put(
         self, event: Event, owner: OrderOwner | None, db: sqlite3.Connection, *, open: bool
     ) -> bool:
-        """Keep a message as `keep` does, whose provider's reference is known to be that order's."""
+        """Keep a message like `keep`; `owner` is the order with its provider reference."""
         kept = trimmed(event)
         reference = self._order(event, kept, owner, db)
         text = text_of(kept)
@@ -117,7 +114,7 @@ class Inbox:
         owner: OrderOwner | None,
         db: sqlite3.Connection,
     ) -> str | None:
-        """Give the reference of the order that a message is about, as far as anybody knows."""
+        """Return the reference of the order that a message is about; None: unknown."""
         named = event.path_reference or (owner and owner[1]) or kept.claims.reference
         if named is None and event.claims.provider_reference is None:
             meant = self.find_by_ids(event, db)
@@ -125,17 +122,17 @@ class Inbox:
         return named
 
     def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
-        """End what this worker began: done with, or anybody's.
+        """End this worker's claim on a message: it is finished, or any worker may claim it.
 
-        What was about no payment of ours is forgotten.
+        A finished message about no payment in the journal is deleted.
         """
         this = (event.account, text_of(trimmed(event)))
-        # Another worker that got the same message meanwhile answers for it himself.
+        # If another worker received the same message in the meantime, its claim stays.
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
 
     def claim(self, count: int, db: sqlite3.Connection) -> list[Event]:
-        """Take the oldest open messages of workers that live no more, or let go of them."""
+        """Claim the oldest open messages of workers that died, or that gave them back."""
         alive: dict[str, bool] = {}
         found: list[Event] = []
         for id, account, worker, text in db.execute(
@@ -145,7 +142,7 @@ class Inbox:
                 alive[worker] = self._worker.lives(worker)
             if not alive[worker] and len(found) < count:
                 event = event_or_none(account, id, text)
-                # A damaged one is done with: it stays in the file, and is said once.
+                # A damaged one counts as finished: it stays in the file, and is logged once.
                 name = None if event is None else self._worker.name
                 db.execute("UPDATE hints SET worker = ? WHERE id = ?", (name, id))
                 found += [event] if event is not None else []
@@ -164,10 +161,7 @@ class Inbox:
         return None
 
     def events_of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
-        """Give the messages about a payment.
-
-        With the provider's reference, or with ours and its kind.
-        """
+        """Return the messages about a payment: by its provider's reference, or ours and its kind."""
         found = db.execute(
             (
                 f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR "
@@ -180,15 +174,15 @@ class Inbox:
 
 
 class TurnTable:
-    """Who has a turn, each question inside a transaction of the journal's thread."""
+    """The operations on turns, each in a transaction of the journal's thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def take(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection) -> int:
-        """Take a turn that is free, or whose worker died; give its fencing token, or 0.
+        """Take a turn that is free, or whose worker died; return its fencing token, or 0.
 
-        A turn that is this caller's is taken again: its end was not kept then.
+        A turn that this caller already has is taken again: its end was not stored the last time.
         """
         found = db.execute(_WHO, (*of, name)).fetchone()
         if found is not None:
@@ -201,7 +195,7 @@ class TurnTable:
         return int(db.execute(_FENCED, (*of, name)).fetchone()[0])
 
     def done(self, of: tuple[str, str, str], name: str, db: sqlite3.Connection) -> bool:
-        """Tell whether a turn is done for ever."""
+        """Return whether a turn is done for ever."""
         found = db.execute(_WHO, (*of, name)).fetchone()
         return found is not None and found[0] is None
 

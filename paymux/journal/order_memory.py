@@ -1,7 +1,4 @@
-"""What a pool remembers of its orders.
-
-One reference is one charge, also where no journal is kept.
-"""
+"""The orders that a pool remembers, so that one reference is one charge even without a journal."""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +13,13 @@ from ..errors import Mismatch
 from ..models import Kind, Order, Payment, Status, merge
 from .base import KINDS, OrderOwner, Row, State, duplicate_reference
 
-MAX_ORDERS = 100_000  # orders of one pool; the newest are kept, and what is open leaves last
-MAX_BYTES = 60 * 2**20  # that they may take, with the tables in which they are found
-# bytes of a record beyond its texts: five objects, and its places in two queues
+MAX_ORDERS = 100_000  # orders of one pool; the newest are kept, and open ones are dropped last
+MAX_BYTES = 60 * 2**20  # bytes of all orders and of their lookup tables
+# bytes of a record beyond its texts: five objects, and its entries in two queues
 BYTES_PER_ORDER = 300
-TABLE_BYTES_PER_ORDER = 120  # bytes of its places in the tables, at most
+TABLE_BYTES_PER_ORDER = 120  # bytes of its entries in the tables, at most
 
-# Not kept: what whoever asks for the order again brings along, and the body of the answer.
+# Not kept: the fields that a caller with the same order gives again, and the body of the answer.
 _ORDER = {"account", "provider", "kind", "live", "reference", "amount", "currency"}
 _KEPT = tuple(
     name
@@ -38,7 +35,7 @@ _pack = msgspec.msgpack.Encoder(order="deterministic").encode
 _PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
 
 
-# The callback address is ours, and tells no order from another.
+# The callback URL is ours, and does not distinguish one order from another.
 _MAPPINGS = ("metadata", "extra")
 _ordered = attrgetter(
     *(name for name in Order.__struct_fields__ if name not in {"webhook_url", *_MAPPINGS})
@@ -47,31 +44,31 @@ _mappings = attrgetter(*_MAPPINGS)
 
 
 class _Record(msgspec.Struct, gc=False):
-    name: str  # the very object that it is found by: 100,000 copies are 10 MiB
-    made: int | None  # what tells its order from another one; None: the journal does
+    name: str  # the same object as its key: 100,000 copies would take 10 MiB
+    made: int | None  # a hash of its order, to detect another order; None: the journal does that
     state: State = _SENDING
-    packed: bytes = b""  # what is known of its payment, once it was answered
+    packed: bytes = b""  # what is known of its payment, after an answer
 
 
 class OrderMemory:
     """The orders of one pool, by account, kind and reference, until the process ends.
 
-    A record is packed, so that 100,000 fit into 60 MiB; where answers are longer, they are fewer.
+    A record is packed, so that 100,000 fit into 60 MiB; if answers are long, fewer fit.
     """
 
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
         self._owners: dict[str, str] = {}  # the order that a provider's id belongs to
-        # the same of orders that this pool looked up, and did not send
+        # the same for orders that this pool looked up, and did not send
         self._others: dict[str, str] = {}
-        self._sent: deque[str] = deque()  # in the order of their beginning; some are over by now
-        self._over: deque[str] = deque()  # in the order of their end
-        self._texts = 0  # bytes of names, ids and what is packed
+        self._sent: deque[str] = deque()  # sorted by their start; some have ended
+        self._over: deque[str] = deque()  # sorted by their end
+        self._texts = 0  # bytes of names, ids and packed records
 
     def find(self, pending: Payment, order: Order) -> Row | None:
-        """Give what is known of this order, or None: it was not sent.
+        """Return what is known of this order; None: it was not sent.
 
-        DuplicateReference: another one was, under its reference.
+        DuplicateReference: another order was sent under its reference.
         """
         record = self._records.get(_name(pending))
         if record is None:
@@ -81,9 +78,9 @@ class OrderMemory:
         return Row(state=record.state, payment=msgspec.structs.replace(pending, **_read(record)))
 
     def note_sending(self, pending: Payment, order: Order | None) -> None:
-        """Note that an order is about to be sent.
+        """Record that an order is about to be sent.
 
-        Where a journal compares orders, it is left out.
+        `order` is None if a journal compares orders.
         """
         name = _name(pending)
         self._drop(name)
@@ -95,9 +92,9 @@ class OrderMemory:
         self._trim()
 
     def apply(self, payment: Payment, state: State | None = None, *, passing: bool = False) -> None:
-        """Note what an answer, a look-up or a message told.
+        """Record what an answer, a look-up or a message says of a payment.
 
-        What is `passing` is noted only where it is known already.
+        `passing`: only if this pool sent its order.
         """
         reference, theirs = payment.reference, _theirs(payment)
         name = _name(payment) if reference is not None else self._owners.get(theirs, "")
@@ -105,7 +102,7 @@ class OrderMemory:
         if record is None:
             if passing or reference is None or payment.provider_reference is None:
                 return
-            # Of an order that this pool did not send: it leaves before any that it sent.
+            # An order that this pool did not send is dropped before any that it sent.
             if self._others.setdefault(theirs, name) is name:
                 self._texts += len(theirs) + len(name)
                 self._trim()
@@ -123,15 +120,15 @@ class OrderMemory:
             try:
                 payment = merge(known, payment)
             except Mismatch:
-                return  # nothing turns the record back
-            theirs = _theirs(payment)  # the answer need not have named it
+                return  # a payment that contradicts the record does not change it
+            theirs = _theirs(payment)  # this payment may not have had the provider's reference
         if payment.status is not _PENDING and not over:
             self._over.append(record.name)
         record.state = after
         self._put(record, payment, theirs)
 
     def owner(self, account: str, kind: Kind, provider_reference: str | None) -> OrderOwner | None:
-        """Tell whose a provider's id is, where this process knows; of several kinds, this one's."""
+        """Return the order that has a provider's id, if known; first of this kind, then others."""
         for one in (kind, *KINDS):
             theirs = f"{account} {one} {provider_reference}"
             name = self._owners.get(theirs) or self._others.get(theirs)
@@ -140,16 +137,16 @@ class OrderMemory:
         return None
 
     def answer_lost(self, payment: Payment) -> bool:
-        """Tell whether this process sent the order and has no answer, or none yet."""
+        """Return whether this process sent the order and has no answer, or no answer yet."""
         record = self._records.get(_name(payment))
         return record is not None and record.state.in_doubt
 
     def knows(self, payment: Payment) -> bool:
-        """Tell whether this process sent the order, and still has it."""
+        """Return whether this process sent the order and still remembers it."""
         return _name(payment) in self._records
 
     def _put(self, record: _Record, payment: Payment, theirs: str) -> None:
-        packed = bytes(memoryview(_pack(_kept(payment))))  # copied, for it holds room for more
+        packed = bytes(memoryview(_pack(_kept(payment))))  # a copy without the spare capacity
         self._texts += len(packed) - len(record.packed)
         record.packed = packed
         if payment.provider_reference is not None and theirs not in self._owners:
@@ -185,7 +182,7 @@ class OrderMemory:
 
 
 def _name(payment: Payment) -> str:
-    # without spaces, all three
+    # none of the three contains a space
     return f"{payment.account} {payment.kind or 'collect'} {payment.reference}"
 
 
@@ -194,7 +191,7 @@ def _theirs(payment: Payment) -> str:
 
 
 def _made(order: Order) -> int:
-    # Compared with the one order that its reference has; seeded anew in each process.
+    # It is compared only with the order of the same reference. Each process has another hash seed.
     made = hash(_ordered(order))
     return hash((made, _pack(_mappings(order)))) if order.metadata or order.extra else made
 

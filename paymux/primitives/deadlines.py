@@ -1,4 +1,4 @@
-"""The deadlines of many verbs at once, behind one timer: nearly all end long before theirs."""
+"""The deadlines of many verbs with one timer: nearly all verbs end long before their deadline."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ NEVER = float("inf")
 
 
 class Deadlines:
-    """Bounds what tasks of one loop do, as `asyncio.timeout_at` does, at a fraction of its cost.
+    """Deadlines for the tasks of one loop, like `asyncio.timeout_at`, at a fraction of its cost.
 
-    That sets a timer for each, and a loop sorts its timers by comparing them in Python. Here one
-    timer, at the first deadline of all, does for thousands of verbs.
+    `timeout_at` sets a timer for each, and the loop sorts its timers by comparisons in Python. Here
+    thousands of verbs share one timer, set to the earliest deadline.
     """
 
     def __init__(self) -> None:
@@ -23,19 +23,19 @@ class Deadlines:
         self._clear()
 
     def _clear(self) -> None:
-        self._heap: list[tuple[float, int, Deadline]] = []  # with some that ended since
+        self._heap: list[tuple[float, int, Deadline]] = []  # includes some that have ended
         self._open = 0
         self._timer: asyncio.Handle | None = None
-        self._rings = NEVER  # when it does
+        self._rings = NEVER  # the time of the timer
 
     def until(self, when: float) -> "Deadline":
-        """Give what bounds a `with` block: TimeoutError leaves it at this time of the loop."""
+        """Return a context manager: TimeoutError ends its `with` block at this time of the loop."""
         return Deadline(self, when)
 
     def add(self, one: "Deadline") -> None:
-        """Begin to watch a deadline."""
+        """Add a deadline."""
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # loops in turn: of another one, nothing runs any more
+        if loop is not self._loop:  # one loop after another: nothing of the last one still runs
             self._loop = loop
             self._clear()
         one.loop = loop
@@ -46,7 +46,7 @@ class Deadlines:
                 self._arm(loop, one.when)
 
     def discard(self, one: "Deadline") -> None:
-        """Watch it no more; what nobody waits for leaves no timer behind."""
+        """Remove a deadline; the last one cancels the timer."""
         if one.loop is not self._loop:
             return
         self._open -= 1
@@ -68,7 +68,7 @@ class Deadlines:
         self._rings = when
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = max(loop.time(), self._rings)  # a loop calls early by as little as its clock can tell
+        now = max(loop.time(), self._rings)  # a loop may call early by its clock's resolution
         self._timer, self._rings = None, NEVER
         while self._heap and (self._heap[0][0] <= now or not self._heap[0][2].runs):
             one = heappop(self._heap)[2]
@@ -79,7 +79,7 @@ class Deadlines:
 
 
 class Deadline:
-    """One of them: a `with` block of one task, which is cancelled in it when the time has come."""
+    """A deadline: a `with` block in one task, which is cancelled at the given time."""
 
     __slots__ = ("_all", "_cancelling", "_passed", "_task", "loop", "runs", "when")
     loop: asyncio.AbstractEventLoop
@@ -105,13 +105,13 @@ class Deadline:
     ) -> None:
         self.runs = False
         self._all.discard(self)
-        # Where somebody else cancels the task, too, that is what it hears of.
+        # If other code cancels the task, too, CancelledError is raised, not TimeoutError.
         mine = self._passed and self._task.uncancel() <= self._cancelling
-        del self._task  # the heap may hold this for a while yet
+        del self._task  # the heap may hold this deadline for a while
         if mine and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
     def end(self) -> None:
-        """Cancel the task: its time is up."""
+        """Cancel the task: the deadline has passed."""
         self._passed = True
         self._task.cancel()

@@ -1,12 +1,12 @@
-"""When to look at a pending payment: fixed ages, those that find the end of payments soonest.
+"""When to look up a pending payment: the fixed ages that find the end of payments soonest.
 
-`benchmarks/bench_schedule.py` finds these ages, and measures them beside other schedules.
+`benchmarks/bench_schedule.py` finds these ages, and compares them with other schedules.
 """
 
 from bisect import bisect_right
 
-MIN_GAP_SECONDS = 1.0  # seconds between two looks at one payment
-MAX_GAP_SECONDS = 300.0  # seconds between two looks at a payment that has been pending for long
+MIN_GAP_SECONDS = 1.0  # seconds between two look-ups of one payment
+MAX_GAP_SECONDS = 300.0  # the same of a payment that has been pending for long
 
 # Ages in seconds. For a prompt on a phone, answered at a median of 10 to 45 s:
 PROMPT: tuple[int, ...] = (
@@ -22,11 +22,11 @@ PAGE: tuple[int, ...] = (
 
 
 class Schedule:
-    """Tells when to look at the payments of one account.
+    """The ages at which to look up the payments of one account.
 
-    `first_look` is the age of a payment at the first useful look, `watch_timeout` the age up to
-    which its driver watches; both in seconds. What is watched for longer than the list of prompts
-    lasts is paid on a page.
+    `first_look` is the age of a payment at the first useful look-up, `watch_timeout` the age up to
+    which its driver watches; both in seconds. A payment that is watched for longer than the list
+    PROMPT lasts is paid on a page.
     """
 
     def __init__(self, first_look: float, watch_timeout: float = PROMPT[-1]) -> None:
@@ -35,18 +35,19 @@ class Schedule:
         self._ages = [0.0, first, *(look for look in looks if look >= first + MIN_GAP_SECONDS)]
 
     def next(self, age: float, looked: int) -> float:
-        """Give the age in seconds for the next look, from the age now and the looks so far.
+        """Return the age in seconds for the next look-up, from the age now and the look-ups so far.
 
-        The first look at a payment that is old enough is now, at `age` itself; any other is at
-        least MIN_GAP_SECONDS away. After a look between two ages of the list, the next one is as
-        far between the following two: what waits for its turn keeps the gaps of its age.
+        The first look-up of a payment that is old enough is now, at `age` itself; any later one is
+        at least MIN_GAP_SECONDS away. After a look-up between two ages of the list, the next one is
+        at the same fraction between the following two, so a delayed payment keeps its gaps.
         """
         ages = self._ages
         if not looked:
             return max(age, ages[1])
         index = max(bisect_right(ages, age), 1)
         if index == len(ages):
-            # When its end comes, if ever, nobody knows; one taken up again gets a few looks soon.
+            # When its end comes, if ever, is unknown; a watch that starts late gets a few look-ups
+            # soon.
             return age + min(
                 MAX_GAP_SECONDS, max(MIN_GAP_SECONDS, age / 4), 20 * 1.5 ** min(looked, 10)
             )
