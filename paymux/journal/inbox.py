@@ -161,7 +161,7 @@ class Inbox:
         return None
 
     def events_of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
-        """Return the messages about a payment: by its provider's reference, or ours and its kind."""
+        """Return a payment's messages: by its provider's reference, or by ours and its kind."""
         found = db.execute(
             (
                 f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR "

@@ -1,10 +1,8 @@
-"""What a caller hands in beyond plain fields.
+"""Checking what a caller passes beyond plain fields: payments, messages and times.
 
-Payments, messages and moments, each in its one checked form.
-
-Text and numbers that mean what they say are converted, for a payment may be written by hand from a
-line of a file: `amount="500"`, `status="pending"`, `created_at="2026-11-30T08:00:00Z"`, and ""
-where nothing is known. Anything else is UsageError, before anybody is asked.
+Text and numbers with a clear meaning are converted, because a payment may be written by hand from a
+line of a file: `amount="500"`, `status="pending"`, `created_at="2026-11-30T08:00:00Z"`, and "" for
+an unknown value. Anything else is UsageError, before any request.
 """
 
 import enum
@@ -27,9 +25,9 @@ from .payment_shapes import IS_TEXT, Shape, shape_of
 S = TypeVar("S", bound=msgspec.Struct)
 W = TypeVar("W", bound=enum.StrEnum)
 
-MAX_IDS = 100  # in `ids`; no provider has more than five
-MAX_CHARS = 4096  # characters of what travels in a request
-MAX_DEPTH = 64  # of mappings and lists in one another
+MAX_IDS = 100  # entries of `ids`; no provider has more than five
+MAX_CHARS = 4096  # characters of a text that is sent in a request
+MAX_DEPTH = 64  # levels of nested mappings and lists
 _DIGITS = 10**15
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _KINDS = get_args(Kind)
@@ -37,7 +35,7 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UT
 
 
 def text(name: str, value: object, accepted: str = "", longest: int = MAX_CHARS) -> str:
-    """Give text as plain text."""
+    """Return text as a plain str."""
     found = coerce.text(value)
     if found is None or len(found) > longest:
         raise UsageError.field(
@@ -47,7 +45,7 @@ def text(name: str, value: object, accepted: str = "", longest: int = MAX_CHARS)
 
 
 def named(name: str, value: object) -> str:
-    """Give text that names something."""
+    """Return text that names something: it is not empty."""
     found = text(name, value)
     if not found or "\x00" in found:
         raise UsageError.field(name, value, "a string that names it")
@@ -55,7 +53,7 @@ def named(name: str, value: object) -> str:
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
-    """Give a whole number within bounds."""
+    """Return a whole number within bounds."""
     found = coerce.whole(value)
     if found is None or not low <= found <= high:
         raise UsageError.field(name, value, f"{low} to {high}")
@@ -63,9 +61,9 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 
 
 def moment(name: str, value: object) -> datetime:
-    """Give an aware datetime, or its ISO 8601 text, as UTC.
+    """Return an aware datetime, or one from ISO 8601 text, in UTC.
 
-    What lies beyond all payments is cut to that.
+    A time before 1971 or after 9988 is replaced by the first or last time in use.
     """
     found: datetime | None = value if is_a(value, datetime) else None
     if found is None and (said := coerce.text(value)) is not None and len(said) <= 40:
@@ -78,16 +76,13 @@ def moment(name: str, value: object) -> datetime:
             if found.year < 1971:
                 return _FIRST
             return _LAST if found.year > 9988 else found.astimezone(UTC)
-    except Exception:  # noqa: BLE001 - its zone may be a class of the caller's
+    except Exception:  # noqa: BLE001 - its time zone may be a class of the caller
         found = None
     raise UsageError.field(name, value, "an aware datetime")
 
 
 def amount(name: str, value: object) -> Decimal:
-    """Give an amount that a payment may hold.
-
-    Of whatever sign and fraction a provider wrote, but no float.
-    """
+    """Return an amount that a payment may have: of any sign and fraction, but no float."""
     accepted = "an int, a Decimal or a plain digit string"
     found: Decimal | None = None
     if is_a(value, Decimal):
@@ -107,7 +102,7 @@ def _is_number(said: str) -> bool:
 
 
 def flag(name: str, value: object) -> bool:
-    """Give a bool, or what stands for one in a file or a table."""
+    """Return a bool, also from a word or number that means one in a file or a table."""
     if type(value) is bool:
         return value
     number, said = coerce.whole(value), coerce.text(value)
@@ -128,17 +123,17 @@ def _word(kind: type[W], name: str, value: object) -> W:
 
 
 def status(name: str, value: object) -> Status:
-    """Give a status, or its word."""
+    """Return a status, also from its word."""
     return _word(Status, name, value)
 
 
 def reason(name: str, value: object) -> Reason:
-    """Give a reason, or its word."""
+    """Return a reason, also from its word."""
     return _word(Reason, name, value)
 
 
 def kind(name: str, value: object) -> Kind:
-    """Give the kind of a payment."""
+    """Return the kind of a payment."""
     said = (coerce.text(value) or "")[:40].lower()
     for known in _KINDS:
         if said == known:
@@ -148,7 +143,7 @@ def kind(name: str, value: object) -> Kind:
 
 
 def ids(name: str, value: object) -> dict[str, str]:
-    """Give a mapping of text to text."""
+    """Return a mapping of text to text."""
     found = coerce.mapping(value)
     if found is None or len(found) > MAX_IDS:
         raise UsageError.field(name, value, f"a mapping of at most {MAX_IDS} names to ids")
@@ -156,13 +151,13 @@ def ids(name: str, value: object) -> dict[str, str]:
 
 
 def shown_name(key: object) -> str:
-    """Give a key as a part of a field's name."""
+    """Return a key as a part of a field's name; "…": it cannot be shown."""
     found = coerce.text(key)
     return found if found is not None and found.isidentifier() and len(found) <= 60 else "…"
 
 
 def json_mapping(name: str, value: object, most: int | None = None) -> dict[str, Any]:
-    """Give a mapping that JSON can hold, of at most so many bytes."""
+    """Return a mapping that JSON can represent, in `most` bytes at most."""
     found = coerce.mapping(value)
     if found is None:
         raise UsageError.field(name, value, "a mapping")
@@ -174,10 +169,10 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
         size = len(written)
         fits = most is None or size <= most
         if fits and most is not None:
-            # as what an order is remembered by is made
+            # order_memory hashes this form of it
             msgspec.msgpack.encode(found, order="deterministic")
         deep = fits and sum(map(written.count, b"{[")) > MAX_DEPTH and is_deeper(found, MAX_DEPTH)
-    except Exception as error:  # noqa: BLE001 - whatever a value in it raises
+    except Exception as error:  # noqa: BLE001 - a value in it may raise anything
         raise UsageError.field(name, value, f"{accepted} ({type(error).__name__})") from None
     if deep or not fits:
         raise UsageError.field(
@@ -192,7 +187,7 @@ def _customer(name: str, value: object) -> Customer:
     return checked(value, name, CUSTOMER)
 
 
-_any_text = partial(text, longest=1 << 21)  # what a provider said, however much it was
+_any_text = partial(text, longest=1 << 21)  # a provider's text, which may be long
 CUSTOMER: dict[str, Callable[[str, Any], Any]] = dict.fromkeys(
     Customer.__struct_fields__, _any_text
 )
@@ -217,23 +212,23 @@ def _fields(struct: type[msgspec.Struct]) -> tuple[tuple[str, bool], ...]:
 
 
 def checked(value: S, name: str, readers: Mapping[str, Callable[[str, Any], Any]]) -> S:
-    """Give a Struct with each of its fields read; None and "" say nothing, and give the default."""
+    """Return a Struct with each field checked; a field that is None or empty gets its default."""
     kept: dict[str, Any] = {}
     for field, required in _fields(type(value)):
         given = getattr(value, field, None)
         if given is None or (type(given) in (str, dict) and not given):
             if required:
                 raise UsageError.field(f"{name}.{field}", given, "what it cannot be without")
-            continue  # its default
+            continue  # it gets its default
         kept[field] = readers[field](f"{name}.{field}", given)
     return type(value)(**kept)
 
 
 def payment(value: object, name: str = "payment") -> Payment:
-    """Give a payment in order, as it is where nothing is to be changed, which costs 2 µs."""
+    """Return a checked payment; the same object, in 2 µs, if nothing has to be changed."""
     if type(value) is Payment and _is_sound(value):
         amount: object = value.amount
-        # in one written by hand it is mostly the one field that is to be read
+        # in a payment written by hand, this is mostly the only field to convert
         if type(amount) is int:
             return msgspec.structs.replace(value, amount=Decimal(amount))
         return value
@@ -246,16 +241,13 @@ _IS_KIND = frozenset({None, *_KINDS})
 _FIELDS = Payment.__struct_fields__
 _KIND, _IDS, _CUSTOMER, _METADATA = map(_FIELDS.index, ("kind", "ids", "customer", "metadata"))
 _names = itemgetter(*map(_FIELDS.index, ("account", "reference", "provider_reference", "currency")))
-# sets of types that payments were seen to have, which are not looked at one by one again
+# tuples of field types that are known to be right, and are not checked one by one again
 MAX_SEEN_TYPES = 1000
 _shapes: dict[tuple[type, ...], Shape] = {}
 
 
 def _is_sound(value: Payment) -> bool:
-    """Tell whether a payment needs no second look.
-
-    Where it is too long to say here, it gets one.
-    """
+    """Return whether a payment is valid by a fast check; False: check it field by field."""
     values = msgspec.structs.astuple(value)
     kinds = tuple(map(type, values))
     shape = _shapes.get(kinds)
@@ -315,9 +307,9 @@ _EVENT_TYPES = {(str, str, Trust, Payment, bool, last) for last in (str, type(No
 
 
 def event(value: object, name: str = "event") -> Event:
-    """Give a message as `webhook` gave it, or as it was kept."""
+    """Return a checked message, which `webhook` returned, or which was kept."""
     if type(value) is Event and tuple(map(type, msgspec.structs.astuple(value))) in _EVENT_TYPES:
-        # As nearly all are: they come from our own drivers.
+        # Nearly all messages come from our own drivers.
         said = f"{value.account}{value.provider}{value.path_reference}"
         fits = said.isascii() and len(said) <= MAX_CHARS and value.path_reference != ""
         if fits and _is_sound(value.claims):

@@ -1,7 +1,4 @@
-"""Reading what providers really send.
-
-Bent JSON, words for null, numbers as text, several date forms.
-"""
+"""Reading what providers really send: words for null, numbers as text, several date forms."""
 
 import json
 import math
@@ -24,11 +21,11 @@ Scalar: TypeAlias = str | int | float | bool | None
 BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _NOTHING_LENGTHS = frozenset(map(len, _NOTHING))
-MAX_DEPTH = 512  # of objects and lists in one another, in a body
-MESSAGE_VALUES = 4096  # of a message's JSON, at most
-MESSAGE_LEVELS = 32  # of objects and lists in one another, in a message
+MAX_DEPTH = 512  # levels of nested objects and lists in a body
+MESSAGE_VALUES = 4096  # values in a message's JSON, at most
+MESSAGE_LEVELS = 32  # levels of nested objects and lists in a message
 _NESTED = (dict, list, tuple)
-# to look through a page costs its size again
+# field types that have no deep values: such a page is not scanned, which would need its size again
 _FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
@@ -38,14 +35,11 @@ _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
 class Unreadable(ValueError):
-    """A body or a value that cannot be what the provider documents.
-
-    Its text is the reason that a caller reads.
-    """
+    """A body or a value that is not what the provider documents; its text says why."""
 
 
 def require(holds: object, otherwise: str) -> bool:
-    """Give True where something holds, else raise Unreadable with the reason.
+    """Return True if a condition holds, else raise Unreadable with the reason.
 
     For `matches` of a request.
     """
@@ -58,7 +52,7 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def decoder(type: type[T]) -> msgspec.json.Decoder[T]:
-    """Give the decoder of a type; what msgspec cannot read from JSON is an error of its own."""
+    """Return the decoder of a type; msgspec raises its own error if it does not support the type."""
     found = _decoders.get(type)
     if found is None:
         found = _decoders[type] = msgspec.json.Decoder(type, strict=False)
@@ -68,7 +62,7 @@ def decoder(type: type[T]) -> msgspec.json.Decoder[T]:
 def decode(type: type[T], body: bytes) -> T:
     """Read a JSON body as this type, or raise Unreadable.
 
-    Cut, empty, HTML and too deep are all unreadable.
+    A body that is cut off, empty, HTML or nested too deep is unreadable.
     """
     reader = decoder(type)
     try:
@@ -81,9 +75,9 @@ def decode(type: type[T], body: bytes) -> T:
 
 
 def row(type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], U]) -> tuple[U, str]:
-    """Read one row of a list, and give its own text beside it.
+    """Read one row of a list; return it and its own text.
 
-    Unreadable names the row by its number.
+    Unreadable names the number of the row.
     """
     body = bytes(raw)
     try:
@@ -93,9 +87,9 @@ def row(type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], U]) ->
 
 
 def _is_flat(type: Any) -> bool:
-    """Tell whether a type has room for nothing deep.
+    """Return whether a type has no field for deep values.
 
-    Its rows, if any, are read and looked at one by one.
+    Its rows, if any, are read and checked one by one.
     """
     fields = getattr(type, "__annotations__", {}).values()
     return len(fields) == len(getattr(type, "__struct_fields__", ())) > 0 and all(
@@ -104,9 +98,9 @@ def _is_flat(type: Any) -> bool:
 
 
 def _is_deeper(body: bytes) -> bool:
-    """Tell whether JSON is nested deeper than anything that is later compared and written can be."""
-    # Without escapes, every other part between quotes is no text; splitting takes a fifth of a
-    # pattern's time.
+    """Return whether JSON is nested too deep to be compared and written later."""
+    # Without escapes, every second part between quotes is outside of strings; splitting takes a
+    # fifth of the time of a regular expression.
     outside = _TEXT.sub(b"", body) if b"\\" in body else b"".join(body.split(b'"')[::2])
     brackets = outside.translate(None, _NO_BRACKET)
     return max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > MAX_DEPTH
@@ -120,7 +114,7 @@ def convert(type: type[T], fields: Any) -> T:
         raise Unreadable(_why(error)) from None
 
 
-# What msgspec says of a wrong type: "Expected `int`, got `array` - at `$.items[0].price`".
+# msgspec's text for a wrong type: "Expected `int`, got `array` - at `$.items[0].price`".
 _TYPES = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 _WORDS = {
@@ -134,7 +128,7 @@ _SCALAR = {"str", "int", "float", "bool"}  # a value that may be any of these is
 
 
 def _why(error: Exception) -> str:
-    """Say what could not be read, and where, without a word of its content.
+    """Return what could not be read, and where, without its content.
 
     "status: expected text, got list".
     """
@@ -157,12 +151,12 @@ def _why(error: Exception) -> str:
             if cut
             else f"not JSON: {what.removeprefix('JSON is malformed: ')[:120]}"
         )
-    plain = what.partition(" '")[0].rstrip(": ")  # what follows is the value itself
+    plain = what.partition(" '")[0].rstrip(": ")  # the value itself follows
     return f"{place or 'the body'}: {plain[:120]}"
 
 
 def unique_fields(pairs: list[tuple[str, T]]) -> dict[str, T]:
-    """Make a dict of pairs, refusing a name that comes twice: nobody knows which one was signed."""
+    """Make a dict of pairs; a repeated name is Unreadable: which value was signed is unknown."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Unreadable("a field comes twice")
@@ -170,7 +164,7 @@ def unique_fields(pairs: list[tuple[str, T]]) -> dict[str, T]:
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
-    """Read a JSON object in which no name comes twice, of 4096 values at most, nested 32 deep at most."""
+    """Read a JSON object without repeated names, of at most 4096 values and 32 levels."""
     brackets = body.count(b"[") + body.count(b"{")
     if body.count(b",") + brackets > MESSAGE_VALUES:
         raise Unreadable("JSON of more values than a message has")
@@ -181,21 +175,21 @@ def json_fields(body: bytes) -> dict[str, Any]:
             parse_float=_finite,
             parse_constant=_finite,
         )
-        msgspec.json.encode(fields)  # a lone surrogate could be read here, and never written down
+        msgspec.json.encode(fields)  # json reads a lone surrogate, but it can never be stored
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
         raise Unreadable("not a JSON object")
-    # Nothing is nested deeper than it has brackets, and hardly any message has so many.
+    # The depth is at most the number of brackets, and hardly any message has that many.
     if brackets > MESSAGE_LEVELS and is_deeper(fields, MESSAGE_LEVELS):
         raise Unreadable("JSON nested deeper than a message is")
     return fields
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether mappings and lists lie in one another deeper than so many levels."""
+    """Return whether mappings and lists are nested deeper than this number of levels."""
     level = [value]
     for _ in range(levels):
         inner = [one.values() if isinstance(one, dict) else one for one in level]
@@ -206,7 +200,7 @@ def is_deeper(value: Any, levels: int) -> bool:
 
 
 def _finite(number: str) -> float:
-    # Infinity could be read here, too, and would be written down as null.
+    # json reads Infinity and NaN, which would be stored as null.
     found = float(number)
     if not math.isfinite(found):
         raise Unreadable("a number that is none")
@@ -214,11 +208,11 @@ def _finite(number: str) -> float:
 
 
 def form_fields(text: str) -> dict[str, str]:
-    """Read a form or a query in which no name comes twice, of 200 fields at most."""
+    """Read a form or a query without repeated names, of 200 fields at most."""
     if len(text) > 65_536 or text.count("%") > 8192:
         raise Unreadable("a form larger than 64 KiB, or of more escapes than a message has")
     try:
-        text.encode()  # half a surrogate pair is no text of anybody's
+        text.encode()  # refuses half a surrogate pair
         return unique_fields(
             parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict")
         )
@@ -229,7 +223,7 @@ def form_fields(text: str) -> dict[str, str]:
 
 
 def text(value: Scalar) -> str | None:
-    """Read text; `"None"`, `" "`, `null` and absence are all None."""
+    """Read text; `"None"`, `" "`, `null` and a missing field are all None."""
     if value is None:
         return None
     if type(value) is str:
@@ -242,21 +236,20 @@ def text(value: Scalar) -> str | None:
 
 
 def amount(value: Scalar) -> Decimal | None:
-    """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything stranger is Unreadable."""
+    """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything else is Unreadable."""
     if type(value) is int and -_LARGEST < value < _LARGEST:
         return Decimal(value)
     if value is None or (plain := text(value)) is None:
         return None
     if not _AMOUNT.fullmatch(plain):
-        # Shown only where it is nothing but a number in another form: anything else may be
-        # anybody's secret.
+        # Shown only if it is a number in another form: anything else may be a secret.
         shown = f": {plain!r}" if len(plain) <= 20 and not plain.strip("0123456789.,'+- eE") else ""
         raise Unreadable(f"not an amount{shown}")
     return Decimal(plain)
 
 
 def parse_time(value: Scalar, form: str | None = None, zone: tzinfo = UTC) -> datetime | None:
-    """Read a date as aware UTC; ISO 8601, or `form` (strptime) in `zone`; nonsense is None."""
+    """Read a date as aware UTC: ISO 8601, or `form` (strptime) in `zone`; else None."""
     if value is None or (plain := text(value)) is None:
         return None
     try:

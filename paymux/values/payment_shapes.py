@@ -26,7 +26,7 @@ _FIELDS = Payment.__struct_fields__
 
 
 class Shape(NamedTuple):
-    """The texts of a payment's values, and the places of its numbers and times among them."""
+    """The texts among a payment's values, and the positions of its numbers and times."""
 
     texts: Callable[[tuple[Any, ...]], tuple[str, ...]]
     numbers: tuple[int, ...]
@@ -34,10 +34,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(kinds: tuple[type, ...]) -> Shape | None:
-    """Give the shape of a payment whose fields have these types.
-
-    None: one of them is a wrong one.
-    """
+    """Return the shape of a payment whose fields have these types; None: one type is wrong."""
     fits = (_FITS.get(field, IS_TEXT) for field in _FIELDS)
     if not all(kind in fit for kind, fit in zip(kinds, fits, strict=True)):
         return None

@@ -87,7 +87,7 @@ def agreed_status(
 
 
 def why(speaks: Mapping[str, StatusWords], said: Mapping[str, str | None]) -> Reason:
-    """Give the reason that the last of these words names, ANY_OTHER_WORD where none does."""
+    """Return the reason that the last word with a reason names; if there is none, OTHER."""
     reason = Reason.OTHER
     for field, word in said.items():
         words = speaks[field]

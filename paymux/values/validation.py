@@ -1,4 +1,4 @@
-"""Checking what a caller gives: references, addresses, durations and functions."""
+"""Checking what a caller passes: references, URLs, durations and functions."""
 
 import inspect
 import os
@@ -17,7 +17,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is this machine."""
+    """Return whether a URL's host is this machine."""
     return _is_here(urlsplit(url).hostname or "")
 
 
@@ -37,7 +37,7 @@ def checked_reference(reference: object) -> str:
 
 
 def checked_text(field: str, value: object, longest: int) -> str:
-    """Check a text that a caller wrote for whoever reads it later."""
+    """Check a text that a caller wrote for people who read it later."""
     found = coerce.text(value)
     if found is None or len(found) > longest or not found.strip() or not _is_plain(found):
         raise UsageError.field(
@@ -58,7 +58,7 @@ def checked_seconds(name: str, seconds: object, unit: str = "seconds") -> float:
     number = coerce.whole(seconds)
     found = number if number is not None else seconds if coerce.is_a(seconds, float) else None
     try:
-        # A subclass of float may compare as it likes.
+        # A subclass of float may define its own comparison.
         lasting = (
             float("nan")
             if found is None
@@ -72,14 +72,13 @@ def checked_seconds(name: str, seconds: object, unit: str = "seconds") -> float:
 
 
 def checked_function(name: str, value: object, of: str, *, wait: bool) -> None:
-    """Check a function of the caller's; with `wait` one that is awaited, else one that is not.
+    """Check a function of the caller: with `wait` it must be async, else it must not.
 
-    Of a plain function nobody knows before it is called, where it passes on to another: a lambda, a
-    decorator.
+    A lambda or a decorated function passes as async: only a call shows what it returns.
     """
     try:
         fits = callable(value) and (_may_be_awaited(value) if wait else not _is_async(value))
-    except Exception:  # noqa: BLE001 - it is a class of the caller's
+    except Exception:  # noqa: BLE001 - it may be a class of the caller
         fits = False
     if not fits:
         raise UsageError.field(name, value, f"{'an async' if wait else 'a plain'} function of {of}")
@@ -106,23 +105,23 @@ def checked_protocol(name: str, value: object, protocol: type, accepted: str) ->
         fits = not inspect.isclass(value) and all(
             callable(getattr(value, method, None)) for method in methods
         )
-    except Exception:  # noqa: BLE001 - it is a class of the caller's
+    except Exception:  # noqa: BLE001 - it may be a class of the caller
         fits = False
     if not fits:
         raise UsageError.field(name, value, accepted)
 
 
 def checked_path(name: str, value: Any, *, unread: bool = False) -> str:
-    """Check the path of a file, wherever it may lie.
+    """Check the path of a file; the file need not exist.
 
-    What an `unread` one says is for who opens it to refuse.
+    `unread`: only the type is checked here; opening the file may still refuse the path.
     """
     try:
         found = os.fspath(value)
         fits = type(found) is str or coerce.is_a(found, str)
         found = str.__str__(found) if fits else ""
         fits = fits and (unread or (0 < len(found) <= 4096 and b"\x00" not in os.fsencode(found)))
-    except Exception:  # noqa: BLE001 - it may be a class of the caller's
+    except Exception:  # noqa: BLE001 - it may be a class of the caller
         found, fits = "", False
     if not fits:
         raise UsageError.field(name, value, "the path of a file")
@@ -130,11 +129,11 @@ def checked_path(name: str, value: Any, *, unread: bool = False) -> str:
 
 
 def setting(settings: object, name: str) -> object:
-    """Give a setting of a mapping or an object, "" where it has none."""
+    """Return a setting of a mapping or an object; "": it has none."""
     try:
         known = coerce.mapping(settings)
         return getattr(settings, name, "") if known is None else known.get(name, "")
-    except Exception as error:  # noqa: BLE001 - Django's settings raise where they were not configured
+    except Exception as error:  # noqa: BLE001 - Django's settings raise if not configured
         why = f"{type(error).__name__}: {error}"
     raise UsageError(
         f"settings: {why}", name="settings", accepted="a mapping, or an object with attributes"
@@ -142,9 +141,10 @@ def setting(settings: object, name: str) -> object:
 
 
 def checked_url(field: str, url: object, *, query: bool = False, http: bool = False) -> str:
-    """Check a URL that we are given.
+    """Check a URL of the caller.
 
-    Https (or http, on loopback or if allowed), and nothing that hides in it.
+    It must be https (or http, on loopback or if allowed), without user or fragment, and without a
+    query unless `query` allows it.
     """
     given = coerce.text(url)
     if given is None or len(given) > 2000 or not _is_fit(_without_order(given), query, http):
@@ -155,16 +155,13 @@ def checked_url(field: str, url: object, *, query: bool = False, http: bool = Fa
 
 
 def _showable(url: object) -> object:
-    """Keep an address out of an error where it may hold a credential.
-
-    A user, a query or a fragment.
-    """
-    said = str.__str__(url)[:60] if coerce.is_a(url, str) else ""  # no more of it is shown
+    """Hide a URL in an error if it may hold a credential: in a user, a query or a fragment."""
+    said = str.__str__(url)[:60] if coerce.is_a(url, str) else ""  # an error shows no more of it
     return url if {"@", "?", "#"}.isdisjoint(said) else Secret(said)
 
 
 def _without_order(url: str) -> str:
-    """Leave out the last part of a path, which each order has anew, where it is plain and decides nothing."""
+    """Remove the last part of a path if it is plain: each order has another, and it is valid."""
     head, _, tail = url.rpartition("/")
     return f"{head}/" if "//" in head and tail.isascii() and tail.isalnum() else url
 
