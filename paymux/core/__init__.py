@@ -1,4 +1,4 @@
-"""What every verb of a pool goes through: orders, the engine, confirmation, recovery."""
+"""The core that every verb of a pool uses: orders, engine, confirmation, recovery."""
 
 from .accounts import by_account, is_driver_method
 from .callback_urls import CallbackUrls, read_event

@@ -1,8 +1,8 @@
-"""Callback addresses that cannot be guessed and do not tell whose they are.
+"""Callback URLs that cannot be guessed and do not show the name of the account.
 
-`webhook_base/<account>` is an account's address and `webhook_base/<account>/<order>` one order's.
-Both are hex, which cannot spell the words that Safaricom advises against ("mpesa", "exe", "cmd",
-"sql", …).
+`webhook_base/<account>` is the URL of an account, `webhook_base/<account>/<order>` that of an
+order. Both parts are hex, which cannot contain the words that Safaricom advises against ("mpesa",
+"exe", "cmd", "sql", …).
 """
 
 import hmac
@@ -25,9 +25,9 @@ MAX_PATH_CHARS = 8192
 
 
 class CallbackUrls:
-    """The callback addresses of one pool.
+    """The callback URLs of one pool.
 
-    `plain` lets messages come over http, which only a sandbox's may.
+    `plain` allows http, which is only for sandboxes.
     """
 
     def __init__(self, base: str | None, key: Secret | None, *, plain: bool = False) -> None:
@@ -45,7 +45,7 @@ class CallbackUrls:
             raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
 
     def warn(self, drivers: Iterable[Driver]) -> None:
-        """Log, once, that a provider may not call these addresses for a word in their path."""
+        """Log, once, that a provider may not call these URLs because of a word in their path."""
         path = urlsplit(self.base or "").path.lower()
         for driver in drivers:
             for word in driver.callback_words_to_avoid:
@@ -58,7 +58,7 @@ class CallbackUrls:
                     return
 
     def url(self, account: str, reference: str | None = None) -> str:
-        """Give an account's callback URL, or the one of a single order."""
+        """Return an account's callback URL, or the one of a single order."""
         if self.base is None:
             raise UsageError.missing(
                 "webhook_base", "the pool needs it (and webhook_key) to make a callback URL"
@@ -70,7 +70,7 @@ class CallbackUrls:
         return f"{self.base}/{self._account_part(account)}{path_reference}"
 
     def order_url(self, driver: Driver, reference: str, given: str | None) -> str | None:
-        """Give the callback URL that travels with an order, where the provider takes one."""
+        """Return the callback URL to send with an order, if the provider takes one."""
         if given is not None or self.base is None or "webhook_url" not in driver.takes:
             return given
         return self.url(driver.account, reference)
@@ -78,11 +78,9 @@ class CallbackUrls:
     def read(
         self, incoming: WebhookRequest, accounts: Iterable[str], given: str | None
     ) -> tuple[str, str | None]:
-        """Tell which account, and which reference if any, a message came in for.
+        """Return the account of a message, and the reference in its path, if any.
 
-        A forged path is BadWebhook.
-
-        `given` is the account that a route of the caller's own stands for.
+        A forged path is BadWebhook. `given` is the account of a route that the caller defined.
         """
         if len(incoming.path) > MAX_PATH_CHARS:
             raise BadWebhook(f"a path of more than {MAX_PATH_CHARS} characters")
@@ -98,7 +96,7 @@ class CallbackUrls:
         found = None
         for account in accounts if self.base is not None else ():
             hook = self._account_part(account).encode()
-            # Every account is compared, so that the time taken tells nothing.
+            # Every account is compared, so that the time shows nothing.
             for depth, part in enumerate(reversed(parts[1:])):
                 if hmac.compare_digest(part, hook):
                     found = (account, depth)
@@ -135,10 +133,9 @@ def read_event(
     path_reference: str | None,
     secrets: Callable[[Driver], tuple[str, ...]],
 ) -> Event:
-    """Read a message with its driver; whatever cannot be read is BadWebhook.
+    """Read a message with its driver; BadWebhook: it cannot be read.
 
-    None of the account's `secrets` is in what it gives, nor in a variable of the frame that an
-    error leaves.
+    None of the account's `secrets` is in the event, nor in a variable of the frames of an error.
     """
     event, refused = None, ""
     try:
@@ -147,11 +144,11 @@ def read_event(
         text = hide(str(error)[:400], secrets(driver))
         refused = text if isinstance(error, BadWebhook) else f"{driver.account}: {mask(text[:200])}"
     if event is None:
-        # Without the driver's frames, whose variables hold the key that messages are signed with.
+        # Without the driver's frames, whose variables hold the key that signs messages.
         raise BadWebhook(refused)
     if (event.claims.provider_reference or "-").strip(".") == "":
         raise BadWebhook(f"{driver.account}: no provider's reference is made of dots")
-    # A message is kept, and compared in words: what it echoes of our credentials goes no further.
+    # A message is stored and logged: credentials that it echoes are removed here.
     if may_echo(event.claims, known := secrets(driver)):
         event = msgspec.structs.replace(event, claims=clean(event.claims, known))
     return msgspec.structs.replace(

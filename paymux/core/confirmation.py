@@ -1,4 +1,4 @@
-"""Confirming a message: what ties it to an order, so that one payment's news never confirms another's order."""
+"""Confirming a message: what ties it to an order, so that it never confirms another order."""
 
 from functools import partial
 
@@ -20,10 +20,10 @@ async def confirm(
     urgency: Priority | None = None,
     message: OpenMessage | None = None,
 ) -> Payment:
-    """Ask the provider about a message and tell every watch on that payment.
+    """Ask the provider about a message and deliver the result to every watch on that payment.
 
-    `urgency` is of one that is old, and `message` of one that this worker answers for until it
-    is done with.
+    `urgency`: the priority of an old message. `message`: the entry of a message that this worker
+    handles until it is finished.
     """
     event = arguments.event(event)
     about = (
@@ -47,7 +47,7 @@ async def confirm(
         payment = await _found(engine, event, owner, seconds, priority)
     else:
         if not kept and not event.authenticated and engine.lookup_verb(known) is not None:
-            # Beyond those that are kept, a message only makes its order be asked for again.
+            # A message that is not kept only causes another look-up of its order.
             event = repeat_event(event, known)
         payment = await _asked(engine, event, known, arrival, seconds, priority)
         await engine.store.keep(payment, "webhook", message=message)
@@ -56,9 +56,9 @@ async def confirm(
 
 
 def _check(engine: Engine, event: Event, known: Payment | None, owner: OrderOwner | None) -> None:
-    """Refuse, before it is kept, a message that names nothing, or another payment than is known.
+    """Refuse a message that names no payment, or another one, before it is kept.
 
-    `owner` is the order that the journal knows the claimed provider reference of.
+    `owner` is the order that, by the journal, has the claimed provider reference.
     """
     theirs = event.claims.provider_reference
     if event.ping or (theirs is None and (known is None or engine.lookup_verb(known) is None)):
@@ -78,7 +78,7 @@ async def _found(
     seconds: float | None,
     priority: Priority,
 ) -> Payment:
-    """Look for the payment that a message names; nothing is known of it but perhaps its owner."""
+    """Look up the payment that a message names, if nothing but perhaps its owner is known."""
     claims = event.claims
     asked = engine.payment_named(
         event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids
@@ -106,20 +106,23 @@ async def _asked(
     seconds: float | None,
     priority: Priority,
 ) -> Payment:
-    """Ask about the payment that a message is about, and give it with what the message proves."""
+    """Look up the payment of a message, and return it with what the message proves."""
     claims = event.claims
     reference = known.provider_reference or claims.provider_reference
     asked = msgspec.structs.replace(known, provider_reference=reference)
-    # Of one order, what claims the same state asks the same, whatever else it says.
+    # Messages about one order that claim the same status share one look-up.
     found = await engine.ask_provider(asked, seconds, priority, claims.status)
-    # Of an order whose provider's reference is known, that alone counts.
+    # If the provider's reference of the order is known, only that counts.
     lost = known.provider_reference is None
     sent = lost and engine.store.answer_lost(known, claims.provider_reference, arrival)
     return merge(asked, tie_to_order(event, known, found, sent=sent))
 
 
 async def repeat_event_for(engine: Engine, event: Event, expected: Payment | None) -> Event:
-    """Give what stands for all messages about the order of this one, where it can be asked for without them."""
+    """Return the event that stands for all messages about an order.
+
+    If the order is unknown, or cannot be looked up without a message, return the message itself.
+    """
     known = (
         expected or engine.watch_registry.payment_of(event) or await engine.store.payment_of(event)
     )
@@ -129,7 +132,7 @@ async def repeat_event_for(engine: Engine, event: Event, expected: Payment | Non
 
 
 async def _admitted(engine: Engine, event: Event, order: str | None) -> Priority:
-    """Tell how urgent a message is; what proves nothing may be a flood of forgeries."""
+    """Return a message's priority; unauthenticated ones may be forgeries, so they are limited."""
     if event.authenticated:
         return Priority.NOW
     if order is not None:
@@ -142,8 +145,9 @@ async def _admitted(engine: Engine, event: Event, order: str | None) -> Priority
 def check_matches(event: Event, known: Payment, owner: OrderOwner | None) -> None:
     """Refuse a message about another payment than the known one, before the provider is asked.
 
-    `owner` is the order that this pool knows the claimed provider reference of. A lost order of one
-    kind is not confirmed by a message that says it is of another: both may have one reference.
+    `owner` is the order that has the claimed provider reference, if this pool knows it. An order
+    whose answer was lost is not confirmed by a message of another kind: a collect and a payout may
+    have the same reference.
     """
     claimed, kind = event.claims.provider_reference, known.kind or "collect"
     if event.path_reference is not None and (event.path_reference, event.kind) != (
@@ -172,12 +176,12 @@ def check_matches(event: Event, known: Payment, owner: OrderOwner | None) -> Non
 
 
 def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) -> Payment:
-    """Give what the provider found, with what only the message knows, or Mismatch where nothing ties the two.
+    """Return what the provider found, with the message's receipt; Mismatch: nothing ties the two.
 
-    The provider's id that we hold ties them, or our reference in the provider's answer, or the
-    order's own secret callback path, if we know that its answer was lost (`sent`): otherwise a real
-    but cheaper payment would do. A receipt stays a claim in `ids` unless the path or the body
-    proves it, and the payment is one that succeeded.
+    They are tied by the provider's id that we have, by our reference in the provider's answer, or
+    by the order's own secret callback path if we know that its answer was lost (`sent`): otherwise
+    a message about a real but cheaper payment would confirm the order. A receipt stays a claim in
+    `ids` unless the path or the body proves it and the payment succeeded.
     """
     path = event.path_reference is not None and event.path_reference == known.reference
     proved = event.trust is Trust.BODY or (path and (sent or known.provider_reference is not None))
@@ -194,7 +198,7 @@ def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) ->
         )
     claims = event.claims
     if known.provider_reference is None and found.reference is None:
-        # The path alone ties them: what the message itself says must not contradict the order.
+        # Only the path ties them: the content of the message must not contradict the order.
         compare(msgspec.structs.replace(claims, reference=None), known)
     if claims.receipt is None or found.receipt is not None:
         return found

@@ -1,7 +1,4 @@
-"""What every verb shares.
-
-One loop at a time, one deadline, one request per order, and a payment made whole.
-"""
+"""The common part of all verbs: one loop at a time, one deadline, one request per order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
@@ -61,7 +58,7 @@ class Engine(ForkAware):
         self._in_flight_orders = InFlightOrders()
         self._in_flight_lookups = InFlightLookups()
         self._loop: asyncio.AbstractEventLoop | None = None
-        # in which a notifier of the pool is entered
+        # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.drivers: dict[str, Driver] = {}
@@ -69,9 +66,9 @@ class Engine(ForkAware):
 
     @property
     def watch_registry(self) -> "WatchRegistry":
-        """Give the open watches of this pool.
+        """Return the registry of this pool's open watches.
 
-        What watching needs is loaded by whoever watches or confirms.
+        Its modules are imported by the first watch or confirmation.
         """
         if self._watch_registry is None:
             from ..watch import WatchRegistry  # noqa: PLC0415 - a sixth of an import
@@ -88,7 +85,7 @@ class Engine(ForkAware):
         return self._watch_registry
 
     def driver(self, account: str) -> Driver:
-        """Give an account's driver; an unknown name is UsageError."""
+        """Return an account's driver; an unknown name is UsageError."""
         name = account if type(account) is str else coerce.text(account) or ""
         driver = self.drivers.get(name)
         if driver is None:
@@ -97,11 +94,11 @@ class Engine(ForkAware):
         return driver
 
     def secrets(self, driver: Driver) -> tuple[str, ...]:
-        """Give what nobody may see of an account: its credentials, and the token in use."""
+        """Return what must never be shown: the account's credentials, and the token in use."""
         return (*self.transport.account(driver).secrets, self.transport.tokens.text(driver.account))
 
     def after_fork_in_child(self) -> None:
-        """Share in a forked child no request, watch or loop of the parent's: there they go on."""
+        """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""
         loop = self._loop
         if loop is not None:
             leave_to_parent(loop, asyncio.all_tasks(loop))
@@ -116,7 +113,7 @@ class Engine(ForkAware):
         )
 
     async def open(self) -> None:
-        """Begin to use the pool in this loop; a journal that can be none is UsageError."""
+        """Start to use the pool in this loop; UsageError: the file cannot be a journal."""
         self.check_usable()
         await self.store.open()
 
@@ -136,10 +133,9 @@ class Engine(ForkAware):
             self._in_flight_lookups = InFlightLookups()
 
     async def aclose(self) -> None:
-        """Close what the pool holds; twice is harmless."""
+        """Close what the pool holds; a second call is harmless."""
         self._closed = self.transport.closed = True
-        # Each is closed, in the reverse of this order, even where whoever waits for one of them is
-        # cancelled.
+        # Each is closed, in the reverse of this order, even if the task that waits is cancelled.
         async with AsyncExitStack() as last:
             if self.store.journal is not None:
                 last.push_async_callback(self.store.journal.aclose)
@@ -160,7 +156,7 @@ class Engine(ForkAware):
         reference: str | None = None,
         priority: Priority = Priority.NOW,
     ) -> Call:
-        """Begin a verb."""
+        """Start a verb."""
         self.check_usable()
         seconds = (
             self.deadline
@@ -179,13 +175,13 @@ class Engine(ForkAware):
         *args: P.args,
         **named: P.kwargs,
     ) -> T:
-        """Run a method of a driver that is not one order's."""
+        """Run a driver's method that sends no order."""
         call = self.call(driver, verb, seconds)
         found = await self.transport.perform(call, method, *args, **named)
         return call.response.clean(found) if call.response.text()[1] else found
 
     async def send(self, driver: Driver, request: Request[R], seconds: float | None) -> R:
-        """Send a request of the caller's own, whose answer is given as it is."""
+        """Send a request that the caller made, and return its answer unchanged."""
         call = self.call(driver, "send", seconds)
         return await self.transport.perform(call, Call.__call__, request)
 
@@ -236,8 +232,8 @@ class Engine(ForkAware):
             return payment
 
     async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
-        """Give what is known of an order that was begun before, or note that it begins now."""
-        if self.store.journal is None:  # nothing is waited for
+        """Return what is known of an order that was sent before; None: it is new, and recorded."""
+        if self.store.journal is None:  # there is nothing to wait for
             return await self.store.begin(pending, order, call.deadline)
         try:
             with call.bounded():
@@ -246,10 +242,7 @@ class Engine(ForkAware):
             raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
 
     def payment_named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
-        """Give what is known of a payment by its names alone.
-
-        Test money is no money, so the mode is one.
-        """
+        """Make a payment from its names alone, with the live mode of its account."""
         live = self.driver(account).live
         return Payment(
             account=coerce.text(account) or "",
@@ -259,10 +252,7 @@ class Engine(ForkAware):
         )
 
     def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
-        """Tell how a payment can be asked for.
-
-        By the provider's reference, else by ours, else not at all.
-        """
+        """Return the look-up for a payment: by the provider's reference, else by ours, else None."""
         return _question(self.driver(payment.account), payment)
 
     async def ask_provider(
@@ -272,11 +262,11 @@ class Engine(ForkAware):
         priority: Priority = Priority.NOW,
         because: Hashable = None,
     ) -> Payment:
-        """Ask about a payment and give what the provider said.
+        """Look up a payment and return what the provider says.
 
-        The same question at once, asked because of the same thing, is one; without a cause each is
-        asked, for what was on its way already may be older than what its caller knows. In bulk,
-        waiting for a place within the account's limit is not part of the deadline.
+        Look-ups of the same payment at the same time with the same `because` share one request.
+        With None, each sends its own, because a request that is already in flight may be older than
+        what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
         """
         driver = self.driver(payment.account)
         verb = _question(driver, payment)
@@ -310,7 +300,7 @@ class Engine(ForkAware):
             call.renew(self.deadline if seconds is None else seconds)
         look = call.driver.verify if verb == "verify" else call.driver.find
         found = await self.transport.perform(call, look, payment)
-        # A provider with one kind of payment only does not say which.
+        # A provider with only one kind of payment does not say the kind.
         return call.stamped(found, found.kind or payment.kind or "collect", payment)
 
     async def look_up(
@@ -320,19 +310,19 @@ class Engine(ForkAware):
         priority: Priority = Priority.NOW,
         because: Hashable = None,
     ) -> Payment:
-        """Ask about a payment and apply what was found to what is held."""
+        """Look up a payment and merge the result into the given payment."""
         found = merge(payment, await self.ask_provider(payment, seconds, priority, because))
-        # What is only passing through pushes no order of ours out of the memory.
+        # A payment that is only looked up removes no order of ours from the memory.
         passing = payment.reference is None or priority is Priority.BULK
         await self.store.keep(found, "verify", passing=passing)
         return found
 
     def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":
-        """Begin to watch a payment for so many seconds; None: for ever.
+        """Start to watch a payment for `timeout` seconds; None: for ever.
 
-        `...`: as long as the provider's own.
+        `...`: as long as the provider's `watch_timeout`.
         """
-        from ..watch import Watch  # noqa: PLC0415 - likewise
+        from ..watch import Watch  # noqa: PLC0415 - a sixth of an import
 
         payment = arguments.payment(payment)
         driver = self.driver(payment.account)
@@ -345,16 +335,16 @@ class Engine(ForkAware):
         return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watch_registry)
 
     def limiter(self, account: str) -> Limiter:
-        """Give what an account's requests leave by."""
+        """Return the limiter of an account's requests."""
         return self.transport.account(self.driver(account)).limiter
 
     async def look_up_for_watch(self, payment: Payment, seconds: float) -> Payment:
-        """Look once for a watch that has so many seconds left."""
+        """Look up once for a watch that has this many seconds left."""
         return await self.look_up(payment, min(seconds, self.deadline), Priority.WATCH)
 
 
 def _as_known(row: Row, call: Call) -> Payment:
-    """Give the payment of an order that was sent before; where nobody knows, that is said again."""
+    """Return the payment of an order that was sent before; OutcomeUnknown: it is still unknown."""
     if row.state is State.INTENT:
         raise NotSent(
             f"{call}: the deadline passed while another worker was about to send it; nothing "

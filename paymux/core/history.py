@@ -1,4 +1,4 @@
-"""The payments of a period, as a provider lists them."""
+"""The payments of a period, as the provider lists them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from ..values.validation import checked_seconds
 from .engine import Engine
 
 T = TypeVar("T")
-ROWS_PER_STEP = 50  # that are read in one step of the loop
+ROWS_PER_STEP = 50  # rows that are read before other tasks run
 
 
 async def pages(
@@ -29,7 +29,7 @@ async def pages(
         except StopAsyncIteration:
             return
         if number % ROWS_PER_STEP == 0:
-            # a page may hold thousands, and other tasks need not wait for all
+            # a page may have thousands of rows, and other tasks must not wait for all of them
             await asyncio.sleep(0)
         if payment is not None:
             yield call.stamped(payment, payment.kind)

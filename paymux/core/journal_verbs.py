@@ -42,7 +42,8 @@ class JournalVerbs:
     def once(self, payment: Payment, name: str) -> Turn:
         """Do something once: `async with pool.once(payment, "fulfilled") as turn`, and `if turn:`.
 
-        It is true for one caller in any process; `turn.fence` tells a late caller from its successor.
+        The turn is true for one caller in all processes. `turn.fence` is higher for each next one,
+        so a late caller can be detected.
         """
         # first: an unawaited coroutine must be closed before any other error
         payment = arguments.payment(payment)

@@ -1,6 +1,6 @@
 """Checking an order before anything is sent.
 
-Every refusal names its field, its value and what is accepted.
+Every error names the field, its value and what is accepted.
 """
 
 import re
@@ -24,7 +24,7 @@ _VERBS = {"collect": "collect", "payout": "pay out", "refund": "refund"}
 
 
 class OrderOptions(TypedDict, total=False):
-    """What an order may carry beyond its amount and party, where the provider has a field for it."""
+    """Options of an order beyond amount and party; each only if the provider has a field for it."""
 
     description: str
     customer: Customer
@@ -49,10 +49,7 @@ def checked_order(
     refunds: str | None = None,
     options: OrderOptions,
 ) -> Order:
-    """Give the order in its one checked form, or raise UsageError.
-
-    Unsupported where there is no such verb.
-    """
+    """Return the checked order, or raise UsageError; Unsupported: the provider has no such verb."""
     if not driver.can(kind):
         raise Unsupported(f"{driver.name} cannot {_VERBS[kind]}")
     said = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
@@ -74,7 +71,7 @@ def checked_order(
 
 
 def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what an order carries beyond its amount and party, where the provider has a field for it."""
+    """Read the options of an order; UsageError: the provider has no field for one."""
     takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
     kept: dict[str, Any] = {}
     for option, value in said.items():
@@ -99,7 +96,7 @@ def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, A
 def checked_refund(
     driver: Driver, payment: Payment, amount: int | Decimal | str, reference: str, reason: str
 ) -> Order:
-    """Give the order of a refund, which is at most what was paid."""
+    """Return the order of a refund, of at most the amount that was paid."""
     currency = payment.currency or (
         next(iter(driver.currencies)) if len(driver.currencies) == 1 else ""
     )
@@ -118,7 +115,7 @@ def checked_refund(
 
 
 def _option(driver: Driver, option: str, value: object) -> Any:
-    """Give an option as it is kept: converted, or refused."""
+    """Return a converted option, or raise UsageError."""
     if option == "description":
         return _short(option, value)
     if option.endswith("_url"):
@@ -141,7 +138,7 @@ def _option(driver: Driver, option: str, value: object) -> Any:
         for name in found:
             if name not in driver.settings:
                 raise UsageError.field("extra", name, _listed(driver.settings))
-        # As JSON has it, so that a driver may look at what lies in it.
+        # Only JSON types, so that a driver may safely read its values.
         return msgspec.json.decode(msgspec.json.encode(found))
     return dict(found)
 
@@ -206,7 +203,7 @@ def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str 
 
 @cache
 def _text() -> re.Pattern[str]:
-    # Compiled with the first order: it is half a millisecond of an import.
+    # Compiled with the first order: at import it would take half a millisecond.
     return re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
 
 

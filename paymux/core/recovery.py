@@ -93,6 +93,6 @@ def _advice(engine: Engine, payment: Payment, trouble: str) -> str:
         return f"still pending: watch it{f' ({trouble})' if trouble else ''}"
     return (
         f"nobody knows: ask {payment.provider} for {payment.amount} {payment.currency} "
-        f"of {payment.created_at:%Y-%m-%d %H:%M} UTC under {payment.reference!r}; never send it again"
-        f"{f' ({trouble})' if trouble else ''}"
+        f"of {payment.created_at:%Y-%m-%d %H:%M} UTC under {payment.reference!r}; "
+        f"never send it again{f' ({trouble})' if trouble else ''}"
     )

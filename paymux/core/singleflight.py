@@ -1,4 +1,4 @@
-"""What is in flight: the same order twice at once is one request, and so is the same question."""
+"""Single flight: callers with the same order share one request, and so do the same look-ups."""
 
 import asyncio
 import copy
@@ -14,7 +14,7 @@ Answer: TypeAlias = Payment | PaymuxError | None
 
 
 class Closable(Protocol):
-    """What goes on by itself, and ends with the pool."""
+    """Something that runs in the background, and is closed with the pool."""
 
     async def close(self) -> None:
         """End it, and wait until it has ended."""
@@ -28,16 +28,16 @@ class InFlightOrders:
         self.in_flight: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
 
     def join(self, order: Order, pending: Payment, call: Call) -> "InFlightOrder":
-        """Give what makes the request, or shares the outcome of the one that is under way for this order."""
+        """Return a context manager: send this order, or share the outcome of its request."""
         return InFlightOrder(self, order, pending, call)
 
 
 class InFlightOrder:
     """An `async with` around one money request.
 
-    In it, `outcome` is what the same order's request gave, or None.
+    In it, `outcome` is the payment from another caller's request for the same order, or None.
 
-    The caller for whom it is None makes the request and sets `outcome`, for those who wait for it.
+    If it is None, the caller sends the request and sets `outcome` for the callers that wait.
     """
 
     __slots__ = ("_call", "_flights", "_key", "_landing", "_order", "_pending", "outcome")
@@ -48,7 +48,7 @@ class InFlightOrder:
         self._order = order
         self._pending = pending
         self._call = call
-        self._landing: asyncio.Future[Answer] | None = None  # of the one that makes the request
+        self._landing: asyncio.Future[Answer] | None = None  # set by the caller that sends
         self.outcome: Payment | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,8 +65,7 @@ class InFlightOrder:
                 self.outcome = answer
                 return self
             if answer is not None:
-                # Each has a copy of its own: one shared error would collect the traceback of every
-                # caller.
+                # Each caller raises its own copy: a shared error would collect every traceback.
                 raise copy.copy(answer)
         self._landing = asyncio.get_running_loop().create_future()
         self._flights.in_flight[self._key] = (self._order, self._landing)
@@ -107,14 +106,16 @@ class InFlightLookups:
         self.asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
 
     def join(self, key: tuple[object, ...], call: Call) -> "InFlightLookup":
-        """Give what asks, or shares the answer to the same question that is under way."""
+        """Return a context manager: look up, or share the answer of the same look-up in flight."""
         return InFlightLookup(self, key, call)
 
 
 class InFlightLookup:
-    """An `async with` around one look-up; in it, `answer` is that of the same question, or None.
+    """An `async with` around one look-up.
 
-    The caller for whom it is None asks and sets `answer`, for those who wait for it.
+    In it, `answer` is the payment from another caller's same look-up, or None.
+
+    If it is None, the caller looks up and sets `answer` for the callers that wait.
     """
 
     __slots__ = ("_asks", "_call", "_key", "_questions", "answer")
@@ -130,7 +131,7 @@ class InFlightLookup:
         while (waiting := self._questions.asked.get(self._key)) is not None:
             landing: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             waiting.append(landing)
-            # In bulk the first one may wait long for its place, which is not part of the deadline.
+            # In bulk, the first caller may wait long for a slot, which is not part of the deadline.
             bulk = self._call.priority is Priority.BULK
             try:
                 async with asyncio.timeout_at(None if bulk else self._call.deadline):
@@ -154,7 +155,7 @@ class InFlightLookup:
     ) -> None:
         if not self._asks:
             return
-        # Cut off by something else: the next caller that waits asks anew.
+        # After any other exception, the next caller that waits looks up.
         answer: Answer = error if isinstance(error, PaymuxError) else self.answer
         for landing in self._questions.asked.pop(self._key):
             if not landing.done():

@@ -52,7 +52,7 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def decoder(type: type[T]) -> msgspec.json.Decoder[T]:
-    """Return the decoder of a type; msgspec raises its own error if it does not support the type."""
+    """Return the decoder of a type; msgspec raises its own error for an unsupported type."""
     found = _decoders.get(type)
     if found is None:
         found = _decoders[type] = msgspec.json.Decoder(type, strict=False)
