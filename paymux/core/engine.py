@@ -232,7 +232,7 @@ class Engine(ForkAware):
             return payment
 
     async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
-        """Return what is known of an order that was sent before; None: it is new, and recorded."""
+        """Return what is known of an order sent before; None: it is new, and now recorded."""
         if self.store.journal is None:  # there is nothing to wait for
             return await self.store.begin(pending, order, call.deadline)
         try:

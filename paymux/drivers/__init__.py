@@ -1,4 +1,4 @@
-"""The drivers that there are: modules of this package, and the entry points `paymux.drivers`."""
+"""Finding drivers: modules of this package, and the entry points `paymux.drivers`."""
 
 import importlib
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _NEEDED = ("name", "live_url", "currencies")
 
 
 def own() -> list[str]:
-    """List the drivers that come with paymux: one without an underscore is found by its file."""
+    """List the drivers that come with paymux: the modules without a leading underscore."""
     import pkgutil  # noqa: PLC0415 - a millisecond that `import paymux` does not need
 
     found = [module.name for module in pkgutil.iter_modules(__path__)]
@@ -27,7 +27,7 @@ def names() -> list[str]:
 def load(name: str) -> type[Driver]:
     """Load a driver class by name; a name that no package provides is UsageError.
 
-    So is an entry point that cannot be imported, is no driver, or is one that is not whole.
+    An entry point that cannot be imported, is no driver, or is incomplete is UsageError, too.
     """
     if name in own():
         return _class(name)
@@ -38,7 +38,7 @@ def load(name: str) -> type[Driver]:
 
 
 def exported(name: str) -> type[Driver] | None:
-    """Give the driver of paymux whose class has this name, or None: `MpesaGateway`."""
+    """Return paymux's driver with this class name, such as `MpesaGateway`; None: there is none."""
     if not name[:1].isupper():
         return None
     for module in own():
@@ -49,7 +49,7 @@ def exported(name: str) -> type[Driver] | None:
 
 
 def table(drivers: Iterable[str] | None = None) -> str:
-    """Print which provider has which operation, as Markdown, from what each driver overrides."""
+    """Return a Markdown table: which provider has which operation (its driver overrides it)."""
     verbs = get_args(Verb)
     rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
     for name in own() if drivers is None else drivers:
@@ -59,7 +59,7 @@ def table(drivers: Iterable[str] | None = None) -> str:
 
 
 def _class(name: str) -> type[Driver]:
-    """Give the one driver that a module of this package defines."""
+    """Return the driver that a module of this package defines."""
     module = importlib.import_module(f".{name}", __name__)
     return next(
         found
@@ -72,14 +72,14 @@ def _class(name: str) -> type[Driver]:
 
 @cache
 def _entry_points() -> tuple[Any, ...]:
-    # 5 ms that only an unknown name and a third party's driver cost.
+    # Takes 5 ms, needed only for an unknown name and for the driver of another package.
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     return tuple(entry_points(group="paymux.drivers"))
 
 
 def _checked(entry: Any) -> type[Driver]:
-    """Load an entry point, and refuse what would fail later and elsewhere."""
+    """Load an entry point, and refuse a driver that would fail later in other code."""
 
     def refused(accepted: str) -> UsageError:
         return UsageError.field("driver", f"{entry.name} ({entry.value})", accepted)

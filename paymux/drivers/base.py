@@ -1,29 +1,29 @@
-'''What every driver is: an account's credentials, its verbs, three hooks, facts about its money.
+'''The base of every driver: an account's credentials, its verbs, three hooks, facts about money.
 
-A provider of one API is `drivers/<name>.py`; one of several APIs is a folder, with a file for each.
-The class has the module's name in capitals of your choice (`mpesa_gateway`: `MpesaGateway`), and is
-exported from `paymux` without being named anywhere else. The parts stand in this order:
+A provider with one API is `drivers/<name>.py`; one with several APIs is a folder, with a file for
+each. The class has the name of the module, with any capitals (`mpesa_gateway`: `MpesaGateway`), and
+is exported from `paymux` without being listed anywhere. A driver has its parts in this order:
 
     """Acme: mobile money of Benin, in XOF. The page is https://acme.example/docs."""
 
-    _STATUS = Vocabulary({                      # each word of the page: the state, why it failed
+    _STATUS = Vocabulary({                      # each word of the page: its status, and the reason
         "PAID": Status.SUCCEEDED,
         "OPEN": Status.PENDING,
         "NO_FUNDS": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
     })
 
-    class Answer(msgspec.Struct, frozen=True):  # only the fields that are read, each may be absent
+    class Answer(msgspec.Struct, frozen=True):  # only the fields that are read; all are optional
         id: Scalar = None
         status: Scalar = None
         amount: Scalar = None
 
-        def answers(self) -> bool:              # whether a reply answers the request
-            return need(text(self.id), "the answer has no id")
+        def answers(self) -> bool:              # whether this is an answer to the request
+            return require(text(self.id), "the answer has no id")
 
     class Acme(Driver, frozen=True, kw_only=True):
         """An account at Acme."""
 
-        name = "acme"                           # facts, each with its source beside it
+        name = "acme"                           # facts, each with its source
         live_url = "https://api.acme.example/v1"
         currencies = frozenset({"XOF"})
         speaks = {"status": _STATUS}
@@ -40,14 +40,14 @@ exported from `paymux` without being named anywhere else. The parts stand in thi
         def webhook(self, incoming):            # messages
             return self.event(self.payment(self.message(Answer, incoming)))
 
-        def payment(self, said, asked=None, kind="collect"):  # of an answer, a row or a message
+        def payment(self, said, asked=None, kind="collect"):  # from an answer, a row or a message
             status, reason = self.outcome({"status": text(said.status)})
             return Payment(account=self.account, provider=self.name, live=self.live, status=status,
                            reason=reason, provider_reference=text(said.id), currency="XOF",
                            amount=amount(said.amount))
 
-`payment` takes the same arguments in each driver: what the provider said, and the provider's
-reference and the kind that it was asked about, where it was asked. Helpers come below the class.
+`payment` takes the same arguments in each driver: what the provider said, and, if it was asked, the
+provider's reference and the kind of the payment. Helper functions come below the class.
 '''
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -101,31 +101,31 @@ _BARE: Mapping[int, type[ProviderError]] = {
     429: RateLimited,
 }
 _UNPAID_ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
-WEBHOOK_BYTES = 64 * 1024  # the largest of these providers' messages is a tenth of it
+WEBHOOK_BYTES = 64 * 1024  # ten times the largest message of these providers
 
 
 class Token(msgspec.Struct, frozen=True):
-    """An access token and its lifetime in seconds; None is the driver's stated `token_life`."""
+    """An access token and its lifetime in seconds; None: the driver's `token_life`."""
 
     secret: Secret
     expires_in: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a token that would break out of a header."""
+        """Refuse a token that is not valid in a header."""
         if not VISIBLE_ASCII.fullmatch(self.secret.reveal()):
             raise Unreadable("the login gave no token that could sign anything")
 
 
 class Duplicate(ProviderError):
-    """What `judge` names where the provider says that it had a request with our reference before.
+    """Returned by `judge` if the provider says that it had a request with our reference before.
 
-    That request may have moved money, so a money verb makes OutcomeUnknown of it, which is looked
-    up later.
+    That request may have moved money, so a money verb raises OutcomeUnknown, and the payment is
+    looked up later.
     """
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one money verb at this provider; each fact has its source beside it."""
+    """Facts about one money verb at this provider; a driver names the source of each fact."""
 
     deduplicates: bool  # the provider itself refuses or joins a second request with our reference
     findable: bool  # the provider can be asked by our reference
@@ -133,7 +133,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reveal(secret: Secret | str) -> str:
-    """Give a credential's text, for the one expression that signs a request or proves a message."""
+    """Return a credential's text, for the expression that signs a request or verifies a message."""
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
@@ -151,31 +151,31 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     required: ClassVar[frozenset[str]] = frozenset()
     # Fields that travel in bodies only: any printable text.
     prose: ClassVar[frozenset[str]] = frozenset()
-    # What an order may carry here, beyond the common fields.
+    # The options of an order that this provider has, beyond the common fields.
     takes: ClassVar[frozenset[Option]] = frozenset()
-    # The same of a payout, where it differs.
+    # The same for a payout, if it differs.
     payout_takes: ClassVar[frozenset[Option] | None] = None
     # The names this driver takes in `extra=`.
     settings: ClassVar[frozenset[str]] = frozenset()
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
-    # Each field of an answer or message that speaks of the state, and what its words mean.
+    # Each field of an answer or message that contains a status, and what its words mean.
     speaks: ClassVar[Mapping[str, StatusWords]] = {}
-    # What each documented success has, for every form of an answer in which that is known: names in
-    # a Payment, or in its `ids`.
+    # The fields that every documented success has, by the form of the answer: names in a Payment,
+    # or in its `ids`.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    # Requests, per so many seconds.
+    # The number of requests, and in how many seconds.
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}
     verifies_by: ClassVar[frozenset[str]] = (
         frozenset()
-    )  # names in `ids` that do where the provider's reference lacks
-    token_life: ClassVar[float] = 300.0  # seconds, where the provider states none
+    )  # names in `ids` that `verify` can use if there is no provider's reference
+    token_life: ClassVar[float] = 300.0  # seconds, if the provider states none
     watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
-    # What a caller may do when the answer with a checkout page's address was lost.
+    # What a caller may do if the answer with a checkout page's URL was lost.
     lost_page: ClassVar[str] = ""
-    # The provider may never call a path with one of them.
+    # The provider may never call a path that contains one of these words.
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
-    # It sends a message again that was not answered with 2xx; unknown is False.
+    # Whether it sends a message again that was not answered with 2xx; unknown: False.
     redelivers: ClassVar[bool] = False
 
     account: str = ""
@@ -183,8 +183,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Wrap the secrets and check every field; a wrong field is UsageError naming it."""
-        # The secrets first, and elsewhere: no frame of a refusal may hold a credential.
+        """Wrap the secrets and check every field; UsageError names a wrong field."""
+        # The secrets first, in another function: no frame of an error may hold a credential.
         unfit = wrap_secrets(self)
         if unfit is not None:
             raise UsageError.hidden(unfit, "a string of visible ASCII")
@@ -207,27 +207,27 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Where requests go, without a trailing slash."""
+        """The base URL of requests, without a trailing slash."""
         return self.base_url or (self.live_url if self.live else self.sandbox_url or self.live_url)
 
     @property
     def rehearsing(self) -> bool:
-        """Tell whether this account is at a sandbox or on this machine: test numbers pass."""
+        """Return whether this account uses a sandbox or this machine: test numbers are accepted."""
         return not self.live or (self.base_url is not None and is_loopback(self.base_url))
 
     def secrets(self) -> tuple[str, ...]:
-        """Give every credential's text, for taking it out of what is logged or kept."""
+        """Return the text of every credential, to remove it from what is logged or kept."""
         return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
 
     @classmethod
     def can(cls, verb: Verb) -> bool:
-        """Tell whether this provider has the operation: whether this driver overrides it."""
+        """Return whether this provider has the operation: whether this driver overrides it."""
         return getattr(cls, verb) is not getattr(Driver, verb)
 
     # Hooks of the transport.
 
     async def token(self, send: Send) -> Token | None:
-        """Log in; called once for all callers, by the token cache. None: no token is needed."""
+        """Log in; the token cache calls it once for all callers. None: no token is needed."""
         return None
 
     def authorize(self, request: Request[T], token: str | None) -> Request[T]:
@@ -235,13 +235,14 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return request
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Give the error that this reply certainly means, or None.
+        """Return the error that this response certainly means, or None.
 
-        AuthenticationFailed of a request with a token means that the token is stale; RateLimited,
-        that the request was refused before processing; Duplicate, that an earlier one with our
-        reference exists. Unreadable may be raised of what is no answer, whatever its status. Here:
-        what a bare status says of a look-up, and of money nothing. 401 and 403 are a firewall's,
-        too: only a driver knows in which shape its provider says them.
+        AuthenticationFailed for a request with a token means that the token is stale; RateLimited,
+        that the request was refused before processing; Duplicate, that an earlier request with our
+        reference exists. It may raise Unreadable for a response that is not an answer, with any
+        status. This base method judges look-ups by their status alone, and money requests not at
+        all. It does not judge 401 and 403, which a firewall may send, too: only a driver knows
+        their form at its provider.
         """
         if request.money or reply.status in request.accept:
             return None
@@ -267,19 +268,19 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise Unsupported(f"{self.name} cannot be asked by reference")
 
     async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:
-        """Give money of a payment back."""
+        """Give back money of a payment."""
         raise Unsupported(f"{self.name} cannot refund")
 
     async def balance(self, send: Send) -> Balance:
-        """Ask what can be paid out."""
+        """Ask for the money that can be paid out."""
         raise Unsupported(f"{self.name} tells no balance")
 
     def history(
         self, send: Send, since: datetime, until: datetime
     ) -> AsyncIterator[Payment | None]:
-        """List payments of a period, as the provider knows them, each with its own row as `raw`.
+        """List the payments of a period, as the provider has them, each with its row as `raw`.
 
-        None says that there is more to come: whoever waits gets a new deadline, and others a turn.
+        None means that more rows follow: the deadline starts again, as after each payment.
         """
         raise Unsupported(f"{self.name} has no history")
 
@@ -292,19 +293,19 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise Unsupported(f"{self.name} lists no methods")
 
     def returned(self, url: str) -> Event:
-        """Read the address at which the payer's browser came back: a hint like any other."""
+        """Read the URL to which the payer's browser returned: a hint, like any message."""
         raise Unsupported(f"{self.name} sends no browser back")
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a message: pure, and without a status to act on. A forged one is BadWebhook."""
+        """Read a message: without side effects. Its status is only a claim. Forged: BadWebhook."""
         raise Unsupported(f"{self.name} sends no webhooks")
 
     def confirms(self, event: Event) -> bool:
-        """Tell whether the provider can be asked about a message; else it is kept for a person."""
+        """Return whether a look-up can confirm a message; if not, it is kept for a person."""
         return True
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
-        """Tell whether a message that cannot be confirmed may be about an order."""
+        """Return whether a message that no look-up confirms may be about an order."""
         claims = event.claims
         pairs = (
             (claims.amount, order.amount),
@@ -314,13 +315,13 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
     def acknowledge(self, event: Event, refused: str = "") -> Response:
-        """Answer a message: pure. `refused` tells why what a ping asks about is refused."""
+        """Return the response to a message. `refused`: why the answer to a ping is no, or ""."""
         return Response(status=200, headers={"content-type": "text/plain"}, body=b"OK")
 
-    # What drivers share.
+    # Helpers for drivers.
 
     def home(self, currency: str) -> str | None:
-        """Give the one country whose national numbers an order in this currency may have."""
+        """Return the only country whose national numbers are possible in this currency, or None."""
         lands = COUNTRIES.get(currency, self.countries)
         left = lands & self.countries if self.countries else lands
         return next(iter(left)) if len(left) == 1 else None
@@ -339,19 +340,19 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def status(self, said: Mapping[str, str | None]) -> Status:
-        """Read the state out of the fields that speak of it, as `speaks` lists their words.
+        """Read the status from the fields that contain one, by their words in `speaks`.
 
-        What they contradict each other in, and an unknown word, stays PENDING, and is logged once.
+        A contradiction or an unknown word is PENDING, and is logged once.
         """
         return agreed_status(self.name, self.speaks, said, self.secrets)
 
     def outcome(self, said: Mapping[str, str | None]) -> tuple[Status, Reason | None]:
-        """Read the state as `status` does, and the reason of a failure: the last word's own."""
+        """Read the status like `status`, and the reason of a failure: that of the last word."""
         status = agreed_status(self.name, self.speaks, said, self.secrets)
         return status, why(self.speaks, said) if status in _UNPAID_ENDS else None
 
     def event(self, claims: Payment, trust: Trust = Trust.NOTHING, *, ping: bool = False) -> Event:
-        """Give a message's event: what it claims, and what it proves."""
+        """Return a message's event: what it claims, and how far it is authenticated."""
         return Event(
             account=self.account,
             provider=self.name,
@@ -361,20 +362,20 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def proved(self, found: Payment, form: str) -> Payment:
-        """Give what was found; a success without what each documented one has is PENDING."""
+        """Return a payment; a success without the fields of every documented one is PENDING."""
         if found.status is not Status.SUCCEEDED:
             return found
         lacking = []
         for name in self.proofs[form]:
             if getattr(found, name, None) is None and name not in found.ids:
-                lacking.append(name)  # noqa: PERF401 - a comprehension costs a frame each time
+                lacking.append(name)  # noqa: PERF401 - a comprehension costs one more frame
         if not lacking:
             return found
         log_unproved_success(self.name, " and ".join(lacking))
         return msgspec.structs.replace(found, status=Status.PENDING, paid_at=None)
 
     def pending(self, order: Order) -> Payment:
-        """Give the payment of an order as we know it before any answer."""
+        """Return the payment of an order as it is known before any answer."""
         return Payment(
             account=self.account,
             provider=self.name,
@@ -392,7 +393,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def row(
         self, type: type[T], raw: msgspec.Raw, number: int, read: Callable[[T], Payment]
     ) -> Payment:
-        """Read one row of a history, and keep its own text; Unreadable names the row."""
+        """Read one row of a history, with its own text as `raw`; Unreadable names the row."""
         past, own = row(type, raw, number, read)
         return msgspec.structs.replace(past, raw=own)
 
@@ -415,7 +416,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Pushed(Protocol):
-    """A driver whose provider pushes updates over a WebSocket; polling goes on underneath."""
+    """A driver whose provider pushes updates over a WebSocket; polling goes on as well."""
 
     @property
     def account(self) -> str:
@@ -423,9 +424,9 @@ class Pushed(Protocol):
         ...
 
     def updates_request(self) -> Request[Any]:
-        """Give the request that opens the socket; it is signed like any other."""
+        """Return the request that opens the WebSocket; it is signed like any other."""
         ...
 
     def update(self, frame: str | bytes) -> Event | None:
-        """Read a frame: pure, a hint like any message, None where it is about no payment."""
+        """Read a frame: a hint, like any message; None: it is about no payment."""
         ...

@@ -1,4 +1,4 @@
-"""Calling the application's callbacks: limited in time; any error becomes one error of ours."""
+"""Calling the application's callbacks, with a time limit; any error becomes CallbackFailed."""
 
 import asyncio
 import traceback
@@ -18,7 +18,7 @@ class CallbackFailed(Exception):
 async def run_callback(
     what: str, account: str, call: Callable[[], Awaitable[T]], seconds: float
 ) -> T:
-    """Await a callback for at most `seconds`; any failure is logged and raised as Failed."""
+    """Await a callback for at most `seconds`; CallbackFailed: it failed, which is logged."""
     try:
         async with asyncio.timeout(seconds):
             return await call()

@@ -16,9 +16,9 @@ from .callbacks import CallbackFailed, run_callback
 
 # seconds that a callback may take before it is cancelled and called again later
 CALLBACK_SECONDS = 60.0
-MAX_RETRY_SECONDS = 300.0  # seconds between repetitions, at most
+MAX_RETRY_SECONDS = 300.0  # seconds between retries, at most
 MAX_CALLBACKS = 100  # callbacks at once
-STATUS_POLL_SECONDS = 0.2  # seconds between looks at a payment that another worker is delivering
+STATUS_POLL_SECONDS = 0.2  # seconds between checks of a payment that another worker is delivering
 WRITE_RETRY_SECONDS = 1.0  # seconds between attempts to record a delivery
 _is_open, _event = attrgetter("open"), attrgetter("event")
 
@@ -71,7 +71,7 @@ class Dispatcher:
         self._claimed = deque()
 
     async def call(self, payment: Payment) -> None:
-        """Call `on_payment` once; Failed: it raised or timed out, which is logged."""
+        """Call `on_payment` once; CallbackFailed: it raised or timed out, which is logged."""
         await run_callback(
             "on_payment", payment.account, partial(self._on_payment, payment), CALLBACK_SECONDS
         )
@@ -163,7 +163,7 @@ class Dispatcher:
         return told.result() if told.done() else None
 
     async def once(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
-        """Deliver one payment without a running notifier; returns what `heard` returns."""
+        """Deliver one payment without a running notifier; return the same as `wait_notified`."""
         claimed = await outbox.claim(payment)
         if claimed is None:
             return await self.wait_notified(outbox, payment, until)

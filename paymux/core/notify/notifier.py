@@ -48,7 +48,7 @@ class Notifier(ForkAware):
     `verify`, `recover` or another worker found it, also after a crash. It gets the payment as it is
     at that moment; calls for one payment never overlap. An exception is logged, and the call is
     repeated later. Guard what must happen once with `async with pool.once(payment, "fulfilled") as
-    first`. `kinds`: payouts and refunds are reported only if named here, because a failed payout
+    turn`. `kinds`: payouts and refunds are reported only if named here, because a failed payout
     `order-8` is not the failed order `order-8`.
 
     `on_unconfirmed(event)` is awaited at least once for each message about a payment that no look-
@@ -103,7 +103,7 @@ class Notifier(ForkAware):
         register(self)
 
     def after_fork_in_child(self) -> None:
-        """In a forked child, be not entered; the child may enter it again."""
+        """Reset the notifier in a forked child, which may enter it again."""
         self.outbox = None
         self.unconfirmed.forget()
 

@@ -7,7 +7,7 @@ PAUSE_SECONDS = 900.0  # seconds between trials
 
 
 class AccountPauses:
-    """The paused accounts; `attempt` tries one every 15 minutes, and returns whether it could."""
+    """The paused accounts; `retry` tries one every 15 minutes, and returns whether it could."""
 
     def __init__(self, retry: Callable[[str], bool]) -> None:
         self._retry = retry

@@ -20,7 +20,7 @@ RECEIPT_WAIT_SECONDS = 120.0  # seconds within which an order may get the same r
 SCAN_SECONDS = 30.0  # seconds between scans
 # seconds that a callback may take before it is cancelled and called again later
 CALLBACK_SECONDS = 60.0
-MAX_RETRY_SECONDS = 300.0  # seconds between repetitions, at most
+MAX_RETRY_SECONDS = 300.0  # seconds between retries, at most
 MAX_CALLBACKS = 8  # callbacks at once
 ENTRIES_PER_SCAN = 100  # entries per scan
 
@@ -65,7 +65,7 @@ class UnconfirmedNotifier:
         self._task = asyncio.get_running_loop().create_task(self._live())
 
     def forget(self) -> None:
-        """In a forked child, call nothing until it begins there."""
+        """Stop calling back in a forked child, until `begin` is called there."""
         self._task, self._open = None, False
 
     async def aclose(self, grace: float) -> None:
@@ -83,7 +83,7 @@ class UnconfirmedNotifier:
     async def take(self, event: Event) -> None:
         """Keep a message before it is acknowledged; OSError: not possible now.
 
-        Full: limit reached.
+        TooManyUnconfirmed: the limit is reached.
         """
         if len(encoded_event(event)) > MAX_EVENT_BYTES:
             log.warning(

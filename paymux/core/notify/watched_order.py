@@ -86,7 +86,7 @@ class WatchedOrder:
             self.keeper.move(self, due)
 
     def wake(self) -> None:
-        """Do nothing: news is delivered by `hear` and `tell`."""
+        """Do nothing: results arrive by `on_result` and `deliver`."""
 
     def on_result(self, said: LookupResult | None, poll_state: PollState) -> None:
         """Take the result of another watch's look-up of this payment."""
