@@ -252,7 +252,7 @@ class Engine(ForkAware):
         )
 
     def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
-        """Return the look-up for a payment: by the provider's reference, else by ours, else None."""
+        """Return the look-up for a payment: by the provider's reference, by ours, or None."""
         return _question(self.driver(payment.account), payment)
 
     async def ask_provider(

@@ -35,12 +35,12 @@ _OTHER_HOST = {
     False: " (this is the demo host: the login of a live application needs live=True)",
     True: " (this is the live host: the login of a demo application needs live=False)",
 }
-# What an error of the framework looks like that CamPay is made with (Django REST framework, whose
-# words its 401 and 404 are): one text under `detail`. A firewall's page is another.
+# The form of an error of Django REST framework, which CamPay uses (its 401 and 404 have the words
+# of the framework): one text under `detail`. The page of a firewall has another form.
 _DETAIL = frozenset({"detail"})
-# The page says of a repeated external_reference "you will get the results of the first request",
-# then "will be rejected" (royalvibe). Nothing looks up by it. An unopened payment link is "not
-# found" too (README of the SDK).
+# The page says about a repeated external_reference "you will get the results of the first request",
+# then "will be rejected" (royalvibe). There is no look-up by it. A payment link that was not opened
+# is "not found", too (README of the SDK).
 _FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -56,14 +56,14 @@ class CamPay(Driver, frozen=True, kw_only=True):
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
     takes = frozenset({"description", "metadata"})
     speaks: ClassVar[Mapping[str, StatusWords]] = {"status": STATUS, "reason": REASON}
-    # Each success of the page, the SDK and the summary has both; a line of /history/ has no
-    # currency, and the address to which a payment link sends the browser neither.
+    # Each success in the page, the SDK and the summary has both; a row of /history/ has no
+    # currency, and the URL to which a payment link sends the browser has neither.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "transaction": ("amount", "currency"),
         "history": ("amount",),
         "redirect": (),
     }
-    token_life = 1800.0  # half of the only lifetime that CamPay was ever seen to state
+    token_life = 1800.0  # half of the only lifetime that an answer of CamPay was seen to state
     first_look = 3.0
 
     username: str = ""
@@ -82,7 +82,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Where requests go; the summary names the bare host."""
+        """The base URL of requests; the summary names the host without `www`."""
         bare = self.dialect == "summary" and self.live and not self.base_url
         return "https://campay.net/api" if bare else super().url
 
@@ -100,9 +100,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return request.with_headers({"Authorization": f"Token {signed}"})
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Be sure of the listed codes, of a stale token and of a refused login.
+        """Return an error for the listed codes, a stale token and a refused login.
 
-        On money a 403 proves nothing.
+        For money, a 403 proves nothing.
         """
         if reply.status < 400:
             return None
@@ -127,7 +127,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return error
 
     def _hint(self, request: Request[Any]) -> str:
-        # The two hosts have accounts of their own, and the answer of either is the same.
+        # Each of the two hosts has its own accounts, and both give the same answer.
         return _OTHER_HOST[self.live] if request.path == "/token/" else ""
 
     async def collect(self, send: Send, order: Order) -> Payment:
@@ -135,7 +135,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return await self._order(send, order, "/collect/", "from")
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Send money from the float held with the payee's carrier.
+        """Send money from the float at the payee's operator.
 
         The application must allow withdrawals.
         """
@@ -181,7 +181,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), asked, payment.kind or "collect")
 
     async def balance(self, send: Send) -> Balance:
-        """Ask for the floats; a payout can spend only the one of its payee's carrier."""
+        """Ask for the floats; a payout can use only the float of its payee's operator."""
         wallet = await send(get("/balance/", Wallet))
         total = amount(text(wallet.total_balance) or wallet.available_balance)
         if total is None:
@@ -195,8 +195,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
     ) -> AsyncIterator[Payment | None]:
         """List transactions from `since` to before `until`.
 
-        CamPay tells their fees, but not our references. A period comes as one page; one that is too
-        large is halved, the later half first.
+        CamPay returns their fees, but not our references. A period is one page; if the page is too
+        large, the period is divided in two halves, the later one first.
         """
         periods = [Period(since.astimezone(UTC), until.astimezone(UTC))]
         undated = set[str | None]()
@@ -214,7 +214,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
                 past = self.row(Transaction, raw, number, self.payment)
                 if past.created_at is not None:
                     yield past if period.first <= past.created_at < period.last else None
-                elif past.provider_reference not in undated:  # in each half of a period again
+                elif past.provider_reference not in undated:  # it comes again in each half
                     undated.add(past.provider_reference)
                     yield past
 
@@ -228,9 +228,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         payer: str | None = None,
         return_url: str | None = None,
     ) -> Payment:
-        """Open a page to pay by phone or card, which charges nobody.
+        """Open a page to pay by phone or card; opening it charges no payer.
 
-        Until it is opened, verify says NotFound.
+        Until the payer opens it, verify raises NotFound.
         """
         reference = checked_reference(reference)
         description = arguments.text("description", description, longest=500)
@@ -246,7 +246,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         )
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a callback of either method.
+        """Read a callback, by GET or POST.
 
         Its JWT proves who signed it once, and covers none of its fields.
         """
@@ -262,10 +262,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         return self.event(self.payment(said), Trust.ORIGIN if key else Trust.NOTHING)
 
     def returned(self, url: str) -> Event:
-        """Read the address to which a payment link sent the browser.
-
-        It names our reference alone.
-        """
+        """Read the URL to which a payment link sent the browser; it has only our reference."""
         said = convert(Transaction, form_fields(url.partition("?")[2]))
         if text(said.external_reference) is None:
             raise Unreadable("no external_reference")
@@ -274,7 +271,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
     def payment(
         self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
     ) -> Payment:
-        """Read what CamPay says of a transaction, in an answer, a line of history or a message."""
+        """Read a transaction in an answer, a row of history or a message."""
         kind = KINDS.get(text(said.endpoint)) or ("payout" if amount(said.debit) else kind)
         word = text(said.status)
         told = text(said.reason)

@@ -21,7 +21,7 @@ STATUS = Vocabulary(
         "CANCELLED": Status.CANCELLED,
     }
 )
-# `reason` is free text that no page lists: only words that leave no doubt are read. A success has
+# `reason` is free text that no page lists: only words with a clear meaning are read. A success has
 # "None" or "".
 REASON = Vocabulary(
     {
@@ -31,10 +31,10 @@ REASON = Vocabulary(
         ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
-# The page's whole table of errors, each a no before money moves.
+# All errors of the page; each is a refusal before money moves.
 REFUSALS = {
     "ER101": Reason.UNKNOWN_PAYER,  # the number is invalid
-    "ER102": Reason.UNKNOWN_PAYER,  # of another operator than MTN and Orange
+    "ER102": Reason.UNKNOWN_PAYER,  # the operator is not MTN or Orange
     "ER201": Reason.OTHER,  # an amount with decimals
     "ER301": Reason.INSUFFICIENT_FUNDS,  # more than the operator's float
 }
@@ -58,7 +58,7 @@ class Wallet(msgspec.Struct, frozen=True):
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """What CamPay says of a transaction: accepted, asked for, in a message, a page or a history."""
+    """A transaction in any answer, message, page or history of CamPay."""
 
     reference: Scalar = None
     external_reference: Scalar = None
@@ -67,7 +67,7 @@ class Transaction(msgspec.Struct, frozen=True):
     status: Scalar = None
     reason: Scalar = None
     amount: Scalar = None
-    app_amount: Scalar = None  # what the fee leaves
+    app_amount: Scalar = None  # the amount minus the fee
     currency: Scalar = None
     operator: Scalar = None
     operator_reference: Scalar = None
@@ -85,24 +85,24 @@ class Transaction(msgspec.Struct, frozen=True):
     debit: Scalar = None
 
     def answers(self) -> bool:
-        """Tell whether this answers a look-up."""
+        """Return whether this is an answer to a look-up."""
         require(text(self.reference), "the answer has no reference")
         return require(text(self.status), "the answer has no status")
 
     def answers_order(self, order: Order) -> bool:
-        """Tell whether this answers an order, whose own words it may repeat."""
+        """Return whether this is an answer to an order; it may repeat the order's fields."""
         ours = text(self.external_reference)
         require(ours in (None, order.reference), "the answer is about another external_reference")
         require(amount(self.amount) in (None, order.amount), "the answer is about another amount")
         return require(text(self.reference), "the answer has no reference")
 
     def answers_link(self) -> bool:
-        """Tell whether this is a page that was opened."""
+        """Return whether this is a page that was made."""
         return require(text(self.link), "the answer has no link")
 
 
 def failure(told: str | None) -> str | None:
-    """Give the word of REASON that stands in the free text of a reason, where one does."""
+    """Return the word of REASON that the free text of a reason contains, or None."""
     if told is None:
         return None
     told = told.upper()

@@ -1,4 +1,4 @@
-"""`/history/`: the transactions of a period, which come as one page."""
+"""`/history/`: the transactions of a period, in one page."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from ...http import MAX_DAY_BYTES, MAX_PAGE_BYTES, Request, post
 class History(msgspec.Struct, frozen=True):
     """The transactions of some days."""
 
-    data: list[msgspec.Raw]  # each read when its turn comes: there may be thousands
+    data: list[msgspec.Raw]  # read one by one: there may be thousands
 
 
 class Period(NamedTuple):
@@ -22,11 +22,11 @@ class Period(NamedTuple):
 
     @property
     def shortest(self) -> bool:
-        """Tell whether CamPay cannot be asked for less: it takes whole days."""
+        """Return whether the period cannot be shorter: CamPay takes whole days."""
         return self.last - self.first <= timedelta(days=1)
 
     def request(self) -> Request[History]:
-        """Ask for one day more: the zone of the days and their end are on no page."""
+        """Ask for one day more: no page states the time zone of the days, nor when they end."""
         days = {
             "start_date": f"{self.first:%Y-%m-%d}",
             "end_date": f"{self.last + timedelta(days=1):%Y-%m-%d}",
@@ -35,6 +35,6 @@ class Period(NamedTuple):
         return post("/history/", History, days, money=False, largest=largest)
 
     def halves(self) -> list["Period"]:
-        """Give both halves, the earlier one first."""
+        """Return both halves, the earlier one first."""
         middle = self.first + (self.last - self.first) / 2
         return [Period(self.first, middle), Period(middle, self.last)]

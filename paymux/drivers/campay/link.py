@@ -14,7 +14,7 @@ def link_request(
     payer: str | None,
     return_url: str | None,
 ) -> Request[Transaction]:
-    """Ask for a page, which charges nobody."""
+    """Return the request for a page; the request charges no payer."""
     body = {
         "amount": str(total),
         "currency": "XAF",

@@ -1,8 +1,8 @@
 """CinetPay Checkout v2: a page for mobile money, wallets and cards in French-speaking Africa.
 
-https://docs.cinetpay.com/api/1.0-fr/checkout/initialisation, and before it the integration guide of
+https://docs.cinetpay.com/api/1.0-fr/checkout/initialisation, and the older integration guide of
 2021, https://github.com/Tidev-CinetPay/api-checkout-doc (docs/integration.md), whose words are
-understood too.
+read, too.
 """
 
 import re
@@ -33,13 +33,13 @@ _ERRORS = tuple(range(400, 600))
 class CinetPay(Driver, frozen=True, kw_only=True):
     """One CinetPay service, in one currency.
 
-    Our reference is its `transaction_id`, so the provider's too.
+    Our reference is its `transaction_id`, so it is the provider's reference, too.
     """
 
     name = "cinetpay"
     live_url = "https://api-checkout.cinetpay.com"
-    # The wire's amount is an integer (608 "amount must be an integer"): whole units, of USD and CDF
-    # too.
+    # The amount in a request is an integer (608 "amount must be an integer"): whole units, also of
+    # USD and CDF.
     decimals: ClassVar[Mapping[str, int]] = {
         "XOF": 0,
         "XAF": 0,
@@ -49,16 +49,16 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         "GBF": 0,
     }
     currencies = frozenset(decimals)
-    # The guide's countries; Benin and Niger from the methods in CinetPay's own package
+    # The countries of the guide; Benin and Niger are from the methods in CinetPay's own package
     # cinetpay-python 0.1.0.
     countries = frozenset({"BF", "BJ", "CD", "CI", "CM", "GN", "ML", "NE", "SN", "TG"})
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(
-            # The guide: an identifier sent before is answered with an error.
+            # The guide: an identifier that was sent before gets an error.
             deduplicates=True,
             # A check takes our transaction_id: …/api/1.0-fr/checkout/verification.
             findable=True,
-            # No page says how a check answers for an unknown transaction.
+            # No page says what a check answers for an unknown transaction.
             not_found_final_after=None,
         )
     }
@@ -67,8 +67,8 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         "code": CODES,
         "message": MESSAGES,
     }
-    # Each success of the page of 2022 has amount and currency; the guide of 2021
-    # (docs/integration.md) shows one without either, and with fields of its own.
+    # Each success in the page of 2022 has amount and currency; the guide of 2021
+    # (docs/integration.md) shows one without both, and with other fields.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "2022": ("amount", "currency"),
         "2021": ("operator_id", "operator", "paid_at"),
@@ -80,8 +80,8 @@ class CinetPay(Driver, frozen=True, kw_only=True):
     settings = frozenset({"channels", "lang", "invoice_data", "lock_phone_number", "customer_id"})
     payer = "optional"
     verifies_by = frozenset({"payment_token"})
-    # A page takes its payer longer than a push does, and the guide asks not to poll where a
-    # notification comes.
+    # A payer needs longer for a page than for a push, and the guide asks not to poll if
+    # notifications come.
     watch_timeout = 900.0
     first_look = 10.0
     lost_page = "Nobody can pay on a page whose address was lost, so a new reference is safe."
@@ -98,10 +98,10 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return msgspec.structs.replace(request, body=signed_body)
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Read the error codes out of CinetPay's own body, whatever the HTTP status is.
+        """Read the error codes in CinetPay's own body, whatever the HTTP status is.
 
-        A check's verdict is read under any status, too, but for one: money that came is told with
-        2xx alone.
+        The result of a check is also read with any HTTP status, except a success: it counts only
+        with a status below 400.
         """
         said = reply.read(Answer) or _NO_ANSWER
         error = said.refusal(money=request.money)
@@ -114,9 +114,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return None
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        """Open a payment page, at `checkout_url`; it charges nobody before the payer acts on it.
+        """Open a payment page, at `checkout_url`; no payer is charged before paying there.
 
-        The amount is whole units, a multiple of 5 except in USD. A page whose address was lost is
+        The amount is in whole units, a multiple of 5 except in USD. A page whose URL was lost is
         harmless.
         """
         customer = order.customer or Customer()
@@ -129,16 +129,16 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), order.reference)
 
     def pending(self, order: Order) -> Payment:
-        """Give an order's payment before any answer, in the currency that it travels in."""
+        """Return an order's payment before any answer, in the currency that is sent."""
         currency = page.GNF.get(order.currency, order.currency)
         return super().pending(msgspec.structs.replace(order, currency=currency))
 
     def home(self, currency: str) -> str | None:
-        """Give the country of a currency, in either spelling of Guinea's."""
+        """Return the country of a currency, also for Guinea's old code GBF."""
         return super().home(page.GNF.get(currency, currency))
 
     def _contact(self, phone: str | None, currency: str) -> str | None:
-        # Whose card pays may live anywhere and have a fixed line.
+        # A payer with a card may live in any country and have a fixed line.
         if not phone:
             return None
         home = self.home(currency)
@@ -147,7 +147,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Check a payment by its transaction id.
 
-        It is `ids["payment_token"]` where that is all we hold.
+        If there is none, `ids["payment_token"]` is used.
         """
         reference = payment.provider_reference or payment.reference
         token = payment.ids.get("payment_token")
@@ -163,7 +163,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             Answer,
             key,
             money=False,
-            # A verdict is read on any status: no page says which one it has.
+            # A result is read with any HTTP status: no page says which one it has.
             accept=_ERRORS,
             matches=Answer.answers_check,
         )
@@ -174,10 +174,10 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return await self.verify(send, payment)
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a notification, which never has a status; a GET only asks whether we answer.
+        """Read a notification, which never has a status; a GET only checks that we answer.
 
         `x-token` proves that CinetPay wrote these characters, but not where one field ends and the
-        next begins: it vouches for the origin alone. Without a secret key a notification is a hint.
+        next begins: it proves only the origin. Without a secret key, a notification is a hint.
         """
         if incoming.method in ("GET", "HEAD"):
             return self.event(self.payment(_NO_ANSWER), ping=True)
@@ -208,9 +208,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return Trust.ORIGIN
 
     def returned(self, url: str) -> Event:
-        """Read the return address, to which CinetPay adds transaction_id and token.
+        """Read the return URL, to which CinetPay adds transaction_id and token.
 
-        Where it posts them as a form, put the body after a `?`: …/api/1.0-en/checkout/retour
+        If it posts them as a form, put the body after a `?`: …/api/1.0-en/checkout/retour
         """
         fields = form_fields(url.partition("?")[2].partition("#")[0])
         reference = text(fields.get("transaction_id"))
@@ -221,7 +221,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         return self.event(self.payment(said, reference))
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
-        """Put an answer, a notification or a return into our words; no `message` alone decides."""
+        """Read an answer, a notification or a return URL; no `message` alone decides the status."""
         data = said.found
         code = text(said.code)
         word = text(data.status)
@@ -252,8 +252,8 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             reason=reason,
             message=message,
             metadata=_metadata(data.metadata) if data.metadata else {},
-            # The samples' dates agree with the epoch in their api_response_id, so they are UTC, as
-            # Abidjan is.
+            # The dates of the samples agree with the epoch in their api_response_id, so they are
+            # UTC, which is also the time of Abidjan.
             paid_at=parse_time(data.payment_date) if status in _PAID else None,
         )
         bare = word is None and found.amount is None and currency is None
@@ -270,5 +270,5 @@ def _number(prefix: Scalar, number: Scalar) -> str | None:
 def _metadata(value: Any) -> Mapping[str, Any]:
     try:
         return value if isinstance(value, dict) else json_fields((text(value) or "{}").encode())
-    except Unreadable:  # another system's page, with a text of its own
+    except Unreadable:  # a page made by another system, with free text
         return {"metadata": text(value)}

@@ -13,9 +13,9 @@ from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabul
 from ..base import Duplicate
 
 # `data.status` of a check: https://docs.cinetpay.com/api/1.0-fr/checkout/verification; PENDING is
-# seen in integrators' code. To wait is not to fail:
-# https://docs.cinetpay.com/api/1.0-en/checkout/notification. REFUSED is any end without money: the
-# page shows it beside 627, which says that the payer cancelled.
+# in integrators' code. Waiting is not a failure:
+# https://docs.cinetpay.com/api/1.0-en/checkout/notification. REFUSED is any end without payment:
+# the page shows it together with 627, which says that the payer cancelled.
 _ENDED = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 WORDS = Vocabulary(
     {
@@ -25,11 +25,11 @@ WORDS = Vocabulary(
         "PENDING": Status.PENDING,
     }
 )
-# What a code says without `data.status`: the guide's table, and 607, 625, 638, 660, 661 of
-# integrators' constants. 603, 606 and 804 (out of order, wrong settings) may speak of the question
-# only, and prove nothing alone. So does a code that is not listed, for the provider has more than
-# any page lists: beside REFUSED it only says why, and beside ACCEPTED it leaves the payment in
-# doubt, since each documented success has "00".
+# The meaning of a code without `data.status`: the guide's table, and 607, 625, 638, 660, 661 from
+# integrators' constants. 603, 606 and 804 (out of order, wrong settings) may be only about the
+# request, and prove nothing alone. The same is true for a code that is not listed, because the
+# provider has more codes than any page lists: with REFUSED it only says why, and with ACCEPTED it
+# leaves the payment in doubt, because each documented success has "00".
 CODES = Vocabulary(
     {
         "00": Status.SUCCEEDED,
@@ -72,7 +72,7 @@ CODES = Vocabulary(
         "803": Reason.WRONG_PIN,
     },
 )
-# The guide calls `message` the payment's state; its spelling drifts, so that other words say
+# The guide calls `message` the state of the payment. Its spelling varies, so other words say
 # nothing.
 MESSAGES = Vocabulary(
     {
@@ -105,10 +105,10 @@ _REFUSALS: Mapping[str, type[ProviderError]] = {
     "624": Rejected,
     "1010": Rejected,
 }
-# An amount out of bounds (641, 642) is a verdict in a check, and a refusal of a page. The guide
-# promises an error for a transaction_id used before, and no page gives its code: 620
-# (ERROR_DOUBLE_PAYEMNT in integrators' code), or any error that says so. Taking another error for
-# it only leaves a question that a check answers.
+# An amount out of bounds (641, 642) is a result in a check, and a refusal of a page. The guide
+# promises an error for a transaction_id that was used before, and no page gives its code: it is 620
+# (ERROR_DOUBLE_PAYEMNT in integrators' code), or any error whose text says so. If another error is
+# taken for it, a check finds out.
 _PAGE_REFUSALS: Mapping[str, type[ProviderError]] = {
     **_REFUSALS,
     "620": Duplicate,
@@ -119,7 +119,7 @@ _DUPLICATE = re.compile(r"(?<!NOT)_EXIST|ALREADY|DUPLI|DOUBLE_PAY|D[ÉE]J[ÀA]",
 
 
 class Data(msgspec.Struct, frozen=True):
-    """What is said of a page or of a payment; an amount that cannot be read makes it Unreadable."""
+    """The data of a page or of a payment; Unreadable: its amount cannot be read."""
 
     payment_token: Scalar = None
     payment_url: Scalar = None
@@ -151,32 +151,32 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def found(self) -> Data:
-        """Give the data, empty where there is none."""
+        """Return the data; empty if there is none."""
         return self.data if isinstance(self.data, Data) else NO_DATA
 
     def opens(self) -> bool:
-        """Tell whether this is the address of a page."""
+        """Return whether this answer has the URL of a page."""
         if text(self.code) != "201":
             return False
         url = text(self.found.payment_url) or ""
         return url.startswith(("https://", "http://"))
 
     def speaks(self) -> bool:
-        """Tell whether this speaks of a payment, and not only of the question."""
+        """Return whether this answer is about a payment, and not only about the request."""
         code = text(self.code)
         return code is not None and (isinstance(self.data, Data) or normalized(code) in CODES)
 
     def answers_page(self) -> bool:
-        """Tell whether a page was opened."""
+        """Return whether a page was opened."""
         require(text(self.code) == "201", "code is not 201")
         return require(self.opens(), "the answer has no payment_url")
 
     def answers_check(self) -> bool:
-        """Tell whether this says how a payment stands."""
+        """Return whether this answer says the state of a payment."""
         return require(self.speaks(), "the answer is about no payment")
 
     def refusal(self, *, money: bool) -> ProviderError | None:
-        """Give the error that this certainly is, or None."""
+        """Return the error that this answer certainly is, or None."""
         code = text(self.code)
         if not code or text(self.found.status) or self.opens():
             return None

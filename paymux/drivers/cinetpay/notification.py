@@ -7,7 +7,7 @@ from typing import Any
 
 from ...values.parsing import Unreadable
 
-# What `x-token` signs, with nothing between the fields:
+# The text that `x-token` signs, with nothing between the fields:
 # https://docs.cinetpay.com/api/1.0-fr/checkout/hmac
 _SIGNED = (
     "{cpm_site_id}{cpm_trans_id}{cpm_trans_date}{cpm_amount}{cpm_currency}{signature}"
@@ -17,7 +17,7 @@ _SIGNED = (
 
 
 def plain_fields(given: Mapping[str, Any]) -> Mapping[str, str]:
-    """Give the fields that are text or numbers as text; one that is missing is empty."""
+    """Return the fields that are text or numbers, as text; a missing field is empty."""
     plainly = {
         name: str(value) for name, value in given.items() if isinstance(value, str | int | float)
     }
@@ -25,7 +25,7 @@ def plain_fields(given: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def signed(fields: Mapping[str, str]) -> bytes:
-    """Give what a notification's signature covers."""
+    """Return the bytes that a notification's signature covers."""
     try:
         return _SIGNED.format_map(fields).encode()
     except UnicodeEncodeError:
@@ -33,6 +33,6 @@ def signed(fields: Mapping[str, str]) -> bytes:
 
 
 def is_signed(message: bytes, key: str, token: str) -> bool:
-    """Tell whether the token is this key's; no page says in which case it is written."""
+    """Return whether this key made the token; no page says whether it is upper or lower case."""
     expected = hmac.digest(key.encode(), message, "sha256").hex().encode()
     return hmac.compare_digest(expected, token.encode("utf-8", "replace").lower())

@@ -10,13 +10,13 @@ from ...errors import UsageError
 from ...models import Customer, Order
 from ...values.money import whole
 
-# How the guide spelt Guinea's franc, for twelve days of August 2021.
+# The guide's code for Guinea's franc, for twelve days of August 2021.
 GNF: Mapping[str | None, str] = {"GBF": "GNF"}
 _CHANNELS = ("ALL", "MOBILE_MONEY", "CREDIT_CARD", "WALLET")
 
 
 def body(order: Order, customer: Customer, phone: str | None) -> dict[str, Any]:
-    """Give the body of a page's request; what nobody set is left out."""
+    """Return the body of the request for a page; fields that are not set are left out."""
     fields = {
         "transaction_id": order.reference,
         "amount": whole(order.amount),
@@ -30,9 +30,9 @@ def body(order: Order, customer: Customer, phone: str | None) -> dict[str, Any]:
         "invoice_data": order.extra.get("invoice_data"),
         "lock_phone_number": order.extra.get("lock_phone_number"),
         "customer_id": order.extra.get("customer_id"),
-        # "Le nom du client" is the family name and "le prénom" the given one: the guide's example
-        # is its author, Jean-Marc Dje Bi. A lone `name` is a whole name, and goes where a name is
-        # required.
+        # "Le nom du client" is the family name and "le prénom" the given name: the guide's example
+        # is its author, Jean-Marc Dje Bi. A `name` without `surname` is a full name, and is sent in
+        # the field that is required.
         "customer_name": customer.surname or customer.name,
         "customer_surname": customer.name if customer.surname else None,
         "customer_phone_number": f"+{phone}" if phone else None,

@@ -26,8 +26,8 @@ __all__ = ["REFERENCE_KEY", "Intram"]
 
 _NUMBER = re.compile(r"229[0-9]{8,10}", re.ASCII)
 
-# tpk_ and tsk_ stand beside mode "sandbox" in backend/nodejs-api-client.md, pk_ and sk_ with hex
-# digits beside mode `true` ("live mode") in the PHP Readme, pk_sandbox_ and pk_live_ in
+# tpk_ and tsk_ are with mode "sandbox" in backend/nodejs-api-client.md, pk_ and sk_ with hex digits
+# are with mode `true` ("live mode") in the PHP Readme, pk_sandbox_ and pk_live_ are in
 # merchant-api/sandbox-vs-live.md.
 _SANDBOX_KEY = re.compile(r"t[ps]k_|[ps]k_sandbox_")
 _LIVE_KEY = re.compile(r"[ps]k_(?:live_|[0-9a-f]{16})")
@@ -45,18 +45,17 @@ class Intram(Driver, frozen=True, kw_only=True):
     """
 
     name = "intram"
-    # Port 4002 must be open towards the outside. One address for both modes: the keys decide.
+    # Outgoing connections to port 4002 must be allowed. One URL for both modes: the keys decide.
     live_url = "https://webservices.intram.org:4002/api/v1"
     sandbox_url = live_url
     currencies = frozenset({"XOF"})
     countries = frozenset({"BJ"})
-    # backend/http.md: a request carries no id of ours, and only Intram's transaction_id can be
-    # asked for. When a look-up's "unknown" is final is published nowhere.
+    # backend/http.md: a request has no id of ours, and only Intram's transaction_id can be looked
+    # up. When "unknown" is final is not published.
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)
     }
-    # The nested shape tells the state twice. An unknown word in one place leaves a known one in the
-    # other in doubt.
+    # The nested form has the status twice. If one of the words is unknown, the other is in doubt.
     speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": WORDS,
         "transaction._status": WORDS,
@@ -101,7 +100,7 @@ class Intram(Driver, frozen=True, kw_only=True):
                 raise UsageError.hidden(field, accepted)
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
-        """Sign with the keys in headers; the fourth one where a merchant id is set."""
+        """Sign with the keys in headers; the fourth header if `merchant_key` is set."""
         headers = {
             "X-API-KEY": reveal(self.public_key),
             "X-PRIVATE-KEY": reveal(self.private_key),
@@ -112,7 +111,7 @@ class Intram(Driver, frozen=True, kw_only=True):
         return request.with_headers(headers)
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Give the error of a body that says `error: true`, which HTTP 200, 400 and 401 carry.
+        """Return the error of a body with `error: true`, which comes with HTTP 200, 400 and 401.
 
         HTTP 500 proves nothing, whatever its body says. Intram's Node client tests the flag and not
         the status:
@@ -122,18 +121,18 @@ class Intram(Driver, frozen=True, kw_only=True):
         if said is None or str(said.error).lower() not in ("true", "1"):
             return super().judge(request, reply)
         message = text(said.message) or ""
-        # A look-up may be refused in words that are published nowhere, and succeed later.
+        # A look-up may be refused with words that are not published, and succeed later.
         no = Rejected if request.money else ProviderError
         kind = {200: no, 400: Rejected, 401: AuthenticationFailed}.get(reply.status)
         if kind is None:
             return super().judge(request, reply)
-        # The one message that is documented, beside no status: backend/http.md.
+        # The only documented message, without an HTTP status: backend/http.md.
         if message.lower() == "invalid api keys":
             kind = AuthenticationFailed
         return kind(message, code=text(said.status))
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        """Open a checkout page; it charges nobody until the payer pays there: always PENDING."""
+        """Open a checkout page: always PENDING, because no payer is charged before paying there."""
 
         def answers(said: Transaction) -> bool:
             seen = self.payment(said)
@@ -147,9 +146,9 @@ class Intram(Driver, frozen=True, kw_only=True):
             "/payments/request",
             Transaction,
             body(order, self.store, self._keys() if self.keys_in_body else None),
-            # Each POST makes a page of its own under an id that Intram draws (no field of the
-            # request identifies it, backend/http.md), and Intram knows nobody to show it to: only
-            # we get the address.
+            # Each POST makes another page, with an id chosen by Intram (no field of the request
+            # identifies it, backend/http.md). Intram shows the page to no payer: only we get its
+            # URL.
             repeatable=True,
             matches=answers,
         )
@@ -184,18 +183,18 @@ class Intram(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), asked)
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a callback, JSON or form: unsigned, so a hint at what to ask for.
+        """Read a callback, JSON or form: unsigned, so it is a hint.
 
-        backend/nodejs-api-client.md promises a hash of which no field, algorithm or key is
-        published. The flat shape has no id either: only its own callback path says which payment it
+        backend/nodejs-api-client.md promises a hash, but its fields, algorithm and key are not
+        published. The flat form has no id either: only its own callback path says which payment it
         is about.
         """
         return self._event(self.message(Transaction, incoming))
 
     def returned(self, url: str) -> Event:
-        """Read where the payer's browser came back.
+        """Read the URL to which the payer's browser returned.
 
-        It is `?token=…`, or the Readme's `?STATUS=…?transaction_id=…`.
+        It has `?token=…`, or, in the Readme, `?STATUS=…?transaction_id=…`.
         """
         query = url.partition("#")[0].partition("?")[2].replace("?", "&")
         said = self.message(dict[str, str], WebhookRequest(method="GET", query=query))
@@ -213,7 +212,7 @@ class Intram(Driver, frozen=True, kw_only=True):
     def payment(
         self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
     ) -> Payment:
-        """Say in our words what Intram said."""
+        """Read what Intram says in an answer, a callback or a return URL."""
         nested = said.nested
         invoice = said.invoice
         outer = text(said.status)
@@ -237,11 +236,11 @@ class Intram(Driver, frozen=True, kw_only=True):
             provider=self.name,
             live=_ENVIRONMENTS.get(first(first_fields(nested.marchand).get("_env")), self.live),
             reference=first(reference),
-            # A look-up by the short public reference (`_reference`) is answered with both ids.
+            # The answer to a look-up by the short public reference (`_reference`) has both ids.
             provider_reference=asked if own is None or (asked and asked == public) else own,
             ids={"_reference": public} if public else {},
             status=status,
-            # A pending transaction may show 0 where nothing was paid yet.
+            # A pending transaction may have amount 0 while nothing is paid.
             amount=(charged or None) if status is Status.PENDING else charged,
             currency=(first(said.currency, invoice.currency) or "").upper() or None,
             payer=_number(text(said.account_number)),

@@ -1,4 +1,4 @@
-"""What Intram answers, in its several shapes, and what its words mean."""
+"""What Intram answers, in several forms, and what its words mean."""
 
 import re
 from decimal import Decimal
@@ -28,7 +28,7 @@ WORDS = Vocabulary(
         "REFUNDED": Status.REFUNDED,
     }
 )
-# The flag of an error, as JSON and forms write it; Intram's own clients test it before the word
+# The error flag, as JSON and forms write it; Intram's own clients check it before the status
 # (see `judge`).
 ERROR = Vocabulary(
     {
@@ -40,14 +40,14 @@ ERROR = Vocabulary(
     }
 )
 
-# What stands where an object is expected when there is nothing to say: `[]`, `""`, null.
+# The values instead of an object if there is none: `[]`, `""`, null.
 Absent: TypeAlias = list[Any] | Scalar
 Fields: TypeAlias = dict[str, Any] | Absent
 _SCALAR = (str, int, float)
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """What was to be paid, inside the nested shape."""
+    """The amount to pay, inside the nested form."""
 
     amount: Scalar = None
     currency: Scalar = None
@@ -57,7 +57,7 @@ class Invoice(msgspec.Struct, frozen=True):
 
 
 class Nested(msgspec.Struct, frozen=True):
-    """The transaction of the nested shape."""
+    """The transaction of the nested form."""
 
     id: Scalar = msgspec.field(name="_id", default=None)
     status: Scalar = msgspec.field(name="_status", default=None)
@@ -73,7 +73,7 @@ _NO_INVOICE = Invoice()
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """An opened page, an error, a callback, or a confirmation in any of its published shapes.
+    """An opened page, an error, a callback, or a confirmation in any of its published forms.
 
     Flat: backend/php-server-sdk.md. Nested: the PHP Readme. With customer and custom_data: the Node
     client.
@@ -101,18 +101,18 @@ class Transaction(msgspec.Struct, frozen=True):
 
     @property
     def nested(self) -> Nested:
-        """Give the nested transaction, empty in the other shapes."""
+        """Return the nested transaction; empty in the other forms."""
         return self.transaction if isinstance(self.transaction, Nested) else _NO_NESTED
 
     @property
     def invoice(self) -> Invoice:
-        """Give the invoice of the nested transaction, empty in the other shapes."""
+        """Return the invoice of the nested transaction; empty in the other forms."""
         invoice = self.nested.invoice
         return invoice if isinstance(invoice, Invoice) else _NO_INVOICE
 
     @property
     def id(self) -> str | None:
-        """Give Intram's id, wherever it stands."""
+        """Return Intram's id, from any field that may have it."""
         found = first(
             self.transaction_id,
             self.nested.id,
@@ -128,34 +128,35 @@ class Transaction(msgspec.Struct, frozen=True):
 
     @property
     def charged(self) -> Decimal | None:
-        """Give the order's amount.
+        """Return the order's amount.
 
-        `fees` and `net_amount` (amount + fees here) are beside it, not in it.
+        It does not include `fees`; `net_amount` is amount + fees here.
         """
         amounts = (self.amount, self.invoice.amount, self.nested.amount, self.total_amount)
         return amount(first(*amounts))
 
     @property
     def page(self) -> str | None:
-        """Give the address of an opened page.
+        """Return the URL of an opened page.
 
-        It is receipt_url in every sample (payment_url in the Django page), and later the receipt.
+        It is in receipt_url in every sample (payment_url in the Django page). Later, receipt_url
+        has the receipt.
         """
         return first(self.receipt_url, self.payment_url)
 
     def answers_confirm(self) -> bool:
-        """Tell whether this says how a payment stands.
+        """Return whether this answer says the state of a payment.
 
-        Every published shape has an amount; `{"status": "ERROR"}` alone is an error's body.
+        Every published form has an amount; `{"status": "ERROR"}` alone is the body of an error.
         """
         require(text(self.status) or text(self.nested.status), "the answer has no status")
         require(self.charged is not None, "the answer has no amount")
-        read = [self.id, amount(self.fees)]  # or Unreadable says why not
+        read = [self.id, amount(self.fees)]  # or raises Unreadable
         return bool(read)
 
 
 def first(*values: Any) -> str | None:
-    """Give the first of these that says something."""
+    """Return the first of these values that is not empty, as text."""
     for value in values:
         if isinstance(value, _SCALAR):
             told = text(value)
@@ -165,7 +166,7 @@ def first(*values: Any) -> str | None:
 
 
 def first_fields(*places: Fields) -> dict[str, Any]:
-    """Give the first of these objects that has fields."""
+    """Return the first of these objects that has fields."""
     for place in places:
         if isinstance(place, dict) and place:
             return dict(place)

@@ -9,8 +9,8 @@ from ...models import Item, Order
 from ...primitives import coerce
 from ...values.money import exact, whole
 
-# Intram has no field for a merchant's reference, only custom data; some shapes of its answers give
-# them back.
+# Intram has no field for a merchant's reference, only custom data; some forms of its answers repeat
+# them.
 REFERENCE_KEY = "paymux_reference"
 _STORE = ("name", "postal_adress", "logo_url", "web_site_url", "phone", "template", "color")
 
@@ -18,7 +18,7 @@ _STORE = ("name", "postal_adress", "logo_url", "web_site_url", "phone", "templat
 def body(
     order: Order, store: Mapping[str, str] | str, keys: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """Give the body of a request; what nobody set is left out, as in the page's example."""
+    """Return the body of a request; fields that are not set are left out, as in the page."""
     if REFERENCE_KEY in order.metadata:
         accepted = "any other key: this one carries the reference"
         raise UsageError.field("metadata", REFERENCE_KEY, accepted)
@@ -77,7 +77,7 @@ def _in_order(store: Mapping[str, str]) -> dict[str, str]:
 
 
 def _item(item: Item) -> dict[str, str]:
-    # The words of backend/php-server-sdk.md, texts all of them; they are shown, and never charged.
+    # The field names of backend/php-server-sdk.md, all text; the values are shown, never charged.
     price = _francs("items", item.unit_price)
     total = price * item.quantity
     if item.total_price is not None:

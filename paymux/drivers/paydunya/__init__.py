@@ -1,4 +1,4 @@
-"""PayDunya: invoices with a page of their own (PAR, PSR) and transfers between its accounts (PER).
+"""PayDunya: invoices with their own page (PAR, PSR) and transfers between its accounts (PER).
 
 The page is https://developers.paydunya.com/doc/Fr/http_json; PayDunya's own code is
 https://pypi.org/project/paydunya 1.0.7, https://www.npmjs.com/package/paydunya 1.0.12 and
@@ -49,8 +49,8 @@ _EMAIL = re.compile(
 )
 _WHO = ("name", "phone", "email")
 _NO_ANSWER = Answer()
-# The page and PayDunya's own code send no key of ours, look up invoices by token, and transfers not
-# at all.
+# The page and PayDunya's own code send no reference of ours, look up invoices by token, and have no
+# look-up for transfers.
 _FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -58,26 +58,26 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     """An application at PayDunya: `collect` opens a page on which the payer chooses how to pay.
 
     `access_token` is PayDunya's token; the page shows `store_*`; `extra={"channels": ["card"]}`
-    limits the ways.
+    limits the ways to pay.
     """
 
     name = "paydunya"
     live_url = "https://app.paydunya.com/api/v1"
     sandbox_url = "https://app.paydunya.com/sandbox-api/v1"
     currencies = frozenset({"XOF"})
-    # Of its channels, those that pay in XOF.
+    # The countries of those of its channels that pay in XOF.
     countries = frozenset({"SN", "CI", "BJ", "TG", "ML", "BF"})
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
-    # `response_code` is none of them: "00" says that the invoice was found. `invoice.status` stands
-    # in no answer of the page, but in those of the OPR (pypi, opr.py), and is read beside `status`
-    # alone.
+    # `response_code` is no status: "00" says that the invoice was found. `invoice.status` is in no
+    # answer of the page, but in those of the OPR (pypi, opr.py), and is read only together with
+    # `status`.
     speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": STATUS,
         "invoice.status": STATUS,
         "fail_reason": FAIL_REASON,
     }
-    # The page's one answer to a transfer repeats the amount in its description. No answer has a
-    # currency.
+    # The only answer to a transfer in the page repeats the amount in its description. No answer has
+    # a currency.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "invoice": ("amount",),
         "transfer": ("amount",),
@@ -95,7 +95,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             "webhook_url",
         }
     )
-    payout_takes = frozenset()  # a transfer has no field but whom and how much
+    payout_takes = frozenset()  # a transfer has only the account and the amount
     settings = frozenset({"channels"})
     prose = frozenset(f"store_{name}" for name in _STORE)
     payer = "optional"
@@ -116,8 +116,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check the fields; a key of the other mode is refused."""
         super().__post_init__()
-        # The WooCommerce module's settings: one master key for both modes, a private key and a
-        # token for each.
+        # The settings of the WooCommerce module: one master key for both modes, and a private key
+        # and a token for each mode.
         if reveal(self.private_key).startswith("test_" if self.live else "live_"):
             mode = "live" if self.live else "test"
             accepted = f"a {mode} key: its prefix contradicts live={self.live}"
@@ -134,10 +134,10 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Read the code and text that stand in every answer, mostly under HTTP 200.
+        """Read the code and text that every answer has, mostly with HTTP 200.
 
-        No codes are published: on a transfer, only those that integrators have met with such a text
-        are sure.
+        No codes are published: for a transfer, only codes that integrators have received with such
+        a text are sure.
         """
         answer = reply.read(Answer) or _NO_ANSWER
         code = answer.code()
@@ -150,11 +150,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         # 4002 is also "the callback is not accessible".
         if code == "4002" and "enough funds" in words:
             return Rejected(message, code=code, reason=Reason.INSUFFICIENT_FUNDS)
-        if request.money:  # a page that was not made has none at stake
+        if request.money:  # a page that was not made moves no money
             return Rejected(message, code=code) if request.path == CREATE else None
-        # What an unknown token gets is published nowhere; the good answer's text is "Transaction
-        # Found".
-        if reply.status in (401, 403):  # in PayDunya's own shape, so that they speak of the keys
+        # The answer for an unknown token is not published; the text of a good answer is
+        # "Transaction Found".
+        if reply.status in (401, 403):  # in PayDunya's own form, so they are about the keys
             return AuthenticationFailed(message, code=code)
         error = super().judge(request, reply)
         if error is None:
@@ -166,8 +166,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     async def collect(self, send: Send, order: Order) -> Payment:
         """Open a page for an order; items and taxes are shown on it and never change the amount.
 
-        Each request makes an invoice with a token of its own and charges nobody (the page; pypi,
-        invoice.py), so that it may be repeated.
+        Each request makes an invoice with a new token and charges no payer (the page; pypi,
+        invoice.py), so it may be repeated.
         """
         store = {name: getattr(self, f"store_{name}") for name in _STORE}
         body = checkout.body(order, store)
@@ -180,10 +180,10 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Credit a PayDunya account, known by its phone number or e-mail: done at once.
+        """Credit a PayDunya account, named by its phone number or e-mail: it ends at once.
 
-        An answer that does not repeat the amount, or has another status beside it, leaves the
-        transfer PENDING.
+        If the answer does not repeat the amount, or has a status other than "completed", the
+        transfer does not count as succeeded.
         """
         alias = re.sub(r"^221(?=[0-9]{9}$)", "", order.party or "")
         body = {"account_alias": alias, "amount": whole(order.amount)}
@@ -201,7 +201,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Ask how an invoice stands; a transfer cannot be asked about."""
+        """Look up an invoice; a transfer cannot be looked up."""
         if payment.kind not in (None, "collect"):
             raise Unsupported(f"{self.name} cannot be asked about a {payment.kind}")
         token = payment.provider_reference or ""
@@ -211,7 +211,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), token)
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
-        """Give what psr.paydunya.min.js asks your server for, to show a page as a popup (PSR)."""
+        """Return your server's answer to psr.paydunya.min.js, which shows a page as a popup (PSR)."""
         payment = arguments.payment(payment)
         token = payment.provider_reference
         if payment.account != self.account or payment.kind not in (None, "collect") or not token:
@@ -222,11 +222,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def webhook(self, incoming: WebhookRequest) -> Event:
         """Read an IPN.
 
-        Its hash is that of every message: a wrong one is refused, a right one proves nothing.
+        Every message has the same hash: a wrong one is refused, a right one proves nothing.
         """
         fields = self.message(dict[str, Any], once_encoded(incoming))
         invoice = convert(Answer, below_data(fields))
-        # The WooCommerce module: the SHA-512 of the master key, and of nothing else.
+        # The WooCommerce module: it is the SHA-512 of the master key alone.
         expected = sha512(reveal(self.master_key).encode()).hexdigest()
         told = str(invoice.hash).lower().encode("utf-8", "replace")
         if not compare_digest(told, expected.encode()):
@@ -234,9 +234,9 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self._event(invoice, text(tree(invoice.invoice).get("token")))
 
     def returned(self, url: str) -> Event:
-        """Read the `?token=` of the address at which the payer came back.
+        """Read the `?token=` of the URL to which the payer returned.
 
-        A query of ours comes before it.
+        If `return_url` has a query, it comes before the token.
         """
         query = url.partition("?")[2].partition("#")[0].replace("?", "&")
         return self._event(_NO_ANSWER, form_fields(query).get("token"))
@@ -247,7 +247,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self.event(self.payment(invoice, token))
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
-        """Say in our words how an invoice stands."""
+        """Read an invoice in an answer, an IPN or a return URL."""
         invoice = tree(said.invoice)
         word = text(said.status)
         failing = text(said.fail_reason)
@@ -280,7 +280,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             amount=min(amounts, default=None),
             currency="XOF",
             payer=number(who.get("phone")),
-            # "wave-senegal" and "wave_senegal" are both met.
+            # Both "wave-senegal" and "wave_senegal" occur.
             operator=(text(payer.get("payment_method")) or "").replace("_", "-") or None,
             receipt_url=text(said.receipt_url),
             fee=max(amounts) - min(amounts) or None if amounts else None,
@@ -300,9 +300,9 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a payer's number, or the number or e-mail of the PayDunya account to credit.
 
-        An account's number travels without its country code. One of Senegal is then nobody else's;
-        those of other countries coincide (8 digits in BF, ML and TG, 10 in BJ and CI), so that
-        there only an e-mail is sure.
+        The number of an account is sent without its country code. A number of Senegal is unique
+        then. Numbers of other countries are not (8 digits in BF, ML and TG, 10 in BJ and CI), so
+        for them only an e-mail is accepted.
         """
         if kind != "payout":
             return super().party(kind, value, currency)

@@ -1,4 +1,4 @@
-"""What PayDunya says, to a request and in a message, and what its words mean."""
+"""What PayDunya says in answers and messages, and what its words mean."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,7 @@ from ...values.parsing import Scalar, require, text
 from ...values.phone import bare_digits, phone_digits
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
-DONE = frozenset({"00", "0"})  # the page has "00"; PayDunya's own code compares it as a number
+DONE = frozenset({"00", "0"})  # the page has "00"; PayDunya's own code compares numbers
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 STATUS = Vocabulary(
@@ -21,11 +21,11 @@ STATUS = Vocabulary(
         "PENDING": Status.PENDING,
         "COMPLETED": Status.SUCCEEDED,
         "CANCELLED": (Status.CANCELLED, Reason.CANCELLED),
-        "FAILED": Status.FAILED,  # on the page in its section on callbacks only
+        "FAILED": Status.FAILED,  # in the page, only in the section on callbacks
     }
 )
-# `fail_reason` and `errors` are free text of a try, of which a page allows several; the page shows
-# one sentence.
+# `fail_reason` and `errors` are free text about one try to pay, and a payer may try several times;
+# the page shows one sentence.
 FAIL_REASON = Vocabulary({"PAYMENT CANCELLED BY CUSTOMER": UNPAID, ANY_OTHER_WORD: SAYS_NOTHING})
 
 _TRANSFERRED = re.compile(r"Amount of ([0-9]{1,15}) FCFA", re.ASCII)
@@ -35,10 +35,10 @@ _Tree: TypeAlias = dict[str, Any] | list[Any] | str | None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What PayDunya says: to any request, and of an invoice alike in a message (the IPN)."""
+    """Any answer of PayDunya; a message (the IPN) has the same fields for an invoice."""
 
     response_code: Scalar | list[Scalar] = None
-    response_text: Scalar = None  # of an invoice made, the address of its page
+    response_text: Scalar = None  # for a new invoice, the URL of its page
     description: Scalar = None
     token: Scalar = None
     transaction_id: Scalar = None
@@ -47,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
     custom_data: _Tree = None
     mode: Scalar = None
     status: Scalar = None
-    fail_reason: Scalar = None  # of cards; of mobile money it is in `errors` (integrators' code)
+    fail_reason: Scalar = None  # for cards; for mobile money, `errors` has it (integrators' code)
     errors: _Tree = None
     customer: _Tree = None
     receipt_url: Scalar = None
@@ -55,49 +55,49 @@ class Answer(msgspec.Struct, frozen=True):
     provider_reference: Scalar = None
 
     def code(self) -> str | None:
-        """Give the code as text; of several, the first."""
+        """Return the code as text; of several codes, the first."""
         code = self.response_code
         return text((code or [None])[0] if isinstance(code, list) else code)
 
     @property
     def transferred(self) -> Decimal | None:
-        """Give the amount that the description of a transfer repeats."""
+        """Return the amount that the description of a transfer repeats."""
         echo = _TRANSFERRED.search(text(self.description) or "")
         return Decimal(echo[1]) if echo else None
 
     def answers_create(self) -> bool:
-        """Tell whether a page was made."""
+        """Return whether a page was made."""
         require(self.code() in DONE, "response_code is not 00")
         page = text(self.response_text) or ""
         require(page.startswith(("https://", "http://")), "the answer has no address of a page")
         return require(TOKEN.fullmatch(text(self.token) or ""), "the answer has no token")
 
     def answers_confirm(self) -> bool:
-        """Tell whether this is an invoice at all, and no error without the documented fields."""
+        """Return whether this is an invoice, and not an error without the documented fields."""
         require(self.code() in DONE, "response_code is not 00")
         told = text(self.status) or tree(self.invoice).get("token")
         return require(told is not None, "the answer is about no invoice")
 
     def answers_credit(self, order: Order) -> bool:
-        """Tell whether this answers the order's transfer."""
+        """Return whether this is the answer to the order's transfer."""
         require(self.code() in DONE, "response_code is not 00")
         require(self.transferred in (None, order.amount), "the answer is about another amount")
         return require(text(self.transaction_id), "the answer has no transaction_id")
 
 
 def tree(value: object) -> dict[str, Any]:
-    """Give an object, empty where PHP wrote something else."""
+    """Return an object; empty if PHP wrote something else."""
     return value if isinstance(value, dict) else {}
 
 
 def number(phone: str | None) -> str | None:
-    """Read a payer's number, with the code of its country where it says one."""
+    """Read a payer's number, with its country code; None: the country is unknown."""
     if phone is None:
         return None
     with suppress(UsageError):
         return phone_digits(phone, {"SN"}, any_line=True)
-    # Whether there is such a number was PayDunya's to check. Eleven digits or more have a country's
-    # code, and a shorter one is a national number of a country that is not said.
+    # PayDunya has checked that the number exists. Eleven digits or more include a country code; a
+    # shorter one is a national number of an unknown country.
     told = bare_digits(phone)
     if told.startswith(("+", "00")) or len(told) > 10:
         return told.lstrip("+").removeprefix("00")

@@ -13,9 +13,9 @@ REFERENCE = "paymux_reference"  # the key of `custom_data` that carries our refe
 
 
 def body(order: Order, store: Mapping[str, str]) -> dict[str, Any]:
-    """Give the body of an invoice's request; what nobody set is left out.
+    """Return the body of the request for an invoice; fields that are not set are left out.
 
-    `channels` and `customer` are not on the page, but in PayDunya's own code.
+    `channels` and `customer` are not in the page, but in PayDunya's own code.
     """
     if REFERENCE in order.metadata:
         accepted = "any other key: this one carries the reference"
@@ -58,7 +58,7 @@ def _customer(order: Order) -> dict[str, Any]:
     told = {
         "name": " ".join(filter(None, (who.name, who.surname))),
         "email": who.email,
-        # As PayDunya writes it, without the country code.
+        # Without the country code, as PayDunya writes it.
         "phone": who.phone or (order.party or "")[3:],
     }
     return _given(told)

@@ -1,4 +1,4 @@
-"""The IPN: the fields of an invoice, in one of the five forms in which they come."""
+"""The IPN: the fields of an invoice, in one of five forms."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _DEEPEST = 8
 
 
 def once_encoded(incoming: WebhookRequest) -> WebhookRequest:
-    """Give a message whose form may have been encoded twice as if it had been once."""
+    """Return a message whose form is encoded once, also if it was encoded twice."""
     if not incoming.body.startswith((b"data=%25", b"data%25")):
         return incoming
     if len(incoming.body) > WEBHOOK_BYTES or incoming.body.count(b"%") > 8192:
@@ -24,7 +24,7 @@ def once_encoded(incoming: WebhookRequest) -> WebhookRequest:
 
 
 def below_data(fields: dict[str, Any]) -> Any:
-    """Find what stands below `data`: an object, JSON in a form's field, or PHP's `data[a][b]=…`."""
+    """Return what is below `data`: an object, JSON in a form field, or PHP's `data[a][b]=…`."""
     below = fields.get("data", fields)
     if isinstance(below, str):
         return json_fields(below.encode("utf-8", "surrogatepass"))
