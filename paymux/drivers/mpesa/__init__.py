@@ -32,7 +32,7 @@ __all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa", "now"]
 
 LOGIN = "/oauth/v1/generate"
 
-# Documentation, "going live". The list drifts: a second check, never the only one.
+# Documentation, "going live". The list gets out of date: a second check, never the only one.
 _HOSTS = {
     214: (200, 206, 207, 208),
     213: (114, 44),
@@ -42,7 +42,7 @@ CALLBACK_ADDRESSES = frozenset(
     f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts
 )
 
-now = time.time  # a test puts another clock here
+now = time.time  # tests replace this clock
 
 
 class _Login(msgspec.Struct, frozen=True):
@@ -65,14 +65,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         "collect": Facts(
             # Documentation of processrequest: no field of ours identifies a request.
             deduplicates=False,
-            # The query takes a CheckoutRequestID, which only the push's answer tells.
+            # The query needs a CheckoutRequestID, which is only in the answer to the push.
             findable=False,
-            # No source says what the query answers for an id unknown to it.
+            # No source says what the query answers for an unknown id.
             not_found_final_after=None,
         )
     }
-    # ResponseCode is none of them: it says that the question was understood. No success of a query
-    # has an amount.
+    # ResponseCode is no status: it says that the request was understood. No success of a query has
+    # an amount.
     speaks: ClassVar[Mapping[str, StatusWords]] = {
         "ResultCode": RESULTS,
         "ResultDesc": SENTENCES,
@@ -82,8 +82,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     settings = frozenset({"account_reference"})
     token_life = 3599.0
-    # A prompt lives for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first asks
-    # after 20 s.
+    # A prompt is open for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first
+    # looks up after 20 s.
     watch_timeout = 180.0
     first_look = 15.0
     # Documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks".
@@ -97,10 +97,10 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     shortcode: str = ""
     passkey: Secret | str = ""
     till: str = ""
-    max_amount: int = 250_000  # shillings, of one payment; Safaricom has raised it before
+    max_amount: int = 250_000  # shillings per payment; Safaricom has raised it before
 
     def __post_init__(self) -> None:
-        """Check the numbers, after what every driver checks."""
+        """Check the numbers, after the checks of every driver."""
         super().__post_init__()
         for field, value in (("shortcode", self.shortcode), ("till", self.till)):
             if not re.fullmatch("([0-9]{5,7})?", value):
@@ -137,13 +137,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return Token(Secret(login.access_token), login.expires_in)
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
-        """Sign a request with the token; the login carries its own header."""
+        """Sign a request with the token; the login has its own header."""
         if token is None or request.path == LOGIN:
             return request
         return request.with_headers({"Authorization": f"Bearer {token}"})
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Believe the gateway's errors by endpoint and message: one code has several meanings."""
+        """Return the gateway's error, by endpoint and message: one code has several meanings."""
         if b"policies." in reply.body and (slow := throttled(reply)) is not None:
             return slow
         if reply.status < 400:
@@ -161,9 +161,9 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return error
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        """Ring the payer's phone: the answer says only that the push was accepted.
+        """Push a prompt to the payer's phone; the answer says only that the push was accepted.
 
-        The payer is shown `extra={"account_reference": …}`, else the first 12 characters of the
+        The prompt shows `extra={"account_reference": …}`, else the first 12 characters of the
         reference.
         """
         if not 1 <= order.amount <= self.max_amount:
@@ -176,7 +176,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         body = {
             **signed(self.shortcode, reveal(self.passkey), int(now())),
             "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
-            "Amount": str(whole(order.amount)),  # text, as each value of the page's example
+            "Amount": str(whole(order.amount)),  # text, like each value of the example in the page
             "PartyA": payer,
             "PartyB": self.till or self.shortcode,
             "PhoneNumber": payer,
@@ -188,7 +188,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return self.payment(said.accepted())
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Ask by CheckoutRequestID; the answer has neither amount nor receipt."""
+        """Look up by CheckoutRequestID; the answer has neither amount nor receipt."""
         asked = payment.provider_reference
         if not asked or "TransID" in payment.ids:
             raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
@@ -198,7 +198,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             Said,
             {**signature, "CheckoutRequestID": asked},
             money=False,
-            # Under way is 200 with 4999, or 500:
+            # While it is in progress, the answer is 200 with 4999, or 500:
             # https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
             accept=(500,),
             matches=partial(Said.answers_query, asked=asked),
@@ -217,14 +217,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         raise Unreadable("neither an STK callback nor a C2B message")
 
     def confirms(self, event: Event) -> bool:
-        """Tell whether a message is of a push: no request of this API asks about a C2B payment."""
+        """Return whether a message is about a push: this API has no look-up for a C2B payment."""
         return "TransID" not in event.claims.ids
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
-        """Tell whether a confirmation may be a push's: same amount, account and visible digits.
+        """Return whether a confirmation may be about a push: same amount, account, visible digits.
 
-        Safaricom confirms each payment to the registered address, that of a push too, with the
-        push's receipt.
+        Safaricom sends a confirmation of each payment to the registered URL, also of a push, with
+        the receipt of the push.
         """
         typed = event.claims.reference
         pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
@@ -234,7 +234,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return super().may_tell_of(event, order) and c2b.may_be(payer, order.payer)
 
     def pending(self, order: Order) -> Payment:
-        """Give an order's payment before any answer, with what the payer is shown as reference."""
+        """Return an order's payment before any answer, with the reference that the prompt shows."""
         reference = order.extra.get("account_reference")
         ids = {"AccountReference": reference} if isinstance(reference, str) else {}
         return msgspec.structs.replace(super().pending(order), ids=ids)
@@ -248,13 +248,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return Response(status=200, headers=headers, body=msgspec.json.encode(body))
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
-        """Say in our words what Daraja said of a push; figures are read in a message alone."""
+        """Read what Daraja says about a push; amount and receipt are read only from a message."""
         result = text(said.ResultCode)
         code = result or text(said.fault)
         described = text(said.ResultDesc)
         fault = text(said.fault_message)
         status, reason = Status.PENDING, None
-        if code is not None:  # a sentence without a result is one of the question
+        if code is not None:  # a sentence without a result is about the request
             status, reason = self.outcome(
                 {
                     "ResultCode": result,
@@ -279,7 +279,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     @staticmethod
     def c2b_reply(accepted: bool, code: str = "C2B00011") -> dict[str, str]:
-        """Give the body that answers a C2B validation, within 8 seconds, or a confirmation.
+        """Return the body that answers a C2B validation, within 8 seconds, or a confirmation.
 
         A confirmation is always accepted.
         """
@@ -287,15 +287,15 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     @staticmethod
     def from_safaricom(peer: str | None) -> bool:
-        """Tell whether a message's sender is an address that Safaricom lists.
+        """Return whether a message's sender is an address that Safaricom lists.
 
-        Never ask it of a header.
+        Never call it with an address from a header.
         """
         return (coerce.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
 
 
 def _figures(found: Payment, said: Said) -> Payment:
-    """Add what a callback claims of the payment."""
+    """Add what a callback claims about the payment."""
     figures = said.figures()
     paid = text(figures.get("Amount"))
     receipt = text(figures.get("MpesaReceiptNumber"))

@@ -1,4 +1,4 @@
-"""C2B: money that a payer sent without a push, told in validations and confirmations."""
+"""C2B: money that a payer sent without a push, reported in validations and confirmations."""
 
 import re
 from hashlib import sha256
@@ -28,16 +28,16 @@ class Message(msgspec.Struct, frozen=True):
     TransTime: Scalar = None
     TransAmount: Scalar = None
     BillRefNumber: Scalar = None
-    OrgAccountBalance: Scalar = None  # blank where Daraja only asks: documentation, v2/c2b.mdx
+    OrgAccountBalance: Scalar = None  # blank in a validation: documentation, v2/c2b.mdx
     MSISDN: Scalar = None  # masked, or a hash
 
     def asks(self) -> bool:
-        """Tell whether this is a validation, which only asks."""
+        """Return whether this is a validation, which only asks."""
         return text(self.OrgAccountBalance) is None
 
 
 def claims(driver: Driver, said: Message, number: str) -> Payment:
-    """Give what a C2B message claims of the payment with this TransID."""
+    """Return what a C2B message claims about the payment with this TransID."""
     paid = text(said.TransAmount)
     payer = text(said.MSISDN)
     ids = {"receipt": number, "TransID": number}
@@ -59,14 +59,14 @@ def claims(driver: Driver, said: Message, number: str) -> Payment:
 
 
 def may_be(said: str | None, payer: str | None) -> bool:
-    """Tell whether a number may be this payer's.
+    """Return whether a number may be this payer's.
 
-    Its middle is masked (v2), or it is a hash (v1), or absent.
+    Its middle is masked (v2), or it is a hash (v1), or missing.
     """
     if not said or not payer:
         return True
     if re.fullmatch("[0-9a-fA-F]{64}", said):
-        # Which form is hashed is published nowhere.
+        # Which form of the number is hashed is not published.
         forms = (payer, f"+{payer}", payer[3:], f"0{payer[3:]}")
         return said.lower() in [sha256(form.encode()).hexdigest() for form in forms]
     first, *rest = [re.sub("[^0-9]", "", part) for part in re.split(r"\*+", said)]
@@ -74,12 +74,12 @@ def may_be(said: str | None, payer: str | None) -> bool:
 
 
 def refusal(code: str) -> str:
-    """Give a code that refuses a validation: the one that was named, where it is one."""
+    """Return a code that refuses a validation: the given one if it is valid, else C2B00016."""
     return code if re.fullmatch(_CODES, code) else "C2B00016"
 
 
 def answer(accepted: bool, code: str) -> dict[str, str]:
-    """Give the body that answers a validation or a confirmation."""
+    """Return the body that answers a validation or a confirmation."""
     if not re.fullmatch(_CODES, coerce.text(code) or ""):
         means = (
             "C2B00011 number, C2B00012 account, …13 amount, …14 KYC, …15 shortcode,"

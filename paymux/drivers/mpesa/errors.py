@@ -1,4 +1,4 @@
-"""What Daraja's gateway refuses, by endpoint and message: one code stands for several things."""
+"""The refusals of Daraja's gateway, by endpoint and message: one code has several meanings."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
 from ...http import Request, Response
 from ...models import Reason
 
-# Throttling by Apigee, before Daraja: its policies SpikeArrest and Quota, whose faults have these
+# Throttling by Apigee, before Daraja: the faults of its policies SpikeArrest and Quota have these
 # codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
 # .../quota-policy).
 _THROTTLED = ("policies.ratelimit.SpikeArrestViolation", "policies.ratelimit.QuotaViolation")
 
 
 def throttled(reply: Response) -> RateLimited | None:
-    """Read a fault of Apigee's by its whole envelope, with nothing beside it."""
+    """Read a fault of Apigee, if the body is exactly its form, without other fields."""
     said = reply.read(dict[str, Any]) or {}
     fault = said.get("fault")
     words = fault.get("faultstring") if isinstance(fault, dict) else None
@@ -27,11 +27,11 @@ def throttled(reply: Response) -> RateLimited | None:
 def refusal(
     request: Request[Any], reply: Response, code: str | None, said: str
 ) -> ProviderError | None:
-    """Give the error that a code and its message certainly mean at this endpoint, or None."""
+    """Return the error that a code and its message certainly mean at this endpoint, or None."""
     words = said.lower()
     asked = request.path.rpartition("/")[2]
-    # No body at all is what integrators' code saw live, and https://pypi.org/project/mpesakit/
-    # expects.
+    # Integrators' code received an empty body from the live host, and
+    # https://pypi.org/project/mpesakit/ expects one.
     if asked == "generate" and reply.status == 400 and (code or not reply.body.strip()):
         why = "consumer key or secret is wrong, or of the other environment"
         return AuthenticationFailed(said or why)
@@ -42,7 +42,7 @@ def refusal(
             _, named, field = said.partition("Invalid ")
             return Rejected(said, details={"field": field} if named else None)
         case "500.003.02" | "500.003.03":
-            # "System is busy", under the same code, does not prove that nothing was begun.
+            # "System is busy", with the same code, does not prove that nothing was started.
             if not request.money or "spike arrest" in words or "quota" in words:
                 return RateLimited(said)
         case "500.001.1001" if asked in ("processrequest", "query"):
@@ -51,10 +51,10 @@ def refusal(
 
 
 def _express(asked: str, said: str, words: str) -> Rejected | None:
-    """Give what M-Pesa Express means by its one code for everything."""
+    """Return what M-Pesa Express means by its one code for all errors."""
     if "merchant does not exist" in words:
         return Rejected(f"{said}: the shortcode is unknown in this environment")
-    if "wrong credentials" in words:  # of Password, not of the token
+    if "wrong credentials" in words:  # about Password, not about the token
         why = "passkey and shortcode do not belong together, or not in this environment"
         return Rejected(f"{said}: {why}")
     if "unable to lock subscriber" in words and asked == "processrequest":

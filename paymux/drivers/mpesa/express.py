@@ -23,9 +23,9 @@ PUSH = "/mpesa/stkpush/v1/processrequest"
 QUERY = "/mpesa/stkpushquery/v1/query"
 
 # Documentation, https://pypi.org/project/paylod/ and
-# https://github.com/ronnyabuto/daraja-error-codes. Left out, and so PENDING, is what proves neither
-# a debit nor its absence: 17 (internal error, or the same amount twice), 26 (busy), 1025 and 9999
-# (the prompt was perhaps not sent), 1036 (no word from the SMS centre), and all news.
+# https://github.com/ronnyabuto/daraja-error-codes. Codes that prove neither a debit nor its absence
+# are left out, and so are PENDING: 17 (internal error, or the same amount twice), 26 (busy), 1025
+# and 9999 (the prompt was perhaps not sent), 1036 (no answer from the SMS centre), and new codes.
 RESULTS = Vocabulary(
     {
         "0": Status.SUCCEEDED,
@@ -40,11 +40,11 @@ RESULTS = Vocabulary(
         "3": (Status.FAILED, Reason.LIMIT),
         "4": (Status.FAILED, Reason.LIMIT),
         "8": (Status.FAILED, Reason.LIMIT),
-        # Another transaction of this subscriber is under way.
+        # Another transaction of this subscriber is in progress.
         "1001": (Status.FAILED, Reason.BUSY),
-        # So of STK; elsewhere it is the initiator's password.
+        # The meaning for STK; in other APIs it is about the initiator's password.
         "2001": (Status.FAILED, Reason.WRONG_PIN),
-        # A debt contract; the sandbox says it of every real phone.
+        # A debt contract; the sandbox answers it for every real phone.
         "E3008": (Status.FAILED, Reason.DECLINED),
         # No till has PartyB: https://github.com/SmoDav/mpesa/issues/50
         "SFC_IC0003": (Status.FAILED, Reason.OTHER),
@@ -60,8 +60,8 @@ _PROCESSING = "THE TRANSACTION IS BEING PROCESSED"
 _LOCKED = (
     "UNABLE TO LOCK SUBSCRIBER, A TRANSACTION IS ALREADY IN PROCESS FOR THE CURRENT SUBSCRIBER"
 )
-# The sentences of the documentation's and of integrators' answers. Their wording drifts, so that
-# any other says nothing; that a payment is being processed is read out of all of them.
+# The sentences in answers of the documentation and of integrators. Their wording varies, so any
+# other sentence says nothing; but "being processed" is found in any of them.
 SENTENCES = Vocabulary(
     {
         ANY_OTHER_WORD: SAYS_NOTHING,
@@ -84,7 +84,7 @@ SENTENCES = Vocabulary(
 
 class _Item(msgspec.Struct, frozen=True):
     Name: Scalar = None
-    Value: Any = None  # what is no text and no number is passed over
+    Value: Any = None  # ignored if it is neither text nor a number
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ class _Metadata(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What Daraja says of a push: acceptance, answer to a query, callback and fault."""
+    """What Daraja says about a push: acceptance, answer to a query, callback and fault."""
 
     MerchantRequestID: Scalar = None
     CheckoutRequestID: Scalar = None
@@ -106,12 +106,12 @@ class Said(msgspec.Struct, frozen=True):
     fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
 
     def answers_push(self) -> bool:
-        """Tell whether a push was accepted."""
+        """Return whether a push was accepted."""
         require(text(self.ResponseCode) == "0", "ResponseCode is not 0")
         return require(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
 
     def answers_query(self, asked: str) -> bool:
-        """Tell whether this answers a query for this id, which is not always echoed."""
+        """Return whether this answers a query for this id, which is not always repeated."""
         fault = text(self.fault)
         if fault is not None:
             waits = fault == "500.001.1001" and self._processing()
@@ -122,11 +122,11 @@ class Said(msgspec.Struct, frozen=True):
         return require(text(self.ResultCode), "the answer has no ResultCode")
 
     def accepted(self) -> "Said":
-        """Give an acceptance without what only a result has: it is no outcome."""
+        """Return an acceptance without the fields of a result: it is not an outcome."""
         return msgspec.structs.replace(self, ResultCode=None, fault=None, CallbackMetadata=None)
 
     def figures(self) -> dict[str | None, Scalar]:
-        """Give what a callback claims of a payment."""
+        """Return what a callback claims about a payment."""
         listed = (self.CallbackMetadata.Item if self.CallbackMetadata else None) or []
         read = [item for item in listed if isinstance(item.Value, str | int | float)]
         return {text(item.Name): item.Value for item in read}
@@ -137,7 +137,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def sentence(told: str | None) -> str | None:
-    """Return a sentence as SENTENCES would have it; one that says "being processed" as its word."""
+    """Return a sentence as a key of SENTENCES; any form of "being processed" has one key."""
     return None if told is None else _sentence(told[:200])  # a forger may send more
 
 

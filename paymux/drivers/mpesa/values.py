@@ -1,4 +1,4 @@
-"""Values that several of Daraja's APIs write alike."""
+"""Values that several of Daraja's APIs write in the same form."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -6,22 +6,22 @@ from datetime import datetime, timedelta, timezone
 from ...errors import UsageError
 from ...values.parsing import parse_time
 
-EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data
+EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
 
 
 def paid_at(time: str | None) -> datetime | None:
-    """Read the time of a payment; year 1, which is met too, has no UTC."""
+    """Read the time of a payment; year 1, which occurs, too, has no UTC."""
     return parse_time(time, STAMP, EAT) if time and time.startswith("20") else None
 
 
 def phone(number: str | None) -> str | None:
-    """Give a number that is shown whole."""
+    """Return a number if it is not masked."""
     return number if number and re.fullmatch("254[0-9]{9}", number) else None
 
 
 def shown(field: str, value: object, longest: int) -> str:
-    """Check a text that the payer is shown."""
+    """Check a text that the payer sees."""
     printable = isinstance(value, str) and value.isprintable() and value.strip()
     if not isinstance(value, str) or not printable or len(value) > longest:
         accepted = f"a string of 1 to {longest} printable characters"

@@ -1,7 +1,8 @@
 """A merchant's own gateway over M-Pesa.
 
-docs/PAYMENT_API.md of github.com/trent130/EasyMarket is the contract. "The server" is that
-project's. No public one keeps to the document, so that its known differences are read too.
+"The document" is docs/PAYMENT_API.md of github.com/trent130/EasyMarket, and "the server" is the one
+of that project. No public server follows the document exactly, so the known differences are read,
+too.
 """
 
 import re
@@ -27,23 +28,23 @@ from .answers import OUTCOMES, Answer, Push
 from .history import Page, Recent
 
 _TRANSACTION = "/api/payment/transactions/{transaction_id}/"
-Undocumented: TypeAlias = dict[str, Any]  # an answer that is given as it is
+Undocumented: TypeAlias = dict[str, Any]  # an answer that is returned unchanged
 
 
 class MpesaGateway(Account, frozen=True, kw_only=True):
     """One merchant's gateway at `base_url`.
 
-    It is signed with `access_token` or with what `bearer` gives when asked.
+    Requests are signed with `access_token`, or with the token that `bearer` returns.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.updates_request()  # or UsageError says what is wrong with its path
+        self.updates_request()  # raises UsageError if its path is wrong
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Prompt the payer's phone.
 
-        The reference, 1 to 18 digits, travels as the integer `order_id`.
+        The reference, 1 to 18 digits, is sent as the integer `order_id`.
         """
         asked = self._within(order.amount)
         body = {
@@ -56,7 +57,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         return self.payment(replace(said, order_id=order.reference))
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Ask with the transaction id and our reference; both are needed.
+        """Look up with the transaction id and our reference; both are needed.
 
         A refund is Unsupported.
         """
@@ -96,7 +97,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
     ) -> AsyncIterator[Payment | None]:
         """List the payments of a period.
 
-        The gateway cannot filter, so that every page is read, however large.
+        The gateway cannot filter, so every page is read, of any size.
         """
         recent = Recent()
         number, read, more = 1, 0, True
@@ -123,7 +124,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             more = more and page.has_more(read)
 
     async def receipt(self, send: Send, payment: Payment) -> Receipt:
-        """Ask for a receipt: "KES 1,000.00" is read back into money, its date is UTC."""
+        """Ask for a receipt: the text "KES 1,000.00" is read as an amount; its date is UTC."""
         at = {"transaction_id": _transaction_id(payment)}
         path = _TRANSACTION + "receipt/"
         slip = await send(get(path, Answer, at=at, matches=Answer.answers_receipt))
@@ -153,11 +154,11 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             "details": details,
             "is_default": flag("is_default", is_default),
         }
-        # Sent twice, it moves no money.
+        # It moves no money, even if it is sent twice.
         return await send(post("/api/payment/methods/", Undocumented, body, money=False))
 
     async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
-        """Make a test payment, of no order, in the sandbox."""
+        """Make a test payment without an order, in the sandbox."""
         body = {
             "phone_number": self.party("collect", payer),
             "amount": self._within(exact(amount, "KES")),
@@ -168,7 +169,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
     async def test_callback(
         self, send: Send, *, provider_reference: str, status: str = "completed"
     ) -> Undocumented:
-        """Act, in the sandbox, as if M-Pesa had called back."""
+        """Simulate a callback of M-Pesa, in the sandbox."""
         body = {
             "transaction_id": checked_text("provider_reference", provider_reference, 200),
             "status": checked_text("status", status, 100),
@@ -176,13 +177,13 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         return await send(post(self._test("callback"), Undocumented, body, money=False))
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read the STK callback of a gateway that passes it on. Nothing signs it: a hint."""
+        """Read the STK callback that a gateway passes on. It is not signed, so it is a hint."""
         body = self.message(dict[str, Any], incoming).get("Body")
         push = convert(Push, body.get("stkCallback") if isinstance(body, dict) else None)
         return self.event(self.payment(push.with_figures()))
 
     def updates_request(self) -> Request[Answer]:
-        """Give the request that opens the socket of payment updates."""
+        """Return the request that opens the WebSocket of payment updates."""
         return get(self.updates_path, Answer)
 
     def update(self, frame: str | bytes) -> Event | None:
@@ -196,20 +197,20 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         fields = decode(dict[str, msgspec.Raw], raw)
         if bytes(fields.get("type", b"")).upper() != b'"PAYMENT_UPDATE"':
             return None
-        # That project's client (frontend/lib/websocket.ts) nests what is said in `payload`; its
-        # server is flat.
+        # The client of that project (frontend/lib/websocket.ts) expects the fields in `payload`;
+        # its server sends them flat.
         said = decode(Answer, bytes(fields.get("payload", raw)))
         return self.event(self.payment(said))
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
-        """Put into our words what the gateway said, wherever it said it."""
+        """Read what the gateway says in any answer, callback, row or frame."""
         word = text(said.status)
         message = text(said.message)
         code = text(said.code)
         if isinstance(said, Push):
             status, reason = self.outcome({"ResultCode": word, "ResultDesc": message})
         else:
-            # A message alone may be one of the question: "Payment initiated".
+            # A message alone may be about the request: "Payment initiated".
             told = message if word or code else None
             status, reason = self.outcome({"status": word, "code": code, "message": told})
         own = said.own_id
@@ -251,7 +252,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
 
 
 def _number(asked: Decimal) -> msgspec.Raw:
-    # 1000.00, exact; msgspec would write a Decimal as text.
+    # The number 1000.00, exact; msgspec would write a Decimal as text.
     return msgspec.Raw(f"{whole(asked)}.00".encode())
 
 

@@ -1,4 +1,4 @@
-"""An account at the gateway: its credentials, how it signs, and what it is refused with."""
+"""An account at the gateway: its credentials, how it signs, and how it is refused."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,17 +32,17 @@ _BLIND = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
 class Account(Driver, frozen=True, kw_only=True):
-    """What a gateway is, and who may ask it."""
+    """The facts about a gateway, and the credentials for it."""
 
     name = "mpesa_gateway"
     live_url = sandbox_url = ""  # there is no public host: base_url is required
     required = frozenset({"base_url"})
     currencies = frozenset({"KES"})
-    # Whole shillings; the server cuts cents off.
+    # Whole shillings; the server drops cents.
     decimals: ClassVar[Mapping[str, int]] = {**DECIMALS, "KES": 0}
     countries = frozenset({"KE"})
-    # One order is pushed twice, verify wants the gateway's own id, and history names no order; a
-    # refund takes no reference of ours, and nothing looks it up (the document, and the server's
+    # The same order can be pushed twice, verify needs the gateway's own id, and history has no
+    # order; a refund takes no reference of ours, and has no look-up (the document, and the server's
     # views).
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _BLIND, "refund": _BLIND}
     speaks: ClassVar[Mapping[str, StatusWords]] = {
@@ -59,20 +59,20 @@ class Account(Driver, frozen=True, kw_only=True):
         "money": (100, 60.0),
         "look-up": (1000, 60.0),
     }
-    # At 120 s the server's verify answers 408, and books "failed" without asking M-Pesa.
+    # After 120 s the server's verify answers 408, and stores "failed" without asking M-Pesa.
     watch_timeout = 115.0
 
     access_token: Secret | str = ""
     bearer: Callable[[], Awaitable[str]] | None = None
     min_amount: Decimal | int | str = 10  # whole shillings; both of payment/config.py of the server
     max_amount: Decimal | int | str = 150_000
-    # How its WebSocket opens is not documented: here, with the token in the header, or in the query
-    # under this name.
+    # How its WebSocket is opened is not documented: here with the token in the header, or in the
+    # query with this name.
     updates_path: str = "/ws/"
     updates_query: str = ""
 
     def __repr__(self) -> str:
-        # A bearer may be a functools.partial, whose own repr shows what it holds.
+        # A bearer may be a functools.partial, whose repr shows its arguments.
         named = f"account={self.account!r}, live={self.live}, base_url={self.base_url!r}"
         return f"{type(self).__name__}({named})"
 
@@ -91,14 +91,14 @@ class Account(Driver, frozen=True, kw_only=True):
                 raise UsageError.field(field, given, "whole shillings above 0") from None
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read a Kenyan number, which the document wants as 254XXXXXXXXX."""
+        """Read a Kenyan number, which the document requires as 254XXXXXXXXX."""
         number = super().party(kind, value, currency)
         if not re.fullmatch(r"254[0-9]{9}", number):
             raise UsageError.field("payer", value, "a number of the form 254XXXXXXXXX")
         return number
 
     async def token(self, send: Send) -> Token | None:
-        """Ask `bearer`; a token given as text cannot be renewed, so there is nothing to ask."""
+        """Call `bearer` for a token; None: `access_token` is used, which cannot be renewed."""
         if self.bearer is None:
             return None
         found: object = await self.bearer()
@@ -115,7 +115,7 @@ class Account(Driver, frozen=True, kw_only=True):
         return request.with_headers({"Authorization": f"Bearer {signed}"})
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Be sure of the codes; of money, nothing that a status or a sentence says is sure."""
+        """Return an error for the codes; for money, a status or a sentence alone proves nothing."""
         error = super().judge(request, reply)
         said = (reply.read(dict[str, Any]) if reply.status >= 400 else None) or {}
         code = str(said.get("code", ""))

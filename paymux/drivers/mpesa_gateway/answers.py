@@ -10,7 +10,7 @@ from ...models import Reason, Status
 from ...values.parsing import Scalar, amount, require, text
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
-# The document shows "completed"; the rest are words of the server's models and of its answers to
+# The document has "completed"; the other words are in the server's models and in its answers to
 # verify.
 WORDS = Vocabulary(
     {
@@ -23,8 +23,8 @@ WORDS = Vocabulary(
         "REFUNDED": Status.REFUNDED,
     }
 )
-# The server adds "Payment pending" to whatever is not completed, and words even "still processing"
-# as "failed"; any other sentence says nothing.
+# The server adds "Payment pending" to any payment that is not completed, and says "failed" even for
+# "still processing"; any other sentence says nothing.
 MESSAGES = Vocabulary(
     {
         "PAYMENT SUCCESSFUL": Status.SUCCEEDED,
@@ -37,8 +37,8 @@ MESSAGES = Vocabulary(
         ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
-# The ResultCodes of a callback that payment/mpesa.py of the server knows; of any other, the gateway
-# is asked.
+# The ResultCodes of a callback that payment/mpesa.py of the server knows; for any other one, the
+# payment is looked up.
 RESULTS = Vocabulary(
     {
         "0": Status.SUCCEEDED,
@@ -46,7 +46,7 @@ RESULTS = Vocabulary(
         "1037": (Status.EXPIRED, Reason.EXPIRED),
     }
 )
-# Its wording drifts.
+# Its wording varies.
 DESCRIPTIONS = Vocabulary(
     {
         "THE TRANSACTION IS BEING PROCESSED": Status.PENDING,
@@ -54,9 +54,9 @@ DESCRIPTIONS = Vocabulary(
         ANY_OTHER_WORD: SAYS_NOTHING,
     }
 )
-# "Common Error Codes" of the document, which names no HTTP status for them. These two are what
-# became of a payment: states for a look-up, but after a money request no proof that the payer was
-# not prompted. No success of the document has a code, so that one which is not listed leaves a
+# "Common Error Codes" of the document, which names no HTTP status for them. These two are outcomes
+# of a payment: a look-up may return them, but after a money request they do not prove that the
+# payer got no prompt. No success in the document has a code, so a code that is not listed leaves a
 # success in doubt.
 OUTCOMES = Vocabulary(
     {
@@ -73,8 +73,8 @@ REFUSALS: Mapping[str, Reason] = {
     "AMOUNT_TOO_HIGH": Reason.LIMIT,
     "INVALID_CURRENCY": Reason.OTHER,
 }
-# Not ours to sign with: jazzband/djangorestframework-simplejwt and users/middleware.py, before any
-# view runs.
+# The credentials were refused: by jazzband/djangorestframework-simplejwt and users/middleware.py,
+# before any view runs.
 UNSIGNED = frozenset({"token_not_valid", "2FA_REQUIRED"})
 # Never 408, 409, 423, 425 or 5xx, whatever the body says.
 REFUSED_WITH = (400, 401, 402, 403, 404, 410, 422)
@@ -85,15 +85,15 @@ _PRICE = re.compile(
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What initiate, verify, a history row, a refund, a receipt or a frame says: some of it."""
+    """The fields of initiate, verify, a history row, a refund, a receipt or a frame."""
 
     id: Scalar = None
     transaction_id: Scalar = None
     checkout_request_id: Scalar = None
     merchant_request_id: Scalar = None
-    refund_id: Scalar = ""  # null where the server has none; left out where nothing was refunded
+    refund_id: Scalar = ""  # null: the server has none; missing: nothing was refunded
     order_id: Scalar = None
-    order: Scalar = None  # the server's word for it in history
+    order: Scalar = None  # the name of `order_id` in the server's history
     amount: Scalar = None
     currency: Scalar = None
     status: Scalar = None
@@ -109,32 +109,32 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def own_id(self) -> str | None:
-        """Give the gateway's id."""
+        """Return the gateway's id."""
         return text(self.transaction_id) or text(self.id)
 
     @property
     def reference(self) -> str | None:
-        """Give the order's number."""
+        """Return the order's number."""
         return text(self.order_id) or text(self.order)
 
     def answers_order(self, reference: str | None) -> bool:
-        """Tell whether this answers an order; the document echoes no number at all."""
+        """Return whether this answers an order; in the document, no answer repeats its number."""
         self._is_readable()
         require(self.own_id, "the answer has no transaction_id")
         return self._is_about(reference)
 
     def answers_verify(self, reference: str | None) -> bool:
-        """Tell whether this says how an order stands."""
+        """Return whether this answer says the state of an order."""
         self._is_readable()
         require(text(self.status), "the answer has no status")
         return self._is_about(reference)
 
     def answers_refund(self) -> bool:
-        """Tell whether this answers a refund."""
+        """Return whether this answers a refund."""
         return require(self.refund_id != "", "the answer has no refund_id")
 
     def answers_receipt(self) -> bool:
-        """Tell whether this is a receipt."""
+        """Return whether this is a receipt."""
         require(text(self.receipt_number), "the answer has no receipt_number")
         price = _PRICE.fullmatch(text(self.amount) or "")
         return require(price, "the answer has no amount that can be read")
@@ -149,7 +149,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One line of a callback's metadata; a value that is no text and no number is passed over."""
+    """An item of a callback's metadata; a value that is neither text nor a number is ignored."""
 
     name: Scalar = msgspec.field(name="Name", default=None)
     value: Any = msgspec.field(name="Value", default=None)
@@ -174,7 +174,7 @@ class Push(Answer, frozen=True, kw_only=True):
     more: Metadata | None = msgspec.field(name="CallbackMetadata", default=None)
 
     def with_figures(self) -> "Push":
-        """Give the same with what its metadata says in the fields of an answer."""
+        """Return the same with the values of its metadata in the fields of an answer."""
         listed = (self.more and self.more.items) or []
         read = [item for item in listed if isinstance(item.value, str | int | float)]
         more = {text(item.name): item.value for item in read}
@@ -187,7 +187,7 @@ class Push(Answer, frozen=True, kw_only=True):
 
 
 def is_error(said: Mapping[str, Any]) -> bool:
-    """Tell whether this is DRF's `detail`, or the document's error object with its code."""
+    """Return whether this is DRF's `detail`, or the document's error object with its code."""
     if isinstance(said.get("detail"), str) and said.keys() <= {"detail", "code", "messages"}:
         return True
     documented = isinstance(said.get("error"), str) and isinstance(said.get("code"), str)

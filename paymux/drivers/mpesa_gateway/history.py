@@ -10,35 +10,36 @@ from ...values.parsing import Scalar, require, text
 class Page(msgspec.Struct, frozen=True):
     """A page: `{results, total, page}` of the document, `{count, next, results}` of DRF."""
 
-    results: list[msgspec.Raw]  # rows, each read when its turn comes: there may be thousands
+    results: list[msgspec.Raw]  # rows, read one by one: there may be thousands
     total: int = 0
     page: int | None = None
     next: Scalar = None
 
     def answers(self, number: int) -> bool:
-        """Tell whether this is the page that was asked for."""
+        """Return whether this is the page that was asked for."""
         return require(self.page in (None, number), "the answer is another page")
 
     def has_more(self, read: int) -> bool:
-        """Tell whether there are pages after this one, when so many rows were read."""
+        """Return whether there are pages after this one; `read`: the rows read so far."""
         return text(self.next) is not None or read < self.total
 
 
 class Recent:
     """The rows of this page and of the two before it.
 
-    A payment made meanwhile pushes a row that was read onto the next page, or the one after it.
+    A payment that is made in the meantime moves a row that was read to the next page, or to the one
+    after it.
     """
 
     def __init__(self) -> None:
         self._pages: deque[set[str | None]] = deque(maxlen=3)
 
     def turn(self) -> None:
-        """Begin a page."""
+        """Start a page."""
         self._pages.append(set())
 
     def is_new(self, row: str | None) -> bool:
-        """Note a row, and tell whether it was not noted before."""
+        """Record a row; return whether it was not recorded before."""
         new = not any(row in page for page in self._pages)
         self._pages[-1].add(row)
         return new

@@ -211,7 +211,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), token)
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
-        """Return your server's answer to psr.paydunya.min.js, which shows a page as a popup (PSR)."""
+        """Return your server's answer to psr.paydunya.min.js: a page as a popup (PSR)."""
         payment = arguments.payment(payment)
         token = payment.provider_reference
         if payment.account != self.account or payment.kind not in (None, "collect") or not token:
