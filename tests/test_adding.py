@@ -15,7 +15,7 @@ from paymux.drivers import load, names, table
 ROOT = Path(__file__).parents[1]
 ACME = Path(__file__).parent / "acme"
 FIELDS: dict[str, Any] = {"api_key": "simulator"}
-COVERING = ("drivers/test_acme", "test_contract", "test_connection", "test_answers", "test_fuzz")
+COVERING = ("drivers/test_acme", "test_contract", "test_aiohttp", "test_answers", "test_fuzz")
 NO_DRIVER = """
 from decimal import Decimal
 from paymux.drivers.base import Driver
