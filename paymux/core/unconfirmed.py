@@ -1,4 +1,4 @@
-"""Payments that no look-up confirms: whose they are, the list, and how an entry ends."""
+"""Payments that no look-up confirms: their orders, the open list, and how an entry ends."""
 
 import enum
 from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from ..errors import NotFound
 from ..limits import Limiter, Priority
 from ..models import Event
 
-LIMIT_DIVISOR = 10  # one in so many of an account's stated look-ups
+LIMIT_DIVISOR = 10  # they may use a tenth of an account's stated look-ups
 DEFAULT_LIMIT = (10, 1.0)  # look-ups per seconds, if the provider states no limit
 # seconds for which "no such payment" is cached; a redelivery may come before the payment exists
 NOT_FOUND_SECONDS = 60.0

@@ -149,7 +149,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     test_numbers: ClassVar[frozenset[str]] = frozenset()
     facts: ClassVar[Mapping[Kind, Facts]] = {}
     required: ClassVar[frozenset[str]] = frozenset()
-    # Fields that travel in bodies only: any printable text.
+    # Fields that are sent only in bodies: any printable text.
     prose: ClassVar[frozenset[str]] = frozenset()
     # The options of an order that this provider has, beyond the common fields.
     takes: ClassVar[frozenset[Option]] = frozenset()

@@ -206,7 +206,7 @@ class _LoopConnections:
         self.ended.callback(self._close_places)  # last: the connector has closed their sockets
         self.ended.push_async_callback(self.pushed.close)
         # The end of a loop closes its async generators (`shutdown_asyncgens`), so a pool that is
-        # used by several `asyncio.run` in turn leaves no open connection.
+        # used in several `asyncio.run`, one after another, leaves no open connection.
         self.guard = self._guard()
 
     def disown(self) -> None:
@@ -261,7 +261,7 @@ def _is_new(transport: asyncio.Transport) -> tuple[bool, Peek]:
 
 def _no_redirect() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(_redirected)  # ws_connect cannot be told not to follow
+    trace.on_request_redirect.append(_redirected)  # ws_connect has no option not to follow
     return trace
 
 

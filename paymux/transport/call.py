@@ -107,7 +107,7 @@ class Call:
         # what must be durable before money moves
         self.before_money: Callable[[], Awaitable[None]] | None = None
         self.moves_money = False  # whether a money request was asked for
-        # the payment of a money verb, as it is known before any answer
+        # the payment of a money verb, before any answer
         self.pending: Payment | None = None
         self.response = ScrubbedResponse(account.secrets)
         self._lost = ""  # what is known of a money request whose outcome is unknown
@@ -116,7 +116,7 @@ class Call:
         return " ".join(filter(None, (self.driver.account, self._verb, self._reference)))
 
     def renew(self, seconds: float) -> None:
-        """Start the deadline anew, for the next page of a history."""
+        """Start the deadline again, for the next page of a history."""
         self.deadline = asyncio.get_running_loop().time() + seconds
 
     def bounded(self) -> Deadline:

@@ -25,7 +25,7 @@ def fixed_parts(*given: Any) -> Any:
         return _seen(*given)
     except UsageError:
         raise
-    except Exception:  # noqa: BLE001 - a value of the caller's that cannot be hashed or compared
+    except Exception:  # noqa: BLE001 - a caller's value may not support hash or comparison
         return _fixed_parts(*given)
 
 
@@ -74,7 +74,7 @@ def type_of(type: Any) -> Any:
     """Check the type that a reply is decoded as."""
     try:
         decoder(type)
-    except Exception:  # noqa: BLE001 - msgspec, or a class of the caller's, may raise anything
+    except Exception:  # noqa: BLE001 - msgspec, or a class of the caller, may raise anything
         raise UsageError.field("type", type, "a type that msgspec can read from JSON") from None
     return type
 
@@ -125,7 +125,7 @@ def statuses_of(value: object) -> tuple[int, ...]:
 
 
 def matcher_of(value: Any) -> Any:
-    """Check the function that tells whether a reply answers the request."""
+    """Check the function that decides whether an answer belongs to the request."""
     if value is None:
         return None
     called = value.func if type(value) is partial else value

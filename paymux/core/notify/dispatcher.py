@@ -43,11 +43,11 @@ class _Call(msgspec.Struct, eq=False):
 
 
 class Dispatcher:
-    """Delivers the outbox: the row as it is at the call, never two calls for one payment at once.
+    """Delivers the payments of the outbox, with their current row; calls for one never overlap.
 
     A failed delivery is released and pauses here for a while. So if callbacks fail in one process,
     another process delivers. A status that was replaced before its delivery is never delivered:
-    each claim reads the row anew.
+    each claim reads the row again.
     """
 
     def __init__(

@@ -106,7 +106,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """
         if reply.status < 400:
             return None
-        # No page gives the shape of an error; integrators met these names.
+        # No page shows the form of an error; integrators received these names.
         said = reply.read(dict[str, Any]) or {}
         message = str(
             said.get("message") or said.get("detail") or said.get("non_field_errors") or ""
