@@ -189,7 +189,7 @@ class Journal(Protocol):
         *,
         open: bool,
     ) -> Arrival:
-        """Find the payment of a message, and store the message as `hint` does, in one transaction.
+        """Find the payment of a message, and keep the message as `keep_event` does, at once.
 
         `about`: the payment, if the caller knows it. `check` gets the payment, and the order that
         has the claimed provider reference; if it raises, nothing is stored.
@@ -199,7 +199,7 @@ class Journal(Protocol):
     async def keep_event(self, event: Event, *, open: bool = False) -> bool:
         """Store a webhook message before it is acknowledged.
 
-        open=True: this worker is processing it, until `end_hint` or until the worker dies.
+        open=True: this worker is processing it, until `end_event` or until the worker dies.
         False: no more messages are stored about its order.
         """
         ...

@@ -103,7 +103,7 @@ def _all(works: list[Work], undone: RolledBack) -> list[Answer]:
 
 
 def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
-    """Run all operations in one transaction, or raise Undone.
+    """Run all operations in one transaction, or raise RolledBack.
 
     An operation that fails before it changed anything fails alone.
     """

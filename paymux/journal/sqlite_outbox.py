@@ -35,7 +35,7 @@ class SqliteOutbox:
         self._inbox = inbox
         self._reminders = reminders
         self._now = 0.0  # time of the last heartbeat, with which claims are made
-        self.session: object = None  # of the entered notifier: see Untold
+        self.session: object = None  # of the entered notifier: see Unnotified
 
     async def enter(self, member: NotifierInfo, now: float) -> Heartbeat:
         """Start: this notifier owns what it claims from here on."""

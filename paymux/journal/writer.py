@@ -77,7 +77,7 @@ class Writer(ForkAware):
     ) -> T:
         """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
 
-        While another program has the file locked, `glance(db)` may answer from what can be read, or
+        While another program has the file locked, `peek(db)` may answer from what can be read, or
         WAIT. `after` gets the result in this loop once it is durable, also after a cancellation.
         """
         result: T = await self._queued(Work(operation, peek=peek, after=after))

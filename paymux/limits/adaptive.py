@@ -101,7 +101,7 @@ class AdaptiveRate:
         self.rate = None
 
     def on_refused(self, now: float, retry_after: float | None, in_flight: int) -> None:
-        """Reduce the rate after a refusal, while `flying` requests were in flight.
+        """Reduce the rate after a refusal, while `in_flight` requests were in flight.
 
         Requests that were in flight already teach nothing new, nor do those that are sent while the
         provider still counts the old ones. So further refusals count as the same one for a second

@@ -62,7 +62,7 @@ class Limiter:
         self.quota: Quota | None = None
 
     def try_acquire(self, *, money: bool) -> bool:
-        """Take a slot if one is free and no request waits for it; otherwise call `enter`."""
+        """Take a slot if one is free and no request waits for it; otherwise call `acquire`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._adopt(loop)

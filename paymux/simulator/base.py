@@ -35,8 +35,8 @@ To simulate a provider, write `simulator/<driver name>.py` with one class; nothi
   fuzzer sends each.
 * `entry.code` is the provider's own status word or code, if a test sets one: send it instead of the
   usual one.
-* Ids and random values come from `self.world.random`, so that a seed repeats a run. Waits use the
-  event loop's clock (`self.world.after`, `self.world.pause`); dates and signed times use the wall
+* Ids and random values come from `self.core.random`, so that a seed repeats a run. Waits use the
+  event loop's clock (`self.core.after`, `self.core.pause`); dates and signed times use the wall
   clock.
 '''
 

@@ -46,7 +46,7 @@ class InProcess:
         return reply
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Yield the frames that the provider pushes; Broken: it refuses the socket."""
+        """Yield the frames that the provider pushes; TransportError: it refuses the socket."""
         name, incoming = self._addressed(outgoing)
         refusal = self._providers[name].listens(incoming)
         if refusal is not None:

@@ -159,7 +159,7 @@ class PollQueue:
             self._enter(ticket, min(ticket.due_at, ticket.deadline))
 
     def wake(self, ticket: Ticket, *, granted: bool | None = False) -> None:
-        """Wake a waiter; without `turn`: because there is news."""
+        """Wake a waiter; without `granted`: because there is news."""
         if ticket.is_waiting and self._holds(ticket):
             self._out(ticket, Stage.GRANTED if granted else Stage.GONE)
             if not ticket.done():
