@@ -411,7 +411,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
             stack.enter_context(patch.object(importlib.import_module(name), "datetime", Dated))
         for name in _TIMED:
             stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
-        stack.enter_context(patch("aiohttp.connector.monotonic", loop.time))
+        stack.enter_context(patch("paymux.transport.idle.monotonic", loop.time))
         # In memory there is no descriptor to be looked at.
         stack.enter_context(
             patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits))
