@@ -120,7 +120,10 @@ def checked_path(name: str, value: Any, *, unread: bool = False) -> str:
         found = os.fspath(value)
         fits = type(found) is str or coerce.is_a(found, str)
         found = str.__str__(found) if fits else ""
-        fits = fits and (unread or (0 < len(found) <= 4096 and b"\x00" not in os.fsencode(found)))
+        # A path far beyond what a system opens is not even split into its parts: that takes long.
+        longest = 16_384 if unread else 4096
+        fits = fits and len(found) <= longest
+        fits = fits and (unread or (found != "" and b"\x00" not in os.fsencode(found)))
     except Exception:  # noqa: BLE001 - it may be a class of the caller
         found, fits = "", False
     if not fits:
