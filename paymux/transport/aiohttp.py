@@ -25,7 +25,7 @@ from .idle import IdleConnections
 
 MAX_FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
-OTHERS_KEPT = 15.0  # seconds for which a look-up may reuse an idle connection
+LOOKUP_KEEPALIVE_SECONDS = 15.0  # seconds for which a look-up may reuse an idle connection
 MONEY_KEEPALIVE_SECONDS = 1.0  # the same of a money request: stale ones make unknowns
 # new connections that may be closed, or receive data before a request, until an attempt fails
 MAX_NEW_CONNECTIONS = 3
@@ -181,7 +181,7 @@ class _Place:
         url = URL(f"{scheme}://{host}/", encoded=True)
         self.request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
         self.host = self.request.headers["Host"]
-        self.other = IdleConnections[_Link](OTHERS_KEPT)
+        self.other = IdleConnections[_Link](LOOKUP_KEEPALIVE_SECONDS)
         self.money = IdleConnections[_Link](MONEY_KEEPALIVE_SECONDS)
 
     def close(self) -> None:

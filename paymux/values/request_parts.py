@@ -13,6 +13,7 @@ from .parsing import decoder
 from .validation import checked_function
 
 MAX_PAIRS = 100
+_PATH = r"/(?!/)[\x21-\x22\x24-\x7e]*"
 
 
 def fixed_parts(*given: Any) -> Any:
@@ -54,20 +55,13 @@ _seen = lru_cache(maxsize=256, typed=True)(_fixed_parts)
 
 def path_of(path: object) -> str:
     """Check the path of a request."""
-    if type(path) is str and len(path) <= 2000 and _is_path(path):
-        return path
     found = coerce.text(path)
-    if found is None or len(found) > 2000 or not _is_path(found):
+    # Without "#": a server sees nothing after it.
+    if found is None or len(found) > 2000 or not re.fullmatch(_PATH, found):
         raise UsageError.field(
             "path", path, "a path below the provider's base URL, such as '/balance/'"
         )
     return found
-
-
-@lru_cache(maxsize=256)
-def _is_path(path: str) -> bool:
-    # Without "#": a server sees nothing after it.
-    return re.fullmatch(r"/(?!/)[\x21-\x22\x24-\x7e]*", path) is not None
 
 
 def type_of(type: Any) -> Any:

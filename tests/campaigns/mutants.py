@@ -25,37 +25,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # The rows of the outcome table: nothing of them may survive.
 TABLE = ("transport/outcome.decide", "transport/retries.may_retry")
+OF_A_CALL = ("outcome", "mutants", "transport", "tokens", "singleflight", "limits", "bulk")
 # What each function is tested by, the likeliest to notice first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
     "transport/retries.may_retry": ("mutants",),
-    "transport/call.Call.__call__": (
-        "outcome",
-        "mutants",
-        "transport",
-        "tokens",
-        "singleflight",
-        "limits",
-        "bulk",
-    ),
-    "transport/call.Call._note": (
-        "outcome",
-        "mutants",
-        "transport",
-        "tokens",
-        "singleflight",
-        "limits",
-        "bulk",
-    ),
-    "transport/call.Call._repeats": (
-        "outcome",
-        "mutants",
-        "transport",
-        "tokens",
-        "singleflight",
-        "limits",
-        "bulk",
-    ),
+    "transport/call.Call.__call__": OF_A_CALL,
+    "transport/call.Call._note": OF_A_CALL,
+    "transport/call.Call._repeats": OF_A_CALL,
     "transport/transport._ended": ("mutants", "transport", "outcome", "pool"),
     "models/payments.compare": ("models", "mutants", "confirmation"),
     "models/payments.merge": ("models", "mutants", "confirmation"),
