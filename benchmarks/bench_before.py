@@ -1,14 +1,14 @@
-"""What this commit costs beside another one.
+"""Compare the CPU time of a call in this commit and in another commit.
 
-The CPU of a verify, a collect, and a collect with a journal.
+The calls are a verify, a collect, and a collect with a journal.
 
 Run: python -m benchmarks.bench_before FOLDER [--rounds 10] [--only NAME …] [--json FILE]
 
-FOLDER is a checkout of the other commit (`git worktree add ../before COMMIT`). Both run this
-commit's `benchmarks/clients.py`, each with its own `paymux`, against one server, in turn and in
-random order. A figure is the median of the rounds' ratios, with the quartiles. The exit code is 1
-where a limit is missed: 5 % for a verify and a collect, 15 % for a collect with a journal at 100 at
-once.
+FOLDER is a checkout of the other commit (`git worktree add ../before COMMIT`). Both commits run
+this commit's `benchmarks/clients.py`, each with its own `paymux`, against one server. They take
+turns, in random order. A figure is the median of the rounds' ratios, with the quartiles. The exit
+code is 1 if a limit is exceeded: 5 % for a verify and a collect, 15 % for a collect with a journal
+and 100 concurrent calls.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 from .loopback import Loopback
 from .peers import Worker, spread
 
-# What is compared: a client, a verb, how many at once, and the limit.
+# What is compared: a client, a verb, the number of concurrent calls, and the limit of the ratio.
 COMPARED = (
     ("paymux/campay", "verify", 50, 1.05),
     ("paymux/mpesa", "verify", 50, 1.05),
@@ -40,7 +40,7 @@ CALLS = 1000
 async def compare(
     url: str, before: Path, name: str, verb: str, at_once: int, rounds: int
 ) -> dict[str, Any]:
-    """Measure one verb of both commits in turn."""
+    """Measure one verb in both commits, in turn."""
     chance = random.Random(0)
     found: dict[str, list[float]] = {"before": [], "after": []}
     async with contextlib.AsyncExitStack() as stack:
@@ -66,7 +66,7 @@ async def compare(
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Compare, print, and hold the ratios to their limits."""
+    """Measure and print; return 1 if a ratio is above its limit."""
     print(
         f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; "
         "microseconds of CPU"

@@ -1,17 +1,20 @@
-"""What verifying 1,000, 10,000 and 100,000 references costs each, in time and memory, and what is
-asked in vain.
+"""Measure the time and memory of `verify_many` for 1,000, 10,000 and 100,000 references.
+
+It also counts requests that were not needed.
 
 Run: python -m benchmarks.bench_bulk [--quick] [--rounds 3] [--at-once 50] [--json FILE] [--plot
 FILE]
 
-Each run is a process of its own, whose memory is its alone: CamPay references from a generator are
-verified by `async for` over sockets, on a server in another process (benchmarks/loopback.py) that
-counts what each was asked. Runs of all sizes, with and without uvloop, come in turn, round by
-round. Memory is the resident set after a warm-up of 1,000 other references, and the most it was
-while the run went on. What bulk itself costs is the CPU of this process for look-ups that do
-nothing, less that of bare workers doing as many. The exit code is 1 where memory grows by more than
-20 MiB from the first size to the last, where a reference of the largest costs 1.5 times one of the
-size before, or where a request was in vain.
+Each run has its own process, so that its memory can be measured. CamPay references from a generator
+are verified by `async for` over sockets, on a server in another process (benchmarks/loopback.py)
+that counts the requests for each reference. Runs of all sizes, with and without uvloop, take turns,
+round by round. Memory is the resident set in MiB: after a warm-up of 1,000 other references, and
+the maximum during the run. The own cost of bulk is the CPU time of this process for look-ups that
+do nothing, minus the CPU time of plain workers that make the same number of look-ups.
+
+The exit code is 1 if memory grows by more than 20 MiB from the smallest size to the largest, if a
+reference of the largest size costs more than 1.5 times a reference of the size before, or if a
+request was not needed.
 """
 
 import argparse
@@ -40,28 +43,28 @@ from .peers import spread
 SIZES = (1_000, 10_000, 100_000)
 QUICK = (500, 2_000, 8_000)
 GROWTH = 20.0  # MiB
-LINEAR = 1.5  # a machine that does other things, too, makes 1.2; growth with the square would be 10
-OWN = 20_000  # look-ups that do nothing, in one section
+LINEAR = 1.5  # a busy machine gives 1.2; quadratic growth would give 10
+OWN = 20_000  # look-ups that do nothing, in one measurement
 
 
 def resident() -> float:
-    """Give the resident memory of this process in MiB."""
+    """Return the resident memory of this process, in MiB."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * resource.getpagesize() / 2**20
-    except OSError:  # not Linux: the most it ever was, in KiB, or on macOS in bytes
+    except OSError:  # not Linux: the maximum so far, in KiB, or on macOS in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
             2**20 if sys.platform == "darwin" else 2**10
         )
 
 
 def references(name: str, count: int) -> Iterator[tuple[str, str]]:
-    """Give so many references, none twice."""
+    """Return `count` different references."""
     return (("campay", f"tx-{name}-{number}") for number in range(count))
 
 
 async def once(url: str, count: int, at_once: int) -> dict[str, Any]:
-    """Verify so many references in this process, and say what that took."""
+    """Verify `count` references in this process, and return what that cost."""
     server = Loopback()
     server.url = url
     driver = CamPay(username="simulator", password="simulator", base_url=f"{url}/campay/api")
@@ -92,7 +95,7 @@ async def once(url: str, count: int, at_once: int) -> dict[str, Any]:
 
 
 def child(arguments: argparse.Namespace) -> None:
-    """Run once in this process and print what it took, as JSON."""
+    """Run once in this process, and print the cost as JSON."""
     factory = None
     if arguments.loop == "uvloop":
         import uvloop  # noqa: PLC0415 - of the bench extra
@@ -103,7 +106,7 @@ def child(arguments: argparse.Namespace) -> None:
 
 
 async def spawn(url: str, loop: str, count: int, at_once: int) -> dict[str, Any]:
-    """Run once in a process of its own."""
+    """Run once in a new process."""
     told = ["--one", str(count), "--loop", loop, "--url", url, "--at-once", str(at_once)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -124,11 +127,11 @@ class Nobody:
     """A connection that is never used."""
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Refuse to be used."""
+        """Fail: no request is expected."""
         raise AssertionError
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Give nothing."""
+        """Yield nothing."""
         return
         yield
 
@@ -137,9 +140,7 @@ class Nobody:
 
 
 async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
-    """Give the microseconds of CPU that bulk adds to each look-up, beside workers that only
-    look.
-    """
+    """Return the microseconds of CPU that bulk adds to each look-up of a plain worker."""
     driver = CamPay(username="simulator", password="simulator")
     pool = Pool(driver, connection=Nobody())
     engine = pool._engine
@@ -148,7 +149,7 @@ async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
         await asyncio.sleep(0)
         return payment
 
-    engine.look_up = look  # type: ignore[method-assign,assignment] # what is measured is all but the look-up
+    engine.look_up = look  # type: ignore[method-assign,assignment] # the look-up itself is not measured
 
     async def bare() -> None:
         items = references("own", OWN)
@@ -179,7 +180,7 @@ async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
 
 
 def summed(runs: list[dict[str, Any]], loop: str, count: int) -> dict[str, Any]:
-    """Put the rounds of one size together."""
+    """Return the figures of all rounds of one size."""
     return {
         "loop": loop,
         "references": count,
@@ -193,7 +194,7 @@ def summed(runs: list[dict[str, Any]], loop: str, count: int) -> dict[str, Any]:
 
 
 def verdict(rows: list[dict[str, Any]], loop: str) -> dict[str, Any]:
-    """Say of one loop how memory grew, and how time did."""
+    """Return how memory and time grew with the size, for one event loop."""
     mine = [row for row in rows if row["loop"] == loop]
     return {
         "loop": loop,
@@ -205,7 +206,7 @@ def verdict(rows: list[dict[str, Any]], loop: str) -> dict[str, Any]:
 
 
 def plot(longest: dict[str, list[float]], path: str) -> None:
-    """Draw the memory of the longest runs."""
+    """Draw the memory during the longest runs."""
     import matplotlib as mpl  # noqa: PLC0415 - of the bench extra
 
     mpl.use("agg")
@@ -220,19 +221,19 @@ def plot(longest: dict[str, list[float]], path: str) -> None:
 
 
 def show(row: dict[str, Any]) -> None:
-    """Print a row of the table."""
+    """Print one row of the table."""
     rate, cpu = row["per_second"], row["cpu_us"]
     print(
         f"{row['loop']:8}{row['references']:9,}  "
         f"{rate['median']:6.0f} ({rate['min']:.0f}-{rate['max']:.0f}) a second"
         f"  {cpu['median']:5.0f} ({cpu['min']:.0f}-{cpu['max']:.0f}) us CPU each"
         f"  {row['start_mib']:6.1f} MiB, most {row['most_mib']:6.1f}"
-        f"  {row['vain']} in vain, {row['logins']} logins more"
+        f"  {row['vain']} not needed, {row['logins']} further logins"
     )
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if a limit is exceeded."""
     sizes = QUICK if arguments.quick else SIZES
     loops = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
     load = os.getloadavg()[0]
@@ -246,7 +247,7 @@ async def main(arguments: argparse.Namespace) -> int:
     async with Loopback() as server:
         for number in range(arguments.rounds):
             for count in sizes:
-                # 100,000 say as much in one run as the others in all of theirs.
+                # One run of 100,000 is as exact as all rounds of the other sizes.
                 if number and count == SIZES[-1]:
                     continue
                 for loop in loops:
@@ -259,9 +260,9 @@ async def main(arguments: argparse.Namespace) -> int:
     for one in verdicts:
         print(
             f"{one['loop']:8} memory grew by {max(one['growth_mib'], 0.0):.1f} MiB"
-            f" (at most {GROWTH:g}); one of {sizes[-1]:,} references costs"
-            f" {one['linear']:.2f} of one of {sizes[-2]:,} in CPU,"
-            f" {one['linear_wall']:.2f} in time; {one['vain']} requests in vain"
+            f" (at most {GROWTH:g}); a reference of {sizes[-1]:,} costs"
+            f" {one['linear']:.2f} times one of {sizes[-2]:,} in CPU,"
+            f" {one['linear_wall']:.2f} in time; {one['vain']} requests not needed"
         )
     if not loops[1:]:
         print("uvloop is not installed: `pip install '.[bench]'`")

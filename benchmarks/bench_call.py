@@ -1,21 +1,23 @@
-"""What one verify() and one collect() cost beside aiohttp by hand, and beside the peers.
+"""Compare the cost of verify() and collect() with hand-written aiohttp and with other clients.
 
 Run: python -m benchmarks.bench_call [--quick] [--rounds 41] [--only NAME …] [--json FILE]
      [--plot FILE] [--peers FOLDER] [--profile]
 
-CPU is the client process's own; wall is what its calls took together, over the number of calls.
-Every client is a process, the server (benchmarks/loopback.py) is another, and all of a run ask the
-same server. A pair is measured in turn, in random order, round by round, and the result is the
-median of the rounds' ratios, so that a machine that is busy for a while is busy for both; the
-quartiles, in brackets, tell how quiet it was. Connections are warm: what a new one costs is printed
-apart. Peers come from their packages, installed below `--peers` when first asked for. The exit code
-is 1 where a target is missed. `--quick` takes four minutes on two cores, and the whole six times as
-long.
+Figures are microseconds for each call. CPU is the CPU time of the client's process; wall is the
+time of all calls, divided by their number. Every client runs in its own process, and all of them
+send their requests to one server in another process (benchmarks/loopback.py). The two clients of a
+pair take turns, in random order. The result is the median of the rounds' ratios, so that a busy
+machine slows both down; the quartiles, in brackets, show how busy it was. Connections are open
+before the measurement; the cost of a new connection is measured separately.
 
-`floor/campay` is what such a call costs at the least: an asyncio protocol that writes prepared
-bytes and reads an answer by its length. `--profile` measures nothing, but tells in which modules
-the CPU of ours and of this floor is used, or of ours and the clients of `--only`;
-`benchmarks/own_time.py` says how.
+Other clients are installed from their packages into the folder of `--peers` when they are first
+used. The exit code is 1 if a target is missed. `--quick` takes four minutes on two cores; the whole
+run takes six times as long.
+
+`floor/campay` is the lower bound for such a call: an asyncio protocol that writes prepared bytes
+and reads an answer by its length. `--profile` compares nothing: it shows in which modules the CPU
+time of paymux and of the floor is used, or of paymux and the clients of `--only`. See
+`benchmarks/own_time.py`.
 """
 
 import argparse
@@ -36,14 +38,14 @@ from .loopback import Loopback
 from .own_time import profiled
 from .peers import FOLDER, HTTPX, OURS, PEERS, Worker, install, spread
 
-SECTION = 0.05  # seconds of CPU that a section is to take
-PAIR = 10.0  # seconds after which a pair has had enough rounds, once it has had three
+SECTION = 0.05  # seconds of CPU for one measurement
+PAIR = 10.0  # seconds after which a pair stops, once it has had three rounds
 
 Row = dict[str, Any]
 
 
 def targets(row: Row) -> Iterator[tuple[str, float, bool]]:
-    """Give what a row is held to: what, the limit, and whether it is met."""
+    """Yield the targets of a row: the name, the limit, and whether it is met."""
     other, verb = row["client"], row["verb"]
     if row["at_once"] != 50 or row["tls"] or "cpu_ratio" not in row:
         return
@@ -63,13 +65,13 @@ def targets(row: Row) -> Iterator[tuple[str, float, bool]]:
 
 
 async def counted(worker: Worker, verb: str, at_once: int) -> int:
-    """Give how many calls make a section of this client."""
+    """Return the number of calls in one measurement of this client."""
     found = await worker.measure(verb, count=max(20, at_once), at_once=at_once)
     return max(10, at_once, min(int(SECTION / found["cpu"]), 4000)) if found else 0
 
 
 async def pair(ours: Worker, theirs: Worker, row: Row, rounds: int, chance: random.Random) -> Row:
-    """Measure two clients in turn, and give the row with what was found."""
+    """Measure two clients in turn, and return the row with their figures."""
     verb, at_once = row["verb"], row["at_once"]
     counts = {worker.name: await counted(worker, verb, at_once) for worker in (ours, theirs)}
     found: dict[str, list[dict[str, float]]] = {ours.name: [], theirs.name: []}
@@ -98,7 +100,7 @@ async def pair(ours: Worker, theirs: Worker, row: Row, rounds: int, chance: rand
 
 
 async def fresh(worker: Worker, rounds: int) -> dict[str, float]:
-    """Give the microseconds of CPU that a new connection adds to a collect, of 50 at once."""
+    """Return the microseconds of CPU that a new connection adds to a collect, of 50 concurrent."""
     added = []
     for _ in range(rounds):
         await worker.measure("collect", count=50, at_once=50, warm=0)
@@ -110,7 +112,7 @@ async def fresh(worker: Worker, rounds: int) -> dict[str, float]:
 
 
 def shown(row: Row) -> str:
-    """Give a row of the table."""
+    """Return one row of the table."""
     where = (
         f"{row['verb']:8}{row['at_once']:>4}{' TLS' if row['tls'] else '    '}  {row['client']:16}"
     )
@@ -128,7 +130,7 @@ def shown(row: Row) -> str:
 async def over(
     server: Loopback, names: list[str], arguments: argparse.Namespace, *, tls: bool
 ) -> tuple[list[Row], dict[str, dict[str, float]]]:
-    """Measure every pair over one kind of socket."""
+    """Measure every pair, over TLS or over plain sockets."""
     rows: list[Row] = []
     added: dict[str, dict[str, float]] = {}
     chance = random.Random(0)
@@ -159,7 +161,7 @@ async def over(
 
 
 def plot(rows: list[Row], path: str) -> None:
-    """Draw the CPU of a verify at 50 at once, ours over theirs."""
+    """Draw the ratio of the CPU times of a verify, with 50 concurrent calls."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "paymux"})  # text stays text
@@ -186,7 +188,7 @@ def plot(rows: list[Row], path: str) -> None:
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Measure, print, and hold the figures to the targets."""
+    """Measure and print; return 1 if a target is missed."""
     names = arguments.only or (["floor/campay"] if arguments.profile else list(OURS))
     refused = install([name for name in names if name in PEERS], arguments.peers)
     names = [name for name in names if name not in refused]
@@ -229,13 +231,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="50 at once alone, no TLS")
+    parser.add_argument("--quick", action="store_true", help="50 concurrent calls only, no TLS")
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--only", nargs="+", choices=list(OURS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", metavar="FILE")
     parser.add_argument(
-        "--profile", action="store_true", help="tell where the CPU is used, and no more"
+        "--profile", action="store_true", help="only show in which modules CPU is used"
     )
     parser.add_argument("--peers", type=Path, default=FOLDER, metavar="FOLDER")
     given = parser.parse_args()

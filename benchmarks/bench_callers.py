@@ -1,16 +1,17 @@
-"""What a caller may do to us.
-
-Odd values for each parameter of each public callable, and what came of each call.
+"""Call every public function with odd values for each parameter, and check how each call ends.
 
 Run: python -m benchmarks.bench_callers [--only Pool.verify] [--sample 30000 [--seed 0]]
      [--json FILE] [--list] [--plant typeerror|hang|slow]
 
 The callables are found by introspection: what `paymux`, `paymux.webhooks` and `paymux.simulator`
-export, their public methods, and the drivers' own. One that has no plan here fails the run, so that
-a new one cannot be forgotten. Each call may end in a result, in an error of ours, or in Python's
-TypeError for a wrong signature; not in any other exception, not in a warning, and not in nothing at
-all (5 s). After one warm call it may take 5 ms of the thread's CPU. `--plant` breaks a verb on
-purpose, to show that the run then fails. `--list` prints the values.
+export, their public methods, and the methods of the drivers. A new callable for which no arguments
+are known makes the run fail, so that it cannot be forgotten. Each call must end with a result, a
+PaymuxError, or Python's TypeError for a wrong signature. Any other exception, a warning, or no end
+within 5 s is an error. After one warm-up call, a call may take at most 5 ms of the thread's CPU
+time.
+
+`--plant` breaks a method on purpose, to show that the run then fails. `--list` prints the values.
+The exit code is 1 if a call was wrong or slow, or if a callable has no arguments here.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from tests.campaigns.oddities import VALUES
 
 
 def report(found: Mapping[Case, Outcome]) -> tuple[int, int]:
-    """Print what was found; give the numbers of what was wrong and of what was slow."""
+    """Print the results; return the numbers of wrong calls and of slow calls."""
     wrong = {case: outcome.wrong for case, outcome in found.items() if outcome.wrong}
     slow = {
         case: outcome.took
@@ -50,7 +51,7 @@ def report(found: Mapping[Case, Outcome]) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Make every call; exit 1 where one was wrong or slow, or where a callable has no plan."""
+    """Make every call; exit 1 if one was wrong or slow, or if a callable has no arguments here."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,14 +1,14 @@
-"""Nothing is lost, and nothing is sent twice, wherever a process dies or its disk fails.
+"""Check that no payment is lost or sent twice when a process dies or its disk fails.
 
 Run: python -m benchmarks.bench_crash [--part R5 R5b once] [--every 1]
      [--operation "campay collect"] [--seed 0] [--json FILE]
 
 R5 kills a process before each write, sync, send, receive and connect of a collect, of a payout and
-of recover(); then another process recovers. R5b lets each disk call fail with EIO and ENOSPC, once
-and from then on. `once` lets 8 processes fulfil 1,000 payments while they are killed at random.
-`--every 10` takes each tenth point. The wire is a real socket to a simulator in another process,
-the journal a real file. It needs strace, and Linux. The exit code is 1 if anything was lost or
-doubled.
+of recover(); then another process recovers. R5b makes each disk call fail with EIO and with ENOSPC,
+once, and from that call on. `once`: 8 processes fulfil 1,000 payments while they are killed at
+random. `--every 10` takes every tenth point. The provider is a simulator in another process, over a
+real socket; the journal is a real file. It needs Linux and strace. The exit code is 1 if anything
+was lost or done twice.
 """
 
 import argparse
@@ -37,9 +37,9 @@ from tests.campaigns.crash import (
 async def sweep(
     operations: Sequence[str], part: str, every: int, rows: list[dict[str, Any]]
 ) -> list[str]:
-    """Go through the points of the operations, and print a line for each operation.
+    """Try every point of the operations, and print a line for each operation.
 
-    `rows` gets what it says.
+    The line's figures are added to `rows`.
     """
     wrong: list[str] = []
     for operation in operations:
@@ -70,7 +70,7 @@ async def sweep(
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Run what was asked for."""
+    """Run the chosen parts; return 1 if anything was wrong."""
     wrong: list[str] = []
     rows: list[dict[str, Any]] = []
     for part in arguments.part:

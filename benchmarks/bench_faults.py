@@ -1,12 +1,12 @@
-"""What a caller is told of a money request is true, wherever the wire breaks.
+"""Check that the reported outcome of a money request is true, wherever the connection breaks.
 
 Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0]
      [--operation "campay collect"] [--json FILE]
 
-R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts
-each request and each answer (the good one and a refusal, in three framings) at every byte, with a
-FIN, a reset and silence; `--slice 50` takes every 50th byte. Only loopback is used. The exit code
-is 1 if any classification was unsound.
+R1 produces every row of the decision table that can occur, on a new and on a reused connection. R2
+cuts each request and each answer (a success and a refusal, in three framings) at every byte, with a
+FIN, with a reset, and with silence; `--slice 50` takes every 50th byte. All connections are on
+loopback. The exit code is 1 if any outcome was classified wrongly.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from tests.campaigns.faulty import OPERATIONS, Operation
 
 
 def report(operations: Sequence[Operation], tally: Tally) -> None:
-    """Print what was counted, and the bound that each zero proves."""
+    """Print the counts, and the probability bound that each zero proves."""
     kinds = ("R1", "R2 request", "R2 answer", "R2 refusal")
     print(f"{'operation':24}" + "".join(f"{kind:>13}" for kind in kinds))
     for operation in operations:
@@ -55,7 +55,7 @@ def report(operations: Sequence[Operation], tally: Tally) -> None:
 
 
 def report_table(operations: Sequence[Operation]) -> None:
-    """Print which rows occur, and why the others cannot."""
+    """Print the rows of the decision table that cannot occur, with the reasons."""
     certificates = Certificates()
     print("Rows of the decision table that cannot occur, or not at every operation:")
     tables = {operation.name: table(certificates, operation) for operation in operations}
@@ -70,13 +70,13 @@ def report_table(operations: Sequence[Operation]) -> None:
             print(f"  {number:2} {title} [{who}]: {reason}")
     repeated = ", ".join(operation.name for operation in operations if operation.repeatable)
     print(
-        "Repeated where unknown, for each request makes a page that charges nobody: "
+        "Repeated when unknown, because each request makes a page that charges no payer: "
         f"{repeated or 'none'}"
     )
 
 
 async def campaign(operations: Sequence[Operation], tally: Tally, *, step: int, seed: int) -> None:
-    """Run all of it."""
+    """Run R1 and R2."""
     for operation in operations:
         tally.wrong.extend(f"R1 row 14: {taken}" for taken in poisoned(operation))
     await walk_table(operations, tally)
@@ -89,19 +89,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--seconds", type=float, default=480.0, help="stop starting cases after so long"
+        "--seconds", type=float, default=480.0, help="start no new case after this time"
     )
-    parser.add_argument("--slice", type=int, default=1, help="cut at every so manieth byte")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the pauses, and of where a slice begins"
-    )
+    parser.add_argument("--slice", type=int, default=1, help="cut at every nth byte")
+    parser.add_argument("--seed", type=int, default=0, help="of the pauses and of the first byte")
     parser.add_argument(
         "--operation", choices=sorted(OPERATIONS), action="append", help="only this one"
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     operations = [OPERATIONS[name] for name in given.operation or OPERATIONS]
-    # it warns of the odd words that we make up
+    # paymux warns of unknown status codes, and the campaign sends many of them
     logging.getLogger("paymux").setLevel(logging.CRITICAL)
     random.seed(given.seed)
     version = importlib.metadata.version("aiohttp")

@@ -1,16 +1,17 @@
-"""What a long history costs: in time, in memory, and in the longest step of the loop.
+"""Measure what a long history costs: CPU time, memory, and the longest step of the event loop.
 
 Run: python -m benchmarks.bench_history [--rows 10000,100000] [--json FILE]
 
-CamPay's transactions of 200 days and the gateway's pages of 100 rows, over sockets, from a server
-in a process of its own that keeps to the dates or pages it is asked for. Each case is a process of
-its own. A step is one callback of the loop, and like the cost of a row CPU of the thread; memory is
-the peak of the resident set over what it was before the first row. The consumer awaits nothing
-else. "one day" is CamPay with all of its rows in one day, where no shorter period can be asked for,
-so that the page is as long as the history. The exit code is 1 where a row takes more than 1.3 times
-as long as in the shortest history, a step more than 50 ms, the peak more than 24 MiB above that of
-the shortest (in "one day" three times its page), a row is missing, or the `raw` of one is not its
-own.
+The histories are CamPay's transactions of 200 days, and the gateway's pages of 100 rows. They come
+over sockets from a server in another process, which respects the dates or the page of a request.
+Each case runs in its own process. A step is one callback of the event loop. Steps and rows are
+measured in CPU time of the thread. Memory is the peak of the resident set, minus the resident set
+before the first row. The consumer awaits nothing else. In "one day", all rows of CamPay are on one
+day: no shorter period can be requested, so one page holds the whole history.
+
+The exit code is 1 if a row takes more than 1.3 times as long as in the shortest history, if a step
+takes more than 50 ms, if the peak is more than 24 MiB above the peak of the shortest history (plus
+three times the page, in "one day"), if a row is missing, or if `raw` holds another row.
 """
 
 import argparse
@@ -39,7 +40,7 @@ CASES = ("campay", "gateway", "one day")
 
 
 def campay_rows(count: int, days: int) -> list[tuple[str, bytes]]:
-    """Give CamPay's rows of so many days, newest first, each with its day."""
+    """Return CamPay's rows of `days` days, newest first, each with its day."""
     rows = []
     for number in range(count - 1, -1, -1):
         made = BEGAN + timedelta(days=days * number / count)
@@ -55,7 +56,7 @@ def campay_rows(count: int, days: int) -> list[tuple[str, bytes]]:
 
 
 def gateway_page(count: int, number: int) -> bytes:
-    """Give a page of the gateway's rows."""
+    """Return one page of the gateway's rows, as JSON."""
     first, last = (number - 1) * PER_PAGE, min(number * PER_PAGE, count)
     rows = (
         b'{"id":"TXN%d","amount":1000.0,"status":"completed","payment_method":"mpesa","created_at":'
@@ -88,7 +89,7 @@ async def answer(
 
 
 async def serve(count: int, days: int) -> None:
-    """Serve until the input ends."""
+    """Print the server's port, and serve until standard input ends."""
     made = campay_rows(count, days)
 
     async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,12 +104,12 @@ async def serve(count: int, days: int) -> None:
 
 
 def resident() -> int:
-    """Give the resident set in bytes."""
+    """Return the resident set, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def read(case: str, url: str, rows: int) -> dict[str, Any]:
-    """Read a whole history, and give what it cost."""
+    """Read a whole history, and return what it cost."""
     driver = (
         MpesaGateway(base_url=url, access_token=TOKEN)
         if case == "gateway"
@@ -144,7 +145,7 @@ async def read(case: str, url: str, rows: int) -> dict[str, Any]:
 
 
 def measured(case: str, rows: int) -> dict[str, Any]:
-    """Read in a process of its own, from a server in another."""
+    """Read a history in a new process, from a server in another one."""
     command = [
         sys.executable,
         "-m",
@@ -166,7 +167,7 @@ def measured(case: str, rows: int) -> dict[str, Any]:
 
 
 def broken(row: dict[str, Any], shortest: dict[str, Any]) -> list[str]:
-    """Name what a case is held to and misses."""
+    """Return the names of the limits that a case exceeds."""
     pages = 3 * row["rows"] * 420 if row["case"] == "one day" else 0
     held = {
         "rows": row["found"] == row["rows"],
@@ -179,7 +180,7 @@ def broken(row: dict[str, Any], shortest: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,13 +1,13 @@
-"""What `import paymux` costs over `import aiohttp, msgspec`, and what the peers' packages cost.
+"""Measure the time of `import paymux` after `import aiohttp, msgspec`, and of other clients.
 
 Run: python -m benchmarks.bench_import [--quick] [--pairs 15] [--json FILE] [--plot FILE] [--peers
 FOLDER]
 
-Each new process times the one import and then the other, and the figures are medians: paymux may
-add 15 ms, for drivers, phone numbers, watching and the journal load on use. A peer's import is its
-whole, with the HTTP client that it brings; its processes take turns with ours. Bytecode is kept in
-a directory of its own, for compiling is paid once, when a package is installed. `--quick` leaves
-the peers out. The exit code is 1 where paymux adds too much.
+Each new process times first one import and then the other. The figures are medians, in
+milliseconds. paymux may add 15 ms: drivers, phone numbers, watches and the journal are loaded on
+first use. The time of another client includes the HTTP client that it imports. The processes take
+turns. Bytecode is cached in a temporary directory, because a package is compiled only once, when it
+is installed. `--quick` measures paymux alone. The exit code is 1 if paymux adds more than 15 ms.
 """
 
 import argparse
@@ -48,9 +48,9 @@ Row = dict[str, Any]
 
 
 def took(name: str, bytecode: str, peers: Path) -> list[float]:
-    """Give the milliseconds that a client's import takes in a new process.
+    """Return the milliseconds that a client's import takes in a new process.
 
-    Paymux's comes in two parts.
+    For paymux these are two numbers: its dependencies, and paymux itself.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     lines = ["aiohttp, msgspec", "paymux"] if name == "paymux" else [MODULES[name]]
@@ -66,7 +66,7 @@ def took(name: str, bytecode: str, peers: Path) -> list[float]:
 
 
 def plot(rows: list[Row], path: str) -> None:
-    """Draw the medians, with ours in two parts."""
+    """Draw the medians; that of paymux has two parts."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(rows) + 1.2), layout="constrained")
@@ -81,7 +81,7 @@ def plot(rows: list[Row], path: str) -> None:
 
 
 def main() -> None:
-    """Print the medians; exit 1 where paymux adds too much."""
+    """Print the medians; exit 1 if paymux is above its limit."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -97,7 +97,7 @@ def main() -> None:
     times: dict[str, list[list[float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as bytecode:
         for name in names:
-            took(name, bytecode, options.peers)  # compiles
+            took(name, bytecode, options.peers)  # compiles the bytecode
         for _ in range(options.pairs):
             for name in names:
                 times[name].append(took(name, bytecode, options.peers))
@@ -112,10 +112,7 @@ def main() -> None:
         "ms is the limit"
     )
     for row in rows[1:]:
-        print(
-            f"{row['ms']['median']:7.1f} ms  import {MODULES[row['client']]} of "
-            f"{row['client']}, as it comes"
-        )
+        print(f"{row['ms']['median']:7.1f} ms  import {MODULES[row['client']]} of {row['client']}")
     print("\n".join(f"{name}: {why}" for name, why in refused.items()), end="\n" if refused else "")
     if options.json:
         said = {"limit_ms": LIMIT, "pairs": options.pairs, "clients": rows, "refused": refused}

@@ -1,10 +1,10 @@
-"""What the journal costs: collect() with it over collect() without it.
+"""Measure what the journal adds to collect(), as the ratio of the times with and without it.
 
 Run: python -m benchmarks.bench_journal [--rounds 15] [--at-once 100] [--profile] [--json FILE]
 
-Rounds with and without take turns in one run, in random order within each pair, and the ratio is
-the median of the pairs'. Over the socket the simulator is a process of its own; in process there is
-no socket, so that the journal stands alone against a few function calls. The file is a real one in
+Rounds with and without a journal take turns, in random order within each pair. The result is the
+median ratio of the pairs. "socket": the simulator runs in another process. "in process": there is
+no socket, so that the journal is compared with a few function calls. The journal is a real file in
 the temporary folder. The exit code is 1 if the ratio over the socket is above 1.6.
 """
 
@@ -28,14 +28,14 @@ TARGET = 1.6
 
 
 async def serve() -> None:
-    """Be the simulator's process: say where it is, and serve until the input ends."""
+    """Run the simulator: print its URL, and serve until standard input ends."""
     async with Simulator() as sim:
         print(sim.url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 async def served(pool: Pool, at_once: int, label: str) -> float:
-    """Time so many orders at once."""
+    """Return the seconds that `at_once` concurrent orders take."""
     began = time.perf_counter()
     await asyncio.gather(
         *(
@@ -53,7 +53,7 @@ async def served(pool: Pool, at_once: int, label: str) -> float:
 
 
 async def compare(plain: Pool, kept: Pool, arguments: argparse.Namespace, name: str) -> float:
-    """Print the medians and give the median ratio of the pairs."""
+    """Print the medians, and return the median ratio of the pairs."""
     chance = random.Random(0)
     times: dict[str, list[float]] = {"without": [], "with": []}
     for pool in (plain, kept):
@@ -78,7 +78,7 @@ async def compare(plain: Pool, kept: Pool, arguments: argparse.Namespace, name: 
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Compare over a socket and in process."""
+    """Compare over a socket and in process; return 1 if the ratio over the socket is too high."""
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

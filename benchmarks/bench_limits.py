@@ -1,15 +1,19 @@
-"""Whether a stated limit holds exactly, what it costs, and how a storm of refusals ends.
+"""Check that a stated rate limit holds exactly, what it costs, and how many requests are refused.
 
 Run: python -m benchmarks.bench_limits [--quick] [--schedules N] [--json FILE] [--plot FILE]
 
-Windows: so many who wait are let out, in real time, by our gate and by aiolimiter; what counts is
-the most that any window of the stated length held. Schedules, in virtual time: random latencies,
-priorities and cancellations, as the far end sees them. Cost: entering, leaving and being answered
-where nothing limits. Storms, in virtual time: 500 ask without end, and the provider says only by
-refusing how many it allows; what counts is the part that is refused, and the part of the allowance
-that is used, once 20 seconds are over. Chance, in virtual time: the same 500, and a provider that
-refuses a share at random, however slowly it is asked; what counts is what is left of the pace. The
-exit code is 1 if a window of ours was too full, or a storm did not end. aiolimiter comes with the
+* Windows, in real time: many waiting requests pass our limiter, and aiolimiter. Measured is the
+  maximum number of requests in any window of the stated length.
+* Schedules, in virtual time: random latencies, priorities and cancellations. Counted are the
+  windows that were too full at the provider.
+* Cost: nanoseconds to acquire and release a limiter that limits nothing.
+* Storms, in virtual time: 500 callers send requests without end, and only the provider's refusals
+  show its limit. Measured, after 20 seconds, are the share of refused requests and the share of
+  the limit that was used.
+* Chance, in virtual time: the same 500 callers, and a provider that refuses a share of the requests
+  at random, at any rate. Measured is the rate that remains.
+
+The exit code is 1 if a window was too full, or if a storm did not end. aiolimiter comes with the
 `bench` extra.
 """
 
@@ -34,7 +38,7 @@ COUNT, WINDOW = 10, 1.0
 async def most(
     enter: Callable[[], Awaitable[object]], leave: Callable[[], object], many: int
 ) -> Row:
-    """Let so many out, and give the most that any window held."""
+    """Let `many` requests pass; return the maximum number of them in any window."""
     loop, seen = asyncio.get_running_loop(), list[float]()
 
     async def one() -> None:
@@ -49,7 +53,7 @@ async def most(
 
 
 async def windows(many: int) -> list[Row]:
-    """Compare our fullest window with aiolimiter's."""
+    """Compare the fullest window of our limiter with the fullest window of aiolimiter."""
     gate = Limiter("toy", {"look-up": (COUNT, WINDOW)})
 
     async def enter() -> None:
@@ -65,9 +69,9 @@ async def windows(many: int) -> list[Row]:
 
 
 async def schedule(chance: random.Random) -> int:
-    """Let sixty come at random, of any priority, some of whom give up.
+    """Send 60 requests at random times and priorities, and cancel some of them.
 
-    Count the windows that were too full.
+    Return the number of windows that were too full.
     """
     count, window, latency = (
         chance.randint(1, 7),
@@ -107,7 +111,7 @@ async def schedule(chance: random.Random) -> int:
 
 
 def schedules(many: int) -> Row:
-    """Count the windows that were too full in so many random schedules."""
+    """Count the windows that were too full in `many` random schedules."""
     return {
         "schedules": many,
         "violations": sum(run(schedule(random.Random(seed))) for seed in range(many)),
@@ -115,10 +119,9 @@ def schedules(many: int) -> Row:
 
 
 async def cost(rounds: int) -> Row:
-    """Give the nanoseconds that a request spends in a gate that limits nothing, and what
-    loop.time() takes.
+    """Return the nanoseconds of a request in a limiter that limits nothing, and of loop.time().
 
-    Both are the least of all rounds: what other programs take is not ours.
+    Both are the minimum of all rounds, so that other programs do not count.
     """
     gate, loop, timed = Limiter("toy", {}), asyncio.get_running_loop(), list[tuple[float, float]]()
     for _ in range(rounds):
@@ -136,7 +139,7 @@ async def cost(rounds: int) -> Row:
 
 
 def storms(seconds: float) -> list[Row]:
-    """Let each way of counting meet a storm."""
+    """Run a storm for each way in which a provider counts requests."""
     rows = []
     for rate, way in (
         (5, "sliding"),
@@ -161,8 +164,9 @@ def storms(seconds: float) -> list[Row]:
 
 
 def chances(seconds: float) -> list[Row]:
-    """Give how many a second are answered in the second half of the time, where a share is refused
-    by chance.
+    """Return the requests answered per second while a share of them is refused at random.
+
+    Only the second half of the time counts.
     """
     rows = []
     for share in (0.01, 0.05, 0.2):
@@ -174,7 +178,7 @@ def chances(seconds: float) -> list[Row]:
 
 
 def plot(rows: list[Row], path: str) -> None:
-    """Draw how the pace finds the limit."""
+    """Draw how the learned rate approaches the limit."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -185,13 +189,13 @@ def plot(rows: list[Row], path: str) -> None:
                 label=f"{row['way']}, Retry-After {row['retry_after']}",
             )
     axes.axhline(50, color="grey", linewidth=0.8)
-    axes.set(xlabel="seconds", ylabel="requests a second", title="A pace learned from refusals")
+    axes.set(xlabel="seconds", ylabel="requests a second", title="A rate learned from refusals")
     axes.legend()
     figure.savefig(path)
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Measure and print; exit 1 if a window was too full or a storm did not end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--schedules", type=int)
@@ -207,13 +211,13 @@ def main() -> None:
     for row in full:
         print(
             f"  {row['limiter']:12}",
-            row.get("error") or f"{row['most']:3}, all let out in {row['seconds']} s",
+            row.get("error") or f"{row['most']:3}, all passed in {row['seconds']} s",
         )
     print(
         f"In {crowded['schedules']} random schedules, {crowded['violations']} windows were "
         "too full."
     )
-    print(f"Where nothing limits, a request spends {spent['nanoseconds']} ns in the gate;", end=" ")
+    print(f"Without a limit, a request spends {spent['nanoseconds']} ns in the limiter;", end=" ")
     print(f"loop.time() takes {spent['clock']} ns.")
     print(
         f"Storms: {'limit':>7} {'counted':>8} {'Retry-After':>11} {'refused':>8} {'used':>6} "
@@ -224,7 +228,7 @@ def main() -> None:
             f"{row['rate']:13}/s {row['way']:>8} {row['retry_after'] or '-':>11}"
             f" {row['refused']:8.2%} {row['used']:6.1%} {row['refused_before']:9}"
         )
-    print("Refused by chance, whatever the pace:", end=" ")
+    print("Refused at random, at any rate:", end=" ")
     print(
         ", ".join(
             f"{row['share']:.0%} leaves {row['answered']} requests a second" for row in fickle

@@ -1,13 +1,12 @@
-"""Who lives (R20): a turn and an order in flight are one living worker's, however the journal is
-named or treated.
+"""Check that only one live worker holds a turn and an order in flight (R20).
 
 Run: python -m benchmarks.bench_living [--turns 20] [--only WORD] [--json FILE]
 
-A worker holds turns and has a charge on the wire, both in a real process. Then something is done to
-the journal, to what lies beside it or to the worker, and another process asks for the same turns
-and recovers. Doubled is a turn that both have, or an order that is recovered while it is being
-sent. Where the first worker is dead, the second one has to get everything: what it does not get is
-stuck. The exit code is 1 if anything was either.
+A worker in a real process holds turns and sends a charge. Then something is done to the journal, to
+the files beside it, or to the worker. Another process then asks for the same turns, and recovers.
+"doubled": both workers hold the turn, or an order was recovered while it was being sent. "stuck":
+the first worker is dead, and the second one did not get the turn or the order. The exit code is 1
+if either number is not 0.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from tests.campaigns.living import TURNS, WAYS, tried
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Try every way, and print what was found."""
+    """Try every way and print the results; return 1 if anything was doubled or stuck."""
     found = []
     for name in WAYS:
         if arguments.only in name:

@@ -1,9 +1,10 @@
-"""An answer in hand is never lost: another program locks the journal while charges are on the wire.
+"""Check that no answer is lost while another program locks the journal.
 
 Run: python -m benchmarks.bench_locked [--count 100] [--hold 60] [--json FILE]
 
-The charges leave, then another program's transaction holds the file for so many seconds, in which
-every answer comes in. Afterwards each must be in the journal. The exit code is 1 if one is missing.
+`--count` charges are sent. Then another program's transaction locks the file for `--hold` seconds,
+and all answers arrive in that time. Afterwards each answer must be in the journal. The exit code is
+1 if one is missing.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from tests.campaigns.locked import locked_while_charging
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print how many answers were kept."""
+    """Print the number of answers in the journal; return 1 if one is missing."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "payments.db"
         kept, seconds = asyncio.run(locked_while_charging(file, arguments.count, arguments.hold))

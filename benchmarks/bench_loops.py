@@ -1,14 +1,13 @@
-"""Does a pool keep anything of a loop that is gone? Ten thousand `asyncio.run` over one global
-pool.
+"""Check that one global pool keeps no memory of finished event loops, in 10,000 `asyncio.run`.
 
 Run: python -m benchmarks.bench_loops [--loops 10000] [--json FILE]
 
-Each loop asks over new sockets to benchmarks/loopback.py, in turn: a verify, two of them by
-`verify_many`, a watch that runs out, and a verify that is left behind when the loop ends. What is
-counted is the resident set of the process, after a collection of garbage, and the loops that are
-still in memory; each part of a pool may know the one that it was used in last. The exit code is 1
-where the last figure is more than 2 MiB above that after a tenth of the loops, or where more than
-four loops are left.
+The loops use the pool in four ways, in turn, over new sockets to benchmarks/loopback.py: a verify,
+a `verify_many` of two payments, a watch that times out, and a verify that is still running when the
+loop ends. Measured are the resident set of the process, after a garbage collection, and the number
+of event loops that are still in memory. Each part of a pool may keep a reference to the last loop.
+The exit code is 1 if the resident set grows by more than 2 MiB after the first tenth of the loops,
+or if more than four loops are left.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from paymux import CamPay, Payment, Pool, WatchTimeout
 from .loopback import Loopback
 
 MOST = 2 << 20
-# the parts of a pool that know a loop: its verbs, an account's limit and its watches, a deadline
+# These parts of a pool keep a loop: the verbs, an account's limiter and watches, a deadline.
 LEFT = 4
 WAYS = 4
 
@@ -36,7 +35,7 @@ Loops = list["weakref.ref[asyncio.AbstractEventLoop]"]
 
 
 async def use(pool: Pool, number: int) -> "weakref.ref[asyncio.AbstractEventLoop]":
-    """Use the pool in a loop of its own, each time in the next of the ways."""
+    """Use the pool in a new event loop, in one of the four ways."""
     name = f"tx-{number}"
     match number % WAYS:
         case 0:
@@ -56,12 +55,12 @@ async def use(pool: Pool, number: int) -> "weakref.ref[asyncio.AbstractEventLoop
 
 
 def resident() -> int:
-    """Give the resident set in bytes."""
+    """Return the resident set, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def measured(pool: Pool, loops: int) -> list[dict[str, int]]:
-    """Run so many loops, and give what is held after each tenth of them."""
+    """Run `loops` event loops, and return the memory in use after each tenth of them."""
     seen: Loops = []
     rows: list[dict[str, int]] = []
     for number in range(1, loops + 1):
@@ -78,7 +77,7 @@ def measured(pool: Pool, loops: int) -> list[dict[str, int]]:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,14 +1,12 @@
-"""Do the tests notice when the rules about money are changed? R18.
-
-Every small change of them must fail a test.
+"""Check that every small change of the rules about money makes a test fail (R18).
 
 Run: python -m benchmarks.bench_mutants [--only decide] [--processes 2] [--show] [--json FILE]
 
-Each mutant is one change of one function (a comparison turned, a condition forced, a constant,
-member or element changed, a statement or argument left out) in a copy of the package, against the
-tests of that rule. What f-strings say is wording and stays. All of the outcome table must be
-killed, and 95% of the rest; a change that changes nothing is listed with its reason in EQUIVALENT.
-The exit code is 1 where a limit is missed.
+Each mutant is one change of one function: an inverted comparison, a forced condition, another
+constant, enum member or element, or a statement or argument left out. It is tried against the tests
+of that function. f-strings are not changed, because they hold only wording. All mutants of the
+outcome table must be killed, and 95 % of the others. A change without any effect is listed with its
+reason in EQUIVALENT. The exit code is 1 if a limit is missed.
 """
 
 import argparse
@@ -21,7 +19,7 @@ from tests.campaigns.mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivo
 
 
 def main() -> None:
-    """Print what became of the mutants of each function; exit 1 where a limit is missed."""
+    """Print the mutants of each function that were killed; exit 1 if a limit is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +52,7 @@ def main() -> None:
             f" {target}"
         )
         print(*(f"    {name}" for name in sorted(alive)), sep="\n", end="\n" if alive else "")
-    # A reason that is no longer true is worse than none.
+    # A mutant that a test kills is not equivalent: its reason must be removed.
     stale = {
         name for name in EQUIVALENT if name.startswith(tuple(one.target for one in chosen))
     } - lived

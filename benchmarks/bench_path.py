@@ -1,30 +1,30 @@
-"""How many functions of paymux one call goes through, and which, in the order of their calls.
+"""Count the functions of paymux that run during one call, and list them in order.
 
 Run: python -m benchmarks.bench_path [--tree] [--only NAME …] [--paymux FOLDER] [--json FILE]
 
-A frame is one call of a Python function whose file is in the package `paymux`, simulator excepted:
-functions, coroutines, generators, lambdas, and (before Python 3.12, which inlines them)
-comprehensions. A coroutine or generator counts once, when it begins: its resumptions, what is
-thrown into it and its closing do not. Frames in other threads are counted apart (the journal writes
-in one). aiohttp, asyncio and msgspec are not counted, nor is anything that the simulator calls.
+A frame is one call of a Python function in the package `paymux`, without the simulator: functions,
+coroutines, generators, lambdas, and comprehensions (before Python 3.12, which inlines them). A
+coroutine or generator counts once, when it starts; resuming it, throwing into it and closing it do
+not count. Frames in other threads, such as the journal's, are counted separately. aiohttp, asyncio,
+msgspec and everything that the simulator calls are not counted.
 
-The providers are the simulator of the same package, over loopback sockets in the same process:
-PayDunya for `webhook`, whose message comes to the order's own callback URL, and CamPay for the
-rest. Each call is made twice and the second one counts, so that the token, the connection and what
-is loaded on first use are there:
+The provider is the simulator of the same package, over loopback sockets in the same process. It is
+PayDunya for `webhook`, because PayDunya sends the message to the order's own callback URL, and
+CamPay for the other calls. Each call is made twice, and only the second one counts: by then the
+token, the connection and all modules are loaded.
 
-* `verify` finds a payment pending, which is held as `collect` gave it.
-* `collect` has a payer whose number was read before.
-* `collect-journal` does the same with a journal.
-* `poll` is the second look of a watch, which finds nothing new; the time until then is leapt over.
-* `bulk` is `verify_many` of one payment, from its beginning to its end.
-* `webhook` is a message over ASGI, with a journal, from its arrival to the answer: it is read and
-  kept, its payment is looked up, and the shop is told. It varies by a few frames, as the journal's
-  thread is quick or slow.
+* `verify` looks up a payment, as `collect` returned it, that is still pending.
+* `collect` has a payer whose number was parsed before.
+* `collect-journal` is the same with a journal.
+* `poll` is the second poll of a watch, which finds no change; the time until then is skipped.
+* `bulk` is `verify_many` of one payment, from beginning to end.
+* `webhook` is a message over ASGI, with a journal, from its arrival to the answer: it is parsed and
+  stored, its payment is looked up, and `on_payment` is called. The count varies by a few frames,
+  depending on the speed of the journal's thread.
 
-`--tree` prints the functions, indented by how many functions of paymux wait for each; a task begins
-at the margin. `--paymux` measures the package of another checkout with this program. The limits are
-for Python 3.11; the exit code is 1 where one is missed.
+`--tree` prints the functions, indented by the number of functions of paymux that wait for each; a
+task starts at the left margin. `--paymux` measures the package of another checkout with this
+program. The limits are for Python 3.11. The exit code is 1 if one is exceeded.
 """
 
 import argparse
@@ -43,22 +43,22 @@ from typing import Any, NamedTuple
 from .tracer import Frame, Tracer
 
 HOUR = 3600.0  # seconds
-PAUSE = 0.1  # seconds in which what follows a collect is done, in the journal's thread, too
+PAUSE = 0.1  # seconds, in which the journal's thread finishes its work after a collect
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
-    """An event loop over real sockets, whose clock can be set forward."""
+    """An event loop over real sockets, whose clock can be moved forward."""
 
     leapt = 0.0
 
     def time(self) -> float:
-        """Give the seconds of the clock, as it was set."""
+        """Return the loop's time in seconds, with all the moves."""
         return super().time() + self.leapt
 
 
 @dataclass
 class Shop:
-    """A pool whose provider is the simulator, and what traces the calls made in it."""
+    """A pool whose provider is the simulator, and the tracer of its calls."""
 
     pool: Any
     account: str
@@ -68,7 +68,7 @@ class Shop:
     number: int = 0
 
     def order(self) -> dict[str, Any]:
-        """Give a new order, of one payer."""
+        """Return a new order; the payer is always the same."""
         self.number += 1
         order = {"amount": 500, "reference": f"order-{self.number}", "description": "Data bundle"}
         if self.account == "paydunya":
@@ -76,26 +76,26 @@ class Shop:
         return {**order, "currency": "XAF", "payer": "+237 670 00 00 00"}
 
     async def collect(self) -> Any:
-        """Collect for a new order, untraced."""
+        """Collect for a new order, without tracing."""
         return await self.pool.collect(self.account, **self.order())
 
 
 async def verify(shop: Shop) -> None:
-    """Look up a payment that is held and pending."""
+    """Trace the look-up of a payment that is pending."""
     held = await shop.collect()
     with shop.tracer:
         await shop.pool.verify(held)
 
 
 async def collect(shop: Shop) -> None:
-    """Collect for a new order."""
+    """Trace the collect of a new order."""
     order = shop.order()
     with shop.tracer:
         await shop.pool.collect(shop.account, **order)
 
 
 async def poll(shop: Shop) -> None:
-    """Watch a pending payment, and trace its second look."""
+    """Watch a pending payment, and trace its second poll."""
     held = await shop.collect()
     watching = asyncio.ensure_future(shop.pool.watch(held, timeout=HOUR))
     await quiet()
@@ -107,7 +107,7 @@ async def poll(shop: Shop) -> None:
 
 
 async def look(shop: Shop) -> None:
-    """Let the time pass until a payment was looked at, and what follows from the answer is done."""
+    """Move the clock until the payment has been polled, and its answer has been processed."""
     before = len(shop.sim.requests)
     while len(shop.sim.requests) == before:
         shop.loop.leapt += 0.5
@@ -116,20 +116,20 @@ async def look(shop: Shop) -> None:
 
 
 async def quiet() -> None:
-    """Let everything happen that can happen now."""
+    """Run all callbacks that are ready."""
     for _ in range(100):
         await asyncio.sleep(0)
 
 
 async def bulk(shop: Shop) -> None:
-    """Look up many payments, of which there is one."""
+    """Trace `verify_many` of one payment."""
     held = await shop.collect()
     with shop.tracer:
         await shop.pool.verify_many([held], at_once=1)
 
 
 async def webhook(shop: Shop) -> None:
-    """Hear of a payment's end, and tell the shop."""
+    """Trace a webhook about a payment's end, which calls `on_payment`."""
     told: list[Any] = []
     messages: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -151,7 +151,7 @@ async def webhook(shop: Shop) -> None:
 def over_asgi(
     message: Any,
 ) -> tuple[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
-    """Give a message as an ASGI server hands it over: the scope, and what receives and sends."""
+    """Return the ASGI scope of a message, and the `receive` and `send` of its server."""
     headers = {**message.headers, "host": "shop.example", "content-length": len(message.body)}
     scope = {
         "type": "http",
@@ -172,7 +172,7 @@ def over_asgi(
 
 
 class Measured(NamedTuple):
-    """One kind of call: what makes it, the provider, with a journal or not, the limit of frames."""
+    """One kind of call: its function, the account, whether it has a journal, and its limit."""
 
     made: Callable[[Shop], Awaitable[None]]
     account: str = "campay"
@@ -191,7 +191,7 @@ PATHS: Mapping[str, Measured] = {
 
 
 async def traced(name: str) -> Tracer:
-    """Make one kind of call twice in a pool of its own."""
+    """Make one kind of call twice, in a new pool."""
     paymux: Any = importlib.import_module("paymux")
     loop = asyncio.get_running_loop()
     assert isinstance(loop, LeapingLoop)
@@ -213,24 +213,24 @@ async def traced(name: str) -> Tracer:
 
 
 def trace(name: str) -> Tracer:
-    """Make one kind of call twice, in a loop of its own; the tracer has the second one."""
+    """Make one kind of call twice, in a new event loop; return the trace of the second one."""
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
         return runner.run(traced(name))
 
 
 def distinct(frames: Sequence[Frame]) -> int:
-    """Give the number of different functions."""
+    """Return the number of distinct functions."""
     return len({(frame.file, frame.function) for frame in frames})
 
 
 def missed(name: str, tracer: Tracer) -> bool:
-    """Tell whether a call has more frames than its limit."""
+    """Return whether a call needs more frames than its limit."""
     limit = PATHS[name].limit
     return limit is not None and len(tracer.frames) > limit
 
 
 def shown(name: str, tracer: Tracer) -> str:
-    """Give a row of the table."""
+    """Return one row of the table."""
     limit = PATHS[name].limit
     verdict = "MISSED" if missed(name, tracer) else "met"
     held = "" if limit is None else f"  at most {limit:3}: {verdict}"
@@ -239,7 +239,7 @@ def shown(name: str, tracer: Tracer) -> str:
 
 
 def tree(frames: Sequence[Frame]) -> str:
-    """Give the calls in their order, one a line; repetitions are counted on their line."""
+    """Return the calls in order, one a line; repeated calls share a line with their number."""
     lines = []
     for frame, again in itertools.groupby(frames):
         times = len(list(again))
@@ -249,7 +249,7 @@ def tree(frames: Sequence[Frame]) -> str:
 
 
 def figures(name: str, tracer: Tracer) -> dict[str, Any]:
-    """Give what is written of one kind of call."""
+    """Return the figures of one kind of call, for JSON."""
     return {
         "frames": len(tracer.frames),
         "functions": distinct(tracer.frames),
@@ -261,7 +261,7 @@ def figures(name: str, tracer: Tracer) -> dict[str, Any]:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Trace, print, and hold the figures to their limits."""
+    """Trace and print; return 1 if a limit is exceeded."""
     if arguments.paymux:
         sys.path.insert(0, str(arguments.paymux.resolve()))
     found = {}

@@ -1,10 +1,10 @@
-"""How long does the worst input take to refuse? Each bad input is refused many times.
+"""Measure how long it takes to refuse bad input: at most 5 ms.
 
-None may take above 5 ms.
+Run: python -m benchmarks.bench_refusals [--rounds 21] [--json FILE]
 
-Run: python -m benchmarks.bench_refusals [--rounds 21] [--json FILE]. The time of a case is the
-median of its rounds, so that what else the machine does says little; the figure is the worst
-case's. A first round loads what loads on use.
+Each bad input is refused in every round. The time of an input is the median of its rounds, so that
+other programs count little; the result is the slowest input. A round before the measurement loads
+the modules that load on first use. The exit code is 1 if an input takes 5 ms or more.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tests.campaigns.refusals import LIMIT, measured
 
 
 def main() -> None:
-    """Print the slowest refusals; exit 1 where one takes too long."""
+    """Print the slowest refusals; exit 1 if one takes too long."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -1,13 +1,13 @@
-"""No payment is charged twice, and none is called a failure or a success that it is not.
+"""Check that no payment is charged twice, and that no reported success or failure is wrong.
 
 Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2]
      [--seconds 3600] [--json FILE]
 
-R3 makes faulty payments at four profiles of providers: about every fifth batch over real sockets of
-loopback, the others in process and in virtual time. Naive clients meet the same weather beside
-them. R4 runs worlds in memory under real aiohttp: two workers on one journal, crashes, webhooks of
-every kind; every 100th seed twice. A seed that fails is named with the line that repeats it, and
-the exit code is 1.
+R3 makes payments under faults, at four kinds of providers: every fifth batch over real loopback
+sockets, the others in process and in virtual time. R3b runs naive clients under the same faults, to
+compare. R4 runs simulated worlds, with real aiohttp over a network in memory: two workers on one
+journal, crashes, and webhooks that are late, lost, repeated or forged; every 100th seed runs twice.
+A seed that fails is printed with the command that repeats it, and the exit code is 1.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.campaigns.safety import BATCH, PROFILES, Tally, bound, quietly, r3, r
 
 
 def report_r3(tally: Tally) -> None:
-    """Print R3."""
+    """Print the results of R3."""
     sockets, memory = tally.get("payments", "over sockets"), tally.get("payments", "in process")
     total = sockets + memory
     print(
@@ -44,9 +44,9 @@ def report_r3(tally: Tally) -> None:
 
 
 def report_invariants(run: str, tally: Tally, totals: Mapping[str, int], total: int) -> None:
-    """Print each invariant with its violations.
+    """Print the number of violations of each invariant.
 
-    `totals` are of those that were not looked at everywhere.
+    `totals` has the number of payments for invariants that not all payments were checked for.
     """
     titles = {
         "I1": "double charges",
@@ -65,7 +65,7 @@ def report_invariants(run: str, tally: Tally, totals: Mapping[str, int], total: 
 
 
 def report_profiles(tally: Tally) -> None:
-    """Print what callers were told in the end, by profile."""
+    """Print the last outcome that callers got, by profile."""
     words = (
         "succeeded",
         "failed",
@@ -105,8 +105,8 @@ def report_profiles(tally: Tally) -> None:
 
 
 def report_naive(tally: Tally) -> None:
-    """Print what naive clients do in the same weather."""
-    print("\nR3b: naive clients in the weather of R3, under real aiohttp, per million payments")
+    """Print the results of R3b: naive clients under the same faults."""
+    print("\nR3b: naive clients under the faults of R3, with real aiohttp, per million payments")
     for name in CLIENTS:
         count = tally.get("naive", name, "payments")
         rates = {word: 1e6 * tally.get("naive", name, word) / count for word in ("double", "lost")}
@@ -117,7 +117,7 @@ def report_naive(tally: Tally) -> None:
 
 
 def report_r4(tally: Tally) -> None:
-    """Print R4."""
+    """Print the results of R4."""
     print(
         f"\nR4: {tally.get('worlds'):,} worlds, {tally.get('payments'):,} payments, "
         f"two workers on one journal, {tally.get('crashes'):,} crashes"
@@ -132,7 +132,7 @@ def report_r4(tally: Tally) -> None:
 
 
 def together(jobs: int, work: Sequence[Callable[[], Tally]], what: str, seconds: float) -> Tally:
-    """Run all of it in so many processes, as far as the time goes, and add up what was counted."""
+    """Run the work in `jobs` processes until the time is over, and return the sum of the counts."""
     total, began = Tally(), time.monotonic()
     with ProcessPoolExecutor(jobs, initializer=quietly) as processes:
         futures = [processes.submit(one) for one in work]
@@ -155,7 +155,7 @@ def together(jobs: int, work: Sequence[Callable[[], Tally]], what: str, seconds:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the chosen campaigns; return 1 if there was a violation."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed of both")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
-        "--seconds", type=float, default=3_600.0, help="begin nothing more of a part after so long"
+        "--seconds", type=float, default=3_600.0, help="start no new work of a part after this time"
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()

@@ -1,23 +1,24 @@
-"""How late is the end of a payment found, for so many looks? Schedules over a family of payers.
+"""Compare poll schedules: the delay until the end of a payment is found, and the number of polls.
 
 Run: python -m benchmarks.bench_schedule [--every 1] [--json FILE] [--plot FILE]
 
-A member of the family is a log-normal answer to a push prompt (with the operator's time-out, after
-which the provider says "expired" within 5 s) or to a checkout page (which stays pending for ever),
-and a share that never answers. A watch takes 300 s for a prompt and 900 s for a page, and has a
-last look. Looks are counted over all payments, answered or not, until an end is found or the watch
-is over. Delays are those of answered payments, from the end to the look that finds it. As in
-`paymux.watch.poll_queue`, each payment has a clock of its own, up to a tenth fast or slow. Each
-member counts the same, in delays and in looks.
+The schedules are compared over 132 kinds of payers. Payers of one kind answer a push prompt or a
+checkout page after a log-normal delay, and a share of them never answers. A prompt has the
+operator's time-out, after which the provider reports "expired" within 5 s; a page stays pending for
+ever. A watch takes 300 s for a prompt and 900 s for a page, and polls once more at its end. Polls
+are counted over all payments, answered or not, until an end is found or the watch is over. Delays
+are measured over answered payments, in seconds from the end to the poll that finds it. As in
+`paymux.watch.poll_queue`, the clock of each payment runs up to a tenth fast or slow. Each kind of
+payers has the same weight, in delays and in polls.
 
-"Best fixed lists" have the least mean delay over all members, for so many looks in the mean over
-all members, where prompts have one list and pages another: exact dynamic programming over every
-list of whole seconds, for a price of a look that both share, and bisection over the price. "Best
-possible" is a bound that no list reaches: each member has a plan of its own, with all its figures
-known before.
+"Best fixed lists" have the least mean delay over all kinds for the same mean number of polls, with
+one list for prompts and another for pages. They are found by exact dynamic programming over every
+list of whole seconds, for a price of a poll that both lists share, and by bisection over the price.
+"Best possible" is a bound that no list reaches: each kind of payers has its own plan, made with all
+its figures known.
 
-The exit code is 1 where the mean delay is more than 3 % above that of the best fixed lists, for as
-many looks.
+The exit code is 1 if the mean delay is more than 3 % above that of the best fixed lists with the
+same number of polls.
 """
 
 import argparse
@@ -42,16 +43,16 @@ Next = Callable[[float, int], float]  # as Schedule.next
 
 LIMIT = 1.03
 POLLS = 8.0
-LAG = 5.0  # seconds within which a provider tells that a prompt expired
-PROMPT, PAGE = 300.0, 900.0  # seconds that a watch takes
-PACES = np.linspace(0.9, 1.1, 25)  # the clocks of payments
-PRICES = np.geomspace(0.02, 8.0, 36)  # of a look, in seconds of delay
-SHARES = (np.arange(300) + 0.5) / 300  # the payers of a kind, from the quickest to the slowest
-BUDGETS = (4.0, 5.0, 6.0, 8.0, 11.0, 15.0, 20.0, 26.0)  # looks, for the curves
+LAG = 5.0  # seconds within which a provider reports that a prompt expired
+PROMPT, PAGE = 300.0, 900.0  # seconds of a watch
+PACES = np.linspace(0.9, 1.1, 25)  # the speeds of the payments' clocks
+PRICES = np.geomspace(0.02, 8.0, 36)  # of a poll, in seconds of delay
+SHARES = (np.arange(300) + 0.5) / 300  # the payers of a kind, from the fastest to the slowest
+BUDGETS = (4.0, 5.0, 6.0, 8.0, 11.0, 15.0, 20.0, 26.0)  # numbers of polls, for the curves
 
 
 class Member:
-    """A kind of payer, of operator and of provider, whose figures a schedule does not know."""
+    """One kind of payers, with its operator and provider; a schedule does not know its figures."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Member:
         self.paid = float(answered[-1])
         self.lost = 1 - self.paid if expiry < math.inf else 0.0
         self.ended = answered + self.lost * np.clip((self.ages - expiry) / LAG, 0, 1)
-        self.answered = answered / self.paid  # of those that are answered at all
+        self.answered = answered / self.paid  # share of the payments that are answered at all
         self.answers = np.interp(SHARES, self.answered, self.ages)
         self.expiries = expiry + LAG * (np.arange(20) + 0.5) / 20
         self.costs = np.array([self._cheapest(price) for price in PRICES])
@@ -86,7 +87,7 @@ class Member:
         return (1 - self.never) / 2 * (1 + np.array([math.erf(value) for value in scaled]))
 
     def _cheapest(self, price: float) -> float:
-        """Give the least that delay and looks cost together, for a price of a look."""
+        """Return the minimum cost of delay and polls together, for a price of a poll."""
         ages, count = self.ages, len(self.ages)
         areas = (self.answered[1:] + self.answered[:-1]) / 2 * self.step
         heights = np.concatenate([[0.0], np.cumsum(areas)])
@@ -107,17 +108,17 @@ KINDS: dict[str, Callable[[Member], bool]] = {
 
 
 def bound(members: Sequence[Member], polls: float) -> float:
-    """Give the mean delay that no plans go below, one for each member, with so many mean looks.
+    """Return a lower bound of the mean delay, for `polls` polls on average.
 
-    That is weak duality: for any price of a look, no plans have less delay and looks together than
-    the cheapest ones.
+    It holds even if each kind of payers has its own plan. This is weak duality: for any price of a
+    poll, no plans cost less than the cheapest ones.
     """
     costs = np.mean([member.costs for member in members], axis=0)
     return float(max(costs - PRICES * polls))
 
 
 def family(every: int) -> list[Member]:
-    """List prompts with the usual first look and with Daraja's, and checkout pages."""
+    """List the kinds of payers: prompts, with the usual first poll and Daraja's, and pages."""
     prompts = itertools.product(
         (2.0, 15.0), (10.0, 15.0, 22.0, 30.0, 45.0), (0.5, 0.8), (60.0, 120.0, 180.0), (0.05, 0.3)
     )
@@ -129,21 +130,21 @@ def family(every: int) -> list[Member]:
     return members + [Member(*page, math.inf, 10.0, PAGE) for page in list(pages)[::every]]
 
 
-# A schedule and what it does.
+# Schedules and their results.
 
 
 class Found(NamedTuple):
-    """What a schedule did for a member; seconds."""
+    """The result of a schedule for one kind of payers, in seconds."""
 
     delay: float
     percentile: float  # the 95th
     polls: float
-    expired: float  # the mean delay of finding that a prompt expired
-    unanswered: float  # looks at a payment that nobody answers
+    expired: float  # the mean delay until an expired prompt is found
+    unanswered: float  # polls of a payment that its payer never answers
 
 
 def way(member: Member, following: Next, pace: float) -> Floats:
-    """Give the ages of a payment at its looks, as the queue of polls plans them, to the last."""
+    """Return the ages of a payment at all its polls, as the poll queue plans them."""
     looks = [max(following(0.0, 0), member.first_look)]
     while looks[-1] < member.horizon:
         looks.append(max(following(looks[-1] / pace, len(looks)) * pace, member.first_look))
@@ -151,7 +152,7 @@ def way(member: Member, following: Next, pace: float) -> Floats:
 
 
 def measure(member: Member, following: Next) -> Found:
-    """Follow a schedule through every kind of end that the member knows."""
+    """Measure a schedule over all ends that payers of one kind have."""
     delays, late, polls, unanswered = [], [], [], []
     for pace in PACES:
         looks = way(member, following, pace)
@@ -175,12 +176,12 @@ def measure(member: Member, following: Next) -> Found:
 
 
 def fixed(gap: float, _: Member) -> Next:
-    """Give a loop that looks every so many seconds."""
+    """Return a schedule that polls every `gap` seconds."""
     return lambda age, _: age + gap
 
 
 def growing(first: float, factor: float, most: float, member: Member) -> Next:
-    """Give gaps that grow by a factor up to the longest."""
+    """Return a schedule whose gaps grow by a factor, up to the longest gap."""
 
     def following(age: float, looked: int) -> float:
         if not looked:
@@ -191,13 +192,13 @@ def growing(first: float, factor: float, most: float, member: Member) -> Next:
 
 
 def listed(lists: dict[float, list[float]], member: Member) -> Next:
-    """Give a schedule that is a list of ages."""
+    """Return a schedule from a list of ages."""
     looks = [*lists[member.horizon], math.inf]
     return lambda age, looked: looks[bisect_right(looks, age + 1.0) if looked else 0]
 
 
 def ours(member: Member) -> Next:
-    """Give the schedule of paymux."""
+    """Return the schedule of paymux."""
     return Schedule(member.first_look, member.horizon).next
 
 
@@ -205,11 +206,11 @@ def ours(member: Member) -> Next:
 
 
 class Group:
-    """Members who have a first look and a horizon in common, as a list in whole seconds meets them.
+    """Kinds of payers with the same first poll and the same length of a watch.
 
-    All clocks of payments are put together: what is answered by an age of the list, the seconds
-    waited until then, and the share that is still pending. A look before the first useful one
-    counts as a look at that age.
+    It has averages over the clocks of all payments, by age in whole seconds: the share that is
+    answered, the seconds waited until then, and the share that is still pending. A poll before the
+    first useful one counts as a poll at that age.
     """
 
     def __init__(self, members: Sequence[Member], everyone: int) -> None:
@@ -229,7 +230,7 @@ class Group:
         self.pending = 1 - ended[met]
 
     def costs(self, now: int, price: float) -> Floats:
-        """Give what it costs to look next at each later age, after a look at this one."""
+        """Return the costs of the next poll at each later age, after a poll at this age."""
         gaps = self.ages[now + 1 :] - self.ages[now]
         waited = self.waited[now + 1 :] - self.waited[now] - gaps * self.answered[now]
         cost: Floats = self.weight * (price * self.pending[now] * (gaps > 0) + waited)
@@ -237,12 +238,12 @@ class Group:
 
 
 def cheapest_list(groups: Sequence[Group], price: float) -> tuple[list[float], float]:
-    """Give the list that costs these groups the least, and its looks: backwards from the end."""
+    """Return the cheapest list for these groups, and its polls: computed from the end."""
     last = len(groups[0].ages) - 1
     heights, following = np.zeros(last + 1), np.full(last + 1, last)
     for now in range(last - 1, -1, -1):
         costs = heights[now + 1 :] + sum(group.costs(now, price) for group in groups)
-        # The longest gap of those that cost the same: where nothing is pending, each does.
+        # Of gaps with the same cost, take the longest: if nothing is pending, all cost the same.
         following[now] = last - int(costs.round(7)[::-1].argmin())
         heights[now] = costs[following[now] - now - 1]
     looks, spent, now = [], 0.0, 0
@@ -256,7 +257,7 @@ def cheapest_list(groups: Sequence[Group], price: float) -> tuple[list[float], f
 
 
 def best_lists(groups: dict[float, list[Group]], polls: float) -> dict[float, list[float]]:
-    """Give the best list for each horizon, where all take so many looks together in the mean."""
+    """Return the best list for each length of a watch, with `polls` polls on average."""
     low, high = float(PRICES[0]), float(PRICES[-1])
     for _ in range(20):
         price = math.sqrt(low * high)
@@ -266,7 +267,7 @@ def best_lists(groups: dict[float, list[Group]], polls: float) -> dict[float, li
 
 
 def groups_of(members: Sequence[Member]) -> dict[float, list[Group]]:
-    """Put together the members of each horizon, by their first look."""
+    """Group the kinds of payers by the length of a watch and the first poll."""
     kinds = sorted({(member.horizon, member.first_look) for member in members})
     groups: dict[float, list[Group]] = {horizon: [] for horizon, _ in kinds}
     for kind in kinds:
@@ -279,13 +280,13 @@ def groups_of(members: Sequence[Member]) -> dict[float, list[Group]]:
 
 
 def means(founds: Sequence[Found]) -> tuple[float, float]:
-    """Give the looks and the delay in the mean over the members."""
+    """Return the mean polls and the mean delay over all kinds of payers."""
     polls = statistics.fmean(one.polls for one in founds)
     return polls, statistics.fmean(one.delay for one in founds)
 
 
 def summary(members: Sequence[Member], founds: Sequence[Found]) -> dict[str, Any]:
-    """Put the figures of a schedule over the family together."""
+    """Return the figures of a schedule over all kinds of payers."""
     pairs = list(zip(members, founds, strict=True))
     polls, delay = means(founds)
     shares = [(one.delay / bound([member], one.polls), member.name) for member, one in pairs]
@@ -327,7 +328,7 @@ def show(table: dict[str, dict[str, Any]], members: int) -> None:
 def draw(
     file: Path, members: Sequence[Member], groups: dict[float, list[Group]], rivals: dict[str, Plan]
 ) -> dict[str, Any]:
-    """Draw mean delay over mean looks; text stays text."""
+    """Draw the mean delay over the mean number of polls; text in the SVG stays text."""
     import matplotlib as mpl  # noqa: PLC0415 - only the chart needs it
 
     mpl.use("svg")
@@ -372,9 +373,9 @@ def draw(
 
 
 def main() -> None:
-    """Print the table; exit 1 where the schedule is not within 3 % of the best fixed lists."""
+    """Print the table; exit 1 if paymux is not within 3 % of the best fixed lists."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="take each so manieth member only")
+    parser.add_argument("--every", type=int, default=1, help="take only every nth kind of payers")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()

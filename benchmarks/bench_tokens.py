@@ -1,13 +1,13 @@
-"""What a cached token costs, and how many logins a cold crowd makes, beside the peers.
+"""Measure what a cached token costs, and count the logins of concurrent first calls.
 
 Run: python -m benchmarks.bench_tokens [--quick] [--rounds 15] [--json FILE] [--plot FILE] [--peers
 FOLDER]
 
-The cost of a cached `get` is that of tasks that get the token, less that of tasks that await a
-coroutine which does nothing, as often: CPU of this process per get, in turn, round by round. A cold
-crowd is a burst of first calls through the whole client, on a server (benchmarks/loopback.py) that
-takes 20 ms to answer and counts the logins: 1,000 verifies of ours at once, and 50 of each client.
-The exit code is 1 where ours makes two.
+The cost of a cached token is the CPU time of this process for each `get`, minus the CPU time of
+awaiting a coroutine that does nothing. Both are measured in turn, round by round. For the logins,
+many first calls are made at the same time through the whole client: 1,000 verifies of paymux, and
+50 of each other client. The server (benchmarks/loopback.py) answers after 20 ms and counts the
+logins. The exit code is 1 if paymux logs in more than once.
 """
 
 import argparse
@@ -30,26 +30,24 @@ from paymux.transport.tokens import TokenCache
 from .loopback import Loopback
 from .peers import FOLDER, OURS, PEERS, Worker, install, spread
 
-GETS = 50_000  # in one section
+GETS = 50_000  # in one measurement
 CROWD = 1000
 PEER_CROWD = 50
-KEYED = {"easyswitch", "paydunya"}  # whose providers take keys with each request, and no token
+KEYED = {"easyswitch", "paydunya"}  # their providers use keys in each request, and no token
 
 
 async def login() -> Token:
-    """Log in at nobody's."""
+    """Return a token, without any provider."""
     await asyncio.sleep(0)
     return Token(Secret("simulator"), 3600.0)
 
 
 async def nothing() -> None:
-    """Do what a plain task does."""
+    """Do nothing."""
 
 
 async def cpu_of(work: Callable[[], Awaitable[Any]], callers: int) -> float:
-    """Give the seconds of CPU for each time that so many tasks do it, in turn and often enough to
-    be timed.
-    """
+    """Return the seconds of CPU for one call of `work`, with `callers` tasks that call it."""
 
     async def caller() -> None:
         for _ in range(GETS // callers):
@@ -62,7 +60,7 @@ async def cpu_of(work: Callable[[], Awaitable[Any]], callers: int) -> float:
 
 
 async def cached(rounds: int) -> list[dict[str, Any]]:
-    """Give the nanoseconds of a cached get."""
+    """Return the nanoseconds of a cached `get`, for several numbers of callers."""
     driver = CamPay(username="simulator", password="simulator")
     cache = TokenCache(30.0)
     await cache.get(driver, login)
@@ -78,7 +76,7 @@ async def cached(rounds: int) -> list[dict[str, Any]]:
 
 
 async def cold(server: Loopback) -> int:
-    """Give the logins of a cold crowd of ours."""
+    """Return the number of logins of many first calls of paymux at the same time."""
     await server.reset()
     driver = CamPay(username="simulator", password="simulator", base_url=f"{server.url}/campay/api")
     async with Pool(driver) as pool:
@@ -89,7 +87,7 @@ async def cold(server: Loopback) -> int:
 
 
 async def crowds(server: Loopback, names: list[str], folder: Path) -> list[dict[str, Any]]:
-    """Give the logins of a smaller crowd of each client."""
+    """Return the number of logins of 50 first calls of each client at the same time."""
     rows: list[dict[str, Any]] = []
     for name in names:
         await server.reset()
@@ -103,7 +101,7 @@ async def crowds(server: Loopback, names: list[str], folder: Path) -> list[dict[
 
 
 def plot(rows: list[dict[str, Any]], path: str) -> None:
-    """Draw the logins of the crowds."""
+    """Draw the number of logins of each client."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(rows) + 1.2), layout="constrained")
@@ -114,7 +112,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if paymux logs in more than once."""
     names = [*dict.fromkeys(OURS.values()), "hand/campay", *PEERS]
     names = [
         name

@@ -1,16 +1,17 @@
-"""Each end is told.
-
-1,000 orders over six simulators, two workers that are killed and started again at random.
+"""Check that each end of a payment is delivered to `on_payment`, though workers are killed (R19).
 
 Run: python -m benchmarks.bench_told [--orders 1000] [--seconds 60] [--seed 0] [--variant NAME]
      [--json FILE] [--paymux DIR]
 
-R19. No webhook is delivered, or each one three times, or `on_payment` fails for FAILED while
-SUCCEEDED arrives; at least a tenth of the orders lose their answer, and a twentieth succeed late,
-after they had failed. Some workers die in the very moment after an end was written down. A payout
-or a refund that bears an order's reference must change nothing. Last, four notifiers share 10,000
-open orders of one account, in virtual time. `--paymux` takes another release from that folder.
-Whatever is not 0 makes the exit code 1.
+1,000 orders at six simulators are made by two workers, which are killed and started again at
+random. In the three variants no webhook is delivered, or each webhook three times, or `on_payment`
+raises for FAILED while SUCCEEDED arrives. At least a tenth of the orders lose their answer, and a
+twentieth succeed late, after they had failed. Some workers die directly after an end was written to
+the journal. A payout or a refund with the reference of an order must change nothing. The last
+variant, "limit": four notifiers share 10,000 open orders of one account, in virtual time.
+
+The columns after `slowest` (in seconds) count errors. The exit code is 1 if one is not 0.
+`--paymux` uses another release from that folder.
 """
 
 import argparse
@@ -29,17 +30,17 @@ from tests.campaigns.told import ROOT, VARIANTS, Found, Street
 
 
 def divided(orders: int, folder: Path) -> dict[str, float]:
-    """Let four notifiers watch so many open orders of one account.
+    """Let four notifiers watch `orders` open orders of one account.
 
-    Give the fullest window at the provider.
+    Return the figures, with the fullest window of look-ups at the provider.
     """
-    from benchmarks import told_limits  # noqa: PLC0415 - it sets the clocks of the journal
+    from benchmarks import told_limits  # noqa: PLC0415 - it replaces the clocks of the journal
 
     return told_limits.run(orders, folder)
 
 
 def shown(found: Found) -> str:
-    """Give a variant's line."""
+    """Return the line of one variant."""
     return (
         f"{found.variant:26} {found.orders:6} {found.ends:6} {found.lost_answers:6} "
         f"{found.late_successes:5} {found.kills:6} {found.slowest:8.1f} {found.untold:7} "
@@ -49,13 +50,13 @@ def shown(found: Found) -> str:
 
 
 async def play(options: argparse.Namespace, variant: str) -> Found:
-    """Play one variant in a folder of its own."""
+    """Run one variant in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         return await Street(options, variant, Path(folder)).run()
 
 
 def main() -> None:
-    """Play what is asked for, and print it."""
+    """Run the chosen variants and print them; exit 1 if there was an error."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variant", choices=[*VARIANTS, "limit"])
-    parser.add_argument("--open", type=int, default=10_000, help="open orders of the limit's run")
+    parser.add_argument("--open", type=int, default=10_000, help='open orders of "limit"')
     parser.add_argument("--json", type=Path)
     parser.add_argument("--paymux", default=str(ROOT), help="the folder of another release")
     options = parser.parse_args()

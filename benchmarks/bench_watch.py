@@ -1,29 +1,32 @@
-"""What watches cost, whether 10,000 of one account keep its limit, and how soon an end is seen.
+"""Measure the cost of watches, their rate of look-ups, and the delay until an end is seen.
 
 Run: python -m benchmarks.bench_watch [--quick] [--json FILE] [--plot FILE]
 
-100, 1,000 and 10,000 watches (--quick: not the last), each case in a process of its own:
+There are 100, 1,000 and 10,000 watches (--quick: not the last). Each case runs in its own process:
 
-* storm: R8 in virtual time. Watches begun within a second, for 300 s or, where there are 10,000,
-  1,500 s; 50 look-ups a second allowed, 30 % of them failing, the provider's words going back and
-  forth, messages about a quarter of the payments; half of the payers never answer.
-* delay: virtual time. Watches begun within a minute, payers who answer after log-normal delays
-  (median 20 s, sigma 0.8, 5 % never), with and without messages (each end is told a second later),
-  with and without the limit.
-* bytes: what a watch costs while it waits, with its Payment and its consumer's task and without its
-  last raw answer, after it was asked for. By tracemalloc, and by the growth of the resident set,
-  which has gaps in it.
-* plain: no watches, but as many tasks that only sleep, 100 s of virtual time long: what a
-  collection of garbage takes with them.
-* sockets: real time, against benchmarks/loopback.py in a process of its own.
+* storm (R8), in virtual time: the watches start within a second, and last 300 s, or 1,500 s for
+  10,000 watches. 50 look-ups a second are allowed, 30 % of them fail, the provider's status changes
+  back and forth, and there are webhooks for a quarter of the payments. Half of the payers never
+  answer.
+* delay, in virtual time: the watches start within a minute, and the payers answer after log-normal
+  delays (median 20 s, sigma 0.8, 5 % never). There are cases with and without webhooks (a second
+  after each end), and with and without a rate limit.
+* bytes: the memory of a watch that waits, with its Payment and its consumer's task, without its
+  last raw answer. It is measured by tracemalloc, and by the growth of the resident set, which is
+  less exact.
+* plain: the same number of tasks that only sleep, for 100 s of virtual time, to show how long a
+  garbage collection takes with them.
+* sockets, in real time: against benchmarks/loopback.py in another process.
 
-A step of the loop is one callback; its cost is CPU of the thread, collections of garbage apart,
-which are given beside it: what there was before the watches is frozen (`gc.freeze`), as servers do
-once they have started. CPU per poll is all of the process, the provider in memory with it. The exit
-code is 1 where a window of one second held more than the limit, a watch had not exactly one end, a
-step took above 50 ms, a watch above 3 KiB (by tracemalloc where there are 1,000, by the resident
-set too where there are 10,000), or one of equals in a storm was asked for more than twice as often
-as another.
+A step of the loop is one callback. Its cost is the CPU time of the thread without garbage
+collections, which are printed separately. Objects from before the watches are frozen (`gc.freeze`),
+as a server does after its start. The CPU time of a poll is that of the whole process, with the
+provider in memory.
+
+The exit code is 1 if a window of one second held more requests than the limit, if a watch did not
+have exactly one end, if a step took more than 50 ms, if a watch takes more than 3 KiB (by
+tracemalloc from 1,000 watches on, by the resident set for 10,000), or if one of the equal watches
+in a storm was polled more than twice as often as another.
 """
 
 import argparse
@@ -56,7 +59,7 @@ from tests.virtual import VirtualLoop, now
 from .loopback import Loopback
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 50  # look-ups a second, where one is stated
+LIMIT = 50  # look-ups a second, in the cases with a rate limit
 STEP = 0.05
 BYTES = 3072
 NEVER = float("inf")
@@ -64,7 +67,7 @@ TOKEN = b'{"token": "simulator", "expires_in": 360000}'
 
 
 class Limited(CamPay, frozen=True, kw_only=True):
-    """CamPay, if it stated a limit."""
+    """CamPay with a rate limit."""
 
     limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {
         "look-up": (LIMIT, 1.0)
@@ -72,7 +75,7 @@ class Limited(CamPay, frozen=True, kw_only=True):
 
 
 class Provider:
-    """CamPay in memory: it answers after 50 to 300 ms, and notes what it was asked and when."""
+    """CamPay in memory: it answers after 50 to 300 ms, and records each look-up with its time."""
 
     def __init__(self, paid_at: dict[str, float], *, failing: float, seed: int) -> None:
         self._paid_at, self._failing, self._chance = paid_at, failing, random.Random(seed)
@@ -80,7 +83,7 @@ class Provider:
         self.looks: Counter[str] = Counter()
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Carry one request."""
+        """Send one request, and return its response."""
         outgoing.started = outgoing.sent = True
         if outgoing.url.endswith("/token/"):
             return Response(status=200, body=TOKEN)
@@ -102,7 +105,7 @@ class Provider:
         )
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Give no frames."""
+        """Fail: there is no socket."""
         raise TransportError("no socket")
         yield
 
@@ -111,14 +114,14 @@ class Provider:
 
 
 class Noted(AiohttpConnection):
-    """Real sockets, and when what left."""
+    """Real sockets, with the times of the requests."""
 
     def __init__(self) -> None:
         super().__init__(10.0)
         self.times: list[float] = []
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Carry one request."""
+        """Send one request, and return its response."""
         self.times.append(time.monotonic())
         return await super().exchange(outgoing)
 
@@ -131,7 +134,7 @@ class Steps:
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[None]:
-        """Measure; each callback passes through the one method of a handle."""
+        """Measure all callbacks: each is run by the same method of its handle."""
         plain = asyncio.Handle._run
 
         def timed(handle: asyncio.Handle) -> None:
@@ -154,15 +157,13 @@ class Steps:
 
 
 def settled() -> None:
-    """Take what there is before the watches out of the collector's way, as a server does once it
-    has started.
-    """
+    """Freeze all objects for the garbage collector, as a server does after its start."""
     gc.collect()
     gc.freeze()
 
 
 def said(reference: str, *, paid: bool, waits: str = "PENDING") -> bytes:
-    """Give CamPay's answer about a payment."""
+    """Return CamPay's answer about a payment."""
     return json.dumps(
         {
             "reference": reference,
@@ -180,7 +181,7 @@ def said(reference: str, *, paid: bool, waits: str = "PENDING") -> bytes:
 def payment(
     number: int, created: datetime, prefix: str = "bcedde9b-62a7-4421-96ac-0000"
 ) -> Payment:
-    """Give a payment as a collect gives it."""
+    """Return a payment as `collect` returns it."""
     return Payment(
         account="campay",
         provider="campay",
@@ -199,7 +200,7 @@ def payment(
 
 
 def busiest(times: list[float]) -> int:
-    """Give the most requests that any window of one second held."""
+    """Return the maximum number of requests in any window of one second."""
     times, first, most = sorted(times), 0, 0
     for last, when in enumerate(times):
         while times[first] <= when - 1.0:
@@ -209,13 +210,13 @@ def busiest(times: list[float]) -> int:
 
 
 class Clock:
-    """The wall clock of watches, which keeps step with a loop in virtual time."""
+    """The wall clock of the watches, which follows the virtual time of a loop."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop, self._base = loop, time.time() - loop.time()
 
     def time(self) -> float:
-        """Give the seconds since 1970."""
+        """Return the seconds since 1970."""
         return self._base + self._loop.time()
 
 
@@ -223,7 +224,7 @@ def in_virtual_time(
     work: Callable[[dict[str, Any], Clock], Coroutine[Any, Any, dict[str, Any]]],
     case: dict[str, Any],
 ) -> dict[str, Any]:
-    """Run in virtual time."""
+    """Run one case in virtual time."""
     loop = VirtualLoop()
     clock = Clock(loop)
     with (
@@ -234,7 +235,7 @@ def in_virtual_time(
 
 
 async def followed(pool: Pool, held: Payment, seconds: float) -> tuple[int, bool, float]:
-    """Give how many ends a watch showed, whether the payment succeeded, and when."""
+    """Return the number of ends of a watch, whether the payment succeeded, and the loop's time."""
     ends = 0
     paid = False
     try:
@@ -252,7 +253,7 @@ async def virtual(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
     chance, loop = random.Random(case["seed"]), asyncio.get_running_loop()
     started = datetime.fromtimestamp(clock.time(), UTC)
     began = loop.time()
-    seconds = max(300.0, count * 0.15)  # so that, over the limit, each is asked some times
+    seconds = max(300.0, count * 0.15)  # long enough to poll each payment some times
     begins = sorted(chance.uniform(0, 1 if storm else 60) for _ in range(count))
     helds = [payment(n, started + timedelta(seconds=begins[n])) for n in range(count)]
     paid_at: dict[str, float] = {}
@@ -295,7 +296,7 @@ async def virtual(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
             while not all(task.done() for task in watching):
                 await asyncio.sleep(1)
                 lags.append(pool.lag("campay"))
-        await asyncio.sleep(0)  # what this benchmark does at the end is no step of the library
+        await asyncio.sleep(0)  # the benchmark's own work below must not count as a step
         found = [task.result() for task in watching]
         cpu = time.process_time() - cpu
         if postman is not None:
@@ -324,12 +325,12 @@ async def virtual(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
 
 
 def resident() -> int:
-    """Give the bytes of this process in memory."""
+    """Return the resident set of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
-    """Tell what a waiting watch costs in memory."""
+    """Return the memory of a watch that waits, in bytes."""
     count, created = case["count"], datetime.fromtimestamp(clock.time(), UTC)
 
     class Waiting(Provider):
@@ -350,7 +351,7 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
     ) as pool:
         warm = [asyncio.ensure_future(consumer(pool, 10**7 + number)) for number in range(5)]
         await asyncio.sleep(30)
-        for number in range(count):  # kept of each payment of the pool, watched or not
+        for number in range(count):  # the pool remembers each payment, watched or not
             pool._engine.store.memory.apply(payment(number, created))
         gc.collect()
         if case["traced"]:
@@ -370,7 +371,7 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
 
 
 async def plain(case: dict[str, Any], _clock: Clock) -> dict[str, Any]:
-    """Tell what a full collection takes beside tasks that sleep about as often as a watch asks."""
+    """Return the time of a garbage collection with tasks that sleep as often as a watch polls."""
     chance, took = random.Random(8), []
 
     async def looped() -> None:
@@ -396,7 +397,7 @@ async def plain(case: dict[str, Any], _clock: Clock) -> dict[str, Any]:
 async def sockets(case: dict[str, Any]) -> dict[str, Any]:
     """Watch many payments over real sockets.
 
-    Each is paid some seconds after the server first heard of it.
+    Each is paid some seconds after its first request.
     """
     count, chance, loop = case["count"], random.Random(case["seed"]), asyncio.get_running_loop()
     connection = Noted()
@@ -449,14 +450,14 @@ async def sockets(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured(case: dict[str, Any]) -> dict[str, Any]:
-    """Measure one case in a process of its own."""
+    """Measure one case in a new process."""
     command = [sys.executable, "-m", "benchmarks.bench_watch", "--case", json.dumps(case)]
     shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return {**case, **json.loads(shown.stdout)}
 
 
 def cases(*, quick: bool) -> list[dict[str, Any]]:
-    """List what is measured."""
+    """List the cases."""
     counts = [100, 1000] if quick else [100, 1000, 10_000]
     listed: list[dict[str, Any]] = [
         {"part": "storm", "count": count, "limit": True, "messages": True, "seed": 8}
@@ -478,10 +479,10 @@ def cases(*, quick: bool) -> list[dict[str, Any]]:
 
 
 def broken(row: dict[str, Any]) -> list[str]:
-    """Say which promises a case broke."""
+    """Return the names of the limits that a case exceeds."""
     if row["part"] == "bytes":
-        # Of a hundred, what a pool holds anyway is a part of each; and memory comes in arenas of a
-        # mebibyte.
+        # With 100 watches, the fixed memory of a pool is a large share; and the system gives memory
+        # in blocks of a mebibyte.
         counts = row["count"] >= (1000 if row["traced"] else 10_000)
         return ["bytes"] if counts and row["bytes"] > BYTES else []
     if row["part"] == "plain":
@@ -496,7 +497,7 @@ def broken(row: dict[str, Any]) -> list[str]:
 
 
 def shown(row: dict[str, Any]) -> str:
-    """Give a case as a line."""
+    """Return the line of one case."""
     if row["part"] == "bytes":
         how = "tracemalloc" if row["traced"] else "resident set"
         return f"bytes    {row['count']:6,} watches {row['bytes']:7,.0f} bytes each by {how}"
@@ -519,7 +520,7 @@ def shown(row: dict[str, Any]) -> str:
 
 
 def plot(rows: list[dict[str, Any]], path: str) -> None:
-    """Draw how late an end is seen."""
+    """Draw the mean delay until an end is seen."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -550,7 +551,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,13 +1,14 @@
-"""How fast webhooks are read and confirmed, and how soon whoever watches hears of one.
+"""Measure how fast webhooks are read and confirmed, and how soon a watch gets their payment.
 
 Run: python -m benchmarks.bench_webhook [--quick] [--rounds 9] [--json FILE] [--plot FILE]
 
-`read` is `pool.webhook` of a genuine message, signature and all, for every driver whose simulator
-sends one. `confirm` is `pool.confirm` of what was read, with the provider's look-up answered at
-once from memory: what it costs is ours. The rounds of all drivers take turns. `heard` is the time
-from a payer's decision at the simulated provider until `async for payment in pool.watch(…)` has it:
-the message, `paymux.webhooks` in aiohttp.web and the look-up all go over loopback sockets, in one
-process. No poll is due meanwhile. The exit code is 1 where its median is 20 ms or more.
+`read` is `pool.webhook` of a genuine message, with its signature, for every driver whose simulator
+sends messages. `confirm` is `pool.confirm` of the same event; the provider's look-up is answered
+from memory, so that only the cost of paymux is measured. The rounds of all drivers take turns. Both
+are messages per second. The last line is the time in milliseconds from a payer's decision at the
+simulated provider until `async for payment in pool.watch(…)` yields it: the message,
+`paymux.webhooks` in aiohttp.web and the look-up use loopback sockets in one process, and no poll is
+due in that time. The exit code is 1 if its median is 20 ms or more.
 """
 
 import argparse
@@ -34,22 +35,22 @@ from .peers import spread
 
 KEY = "0123456789abcdef-hooks"
 ORDERS = 90  # of each driver; the gateway takes 100 a minute
-PAUSE = 1.1  # seconds: messages about one payment make us ask once a second at most
+PAUSE = 1.1  # seconds: messages about one payment cause at most one look-up a second
 LIMIT = 20.0  # milliseconds
 Row = dict[str, Any]
 
 
 class Kept:
-    """A connection that asks for each order once, and then answers from memory."""
+    """A connection that sends the look-up of each order once, and then answers from memory."""
 
     def __init__(self, real: Connection) -> None:
         self._real = real
         self._kept: dict[int, Response] = {}
-        self.number = 0  # of the order that is asked for
+        self.number = 0  # of the order that is looked up
         self.keeps = False
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Answer from memory once that is wanted, else ask."""
+        """Answer from memory if `keeps` is set; otherwise send the request."""
         if self.keeps:
             outgoing.started = outgoing.sent = True
             return self._kept[self.number]
@@ -57,15 +58,15 @@ class Kept:
         return self._kept[self.number]
 
     def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Listen."""
+        """Yield the frames of the real connection."""
         return self._real.frames(outgoing)
 
     async def aclose(self) -> None:
-        """Let go of nothing: it is the simulator's."""
+        """Close nothing: the connection belongs to the simulator."""
 
 
 def order(driver: Driver, payer: str | None, number: int) -> dict[str, Any]:
-    """Give an order that this driver takes."""
+    """Return an order that this driver accepts."""
     wanted = {"description": "Data bundle", "return_url": "https://shop.example/back"}
     wanted |= {"cancel_url": "https://shop.example/left"}
     return {
@@ -78,25 +79,25 @@ def order(driver: Driver, payer: str | None, number: int) -> dict[str, Any]:
 
 
 class Desk:
-    """One account, some orders that were paid, and the messages that said so."""
+    """One account with some paid orders, and the messages about them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.sim = Simulator()
         self.kept = Kept(self.sim.connection)
         self.driver = self.sim.driver(name)
-        type(self.driver).limits = {}  # how fast we are, and not what a provider allows
+        type(self.driver).limits = {}  # measure our speed, not the provider's limit
         base = "https://shop.example/pay"
         self.pool = Pool(self.driver, connection=self.kept, webhook_base=base, webhook_key=KEY)
         provider: Any = self.sim.providers[name]
-        if hasattr(provider, "webhook_url"):  # a setting of the account, where an order has none
+        if hasattr(provider, "webhook_url"):  # a URL of the account, not of an order
             provider.webhook_url = self.pool.webhook_url(name)
         self.payer = next(iter(provider.numbers), None)
         self.messages: list[WebhookRequest] = []
         self.events: list[tuple[Event, Payment]] = []
 
     async def pay(self, orders: int) -> None:
-        """Let the orders be paid, and confirm each once."""
+        """Pay the orders, and confirm each once."""
         self.sim.on_webhook(self.messages.append)
         payments = []
         for number in range(orders):
@@ -104,12 +105,12 @@ class Desk:
                 await self.pool.collect(self.name, **order(self.driver, self.payer, number))
             )
             self.sim.settle(payments[-1].provider_reference or "", Status.SUCCEEDED)
-        await asyncio.gather(*self.sim.core._tasks)  # the messages are out
-        # CinetPay first asks whether anybody answers.
+        await asyncio.gather(*self.sim.core._tasks)  # all messages have been sent
+        # CinetPay first sends a GET without content, to check that the URL answers.
         self.messages = [
             message for message in self.messages if not self.pool.webhook(message).ping
         ]
-        # In the order of their orders; else `confirm` refuses them.
+        # The messages are in the order of the payments; otherwise `confirm` refuses them.
         for number, (message, payment) in enumerate(zip(self.messages, payments, strict=False)):
             self.kept.number = number
             event = self.pool.webhook(message)
@@ -123,7 +124,7 @@ class Desk:
         await self.sim.core.aclose()
 
     def read(self) -> float:
-        """Give how many messages a second are read."""
+        """Return the messages read per second."""
         webhook = self.pool.webhook
         began = time.perf_counter()
         for message in self.messages:
@@ -131,7 +132,7 @@ class Desk:
         return len(self.messages) / (time.perf_counter() - began)
 
     async def confirm(self) -> float:
-        """Give how many events a second are confirmed."""
+        """Return the events confirmed per second."""
         confirm, kept = self.pool.confirm, self.kept
         began = time.perf_counter()
         for kept.number, (event, expected) in enumerate(self.events):
@@ -140,7 +141,7 @@ class Desk:
 
 
 async def speeds(rounds: int) -> list[Row]:
-    """Give, for every driver, how many messages a second are read and confirmed."""
+    """Return the messages read and confirmed per second, for every driver."""
     desks, rows = [Desk(name) for name in Simulator().providers], []
     for desk in desks:
         await desk.pay(ORDERS)
@@ -163,7 +164,7 @@ async def speeds(rounds: int) -> list[Row]:
 
 
 async def heard(trials: int) -> list[float]:
-    """Give the milliseconds from each payer's decision until the watch has it."""
+    """Return the milliseconds from each payer's decision until the watch yields it."""
     took: list[float] = []
     runner = web.AppRunner(web.Application())
     async with Simulator() as sim:
@@ -197,18 +198,18 @@ async def heard(trials: int) -> list[float]:
 
 
 async def known(event: Event, payments: dict[str, Payment]) -> Payment | None:
-    """Give the payment that an event is about."""
+    """Return the stored payment of an event."""
     return payments.get(event.claims.provider_reference or "")
 
 
 async def one(pool: Pool, sim: Simulator, payment: Payment) -> float:
-    """Decide one payment, and give the milliseconds until its watch has the end."""
+    """Settle one payment, and return the milliseconds until its watch yields the end."""
     decided = 0.0
     asked = len(sim.received("campay", "GET"))
 
     async def decide() -> None:
         nonlocal decided
-        await asyncio.sleep(0.02)  # the watch has begun, and sleeps
+        await asyncio.sleep(0.02)  # the watch has started, and sleeps
         decided = time.perf_counter()
         sim.settle(payment.provider_reference or "", Status.SUCCEEDED)
 
@@ -224,7 +225,7 @@ async def one(pool: Pool, sim: Simulator, payment: Payment) -> float:
 
 
 def plot(rows: list[Row], path: str) -> None:
-    """Draw the messages a second."""
+    """Draw the messages per second."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - of the bench extra
 
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
@@ -241,7 +242,7 @@ def plot(rows: list[Row], path: str) -> None:
 
 
 async def main(arguments: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measure and print; return 1 if a watch gets the end too late."""
     load = os.getloadavg()[0]
     print(
         f"{platform.python_version()}, {os.cpu_count()} cores, load {load:.2f}, "
@@ -258,7 +259,7 @@ async def main(arguments: argparse.Namespace) -> int:
     slowest = statistics.quantiles(delays, n=100)[98]
     median = statistics.median(delays)
     print(
-        f"a decision is heard of in {median:.1f} ms by `async for`; 99 of 100 within {slowest:.1f},"
+        f"`async for` yields a decision after {median:.1f} ms; 99 of 100 within {slowest:.1f},"
         f" {min(delays):.1f}-{max(delays):.1f} of {len(delays)}; {LIMIT:g} ms is the limit"
     )
     if arguments.json:

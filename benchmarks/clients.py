@@ -1,23 +1,22 @@
-"""What each client does for one verify and one collect.
+"""Run one client in its own process, and measure its verify and collect.
 
-It runs as a process in the client's own environment.
+Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`, with the Python of the
+client's own environment. Each line of JSON on stdin, `{"verb", "count", "at_once", "warm"}`, is
+answered with one line on stdout: `{"cpu", "wall", "count"}`, in seconds of the measured calls
+alone, or `{"error"}`. CPU is the time of the whole process with its threads; garbage collection is
+on.
 
-Run by benchmarks/peers.py as `python benchmarks/clients.py NAME URL`. A line of JSON on stdin,
-`{"verb", "count", "at_once", "warm"}`, is answered with one on stdout: `{"cpu", "wall", "count"}`,
-seconds of the measured section alone, or `{"error"}`. CPU is that of the whole process, threads
-included; garbage collection is on.
+`hand` is careful code with aiohttp: one session, a timeout, a cached token, `post(json=)`,
+`.json()`, and a check that the answer is for this request. `tuned` is the same with what makes
+aiohttp faster: prebuilt URLs and headers, the raw body, a typed msgspec decoder, no cookie jar, no
+limit on connections. `floor` is the minimum of a call over asyncio: no HTTP client, a request of
+prepared bytes, a deadline, an answer of which only the Content-Length is read, and `json.loads` of
+the standard library. A client without coroutines is called in threads by `asyncio.to_thread`, as
+its users do, and directly if only one call is made at a time. Each order has another payer, as in
+production, so that no client profits from a cached phone number.
 
-`hand` is what a careful colleague writes with aiohttp: one session, a timeout, a cached token,
-`post(json=)`, `.json()`, the echo checked. `tuned` is the same with what makes aiohttp faster: a
-prebuilt URL and headers, the raw body, a typed msgspec decode, no cookie jar, no limit on
-connections. `floor` is the least that a call over asyncio costs: no HTTP client, a request of
-prepared bytes, a deadline, an answer of which the Content-Length alone is read, and the standard
-library's `json.loads`. A client without coroutines is called in threads by `asyncio.to_thread`, as
-its users do, and directly where one call is made at a time. Each order has another payer, as in
-life: a number that was read once is not read for nothing a thousand times.
-
-With `"sample": true` the answer has `modules`, too: in which Python module the process was when the
-CPU that it used was looked at.
+With `"sample": true` the answer also has `modules`: the number of CPU samples in each Python
+module.
 """
 
 import asyncio
@@ -47,23 +46,23 @@ STATUSES = {"SUCCESSFUL": "succeeded", "FAILED": "failed", "0": "succeeded", "10
 
 
 def load(name: str) -> Any:
-    """Import what only the client's own environment has."""
+    """Import a module that is only in the client's own environment."""
     return importlib.import_module(name)
 
 
 def kenyan(number: int) -> str:
-    """Give a payer of M-Pesa."""
+    """Return the phone number of an M-Pesa payer."""
     return f"25471{number % 10_000_000:07}"
 
 
 def cameroonian(number: int) -> str:
-    """Give a payer of CamPay."""
+    """Return the phone number of a CamPay payer."""
     return f"23767{number % 10_000_000:07}"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What hand-written code gives its caller."""
+    """The result of the hand-written clients."""
 
     reference: str
     status: str
@@ -71,12 +70,12 @@ class Found:
 
 
 class Sampler:
-    """Counts in which module the process is, as it uses CPU: `with sampler: ...`.
+    """Counts the module that runs at each CPU sample: `with sampler: ...`.
 
-    A sample is a tick of the kernel's clock (SIGPROF, 100 to 1,000 for each second of CPU), so that
-    no call is made slower, as it is by a profiler that looks at each one. What is written in C
-    counts for the module that calls it. Python hears of a tick at the next call, return from C or
-    turn of a loop: some of the end of a function counts for what follows it.
+    A sample is a tick of the kernel's clock (SIGPROF, 100 to 1,000 for each second of CPU). It does
+    not slow calls down, as a tracing profiler does. C code counts for the module that calls it.
+    Python handles a tick at the next call, return from C or iteration of a loop, so that the end of
+    a function may count for the code after it.
     """
 
     def __init__(self) -> None:
@@ -94,22 +93,22 @@ class Sampler:
 
 
 class Client:
-    """One client of one provider."""
+    """A client of one provider."""
 
-    threaded = False  # whether its verbs are functions that block
+    threaded = False  # whether its verbs are blocking functions
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     async def open(self) -> None:
-        """Prepare what needs a running loop."""
+        """Open the client, in a running loop."""
 
     async def aclose(self) -> None:
-        """Let go of it."""
+        """Close the client."""
 
 
 class Paymux(Client):
-    """paymux, at the provider that a subclass names."""
+    """paymux, with the driver of a subclass."""
 
     async def open(self) -> None:
         """Make the pool."""
@@ -127,25 +126,25 @@ class Paymux(Client):
         await self.pool.aclose()
 
     def journal(self) -> str | None:
-        """Give the journal's path, if there is one."""
+        """Return the journal's path, or None for no journal."""
         return None
 
     def driver(self, paymux: Any) -> Any:
-        """Give the account."""
+        """Return the driver."""
         raise NotImplementedError
 
 
 class PaymuxCamPay(Paymux):
-    """CamPay: a GET to look."""
+    """paymux with CamPay, whose look-up is a GET."""
 
     def driver(self, paymux: Any) -> Any:
-        """Give the account."""
+        """Return the driver."""
         return paymux.CamPay(
             username="simulator", password="simulator", base_url=f"{self.url}/campay/api"
         )
 
     async def verify(self, number: int) -> None:
-        """Verify a payment that is held."""
+        """Verify a payment that the caller holds."""
         reference = f"order-{number}"
         held = self.Payment(
             account="campay",
@@ -158,7 +157,7 @@ class PaymuxCamPay(Paymux):
         assert found.status == "succeeded"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.pool.collect(
             "campay",
             amount=500,
@@ -170,7 +169,7 @@ class PaymuxCamPay(Paymux):
 
 
 class PaymuxJournal(PaymuxCamPay):
-    """CamPay, with a journal."""
+    """paymux with CamPay and a journal."""
 
     async def aclose(self) -> None:
         """Close the pool, and remove its journal."""
@@ -178,21 +177,21 @@ class PaymuxJournal(PaymuxCamPay):
         self.folder.cleanup()
 
     def journal(self) -> str | None:
-        """Give the journal's path."""
+        """Return the journal's path."""
         self.folder = tempfile.TemporaryDirectory()
         return f"{self.folder.name}/payments.db"
 
 
 class PaymuxMpesa(Paymux):
-    """M-Pesa: a POST to look."""
+    """paymux with M-Pesa, whose look-up is a POST."""
 
     def driver(self, paymux: Any) -> Any:
-        """Give the account."""
+        """Return the driver."""
         keys = {"consumer_key": "simulator", "consumer_secret": "simulator", "passkey": "simulator"}
         return paymux.Mpesa(**keys, shortcode="174379", base_url=f"{self.url}/mpesa")
 
     async def verify(self, number: int) -> None:
-        """Verify a payment that is held."""
+        """Verify a payment that the caller holds."""
         held = self.Payment(
             account="mpesa",
             reference=f"order-{number}",
@@ -204,23 +203,23 @@ class PaymuxMpesa(Paymux):
         assert found.status == "succeeded"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.pool.collect(
             "mpesa", amount=500, currency="KES", payer=kenyan(number), reference=f"order-{number}"
         )
 
 
 class PaymuxCinetPay(Paymux):
-    """CinetPay: a POST to look."""
+    """paymux with CinetPay, whose look-up is a POST."""
 
     def driver(self, paymux: Any) -> Any:
-        """Give the account."""
+        """Return the driver."""
         return paymux.CinetPay(
             apikey="simulator", site_id="445160", base_url=f"{self.url}/cinetpay"
         )
 
     async def verify(self, number: int) -> None:
-        """Verify a payment that is held."""
+        """Verify a payment that the caller holds."""
         held = self.Payment(
             account="cinetpay", reference=f"order-{number}", amount=500, currency="XOF"
         )
@@ -228,7 +227,7 @@ class PaymuxCinetPay(Paymux):
         assert found.status == "succeeded"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.pool.collect(
             "cinetpay",
             amount=500,
@@ -240,15 +239,15 @@ class PaymuxCinetPay(Paymux):
 
 
 class PaymuxPayDunya(Paymux):
-    """PayDunya: a GET to look."""
+    """paymux with PayDunya, whose look-up is a GET."""
 
     def driver(self, paymux: Any) -> Any:
-        """Give the account."""
+        """Return the driver."""
         keys = {"master_key": "simulator", "private_key": "simulator", "access_token": "simulator"}
         return paymux.PayDunya(**keys, store_name="Shop", base_url=f"{self.url}/paydunya/api/v1")
 
     async def verify(self, number: int) -> None:
-        """Verify a payment that is held."""
+        """Verify a payment that the caller holds."""
         held = self.Payment(
             account="paydunya", provider_reference=f"token{number}", amount=500, currency="XOF"
         )
@@ -256,19 +255,19 @@ class PaymuxPayDunya(Paymux):
         assert found.status == "succeeded"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.pool.collect("paydunya", amount=500, currency="XOF", reference=f"order-{number}")
 
 
 class Hand(Client):
-    """aiohttp by hand, with the token that both providers want."""
+    """aiohttp by hand, with the token that both providers need."""
 
     token = ""
     until = 0.0
     login: tuple[str, str, dict[str, Any], str]
 
     async def open(self) -> None:
-        """Make the session."""
+        """Open the session."""
         aiohttp = load("aiohttp")
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         self.lock = asyncio.Lock()
@@ -278,7 +277,7 @@ class Hand(Client):
         await self.session.close()
 
     async def signed(self) -> dict[str, str]:
-        """Give the headers of a request, with a token that is still good."""
+        """Return the headers of a request, with a valid token."""
         method, path, sent, word = self.login
         if time.monotonic() >= self.until:
             async with self.lock:
@@ -302,7 +301,7 @@ class HandCamPay(Hand):
     )
 
     async def verify(self, number: int) -> Found:
-        """Look."""
+        """Look up one payment."""
         asked = f"tx-order-{number}"
         headers = await self.signed()
         async with self.session.get(
@@ -315,7 +314,7 @@ class HandCamPay(Hand):
         return Found(asked, STATUSES.get(said["status"], "pending"), int(said["amount"]))
 
     async def collect(self, number: int) -> Found:
-        """Collect."""
+        """Collect one order."""
         body = {
             "amount": "500",
             "currency": "XAF",
@@ -333,13 +332,13 @@ class HandCamPay(Hand):
 
 
 def password() -> tuple[str, str]:
-    """Give Daraja's Password and Timestamp."""
+    """Return Daraja's Password and Timestamp."""
     stamp = datetime.now(EAT).strftime("%Y%m%d%H%M%S")
     return b64encode(f"174379simulator{stamp}".encode()).decode(), stamp
 
 
 def query(asked: str) -> dict[str, str]:
-    """Give the body of an STK query."""
+    """Return the body of an STK query."""
     word, stamp = password()
     return {
         "BusinessShortCode": "174379",
@@ -350,7 +349,7 @@ def query(asked: str) -> dict[str, str]:
 
 
 def push(number: int) -> dict[str, str]:
-    """Give the body of an STK push."""
+    """Return the body of an STK push."""
     word, stamp = password()
     return {
         "BusinessShortCode": "174379",
@@ -386,7 +385,7 @@ class HandMpesa(Hand):
             return await response.json()
 
     async def verify(self, number: int) -> Found:
-        """Look."""
+        """Look up one payment."""
         asked = f"ws_CO_{number}"
         said = await self._post("/mpesa/stkpushquery/v1/query", query(asked))
         if said["CheckoutRequestID"] != asked:
@@ -394,7 +393,7 @@ class HandMpesa(Hand):
         return Found(asked, STATUSES.get(said["ResultCode"], "pending"))
 
     async def collect(self, number: int) -> Found:
-        """Collect."""
+        """Collect one order."""
         said = await self._post("/mpesa/stkpush/v1/processrequest", push(number))
         if said["ResponseCode"] != "0":
             raise ValueError(said)
@@ -402,10 +401,10 @@ class HandMpesa(Hand):
 
 
 class Tuned(Hand):
-    """The same, faster: what differs from `Hand` is in the module's docstring."""
+    """aiohttp by hand, tuned: the module's docstring lists the differences from `Hand`."""
 
     async def open(self) -> None:
-        """Make the session and what is prebuilt."""
+        """Open the session, and prepare the encoder and the decoder."""
         aiohttp, msgspec, yarl = load("aiohttp"), load("msgspec"), load("yarl")
         self.session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=30),
@@ -429,7 +428,7 @@ class Tuned(Hand):
         self.headers: Any = {}
 
     async def ready(self) -> Any:
-        """Give the prebuilt headers, made anew with each token."""
+        """Return the prebuilt headers, which are rebuilt with each token."""
         if time.monotonic() >= self.until:
             self.headers = self.multidict(await self.signed())
             self.headers["Content-Type"] = "application/json"
@@ -442,7 +441,7 @@ class TunedCamPay(Tuned):
     login = HandCamPay.login
 
     async def verify(self, number: int) -> Found:
-        """Look."""
+        """Look up one payment."""
         asked = f"tx-order-{number}"
         url = self.URL(f"{self.url}/campay/api/transaction/{asked}/", encoded=True)
         async with self.session.get(url, headers=await self.ready()) as response:
@@ -453,7 +452,7 @@ class TunedCamPay(Tuned):
         return Found(asked, STATUSES.get(said.status, "pending"), said.amount)
 
     async def collect(self, number: int) -> Found:
-        """Collect."""
+        """Collect one order."""
         body = {
             "amount": "500",
             "currency": "XAF",
@@ -475,13 +474,13 @@ class TunedMpesa(Tuned):
     login = HandMpesa.login
 
     async def open(self) -> None:
-        """Prebuild the URLs too."""
+        """Open the session, and prepare the URLs."""
         await super().open()
         self.query_url = self.URL(f"{self.url}/mpesa/mpesa/stkpushquery/v1/query", encoded=True)
         self.push_url = self.URL(f"{self.url}/mpesa/mpesa/stkpush/v1/processrequest", encoded=True)
 
     async def verify(self, number: int) -> Found:
-        """Look."""
+        """Look up one payment."""
         asked, headers = f"ws_CO_{number}", await self.ready()
         async with self.session.post(
             self.query_url, data=self.encode(query(asked)), headers=headers
@@ -493,7 +492,7 @@ class TunedMpesa(Tuned):
         return Found(asked, STATUSES.get(said.ResultCode, "pending"))
 
     async def collect(self, number: int) -> Found:
-        """Collect."""
+        """Collect one order."""
         headers = await self.ready()
         async with self.session.post(
             self.push_url, data=self.encode(push(number)), headers=headers
@@ -506,18 +505,18 @@ class TunedMpesa(Tuned):
 
 
 class Bytes(asyncio.Protocol):
-    """A connection of the floor, which reads an answer by its Content-Length."""
+    """A connection of `floor`, which reads an answer by its Content-Length."""
 
     received = b""
     answer: asyncio.Future[bytes]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Give the body of an answer, once all of it is here."""
+        """Set the result to the body, once the whole answer has arrived."""
         received = self.received = self.received + data
         head, _, body = received.partition(b"\r\n\r\n")
         _, _, length = head.partition(b"\r\nContent-Length: ")
@@ -531,7 +530,7 @@ class Bytes(asyncio.Protocol):
 
 
 class FloorCamPay(Client):
-    """CamPay without an HTTP client: prepared bytes go out, and JSON is read from what comes."""
+    """CamPay without an HTTP client: it writes prepared bytes, and reads the JSON of the answer."""
 
     async def open(self) -> None:
         """Log in, and prepare the requests."""
@@ -561,7 +560,7 @@ class FloorCamPay(Client):
             connection.transport.close()
 
     async def ask(self, request: bytes) -> bytes:
-        """Give the body that answers a request, on a connection that has no other one."""
+        """Send a request on a free connection, and return the body of its answer."""
         if self.idle:
             connection = self.idle.pop()
         else:
@@ -576,36 +575,36 @@ class FloorCamPay(Client):
         return body
 
     async def verify(self, number: int) -> Any:
-        """Look."""
+        """Look up one payment."""
         return json.loads(await self.ask(self.looked % number))
 
     async def collect(self, number: int) -> Any:
-        """Collect."""
+        """Collect one order."""
         body = self.ordered % (cameroonian(number).encode(), number)
         return json.loads(await self.ask(self.pushed % (len(body), body)))
 
 
 class DarajaV3(Client):
-    """daraja-v3: its native-async client over aiohttp."""
+    """daraja-v3: its async client over aiohttp."""
 
     async def open(self) -> None:
-        """Make the client; it has an option for the address."""
+        """Make the client; an option sets the address."""
         client = load("mpesa.async_client").MpesaAsyncClient
         self.client = client(
             "simulator", "simulator", "174379", "simulator", base_url=f"{self.url}/mpesa"
         )
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the client."""
         await self.client.aclose()
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = await self.client.stk_query(f"ws_CO_{number}")
         assert found.is_paid
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.client.stk_push(
             kenyan(number), 500, f"order-{number}"[:12], callback_url=f"{SHOP}/pay"
         )
@@ -625,17 +624,17 @@ class DarajaSdk(Client):
         self.client = load("daraja.client.async_client").AsyncMpesa(config)
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the client."""
         await self.client._client.aclose()
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         asked = {"BusinessShortCode": "174379", "CheckoutRequestID": f"ws_CO_{number}"}
         found = await self.client.stk_query(asked)
         assert found.ResultCode == "0"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         order = {
             **push(number),
             "Password": "",
@@ -647,26 +646,26 @@ class DarajaSdk(Client):
 
 
 class Noriapay(Client):
-    """noriapay: its async client over httpx; the caller makes the password."""
+    """noriapay: its async client over httpx; the caller computes the password."""
 
     async def open(self) -> None:
-        """Make the client; it has an option for the address."""
+        """Make the client; an option sets the address."""
         client = load("noriapay").AsyncMpesaClient
         self.client = client(
             consumer_key="simulator", consumer_secret="simulator", base_url=f"{self.url}/mpesa"
         )
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the client."""
         await self.client._client.aclose()
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = await self.client.stk_push_query(query(f"ws_CO_{number}"))
         assert found["ResultCode"] == "0"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.client.stk_push(push(number))
 
 
@@ -674,24 +673,24 @@ class Mpesakit(Client):
     """mpesakit: its async client over httpx."""
 
     async def open(self) -> None:
-        """Make the client; the method that chooses between its two addresses gives ours."""
+        """Make the client; the method that chooses its address is replaced."""
         http = load("mpesakit.http_client").MpesaAsyncHttpClient
         http._resolve_base_url = lambda *_: f"{self.url}/mpesa"
         self.client = load("mpesakit").AsyncMpesaClient("simulator", "simulator")
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the client."""
         await self.client.http_client.aclose()
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = await self.client.stk_query(
             business_short_code=174379, checkout_request_id=f"ws_CO_{number}", passkey="simulator"
         )
         assert str(found.ResultCode) == "0"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         await self.client.stk_push(
             business_short_code=174379,
             transaction_type="CustomerPayBillOnline",
@@ -710,7 +709,7 @@ class CinetPayPython(Client):
     """cinetpay-python: its async client over httpx, for CinetPay's newer API."""
 
     async def open(self) -> None:
-        """Make the client; it has an option for the address."""
+        """Make the client; an option sets the address."""
         cinetpay = load("cinetpay")
         self.request = cinetpay.PaymentRequest
         keys = cinetpay.CountryCredentials(api_key="sk_test_simulator", api_password="simulator")
@@ -718,16 +717,16 @@ class CinetPayPython(Client):
         self.client = cinetpay.AsyncCinetPayClient(config)
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the client."""
         await self.client.close()
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = await self.client.payment.get_status(f"order-{number}", "CI")
         assert found.status == "SUCCESS"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         order = self.request(
             currency="XOF",
             merchant_transaction_id=f"order-{number}",
@@ -759,12 +758,12 @@ class Easyswitch(Client):
         self.types = types
 
     async def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = await self.adapter.check_status(f"order-{number}")
         assert found.amount == "500"
 
     async def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         types = self.types
         order = types.TransactionDetail(
             transaction_id=f"order-{number}",
@@ -786,7 +785,7 @@ class PayDunyaSdk(Client):
     threaded = True
 
     async def open(self) -> None:
-        """Say where it is; the address is a global of the module."""
+        """Prepare the SDK; the address is a global of the module."""
         self.sdk = load("paydunya")
         self.sdk.LIVE_ENDPOINT = f"{self.url}/paydunya/api/v1/"
         names = ("PAYDUNYA-MASTER-KEY", "PAYDUNYA-PRIVATE-KEY", "PAYDUNYA-TOKEN")
@@ -794,13 +793,13 @@ class PayDunyaSdk(Client):
         self.store = self.sdk.Store(name="Shop")
 
     def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         done, found = self.sdk.Invoice().confirm(f"token{number}")
         assert done is True
         assert found["status"] == "completed"
 
     def collect(self, number: int) -> None:
-        """Collect."""
+        """Collect one order."""
         invoice = self.sdk.Invoice(self.store)
         invoice.total_amount = 500
         invoice.description = f"order-{number}"
@@ -820,7 +819,7 @@ class CamPaySdk(Client):
         self.client.host = f"{self.url}/campay"
 
     def verify(self, number: int) -> None:
-        """Look."""
+        """Look up one payment."""
         found = self.client.get_transaction_status({"reference": f"tx-order-{number}"})
         assert found["status"] == "SUCCESSFUL"
 
@@ -861,9 +860,9 @@ CLIENTS: dict[str, type[Client]] = {
 async def calls(
     call: Callable[[int], Any], numbers: list[int], at_once: int, *, threaded: bool
 ) -> None:
-    """Make these calls, so many at once.
+    """Make these calls, `at_once` of them concurrently.
 
-    That many tasks share the work, and each makes one after the other.
+    `at_once` tasks share the calls, and each task makes one call after the other.
     """
     left = iter(numbers)
 
@@ -880,7 +879,7 @@ async def calls(
 
 
 async def serve(client: Client, answer: Callable[[Any], None]) -> None:
-    """Measure what each line of stdin asks for."""
+    """Measure the calls that each line of stdin names."""
     loop = asyncio.get_running_loop()
     await client.open()
     answer({"ready": True})
@@ -897,7 +896,7 @@ async def serve(client: Client, answer: Callable[[Any], None]) -> None:
                 cpu, wall = time.process_time(), time.perf_counter()
                 await calls(call, numbers[asked["warm"] :], at_once, threaded=threaded)
                 taken = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's client raises is its result
+        except Exception as error:  # noqa: BLE001 - any exception of another client is its result
             answer({"error": f"{type(error).__name__}: {error}"[:300]})
         else:
             answer({**taken, "count": asked["count"], "modules": sampler.modules})
@@ -905,7 +904,7 @@ async def serve(client: Client, answer: Callable[[Any], None]) -> None:
 
 
 def main(name: str, url: str) -> None:
-    """Be the process of one client. What it prints itself goes nowhere."""
+    """Run the process of one client; the client's own output is discarded."""
     answers = sys.stdout
 
     def answer(said: Any) -> None:
@@ -917,10 +916,10 @@ def main(name: str, url: str) -> None:
 
 
 class Nowhere(io.TextIOBase):
-    """Where a client prints what it has to say."""
+    """A file that discards its text."""
 
     def write(self, text: str) -> int:
-        """Take it and keep nothing."""
+        """Discard the text."""
         return len(text)
 
 

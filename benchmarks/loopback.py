@@ -1,33 +1,33 @@
-"""A fast server of canned, correct answers, so that what a benchmark times is the client.
+"""A fast server with fixed, correct answers, so that a benchmark measures only the client.
 
-The providers stand where the simulator mounts them: `<url>/campay/api`, `<url>/mpesa`,
-`<url>/cinetpay`, `<url>/paydunya/api/v1`; beside them stands CinetPay's newer API,
-`<url>/cinetpay_v1`. A benchmark runs it as a process of its own:
+The providers have the same paths as in the simulator: `<url>/campay/api`, `<url>/mpesa`,
+`<url>/cinetpay` and `<url>/paydunya/api/v1`; CinetPay's newer API is `<url>/cinetpay_v1`. A
+benchmark runs the server in its own process:
 
     async with Loopback(latency_ms=20, tls=False, pending=0) as server:
         url = f"{server.url}/campay/api"
         Pool(CamPay(username="simulator", password="simulator", base_url=url))
         await server.counts()  # {"paths": {"POST /…/token/": 1, …}, "references": {"tx-1": 2, …}}
-        await server.summary()  # the same, small: see below
-        await server.reset(latency_ms=0)  # forgets the counts; what is named is changed
+        await server.summary()  # the totals: see below
+        await server.reset(latency_ms=0)  # clears the counts, and changes the named settings
 
 From any other program: `python -m benchmarks.loopback [--latency MS] [--pending SECONDS] [--tls]`
-prints one line of JSON (`url`, and with TLS `tls_url` and `ca`, a file to trust) and serves until
-its input ends. Over HTTP, `GET <url>/loopback/counts`, `GET …/summary` and `POST …/reset` do what
-the methods do.
+prints one line of JSON (`url`, and with TLS `tls_url` and `ca`, the file of the certificate
+authority) and serves until its input ends. Over HTTP, `GET <url>/loopback/counts`,
+`GET …/summary` and `POST …/reset` do the same as the methods.
 
-* Every request but a login must carry credentials, else it is answered with 401; an unknown path,
-  with 404.
+* Every request except a login needs credentials; otherwise the answer is 401. An unknown path gets
+  404.
 * A collect of our reference `order-1` gets the provider reference `tx-order-1` (CamPay), and a
-  look-up of `tx-order-1` answers for `order-1`: nothing need be collected before it is looked up.
-  Daraja's ids are `ws_CO_1` and so on, CinetPay echoes the transaction id, PayDunya its token. The
-  amount is 500 where nothing else was collected.
-* A payment is pending until `pending` seconds after the server first heard of it, and has succeeded
-  from then on. That of `tx-wait-2.5-x` is so for 2.5 s, whatever `pending` is.
-* `summary` has `requests`, `logins`, `asked` (references that were looked up), `looks` (look-ups),
-  `most` (look-ups of the reference that was asked most) and `after_terminal` (look-ups of a payment
-  whose end had been told before).
-* `latency_ms` is waited out after a request was read and before it is answered.
+  look-up of `tx-order-1` answers for `order-1`: a payment can be looked up without a collect.
+  Daraja's ids are `ws_CO_1` and so on, CinetPay returns the transaction id, PayDunya its token. The
+  amount is 500 unless a collect had another amount.
+* A payment is pending until `pending` seconds after its first request, and then it has succeeded.
+  The payment `tx-wait-2.5-x` is pending for 2.5 s, whatever `pending` is.
+* `summary` has `requests`, `logins`, `asked` (number of references that were looked up), `looks`
+  (number of look-ups), `most` (look-ups of the reference with the most look-ups) and
+  `after_terminal` (look-ups of a payment after an answer with its end).
+* `latency_ms` is the delay between the end of a request and its answer, in milliseconds.
 """
 
 import argparse
@@ -53,7 +53,7 @@ UNSIGNED = 401, {"detail": "Authentication credentials were not provided."}
 
 
 class World:
-    """What the server knows: whom it heard of and when, and what it was asked."""
+    """The state of the server: the payments with their first request, and the request counts."""
 
     def __init__(self, clock: Callable[[], float], *, latency: float, pending: float) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class World:
         self.forget()
 
     def forget(self) -> None:
-        """Forget every count and payment."""
+        """Clear the counts and the payments."""
         self.paths: Counter[str] = Counter()
         self.references: Counter[str] = Counter()
         self.amounts: dict[str, str] = {}
@@ -70,7 +70,7 @@ class World:
         self._after = self._pushes = 0
 
     def summary(self) -> dict[str, int]:
-        """Give the counts in short."""
+        """Return the totals of the counts."""
         return {
             "requests": self.paths.total(),
             "logins": sum(
@@ -83,7 +83,7 @@ class World:
         }
 
     def collected(self, reference: str, amount: object) -> str:
-        """Note an order."""
+        """Record an order."""
         if self.pending:
             self._heard.setdefault(reference, self._clock())
         if str(amount) != "500":
@@ -91,7 +91,7 @@ class World:
         return reference
 
     def ended(self, reference: str) -> bool:
-        """Note a look-up, and tell whether the payment is over."""
+        """Count a look-up, and return whether the payment has ended."""
         self.references[reference] += 1
         if reference in self._ended:
             self._after += 1
@@ -103,7 +103,7 @@ class World:
         return over
 
     def answer(self, method: str, target: str, head: bytes, body: bytes) -> tuple[int, Any]:
-        """Answer a request: the status, and what is sent as JSON."""
+        """Return the answer to a request: the status, and the JSON document."""
         path, _, query = target.partition("?")
         if path.startswith("/loopback/"):
             return self._controlled(path, body)
@@ -183,7 +183,7 @@ class World:
         }
 
     def _cinetpay(self, path: str, head: bytes, body: dict[str, Any]) -> tuple[int, Any]:
-        # `api_key` is what PyPI's easyswitch sends, which CinetPay itself would refuse.
+        # PyPI's easyswitch sends `api_key`, which CinetPay itself would refuse.
         if not (body.get("apikey") or body.get("api_key")):
             return UNSIGNED
         reference = body["transaction_id"]
@@ -221,8 +221,7 @@ class World:
         }
 
     def _cinetpay_v1(self, path: str, head: bytes, body: dict[str, Any]) -> tuple[int, Any]:
-        # The newer API, which only PyPI's cinetpay-python speaks: its client and types are the
-        # source.
+        # The newer API. Its source is the only client that uses it, PyPI's cinetpay-python.
         if path == "/cinetpay_v1/v1/oauth/login":
             return 200, {"code": 200, "status": "OK", "access_token": TOKEN, "token_type": "Bearer"}
         if b"\r\nauthorization: bearer " not in head:
@@ -305,7 +304,7 @@ def _fields(head: bytes, body: bytes) -> dict[str, Any]:
 
 
 class Door(asyncio.Protocol):
-    """One connection: HTTP/1.1 with a Content-Length, one request after the other."""
+    """One connection: HTTP/1.1 with Content-Length, one request after the other."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -313,12 +312,12 @@ class Door(asyncio.Protocol):
         self._read = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is here whole."""
+        """Answer each request that has arrived completely."""
         self._read += data
         while (end := self._read.find(b"\r\n\r\n")) >= 0:
             head = self._read[:end]
@@ -353,8 +352,8 @@ class Door(asyncio.Protocol):
 
 
 def certified(folder: Path) -> ssl.SSLContext:
-    """Make a certificate of 127.0.0.1, and the file of whom to trust for it."""
-    import trustme  # noqa: PLC0415 - needed for TLS alone
+    """Make a certificate for 127.0.0.1, and write its authority to `ca.pem`."""
+    import trustme  # noqa: PLC0415 - only needed for TLS
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -364,7 +363,7 @@ def certified(folder: Path) -> ssl.SSLContext:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Say where the server is, and serve until the input ends."""
+    """Print the server's URLs, and serve until standard input ends."""
     loop = asyncio.get_running_loop()
     world = World(loop.time, latency=arguments.latency / 1000, pending=arguments.pending)
     plain = await loop.create_server(lambda: Door(world), "127.0.0.1", 0, backlog=4096)
@@ -382,9 +381,9 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 class Loopback:
-    """The server in a process of its own.
+    """The server in its own process.
 
-    `url`, with TLS also `tls_url` and `ca`, and its counts.
+    It has `url`, with TLS also `tls_url` and `ca`, and the request counts.
     """
 
     def __init__(self, *, latency_ms: float = 0, pending: float = 0, tls: bool = False) -> None:
@@ -422,19 +421,19 @@ class Loopback:
             await self._process.wait()
 
     async def counts(self) -> dict[str, dict[str, int]]:
-        """Give the number of requests per method and path, and of look-ups per reference."""
+        """Return the number of requests by method and path, and of look-ups by reference."""
         told: dict[str, dict[str, int]] = await self._ask("GET", "counts", {})
         return told
 
     async def summary(self) -> dict[str, int]:
-        """Give the counts in short."""
+        """Return the totals of the counts."""
         told: dict[str, int] = await self._ask("GET", "summary", {})
         return told
 
     async def reset(self, **changes: float) -> None:
-        """Forget the counts and payments.
+        """Clear the counts and payments.
 
-        `latency_ms=` and `pending=` are changed where they are named.
+        `latency_ms=` (milliseconds) and `pending=` (seconds) change these settings.
         """
         await self._ask("POST", "reset", changes)
 

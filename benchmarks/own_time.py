@@ -1,7 +1,7 @@
-"""In which modules the CPU of a call is used: of ours beside another client's, by sampling.
+"""Show in which modules the CPU time of a call is used, for paymux and another client.
 
-`benchmarks/clients.py` says what a sample is. The cost of a module is its share of the samples,
-of the CPU that a call costs while it is sampled.
+The CPU time is sampled: see `Sampler` in `benchmarks/clients.py`. The cost of a module is its share
+of the samples, times the CPU time of a call while it is sampled.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 from .loopback import Loopback
 from .peers import OURS, Worker
 
-SECONDS = 10.0  # of CPU that are sampled, for each client and verb
-CALLS = 1000  # of a client, before it is the other one's turn
-LEAST = 0.5  # microseconds; modules with less are shown together
+SECONDS = 10.0  # of sampled CPU, for each client and verb
+CALLS = 1000  # of a client, before the other client's turn
+LEAST = 0.5  # microseconds; modules with less are one row
 AT_ONCE = 50
-ONE_BY_ONE = ("paymux", "aiohttp", "asyncio")  # packages of which each module has a row
+ONE_BY_ONE = ("paymux", "aiohttp", "asyncio")  # packages whose modules have a row each
 
 
 class OwnTime(NamedTuple):
-    """What a call of one client costs: microseconds of CPU, of each module and of all."""
+    """The microseconds of CPU of a client's call, by module and in total."""
 
     modules: dict[str, float]
     whole: float
@@ -28,7 +28,7 @@ class OwnTime(NamedTuple):
 
 
 async def profiled(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """Print in which modules the CPU of ours and of these clients is used, and give it as data."""
+    """Print and return the CPU time of each module, for paymux and each of these clients."""
     told: dict[str, dict[str, Any]] = {}
     async with Loopback() as server:
         for name in names:
@@ -43,7 +43,7 @@ async def profiled(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
 async def own_times(
     server: Loopback, name: str, verb: str, folder: Path
 ) -> tuple[OwnTime, OwnTime]:
-    """Sample our client and another one in turn, until both have used enough CPU."""
+    """Sample paymux and another client in turn, until both have used enough CPU."""
     async with contextlib.AsyncExitStack() as stack:
         ours, theirs = [
             Sampled(await stack.enter_async_context(Worker(each, server.url, folder=folder)), verb)
@@ -56,7 +56,7 @@ async def own_times(
 
 
 class Sampled:
-    """A client, and what was found of it."""
+    """A client with its samples."""
 
     def __init__(self, worker: Worker, verb: str) -> None:
         self._worker = worker
@@ -66,7 +66,7 @@ class Sampled:
         self.used = 0.0  # seconds of CPU
 
     async def go_on(self) -> None:
-        """Make some more calls, unless there were enough."""
+        """Make more calls, unless there are enough samples."""
         if self.used >= SECONDS:
             return
         cpu, modules = await self._worker.sample(self._verb, count=CALLS, at_once=AT_ONCE)
@@ -77,12 +77,12 @@ class Sampled:
         self._samples += modules
 
     def own_time(self) -> OwnTime:
-        """Give what a call costs."""
+        """Return the cost of a call, by module."""
         return shared(self._samples, self.used / self._calls * 1e6)
 
 
 def shared(samples: Counter[str], whole: float) -> OwnTime:
-    """Share what a call costs among the modules, by their samples."""
+    """Divide the cost of a call among the modules, by their samples."""
     shares: Counter[str] = Counter()
     for module, count in samples.items():
         shares[row_of(module)] += count
@@ -91,7 +91,7 @@ def shared(samples: Counter[str], whole: float) -> OwnTime:
 
 
 def row_of(module: str) -> str:
-    """Give the row in which a module is counted: its own, or its package's."""
+    """Return the name of a module's row: the module's name, or its package's."""
     package = module.partition(".")[0]
     if module == "__main__":
         return "the caller"
@@ -99,7 +99,7 @@ def row_of(module: str) -> str:
 
 
 def table(ours: OwnTime, theirs: OwnTime) -> str:
-    """Give the rows of a verb, the largest of ours first."""
+    """Return the rows of a verb, the largest of paymux first."""
     names = dict.fromkeys([*ours.modules, *theirs.modules])
     costs = {name: (ours.modules.get(name, 0.0), theirs.modules.get(name, 0.0)) for name in names}
     large = {name: both for name, both in costs.items() if max(both) >= LEAST}
@@ -116,5 +116,5 @@ def table(ours: OwnTime, theirs: OwnTime) -> str:
 
 
 def row(name: str, ours: float, theirs: float) -> str:
-    """Give one row."""
+    """Return one row."""
     return f"{name:32}{ours:8.1f}{theirs:8.1f}"

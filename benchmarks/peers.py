@@ -1,8 +1,7 @@
-"""Other people's clients beside ours: their environments, and the processes that are measured.
+"""Install other clients, each in its own environment, and run the processes that are measured.
 
-Each package is installed by name in an environment of its own below a folder, `.venv-peers` unless
-told otherwise, so that what they depend on does not collide. A `Worker` is benchmarks/clients.py at
-work in one of them.
+Each package gets its own virtual environment in a folder (default: `.venv-peers`), so that their
+dependencies do not conflict. A `Worker` is a process of benchmarks/clients.py in one of them.
 """
 
 import asyncio
@@ -20,9 +19,9 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".venv-peers"
-LIMIT = 120.0  # seconds that one section may take
+LIMIT = 120.0  # seconds that one measurement may take
 
-# What is asked of pip; the name of a client is that of its first package.
+# The requirements for pip; a client has the name of its first package.
 PEERS: Mapping[str, tuple[str, ...]] = {
     "daraja-v3": ("daraja-v3[async]==0.2.1",),
     "daraja-sdk-py": ("daraja-sdk-py==2.0.0",),
@@ -31,10 +30,10 @@ PEERS: Mapping[str, tuple[str, ...]] = {
     "cinetpay-python": ("cinetpay-python==0.1.0",),
     "easyswitch": ("easyswitch==0.1.3",),
     "paydunya": ("paydunya==1.0.7",),
-    "campay": ("campay==1.1.0", "requests"),  # it imports requests, and declares nothing
+    "campay": ("campay==1.1.0", "requests"),  # it imports requests without declaring it
 }
 HTTPX = ("daraja-sdk-py", "noriapay", "mpesakit", "cinetpay-python")
-# Which of our drivers does what a peer does.
+# The client of paymux that each other client is compared with.
 OURS = {
     "hand/campay": "paymux/campay",
     "tuned/campay": "paymux/campay",
@@ -53,12 +52,12 @@ OURS = {
 
 
 def python_of(name: str, folder: Path) -> Path:
-    """Give the Python of a client: ours, or that of the peer's environment."""
+    """Return the path of a client's Python: ours, or that of its own environment."""
     return folder / name / "bin" / "python" if name in PEERS else Path(sys.executable)
 
 
 def install(names: Iterable[str], folder: Path) -> dict[str, str]:
-    """Install the peers that are not there yet; give why, for those that cannot be."""
+    """Install the missing clients; return those that could not be installed, with the reasons."""
     refused = {}
     for name in names:
         home = folder / name
@@ -88,22 +87,24 @@ def install(names: Iterable[str], folder: Path) -> dict[str, str]:
 
 
 def surroundings(ca: str, source: Path) -> dict[str, str]:
-    """Give a client this machine's variables without proxies, whom to trust, and whose `paymux` to
-    import.
+    """Return the environment variables of a client's process.
+
+    Proxies are removed. `ca` is the file of the certificate authority, `source` the folder of
+    `paymux`.
     """
     kept = {
         name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
     }
     kept = {name: value for name, value in kept.items() if not name.startswith("PYTHON")}
     trust = {"SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca} if ca else {}
-    # campay switches verification off, and is warned of it at every call.
+    # campay switches certificate verification off, which gives a warning at every call.
     return {**kept, **trust, "PYTHONPATH": str(source), "PYTHONWARNINGS": "ignore"}
 
 
 class Worker:
     """The process of one client, with the `paymux` of a checkout.
 
-    `error` says why it can be asked no more.
+    `error` is empty, or the reason why the process takes no more calls.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Worker:
         self._surroundings = surroundings(ca, source)
 
     async def __aenter__(self) -> Self:
-        # A peer's environment has no paymux; ours finds it beside this folder.
+        # The other clients' environments have no paymux; PYTHONPATH has it for ours.
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             cwd=ROOT,
@@ -150,7 +151,7 @@ class Worker:
     async def measure(
         self, verb: str, *, count: int, at_once: int, warm: int | None = None
     ) -> dict[str, float]:
-        """Make the calls; give `cpu` and `wall` in seconds per call, or nothing after an error."""
+        """Make the calls; return `cpu` and `wall` in seconds per call, {} after an error."""
         warm = at_once if warm is None else warm
         said = await self._ask({"verb": verb, "count": count, "at_once": at_once, "warm": warm})
         if self.error:
@@ -158,7 +159,7 @@ class Worker:
         return {"cpu": said["cpu"] / count, "wall": said["wall"] / count}
 
     async def sample(self, verb: str, *, count: int, at_once: int) -> tuple[float, Counter[str]]:
-        """Make the calls; give the seconds of CPU of all, and the number of samples by module."""
+        """Make the calls; return their seconds of CPU together, and the samples by module."""
         asked = {"verb": verb, "count": count, "at_once": at_once, "warm": at_once, "sample": True}
         said = await self._ask(asked)
         return said.get("cpu", 0.0), Counter(said.get("modules", {}))
@@ -183,9 +184,7 @@ class Worker:
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Give the median, the quartiles, the least and the greatest, which tell how quiet the machine
-    was.
-    """
+    """Return the median, quartiles, minimum and maximum, which show how busy the machine was."""
     found = sorted(values)
     low, median, high = (
         statistics.quantiles(found, method="inclusive") if len(found) > 1 else found * 3

@@ -1,5 +1,6 @@
-"""Four notifiers with one account's limit and thousands of open orders, in virtual time and without
-a thread.
+"""Run four notifiers that share one account's rate limit and thousands of open orders.
+
+They run in virtual time, without the journal's thread.
 """
 
 import asyncio
@@ -23,17 +24,17 @@ WORKERS = 4
 
 
 class Allowed(Keyless, frozen=True, kw_only=True):
-    """An account that allows what the M-Pesa gateway's document does."""
+    """An account with the rate limit that the M-Pesa gateway documents."""
 
     name = "allowed"
     limits: ClassVar = {"look-up": (1000, 60.0)}
 
 
 def run(orders: int, folder: Path) -> dict[str, float]:
-    """Let them work for so long that each order could be asked about once."""
+    """Run the notifiers long enough to look up each order once, and return the figures."""
     wall = Wall()
     passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
-    # In the loop, so that virtual time waits for it.
+    # The journal writes in the loop, so that virtual time waits for it.
     vars(paymux.journal.sqlite)["Writer"] = Inline
     vars(paymux.core.notify.watched_order)["time"] = wall
     vars(paymux.journal.reminders)["time"] = passing

@@ -1,4 +1,4 @@
-"""Which functions of a folder are called, in their order."""
+"""Record the calls of all functions in a folder, in order."""
 
 import contextlib
 import dis
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 RESUMABLE = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 RESUME = dis.opmap["RESUME"]
-RESUMED = 3  # the bits of RESUME's argument that are 0 where a frame begins
+RESUMED = 3  # the bits of RESUME's argument that are 0 at the start of a frame
 
 
 class Frame(NamedTuple):
-    """One call: the file below the package, the function, and how many others wait for it."""
+    """One call: the file in the folder, the function, and how many functions wait for it."""
 
     file: str
     function: str
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 class Tracer:
-    """Keeps the calls of functions below a folder, but not below `without`: `with tracer: ...`."""
+    """Records calls of functions in a folder, except in `without`: `with tracer: ...`."""
 
     def __init__(self, folder: Path, without: str) -> None:
         self._folder = f"{folder}/"
@@ -32,7 +32,7 @@ class Tracer:
         self._thread = threading.get_ident()
         self._traces = False
         self.frames: list[Frame] = []
-        self.elsewhere: list[Frame] = []  # in other threads than that of this tracer
+        self.elsewhere: list[Frame] = []  # in other threads than the tracer's
 
     def __enter__(self) -> None:
         self.frames, self.elsewhere = [], []
@@ -46,7 +46,7 @@ class Tracer:
 
     @contextlib.contextmanager
     def in_threads(self) -> Iterator[None]:
-        """Trace the threads that begin in this block, too, while the tracer is entered."""
+        """Trace the threads that start in this block, too, while the tracer is entered."""
         threading.setprofile(self._profile)
         try:
             yield
@@ -66,7 +66,7 @@ class Tracer:
         kept.append(Frame(code.co_filename.removeprefix(self._folder), code.co_qualname, depth))
 
     def _depth(self, frame: FrameType) -> int | None:
-        """Give how many traced functions wait for this one; None: one below `without` does."""
+        """Return how many traced functions wait for this one; None: one of them is in `without`."""
         depth = -1
         waits: FrameType | None = frame
         while waits is not None:
@@ -79,7 +79,7 @@ class Tracer:
 
 
 def begins(frame: FrameType) -> bool:
-    """Tell whether this is the beginning of a call, and not the resumption of a coroutine."""
+    """Return whether a call starts here, and is not the resumption of a coroutine."""
     code, at = frame.f_code, frame.f_lasti
     if not code.co_flags & RESUMABLE:
         return True
