@@ -1,4 +1,4 @@
-"""Calls of every public callable with odd values in each parameter, and how each ended."""
+"""Call every public callable with odd values for each parameter, and judge how each call ends."""
 
 import asyncio
 import enum
@@ -42,17 +42,17 @@ from .callers import (
 )
 from .oddities import VALUES, Broken
 
-LIMIT = 5.0  # milliseconds of the thread's CPU
-SECONDS = 5.0  # until a call counts as hanging
-AGAIN = 4  # further calls of one that was slow: other programs' noise is not ours
+LIMIT = 5.0  # milliseconds of the thread's CPU time
+SECONDS = 5.0  # after which a call counts as hanging
+AGAIN = 4  # further calls if one was slow, because another program may have slowed it down
 
 
 class Hung(BaseException):
-    """A call that did not end."""
+    """A call did not end in time."""
 
 
 class Case(NamedTuple):
-    """One call: the callable, the account where it takes one, and the value of one parameter."""
+    """One call: the callable, the account if it takes one, and the odd value of one parameter."""
 
     stage: str
     name: str
@@ -68,7 +68,7 @@ class Case(NamedTuple):
 class Outcome(NamedTuple):
     """How a call ended.
 
-    What went wrong (nothing where it is empty), and the milliseconds of CPU it took.
+    `wrong` says what went wrong, or is empty; `took` is in milliseconds of CPU time.
     """
 
     wrong: str
@@ -78,13 +78,13 @@ class Outcome(NamedTuple):
 
 @cache
 def parameters(called: Callable[..., Any]) -> list[inspect.Parameter]:
-    """List the parameters of a callable, those of its `**options` among them."""
+    """List the parameters of a callable, with those of its `**options`."""
     found: list[inspect.Parameter] = []
     for parameter in signature(called).parameters.values():
         if parameter.name in ("self", "send"):
             continue
         if inspect.isclass(called) and issubclass(called, enum.Enum) and parameter.name != "value":
-            continue  # Python's own way to make another enum
+            continue  # the parameters by which Python makes another enum
         unpacked = getattr(parameter.annotation, "__args__", ())
         if parameter.kind is parameter.VAR_KEYWORD and unpacked:
             options = inspect.get_annotations(unpacked[0])
@@ -107,12 +107,12 @@ def cases(only: str = "") -> Iterator[Case]:
                 for parameter in parameters(called):
                     for value in [*VALUES, *shaped(stage, name, account, parameter.name)]:
                         if (parameter.name, value) == ("items", "a list of 10,000"):
-                            continue  # as many look-ups, each of which costs what it costs
+                            continue  # 10,000 look-ups take longer than one call may
                         yield Case(stage, name, account, parameter.name, value)
 
 
 def arguments(stage: Stage, case: Case) -> tuple[list[Any], dict[str, Any]]:
-    """Make the arguments of a call: good ones, and the odd one."""
+    """Return the arguments of a call: the odd value, and good values for the rest."""
     positional: list[Any] = []
     named: dict[str, Any] = {}
     by_name = (case.name, case.parameter) == ("Pool.verify", "provider_reference")
@@ -137,7 +137,7 @@ def arguments(stage: Stage, case: Case) -> tuple[list[Any], dict[str, Any]]:
 
 
 async def drained(result: Any) -> None:
-    """Use what a call gave as its caller would."""
+    """Use the result of a call as its caller would."""
     if awaited := isinstance(result, Watch | Bulk) or inspect.isawaitable(result):
         result = await result
     if isinstance(result, Pool):
@@ -146,7 +146,7 @@ async def drained(result: Any) -> None:
         async with result:
             pass
     elif isinstance(result, AsyncIterator):
-        async with aclosing(result) as rows:  # type: ignore[type-var] # each of ours is a generator
+        async with aclosing(result) as rows:  # type: ignore[type-var] # all our iterators are generators
             async for _ in rows:
                 break
     for one in result if isinstance(result, list) else [result]:
@@ -159,12 +159,12 @@ async def drained(result: Any) -> None:
             raise one.error
         if isinstance(one, Payment):
             repr(one)
-            if awaited:  # it came from a verb, and is kept
+            if awaited:  # it came from a verb, and a caller may store it
                 msgspec.json.decode(msgspec.json.encode(one), type=Payment)
 
 
 class Battery:
-    """Makes the calls, one after another, and judges each."""
+    """Makes the calls, one after the other, and judges each."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -173,7 +173,7 @@ class Battery:
 
     @contextmanager
     def ready(self) -> Iterator["Battery"]:
-        """Open what is called, and listen to what Python would only print."""
+        """Open the pools, and record the warnings that Python would only print."""
         logging.getLogger("paymux").setLevel(logging.CRITICAL + 1)
         hook, sys.unraisablehook = (
             sys.unraisablehook,
@@ -199,7 +199,7 @@ class Battery:
         raise Hung
 
     def attempt(self, case: Case) -> Outcome:
-        """Make one call, and again where it was slow."""
+        """Make one call, and repeat it if it was slow."""
         found = self._once(case)
         for _ in range(AGAIN):
             if found.wrong or found.took <= LIMIT:
@@ -223,7 +223,7 @@ class Battery:
             wrong = unsound(error)
         except Hung:
             wrong = "it hangs"
-        except BaseException as error:  # noqa: BLE001 - that is what is looked for
+        except BaseException as error:  # noqa: BLE001 - the campaign looks for exceptions of any class
             wrong = "" if theirs(case.name, case.parameter, error) else told(error)
         took = (time.thread_time() - began) * 1000
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -231,8 +231,8 @@ class Battery:
         value = [*positional, *named.values()]
         del positional, named, value
         if case.value == "a coroutine":
-            gc.collect()  # one that nobody awaited says so now, and not beside another call
-        # What was kept, or only looked at, was not refused: whoever made a coroutine has it still.
+            gc.collect()  # "never awaited" must be reported in this call, not in a later one
+        # If the value was accepted, the caller still owns its coroutine, and may await it.
         kept = ended == "a result" or case.parameter not in ("payment", "expected", "event")
         kept = kept and all("coroutine" in said for said in self._said)
         if self._said and not wrong and not kept:
@@ -253,7 +253,7 @@ class Battery:
 
 @contextmanager
 def inside(folder: str) -> Iterator[None]:
-    """Work in a folder: what is given for a path may be made."""
+    """Change to a folder, because a call may create a file at a given path."""
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -263,7 +263,7 @@ def inside(folder: str) -> Iterator[None]:
 
 
 def unsound(error: PaymuxError) -> str:
-    """Say what is wrong with an error of ours; a UsageError names what it refuses."""
+    """Return what is wrong with one of our errors; a UsageError must name what it refuses."""
     if isinstance(error, UsageError) and error.name is not None:
         texts = (error.name, error.value, error.accepted)
         if not all(type(text) is str for text in texts) or len(str(error)) > 2000:
@@ -272,7 +272,7 @@ def unsound(error: PaymuxError) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Say what was raised, and where."""
+    """Return the text of a foreign exception, with its lines in paymux."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [
         f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames if is_ours(frame.filename)
@@ -282,7 +282,7 @@ def told(error: BaseException) -> str:
 
 
 def unplanned() -> list[str]:
-    """List the public callables and parameters that cannot be called, for nobody said how."""
+    """List the parameters of public callables for which no good value is known."""
     missing = []
     for name, called in public().items():
         if name in CALLED_BY_US:
@@ -296,7 +296,7 @@ def unplanned() -> list[str]:
 
 
 def plant(fault: str) -> None:
-    """Break a verb on purpose."""
+    """Break `Pool.balance` on purpose."""
 
     async def typeerror(*given: Any, **_: Any) -> Any:
         return len(given) + len(given[0])
@@ -311,12 +311,12 @@ def plant(fault: str) -> None:
 
     for verb in (typeerror, hang, slow):
         verb.__module__ = Pool.__module__
-        verb.__signature__ = inspect.signature(Pool.balance)  # type: ignore[attr-defined] # functions have one
+        verb.__signature__ = inspect.signature(Pool.balance)  # type: ignore[attr-defined] # functions have it
     setattr(Pool, "balance", {"typeerror": typeerror, "hang": hang, "slow": slow}[fault])  # noqa: B010
 
 
 def run(chosen: list[Case], seconds: float = SECONDS) -> dict[Case, Outcome]:
-    """Make these calls."""
+    """Make these calls, after one good call of each callable."""
     with Battery(seconds).ready() as battery:
         warm = {(case.stage, case.name, case.account) for case in chosen}
         for key in warm:
@@ -325,7 +325,7 @@ def run(chosen: list[Case], seconds: float = SECONDS) -> dict[Case, Outcome]:
 
 
 def sample(count: int, seed: int) -> list[Case]:
-    """Draw some of the calls, at least one of each callable."""
+    """Return `count` random calls, and at least one of each callable."""
     every = list(cases())
     drawn = random.Random(seed).sample(every, count)
     first: dict[str, Case] = {}

@@ -1,4 +1,4 @@
-"""The public callables of paymux, found by introspection, and how each is called well."""
+"""Find the public callables of paymux by introspection, with good arguments for each."""
 
 import asyncio
 import enum
@@ -46,11 +46,10 @@ load, names = cache(paymux.drivers.load), cache(paymux.drivers.names)
 BASE, KEY = "https://shop.example/pay", "0123456789abcdef-hooks"
 MODULES = (paymux, paymux.webhooks, paymux.simulator)
 
-# A coroutine inside of something is its caller's, to await or to close.
+# A coroutine inside another value is awaited or closed by the caller.
 VALUES = {name: make for name, make in EVERY.items() if name != "a coroutine"}
 
-# What is public by its name and is called by paymux itself, or by a server, and why nobody else
-# calls it.
+# Callables that are public by name but called only by paymux or by a server, with the reasons.
 _MADE = "made by the pool"
 _SEAM = "what a pool calls, or a simulated provider; its own arguments are checked before"
 CALLED_BY_US: Mapping[str, str] = {
@@ -73,7 +72,7 @@ CALLED_BY_US: Mapping[str, str] = {
 
 @cache
 def public() -> dict[str, Callable[..., Any]]:
-    """Give what is exported, with its public methods, by name."""
+    """Return the exported callables and their public methods, by name."""
     found: dict[str, Callable[..., Any]] = {}
     for module in MODULES:
         for name in module.__all__:
@@ -92,7 +91,7 @@ def _methods(kind: type) -> dict[str, Callable[..., Any]]:
         if issubclass(kind, Driver)
         else set()
     )
-    # A journal's methods are a pool's: what it cannot keep is an OSError.
+    # Only a pool calls a journal's methods; a journal that cannot store raises OSError.
     hidden |= set(dir(paymux.Journal)) if kind is paymux.SqliteJournal else set()
     return {
         name: getattr(kind, name)
@@ -102,7 +101,7 @@ def _methods(kind: type) -> dict[str, Callable[..., Any]]:
 
 
 def _is_ours(called: object) -> bool:
-    called = getattr(called, "__func__", called)  # of a class or a static method
+    called = getattr(called, "__func__", called)  # a class method or a static method
     return inspect.isfunction(called) and (getattr(called, "__module__", None) or "").startswith(
         "paymux"
     )
@@ -110,9 +109,7 @@ def _is_ours(called: object) -> bool:
 
 @cache
 def signature(called: Callable[..., Any]) -> inspect.Signature:
-    """Give a signature; an exception without a constructor of its own takes anything, as Python's
-    do.
-    """
+    """Return a signature; an exception without its own constructor takes any arguments."""
     try:
         return inspect.signature(called)
     except ValueError:
@@ -129,7 +126,7 @@ def accounts(name: str) -> list[str]:
     return names() if method in ("watch", "webhook", "returned", "confirm") else ["campay"]
 
 
-# With a journal, these do more.
+# These do more with a journal.
 JOURNALED = {
     *(
         "Pool.collect",
@@ -146,7 +143,7 @@ JOURNALED = {
 
 
 class Stage:
-    """A pool of every account over a simulator in the same process, and a loop to call it in."""
+    """A pool with all accounts at a simulator in the same process, and its event loop."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, said: Callable[[str], None], journal: Path | None
@@ -154,7 +151,7 @@ class Stage:
         self.loop = loop
         loop.set_exception_handler(lambda _, context: said(f"in the loop: {context}"))
         self.sim = Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
-        # What a simulated provider's message of 10,000 fields costs is not what is measured.
+        # The simulator's own cost of a message with 10,000 fields must not be measured.
         self.sim.paydunya.notification = self.sim.cinetpay.notification = "json"
         self.journal = journal
         drivers = [self.sim.driver(name) for name in names()]
@@ -172,11 +169,11 @@ class Stage:
         self.held = {name: loop.run_until_complete(self._paid(name)) for name in names()}
 
     def fresh(self) -> str:
-        """Give a reference that was not used before, which every provider takes."""
+        """Return a new reference that every provider accepts."""
         return str(next(self._numbers))
 
     def order(self, account: str) -> dict[str, Any]:
-        """Give a good order."""
+        """Return a good order for an account."""
         order: dict[str, Any] = {"amount": 500, "reference": self.fresh(), **_ORDERS[account]}
         return order | {
             name: BASE for name in ("return_url", "cancel_url") if name in load(account).takes
@@ -185,11 +182,11 @@ class Stage:
     async def _paid(self, account: str) -> Payment:
         order = self.order(account)
         payment = await self.pay.collect(account, **order)
-        # As from a line of a file: it is looked at at once.
+        # As if loaded from a file: without its time, it is looked up immediately.
         return msgspec.structs.replace(payment, created_at=None)
 
     def callable(self, name: str, account: str) -> Callable[..., Any]:
-        """Give what is called."""
+        """Return the callable with this name, bound to the objects of this stage."""
         kind, _, method = name.partition(".")
         if not method:
             return public()[name]
@@ -213,7 +210,7 @@ class Stage:
         on = {
             "Webhooks": self.hooks,
             "Notifier": self.notifier,
-            # a fault would spoil the calls after it
+            # a fault would change the calls after it
             "Simulator": Simulator() if method == "fault" else self.sim,
             "Ledger": self.sim.ledger,
             "Reason": Reason.OTHER,
@@ -222,17 +219,15 @@ class Stage:
         return called
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the pool and the event loop."""
         self.loop.run_until_complete(self.pay.aclose())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
 
 def stages(folder: str, said: Callable[[str], None]) -> dict[str, Stage]:
-    """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a
-    journal.
-    """
-    # the pool loads it in a thread, of which no clock leaps
+    """Open two pools: one without a journal, in virtual time, and one with a journal."""
+    # The pool loads this module in a thread, for which virtual time does not wait.
     importlib.import_module("phonenumbers.carrierdata")
     return {
         "bare": Stage(VirtualLoop(), said, None),
@@ -310,7 +305,7 @@ _PLAIN: Mapping[str, Any] = {
     "message": "x",
     "error": None,
 }
-_LEFT_OUT = {  # optional, and better left out where the value is not the one that is tried
+_LEFT_OUT = {  # their optional parameters are left out, except for the odd value
     *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault", "get", "post"),
     *(
         "Ledger.charged",
@@ -333,7 +328,7 @@ _DRIVERS: Mapping[str, Mapping[str, Any]] = {
 
 
 def good(stage: Stage | None, name: str, account: str, parameter: str) -> Any:
-    """Give a good value for a parameter, or NOTHING where it is left out."""
+    """Return a good value for a parameter, or NOTHING to leave it out."""
     kind, _, method = name.partition(".")
     driver = getattr(paymux, kind, None)
     if not method and inspect.isclass(driver) and issubclass(driver, Driver):
@@ -447,11 +442,9 @@ _OF_CALLER = {("progress", "_report"), ("items", "_pull"), ("items", "__init__")
 
 
 def theirs(name: str, parameter: str, error: BaseException) -> bool:
-    """Tell whether what was raised is the caller's own, as the docstring of the callable says, or
-    Python's.
-    """
+    """Return whether an exception is the caller's own, by the callable's docstring, or Python's."""
     if isinstance(public()[name], enum.EnumType) and isinstance(error, Broken | RecursionError):
-        return True  # Python's own way to find a member compares and prints what it is given
+        return True  # Python's enum compares and prints the value itself
     ours = [
         frame
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -462,14 +455,14 @@ def theirs(name: str, parameter: str, error: BaseException) -> bool:
         return (
             True  # "An error of the items' own iterator, or of `progress`, ends it, and is raised."
         )
-    # Python's own, of a wrong signature: of ours, or of a driver's method that `run` passes them on
-    # to.
+    # Python's TypeError for a wrong signature: of our callable, or of the driver's method that
+    # `run` calls with the arguments.
     passed = name == "Pool.run" and parameter in ("args", "kwargs")
     return isinstance(error, TypeError) and "argument" in str(error) and (len(ours) <= 2 or passed)
 
 
 def is_ours(file: str) -> bool:
-    """Tell whether this is a file of paymux itself."""
+    """Return whether this is a file of paymux."""
     return Path(file).is_relative_to(Path(paymux.__file__).parent)
 
 
@@ -478,7 +471,7 @@ def _made(shape: Callable[[Any], Any], make: Callable[[], Any]) -> Any:
 
 
 def _each(label: str, shape: Callable[[Any], Any]) -> dict[str, Callable[[], Any]]:
-    """Give each odd value inside of something."""
+    """Return each odd value inside the shape."""
     return {f"{label}: {name}": partial(_made, shape, make) for name, make in VALUES.items()}
 
 
@@ -487,7 +480,7 @@ def _in(kind: Any, minimal: Mapping[str, Any], field: str, value: object) -> Any
 
 
 def _with(kind: Any, **minimal: Any) -> dict[str, Callable[[], Any]]:
-    """Give a value of ours with each odd value in each of its fields."""
+    """Return structs of this class with each odd value in each field."""
     found: dict[str, Callable[[], Any]] = {}
     for field in kind.__struct_fields__:
         found |= _each(f"{kind.__name__} with {field}", partial(_in, kind, minimal, field))
@@ -524,7 +517,7 @@ _EXTRA: dict[str, Callable[[], Any]] = {}
 for _name in sorted({name for driver in names() for name in load(driver).settings}):
     _EXTRA |= _each(_name, partial(_keyed, _name))
 
-# Values that only fit parameters of these names.
+# Values only for parameters with these names.
 SHAPES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "payment": _PAYMENTS,
     "expected": _PAYMENTS,
@@ -563,14 +556,14 @@ SHAPES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
 
 
 def shaped(stage: str, name: str, account: str, parameter: str) -> Mapping[str, Callable[[], Any]]:
-    """Give the values that only fit a parameter of this name, where an account takes it."""
+    """Return the values only for a parameter with this name, if the account takes it."""
     kind, _, method = name.partition(".")
     if (
         not method
         and kind[:1].isupper()
         and kind not in ("Webhooks", "Intram", "Pool", "Simulator")
     ):
-        return {}  # a Struct or an error keeps what it is given
+        return {}  # a Struct or an error accepts any value
     if parameter in get_args(Option) and account and parameter not in load(account).takes:
         return {}
     if parameter in ("payment", "expected", "event") and (

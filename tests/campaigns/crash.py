@@ -1,4 +1,4 @@
-"""R5: a process dies or its disk fails at a chosen system call, and another one recovers."""
+"""R5: a process dies or its disk fails at a chosen system call, and another process recovers."""
 
 import asyncio
 import contextlib
@@ -42,19 +42,19 @@ NAME = "order-1"
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A moment: the nth call of a system call in one thread, and what happens there."""
+    """A point: the nth call of a system call in one thread, and the fault at this call."""
 
     syscall: str
     nth: int
     trouble: str = "signal=SIGKILL"
-    onwards: str = ""  # "+": from then on
+    onwards: str = ""  # "+": also at all later calls
 
     def __str__(self) -> str:
         return f"{self.syscall}:{self.trouble}:when={self.nth}{self.onwards}"
 
 
 def shop(url: str, driver: str, file: Path) -> Pool:
-    """Open a pool of one account at a simulator, with a journal."""
+    """Return a pool with one account at a simulator, and with a journal."""
     fields: dict[str, Any] = dict.fromkeys(("username", "password", "webhook_key"), "simulator")
     if driver == "mpesa":
         fields = {
@@ -73,7 +73,7 @@ def shop(url: str, driver: str, file: Path) -> Pool:
 
 
 async def act(pay: Pool, driver: str, verb: str) -> Payment | None:
-    """Do what a crash interrupts."""
+    """Run the operation that the crash interrupts."""
     currency, number = MONEY[driver]
     if verb == "recover":
         async for _ in pay.recover():
@@ -85,7 +85,7 @@ async def act(pay: Pool, driver: str, verb: str) -> Payment | None:
 
 
 async def child(url: str, driver: str, verb: str, file: Path) -> None:
-    """Be the process that dies; say on standard output how it ended, if it does."""
+    """Run the process that dies; if it survives, it prints how the operation ended."""
     said: dict[str, Any] = {}
     try:
         async with shop(url, driver, file) as pay:
@@ -93,7 +93,7 @@ async def child(url: str, driver: str, verb: str, file: Path) -> None:
             said = {"status": payment.status if payment else None}
     except PaymuxError as error:
         said = {"error": type(error).__name__}
-    except BaseException as error:  # noqa: BLE001 - what must never leave
+    except BaseException as error:  # noqa: BLE001 - a foreign exception is a finding
         said = {"foreign": repr(error)}
     print(json.dumps(said), flush=True)
 
@@ -102,7 +102,7 @@ DIED: Counter[str] = Counter()
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """How a child ended."""
+    """How a child process ended."""
 
     code: int
     said: dict[str, Any]
@@ -110,7 +110,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 async def run(*arguments: str, strace: Sequence[str] = ()) -> Ran:
-    """Run a child, under strace if asked."""
+    """Run a child process, with the given strace command."""
     process = await asyncio.create_subprocess_exec(
         *strace,
         sys.executable,
@@ -127,16 +127,15 @@ async def run(*arguments: str, strace: Sequence[str] = ()) -> Ran:
 
 
 def traced(*options: str) -> list[str]:
-    """Give the command that runs another with its threads under strace."""
-    # Not with --seccomp-bpf, which is faster, and with which `when` beyond 1 never comes (strace
-    # 6.1).
+    """Return the strace command for a process with all its threads."""
+    # --seccomp-bpf is faster, but with it `when` above 1 never matches (strace 6.1).
     return ["strace", "-f", "-qq", *options]
 
 
 async def prepared(file: Path, verb: str, sim: Simulator) -> None:
-    """Leave what recover() recovers.
+    """Write the journal that recover() starts from.
 
-    A payment of the simulator's whose process died while sending.
+    Its process died while it sent two payments, and before it sent a third one.
     """
     if verb != "recover":
         return
@@ -153,14 +152,14 @@ async def prepared(file: Path, verb: str, sim: Simulator) -> None:
 
 
 def on_disk(file: Path) -> list[str]:
-    """Give the options that make strace see the calls upon a journal alone."""
+    """Return the options by which strace traces only the calls on the journal's files."""
     return [
         part for suffix in ("", "-wal", "-shm", "-journal") for part in ("-P", f"{file}{suffix}")
     ]
 
 
 async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]) -> list[Point]:
-    """List every moment at which a healthy run makes one of the calls."""
+    """List every point at which a run without faults makes one of the calls."""
     driver, verb = operation.split()
     disk = syscalls is DISK
     with tempfile.TemporaryDirectory() as folder:
@@ -177,7 +176,7 @@ async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]
             ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
         assert "status" in ran.said, ran
         calls = Counter(re.findall(r"(?m)^(\d+) +(\w+)\(", log.read_text()))
-    # The count of `when` is each thread's own.
+    # strace counts `when` for each thread separately.
     most: dict[str, int] = {}
     for (_, syscall), count in calls.items():
         most[syscall] = max(most.get(syscall, 0), count)
@@ -190,7 +189,7 @@ async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]
 
 
 def money_sent(sim: Simulator, driver: str) -> int:
-    """Count the money requests about the order that the provider received in full."""
+    """Count the money requests for the order that the provider received completely."""
     paths = ("/collect/", "/withdraw/") if driver == "campay" else ("/stkpush",)
     return sum(
         NAME.encode() in one.body for path in paths for one in sim.received(driver, f"POST {path}")
@@ -198,7 +197,7 @@ def money_sent(sim: Simulator, driver: str) -> int:
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
-    """Read the journal with plain SQL; a file that is not there yet holds nothing."""
+    """Read the order's rows from the journal with plain SQL; no file means no rows."""
     if not file.exists():
         return []
     with contextlib.closing(sqlite3.connect(file)) as db:
@@ -209,13 +208,11 @@ def rows(file: Path) -> list[dict[str, Any]]:
                 for row in db.execute("SELECT * FROM payments WHERE reference = ?", (NAME,))
             ]
         except sqlite3.OperationalError:
-            return []  # it died before the tables were there
+            return []  # the process died before it created the tables
 
 
 async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
-    """Recover as another process would, twice, ask again for the same order, and list what is
-    wrong.
-    """
+    """Recover twice as another process, repeat the order, and return what is wrong."""
     driver, verb = operation.split()
     wrong: list[str] = []
     sent = money_sent(sim, driver)
@@ -232,8 +229,7 @@ async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
     after = rows(file)
     if before and before[0]["state"] == "intent" and after[0]["state"] != "not_sent":
         wrong.append(f"an intent became {after[0]['state']}")
-    # A row that is over may keep the name of whoever died before letting go of it: nobody asks for
-    # it any more.
+    # The row of an ended payment may keep the name of a dead worker: no process reads it again.
     if any(
         one["state"] in ("intent", "sending") or (one["status"] == "pending" and one["worker"])
         for one in after
@@ -252,7 +248,7 @@ async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
 
 
 async def crashed(operation: str, point: Point) -> list[str]:
-    """R5: kill a process at a point, recover, and list what is wrong."""
+    """R5: kill a process at a point, recover, and return what is wrong."""
     driver, verb = operation.split()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "payments.db"
@@ -268,7 +264,7 @@ async def crashed(operation: str, point: Point) -> list[str]:
 
 
 async def failed(operation: str, point: Point) -> list[str]:
-    """R5b: let the disk fail at a point, and list what is wrong."""
+    """R5b: make the disk fail at a point, and return what is wrong."""
     driver, verb = operation.split()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "payments.db"
@@ -296,7 +292,7 @@ WORKERS = 8
 
 
 async def fulfil(file: Path, log: Path, count: int, seed: int) -> None:
-    """Be one of the workers: fulfil every payment that is this worker's turn."""
+    """Run one worker, which fulfils every payment whose turn it gets."""
     order = list(range(count))
     random.Random(seed).shuffle(order)
     me = f"{os.getpid()}-{seed}"
@@ -323,7 +319,7 @@ async def fulfil(file: Path, log: Path, count: int, seed: int) -> None:
 async def fulfilled(
     count: int = PAYMENTS, workers: int = WORKERS, kills: int = 60, seed: int = 0
 ) -> list[str]:
-    """Let workers fulfil payments while they are killed at random, and list what is wrong."""
+    """Run workers that fulfil payments, kill them at random, and return what is wrong."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder) / "payments.db", Path(folder) / "log"

@@ -1,4 +1,4 @@
-"""R10: messages bent at random, and what a webhook reader makes of them."""
+"""R10: change messages at random, and judge how the webhook readers handle them."""
 
 import array
 import asyncio
@@ -35,19 +35,19 @@ from paymux.values.parsing import Unreadable
 ROOT = Path(__file__).parents[2]
 BASE, KEY = "https://shop.example/pay", "0123456789abcdef-hooks"
 SECRET = "simulator"
-LIMIT = 5.0  # milliseconds, of the 99th percentile
-# of a case that is made small; one that needs thousands of bytes to be wrong may stay large
+LIMIT = 5.0  # milliseconds, for the 99th percentile
+# Readings to make a wrong case small; a case that needs thousands of bytes may stay large.
 READINGS = 500
-SPARE = 2**20  # bytes beyond four times the message that a reading may take
+SPARE = 2**20  # bytes of memory for a reading, in addition to four times the message
 
 Tree: TypeAlias = dict[str, Any]
 Way: TypeAlias = Literal["webhook", "returned", "update"]
 
 
 class Case(NamedTuple):
-    """One hostile message, and the way by which it comes in.
+    """One hostile message, and the method that reads it.
 
-    `open` is to an account that has no webhook key.
+    `open`: the account has no webhook key.
     """
 
     way: Way
@@ -67,7 +67,7 @@ class Case(NamedTuple):
         )
 
 
-# The attribute of each simulator that selects the shape of its messages, and its values.
+# The attribute of each simulated provider that selects the form of its messages, and its values.
 SHAPES: Mapping[str, tuple[str, Sequence[str]]] = {
     name: provider.shapes for name, provider in Simulator().providers.items() if provider.shapes[0]
 }
@@ -83,9 +83,9 @@ RETURNS = (
 
 
 class Desk:
-    """One driver at its simulator, with a key and without.
+    """One driver at its simulator, in a pool with a webhook key and in a pool without.
 
-    Its documents are what it is sent in good times.
+    Its documents are good messages, from which the hostile ones are made.
     """
 
     def __init__(self, name: str) -> None:
@@ -120,7 +120,7 @@ class Desk:
         return Pool(driver, connection=self.sim.connection, webhook_base=BASE, webhook_key=KEY)
 
     async def _order(self) -> None:
-        """Let one order succeed, and keep its message in every shape."""
+        """Pay one order, and keep its message in every form."""
         provider: Any = self.sim.providers[self.name]
         wanted = {"description": "Data bundle", "return_url": "https://shop.example/back"}
         wanted |= {"cancel_url": "https://shop.example/left"}
@@ -157,17 +157,17 @@ class Desk:
 
 @functools.cache
 def desk(name: str) -> Desk:
-    """Give the desk of a driver; all its cases share it, for reading a message is pure."""
+    """Return the desk of a driver; all cases share it, because reading changes nothing."""
     return Desk(name)
 
 
 def samples(name: str) -> Iterable[Path]:
-    """Give the samples of a driver: requests and answers are hostile messages, too."""
+    """Return the samples of a driver; requests and answers serve as hostile messages, too."""
     return (ROOT / "tests" / "samples" / name).glob("*.json")
 
 
 def read(message: WebhookRequest) -> Tree:
-    """Read the fields of a message of good times."""
+    """Return the fields of a good message."""
     if message.body.startswith(b"{"):
         found: Tree = json.loads(message.body)
         return found
@@ -175,7 +175,7 @@ def read(message: WebhookRequest) -> Tree:
 
 
 def keys_of(tree: Any) -> Iterator[str]:
-    """Give every name of a document."""
+    """Yield every name in a document."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield key
@@ -185,7 +185,7 @@ def keys_of(tree: Any) -> Iterator[str]:
             yield from keys_of(value)
 
 
-# Written into JSON as they stand, in place of a value.
+# Written into JSON unchanged, instead of a value.
 RAW = (
     *(
         "1E+1000000",
@@ -235,8 +235,8 @@ RAW = (
     ),
     *("{}" * 2, '{"a":1,"a":2}', '{"":""}', "[1,2,]", "[]", "{}", "1 1", "null null", "/**/1"),
 )
-NUMBERS = 11  # the first of them
-OPEN = ("custom_data", "custom_datas", "metadata")  # an event keeps all that stands there
+NUMBERS = 11  # the first entries of RAW
+OPEN = ("custom_data", "custom_datas", "metadata")  # an event keeps all their content
 TEXTS = (
     *(
         "",
@@ -442,7 +442,7 @@ MARK = "\x01raw{}\x01"
 
 
 def value(chance: random.Random, at: Desk) -> Any:
-    """Give a hostile value."""
+    """Return a hostile value."""
     which = chance.random()
     if which < 0.35:
         return chance.choice(TEXTS)
@@ -458,7 +458,7 @@ def value(chance: random.Random, at: Desk) -> Any:
 
 
 def bend(chance: random.Random, at: Desk, tree: Tree) -> None:
-    """Change a document in one place."""
+    """Change a document at one place."""
     spots: list[tuple[Any, Any]] = []
     todo: list[Any] = [tree]
     while todo:
@@ -498,7 +498,7 @@ def bend(chance: random.Random, at: Desk, tree: Tree) -> None:
 
 
 def text(chance: random.Random, tree: Any) -> bytes:
-    """Write a document as JSON, with what JSON does not allow where a mark stands for it."""
+    """Return a document as JSON, with invalid JSON instead of each mark."""
     said = json.dumps(
         tree,
         ensure_ascii=chance.random() < 0.7,
@@ -507,12 +507,12 @@ def text(chance: random.Random, tree: Any) -> bytes:
     )
     said = said.replace("\\u0001", "\x01")
     said = re.sub('"\x01raw([0-9]+)\x01"', lambda found: RAW[int(found[1])], said)
-    # a name with a mark comes twice now
+    # a name that contained a mark is now there twice
     return said.replace("\x01", "").encode("utf-8", "surrogatepass")
 
 
 def form(chance: random.Random, tree: Tree) -> bytes:
-    """Write a document as a form, as PHP does where it has branches."""
+    """Return a document as a form, with PHP's names for nested fields."""
     pairs: list[tuple[str, str]] = []
 
     def walk(name: str, inner: Any) -> None:
@@ -532,14 +532,14 @@ def form(chance: random.Random, tree: Tree) -> bytes:
 
 
 def parts(pairs: Iterable[tuple[str, str]], boundary: str = "x-1") -> bytes:
-    """Write a form in parts, as multipart/form-data."""
+    """Return a form as multipart/form-data."""
     heads = ((f'Content-Disposition: form-data; name="{name}"', said) for name, said in pairs)
     written = "".join(f"--{boundary}\r\n{head}\r\n\r\n{said}\r\n" for head, said in heads)
     return f"{written}--{boundary}--\r\n".encode(errors="surrogatepass")
 
 
 def spoil(chance: random.Random, at: Desk, raw: bytes) -> bytes:
-    """Change bytes."""
+    """Change some bytes."""
     for _ in range(chance.choice((1, 1, 1, 2, 5))):
         low = chance.randrange(len(raw) + 1)
         high = min(len(raw), low + chance.choice((1, 1, 4, 40, 4000)))
@@ -563,18 +563,18 @@ def spoil(chance: random.Random, at: Desk, raw: bytes) -> bytes:
 
 
 def b64(raw: bytes) -> str:
-    """Write a part of a JWT."""
+    """Return one encoded part of a JWT."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def jwt(header: bytes, claims: bytes, key: str = SECRET, digest: str = "sha256") -> str:
-    """Sign two parts as they are."""
+    """Return a JWT of these two parts, unchanged, with a valid signature."""
     signed = f"{b64(header)}.{b64(claims)}"
     return f"{signed}.{b64(hmac.digest(key.encode(), signed.encode(), digest))}"
 
 
 def signature(chance: random.Random, at: Desk) -> str:
-    """Give a JWT that is in order, or hostile and well signed, or not signed at all."""
+    """Return a JWT that is valid, or hostile with a valid signature, or damaged."""
     now = int(time.time())
     header, claims = {"typ": "JWT", "alg": "HS256"}, {"iat": now, "nbf": now, "exp": now + 3600}
     which = chance.random()
@@ -607,9 +607,9 @@ SIGNED = (
 
 
 def sign(chance: random.Random, at: Desk, tree: Tree, headers: dict[str, str]) -> None:
-    """Sign a document as its provider does, after it was bent.
+    """Sign a changed document as its provider does.
 
-    This is what the right key lets through.
+    Such a message passes the signature check.
     """
     if at.name == "campay":
         tree["signature"] = signature(chance, at)
@@ -628,7 +628,7 @@ def sign(chance: random.Random, at: Desk, tree: Tree, headers: dict[str, str]) -
 
 
 def envelope(chance: random.Random, at: Desk, headers: dict[str, str]) -> tuple[str, str]:
-    """Give a method and a path, and add headers."""
+    """Return a method and a path, and add some headers."""
     method = chance.choice(METHODS) if chance.random() < 0.15 else "POST"
     path = chance.choice((at.path, at.path, at.path, at.order))
     which = chance.random()
@@ -654,7 +654,7 @@ def envelope(chance: random.Random, at: Desk, headers: dict[str, str]) -> tuple[
 
 
 def draw(at: Desk, chance: random.Random) -> Case:
-    """Draw a case."""
+    """Return a random case."""
     way, tree = chance.choice(at.ways), msgspec.json.decode(chance.choice(at.raw))
     if way == "update":
         return Case(way, frame(chance, at))
@@ -701,7 +701,7 @@ def draw(at: Desk, chance: random.Random) -> Case:
 
 
 def address(chance: random.Random, at: Desk) -> str:
-    """Give an address at which a browser came back."""
+    """Return the URL of a browser that came back from a checkout page."""
     fields = {
         name: chance.choice((chance.choice(TEXTS), "5f2d7a96b97d9d3fea912c11", "104207"))
         for name in chance.sample(RETURNS, chance.randrange(1, 4))
@@ -723,7 +723,7 @@ def address(chance: random.Random, at: Desk) -> str:
 
 
 def frame(chance: random.Random, at: Desk) -> str | bytes:
-    """Give an update of the socket."""
+    """Return an update frame of the web socket."""
     tree = msgspec.json.decode(chance.choice(at.frames))
     if chance.random() < 0.3:
         tree = {"type": "PAYMENT_UPDATE", "payload": msgspec.json.decode(chance.choice(at.raw))}
@@ -740,16 +740,16 @@ def frame(chance: random.Random, at: Desk) -> str | bytes:
 
 
 def cases(name: str, seed: int, count: int, first: int = 0) -> Iterator[Case]:
-    """Give so many cases of a driver.
+    """Yield `count` cases of a driver.
 
-    The same seed gives the same ones, but for the times in a signature.
+    The same seed gives the same cases, except for the times in a signature.
     """
     for number in range(first, first + count):
         yield draw(desk(name), random.Random(f"{seed} {name} {number}"))
 
 
 def hear(at: Desk, case: Case) -> Event | None:
-    """Read a message by the way it comes in."""
+    """Read a message with the case's method."""
     pool = at.unkeyed if case.open else at.pool
     if isinstance(case.given, WebhookRequest):
         return pool.webhook(case.given)
@@ -760,35 +760,36 @@ def hear(at: Desk, case: Case) -> Event | None:
 
 
 def attempt(at: Desk, case: Case) -> Event | BaseException | None:
-    """Read a message, and give what came of it."""
+    """Read a message, and return the event or the exception."""
     try:
         return hear(at, case)
-    except BaseException as error:  # noqa: BLE001 - what escapes is what is looked for
+    except BaseException as error:  # noqa: BLE001 - the campaign looks for foreign exceptions
         return error
 
 
 def judged(case: Case, came: Event | BaseException | None) -> tuple[str, str]:
-    """Tell `refused`, `event`, `nothing`, or else the wrong that came of a message, and its
-    words.
+    """Return the outcome of a reading, and its text.
+
+    Good outcomes are `refused`, `event` and `nothing`.
     """
     if isinstance(came, BadWebhook) and case.way != "update":
         said = str(came)
         return ("refused" if said.isprintable() and len(said) < 400 else "unprintable"), said
     if isinstance(came, Unreadable | UnicodeDecodeError) and case.way == "update":
-        return "refused", str(came)  # the socket's reader knows these two
+        return "refused", str(came)  # the reader of the web socket catches these two
     if isinstance(came, BaseException):
         return type(came).__name__, str(came)[:200]
     if came is None:
         return ("nothing" if case.way == "update" else "None"), ""
     try:
         same = msgspec.json.decode(msgspec.json.encode(came), type=Event) == came
-    except Exception as error:  # noqa: BLE001 - likewise
+    except Exception as error:  # noqa: BLE001 - any exception of the encoder is a finding
         return f"no JSON: {type(error).__name__}", str(error)[:200]
     return ("event" if same else "changed by JSON"), repr(came)[:300]
 
 
 def verdict(at: Desk, case: Case) -> tuple[str, str]:
-    """Read a message, and judge what came of it."""
+    """Read a message, and return its outcome and text."""
     return judged(case, attempt(at, case))
 
 
@@ -796,29 +797,29 @@ GOOD = ("refused", "event", "nothing")
 
 
 class Tally:
-    """What came of the cases of one reader."""
+    """The outcomes of the cases of one reader."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.times = array.array("d")  # milliseconds on the wall
-        # milliseconds of the processor, which no other program adds to
+        self.times = array.array("d")  # milliseconds of wall time
+        # milliseconds of CPU time, to which no other program adds
         self.worked = array.array("d")
         self.wrong: list[str] = []
         self.slowest = (0.0, "")
-        self.peak = 0.0  # times the allowance
+        self.peak = 0.0  # largest memory, as a share of the limit
 
     @property
     def escapes(self) -> int:
-        """Count what should not have come out."""
+        """Count the cases with a wrong outcome."""
         return sum(count for outcome, count in self.outcomes.items() if outcome not in GOOD)
 
     def percentile(self, share: float, *, worked: bool = False) -> float:
-        """Give the time that this share of the cases did not exceed, in milliseconds."""
+        """Return a percentile of the times, in milliseconds."""
         ordered = sorted(self.worked if worked else self.times)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
     def facts(self) -> dict[str, Any]:
-        """Give the row for JSON."""
+        """Return the figures for JSON."""
         return {
             "cases": len(self.times),
             "outcomes": dict(self.outcomes),
@@ -832,7 +833,7 @@ class Tally:
 
 
 def fuzz(name: str, seed: int, count: int, first: int = 0, until: float = float("inf")) -> Tally:
-    """Read so many messages, as far as the time goes."""
+    """Read `count` messages, or fewer if the time is over."""
     tally, at = Tally(), desk(name)
     for number, case in enumerate(cases(name, seed, count, first), first):
         began, idle = time.perf_counter(), time.thread_time()
@@ -855,9 +856,9 @@ def fuzz(name: str, seed: int, count: int, first: int = 0, until: float = float(
 
 
 def smaller(at: Desk, case: Case, outcome: str) -> Case:
-    """Cut from a case what its outcome does not need, as far as a few readings go.
+    """Return a smaller case with the same outcome, which is easier to read.
 
-    For who reads it.
+    It stops after READINGS readings.
     """
     given = case.given
     body: Any = given.body or given.query if isinstance(given, WebhookRequest) else given
@@ -881,9 +882,9 @@ def smaller(at: Desk, case: Case, outcome: str) -> Case:
 
 
 def crowds(size: int) -> list[bytes]:
-    """Give the largest forms in parts.
+    """Return the largest multipart forms.
 
-    Of many parts, of heads that are hard to read, of what is nearly an end.
+    They have many parts, headers that are hard to parse, or text that is almost a boundary.
     """
     hard = ((f"{';' * 13}{'=' * 450}{number}", "v") for number in range(size // 600))
     quoted = ((f"{chr(92)}{chr(34)}" * 300 + str(number), "v") for number in range(size // 700))
@@ -893,7 +894,7 @@ def crowds(size: int) -> list[bytes]:
 
 
 def giants(name: str, size: int) -> Iterator[Case]:
-    """Give the largest messages of every kind: as large as is read, or larger."""
+    """Yield the largest messages of every kind: as large as the reading limit, or larger."""
     at, headers = desk(name), dict[str, str]()
     flat = msgspec.json.decode(at.raw[0])
     sign(random.Random(0), at, flat, headers)
@@ -941,7 +942,7 @@ def giants(name: str, size: int) -> Iterator[Case]:
 
 
 def grown(head: str, part: str, tail: str, size: int) -> bytes:
-    """Give `head`, as many of `part` as fit, and `tail`; a part that counts is never the same."""
+    """Return `head`, as many of `part` as fit, and `tail`; "%d" in a part is its number."""
     room = max(size - len(head.encode()) - len(tail.encode()), 0)
     if "%d" not in part:
         return (head + part * (room // len(part.encode())) + tail).encode()
@@ -953,7 +954,7 @@ def grown(head: str, part: str, tail: str, size: int) -> bytes:
 
 
 def length(case: Case) -> int:
-    """Count the bytes of a message (characters of text, which are bytes on the wire)."""
+    """Count the bytes of a message (for text, its characters, which are bytes on the wire)."""
     given = case.given
     if not isinstance(given, WebhookRequest):
         return len(given)
@@ -965,7 +966,7 @@ def length(case: Case) -> int:
 def memory(name: str, sizes: Sequence[int] = (WEBHOOK_BYTES, 2**20)) -> tuple[float, str]:
     """Read the largest messages.
 
-    Give the most memory that one took, as a share of what is allowed.
+    Return the largest memory of a reading, as a share of the limit, and its case.
     """
     at, worst = desk(name), (0.0, "")
     for size in sizes:
@@ -982,13 +983,13 @@ def memory(name: str, sizes: Sequence[int] = (WEBHOOK_BYTES, 2**20)) -> tuple[fl
     return worst
 
 
-# The verifiers beside ours.
+# The verifiers of other libraries.
 
 
 def others() -> dict[str, Callable[[WebhookRequest, random.Random], str]]:
-    """Give the readers of stripe and standardwebhooks.
+    """Return the readers of stripe and standardwebhooks.
 
-    The outcome of a message, with the class that came out.
+    A reader returns the outcome of a message: for a foreign exception, its class.
     """
     stripe, standard = (
         importlib.import_module("stripe"),
@@ -1005,7 +1006,7 @@ def others() -> dict[str, Callable[[WebhookRequest, random.Random], str]]:
             stripe.Webhook.construct_event(incoming.body, header, SECRET)
         except stripe.SignatureVerificationError:
             return "own error"
-        except Exception as error:  # noqa: BLE001 - what escapes is what is looked for
+        except Exception as error:  # noqa: BLE001 - the campaign counts foreign exceptions
             return f"{type(error).__name__} {signed}"
         return "event"
 
@@ -1023,7 +1024,7 @@ def others() -> dict[str, Callable[[WebhookRequest, random.Random], str]]:
             hook.verify(incoming.body, headers)
         except standard.WebhookVerificationError:
             return "own error"
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - the campaign counts foreign exceptions
             return f"{type(error).__name__} {signed}"
         return "event"
 
@@ -1031,7 +1032,7 @@ def others() -> dict[str, Callable[[WebhookRequest, random.Random], str]]:
 
 
 def garnish(chance: random.Random, good: str, joints: str) -> tuple[str, str]:
-    """Give a signature header, in order or hostile, and tell whether it needs the key."""
+    """Return a signature header, valid or hostile, and whether it needs the key."""
     if chance.random() < 0.5:
         return good, "with the key"
     pieces = re.split(f"([{joints}])", good)
@@ -1043,7 +1044,7 @@ def garnish(chance: random.Random, good: str, joints: str) -> tuple[str, str]:
 
 
 def compare(seed: int, count: int) -> dict[str, Tally]:
-    """Send the webhooks of our corpus through the other readers."""
+    """Read the webhooks of our corpus with the other libraries."""
     tallies = {}
     for reader, take in others().items():
         tally = tallies[reader] = Tally()
@@ -1059,7 +1060,7 @@ def compare(seed: int, count: int) -> dict[str, Tally]:
 
 
 def bound(wrong: int, total: int) -> str:
-    """Say how often in how many, and what none in so many proves."""
+    """Return the text of a count, with the probability bound that a zero proves."""
     return f"{wrong:,} in {total:,}" + (
         f" (p < {3 / total:.1e}, 95 %)" if total and not wrong else ""
     )

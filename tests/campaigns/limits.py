@@ -1,4 +1,4 @@
-"""Storms of refusals against a provider that keeps its limit strictly."""
+"""Storms of requests against a provider that enforces its rate limit strictly."""
 
 import asyncio
 import random
@@ -10,14 +10,15 @@ from paymux.limits.limiter import Limiter, Priority
 from ..virtual import START, now
 
 REFUSED, USED = 0.02, 0.8  # at most, at least
-CALM = 20.0  # seconds after which a storm is to be over
+CALM = 20.0  # seconds after which a storm must be over
 
 Row = dict[str, Any]
 
 
 class Strict:
-    """A provider that really allows so many requests a second, in one of the ways in which
-    providers count.
+    """A provider that allows `rate` requests a second.
+
+    `way` is how it counts them: "sliding" window, "fixed" window or token "bucket".
     """
 
     def __init__(self, rate: int, way: str = "sliding") -> None:
@@ -27,7 +28,7 @@ class Strict:
         self.log: list[tuple[float, bool]] = []
 
     def allows(self, at: float) -> bool:
-        """Take a request in, and tell whether it is allowed."""
+        """Count a request, and return whether it is allowed."""
         if self.way == "bucket":
             self._tokens, self._at = min(self._tokens + (at - self._at) * self.rate, self.rate), at
             allowed = self._tokens >= 1
@@ -44,20 +45,20 @@ class Strict:
         return allowed
 
     def share(self, since: float, until: float) -> tuple[float, float]:
-        """Give which part of the requests was refused, and which part of the allowance was used."""
+        """Return the share of the requests that was refused, and the share of the limit used."""
         kept = [allowed for at, allowed in self.log if since <= at < until]
         return kept.count(False) / len(kept), kept.count(True) / (until - since) / self.rate
 
 
 class Fickle(Strict):
-    """A provider without a limit that refuses a share at random."""
+    """A provider without a limit, which refuses a share of the requests at random."""
 
     def __init__(self, refuses: float) -> None:
         super().__init__(1)
         self._refuses, self._chance = refuses, random.Random(1)
 
     def allows(self, at: float) -> bool:
-        """Refuse by chance."""
+        """Refuse a request at random."""
         allowed = self._chance.random() >= self._refuses
         self.log.append((at - START, allowed))
         return allowed
@@ -66,9 +67,9 @@ class Fickle(Strict):
 async def storm(
     provider: Strict, *, retry_after: float | None, seconds: float, seed: int = 1
 ) -> list[float | None]:
-    """Let 500 ask without end, and repeat what is refused as the transport does.
+    """Run 500 callers that send requests without end, and retry as the transport does.
 
-    Give the pace of each second.
+    Return the learned rate at each second.
     """
     gate, chance, loop = Limiter("toy", {}), random.Random(seed), asyncio.get_running_loop()
     paces: list[float | None] = []

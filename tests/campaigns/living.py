@@ -1,4 +1,4 @@
-"""Ways to name, link, move, clean, copy, lock and fork a journal under a living worker."""
+"""Ways to name, link, move, clean, copy, lock and fork the journal of a live worker."""
 
 import asyncio
 import contextlib
@@ -21,21 +21,21 @@ from ..virtual import Keyless, Wire, answer
 
 ROOT = Path(__file__).parents[2]
 TURNS = 20
-PATIENCE = 15.0  # seconds for which the second worker may be kept waiting
+PATIENCE = 15.0  # seconds that the second worker may wait
 
 
 def payment(number: int) -> Payment:
-    """Give the payment of a turn."""
+    """Return the payment of a turn."""
     return Payment(account="keyless", kind="collect", reference=f"order-{number}")
 
 
 def say(**said: object) -> None:
-    """Tell the program that started this process."""
+    """Write a line of JSON for the parent process."""
     os.write(1, (json.dumps(said) + "\n").encode())
 
 
 async def hold(file: str, turns: int) -> None:
-    """Be the first worker: take turns, have a charge on the wire, and do what is asked."""
+    """Run the first worker: take turns, send a charge, and execute the parent's commands."""
     sent = asyncio.Event()
 
     async def respond(_: PreparedRequest) -> Response:
@@ -61,7 +61,7 @@ async def hold(file: str, turns: int) -> None:
 
 
 def do(words: list[str], pool: Pool) -> None:
-    """Do in the first worker's process what a program may do there."""
+    """Execute a command of the parent in the first worker's process."""
     if words[0] == "copy":
         shutil.copy(words[1], words[2])
     elif words[0] == "fork":
@@ -87,7 +87,7 @@ async def _use(pool: Pool) -> None:
 
 
 async def want(file: str, turns: int) -> None:
-    """Be the second worker: ask for the same turns, and recover; say what it got."""
+    """Run the second worker: ask for the same turns, recover, and report what it got."""
     got, flying, refused = 0, 0, ""
     try:
         async with (
@@ -102,7 +102,7 @@ async def want(file: str, turns: int) -> None:
     except (PaymuxError, TimeoutError) as error:
         refused = f"{type(error).__name__}: {error}"
     say(got=got, flying=flying, refused=refused)
-    os._exit(0)  # however long something would still wait
+    os._exit(0)  # without waiting for threads
 
 
 def _nobody(_: PreparedRequest) -> Response:
@@ -110,7 +110,7 @@ def _nobody(_: PreparedRequest) -> Response:
 
 
 class First:
-    """The first worker's process, and where its journal is."""
+    """The process of the first worker, with the path of its journal."""
 
     def __init__(self, folder: Path, turns: int, name: str = "payments.db") -> None:
         self.folder = folder
@@ -134,19 +134,19 @@ class First:
         assert self._heard()["held"] == turns
 
     def do(self, *words: object) -> None:
-        """Let it do something."""
+        """Send a command to the worker, and wait for its end."""
         assert self.process.stdin is not None
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
         self._heard()
 
     def kill(self) -> None:
-        """Kill it, and leave its children alone."""
+        """Kill the worker, but not its children."""
         self.process.kill()
         self.process.wait()
 
     def end(self) -> None:
-        """End it, and its children."""
+        """Kill the worker and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
@@ -158,38 +158,38 @@ class First:
 
 
 def beside(file: Path) -> list[Path]:
-    """List what lies beside a journal under its name."""
+    """List the files beside a journal whose names start with its name."""
     return [one for one in file.parent.iterdir() if one.name.startswith(f"{file.name}-")]
 
 
 def by_a_link(first: First) -> Path:
-    """Reach the journal by a symbolic link."""
+    """Open the journal through a symbolic link."""
     link = first.folder / "link.db"
     link.symlink_to(first.file)
     return link
 
 
 def by_a_linked_folder(first: First) -> Path:
-    """Reach it through a link to its folder."""
+    """Open the journal through a symbolic link to its folder."""
     link = first.folder.with_name(f"{first.folder.name}-link")
     link.symlink_to(first.folder)
     return link / first.file.name
 
 
 def by_a_hard_link(first: First) -> Path:
-    """Reach it by another name of the file."""
+    """Open the journal through a hard link."""
     link = first.folder / "hard.db"
     link.hardlink_to(first.file)
     return link
 
 
 def by_another_spelling(first: First) -> Path:
-    """Spell the same path in another way."""
+    """Open the journal by another spelling of its path."""
     return first.folder / ".." / first.folder.name / "." / first.file.name
 
 
 def lock_files_cleaned(first: First) -> Path:
-    """Delete the lock files beside it, as a cleaner does."""
+    """Delete the lock files beside the journal, as a clean-up job does."""
     for one in beside(first.file):
         if "-worker-" in one.name:
             one.unlink()
@@ -197,14 +197,14 @@ def lock_files_cleaned(first: First) -> Path:
 
 
 def everything_beside_cleaned(first: First) -> Path:
-    """Delete all that lies beside it, its log included."""
+    """Delete all files beside the journal, with its write-ahead log."""
     for one in beside(first.file):
         one.unlink()
     return first.file
 
 
 def moved_with_its_log(first: First) -> Path:
-    """Move it, and its log, to another folder."""
+    """Move the journal and its write-ahead log to another folder."""
     folder = first.folder / "moved"
     folder.mkdir()
     for one in [first.file, *beside(first.file)]:
@@ -214,7 +214,7 @@ def moved_with_its_log(first: First) -> Path:
 
 
 def renamed_with_its_log(first: First) -> Path:
-    """Give it, and its log, another name."""
+    """Rename the journal and its write-ahead log."""
     for one in [first.file, *beside(first.file)]:
         if "-worker-" not in one.name:
             one.rename(one.with_name(one.name.replace("payments", "renamed")))
@@ -222,22 +222,22 @@ def renamed_with_its_log(first: First) -> Path:
 
 
 def copied_from_inside(first: First) -> Path:
-    """Let the first worker copy it, which drops the locks that SQLite holds for that process."""
+    """Copy the journal in the first worker: closing the files drops SQLite's locks there."""
     for one in [first.file, *beside(first.file)]:
         first.do("copy", one, first.folder / "backup")
     return first.file
 
 
 def copied_from_inside_and_looked_at(first: First) -> Path:
-    """Likewise; then another process opens and closes it, the last one as far as it can see."""
+    """Copy it in the first worker; then another process opens and closes the journal."""
     copied_from_inside(first)
-    # opens the journal and closes it: it seems to be the last that has it open
+    # Without SQLite's locks, this process seems to be the last one that has the journal open.
     _second(first.file, 0)
     return first.file
 
 
 def backed_up(first: First) -> Path:
-    """Back it up by SQLite's own means."""
+    """Back the journal up with SQLite's backup API."""
     with (
         contextlib.closing(sqlite3.connect(first.file)) as db,
         contextlib.closing(sqlite3.connect(first.folder / "backup")) as copy,
@@ -247,7 +247,7 @@ def backed_up(first: First) -> Path:
 
 
 def locked_for_a_while(first: First) -> Path:
-    """Let another program hold it locked."""
+    """Lock the journal from another program, for two seconds."""
     locker = subprocess.Popen(
         [sys.executable, "-c", _LOCKER, str(first.file)], stdout=subprocess.PIPE
     )
@@ -266,25 +266,25 @@ time.sleep(2)
 
 
 def stopped(first: First) -> Path:
-    """Let the first worker sleep."""
+    """Stop the first worker by a signal."""
     os.kill(first.process.pid, signal.SIGSTOP)
     return first.file
 
 
 def forked_and_closed(first: First) -> Path:
-    """Let a child of the first worker close the pool that it inherited."""
+    """Fork a child of the first worker that closes the inherited pool."""
     first.do("fork", "close")
     return first.file
 
 
 def forked_and_used(first: First) -> Path:
-    """Let a child use the pool that it inherited, and end."""
+    """Fork a child that uses the inherited pool, and exits."""
     first.do("fork", "use")
     return first.file
 
 
 def forked_and_sleeping(first: First) -> Path:
-    """Let a child live on beside it."""
+    """Fork a child that stays alive."""
     first.do("fork", "sleep")
     return first.file
 
@@ -296,14 +296,14 @@ def killed(first: First) -> Path:
 
 
 def killed_with_a_living_child(first: First) -> Path:
-    """Kill it while a child that it forked lives on."""
+    """Kill the first worker while its forked child stays alive."""
     first.do("fork", "sleep")
     first.kill()
     return first.file
 
 
 class Way(NamedTuple):
-    """What is done, and whether the first worker lives afterwards."""
+    """What is done, and whether the first worker is alive afterwards."""
 
     do: Callable[[First], Path]
     lives: bool = True
@@ -337,7 +337,7 @@ WAYS |= {
 
 
 class Found(NamedTuple):
-    """What became of the turns and of the order in flight."""
+    """The turns and orders that were doubled or got stuck, and the second worker's error."""
 
     way: str
     doubled: int
@@ -355,7 +355,7 @@ def _second(file: Path, turns: int) -> dict[str, Any]:
 
 
 def tried(name: str, turns: int = TURNS) -> Found:
-    """Try one way."""
+    """Try one way with both workers."""
     way = WAYS[name]
     with tempfile.TemporaryDirectory() as above:
         folder = Path(above) / "shop"

@@ -1,4 +1,4 @@
-"""Charges on the wire while another program locks the journal."""
+"""Charges in flight while another program locks the journal."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,13 @@ from paymux import Pool
 
 from ..virtual import Desk, Keyless, Wire, answer
 
-WITHIN = 10.0  # seconds after the lock is gone in which the answers are to be in the file
+WITHIN = 10.0  # seconds after the lock, within which the answers must be in the file
 
 
 async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[int, float]:
-    """Lock the file while so many charges are on the wire.
+    """Lock the file for `hold` seconds while `count` charges are in flight.
 
-    Count the answers in it, and tell how long it took.
+    Return the number of answers in the file, and the seconds until the lock ended.
     """
     gone, left = asyncio.Event(), asyncio.Event()
     desk = Desk(collect=answer(id="id", status="WAIT"))
@@ -25,9 +25,9 @@ async def locked_while_charging(file: Path, count: int, hold: float) -> tuple[in
         if len(wire.seen) == count:
             left.set()
         await gone.wait()
-        return desk(outgoing)  # type: ignore[arg-type]  # whatever it was asked
+        return desk(outgoing)  # type: ignore[arg-type]  # always a PreparedRequest
 
-    wire = Wire(respond)  # type: ignore[arg-type]  # likewise
+    wire = Wire(respond)  # type: ignore[arg-type]  # `respond` has looser types
     began = time.monotonic()
     async with Pool(Keyless(), connection=wire, journal=file, deadline=hold + 60) as pay:
         charges = [

@@ -1,7 +1,7 @@
-"""R18: every small change of the rules about money, each tried against the tests.
+"""R18: try every small change of the rules about money against the tests.
 
-The tests of a rule are collected once. Each mutant is then tried in a forked child, which gives the
-function the mutant's code and runs them until the first one fails.
+The tests of a rule are collected once. Each mutant then runs in a forked child process, which puts
+the mutant's code into the function and runs the tests until the first one fails.
 """
 
 import ast
@@ -23,10 +23,10 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# The rows of the outcome table: nothing of them may survive.
+# The rows of the outcome table: none of their mutants may survive.
 TABLE = ("transport/outcome.decide", "transport/retries.may_retry")
 OF_A_CALL = ("outcome", "mutants", "transport", "tokens", "singleflight", "limits", "bulk")
-# What each function is tested by, the likeliest to notice first.
+# The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
     "transport/retries.may_retry": ("mutants",),
@@ -40,11 +40,11 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "core/confirmation.check_matches": ("mutants", "confirmation"),
     "core/confirmation.tie_to_order": ("mutants", "confirmation"),
 }
-# in the names of the tests that look at mutants, and would notice each by its source
+# In the names of the tests of mutants: they read the source, so that every mutant fails them.
 CAMPAIGN = "campaign"
-PATIENCE = 30  # seconds for one test; a mutant may well never end
+PATIENCE = 30  # seconds for one test, because a mutant may never end
 MEMORY = 2 << 30
-# Mutants that behave as the original does, each with its reason.
+# Mutants that behave like the original, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
         "transport/call.Call.__call__: self._token = held or await self._sign_in(request)"
@@ -69,21 +69,21 @@ EQUIVALENT: Mapping[str, str] = {
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of one function: its name says which, and `text` is the whole function with it."""
+    """One change of one function: `name` describes it, `text` is the whole changed function."""
 
     target: str
     name: str
     text: str
 
     def take_its_place(self) -> None:
-        """Let whoever has the function run this one, in this process, from now on."""
+        """Put the mutant's code into the function, for all its callers in this process."""
         module, *path = self.target.split(".")
         home = importlib.import_module(f"paymux.{module.replace('/', '.')}")
         function = home
         for name in path:
             function = getattr(function, name)
         made = dict(vars(home))
-        exec(self.text, made)  # noqa: S102 - a change of our own
+        exec(self.text, made)  # noqa: S102 - our own code
         mutant = made[path[-1]]
         for part in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(function, part, getattr(mutant, part))
@@ -142,7 +142,7 @@ def _collections(node: ast.Tuple | ast.List | ast.Set | ast.Dict) -> Iterator[as
 
 
 def _expressions(node: ast.expr) -> Iterator[ast.expr]:
-    """Give what may stand in an expression's place."""
+    """Yield the replacements of an expression."""
     match node:
         case ast.Compare(left, ops, comparators):
             for index, op in enumerate(ops):
@@ -175,7 +175,7 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _statements(node: ast.stmt) -> Iterator[ast.stmt]:
-    """Give what may stand in a statement's place."""
+    """Yield the replacements of a statement."""
     match node:
         case ast.If(body=body, orelse=orelse):
             for forced in (True, False):
@@ -216,7 +216,7 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _changes(node: ast.AST) -> Iterator[None]:
-    """Make each change below a node in turn; asking for the next one takes it back."""
+    """Make each change below a node in turn; the next step of the iterator undoes it."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns"):
             continue
@@ -253,17 +253,15 @@ def _source(target: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
 
 
 def unchanged(target: str) -> Mutant:
-    """Make a mutant that is none, and has to live.
+    """Return a mutant without a change, which must survive.
 
-    Were it killed, something else than changes would be.
+    If it is killed, the tests fail for another reason than a change.
     """
     return Mutant(target=target, name=f"{target}, unchanged", text=ast.unparse(_source(target)))
 
 
 def mutants(target: str) -> list[Mutant]:
-    """Make every mutant of a function, given as `folder/module.function` or
-    `module.Class.method`.
-    """
+    """Return every mutant of a function: `folder/module.function` or `module.Class.method`."""
     function = _source(target)
     before, made, named = ast.unparse(function), dict[str, Mutant](), Counter[str]()
     for _ in _changes(function):
@@ -286,7 +284,7 @@ def mutants(target: str) -> list[Mutant]:
 
 
 class Trial:
-    """A pytest plugin: instead of running the tests once, it tries each mutant against them."""
+    """A pytest plugin that runs the collected tests once for each mutant."""
 
     def __init__(self, chosen: Sequence[Mutant], processes: int, *, show: bool) -> None:
         self._waiting = list(reversed(chosen))
@@ -294,8 +292,8 @@ class Trial:
         self.survived: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Try the mutants, after what was collected has passed without one."""
-        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # one folder for all children
+        """Try the mutants, after the tests have passed without a mutant."""
+        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # pytest's own: one folder for all children
         with tempfile.TemporaryFile() as said:
             status = os.waitpid(self._fork(session, None, said), 0)[1]
             if status or session.testsfailed or not session.items:
@@ -305,7 +303,7 @@ class Trial:
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say at once what failed: a child has no summary."""
+        """Print a failure immediately, because a child prints no summary."""
         if report.failed:
             print(f"{report.nodeid}\n{report.longreprtext}")
 
@@ -331,9 +329,7 @@ class Trial:
         return process
 
     def _child(self, session: pytest.Session, mutant: Mutant | None, said: IO[bytes]) -> NoReturn:
-        """Run the tests until one fails, and end with 1 for a failure, 0 for none, 70 for what is
-        neither.
-        """
+        """Run the tests until one fails; exit with 1 for a failure, 0 for none, 70 otherwise."""
         code = 70
         try:
             os.dup2(said.fileno(), 1)
@@ -356,7 +352,7 @@ def tried(
 ) -> list[str]:
     """Try mutants against the tests of these files, in this process.
 
-    Give the names of the survivors.
+    Return the names of the survivors.
     """
     os.chdir(ROOT)
     trial = Trial(chosen, processes, show=show)
@@ -369,11 +365,11 @@ def tried(
 
 
 def survivors(chosen: Sequence[Mutant], *, processes: int = 2, show: bool = False) -> list[Mutant]:
-    """Try each mutant, and give those that no test noticed; the tests must pass without them."""
+    """Try each mutant; return those with which all tests pass. Without a mutant, all must pass."""
     lived: set[str] = set()
     for tests in dict.fromkeys(TARGETS[mutant.target] for mutant in chosen):
         these = [mutant for mutant in chosen if TARGETS[mutant.target] == tests]
-        # In a process of its own: pytest may be running in this one.
+        # In another process, because pytest may be running in this one.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             lived.update(pool.submit(tried, tests, these, processes, show=show).result())
     return [mutant for mutant in chosen if mutant.name in lived]

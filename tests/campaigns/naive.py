@@ -1,6 +1,6 @@
-"""What payment clients do that take an exception for an outcome.
+"""Naive payment clients, which take an exception for an outcome.
 
-The measure of what a careful one saves.
+The campaign of bench_safety runs them to show what paymux prevents.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import msgspec
 class Naive(msgspec.Struct, frozen=True, kw_only=True):
     """A client of one provider.
 
-    `attempts` is how often it sends a request that did not visibly succeed.
+    `attempts` is how often it sends a request that did not succeed.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Naive(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
     async def pay_all(self, url: str, count: int) -> dict[str, bool]:
-        """Make payments; tell for each reference whether the client calls it accepted."""
+        """Make payments; return for each reference whether the client reports it as accepted."""
         timeout = aiohttp.ClientTimeout(total=20.0)
         headers = {"Authorization": "Token simulator"}
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:

@@ -1,8 +1,6 @@
-"""What a caller may hand in.
+"""Odd values, which bench_callers passes to each parameter of each public callable.
 
-The values that bench_callers gives to each parameter of each public callable.
-
-Each is made anew for each call, for a coroutine or an iterator can be used once.
+A new value is made for each call, because a coroutine or an iterator can be used only once.
 """
 
 import enum
@@ -34,11 +32,11 @@ from paymux.primitives.redaction import Secret
 from paymux.simulator import Fault
 
 LONG = "9" * 1_000_000
-HALF = "\ud800"  # half of a surrogate pair, which no encoding can write
+HALF = "\ud800"  # half of a surrogate pair, which cannot be encoded
 
 
 class Broken(Exception):
-    """What a hostile object raises."""
+    """Raised by hostile objects."""
 
 
 def _raise(*_: object, **__: object) -> NoReturn:
@@ -66,9 +64,7 @@ HostileList = type("HostileList", (list,), _RAISING)
 
 
 class Lying:
-    """An object that raises where it is asked for its class, as a proxy outside its request
-    does.
-    """
+    """An object whose `__class__` raises, as that of a request proxy does outside a request."""
 
     @property
     def __class__(self) -> Any:
@@ -79,7 +75,7 @@ class Lying:
 
 
 class Safe(str):
-    """Text of a subclass, as Django's SafeString and pandas' are."""
+    """Text of a subclass of str, such as Django's SafeString."""
 
     __slots__ = ()
 
@@ -91,7 +87,7 @@ class Word(enum.StrEnum):
 
 
 class Scalar:
-    """A whole number of another library, as numpy's are."""
+    """An integer of another library, such as numpy."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -117,20 +113,20 @@ class OddMapping(Mapping[Any, Any]):
 
 
 class OddZone(tzinfo):
-    """A time zone that raises when it is asked for anything."""
+    """A time zone whose methods raise."""
 
     utcoffset = dst = tzname = _raise
 
 
 class OddPath:
-    """A path that is none."""
+    """A path that raises when it is used."""
 
     def __fspath__(self) -> NoReturn:
         raise Broken
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """Give a mapping in a mapping in a mapping."""
+    """Return nested mappings."""
     found: dict[str, Any] = {}
     for _ in range(levels):
         found = {"a": found}
@@ -138,30 +134,30 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 def circle() -> dict[str, Any]:
-    """Give a mapping that holds itself."""
+    """Return a mapping that contains itself."""
     found: dict[str, Any] = {}
     found["a"] = found
     return found
 
 
 async def coroutine(*_: object, **__: object) -> None:
-    """Do nothing, and be awaited for it."""
+    """Do nothing."""
 
 
 async def stream() -> AsyncIterator[object]:
-    """Give nothing of use."""
+    """Yield a value that no parameter accepts."""
     yield 5
 
 
 def iterator() -> Iterator[object]:
-    """Give nothing of use."""
+    """Yield a value that no parameter accepts."""
     yield 5
 
 
 def stopped() -> Awaitable[None]:
-    """Give a coroutine that nobody awaits.
+    """Return a coroutine that is never awaited.
 
-    What is told of it is the caller's only where nobody refuses it.
+    Python's warning about it is an error only if the call refused the value.
     """
     return coroutine()
 
@@ -289,7 +285,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "an async function": lambda: coroutine,
     "a coroutine": stopped,
     "an async generator": stream,
-    "a naive datetime": lambda: datetime(2026, 11, 30),  # noqa: DTZ001 - as callers write them
+    "a naive datetime": lambda: datetime(2026, 11, 30),  # noqa: DTZ001 - a caller's bug
     "a datetime": lambda: datetime(2026, 11, 30, tzinfo=UTC),
     "the last datetime": lambda: datetime.max.replace(tzinfo=_WEST),
     "the first datetime": lambda: datetime.min.replace(tzinfo=_EAST),
@@ -302,10 +298,10 @@ VALUES: dict[str, Callable[[], Any]] = {
     "a Secret": lambda: Secret("simulator"),
     **_same(Status.PENDING, Reason.OTHER, Fault.ERROR),
     "a Payment": lambda: Payment(account="campay"),
-    "a Payment of nothing": lambda: Payment(account=None),  # type: ignore[arg-type] # as callers write them
+    "a Payment of nothing": lambda: Payment(account=None),  # type: ignore[arg-type] # a caller's bug
     "an Event": lambda: Event(claims=Payment(account="campay")),
     "a WebhookRequest": WebhookRequest,
-    "a Customer": lambda: Customer(name=5),  # type: ignore[arg-type] # likewise
+    "a Customer": lambda: Customer(name=5),  # type: ignore[arg-type] # a caller's bug
     "an Item": lambda: Item(name="x", unit_price=Decimal("NaN")),
     "a Tax": lambda: Tax(name="x", amount=Decimal("1E+1000000")),
     "a request": lambda: get("/balance/", dict),

@@ -1,4 +1,4 @@
-"""Bad input of every kind, and how long each takes to be refused."""
+"""Bad input of every kind, and the time until each is refused."""
 
 import asyncio
 import contextlib
@@ -37,17 +37,17 @@ LONG = "9" * 1_000_000
 
 
 class Silent:
-    """A connection that counts what is sent over it: nothing may be."""
+    """A connection that counts its requests: none may be sent."""
 
     sent = 0
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Count an attempt."""
+        """Count a request."""
         self.sent += 1
         return Response(status=500)
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Count a socket."""
+        """Count a web socket."""
         self.sent += 1
         return
         yield
@@ -65,9 +65,9 @@ class Case(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """Pools to be refused by.
+    """The pools that refuse the input.
 
-    One in order, a closed one, and one that another running loop uses.
+    A usable pool, a closed pool, and one that is in use in another running event loop.
     """
 
     good: Pool
@@ -76,7 +76,7 @@ class Pools(NamedTuple):
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """Give a mapping in a mapping in a mapping."""
+    """Return nested mappings."""
     found: dict[str, Any] = {}
     for _ in range(levels):
         found = {"a": found}
@@ -240,7 +240,7 @@ BODIES = [
 
 
 def cases(pools: Pools) -> Iterator[Case]:
-    """Give every case."""
+    """Yield every case."""
     good, campay = pools.good, partial(pools.good.collect, "campay")
     fields: dict[str, list[Any]] = {
         "amount": AMOUNTS,
@@ -272,12 +272,12 @@ def cases(pools: Pools) -> Iterator[Case]:
 
 
 def read(pool: Pool, body: bytes, headers: Mapping[str, str] | None = None) -> object:
-    """Read a message as a route would that knows the account."""
+    """Read a message for a known account, as a web handler does."""
     return pool.webhook(WebhookRequest(body=body, headers=headers or {}), account="campay")
 
 
 def named(field: str, value: object) -> str:
-    """Name a case in a table."""
+    """Return the name of a case."""
     size = value.bit_length() if isinstance(value, int) else 0
     text = f"{size} bits" if size > 100 else "nested" if isinstance(value, dict) else ascii(value)
     return f"{field}: {text if len(text) < 50 else f'{text[:40]}… ({len(text)} characters)'}"
@@ -285,7 +285,7 @@ def named(field: str, value: object) -> str:
 
 @contextlib.asynccontextmanager
 async def opened(connection: Silent) -> AsyncGenerator[Pools]:
-    """Open the pools; the busy one is in use by the loop of another thread."""
+    """Open the pools; the busy one is used in the event loop of another thread."""
     mpesa = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
     campay = CamPay(username="simulator", password="simulator")
     good, closed, busy = (Pool(campay, mpesa, connection=connection) for _ in range(3))
@@ -309,7 +309,7 @@ async def opened(connection: Silent) -> AsyncGenerator[Pools]:
 
 
 async def refused(case: Case) -> float:
-    """Try one case, and give the milliseconds that its refusal took."""
+    """Try one case, and return the milliseconds until its refusal."""
     began = time.perf_counter()
     try:
         result = case.attempt()
@@ -321,11 +321,11 @@ async def refused(case: Case) -> float:
 
 
 async def measured(rounds: int) -> dict[str, float]:
-    """Time every case."""
+    """Return the median milliseconds of every case."""
     connection = Silent()
     async with opened(connection) as pools:
         found = list(cases(pools))
-        for case in found:  # phonenumbers and the decoders load on first use
+        for case in found:  # phonenumbers and the decoders are loaded on first use
             await refused(case)
         times = {
             case.name: statistics.median([await refused(case) for _ in range(rounds)])

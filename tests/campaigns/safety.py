@@ -1,4 +1,4 @@
-"""R3 and R4: payments under faults, crashes and restarts, and what became of their money."""
+"""R3 and R4: make payments under faults, crashes and restarts, and compare with the ledger."""
 
 import asyncio
 import contextlib
@@ -42,13 +42,13 @@ from ..virtual import START
 from .naive import CLIENTS, Naive
 from .simulation import City, Guarded, Loop, LoopJournal, Process, Unreachable, Weather, simulate
 
-BATCH = 500  # payments of one world of R3
-SOCKETS = 5  # every so manieth batch of R3 goes over real sockets
-REPEATS = 6  # times that a caller repeats what was not sent
+BATCH = 500  # payments of one batch of R3
+SOCKETS = 5  # every 5th batch of R3 uses real sockets
+REPEATS = 6  # calls that a caller makes for a request that was not sent
 ATTEMPTS = 3
 ENDS = frozenset(status.value for status in Status if status.terminal)
-WATCHED = 40.0  # virtual seconds of one watch
-# seconds after the weather has become fine within which what can be asked must be answered
+WATCHED = 40.0  # seconds of one watch, in virtual time
+# Seconds without faults within which a look-up must be answered.
 PATIENCE = 120.0
 HOOKS: Mapping[str, Any] = {
     "webhook_base": "https://shop.example/pay",
@@ -57,7 +57,7 @@ HOOKS: Mapping[str, Any] = {
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of provider: what it deduplicates, and how it can be asked."""
+    """A kind of provider: whether it deduplicates, and how payments are looked up."""
 
     account: str
     kind: Kind = "collect"
@@ -95,7 +95,7 @@ PROFILES: Mapping[str, Profile] = {
         says="the same, for money that leaves",
     ),
 }
-# What payers do, out of 20.
+# The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
     *itertools.repeat(Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS), 3),
@@ -107,35 +107,35 @@ _HABITS = (
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a shop wants: its own reference, stored before anything else."""
+    """An order of a shop: its reference is stored before the first call."""
 
     profile: str
     reference: str
     amount: int
     phone: str
-    begins: float  # seconds from the beginning
+    begins: float  # seconds from the start
 
     @property
     def what(self) -> Profile:
-        """Give the profile."""
+        """Return the profile."""
         return PROFILES[self.profile]
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """What was counted, by profile and word, and what was wrong; it travels between processes."""
+    """The counts by profile and outcome, and the violations; processes send it to each other."""
 
     counts: dict[str, int] = {}
     wrong: list[str] = []
     digest: str = ""
 
     def add(self, other: "Tally") -> None:
-        """Add another's counts."""
+        """Add the counts and violations of another tally."""
         for name, count in other.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
         self.wrong.extend(other.wrong)
 
     def get(self, *words: str) -> int:
-        """Give the sum of the counts whose names begin so."""
+        """Return the sum of the counts whose names start with these words."""
         begin = "/".join(words)
         return sum(
             count for name, count in self.counts.items() if f"{name}/".startswith(f"{begin}/")
@@ -143,8 +143,9 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> list[Order]:
-    """Make orders of every profile in turn, each with an amount of its own, and say what their
-    payers will do.
+    """Return orders of all profiles in turn, each with another amount.
+
+    The decision of each payer is set in the simulator.
     """
     found = []
     for number, name in zip(range(count), itertools.cycle(PROFILES), strict=False):
@@ -165,45 +166,45 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
 
 
 class Book:
-    """What callers were told of each order, and what was really charged: it notices every lie."""
+    """The reported and the real outcome of each order: it finds every difference."""
 
     def __init__(self, city: City, orders: Iterable[Order]) -> None:
         self.orders = {order.reference: order for order in orders}
-        self.told: dict[str, str] = {}  # the last word on each order
-        # Orders that were called over without a charge: how many calls, and requests at the
-        # provider, came before.
+        self.told: dict[str, str] = {}  # the last reported outcome of each order
+        # Orders that were reported as ended without a charge: the number of calls, and of requests
+        # at the provider, until then.
         self.negative: dict[str, tuple[int, int]] = {}
         self.unknown: set[str] = set()
         self.calls: Counter[str] = Counter()  # of a money verb, by reference
-        # of a watch, a confirmation or a recovery, by reference
+        # look-ups by a watch, a confirmation or a recovery, by reference
         self.looks: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._city = city
 
     def lie(self, invariant: str, reference: str, what: str) -> None:
-        """Note a violation."""
+        """Record a violation."""
         order = self.orders[reference]
         self.wrong.append(f"{invariant} {order.profile} {reference}: {what}")
 
     def entries(self, order: Order) -> list[Entry]:
-        """List what the provider has of an order."""
+        """List the provider's ledger entries of an order."""
         found = self._city.ledger.entries(order.reference, provider=order.what.account)
         return [entry for entry in found if entry.kind == order.what.kind]
 
     def say(self, order: Order, word: str) -> None:
-        """Note what a caller was told without a payment.
+        """Record an outcome that a caller got without a payment.
 
-        That nothing happened, or that nobody knows.
+        It is "refused", "not sent" or "unknown".
         """
-        # A message may have told the end before the verb says that it does not know.
+        # A webhook may have reported the end before the call ends as "unknown".
         if word != "unknown" or self.told.get(order.reference) not in ENDS:
             self.told[order.reference] = word
         if word in ("not sent", "refused"):
             self._deny(order)
 
     def show(self, payment: Payment) -> None:
-        """Note a payment that a caller was given."""
+        """Record a payment that a caller got."""
         order = self.orders.get(payment.reference or "")
         if order is None:
             self.counts["shown without a reference"] += 1
@@ -230,14 +231,12 @@ class Book:
         self.negative.setdefault(order.reference, before)
 
     def _asked_anew(self, reference: str) -> bool:
-        """Tell whether the provider had seen nothing when the order was called over, and somebody
-        asked again.
-        """
+        """Return whether the caller repeated an order that the provider had not received."""
         calls, requests = self.negative[reference]
         return requests == 0 and self.calls[reference] > calls
 
     def close(self) -> None:
-        """Compare all that was told with the ledger, at the end."""
+        """Compare the reported outcomes with the ledger, at the end."""
         for order in self.orders.values():
             self._close(order)
 
@@ -260,7 +259,7 @@ class Book:
         if sent > (ATTEMPTS + 1) * self.calls[reference]:
             self.lie("I6", reference, f"{sent} requests for {self.calls[reference]} calls")
         looked = sum(self._city.asked["look", entry.provider_reference] for entry in entries)
-        # A watch polls every 1.5 s at first and every 11 s or more later; any look is at most four
+        # A watch polls every 1.5 s at first and every 11 s or more later; a look-up is at most four
         # requests.
         if looked > (ATTEMPTS + 1) * (6 + WATCHED / 11) * self.looks[reference]:
             self.lie(
@@ -284,20 +283,20 @@ class Book:
 
 
 def is_right(order: Order, entry: Entry) -> bool:
-    """Tell whether an entry is the order: its amount, currency and party."""
+    """Return whether an entry has the order's amount, currency and phone number."""
     ours = (Decimal(order.amount), order.what.currency, order.phone)
     return (entry.amount, entry.currency, entry.party) == ours
 
 
 class Shop:
-    """A careful caller: repeats what was not sent, watches the rest, and confirms messages."""
+    """A careful caller: it repeats unsent requests, watches payments, and confirms webhooks."""
 
     def __init__(self, pool: Pool, book: Book) -> None:
         self.pool = pool
         self.book = book
 
     async def ask(self, order: Order, *, pause: float) -> Payment | None:
-        """Ask for the money; None where it is over without a payment."""
+        """Send the money request; None: the order ended without a payment."""
         for _ in range(REPEATS):
             self.book.calls[order.reference] += 1
             try:
@@ -328,7 +327,7 @@ class Shop:
         return await self.pool.collect(what.account, payer=order.phone, **given, **what.options)
 
     async def watch(self, payment: Payment) -> Payment:
-        """Watch a payment for a while; give what is known in the end."""
+        """Watch a payment for a while; return its last state."""
         until = asyncio.get_running_loop().time() + WATCHED
         while (left := until - asyncio.get_running_loop().time()) > 1.0:
             self.book.looks[payment.reference or ""] += 1
@@ -337,17 +336,17 @@ class Shop:
             except WatchTimeout as late:
                 return late.payment
             except ProviderError:
-                await asyncio.sleep(5.0)  # a page of HTTP 403 ends a watch as wrong credentials do
+                await asyncio.sleep(5.0)  # HTTP 403 ends a watch, like wrong credentials
             except Mismatch as mismatch:
                 self.book.lie("alarm", payment.reference or "", f"{mismatch} without a cause")
                 break
         return payment
 
     async def look(self, payment: Payment, *, patience: float = 0.0) -> Payment:
-        """Ask once, if there is a way to ask; what fails says nothing.
+        """Look a payment up once, if the provider can; an error changes nothing.
 
-        What was not sent, because the account is held to a pace, is asked after `retry_after`, and
-        what came too late or failed at once, within so many seconds of patience.
+        A look-up that was not sent because of the rate limit is repeated after `retry_after`, and
+        one that failed is repeated soon, for `patience` seconds.
         """
         self.book.looks[payment.reference or ""] += 1
         loop = asyncio.get_running_loop()
@@ -369,7 +368,7 @@ class Shop:
     async def hear(
         self, incoming: WebhookRequest, stored: Mapping[str, Payment] | None = None
     ) -> Response:
-        """Take a message as a web handler does; `stored` is what a shop without a journal keeps."""
+        """Handle a webhook; `stored`: the payments of a shop without a journal."""
         try:
             event = self.pool.webhook(incoming)
             claimed = (
@@ -392,12 +391,12 @@ class Shop:
         return Response(status=200)
 
     def learn(self, payment: Payment) -> None:
-        """Take what is known of a payment now."""
+        """Record the state of a payment."""
         self.book.show(payment)
 
 
 def drivers_of(city: City) -> list[Any]:
-    """Make an account at each provider."""
+    """Return a driver for each provider."""
     return [
         city.driver(name)
         for name in dict.fromkeys(profile.account for profile in PROFILES.values())
@@ -405,7 +404,7 @@ def drivers_of(city: City) -> list[Any]:
 
 
 class Corner(Shop):
-    """R3's caller: one pool without a journal, and what a shop itself stores."""
+    """The caller of R3: one pool without a journal, and the shop's own storage."""
 
     def __init__(self, pool: Pool, book: Book, *, hasty: bool, seed: object) -> None:
         super().__init__(pool, book)
@@ -424,7 +423,7 @@ class Corner(Shop):
         self._room = asyncio.Semaphore(100 if hasty else 100_000)
 
     def learn(self, payment: Payment) -> None:
-        """Store what a payment has become."""
+        """Record and store the state of a payment."""
         super().learn(payment)
         for name in (payment.reference, payment.provider_reference):
             known = self.stored.get(name or "")
@@ -432,11 +431,11 @@ class Corner(Shop):
                 self.stored[name] = payment
 
     async def receive(self, incoming: WebhookRequest) -> Response:
-        """Take a message."""
+        """Handle a webhook."""
         return await self.hear(incoming, self.stored)
 
     async def sell(self, order: Order) -> None:
-        """See one order through."""
+        """Sell one order: send the money request, and follow the payment."""
         async with self._room:
             await asyncio.sleep(0 if self._hasty else order.begins)
             payment = await self.ask(order, pause=0.3 if self._hasty else 2.0)
@@ -446,7 +445,7 @@ class Corner(Shop):
             self.learn(await (self._poll(payment) if self._hasty else self.watch(payment)))
 
     async def _poll(self, payment: Payment) -> Payment:
-        # In real time there is no time for a watch, whose first look comes after seconds.
+        # In real time a watch would take too long: its first poll comes after seconds.
         for _ in range(8):
             await asyncio.sleep(self._chance.uniform(0.02, 0.1))
             payment = await self.look(payment)
@@ -455,11 +454,11 @@ class Corner(Shop):
         return payment
 
     async def settle(self, order: Order) -> None:
-        """Ask once more when the weather is fine: what can be asked must be answered.
+        """Look an order up once more without faults: if the provider can, it must be answered.
 
-        In bad weather an account learned a pace that lets few look-ups out within the second that
-        each has in real time: the others are RateLimited, with nothing sent, or late, and to be
-        repeated, as by anybody else.
+        During the faults the account learned a low rate, which allows few look-ups within the
+        deadline of one second in real time. The others raise RateLimited, with nothing sent, or are
+        late. They are repeated, as any caller would repeat them.
         """
         if self.book.told.get(order.reference) in ("not sent", "refused"):
             return
@@ -477,7 +476,7 @@ class Corner(Shop):
 
 
 async def corner(city: City, seed: int, count: int, connection: Any, *, hasty: bool) -> Tally:
-    """R3: one batch of payments, in bad weather and then in fine."""
+    """R3: one batch of payments, with faults and then without."""
     book = Book(city, orders_of(city, count, random.Random(f"{seed} orders"), over=120.0))
     deadline = 1.0 if hasty else 20.0
     pool = Pool(
@@ -500,13 +499,13 @@ async def corner(city: City, seed: int, count: int, connection: Any, *, hasty: b
 
 
 def tally_of(book: Book, city: City) -> Tally:
-    """Give what a book and its weather counted."""
+    """Return the counts of a book and of its faults."""
     faults = {f"fault/{name}": count for name, count in city.weather.met.items()}
     return Tally(counts={**book.counts, **faults}, wrong=book.wrong)
 
 
 class Windy(asyncio.SelectorEventLoop):
-    """Real sockets, some of which cannot be connected."""
+    """An event loop over real sockets, some of which cannot connect."""
 
     def __init__(self, weather: Weather) -> None:
         super().__init__()
@@ -514,7 +513,7 @@ class Windy(asyncio.SelectorEventLoop):
         self._chance = random.Random(0)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect, or refuse."""
+        """Connect, or refuse at random."""
         if self._weather.raging and self._chance.random() < 0.03:
             self._weather.met["connection refused"] += 1
             raise ConnectionRefusedError(111, "Connect call failed")
@@ -522,7 +521,7 @@ class Windy(asyncio.SelectorEventLoop):
 
 
 def r3(seed: int, count: int) -> Tally:
-    """Run one batch of R3; every fifth seed goes over real sockets."""
+    """Run one batch of R3; every fifth seed uses real sockets."""
     hasty = seed % SOCKETS == 0
     weather = Weather(seed, share=0.3, hasty=hasty)
     if hasty:
@@ -553,7 +552,7 @@ async def _in_process(weather: Weather, seed: int, count: int) -> Tally:
 
 
 def slow_city(weather: Weather, seed: int) -> City:
-    """Make providers that take their time, and payers who take theirs."""
+    """Return a simulator with slow providers and slow payers."""
     return City(
         weather,
         seed=seed,
@@ -563,14 +562,14 @@ def slow_city(weather: Weather, seed: int) -> City:
 
 
 class Branch(Shop):
-    """R4's caller: one of two processes on one journal, which crashes and is started again."""
+    """The caller of R4: one of two processes on one journal, which crashes and restarts."""
 
     def __init__(
         self, city: City, book: Book, orders: list[Order], journal: Path, seed: object
     ) -> None:
         self.book = book
         self.orders = orders
-        self.done: set[str] = set()  # orders that this shop need not think of any more
+        self.done: set[str] = set()  # finished orders
         self._city = city
         self._path = journal
         self._seed = seed
@@ -594,14 +593,14 @@ class Branch(Shop):
         self.trade = self.process.start(self._trade())
 
     async def crash(self) -> None:
-        """Die in the middle of everything."""
+        """Crash, with tasks and connections open."""
         self.journal.die()
         await self.process.die()
-        # so that nobody warns of open sessions
+        # without this, aiohttp warns of open sessions
         await self.pool._engine.transport.connection.aclose()
 
     async def close(self) -> None:
-        """End as one should."""
+        """Shut down properly."""
         await self.pool.aclose()
         self._watched.close()
 
@@ -625,7 +624,7 @@ class Branch(Shop):
         )
 
     async def recover(self) -> None:
-        """Look after what the last life left."""
+        """Recover the payments that the last crash left."""
         async for found in self.pool.recover():
             self.book.counts[
                 f"recovered/{found.was}/{'resolved' if found.resolved else 'open'}"
@@ -641,7 +640,7 @@ class Branch(Shop):
         now = asyncio.get_running_loop().time() - START
         await asyncio.sleep(max(0.0, order.begins - now))
         for _ in range(2):
-            # The same order again gives the payment that exists: so a shop asks after a crash, and
+            # Repeating an order returns the existing payment: a shop does this after a crash, and
             # after a watch.
             payment = await self.ask(order, pause=2.0)
             if payment is None:
@@ -655,7 +654,7 @@ class Branch(Shop):
 
 
 class Town:
-    """R4: one world, from its seed to its verdict."""
+    """R4: one simulated world, from its seed to its result."""
 
     def __init__(self, loop: Loop, seed: int, count: int, folder: Path) -> None:
         self._loop = loop
@@ -669,11 +668,11 @@ class Town:
         self._heard: list[WebhookRequest] = []
 
     async def live(self) -> Tally:
-        """Let everything happen, then let the weather be fine, and judge."""
+        """Run the shops under faults, then without faults, and judge."""
         async with self.city:
             self.city.on_webhook(self._route)
             orders = list(self.book.orders.values())
-            # Every tenth order is placed at both, as by a double click.
+            # Every tenth order is placed in both processes, as by a double click.
             shares = [
                 [order for at, order in enumerate(orders) if at % 2 == half or at % 10 == 0]
                 for half in (0, 1)
@@ -705,12 +704,12 @@ class Town:
             branch.open()
 
     def _route(self, incoming: WebhookRequest) -> Response:
-        """Take a provider's message at the door, and hand it on when and to whom chance will."""
+        """Accept a webhook, and deliver it to one of the processes at a random time."""
         self._heard.append(incoming)
         fate = self._chance.random()
         copies = [incoming] if fate < 0.8 else [incoming, incoming] if fate < 0.9 else []
         if fate < 0.1:
-            copies.append(self._chance.choice(self._heard))  # an old one comes again
+            copies.append(self._chance.choice(self._heard))  # an old message is repeated
         for copy in copies:
             self._loop.call_later(self._chance.expovariate(1 / 3), self._hand_over, copy)
         return Response(status=200)
@@ -721,7 +720,7 @@ class Town:
             branch.process.start(branch.hear(incoming))
 
     def _judge(self) -> None:
-        """Compare the journal with the ledger, and write both into the digest."""
+        """Compare the journal with the ledger, and add both to the digest."""
         with contextlib.closing(sqlite3.connect(self._path)) as db:
             rows = db.execute(
                 "SELECT reference, state, status, amount, provider_reference FROM payments"
@@ -740,8 +739,8 @@ class Town:
                 self.book.lie("I3", reference, "the journal has a success")
             if status in ("failed", "cancelled", "expired") and charged:
                 self.book.lie("I2", reference, f"charged, and the journal says {status}")
-            # A message that was recorded names what to ask for, even if nothing could be asked at
-            # the time.
+            # A recorded message has the reference for a look-up, even if no look-up was possible
+            # when it came.
             asks = reference in heard or kept.get(reference, (None,) * 4)[3] is not None
             if order.what.account == "cinetpay" or asks:
                 self._resolved(reference, status, entries)
@@ -760,7 +759,7 @@ class Town:
 
 
 def r4(seed: int, count: int) -> Tally:
-    """Run one world of R4, every hundredth twice."""
+    """Run one world of R4; every hundredth seed runs twice."""
     found = _town(seed, count)
     if seed % 100 == 0:
         again = _town(seed, count)
@@ -777,7 +776,7 @@ def r4(seed: int, count: int) -> Tally:
 
 
 def _town(seed: int, count: int) -> Tally:
-    shared = Path("/dev/shm")  # noqa: S108 - in memory where there is one: 100,000 payments sync 600,000 times
+    shared = Path("/dev/shm")  # noqa: S108 - in memory if possible: 100,000 payments sync 600,000 times
     with tempfile.TemporaryDirectory(
         dir=shared if shared.is_dir() else None, prefix="safety_"
     ) as folder:
@@ -789,7 +788,7 @@ def _town(seed: int, count: int) -> Tally:
             return found
 
         found, left = simulate(seed, main)
-        # that of the journal's locks stays open while the file has a name
+        # the descriptor of the journal's locks stays open as long as the file exists
         if open_files() > files + 1:
             left.append("file descriptors")
     found.wrong.extend(f"I7 left behind: {one}" for one in left)
@@ -797,20 +796,20 @@ def _town(seed: int, count: int) -> Tally:
 
 
 def open_files() -> int:
-    """Count the open files of this process, where the system tells."""
+    """Count the open files of this process, if the system shows them."""
     folder = Path("/proc/self/fd")
     return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
 
 
 def r3b(seed: int, name: str, count: int) -> Tally:
-    """Let a naive client make payments in the same weather."""
+    """Run a naive client under the same faults."""
     client = CLIENTS[name]
     found, _ = simulate(seed, lambda loop: _naive(loop, client, seed, count))
     return found
 
 
 async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
-    loop.raging = False  # the weather of R3: the requests, and nothing below them
+    loop.raging = False  # the faults of R3: requests only, not connections
     weather = Weather(seed, share=0.3)
     city = City(weather, seed=seed, payer_delay=1.0, default=Status.SUCCEEDED)
     city.mpesa.locks = False
@@ -828,14 +827,14 @@ async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
 
 
 def bound(wrong: int, total: int) -> str:
-    """Say a count of violations, and for a zero what it proves."""
+    """Return the text of a count, with the probability bound that a zero proves."""
     return f"{wrong:,} in {total:,}" + (
         f" (p < {3 / total:.1e}, 95 %)" if total and not wrong else ""
     )
 
 
 def quietly() -> None:
-    """Let paymux keep its warnings to itself: the weather gives it thousands of reasons."""
+    """Switch paymux's warnings off: the faults cause thousands of them."""
     logging.getLogger("paymux").setLevel(logging.CRITICAL + 1)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
-    importlib.import_module("phonenumbers.carrier")  # in virtual time no thread may read it
+    importlib.import_module("phonenumbers.carrier")  # a thread cannot load it in virtual time

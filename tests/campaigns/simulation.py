@@ -1,11 +1,10 @@
-"""A world that a seed repeats.
+"""A simulated world that is the same for the same seed.
 
-Virtual time, a network in memory under real aiohttp, faults, and crashes.
+It has virtual time, a network in memory under real aiohttp, faults, and crashes.
 
-Nothing here is a stand-in for paymux: the pool, its aiohttp client, the simulator's aiohttp server
-and SQLite run as they are. What is replaced is below them (the event loop's clock and sockets) or
-beside them (the wall clock, and the journal's thread, whose work is done in the loop after a moment
-of virtual time).
+No part of paymux is replaced: the pool, its aiohttp client, the simulator's aiohttp server and
+SQLite are the real ones. Replaced are the event loop's clock and sockets, the wall clock, and the
+journal's thread, whose work is done in the loop after a moment of virtual time.
 """
 
 import asyncio
@@ -41,28 +40,28 @@ from ..virtual import START, VirtualLoop
 
 T = TypeVar("T")
 
-_EPOCH = 1_767_225_600.0  # the wall clock at the beginning: 2026-01-01 in UTC
-# of connections, at some byte
+_EPOCH = 1_767_225_600.0  # the wall clock at the start: 2026-01-01 in UTC
+# Shares of the connections, which are lost at a random byte.
 _LOSING: Mapping[str, float] = {"reset": 0.015, "end": 0.015, "silence": 0.01}
-_UNREACHABLE = 0.03  # of attempts to connect
-_MUTE = 0.005  # of attempts to connect: nobody answers at all
+_UNREACHABLE = 0.03  # share of the attempts to connect that are refused
+_MUTE = 0.005  # share of the attempts to connect that are never answered
 
 
 class Process:
-    """What dies together: the tasks and the connections that were begun in its context."""
+    """A simulated process: the tasks and connections that were started in its context."""
 
     def __init__(self) -> None:
-        self.tasks: dict[asyncio.Future[Any], None] = {}  # in order, as sets of objects are not
+        self.tasks: dict[asyncio.Future[Any], None] = {}  # in order, unlike a set
         self.ends: dict[End, None] = {}
         self.context = contextvars.copy_context()
         self.context.run(_PROCESS.set, self)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something in this process."""
+        """Start a task in this process."""
         return asyncio.get_running_loop().create_task(work, context=self.context)
 
     async def die(self) -> None:
-        """End as a crash does: the system resets the connections, and no more code runs."""
+        """Crash: the system resets the connections, and no more code runs."""
         for end in list(self.ends):
             end.abort()
         while self.tasks:
@@ -75,41 +74,41 @@ _PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 
 
 class Loop(VirtualLoop):
-    """Virtual time, and sockets that lead to the network in memory."""
+    """An event loop in virtual time, whose sockets are connections in memory."""
 
     def __init__(self, seed: int) -> None:
         self._counted = 0
         super().__init__()
         self.digest = hashlib.sha256()
-        self.raging = True  # whether the network loses anything
+        self.raging = True  # whether the network loses data and connections
         self.ends: dict[End, None] = {}
         self._chance = random.Random(f"{seed} network")
-        self._made = 0  # servers and connections
+        self._made = 0  # number of servers and connections
         self._servers: dict[int, Listener] = {}
         self._dialled: dict[int, int] = {}
         self.set_task_factory(_owned)
 
     def create_future(self) -> "NumberedFuture":
-        """Make a future with a number of its own."""
+        """Return a future with the next number."""
         return NumberedFuture(self.count(), loop=self)
 
     def count(self) -> int:
-        """Give the next number."""
+        """Return the next number."""
         self._counted += 1
         return self._counted
 
     def note(self, *what: object) -> None:
-        """Add to what two runs of one seed must have in common."""
+        """Add to the digest, which must be the same in two runs of one seed."""
         self.digest.update(f"{self.time():.9f} {what}\n".encode())
 
     def latency(self) -> float:
-        """Draw the seconds that a packet takes."""
+        """Return the random seconds of a packet on the network."""
         return 0.002 + self._chance.expovariate(50)
 
-    async def create_server(  # type: ignore[override]  # of the many ways to listen, the one that is used
+    async def create_server(  # type: ignore[override]  # only the parameters that are used
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: Any
     ) -> "Listener":
-        """Listen on a port, any free one for 0."""
+        """Listen on a port; 0: any free port."""
         self._made += 1
         listener = Listener(self._servers, factory, port or 40_000 + self._made)
         self._servers[listener.port] = listener
@@ -119,19 +118,19 @@ class Loop(VirtualLoop):
         """Connect, or refuse, or never answer."""
         await asyncio.sleep(self.latency())
         if self.raging and self._chance.random() < _MUTE:
-            await asyncio.get_running_loop().create_future()  # nobody answers
+            await asyncio.get_running_loop().create_future()  # never answered
         if address[1] not in self._servers or (
             self.raging and self._chance.random() < _UNREACHABLE
         ):
             raise ConnectionRefusedError(111, "Connect call failed")
         self._dialled[id(sock)] = address[1]
 
-    async def create_connection(  # type: ignore[override]  # likewise
+    async def create_connection(  # type: ignore[override]  # only the parameters that are used
         self, factory: Callable[[], asyncio.Protocol], *, sock: socket.socket, **_: Any
     ) -> tuple["End", asyncio.Protocol]:
-        """Put a connection in memory in the place of a socket."""
+        """Replace a socket by a connection in memory."""
         listener = self._servers[self._dialled.pop(id(sock))]
-        sock.close()  # it was never connected to anything
+        sock.close()  # it was never connected
         self._made += 1
         client, server = End(self, f"{self._made}>"), End(self, f"{self._made}<")
         client.peer, server.peer = server, client
@@ -154,7 +153,7 @@ class Loop(VirtualLoop):
 
 
 class NumberedFuture(asyncio.Future[Any]):
-    """A future that a set keeps in an order that a run repeats, and not by its address."""
+    """A future whose hash is its number, so that sets have the same order in every run."""
 
     def __init__(self, number: int, *, loop: Loop) -> None:
         super().__init__(loop=loop)
@@ -165,7 +164,7 @@ class NumberedFuture(asyncio.Future[Any]):
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """The same of a task."""
+    """A task whose hash is its number."""
 
     def __init__(self, number: int, work: Any, **options: Any) -> None:
         self._number = number
@@ -199,22 +198,22 @@ class Listener(asyncio.AbstractServer):
         self._servers = servers
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._servers.pop(self.port, None)
 
     async def wait_closed(self) -> None:
         """Do nothing: connections end by themselves."""
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Give the loop."""
+        """Return the running loop."""
         return asyncio.get_running_loop()
 
     def is_serving(self) -> bool:
-        """Tell whether it listens."""
+        """Return whether it listens."""
         return self.port in self._servers
 
     async def start_serving(self) -> None:
-        """Do nothing: it serves from the beginning."""
+        """Do nothing: it serves from the start."""
 
     async def serve_forever(self) -> None:
         """Do nothing: it serves until it is closed."""
@@ -223,10 +222,9 @@ class Listener(asyncio.AbstractServer):
 class End(asyncio.Transport):
     """One end of a connection.
 
-    What is written arrives at the other after a while, whole and in order.
+    Data arrives at the other end after a while, complete and in order.
 
-    A doomed end loses its connection at a byte of what it writes: with a reset, with an end, or in
-    silence.
+    A doomed end loses its connection at a certain byte: with a reset, with a FIN, or in silence.
     """
 
     peer: "End"
@@ -239,13 +237,13 @@ class End(asyncio.Transport):
         self._protocol: asyncio.Protocol | None = None
         self._context = contextvars.copy_context()
         self._written = 0
-        self._arrives = 0.0  # when the last of what was written arrives
+        self._arrives = 0.0  # when the last written data arrives
         self._closing = self._silent = self._paused = self._ended = False
         self._held: list[bytes] = []
         self._process = _PROCESS.get(None)
 
     def begin(self, protocol: asyncio.Protocol, context: contextvars.Context) -> None:
-        """Connect a protocol, whose callbacks run in this context."""
+        """Connect a protocol; its callbacks run in this context."""
         self._protocol, self._context = protocol, context.copy()
         self._process = context.get(_PROCESS)
         self._loop.ends[self] = None
@@ -254,7 +252,7 @@ class End(asyncio.Transport):
         self._context.run(protocol.connection_made, self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send bytes, as far as the connection holds."""
+        """Send bytes, until the connection is lost."""
         data = bytes(data)
         if self._closing or not data:
             return
@@ -288,7 +286,7 @@ class End(asyncio.Transport):
             self._loop.call_soon(self.end, context=self._context)
 
     def receive(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Handle data from the other end."""
         if self._closing or self._protocol is None:
             return
         if self._paused:
@@ -297,7 +295,7 @@ class End(asyncio.Transport):
             self._protocol.data_received(data)
 
     def end(self) -> None:
-        """Take the other's FIN."""
+        """Handle the FIN of the other end."""
         if self._closing or self._protocol is None:
             return
         if self._paused:
@@ -306,7 +304,7 @@ class End(asyncio.Transport):
             self.close()
 
     def lose(self, reset: bool) -> None:
-        """Tell the protocol that it is over."""
+        """Tell the protocol that the connection is lost."""
         self._closing = True
         protocol, self._protocol = self._protocol, None
         self._loop.ends.pop(self, None)
@@ -318,7 +316,7 @@ class End(asyncio.Transport):
             )
 
     def close(self) -> None:
-        """End after what was written."""
+        """Close the connection after the written data."""
         if not self._closing:
             self._closing = True
             if not self._silent:
@@ -334,11 +332,11 @@ class End(asyncio.Transport):
             self._loop.call_soon(self.lose, False, context=self._context)
 
     def pause_reading(self) -> None:
-        """Hold back what arrives."""
+        """Hold arriving data back."""
         self._paused = True
 
     def resume_reading(self) -> None:
-        """Hand over what was held back."""
+        """Deliver the data that was held back."""
         self._paused = False
         held, self._held = self._held, []
         for data in held:
@@ -347,25 +345,23 @@ class End(asyncio.Transport):
             self._loop.call_soon(self.end, context=self._context)
 
     def is_closing(self) -> bool:
-        """Tell whether it is over."""
+        """Return whether the connection is closed."""
         return self._closing
 
     def waits(self, _: int) -> bool:
-        """Tell whether something that arrived was held back, as a kernel holds back what was not
-        read.
-        """
+        """Return whether data was held back, like unread data in a kernel's buffer."""
         return bool(self._held or self._ended)
 
     def get_write_buffer_size(self) -> int:
-        """Say that nothing waits."""
+        """Return 0: no data waits."""
         return 0
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Give addresses, and a socket that takes any option."""
+        """Return addresses, and a socket that accepts any option."""
         known = {
             "peername": ("127.0.0.1", 1),
             "sockname": ("127.0.0.1", 2),
-            # Nothing that is set on a socket in memory means anything.
+            # The options of a socket have no effect in memory.
             "socket": SimpleNamespace(family=socket.AF_UNIX, setsockopt=lambda *_: None),
         }
         return known.get(name, default)
@@ -393,7 +389,7 @@ _TIMED = (
 
 @contextlib.contextmanager
 def virtual_clocks(loop: Loop) -> Iterator[None]:
-    """Let every clock that paymux, its simulator and aiohttp read keep step with the loop."""
+    """Replace the clocks of paymux, its simulator and aiohttp by the loop's virtual time."""
     clock = SimpleNamespace(
         time=lambda: _EPOCH + loop.time() - START,
         gmtime=time.gmtime,
@@ -403,7 +399,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
 
     class Dated(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # plain, so that it encodes
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain datetime, which msgspec can encode
             return datetime.fromtimestamp(clock.time(), tz)
 
     with contextlib.ExitStack() as stack:
@@ -412,7 +408,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
         for name in _TIMED:
             stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
         stack.enter_context(patch("paymux.transport.idle.monotonic", loop.time))
-        # In memory there is no descriptor to be looked at.
+        # A connection in memory has no file descriptor.
         stack.enter_context(
             patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits))
         )
@@ -423,7 +419,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
 class Storm(Planned, kw_only=True):
     """A fault with a name.
 
-    `later`: what was not processed now is processed after its answer was lost.
+    `later`: the request is processed after its answer was lost.
     """
 
     name: str
@@ -435,7 +431,7 @@ _HTTP = {
     for status in (500, 502, 503, 504)
     for done in (True, False)
 }
-# What befalls a request, whether it was processed, and the HTTP status.
+# The faults of a request: the kind, whether it was processed, and the HTTP status.
 REQUEST_FAULTS: Mapping[str, tuple[Fault, bool, int | None]] = {
     "dropped before it was read": (Fault.DROP_BEFORE, False, None),
     "dropped after processing": (Fault.DROP_AFTER, True, None),
@@ -468,9 +464,9 @@ _WEBHOOK_FAULTS = (
 
 
 class Weather(Faults):
-    """Trouble by chance: a share of all requests, and of all webhooks, meets a fault.
+    """Random faults in a share of all requests and of all webhooks.
 
-    `hasty` is for real time.
+    `hasty`: shorter delays, for real time.
     """
 
     def __init__(self, seed: object, *, share: float, hasty: bool = False) -> None:
@@ -482,9 +478,9 @@ class Weather(Faults):
         self._hasty = hasty
 
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
-        """Draw what befalls this request."""
-        # Everybody waits for a login: one that fails as often as the rest would leave little else
-        # to see.
+        """Return a random fault for this request, or None."""
+        # All requests wait for a login. If logins failed as often as other requests, few of the
+        # other faults would occur.
         share = self._share / 6 if "token" in path or "oauth" in path else self._share
         if not self.raging or self._chance.random() >= share:
             return None
@@ -505,7 +501,7 @@ class Weather(Faults):
         )
 
     def for_webhook(self, entry: Entry) -> Planned | None:
-        """Draw what befalls the message about this order."""
+        """Return a random fault for the webhook about this order, or None."""
         if not self.raging or self._chance.random() >= 2 * self._share:
             return None
         kind = self._chance.choice(_WEBHOOK_FAULTS)
@@ -514,21 +510,20 @@ class Weather(Faults):
         return Planned(provider=entry.provider, match="", kind=kind, seconds=late)
 
     def delay(self) -> float:
-        """Draw after how many seconds a late commit happens."""
+        """Return the random seconds until a late commit."""
         return self._chance.uniform(0.05, 0.5) if self._hasty else self._chance.uniform(1, 90)
 
 
 class City(Simulator):
-    """The simulator in bad weather, where a request may be processed long after its answer was
-    lost.
+    """The simulator with random faults; a request may be processed long after its answer was lost.
 
-    It counts the requests about each order instead of keeping them.
+    It counts the requests about each order, and does not keep them.
     """
 
     def __init__(self, weather: Weather, **options: Any) -> None:
         super().__init__(**options)
         self.weather = self.core.faults = weather
-        # "money" or "look", and the order or the path it names
+        # by kind ("money" or "look") and by the order's reference or the look-up's
         self.asked: Counter[tuple[str, str]] = Counter()
 
     async def answer(
@@ -552,7 +547,7 @@ _OURS = ("external_reference", "transaction_id", "AccountReference")
 
 
 def about(incoming: WebhookRequest) -> tuple[str, str]:
-    """Tell whether a request moves money, and which order it is about."""
+    """Return the kind of a request ("money", "look" or "login"), and its reference."""
     path = incoming.path.strip("/")
     if path in ("api/collect", "api/withdraw", "v2/payment", "mpesa/stkpush/v1/processrequest"):
         body = json_body(incoming)
@@ -566,23 +561,20 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
 
 
 def json_body(incoming: WebhookRequest) -> Mapping[str, Any]:
-    """Read a request's body."""
+    """Return the JSON object in a request's body."""
     body = msgspec.json.decode(incoming.body)
     return body if isinstance(body, dict) else {}
 
 
 class Unreachable:
-    """A connection that sometimes cannot be made.
-
-    Otherwise it is the simulator's own, without sockets.
-    """
+    """The simulator's connection without sockets, which sometimes fails to connect."""
 
     def __init__(self, city: City, seed: object) -> None:
         self._city = city
         self._chance = random.Random(f"{seed} connecting")
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Carry one attempt."""
+        """Send one request, and return its response."""
         if self._city.weather.raging and self._chance.random() < _UNREACHABLE:
             outgoing.started = True
             self._city.weather.met["connection refused"] += 1
@@ -590,24 +582,22 @@ class Unreachable:
         return await self._city.connection.exchange(outgoing)
 
     def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
-        """Give the frames that a provider pushes."""
+        """Return the frames of the simulator's connection."""
         return self._city.connection.frames(outgoing)
 
     async def aclose(self) -> None:
-        """Hold nothing."""
+        """Do nothing."""
 
 
 class Guarded(AiohttpConnection):
-    """The real connection, which shows each money request to `guard` before a byte of it can
-    leave.
-    """
+    """The real connection, which calls `guard` with each money request before it is sent."""
 
     def __init__(self, guard: Callable[[PreparedRequest], None]) -> None:
         super().__init__(connect_timeout=10.0)
         self._guard = guard
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
-        """Carry one attempt."""
+        """Send one request, and return its response."""
         if outgoing.money:
             self._guard(outgoing)
         return await super().exchange(outgoing)
@@ -616,7 +606,7 @@ class Guarded(AiohttpConnection):
 class LoopWriter(Writer):
     """The journal's writer without its thread.
 
-    What is asked at one moment is committed a moment later.
+    Operations of the same moment are committed together, a moment later.
     """
 
     def __init__(
@@ -628,7 +618,7 @@ class LoopWriter(Writer):
         self._asked: list[Work] = []
 
     def _queued(self, work: Work) -> "asyncio.Future[Any]":
-        """Run an operation a moment later; a dead process does nothing any more."""
+        """Run an operation a moment later; a dead process does nothing."""
         if self.dead:
             raise asyncio.CancelledError
         if self._db is None:
@@ -647,12 +637,12 @@ class LoopWriter(Writer):
                 asyncio.get_running_loop().call_later(0.0001, self._work)
 
     def die(self) -> None:
-        """Lose what is not durable yet, as a crash does."""
+        """Discard operations that are not committed, as a crash does."""
         self.dead = True
         self._shut()
 
     async def aclose(self) -> None:
-        """Finish what is queued."""
+        """Finish the queued operations."""
         while self._asked and not self.dead:
             self._work()
         self._shut()
@@ -669,18 +659,15 @@ class LoopJournal(SqliteJournal):
         self._writer = self.writer
 
     def die(self) -> None:
-        """Let the system do what it does when a process dies.
-
-        Nothing is finished, its locks are let go of.
-        """
+        """Crash: operations are not finished, and the system releases the process's locks."""
         self.writer.die()
         self._worker.end()
 
 
 def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[str]]:
-    """Run a world of its own from its beginning to its end.
+    """Run one world from its start to its end.
 
-    Give its result, and what it left behind.
+    Return its result, and the tasks, connections and timers that it left behind.
     """
     left: list[str] = []
     loop = Loop(seed)

@@ -1,4 +1,4 @@
-"""R19: two workers sell and tell while they are killed at random; how each end was told."""
+"""R19: two workers sell and call `on_payment`, and are killed at random; the calls are checked."""
 
 import argparse
 import asyncio
@@ -39,14 +39,14 @@ MONEY = (
     "/invoice/create",
 )
 VARIANTS = ("no webhook", "each webhook three times", "failures refused")
-LOST, LATE = 0.14, 0.09  # of the orders
-LATER = 20.0  # seconds after which some of those who failed pay after all
-PATIENCE = 90.0  # seconds after the last order within which each end that can be seen is seen
-WITHIN = 30.0  # seconds within which an end is told although its worker died
+LOST, LATE = 0.14, 0.09  # shares of the orders
+LATER = 20.0  # seconds after which some failed payments succeed
+PATIENCE = 90.0  # seconds after the last order within which each end must be found
+WITHIN = 30.0  # seconds within which an end must be delivered, even if its worker died
 
 
 class Found(msgspec.Struct, kw_only=True):
-    """What one variant found; all but the first lines must be 0."""
+    """The results of one variant; the fields from `untold` on must be 0."""
 
     variant: str
     orders: int = 0
@@ -55,18 +55,18 @@ class Found(msgspec.Struct, kw_only=True):
     late_successes: int = 0
     kills: int = 0
     told: int = 0
-    slowest: float = 0.0  # seconds from an end's being written to the end of its telling
+    slowest: float = 0.0  # seconds from writing an end to the return of `on_payment`
     untold: int = 0
     too_late: int = 0
-    twice: int = 0  # told to the end twice by workers that both lived
+    twice: int = 0  # delivered twice, though the first worker was alive
     at_once: int = 0
     backwards: int = 0
     wrong_kind: int = 0
-    wrong_end: int = 0  # the journal says another end than the provider
+    wrong_end: int = 0  # the journal and the provider have different ends
 
     @property
     def bad(self) -> int:
-        """Count what must not be."""
+        """Return the number of errors."""
         return (
             self.untold
             + self.too_late
@@ -79,7 +79,7 @@ class Found(msgspec.Struct, kw_only=True):
 
 
 class Street:
-    """The providers and payers, and the two workers."""
+    """The providers, the payers, and the two workers."""
 
     def __init__(self, options: argparse.Namespace, variant: str, folder: Path) -> None:
         self.found = Found(variant=variant)
@@ -94,7 +94,7 @@ class Street:
         self._http: aiohttp.ClientSession | None = None
 
     async def run(self) -> Found:
-        """Play it from the first order to the last telling."""
+        """Run the variant from the first order to the last call of `on_payment`."""
         async with (
             self._sim,
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as self._http,
@@ -133,7 +133,7 @@ class Street:
                 return Planned(provider=provider, match="", kind=Fault.DROP_AFTER)
             return planned(provider, method, path)
 
-        faults.for_request = for_request  # type: ignore[method-assign]  # weather, not a plan
+        faults.for_request = for_request  # type: ignore[method-assign]  # random, not planned, faults
         self._sim.on_webhook(self._webhook)
 
     async def _webhook(self, incoming: WebhookRequest) -> Response | None:
@@ -200,7 +200,7 @@ class Street:
         self._processes[setting.number] = process
 
     async def _payers(self) -> None:
-        """Let payers decide after a while, and some of those who failed pay after all."""
+        """Settle payments after a while; some that failed succeed later."""
         while True:
             await asyncio.sleep(0.1)
             now = datetime.now(UTC)
@@ -230,7 +230,7 @@ class Street:
         self._sim.providers[entry.provider].settle(entry, outcome)
 
     async def _killer(self) -> None:
-        """Kill one of the two now and then, and start whoever died again."""
+        """Kill one of the workers now and then, and restart each dead worker."""
         due = time.monotonic() + 5
         while True:
             await asyncio.sleep(0.1)
@@ -252,14 +252,14 @@ class Street:
     async def _both_live(self) -> None:
         for setting in self._settings:
             setting.die = 0.0
-        for process in list(self._processes.values()):  # so that none dies any more
+        for process in list(self._processes.values()):  # so that no worker dies from now on
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
         await self._revive()
 
     async def _quiet(self) -> None:
-        """Wait until all has ended that can, was looked at, and had its thirty seconds."""
+        """Wait until all payments have ended and been polled, and 30 seconds more."""
         while self._late or not all(entry.status.terminal for entry in self._sim.ledger):
             await asyncio.sleep(1)
         rounds, until = 0, time.monotonic() + PATIENCE
@@ -273,10 +273,10 @@ class Street:
         until = time.monotonic() + WITHIN + 2
         while time.monotonic() < until and self._untold():
             await asyncio.sleep(1)
-        await asyncio.sleep(3)  # for who would tell it once more
+        await asyncio.sleep(3)  # time for a worker to deliver an end again, by mistake
 
     def _untold(self) -> int:
-        """Count the ends of collects that no worker told."""
+        """Count the ends of collects that no worker delivered."""
         ends = {tuple(line["key"]) for line in self._lines("end")}
         keys = [
             tuple(row[:4]) for row in self._rows() if row[1] == "collect" and row[3] != "pending"
@@ -293,7 +293,7 @@ class Street:
             return db.execute(sql).fetchall()
 
     def _unlike(self) -> int:
-        """Count the collects of which the journal says another end than the provider."""
+        """Count the collects whose end differs between the journal and the provider."""
         found = 0
         for account, kind, _, status, provider_reference in self._rows():
             entry = (
@@ -302,7 +302,7 @@ class Street:
             found += entry is not None and kind == "collect" and entry.status != status
         return found
 
-    # What became of it.
+    # The results.
 
     def _judge(self) -> None:
         found = self.found
@@ -340,9 +340,9 @@ class Street:
             self.found.too_late += late > WITHIN
 
     def _twice(self, told: list[dict[str, Any]]) -> int:
-        """Count the repetitions of what a worker told that lived on.
+        """Count the deliveries that were repeated although their worker stayed alive.
 
-        It had the time to write that down.
+        Such a worker had the time to record the delivery.
         """
         return sum(
             self._died.get(line["worker"], float("inf")) > line["at"] + 1 for line in told[:-1]

@@ -1,7 +1,7 @@
-"""One worker of bench_told: it sells, hears messages, and writes down each call of `on_payment`.
+"""One worker of bench_told: it sells, receives webhooks, and logs each call of `on_payment`.
 
-It runs under this release and under the one before, which has no notifier: what it uses of paymux
-is in both.
+It runs with this release and with the one before, which has no notifier. It uses only parts of
+paymux that both have.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from paymux.webhooks import Webhooks
 
 
 class Setting(msgspec.Struct, kw_only=True):
-    """What the parent tells a worker."""
+    """The settings of a worker, from its parent."""
 
     number: int
     journal: str
@@ -36,19 +36,19 @@ class Setting(msgspec.Struct, kw_only=True):
     orders: list[tuple[str, str]]  # account and reference
     payouts: list[str]
     every: float  # seconds between orders
-    die: float  # the chance of dying in the moment after an end was written
-    refuse_failed: bool  # on_payment fails for FAILED, for as long as a success may come
+    die: float  # the probability to die directly after an end was written
+    refuse_failed: bool  # `on_payment` raises for FAILED, for as long as a success may come
     first_look: float
     watch: float
 
 
 class Worker:
-    """Sells, and is told."""
+    """Sells, and receives the ends."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._log = os.open(setting.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        with contextlib.suppress(ImportError):  # the release before has no such list
+        with contextlib.suppress(ImportError):  # the earlier release has no such list
             looks = tuple(range(1, int(setting.watch) + 1))
             vars(import_module("paymux.watch.schedule"))["PROMPT"] = looks
         drivers = []
@@ -67,13 +67,13 @@ class Worker:
         self._since: dict[str, float] = {}
 
     def say(self, what: str, payment: Payment | None = None) -> None:
-        """Write a line, whole or not at all."""
+        """Write a line to the log, completely or not at all."""
         key = [payment.account, payment.kind, payment.reference, payment.status] if payment else []
         line = {"what": what, "worker": os.getpid(), "at": time.time(), "key": key}
         os.write(self._log, json.dumps(line).encode() + b"\n")
 
     async def on_payment(self, payment: Payment) -> None:
-        """Hear of an end."""
+        """Log an end."""
         self.say("begin", payment)
         await asyncio.sleep(random.uniform(0.0, 0.02))
         if self._setting.refuse_failed and payment.status is Status.FAILED:
@@ -84,7 +84,7 @@ class Worker:
         self.say("end", payment)
 
     async def run(self) -> None:
-        """Work until told to end."""
+        """Work until SIGTERM."""
         loop, over, chores = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, over.set)
         loop.add_signal_handler(signal.SIGUSR1, chores.set)
@@ -140,7 +140,7 @@ class Worker:
         )
 
     async def _look_again(self) -> None:
-        """Do what a shop does at night: verify what had failed, and give a little back."""
+        """Do a shop's nightly work: verify failed payments again, and refund some others."""
         failed = [one async for one in self.pay.payments(status=Status.FAILED)]
         await self.pay.verify_many(failed)
         paid = [
@@ -148,13 +148,13 @@ class Worker:
         ]
         for payment, other in zip(paid[:5], paid[5:10], strict=False):
             with contextlib.suppress(PaymuxError):
-                # A refund under another order's reference.
+                # A refund with another order's reference.
                 await self.pay.refund(
                     payment, amount=10, reference=other.reference or "", reason="damaged"
                 )
 
     def _may_die(self) -> None:
-        """Die now and then in the moment after an end was written down, before it is told."""
+        """Die at random, after an end was written to the journal and before it is delivered."""
         records: Any = self.pay._engine.store
         keep = records.keep
 
