@@ -1,4 +1,4 @@
-"""The case of each driver, out of its own test file."""
+"""The case of each driver, from its test file."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""PyPI campay 1.1.0, CamPay's own SDK, against a given host."""
+"""PyPI campay 1.1.0, CamPay's own SDK, with another host."""
 
 import sys
 
@@ -7,7 +7,7 @@ from campay.sdk import Client  # type: ignore[import-not-found]  # only its own 
 from .listening import listen
 
 client = Client({"app_username": "simulator", "app_password": "simulator", "environment": "DEV"})
-# it has no option for that: this is the attribute that "DEV" and "PROD" choose
+# there is no option for the host: this is the attribute that "DEV" and "PROD" set
 client.host = sys.argv[1]
 
 listen(

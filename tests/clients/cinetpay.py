@@ -1,4 +1,4 @@
-"""PyPI cinetpay 0.0.1 against a given host."""
+"""PyPI cinetpay 0.0.1 with another host."""
 
 import sys
 from typing import Any
@@ -17,9 +17,7 @@ from .listening import listen
 
 
 def client() -> Any:
-    """Make a client; one for each call, for a look-up leaves its id in the credentials of all that
-    follow.
-    """
+    """Return a new client for each call, because a look-up leaves its id in the credentials."""
     return Client(
         {
             "host": sys.argv[1],  # its documented setting, of which it keeps scheme, host and port
@@ -34,17 +32,17 @@ def client() -> Any:
 
 
 def initialize(order: dict[str, Any], customer: dict[str, str]) -> dict[str, Any]:
-    """Open a page to pay on."""
+    """Open a checkout page."""
     return told(client().initialize_transaction(Order(**order, customer=Customer(**customer))))
 
 
 def check(by: dict[str, str]) -> dict[str, Any]:
-    """Look a payment up, by `token` or by `_id`."""
+    """Look up a payment by `token` or by `_id`."""
     return told(client().get_transaction(**by))
 
 
 def told(response: Any) -> dict[str, Any]:
-    """Give what the client makes of an answer."""
+    """Return the client's reading of an answer."""
     return {
         "has_error": response.has_error,
         "status_code": response.status_code,

@@ -1,4 +1,4 @@
-"""PyPI daraja-v3 0.2.1 against a given host."""
+"""PyPI daraja-v3 0.2.1 with another host."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mpesa import MpesaClient  # type: ignore[import-not-found]  # only its own environment has it
-from mpesa.exceptions import MpesaError  # type: ignore[import-not-found]  # likewise
+from mpesa.exceptions import MpesaError  # type: ignore[import-not-found]  # only its own environment has it
 
 from .listening import listen
 
@@ -14,12 +14,12 @@ client = MpesaClient("simulator", "simulator", "174379", "simulator", base_url=s
 
 
 def stk_push(order: dict[str, Any]) -> Any:
-    """Ask a payer to pay."""
+    """Prompt a payer."""
     return attempted(lambda: asdict(client.stk_push(**order)))
 
 
 def stk_query(checkout_request_id: str) -> Any:
-    """Ask how a push ended."""
+    """Look up a push."""
     return attempted(lambda: asdict(client.stk_query(checkout_request_id)))
 
 
@@ -34,12 +34,12 @@ def b2c(wage: dict[str, Any]) -> Any:
 
 
 def account_balance(question: dict[str, Any]) -> Any:
-    """Ask what is on the merchant's accounts."""
+    """Request the balance of the merchant's accounts."""
     return attempted(lambda: client.account_balance(**question))
 
 
 def attempted(call: Callable[[], Any]) -> Any:
-    """Give an answer, or what the client raises for it."""
+    """Return the answer, or the exception that the client raises."""
     try:
         return call()
     except MpesaError as error:

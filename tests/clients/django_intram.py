@@ -1,4 +1,4 @@
-"""PyPI django-intram 0.1.1, class and views, against a given host."""
+"""PyPI django-intram 0.1.1, class and views, with another host."""
 
 import sys
 from typing import Any
@@ -28,7 +28,7 @@ browser = Client()
 
 
 def request_payment(keys: dict[str, str], fields: dict[str, Any]) -> Any:
-    """Request a payment of the class, each field through its setter."""
+    """Request a payment with the class; each field has a setter."""
     intram = Intram(**keys, sandbox=True)
     for name, value in fields.items():
         getattr(intram, f"set_{name}")(value)
@@ -36,17 +36,17 @@ def request_payment(keys: dict[str, str], fields: dict[str, Any]) -> Any:
 
 
 def get_transaction_status(keys: dict[str, str], transaction_id: str) -> Any:
-    """Ask the class."""
+    """Look up a payment with the class."""
     return Intram(**keys, sandbox=True).get_transaction_status(transaction_id)
 
 
 def post(path: str, body: Any) -> Any:
-    """Post to one of its views."""
+    """Send a POST to one of its views."""
     return browser.post(path, body, content_type="application/json").json()
 
 
 def get(path: str) -> Any:
-    """Read one of its views."""
+    """Send a GET to one of its views."""
     return browser.get(path).json()
 
 

@@ -1,4 +1,4 @@
-"""How a test talks to a client that lives in another environment: lines of JSON, in and out."""
+"""The protocol between a test and a client in another environment: lines of JSON."""
 
 import base64
 import hashlib
@@ -10,11 +10,11 @@ from typing import Any
 
 
 def listen(name: str, *operations: Callable[..., Any]) -> None:
-    """Say which client this is, then do what each line of stdin asks for.
+    """Print the client's name, then run each operation from stdin.
 
-    `[operation, argument, ...]`.
+    A line is `[operation, argument, ...]`.
 
-    What the client itself prints goes to stderr: campay and cinetpay print what they send.
+    The client's own output goes to stderr: campay and cinetpay print what they send.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
     _tell(answers, {"version": distribution(name).version, "changed": _changed(name)})
@@ -30,7 +30,7 @@ def _tell(answers: Any, answer: Any) -> None:
 
 
 def _changed(name: str) -> list[str]:
-    """List the client's modules that are not what its RECORD says was installed."""
+    """List the client's modules that differ from the RECORD of its installation."""
     modules = [file for file in distribution(name).files or () if file.suffix == ".py"]
     return [
         str(file)
@@ -40,5 +40,5 @@ def _changed(name: str) -> list[str]:
 
 
 def _digest(content: bytes) -> str:
-    # A wheel's RECORD has SHA-256 in the URL's base64, without padding.
+    # A wheel's RECORD has SHA-256 in URL-safe base64, without padding.
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""PyPI paydunya 1.0.7, PayDunya's own SDK, against a given host."""
+"""PyPI paydunya 1.0.7, PayDunya's own SDK, with another host."""
 
 import sys
 from typing import Any
@@ -8,7 +8,7 @@ import paydunya  # type: ignore[import-not-found]  # only its own environment ha
 from .listening import listen
 
 paydunya.debug = True  # its switch to the sandbox
-# the module's global that `debug` chooses
+# the global of the module that `debug` selects
 paydunya.SANDBOX_ENDPOINT = f"{sys.argv[1]}/sandbox-api/v1/"
 paydunya.LIVE_ENDPOINT = f"{sys.argv[1]}/api/v1/"
 paydunya.api_keys = {
@@ -33,12 +33,12 @@ def create(
 
 
 def confirm(token: str) -> Any:
-    """Ask the invoice object that made it: it POSTs its data once more."""
+    """Confirm with the invoice object that created it: this sends its data again, by POST."""
     return invoices[token].confirm()
 
 
 def confirm_by_token(token: str) -> Any:
-    """Ask with a new object: it has no data, and so it GETs."""
+    """Confirm with a new object: it has no data, so that it sends a GET."""
     return paydunya.Invoice().confirm(token)
 
 
@@ -48,7 +48,7 @@ def pay_directly(account_alias: str, amount: int) -> Any:
 
 
 def go_live() -> None:
-    """Leave the sandbox, with its keys."""
+    """Switch from the sandbox to the live keys."""
     paydunya.debug = False
 
 

@@ -39,7 +39,7 @@ SECRETS = ("the-password", "the-webhook-key")
 COLLECTED = "bcedde9b-62a7-4421-96ac-2e6179552a1a"
 PAID_OUT = "26676007-1c31-46d7-9c71-acb031cf0de4"
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "XAF", "payer": "+237 670 00 00 00"},
     opens="POST /api/collect/",
@@ -78,7 +78,7 @@ CASE = Case(
 
 
 def order(**changes: Any) -> Order:
-    """Give the order of the documented example, but for these changes."""
+    """Return the order of the documented example, with these changes."""
     fields = {
         "account": "campay",
         "kind": "collect",
@@ -92,24 +92,24 @@ def order(**changes: Any) -> Order:
 
 
 def said(body: object, status: int = 200) -> Response:
-    """Give an answer with this body."""
+    """Return an answer with this body."""
     return Response(
         status=status, body=body if isinstance(body, bytes) else json.dumps(body).encode()
     )
 
 
 def sent(script: Script) -> list[tuple[str, Any]]:
-    """Give the last request's body, in the order in which it was written."""
+    """Return the body of the last request, with its fields in order."""
     return list(json.loads(script.requests[-1].content() or b"").items())
 
 
 def held(reference: str | None = COLLECTED, **changes: Any) -> Payment:
-    """Give a payment as a shop holds it."""
+    """Return a payment as a shop holds it."""
     return Payment(**{"account": "campay", "provider_reference": reference, **changes})
 
 
 def verified(body: object, driver: CamPay = DEMO, payment: Payment | None = None) -> Payment:
-    """Give what a look-up with this answer finds."""
+    """Return the payment that a look-up with this answer finds."""
     return drive(
         driver.verify(
             Script(driver, body if isinstance(body, Response) else said(body)), payment or held()
@@ -120,18 +120,18 @@ def verified(body: object, driver: CamPay = DEMO, payment: Payment | None = None
 def judged(
     answer: Response, path: str = "/collect/", *, money: bool = True
 ) -> ProviderError | None:
-    """Give what the driver is sure of."""
+    """Return the driver's verdict on a refusal."""
     return DEMO.judge(post(path, dict, {}, money=money), answer)
 
 
 def encoded(part: object) -> str:
-    """Give one part of a JWT."""
+    """Return one part of a JWT."""
     raw = part if isinstance(part, bytes) else json.dumps(part).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def signed(claims: object = None, header: object = None, key: str = "the-webhook-key") -> str:
-    """Give a JWT as CamPay makes it, or as a forger would."""
+    """Return a JWT as CamPay makes it, or as a forger would."""
     now = int(time.time())
     documented = {"alg": "HS256", "app": "Test", "typ": "JWT"}
     claims = (
@@ -144,19 +144,19 @@ def signed(claims: object = None, header: object = None, key: str = "the-webhook
 
 
 def called(body: object, driver: CamPay = KEYED) -> Event:
-    """Give the event of a callback with this JSON body."""
+    """Return the event of a callback with this JSON body."""
     return driver.webhook(
         WebhookRequest(body=body if isinstance(body, bytes) else json.dumps(body).encode())
     )
 
 
 def callback(**changes: object) -> dict[str, object]:
-    """Give the documented callback with a good signature, but for these changes."""
+    """Return the documented callback with a valid signature, with these changes."""
     return {**sample("campay", "callback"), "signature": signed(), **changes}
 
 
 def test_it_is_found_by_name_and_says_what_it_can_do() -> None:
-    """`load("campay")` gives the driver; what it cannot do it does not claim."""
+    """`load("campay")` returns the driver; it claims no operation that CamPay lacks."""
     assert load("campay") is CamPay
     assert all(
         CamPay.can(verb)
@@ -184,7 +184,7 @@ def test_it_is_found_by_name_and_says_what_it_can_do() -> None:
     ],
 )
 def test_one_of_the_two_ways_to_log_in_is_needed(fields: dict[str, Any]) -> None:
-    """Half a credential, or a dialect that does not exist, is refused by name."""
+    """Half of a credential, or an unknown dialect, is refused, and the field is named."""
     with pytest.raises(UsageError, match=r"access_token|dialect"):
         CamPay(**fields)
 
@@ -204,12 +204,12 @@ def test_one_of_the_two_ways_to_log_in_is_needed(fields: dict[str, Any]) -> None
     ],
 )
 def test_each_dialect_and_mode_has_its_host(fields: dict[str, Any], url: str) -> None:
-    """Live, demo and the summary's bare host; `base_url` overrides all."""
+    """Dialect and mode choose the host: live, demo or the summary's; `base_url` overrides all."""
     assert CamPay(access_token="t", **fields).url == url
 
 
 def test_no_secret_can_be_read_off_the_driver() -> None:
-    """Credentials are in no repr of the driver."""
+    """No credential is in the driver's repr."""
     assert not any(secret in repr(LIVE) for secret in SECRETS)
     assert "the-token" not in repr(CamPay(access_token="the-token"))
 
@@ -229,7 +229,7 @@ def test_a_login_gives_a_token_for_its_stated_seconds() -> None:
 
 @pytest.mark.proves("campay: /token/ token, without")
 def test_a_token_without_a_lifetime_has_a_stated_default() -> None:
-    """The summary's login tells no `expires_in`: the driver's own lifetime holds."""
+    """The summary's login has no `expires_in`: the driver's own lifetime is used."""
     token = drive(SUMMARY.token(Script(SUMMARY, reply("campay", "summary_login.200"))))
     assert token is not None
     assert (token.secret.reveal(), token.expires_in) == ("<ACCESS_TOKEN>", None)
@@ -238,7 +238,7 @@ def test_a_token_without_a_lifetime_has_a_stated_default() -> None:
 
 @pytest.mark.proves("campay: header Authorization: Token")
 def test_a_permanent_token_needs_no_login() -> None:
-    """With `access_token` nothing is sent to log in, and it signs every request as `Token`."""
+    """With `access_token` no login is sent, and every request has it as `Token`."""
     driver = CamPay(access_token="the-token", username="a", password="b")
     script = Script(driver)
     assert drive(driver.token(script)) is None
@@ -249,10 +249,7 @@ def test_a_permanent_token_needs_no_login() -> None:
 
 
 def test_a_refused_login_says_which_side_is_wrong() -> None:
-    """Wrong credentials come as a 400 with `non_field_errors`.
-
-    AuthenticationFailed, with no secret in it.
-    """
+    """A 400 with `non_field_errors` is AuthenticationFailed, without any secret."""
     with pytest.raises(AuthenticationFailed, match="provided credentials") as failed:
         drive(DEMO.token(Script(DEMO, reply("campay", "login_refused.400"))))
     assert failed.value.http_status == 400
@@ -262,13 +259,13 @@ def test_a_refused_login_says_which_side_is_wrong() -> None:
 @pytest.mark.proves("campay: /token/ token, without")
 @pytest.mark.parametrize("body", [b"<html>", {}, {"token": None}, {"expires_in": 3600}])
 def test_a_login_without_a_token_is_no_login(body: object) -> None:
-    """A 200 that holds no token is no answer."""
+    """A 200 without a token is no login."""
     with pytest.raises(OutcomeUnknown):
         drive(DEMO.token(Script(DEMO, said(body))))
 
 
 def test_a_collect_is_the_documented_request_and_its_answer_is_pending() -> None:
-    """The body is the SDK's, word for word, and a push that was accepted is not a payment."""
+    """The request is the SDK's, field by field, and an accepted push is pending, not paid."""
     script = Script(DEMO, reply("campay", "collect.200"))
     payment = drive(DEMO.collect(script, order()))
     assert sent(script) == list(sample("campay", "collect_request").items())
@@ -291,7 +288,7 @@ def test_a_collect_is_the_documented_request_and_its_answer_is_pending() -> None
 
 
 def test_a_payout_is_the_documented_request() -> None:
-    """The SDK's word "disburse" is `/withdraw/` on the wire, and the answer is pending."""
+    """The SDK's "disburse" sends `/withdraw/`, and the answer is pending."""
     script = Script(LIVE, reply("campay", "payout.200"))
     payment = drive(
         LIVE.payout(script, order(kind="payout", reference="a1f0c0de-0000-4000-8000-000000000001"))
@@ -308,7 +305,7 @@ def test_a_payout_is_the_documented_request() -> None:
     "campay: /collect/ reference",
 )
 def test_the_summary_collects_in_its_own_words() -> None:
-    """`+237…` goes out, and the answer with a status is read."""
+    """In the summary's dialect `+237…` is sent, and an answer with a status is read."""
     script = Script(SUMMARY, reply("campay", "summary_collect.200"))
     asked = order(reference="order-1042", amount=Decimal(1000), description="Achat data forfait")
     payment = drive(SUMMARY.collect(script, asked))
@@ -361,19 +358,19 @@ def test_the_summary_verifies_by_a_post_that_moves_nothing() -> None:
 @pytest.mark.parametrize("driver", [DEMO, SUMMARY])
 @pytest.mark.parametrize("case", ["successful.200", "demo_record.200", "summary_successful.200"])
 def test_both_dialects_understand_both_vocabularies(driver: CamPay, case: str) -> None:
-    """What one dialect sends is no guess at what the other side answers."""
+    """Each dialect understands the answers of both."""
     assert verified(reply("campay", case), driver).status is Status.SUCCEEDED
 
 
 def test_an_order_without_a_description_says_its_reference() -> None:
-    """Nobody saw CamPay take an empty description, so none is sent."""
+    """The reference is the default description, since CamPay may refuse an empty one."""
     script = Script(DEMO, reply("campay", "collect.200"))
     drive(DEMO.collect(script, order(description="")))
     assert dict(sent(script))["description"] == "12345678"
 
 
 def test_external_user_travels_as_metadata_and_comes_back() -> None:
-    """The one piece of the caller's own data that CamPay carries makes the round trip."""
+    """`external_user`, the only metadata that CamPay accepts, is sent and read back."""
     script = Script(DEMO, reply("campay", "collect.200"))
     drive(DEMO.collect(script, order(metadata={"external_user": "user-7"})))
     assert dict(sent(script))["external_user"] == "user-7"
@@ -385,7 +382,7 @@ def test_external_user_travels_as_metadata_and_comes_back() -> None:
     "metadata", [{"cart": "7"}, {"external_user": 7}, {"external_user": "u", "cart": "7"}]
 )
 def test_other_metadata_is_refused_before_anything_is_sent(metadata: dict[str, Any]) -> None:
-    """Data that would be lost on the way is refused, not dropped."""
+    """Metadata that CamPay would drop is refused before a request."""
     script = Script(DEMO)
     for verb in (DEMO.collect, DEMO.payout):
         with pytest.raises(UsageError, match="metadata"):
@@ -429,7 +426,7 @@ def test_other_metadata_is_refused_before_anything_is_sent(metadata: dict[str, A
 def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(
     verb: str, answer: Response
 ) -> None:
-    """No reference, another order's, an unlisted code or a bare status: money may have moved."""
+    """No reference, another order's, an unlisted code or a bare status: the outcome is unknown."""
     with pytest.raises(OutcomeUnknown):
         drive(getattr(DEMO, verb)(Script(DEMO, answer), order(kind=verb)))
 
@@ -448,7 +445,7 @@ def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(
     ],
 )
 def test_an_answer_that_echoes_our_order_is_ours(answer: dict[str, Any]) -> None:
-    """However the amount is written, our own order is recognised."""
+    """Our own order is recognised, in whatever form its amount is written."""
     payment = drive(DEMO.collect(Script(DEMO, said(answer)), order()))
     assert (payment.provider_reference, payment.status) == (COLLECTED, Status.PENDING)
 
@@ -467,7 +464,7 @@ def test_an_answer_that_echoes_our_order_is_ours(answer: dict[str, Any]) -> None
 def test_the_listed_codes_prove_that_no_money_moved(
     body: object, code: str, reason: Reason
 ) -> None:
-    """ER101, ER102, ER201 and ER301 are believed on money, wherever integrators found them."""
+    """ER101, ER102, ER201 and ER301 refuse a money request for certain, in any place."""
     for verb in (DEMO.collect, DEMO.payout):
         with pytest.raises(Rejected) as refused:
             drive(verb(Script(DEMO, said(body, 400)), order()))
@@ -476,9 +473,7 @@ def test_the_listed_codes_prove_that_no_money_moved(
 
 
 def test_a_stale_token_is_known_even_on_money() -> None:
-    """`Invalid token.` is refused before processing, so the transport may log in and repeat
-    once.
-    """
+    """`Invalid token.` means not processed, so that the transport may log in and repeat once."""
     for money in (True, False):
         assert isinstance(
             judged(reply("campay", "stale_token.401"), money=money), AuthenticationFailed
@@ -489,7 +484,7 @@ def test_a_stale_token_is_known_even_on_money() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_are_refused_in_campays_own_shape(status: int) -> None:
-    """Of a look-up, a text under `detail` alone speaks of them; a firewall's page does not."""
+    """Only a text under `detail` refuses a look-up's credentials; a firewall's page does not."""
     assert isinstance(judged(said({"detail": "no"}, status), money=False), AuthenticationFailed)
     firewall: tuple[object, ...] = (
         {"message": "Forbidden"},
@@ -512,14 +507,14 @@ def test_credentials_are_refused_in_campays_own_shape(status: int) -> None:
     ],
 )
 def test_on_a_look_up_a_bare_status_is_enough(status: int, kind: type[ProviderError]) -> None:
-    """A look-up may be refused in any shape; the same status says nothing of money."""
+    """A bare status refuses a look-up; it proves nothing about money."""
     for body in (b"<html>", b"{}", b'{"detail": "no"}', b"[1]"):
         assert isinstance(judged(said(body, status), money=False), kind)
         assert judged(said(body, status)) is None
 
 
 def test_a_documented_success_is_read_whole() -> None:
-    """Status, amount, operator, both ids and the receipt come from the README's record."""
+    """Status, amount, operator, both ids and the receipt are read from the README's record."""
     script = Script(DEMO, reply("campay", "successful.200"))
     payment = drive(DEMO.verify(script, held()))
     assert (script.requests[0].method, script.requests[0].target()) == (
@@ -534,7 +529,7 @@ def test_a_documented_success_is_read_whole() -> None:
 
 
 def test_a_record_of_the_demo_host_is_read_whole() -> None:
-    """Amounts as text, the word "None" for null, and the fee as what the merchant does not get."""
+    """Amounts as text, "None" for null, and the fee as the part that the merchant does not get."""
     payment = verified(reply("campay", "demo_record.200"))
     assert (payment.status, payment.amount, payment.fee) == (
         Status.SUCCEEDED,
@@ -548,10 +543,7 @@ def test_a_record_of_the_demo_host_is_read_whole() -> None:
 
 
 def test_the_endpoint_tells_a_payout_from_a_collect() -> None:
-    """One GET serves both.
-
-    `withdraw` is a payout, whose phone number is the payee's, and has no net amount.
-    """
+    """A `withdraw` record is a payout: its number is the payee's, and it has no net amount."""
     payment = verified(reply("campay", "payout_failed.200"), payment=held(PAID_OUT))
     assert (payment.kind, payment.payer, payment.payee) == ("payout", None, "237670000000")
     assert (payment.status, payment.reason) == (Status.FAILED, Reason.INSUFFICIENT_FUNDS)
@@ -581,7 +573,7 @@ def test_the_endpoint_tells_a_payout_from_a_collect() -> None:
     ],
 )
 def test_only_known_words_end_a_payment(word: str, status: Status) -> None:
-    """An unknown word, "expired" among them, stays pending and is kept as it was said."""
+    """An unknown status, "expired" among them, stays pending and is kept in `provider_status`."""
     payment = verified({"reference": COLLECTED, "status": word, "amount": 5, "currency": "XAF"})
     assert (payment.status, payment.provider_status) == (status, word)
 
@@ -598,10 +590,7 @@ def test_only_known_words_end_a_payment(word: str, status: Status) -> None:
     ],
 )
 def test_a_failure_has_a_reason_of_ours(words: str | None, reason: Reason) -> None:
-    """Clear words of the free text become a reason.
-
-    The rest is OTHER, and CamPay's words are kept.
-    """
+    """Clear texts become a reason, others OTHER; CamPay's text is kept."""
     payment = verified({"reference": COLLECTED, "status": "FAILED", "reason": words})
     assert payment.reason is reason
     assert payment.message == (None if words in (None, "None") else words)
@@ -609,15 +598,13 @@ def test_a_failure_has_a_reason_of_ours(words: str | None, reason: Reason) -> No
 
 @pytest.mark.parametrize("amount", [5, 5.0, "5", "5.00", "None", None])
 def test_an_amount_is_read_however_it_is_written(amount: object) -> None:
-    """Number, text and "None" are one amount or none."""
+    """A number, its text and "None" give the same amount, or none."""
     found = verified({"reference": COLLECTED, "status": "PENDING", "amount": amount}).amount
     assert found == (None if amount in (None, "None") else Decimal(5))
 
 
 def test_a_net_amount_of_nothing_is_no_fee() -> None:
-    """The fee is known only where both amounts are, and not before something is left for the
-    merchant.
-    """
+    """The fee is known only with both amounts, and if the merchant gets more than nothing."""
     for body in (
         {"app_amount": "4.00"},
         {"amount": "5.00"},
@@ -637,19 +624,19 @@ def test_a_net_amount_of_nothing_is_no_fee() -> None:
     ],
 )
 def test_a_record_without_reference_or_status_is_no_answer(body: object) -> None:
-    """A JSON body without the expected names never becomes an empty payment."""
+    """JSON without the expected fields never becomes an empty payment."""
     with pytest.raises(OutcomeUnknown):
         verified(body)
 
 
 def test_an_unknown_reference_is_not_found() -> None:
-    """404 on a look-up is NotFound, which at CamPay is never final."""
+    """404 on a look-up is NotFound, which is never final at CamPay."""
     with pytest.raises(NotFound):
         verified(reply("campay", "not_found.404"))
 
 
 def test_a_payment_without_a_provider_reference_cannot_be_verified() -> None:
-    """CamPay cannot be asked by our reference: nothing is sent."""
+    """CamPay has no look-up by our reference: UsageError, and nothing is sent."""
     script = Script(DEMO)
     for missing in (None, ""):
         with pytest.raises(UsageError, match="provider_reference"):
@@ -658,7 +645,7 @@ def test_a_payment_without_a_provider_reference_cannot_be_verified() -> None:
 
 
 def test_a_reference_cannot_leave_its_place_in_the_path() -> None:
-    """A hostile reference of a callback is quoted, not followed."""
+    """A hostile reference from a callback is quoted in the path."""
     script = Script(DEMO, reply("campay", "not_found.404"))
     with pytest.raises(NotFound):
         drive(DEMO.verify(script, held("../balance/?x=#")))
@@ -666,7 +653,7 @@ def test_a_reference_cannot_leave_its_place_in_the_path() -> None:
 
 
 def test_the_balance_is_told_per_operator() -> None:
-    """The floats are apart, because a payout spends only its carrier's."""
+    """The balances of the operators are separate, because a payout uses only its operator's."""
     script = Script(DEMO, reply("campay", "balance.200"))
     balance = drive(DEMO.balance(script))
     assert (script.requests[0].method, script.requests[0].target()) == ("GET", "/balance/")
@@ -676,7 +663,7 @@ def test_the_balance_is_told_per_operator() -> None:
 
 @pytest.mark.proves("campay: GET /balance/: the balance", "campay: /balance/ available_balance")
 def test_the_summarys_balance_is_one_figure() -> None:
-    """`available_balance` as text is read in either dialect, and nothing is no balance."""
+    """`available_balance` as text is read in both dialects; a missing one is no balance."""
     for driver in (SUMMARY, DEMO):
         balance = drive(driver.balance(Script(driver, reply("campay", "summary_balance.200"))))
         assert (balance.available, balance.by_operator) == (Decimal(50000), {})
@@ -698,10 +685,7 @@ def past(script: Script, since: datetime, until: datetime) -> list[Payment]:
 
 
 def test_the_history_is_asked_by_days_and_cut_to_the_period() -> None:
-    """Days go out, with one to spare; lines outside the period are left out.
-
-    Fee, receipt and time are read.
-    """
+    """Whole days are requested, and rows outside the period are left out."""
     script = Script(DEMO, reply("campay", "history.200"))
     found = past(
         script, datetime(2021, 1, 25, 13, tzinfo=UTC), datetime(2021, 1, 29, 10, tzinfo=UTC)
@@ -722,7 +706,7 @@ def test_the_history_is_asked_by_days_and_cut_to_the_period() -> None:
 
 
 def test_a_debit_in_the_history_is_a_payout() -> None:
-    """A line without endpoint tells its direction by `debit`; one without a date is never lost."""
+    """A row without endpoint has its direction in `debit`; one without a date is never lost."""
     body = {
         "data": [
             {
@@ -742,7 +726,7 @@ def test_a_debit_in_the_history_is_a_payout() -> None:
 
 
 def test_a_history_without_its_list_is_no_empty_history() -> None:
-    """A JSON error with status 200 does not become "nothing was paid"."""
+    """A JSON error with status 200 does not become an empty history."""
     with pytest.raises(OutcomeUnknown):
         past(
             Script(DEMO, said({"message": "no"})),
@@ -752,7 +736,7 @@ def test_a_history_without_its_list_is_no_empty_history() -> None:
 
 
 def test_a_payment_link_is_a_page_that_charges_nobody() -> None:
-    """The documented request gives an address, and the payment says what it is for."""
+    """A payment link has a URL and its order, and is pending: it charges no payer by itself."""
     script = Script(DEMO, reply("campay", "link.200"))
     payment = drive(
         DEMO.payment_link(
@@ -773,10 +757,7 @@ def test_a_payment_link_is_a_page_that_charges_nobody() -> None:
 
 
 def test_a_payment_link_needs_only_amount_and_reference() -> None:
-    """An older answer without a reference still gives the address.
-
-    One without a link is no answer.
-    """
+    """An older answer without a reference gives the URL; an answer without a link is no answer."""
     script = Script(SUMMARY, said({"link": "https://www.campay.net/pay/1"}))
     payment = drive(SUMMARY.payment_link(script, amount=5, reference="order-1"))
     assert sent(script) == [
@@ -817,7 +798,7 @@ def test_a_payment_link_needs_only_amount_and_reference() -> None:
     ],
 )
 def test_a_payment_link_checks_its_own_input(field: str, fields: dict[str, Any]) -> None:
-    """`run` checks nothing, so the driver does, before anything is sent."""
+    """The driver checks the arguments of `payment_link` before it sends a request."""
     script = Script(DEMO)
     with pytest.raises(UsageError, match=field):
         drive(DEMO.payment_link(script, **{"amount": 5, "reference": "order-1", **fields}))
@@ -825,10 +806,7 @@ def test_a_payment_link_checks_its_own_input(field: str, fields: dict[str, Any])
 
 
 def test_a_signed_callback_claims_and_does_not_prove() -> None:
-    """With a good JWT the origin is trusted.
-
-    The fields are claims, for the JWT signs none of them.
-    """
+    """A valid JWT proves the origin only: it does not sign the fields, so they stay claims."""
     event = called(callback())
     assert (event.account, event.provider, event.trust) == ("campay", "campay", Trust.ORIGIN)
     claims = event.claims
@@ -855,23 +833,20 @@ def test_a_signed_callback_claims_and_does_not_prove() -> None:
 def test_a_callback_is_read_from_either_method(
     incoming: Callable[[dict[str, object]], WebhookRequest],
 ) -> None:
-    """GET or POST is a setting of CamPay's dashboard; JSON and form both carry the same claims."""
+    """GET or POST is a setting at CamPay; JSON and form have the same claims."""
     event = KEYED.webhook(incoming(callback()))
     assert (event.trust, event.claims) == (Trust.ORIGIN, called(callback()).claims)
 
 
 def test_a_withdrawals_callback_is_a_payout() -> None:
-    """`endpoint` tells the direction in a callback too."""
+    """`endpoint` gives the direction in a callback, too."""
     claims = called(callback(endpoint="withdraw", status="FAILED")).claims
     assert (claims.kind, claims.payee, claims.payer) == ("payout", "237670000000", None)
 
 
 @pytest.mark.proves("campay: reference, status, amount", "campay: always check the signature")
 def test_the_unsigned_callback_of_the_summary_is_a_mere_hint() -> None:
-    """Without a key it proves nothing; with one it is refused.
-
-    `customer` is the payer, without its plus.
-    """
+    """Without a webhook key it proves nothing; with one it is refused. `customer` is the payer."""
     body = sample("campay", "summary_callback")
     event = called(body, SUMMARY)
     assert event.trust is Trust.NOTHING
@@ -889,9 +864,7 @@ def test_the_unsigned_callback_of_the_summary_is_a_mere_hint() -> None:
 
 
 def test_the_published_signature_verifies() -> None:
-    """The test vector of the Go client, a JWT without any claim, passes with its key and with no
-    other.
-    """
+    """The test vector of the Go client, a JWT without claims, is valid with its key only."""
     key = "geTrvNBLvXS35UvK3PnTnQgpjGmaEGe7wa6k3Ns4zehhvjncsjXnQsV7ZzhDWjDMEt7"
     jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.9kFRoXMiiGWhCbnDPoOMVhgVTzYxu2MjNi-uTWGRcEU"
     right, wrong = (CamPay(access_token="t", webhook_key=one) for one in (key, key + "-invalid"))
@@ -959,17 +932,15 @@ UNSIGNED = f"{encoded({'alg': 'none'})}.{encoded({})}."
     ],
 )
 def test_a_forged_signature_is_refused(signature: object) -> None:
-    """No key, another algorithm, a key of the token's own choice, a wrong time, or no JWT at all:
-    BadWebhook.
-    """
-    # Unreadable: of a size that no message has
+    """No key, another algorithm, the token's own key, a wrong time, or no JWT: BadWebhook."""
+    # Unreadable: longer than any message
     with pytest.raises((BadWebhook, Unreadable)) as refused:
         called(callback(signature=signature))
     assert not any(secret in f"{refused.value} {refused.value!r}" for secret in SECRETS)
 
 
 def test_clocks_may_differ_by_a_minute() -> None:
-    """A leeway is given on every date, and no more than it."""
+    """Every date has a tolerance of a minute, and no more."""
     now = time.time()
     for claims in (
         {"exp": now - 30},
@@ -985,9 +956,7 @@ def test_clocks_may_differ_by_a_minute() -> None:
 
 
 def test_no_changed_bit_of_a_signature_passes() -> None:
-    """Every single-bit flip of a signed JWT, its last character's spare bits included, is
-    refused.
-    """
+    """Every changed bit of a signed JWT, also the last character's unused bits, is refused."""
     jwt = signed().encode()
     for place in range(8 * len(jwt)):
         flipped = bytearray(jwt)
@@ -1021,7 +990,7 @@ def test_no_changed_bit_of_a_signature_passes() -> None:
     ],
 )
 def test_an_unreadable_callback_is_dropped(driver: CamPay, incoming: WebhookRequest) -> None:
-    """Hostile bodies end in one of the three errors that the pool drops them by, and quickly."""
+    """Hostile bodies quickly raise one of the three errors that the pool catches."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
         driver.webhook(incoming)
 
@@ -1043,7 +1012,7 @@ VALUES = st.one_of(
 @pytest.mark.slow
 @given(st.dictionaries(FIELDS, VALUES), st.binary(max_size=40))
 def test_no_foreign_error_leaves_a_callback(fields: dict[str, object], junk: bytes) -> None:
-    """Whatever a message holds, an event or one of the three dropping errors comes out."""
+    """Any message gives an event or one of the three errors that the pool catches."""
     body = json.dumps(fields).encode()
     for incoming in (
         WebhookRequest(body=body),

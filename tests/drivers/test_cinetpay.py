@@ -1,4 +1,4 @@
-"""CinetPay: what its driver promises, against CinetPay's own bodies."""
+"""CinetPay's driver, tested with the bodies that CinetPay documents."""
 
 import hashlib
 import hmac
@@ -57,7 +57,7 @@ FIELDS = (
     "cpm_error_message",
 )
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "XOF", "payer": "2250712345678", **PAGE},
     opens="POST /v2/payment/",
@@ -87,12 +87,12 @@ CASE = Case(
 
 
 def driver(**fields: Any) -> CinetPay:
-    """Give an account, live unless it says otherwise."""
+    """Return an account, live by default."""
     return CinetPay(**{"apikey": APIKEY, "site_id": "votre-site-id", "live": True, **fields})
 
 
 def order(**fields: Any) -> Order:
-    """Give an order that CinetPay would take."""
+    """Return an order that CinetPay accepts."""
     return Order(
         **{
             "account": "cinetpay",
@@ -109,17 +109,17 @@ def order(**fields: Any) -> Order:
 
 
 def held(**fields: Any) -> Payment:
-    """Give a payment as a shop holds it."""
+    """Return a payment as a shop holds it."""
     return Payment(**{"account": "cinetpay", "live": True, "reference": "order-1042", **fields})
 
 
 def answered(status: int = 200, **body: Any) -> Response:
-    """Give an answer of these fields."""
+    """Return an answer with these fields."""
     return Response(status=status, body=json.dumps(body).encode())
 
 
 def collected(placed: Order, *replies: Response, **fields: Any) -> tuple[Payment, dict[str, Any]]:
-    """Collect an order; give the payment and the body that went out."""
+    """Collect an order; return the payment and the body of the request."""
     script = Script(driver(**fields), *(replies or (reply("cinetpay", "checkout.201"),)))
     payment = drive(script.driver.collect(script, placed))
     (request,) = script.requests
@@ -127,13 +127,13 @@ def collected(placed: Order, *replies: Response, **fields: Any) -> tuple[Payment
 
 
 def checked(answer: Response, payment: Payment | None = None) -> Payment:
-    """Verify a payment to which CinetPay gives this answer."""
+    """Verify a payment with this answer of CinetPay."""
     script = Script(driver(), answer)
     return drive(script.driver.verify(script, payment or held()))
 
 
 def signed(fields: Mapping[str, Any], key: str = SECRET) -> str:
-    """Sign the fields as CinetPay's page says."""
+    """Sign the fields as CinetPay documents."""
     message = "".join(str(fields.get(name, "")) for name in FIELDS)
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
@@ -141,7 +141,7 @@ def signed(fields: Mapping[str, Any], key: str = SECRET) -> str:
 def notified(
     fields: Mapping[str, Any], token: str | None = None, *, form: bool = True
 ) -> WebhookRequest:
-    """Give a notification of these fields."""
+    """Return a notification with these fields."""
     body = urlencode(fields) if form else json.dumps(fields)
     return WebhookRequest(body=body.encode(), headers={} if token is None else {"x-token": token})
 
@@ -155,9 +155,7 @@ def notified(
     "cinetpay: /v2/payment return_url",
 )
 def test_the_guides_own_order_goes_out_as_the_guide_writes_it() -> None:
-    """The guide's example order becomes its example body, with the amount an integer and `channels`
-    said.
-    """
+    """The guide's example order gives its example body, with an integer amount and `channels`."""
     customer = Customer(name="Jean-Marc", surname="Dje Bi")
     urls = {
         "webhook_url": "https://www.exemple.com/notify",
@@ -177,9 +175,7 @@ def test_the_guides_own_order_goes_out_as_the_guide_writes_it() -> None:
 
 
 def test_every_documented_field_can_be_sent() -> None:
-    """channels, lang, metadata, invoice_data, lock_phone_number, customer_id and the card block all
-    go out.
-    """
+    """channels, lang, metadata, invoice_data, lock_phone_number, customer_id, card fields: sent."""
     customer = Customer(
         name="Francisse",
         surname="Kouadio",
@@ -225,16 +221,13 @@ def test_every_documented_field_can_be_sent() -> None:
 def test_family_and_given_name_are_on_the_right_keys(
     customer: Customer | None, name: str | None, surname: str | None
 ) -> None:
-    """customer_name is "le nom", the family name.
-
-    customer_surname is "le prénom", the given one.
-    """
+    """customer_name is the family name ("le nom"), customer_surname the given one ("le prénom")."""
     _, body = collected(order(customer=customer))
     assert (body.get("customer_name"), body.get("customer_surname")) == (name, surname)
 
 
 def test_a_customers_phone_serves_where_no_payer_is_named() -> None:
-    """customer_phone_number is the payer, else the customer's number, of any country, in E.164."""
+    """customer_phone_number is the payer, or else the customer's number, in E.164."""
     customer = Customer(phone="+33 6 12 34 56 78")
     assert collected(order(customer=customer))[1]["customer_phone_number"] == "+33612345678"
     both = order(customer=customer, party="2250700000000")
@@ -256,10 +249,7 @@ def test_a_customers_phone_serves_where_no_payer_is_named() -> None:
 def test_a_national_number_is_read_by_the_currency(
     currency: str, written: str, expected: str
 ) -> None:
-    """Where the currency is one served country's, its national numbers are read.
-
-    Of payers and of customers.
-    """
+    """If only one served country has the currency, its national numbers are accepted."""
     assert driver().party("collect", written, currency) == expected
     _, body = collected(
         order(amount=Decimal(1000), currency=currency, customer=Customer(phone=written))
@@ -273,9 +263,7 @@ def test_a_national_number_is_read_by_the_currency(
 def test_a_national_number_of_several_countries_is_asked_for_in_full(
     currency: str, written: str
 ) -> None:
-    """Where several countries share the currency, the error says that the country's code is
-    wanted.
-    """
+    """If several countries share the currency, the error asks for the country code."""
     with pytest.raises(UsageError, match=r"payer.*in international form"):
         driver().party("collect", written, currency)
     with pytest.raises(UsageError, match=r"customer\.phone.*in international form"):
@@ -283,7 +271,7 @@ def test_a_national_number_of_several_countries_is_asked_for_in_full(
 
 
 def test_a_customers_phone_may_be_a_fixed_line() -> None:
-    """Who pays by card may give a fixed line; a payer of mobile money may not."""
+    """A customer's contact may be a fixed line; a payer of mobile money may not."""
     _, body = collected(order(customer=Customer(phone="+33 1 42 68 53 00")))
     assert body["customer_phone_number"] == "+33142685300"
     with pytest.raises(UsageError, match="a mobile phone number"):
@@ -299,7 +287,7 @@ def test_a_customers_phone_may_be_a_fixed_line() -> None:
     "cinetpay: always store payment_token",
 )
 def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
-    """A page is PENDING, never paid; reference, provider_reference and transaction_id are one."""
+    """An opened page is PENDING; reference, provider_reference and transaction_id are the same."""
     payment, _ = collected(order())
     assert payment.status is Status.PENDING
     assert payment.reference == payment.provider_reference == "order-1042"
@@ -313,7 +301,7 @@ def test_an_opened_page_is_pending_and_keeps_its_ids() -> None:
 
 @pytest.mark.proves("cinetpay: POST https://api-checkout.cinetpay.com/v2/payment:")
 def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:
-    """The request is money and not repeatable; credentials are in its body."""
+    """The request is a money request that is never repeated; credentials are in its body."""
     script = Script(driver(), reply("cinetpay", "checkout.201"))
     drive(script.driver.collect(script, order()))
     (request,) = script.requests
@@ -350,15 +338,13 @@ def test_opening_a_page_is_money_that_is_never_sent_twice() -> None:
     ],
 )
 def test_an_answer_that_is_no_page_and_no_listed_refusal_is_unknown(lost: Response) -> None:
-    """HTML, redirects, bare statuses, unlisted codes and a page without an address prove
-    nothing.
-    """
+    """HTML, redirects, bare statuses, unlisted codes or a page without a URL prove nothing."""
     with pytest.raises(OutcomeUnknown):
         collected(order(), lost)
 
 
 def test_a_lost_page_says_that_a_new_reference_is_safe() -> None:
-    """Nobody can pay on a page whose address was lost, and the driver says so for the error."""
+    """A page whose URL was lost cannot be paid: the error says that a new reference is safe."""
     assert "new reference is safe" in CinetPay.lost_page
     assert CinetPay.facts["collect"].findable
 
@@ -384,9 +370,7 @@ def test_a_lost_page_says_that_a_new_reference_is_safe() -> None:
 def test_a_listed_refusal_of_a_page_is_sure_on_any_status(
     status: int, code: str | int, message: str, error: type[ProviderError]
 ) -> None:
-    """A listed code in CinetPay's own body is a certain no, as a text or a number, whatever the
-    HTTP status is.
-    """
+    """A listed code, as text or number, refuses for certain, whatever the HTTP status is."""
     with pytest.raises(ProviderError) as caught:
         collected(order(), answered(status, code=code, message=message, description="", data=[]))
     assert type(caught.value) is error
@@ -395,9 +379,7 @@ def test_a_listed_refusal_of_a_page_is_sure_on_any_status(
 
 @pytest.mark.proves("cinetpay: /v2/payment api_response_id", "cinetpay: an error has code, message")
 def test_an_error_keeps_code_message_description_and_id() -> None:
-    """api_response_id is `request_id`, the description is in `details`, and an amount out of bounds
-    is LIMIT.
-    """
+    """api_response_id becomes `request_id`, the description `details`; a bad amount is LIMIT."""
     with pytest.raises(Rejected) as caught:
         collected(order(), reply("cinetpay", "fields.400"))
     error = caught.value
@@ -428,15 +410,13 @@ def test_an_error_keeps_code_message_description_and_id() -> None:
     ],
 )
 def test_a_reference_used_before_is_a_duplicate(said: Response) -> None:
-    """The promised error for a repeated transaction_id names an earlier request, whichever code it
-    has.
-    """
+    """The documented error for a repeated transaction_id is a duplicate, with any code."""
     with pytest.raises(Duplicate):
         collected(order(), said)
 
 
 def test_what_is_no_duplicate() -> None:
-    """A check, a wrong field and a created page are no duplicates, whatever their words are."""
+    """A check, a wrong field and a created page are no duplicates, whatever their texts are."""
     with pytest.raises(Rejected) as caught:
         checked(answered(400, code="608", message="MINIMUM", description="already"))
     assert type(caught.value) is Rejected
@@ -460,7 +440,7 @@ def test_what_is_no_duplicate() -> None:
     "cinetpay: the Python example sends",
 )
 def test_a_check_asks_by_transaction_id() -> None:
-    """Both verify and find ask by our reference, in the guide's own body, as a look-up."""
+    """Both verify and find look up by our reference, with the guide's own body."""
     script = Script(driver(), *[reply("cinetpay", "check_accepted.200")] * 3)
     asked = [
         script.driver.verify(script, held(reference="id-de-paiement")),
@@ -479,10 +459,7 @@ def test_a_check_asks_by_transaction_id() -> None:
 
 @pytest.mark.proves("cinetpay: /v2/payment/check payment_token")
 def test_a_check_asks_by_token_where_that_is_all_we_hold() -> None:
-    """The key is `token`, as CinetPay's documentation names it.
-
-    The answer then says no reference.
-    """
+    """Without a reference the look-up uses `token`, as documented; its answer has no reference."""
     script = Script(driver(), reply("cinetpay", "check_accepted.200"))
     found = drive(
         script.driver.verify(script, Payment(account="cinetpay", ids={"payment_token": "5f0a"}))
@@ -498,7 +475,7 @@ def test_a_check_asks_by_token_where_that_is_all_we_hold() -> None:
 
 @pytest.mark.proves("cinetpay: /v2/payment/check payment_token")
 def test_a_check_of_nothing_is_refused_before_sending() -> None:
-    """Without reference and token there is nothing to ask by: UsageError, and nothing is sent."""
+    """Without reference and token: UsageError, and nothing is sent."""
     script = Script(driver())
     with pytest.raises(UsageError, match="payment_token"):
         drive(script.driver.verify(script, Payment(account="cinetpay")))
@@ -511,9 +488,7 @@ def test_a_check_of_nothing_is_refused_before_sending() -> None:
     "cinetpay: /v2/payment/check payment_date",
 )
 def test_an_accepted_payment_is_read_whole() -> None:
-    """amount, currency, operator, operator_id and payment_date of the form of 2022 are in our
-    words.
-    """
+    """amount, currency, operator, operator_id and payment_date of the 2022 format are read."""
     found = checked(reply("cinetpay", "check_accepted.200"))
     assert found.status is Status.SUCCEEDED
     assert (found.amount, found.currency, found.operator) == (Decimal(100), "XOF", "OM")
@@ -526,7 +501,7 @@ def test_an_accepted_payment_is_read_whole() -> None:
 
 
 def test_a_cancelled_payment_has_no_date() -> None:
-    """627 with REFUSED is CANCELLED; the single space that stands for a date is none."""
+    """627 with REFUSED is CANCELLED; a date of one space is no date."""
     found = checked(reply("cinetpay", "check_refused.200"))
     assert (found.status, found.reason) == (Status.CANCELLED, Reason.CANCELLED)
     assert found.paid_at is None
@@ -541,7 +516,7 @@ def test_a_cancelled_payment_has_no_date() -> None:
     "cinetpay: message PAYMENT_FAILED",
 )
 def test_the_form_of_2021_is_understood() -> None:
-    """Without status, amount and currency the code decides; prefix and number become the payer."""
+    """Without status, amount and currency the code decides; prefix and number are the payer."""
     found = checked(reply("cinetpay", "check_succes_2021.200"))
     assert found.status is Status.SUCCEEDED
     assert (found.payer, found.operator, found.ids["operator_id"]) == (
@@ -556,9 +531,7 @@ def test_the_form_of_2021_is_understood() -> None:
 
 
 def test_waiting_for_the_customer_is_not_failing() -> None:
-    """The first notification of a push finds WAITING_FOR_CUSTOMER, and metadata comes back as it
-    was given.
-    """
+    """WAITING_FOR_CUSTOMER is pending, and metadata comes back unchanged."""
     found = checked(reply("cinetpay", "check_waiting.200"))
     assert found.status is Status.PENDING
     assert found.metadata == {"basket": "B-7"}
@@ -608,10 +581,7 @@ CODES = {
 def test_the_code_decides_where_there_is_no_status(
     code: str, meant: tuple[Status, Reason | None]
 ) -> None:
-    """The whole code table.
-
-    What proves no debit is final, what does not, or is unknown, stays PENDING.
-    """
+    """The whole code table: only proof that no money moved is final; all else is PENDING."""
     for form in (code, int(code)) if code != "00" else (code,):
         found = checked(answered(code=form, message="WORD", data=OF_2021))
         assert (found.status, found.reason) == meant
@@ -621,13 +591,13 @@ def test_the_code_decides_where_there_is_no_status(
 REFUSALS = {
     code for code, (status, _) in CODES.items() if status not in (Status.SUCCEEDED, Status.REFUNDED)
 }
-# What a check says of a payment that waits, so that no end may be read beside it.
+# The words of a pending payment: with one of these, no other word may be read as an end.
 WAITING = {"201", "607", "623", "638", "661", "662", "663", "664"}
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_status_and_code_say_the_same_or_prove_nothing(code: str) -> None:
-    """ACCEPTED is paid with 00 alone, REFUSED final with a code of trouble; all else is PENDING."""
+    """ACCEPTED needs 00, REFUSED an error's code; any other pair is PENDING."""
     refused = CODES[code][0] if CODES[code][0].terminal else Status.FAILED
     for word, status in (
         ("ACCEPTED", Status.SUCCEEDED if code == "00" else Status.PENDING),
@@ -660,7 +630,7 @@ def test_status_and_code_say_the_same_or_prove_nothing(code: str) -> None:
     ],
 )
 def test_a_refused_payment_has_a_reason_for_the_payer(code: str, reason: Reason) -> None:
-    """REFUSED with any code of the enumeration has a reason, with a sentence in both languages."""
+    """REFUSED with any listed code has a reason, with a sentence in both languages."""
     found = checked(answered(code=code, message="X", data={"status": "REFUSED"}))
     assert (found.status, found.reason) == (Status.FAILED, reason)
     assert reason.text("fr")
@@ -672,7 +642,7 @@ def test_a_refused_payment_has_a_reason_for_the_payer(code: str, reason: Reason)
     "message", ["SUCCES", "SUCCESS", "success.", "OK", "Paiement réussi", "", None]
 )
 def test_a_message_alone_decides_nothing(message: str | None) -> None:
-    """SUCCES and SUCCESS are one, and other words say nothing: 00 is success beside them."""
+    """SUCCES and SUCCESS are the same, and other messages do not change the success of 00."""
     assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.SUCCEEDED
     assert checked(answered(code="662", message=message, data={})).status is Status.PENDING
     assert checked(answered(code="628", message=message, data=OF_2021)).status is Status.PENDING
@@ -682,13 +652,13 @@ def test_a_message_alone_decides_nothing(message: str | None) -> None:
     "message", ["PAYMENT_FAILED", "TRANSACTION_CANCEL", "INSUFFISENT_BALANCE", "PENDING"]
 )
 def test_a_message_that_contradicts_the_code_leaves_it_in_doubt(message: str) -> None:
-    """`message` is the guide's state of a payment: 00 beside PAYMENT_FAILED is neither end."""
+    """00 with the message PAYMENT_FAILED is neither success nor failure."""
     assert checked(answered(code="00", message=message, data=OF_2021)).status is Status.PENDING
 
 
 @pytest.mark.parametrize("lacking", ["operator_id", "payment_method", "payment_date"])
 def test_a_success_of_2021_has_its_own_fields(lacking: str) -> None:
-    """The guide's success has no amount; it is one with operator, operator_id and date alone."""
+    """A success of 2021 has no amount, but operator, operator_id and date."""
     body = sample("cinetpay", "check_succes_2021.200")
     assert checked(answered(**body)).status is Status.SUCCEEDED
     del body["data"][lacking]
@@ -697,7 +667,7 @@ def test_a_success_of_2021_has_its_own_fields(lacking: str) -> None:
 
 @pytest.mark.parametrize("lacking", ["amount", "currency"])
 def test_a_success_of_2022_has_amount_and_currency(lacking: str) -> None:
-    """Each success of the page has both: without one it proves nothing, and is no failure."""
+    """Without amount or currency a success of 2022 proves nothing, and is no failure."""
     body = sample("cinetpay", "check_accepted.200")
     body["data"][lacking] = " "
     found = checked(answered(**body))
@@ -706,20 +676,20 @@ def test_a_success_of_2022_has_amount_and_currency(lacking: str) -> None:
 
 @pytest.mark.parametrize("data", [[], {}, None, [{}], {"payment_method": "OM"}])
 def test_a_code_alone_is_no_success(data: object) -> None:
-    """`{"code": "00"}` without a payment in it may say only that the question worked."""
+    """`{"code": "00"}` without a payment may only mean that the request worked."""
     assert checked(answered(code="00", message="SUCCES", data=data)).status is Status.PENDING
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502, 503])
 def test_a_success_under_an_http_error_is_none(status: int) -> None:
-    """Money that came is told with 2xx: else the look-up failed, and no end is read."""
+    """A success needs HTTP 2xx; otherwise the look-up failed."""
     for case in ("check_accepted.200", "check_succes_2021.200"):
         with pytest.raises(OutcomeUnknown):
             checked(answered(status, **sample("cinetpay", case)))
 
 
 def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An unknown status is kept, PENDING, and logged once, not at every look."""
+    """An unknown status is kept as PENDING, and logged once, not at every poll."""
     with caplog.at_level(logging.WARNING, "paymux"):
         for _ in range(3):
             found = checked(answered(code="662", data={"status": "WORD_OF_TOMORROW"}))
@@ -729,7 +699,7 @@ def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize("status", [200, 400, 402, 404, 500])
 def test_a_verdict_is_read_on_any_status(status: int) -> None:
-    """A JSON body about a payment is the answer of a check, whatever the HTTP status is."""
+    """A JSON body about a payment is read whatever the HTTP status is."""
     body = sample("cinetpay", "check_refused.200")
     assert checked(answered(status, **body)).status is Status.CANCELLED
 
@@ -747,7 +717,7 @@ def test_a_verdict_is_read_on_any_status(status: int) -> None:
     ],
 )
 def test_a_refused_check_is_no_verdict(said: Response, error: type[ProviderError]) -> None:
-    """Errors of the question say nothing of the payment: they are raised, and never FAILED."""
+    """A refused look-up raises; it never makes the payment FAILED."""
     with pytest.raises(ProviderError) as caught:
         checked(said)
     assert type(caught.value) is error
@@ -770,9 +740,7 @@ def test_a_refused_check_is_no_verdict(said: Response, error: type[ProviderError
     ],
 )
 def test_an_unreadable_check_is_no_answer(said: Response) -> None:
-    """HTML, an error without a listed code, an empty object and a monstrous amount are no
-    payment.
-    """
+    """HTML, an unlisted error, an empty object and a monstrous amount are no answers."""
     request = post("/v2/payment/check", Answer, {}, money=False, matches=Answer.speaks)
     assert decide(driver(), request, said).means is Means.UNKNOWN
     with pytest.raises(OutcomeUnknown):
@@ -780,7 +748,7 @@ def test_an_unreadable_check_is_no_answer(said: Response) -> None:
 
 
 def test_a_cheaper_payment_is_told_from_ours() -> None:
-    """The amount and currency of a check are read, so that comparing finds another payment's."""
+    """The amount and currency of a look-up are compared, so that another payment is found out."""
     found = checked(reply("cinetpay", "check_accepted.200"))
     compare(found, held(amount=Decimal(100), currency="XOF"))
     with pytest.raises(Mismatch, match="amount"):
@@ -799,7 +767,7 @@ def test_a_cheaper_payment_is_told_from_ours() -> None:
     ],
 )
 def test_metadata_comes_back(told: object, metadata: object) -> None:
-    """Our JSON text is read back; a text of another system is kept under `metadata`."""
+    """Our JSON metadata is read back; a text from another system is kept under `metadata`."""
     assert checked(answered(code="00", data={"metadata": told})).metadata == metadata
 
 
@@ -826,7 +794,7 @@ def test_prefix_and_number_make_the_payer(
 
 @pytest.mark.proves("cinetpay: currency GBF, of Guinea")
 def test_gbf_travels_as_gnf_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """The guide's GBF is accepted, sent and kept as GNF, and said aloud; GNF itself is not."""
+    """The guide's GBF is accepted and sent as GNF with a warning; GNF itself has no warning."""
     placed = order(currency="GBF")
     with caplog.at_level(logging.WARNING, "paymux"):
         _, body = collected(placed)
@@ -844,14 +812,14 @@ def test_gbf_travels_as_gnf_with_a_warning(caplog: pytest.LogCaptureFixture) -> 
 @pytest.mark.proves("cinetpay: currency XOF", "cinetpay: currency XAF", "cinetpay: currency CDF")
 @pytest.mark.parametrize("currency", ["XOF", "XAF", "CDF", "GNF", "USD"])
 def test_the_five_currencies_travel_whole(currency: str) -> None:
-    """Each currency of the documentation is accepted, in whole units."""
+    """Each documented currency is accepted, in whole units."""
     assert currency in CinetPay.currencies
     assert CinetPay.decimals[currency] == 0
     assert collected(order(currency=currency))[1]["currency"] == currency
 
 
 def test_a_dollar_amount_need_not_be_a_multiple_of_five() -> None:
-    """The multiple of 5 is asked of every currency but USD."""
+    """Amounts must be multiples of 5, except in USD."""
     assert collected(order(currency="USD", amount=Decimal(3)))[1]["amount"] == 3
 
 
@@ -909,9 +877,7 @@ CARD = {
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(wrong: dict[str, Any], named: str) -> None:
-    """What CinetPay refuses, or would find out only later, is UsageError naming the field, and
-    nothing leaves.
-    """
+    """Input that CinetPay would refuse is UsageError naming the field, before any request."""
     script = Script(driver())
     with pytest.raises(
         UsageError, match=named.replace("$", r"\$") if "is refused" in named else named
@@ -921,7 +887,7 @@ def test_bad_input_is_refused_before_anything_is_sent(wrong: dict[str, Any], nam
 
 
 def test_a_simulator_on_this_machine_may_call_this_machine() -> None:
-    """This machine is refused of the live host only."""
+    """Loopback URLs are refused only for the live host."""
     placed = order(webhook_url="http://127.0.0.1:8000/pay", return_url="http://localhost:8000/back")
     payment, body = collected(placed, base_url="http://127.0.0.1:9000/cinetpay")
     assert body["notify_url"] == "http://127.0.0.1:8000/pay"
@@ -930,7 +896,7 @@ def test_a_simulator_on_this_machine_may_call_this_machine() -> None:
 
 @pytest.mark.proves("cinetpay: POST https://api-checkout.cinetpay.com/v2/payment:")
 def test_there_is_no_sandbox() -> None:
-    """live=False is refused unless base_url says where else; a missing field names itself."""
+    """live=False needs a base_url; a missing field is named."""
     with pytest.raises(UsageError, match="no sandbox"):
         CinetPay(apikey=APIKEY, site_id="1")
     assert (
@@ -944,7 +910,7 @@ def test_there_is_no_sandbox() -> None:
 
 
 def test_the_driver_can_what_cinetpay_can() -> None:
-    """collect, verify, find, webhook and returned; no payout, refund or balance in this API."""
+    """collect, verify, find, webhook and returned; this API has no payout, refund or balance."""
     found = load("cinetpay")
     assert found is CinetPay
     able = {"collect", "verify", "find", "webhook", "returned"}
@@ -953,7 +919,7 @@ def test_the_driver_can_what_cinetpay_can() -> None:
 
 @pytest.mark.proves("cinetpay: /v2/payment apikey")
 def test_requests_of_others_are_signed_too() -> None:
-    """An endpoint we lack is signed in its body by `pool.send` too; a GET has no body to sign."""
+    """`pool.send` adds the credentials to a body, too; a GET has no body."""
     signed_post = driver().authorize(post("/v2/other", Answer, {"a": 1}), None)
     assert signed_post.body == {"apikey": APIKEY, "site_id": "votre-site-id", "a": 1}
     assert driver().authorize(get("/v2/other", Answer), None).body is None
@@ -966,7 +932,7 @@ def test_requests_of_others_are_signed_too() -> None:
     "cinetpay: a notification never tells",
 )
 def test_the_minimal_notification_is_a_hint() -> None:
-    """The guide's two fields, as JSON and as form, name the payment and prove nothing."""
+    """The guide's two fields, as JSON or form, name the payment and prove nothing."""
     for form in (True, False):
         event = driver().webhook(notified(sample("cinetpay", "notice_minimal"), form=form))
         assert (event.trust, event.ping) == (Trust.NOTHING, False)
@@ -975,10 +941,7 @@ def test_the_minimal_notification_is_a_hint() -> None:
 
 
 def test_a_signed_notification_vouches_for_its_origin_only() -> None:
-    """x-token over the sixteen fields, in either case, as form or JSON.
-
-    The claims have no status.
-    """
+    """x-token over the sixteen fields proves the origin; the claims have no status."""
     fields = sample("cinetpay", "notice")
     assert tuple(fields) == FIELDS
     for form in (True, False):
@@ -996,17 +959,14 @@ def test_a_signed_notification_vouches_for_its_origin_only() -> None:
 
 
 def test_an_absent_field_signs_as_nothing() -> None:
-    """The two fields alone can be signed: what is absent is an empty text in the message."""
+    """The two fields alone can be signed: an absent field counts as an empty text."""
     fields = sample("cinetpay", "notice_minimal")
     event = driver(secret_key=SECRET).webhook(notified(fields, signed(fields)))
     assert event.trust is Trust.ORIGIN
 
 
 def test_characters_moved_between_fields_are_not_called_authentic() -> None:
-    """The signed text has no separators.
-
-    A shifted boundary keeps the digest, so trust is never BODY.
-    """
+    """The signed text has no separators: a moved character keeps it valid, so never Trust.BODY."""
     fields = sample("cinetpay", "notice")
     shifted = {**fields, "cpm_amount": "10", "cpm_currency": "0XOF"}
     assert signed(shifted) == signed(fields)
@@ -1029,9 +989,7 @@ def test_a_changed_field_is_a_forgery(field: str) -> None:
     "token", [None, "", "00", "é" * 64, "\udcff" * 64, signed({}, "other"), "0" * 64]
 )
 def test_an_unsigned_or_forged_notification_is_refused(token: str | None) -> None:
-    """Where a key is set, a missing, foreign, empty or non-ASCII x-token is BadWebhook, and shows
-    no secret.
-    """
+    """With a key, a missing or wrong x-token is BadWebhook, without any secret in the error."""
     fields = sample("cinetpay", "notice")
     with pytest.raises(BadWebhook) as caught:
         driver(secret_key=SECRET).webhook(notified(fields, token))
@@ -1052,10 +1010,7 @@ def test_another_accounts_notification_is_refused() -> None:
 
 
 def test_a_get_is_a_ping() -> None:
-    """CinetPay asks by GET, without data, whether the address answers.
-
-    There is nothing to confirm.
-    """
+    """CinetPay checks the URL by a GET without data: there is no payment to confirm."""
     for method in ("GET", "HEAD"):
         event = driver(secret_key=SECRET).webhook(
             WebhookRequest(method=method, query="cpm_trans_id=order-1042")
@@ -1093,14 +1048,14 @@ HOSTILE = [
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("key", ["", SECRET])
 def test_a_hostile_notification_is_refused_in_our_words(body: bytes, key: str) -> None:
-    """Nothing but BadWebhook, Unreadable and UnicodeDecodeError leaves the parser."""
+    """The parser raises only BadWebhook, Unreadable and UnicodeDecodeError."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
         driver(secret_key=key).webhook(WebhookRequest(body=body, headers={"x-token": "a" * 64}))
 
 
 @given(st.binary(max_size=300), st.text(max_size=70))
 def test_no_bytes_break_the_parser(body: bytes, token: str) -> None:
-    """Any body and any header are read or refused, and what is read can be written as JSON."""
+    """Any body and header is read or refused, and an event can be written as JSON."""
     for start in (
         b"",
         b"cpm_trans_id=a&cpm_site_id=votre-site-id&cpm_custom=",
@@ -1115,7 +1070,7 @@ def test_no_bytes_break_the_parser(body: bytes, token: str) -> None:
 
 @pytest.mark.proves("cinetpay: the return page must work")
 def test_the_browser_comes_back_with_a_hint() -> None:
-    """transaction_id and token of the return address are claims without a status."""
+    """transaction_id and token of the return URL are claims without a status."""
     event = driver().returned(
         "https://shop.example/thanks?order=7&transaction_id=order-1042&token=5f0a#top"
     )
@@ -1133,7 +1088,7 @@ def test_the_browser_comes_back_with_a_hint() -> None:
     ["", "https://shop.example/thanks", "http://[?x=%ff", "/?transaction_id=a&transaction_id=b"],
 )
 def test_a_return_without_a_payment_is_unreadable(url: str) -> None:
-    """A return address that names no payment, or two, is Unreadable."""
+    """A return URL that names no payment, or two, is Unreadable."""
     with pytest.raises(Unreadable):
         driver().returned(url)
 

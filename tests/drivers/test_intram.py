@@ -1,6 +1,4 @@
-"""Intram: each clause of what the driver promises, against the bodies that its pages and clients
-publish.
-"""
+"""Intram's driver, tested with the bodies that its pages and clients publish."""
 
 import json
 import logging
@@ -43,7 +41,7 @@ URLS = {
     "webhook_url": "https://monmagasin.com/callback",
 }
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "XOF", **LEAVE},
     opens="POST /api/v1/payments/request/",
@@ -73,12 +71,12 @@ CASE = Case(
 
 
 def intram(**fields: Any) -> Intram:
-    """Give an account with a store's name."""
+    """Return an account with the name of a store."""
     return Intram(**{**KEYS, "store": "Test Store", **fields})
 
 
 def order(**fields: Any) -> Order:
-    """Give an order of 1000 XOF with its three addresses."""
+    """Return an order of 1000 XOF with its three URLs."""
     return Order(
         **{
             "account": "intram",
@@ -93,12 +91,12 @@ def order(**fields: Any) -> Order:
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    """Give a reply with this JSON body."""
+    """Return a reply with this JSON body."""
     return Response(status=status, body=json.dumps(body).encode())
 
 
 def sent(driver: Intram, wanted: Order) -> Any:
-    """Give the body that this order travels in."""
+    """Return the body of the request for this order."""
     send = Script(driver, reply("intram", "page.200"))
     drive(driver.collect(send, wanted))
     (request,) = send.requests
@@ -106,14 +104,14 @@ def sent(driver: Intram, wanted: Order) -> Any:
 
 
 def verified(driver: Intram, *replies: Response, asked: str = ID) -> Payment:
-    """Give what a look-up finds."""
+    """Return what a look-up finds."""
     return drive(
         driver.verify(Script(driver, *replies), Payment(account="intram", provider_reference=asked))
     )
 
 
 def hook(body: Any, **fields: Any) -> WebhookRequest:
-    """Give a callback with this body, JSON unless it is text."""
+    """Return a callback with this body: JSON, or a text as it is."""
     return WebhookRequest(
         body=body.encode() if isinstance(body, str) else json.dumps(body).encode(), **fields
     )
@@ -125,7 +123,7 @@ def hook(body: Any, **fields: Any) -> WebhookRequest:
 )
 @pytest.mark.parametrize("live", [True, False])
 def test_one_address_on_port_4002_serves_both_modes(live: bool) -> None:
-    """Live and sandbox share the documented address, port included: the keys decide."""
+    """Live and sandbox have the documented URL with its port: the keys select the mode."""
     assert intram(live=live).url == "https://webservices.intram.org:4002/api/v1"
 
 
@@ -137,7 +135,7 @@ def test_one_address_on_port_4002_serves_both_modes(live: bool) -> None:
 )
 @pytest.mark.parametrize(("merchant_key", "fourth"), [("m-1", {"X-MARCHAND-KEY": "m-1"}), ("", {})])
 def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -> None:
-    """Every request carries the three keys, and the merchant id only where one is set (2026)."""
+    """Every request has the three keys, and the merchant id only if one is set (2026)."""
     driver = intram(merchant_key=merchant_key)
     send = Script(driver, reply("intram", "page.200"), reply("intram", "confirm_flat.200"))
     drive(driver.collect(send, order()))
@@ -162,9 +160,7 @@ def test_the_keys_travel_in_headers(merchant_key: str, fourth: dict[str, str]) -
     "intram: actions cancel_url, return_url",
 )
 def test_the_full_body_is_the_page_s() -> None:
-    """A full request is the documented one, in its words and order, with our reference in
-    custom_datas.
-    """
+    """A full order gives the documented request, with our reference in custom_datas."""
     page = sample("intram", "request_full_2026")
     items = [
         Item(name="T-shirt", quantity=2, unit_price=Decimal(500)),
@@ -191,7 +187,7 @@ def test_the_full_body_is_the_page_s() -> None:
 
 @pytest.mark.proves("intram: the minimal request: currency")
 def test_the_minimal_body_is_the_page_s() -> None:
-    """A minimal order makes the documented minimal request, and nothing more than our reference."""
+    """A minimal order gives the documented minimal request, and our reference."""
     page = sample("intram", "request_minimal_2026")
     urls = {"cancel_url": "cancel", "return_url": "return", "webhook_url": "callback"}
     body = sent(
@@ -203,9 +199,7 @@ def test_the_minimal_body_is_the_page_s() -> None:
 
 @pytest.mark.proves("intram: invoice.keys public, private")
 def test_keys_go_into_the_body_only_when_asked() -> None:
-    """The keys of 2025's `invoice.keys` are in the body with `keys_in_body=True` and never
-    without.
-    """
+    """The keys of `invoice.keys` (2025) are in the body with `keys_in_body=True` only."""
     keys = {"public": "public-canary", "private": "private-canary", "secret": "secret-canary"}
     assert list(sample("intram", "request_full_2025")["invoice"]["keys"]) == list(keys)
     assert sent(intram(keys_in_body=True), order())["invoice"]["keys"] == keys
@@ -214,7 +208,7 @@ def test_keys_go_into_the_body_only_when_asked() -> None:
 
 @pytest.mark.proves("intram: invoice.currency XOF, invoice.amount")
 def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
-    """Whole francs travel as a JSON integer, whatever the lines add up to."""
+    """The amount is a JSON integer in francs, whatever the sum of the items is."""
     lines = (Item(name="free", unit_price=Decimal(0), description="a gift"),)
     invoice = sent(intram(), order(items=lines, taxes=(Tax(name="TVA", amount=Decimal(180)),)))[
         "invoice"
@@ -230,9 +224,7 @@ def test_the_amount_is_an_integer_that_items_and_taxes_never_change() -> None:
     "amount", [Decimal("0.5"), Decimal("NaN"), Decimal(-5), Decimal("1E+1000000"), 1.5]
 )
 def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
-    """A fraction, a float or nonsense in a line is refused before anything is sent, and never
-    rounded.
-    """
+    """A fraction, a float or nonsense in an item is refused before a request, and never rounded."""
     driver = intram()
     for wanted in (
         order(items=(Item(name="x", unit_price=amount),)),
@@ -247,10 +239,7 @@ def test_lines_that_are_not_whole_francs_are_refused(amount: Any) -> None:
 
 @pytest.mark.proves("intram: store name", "intram: store phone, whatever")
 def test_store_fields_are_the_account_s_and_one_order_s() -> None:
-    """The account's store is sent, and `extra` replaces single fields of it.
-
-    Accents and any phone are fine.
-    """
+    """The account's store is sent; `extra` replaces single fields of it for one order."""
     account = {"name": "Épicerie Zoé", "phone": "call me", "color": "#a845f4"}
     one = {
         "phone": "97",
@@ -285,9 +274,7 @@ def test_store_fields_are_the_account_s_and_one_order_s() -> None:
     ],
 )
 def test_a_wrong_store_names_the_field(store: Any, named: str) -> None:
-    """A store's wrong field is refused when the account is made, and in an order before anything is
-    sent.
-    """
+    """A wrong field of the store is refused in the account, and in an order before a request."""
     with pytest.raises(UsageError, match=named):
         intram(store=store)
     driver, send = intram(), Script(intram())
@@ -298,7 +285,7 @@ def test_a_wrong_store_names_the_field(store: Any, named: str) -> None:
 
 @pytest.mark.proves("intram: store name")
 def test_a_store_needs_a_name() -> None:
-    """Without a store's name from the account or the order, nothing is sent."""
+    """Without a store name in the account or the order, nothing is sent."""
     driver = Intram(**KEYS)
     send = Script(driver, reply("intram", "page.200"))
     with pytest.raises(UsageError, match="store"):
@@ -310,7 +297,7 @@ def test_a_store_needs_a_name() -> None:
 @pytest.mark.proves("intram: actions cancel_url, return_url")
 @pytest.mark.parametrize("field", list(URLS))
 def test_a_missing_address_is_refused(field: str) -> None:
-    """Each of the three addresses is required, and the refusal names it."""
+    """Each of the three URLs is required, and the error names it."""
     driver, send = intram(), Script(intram())
     with pytest.raises(UsageError, match=field):
         drive(driver.collect(send, order(**{field: None})))
@@ -318,7 +305,7 @@ def test_a_missing_address_is_refused(field: str) -> None:
 
 
 def test_the_reference_s_key_is_ours() -> None:
-    """Metadata cannot take the place of the reference."""
+    """Metadata cannot replace our reference."""
     driver, send = intram(), Script(intram())
     with pytest.raises(UsageError, match=REFERENCE_KEY):
         drive(driver.collect(send, order(metadata={REFERENCE_KEY: "another"})))
@@ -328,7 +315,7 @@ def test_the_reference_s_key_is_ours() -> None:
 @pytest.mark.proves("intram: POST /payments/request")
 @pytest.mark.parametrize("case", ["page.200", "page_2020.200", "page_django.200"])
 def test_an_opened_page_is_pending_with_its_address(case: str) -> None:
-    """Every published answer gives the page's address and Intram's id; nothing is paid yet."""
+    """Every published answer gives the page's URL and Intram's id; nothing is paid yet."""
     driver = intram()
     body = sample("intram", case)
     payment = drive(driver.collect(Script(driver, reply("intram", case)), order()))
@@ -341,7 +328,7 @@ def test_an_opened_page_is_pending_with_its_address(case: str) -> None:
 
 
 def test_an_accepted_order_is_never_paid() -> None:
-    """Even an answer that calls the opening a SUCCESS leaves the payment pending."""
+    """Even an answer with the status SUCCESS to a new order leaves the payment pending."""
     driver = intram()
     body = {**sample("intram", "page.200"), "status": "SUCCESS"}
     payment = drive(driver.collect(Script(driver, answer(body)), order()))
@@ -363,7 +350,7 @@ def test_an_accepted_order_is_never_paid() -> None:
     ],
 )
 def test_an_answer_that_is_not_to_our_order_is_unknown(change: dict[str, Any]) -> None:
-    """Another amount or currency, no id, no address or a failure's word is no opened page."""
+    """Another amount or currency, no id, no URL, or a failure's status is no opened page."""
     driver = intram()
     with pytest.raises(OutcomeUnknown):
         drive(
@@ -377,17 +364,14 @@ def test_an_answer_that_is_not_to_our_order_is_unknown(change: dict[str, Any]) -
     "body", [b"", b"{}", b"[]", b"<html>gateway</html>", b'{"status":"PEND', b"[" * 5000]
 )
 def test_a_page_s_answer_that_cannot_be_read_is_unknown(body: bytes) -> None:
-    """HTML, nothing, cut or foreign JSON with HTTP 200 is neither a page nor a refusal."""
+    """HTML, an empty body, cut or foreign JSON with HTTP 200 is neither a page nor a refusal."""
     driver = intram()
     with pytest.raises(OutcomeUnknown):
         drive(driver.collect(Script(driver, Response(status=200, body=body)), order()))
 
 
 def test_opening_a_page_may_be_repeated() -> None:
-    """A lost page harms nobody.
-
-    The request is repeatable, and the driver says that a new reference is safe.
-    """
+    """A lost page charges no payer: the request is repeatable, and a new reference is safe."""
     driver = intram()
     send = Script(driver, reply("intram", "page.200"))
     drive(driver.collect(send, order()))
@@ -400,10 +384,7 @@ def test_opening_a_page_may_be_repeated() -> None:
 
 @pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_flat_confirmation() -> None:
-    """The flat shape: amount without the fees on top, operator, fee.
-
-    A masked number is no payer.
-    """
+    """The flat format: amount without fees, operator and fee; a masked number is no payer."""
     payment = verified(intram(), reply("intram", "confirm_flat.200"))
     assert payment == Payment(
         account="intram",
@@ -423,7 +404,7 @@ def test_the_flat_confirmation() -> None:
 
 @pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_nested_confirmation() -> None:
-    """The nested shape: the inner transaction's id, public reference, amount, currency and time."""
+    """The nested format: the inner id, public reference, amount, currency and time."""
     payment = verified(
         intram(), reply("intram", "confirm_nested.200"), asked="5f60d7a0573bc71854bf095e"
     )
@@ -441,7 +422,7 @@ def test_the_nested_confirmation() -> None:
 
 @pytest.mark.proves("intram: GET /transactions/confirm/{transaction_id}")
 def test_the_node_client_s_confirmation() -> None:
-    """The third shape: total, customer, receipt and custom data of a success."""
+    """The third format: total, customer, receipt and custom data of a success."""
     payment = verified(intram(), reply("intram", "confirm_node.200"))
     assert (payment.status, payment.amount, payment.receipt_url) == (
         Status.SUCCEEDED,
@@ -456,7 +437,7 @@ def test_the_node_client_s_confirmation() -> None:
 
 
 def test_a_success_of_zero_is_a_mismatch() -> None:
-    """An amount of 0 is excused while pending, and never in a success."""
+    """An amount of 0 is accepted while pending, and never in a success."""
     body = {**sample("intram", "confirm_node.200"), "total_amount": 0}
     held = Payment(account="intram", provider_reference=ID, amount=Decimal(5000))
     with pytest.raises(Mismatch, match="amount"):
@@ -468,16 +449,14 @@ def test_a_success_of_zero_is_a_mismatch() -> None:
     [("22996000000", "22996000000"), ("2290196000000", "2290196000000"), ("96", None)],
 )
 def test_a_whole_number_is_the_payer(number: str, payer: str | None) -> None:
-    """The account number is the payer where it is a whole number of Benin."""
+    """The account number is the payer if it is a complete number of Benin."""
     body = {**sample("intram", "confirm_flat.200"), "account_number": number}
     assert verified(intram(), answer(body)).payer == payer
 
 
 @pytest.mark.parametrize("absent", [None, "", [], False])
 def test_bent_objects_do_not_hide_a_success(absent: Any) -> None:
-    """Nothing, text or a list where an object is documented leaves the rest of the answer
-    readable.
-    """
+    """A wrong type instead of a documented object leaves the other fields readable."""
     names = ("customer", "custom_data", "custom_datas", "transaction")
     body = {
         **sample("intram", "confirm_flat.200"),
@@ -511,10 +490,7 @@ def test_bent_objects_do_not_hide_a_success(absent: Any) -> None:
     ],
 )
 def test_status_words(word: str, status: Status, reason: Reason | None) -> None:
-    """Every published word in any case is read in both shapes.
-
-    An unknown one stays pending and is kept.
-    """
+    """Every published status, in any case, is read in both formats; others stay pending."""
     flat = {**sample("intram", "confirm_flat.200"), "status": word}
     nested = {"transaction": {"_id": ID, "_status": word, "_amount": 1000}}
     for body in (flat, nested):
@@ -523,7 +499,7 @@ def test_status_words(word: str, status: Status, reason: Reason | None) -> None:
 
 
 def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An unknown word is one warning, however often it is polled."""
+    """An unknown status is one warning, however often it is polled."""
     body = {**sample("intram", "confirm_flat.200"), "status": "EN_ATTENTE_OTP"}
     with caplog.at_level(logging.WARNING, logger="paymux"):
         for _ in range(3):
@@ -535,7 +511,7 @@ def test_an_unknown_word_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_two_words_that_disagree_prove_nothing() -> None:
-    """A SUCCESS outside with another word inside is not a success: both words are kept."""
+    """An outer SUCCESS with another inner status is no success: both are kept."""
     body = sample("intram", "confirm_nested.200")
     body["status"] = "SUCCESS"
     payment = verified(intram(), answer(body), asked="5f60d7a0573bc71854bf095e")
@@ -563,10 +539,7 @@ def test_two_words_that_disagree_prove_nothing() -> None:
     ],
 )
 def test_an_answer_without_word_or_amount_is_no_answer(body: dict[str, Any]) -> None:
-    """An error's body or an empty object is neither a failed payment nor a success.
-
-    The look-up failed.
-    """
+    """An error's body or an empty object is neither a failure nor a success: the look-up failed."""
     driver = intram()
     with pytest.raises(OutcomeUnknown):
         verified(driver, answer(body))
@@ -595,9 +568,7 @@ PLACES = [
 @pytest.mark.proves("intram: invoice.custom_datas")
 @pytest.mark.parametrize("body", PLACES)
 def test_our_reference_is_read_back(body: dict[str, Any]) -> None:
-    """The reference is read from the custom data wherever it stands, and another one is a
-    Mismatch.
-    """
+    """The reference is read from the custom data in any place; another one is a Mismatch."""
     payment = verified(intram(), answer(body))
     assert (payment.reference, payment.metadata) == ("order-1042", {"cart": 7})
     with pytest.raises(Mismatch, match="reference"):
@@ -622,7 +593,7 @@ def test_another_payment_s_answer_is_a_mismatch(change: dict[str, Any], field: s
 
 @pytest.mark.proves("intram: transactions of the sandbox")
 def test_a_sandbox_success_on_a_live_account_is_a_mismatch() -> None:
-    """A transaction of the sandbox (`_env`) never confirms a live payment."""
+    """A sandbox transaction (`_env`) never confirms a live payment."""
     body = sample("intram", "callback_nested")
     body["status"] = body["transaction"]["_status"] = "SUCCESS"
     asked = body["transaction"]["invoice"]["transaction"]
@@ -635,14 +606,14 @@ def test_a_sandbox_success_on_a_live_account_is_a_mismatch() -> None:
 
 
 def test_a_look_up_by_the_public_reference() -> None:
-    """The short reference that the widget gives may be asked for, and stays the payment's id."""
+    """The widget's short reference can be looked up, and stays the payment's id."""
     payment = verified(intram(), reply("intram", "confirm_nested.200"), asked="SaCsEhzMFc")
     assert (payment.provider_reference, payment.ids) == ("SaCsEhzMFc", {"_reference": "SaCsEhzMFc"})
 
 
 @pytest.mark.parametrize("asked", [None, "", "..", "a/b", "a b", "é", "x" * 129])
 def test_an_id_that_cannot_be_intram_s_is_refused(asked: str | None) -> None:
-    """A missing or odd id is a UsageError that names the field, and nothing is sent."""
+    """A missing or odd id is UsageError naming the field, and nothing is sent."""
     driver = intram()
     send = Script(driver)
     with pytest.raises(UsageError, match="provider_reference"):
@@ -671,10 +642,7 @@ def test_an_id_that_cannot_be_intram_s_is_refused(asked: str | None) -> None:
 def test_errors(
     case: str, collect: type[ProviderError] | None, look_up: type[ProviderError] | None
 ) -> None:
-    """`error: true` is a refusal with HTTP 200, 400 and 401, its words kept.
-
-    HTTP 500 proves nothing.
-    """
+    """`error: true` is a refusal with HTTP 200, 400 and 401; HTTP 500 proves nothing."""
     driver = intram()
     for request, kind in (
         (post("/payments/request", dict, {}), collect),
@@ -690,7 +658,7 @@ def test_errors(
 @pytest.mark.proves("intram: an error comes with a message")
 @pytest.mark.parametrize("flag", [True, "true", 1])
 def test_the_error_flag_in_its_forms(flag: Any) -> None:
-    """A flag as text or number is a flag, and a refused look-up is never a failed payment."""
+    """A flag as text or number counts, too; a refused look-up is never a failed payment."""
     body = {"error": flag, "status": "ERROR", "message": "nope", "amount": 1000}
     with pytest.raises(ProviderError) as caught:
         verified(intram(), answer(body))
@@ -700,7 +668,7 @@ def test_the_error_flag_in_its_forms(flag: Any) -> None:
 @pytest.mark.proves("intram: HTTP 200: success")
 @pytest.mark.parametrize("flag", [False, "false", 0, None, ""])
 def test_no_error_flag_is_no_error(flag: Any) -> None:
-    """`error: false` beside a status is an answer."""
+    """`error: false` with a status is an answer."""
     body = {**sample("intram", "confirm_flat.200"), "error": flag, "status": "SUCCESS"}
     assert verified(intram(), answer(body)).status is Status.SUCCEEDED
 
@@ -710,7 +678,7 @@ def test_no_error_flag_is_no_error(flag: Any) -> None:
 )
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500, 502])
 def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> None:
-    """Without the documented error body no status refuses a collect; a look-up believes some."""
+    """Only the documented error body refuses a collect; a look-up believes some statuses."""
     driver = intram()
     given = Response(status=status, body=body)
     assert decide(driver, post("/payments/request", dict, {}), given).means is Means.UNKNOWN
@@ -720,10 +688,7 @@ def test_a_bare_status_proves_nothing_about_money(status: int, body: bytes) -> N
 
 @pytest.mark.proves("intram: always validate callbacks")
 def test_a_nested_callback_is_a_hint() -> None:
-    """The JSON callback of 2022.
-
-    Id, amount and custom data are claims, and nothing vouches for them.
-    """
+    """The JSON callback of 2022: id, amount and custom data are unproved claims."""
     event = intram().webhook(hook(sample("intram", "callback_nested")))
     assert (event.account, event.provider, event.trust) == ("intram", "intram", Trust.NOTHING)
     assert event.claims.provider_reference == "5f6a223d768b1875356440cc"
@@ -732,7 +697,7 @@ def test_a_nested_callback_is_a_hint() -> None:
 
 
 def test_a_flat_callback_is_a_hint_without_an_id() -> None:
-    """The later JSON callback names no transaction: only its own callback path does."""
+    """The later JSON callback has no transaction id: only its callback path names the order."""
     event = intram().webhook(hook(sample("intram", "callback_flat")))
     assert (event.trust, event.claims.provider_reference) == (Trust.NOTHING, None)
     assert (event.claims.amount, event.claims.provider_status) == (Decimal(1000), "PENDING")
@@ -755,15 +720,13 @@ def test_a_flat_callback_is_a_hint_without_an_id() -> None:
     ],
 )
 def test_where_a_callback_names_its_transaction(body: Any) -> None:
-    """JSON and form are read alike, and the id is found under each of its names, the surest
-    first.
-    """
+    """JSON and form are read alike; the id is found under each name, the most certain first."""
     event = intram().webhook(hook(body))
     assert (event.trust, event.claims.provider_reference) == (Trust.NOTHING, ID)
 
 
 def test_the_form_callback() -> None:
-    """The Django page's form: an id, and a word that is only a claim."""
+    """The Django page's form: an id, and a status that is only a claim."""
     event = intram().webhook(hook(sample("intram", "callback_form")))
     assert (event.claims.provider_reference, event.claims.provider_status) == (ID, "SUCCESS")
     assert event.trust is Trust.NOTHING
@@ -801,7 +764,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("body", HOSTILE)
 def test_hostile_callbacks_are_unreadable(body: bytes) -> None:
-    """No hostile body is an event, and none raises anything but the documented errors."""
+    """No hostile body gives an event, or raises anything but the documented errors."""
     with pytest.raises((Unreadable, BadWebhook, UnicodeDecodeError)):
         intram().webhook(WebhookRequest(body=body, headers={"content-type": "é"}))
 
@@ -819,10 +782,7 @@ def test_hostile_callbacks_are_unreadable(body: bytes) -> None:
     ],
 )
 def test_the_browser_came_back(url: str, word: str | None) -> None:
-    """Both documented queries are read, also behind a query of ours and with `?` twice.
-
-    Hints like any other.
-    """
+    """Both documented queries are read, also after our own query and with a second `?`."""
     event = intram().returned(url)
     assert (event.account, event.provider, event.trust) == ("intram", "intram", Trust.NOTHING)
     assert (event.claims.provider_reference, event.claims.provider_status) == (ID, word)
@@ -845,7 +805,7 @@ def test_the_browser_came_back(url: str, word: str | None) -> None:
     ],
 )
 def test_an_address_without_one_sound_id_is_unreadable(url: str) -> None:
-    """No id, two of them or an odd one is Unreadable, and nothing else escapes."""
+    """No id, two of them or an odd one is Unreadable, and no other error is raised."""
     with pytest.raises((Unreadable, UnicodeDecodeError)):
         intram().returned(url)
 
@@ -865,10 +825,7 @@ def test_an_address_without_one_sound_id_is_unreadable(url: str) -> None:
     ],
 )
 def test_a_key_of_the_other_mode_is_refused(field: str, key: str, live: bool) -> None:
-    """A key whose prefix contradicts `live` is refused by name, unshown.
-
-    With the right mode it passes.
-    """
+    """A key whose prefix contradicts `live` is refused by name, and not shown."""
     with pytest.raises(UsageError, match=field) as caught:
         intram(live=live, **{field: key})
     assert key not in str(caught.value)
@@ -877,7 +834,7 @@ def test_a_key_of_the_other_mode_is_refused(field: str, key: str, live: bool) ->
 
 @pytest.mark.parametrize("live", [True, False])
 def test_keys_without_a_prefix_pass_in_both_modes(live: bool) -> None:
-    """The 64 hex digits of a public key say nothing of the mode."""
+    """A public key of 64 hex digits is accepted in both modes."""
     assert intram(live=live, public_key="5e59e0c34bb8737c" * 4).live is live
 
 
@@ -895,13 +852,13 @@ def test_keys_without_a_prefix_pass_in_both_modes(live: bool) -> None:
     ],
 )
 def test_a_wrong_field_names_itself(fields: dict[str, Any], named: str) -> None:
-    """A missing or wrong field is a UsageError with its name when the account is made."""
+    """A missing or wrong field of the account is UsageError with its name."""
     with pytest.raises(UsageError, match=named):
         intram(**fields)
 
 
 def test_what_intram_cannot_do() -> None:
-    """The documented API collects, confirms and calls back; the rest is not offered."""
+    """Intram collects, verifies and sends webhooks; the driver offers nothing else."""
     verbs: tuple[Verb, ...] = (
         "collect",
         "payout",

@@ -43,7 +43,7 @@ SECRETS = ("the-key", "the-secret", "the-passkey")
 PUSHED = "ws_CO_191220191020363925"
 CALLBACK = "https://shop.example/pay/0a1b2c"
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "KES", "payer": "254712345678"},
     opens="POST /mpesa/stkpush/v1/processrequest/",
@@ -79,7 +79,7 @@ CASE = Case(
 
 
 def order(**changes: Any) -> Order:
-    """Give an order that the driver accepts, but for these changes."""
+    """Return an order that the driver accepts, with these changes."""
     fields = {
         "account": "kenya",
         "kind": "collect",
@@ -93,18 +93,18 @@ def order(**changes: Any) -> Order:
 
 
 def pushed(script: Script) -> dict[str, str]:
-    """Give the body of the last request."""
+    """Return the body of the last request."""
     body: dict[str, str] = json.loads(script.requests[-1].content() or b"")
     return body
 
 
 def held(id: str | None = PUSHED, **changes: Any) -> Payment:
-    """Give a payment as a shop holds it."""
+    """Return a payment as a shop holds it."""
     return Payment(account="kenya", provider="mpesa", provider_reference=id, **changes)
 
 
 def said(code: object, words: object = "words", **more: object) -> Response:
-    """Give the answer to a query with this result."""
+    """Return the answer to a query with this result."""
     body = {
         "ResponseCode": "0",
         "CheckoutRequestID": PUSHED,
@@ -116,34 +116,34 @@ def said(code: object, words: object = "words", **more: object) -> Response:
 
 
 def verified(answer: Response, payment: Payment | None = None) -> Payment:
-    """Give what a query with this answer makes of a payment."""
+    """Return the payment that a query with this answer finds."""
     return drive(DRIVER.verify(Script(DRIVER, answer), payment or held()))
 
 
 def incoming(body: object) -> WebhookRequest:
-    """Give a message with this body."""
+    """Return a message with this body."""
     return WebhookRequest(body=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def fault(status: int, code: str, words: str) -> Response:
-    """Give an error in the gateway's shape."""
+    """Return an error in the gateway's format."""
     body = {"requestId": "1-2-3", "errorCode": code, "errorMessage": words}
     return Response(status=status, body=json.dumps(body).encode())
 
 
 def judged(path: str, answer: Response, *, money: bool = True) -> ProviderError | None:
-    """Give what the driver makes of an answer to a request for this path."""
+    """Return the driver's verdict on an answer to a request for this path."""
     return DRIVER.judge(post(path, dict, {}, money=money), answer)
 
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    # In East Africa it is already the next day.
+    # In East Africa this is already the next day.
     monkeypatch.setattr(mpesa, "now", datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC).timestamp)
 
 
 def test_it_is_found_by_name() -> None:
-    """`load("mpesa")` gives the driver, which says what it can do."""
+    """`load("mpesa")` returns the driver with its operations."""
     assert load("mpesa") is Mpesa
     assert [Mpesa.can(verb) for verb in ("collect", "verify", "webhook")] == [True] * 3
     assert [Mpesa.can(verb) for verb in ("find", "payout", "refund", "returned")] == [False] * 4
@@ -151,7 +151,7 @@ def test_it_is_found_by_name() -> None:
 
 
 def test_login_sends_key_and_secret_and_reads_a_lifetime_sent_as_text() -> None:
-    """The token and its lifetime are read from the documented answer, where the number is text."""
+    """Token and lifetime are read from the documented answer, with the number as text."""
     script = Script(DRIVER, reply("mpesa", "login.200"))
     token = drive(DRIVER.token(script))
     assert (token.secret.reveal(), token.expires_in) == ("c9SQxWWhmdVRlyh0zh8gZDTkubVF", 3599)
@@ -164,7 +164,7 @@ def test_login_sends_key_and_secret_and_reads_a_lifetime_sent_as_text() -> None:
 
 
 def test_refused_credentials_come_as_an_empty_400() -> None:
-    """Wrong credentials are AuthenticationFailed, although the answer has no body at all."""
+    """A 400 with an empty body is AuthenticationFailed."""
     with pytest.raises(AuthenticationFailed) as failed:
         drive(DRIVER.token(Script(DRIVER, reply("mpesa", "login_refused.400"))))
     assert failed.value.http_status == 400
@@ -194,7 +194,7 @@ def test_a_login_without_a_token_is_no_login(answer: Response) -> None:
 def test_the_push_has_the_documented_fields_in_order_and_as_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A paybill push is the documented request, word for word, but for what is ours."""
+    """A paybill push is the documented request, except for our own values."""
     ticks = iter([datetime(2016, 2, 16, 13, 56, second, tzinfo=UTC) for second in (27, 28, 29)])
     monkeypatch.setattr(mpesa, "now", lambda: next(ticks).timestamp())
     script = Script(DRIVER, reply("mpesa", "push.200"))
@@ -208,7 +208,7 @@ def test_the_push_has_the_documented_fields_in_order_and_as_text(
     body = pushed(script)
     assert list(body) == list(documented)
     assert {**body, "Password": ""} == {**documented, "Password": ""}
-    # The Timestamp inside the Password is the one beside it, although the clock went on.
+    # The Password has the same Timestamp as the field, although the clock moved on.
     assert b64decode(body["Password"]).decode() == f"174379the-passkey{documented['Timestamp']}"
     assert (script.requests[0].method, script.requests[0].target()) == ("POST", PUSH)
     assert script.requests[0].headers["Authorization"] == "Bearer simulator-token"
@@ -217,7 +217,7 @@ def test_the_push_has_the_documented_fields_in_order_and_as_text(
 
 
 def test_times_are_east_african() -> None:
-    """The timestamp is in UTC+3 on any machine: 21:30 UTC is half past midnight of the next day."""
+    """The timestamp is in UTC+3 on any machine: 21:30 UTC is 00:30 of the next day."""
     script = Script(DRIVER, reply("mpesa", "push.200"))
     drive(DRIVER.collect(script, order()))
     assert pushed(script)["Timestamp"] == "20240608003045"
@@ -237,10 +237,7 @@ def test_a_till_is_paid_as_buy_goods() -> None:
 
 
 def test_what_the_order_does_not_say_has_a_default() -> None:
-    """AccountReference is the first 12 of the reference, TransactionDesc `Payment`.
-
-    Daraja wants both.
-    """
+    """AccountReference is the first 12 of the reference, TransactionDesc is `Payment`."""
     script = Script(DRIVER, reply("mpesa", "push.200"))
     drive(DRIVER.collect(script, order()))
     assert (pushed(script)["AccountReference"], pushed(script)["TransactionDesc"]) == (
@@ -250,7 +247,7 @@ def test_what_the_order_does_not_say_has_a_default() -> None:
 
 
 def test_an_accepted_push_is_pending() -> None:
-    """Accepted is not paid: the payment is PENDING, with what the payer is told and both ids."""
+    """An accepted push is PENDING, not paid; it has both ids and the text for the payer."""
     payment = drive(DRIVER.collect(Script(DRIVER, reply("mpesa", "push.200")), order()))
     assert payment == Payment(
         account="kenya",
@@ -297,10 +294,7 @@ def test_an_accepted_push_is_pending() -> None:
 def test_bad_orders_are_refused_before_anything_is_sent(
     changes: dict[str, Any], named: str
 ) -> None:
-    """What Daraja would refuse or fail on silently is UsageError naming the field.
-
-    Too long is never cut.
-    """
+    """Orders that Daraja would refuse or drop are UsageError naming the field, and never cut."""
     script = Script(DRIVER)
     with pytest.raises(UsageError, match=f"^{named}|{named}$"):
         drive(DRIVER.collect(script, order(**changes)))
@@ -313,10 +307,7 @@ def test_bad_orders_are_refused_before_anything_is_sent(
 def test_a_word_to_avoid_in_the_callback_address_is_warned_of_and_not_refused(
     word: str, write: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The page advises against these words, and the seed's own path has one.
-
-    A pool says so once, and uses it.
-    """
+    """A callback path with a word that the docs advise against is used, with one warning."""
     url = f"https://shop.example/{write(word)}-callback/"
     script = Script(DRIVER, reply("mpesa", "push.200"))
     drive(DRIVER.collect(script, order(webhook_url=url)))
@@ -339,13 +330,13 @@ def test_a_word_to_avoid_in_the_callback_address_is_warned_of_and_not_refused(
     ["https://mpesa.safaricom.example/pay", "https://sql.shop.example", "https://shop.example"],
 )
 def test_a_hosts_name_is_nobodys_business(base: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A word in the host is not warned of: a shop is called what it is called."""
+    """A word in the host causes no warning."""
     Pool(DRIVER, webhook_base=base, webhook_key="k" * 16)
     assert caplog.records == []
 
 
 def test_a_sandbox_may_call_back_over_http() -> None:
-    """Daraja's sandbox is told of an http address on any host; a live account's is https."""
+    """A sandbox accepts an http callback on any host; a live account needs https."""
     plain = "http://shop.example/pay"
     script = Script(DRIVER, reply("mpesa", "push.200"))
     drive(DRIVER.collect(script, order(webhook_url=plain)))
@@ -356,7 +347,7 @@ def test_a_sandbox_may_call_back_over_http() -> None:
 
 
 def test_the_limit_is_a_setting() -> None:
-    """Where Safaricom's limit is another, `max_amount` says so."""
+    """`max_amount` changes Safaricom's limit for an account."""
     driver = msgspec.structs.replace(DRIVER, max_amount=500_000)
     script = Script(driver, reply("mpesa", "push.200"))
     drive(driver.collect(script, order(amount=Decimal(500_000))))
@@ -379,7 +370,7 @@ def test_the_limit_is_a_setting() -> None:
 def test_refusals_of_a_push_are_known_by_code_and_message(
     case: str, kind: type[ProviderError], words: str, reason: Reason | None
 ) -> None:
-    """One code stands for several things; each refusal is the error that says what to do."""
+    """One code has several meanings; each refusal is the right error for its message."""
     with pytest.raises(kind, match=words) as refused:
         drive(DRIVER.collect(Script(DRIVER, reply("mpesa", case)), order()))
     body = sample("mpesa", case)
@@ -390,7 +381,7 @@ def test_refusals_of_a_push_are_known_by_code_and_message(
 
 
 def test_a_refused_field_is_named() -> None:
-    """The error of a refused field has the field's name in `details`, in Daraja's spelling."""
+    """A refused field's name, in Daraja's spelling, is in the error's `details`."""
     error = judged(PUSH, reply("mpesa", "push_invalid_phone.400"))
     assert error is not None
     assert error.details == {"field": "PhoneNumber"}
@@ -424,10 +415,7 @@ def test_a_refused_field_is_named() -> None:
     ],
 )
 def test_any_other_answer_to_a_push_is_unknown(answer: Response) -> None:
-    """What is not a listed refusal proves nothing about money.
-
-    No error, no answer, no second try.
-    """
+    """An answer that is no listed refusal proves nothing about money, and nothing is repeated."""
     request = post(PUSH, dict, {}, matches=lambda found: False)
     assert DRIVER.judge(request, answer) is None
     with pytest.raises(OutcomeUnknown, match="anything may have happened"):
@@ -435,7 +423,7 @@ def test_any_other_answer_to_a_push_is_unknown(answer: Response) -> None:
 
 
 def test_a_fault_is_judged_by_endpoint() -> None:
-    """Faults of a push say nothing where a query or another endpoint answers with them."""
+    """Faults of a push prove nothing as answers to a query or another endpoint."""
     locked = fault(500, "500.001.1001", "Unable to lock subscriber")
     assert isinstance(judged(PUSH, locked), Rejected)
     assert judged(QUERY, locked, money=False) is None
@@ -449,7 +437,7 @@ def test_a_fault_is_judged_by_endpoint() -> None:
 
 
 def test_the_query_has_the_documented_fields_and_a_fresh_password() -> None:
-    """The query is the documented request, and no money."""
+    """The query is the documented request, and no money request."""
     script = Script(DRIVER, said("1032"))
     drive(DRIVER.verify(script, held()))
     body = pushed(script)
@@ -462,16 +450,14 @@ def test_the_query_has_the_documented_fields_and_a_fresh_password() -> None:
 def apigee(
     code: object, words: object = "Spike arrest violation.", **more: object
 ) -> dict[str, object]:
-    """Give a fault as Apigee words it."""
+    """Return a fault in Apigee's format."""
     return {"fault": {"faultstring": words, "detail": {"errorcode": code}, **more}}
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 500, 503])
 @pytest.mark.parametrize("code", ["SpikeArrestViolation", "QuotaViolation"])
 def test_apigees_throttling_comes_before_daraja(code: str, status: int) -> None:
-    """Both policies in the whole envelope are "too many requests" under any status, also of
-    money.
-    """
+    """Both policies, complete, mean throttled under any status, also for money."""
     answer = Response(status=status, body=json.dumps(apigee(f"policies.ratelimit.{code}")).encode())
     for path, money in ((PUSH, True), (QUERY, False), (LOGIN, False)):
         verdict = decide(DRIVER, post(path, dict, {}, money=money), answer)
@@ -504,14 +490,14 @@ SPIKE = "policies.ratelimit.SpikeArrestViolation"
 )
 @pytest.mark.parametrize("status", [200, 401, 429, 500])
 def test_any_other_fault_of_apigees_leaves_money_unknown(body: object, status: int) -> None:
-    """Another policy, or another envelope, does not prove that nothing was begun."""
+    """Another policy or format does not prove that processing did not start."""
     answer = Response(status=status, body=json.dumps(body).encode())
     with pytest.raises(OutcomeUnknown):
         drive(DRIVER.collect(Script(DRIVER, answer), order()))
 
 
 def test_a_result_beside_a_fault_ends_nothing() -> None:
-    """A fault that says "being processed" beside any result leaves the payment pending."""
+    """A fault that says "being processed" leaves the payment pending, with any result."""
     for code in ("0", "1032"):
         odd = {**sample("mpesa", "query_processing.500"), "ResultCode": code, "ResponseCode": "0"}
         for status in (200, 500):
@@ -521,7 +507,7 @@ def test_a_result_beside_a_fault_ends_nothing() -> None:
 
 @pytest.mark.parametrize("case", ["query_succeeded.200", "query_cancelled.200"])
 def test_a_result_under_http_500_is_none(case: str) -> None:
-    """Under HTTP 500 the query's one documented answer is that the payment is being processed."""
+    """Under HTTP 500 the only documented answer to a query is "being processed"."""
     body = json.dumps(sample("mpesa", case)).encode()
     with pytest.raises(OutcomeUnknown):
         verified(Response(status=500, body=body), held(sample("mpesa", case)["CheckoutRequestID"]))
@@ -531,7 +517,7 @@ def test_a_result_under_http_500_is_none(case: str) -> None:
     ("case", "code"), [("query_processing.500", "500.001.1001"), ("query_processing.200", "4999")]
 )
 def test_both_shapes_of_processing_are_pending(case: str, code: str) -> None:
-    """Processing is a state, not an error and not a failure, in both of Daraja's spellings."""
+    """Both of Daraja's formats for "processing" are pending, neither error nor failure."""
     id = sample("mpesa", case).get("CheckoutRequestID", PUSHED)
     payment = verified(reply("mpesa", case), held(id))
     assert (payment.status, payment.provider_status) == (Status.PENDING, code)
@@ -544,13 +530,13 @@ def test_both_shapes_of_processing_are_pending(case: str, code: str) -> None:
 )
 @pytest.mark.parametrize("code", ["0", "1", "1032"])
 def test_words_of_processing_outweigh_any_code(code: str, words: str) -> None:
-    """An answer that contradicts itself is neither success nor failure."""
+    """A contradictory answer is neither success nor failure."""
     payment = verified(said(code, words))
     assert (payment.status, payment.provider_status, payment.reason) == (Status.PENDING, code, None)
 
 
 def test_only_the_start_of_the_words_is_searched() -> None:
-    """A forger's long text costs nothing, and says nothing about the state."""
+    """A forger's long text takes no time, and does not change the status."""
     assert verified(said("1032", "being " * 40_000 + "processed")).status is Status.CANCELLED
     assert verified(said("1032", "x" * 300 + "still being processed")).status is Status.CANCELLED
 
@@ -590,7 +576,7 @@ RESULTS = [
 def test_every_result_code_has_its_meaning(
     code: str, status: Status, reason: Reason | None
 ) -> None:
-    """Only 0 is success, only a proof of no debit is failure, and query and callback read alike."""
+    """Only 0 is success, only proof that no money moved is failure, in query and callback."""
     asked = verified(said(code))
     assert (asked.status, asked.reason, asked.provider_status) == (status, reason, code)
     told = {
@@ -604,7 +590,7 @@ def test_every_result_code_has_its_meaning(
 
 
 def test_an_unknown_code_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A code that nobody listed is kept as pending and logged the first time it is seen."""
+    """An unknown code is kept as pending, and logged the first time."""
     with caplog.at_level(logging.WARNING, "paymux"):
         for _ in range(3):
             assert verified(said("70707")).status is Status.PENDING
@@ -614,7 +600,7 @@ def test_an_unknown_code_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_query_tells_neither_amount_nor_receipt() -> None:
-    """A success by query leaves unsaid what Daraja did not say."""
+    """A success by query has no amount and no receipt, since Daraja sends none."""
     id = sample("mpesa", "query_succeeded.200")["CheckoutRequestID"]
     payment = verified(reply("mpesa", "query_succeeded.200"), held(id))
     assert payment.status is Status.SUCCEEDED
@@ -646,13 +632,13 @@ def test_a_query_tells_neither_amount_nor_receipt() -> None:
     ],
 )
 def test_an_answer_that_is_not_ours_is_no_answer(answer: Response) -> None:
-    """A crossed, empty or foreign answer to a query changes nothing."""
+    """An answer to another query, an empty one or a foreign one changes nothing."""
     with pytest.raises(OutcomeUnknown):
         verified(answer)
 
 
 def test_a_query_answer_need_not_echo_the_id() -> None:
-    """Where the id is not echoed, the payment keeps the one that was asked for."""
+    """Without an id in the answer, the payment keeps its own id."""
     payment = verified(Response(status=200, body=b'{"ResultCode": 1032}'))
     assert (payment.status, payment.provider_reference) == (Status.CANCELLED, PUSHED)
 
@@ -667,7 +653,7 @@ def test_only_a_push_can_be_asked_for() -> None:
 
 
 def test_a_callback_of_success_is_a_claim_with_the_receipt() -> None:
-    """All that only the callback knows is claimed, in our words, and proves nothing."""
+    """All fields of a callback are claims, and prove nothing."""
     event = DRIVER.webhook(incoming(sample("mpesa", "callback_succeeded")))
     assert (event.account, event.provider, event.trust) == ("kenya", "mpesa", Trust.NOTHING)
     assert event.claims == Payment(
@@ -698,10 +684,7 @@ def test_a_callback_of_success_is_a_claim_with_the_receipt() -> None:
     ],
 )
 def test_callbacks_without_metadata_are_read(case: str, id: str, status: Status) -> None:
-    """Failures, and some successes, come without CallbackMetadata.
-
-    Codes come as numbers and as text.
-    """
+    """Failures, and some successes, have no CallbackMetadata; codes are numbers or text."""
     claims = DRIVER.webhook(incoming(sample("mpesa", case))).claims
     assert (claims.provider_reference, claims.status) == (id, status)
     assert (claims.amount, claims.receipt, claims.paid_at) == (None, None, None)
@@ -711,7 +694,7 @@ def test_callbacks_without_metadata_are_read(case: str, id: str, status: Status)
     "metadata", [None, {}, {"Item": None}, {"Item": []}, {"Item": [{"Name": "Balance"}]}]
 )
 def test_empty_metadata_is_no_metadata(metadata: object) -> None:
-    """However the absence is written, the callback is read."""
+    """A callback with any form of empty metadata is read."""
     body = sample("mpesa", "callback_bare")
     body["Body"]["stkCallback"]["CallbackMetadata"] = metadata
     claims = DRIVER.webhook(incoming(body)).claims
@@ -720,9 +703,7 @@ def test_empty_metadata_is_no_metadata(metadata: object) -> None:
 
 @pytest.mark.parametrize("case", ["c2b_validation", "c2b_confirmation"])
 def test_a_c2b_message_is_a_hint(case: str) -> None:
-    """A C2B payment is claimed by its number, with what the payer typed as reference, and without a
-    status.
-    """
+    """A C2B payment has its number and the payer's own reference, and no status."""
     event = DRIVER.webhook(incoming(sample("mpesa", case)))
     assert event.trust is Trust.NOTHING
     assert event.claims == Payment(
@@ -740,7 +721,7 @@ def test_a_c2b_message_is_a_hint(case: str) -> None:
 
 
 def test_c2b_replies_are_the_documented_bodies() -> None:
-    """Accepting and rejecting are Safaricom's bodies; a code that it does not know is refused."""
+    """Accepting and rejecting have Safaricom's bodies; an unknown code is refused."""
     assert Mpesa.c2b_reply(True) == sample("mpesa", "c2b_accepted")
     assert Mpesa.c2b_reply(False, "C2B00012") == sample("mpesa", "c2b_rejected")
     for code in ("C2B00010", "C2B00017", "12", ""):
@@ -763,7 +744,7 @@ def test_c2b_replies_are_the_documented_bodies() -> None:
     ],
 )
 def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None:
-    """The twelve documented addresses are known, also as a dual-stack socket shows them."""
+    """The twelve documented addresses are known, also in the form of a dual-stack socket."""
     assert Mpesa.from_safaricom(peer) is listed
     assert len(mpesa.CALLBACK_ADDRESSES) == 12
 
@@ -796,13 +777,13 @@ def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None
     ],
 )
 def test_hostile_messages_are_unreadable(body: bytes) -> None:
-    """A message that is not Safaricom's form is dropped, whatever it is made of."""
+    """A message that does not have Safaricom's format is dropped."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
         DRIVER.webhook(incoming(body))
 
 
 def test_a_strange_date_or_phone_is_left_out() -> None:
-    """What cannot be a date or a number of a payer does not spoil the rest of a message."""
+    """An impossible date or phone number is left out; the rest of the message is read."""
     body = sample("mpesa", "c2b_confirmation")
     for time in ("00010101000000", "20231399000000", "yesterday", 10**30, None):
         claims = DRIVER.webhook(incoming({**body, "TransTime": time, "MSISDN": "a" * 64})).claims
@@ -822,7 +803,7 @@ ITEMS = ("Amount", "MpesaReceiptNumber", "TransactionDate", "PhoneNumber")
 @pytest.mark.slow
 @given(st.data())
 def test_no_message_breaks_the_parser(data: st.DataObject) -> None:
-    """Of any JSON in any documented place comes an event or Unreadable, and nothing else."""
+    """Any JSON in any documented field gives an event or Unreadable."""
     told = {name: data.draw(JUNK) for name in ("CheckoutRequestID", "ResultCode", "ResultDesc")}
     told["CallbackMetadata"] = {
         "Item": [{"Name": name, "Value": data.draw(JUNK)} for name in ITEMS]
@@ -840,7 +821,7 @@ def test_no_message_breaks_the_parser(data: st.DataObject) -> None:
 
 
 def test_a_success_is_never_undone_by_a_query() -> None:
-    """The sandbox's query calls payments failed whose callback came; that is told, not believed."""
+    """If a query reports a paid payment as failed, this is logged, and the success stays."""
     known = merge(held(), DRIVER.webhook(incoming(sample("mpesa", "callback_succeeded"))).claims)
     found = verified(said("1037"))
     with pytest.raises(Mismatch):
@@ -868,9 +849,7 @@ def test_a_success_is_never_undone_by_a_query() -> None:
     ],
 )
 def test_wrong_fields_name_themselves(fields: dict[str, Any], named: str) -> None:
-    """A wrong credential or number is UsageError at construction, and a secret is not shown in
-    it.
-    """
+    """A wrong credential or number of the account is UsageError, and no secret is in it."""
     good = {"consumer_key": "k", "consumer_secret": "s", "shortcode": "174379", "passkey": "p"}
     with pytest.raises(UsageError, match=f"^{named}: ") as refused:
         Mpesa(**{**good, **fields})
@@ -893,7 +872,7 @@ SETTINGS = {
 )
 @pytest.mark.parametrize("settings", [SETTINGS, SimpleNamespace(**SETTINGS)])
 def test_settings_are_read_by_their_django_names(settings: object) -> None:
-    """A mapping and an object such as django.conf.settings make the same driver."""
+    """A mapping and an object such as django.conf.settings give the same driver."""
     driver = Mpesa.from_settings(settings)
     assert (driver.live, driver.url, driver.account) == (
         True,
@@ -909,7 +888,7 @@ def test_settings_are_read_by_their_django_names(settings: object) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("value", ["", None, 7, "\n", "a\x00b"])
 def test_a_missing_or_wrong_setting_is_named(name: str, value: object) -> None:
-    """The error of from_settings has the setting's own name, and no secret."""
+    """Errors of from_settings have the setting's own name, and no secret."""
     for settings in (
         {**SETTINGS, name: value},
         {key: text for key, text in SETTINGS.items() if key != name},
@@ -930,10 +909,7 @@ def test_no_secret_is_printed() -> None:
 
 
 def test_a_stale_token_is_refused_before_processing() -> None:
-    """Both token faults are stale-token verdicts, on money too.
-
-    The gateway answered, M-Pesa never saw it.
-    """
+    """Both token faults mean a stale token, also for money: M-Pesa did not get the request."""
     for case in ("stale_token.401", "stale_token.404"):
         assert decide(DRIVER, post(PUSH, dict, {}), reply("mpesa", case)).means is Means.STALE
     throttled = decide(DRIVER, post(PUSH, dict, {}), reply("mpesa", "spike_arrest.500"))

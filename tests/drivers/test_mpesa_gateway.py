@@ -1,6 +1,6 @@
-"""The merchant's gateway over M-Pesa.
+"""The driver of the merchant's M-Pesa gateway.
 
-Each clause of its document, and where a server is known to leave it.
+It tests each clause of the document, and where a server is known to differ from it.
 """
 
 import functools
@@ -39,7 +39,7 @@ SINCE, UNTIL = datetime(2023, 8, 1, tzinfo=UTC), datetime(2023, 9, 1, tzinfo=UTC
 CODES = ["INVALID_PHONE", "AMOUNT_TOO_LOW", "AMOUNT_TOO_HIGH", "INVALID_CURRENCY"]
 OUTCOMES = ["PAYMENT_FAILED", "PAYMENT_EXPIRED"]
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "KES", "payer": "254712345678"},
     opens="POST /api/payment/mpesa/",
@@ -67,13 +67,13 @@ CASE = Case(
 
 
 def gateway(**fields: Any) -> MpesaGateway:
-    """Give a merchant's sandbox account."""
+    """Return a merchant's sandbox account."""
     signed = {} if "bearer" in fields else {"access_token": "jwt-canary"}
     return MpesaGateway(**{"base_url": "https://shop.example", **signed, **fields})
 
 
 def order(**fields: Any) -> Order:
-    """Give the document's order."""
+    """Return the document's order."""
     given = {
         "account": "mpesa_gateway",
         "kind": "collect",
@@ -86,7 +86,7 @@ def order(**fields: Any) -> Order:
 
 
 def paid(**fields: Any) -> Payment:
-    """Give the document's payment, as held after it was initiated."""
+    """Return the document's payment after its initiation."""
     given = {
         "reference": "123",
         "provider_reference": TXN,
@@ -97,31 +97,31 @@ def paid(**fields: Any) -> Payment:
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    """Give a reply with this JSON body."""
+    """Return a reply with this JSON body."""
     return Response(status=status, body=json.dumps(body).encode())
 
 
 def refusal(code: str, status: int = 400, **details: Any) -> Response:
-    """Give the document's error object with this code."""
+    """Return the document's error object with this code."""
     return answer(
         {**sample("mpesa_gateway", "error.400"), "code": code, "details": details}, status
     )
 
 
 def collected(*replies: Response, wanted: Order | None = None) -> Payment:
-    """Give what collecting the document's order leads to."""
+    """Return the payment after collecting the document's order."""
     driver = gateway()
     return drive(driver.collect(Script(driver, *replies), wanted or order()))
 
 
 def verified(*replies: Response, asked: Payment | None = None) -> Payment:
-    """Give what a look-up finds."""
+    """Return what a look-up finds."""
     driver = gateway()
     return drive(driver.verify(Script(driver, *replies), asked or paid()))
 
 
 def refunded(*replies: Response) -> Payment:
-    """Give what a refund of the document's payment leads to."""
+    """Return the refund of the document's payment."""
     driver, back = (
         gateway(),
         order(kind="refund", reference="refund-9", description="Customer request"),
@@ -130,7 +130,7 @@ def refunded(*replies: Response) -> Payment:
 
 
 def listed(send: Script, since: datetime = SINCE, until: datetime = UNTIL) -> list[Payment]:
-    """Give every payment of a period."""
+    """Return every payment of a period."""
 
     async def pages() -> list[Payment]:
         return [
@@ -143,17 +143,17 @@ def listed(send: Script, since: datetime = SINCE, until: datetime = UNTIL) -> li
 
 
 def row(number: int, **fields: Any) -> dict[str, Any]:
-    """Give a row of history."""
+    """Return a row of history."""
     return {**sample("mpesa_gateway", "history.200")["results"][0], "id": f"TXN{number}", **fields}
 
 
 def hook(body: Any) -> WebhookRequest:
-    """Give a callback with this body."""
+    """Return a callback with this body."""
     return WebhookRequest(body=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def claimed(event: Event | None) -> Payment:
-    """Give what an event claims, once it is sure that it proves nothing."""
+    """Return an event's claims, after checking that it proves nothing."""
     assert event is not None
     assert (event.account, event.provider, event.trust) == (
         "mpesa_gateway",
@@ -169,9 +169,7 @@ def claimed(event: Event | None) -> Payment:
     "mpesa_gateway: initiate message, transaction_id",
 )
 def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() -> None:
-    """Initiate Payment: path with its slash, the three fields in order, `order_id` a number, amount
-    1000.00.
-    """
+    """Initiate Payment: the path with its slash, `order_id` a number, and the amount 1000.00."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     payment = drive(driver.collect(send, order()))
@@ -196,7 +194,7 @@ def test_collect_sends_the_documents_request_with_the_reference_as_an_integer() 
 
 @pytest.mark.proves('mpesa_gateway: "Payment initiated"')
 def test_an_accepted_push_is_not_a_paid_one() -> None:
-    """An answer of "Payment initiated" is PENDING, and no more."""
+    """The answer "Payment initiated" is PENDING, not paid."""
     assert (
         collected(answer({"message": "Payment initiated", "transaction_id": TXN})).status
         is Status.PENDING
@@ -204,7 +202,7 @@ def test_an_accepted_push_is_not_a_paid_one() -> None:
 
 
 def test_a_transaction_id_that_is_a_number_is_kept_as_text() -> None:
-    """The server's transaction id is its integer key."""
+    """A transaction id may be an integer; it is kept as text."""
     assert collected(reply("mpesa_gateway", "initiate_numbered.200")).provider_reference == "17"
 
 
@@ -223,9 +221,7 @@ def test_a_transaction_id_that_is_a_number_is_kept_as_text() -> None:
     ],
 )
 def test_an_answer_that_is_not_this_orders_leaves_a_collect_unknown(body: Any) -> None:
-    """No transaction id, another order's id or an unreadable value is no answer, and never an empty
-    success.
-    """
+    """No transaction id, another order's id or an unreadable value: the outcome is unknown."""
     with pytest.raises(OutcomeUnknown):
         collected(answer(body))
 
@@ -234,10 +230,7 @@ def test_an_answer_that_is_not_this_orders_leaves_a_collect_unknown(body: Any) -
     "case", ["initiate_failed.500", "initiate_failed.400", "initiate_paid.400", "field_map.400"]
 )
 def test_a_refusal_without_a_documented_code_leaves_a_collect_unknown(case: str) -> None:
-    """A 5xx on initiate is unknown, since the server fails after it pushed.
-
-    So is a sentence without a code.
-    """
+    """A 5xx on initiate is unknown, since the server may fail after its push; so is a text."""
     with pytest.raises(OutcomeUnknown):
         collected(reply("mpesa_gateway", case))
 
@@ -245,7 +238,7 @@ def test_a_refusal_without_a_documented_code_leaves_a_collect_unknown(case: str)
 @pytest.mark.parametrize("code", [*CODES, *OUTCOMES, "ERROR_CODE", "invalid_phone", ""])
 @pytest.mark.parametrize("status", [200, 302, 408, 409, 423, 425, 500, 502, 503])
 def test_a_code_beside_a_status_that_proves_nothing_is_unknown(code: str, status: int) -> None:
-    """No code makes a 5xx, a 408 or a 409 on initiate a refusal."""
+    """A 5xx, a 408 or a 409 on initiate is no refusal, with any code."""
     with pytest.raises(OutcomeUnknown):
         collected(refusal(code, status))
 
@@ -254,9 +247,7 @@ def test_a_code_beside_a_status_that_proves_nothing_is_unknown(code: str, status
 @pytest.mark.parametrize("status", [400, 402, 404, 410, 422])
 @pytest.mark.parametrize("code", [*OUTCOMES, "ERROR_CODE", ""])
 def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) -> None:
-    """PAYMENT_FAILED and PAYMENT_EXPIRED on initiate do not prove that the payer was not prompted:
-    unknown.
-    """
+    """PAYMENT_FAILED and PAYMENT_EXPIRED on initiate prove nothing: the outcome is unknown."""
     with pytest.raises(OutcomeUnknown):
         collected(refusal(code, status))
     with pytest.raises(OutcomeUnknown):
@@ -284,9 +275,7 @@ def test_what_became_of_a_payment_does_not_refuse_one(code: str, status: int) ->
 def test_a_documented_code_refuses_an_order(
     verb: Callable[[Response], Payment], status: int, code: str, reason: Reason
 ) -> None:
-    """The four codes of validation are Rejected at every endpoint, with the words and `details`
-    given.
-    """
+    """The four validation codes are Rejected at every endpoint, with their text and `details`."""
     with pytest.raises(Rejected) as caught:
         verb(refusal(code, status, minimum=10))
     error = caught.value
@@ -309,10 +298,7 @@ def test_the_six_codes_of_the_document_are_all_known() -> None:
     "mpesa_gateway: verify status, message",
 )
 def test_verify_asks_with_both_ids_and_understands_completed() -> None:
-    """Verify Payment: transaction id and order id in the body, a look-up.
-
-    "completed" is SUCCEEDED.
-    """
+    """Verify Payment sends transaction id and order id; "completed" is SUCCEEDED."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "verify.200"))
     payment = drive(driver.verify(send, paid()))
@@ -351,7 +337,7 @@ def test_verify_asks_with_both_ids_and_understands_completed() -> None:
     ],
 )
 def test_each_status_word_has_one_meaning(word: str, status: Status, reason: Reason | None) -> None:
-    """Only the words that are known end a payment; any other stays PENDING and is kept."""
+    """Only known statuses end a payment; any other stays PENDING and is kept."""
     payment = verified(answer({"status": word}))
     assert (payment.status, payment.reason, payment.provider_status) == (status, reason, word)
 
@@ -371,9 +357,7 @@ def test_the_servers_own_success_is_one() -> None:
     ],
 )
 def test_failed_beside_payment_pending_is_still_processing(word: str, status: Status) -> None:
-    """The server words every M-Pesa result it does not know as "failed", 4999 "still processing"
-    among them.
-    """
+    """The server calls unknown M-Pesa results "failed", also 4999 "still processing": pending."""
     payment = verified(answer({"status": word, "message": "Payment pending"}))
     assert (payment.status, payment.provider_status) == (status, word)
 
@@ -390,7 +374,7 @@ def test_failed_beside_payment_pending_is_still_processing(word: str, status: St
 def test_a_declined_payment_is_a_value(
     status: int, code: str, state: Status, reason: Reason
 ) -> None:
-    """PAYMENT_FAILED and PAYMENT_EXPIRED on verify are states of the payment, not exceptions."""
+    """PAYMENT_FAILED and PAYMENT_EXPIRED on verify are statuses, not exceptions."""
     payment = verified(refusal(code, status))
     assert (payment.status, payment.reason, payment.provider_status) == (state, reason, code)
     assert payment.message == "Error message"
@@ -400,17 +384,14 @@ def test_a_declined_payment_is_a_value(
 @pytest.mark.parametrize("code", [*OUTCOMES, *CODES, ""])
 @pytest.mark.parametrize("status", [408, 409, 425, 500, 502])
 def test_verify_408_and_5xx_are_unknown(status: int, code: str) -> None:
-    """A verify that timed out says nothing of the payment, whatever its body says.
-
-    It may have been paid.
-    """
+    """A verify that timed out proves nothing, with any body: the payment may be paid."""
     request = post("/api/payment/verify/", dict[str, Any], {}, money=False)
     assert decide(gateway(), request, refusal(code, status)).means is Means.UNKNOWN
     assert (
         decide(gateway(), request, reply("mpesa_gateway", "verify_timeout.408")).means
         is Means.UNKNOWN
     )
-    # the script's word for a look-up that stays without an answer
+    # a look-up without an answer
     with pytest.raises(OutcomeUnknown):
         verified(reply("mpesa_gateway", "verify_timeout.408"))
 
@@ -426,7 +407,7 @@ def test_a_verify_answer_without_a_status_is_none(body: Any) -> None:
 
 
 def test_a_transaction_that_is_not_known_is_not_found() -> None:
-    """404 on verify is NotFound with the server's words, and nothing makes it final."""
+    """404 on verify is NotFound with the server's text, and never final."""
     with pytest.raises(NotFound) as caught:
         verified(reply("mpesa_gateway", "verify_unknown.404"))
     assert caught.value.message == "Transaction not found"
@@ -438,9 +419,7 @@ def test_a_transaction_that_is_not_known_is_not_found() -> None:
     "fields", [{"reference": None}, {"provider_reference": None}, {"reference": "order-1"}]
 )
 def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
-    """A payment without the gateway's id, or without digits as reference, is refused by the field's
-    name.
-    """
+    """Without the gateway's id, or digits as reference, UsageError names the field."""
     with pytest.raises(UsageError, match=re.escape(next(iter(fields)))):
         verified(asked=paid(**fields))
 
@@ -451,10 +430,7 @@ def test_verify_needs_both_ids(fields: dict[str, Any]) -> None:
     'mpesa_gateway: refund message "Refund',
 )
 def test_a_refund_is_pending_until_something_proves_it() -> None:
-    """Request Refund: the document's body.
-
-    "processed successfully" is only an accepted request: PENDING.
-    """
+    """Request Refund: "processed successfully" is only an accepted request: PENDING."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "refund.200"))
     back = order(kind="refund", reference="refund-9", description="Customer request", party=None)
@@ -477,10 +453,7 @@ def test_a_refund_is_pending_until_something_proves_it() -> None:
 
 
 def test_a_refund_may_have_no_id() -> None:
-    """The server's `refund_id` is null.
-
-    The refund is PENDING all the same, without a provider reference.
-    """
+    """With a `refund_id` of null, the refund is PENDING without a provider reference."""
     payment = refunded(reply("mpesa_gateway", "refund_unnamed.200"))
     assert (payment.status, payment.provider_reference) == (Status.PENDING, None)
 
@@ -496,13 +469,13 @@ def test_a_refund_answer_that_says_nothing_is_unknown(body: Any) -> None:
 
 
 def test_a_refund_cannot_be_looked_up() -> None:
-    """To verify a refund is Unsupported, before anything is sent."""
+    """Verifying a refund is Unsupported, before a request."""
     with pytest.raises(Unsupported):
         verified(asked=paid(kind="refund", provider_reference="RFD1"))
 
 
 def test_a_refund_needs_the_gateways_id() -> None:
-    """A payment whose answer was lost has no transaction to refund yet."""
+    """A payment whose answer was lost has no transaction to refund: UsageError."""
     driver = gateway()
     with pytest.raises(UsageError, match="provider_reference"):
         drive(driver.refund(Script(driver), order(kind="refund"), paid(provider_reference=None)))
@@ -513,17 +486,14 @@ def test_a_refund_needs_the_gateways_id() -> None:
     "reference", ["12a", "order-1", "007", "0", "", "1" * 19, "١٢", "1.0", "-1", "+1", "1_0"]
 )
 def test_a_reference_that_is_not_the_integer_order_id_is_refused(reference: str) -> None:
-    """The reference is digits that survive being an integer.
-
-    Anything else is named before it is sent.
-    """
+    """A reference that is no integer, as it is written, is UsageError before a request."""
     with pytest.raises(UsageError, match=r"reference: .*order_id"):
         collected(wanted=order(reference=reference))
 
 
 @pytest.mark.proves("mpesa_gateway: initiate order_id: an integer")
 def test_an_order_id_is_an_integer_on_the_wire() -> None:
-    """Eighteen digits travel whole."""
+    """Eighteen digits are sent exactly."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     drive(driver.collect(send, order(reference="9" * 18)))
@@ -535,7 +505,7 @@ def test_an_order_id_is_an_integer_on_the_wire() -> None:
     ("amount", "number"), [("10", b"10.00"), ("1000", b"1000.00"), ("150000", b"150000.00")]
 )
 def test_an_amount_is_a_number_with_two_decimals(amount: str, number: bytes) -> None:
-    """The amount is the JSON number of the document, exact, and no text."""
+    """The amount is the document's JSON number, exact, and no text."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     drive(driver.collect(send, order(amount=Decimal(amount))))
@@ -564,14 +534,14 @@ def test_an_amount_outside_the_methods_limits_is_refused(amount: str) -> None:
 @pytest.mark.parametrize("field", ["min_amount", "max_amount"])
 @pytest.mark.parametrize("value", [0, -1, 10.5, "10.50", "ten", None, True, Decimal("NaN")])
 def test_limits_are_whole_shillings(field: str, value: object) -> None:
-    """A limit that is no amount is refused by its name."""
+    """A limit that is no amount is UsageError with its name."""
     with pytest.raises(UsageError, match=f"{field}: "):
         gateway(**{field: value})
 
 
 @pytest.mark.proves("mpesa_gateway: the currency matches")
 def test_only_shillings_are_taken() -> None:
-    """Currency must match the payment method: M-Pesa is KES."""
+    """M-Pesa accepts KES only."""
     assert MpesaGateway.currencies == {"KES"}
 
 
@@ -580,7 +550,7 @@ def test_only_shillings_are_taken() -> None:
     "written", ["254712345678", "+254 712 345 678", "0712345678", "00254712345678", "712345678"]
 )
 def test_a_number_travels_as_254_and_nine_digits(written: str) -> None:
-    """Phone numbers must be in the format 254XXXXXXXXX, however they were written."""
+    """Phone numbers are sent as 254XXXXXXXXX, from any form."""
     assert gateway().party("collect", written) == "254712345678"
 
 
@@ -590,7 +560,7 @@ def test_a_number_travels_as_254_and_nine_digits(written: str) -> None:
     ["+237670000000", "25471234567", "2547123456789", "", "john@example.com", "2544412345"],
 )
 def test_another_number_is_refused(written: str) -> None:
-    """A number of another country, or of another length, is refused before anything is sent."""
+    """A number of another country or length is UsageError, before a request."""
     with pytest.raises(UsageError, match="payer"):
         gateway().party("collect", written)
 
@@ -599,7 +569,7 @@ def test_another_number_is_refused(written: str) -> None:
     "mpesa_gateway: GET /api/payment/history/", "mpesa_gateway: history results: id, amount"
 )
 def test_history_reads_the_documents_page() -> None:
-    """Get Transaction History: GET without a query, one payment with its money, words and time."""
+    """Get Transaction History: a GET without a query; amount, status and time are read."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "history.200"))
     (payment,) = listed(send)
@@ -616,10 +586,7 @@ def test_history_reads_the_documents_page() -> None:
 
 
 def test_history_reads_drf_pages_to_the_last() -> None:
-    """The other page shape: `next` leads on, by number and not by its address.
-
-    Order and text amount are read.
-    """
+    """With the other page format, `next` leads on, by its page number and not by its URL."""
     driver = gateway()
     first = reply("mpesa_gateway", "history_drf.200")
     send = Script(
@@ -650,7 +617,7 @@ def test_history_counts_the_documents_pages() -> None:
 
 
 def test_history_gives_each_payment_once_and_ends() -> None:
-    """A row that moved to the next page is given once, and a page with nothing new is the last."""
+    """A row that moved to the next page is yielded once; a page without new rows is the last."""
     first, second = [row(1), row(2)], [row(2), row(3)]
     more = {"next": "https://shop.example/?page=9"}
     send = Script(
@@ -661,10 +628,7 @@ def test_history_gives_each_payment_once_and_ends() -> None:
 
 @pytest.mark.proves("mpesa_gateway: integration step 7: monitor")
 def test_history_keeps_to_the_period() -> None:
-    """The gateway filters nothing.
-
-    Payments outside the period are left out, undated ones are not.
-    """
+    """The gateway filters nothing: payments outside the period are left out, undated ones kept."""
     dates = ["2023-07-31T23:59:59Z", "2023-08-01T00:00:00Z", "2023-09-01T00:00:01Z", "someday"]
     rows = [row(number, created_at=date) for number, date in enumerate(dates)]
     send = Script(gateway(), answer({"results": rows, "total": 4, "page": 1}))
@@ -683,9 +647,7 @@ def test_history_keeps_to_the_period() -> None:
     ],
 )
 def test_another_page_than_the_one_asked_for_is_no_answer(body: Any) -> None:
-    """A server that ignores the page number, or rows that cannot be read, never shorten a history
-    silently.
-    """
+    """A wrong page, or unreadable rows, raise: a history is never shortened silently."""
     with pytest.raises((OutcomeUnknown, Unreadable)):
         listed(Script(gateway(), answer(body)))
 
@@ -695,9 +657,7 @@ def test_another_page_than_the_one_asked_for_is_no_answer(body: Any) -> None:
     "mpesa_gateway: receipt receipt_number",
 )
 def test_a_receipt_is_read_back_into_money() -> None:
-    """Get Transaction Receipt: "KES 1,000.00", the customer, the order, the number, and its date as
-    UTC.
-    """
+    """Get Transaction Receipt: "KES 1,000.00", customer, order, number, and the date in UTC."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "receipt.200"))
     receipt = drive(driver.receipt(send, paid(provider_reference="TXN/../1?x")))
@@ -727,7 +687,7 @@ def test_a_receipt_is_read_back_into_money() -> None:
     ],
 )
 def test_receipt_amounts_are_exact(written: object, amount: str) -> None:
-    """Thousands and cents are told apart, as text or as a number."""
+    """Thousands separators and cents are distinguished, in text and numbers."""
     driver = gateway()
     body = {**sample("mpesa_gateway", "receipt.200"), "amount": written}
     assert drive(driver.receipt(Script(driver, answer(body)), paid())).amount == Decimal(amount)
@@ -750,7 +710,7 @@ def test_receipt_amounts_are_exact(written: object, amount: str) -> None:
     ],
 )
 def test_a_receipt_whose_amount_cannot_be_read_is_no_answer(amount: object) -> None:
-    """A decimal comma, another currency or no amount is never guessed at."""
+    """A decimal comma, another currency or no amount is no answer."""
     driver = gateway()
     body = {**sample("mpesa_gateway", "receipt.200"), "amount": amount}
     with pytest.raises(OutcomeUnknown):
@@ -759,7 +719,7 @@ def test_a_receipt_whose_amount_cannot_be_read_is_no_answer(amount: object) -> N
 
 @pytest.mark.proves("mpesa_gateway: receipt receipt_number")
 def test_a_receipt_without_a_number_is_no_answer() -> None:
-    """Absence never becomes an empty number."""
+    """A missing receipt number never becomes an empty one."""
     driver = gateway()
     with pytest.raises(OutcomeUnknown):
         drive(
@@ -789,10 +749,7 @@ def test_methods_lists_the_ways_to_pay() -> None:
     "mpesa_gateway: add a method: type, details.phone_number",
 )
 def test_add_method_sends_the_documents_request() -> None:
-    """Add Payment Method: type, details with the number, is_default; no money.
-
-    The answer is given as it is.
-    """
+    """Add Payment Method is no money request, and its answer is returned unchanged."""
     driver = gateway()
     send = Script(driver, answer({"message": "added"}, 201))
     said = drive(driver.add_method(send, phone="0712 345 678", is_default=True))
@@ -814,10 +771,7 @@ def test_add_method_sends_the_documents_request() -> None:
     "mpesa_gateway: integration step 6: test",
 )
 def test_the_test_payment_sends_the_documents_request() -> None:
-    """Test Payment: number and amount, no order.
-
-    PENDING with the transaction that a test callback names.
-    """
+    """Test Payment: number and amount, no order; PENDING with its transaction id."""
     driver = gateway()
     send = Script(driver, reply("mpesa_gateway", "initiate.200"))
     payment = drive(driver.test_payment(send, payer="254712345678", amount=1000))
@@ -877,14 +831,14 @@ def test_the_documents_callback_is_a_claim_of_success() -> None:
 
 @pytest.mark.proves("mpesa_gateway: initiate message, transaction_id")
 def test_a_callback_is_found_by_the_id_that_collect_kept() -> None:
-    """The claim and the initiated payment hold the checkout request id under one name."""
+    """The callback and the initiated payment have the checkout request id under one name."""
     claims = claimed(gateway().webhook(hook(sample("mpesa_gateway", "callback"))))
     payment = collected(reply("mpesa_gateway", "initiate.200"))
     assert claims.ids["checkout_request_id"] == payment.ids["checkout_request_id"]
 
 
 def callback(**fields: Any) -> dict[str, Any]:
-    """Give the document's callback with other fields."""
+    """Return the document's callback with other fields."""
     return {
         "Body": {
             "stkCallback": {**sample("mpesa_gateway", "callback")["Body"]["stkCallback"], **fields}
@@ -893,7 +847,7 @@ def callback(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_callback_with_metadata_claims_money_receipt_and_payer() -> None:
-    """What Safaricom adds to a success is a claim like the rest."""
+    """Safaricom's metadata of a success are claims, too."""
     items = [
         {"Name": "Amount", "Value": 1000.00},
         {"Name": "MpesaReceiptNumber", "Value": "NLJ7RT61SV"},
@@ -920,7 +874,7 @@ def test_a_callback_with_metadata_claims_money_receipt_and_payer() -> None:
     ],
 )
 def test_result_codes_are_numbers_or_text(code: object, status: Status) -> None:
-    """A result is claimed as what it is for certain; any other leaves it to the gateway to say."""
+    """A certain result is claimed; for any other the look-up decides."""
     claims = claimed(gateway().webhook(hook(callback(ResultCode=code))))
     assert (claims.status, claims.provider_status) == (status, str(code))
 
@@ -959,13 +913,13 @@ HOSTILE: list[bytes] = [
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_callback_is_unreadable_and_nothing_else(body: bytes) -> None:
-    """Cut, deep, doubled, huge or wrongly typed: no foreign exception leaves."""
+    """Cut, deep, repeated, huge or wrongly typed: no foreign exception."""
     with pytest.raises((Unreadable, UnicodeDecodeError)):
         gateway().webhook(WebhookRequest(body=body))
 
 
 def test_a_callback_is_posted() -> None:
-    """A query is no callback."""
+    """A GET is no callback."""
     with pytest.raises(Unreadable):
         gateway().webhook(WebhookRequest(method="GET", query="Body=1"))
     with pytest.raises(Unreadable):
@@ -973,10 +927,7 @@ def test_a_callback_is_posted() -> None:
 
 
 def test_the_socket_opens_with_the_token_in_the_header() -> None:
-    """Neither address nor signing is documented.
-
-    `/ws/` with the bearer header, unless set otherwise.
-    """
+    """URL and signature are not documented: `/ws/` with the bearer header is the default."""
     driver = gateway()
     request = driver.authorize(driver.updates_request(), "jwt")
     assert (request.method, request.target(), request.money) == ("GET", "/ws/", False)
@@ -984,7 +935,7 @@ def test_the_socket_opens_with_the_token_in_the_header() -> None:
 
 
 def test_the_socket_may_take_the_token_in_the_query() -> None:
-    """With `updates_query` the token goes there, of the socket's request alone."""
+    """With `updates_query` the token is in the query, of the socket's request only."""
     driver = gateway(updates_path="/ws/payments/", updates_query="token")
     request = driver.authorize(driver.updates_request(), "a+b")
     assert (request.target(), request.headers) == ("/ws/payments/?token=a%2Bb", {})
@@ -1020,9 +971,7 @@ def test_the_documents_update_is_a_claim() -> None:
 def test_an_update_names_its_payment_by_any_id(
     payload: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    """No field of the payload but `status` is documented, so every id that the gateway gives
-    elsewhere is read.
-    """
+    """Only `status` of the payload is documented, so each id that the gateway uses is read."""
     for frame in (
         {"type": "PAYMENT_UPDATE", "payload": {"status": "failed", **payload}},
         {"type": "payment_update", "status": "failed", **payload},
@@ -1079,7 +1028,7 @@ def test_a_hostile_frame_is_unreadable_and_nothing_else(frame: str | bytes) -> N
 
 
 def test_a_date_beyond_the_calendar_is_no_foreign_error() -> None:
-    """A claimed year 1 that cannot be said in UTC leaves the claim undated."""
+    """A claimed year 1, which has no UTC time, leaves the claim without a date."""
     frame = {
         "type": "PAYMENT_UPDATE",
         "payload": {"status": "failed", "created_at": "0001-01-01T00:00:00+10:00"},
@@ -1090,7 +1039,7 @@ def test_a_date_beyond_the_calendar_is_no_foreign_error() -> None:
 
 
 def given(token: Any, asked: list[str]) -> Callable[[], Awaitable[str]]:
-    """Give a provider of tokens that notes when it is asked."""
+    """Return a token provider that records its calls."""
 
     async def bearer() -> str:
         asked.append("asked")
@@ -1102,7 +1051,7 @@ def given(token: Any, asked: list[str]) -> Callable[[], Awaitable[str]]:
 
 @pytest.mark.proves("mpesa_gateway: every endpoint wants")
 def test_a_token_given_as_text_signs_every_request() -> None:
-    """`access_token` is the JWT; there is nothing to log in for, and nothing to renew."""
+    """`access_token` is the JWT; there is no login and no renewal."""
     driver = gateway()
     assert drive(driver.token(Script(driver))) is None
     assert driver.authorize(driver.updates_request(), None).headers == {
@@ -1111,7 +1060,7 @@ def test_a_token_given_as_text_signs_every_request() -> None:
 
 
 def test_a_provider_of_tokens_is_asked_through_the_token_hook() -> None:
-    """`bearer` is asked once per call of the hook, which the shared cache calls once for all."""
+    """`bearer` is called once for each call of the token hook, which the token cache shares."""
     asked: list[str] = []
     driver = gateway(bearer=given("fresh-jwt", asked))
     token = drive(driver.token(Script(driver)))
@@ -1124,7 +1073,7 @@ def test_a_provider_of_tokens_is_asked_through_the_token_hook() -> None:
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\r\nX: y", "é", None, 5, b"x"])
 def test_a_token_that_cannot_go_in_a_header_is_refused_unseen(token: object) -> None:
-    """What the provider gave is checked before it reaches a header, and not shown."""
+    """A token from `bearer` is checked before it enters a header, and is not shown."""
     driver = gateway(bearer=given(token, []))
     with pytest.raises(UsageError, match="bearer") as caught:
         drive(driver.token(Script(driver)))
@@ -1133,10 +1082,7 @@ def test_a_token_that_cannot_go_in_a_header_is_refused_unseen(token: object) -> 
 
 @pytest.mark.parametrize("money", [True, False])
 def test_token_not_valid_is_a_stale_token_also_on_money(money: bool) -> None:
-    """The code proves that the view never ran.
-
-    The transport asks the provider again, and repeats once.
-    """
+    """The code proves "not processed": the token is renewed, and the request repeated once."""
     request = post("/api/payment/mpesa/", dict[str, Any], {}, money=money)
     verdict = decide(gateway(), request, reply("mpesa_gateway", "token_not_valid.401"))
     assert verdict.means is Means.STALE
@@ -1148,7 +1094,7 @@ def test_token_not_valid_is_a_stale_token_also_on_money(money: bool) -> None:
 
 
 def test_a_bare_401_is_sure_only_of_a_look_up() -> None:
-    """Money is not judged by a status or a sentence."""
+    """A bare status or text proves nothing about money."""
     for money, means in ((True, Means.UNKNOWN), (False, Means.STALE)):
         request = post("/x/", dict[str, Any], {}, money=money)
         assert decide(gateway(), request, reply("mpesa_gateway", "unsigned.401")).means is means
@@ -1161,7 +1107,7 @@ def test_a_bare_401_is_sure_only_of_a_look_up() -> None:
 
 
 def test_two_factor_is_for_the_credentials_owner() -> None:
-    """403 2FA_REQUIRED is answered before any view: AuthenticationFailed, on money too."""
+    """403 2FA_REQUIRED comes before processing: AuthenticationFailed, also for money."""
     with pytest.raises(AuthenticationFailed) as caught:
         collected(reply("mpesa_gateway", "two_factor.403"))
     assert (caught.value.code, caught.value.message) == (
@@ -1171,7 +1117,7 @@ def test_two_factor_is_for_the_credentials_owner() -> None:
 
 
 def test_throttling_is_known_by_its_own_body() -> None:
-    """DRF throttles before the view runs; a 429 of anything else proves nothing on money."""
+    """Only DRF's own 429 comes before processing; any other proves nothing about money."""
     with pytest.raises(RateLimited):
         collected(reply("mpesa_gateway", "throttled.429"))
     with pytest.raises(OutcomeUnknown):
@@ -1184,10 +1130,7 @@ def test_throttling_is_known_by_its_own_body() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502])
 def test_an_html_page_is_never_an_answer(status: int) -> None:
-    """HTML on money is unknown at any status.
-
-    On a look-up its status speaks, and no decoder's error leaves.
-    """
+    """HTML is unknown for money at any status; for a look-up its status counts."""
     page = Response(status=status, body=reply("mpesa_gateway", "not_found.404").body)
     with pytest.raises(OutcomeUnknown):
         collected(page)
@@ -1213,10 +1156,7 @@ def test_an_html_page_is_never_an_answer(status: int) -> None:
 def test_every_known_error_shape_is_read_on_a_look_up(
     body: Any, message: str, details: Any
 ) -> None:
-    """The document's object, the server's two, DRF's sentence and map of fields.
-
-    Words and details are kept.
-    """
+    """The document's object, the server's two, DRF's text and map of fields are all read."""
     error = gateway().judge(get("/x/", dict[str, Any]), answer(body, 400))
     assert isinstance(error, Rejected)
     assert (error.message, error.details) == (message, details)
@@ -1233,13 +1173,13 @@ def test_the_documented_limits_are_declared() -> None:
 @pytest.mark.proves("mpesa_gateway: payment requests are idempotent")
 @pytest.mark.parametrize("verb", ["collect", "refund"])
 def test_nothing_is_promised_of_duplicates_or_look_ups_by_reference(verb: Any) -> None:
-    """No idempotency key is documented, and no endpoint takes our reference alone."""
+    """No deduplication and no look-up by our reference is declared, as none is documented."""
     facts = MpesaGateway.facts[verb]
     assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (False, False, None)
 
 
 def test_what_the_gateway_can_do() -> None:
-    """The verbs of the document, and no others."""
+    """The driver has the document's operations, and no others."""
     can: list[Verb] = ["collect", "verify", "refund", "history", "receipt", "methods", "webhook"]
     cannot: list[Verb] = ["payout", "find", "balance", "returned"]
     assert [verb for verb in (*can, *cannot) if MpesaGateway.can(verb)] == can
@@ -1247,12 +1187,12 @@ def test_what_the_gateway_can_do() -> None:
 
 
 def test_watching_ends_before_the_server_gives_up() -> None:
-    """At 120 seconds the server's verify books a payment as failed without asking M-Pesa."""
+    """A watch ends before 120 s, when the server records a failure without asking M-Pesa."""
     assert MpesaGateway.watch_timeout < 120
 
 
 def test_a_gateway_has_no_public_host() -> None:
-    """`base_url` is required, by name, live or not."""
+    """`base_url` is required, live or not."""
     for live in (True, False):
         with pytest.raises(UsageError, match="base_url: missing"):
             MpesaGateway(access_token="jwt", live=live)
@@ -1273,17 +1213,14 @@ def test_a_gateway_has_no_public_host() -> None:
     ],
 )
 def test_there_is_exactly_one_way_to_sign(fields: dict[str, Any]) -> None:
-    """A token as text or a coroutine function that gives one.
-
-    Neither, both or another thing is refused.
-    """
+    """A token, or a coroutine function that returns one: neither or both is UsageError."""
     with pytest.raises(UsageError, match=r"access_token|bearer"):
         gateway(**{"access_token": "", **fields})
 
 
 @pytest.mark.proves("mpesa_gateway: security measures; credentials")
 def test_secrets_are_nowhere() -> None:
-    """No credential shows in the driver's repr, also where a partial holds it, nor in an error."""
+    """No credential is in the driver's repr, also inside a partial, nor in an error."""
 
     async def login(password: str) -> str:
         return password

@@ -1,6 +1,4 @@
-"""PayDunya: what the driver promises, each promise with a body that PayDunya documents or that
-integrators met.
-"""
+"""PayDunya's driver, tested with bodies that PayDunya documents or that integrators saw."""
 
 import hashlib
 import hmac
@@ -48,10 +46,10 @@ from tests.driving import Script, drive, reply, sample
 
 MASTER = sample("paydunya", "hash")["master_key"]
 HASH = sample("paydunya", "hash")["sha512"]
-ASKED = "test_Jh2T8skw1j"  # the token of the page's answers
+ASKED = "test_Jh2T8skw1j"  # the token in the page's answers
 LIVE_TOKEN = "ERtyuILouhhRHICF0HboN"
 
-# How it keeps the promises of every driver.
+# Its case of the contract tests.
 CASE = Case(
     order={"currency": "XOF", "payer": "221771234567", **LEAVE},
     opens="POST /sandbox-api/v1/checkout-invoice/create/",
@@ -103,7 +101,7 @@ CASE = Case(
 
 
 def paydunya(**fields: Any) -> PayDunya:
-    """Make a sandbox account."""
+    """Return a sandbox account."""
     given: dict[str, Any] = {
         "master_key": MASTER,
         "private_key": "test_private_secret",
@@ -115,12 +113,12 @@ def paydunya(**fields: Any) -> PayDunya:
 
 
 def live(**fields: Any) -> PayDunya:
-    """Make a live account."""
+    """Return a live account."""
     return paydunya(live=True, private_key="live_private_secret", **fields)
 
 
 def order(kind: Kind = "collect", **fields: Any) -> Order:
-    """Make an order of 5000 XOF."""
+    """Return an order of 5000 XOF."""
     given: dict[str, Any] = {
         "account": "paydunya",
         "kind": kind,
@@ -133,12 +131,12 @@ def order(kind: Kind = "collect", **fields: Any) -> Order:
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    """Make a reply of any body."""
+    """Return a reply with any body."""
     return Response(status=status, body=json.dumps(body).encode())
 
 
 def opened(driver: PayDunya, wanted: Order) -> tuple[Payment, Any]:
-    """Collect an order, and give the payment with the body that was sent."""
+    """Collect an order; return the payment and the body of its request."""
     send = Script(
         driver, reply("paydunya", "created_live.200" if driver.live else "created_sandbox.200")
     )
@@ -147,7 +145,7 @@ def opened(driver: PayDunya, wanted: Order) -> tuple[Payment, Any]:
 
 
 def confirmed(driver: PayDunya, case: str, token: str = ASKED) -> Payment:
-    """Verify a token whose answer is a sample."""
+    """Verify a token with this sample as the answer."""
     return drive(
         driver.verify(
             Script(driver, reply("paydunya", case)),
@@ -157,7 +155,7 @@ def confirmed(driver: PayDunya, case: str, token: str = ASKED) -> Payment:
 
 
 def form(tree: Any, name: str = "data") -> dict[str, str]:
-    """Write a tree as PHP writes it into a form: data[a][b]=…, without what is empty."""
+    """Return a tree as PHP writes it into a form: data[a][b]=…, without empty values."""
     if not isinstance(tree, dict):
         return {} if tree is None else {name: str(tree)}
     return {
@@ -166,21 +164,21 @@ def form(tree: Any, name: str = "data") -> dict[str, str]:
 
 
 def ipn(**changes: Any) -> dict[str, Any]:
-    """Give the page's IPN, with changes to what stands below `data`."""
+    """Return the page's IPN, with changes below `data`."""
     return {**sample("paydunya", "ipn")["data"], **changes}
 
 
 def incoming(tree: Any) -> WebhookRequest:
-    """Send a tree as PayDunya does."""
+    """Return the message that PayDunya sends for a tree."""
     return WebhookRequest(body=urlencode(form(tree)).encode())
 
 
-# Credentials and addresses.
+# Credentials and hosts.
 
 
 @pytest.mark.proves("paydunya: headers PAYDUNYA-MASTER-KEY")
 def test_three_headers_sign_every_request() -> None:
-    """Every call carries the three keys, and no login precedes it."""
+    """Every request has the three keys; there is no login."""
     driver = paydunya()
     send = Script(driver, reply("paydunya", "created_sandbox.200"))
     drive(driver.collect(send, order()))
@@ -219,7 +217,7 @@ def test_sandbox_and_live_have_their_own_addresses() -> None:
     [(True, "test_private_secret"), (False, "live_private_secret"), (True, "test_public_secret")],
 )
 def test_a_key_of_the_other_mode_is_refused(mode: bool, key: str) -> None:
-    """A prefix that contradicts `live` is UsageError naming the field and not the key."""
+    """A prefix that contradicts `live` is UsageError naming the field, not the key."""
     with pytest.raises(UsageError, match="private_key") as refused:
         paydunya(live=mode, private_key=key)
     assert "secret" not in str(refused.value)
@@ -234,13 +232,13 @@ def test_a_key_without_a_prefix_is_taken() -> None:
 @pytest.mark.proves("paydunya: keys per application; test", "paydunya: invoice.total_amount")
 @pytest.mark.parametrize("field", ["master_key", "private_key", "access_token", "store_name"])
 def test_what_every_call_needs_is_required(field: str) -> None:
-    """A missing key, or the store's name that the page demands, is UsageError naming it."""
+    """A missing key or store name is UsageError naming it."""
     with pytest.raises(UsageError, match=field):
         paydunya(**{field: ""})
 
 
 def test_no_secret_is_printed() -> None:
-    """Neither the driver nor the errors made of its answers show a key."""
+    """Neither the driver nor errors of its answers show a key."""
     driver = paydunya()
     with pytest.raises(AuthenticationFailed) as refused:
         drive(driver.collect(Script(driver, reply("paydunya", "wrong_keys.200")), order()))
@@ -256,7 +254,7 @@ def test_no_secret_is_printed() -> None:
 
 
 def test_a_store_may_have_accents() -> None:
-    """The store's words are text for people; only what cannot be printed is refused."""
+    """The store's texts are for people; only unprintable characters are refused."""
     _, body = opened(paydunya(store_name="Épicerie Thiès", store_tagline="Frais & bon"), order())
     assert body["store"] == {"name": "Épicerie Thiès", "tagline": "Frais & bon"}
     with pytest.raises(UsageError, match="store_tagline"):
@@ -272,7 +270,7 @@ def test_a_store_may_have_accents() -> None:
     "paydunya: invoice.description",
 )
 def test_the_least_invoice_is_the_pages() -> None:
-    """An amount, a description and a store make the page's example, with our reference added."""
+    """A minimal order is the page's example, with our reference added."""
     wanted = sample("paydunya", "create_minimal")
     _, body = opened(paydunya(), order(description=wanted["invoice"]["description"]))
     assert body == {**wanted, "custom_data": {REFERENCE: "order-1042"}, "actions": {}}
@@ -288,7 +286,7 @@ def test_the_least_invoice_is_the_pages() -> None:
     "paydunya: actions.callback_url: where",
 )
 def test_the_full_invoice_is_the_pages() -> None:
-    """Items, taxes, store, custom data and actions travel under the page's names, in its order."""
+    """Items, taxes, store, custom data and actions are sent with the page's names, in its order."""
     wanted = sample("paydunya", "create_full")
     invoice = wanted["invoice"]
     full = order(
@@ -326,7 +324,7 @@ def test_the_full_invoice_is_the_pages() -> None:
     "paydunya: items never charge anything", "paydunya: taxes tax_0 …: name, amount"
 )
 def test_items_and_taxes_never_change_the_amount() -> None:
-    """What is shown on the page is not what is charged."""
+    """Items and taxes are only shown; the amount is charged."""
     shown = order(
         items=(
             Item(name="A", unit_price=Decimal(9000), total_price=Decimal(8000)),
@@ -342,7 +340,7 @@ def test_items_and_taxes_never_change_the_amount() -> None:
 
 @pytest.mark.parametrize("price", ["10.5", "-1", "1E+1000000", "NaN", "Infinity", "1E+12"])
 def test_a_price_that_xof_cannot_say_is_refused(price: str) -> None:
-    """A line that cannot be written in whole francs is UsageError before anything is sent."""
+    """An item that is not in whole francs is UsageError before a request."""
     driver = paydunya()
     for wanted in (
         order(items=(Item(name="A", unit_price=Decimal(price)),)),
@@ -357,7 +355,7 @@ def test_a_price_that_xof_cannot_say_is_refused(price: str) -> None:
 
 @pytest.mark.proves("paydunya: store name, tagline, postal_address")
 def test_the_store_is_shown_as_the_page_names_it() -> None:
-    """Every store setting travels under the page's name for it."""
+    """Every store setting is sent with the page's name."""
     store = {
         "name": "Magasin le Choco",
         "tagline": "Tout doux",
@@ -371,14 +369,14 @@ def test_the_store_is_shown_as_the_page_names_it() -> None:
 
 
 def test_channels_limit_the_ways_to_pay() -> None:
-    """`extra={"channels": …}` travels in the invoice, as in PayDunya's own clients."""
+    """`extra={"channels": …}` is sent in the invoice, as PayDunya's own clients do."""
     _, body = opened(paydunya(), order(extra={"channels": ["card", "wave-senegal"]}))
     assert body["invoice"]["channels"] == ["card", "wave-senegal"]
 
 
 @pytest.mark.parametrize("channels", ["card", ["wave senegal"], [None, ""], {"card": True}, None])
 def test_channels_that_are_no_names_are_refused(channels: object) -> None:
-    """A wrong setting is UsageError before anything is sent."""
+    """A wrong setting is UsageError before a request."""
     driver = paydunya()
     send = Script(driver)
     with pytest.raises(UsageError, match="channels"):
@@ -387,7 +385,7 @@ def test_channels_that_are_no_names_are_refused(channels: object) -> None:
 
 
 def test_the_payer_is_filled_in_on_the_page() -> None:
-    """A customer, or the payer's number without its country code, is offered to the page."""
+    """A customer, or the payer's number without its country code, is sent for the page."""
     who = Customer(name="Alioune", surname="Faye", email="a@example.com")
     _, body = opened(paydunya(), order(customer=who, party="2250707070707"))
     assert body["invoice"]["customer"] == {
@@ -398,7 +396,7 @@ def test_the_payer_is_filled_in_on_the_page() -> None:
 
 
 def test_metadata_cannot_take_the_references_place() -> None:
-    """The documented key carries our reference only."""
+    """The documented key has only our reference."""
     driver = paydunya()
     send = Script(driver)
     with pytest.raises(UsageError, match=REFERENCE):
@@ -411,10 +409,7 @@ def test_metadata_cannot_take_the_references_place() -> None:
     ("driver", "case"), [(paydunya(), "created_sandbox.200"), (live(), "created_live.200")]
 )
 def test_the_response_text_is_the_pages_address(driver: PayDunya, case: str) -> None:
-    """A made invoice is PENDING.
-
-    Its address is for the payer, its token for us, and nothing is paid.
-    """
+    """A created invoice is PENDING: its URL is for the payer, its token for us."""
     payment, _ = opened(driver, order())
     body = sample("paydunya", case)
     assert payment.checkout_url == body["response_text"]
@@ -427,7 +422,7 @@ def test_the_response_text_is_the_pages_address(driver: PayDunya, case: str) -> 
 
 
 def test_opening_a_page_may_be_repeated_and_a_transfer_not() -> None:
-    """Each POST makes a page of its own and charges nobody; a transfer moves money at once."""
+    """Each POST makes a new page and charges no payer; a transfer moves money immediately."""
     driver = paydunya()
     pages = Script(driver, reply("paydunya", "created_sandbox.200"))
     drive(driver.collect(pages, order()))
@@ -452,7 +447,7 @@ def test_opening_a_page_may_be_repeated_and_a_transfer_not() -> None:
     ],
 )
 def test_an_answer_without_a_page_is_no_page(body: object) -> None:
-    """A JSON object without the documented fields never becomes an empty success."""
+    """JSON without the documented fields never becomes an empty success."""
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
         drive(driver.collect(Script(driver, answer(body)), order()))
@@ -473,7 +468,7 @@ def test_an_answer_without_a_page_is_no_page(body: object) -> None:
 def test_a_page_that_was_not_made_says_why(
     case: str, error: type[ProviderError], code: str
 ) -> None:
-    """`response_code` and `response_text` are on the error, although HTTP says 200."""
+    """`response_code` and `response_text` are in the error, although HTTP says 200."""
     driver = paydunya()
     with pytest.raises(error) as refused:
         drive(driver.collect(Script(driver, reply("paydunya", case)), order()))
@@ -493,7 +488,7 @@ def test_a_page_that_was_not_made_says_why(
     ],
 )
 def test_a_look_up_that_failed_says_why(case: str, error: type[ProviderError], code: str) -> None:
-    """A look-up's error keeps code and text, and "not found" is no failed payment."""
+    """A look-up's error has code and text; "not found" is no failed payment."""
     with pytest.raises(error) as refused:
         confirmed(paydunya(), case)
     assert type(refused.value) is error
@@ -504,7 +499,7 @@ def test_a_look_up_that_failed_says_why(case: str, error: type[ProviderError], c
 
 
 def test_a_look_ups_status_and_words_go_together() -> None:
-    """Where HTTP says what kind of no it is, code and text are still PayDunya's."""
+    """The HTTP status selects the error; code and text are PayDunya's."""
     body = {"response_code": ["404", "x"], "response_text": "Inconnu"}
     driver = paydunya()
     send = Script(driver, answer(body, 404))
@@ -519,10 +514,7 @@ def test_a_look_ups_status_and_words_go_together() -> None:
 
 @pytest.mark.proves('paydunya: "00": success; anything')
 def test_the_code_may_be_a_number() -> None:
-    """PayDunya's own clients compare the code as a number.
-
-    So a bare 0 is "00", and nothing else is.
-    """
+    """The number 0 is "00", as in PayDunya's own clients; no other value is."""
     made = {**sample("paydunya", "created_sandbox.200"), "response_code": 0}
     driver = paydunya()
     assert (
@@ -538,7 +530,7 @@ def test_the_code_may_be_a_number() -> None:
 @pytest.mark.proves("paydunya: header Content-Type: application/json")
 @pytest.mark.parametrize("case", ["page.200", "page.502"])
 def test_html_is_no_answer(case: str) -> None:
-    """An HTML page on any status tells nothing: no foreign exception, no success, no failure."""
+    """HTML with any status is no answer: no foreign exception, no success, no failure."""
     driver = paydunya()
     page = reply("paydunya", case)
     with pytest.raises(OutcomeUnknown):
@@ -555,7 +547,7 @@ def test_html_is_no_answer(case: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 423, 425, 429, 500, 503])
 def test_a_bare_status_proves_nothing_of_money(status: int) -> None:
-    """Without PayDunya's own words, no status refuses a transfer for certain."""
+    """Without PayDunya's own body no status refuses a transfer for certain."""
     driver = paydunya()
     request: Request[Answer] = post("/direct-pay/credit-account", Answer, {})
     assert driver.judge(request, Response(status=status, body=b"<html></html>")) is None
@@ -564,7 +556,7 @@ def test_a_bare_status_proves_nothing_of_money(status: int) -> None:
         assert driver.judge(request, answer(sample("paydunya", "wrong_keys.200"), status)) is None
 
 
-# Asking how an invoice stands.
+# Looking an invoice up.
 
 
 @pytest.mark.proves(
@@ -576,7 +568,7 @@ def test_a_bare_status_proves_nothing_of_money(status: int) -> None:
     "paydunya: completed",
 )
 def test_a_completed_invoice_succeeded() -> None:
-    """The page's answer is read whole: amount, customer, receipt, metadata, and the mode."""
+    """The page's answer is read: amount, customer, receipt, metadata and mode."""
     payment = confirmed(paydunya(), "completed.200")
     assert payment.status is Status.SUCCEEDED
     assert (payment.amount, payment.currency, payment.fee) == (Decimal(42300), "XOF", None)
@@ -602,7 +594,7 @@ def test_a_completed_invoice_succeeded() -> None:
     "paydunya: GET https://app.paydunya.com/api/v1/checkout-invoice/confirm/[invoice_token]",
 )
 def test_the_look_up_goes_to_the_invoices_token() -> None:
-    """The token stands in the path, and a token that could leave it is UsageError."""
+    """The token is in the path; a token with a slash or the like is UsageError."""
     driver = paydunya()
     send = Script(driver, reply("paydunya", "completed.200"))
     drive(driver.verify(send, Payment(account="paydunya", provider_reference=ASKED)))
@@ -624,9 +616,7 @@ def test_a_cancelled_invoice_says_why() -> None:
 
 @pytest.mark.proves("paydunya: confirm fail_reason", "paydunya: failed")
 def test_a_failed_invoice_says_why() -> None:
-    """A mobile-money failure has its words in `errors`, and `response_code` "00" is not read as a
-    success.
-    """
+    """A mobile-money failure has its text in `errors`; its `response_code` "00" is no success."""
     payment = confirmed(live(), "failed_live.200", LIVE_TOKEN)
     assert (payment.status, payment.reason) == (Status.FAILED, Reason.OTHER)
     assert payment.message == "Solde insuffisant"
@@ -635,7 +625,7 @@ def test_a_failed_invoice_says_why() -> None:
 
 @pytest.mark.proves("paydunya: pending")
 def test_a_pending_invoice_is_pending() -> None:
-    """PHP's empty lists and nulls are absences."""
+    """PHP's empty lists and nulls are missing values."""
     payment = confirmed(live(), "pending_live.200", LIVE_TOKEN)
     assert payment.status is Status.PENDING
     assert (payment.customer, payment.payer, payment.operator, payment.receipt_url) == (
@@ -649,7 +639,7 @@ def test_a_pending_invoice_is_pending() -> None:
 
 @pytest.mark.parametrize("word", ["expired", "paid", "", None, "complete"])
 def test_an_unknown_word_is_pending(word: str | None) -> None:
-    """Only the page's four words decide; another one is kept, and the payment stays pending."""
+    """Only the page's four statuses decide; another one is kept, and the payment stays pending."""
     driver = paydunya()
     body = {**sample("paydunya", "completed.200"), "status": word}
     send = Script(driver, answer(body))
@@ -659,7 +649,7 @@ def test_an_unknown_word_is_pending(word: str | None) -> None:
 
 
 def test_fees_of_the_provider_are_no_difference() -> None:
-    """`total_amount_without_fees` is the order's amount, and what was added to it is the fee."""
+    """`total_amount_without_fees` is the order's amount; the difference is the fee."""
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
     assert (payment.amount, payment.fee) == (Decimal(5000), Decimal(150))
     held = Payment(account="paydunya", live=True, amount=Decimal(5000), currency="XOF")
@@ -682,9 +672,7 @@ def test_fees_of_the_provider_are_no_difference() -> None:
 def test_no_figure_makes_a_payment_larger(
     total: object, net: object, amount: str | None, fee: str | None
 ) -> None:
-    """Of two figures the smaller is compared with the order, so that an underpayment cannot
-    hide.
-    """
+    """The smaller of two amounts is compared with the order, so that an underpayment shows."""
     invoice = {"token": ASKED, "total_amount": total, "total_amount_without_fees": net}
     found = paydunya().payment(Answer(invoice=invoice), ASKED)
     assert found.amount == (Decimal(amount) if amount else None)
@@ -693,14 +681,14 @@ def test_no_figure_makes_a_payment_larger(
 
 @pytest.mark.parametrize("figure", ["1E+1000000", "NaN", "5 000", "cinq", [], {"a": 1}])
 def test_a_strange_figure_is_unreadable(figure: object) -> None:
-    """An amount that is none is no answer, and never an absent amount."""
+    """A value that is no amount is no answer, and never a missing amount."""
     with pytest.raises(Unreadable):
         paydunya().payment(Answer(invoice={"total_amount": figure}), ASKED)
 
 
 @pytest.mark.proves("paydunya: custom_data: kept, shown", "paydunya: confirm custom_data")
 def test_our_reference_comes_back_and_the_rest_is_metadata() -> None:
-    """The documented key is read out of the custom data."""
+    """Our reference is read from the custom data; the rest is metadata."""
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
     assert payment.reference == "order-1042"
     assert payment.metadata == {"size": 42}
@@ -709,7 +697,7 @@ def test_our_reference_comes_back_and_the_rest_is_metadata() -> None:
 
 
 def test_what_live_answers_add_is_kept() -> None:
-    """The operator in one spelling, and the two further ids."""
+    """The operator in one spelling, and two further ids, are kept."""
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
     assert payment.operator == "wave-senegal"
     assert payment.ids == {"receipt_identifier": "RCPT-1", "provider_reference": "OP-1"}
@@ -731,11 +719,7 @@ def test_what_live_answers_add_is_kept() -> None:
     ],
 )
 def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: str | None) -> None:
-    """A number without its country is Senegal's or nobody's, and whether it exists was PayDunya's
-    to check.
-
-    As it was told it stays on the customer.
-    """
+    """A number without country is Senegal's, or unknown; the customer keeps it as it was sent."""
     found = paydunya().payment(Answer(customer={"phone": told}), ASKED)
     assert found.payer == payer
     assert (found.customer and found.customer.phone) == (told or None)
@@ -759,13 +743,13 @@ def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: st
 def test_the_mode_is_the_providers(
     account: PayDunya, mode: str | None, token: str, found: bool
 ) -> None:
-    """`mode` decides; only where it is missing is a token's prefix asked."""
+    """`mode` decides; only if it is missing, the token's prefix does."""
     assert account.payment(Answer(mode=mode), token).live is found
 
 
 @pytest.mark.proves("paydunya: confirm mode: test or live")
 def test_a_test_payment_on_a_live_account_is_a_mismatch() -> None:
-    """The sandbox's success never completes a live order."""
+    """A sandbox success never completes a live order."""
     driver = live()
     held = Payment(account="paydunya", live=True, amount=Decimal(42300), provider_reference=ASKED)
     found = drive(driver.verify(Script(driver, reply("paydunya", "completed.200")), held))
@@ -776,7 +760,7 @@ def test_a_test_payment_on_a_live_account_is_a_mismatch() -> None:
 
 @pytest.mark.proves("paydunya: confirm invoice: items")
 def test_another_invoice_is_a_mismatch() -> None:
-    """An answer about another token, or another amount, does not complete this order."""
+    """An answer about another token or amount does not complete this order."""
     held = Payment(account="paydunya", amount=Decimal(42301), provider_reference="test_other")
     with pytest.raises(Mismatch) as refused:
         merge(held, confirmed(paydunya(), "completed.200", "test_other"))
@@ -787,7 +771,7 @@ def test_another_invoice_is_a_mismatch() -> None:
     "body", [sample("paydunya", "without_codes.200"), {"response_code": "00"}, {}]
 )
 def test_an_answer_without_an_invoice_is_none(body: object) -> None:
-    """A JSON error without the documented keys is no pending payment."""
+    """A JSON error without the documented fields is no pending payment."""
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
         drive(
@@ -807,7 +791,7 @@ def test_an_answer_without_an_invoice_is_none(body: object) -> None:
     "paydunya: credit-account response_code",
 )
 def test_a_transfer_is_the_pages_and_done_at_once() -> None:
-    """A local number and a whole amount travel; "00" is SUCCEEDED with the transaction's id."""
+    """A local number and a whole amount are sent; "00" is SUCCEEDED with the transaction's id."""
     driver = paydunya()
     send = Script(driver, reply("paydunya", "credited.200"))
     wanted = order(
@@ -832,7 +816,7 @@ def test_a_transfer_is_the_pages_and_done_at_once() -> None:
     ],
 )
 def test_an_account_is_credited_by_number_or_e_mail(payee: str, alias: str) -> None:
-    """Both names of a PayDunya account are taken, the number without its country code."""
+    """A PayDunya account is a number without its country code, or an e-mail address."""
     driver = paydunya()
     body = {"response_code": "00", "transaction_id": "T1"}
     send = Script(driver, answer(body))
@@ -844,17 +828,14 @@ def test_an_account_is_credited_by_number_or_e_mail(payee: str, alias: str) -> N
     "payee", ["+2250707070707", "0707070707", "70123456", "a@b", "@x.sn", "a b@x.sn", "", 7]
 )
 def test_an_account_that_could_be_somebody_elses_is_refused(payee: Any) -> None:
-    """Without its country code a number of another country may be two people's.
-
-    An e-mail is asked for.
-    """
+    """Without its country code a foreign number is ambiguous: an e-mail address is required."""
     with pytest.raises(UsageError, match="e-mail") as refused:
         paydunya().party("payout", payee)
     assert "payee" in str(refused.value)
 
 
 def test_a_payer_may_be_of_any_country_served() -> None:
-    """A payer's number is E.164, and of a country whose operators the page offers."""
+    """A payer's number is E.164, of a country whose operators the page offers."""
     assert paydunya().party("collect", "+225 07 07 07 07 07") == "2250707070707"
     with pytest.raises(UsageError, match="payer"):
         paydunya().party("collect", "+237670000000")
@@ -874,9 +855,7 @@ def test_a_payer_may_be_of_any_country_served() -> None:
     ],
 )
 def test_an_answer_that_is_not_this_transfers_is_unknown(body: object) -> None:
-    """Without "00", a transaction's id and our amount where it is repeated, money may have moved or
-    not.
-    """
+    """Without "00", a transaction id and our amount, the outcome is unknown."""
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
         drive(driver.payout(Script(driver, answer(body)), order("payout", party="221771111111")))
@@ -897,7 +876,7 @@ def test_an_answer_that_is_not_this_transfers_is_unknown(body: object) -> None:
 def test_a_transfer_is_refused_for_certain_only_by_known_words(
     case: str, error: type[Exception], reason: Reason | None
 ) -> None:
-    """A code that means two things, or that nobody has met, leaves the outcome unknown."""
+    """An unknown code, or one with two meanings, leaves the outcome unknown."""
     driver = paydunya()
     with pytest.raises(error) as refused:
         drive(
@@ -915,7 +894,7 @@ def test_a_transfer_is_refused_for_certain_only_by_known_words(
 
 
 def test_a_transfer_cannot_be_asked_about() -> None:
-    """No look-up of transfers is known: verify is Unsupported, and sends nothing."""
+    """Transfers have no look-up: verify is Unsupported, and sends nothing."""
     driver = paydunya()
     send = Script(driver)
     with pytest.raises(Unsupported, match="payout"):
@@ -927,12 +906,12 @@ def test_a_transfer_cannot_be_asked_about() -> None:
     assert send.requests == []
 
 
-# The popup (PSR) and the way back.
+# The popup (PSR) and the return URL.
 
 
 @pytest.mark.proves("paydunya: PSR: the page's third API")
 def test_the_popup_gets_what_it_asks_for() -> None:
-    """A collected page becomes the `{success, mode, token}` of PayDunya's script."""
+    """A collected page gives the `{success, mode, token}` of PayDunya's script."""
     sandboxed, _ = opened(paydunya(), order())
     assert paydunya().popup(sandboxed) == {
         "success": True,
@@ -953,7 +932,7 @@ def test_the_popup_gets_what_it_asks_for() -> None:
     ],
 )
 def test_a_popup_needs_a_page(payment: Payment) -> None:
-    """Without a page of this account there is nothing to show."""
+    """A payment without a page of this account is UsageError."""
     with pytest.raises(UsageError, match="payment"):
         paydunya().popup(payment)
 
@@ -969,7 +948,7 @@ def test_a_popup_needs_a_page(payment: Payment) -> None:
     ],
 )
 def test_the_return_page_tells_the_token(url: str) -> None:
-    """`?token=` names the invoice, also behind a query of ours; it claims no status."""
+    """`?token=` names the invoice, also after our own query; it claims no status."""
     event = paydunya().returned(url)
     assert (event.trust, event.claims.provider_reference) == (Trust.NOTHING, "test_RHICF0HboN")
     assert (event.claims.status, event.claims.amount) == (Status.PENDING, None)
@@ -987,7 +966,7 @@ def test_the_return_page_tells_the_token(url: str) -> None:
     ],
 )
 def test_a_return_without_a_token_is_refused(url: str) -> None:
-    """An address that names no invoice, or two, is nothing to ask about."""
+    """A URL that names no invoice, or two, is refused."""
     with pytest.raises((BadWebhook, Unreadable)):
         paydunya().returned(url)
 
@@ -996,7 +975,7 @@ def test_a_return_without_a_token_is_refused(url: str) -> None:
 
 
 def encodings(tree: Mapping[str, Any]) -> dict[str, bytes]:
-    """Write one message in every form that PayDunya is known or said to send."""
+    """Return one message in every form that PayDunya sends or is said to send."""
     fields = form(tree)
     plain = "&".join(f"{name}={quote_plus(value)}" for name, value in fields.items())
     once = urlencode(fields)
@@ -1024,7 +1003,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 @pytest.mark.proves("paydunya: the IPN: a POST of a form", "paydunya: the IPN has the shape")
 @pytest.mark.parametrize("way", list(encodings({})))
 def test_a_message_is_read_in_every_form(way: str) -> None:
-    """However the message is written, it claims the same, and proves nothing."""
+    """A message has the same claims in every form, and proves nothing."""
     event = paydunya().webhook(WebhookRequest(body=encodings(ipn())[way]))
     claims = event.claims
     assert (event.account, event.provider, event.trust) == ("paydunya", "paydunya", Trust.NOTHING)
@@ -1047,7 +1026,7 @@ def test_a_message_is_read_in_every_form(way: str) -> None:
     ],
 )
 def test_messages_tell_every_end(word: str, status: Status) -> None:
-    """Paid, cancelled and failed invoices are told in one shape."""
+    """Paid, cancelled and failed invoices have the same format."""
     event = paydunya().webhook(incoming(ipn(status=word, fail_reason="Non")))
     assert event.claims.status is status
     assert event.claims.message == (None if status is Status.SUCCEEDED else "Non")
@@ -1055,7 +1034,7 @@ def test_messages_tell_every_end(word: str, status: Status) -> None:
 
 @pytest.mark.proves("paydunya: hash: the SHA-512")
 def test_the_hash_is_that_of_the_master_key_in_either_case() -> None:
-    """The vector that integrators publish is the rule; hex is hex in either case."""
+    """The integrators' test vector passes, in both cases of hex digits."""
     assert hashlib.sha512(MASTER.encode()).hexdigest() == HASH
     assert paydunya().webhook(incoming(ipn(hash=HASH.upper()))).claims.reference == "order-1042"
 
@@ -1077,7 +1056,7 @@ def test_the_hash_is_that_of_the_master_key_in_either_case() -> None:
 )
 @pytest.mark.parametrize("way", ["percent-encoded keys", "data=<JSON>, encoded", "JSON"])
 def test_a_wrong_or_missing_hash_is_refused(way: str, forged: str | None) -> None:
-    """A message that does not know the constant is forged; the error shows no hash."""
+    """A message without the right hash is forged; the error shows no hash."""
     with pytest.raises(BadWebhook) as refused:
         paydunya().webhook(WebhookRequest(body=encodings(ipn(hash=forged))[way]))
     assert HASH not in str(refused.value)
@@ -1085,7 +1064,7 @@ def test_a_wrong_or_missing_hash_is_refused(way: str, forged: str | None) -> Non
 
 @pytest.mark.parametrize("forged", ["\ud800", 5, True, ["x"], {"x": HASH}, 10**400])
 def test_a_hash_of_another_type_is_refused(forged: object) -> None:
-    """No kind of value where the hash should be raises anything foreign."""
+    """A hash of any other type raises nothing foreign."""
     with pytest.raises((BadWebhook, Unreadable)):
         paydunya().webhook(WebhookRequest(body=json.dumps({"data": ipn(hash=forged)}).encode()))
 
@@ -1105,7 +1084,7 @@ def test_the_hash_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.proves('paydunya: the hash "shows that')
 def test_a_replayed_hash_proves_nothing() -> None:
-    """Whoever has seen one message can write any other: the claim stays a claim."""
+    """The hash is the same in every message, so that the claim stays a claim."""
     changed = ipn(
         invoice={"token": "test_cheap", "total_amount": "1"}, custom_data={REFERENCE: "dear-order"}
     )
@@ -1139,7 +1118,7 @@ def test_a_replayed_hash_proves_nothing() -> None:
     ],
 )
 def test_a_hostile_message_is_only_unreadable(body: bytes) -> None:
-    """Whatever comes in, nothing but what the pool turns into BadWebhook goes out."""
+    """Hostile messages raise only errors that the pool turns into BadWebhook."""
     with pytest.raises((BadWebhook, Unreadable, UnicodeDecodeError)):
         paydunya().webhook(WebhookRequest(body=body))
 
@@ -1148,7 +1127,7 @@ def test_a_hostile_message_is_only_unreadable(body: bytes) -> None:
     "query", ["", "data[hash]=\udcff", 'data={"hash":"\udcff"}', "data[hash]=%FF"]
 )
 def test_a_hostile_query_is_only_unreadable(query: str) -> None:
-    """A GET is read like a form, whatever its query is made of."""
+    """A GET is read like a form, with any query."""
     with pytest.raises((BadWebhook, Unreadable)):
         paydunya().webhook(WebhookRequest(method="GET", query=query))
 
@@ -1164,7 +1143,7 @@ def test_a_hostile_query_is_only_unreadable(query: str) -> None:
     ],
 )
 def test_a_form_that_contradicts_itself_is_unreadable(more: str) -> None:
-    """With the hash known too, a name cannot be both a text and a tree, nor a tree be deep."""
+    """Even with the hash, a name cannot be both a text and a tree, nor a tree be deep."""
     rightly_hashed = f"data[hash]={HASH}&data[invoice][token]=test_x"
     assert (
         paydunya().webhook(WebhookRequest(body=rightly_hashed.encode())).claims.provider_reference
@@ -1177,7 +1156,7 @@ def test_a_form_that_contradicts_itself_is_unreadable(more: str) -> None:
 @pytest.mark.proves("paydunya: the IPN has the shape")
 @pytest.mark.parametrize("token", ["", None, "../x", "é", "\ud800", "x" * 101, ["a"], {"a": "b"}])
 def test_a_message_without_a_token_names_nothing(token: object) -> None:
-    """A message that names no invoice, or one that could leave its place in a path, is refused."""
+    """A message without a token, or with one that would change a path, is refused."""
     body = json.dumps({"data": ipn(invoice={"token": token})}).encode()
     with pytest.raises(Unreadable):
         paydunya().webhook(WebhookRequest(body=body))
@@ -1193,7 +1172,7 @@ _VALUES = st.recursive(
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.dictionaries(st.sampled_from(sorted(ipn())), _VALUES, max_size=6))
 def test_no_value_in_a_rightly_hashed_message_crashes(changes: dict[str, Any]) -> None:
-    """With the hash known, any types in any fields give an event or an unreadable message."""
+    """With the hash, any types in any fields give an event or Unreadable."""
     body = json.dumps({"data": {**ipn(), **changes, "hash": HASH}}).encode()
     try:
         event: Event | None = paydunya().webhook(WebhookRequest(body=body))
@@ -1206,10 +1185,7 @@ def test_no_value_in_a_rightly_hashed_message_crashes(changes: dict[str, Any]) -
 
 
 def test_what_is_supported_is_what_is_written() -> None:
-    """PayDunya collects, pays out, verifies, and sends messages and browsers.
-
-    It has nothing else.
-    """
+    """PayDunya collects, pays out, verifies, and sends messages and browsers: nothing else."""
     verbs: tuple[Verb, ...] = ("collect", "payout", "verify", "webhook", "returned")
     others: tuple[Verb, ...] = ("find", "refund", "balance", "history", "receipt", "methods")
     assert all(PayDunya.can(verb) for verb in verbs)
@@ -1217,7 +1193,7 @@ def test_what_is_supported_is_what_is_written() -> None:
 
 
 def test_neither_money_verb_is_deduplicated_or_findable() -> None:
-    """PayDunya knows no reference of ours that could stop a second request or answer a question."""
+    """PayDunya stores no reference of ours: no deduplication, and no look-up by it."""
     for kind in ("collect", "payout"):
         facts = PayDunya.facts[kind]
         assert (facts.deduplicates, facts.findable, facts.not_found_final_after) == (
@@ -1228,6 +1204,6 @@ def test_neither_money_verb_is_deduplicated_or_findable() -> None:
 
 
 def test_a_found_payment_survives_json() -> None:
-    """What a look-up gives can be stored and read again, all of it."""
+    """A looked-up payment is equal after encoding to JSON and decoding."""
     payment = confirmed(live(), "completed_live.200", LIVE_TOKEN)
     assert msgspec.json.decode(msgspec.json.encode(payment), type=Payment) == payment
