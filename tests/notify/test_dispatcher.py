@@ -57,7 +57,7 @@ async def by_recover(pay: Pool, payment: Payment) -> None:
 
 
 async def by_nobody(pay: Pool, payment: Payment) -> None:
-    """Do nothing: the notifier watches."""
+    """Do nothing: only the notifier finds the end."""
 
 
 WAYS = [by_watch, by_verify, by_thousands, by_message, by_recover, by_nobody]
@@ -333,9 +333,9 @@ async def test_what_cannot_be_meant_is_refused(days: object) -> None:
         with pytest.raises(UsageError, match="watch_days"):
             make(made, Shop(), watch_days=days)  # type: ignore[arg-type]  # that is the test
         with pytest.raises(UsageError, match="on_payment"):
-            make(made, days)  # type: ignore[arg-type]  # likewise
+            make(made, days)  # type: ignore[arg-type]  # that is the test
         with pytest.raises(UsageError, match="pool"):
-            make(days, Shop())  # type: ignore[arg-type]  # likewise
+            make(days, Shop())  # type: ignore[arg-type]  # that is the test
 
 
 @timeless

@@ -1,4 +1,4 @@
-"""An end that takes longer to write than its caller waits: told as soon as it is durable."""
+"""An end that is written later than its caller waits is delivered once it is durable."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ __all__ = ["file"]
 async def test_a_claimed_end_is_delivered_whatever_else_fails(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one notifier has claimed no other one delivers, so a mistake beside it loses nothing."""
+    """An end claimed by a notifier is delivered, even if another step of it fails."""
 
     def mistaken(*_: object) -> None:
         raise ZeroDivisionError
@@ -40,7 +40,7 @@ async def test_a_claimed_end_is_delivered_whatever_else_fails(
 async def test_an_end_that_is_written_late_is_told_once_it_is_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another program has the file locked: the end is told without a scan when it lets go."""
+    """After another program releases the file, the end is delivered without a scan."""
     monkeypatch.setattr(paymux.journal.store, "RECORD_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(paymux.core.notify.notifier, "SCAN_SECONDS", 3600.0)
     path, desk, told = tmp_path / "payments.db", Desk(), asyncio.Event()
@@ -51,11 +51,11 @@ async def test_an_end_that_is_written_late_is_told_once_it_is_durable(
 
     async with pool(path, desk) as pay, Notifier(pay, on_payment):
         payment = await collect(pay)
-        await asyncio.sleep(0.3)  # the notifier has seen to the new order, and waits
+        await asyncio.sleep(0.3)  # the notifier watches the new order, and waits
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             desk.status["order-1"] = "OK"
             assert (await pay.verify(payment)).status is Status.SUCCEEDED
-            desk.replies["*"] = answer(500)  # so that no watch finds it out again
+            desk.replies["*"] = answer(500)  # so that no watch finds the end
             assert not told.is_set()
         await asyncio.wait_for(told.wait(), 20)

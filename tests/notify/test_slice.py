@@ -12,10 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No webhook, a shop that refuses failures, killed workers.
-
-    Each end is told, in order, by one at a time.
-    """
+    """Each end is delivered in order, by one worker at a time, though workers are killed."""
     monkeypatch.setattr(told, "LATER", 6.0)
     options = argparse.Namespace(orders=40, seconds=8.0, seed=1, paymux=str(told.ROOT))
     found = asyncio.run(told.Street(options, "failures refused", tmp_path).run())

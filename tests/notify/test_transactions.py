@@ -1,4 +1,4 @@
-"""What one webhook costs in the journal: three transactions at most, whoever sent the order."""
+"""What a webhook costs in the journal: at most three transactions, for orders of any worker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ PAID = [("order-1", Status.SUCCEEDED)]
 
 
 class Counted:
-    """Counts the transactions of one pool's journal: here, each operation is one of its own."""
+    """Counts the transactions of one pool's journal: here, each operation is a transaction."""
 
     def __init__(self, pay: Pool) -> None:
         journal = pay._engine.store.journal
@@ -58,7 +58,7 @@ async def shop(file: Path, desk: Desk, told: Shop) -> AsyncIterator[tuple[Pool, 
 
 
 def message(pay: Pool, path: str | None = None, **fields: Any) -> WebhookRequest:
-    """Give the message that tells of the order's end, on the account's path or on the order's."""
+    """Return the message about the order's end, on the account's path or on the order's."""
     said = {"id": "id-order-1", "status": "OK", **fields}
     return push(path=pay.webhook_url("toy", path), **said)
 
@@ -72,7 +72,7 @@ async def test_of_an_order_that_this_process_sent(
     *,
     shop_fails: bool,
 ) -> None:
-    """One keeps the message, one writes its end, and one how the telling of it went."""
+    """One transaction stores the message, one its end, and one the result of `on_payment`."""
     desk, told = Desk(), Shop(*([boom] if shop_fails else []))
     async with shop(file, desk, told) as (pay, hooks):
         await collect(pay)
@@ -87,12 +87,12 @@ async def test_of_an_order_that_this_process_sent(
 
 
 async def boom(_: Payment) -> None:
-    """Fail as a shop does whose database is away."""
+    """Fail like an application whose database is down."""
     raise RuntimeError("no database")
 
 
 def open_messages(pay: Pool) -> int:
-    """Count the messages that are open in the journal."""
+    """Count the open messages in the journal."""
     journal = pay._engine.store.journal
     assert isinstance(journal, SqliteJournal)
     assert journal._writer._db is not None
@@ -106,14 +106,14 @@ def open_messages(pay: Pool) -> int:
     [
         (order(), State.ACCEPTED, None),
         (order(), State.ACCEPTED, "order-1"),
-        (order(provider_reference=None), State.UNKNOWN, "order-1"),  # its own path alone ties them
+        (order(provider_reference=None), State.UNKNOWN, "order-1"),  # matched by path only
     ],
 )
 @timeless
 async def test_of_an_order_of_a_worker_that_died(
     file: Path, left: Payment, reached: State, path: str | None
 ) -> None:
-    """What this process never sent costs no more, also where its answer was lost."""
+    """An order of another process costs no more, also if its answer was lost."""
     desk, told = Desk(), Shop()
     await dead(file, msgspec.structs.replace(left, created_at=datetime.now(UTC)), reached=reached)
     async with shop(file, desk, told) as (pay, hooks):
@@ -127,7 +127,7 @@ async def test_of_an_order_of_a_worker_that_died(
 
 @timeless
 async def test_of_an_order_that_another_process_watches(file: Path) -> None:
-    """Its payment, and whose the provider's reference is, are looked up as the message is kept."""
+    """A webhook about an order of another live process costs the same three transactions."""
     desk, told = Desk(), Shop()
     async with pool(file, desk) as other, Notifier(other, Shop()):
         await collect(other)
@@ -143,10 +143,10 @@ async def test_of_an_order_that_another_process_watches(file: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "most"),
     [
-        ({}, 2),  # it was told before: kept, and written down
-        ({"amount": "501"}, 2),  # of another payment than it says, which the look-up shows
+        ({}, 2),  # a repeated message: stored, then closed
+        ({"amount": "501"}, 2),  # a look-up shows that it is about another payment
         ({"status": "WAIT"}, 2),
-        ({"id": "id-order-2"}, 1),  # refused as it arrives, and not kept
+        ({"id": "id-order-2"}, 1),  # refused on arrival, and not stored
     ],
 )
 @timeless
@@ -155,7 +155,7 @@ async def test_what_tells_nothing_new_costs_less(
     fields: dict[str, str],
     most: int,
 ) -> None:
-    """A message that came before, that lies, or that is about another payment."""
+    """Repeated messages, and messages about another payment, cost at most two transactions."""
     desk, told = Desk(), Shop()
     async with shop(file, desk, told) as (pay, hooks):
         await collect(pay)
@@ -172,7 +172,7 @@ async def test_what_tells_nothing_new_costs_less(
 
 @timeless
 async def test_of_what_still_waits(file: Path) -> None:
-    """A message about an order that has not ended is kept, written down, and done with."""
+    """A message about a pending order is stored and closed in three transactions at most."""
     desk = Desk()
     async with shop(file, desk, Shop()) as (pay, hooks):
         await collect(pay)

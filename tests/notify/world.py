@@ -120,7 +120,7 @@ class Desk:
 
 
 def _said(outgoing: PreparedRequest) -> Mapping[str, Any]:
-    import json  # noqa: PLC0415 - here alone
+    import json  # noqa: PLC0415 - only used here
 
     found: Mapping[str, Any] = json.loads(outgoing.body or b"{}")
     return found

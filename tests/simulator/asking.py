@@ -62,7 +62,7 @@ async def raw(
 
 
 def told(reply: Response) -> Any:
-    """Read a JSON answer."""
+    """Return the JSON of an answer."""
     return json.loads(reply.body)
 
 
@@ -110,7 +110,7 @@ def push(number: str = "254712345678", reference: str = "order-1", **fields: Any
 
 
 async def login(sim: Simulator) -> dict[str, str]:
-    """Log in at Daraja, and give the header to use."""
+    """Log in at Daraja, and return the header to use."""
     basic = base64.b64encode(b"simulator:simulator").decode()
     headers = {"authorization": f"Basic {basic}"}
     path = "/mpesa/oauth/v1/generate?grant_type=client_credentials"

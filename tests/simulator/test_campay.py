@@ -25,7 +25,7 @@ async def call(sim: Simulator, method: str, path: str, body: Any = None) -> Any:
 
 
 async def collected(sim: Simulator, **fields: Any) -> str:
-    """Collect, and give CamPay's reference."""
+    """Collect, and return CamPay's reference."""
     status, body = await call(sim, "POST", "/collect/", collect(**fields))
     assert status == 200
     return str(body["reference"])

@@ -65,7 +65,7 @@ def order(**fields: Any) -> dict[str, Any]:
 
 
 async def initialise(sim: Simulator, **fields: Any) -> Any:
-    """Make a payment, and give the whole answer."""
+    """Make a payment, and return the whole answer."""
     reply = await ask(sim, "POST", "/cinetpay/v2/payment", order(**fields), headers=AGENT)
     assert reply.status == 201, reply.body
     return told(reply)

@@ -56,7 +56,7 @@ def changed(part: str, **fields: Any) -> dict[str, Any]:
 
 
 async def requested(sim: Simulator, body: Any = FULL) -> Any:
-    """Make a transaction, and give Intram's answer."""
+    """Make a transaction, and return Intram's answer."""
     reply = await ask(sim, "POST", REQUEST, body, headers=MERCHANT)
     assert reply.status == 200
     return told(reply)

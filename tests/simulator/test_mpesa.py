@@ -34,7 +34,7 @@ async def call(sim: Simulator, path: str, body: Any) -> tuple[int, Any]:
 
 
 async def pushed(sim: Simulator, **fields: Any) -> str:
-    """Push, and give the CheckoutRequestID."""
+    """Push, and return the CheckoutRequestID."""
     status, body = await call(sim, PUSH, push(**fields))
     assert (status, body["ResponseCode"]) == (200, "0")
     return str(body["CheckoutRequestID"])

@@ -33,7 +33,7 @@ async def call(sim: Simulator, method: str, path: str, body: Any = None) -> tupl
 
 
 async def initiated(sim: Simulator, **fields: Any) -> Any:
-    """Initiate a payment of order 123, and give the gateway's answer."""
+    """Initiate a payment of order 123, and return the gateway's answer."""
     status, answer = await call(sim, "POST", "/mpesa/", {**ORDER, **fields})
     assert status == 200
     return answer

@@ -44,7 +44,7 @@ def order(**fields: Any) -> dict[str, Any]:
 
 
 async def create(sim: Simulator, *, live: bool = False, **fields: Any) -> str:
-    """Create an invoice, and give its token."""
+    """Create an invoice, and return its token."""
     path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/create"
     made = told(await ask(sim, "POST", path, order(**fields), headers=LIVE if live else TEST))
     assert made["response_code"] == "00", made
@@ -52,7 +52,7 @@ async def create(sim: Simulator, *, live: bool = False, **fields: Any) -> str:
 
 
 async def confirm(sim: Simulator, token: str, *, method: str = "GET", live: bool = False) -> Any:
-    """Confirm an invoice, and give the whole answer."""
+    """Confirm an invoice, and return the whole answer."""
     path = f"/paydunya/{'api' if live else 'sandbox-api'}/v1/checkout-invoice/confirm/{token}"
     reply = await ask(sim, method, path, headers=LIVE if live else TEST)
     assert reply.status == 200
@@ -60,7 +60,7 @@ async def confirm(sim: Simulator, token: str, *, method: str = "GET", live: bool
 
 
 async def credit(sim: Simulator, alias: Any = "771111111", amount: Any = 4500) -> Any:
-    """Credit an account in the sandbox, and give the answer."""
+    """Credit an account in the sandbox, and return the answer."""
     body = {"account_alias": alias, "amount": amount}
     return told(
         await ask(
