@@ -1,6 +1,6 @@
-"""What every test finds set.
+"""Settings for all tests.
 
-Tables that virtual time cannot wait for, and examples that any machine repeats.
+Tables are loaded before virtual time starts, and examples are the same on every machine.
 """
 
 import gc
@@ -8,37 +8,34 @@ import os
 import signal
 from collections.abc import Iterator
 
-import phonenumbers.carrier  # noqa: F401 - loaded is all it has to be
+import phonenumbers.carrier  # noqa: F401 - it only has to be loaded
 import pytest
 from hypothesis import HealthCheck, settings
 
 from paymux.journal import schema
 
-# How fast this machine draws examples is no promise of ours; which ones it draws is the same
-# everywhere.
+# The speed of a machine must not fail a test, and every machine must use the same examples.
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
-# No power fails in this process, and waiting for the disk took a third of the suite's time. The
-# processes that tests start keep the true setting: tests/test_crash.py kills them at each
+# In this process no power failure is tested, and waiting for the disk took a third of the suite's
+# time. Processes that tests start keep the real setting: tests/test_crash.py kills them at each
 # fdatasync.
 schema.SYNCHRONOUS = "OFF"
 
 
 def pytest_configure() -> None:
-    """Let the programs that tests start hear SIGINT, also where a shell started the tests in the
-    background.
-    """
+    """Enable SIGINT in the programs that tests start, even if the tests run in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Let no garbage be collected while something is timed.
+    """Switch garbage collection off during a measurement.
 
-    All that other tests left would be looked through.
+    A collection would look through all objects that other tests left.
     """
     gc.disable()
     yield
@@ -46,8 +43,9 @@ def uncollected() -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let a skip be a failure in CI, but for other people's clients, which it installs and runs
-    afterwards.
+    """Fail in CI if a test was skipped, except for other people's clients.
+
+    CI installs these clients and runs their tests afterwards.
     """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not os.environ.get("CI"):

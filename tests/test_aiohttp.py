@@ -1,4 +1,4 @@
-"""The connection over real sockets: what leaves, to whom, for how long, and how much comes in."""
+"""The connection over real sockets: requests, peers, deadlines, and limits of what is read."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ PEAK, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Seen(NamedTuple):
-    """A request as it arrived: on which connection, its head and its body."""
+    """A request as it arrived: the number of its connection, its head and its body."""
 
     connection: int
     head: bytes
@@ -72,9 +72,9 @@ Respond = Callable[[Seen], bytes | AsyncIterator[bytes] | None]
 
 
 class Peer:
-    """A server on loopback that keeps what it reads.
+    """A server on loopback that records its requests.
 
-    `respond` gives bytes, a slow answer, or None to hang up.
+    `respond` returns bytes, a slow answer, or None to close the connection.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Peer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def hang_up(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         for task in self._tasks:
             task.cancel()
 
@@ -137,7 +137,7 @@ class Peer:
 
 
 class Tries(AiohttpConnection):
-    """Sockets that count the attempts."""
+    """Sockets that count the attempts to connect."""
 
     tries = 0
 
@@ -149,24 +149,24 @@ class Tries(AiohttpConnection):
 def http(
     body: bytes = SAID, status: str = "200 OK", /, length: int | None = None, **headers: str
 ) -> bytes:
-    """Write an answer; header names take underscores for dashes."""
+    """Return an answer; header names have underscores instead of dashes."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def keyless(base_url: str, **options: Any) -> Pool:
-    """Give a pool of one toy account that never logs in."""
+    """Return a pool of one toy account that never logs in."""
     return Pool(Keyless(base_url=base_url), **options)
 
 
 def outgoing(url: str, *, money: bool = False, **headers: str) -> PreparedRequest:
-    """Give a bare attempt."""
+    """Return a request of no driver."""
     return PreparedRequest(method="GET", url=url, headers=headers, body=None, money=money)
 
 
 class Account(NamedTuple):
-    """A driver with credentials to look for, and an order that it takes."""
+    """A driver with credentials to search for, and an order that it accepts."""
 
     driver: Callable[[str], Driver]
     order: dict[str, Any]
@@ -180,7 +180,7 @@ def _account(name: str, **fields: Any) -> Account:
 
 
 def _canaries(name: str) -> dict[str, str]:
-    """Give the simulator's own credentials, each with a text to look for."""
+    """Return the simulator's credentials, each with a text to search for."""
     given = Simulator().providers[name].credentials
     return {field: text.replace("simulator", f"canary-{field}") for field, text in given.items()}
 
@@ -190,7 +190,7 @@ ACCOUNTS["campay-token"] = _account("campay", access_token="canary-a")
 
 
 def test_every_driver_is_among_the_accounts() -> None:
-    """A new driver cannot stay out of the tests of this file."""
+    """Each driver is in the tests of this file."""
     assert {account.driver("http://127.0.0.1:1").name for account in ACCOUNTS.values()} == set(
         names()
     )
@@ -202,7 +202,7 @@ def test_every_driver_is_among_the_accounts() -> None:
 async def test_no_redirect_of_a_money_request_is_followed(
     name: str, status: int, across: bool
 ) -> None:
-    """A redirected order is unknown, and no byte of it reaches another path or another host."""
+    """A redirected order is unknown, and no byte of it goes to another path or host."""
 
     def respond(seen: Seen) -> bytes:
         if "token" in seen.target or "oauth" in seen.target:
@@ -225,7 +225,7 @@ async def test_no_redirect_of_a_money_request_is_followed(
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("name", ["campay", "mpesa"])
 async def test_no_redirect_of_a_login_is_followed(name: str, status: int, across: bool) -> None:
-    """A redirected login sends its password nowhere else, and the order is known to be unsent."""
+    """A redirected login sends its password nowhere else, and the order is NotSent."""
 
     def respond(_: Seen) -> bytes:
         return http(
@@ -243,7 +243,7 @@ async def test_no_redirect_of_a_login_is_followed(name: str, status: int, across
 @pytest.mark.parametrize("across", [False, True], ids=["same-origin", "cross-origin"])
 @pytest.mark.parametrize("status", REDIRECTS)
 async def test_no_redirect_of_a_look_up_is_followed(status: int, across: bool) -> None:
-    """A redirected question is unavailable; GET is no exception."""
+    """A redirected look-up is Unavailable, also a GET."""
 
     def respond(_: Seen) -> bytes:
         return http(
@@ -261,10 +261,7 @@ async def test_no_redirect_of_a_look_up_is_followed(status: int, across: bool) -
 @pytest.mark.parametrize("across", [False, True], ids=["same-origin", "cross-origin"])
 @pytest.mark.parametrize("status", REDIRECTS)
 async def test_no_redirect_of_a_socket_is_followed(status: int, across: bool) -> None:
-    """A redirected WebSocket is broken.
-
-    Its token, in the header or in the query, goes nowhere else.
-    """
+    """A redirected WebSocket is an error: its token, in header or query, goes nowhere else."""
 
     def respond(_: Seen) -> bytes:
         return http(
@@ -291,9 +288,7 @@ async def test_no_redirect_of_a_socket_is_followed(status: int, across: bool) ->
 )
 @pytest.mark.parametrize("name", names())
 def test_a_live_host_is_asked_by_https_only(name: str) -> None:
-    """Every address that comes with a driver is https, and plain http is taken on loopback
-    alone.
-    """
+    """Every URL of a driver is https; plain http is accepted on loopback only."""
     driver = load(name)
     for url in (driver.live_url, driver.sandbox_url):
         assert not url or url.startswith("https://")
@@ -351,9 +346,7 @@ DISTRUSTED: dict[str, Callable[[], ssl.SSLContext]] = {
 
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the tests' own authority to what aiohttp trusts by default, and change nothing else of
-    it.
-    """
+    """Add the tests' own certificate authority to the ones that aiohttp trusts by default."""
     context = aiohttp.connector._make_ssl_context(True)
     AUTHORITY.configure_trust(context)
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", context)
@@ -361,7 +354,7 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("trusting")
 async def test_a_good_certificate_is_accepted() -> None:
-    """The control of the next test: with a good certificate the same order goes through."""
+    """With a good certificate the order of the next test succeeds."""
     async with Peer(lambda _: http(), tls=_serving("127.0.0.1")) as peer, keyless(peer.url) as pool:
         assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
 
@@ -369,10 +362,7 @@ async def test_a_good_certificate_is_accepted() -> None:
 @pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize("case", DISTRUSTED)
 async def test_a_peer_that_cannot_be_trusted_gets_nothing(case: str) -> None:
-    """NotSent at once, without a second try.
-
-    The provider saw nothing, and trying again cannot help.
-    """
+    """NotSent immediately, without a retry, and the provider gets nothing."""
     sockets = Tries(1.0)
     async with Peer(lambda _: http(), tls=DISTRUSTED[case]()) as peer:
         async with keyless(peer.url, connection=sockets) as pool:
@@ -387,7 +377,7 @@ async def test_a_peer_that_cannot_be_trusted_gets_nothing(case: str) -> None:
 
 @pytest.mark.usefixtures("trusting")
 async def test_a_peer_that_speaks_tls_1_1_gets_nothing() -> None:
-    """TLS below 1.2 is not spoken, however good the certificate."""
+    """TLS below 1.2 is refused, with any certificate."""
     async with (
         Peer(lambda _: http(), tls=_tls_1_1()) as peer,
         keyless(peer.url, attempts=1) as pool,
@@ -401,7 +391,7 @@ async def test_a_peer_that_speaks_tls_1_1_gets_nothing() -> None:
     "alert", [40, 70, 71], ids=["handshake-failure", "protocol-version", "security"]
 )
 async def test_a_refused_handshake_is_not_tried_again(alert: int) -> None:
-    """A peer that says in TLS's own words that it cannot speak with us says so each time."""
+    """A TLS alert of the peer is NotSent without a retry."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -419,7 +409,7 @@ async def test_a_refused_handshake_is_not_tried_again(alert: int) -> None:
 
 
 async def test_a_peer_without_tls_gets_nothing() -> None:
-    """A plain server behind an https address is never sent a request."""
+    """A plain server at an https URL never gets a request."""
     async with (
         Peer(lambda _: http()) as peer,
         keyless(peer.url.replace("http:", "https:"), attempts=1, connect_timeout=0.5) as pool,
@@ -470,12 +460,10 @@ def _peak() -> int:
 )
 @pytest.mark.parametrize("case", FLOODS)
 async def test_a_flood_is_unknown_and_takes_no_memory(case: str) -> None:
-    """Two hundred MiB, squeezed or not, end as unknown or unavailable, and the process grows by
-    less than 8 MB.
-    """
+    """200 MiB, compressed or not, are unknown or unavailable, and take less than 8 MB."""
     async with Peer(FLOODS[case]) as peer, keyless(peer.url, attempts=1, deadline=5.0) as pool:
-        # What requests load is loaded, and what the heap keeps for the next one is there: two
-        # hundred MiB, or a tenth of them, are never kept.
+        # By now all modules are loaded, and the heap has its spare memory. This is far less than
+        # two hundred MiB.
         with pytest.raises(OutcomeUnknown):
             await pool.collect("keyless", **{**ORDER, "reference": "order-0"})
         with pytest.raises(Unavailable):
@@ -493,7 +481,7 @@ async def test_a_flood_is_unknown_and_takes_no_memory(case: str) -> None:
 @pytest.mark.parametrize("size", [1 << 20, (1 << 20) - 1])
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
 async def test_a_body_up_to_the_cap_is_read(size: int, encoding: str) -> None:
-    """A mebibyte is read whole, even where compression was sent that we never asked for."""
+    """A mebibyte is read, even if it is compressed without our request."""
     body = SAID.ljust(size)
     wire = body
     if encoding != "identity":
@@ -509,7 +497,7 @@ async def test_a_body_up_to_the_cap_is_read(size: int, encoding: str) -> None:
 
 @pytest.mark.parametrize("damage", [b"not compressed", zlib.compress(SAID)[:-4], b""])
 async def test_a_damaged_compressed_body_is_unknown(damage: bytes) -> None:
-    """What cannot be inflated to its end is no answer."""
+    """A body that cannot be decompressed to its end is no answer."""
     async with (
         Peer(lambda _: http(damage, Content_Encoding="deflate")) as peer,
         keyless(peer.url, attempts=1) as pool,
@@ -543,7 +531,7 @@ async def _silence() -> AsyncIterator[bytes]:
 
 
 async def test_a_drip_is_ended_by_the_deadline() -> None:
-    """A byte a second keeps a connection alive, but the deadline ends the call."""
+    """One byte a second does not extend a call: it ends at its deadline."""
 
     async def timed(work: Awaitable[object], error: type[Exception]) -> float:
         began = time.monotonic()
@@ -566,9 +554,7 @@ async def test_a_drip_is_ended_by_the_deadline() -> None:
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_a_peer_that_stops_reading_is_ended_by_the_deadline() -> None:
-    """A write that is stuck in the middle of its body ends at the deadline, and its outcome is
-    unknown.
-    """
+    """A request that stops in the middle of its body is unknown at the deadline."""
     async with Peer(lambda _: None, reads=False) as peer, keyless(peer.url) as pool:
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown):
@@ -596,7 +582,7 @@ def _kinds(type: Any) -> tuple[Any, ...]:
     return (type, *getattr(type, "__args__", ()))
 
 
-# CR, LF, NUL and other controls; then what is not ASCII.
+# CR, LF, NUL and other control characters; then characters that are not ASCII.
 HOSTILE = ["a\rb", "a\nb", "a\r\nX-Injected: 1", "a\x00b", "a\tb", "a\x7fb"]
 HOSTILE += ["clé", "١٢٣", "🔑", "a\ud800", "a\u2028b"]
 
@@ -605,10 +591,7 @@ HOSTILE += ["clé", "١٢٣", "🔑", "a\ud800", "a\u2028b"]
     ("name", "field"), [(name, field) for name in names() for field in _written(name)]
 )
 def test_no_field_of_a_driver_takes_what_could_break_a_header(name: str, field: str) -> None:
-    """What could break a header is refused when a driver is made.
-
-    By the field's name, and unseen if secret.
-    """
+    """Control characters in a driver's field are UsageError by name, without a secret."""
     driver, given = load(name), _given(name)
     shown = field in driver.prose or (name, field) == ("intram", "store")
     secret = Secret in _kinds(
@@ -616,7 +599,7 @@ def test_no_field_of_a_driver_takes_what_could_break_a_header(name: str, field: 
     )
     for bad in HOSTILE:
         if shown and bad.isprintable():
-            # printed on a page, and never in a header
+            # shown on a page, and never in a header
             assert getattr(driver(**{**given, field: bad}), field)
             continue
         with pytest.raises(UsageError) as refused:
@@ -627,7 +610,7 @@ def test_no_field_of_a_driver_takes_what_could_break_a_header(name: str, field: 
 
 @pytest.mark.parametrize("reference", [*HOSTILE, "", "a b", "a/b", "a?b", "a%0d", "x" * 65])
 async def test_no_reference_could_break_anything(reference: str) -> None:
-    """A reference is 1 to 64 of a few characters, in every verb that takes one."""
+    """A reference has 1 to 64 characters of a small set, in every verb that takes one."""
     wire = Wire(lambda _: answer(id="p1", status="OK"))
     async with Pool(Keyless(), connection=wire) as pool:
         for verb in (
@@ -641,7 +624,7 @@ async def test_no_reference_could_break_anything(reference: str) -> None:
 
 
 async def test_an_id_cannot_leave_its_place_in_a_path() -> None:
-    """A provider's reference with slashes, queries and line ends is one quoted segment."""
+    """A provider's id with slashes, queries and line ends is one quoted path segment."""
     hostile = "../x?y=1#z\r\nX-Injected: 1"
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         with pytest.raises(Mismatch):  # the answer is about p1
@@ -653,7 +636,7 @@ async def test_an_id_cannot_leave_its_place_in_a_path() -> None:
 
 @pytest.mark.parametrize("place", ["path", "header", "header-name"])
 async def test_a_request_of_the_callers_own_cannot_break_a_header(place: str) -> None:
-    """`get` and `post` refuse what could break a header before anything is sent."""
+    """`get` and `post` refuse control characters before a request."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url, attempts=1) as pool:
         for bad in [*HOSTILE, *(["#b"] if place == "path" else [])]:
             path = f"/{bad}" if place == "path" else "/x"
@@ -667,13 +650,13 @@ async def test_a_request_of_the_callers_own_cannot_break_a_header(place: str) ->
     "name", ["Host", "content-length", "Transfer-Encoding", "connection", "Expect", "upgrade"]
 )
 def test_a_header_of_the_callers_own_cannot_end_a_request_early(name: str) -> None:
-    """What says where a request goes, or where it ends, is paymux's to write."""
+    """Host, Content-Length and the like are written by paymux only."""
     with pytest.raises(UsageError, match=f"(?i){name}"):
         post("/x", Said, {}, headers={name: "5"})
 
 
 async def test_what_gets_by_every_check_still_writes_no_line_of_its_own() -> None:
-    """The last look is where the bytes are made: nothing leaves, and trying again is useless."""
+    """The last check is at the bytes: nothing is sent, and a retry is useless."""
     sockets = AiohttpConnection(1.0)
     async with Peer(lambda _: http()) as peer:
         for bad in HOSTILE:
@@ -688,7 +671,7 @@ async def test_what_gets_by_every_check_still_writes_no_line_of_its_own() -> Non
 async def test_proxies_and_netrc_of_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What a machine's environment says of proxies and passwords changes nothing."""
+    """Proxies and passwords in the environment change nothing."""
     netrc = tmp_path / "netrc"
     netrc.write_text(
         "machine 127.0.0.1 login canary password canary\ndefault login canary password canary\n"
@@ -712,7 +695,7 @@ async def test_proxies_and_netrc_of_the_environment_are_ignored(
 
 
 async def test_cookies_are_not_kept() -> None:
-    """A cookie that a provider sets is never sent back: one account's session is no other's."""
+    """A provider's cookie is never sent back, so that accounts share no session."""
     async with (
         Peer(lambda _: http(Set_Cookie="session=1; Path=/")) as peer,
         keyless(peer.url) as pool,
@@ -724,7 +707,7 @@ async def test_cookies_are_not_kept() -> None:
 
 
 async def test_what_is_sent_is_ours_alone() -> None:
-    """A request names paymux, not the HTTP client, and asks for no compression."""
+    """A request names paymux, not the HTTP client, and accepts no compression."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         await pool.verify(HELD)
     head = peer.seen[0].head.lower()
@@ -734,10 +717,7 @@ async def test_what_is_sent_is_ours_alone() -> None:
 
 
 async def test_a_request_is_never_resent_behind_our_back() -> None:
-    """A GET whose kept connection ends without an answer is not sent again.
-
-    Aiohttp's sessions would do that.
-    """
+    """A GET on a closed keep-alive connection is not sent again, as aiohttp's sessions would."""
     answers = iter([http(), None, http()])
     async with Peer(lambda _: next(answers)) as peer, keyless(peer.url, attempts=1) as pool:
         await pool.verify(HELD)
@@ -751,9 +731,7 @@ async def test_a_request_is_never_resent_behind_our_back() -> None:
 async def test_an_answer_to_no_question_is_not_taken_for_the_next_one(
     *, money: bool, pause: float
 ) -> None:
-    """A provider, or its proxy, that answers twice does not answer the next payment with the last
-    one's state.
-    """
+    """A second answer to one request is never read as the next payment's answer."""
     paid, refused = http(b'{"id": "p1", "status": "OK"}'), http(b'{"id": "p1", "status": "NO"}')
 
     async def twice() -> AsyncIterator[bytes]:
@@ -777,14 +755,14 @@ async def test_an_answer_to_no_question_is_not_taken_for_the_next_one(
 
 
 class Ender:
-    """A server in its own threads, which closes its connections when a test says so."""
+    """A server in its own threads, which closes its connections when a test wants it."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, ends_first: int = 0) -> None:
         self._tls, self._ends_first = tls, ends_first
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listening.getsockname()[1]}"
-        self.asked: list[int] = []  # the number of the connection that each request came in on
+        self.asked: list[int] = []  # the number of the connection of each request
         self.connections = 0
 
     def __enter__(self) -> Self:
@@ -798,7 +776,7 @@ class Ender:
         self.end()
 
     def end(self, last: bytes = b"") -> None:
-        """End every connection now, with some last words where they are given."""
+        """Close every connection now, after some last bytes if they are given."""
         for one in self._open:
             with contextlib.suppress(OSError):
                 one.sendall(last)
@@ -833,7 +811,7 @@ class Ender:
 
 
 async def _ask(pool: Pool, count: int, *, money: bool) -> list[Payment]:
-    """Ask so many times at once, and wait for every answer."""
+    """Send this number of requests at once, and wait for every answer."""
     names = [f"o{time.perf_counter_ns()}-{number}" for number in range(count)]
     paying = [pool.collect("keyless", **{**ORDER, "reference": name}) for name in names if money]
     looking = [pool.verify(HELD) for _ in range(0 if money else count)]
@@ -850,15 +828,13 @@ async def _ask(pool: Pool, count: int, *, money: bool) -> list[Payment]:
 async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
     *, rdhup: bool, tls: bool, money: bool, last: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An idle connection that the server ended unseen loses no order, and costs a look-up no
-    attempt.
-    """
+    """An idle connection that the server closed unseen loses no order, and no attempt."""
     if not rdhup:
         monkeypatch.setattr(paymux.transport.aiohttp, "_ENDED", 0)
     with Ender(tls=_serving("127.0.0.1") if tls else None) as server:
         async with keyless(server.url, attempts=1) as pool:
             await _ask(pool, 3, money=money)
-            # the loop is busy: nothing of this is read before the next request is made
+            # the loop is blocked: it reads nothing of this before the next request
             server.end(last)
             assert [paid.status for paid in await _ask(pool, 3, money=money)] == [
                 Status.SUCCEEDED
@@ -867,7 +843,7 @@ async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
 
 
 def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the loop busy between a connection and the first request on it."""
+    """Block the loop between a connection and the first request on it."""
     connect = aiohttp.TCPConnector.connect
 
     async def slow(self: aiohttp.TCPConnector, *given: Any) -> aiohttp.connector.Connection:
@@ -881,10 +857,7 @@ def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_new_connection_that_ended_at_once_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server that ends a connection before it was asked is asked on another one.
-
-    Three of them are NotSent.
-    """
+    """If a new connection is closed before the request, another is used; after three, NotSent."""
     _busily(monkeypatch)
     with Ender(ends_first=2) as server:
         async with keyless(server.url, attempts=1) as pool:
@@ -901,9 +874,7 @@ async def test_a_new_connection_that_ended_at_once_is_not_used(
 async def test_session_tickets_do_not_spend_a_new_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What TLS says by itself to a new connection does not use it up, and to an idle one loses
-    nothing.
-    """
+    """TLS's own messages neither use up a new connection nor spoil an idle one."""
     _busily(monkeypatch)
     with Ender(tls=_serving("127.0.0.1")) as server:
         async with keyless(server.url, attempts=1) as pool:
@@ -916,9 +887,7 @@ async def test_session_tickets_do_not_spend_a_new_connection(
 async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
     lack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without `select.poll` (Windows), or without a descriptor, no connection is used a second
-    time.
-    """
+    """Without `select.poll` or a file descriptor, no connection is used twice."""
     if lack == "poll":
         monkeypatch.setattr(paymux.transport.aiohttp, "select", object())
     else:
@@ -938,10 +907,7 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
 @pytest.mark.parametrize("way", ["ended", "cut", "not ended"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_nothing_is_kept_of_a_loop_that_is_gone(way: str) -> None:
-    """A pool used from one `asyncio.run` after another holds what belongs to the last loop at most.
-
-    "cut": a verb is left behind; "not ended": the loop is closed without `shutdown_asyncgens`.
-    """
+    """A pool used in one `asyncio.run` after another keeps objects of the last loop only."""
     seen: list[weakref.ref[asyncio.AbstractEventLoop]] = []
     sockets = AiohttpConnection(1.0)
 
@@ -970,19 +936,19 @@ def test_nothing_is_kept_of_a_loop_that_is_gone(way: str) -> None:
         assert sum(one() is not None for one in seen) <= 2
         asyncio.run(pool.aclose())
         assert len(sockets._kept) == 0
-        # whoever closes a loop without its end is told of open sockets by Python, here
+        # Python warns of open sockets if a loop is closed without its shutdown, as here
         gc.collect()
 
 
 @pytest.mark.parametrize("money", [True, False], ids=["money", "a look-up"])
 async def test_the_connection_tells_what_left(*, money: bool) -> None:
-    """`began` and `sent` are set before an answer; without a listener, only `began` is."""
+    """`began` and `sent` are set before an answer; if no server listens, only `began` is."""
     sockets = AiohttpConnection(1.0)
     async with Peer(lambda _: http()) as peer:
         good = outgoing(f"{peer.url}/x", money=money)
         await sockets.exchange(good)
     assert (good.started, good.sent, good.may_have_left) == (True, True, True)
-    # the port of tcpmux, where nobody listens
+    # the port of tcpmux, on which no server listens
     refused = outgoing("http://127.0.0.1:1/x", money=money)
     with pytest.raises(TransportError) as broken:
         await sockets.exchange(refused)
@@ -992,7 +958,7 @@ async def test_the_connection_tells_what_left(*, money: bool) -> None:
 
 
 class Silent(AiohttpConnection):
-    """A connection that does not report what was sent, as a caller's own may do."""
+    """A connection that does not report what it sent, as a caller's own may do."""
 
     async def exchange(self, outgoing: PreparedRequest) -> Response:
         raise TransportError("refused")
@@ -1009,10 +975,7 @@ async def test_a_connection_that_reports_nothing_counts_as_sent() -> None:
 
 
 async def test_money_takes_a_fresh_connection_and_questions_keep_theirs() -> None:
-    """A money request reuses a connection only within a second, never one of a look-up.
-
-    Look-ups reuse theirs.
-    """
+    """A money request reuses a connection only within a second, and never a look-up's."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         for number, pause in enumerate((0.0, 0.0, 1.3)):
             await asyncio.sleep(pause)
@@ -1026,7 +989,7 @@ async def test_money_takes_a_fresh_connection_and_questions_keep_theirs() -> Non
 
 
 async def test_a_connection_that_the_provider_closed_costs_no_unknown() -> None:
-    """A provider that hangs up after each answer, without saying so, makes no outcome unknown."""
+    """A provider that closes after each answer, without saying so, makes no outcome unknown."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         for number in range(10):
             order = {**ORDER, "reference": f"o{number}"}
@@ -1037,10 +1000,7 @@ async def test_a_connection_that_the_provider_closed_costs_no_unknown() -> None:
 
 
 async def test_a_loop_has_one_set_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty cold calls at once make one set of connectors.
-
-    Making one takes longer than most requests.
-    """
+    """Fifty concurrent first calls make one set of connectors."""
     made: list[aiohttp.TCPConnector] = []
 
     class Counted(aiohttp.TCPConnector):
@@ -1106,9 +1066,7 @@ def test_loops_in_turn_leave_nothing_open() -> None:
 
 
 async def test_a_pool_closes_its_sessions_once_and_for_all() -> None:
-    """An unused pool has nothing to close, closing twice is harmless, and a closed pool opens
-    nothing again.
-    """
+    """A pool can be closed unused or twice, and a closed pool opens nothing."""
     await Pool(Keyless()).aclose()
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         await pool.verify(HELD)
@@ -1139,9 +1097,7 @@ asyncio.run(main())
 
 
 def test_a_process_without_a_file_left_gets_our_own_error() -> None:
-    """Where not even a socket can be opened, a request is NotSent, and nothing foreign comes
-    out.
-    """
+    """If no socket can be opened, a request is NotSent, without a foreign exception."""
     pytest.importorskip("resource")
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", CROWDED],
@@ -1155,7 +1111,7 @@ def test_a_process_without_a_file_left_gets_our_own_error() -> None:
 
 
 async def test_a_crowd_shares_a_hundred_connections() -> None:
-    """Three hundred look-ups at once open a hundred connections, and use them again."""
+    """Three hundred concurrent look-ups open a hundred connections, and reuse them."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         found = await asyncio.gather(*(pool.verify("keyless", "p1") for _ in range(300)))
         assert {payment.status for payment in found} == {Status.SUCCEEDED}
@@ -1193,7 +1149,7 @@ def _foreign(error: BaseException | None) -> list[str]:
     "paydunya: header Content-Type: application/json",
 )
 async def test_json_of_a_money_request_is_what_arrives() -> None:
-    """The body on the wire is the driver's literal, in its key order, with a length."""
+    """The body is the driver's literal, in its key order, with a length."""
     async with Peer(lambda _: http()) as peer, keyless(peer.url) as pool:
         await pool.collect("keyless", **ORDER)
     (seen,) = peer.seen

@@ -1,4 +1,4 @@
-"""Callback addresses: unguessable, nameless, and forged ones are BadWebhook."""
+"""Callback URLs: unguessable, without names in them, and forged ones are BadWebhook."""
 
 import contextlib
 import random
@@ -22,9 +22,7 @@ FORBIDDEN = ("mpesa", "m-pesa", "safaricom", "exe", "exec", "cmd", "sql", "query
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True), st.sampled_from(ACCOUNTS))
 def test_an_orders_address_reads_back(reference: str, account: str) -> None:
-    """The address of an order gives its account and reference back, and spells no forbidden
-    word.
-    """
+    """An order's URL gives its account and reference back, and has no forbidden word."""
     url = HOOKS.url(account, reference)
     path = url.removeprefix("https://shop.example")
     assert HOOKS._read(path, ACCOUNTS) == (account, reference)
@@ -35,14 +33,14 @@ def test_an_orders_address_reads_back(reference: str, account: str) -> None:
 
 
 def test_an_accounts_address_reads_back() -> None:
-    """The address of an account gives the account, without a reference, wherever it is mounted."""
+    """An account's URL gives the account, without a reference, wherever it is mounted."""
     for prefix in ("", "/pay", "/deep/er/pay", "https://shop.example/pay"):
         hook = HOOKS.url("kenya").rsplit("/", 1)[1]
         assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
 
 
 def test_addresses_depend_on_the_key() -> None:
-    """Another key makes other addresses, and does not read ours."""
+    """Another key makes other URLs, and does not read ours."""
     other = CallbackUrls(BASE, Secret("another key of 16+"))
     assert other.url("toy") != HOOKS.url("toy")
     assert other._read(HOOKS.url("toy", "r"), ACCOUNTS) == (None, None)
@@ -50,9 +48,7 @@ def test_addresses_depend_on_the_key() -> None:
 
 
 def test_an_address_names_nobody() -> None:
-    """Neither account nor reference can be read off an account's address, and accounts have
-    different ones.
-    """
+    """An account's URL shows no name, and each account has another URL."""
     urls = [HOOKS.url(account) for account in ACCOUNTS]
     assert len(set(urls)) == len(ACCOUNTS)
     assert not any(
@@ -61,7 +57,7 @@ def test_an_address_names_nobody() -> None:
 
 
 def test_another_orders_or_accounts_mac_is_forged() -> None:
-    """A reference is vouched for only by its own MAC under its own account."""
+    """A reference needs its own MAC, under its own account."""
     pool = Pool(Toy(), Toy(account="kenya"), webhook_base=BASE, webhook_key=KEY)
     hook, attempt = HOOKS.url("toy", "r1").rsplit("/", 2)[1:]
     other = HOOKS.url("kenya", "r1").rsplit("/", 1)[1]
@@ -77,7 +73,7 @@ def test_another_orders_or_accounts_mac_is_forged() -> None:
 
 
 def test_every_flipped_character_is_refused() -> None:
-    """No single changed character of an order's address is accepted as another's."""
+    """A URL with one changed character is never accepted as another order's."""
     pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
     path = HOOKS.url("toy", "order-1").removeprefix("https://shop.example")
     for place in range(len("/pay/"), len(path)):
@@ -106,7 +102,7 @@ HOSTILE = [
 @pytest.mark.parametrize("path", HOSTILE)
 @pytest.mark.parametrize("hooks", [True, False])
 def test_a_hostile_path_is_bad_webhook(path: str, *, hooks: bool) -> None:
-    """Whatever a path holds, it is BadWebhook and nothing else, with and without hooks."""
+    """Any path is BadWebhook and nothing else, with and without webhooks."""
     pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY) if hooks else Pool(Toy())
     hook = HOOKS.url("toy").rsplit("/", 1)[1]
     for tried in (path, f"/{hook}{path}" if path.strip("/") else "/x", f"{path}/{hook}x"):
@@ -117,7 +113,7 @@ def test_a_hostile_path_is_bad_webhook(path: str, *, hooks: bool) -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(st.characters(), max_size=60), st.binary(max_size=60), st.text(max_size=60))
 def test_no_message_raises_anything_foreign(path: str, body: bytes, query: str) -> None:
-    """Any path, body and query give an Event or BadWebhook."""
+    """Any path, body and query gives an Event or BadWebhook."""
     pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
     hook = HOOKS.url("toy").rsplit("/", 1)[1]
     for tried in (path, f"/{hook}", f"/{hook}/{path}"):
@@ -158,10 +154,7 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_an_unreadable_body_is_bad_webhook(body: bytes) -> None:
-    """What cannot be read, or is not what it seems, is BadWebhook.
-
-    What is left has no status to act on.
-    """
+    """An unreadable body is BadWebhook, and an event has no status to act on."""
     event = None
     with contextlib.suppress(BadWebhook):
         event = Pool(Toy()).webhook(WebhookRequest(body=body), account="toy")
@@ -169,7 +162,7 @@ def test_an_unreadable_body_is_bad_webhook(body: bytes) -> None:
 
 
 def test_a_message_to_another_account_than_its_path_is_refused() -> None:
-    """A route that names an account does not take another account's hook."""
+    """A route for one account refuses another account's path."""
     pool = Pool(Toy(), Toy(account="kenya"), webhook_base=BASE, webhook_key=KEY)
     with pytest.raises(BadWebhook):
         pool.webhook(push(path=HOOKS.url("toy"), id="p1"), account="kenya")
@@ -179,7 +172,7 @@ def test_a_message_to_another_account_than_its_path_is_refused() -> None:
 
 
 def test_too_many_headers_are_refused() -> None:
-    """A message of more than 64 headers is dropped."""
+    """A message with more than 64 headers is refused."""
     with pytest.raises(BadWebhook):
         Pool(Toy()).webhook(push(headers={f"x-{n}": "" for n in range(65)}, id="p"), account="toy")
 
@@ -209,10 +202,7 @@ def test_a_wrong_base_or_key_is_refused(base: str | None, key: str | None) -> No
 
 
 def test_http_is_for_sandboxes() -> None:
-    """Messages may come over http where every account plays.
-
-    One live account, and the base must be https.
-    """
+    """The base may be http if every account is a sandbox; one live account needs https."""
     plain = "http://shop.example/pay"
     sandbox, live = Toy(), Toy(account="live", live=True)
     for rehearsing in (sandbox, Toy(account="here", live=True, base_url="http://127.0.0.1:1")):
@@ -228,7 +218,7 @@ def test_http_is_for_sandboxes() -> None:
 
 
 def test_an_address_needs_a_base() -> None:
-    """Without a base, and for an unknown account, there is no address."""
+    """Without a base, and for an unknown account, there is no URL."""
     with pytest.raises(UsageError):
         Pool(Toy()).webhook_url("toy")
     with pytest.raises(UsageError):
@@ -237,13 +227,13 @@ def test_an_address_needs_a_base() -> None:
 
 @pytest.mark.parametrize("reference", ["\ud800", "a/b", "x" * 65, "é", ""])
 def test_an_address_is_made_only_for_a_reference_that_could_be_an_orders(reference: str) -> None:
-    """A reference that no order can have has no address: UsageError, nothing foreign."""
+    """An impossible reference has no URL: UsageError, nothing foreign."""
     with pytest.raises(UsageError):
         Pool(Keyless(), webhook_base=BASE, webhook_key=KEY).webhook_url("keyless", reference)
 
 
 def test_comparing_does_not_stop_at_the_first_account() -> None:
-    """Every account's hook is found, whatever their order."""
+    """The URL of every account is found, in any order of accounts."""
     shuffled = random.Random(1).sample([f"account-{n}" for n in range(50)], 50)
     for account in shuffled[:5] + shuffled[-5:]:
         assert HOOKS._read(HOOKS.url(account), shuffled) == (account, None)

@@ -1,9 +1,7 @@
-"""Whatever a caller hands in.
+"""Odd values from a caller are converted if their meaning is clear; otherwise UsageError.
 
-Converted where it means what it says, else UsageError, and never anything else.
-
-The battery is tests/campaigns/battery.py; benchmarks/bench_callers.py makes every call, and here
-some of them are made.
+tests/campaigns/battery.py makes the calls; benchmarks/bench_callers.py makes every call, and this
+file some of them.
 """
 
 import gc
@@ -47,38 +45,35 @@ from .campaigns.oddities import VALUES, Safe, Scalar, Word
 from .virtual import BASE, KEY, Desk, Toy, Wire, answer, timeless
 
 ROOT = Path(__file__).parent.parent
-SOME = 700  # of the calls of the battery
+SOME = 700  # calls of the campaign
 
 
 @pytest.fixture
 def sim() -> Simulator:
-    """Give simulated providers whose payers pay at once."""
+    """Return simulated providers whose payers pay immediately."""
     return Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
 
 
 @pytest.fixture
 def pay(sim: Simulator) -> Pool:
-    """Give a pool of a few accounts."""
+    """Return a pool of a few accounts."""
     drivers = [sim.driver(name) for name in ("campay", "mpesa", "paydunya", "mpesa_gateway")]
     return Pool(*drivers, connection=sim.connection, webhook_base=BASE, webhook_key=KEY)
 
 
 async def held(pay: Pool) -> Payment:
-    """Collect something, and give the payment as a line of a file would have it."""
+    """Collect, and return the payment as if it came from a file."""
     payment = await pay.collect(
         "campay", amount=500, currency="XAF", payer="237677777777", reference="order-1"
     )
     return msgspec.structs.replace(payment, created_at=None)
 
 
-# The battery.
+# The campaign.
 
 
 def test_every_public_callable_has_a_plan() -> None:
-    """A public callable, or a needed parameter, that the battery cannot call fails here.
-
-    None is forgotten.
-    """
+    """Each public callable, and each parameter it needs, is called by the campaign."""
     assert unplanned() == []
     assert len(VALUES) >= 60
     assert sum(1 for _ in battery.cases()) >= 20_000
@@ -99,13 +94,13 @@ def test_every_public_callable_has_a_plan() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_some_calls_of_the_battery(seed: int) -> None:
-    """No foreign exception, no hang and no stray warning in a sample of all calls."""
+    """No foreign exception, no hang and no warning in a sample of all calls."""
     found = run(sample(SOME, seed))
     assert {str(case): outcome.wrong for case, outcome in found.items() if outcome.wrong} == {}
 
 
 def test_the_battery_is_content_with_a_good_verb() -> None:
-    """Without a planted fault the same calls end as they should."""
+    """Without a planted fault the same calls pass."""
     found = run([case for case in battery.cases("Pool.balance") if case.account == "campay"])
     assert [outcome.wrong for outcome in found.values() if outcome.wrong] == []
 
@@ -113,9 +108,7 @@ def test_the_battery_is_content_with_a_good_verb() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["typeerror", "hang", "slow"])
 def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
-    """The battery finds a foreign exception, a hang and a slow check in every call of a broken
-    verb, and fails.
-    """
+    """A planted foreign exception, hang or slow check is found in every call of the method."""
     command = [
         sys.executable,
         "-m",
@@ -134,7 +127,7 @@ def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
     assert bad.returncode == 1
 
 
-# What means what it says.
+# Values with a clear meaning.
 
 
 @pytest.mark.parametrize(
@@ -165,9 +158,7 @@ def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
     ],
 )
 def test_a_payment_written_by_hand_is_read(field: str, value: Any, kept: object) -> None:
-    """What a file or a form gives for a field of a payment is converted, and is then of the field's
-    own class.
-    """
+    """A payment's field from a file or form is converted to the class of the field."""
     found = arguments.payment(Payment(**{"account": "campay", field: value}))
     assert getattr(found, field) == kept
     assert type(getattr(found, field)) is type(kept)
@@ -182,7 +173,7 @@ def test_a_payment_written_by_hand_is_read(field: str, value: Any, kept: object)
         ("status", "paid"),
         ("status", 5),
         ("created_at", "2026-11-30"),
-        ("created_at", datetime(2026, 11, 30)),  # noqa: DTZ001 - that is what is refused
+        ("created_at", datetime(2026, 11, 30)),  # noqa: DTZ001 - it must be refused
         ("created_at", 1764489600),
         ("ids", "x"),
         ("ids", {"a": 5}),
@@ -204,7 +195,7 @@ def test_a_payment_written_by_hand_is_read(field: str, value: Any, kept: object)
 async def test_a_payment_that_says_nothing_of_use_is_refused(
     pay: Pool, sim: Simulator, field: str, value: Any
 ) -> None:
-    """Each verb that takes a payment refuses an odd field by its name, before anything is sent."""
+    """Each verb that takes a payment refuses an odd field by name, before a request."""
     odd = Payment(
         **{"account": "campay", "provider_reference": "x", "reference": "order-1", field: value}
     )
@@ -229,14 +220,12 @@ async def test_a_payment_that_says_nothing_of_use_is_refused(
 
 
 async def test_the_lines_of_a_file_are_verified(pay: Pool) -> None:
-    """What csv.DictReader gives, all of it text, is a payment that can be verified, watched and
-    refunded.
-    """
+    """A row of csv.DictReader, all text, can be verified, watched and refunded."""
     async with pay:
         paid = await held(pay)
         line = {"account": "campay", "provider_reference": paid.provider_reference, "amount": "500"}
         line |= {"currency": "XAF", "status": "pending", "reference": "order-1", "receipt": ""}
-        by_hand = Payment(**line)  # type: ignore[arg-type] # as files have it
+        by_hand = Payment(**line)  # type: ignore[arg-type] # text, as from a file
         found = await pay.verify(by_hand)
         assert (found.status, found.amount) == (Status.SUCCEEDED, Decimal(500))
         assert (await pay.watch(by_hand)).status is Status.SUCCEEDED
@@ -249,7 +238,7 @@ async def test_the_lines_of_a_file_are_verified(pay: Pool) -> None:
 async def test_text_of_a_subclass_is_text(
     pay: Pool, sim: Simulator, text: Callable[[str], str]
 ) -> None:
-    """Text as Django and pandas have it is taken everywhere, and what is kept and sent is plain."""
+    """Text of Django or pandas is accepted everywhere, and stored and sent as plain str."""
     async with pay:
         payment = await pay.collect(
             text("campay"),
@@ -275,9 +264,9 @@ async def test_text_of_a_subclass_is_text(
 async def test_an_amount_of_any_library_is_that_amount(
     pay: Pool, sim: Simulator, amount: Any
 ) -> None:
-    """An integer of numpy, a Decimal and plain digits are the same amount."""
+    """An integer of numpy, a Decimal and digits give the same amount."""
     async with pay:
-        line = Item(name="Data", unit_price=amount, quantity="1")  # type: ignore[arg-type] # as forms have it
+        line = Item(name="Data", unit_price=amount, quantity="1")  # type: ignore[arg-type] # text, as from a form
         await pay.collect(
             "paydunya",
             amount=amount,
@@ -290,7 +279,7 @@ async def test_an_amount_of_any_library_is_that_amount(
     assert entry.amount == 500
 
 
-# What a UsageError says.
+# The content of a UsageError.
 
 
 @pytest.mark.parametrize(
@@ -313,7 +302,7 @@ async def test_an_amount_of_any_library_is_that_amount(
 async def test_a_form_can_say_what_is_wrong(
     pay: Pool, wrong: dict[str, Any], name: str, value: str, accepted: str
 ) -> None:
-    """`.name`, `.value` (a number cut) and `.accepted` are what a form needs to answer 422."""
+    """`.name`, `.value` (shortened) and `.accepted` are enough for a form's answer 422."""
     order: dict[str, Any] = {
         "amount": 500,
         "currency": "XAF",
@@ -358,7 +347,7 @@ def test_a_secret_is_named_and_not_shown() -> None:
     ],
 )
 def test_a_variable_is_named_as_it_is_spelled(variables: dict[str, str], name: str) -> None:
-    """An error about the environment names the variable as it is spelled there."""
+    """An error about the environment has the exact name of the variable."""
     with pytest.raises(UsageError) as caught:
         Pool.from_env(variables)
     assert caught.value.name == name
@@ -366,7 +355,7 @@ def test_a_variable_is_named_as_it_is_spelled(variables: dict[str, str], name: s
 
 
 async def test_a_login_refused_by_the_other_host_says_so() -> None:
-    """A CamPay login that the demo host refuses may be a live one: the error says what to set."""
+    """If CamPay's demo host refuses a login, the error says how to use the live host."""
 
     async def refuse(_: object) -> Any:
         return answer(400, message="Unable to log in with provided credentials.")
@@ -381,9 +370,7 @@ async def test_a_login_refused_by_the_other_host_says_so() -> None:
 async def test_a_coroutine_for_a_payment_was_not_awaited(
     pay: Pool, verb: str, tmp_path: Path
 ) -> None:
-    """A forgotten await is named, and Python says nothing of it on the side (warnings are errors
-    here).
-    """
+    """A forgotten await is named, without a warning of Python."""
 
     async def collected() -> Payment:
         return Payment(account="campay")
@@ -391,11 +378,11 @@ async def test_a_coroutine_for_a_payment_was_not_awaited(
     async with Pool(*pay.drivers.values(), journal=tmp_path / "payments.db") as pool:
         attempts: dict[str, Callable[[], Any]] = {
             "verify": lambda: pool.verify(collected()),  # type: ignore[call-overload] # on purpose
-            "watch": lambda: pool.watch(collected()),  # type: ignore[arg-type] # likewise
+            "watch": lambda: pool.watch(collected()),  # type: ignore[arg-type] # on purpose
             "refund": lambda: pool.refund(collected(), amount=5, reference="r"),  # type: ignore[arg-type]
-            "receipt": lambda: pool.receipt(collected()),  # type: ignore[arg-type] # likewise
+            "receipt": lambda: pool.receipt(collected()),  # type: ignore[arg-type] # on purpose
             "verify_many": lambda: pool.verify_many([collected()]),
-            "once": lambda: pool.once(collected(), "x"),  # type: ignore[arg-type] # likewise
+            "once": lambda: pool.once(collected(), "x"),  # type: ignore[arg-type] # on purpose
         }
         if verb == "verify_many":
             (item,) = await attempts[verb]()
@@ -405,11 +392,11 @@ async def test_a_coroutine_for_a_payment_was_not_awaited(
             await attempts[verb]()
 
 
-# Deep, hostile and endless things.
+# Deep, hostile and endless values.
 
 
 def nested(levels: int) -> dict[str, Any]:
-    """Give a mapping in a mapping in a mapping."""
+    """Return nested mappings."""
     found: dict[str, Any] = {"a": 1}
     for _ in range(levels):
         found = {"a": found}
@@ -418,9 +405,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 @timeless
 async def test_deep_details_of_an_error_are_cut() -> None:
-    """An answer with details 500 deep is the error that its code says, out of a verify and a
-    collect.
-    """
+    """Error details nested 500 deep do not change the error, in a verify and a collect."""
     gateway = Simulator().driver("mpesa_gateway")
     wire = Wire(Desk())
 
@@ -446,7 +431,7 @@ async def test_deep_details_of_an_error_are_cut() -> None:
 
 @pytest.mark.parametrize("levels", [65, 500, 50_000])
 async def test_deep_metadata_is_refused(pay: Pool, levels: int) -> None:
-    """Values nested too deeply are refused, and never a RecursionError."""
+    """Deeply nested values are UsageError, never RecursionError."""
     async with pay:
         with pytest.raises(UsageError, match="metadata"):
             await pay.collect(
@@ -461,7 +446,7 @@ async def test_deep_metadata_is_refused(pay: Pool, levels: int) -> None:
 
 @pytest.mark.parametrize("type", [dict | list, dict[str, int], Payment])
 def test_a_reply_may_be_of_a_union(type: Any) -> None:
-    """Whatever msgspec reads is a type of a reply."""
+    """The type of a reply may be any type that msgspec reads."""
     assert paymux.get("/x/", type).type is type
 
 
@@ -481,7 +466,7 @@ def test_a_reply_may_be_of_a_union(type: Any) -> None:
     ],
 )
 def test_a_request_of_odd_parts_is_refused(field: str, value: Any) -> None:
-    """`get` and `post` name what they cannot send."""
+    """`get` and `post` name the argument that they refuse."""
     for make in (paymux.get, lambda **parts: paymux.post(body=None, **parts)):
         if field == "query" and make is not paymux.get:
             continue
@@ -495,7 +480,7 @@ def test_a_request_of_odd_parts_is_refused(field: str, value: Any) -> None:
 async def test_a_body_that_cannot_be_written_is_refused(
     pay: Pool, sim: Simulator, body: Any
 ) -> None:
-    """A request whose body is neither JSON nor a form never leaves."""
+    """A body that is neither JSON nor a form is never sent."""
     async with pay:
         for form in (False, True):
             with pytest.raises(UsageError, match="body"):
@@ -507,7 +492,7 @@ async def test_a_body_that_cannot_be_written_is_refused(
 
 @pytest.mark.parametrize("since", [datetime.min.replace(tzinfo=UTC), "1900-01-01T00:00:00Z"])
 async def test_a_history_since_ever_is_a_history(pay: Pool, since: Any) -> None:
-    """The beginning and the end of all times are a period like any other."""
+    """The first and the last possible datetime are a valid period."""
     async with pay:
         await held(pay)
         rows = [
@@ -523,27 +508,25 @@ async def test_a_history_since_ever_is_a_history(pay: Pool, since: Any) -> None:
     "config", [5, b"x", "/", "/dev/zero", "/nowhere/at/all", {"accounts": 5}, {5: 5}, {}]
 )
 def test_an_odd_config_is_refused(config: Any) -> None:
-    """What is neither a mapping nor a file of TOML is refused, and an endless file is not read."""
+    """A config must be a mapping or a TOML file; an endless file is not read."""
     with pytest.raises(UsageError, match=r"config|accounts"):
         Pool.from_config(config)
 
 
 @pytest.mark.parametrize("wrong", [5, print, dict, None, Word.PENDING])
 def test_a_callback_that_cannot_be_awaited_is_refused(pay: Pool, wrong: Any) -> None:
-    """What is no async function is refused when it is handed in, and not when the first payment
-    comes.
-    """
+    """A callback must be an async function: checked when it is passed, not at the first call."""
     with pytest.raises(UsageError, match="on_payment"):
         Webhooks(pay, wrong)
 
     def plain(_: Payment) -> None: ...
 
     with pytest.raises(UsageError, match="on_payment"):
-        Webhooks(pay, plain)  # type: ignore[arg-type] # that is what is refused
+        Webhooks(pay, plain)  # type: ignore[arg-type] # it must be refused
 
 
 def test_a_payment_shows_whatever_it_holds() -> None:
-    """`repr` of a payment never fails, whatever a caller put into it."""
+    """`repr` of a payment never fails, with any values in its fields."""
     for make in _some(VALUES):
         for field in Payment.__struct_fields__:
             assert repr(Payment(**{"account": "campay", field: make()})).startswith("Payment(")
@@ -554,10 +537,7 @@ def _some(values: dict[str, Callable[[], Any]]) -> Iterator[Callable[[], Any]]:
 
 
 def test_a_message_is_read_however_a_server_gives_it(pay: Pool) -> None:
-    """Header names in any case and a body in any class of bytes are read.
-
-    A body of text is refused by name.
-    """
+    """Header names in any case and bodies of any bytes class are read; text is refused."""
     said = bytearray(b'{"id": "x"}')
     event = Pool(Toy()).webhook(WebhookRequest(headers={"Signed": "x"}, body=said), account="toy")  # type: ignore[arg-type]
     assert (event.claims.provider_reference, event.trust) == ("x", Trust.BODY)
@@ -566,26 +546,24 @@ def test_a_message_is_read_however_a_server_gives_it(pay: Pool) -> None:
 
 
 def test_django_settings_name_themselves() -> None:
-    """A wrong Django setting is named as it is in the settings."""
+    """A wrong Django setting has its own name in the error."""
     with pytest.raises(UsageError) as caught:
         Mpesa.from_settings({"MPESA_ENVIRONMENT": "sandbox", "MPESA_SHORTCODE": 12})
     assert caught.value.name == "MPESA_SHORTCODE"
 
 
 def test_a_coroutine_for_a_payment_is_refused_before_the_journal_is_missed(pay: Pool) -> None:
-    """`once` closes a coroutine that it is given, and says so, also in a pool without a journal."""
+    """`once` closes a coroutine and refuses it, also in a pool without a journal."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         with pytest.raises(UsageError, match="not awaited"):
-            pay.once(pay.verify(Payment(account="campay")), "fulfilled")  # type: ignore[arg-type] # what is tried
+            pay.once(pay.verify(Payment(account="campay")), "fulfilled")  # type: ignore[arg-type] # that is the test
         gc.collect()
     assert said == []
 
 
 async def test_a_form_has_no_more_fields_than_anybody_reads(pay: Pool) -> None:
-    """A form of more than 1,000 fields is UsageError, before the time that writing it would
-    take.
-    """
+    """A form of more than 1,000 fields is UsageError, before it is encoded."""
     for body in (dict.fromkeys(map(str, range(1001)), "x"), [("a", "x")] * 1001):
         with pytest.raises(UsageError, match="1000 fields"):
             await pay.send("campay", post("/balance/", dict, body, money=False, form=True))
@@ -593,7 +571,7 @@ async def test_a_form_has_no_more_fields_than_anybody_reads(pay: Pool) -> None:
 
 @pytest.mark.parametrize("field", ["type", "is_default"])
 async def test_a_way_to_pay_has_words_of_a_line(pay: Pool, field: str) -> None:
-    """What the gateway's own verbs are given is text of a line, or true or false."""
+    """The gateway's own methods take text of one line, and booleans."""
     odd: dict[str, Any] = {"phone": "254708374149", field: "x" * 1000}
     with pytest.raises(UsageError) as caught:
         await pay.run("mpesa_gateway", MpesaGateway.add_method, **odd)

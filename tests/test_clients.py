@@ -28,9 +28,9 @@ SHOP = "https://shop.example"
 
 
 def python_of(name: str) -> Path:
-    """Find the Python of a client's environment; skip if it is not installed."""
+    """Return the Python of a client's environment; skip the test if it is not installed."""
     told = os.environ.get("PAYMUX_CLIENTS")
-    # Not resolved: the way to a Python through its link is what makes it that of an environment.
+    # Not resolved: Python finds its environment by the path of this link.
     python = (Path(told) if told else ROOT / ".venv-clients").absolute() / name / "bin" / "python"
     if not python.exists():
         reason = f"{name} is not installed: no {python}; tests/clients/install does that"
@@ -39,9 +39,7 @@ def python_of(name: str) -> Path:
 
 
 def surroundings() -> dict[str, str]:
-    """Give a client this machine's variables, less those that name a proxy or change how a Python
-    runs.
-    """
+    """Return the environment variables for a client, without proxies and Python's settings."""
     kept = {
         k: v
         for k, v in os.environ.items()
@@ -52,9 +50,7 @@ def surroundings() -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def client(name: str, version: str, url: str) -> AsyncIterator[Ask]:
-    """Run a client's program in its own environment, prove that it is the one published, and ask it
-    things.
-    """
+    """Run a client's program in its own environment, and check that it is the published one."""
     process = await asyncio.create_subprocess_exec(
         python_of(name),
         *("-m", f"tests.clients.{name.replace('-', '_')}", url),
@@ -90,12 +86,12 @@ async def client(name: str, version: str, url: str) -> AsyncIterator[Ask]:
 
 
 async def test_campay() -> None:
-    """CamPay's own SDK collects, asks, withdraws, reads the balance and makes a link."""
+    """CamPay's own SDK collects, verifies, withdraws, reads the balance and makes a link."""
     async with Simulator() as sim, client("campay", "1.1.0", f"{sim.url}/campay") as ask:
         order = {"amount": 500, "currency": "XAF", "description": "Bread"}
 
-        # It asks again every 3 seconds until the payer, here the demo's number that pays, has
-        # decided.
+        # It polls every 3 seconds until the payer has decided; here it is the demo's number that
+        # pays.
         paid = await ask(
             "collect", {**order, "from": "237677777777", "external_reference": "order-1"}
         )
@@ -124,7 +120,7 @@ async def test_campay() -> None:
         assert sim.ledger.paid_out("wage-1") == 1000
 
         balance = await ask("get_balance")
-        # 500 less the fee of one per cent came in at MTN, 1000 went out at Orange.
+        # MTN got 500 minus the fee of one per cent, and 1000 was paid out by Orange.
         assert (balance["mtn_balance"], balance["orange_balance"]) == (1_000_495.0, 999_000.0)
         assert balance["total_balance"] == 1_999_495.0
 
@@ -148,10 +144,8 @@ async def test_campay() -> None:
 
 
 async def test_cinetpay() -> None:
-    """The cinetpay package opens a page, checks it by token and by id, and is refused in CinetPay's
-    words.
-    """
-    # It keeps only the host of its URL, and so the simulator serves CinetPay without its mount.
+    """The cinetpay package opens a page, checks it by token and by id, and gets errors."""
+    # It uses only the host of its URL, so the simulator serves CinetPay without its mount.
     async with Simulator(root="cinetpay") as sim, client("cinetpay", "0.0.1", sim.url) as ask:
         sim.on_webhook(lambda incoming: None)
         order = {
@@ -201,9 +195,7 @@ async def test_cinetpay() -> None:
 
 
 async def test_daraja_v3() -> None:
-    """The daraja-v3 package pushes, asks, reads the callback, and registers URLs, all with one
-    login.
-    """
+    """daraja-v3 pushes, queries, reads the callback and registers URLs, all with one login."""
     async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
         callbacks: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(callbacks.put_nowait)
@@ -212,7 +204,7 @@ async def test_daraja_v3() -> None:
         pushed = await ask("stk_push", {**order, "phone": "0712345678", "reference": "order-1"})
         checkout = pushed["checkout_request_id"]
         assert pushed["merchant_request_id"]
-        # Daraja says "wait" as HTTP 500, and this client raises it.
+        # Daraja sends "still processing" as HTTP 500, for which this client raises.
         waiting = await ask("stk_query", checkout)
         assert (waiting["raised"], waiting["code"]) == ("MpesaError", "500.001.1001")
         assert waiting["message"].endswith("The transaction is being processed")
@@ -266,9 +258,7 @@ async def test_daraja_v3() -> None:
 
 
 async def test_daraja_v3_pays_out() -> None:
-    """The daraja-v3 package pays out, is refused an id that it used before, and asks for the
-    balance.
-    """
+    """daraja-v3 pays out, gets an error for a repeated id, and requests the balance."""
     async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
         results: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(results.put_nowait)
@@ -280,8 +270,8 @@ async def test_daraja_v3_pays_out() -> None:
         }
         wage = {**common, "phone": "0712345678", "amount": 1000}
 
-        # Its ids count whole seconds: the second payout of a second looks to Daraja like the first
-        # once more.
+        # Its ids are whole seconds: for Daraja, a second payout in the same second repeats the
+        # first.
         await asyncio.sleep(1.05 - time.time() % 1)
         paid, refused = await ask("b2c", wage), await ask("b2c", wage)
         assert (refused["raised"], refused["code"]) == ("MpesaError", "500.002.1001")
@@ -305,9 +295,7 @@ async def test_daraja_v3_pays_out() -> None:
 
 
 async def test_django_intram() -> None:
-    """The Django plugin requests a payment and asks for its status, by its class and by its
-    views.
-    """
+    """The Django plugin requests a payment and its status, by its class and by its views."""
     async with Simulator() as sim, client("django-intram", "0.1.1", f"{sim.url}/intram") as ask:
         callbacks: asyncio.Queue[WebhookRequest] = asyncio.Queue()
         sim.on_webhook(callbacks.put_nowait)
@@ -351,9 +339,7 @@ async def test_django_intram() -> None:
 
 
 async def test_paydunya() -> None:
-    """PayDunya's own SDK makes an invoice, confirms it by POST and by GET, and pays another account
-    directly.
-    """
+    """PayDunya's own SDK creates an invoice, confirms it by POST and GET, and pays out."""
     async with Simulator() as sim, client("paydunya", "1.0.7", f"{sim.url}/paydunya") as ask:
         item = {
             "name": "Clavier DELL",
@@ -377,7 +363,7 @@ async def test_paydunya() -> None:
         sim.settle("order-1", Status.SUCCEEDED)
         known, paid = await ask("confirm_by_token", token)
         assert (known, paid["status"], paid["mode"]) == (True, "completed", "test")
-        # It adds the items up to a float, and its tax is only shown.
+        # It adds the items to a float, and its tax is only shown.
         assert (paid["invoice"]["total_amount"], paid["custom_data"]["coupon"]) == (6000, "NOEL")
         assert sim.ledger.charged("order-1") == 6000
 

@@ -1,4 +1,4 @@
-"""Confirming: the provider is asked, and one payment's news never confirms another's order."""
+"""Confirming: the provider is asked, and news of one payment never confirms another's order."""
 
 import contextlib
 import itertools
@@ -34,7 +34,7 @@ A = Payment(
 
 
 class Provider:
-    """Two orders: A is waited for, B is cheaper and paid. It echoes what a test wants it to."""
+    """Two orders: A is pending, B is cheaper and paid. A test sets which references it returns."""
 
     def __init__(self, echoes: frozenset[str]) -> None:
         self._echoes = echoes
@@ -82,7 +82,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 async def test_a_cheaper_payments_id_never_confirms_another_order(
     echoes: str, shape: str, path: str, trouble: str
 ) -> None:
-    """A real but cheaper payment's id, posted anywhere, never makes another order succeed."""
+    """The id of a paid, cheaper payment on any path never makes another order succeed."""
     pool = _pool(ECHOES[echoes])
     async with pool:
         if trouble == "same pool":
@@ -109,10 +109,7 @@ async def test_a_cheaper_payments_id_never_confirms_another_order(
 async def test_without_an_expectation_nothing_is_made_up(
     echoes: str, path: str | None, trouble: str
 ) -> None:
-    """Without `expected`, what the provider did not return is None.
-
-    B's payment is never shown as A's.
-    """
+    """Without `expected`, a field that the provider did not return is None."""
     pool = _pool(ECHOES[echoes])
     async with pool:
         if trouble == "same pool":
@@ -136,7 +133,7 @@ async def test_without_an_expectation_nothing_is_made_up(
 async def test_an_open_watch_on_a_dearer_order_is_not_ended_by_a_cheaper_payment(
     echoes: str,
 ) -> None:
-    """A watch on A, posted B's id on A's path in the pool that made both, sees nothing of it."""
+    """B's id on A's path does not reach a watch of A."""
     pool = _pool(ECHOES[echoes])
     async with pool:
         held = await pool.collect("toy", amount=50_000, currency="XAF", reference="order-A")
@@ -151,7 +148,7 @@ async def test_an_open_watch_on_a_dearer_order_is_not_ended_by_a_cheaper_payment
 
 @timeless
 async def test_mixing_two_payments_by_hand_does_not_move_an_id_to_another_order() -> None:
-    """A payment verified under a wrong reference does not teach the pool whose id it is."""
+    """Verifying a payment under a wrong reference does not change the owner of its id."""
     pool = _pool()
     async with pool:
         await pool.collect("toy", amount=100, currency="XAF", reference="order-B")
@@ -168,9 +165,7 @@ async def test_mixing_two_payments_by_hand_does_not_move_an_id_to_another_order(
 async def test_a_payment_known_by_its_id_alone_is_confirmed_in_the_pool_that_made_it(
     trust: str,
 ) -> None:
-    """A user who stored only the provider's id gets his payment confirmed, in a fresh pool and in
-    the same one.
-    """
+    """A payment stored with only the provider's id is confirmed, in any pool."""
     for collected in (False, True):
         pool = _pool(ECHOES["everything"])
         async with pool:
@@ -186,7 +181,7 @@ async def test_a_payment_known_by_its_id_alone_is_confirmed_in_the_pool_that_mad
 
 @timeless
 async def test_an_expectation_without_any_reference_is_met_by_nothing() -> None:
-    """An amount alone does not tell payments apart: an unproved message confirms nothing for it."""
+    """An amount alone identifies no payment: an unproved message confirms nothing for it."""
     pool = _pool(ECHOES["everything"])
     async with pool:
         expected = Payment(account="toy", amount=Decimal(100), currency="XAF")
@@ -197,13 +192,11 @@ async def test_an_expectation_without_any_reference_is_met_by_nothing() -> None:
 
 @timeless
 async def test_a_lost_answer_is_found_by_its_own_path() -> None:
-    """An order whose answer was lost is confirmed by the message on its secret path, and by nothing
-    less.
-    """
+    """An order whose answer was lost is confirmed only by a message on its secret path."""
     async with _pool() as pool:
         event = pool.webhook(push(path=pool.webhook_url("toy", "order-B"), id="id-B", receipt="R1"))
         lost = Payment(account="toy", reference="order-B", amount=Decimal(100), currency="XAF")
-        pool._engine.store.memory.note_sending(lost, None)  # as a collect does whose answer is lost
+        pool._engine.store.memory.note_sending(lost, None)  # as a collect with a lost answer does
         payment = await pool.confirm(event, expected=lost)
         assert (payment.status, payment.provider_reference) == (Status.SUCCEEDED, "id-B")
         assert payment.amount == 100
@@ -230,7 +223,7 @@ async def test_an_unknown_outcome_goes_into_confirm_like_any_other() -> None:
 
 @timeless
 async def test_a_message_has_no_status_amount_or_reference_of_its_own() -> None:
-    """A forged success about a waiting payment is answered with what the provider says."""
+    """A forged success of a pending payment gives the provider's own status."""
     async with _pool(ECHOES["id"]) as pool:
         event = pool.webhook(
             push(id="id-A", status="OK", amount="1", reference="order-Z"), account="toy"
@@ -249,9 +242,7 @@ async def test_a_message_has_no_status_amount_or_reference_of_its_own() -> None:
 
 @timeless
 async def test_a_receipt_of_an_unproved_message_stays_a_claim() -> None:
-    """What only the message knows is kept aside, until path or body prove it of a payment that
-    succeeded.
-    """
+    """A receipt is a claim until the path or the body proves it for a paid payment."""
     waits, paid = (
         A,
         msgspec.structs.replace(A, reference="order-B", provider_reference="id-B", amount=None),
@@ -272,9 +263,7 @@ async def test_a_receipt_of_an_unproved_message_stays_a_claim() -> None:
 
 @timeless
 async def test_the_order_it_expects_can_be_asked_for_by_what_is_held() -> None:
-    """A message on an order's own path that names no id is enough to ask about the payment we
-    hold.
-    """
+    """A message without an id on an order's own path is enough to look the order up."""
     async with _pool(ECHOES["everything"]) as pool:
         event = pool.webhook(push(path=pool.webhook_url("toy", "order-A")))
         assert (await pool.confirm(event, expected=A)).status is Status.PENDING
@@ -282,7 +271,7 @@ async def test_the_order_it_expects_can_be_asked_for_by_what_is_held() -> None:
 
 @timeless
 async def test_a_message_without_an_id_is_confirmed_by_our_reference_where_possible() -> None:
-    """Where the provider can be asked by our reference, the order's own path is enough."""
+    """If the provider finds by our reference, the order's own path is enough."""
     wire = Wire(Desk(find=answer(id="p1", reference="r1", status="OK")))
     pool = Pool(Findable(), connection=wire, webhook_base=BASE, webhook_key=KEY)
     async with pool:
@@ -294,7 +283,7 @@ async def test_a_message_without_an_id_is_confirmed_by_our_reference_where_possi
 @pytest.mark.parametrize("fields", [{}, {"id": "p1", "error": "ping"}])
 @timeless
 async def test_a_message_that_names_nothing_is_dropped(fields: dict[str, Any]) -> None:
-    """A ping, or a message about no payment, is BadWebhook at confirm, and asks nobody."""
+    """A ping, or a message about no payment, is BadWebhook at confirm, without a request."""
     wire = Wire(Desk(payments=answer(status="OK")))
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(BadWebhook):
@@ -304,7 +293,7 @@ async def test_a_message_that_names_nothing_is_dropped(fields: dict[str, Any]) -
 
 @timeless
 async def test_an_expectation_of_another_account_is_refused() -> None:
-    """A payment of another account is no expectation of this message."""
+    """An expected payment of another account is UsageError."""
     async with Pool(Keyless(), Toy(), connection=Wire(Provider(frozenset()))) as pool:
         event = pool.webhook(push(id="id-A"), account="keyless")
         with pytest.raises(UsageError):
@@ -330,10 +319,7 @@ async def test_an_expectation_of_another_account_is_refused() -> None:
 async def test_a_message_moves_a_payment_only_as_a_look_up_would(
     held: str, word: str, outcome: str | None
 ) -> None:
-    """A success that turns is Mismatch; a late success is real.
-
-    A late "pending" changes nothing.
-    """
+    """A success that turns is Mismatch, a late success is real; a late "pending" is ignored."""
     expected = Payment(
         account="keyless", reference="r", provider_reference="p1", status=Status(held)
     )
@@ -354,10 +340,7 @@ async def test_a_message_moves_a_payment_only_as_a_look_up_would(
 @pytest.mark.proves("cinetpay: do nothing twice: a payment")
 @timeless
 async def test_a_repeated_message_is_not_swallowed() -> None:
-    """The same event again asks again.
-
-    A pending that comes first does not hide the success that follows.
-    """
+    """The same event again causes a look-up again, so that a later success is found."""
     wire = Wire(Desk(payments=[answer(id="p1", status="WAIT"), answer(id="p1", status="OK")]))
     async with Pool(Keyless(), connection=wire) as pool:
         event = pool.webhook(push(id="p1"), account="keyless")
@@ -367,9 +350,7 @@ async def test_a_repeated_message_is_not_swallowed() -> None:
 
 @timeless
 async def test_a_hostile_id_is_an_error_of_ours() -> None:
-    """Whatever an id in a message holds, confirming it raises nothing foreign and asks only below
-    its path.
-    """
+    """Any id in a message raises nothing foreign, and stays in its path segment."""
     ids = ["..", "../login", "/", "%2e%2e", "a" * 10_000, "\x00", "é", "id?x=1", "{id}"]
     wire = Wire(Desk(payments=answer(status="OK"), login=answer(500)))
     async with Pool(Keyless(), connection=wire) as pool:

@@ -1,4 +1,4 @@
-"""What contributors are told is true: commands, links, forms, workflows, and the index's page."""
+"""The statements for contributors are true: commands, links, forms, workflows, index page."""
 
 import re
 import tomllib
@@ -17,7 +17,7 @@ FORMS = [path for path in sorted(GITHUB.glob("ISSUE_TEMPLATE/*.yml")) if path.na
 WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
 FENCE = re.compile(r"^```.*?^```$", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
-# Every repository on GitHub begins with these; a form that names another one labels nothing.
+# Every repository on GitHub has these labels; a form with another label sets none.
 LABELS = {
     "bug",
     "documentation",
@@ -32,17 +32,17 @@ LABELS = {
 
 
 def read(path: Path) -> str:
-    """Give a file's text."""
+    """Return a file's text."""
     return path.read_text(encoding="utf-8")
 
 
 def name(path: Path) -> str:
-    """Give a file's path below the repository."""
+    """Return a file's path below the repository."""
     return path.relative_to(ROOT).as_posix()
 
 
 class Validations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether a field of a form has to be filled in."""
+    """Whether a field of a form is required."""
 
     required: bool
 
@@ -94,7 +94,7 @@ class Job(msgspec.Struct, frozen=True, rename={"timeout": "timeout-minutes"}):
 
 
 class Workflow(msgspec.Struct, frozen=True):
-    """A workflow, as far as its rights and commands go; YAML 1.1 reads its key `on` as True."""
+    """A workflow: its permissions and commands; YAML 1.1 reads its key `on` as True."""
 
     permissions: dict[str, str]
     concurrency: dict[str, Any]
@@ -109,14 +109,14 @@ def workflow(path: Path) -> Workflow:
 
 
 def steps() -> list[Step]:
-    """Give every step of every workflow."""
+    """Return every step of every workflow."""
     jobs = [job for path in WORKFLOWS for job in workflow(path).jobs.values()]
     return [step for job in jobs for step in job.steps]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=name)
 def test_a_form_asks_what_a_maintainer_needs(path: Path) -> None:
-    """A form is one that GitHub can show; it asks for the account's mode and nothing secret."""
+    """GitHub can show each form; it asks for the account's mode, and for no secret."""
     form = msgspec.yaml.decode(path.read_bytes(), type=Form)
     asked = {field.id: field for field in form.body if field.type != "markdown"}
     assert len(asked) == len([field for field in form.body if field.type != "markdown"])
@@ -132,7 +132,7 @@ def test_a_form_asks_what_a_maintainer_needs(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name)
 def test_a_workflow_has_the_least_rights(path: Path) -> None:
-    """A workflow may read, ends in time and runs one at a time; only an upload has a right more."""
+    """A workflow can only read, has a time limit, and runs once at a time; uploads have more."""
     found = workflow(path)
     assert set(found.permissions.values()) <= {"read"}
     assert found.concurrency
@@ -145,7 +145,7 @@ def test_a_workflow_has_the_least_rights(path: Path) -> None:
 
 
 def test_every_action_is_pinned() -> None:
-    """An action is named by a commit, its version beside it, and leaves no token on the disk."""
+    """An action is pinned to a commit, with its version, and leaves no token on the disk."""
     for path in WORKFLOWS:
         for used in re.findall(r"uses: (.+)", read(path)):
             local = used.startswith("./.github/workflows/") and (ROOT / used).is_file()
@@ -176,7 +176,7 @@ def test_the_hooks_are_the_checks_of_the_source() -> None:
 
 
 def test_contributors_are_told_commands_that_run() -> None:
-    """The README's test command begins with setting up; the files of each command exist."""
+    """The README's test command starts with the set-up; the files of each command exist."""
     text = read(GITHUB / "CONTRIBUTING.md")
     commands = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.MULTILINE)
     assert commands[0] == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
@@ -191,7 +191,7 @@ def test_contributors_are_told_commands_that_run() -> None:
 
 @pytest.mark.parametrize("path", sorted(GITHUB.rglob("*.md")), ids=name)
 def test_each_path_that_is_named_exists(path: Path) -> None:
-    """A contributor who looks for a file or a folder that a page names finds it."""
+    """Each file or folder that a page names exists."""
     named = re.findall(r"`((?:paymux|tests|benchmarks|\.ci|\.github)/[\w./]*)`", read(path))
     for found in named:
         own = ROOT / found
@@ -200,7 +200,7 @@ def test_each_path_that_is_named_exists(path: Path) -> None:
 
 
 def test_each_folder_of_the_package_is_described() -> None:
-    """A contributor is told what every folder of the package is for."""
+    """Every folder of the package has a description for contributors."""
     text = read(GITHUB / "CONTRIBUTING.md")
     folders = {found.parent for found in ROOT.glob("paymux/*/__init__.py")}
     assert [folder for folder in folders if f"`{name(folder)}/`" not in text] == []
@@ -208,7 +208,7 @@ def test_each_folder_of_the_package_is_described() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_a_link_leads_somewhere(path: Path) -> None:
-    """A link to a file of the repository finds it, and a link to a heading does."""
+    """Each link to a file or a heading of the repository finds it."""
     text = FENCE.sub("", read(path))
     headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""Deadlines: whatever `asyncio.timeout_at` does, and one timer for all."""
+"""Deadlines: they behave like `asyncio.timeout_at`, with one timer for all."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ Bound = Callable[[float], AbstractAsyncContextManager[object]]
 
 
 class Ours:
-    """A deadline of ours behind the same door."""
+    """A deadline of paymux with the interface of `asyncio.timeout_at`."""
 
     def __init__(self, all_: Deadlines, when: float) -> None:
         self._deadline = all_.until(when)
@@ -34,10 +34,7 @@ class Ours:
 
 
 def story(seed: int, bound: Bound) -> list[list[str]]:
-    """Let tasks wait within nested deadlines, fail, swallow a cancellation.
-
-    Tell what each met, and when.
-    """
+    """Run tasks with nested deadlines, errors and swallowed cancellations, and return their log."""
     told: list[list[str]] = [[] for _ in range(5)]
 
     async def one(name: int) -> None:
@@ -85,13 +82,11 @@ def story(seed: int, bound: Bound) -> list[list[str]]:
 
 
 def test_it_does_what_asyncio_does() -> None:
-    """In 400 stories of nested deadlines, cancellations and errors, all is as with
-    `asyncio.timeout_at`.
-    """
+    """In 400 random stories of deadlines, cancellations and errors the log equals asyncio's."""
     said: set[str] = set()
     for seed in range(400):
         ours = Deadlines()
-        told = story(seed, lambda when: Ours(ours, when))  # noqa: B023 - used up before the next round
+        told = story(seed, lambda when: Ours(ours, when))  # noqa: B023 - finished before the next round
         assert told == story(seed, asyncio.timeout_at), seed
         said.update(line.split(" ")[-1] for lines in told for line in lines)
     assert {"done", "late", "error", "cancelled", "CancelledError", "NoneType"} <= said
@@ -99,7 +94,7 @@ def test_it_does_what_asyncio_does() -> None:
 
 @timeless
 async def test_a_thousand_have_one_timer_and_leave_none() -> None:
-    """One timer stands for all, and nothing is left when the last one ends, early or late."""
+    """A thousand deadlines have one timer, and none is left after the last one."""
     loop, deadlines = asyncio.get_running_loop(), Deadlines()
 
     async def one(number: int) -> bool:
@@ -122,10 +117,7 @@ async def test_a_thousand_have_one_timer_and_leave_none() -> None:
 
 @timeless
 async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
-    """What needs no waiting is done.
-
-    The first wait is TimeoutError, although it would end at once.
-    """
+    """After a deadline, the first wait raises TimeoutError, even if it would end immediately."""
     deadlines = Deadlines()
     for when in (START - 5, START, asyncio.get_running_loop().time()):
         with pytest.raises(TimeoutError), deadlines.until(when):
@@ -136,9 +128,7 @@ async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
 
 @timeless
 async def test_what_ended_is_not_kept() -> None:
-    """A hundred thousand verbs that end at once, beside one that does not, leave no trace of
-    theirs.
-    """
+    """After 100,000 finished verbs, with one still running, nothing of them is kept."""
     deadlines = Deadlines()
     with deadlines.until(START + 30):
         for _ in range(100_000):
@@ -148,9 +138,7 @@ async def test_what_ended_is_not_kept() -> None:
 
 
 def test_loops_in_turn_share_it() -> None:
-    """What a loop left half-done when it was closed neither ends nor holds up what runs in the
-    next.
-    """
+    """Deadlines of a closed loop neither end nor delay work in the next loop."""
     deadlines = Deadlines()
 
     async def hang() -> None:
@@ -166,7 +154,7 @@ def test_loops_in_turn_share_it() -> None:
     async def late() -> None:
         left_too_late = deadlines.until(asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(TimeoutError), left_too_late:
-            # its block ends here, in the wrong loop
+            # the block of the deadline ends here, in another loop
             await asyncio.sleep(5 if left.close() is None else 0)
         assert deadlines._timer is None
 
@@ -175,7 +163,7 @@ def test_loops_in_turn_share_it() -> None:
 
 
 def test_without_a_task_there_is_nothing_to_cancel() -> None:
-    """Outside of a task it says so, instead of bounding nothing."""
+    """Without a task, a deadline raises RuntimeError."""
 
     def enter() -> None:
         with Deadlines().until(1.0):

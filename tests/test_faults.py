@@ -1,7 +1,4 @@
-"""R1 and R2 over real sockets.
-
-A slice of benchmarks/bench_faults.py, small enough for every run.
-"""
+"""R1 and R2 over real sockets: a slice of benchmarks/bench_faults.py for every run."""
 
 import logging
 import time
@@ -31,17 +28,17 @@ from .campaigns.faulty import OPERATIONS
 pytestmark = pytest.mark.slow
 
 SEED = 20_251_121
-STEP = 151  # every so manieth byte; the seed chooses the first, and both ends are always cut
+STEP = 151  # every nth byte; the seed chooses the first, and both ends are always cut
 
 
 def tally() -> Tally:
-    """Give an empty tally without a time limit."""
+    """Return an empty tally without a time limit."""
     return Tally(time.monotonic() + 100)
 
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "paymux")  # the odd words of these answers are ours
+    caplog.set_level(logging.CRITICAL, "paymux")  # of unknown statuses paymux warns
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -55,9 +52,7 @@ def test_every_row_occurs_or_says_why_not(name: str) -> None:
 
 
 async def test_every_row_of_the_table_is_told_truly() -> None:
-    """R1: each row that can occur, at every money operation, on fresh and reused connections in
-    turn.
-    """
+    """R1: each possible row is reported truly, for every money operation."""
     found = tally()
     await walk_table(OPERATIONS.values(), found, in_turn=True)
     assert found.wrong == []
@@ -67,10 +62,7 @@ async def test_every_row_of_the_table_is_told_truly() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_a_wire_that_breaks_at_any_byte_is_told_truly(name: str) -> None:
-    """R2: requests and answers cut with FIN, RST and silence.
-
-    A whole answer counts, anything less is unknown.
-    """
+    """R2: with a connection cut at any byte, only a complete answer counts; else unknown."""
     found = tally()
     await cut_everywhere([OPERATIONS[name]], found, step=STEP, seed=SEED)
     assert found.wrong == [], f"seed {SEED}"
@@ -87,14 +79,14 @@ def test_a_control_character_never_reaches_a_header(name: str) -> None:
 def _hopeful(
     driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
 ) -> Verdict:
-    """Take an exception for a proof that nothing was sent."""
+    """Treat an exception as proof that nothing was sent."""
     return decide(driver, request, reply, left=left and reply is not None)
 
 
 def _literal(
     driver: Driver, request: Request[Any], reply: Response | None, *, left: bool = True
 ) -> Verdict:
-    """Take any 4xx for a refusal."""
+    """Treat any 4xx as a refusal."""
     verdict = decide(driver, request, reply, left=left)
     if verdict.means is Means.UNKNOWN and reply is not None and 400 <= reply.status < 500:
         return Verdict(Means.REFUSED, error=Rejected("no"))
@@ -102,7 +94,7 @@ def _literal(
 
 
 async def test_the_campaign_sees_a_core_that_trusts_exceptions() -> None:
-    """A core that takes an exception for a proof that nothing was sent is found out."""
+    """The campaign finds a core that treats an exception as proof of "not sent"."""
     found = tally()
     with patch.object(paymux.transport.call, "decide", _hopeful):
         await cut_everywhere([OPERATIONS["campay payout"]], found, step=STEP, seed=SEED)
@@ -110,7 +102,7 @@ async def test_the_campaign_sees_a_core_that_trusts_exceptions() -> None:
 
 
 async def test_the_campaign_sees_a_core_that_trusts_statuses() -> None:
-    """A core that takes any 4xx for a refusal is found out, in each row that has one."""
+    """The campaign finds a core that treats any 4xx as a refusal, in each row that has one."""
     found = tally()
     with patch.object(paymux.transport.call, "decide", _literal):
         await walk_table([OPERATIONS["campay payout"]], found)

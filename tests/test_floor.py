@@ -1,4 +1,4 @@
-"""The floor of `benchmarks/bench_call.py`, and where its profile says that the CPU is used."""
+"""The floor of `benchmarks/bench_call.py`, and the profile of where CPU time is used."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +12,7 @@ from benchmarks.own_time import OwnTime, shared, table
 
 
 async def test_the_floor_makes_the_calls_that_ours_makes() -> None:
-    """It logs in once, asks for each payment and each order, and reads what is answered."""
+    """The floor logs in once, requests each payment and each order, and reads the answers."""
     async with Loopback() as server:
         floor = FloorCamPay(server.url)
         await floor.open()
@@ -29,7 +29,7 @@ async def test_the_floor_makes_the_calls_that_ours_makes() -> None:
 
 
 async def test_the_floor_is_told_of_a_refusal() -> None:
-    """An answer other than 200 is an error, so that no refusal is measured."""
+    """An answer other than 200 raises, so that no refusal is measured."""
     async with Loopback() as server:
         floor = FloorCamPay(server.url)
         await floor.open()
@@ -40,7 +40,7 @@ async def test_the_floor_is_told_of_a_refusal() -> None:
 
 @pytest.mark.parametrize(("verb", "limit"), [("verify", 2.8), ("collect", 3.8)])
 def test_ours_is_held_to_the_floor(verb: str, limit: float) -> None:
-    """A call may cost so many times the floor, and no more."""
+    """A call that costs too many times the floor misses its target."""
     row: dict[str, Any] = {"client": "floor/campay", "verb": verb, "at_once": 50, "tls": False}
     for ratio, met in ((limit, True), (limit + 0.01, False)):
         row |= {"cpu_ratio": {"median": ratio}, "times_faster": {"median": 1.0}}
@@ -48,7 +48,7 @@ def test_ours_is_held_to_the_floor(verb: str, limit: float) -> None:
 
 
 def test_each_sample_is_in_a_row() -> None:
-    """The rows add up to what a call costs, and packages are shown whole or module by module."""
+    """The rows add up to the cost of a call, and packages are one row or one row per module."""
     samples = {"paymux.pool": 5, "asyncio.events": 2, "json.decoder": 1, "json": 1, "__main__": 1}
     found = shared(Counter(samples), 100.0)
     assert found.modules == {
@@ -63,7 +63,7 @@ def test_each_sample_is_in_a_row() -> None:
 
 
 def test_a_sample_is_of_the_module_at_work() -> None:
-    """While this module counts, it is this one that is found."""
+    """A sample names the module that uses the CPU."""
     sampler = Sampler()
     with sampler:
         while sampler.modules.get(__name__, 0) < 5:

@@ -1,10 +1,8 @@
-"""R11: no forgery is proved, and none makes an order paid that is not.
+"""R11: no forgery proves anything, and none makes an unpaid order paid.
 
-Each through webhook and confirm.
-
-A message is a hint, so that many forgeries are *read*: what counts is that none is Trust.BODY, and
-that what `confirm` returns is what the simulator's ledger says of that very payment, or a typed
-error.
+Each forgery is read by `webhook` and confirmed. Many forgeries can be read, because a message is
+only a hint: what counts is that none has Trust.BODY, and that `confirm` returns what the
+simulator's ledger has for that payment, or a typed error.
 """
 
 import asyncio
@@ -41,25 +39,25 @@ from .cases import CASES
 from .test_contract import Bent
 from .virtual import BASE, KEY, Wall, run
 
-DEAR, PAID, NEXT = "10420", "104207", "104206"  # a prefix of one another, and a single bit apart
-LEVELS = ("expected", "journal", "nothing")  # what the shop tells confirm, or keeps
+DEAR, PAID, NEXT = "10420", "104207", "104206"  # a prefix of another, or a bit apart
+LEVELS = ("expected", "journal", "nothing")  # what the shop passes to confirm, or stores
 
 every = pytest.mark.parametrize("name", names())
 at_each_level = pytest.mark.parametrize("level", LEVELS)
-# Where a signature stands: the providers that have one.
+# The place of the signature, for the providers that have one.
 SEALS = {"campay": "signature", "cinetpay": "x-token", "paydunya": "hash"}
 sealed = pytest.mark.parametrize("name", sorted(SEALS))
-# The providers whose signature covers all that we read of a message.
+# The providers whose signature covers all fields that we read.
 COVERED = frozenset({"cinetpay"})
 
 
 @pytest.fixture(autouse=True)
 def _loaded() -> None:
-    importlib.import_module("phonenumbers.carrier")  # in virtual time no thread may read it
+    importlib.import_module("phonenumbers.carrier")  # a thread cannot load it in virtual time
 
 
 class Shop:
-    """A shop with two unpaid, expensive orders and a cheap paid one, at one provider."""
+    """A shop at one provider with two expensive unpaid orders and a cheap paid one."""
 
     def __init__(
         self,
@@ -127,14 +125,14 @@ class Shop:
         return found.status
 
     def entry(self, reference: str) -> Entry:
-        """Give an order as the ledger has it."""
+        """Return the ledger's entry of an order."""
         found: Entry = self.provider.entry(self.orders[reference].provider_reference)
         return found
 
     def message(self, reference: str, *, forged: bool = False) -> WebhookRequest:
-        """Give the provider's message about an order.
+        """Return the provider's message about an order.
 
-        Forged: of a success, signed with a wrong key.
+        `forged`: it claims a success, signed with a wrong key.
         """
         message = self.provider.message(self.entry(reference), forged=forged)
         url = urlsplit(message.url)
@@ -147,11 +145,11 @@ class Shop:
         )
 
     def path(self, reference: str | None) -> str:
-        """Give the account's callback path, or an order's own."""
+        """Return the account's callback path, or an order's own."""
         return urlsplit(self.keeper.webhook_url(self.name, reference)).path
 
     def read(self, incoming: WebhookRequest) -> Event | None:
-        """Read a message; None is a BadWebhook, and nothing is ever proved of a body."""
+        """Read a message; None means BadWebhook. No body may ever be proved."""
         try:
             event = self.keeper.webhook(incoming)
         except BadWebhook:
@@ -161,17 +159,14 @@ class Shop:
         return event
 
     async def hear(self, incoming: WebhookRequest, reference: str) -> str:
-        """Send a message to the shop that waits for this order, and tell how it ended."""
+        """Deliver a message to a shop that expects this order, and return the outcome."""
         event = self.read(incoming)
         outcome = "BadWebhook" if event is None else await self.confirm(event, reference)
         self.outcomes[outcome] += 1
         return outcome
 
     async def confirm(self, event: Event, reference: str) -> str:
-        """Confirm, and hold what comes of it against the ledger.
-
-        The same event again is the same question.
-        """
+        """Confirm an event, and compare the payment with the ledger; results are cached."""
         key = msgspec.json.encode((event, reference))
         if key not in self._confirmed:
             self._confirmed[key] = await self._confirm(event, reference)
@@ -180,7 +175,7 @@ class Shop:
     async def _confirm(self, event: Event, reference: str) -> str:
         expected = self.orders[reference] if self.level == "expected" else None
         pool = self.keeper if self.level == "journal" else self._pool()
-        await asyncio.sleep(61)  # "no such payment" is remembered for a minute
+        await asyncio.sleep(61)  # "not found" is remembered for a minute
         try:
             found = await pool.confirm(event, expected=expected)
         except PaymuxError as error:
@@ -191,7 +186,7 @@ class Shop:
         return self.true(found, expected)
 
     def true(self, found: Payment, expected: Payment | None) -> str:
-        """Hold a payment against the ledger; what the provider does not say may be None."""
+        """Check that a payment agrees with the ledger; missing values may be None."""
         entry = self.provider.entry(found.provider_reference)
         assert entry is not None, found
         assert found.status is self.case.told.get(entry.status, entry.status)
@@ -206,7 +201,7 @@ class Shop:
 def shop(
     name: str, level: str, folder: Path, work: Callable[[Shop], Any], shape: str = "", **fields: Any
 ) -> Shop:
-    """Open a shop in virtual time, do some work in it, and give it back with what it counted."""
+    """Open a shop in virtual time, run some work in it, and return it with its counts."""
 
     async def opened() -> Shop:
         async with Shop(name, level, folder, shape, **fields) as one:
@@ -217,12 +212,12 @@ def shop(
 
 
 def changed(incoming: WebhookRequest, **fields: Any) -> WebhookRequest:
-    """Give a message with other fields."""
+    """Return a message with other fields."""
     return msgspec.structs.replace(incoming, **fields)
 
 
 def swap(incoming: WebhookRequest, old: str, new: str) -> WebhookRequest:
-    """Put one text in another's place, wherever it stands in the message."""
+    """Replace a text everywhere in a message."""
     return changed(
         incoming,
         body=incoming.body.replace(old.encode(), new.encode()),
@@ -231,7 +226,7 @@ def swap(incoming: WebhookRequest, old: str, new: str) -> WebhookRequest:
 
 
 def seal(name: str, incoming: WebhookRequest) -> str:
-    """Give a message's signature."""
+    """Return a message's signature."""
     if name == "cinetpay":
         return incoming.headers["x-token"]
     found = re.search(
@@ -243,14 +238,14 @@ def seal(name: str, incoming: WebhookRequest) -> str:
 
 
 def resealed(name: str, incoming: WebhookRequest, other: str) -> WebhookRequest:
-    """Give a message with another signature."""
+    """Return a message with another signature."""
     if name == "cinetpay":
         return changed(incoming, headers={**incoming.headers, "x-token": other})
     return swap(incoming, seal(name, incoming), other)
 
 
 def flips(raw: bytes) -> Iterator[bytes]:
-    """Give every text that differs in a single bit."""
+    """Yield every text that differs in a single bit."""
     for place in range(8 * len(raw)):
         flipped = bytearray(raw)
         flipped[place // 8] ^= 1 << place % 8
@@ -258,7 +253,7 @@ def flips(raw: bytes) -> Iterator[bytes]:
 
 
 def flipped(incoming: WebhookRequest, step: int = 1) -> Iterator[WebhookRequest]:
-    """Give the message with every single bit, or every so manieth, of its body or query flipped."""
+    """Yield the message with every bit, or every nth, of its body or query flipped."""
     for raw in itertools.islice(flips(incoming.body or incoming.query.encode()), 0, None, step):
         yield (
             changed(incoming, body=raw)
@@ -268,7 +263,7 @@ def flipped(incoming: WebhookRequest, step: int = 1) -> Iterator[WebhookRequest]
 
 
 def shapes(name: str) -> tuple[str, ...]:
-    """Give the shapes of a provider's message that can be signed."""
+    """Return the forms of a provider's message that can be signed."""
     attribute, found = SHAPES.get(name, ("", ("",)))
     return (
         tuple(shape for shape in found if shape != "minimal")
@@ -285,10 +280,7 @@ EVERY_SHAPE = [(name, shape) for name in names() for shape in shapes(name)]
 def test_every_flipped_bit_is_refused_or_says_the_same_or_is_only_a_hint(
     name: str, shape: str, tmp_path: Path
 ) -> None:
-    """No bit of a body can be flipped and be proved.
-
-    Where the signature covers all, what passes says the same.
-    """
+    """A flipped bit of a body is never proved, and if all is signed, it changes nothing."""
     seen: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -307,24 +299,21 @@ def test_every_flipped_bit_is_refused_or_says_the_same_or_is_only_a_hint(
     assert name not in COVERED or seen["a hint"] == 0
 
 
-# What a forgery may end in: a refusal, or what the ledger says. A caller's mistake it never is.
+# The possible outcomes of a forgery: a refusal, or the ledger's status, but never UsageError.
 REFUSALS = frozenset(
     {"BadWebhook", "Mismatch", "NotFound", "Rejected", "AuthenticationFailed", "ProviderError"}
 )
 
 
 def names_it(name: str, level: str) -> bool:
-    """Tell whether the true message leads to its payment.
-
-    A gateway's names none that could be asked for.
-    """
+    """Return whether the true message leads to its payment; a gateway's has no usable id."""
     return level != "nothing" or CASES[name].names_order
 
 
 @at_each_level
 @every
 def test_the_true_message_is_accepted(name: str, level: str, tmp_path: Path) -> None:
-    """What all others are measured by: the message as it came is read, and confirmed as paid."""
+    """The unchanged message is read and confirmed as paid, unlike all forgeries."""
 
     async def work(one: Shop) -> None:
         told = await one.hear(one.message(PAID), PAID)
@@ -337,10 +326,9 @@ def test_the_true_message_is_accepted(name: str, level: str, tmp_path: Path) -> 
 @at_each_level
 @every
 def test_no_flipped_bit_pays_an_order(name: str, level: str, tmp_path: Path) -> None:
-    """Every flip that is read is confirmed as what the ledger says, or refused, whatever the shop
-    knows.
+    """A message with a flipped bit is refused, or confirmed as the ledger says.
 
-    With a journal every bit, without one every third: what is read is the same at each level.
+    With a journal every bit is flipped, otherwise every third: reading is the same in all.
     """
     step = 1 if level == "journal" else 3
 
@@ -358,10 +346,7 @@ def test_no_flipped_bit_pays_an_order(name: str, level: str, tmp_path: Path) -> 
 
 @sealed
 def test_every_flipped_bit_of_a_signature_is_refused(name: str, tmp_path: Path) -> None:
-    """A signature with one wrong bit is none.
-
-    Only the case of a hash's letters may change, and says the same.
-    """
+    """A signature with a wrong bit is refused, except for the case of hex digits."""
     seen: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -381,7 +366,7 @@ def test_every_flipped_bit_of_a_signature_is_refused(name: str, tmp_path: Path) 
 
 @every
 def test_every_flipped_bit_of_a_callback_path_is_refused(name: str, tmp_path: Path) -> None:
-    """Neither account nor order of a callback path can be flipped into another."""
+    """No flipped bit of a callback path leads to another account or order."""
     seen: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -393,7 +378,7 @@ def test_every_flipped_bit_of_a_callback_path_is_refused(name: str, tmp_path: Pa
         for raw in flips(f"{hook}/{attempt}".encode()):
             event = one.read(changed(true, path=f"/pay/{raw.decode('latin-1')}"))
             seen["refused" if event is None else "read"] += 1
-            # A hex digit may be written large, where it is not part of a MAC.
+            # A hex digit may be upper case if it is not part of a MAC.
             assert event is None or event == known
 
     shop(name, "nothing", tmp_path, work)
@@ -402,9 +387,7 @@ def test_every_flipped_bit_of_a_callback_path_is_refused(name: str, tmp_path: Pa
 
 
 def attacks(one: Shop) -> Iterator[tuple[str, WebhookRequest]]:
-    """Give what a forger with a paid receipt of a cheap order could send to have a dear one
-    delivered.
-    """
+    """Yield what a forger with the receipt of a cheap order could send for an expensive one."""
     true, forged = one.message(PAID), one.message(DEAR, forged=True)
     cheap, dear = one.entry(PAID), one.entry(DEAR)
     captured = resealed(one.name, forged, seal(one.name, true)) if one.name in SEALS else forged
@@ -445,14 +428,11 @@ def attacks(one: Shop) -> Iterator[tuple[str, WebhookRequest]]:
 @at_each_level
 @every
 def test_no_forged_message_pays_an_order(name: str, level: str, tmp_path: Path) -> None:
-    """A cheaper payment's id, another order's path, a captured signature.
-
-    The dear order stays what it is.
-    """
+    """A cheaper payment's id, another order's path or a captured signature pays no order."""
     heard: dict[str, str] = {}
 
     async def work(one: Shop) -> None:
-        # First while nobody knows the cheap payment's end, and again after its own message was
+        # First before the end of the cheap payment is known, and again after its own message was
         # confirmed.
         for again in ("", " once more"):
             for what, message in attacks(one):
@@ -461,8 +441,8 @@ def test_no_forged_message_pays_an_order(name: str, level: str, tmp_path: Path) 
 
     shop(name, level, tmp_path, work)
     assert len(heard) == 2 * 32
-    # Of the dear order nothing but the truth is said; the cheap one is told as paid to whoever
-    # waits for neither.
+    # The expensive order has its true status; the cheap one is paid for a caller that expects
+    # neither.
     allowed = {*REFUSALS, "pending"} | (set() if level == "expected" else {"succeeded"})
     assert set(heard.values()) <= allowed, heard
     refused = [what for what, outcome in heard.items() if outcome in REFUSALS]
@@ -487,10 +467,7 @@ def signed(name: str, incoming: WebhookRequest, key: str) -> WebhookRequest:
 def test_another_tenants_key_an_empty_key_and_none_at_all_are_refused(
     name: str, tmp_path: Path
 ) -> None:
-    """Only the account's own key signs its messages.
-
-    The signer of this test is right, for ours is accepted.
-    """
+    """Only the account's own key signs its messages."""
 
     async def work(one: Shop) -> None:
         for message in (one.message(PAID), one.message(DEAR)):
@@ -511,7 +488,7 @@ def test_another_tenants_key_an_empty_key_and_none_at_all_are_refused(
 def test_a_tenants_message_is_not_for_another_account_of_the_same_pool(
     name: str, tmp_path: Path
 ) -> None:
-    """Each account has a path and a key of its own: what one is sent, the other refuses."""
+    """Each account has its own path and key: another account refuses its messages."""
     sim = Simulator()
     key = {"campay": "webhook_key", "cinetpay": "secret_key", "paydunya": "master_key"}[name]
     mine, other = sim.driver(name), sim.driver(name, account="other", **{key: "another-tenant"})
@@ -536,7 +513,7 @@ HEADER = {"alg": "HS256", "typ": "JWT"}
 def token(
     claims: Any = None, header: Any = None, key: str = "simulator", digest: str = "sha256"
 ) -> str:
-    """Sign a JWT; parts that are text are taken as they stand."""
+    """Return a signed JWT; parts that are text are used unchanged."""
     now = int(time.time())
     parts = (
         HEADER if header is None else header,
@@ -547,13 +524,13 @@ def token(
 
 
 def part(text: str | bytes) -> str:
-    """Write one part of a JWT."""
+    """Return one encoded part of a JWT."""
     raw = text.encode() if isinstance(text, str) else text
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def jwt_attacks() -> dict[str, list[str]]:
-    """Give the attacks, each with its variants."""
+    """Return the attacks, each with its variants."""
     good, now = token(), time.time()
     said, _, mac = good.rpartition(".")
     nothing = said.partition(".")[2]
@@ -684,10 +661,7 @@ def jwt_attacks() -> dict[str, list[str]]:
 
 
 def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
-    """Fourteen kinds of attack, each in its variants, none of which is read.
-
-    The token as it should be is.
-    """
+    """Fourteen kinds of attack on a JWT, each in its variants, are all refused."""
     found = jwt_attacks()
     tried: Counter[str] = Counter()
 
@@ -722,10 +696,7 @@ def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
 def test_a_token_that_names_no_end_is_the_providers_own_choice_and_still_a_hint(
     level: str, tmp_path: Path
 ) -> None:
-    """Only CamPay's key signs such a token, and its page asks for no claim.
-
-    It is confirmed like any other.
-    """
+    """A JWT without `exp`, signed with CamPay's key, is a hint like any other."""
 
     async def work(one: Shop) -> None:
         true = one.message(PAID)
@@ -744,7 +715,7 @@ def test_a_token_that_names_no_end_is_the_providers_own_choice_and_still_a_hint(
 @at_each_level
 @every
 def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None:
-    """The same message again is the same answer; after a refund it is refunded, not paid."""
+    """The same message again has the same result; after a refund it is refunded, not paid."""
 
     async def work(one: Shop) -> None:
         true = one.message(PAID)
@@ -754,8 +725,7 @@ def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None
         assert charged == Decimal(1000)
         one._confirmed.clear()
         again = await one.hear(true, PAID)
-        # A gateway's message names an open payment only: once it has succeeded, there is nothing to
-        # ask.
+        # A gateway's message names only an open payment: after its success there is no look-up.
         assert again == told[0] or not CASES[name].names_order
 
     shop(name, level, tmp_path, work)
@@ -766,7 +736,7 @@ def test_a_replay_changes_nothing(name: str, level: str, tmp_path: Path) -> None
 def test_an_old_message_is_refused_or_asked_about(
     name: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A day later CamPay's token has expired; a message without a date causes a look-up."""
+    """After a day CamPay's token has expired; a message without a date causes a look-up."""
     wall = Wall()
     monkeypatch.setattr("paymux.values.jwt.time", wall)
 
@@ -782,7 +752,7 @@ def test_an_old_message_is_refused_or_asked_about(
 
 @pytest.mark.parametrize(("name", "shape"), EVERY_SHAPE)
 def test_a_field_that_comes_twice_is_refused(name: str, shape: str, tmp_path: Path) -> None:
-    """In JSON at any depth, in a form and in a query, no second value of a field is ever chosen."""
+    """A repeated field in JSON, a form or a query is refused: no value is ever chosen."""
     tried = 0
 
     async def work(one: Shop) -> None:
@@ -797,9 +767,7 @@ def test_a_field_that_comes_twice_is_refused(name: str, shape: str, tmp_path: Pa
 
 
 def doubled(incoming: WebhookRequest) -> Iterator[WebhookRequest]:
-    """Give the message with each of its fields twice, before and behind, with another value and
-    with its own.
-    """
+    """Yield the message with each field repeated, with another value and with the same."""
     text = incoming.body.decode() or incoming.query
     for found in re.finditer(r'"(\w+)": ', text) if text.startswith("{") else ():
         for value in ('"x"', "0", "null", "{}"):
@@ -818,12 +786,10 @@ def doubled(incoming: WebhookRequest) -> Iterator[WebhookRequest]:
 
 @at_each_level
 def test_a_shifted_field_boundary_is_a_hint_at_most(level: str, tmp_path: Path) -> None:
-    """CinetPay's MAC joins its fields without a separator.
+    """A text moved between CinetPay's signed fields causes a look-up, and pays nothing.
 
-    What it cannot tell apart is asked, and pays nothing.
-
-    So a receipt of order 104207 becomes a message about order 10420: its last digit is the next
-    field's first.
+    CinetPay's MAC joins the fields without separators. A receipt of order 104207 can become a
+    message about order 10420, whose last digit is then the first of the next field.
     """
     tried: Counter[str] = Counter()
 
@@ -851,16 +817,13 @@ def test_a_shifted_field_boundary_is_a_hint_at_most(level: str, tmp_path: Path) 
 
     one = shop("cinetpay", level, tmp_path, work)
     assert tried["read"] > 50
-    assert tried[f"about {DEAR}"] > 0  # the attack is real
-    assert one.outcomes["pending"] > 0  # and tells that nobody paid
+    assert tried[f"about {DEAR}"] > 0  # the attack was possible
+    assert one.outcomes["pending"] > 0  # and shows that the order is unpaid
 
 
 @at_each_level
 def test_a_constant_hash_proves_nothing_of_what_it_comes_with(level: str, tmp_path: Path) -> None:
-    """PayDunya's hash is the same in every message.
-
-    With it anything can be written, and nothing is believed.
-    """
+    """PayDunya's hash is the same in every message, so that no field of it is believed."""
     read = 0
 
     async def work(one: Shop) -> None:
@@ -912,10 +875,7 @@ def test_a_constant_hash_proves_nothing_of_what_it_comes_with(level: str, tmp_pa
 
 @at_each_level
 def test_an_invented_c2b_payment_pays_no_order(level: str, tmp_path: Path) -> None:
-    """Daraja can be asked for no C2B payment.
-
-    That is said, whatever it names and however it came, and no more.
-    """
+    """A C2B payment has no look-up: whatever it names, it pays no order."""
     outcomes: Counter[str] = Counter()
 
     async def work(one: Shop) -> None:
@@ -938,9 +898,7 @@ telling_modes = pytest.mark.parametrize("name", [name for name, case in CASES.it
 @at_each_level
 @telling_modes
 def test_a_payment_in_test_mode_pays_no_live_order(name: str, level: str, tmp_path: Path) -> None:
-    """What was paid with test money is a Mismatch on a live account, also where the shop knows
-    nothing.
-    """
+    """A test payment is a Mismatch on a live account, also if the shop expects nothing."""
     case = CASES[name]
     assert case.mode is not None
     live, test = case.mode

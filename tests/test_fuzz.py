@@ -1,7 +1,7 @@
-"""R10: whatever arrives, BadWebhook is all that comes out, soon and without filling the memory.
+"""R10: any message gives an event or BadWebhook, quickly and in little memory.
 
-The messages are drawn by tests/campaigns/fuzz.py; the command line of benchmarks/bench_fuzz.py
-repeats a case that fails here.
+tests/campaigns/fuzz.py makes the messages; the command line of benchmarks/bench_fuzz.py repeats a
+case that fails here.
 """
 
 import base64
@@ -59,11 +59,11 @@ every = pytest.mark.parametrize("name", names())
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL + 1, "paymux")  # each unknown word is a warning
+    caplog.set_level(logging.CRITICAL + 1, "paymux")  # each unknown status is a warning
 
 
 def fingerprint(case: Case) -> bytes:
-    """Tell one case from another."""
+    """Return a key that differs between cases."""
     given = case.given
     what = msgspec.structs.astuple(given) if isinstance(given, WebhookRequest) else given
     return hashlib.blake2b(ascii((case.way, case.open, what)).encode(), digest_size=8).digest()
@@ -72,10 +72,7 @@ def fingerprint(case: Case) -> bytes:
 @pytest.mark.slow
 @every
 def test_nothing_but_bad_webhook_escapes(name: str) -> None:
-    """30,000 different messages over all drivers.
-
-    An event that JSON keeps, or BadWebhook in printable words.
-    """
+    """30,000 different messages: an event that JSON keeps, or a printable BadWebhook."""
     seen: set[bytes] = set()
     outcomes: Counter[str] = Counter()
     ways: Counter[str] = Counter()
@@ -97,14 +94,14 @@ def test_nothing_but_bad_webhook_escapes(name: str) -> None:
 
     read()
     assert len(seen) >= TOTAL / len(names())
-    # Neither was everything refused at the door, nor anything read.
+    # Some messages were read, and some were refused.
     assert outcomes["event"] > len(seen) / 25
     assert outcomes["refused"] > len(seen) / 4
     assert set(ways) == set(at.ways)
 
 
 def trees(words: list[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give documents of these names, and of anything else that JSON can say."""
+    """Return a strategy of documents with these names, and with any other JSON."""
     scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
     keys = st.sampled_from(words) | st.text(max_size=4)
     inner = st.recursive(
@@ -120,7 +117,7 @@ def trees(words: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.mark.slow
 @every
 def test_any_signed_document_is_an_event_or_a_bad_webhook(name: str) -> None:
-    """Unsampled documents with a valid signature: hypothesis reduces what fails here."""
+    """Random documents with a valid signature give an event or BadWebhook."""
     at = desk(name)
 
     @settings(
@@ -150,8 +147,8 @@ def test_any_signed_document_is_an_event_or_a_bad_webhook(name: str) -> None:
 
 
 DEEP = '{"reference": "1", "status": "PENDING", "custom_data": ' + '{"a":' * 40 + "1" + "}" * 41
-# What the fuzzing found, made small: each came out as another exception, or as an event that JSON
-# changed.
+# Bugs that the fuzzing found, as small cases: each raised another exception, or gave an event that
+# JSON changed.
 FOUND = [
     pytest.param(
         WebhookRequest(method="GET", query="\udc80"), id="half a surrogate pair, in a query"
@@ -174,9 +171,9 @@ FOUND = [
 @pytest.mark.parametrize("incoming", FOUND)
 @every
 def test_what_was_found_is_refused(name: str, incoming: WebhookRequest) -> None:
-    """Each bug that the fuzzing found stays away, at every driver."""
+    """The bugs that the fuzzing found stay fixed, in every driver."""
     if name == "cinetpay" and incoming.method == "GET":
-        # It only asks whether we answer, and is not read.
+        # CinetPay's GET only checks that the URL answers; it is not read.
         assert desk(name).unkeyed.webhook(incoming, account=name).ping
         return
     with pytest.raises(BadWebhook):
@@ -188,13 +185,13 @@ def test_what_was_found_is_refused(name: str, incoming: WebhookRequest) -> None:
     "query", ["token=\udc80", "transaction_id=\udc80", "external_reference=\udc80", "a=" * 40_000]
 )
 def test_a_return_address_that_nobody_could_open_is_refused(name: str, query: str) -> None:
-    """Half a surrogate pair, or more than 64 KiB: BadWebhook, before anything is made of it."""
+    """Half a surrogate pair, or more than 64 KiB, is BadWebhook before it is parsed."""
     with pytest.raises(BadWebhook):
         desk(name).pool.returned(name, f"https://shop.example/back?{query}")
 
 
 def test_json_is_read_as_it_would_be_written() -> None:
-    """Up to 32 levels and 4096 values, of finite numbers: what is read is what JSON keeps."""
+    """Up to 32 levels and 4096 finite values: what is read is what JSON keeps."""
     for good in (
         '{"a": 1.5, "b": -0.0, "c": 1e22, "d": 12345678901234567890}',
         '{"a":' * 32 + "1" + "}" * 32,
@@ -219,9 +216,7 @@ def test_json_is_read_as_it_would_be_written() -> None:
 @pytest.mark.slow
 @every
 def test_the_largest_messages_take_little_memory(name: str) -> None:
-    """No message, as large as is read or much larger, takes more than four times its size and a
-    MiB.
-    """
+    """No message, of any size, takes more than four times its size and a MiB."""
     share, worst = memory(name)
     assert 0 < share < 1, worst
 
@@ -229,18 +224,16 @@ def test_the_largest_messages_take_little_memory(name: str) -> None:
 @pytest.mark.slow
 @every
 def test_the_largest_messages_take_little_work(name: str) -> None:
-    """Of the largest messages none takes 25 times the work of reading plain JSON of the same
-    size.
-    """
+    """No message takes 25 times the CPU time of parsing plain JSON of its size."""
     at = desk(name)
     for size in (WEBHOOK_BYTES, 2**20):
         plain = b"{" + b",".join(b'"%06d": 0' % number for number in range(size // 12)) + b"}"
         unit = min(work(lambda: json.loads(plain)) for _ in range(5))  # noqa: B023 - called at once
         tried = 0
         for case in giants(name, size):
-            took = work(lambda: attempt(at, case))  # noqa: B023 - likewise
-            if took > unit:  # again, for a collection of garbage may have fallen into it
-                took = min(took, *(work(lambda: attempt(at, case)) for _ in range(3)))  # noqa: B023 - likewise
+            took = work(lambda: attempt(at, case))  # noqa: B023 - called at once
+            if took > unit:  # again, because a garbage collection may have been included
+                took = min(took, *(work(lambda: attempt(at, case)) for _ in range(3)))  # noqa: B023 - called at once
             assert took < 25 * unit, (took / unit, case)
             assert length(case) >= size // 2
             tried += 1
@@ -248,29 +241,29 @@ def test_the_largest_messages_take_little_work(name: str) -> None:
 
 
 def work(call: Callable[[], object]) -> float:
-    """Give the processor's seconds of this thread alone, which no other program adds to."""
+    """Return the CPU seconds of this thread alone, to which no other program adds."""
     began = time.thread_time()
     call()
     return time.thread_time() - began
 
 
 def naive_json(body: bytes) -> Any:
-    """Read JSON as most people do."""
+    """Read JSON in the usual way."""
     return json.loads(body)
 
 
 def naive_form(text: str) -> dict[str, str]:
-    """Read a form as most people do."""
+    """Read a form in the usual way."""
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
 def naive_convert(type: Any, fields: Any) -> Any:
-    """Read fields, and let msgspec's own error out."""
+    """Convert fields, and let msgspec's own error out."""
     return msgspec.convert(fields, type, strict=False)
 
 
 def naive_jwt(token: str, key: str) -> Any:
-    """Check a JWT without a thought of what else it may be."""
+    """Check a JWT without checking its header."""
     header, claims, mac = token.split(".")
     made = hmac.digest(key.encode(), f"{header}.{claims}".encode(), "sha256")
     if not hmac.compare_digest(base64.urlsafe_b64encode(made).rstrip(b"=").decode(), mac):
@@ -279,7 +272,7 @@ def naive_jwt(token: str, key: str) -> Any:
 
 
 def loud(driver: Any, parse: Callable[[], Event], *_: object) -> Event:
-    """Put what was sent into the error."""
+    """Put the message's text into the error."""
     try:
         return parse()
     except ValueError as error:
@@ -288,7 +281,7 @@ def loud(driver: Any, parse: Callable[[], Event], *_: object) -> Event:
 
 @functools.cache
 def unplanted(name: str) -> int:
-    """Give what the messages find where nothing is planted."""
+    """Return the outcomes without a planted bug."""
     return fuzz(name, 1, 2500).escapes
 
 
@@ -333,10 +326,7 @@ def test_planted_bugs_are_found(
     outcomes: set[str] | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same messages find what is planted, and say how to repeat it.
-
-    Else they would prove nothing.
-    """
+    """The messages find each planted bug, and print the command that repeats it."""
     assert unplanted(name) == 0
     monkeypatch.setattr(where, planted)
     found = fuzz(name, 1, 2500)
@@ -347,7 +337,7 @@ def test_planted_bugs_are_found(
 
 
 def test_a_finding_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the bug does not need is cut from the message, and what is left still shows it."""
+    """A found message is made smaller, and still shows the bug."""
     monkeypatch.setattr("paymux.drivers.base.json_fields", naive_json)
     at = desk("mpesa")
     body = at.messages[0].body.replace(b'"Body"', b'"x": [1, 2, 3], "Body"')[:-1]
@@ -359,7 +349,7 @@ def test_a_finding_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_same_seed_gives_the_same_messages() -> None:
-    """A seed repeats a run, and another seed is another run."""
+    """The same seed gives the same messages, another seed others."""
     one, two, other = (list(map(fingerprint, cases("intram", seed, 300))) for seed in (1, 1, 2))
     assert one == two
     assert len({*one} & {*other}) < 60
@@ -382,7 +372,7 @@ def test_the_same_messages_get_foreign_exceptions_out_of_others() -> None:
 
 
 def test_a_zero_is_printed_with_what_it_proves() -> None:
-    """None in n is p < 3/n; one in n is no bound."""
+    """None in n is printed as p < 3/n; one in n has no bound."""
     assert bound(0, 3000) == "0 in 3,000 (p < 1.0e-03, 95 %)"
     assert bound(1, 3000) == "1 in 3,000"
     tally = Tally()
@@ -393,9 +383,7 @@ def test_a_zero_is_printed_with_what_it_proves() -> None:
 
 
 def test_a_pool_of_no_hooks_reads_the_same() -> None:
-    """Where a route of the caller's own names the account, the path may be anything, and is no
-    error.
-    """
+    """With the account named by the caller's route, any path is accepted."""
     at = desk("mpesa")
     pool = Pool(at.driver, connection=at.sim.connection)
     for case in cases("mpesa", 7, 1500):

@@ -1312,7 +1312,7 @@ async def test_no_secret_reaches_the_journal_a_log_an_error_or_an_export(
         payment = await pay.collect("campay", reference="order-1", **one)  # type: ignore[arg-type]  # a table
         for name in ("refused", "lost"):
             with pytest.raises(PaymuxError) as caught:
-                await pay.collect("campay", reference=name, **one)  # type: ignore[arg-type]  # likewise
+                await pay.collect("campay", reference=name, **one)  # type: ignore[arg-type]  # a table
             told += [repr(caught.value), "".join(traceback.format_exception(caught.value))]
         claims = Payment(account="campay", provider_reference="uuid-1")
         await pay.confirm(Event(account="campay", claims=claims), expected=payment)

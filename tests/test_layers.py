@@ -1,7 +1,4 @@
-"""The structure is a test.
-
-Imports go down, one file knows the HTTP client, and no simulator knows its driver.
-"""
+"""The structure of the package: imports go down, one file knows the HTTP client, and so on."""
 
 import ast
 import inspect
@@ -27,7 +24,7 @@ MODULES = {
 }
 
 
-# A module imports from the lines above its own, and from its own room what makes no circle.
+# A module imports from the lines above its own, and from its own folder without a cycle.
 LAYERS = (
     {"primitives"},
     {"errors"},
@@ -47,24 +44,24 @@ LAYERS = (
     {"__main__"},
 )
 
-# Rooms whose modules are entered one by one; the others are entered by their `__init__`.
+# Other folders may import the modules of these; of the others they import the `__init__`.
 OPEN = {"primitives", "values", "drivers", "simulator"}
 
-# These modules have a door of their own: to enter them loads SQLite, or the HTTP client.
+# These modules are imported directly, because they load SQLite or the HTTP client.
 DOORS = {"journal/sqlite", "transport/aiohttp"}
 
 ROOMS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 
 def room(name: str) -> str:
-    """Give the room that a module is in: `core/notify` is one of its own."""
+    """Return the folder that a module belongs to; `core/notify` is separate from `core`."""
     return next(
         (one for one in sorted(ROOMS, reverse=True) if f"{name}/".startswith(f"{one}/")), ""
     )
 
 
 def _at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk through a module without what is there for the type checker alone."""
+    """Walk through a module without the parts for type checkers."""
     for node in ast.iter_child_nodes(tree):
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             yield node
@@ -72,7 +69,7 @@ def _at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def imported(name: str) -> Iterator[str]:
-    """Give the paymux modules and outside packages that a module imports anywhere, types apart."""
+    """Yield the paymux modules and packages that a module imports at run time."""
     path = MODULES[name]
     package = path.parent.relative_to(ROOT.parent).as_posix().split("/")
     for node in _at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
@@ -90,27 +87,27 @@ def imported(name: str) -> Iterator[str]:
 
 
 def test_every_module_is_in_a_room() -> None:
-    """A new module is placed in the layers on purpose."""
+    """Each module belongs to a folder of the layers."""
     assert [name for name in sorted(MODULES) if not room(name)] == []
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_imports_only_go_down(name: str) -> None:
-    """No module imports another room of its own layer, or of one below it."""
+    """No module imports another folder of its own layer, or of a layer above."""
     mine = room(name)
     rooms = {room(found) for found in imported(name) if found in MODULES} - {mine}
     assert {one for one in rooms if ROOMS[one] >= ROOMS[mine]} == set()
 
 
 def test_no_imports_go_round_in_a_circle() -> None:
-    """Inside a room, too, what is imported never leads back, but for types."""
+    """Imports inside a folder have no cycle, except for types."""
     graph = {name: {found for found in imported(name) if found in MODULES} for name in MODULES}
     TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_a_room_is_entered_by_its_door(name: str) -> None:
-    """What a room gives to the rest is what its `__init__` names, so its modules change freely."""
+    """Other folders import only names of a folder's `__init__`, so its modules can change."""
     mine = name.partition("/")[0]
     others = {one for one in imported(name) if one in MODULES and one.partition("/")[0] != mine}
     inner = {found for found in others if found != room(found) and room(found) not in OPEN}
@@ -118,7 +115,7 @@ def test_a_room_is_entered_by_its_door(name: str) -> None:
 
 
 def test_at_most_twenty_rooms_are_at_the_top() -> None:
-    """The package's own folder is read at a glance."""
+    """The package's own folder has at most 20 entries."""
     assert len([one for one in ROOT.iterdir() if one.name != "__pycache__"]) <= 20
 
 
@@ -134,7 +131,7 @@ def test_one_file_knows_the_http_client() -> None:
 
 
 def test_only_the_pool_hands_the_connection_in() -> None:
-    """Nothing imports transport/aiohttp.py but the pool."""
+    """Only the pool imports transport/aiohttp.py."""
     assert {name for name in MODULES if "transport/aiohttp" in set(imported(name))} == {"pool"}
 
 
@@ -143,7 +140,7 @@ DRIVERS = sorted(name for name in MODULES if name.startswith("drivers/") and nam
 
 @pytest.mark.parametrize("name", DRIVERS)
 def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
-    """A driver imports the base, the models and what reads them, and nothing that runs."""
+    """A driver imports the base, the models and parsers, and nothing that runs."""
     allowed = {
         "drivers/base",
         "values/validation",
@@ -180,7 +177,7 @@ def test_a_driver_calls_a_thing_by_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", paymux.drivers.names())
 def test_the_mapping_to_a_payment_has_one_signature(name: str) -> None:
-    """What the provider said, and the reference and the kind that it was asked about."""
+    """It takes the provider's answer, and the reference and kind of the look-up."""
     mapping = inspect.signature(vars(paymux.drivers.load(name))["payment"])
     assert list(mapping.parameters) == ["self", "said", "asked", "kind"]
     assert [one.default for one in mapping.parameters.values()][2:] == [None, "collect"]
@@ -188,7 +185,7 @@ def test_the_mapping_to_a_payment_has_one_signature(name: str) -> None:
 
 @pytest.mark.parametrize("name", paymux.drivers.names())
 def test_a_driver_has_a_simulator_and_a_test(name: str) -> None:
-    """Adding a provider is three files and its samples."""
+    """Each driver has a simulator and a test file."""
     assert f"simulator/{name}" in MODULES
     assert (TESTS / "drivers" / f"test_{name}.py").exists()
     assert list((TESTS / "samples" / name).glob("*.json"))
@@ -196,13 +193,13 @@ def test_a_driver_has_a_simulator_and_a_test(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("simulator/")))
 def test_a_simulator_never_imports_a_driver(name: str) -> None:
-    """Otherwise both would repeat one misreading."""
+    """A simulator imports no driver, so that they do not share a misreading."""
     drivers = {f"drivers/{driver}" for driver in paymux.drivers.names()}
     assert drivers.isdisjoint(imported(name))
     assert {"pool", "transport", "transport/aiohttp", "core/engine"}.isdisjoint(imported(name))
 
 
-# The lines of the longest files: these go down, never up.
+# The limits of lines in a file may become smaller, but not larger.
 LINES = {"core/engine": 365, "drivers/base": 435, "pool": 370}
 
 
@@ -215,7 +212,7 @@ def test_no_module_outgrows_its_ideas(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_a_function_is_one_idea(name: str) -> None:
-    """It has at most 45 lines, its docstring among them and its decorators apart."""
+    """A function has at most 45 lines, with its docstring and without its decorators."""
     long = [
         node.name
         for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
@@ -243,10 +240,7 @@ def test_every_driver_on_disk_is_exported() -> None:
 
 
 def test_a_type_checker_sees_the_drivers_of_a_release() -> None:
-    """It runs no code, so that it reads them in `paymux/__init__.py`.
-
-    All of them, once they are released.
-    """
+    """All released drivers are named in `paymux/__init__.py`, which a type checker reads."""
     text = MODULES["__init__"].read_text(encoding="utf-8")
     listed = next(
         ast.literal_eval(node.value)

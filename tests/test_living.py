@@ -88,7 +88,7 @@ def test_a_worker_lives_until_it_ends_or_dies(tmp_path: Path) -> None:
 
 
 def test_a_deleted_journal_s_descriptor_is_let_go_of() -> None:
-    """One descriptor for each file, while it has a name: fifty deleted journals leave none."""
+    """Fifty deleted journals leave no open file descriptor."""
     with tempfile.TemporaryDirectory() as folder:
         before = len(list(Path("/proc/self/fd").iterdir()))
         for number in range(50):

@@ -1,4 +1,4 @@
-"""Messages as senders really write them: with a BOM, in parts, with more than anybody reads."""
+"""Messages as senders really write them: with a BOM, as multipart, with unknown fields."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ from .test_answers import SHAPES, driver
 MESSAGES = [(name, case) for name, shape in SHAPES.items() for case in shape.messages]
 MESSAGES += [("cinetpay", "notice"), ("cinetpay", "notice_minimal"), ("mpesa", "c2b_confirmation")]
 every = pytest.mark.parametrize(("name", "case"), MESSAGES)
-# What nobody reads, of every kind that JSON has.
+# Values of every JSON type, for fields that no driver reads.
 EXTRA: Mapping[str, Any] = {
     "text": "x",
     "number": 1.5,
@@ -32,12 +32,12 @@ EXTRA: Mapping[str, Any] = {
     "list": [1, [2], {"a": None}],
     "object": {"a": {"b": ["c"]}, "d": False},
 }
-# objects that are the sender's own, and come back whole
+# objects with the sender's own data, which is kept
 KEPT = {"custom_data", "custom_datas", "metadata"}
 
 
 def claims(name: str, body: bytes, content_type: str = "application/json") -> Payment:
-    """Give what a message claims."""
+    """Return the claims of a message."""
     return (
         driver(name)
         .webhook(WebhookRequest(body=body, headers={"content-type": content_type}))
@@ -46,12 +46,12 @@ def claims(name: str, body: bytes, content_type: str = "application/json") -> Pa
 
 
 def document(name: str, case: str) -> Any:
-    """Give a sample message as JSON has it."""
+    """Return a sample message as JSON."""
     return sample(name, case)
 
 
 def flat(tree: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Write a tree as PHP writes it into a form: data[a][b]=…, without what is empty."""
+    """Return a tree as PHP writes it into a form: data[a][b]=…, without empty values."""
     if isinstance(tree, dict):
         for key, inner in tree.items():
             yield from flat(inner, f"{name}[{key}]" if name else key)
@@ -60,7 +60,7 @@ def flat(tree: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def objects(tree: Any) -> Iterator[dict[str, Any]]:
-    """Give every object of a message whose fields a driver chooses from."""
+    """Yield every object of a message whose fields a driver selects."""
     if isinstance(tree, dict):
         yield tree
         for key, inner in tree.items():
@@ -73,7 +73,7 @@ def objects(tree: Any) -> Iterator[dict[str, Any]]:
 
 @every
 def test_a_byte_order_mark_changes_nothing(name: str, case: str) -> None:
-    """Windows writes one before UTF-8: JSON and forms are read as without it."""
+    """JSON and forms with a UTF-8 byte order mark are read as without it."""
     body = json.dumps(document(name, case)).encode()
     assert claims(name, BOM + body) == claims(name, body)
 
@@ -81,7 +81,7 @@ def test_a_byte_order_mark_changes_nothing(name: str, case: str) -> None:
 @every
 @pytest.mark.parametrize("extra", EXTRA)
 def test_what_nobody_reads_changes_nothing(name: str, case: str, extra: str) -> None:
-    """A field, a list or an object more, in any object of the message, is passed over."""
+    """Unknown fields, lists and objects in any object of a message are ignored."""
     known = claims(name, json.dumps(document(name, case)).encode())
     for number, _ in enumerate(objects(document(name, case))):
         tree = copy.deepcopy(document(name, case))
@@ -91,7 +91,7 @@ def test_what_nobody_reads_changes_nothing(name: str, case: str, extra: str) -> 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1], None, True])
 def test_an_item_that_is_no_value_is_passed_over(value: object) -> None:
-    """Safaricom's list of items may hold more than texts and numbers; the others are still read."""
+    """Unreadable items in Safaricom's list are ignored, and the others are read."""
     for name, case in (("mpesa", "callback_succeeded"), ("mpesa_gateway", "callback")):
         tree = copy.deepcopy(sample(name, case))
         items = [
@@ -119,9 +119,7 @@ forms = pytest.mark.parametrize(("name", "case"), FORMS)
 
 @forms
 def test_a_form_in_parts_is_a_form(name: str, case: str) -> None:
-    """multipart/form-data claims what the same fields claim as
-    application/x-www-form-urlencoded.
-    """
+    """multipart/form-data gives the same claims as application/x-www-form-urlencoded."""
     pairs = [*flat(document(name, case))]
     known = claims(name, urlencode(pairs).encode(), "application/x-www-form-urlencoded")
     said = 'multipart/form-data; charset=utf-8; boundary="x-1"'
@@ -132,7 +130,7 @@ def test_a_form_in_parts_is_a_form(name: str, case: str) -> None:
 
 @forms
 def test_a_file_beside_the_fields_is_passed_over(name: str, case: str) -> None:
-    """A receipt that is sent along is no field."""
+    """An attached file is no field."""
     pairs = [*flat(document(name, case))]
     known = claims(name, parts(pairs), "multipart/form-data; boundary=x-1")
     head = b'--x-1\r\nContent-Disposition: form-data; name="f"; filename="r.png"\r\n'
@@ -185,7 +183,7 @@ HOSTILE: Mapping[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_form_in_parts_is_refused(case: str) -> None:
-    """Whatever is wrong with it, it is a message to drop, in words of ours."""
+    """A wrong multipart form is refused with our own error."""
     body, rest = HOSTILE[case]
     assert multipart_fields(SOUND, "multipart/form-data; boundary=x") == {"a": "1"}
     with pytest.raises(Unreadable):
@@ -201,7 +199,7 @@ def test_a_hostile_form_in_parts_is_refused(case: str) -> None:
     st.text(st.sampled_from("boundary=x;\"'*\\ \r\n\x00é0"), max_size=40),
 )
 def test_no_foreign_error_leaves_a_form_in_parts(pieces: list[bytes], rest: str) -> None:
-    """Fields of text, or Unreadable."""
+    """A multipart form gives text fields, or Unreadable."""
     for content_type in ("multipart/form-data; boundary=x", f"multipart/form-data{rest}"):
         try:
             found = multipart_fields(b"".join(pieces), content_type)
@@ -211,7 +209,7 @@ def test_no_foreign_error_leaves_a_form_in_parts(pieces: list[bytes], rest: str)
 
 
 def test_a_form_in_parts_comes_in_by_the_pool_like_any_message() -> None:
-    """The pool reads it as an event, and a hostile one is BadWebhook."""
+    """The pool reads a multipart form as an event, and a hostile one is BadWebhook."""
     sim = Simulator()
     pool = Pool(sim.driver("intram"), connection=sim.connection)
     fields = {"transaction_id": "5f2d7a96b97d9d3fea912c11", "status": "SUCCESS"}

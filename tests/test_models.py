@@ -47,7 +47,7 @@ def _payment(status: Status = Status.PENDING, **fields: Any) -> Payment:
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_a_status_moves_as_the_design_says(old: Status, new: Status) -> None:
-    """All pairs: a success never changes silently, and a late "pending" changes nothing."""
+    """For all pairs, a success never changes silently, and a late "pending" changes nothing."""
     if (expected := _expected(old, new)) is None:
         with pytest.raises(Mismatch) as caught:
             merge(_payment(old), _payment(new))
@@ -248,7 +248,7 @@ JSON = st.recursive(
 )
 MOMENTS = st.none() | st.datetimes(
     datetime(1970, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
-    datetime(2999, 1, 1),  # noqa: DTZ001 - likewise
+    datetime(2999, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
     timezones=st.sampled_from([UTC, timezone(timedelta(hours=3))]),
 )
 AMOUNTS = st.none() | st.decimals(0, 10**12, allow_nan=False, places=4)

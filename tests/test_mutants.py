@@ -1,7 +1,4 @@
-"""The rules about money, one by one and to the last digit.
-
-No small change of them goes unnoticed.
-"""
+"""The rules about money, one by one and exactly: every small change of them fails a test."""
 
 import asyncio
 import contextlib
@@ -72,9 +69,7 @@ def _matching(*, matches: bool) -> Request[Said]:
 def test_what_an_attempt_means_without_a_refusal(
     request_: Request[Said], reply: Response | None, means: Means
 ) -> None:
-    """A readable answer from 200 to 299 is one, and nothing beside it, whatever the hook of the
-    wire says.
-    """
+    """Only a readable 2xx is an answer, whatever the connection reports."""
     unread = "not JSON: invalid character (byte 0)"
     why = unread if reply is not None and reply.body == b"<html>" else ""
     expected = Verdict(means, Said(id="p1") if means is Means.ANSWER else None, why=why)
@@ -97,9 +92,7 @@ def test_what_an_attempt_means_without_a_refusal(
 def test_what_a_listed_refusal_means(
     request_: Request[Said], reply: Response, means: Means, kind: type[ProviderError]
 ) -> None:
-    """A refusal that the driver is sure of keeps its meaning, its error and its status, and is no
-    answer.
-    """
+    """A certain refusal keeps its meaning, error and status, and is no answer."""
     verdict = decide(TOY, request_, reply)
     assert (verdict.means, type(verdict.error), verdict.answer) == (means, kind, None)
     assert verdict.error is not None
@@ -108,10 +101,7 @@ def test_what_a_listed_refusal_means(
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) -> None:
-    """A driver may doubt a whole reply, such as a success under an HTTP error.
-
-    Then it is unknown.
-    """
+    """A reply that the driver distrusts, such as a success under an HTTP error, is unknown."""
 
     class Doubting(Toy, frozen=True, kw_only=True):
         def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
@@ -125,10 +115,7 @@ def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) ->
 
 
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
-    """An answer to something else is unknown.
-
-    `accept` adds its statuses to the 2xx and takes none away.
-    """
+    """A reply to another request is unknown; `accept` adds statuses to the 2xx."""
     assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(
         Means.ANSWER, Said(id="p1")
     )
@@ -143,9 +130,7 @@ def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
 
 @pytest.mark.parametrize("means", Means)
 def test_what_may_be_repeated(means: Means) -> None:
-    """What was not sent or not processed may go out again, the unknown only where that cannot pay
-    twice.
-    """
+    """Unsent and unprocessed requests may be repeated; unknown ones only if deduplicated."""
     sure = means in {Means.NOT_SENT, Means.THROTTLED}
     found: dict[str, Any] = {name: may_retry(request, means) for name, request in REQUESTS.items()}
     harmless = sure or means is Means.UNKNOWN
@@ -176,7 +161,7 @@ def _contradiction(error: Mismatch, found: Payment, expected: Payment, field: st
 
 
 def test_a_contradiction_tells_what_was_found_and_what_was_expected() -> None:
-    """A Mismatch of two fields names both in a sentence, and holds both payments."""
+    """A Mismatch of two fields names both in its text, and has both payments."""
     found = replace(A, amount=Decimal(5), currency="KES")
     with pytest.raises(Mismatch, match="amount '5' for '500', currency 'KES' for 'XAF'") as caught:
         compare(found, A)
@@ -204,7 +189,7 @@ def test_a_contradiction_tells_what_was_found_and_what_was_expected() -> None:
 def test_a_message_that_contradicts_nothing_is_taken(
     event: Event, known: Payment, owner: OrderOwner | None
 ) -> None:
-    """What a message does not say, and what we do not know, contradicts nothing."""
+    """A field missing in the message or in our payment contradicts nothing."""
     check_matches(event, known, owner)
 
 
@@ -237,7 +222,7 @@ def test_a_message_that_contradicts_nothing_is_taken(
 def test_a_message_about_another_payment_is_a_mismatch(
     event: Event, known: Payment, owner: OrderOwner | None, field: str
 ) -> None:
-    """Another order's path, another id, or an id that is another order's: each is enough."""
+    """Another order's path, another id, or an id of another order: each is a Mismatch."""
     with pytest.raises(Mismatch) as caught:
         check_matches(event, known, owner)
     _contradiction(caught.value, event.claims, known, field)
@@ -259,9 +244,7 @@ def test_a_message_about_another_payment_is_a_mismatch(
 def test_what_ties_a_payment_to_its_order(
     event: Event, known: Payment, found: Payment, sent: bool
 ) -> None:
-    """The id that we hold, our reference in the answer, the signed body, or the path of a lost
-    answer.
-    """
+    """Our stored id, our reference, a signed body, or the path of a lost answer is enough."""
     assert tie_to_order(event, known, found, sent=sent) == found
 
 
@@ -279,7 +262,7 @@ def test_what_ties_a_payment_to_its_order(
 def test_what_ties_nothing_is_a_mismatch(
     event: Event, known: Payment, found: Payment, sent: bool
 ) -> None:
-    """Without a tie a real but cheaper payment would do, so nothing is confirmed."""
+    """Without such a proof nothing is confirmed: another, cheaper payment would match."""
     with pytest.raises(Mismatch) as caught:
         tie_to_order(event, known, found, sent=sent)
     _contradiction(caught.value, found, known, "reference")
@@ -291,7 +274,7 @@ def test_what_ties_nothing_is_a_mismatch(
 def test_where_the_path_alone_ties_the_message_must_agree(
     claimed: dict[str, Any], field: str
 ) -> None:
-    """A message that is all that ties a payment to its order may not contradict the order."""
+    """A message that is proved by its path only must not contradict the order."""
     with pytest.raises(Mismatch) as caught:
         tie_to_order(_event(attempt="order-A", **claimed), LOST, PAID, sent=True)
     assert caught.value.fields == (field,)
@@ -311,9 +294,7 @@ def test_where_the_path_alone_ties_the_message_must_agree(
 def test_a_receipt_is_vouched_for_or_stays_a_claim(
     event: Event, known: Payment, proved: bool
 ) -> None:
-    """A receipt counts where the body or the order's own path proves it, and is kept among the ids
-    elsewhere.
-    """
+    """A receipt counts if body or path proves it; otherwise it is kept among the ids."""
     found = replace(PAID, ids={"token": "t"})
     expected = (
         replace(found, receipt="R")
@@ -328,7 +309,7 @@ def test_a_receipt_is_vouched_for_or_stays_a_claim(
 
 
 def test_the_moment_of_payment_is_the_providers_and_else_the_messages() -> None:
-    """A proved receipt brings its moment along, but the provider's own moment stays."""
+    """A proved receipt has its time of payment, but the provider's own time comes first."""
     event = _event(trust=Trust.BODY, receipt="R", paid_at=MOMENT)
     assert tie_to_order(event, A, PAID, sent=False).paid_at == MOMENT
     earlier = MOMENT - timedelta(hours=1)
@@ -339,19 +320,13 @@ def test_the_moment_of_payment_is_the_providers_and_else_the_messages() -> None:
 
 
 def test_what_is_held_keeps_its_account_and_takes_the_moment_it_lacks() -> None:
-    """The account is ours and never the provider's.
-
-    A creation moment that we lack is taken over.
-    """
+    """The account never changes; a missing creation time is filled in."""
     found = merge(Payment(account="ours"), Payment(account="theirs", created_at=MOMENT))
     assert (found.account, found.created_at) == ("ours", MOMENT)
 
 
 def test_the_words_of_a_state_that_is_kept_are_not_those_of_the_other() -> None:
-    """A late "pending" brings neither its reason nor its message.
-
-    A success has no words of the failure.
-    """
+    """A late "pending" changes neither reason nor message; a success has no failure's."""
     held = Payment(account="a", status=Status.FAILED, reason=Reason.DECLINED, message="declined")
     late = Payment(account="a", reason=Reason.BUSY, message="in progress")
     kept = merge(held, late)
@@ -368,7 +343,7 @@ def test_the_words_of_a_state_that_is_kept_are_not_those_of_the_other() -> None:
 def test_what_is_not_late_is_not_logged(
     old: Status, new: Status, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only a success after another end is a warning."""
+    """Only a success after another end is logged as a warning."""
     merge(Payment(account="a", status=old), Payment(account="a", status=new))
     assert caplog.records == []
 
@@ -377,7 +352,7 @@ def test_what_is_not_late_is_not_logged(
 async def test_pauses_double_from_a_fifth_of_a_second_to_five(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without their jitter the pauses are these, to the digit."""
+    """Without jitter the pauses are exactly these."""
     monkeypatch.setattr("backoff.full_jitter", lambda pause: pause)
     times: list[float] = []
 
@@ -394,7 +369,7 @@ async def test_pauses_double_from_a_fifth_of_a_second_to_five(
 
 @timeless
 async def test_a_wait_to_the_very_deadline_is_not_begun() -> None:
-    """A Retry-After that ends at the deadline leaves no time to ask in: RateLimited at once."""
+    """A Retry-After that ends at the deadline is RateLimited immediately."""
     wire = Wire(Desk(payments=answer(429, {"retry-after": "30"}, error="slow")))
     async with Pool(Keyless(), connection=wire, deadline=30) as pool:
         with pytest.raises(RateLimited):
@@ -403,7 +378,7 @@ async def test_a_wait_to_the_very_deadline_is_not_begun() -> None:
 
 
 class Steps(Keyless, frozen=True, kw_only=True):
-    """A toy whose operations are more than one request."""
+    """A toy whose operations have more than one request."""
 
     name = "steps"
 
@@ -413,13 +388,13 @@ class Steps(Keyless, frozen=True, kw_only=True):
         return await send(MONEY)
 
     async def refused_then_slow(self, send: Send) -> Said:
-        """Send money that is refused, and then look."""
+        """Send a money request that is refused, then a look-up."""
         with contextlib.suppress(Rejected):
             await send(MONEY)
         return await send(LOOK)
 
     async def careless(self, send: Send) -> str:
-        """Take a refusal of a repeated request for the end of it."""
+        """Treat the refusal of a repeated request as the outcome."""
         try:
             await send(REPEATABLE)
         except Rejected:
@@ -429,9 +404,7 @@ class Steps(Keyless, frozen=True, kw_only=True):
 
 @timeless
 async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
-    """Where one request of a verb moved money, the refusal of the next does not make the verb
-    refused.
-    """
+    """After one money request was answered, the refusal of the next one is unknown."""
     wire = Wire(Desk(collect=[answer(id="p1", status="OK"), answer(400, error="no")]))
     async with Pool(Steps(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown):
@@ -441,10 +414,7 @@ async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
 
 @timeless
 async def test_a_verb_of_money_stays_one_when_it_looks() -> None:
-    """A deadline that passes in a look-up after a refused money request is NotSent.
-
-    Money was asked for.
-    """
+    """A deadline in the look-up after a refused money request is NotSent."""
     slow: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
     async def respond(outgoing: PreparedRequest) -> Response:
@@ -457,7 +427,7 @@ async def test_a_verb_of_money_stays_one_when_it_looks() -> None:
 
 @timeless
 async def test_a_driver_is_not_told_of_a_refusal_after_an_unknown() -> None:
-    """A driver that handles refusals sees none where an earlier attempt may have been processed."""
+    """A driver that handles refusals gets none after an attempt with an unknown outcome."""
     wire = Wire(Desk(collect=[answer(500), answer(400, error="no")]))
     async with Pool(Steps(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown):
@@ -482,10 +452,7 @@ class Paged(Keyless, frozen=True, kw_only=True):
 )
 @timeless
 async def test_a_lost_outcome_says_why_and_what_to_do(wire: Wire, said: str) -> None:
-    """The sentence says what happened.
-
-    Where a page's address was lost it says what is safe, elsewhere not.
-    """
+    """The text gives the reason; for a page it says that a new reference is safe."""
     async with Pool(Paged(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown) as lost:
             await pool.collect("paged", amount=5, currency="XAF", reference="r1")
@@ -499,7 +466,7 @@ async def test_a_lost_outcome_says_why_and_what_to_do(wire: Wire, said: str) -> 
 
 @timeless
 async def test_a_reference_that_was_used_before_is_never_called_safe_to_replace() -> None:
-    """After the provider's own "duplicate", a page may be open already: no new one is suggested."""
+    """After the provider's "duplicate" a page may be open: no new reference is suggested."""
     wire = Wire(Desk(collect=answer(409, error="duplicate")))
     async with Pool(Paged(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown) as caught:
@@ -510,7 +477,7 @@ async def test_a_reference_that_was_used_before_is_never_called_safe_to_replace(
 
 @timeless
 async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> None:
-    """OutcomeUnknown has the pending payment, or says of what account, provider and mode it is."""
+    """OutcomeUnknown has the pending payment, or account, provider and mode."""
     async with Pool(Keyless(), connection=Wire(Desk(collect=answer(500)))) as pool:
         with pytest.raises(OutcomeUnknown) as caught:
             await pool.send("keyless", MONEY)
@@ -519,10 +486,7 @@ async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> 
 
 @timeless
 async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
-    """A driver's own OutcomeUnknown is filled in.
-
-    A verb of money that is late before it sends is NotSent.
-    """
+    """A driver's own OutcomeUnknown is completed; a late, unsent money verb is NotSent."""
     transport = Transport(Wire(lambda _: answer()), deadline=30, attempts=3)
 
     async def unknown(_: Call) -> None:
@@ -545,13 +509,9 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # of a busy machine; 20 s on two idle cores
+@pytest.mark.timeout(600)  # for a busy machine; 20 s on two idle cores
 def test_the_campaign_kills_every_mutant_of_the_outcome_table() -> None:
-    """R18: whatever is changed in the outcome table or in what may be repeated, a test fails.
-
-    What is equivalent, or not changed at all, must live: were it killed, something else than the
-    change would be killing them all.
-    """
+    """R18: every mutant of the outcome table fails a test, and an unchanged copy passes."""
     chosen = [one for target in TABLE for one in mutants(target)]
     assert len(chosen) > 100
     same = [unchanged(target) for target in TABLE]
@@ -560,5 +520,5 @@ def test_the_campaign_kills_every_mutant_of_the_outcome_table() -> None:
 
 
 def test_the_campaign_makes_every_mutant_that_has_an_excuse() -> None:
-    """A mutant that is listed as equivalent is still one that the campaign makes."""
+    """Each mutant listed as equivalent is still made by the campaign."""
     assert EQUIVALENT.keys() <= {one.name for target in TARGETS for one in mutants(target)}

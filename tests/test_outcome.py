@@ -1,6 +1,4 @@
-"""The outcome table, row by row, for look-ups, for money that is deduplicated and for other
-money.
-"""
+"""The outcome table, row by row: look-ups, money with deduplication, and other money."""
 
 import asyncio
 import itertools
@@ -63,7 +61,7 @@ UNKNOWN: dict[str, Response | Exception] = {
     "504": answer(504),
     "599": answer(599),
 }
-# A bare status proves something of a look-up, and nothing of money.
+# A bare status can refuse a look-up, but proves nothing about money.
 BARE: dict[int, type[Exception]] = {
     400: Rejected,
     404: NotFound,
@@ -92,7 +90,7 @@ def _moved(wire: Wire) -> int:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_readable_answer_is_the_answer(column: Column) -> None:
-    """A readable 2xx that matches is the typed reply, asked for once."""
+    """A readable 2xx that matches is the typed reply, after one request."""
     wire = _wire(GOOD)
     assert (await _ask(column, wire)).status is Status.SUCCEEDED
     assert _moved(wire) == 1
@@ -103,10 +101,7 @@ async def test_a_readable_answer_is_the_answer(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_everything_else_is_unknown(column: Column, case: str) -> None:
-    """What proves nothing is repeated only for look-ups and deduplicated money.
-
-    Money is never sent twice.
-    """
+    """Other replies are repeated for look-ups and deduplicated money only; else unknown."""
     wire = _wire(UNKNOWN[case])
     expected = Unavailable if column == "look-up" else OutcomeUnknown
     with pytest.raises(expected) as caught:
@@ -124,7 +119,7 @@ async def test_everything_else_is_unknown(column: Column, case: str) -> None:
 async def test_an_unknown_outcome_is_resolved_by_repeating_where_that_is_safe(
     column: Column, case: str
 ) -> None:
-    """A repeated attempt that is answered gives the answer, and repeats the same bytes."""
+    """A safe repetition sends the same bytes, and its answer is the outcome."""
     wire = _wire(UNKNOWN[case], GOOD)
     assert (await _ask(column, wire)).status is Status.SUCCEEDED
     sent = [(one.method, one.url, one.body) for one in wire.seen if not one.url.endswith("/login")]
@@ -135,7 +130,7 @@ async def test_an_unknown_outcome_is_resolved_by_repeating_where_that_is_safe(
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_login_that_is_never_sent_is_not_sent(column: Column) -> None:
-    """A login of which no byte left may be repeated; NotSent is what remains."""
+    """An unsent login is repeated, and then NotSent."""
     unsent = Unsent()
     with pytest.raises(NotSent):
         await _ask(column, unsent)
@@ -145,9 +140,7 @@ async def test_a_login_that_is_never_sent_is_not_sent(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_never_sent_of_the_request_itself_is_not_sent(column: Column) -> None:
-    """With a token in hand, a request that never leaves is repeated, and then NotSent, a look-up's
-    too.
-    """
+    """With a token, an unsent request is repeated, and then NotSent, also a look-up."""
     wire, tried = _wire(GOOD), 0
 
     class Lame(Wire):
@@ -167,7 +160,7 @@ async def test_never_sent_of_the_request_itself_is_not_sent(column: Column) -> N
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_what_cannot_get_better_is_not_repeated(column: Column) -> None:
-    """A certificate that is not trusted is not tried again."""
+    """An untrusted certificate is not tried again."""
     unsent = Unsent(certain=True)
     with pytest.raises(NotSent):
         await _ask(column, unsent)
@@ -177,10 +170,7 @@ async def test_what_cannot_get_better_is_not_repeated(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_connection_that_reports_nothing_counts_as_sent(column: Column) -> None:
-    """Where no hook fired at all, nothing proves that money was not sent.
-
-    It is unknown, at once.
-    """
+    """Without any report of the connection, money is unknown, without a retry."""
     tried = 0
 
     class Silent(Wire):
@@ -199,9 +189,7 @@ async def test_a_connection_that_reports_nothing_counts_as_sent(column: Column) 
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_stale_token_is_renewed_once(column: Column) -> None:
-    """A request refused for its token is signed anew and repeated once, even where only one attempt
-    is allowed.
-    """
+    """A request refused for its token is repeated once with a new one, beyond `attempts`."""
     wire = _wire(answer(401, error="stale"), GOOD)
     assert (await _ask(column, wire, attempts=1)).status is Status.SUCCEEDED
     assert [
@@ -215,7 +203,7 @@ async def test_a_stale_token_is_renewed_once(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_new_token_that_is_refused_too_is_authentication_failed(column: Column) -> None:
-    """The second refusal is raised: there is no third login."""
+    """The second refusal is raised, without a third login."""
     wire = _wire(answer(401, error="stale"))
     with pytest.raises(AuthenticationFailed) as caught:
         await _ask(column, wire)
@@ -226,9 +214,7 @@ async def test_a_new_token_that_is_refused_too_is_authentication_failed(column: 
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_throttled_before_processing_is_repeated_after_the_wait(column: Column) -> None:
-    """A certified 429 is repeated when the provider says so, money too, for it was not
-    processed.
-    """
+    """A certain 429 is repeated after the wait, also for money: it was not processed."""
     wire = _wire(answer(429, {"retry-after": "7"}, error="slow"), GOOD)
     assert (await _ask(column, wire)).status is Status.SUCCEEDED
     assert now() == pytest.approx(7, abs=0.01)
@@ -238,7 +224,7 @@ async def test_throttled_before_processing_is_repeated_after_the_wait(column: Co
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_throttled_for_ever_is_rate_limited(column: Column) -> None:
-    """After its attempts a throttled request is RateLimited, with the seconds to wait."""
+    """After all attempts a throttled request is RateLimited, with the seconds to wait."""
     wire = _wire(answer(429, {"retry-after": "7"}, error="slow"))
     with pytest.raises(RateLimited) as caught:
         await _ask(column, wire)
@@ -249,7 +235,7 @@ async def test_throttled_for_ever_is_rate_limited(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_wait_that_does_not_fit_is_refused_at_once(column: Column) -> None:
-    """A Retry-After beyond the deadline is not slept towards."""
+    """A Retry-After beyond the deadline is RateLimited immediately."""
     wire = _wire(answer(429, {"retry-after": "31"}, error="slow"))
     with pytest.raises(RateLimited) as caught:
         await _ask(column, wire)
@@ -261,7 +247,7 @@ async def test_a_wait_that_does_not_fit_is_refused_at_once(column: Column) -> No
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_listed_no_is_raised_at_once(column: Column) -> None:
-    """A refusal that the driver lists is raised, once, with what it is about."""
+    """A listed refusal is raised without a retry, with the payment."""
     wire = _wire(answer(400, error="no"))
     with pytest.raises(Rejected) as caught:
         await _ask(column, wire)
@@ -278,10 +264,7 @@ async def test_a_listed_no_is_raised_at_once(column: Column) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @timeless
 async def test_a_listed_duplicate_is_unknown_at_once(column: Column) -> None:
-    """An earlier request with our reference exists.
-
-    What became of it is unknown, and nothing is repeated.
-    """
+    """After a listed duplicate the outcome is unknown, and nothing is repeated."""
     wire = _wire(answer(409, error="duplicate"))
     with pytest.raises(Unavailable if column == "look-up" else OutcomeUnknown) as caught:
         await _ask(column, wire)
@@ -295,7 +278,7 @@ async def test_a_listed_duplicate_is_unknown_at_once(column: Column) -> None:
 @pytest.mark.parametrize("status", BARE)
 @timeless
 async def test_a_bare_status_is_enough_for_a_look_up(status: int) -> None:
-    """A look-up believes a bare 4xx."""
+    """A bare 4xx refuses a look-up."""
     wire = _wire(answer(status))
     with pytest.raises(BARE[status]):
         await _ask("look-up", wire)
@@ -305,7 +288,7 @@ async def test_a_bare_status_is_enough_for_a_look_up(status: int) -> None:
 @pytest.mark.parametrize("status", BARE)
 @timeless
 async def test_a_bare_status_proves_nothing_of_money(status: int, column: Column) -> None:
-    """Money does not believe a bare 4xx, from whatever proxy it may have come."""
+    """A bare 4xx does not refuse money: it may come from a proxy."""
     wire = _wire(Response(status=status, body=b"<html>no</html>"))
     with pytest.raises(OutcomeUnknown):
         await _ask(column, wire)
@@ -316,7 +299,7 @@ async def test_a_bare_status_proves_nothing_of_money(status: int, column: Column
 @pytest.mark.parametrize("column", ["repeatable", "money"])
 @timeless
 async def test_an_answer_to_another_order_is_no_answer(column: Column) -> None:
-    """A 2xx that names another reference is unknown: responses may have crossed."""
+    """A 2xx with another reference is unknown: responses may have crossed."""
     wire = _wire(answer(id="p9", reference="order-9", status="OK"))
     with pytest.raises(OutcomeUnknown):
         await _ask(column, wire)
@@ -328,9 +311,7 @@ async def test_an_answer_to_another_order_is_no_answer(column: Column) -> None:
 async def test_an_answer_that_contradicts_the_order_is_unknown(
     column: Column, wrong: dict[str, Any]
 ) -> None:
-    """A 2xx with another amount or currency proves nothing about our order, and sends nothing
-    again.
-    """
+    """A 2xx with another amount or currency is unknown, and nothing is repeated."""
     wire = _wire(answer(id="p1", status="OK", **wrong))
     with pytest.raises(OutcomeUnknown) as caught:
         await _ask(column, wire)
@@ -362,9 +343,7 @@ async def test_a_later_refusal_never_downgrades_an_earlier_unknown(case: str, la
 )
 @timeless
 async def test_later_trouble_never_downgrades_an_earlier_unknown(trouble: str) -> None:
-    """An attempt that may have been processed stays unknown, even if the next one cannot be made at
-    all.
-    """
+    """An unknown attempt stays unknown, even if the next one was not sent."""
     steps = itertools.count()
 
     async def respond(outgoing: PreparedRequest) -> Response:
@@ -389,23 +368,20 @@ async def test_later_trouble_never_downgrades_an_earlier_unknown(trouble: str) -
 
 @timeless
 async def test_a_paid_repeat_beats_the_unknown_before_it() -> None:
-    """An answer resolves what was unknown."""
+    """An answer to a repetition resolves the unknown."""
     wire = _wire(TransportError("reset"), answer(429, error="slow"), GOOD)
     assert (await _ask("repeatable", wire)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("status", [401, 429, 400, 500, 404])
 def test_an_accepted_status_is_an_answer(status: int) -> None:
-    """A status that the request accepts is read like a 2xx."""
+    """A status in the request's `accept` is read like a 2xx."""
     request = get("/x", Said, accept=(status,))
     assert decide(Toy(), request, answer(status, id="p1")).means is Means.ANSWER
 
 
 def test_a_reply_in_hand_outweighs_a_hook_that_did_not_fire() -> None:
-    """NOT_SENT needs that no reply came, too.
-
-    A client whose hooks are broken must not make us send again.
-    """
+    """With a reply, a request counts as sent, whatever the connection reports."""
     assert decide(Toy(), post("/x", Said, {}), None, left=False).means is Means.NOT_SENT
     assert decide(Toy(), post("/x", Said, {}), GOOD, left=False).means is Means.ANSWER
     assert decide(Toy(), post("/x", Said, {}), answer(500), left=False).means is Means.UNKNOWN
@@ -415,9 +391,7 @@ def test_a_reply_in_hand_outweighs_a_hook_that_did_not_fire() -> None:
 @pytest.mark.parametrize("place", ["matches", "after"])
 @timeless
 async def test_a_drivers_own_mistake_after_sending_is_unknown(place: str, fault: Exception) -> None:
-    """Whatever goes wrong once money may have moved is OutcomeUnknown, a bug of the driver
-    included.
-    """
+    """After money may have moved, any error is OutcomeUnknown, also a bug of the driver."""
 
     def raising(_: object) -> bool:
         raise fault
@@ -438,9 +412,7 @@ async def test_a_drivers_own_mistake_after_sending_is_unknown(place: str, fault:
 
 @timeless
 async def test_a_refusal_after_a_sure_refusal_is_not_in_doubt() -> None:
-    """A money request that was refused for certain leaves no doubt behind for the driver's next
-    step.
-    """
+    """After a certain refusal of a money request, the driver's next refusal is certain, too."""
 
     class Choosy(Toy, frozen=True, kw_only=True):
         async def collect(self, send: Any, order: Any) -> Payment:

@@ -1,4 +1,4 @@
-"""Reading what providers really send, and refusing what nobody can mean."""
+"""Reading providers' real values, and refusing ambiguous ones."""
 
 import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
@@ -54,7 +54,7 @@ class Narrow(msgspec.Struct):
     ],
 )
 def test_words_for_nothing_are_none(value: Scalar, expected: str | None) -> None:
-    """`"None"`, `" "`, `null` and absence are one; a zero is something."""
+    """`"None"`, `" "`, `null` and a missing value are None; zero is not."""
     assert text(value) == expected
 
 
@@ -72,13 +72,13 @@ def test_words_for_nothing_are_none(value: Scalar, expected: str | None) -> None
     ],
 )
 def test_an_amount_is_read_in_each_form(value: Scalar, expected: str) -> None:
-    """Numbers and texts of numbers are one exact Decimal."""
+    """Numbers and their texts give the same exact Decimal."""
     assert amount(value) == Decimal(expected)
 
 
 @pytest.mark.parametrize("value", ["", "None", None, " ", True])
 def test_no_amount_is_none(value: Scalar) -> None:
-    """Absence is None, and not zero."""
+    """A missing amount is None, not zero."""
     assert amount(value) is None
 
 
@@ -109,7 +109,7 @@ def test_no_amount_is_none(value: Scalar) -> None:
     ],
 )
 def test_a_strange_amount_is_unreadable(value: Scalar) -> None:
-    """What is no plain amount is Unreadable, quickly, and never a number."""
+    """Any other amount is Unreadable, quickly."""
     with pytest.raises(Unreadable):
         amount(value)
 
@@ -128,7 +128,7 @@ def test_a_strange_amount_is_unreadable(value: Scalar) -> None:
 def test_a_date_becomes_aware_utc(
     value: Scalar, form: str | None, zone: Any, expected: datetime
 ) -> None:
-    """Dates of any zone are aware UTC."""
+    """Dates in any time zone are aware, in UTC."""
     found = parse_time(value, form, zone)
     assert found == expected
     assert found is not None
@@ -155,7 +155,7 @@ def test_a_date_becomes_aware_utc(
     ],
 )
 def test_a_nonsense_date_is_none(value: Scalar) -> None:
-    """A date that is none says nothing, and raises nothing."""
+    """An impossible date is None, without an error."""
     assert parse_time(value) is None
     assert parse_time(value, "%Y%m%d") is None
 
@@ -197,9 +197,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))
 def test_a_body_that_is_not_the_type_is_unreadable(number: int) -> None:
-    """Cut, empty, HTML, of another type, too deep and not UTF-8 are all Unreadable, with a short
-    message.
-    """
+    """Cut, empty, HTML, of another type, too deep, not UTF-8: all are Unreadable."""
     with pytest.raises(Unreadable) as caught:
         decode(Narrow, BROKEN[number])
     assert len(str(caught.value)) < 200
@@ -211,9 +209,7 @@ class Rows(msgspec.Struct):
 
 
 def test_a_long_page_of_rows_is_read_without_a_copy() -> None:
-    """Of a page whose rows are read one by one nothing is copied, and what is too deep in it is
-    Unreadable.
-    """
+    """A page of rows is read without a copy; a row that is too deep is Unreadable."""
     body = (
         b'{"data": ['
         + b",".join([b'{"id": "x", "more": [{"a": "' + b"b" * 500 + b'"}]}'] * 5000)
@@ -234,7 +230,7 @@ def test_a_long_page_of_rows_is_read_without_a_copy() -> None:
 
 
 def test_a_body_is_read_with_its_bends() -> None:
-    """A byte order mark, numbers as text and unknown fields do not disturb."""
+    """A byte order mark, numbers as text and unknown fields are accepted."""
     assert decode(Narrow, b'\xef\xbb\xbf{"id": 5, "count": "7", "more": {}}') == Narrow(
         id=5, count=7
     )
@@ -261,7 +257,7 @@ def test_a_body_is_read_with_its_bends() -> None:
     ids=range(11),
 )
 def test_a_message_that_could_mean_two_things_is_unreadable(body: bytes) -> None:
-    """A name that comes twice, at any depth, lone surrogates and endless numbers are Unreadable."""
+    """A repeated name at any depth, a lone surrogate or an endless number is Unreadable."""
     with pytest.raises(Unreadable):
         json_fields(body)
 
@@ -270,13 +266,11 @@ def test_a_message_that_could_mean_two_things_is_unreadable(body: bytes) -> None
     "form", ["a=1&a=2", "a=1&%61=2", "&".join(f"a{n}=1" for n in range(201)), "a=%ff"]
 )
 def test_a_form_that_could_mean_two_things_is_unreadable(form: str) -> None:
-    """A field that comes twice however it is spelt, too many fields and wrong bytes are
-    Unreadable.
-    """
+    """A repeated field in any spelling, too many fields or wrong bytes: Unreadable."""
     with pytest.raises(Unreadable):
         form_fields(form)
 
 
 def test_a_form_keeps_its_empty_fields() -> None:
-    """An empty field is a field."""
+    """An empty field of a form is kept."""
     assert form_fields("a=&b=x%20y&c=1%2B1") == {"a": "", "b": "x y", "c": "1+1"}

@@ -1,4 +1,4 @@
-"""A slice of `benchmarks/bench_path.py`: each call is counted once, and none is left out."""
+"""A slice of `benchmarks/bench_path.py`: each call is counted once, and none is missed."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def lying_in(folder: Path, name: str) -> Callable[[Function], Function]:
-    """Let a function seem to be in a file of this name in a folder."""
+    """Make a function appear to be in a file with this name in a folder."""
 
     def moved(function: Function) -> Function:
         changed: Any = function
@@ -35,7 +35,7 @@ def lying_in(folder: Path, name: str) -> Callable[[Function], Function]:
 
 @lying_in(FOLDER, "toy.py")
 def plain() -> int:
-    """Do nothing, and call nothing."""
+    """Call nothing."""
     return 1
 
 
@@ -46,19 +46,19 @@ def calls() -> int:
 
 
 def foreign() -> int:
-    """Be in no folder that is traced."""
+    """Call nothing, outside of all traced folders."""
     return 1
 
 
 @lying_in(FOLDER, "excepted/toy.py")
 def excepted() -> int:
-    """Call what would be counted."""
+    """Call a function that would be counted elsewhere."""
     return plain()
 
 
 @lying_in(FOLDER, "toy.py")
 async def suspended() -> int:
-    """Be resumed twice, and call once."""
+    """Resume twice, and make one call."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return plain()
@@ -66,7 +66,7 @@ async def suspended() -> int:
 
 @lying_in(FOLDER, "toy.py")
 def numbers() -> Generator[int]:
-    """Call at each step, and at the end."""
+    """Make a call at each step, and at the end."""
     try:
         yield plain()
         yield plain()
@@ -76,27 +76,24 @@ def numbers() -> Generator[int]:
 
 @lying_in(FOLDER, "toy.py")
 async def pushed() -> AsyncGenerator[int]:
-    """Be resumed from within."""
+    """Resume from inside."""
     for _ in range(3):
         await asyncio.sleep(0)
         yield 1
 
 
 def tracer() -> Tracer:
-    """Give a tracer of the toys."""
+    """Return a tracer of the toy functions."""
     return Tracer(FOLDER, without="excepted")
 
 
 def called(frames: list[Frame]) -> list[str]:
-    """Name the functions, in their order."""
+    """Return the names of the called functions, in order."""
     return [frame.function for frame in frames]
 
 
 def test_only_calls_of_the_folder_are_counted() -> None:
-    """What is elsewhere, or works for what is excepted, is no frame.
-
-    A callee is below its caller.
-    """
+    """Calls elsewhere, and calls by an excluded function, are no frames."""
     traces = tracer()
     with traces:
         calls()
@@ -108,7 +105,7 @@ def test_only_calls_of_the_folder_are_counted() -> None:
 
 
 async def test_a_resumption_is_no_call() -> None:
-    """A coroutine or generator is one call, however often it goes on, and when it is closed."""
+    """A coroutine or generator is one call, however often it is resumed."""
     traces = tracer()
     with traces:
         await suspended()
@@ -127,7 +124,7 @@ async def test_a_resumption_is_no_call() -> None:
 
 
 def test_a_cancelled_coroutine_is_one_call() -> None:
-    """What is thrown into a coroutine is no call of it."""
+    """Throwing into a coroutine is no call."""
     traces = tracer()
 
     async def cancelled() -> None:
@@ -142,7 +139,7 @@ def test_a_cancelled_coroutine_is_one_call() -> None:
 
 
 def test_other_threads_are_counted_apart() -> None:
-    """What runs in a thread that began under the tracer is told, and is not among the frames."""
+    """Calls in a thread that started under the tracer are counted separately."""
     traces = tracer()
     with traces.in_threads(), traces:
         thread = threading.Thread(target=calls)
@@ -154,9 +151,7 @@ def test_other_threads_are_counted_apart() -> None:
 
 
 def test_an_extra_call_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two calls planted into `Pool.verify` are two frames more, at their place, and nothing else
-    is.
-    """
+    """Two calls added to `Pool.verify` are two more frames, at their place."""
     before = called(trace("verify").frames)
     verify = paymux.Pool.verify
 
@@ -179,7 +174,7 @@ def test_an_extra_call_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", PATHS)
 def test_each_kind_of_call_is_traced(name: str) -> None:
-    """It begins with nothing of ours above it, and nothing that the simulator does is in it."""
+    """Each trace starts with a call of paymux, and has nothing that the simulator calls."""
     found = trace(name)
     assert found.frames[0].depth == 0
     assert not [frame for frame in found.frames if frame.file.startswith("simulator")]

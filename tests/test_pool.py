@@ -1,7 +1,4 @@
-"""The pool's verbs end to end.
-
-Two providers over a socket, messages and all, and amounts exact or refused.
-"""
+"""The pool's verbs from end to end: two providers over sockets, webhooks, and exact amounts."""
 
 import asyncio
 import json
@@ -51,9 +48,7 @@ XAF: Mapping[str, Any] = {"amount": 500, "currency": "XAF", "payer": PAID}
 
 
 class Shop:
-    """Providers, a pool of two accounts, and a socket where the messages arrive and are
-    confirmed.
-    """
+    """Providers, a pool of two accounts, and a server that receives and confirms webhooks."""
 
     def __init__(self, sim: Simulator, pool: Pool) -> None:
         self.sim = sim
@@ -78,7 +73,7 @@ class Shop:
         return web.Response()
 
     async def settled(self, reference: str, status: Status) -> None:
-        """Decide an order, and wait until its message was delivered."""
+        """Settle an order, and wait until its webhook was delivered."""
         count = len(self.sim.deliveries)
         self.sim.settle(reference, status)
         async with asyncio.timeout(5):
@@ -91,7 +86,7 @@ async def opened() -> AsyncGenerator[Shop]:
     """Open a shop; its payers decide when a test settles their orders."""
 
     async def receive(request: web.BaseRequest) -> web.Response:
-        # which is opened last: the pool wants the receiver's address
+        # opened last, because the pool needs the receiver's URL
         return await shop.receive(request)
 
     async with Simulator(default=None, payer_delay=3600) as sim:
@@ -110,9 +105,7 @@ async def opened() -> AsyncGenerator[Shop]:
 
 
 async def test_a_campay_message_is_confirmed_and_wakes_the_watch() -> None:
-    """Money is collected, CamPay calls back, the pool asks, and the watch ends with what the ledger
-    says.
-    """
+    """After CamPay's callback the pool looks up, and the watch ends as the ledger says."""
     async with opened() as shop:
         payment = await shop.pool.collect("campay", **XAF, reference="order-1")
         assert payment.status is Status.PENDING
@@ -131,7 +124,7 @@ async def test_a_campay_message_is_confirmed_and_wakes_the_watch() -> None:
 
 
 async def test_an_mpesa_message_brings_the_receipt() -> None:
-    """The receipt, which only the message knows, is believed on the order's own secret path."""
+    """The receipt, which only the callback has, is believed on the order's own secret path."""
     async with opened() as shop:
         payment = await shop.pool.collect("mpesa", **PUSH, reference="order-2")
         watch = shop.pool.watch(payment, timeout=30)
@@ -149,10 +142,7 @@ async def test_an_mpesa_message_brings_the_receipt() -> None:
 async def test_a_lost_answer_is_resolved_by_the_message(
     account: str, order: Mapping[str, Any], status: Status
 ) -> None:
-    """The order was processed and its answer lost.
-
-    Unknown, sent once, and known again by the message alone.
-    """
+    """An order whose answer was lost is sent once, and known from its webhook alone."""
     async with opened() as shop:
         path = "/collect/" if account == "campay" else "/processrequest"
         shop.sim.fault(account, f"POST {path}", kind=Fault.DROP_AFTER)
@@ -174,7 +164,7 @@ async def test_a_lost_answer_is_resolved_by_the_message(
 
 
 async def test_a_cheaper_payment_never_confirms_a_dearer_order() -> None:
-    """A real, paid and cheaper push on another order's path is a Mismatch and moves nothing."""
+    """A paid, cheaper push on another order's path is a Mismatch and changes nothing."""
     async with opened() as shop:
         dear = await shop.pool.collect("mpesa", **{**PUSH, "amount": 9000}, reference="dear")
         cheap = await shop.pool.collect(
@@ -187,14 +177,14 @@ async def test_a_cheaper_payment_never_confirms_a_dearer_order() -> None:
         with pytest.raises(Mismatch):
             await shop.pool.confirm(event, expected=dear)
         with pytest.raises(Mismatch):
-            # nothing was expected, but the pool knows whose payment it is
+            # no payment was expected, but the pool knows the owner of the id
             await shop.pool.confirm(event)
         assert event.claims.provider_reference == cheap.provider_reference
         assert (await shop.pool.verify(dear)).status is Status.PENDING
 
 
 async def test_a_forged_message_is_refused_and_the_true_one_counts() -> None:
-    """A forgery comes first: it is dropped, and the true message confirms."""
+    """A forged message is dropped, and the later true one confirms."""
     async with opened() as shop:
         await shop.pool.collect("campay", **XAF, reference="order-4")
         shop.sim.fault("campay", "order-4", kind=Fault.WEBHOOK_FORGED)
@@ -211,7 +201,7 @@ def _message(**fields: Any) -> WebhookRequest:
 
 
 def test_a_message_on_a_route_of_ones_own_names_its_account() -> None:
-    """`account=` reads a message wherever it came in; without it, only our own paths are known."""
+    """With `account=` any path is accepted; without it, only our own callback paths."""
     pool = Pool(
         Keyless(),
         Keyless(account="other"),
@@ -232,10 +222,7 @@ def test_a_message_on_a_route_of_ones_own_names_its_account() -> None:
 
 
 async def test_a_callback_address_is_an_accounts_or_an_orders() -> None:
-    """`webhook_url` gives what a dashboard wants and what an order carries.
-
-    An account that is none has none.
-    """
+    """`webhook_url` returns the URL of an account or an order; an unknown account has none."""
     async with opened() as shop:
         await shop.pool.collect("mpesa", **PUSH, reference="order-5")
         (push,) = shop.sim.received("mpesa", "POST /processrequest")
@@ -248,7 +235,7 @@ async def test_a_callback_address_is_an_accounts_or_an_orders() -> None:
 
 
 async def test_a_method_of_the_driver_runs_with_its_own_types() -> None:
-    """`run` reaches what one driver has beyond the common verbs."""
+    """`run` calls a method that only one driver has."""
     async with opened() as shop:
         page = await shop.pool.run("campay", CamPay.payment_link, amount=500, reference="link-1")
         assert page.checkout_url
@@ -261,7 +248,7 @@ async def test_a_method_of_the_driver_runs_with_its_own_types() -> None:
     ids=["another-drivers", "another-drivers-collect", "overridden", "not-a-verb", "a-function"],
 )
 async def test_a_method_of_another_driver_is_refused(method: Callable[..., Awaitable[Any]]) -> None:
-    """`run` takes what belongs to the account's own class, and sends nothing otherwise."""
+    """`run` accepts methods of the account's own driver class only, and sends nothing otherwise."""
     async with opened() as shop:
         with pytest.raises(UsageError, match="method"):
             await shop.pool.run("campay", method)
@@ -276,7 +263,7 @@ class Money(msgspec.Struct):
 
 
 async def test_an_endpoint_that_we_lack_is_sent_like_ours() -> None:
-    """`send` signs with the account's token, and gives the reply as the caller's own type."""
+    """`send` signs with the account's token, and returns the reply in the caller's own type."""
     async with opened() as shop:
         found = await shop.pool.send("campay", get("/balance/", Money))
         assert found == Money(total_balance=2_000_000.0, currency="XAF")
@@ -284,9 +271,7 @@ async def test_an_endpoint_that_we_lack_is_sent_like_ours() -> None:
 
 
 async def test_a_history_is_paged_within_its_period() -> None:
-    """`history` gives what the provider lists of a period, and asks nothing before it is
-    iterated.
-    """
+    """`history` yields the payments of a period, and sends nothing before it is iterated."""
     async with opened() as shop:
         for number in range(3):
             await shop.pool.collect("campay", **XAF, reference=f"order-{number}")
@@ -308,7 +293,7 @@ async def test_a_history_is_paged_within_its_period() -> None:
 
 
 async def test_a_history_of_who_has_none_is_unsupported() -> None:
-    """A provider without a history says so at the first step, with nothing sent."""
+    """Without a history at the provider, the first step is Unsupported, with nothing sent."""
     async with opened() as shop:
         now = datetime.now(UTC)
         with pytest.raises(Unsupported):
@@ -317,7 +302,7 @@ async def test_a_history_of_who_has_none_is_unsupported() -> None:
 
 
 def test_a_browser_that_came_back_is_a_hint() -> None:
-    """`returned` reads the address like a message; a provider without redirects is Unsupported."""
+    """`returned` reads a URL like a message; without redirects it is Unsupported."""
     with_pages = PayDunya(
         master_key="m", private_key="test_p", access_token="t", store_name="Shop", account="pages"
     )
@@ -335,7 +320,7 @@ def test_a_browser_that_came_back_is_a_hint() -> None:
 
 
 async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) -> None:
-    """Both ways give a pool that works, with the accounts' own names."""
+    """Both ways make a working pool, with the accounts' own names."""
     async with Simulator() as sim:
         base = f"{sim.url}/campay/api"
         file = tmp_path / "accounts.toml"
@@ -360,19 +345,14 @@ async def test_a_pool_is_made_of_a_file_or_of_the_environment(tmp_path: Path) ->
 
 
 def test_every_bad_input_is_refused_and_nothing_is_sent() -> None:
-    """The cases of the benchmark of refusals, each a UsageError or BadWebhook before a byte
-    leaves.
-    """
+    """Each case of bench_refusals is UsageError or BadWebhook before a request."""
     times = asyncio.run(measured(1))
     assert len(times) > 150
 
 
 @timeless
 async def test_what_is_stored_is_asked_about_whatever_its_numbers_are() -> None:
-    """A number is checked where a caller gives it to an order.
-
-    A stored payment's own, old or fixed, is not.
-    """
+    """A phone number is checked in a new order, and not in a stored payment."""
     async with Pool(Toy(), connection=Wire(Desk(payments=answer(id="p1", status="OK")))) as pool:
         for payer in ("22997001122", "237222123456", "not a number"):
             stored = Payment(account="toy", provider_reference="p1", payer=payer)
@@ -576,13 +556,13 @@ def _order(name: str, amount: Any) -> Decimal:
 
 
 def test_there_are_two_hundred_amounts() -> None:
-    """The tables below are as long as they were promised to be."""
+    """The tables below have the promised number of amounts."""
     assert len(WHOLE) + 2 * len(FINE) + len(NEVER) >= 200
 
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_a_whole_amount_is_exact_however_it_is_written(name: str) -> None:
-    """Ints, digit strings and Decimals come out as the one Decimal of the currency's own places."""
+    """Ints, digits and Decimals give one Decimal with the currency's decimals."""
     places = TAKERS[name][0].decimals[TAKERS[name][1]["currency"]]
     for value, number in WHOLE.items():
         amount = _order(name, _written(value))
@@ -592,9 +572,7 @@ def test_a_whole_amount_is_exact_however_it_is_written(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_a_fraction_is_exact_or_refused(name: str) -> None:
-    """Cents are kept to the digit where the currency has them here, and never rounded where it has
-    none.
-    """
+    """Cents are exact if the currency has them, and are never rounded if it has none."""
     places = TAKERS[name][0].decimals[TAKERS[name][1]["currency"]]
     for text in FINE:
         for value in (text, Decimal(text)):
@@ -607,9 +585,7 @@ def test_a_fraction_is_exact_or_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_no_other_number_is_an_amount(name: str) -> None:
-    """Floats, words, other scripts' digits, the infinite, the negative and the huge are refused by
-    their name.
-    """
+    """Floats, words, other digits, infinite, negative and huge values: UsageError by name."""
     for value in NEVER:
         with pytest.raises(UsageError, match="amount"):
             _order(name, value)
@@ -618,7 +594,7 @@ def test_no_other_number_is_an_amount(name: str) -> None:
 @pytest.mark.parametrize("amount", [500, "500", "500.00", Decimal("5E+2"), 149_995])
 @pytest.mark.parametrize("name", [name for name in TAKERS if name != "cents"])
 async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: Any) -> None:
-    """Whatever its form on the wire, the provider reads the amount that the caller wrote."""
+    """The provider reads the amount that the caller wrote, in any form."""
     sim = Simulator()
     fields = {"currency": TAKERS[name][1]["currency"], "payer": TAKERS[name][1].get("party")}
     urls = {option: f"{sim.url}/{option}" for option in ("webhook_url", "return_url", "cancel_url")}
@@ -642,9 +618,7 @@ async def test_an_amount_reaches_the_ledger_as_it_was_given(name: str, amount: A
 async def test_metadata_that_no_provider_would_take_is_refused(
     metadata: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Metadata of more than 64 KiB, or that JSON cannot hold, is UsageError, and nothing is
-    sent.
-    """
+    """Metadata above 64 KiB, or without a JSON form, is UsageError, and nothing is sent."""
     monkeypatch.setattr("paymux.core.orders.MAX_JSON_BYTES", 64 * 1024)
     sim = Simulator()
     async with Pool(sim.driver("campay"), connection=sim.connection) as pool:
@@ -661,7 +635,7 @@ async def test_metadata_that_no_provider_would_take_is_refused(
 
 
 class Elsewhere(Findable, frozen=True, kw_only=True):
-    """A toy whose provider says that every payment is of the other mode."""
+    """A toy whose provider says that every payment has the other mode."""
 
     def payment(self, said: Said, kind: Kind | None = "collect") -> Payment:
         return msgspec.structs.replace(super().payment(said, kind), live=not self.live)
@@ -669,9 +643,7 @@ class Elsewhere(Findable, frozen=True, kw_only=True):
 
 @timeless
 async def test_test_money_is_no_money_however_it_is_asked_for() -> None:
-    """Asked by names alone, a payment of the other mode than the account's is Mismatch, never a
-    success.
-    """
+    """A payment of the other mode than the account's is Mismatch, never a success."""
     found = answer(id="p1", status="OK", amount="500", currency="XAF")
     async with Pool(Elsewhere(), connection=Wire(Desk(payments=found, find=found))) as pool:
         event = pool.webhook(

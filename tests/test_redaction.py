@@ -261,7 +261,7 @@ async def test_no_credential_hangs_on_to_an_error(
         ]
         doing = [asyncio.ensure_future(call()) for call in calls]
         if trouble == "late login":
-            # Whoever comes later waits for the same login, and sees it end before its own deadline.
+            # A later caller waits for the same login, whose end comes before the caller's deadline.
             await asyncio.sleep(10)
             doing += [asyncio.ensure_future(call()) for call in calls]
         for one in await asyncio.gather(*doing, return_exceptions=True):

@@ -300,7 +300,7 @@ async def test_an_end_that_comes_meanwhile_is_not_overwritten(file: Path) -> Non
 
 @timeless
 async def test_an_open_watch_hears_a_persons_word(file: Path) -> None:
-    """A watch of the payment gets the end."""
+    """An open watch of the payment yields the decision's end."""
     async with _pool(file, Wire(Desk(collect=[LOST]))) as pay:
         lost = await _lost(pay)
         async with pay.watch(lost, timeout=60) as watch:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    importlib.import_module("phonenumbers.carrier")  # in virtual time no thread may read it
+    importlib.import_module("phonenumbers.carrier")  # a thread cannot load it in virtual time
     for name in ("paymux", "asyncio", "aiohttp.server"):
         caplog.set_level(logging.CRITICAL + 1, name)
 
@@ -50,7 +50,7 @@ def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
     assert found.wrong == []
     assert found.get("payments", "over sockets" if seed == 0 else "in process") == count
     assert found.get("fault") > count / 3
-    # In real time, on a machine that has none left, every payment may end in a deadline.
+    # In real time, on a busy machine, every payment may end at its deadline.
     for name in PROFILES if seed else ():
         assert found.get(name, "succeeded") > 0
         assert found.get(f"{name}: first unknown") > 0
@@ -120,7 +120,7 @@ _INTEND = SqliteJournal.intend
 
 
 async def _credulous(self: Pool, event: Event, **_: object) -> Payment:
-    """Believe what a message claims."""
+    """Believe the claims of a message."""
     return msgspec.structs.replace(
         event.claims, reference=event.path_reference or event.claims.reference
     )
@@ -161,8 +161,8 @@ def test_the_battery_sees_a_core_that(
     """R4 finds a core with one broken promise, and prints the line that repeats it."""
     found = Tally()
     with patch.object(place, name, wrong):
-        # Not every world has the trouble that shows it, and which has differs from one Python to
-        # another.
+        # Not every world has the fault that shows the bug, and this depends on the version of
+        # Python.
         for seed in range(1, 13):
             found.add(r4(seed, 60))
             if seen(found) & invariants:

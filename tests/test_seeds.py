@@ -1,8 +1,7 @@
-"""What the five documents that this library was asked for say, each line beside the tests that
-prove it.
+"""The statements of the five source documents, each with the tests that prove it.
 
-A test says what it proves: `@pytest.mark.proves("campay: POST /token/")` names the driver and the
-start of the line, so that a test may be renamed without a thought of this table.
+`@pytest.mark.proves("campay: POST /token/")` on a test names the driver and the start of a line, so
+that the test may be renamed.
 
 `python -m tests.test_seeds` prints the table as Markdown.
 """
@@ -29,14 +28,14 @@ TESTS = Path(__file__).parent
 
 
 class Line(NamedTuple):
-    """One thing that a document says, and what kind of thing it is."""
+    """One statement of a document, and its kind."""
 
     kind: str
     text: str
 
 
 class Document(NamedTuple):
-    """One document: its title, the driver that speaks it, and its lines."""
+    """One document: its title, its driver, and its lines."""
 
     title: str
     driver: str
@@ -376,10 +375,7 @@ KINDS = ("endpoint", "field", "answer", "word", "code", "callback", "limit", "se
 
 
 def _meant(claim: str) -> list[tuple[str, Line]]:
-    """Give the lines that a claim can mean, such as "campay: POST /token/".
-
-    One, or the claim is wrong.
-    """
+    """Return the lines that start with a claim such as "campay: POST /token/"; it must be one."""
     driver, _, start = claim.partition(": ")
     lines = [line for document in DOCUMENTS if document.driver == driver for line in document.lines]
     found = [line for line in lines if line.text == start] or [
@@ -389,7 +385,7 @@ def _meant(claim: str) -> list[tuple[str, Line]]:
 
 
 def _claims() -> Iterator[tuple[str, str]]:
-    """Give each `@pytest.mark.proves` of the tests: what it says, and the test's name."""
+    """Yield each `@pytest.mark.proves` of the tests: the claim, and the test's name."""
     for file in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(
@@ -410,7 +406,7 @@ def _claims() -> Iterator[tuple[str, str]]:
 
 @cache
 def _proofs() -> Mapping[tuple[str, Line], list[str]]:
-    """Give the tests that prove each line."""
+    """Return the tests that prove each line."""
     proofs: defaultdict[tuple[str, Line], list[str]] = defaultdict(list)
     for claim, test in _claims():
         for meant in _meant(claim):
@@ -435,7 +431,7 @@ def table() -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.driver)
 def test_every_line_of_a_document_is_proved(document: Document) -> None:
-    """No line is empty or said twice, and at least one test says of each that it proves it."""
+    """No line is empty or repeated, and each is proved by at least one test."""
     for line in document.lines:
         assert line.kind in KINDS
         assert line.text.strip()
@@ -444,7 +440,7 @@ def test_every_line_of_a_document_is_proved(document: Document) -> None:
 
 
 def test_every_claim_names_one_line() -> None:
-    """What a test says that it proves is the text of one line, or the beginning of no other."""
+    """Each claim of a test is the start of exactly one line."""
     claims = list(_claims())
     assert len(claims) > 300
     assert [(claim, test) for claim, test in claims if len(_meant(claim)) != 1] == []
@@ -462,7 +458,7 @@ def test_every_claim_names_one_line() -> None:
     ],
 )
 def test_a_claim_of_nothing_or_of_too_much_is_seen(claim: str, lines: int) -> None:
-    """A claim that begins several lines, or none, is told from one that names a line."""
+    """A claim that starts several lines, or none, is found."""
     assert len(_meant(claim)) == lines
 
 
@@ -481,9 +477,7 @@ def test_the_table_is_printed_whole() -> None:
 )
 @timeless
 async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
-    """Balance, collect, payout, status and callback of the user's own document work in its
-    dialect.
-    """
+    """Balance, collect, payout, status and callback of the summary work in its dialect."""
     sim, messages = Simulator(), list[WebhookRequest]()
     sim.campay.dialect = "summary"
     sim.on_webhook(messages.append)
@@ -538,10 +532,7 @@ async def test_the_summary_of_campay_is_spoken_from_end_to_end() -> None:
 async def test_numbers_of_every_country_of_the_guide_can_pay(
     currency: str, written: str, payer: str
 ) -> None:
-    """A payer of each country in CinetPay's table is taken, in that country's currency.
-
-    Where no other country has the currency, the national number is enough.
-    """
+    """A payer of each country in CinetPay's table is accepted, with its currency."""
     sim = Simulator()
     sim.cinetpay.pings = False
     driver = sim.driver("cinetpay")
@@ -562,10 +553,7 @@ async def test_numbers_of_every_country_of_the_guide_can_pay(
 @pytest.mark.proves("mpesa_gateway: WebSocket PAYMENT_UPDATE")
 @timeless
 async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
-    """PAYMENT_UPDATE makes a watch look at once instead of at its next turn.
-
-    The frame itself decides nothing.
-    """
+    """PAYMENT_UPDATE makes a watch poll immediately; the frame itself decides nothing."""
     sim = Simulator()
     async with Pool(sim.driver("mpesa_gateway"), connection=sim.connection) as pool:
         order: dict[str, Any] = {
@@ -582,7 +570,7 @@ async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
             return loop.time()
 
         watching = asyncio.create_task(end())
-        await asyncio.sleep(60)  # by now a look comes every fifteen seconds or so
+        await asyncio.sleep(60)  # now the watch polls about every fifteen seconds
         looked = len(sim.received("mpesa_gateway", "POST /verify/"))
         lie = sim.mpesa_gateway.frame(next(iter(sim.ledger))) | {"status": "completed"}
         sim.mpesa_gateway.push(msgspec.json.encode(lie).decode())
@@ -598,10 +586,7 @@ async def test_a_frame_of_the_gateway_wakes_a_watch_which_asks() -> None:
 @pytest.mark.proves("mpesa_gateway: the path has the word mpesa")
 @timeless
 async def test_the_documents_own_callback_path_works(caplog: pytest.LogCaptureFixture) -> None:
-    """`/api/payment/mpesa-callback/` is called by Daraja.
-
-    As the base of our addresses, and as an order's own.
-    """
+    """Daraja calls `/api/payment/mpesa-callback/` as our base, and as an order's own URL."""
     sim, messages, base = (
         Simulator(),
         list[WebhookRequest](),
@@ -639,10 +624,7 @@ async def test_the_documents_own_callback_path_works(caplog: pytest.LogCaptureFi
 )
 @timeless
 async def test_the_gateways_limits_are_never_met() -> None:
-    """100 initiations and 1,000 checks a minute.
-
-    What is more waits here, and the gateway refuses none.
-    """
+    """100 initiations and 1,000 checks a minute: others wait here, and none is refused."""
     sim = Simulator()
     async with Pool(sim.driver("mpesa_gateway"), connection=sim.connection, deadline=100) as pool:
         loop = asyncio.get_running_loop()
@@ -665,7 +647,7 @@ async def test_the_gateways_limits_are_never_met() -> None:
 @pytest.mark.proves("cinetpay: the document's example")
 @timeless
 async def test_cinetpays_own_example_of_a_notification_is_refused() -> None:
-    """The guide prints a notification with its two values swapped; it matches no order."""
+    """The guide's notification has its two values swapped: it matches no order."""
     sim = Simulator()
     driver = sim.driver("cinetpay", secret_key="")
     async with Pool(driver, connection=sim.connection, webhook_base=BASE, webhook_key=KEY) as pool:

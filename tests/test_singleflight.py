@@ -1,4 +1,4 @@
-"""The same order twice at once is one request; another order under its reference is refused."""
+"""The same order at the same time is one request; another order with its reference is refused."""
 
 import asyncio
 from decimal import Decimal
@@ -30,7 +30,7 @@ ORDER: dict[str, Any] = {
 
 
 def _slow(*replies: Response | Exception) -> Wire:
-    """Give a wire whose requests leave after a second and are answered a second later."""
+    """Return a wire that sends a request after a second and answers a second later."""
     return Wire(
         Desk(collect=list(replies), payout=list(replies), refund=list(replies)),
         before=1.0,
@@ -40,7 +40,7 @@ def _slow(*replies: Response | Exception) -> Wire:
 
 @timeless
 async def test_the_same_order_twice_at_once_is_one_request() -> None:
-    """Two calls for one order share one request and its payment."""
+    """Two concurrent calls for one order share one request and its payment."""
     wire = _slow(answer(id="p1", status="WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         one, two = await asyncio.gather(
@@ -83,9 +83,7 @@ async def test_another_order_under_a_reference_in_flight_is_refused(change: dict
 
 @timeless
 async def test_refunds_of_two_payments_are_two_orders() -> None:
-    """A refund of another payment under a reference in flight is refused, not given the first one's
-    answer.
-    """
+    """A refund of another payment with a reference in flight is DuplicateReference."""
     wire = _slow(answer(id="back-1", status="WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         paid = [
@@ -113,7 +111,7 @@ async def test_kinds_and_accounts_have_references_of_their_own() -> None:
 
 @timeless
 async def test_a_leader_cancelled_before_sending_is_succeeded_by_its_joiner() -> None:
-    """Nothing had left: whoever joined makes the request itself, and only one does."""
+    """If the first caller is cancelled before sending, one of the others sends."""
     wire = _slow(answer(id="p1", status="WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         leader = asyncio.create_task(pool.collect("keyless", **ORDER))
@@ -128,10 +126,7 @@ async def test_a_leader_cancelled_before_sending_is_succeeded_by_its_joiner() ->
 
 @timeless
 async def test_a_leader_cancelled_after_sending_leaves_its_joiner_in_doubt() -> None:
-    """The request had left.
-
-    Whoever joined gets OutcomeUnknown with the payment, and nothing is sent again.
-    """
+    """If the first caller is cancelled after sending, the others get OutcomeUnknown."""
     wire = _slow(answer(id="p1", status="WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         leader = asyncio.create_task(pool.collect("keyless", **ORDER))
@@ -148,7 +143,7 @@ async def test_a_leader_cancelled_after_sending_leaves_its_joiner_in_doubt() -> 
 
 @timeless
 async def test_a_cancelled_joiner_cancels_nobody() -> None:
-    """Cancelling whoever joined leaves the request and the others alone."""
+    """Cancelling a caller that joined leaves the request and the others alone."""
     wire = _slow(answer(id="p1", status="WAIT"))
     async with Pool(Keyless(), connection=wire) as pool:
         leader, joiner, other = (
@@ -171,7 +166,7 @@ async def test_a_cancelled_joiner_cancels_nobody() -> None:
 )
 @timeless
 async def test_an_error_is_shared(reply: Response | Exception, error: type[Exception]) -> None:
-    """Whoever joined gets the same kind of error, and does not send the order again."""
+    """Each caller gets the same kind of error, and does not send the order again."""
     wire = _slow(reply)
     async with Pool(Keyless(), connection=wire) as pool:
         found = await asyncio.gather(
@@ -183,27 +178,27 @@ async def test_an_error_is_shared(reply: Response | Exception, error: type[Excep
 
 
 class Mistaken(SqliteJournal):
-    """A journal of somebody's own, which fails at the answer in a way that no journal may."""
+    """A custom journal whose `record` raises an error that no journal may raise."""
 
     mistake: BaseException
 
     async def open(self) -> None:
-        """Have no file."""
+        """Open nothing."""
 
     async def intend(self, *_: object) -> None:
-        """Let the order go, a second later."""
+        """Allow the order, a second later."""
         await asyncio.sleep(1)
 
     async def mark_sending(self, *_: object) -> None:
-        """Let the request go."""
+        """Allow the request."""
 
     async def record(self, *_: object) -> None:
-        """Fail."""
+        """Raise the error."""
         raise self.mistake
 
 
 async def _mistaken(folder: Path, mistake: BaseException) -> tuple[list[Any], Wire]:
-    """Ask twice at once with such a journal."""
+    """Make two concurrent calls with such a journal."""
     journal = Mistaken(folder / "payments.db")
     journal.mistake = mistake
     wire = Wire(Desk(collect=[answer(id="p1", status="WAIT")]))
@@ -216,9 +211,7 @@ async def _mistaken(folder: Path, mistake: BaseException) -> tuple[list[Any], Wi
 async def test_no_mistake_of_a_journal_hides_how_money_ended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the provider answered is returned to all who asked, and that it was not kept is
-    logged.
-    """
+    """All callers get the provider's answer, and an ERROR says that it was not stored."""
     (leader, joiner), wire = await _mistaken(tmp_path, ValueError("a mistake"))
     assert leader == joiner
     assert leader.provider_reference == "p1"
@@ -230,9 +223,7 @@ async def test_no_mistake_of_a_journal_hides_how_money_ended(
 async def test_a_leader_that_breaks_after_sending_leaves_its_joiner_in_doubt(
     tmp_path: Path,
 ) -> None:
-    """Whatever ended the leader once its request had left, nobody who joined sends the order
-    again.
-    """
+    """After any error of the first caller once it has sent, no other caller sends."""
 
     class Killed(BaseException):
         pass
@@ -246,9 +237,7 @@ async def test_a_leader_that_breaks_after_sending_leaves_its_joiner_in_doubt(
 
 @timeless
 async def test_a_joiner_has_a_deadline_of_its_own() -> None:
-    """Whoever joins waits no longer than its own deadline, and is told that the outcome is
-    unknown.
-    """
+    """A caller that joined waits until its own deadline at most, then OutcomeUnknown."""
     wire = Wire(lambda _: answer(id="p1", status="WAIT"), after=20.0)
     async with Pool(Keyless(), connection=wire) as pool:
         leader = asyncio.create_task(pool.collect("keyless", **ORDER))
@@ -262,7 +251,7 @@ async def test_a_joiner_has_a_deadline_of_its_own() -> None:
 
 @timeless
 async def test_a_joiner_that_takes_over_keeps_its_own_deadline() -> None:
-    """Taking a request over starts no new deadline."""
+    """A caller that takes a request over gets no new deadline."""
     hanging: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
     async def respond(_: PreparedRequest) -> Response:
@@ -281,7 +270,7 @@ async def test_a_joiner_that_takes_over_keeps_its_own_deadline() -> None:
 
 @timeless
 async def test_a_stale_token_does_not_let_a_joiner_send_twice() -> None:
-    """An order repeated after a renewed token is still one order for whoever joined."""
+    """An order repeated after a renewed token is still one order for all callers."""
     wire = _slow(answer(401, error="stale"), answer(id="p1", status="WAIT"))
     async with Pool(Toy(), connection=wire) as pool:
         found = await asyncio.gather(*(pool.collect("toy", **ORDER) for _ in range(5)))

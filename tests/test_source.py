@@ -1,7 +1,4 @@
-"""Lint, format and types, as a contributor's own test run finds them.
-
-They pass or fail with everything else.
-"""
+"""Lint, format and types, as tests like any other."""
 
 import subprocess
 import sys
@@ -16,10 +13,10 @@ FOLDERS = ("paymux", "tests", "benchmarks")
 COMMANDS = [("ruff", "check", *FOLDERS), ("ruff", "format", "--check", *FOLDERS), ("mypy",)]
 
 
-@pytest.mark.timeout(600)  # a first run of mypy reads everything
+@pytest.mark.timeout(600)  # the first run of mypy reads all files
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_source_is_clean(command: tuple[str, ...]) -> None:
-    """Ruff finds nothing to say, nothing to format, and mypy --strict no type that does not fit."""
+    """There are no findings of ruff check, ruff format and mypy --strict."""
     ended = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,

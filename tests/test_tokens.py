@@ -33,7 +33,7 @@ TOY = Toy()
 
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
-    """Give the cache a wall clock that a test can set."""
+    """Replace the cache's wall clock by one that a test can set."""
     wall = Wall()
     monkeypatch.setattr("paymux.transport.tokens.time", wall)
     return wall
@@ -89,7 +89,7 @@ STALE = answer(401, error="stale")
 async def test_a_401_in_unlisted_words_renews_the_token_once(
     payments: list[Any], signed: str
 ) -> None:
-    """Of a look-up, too, nothing is sure then; but if the token was stale, it is so no longer."""
+    """Such an answer to a look-up proves nothing, but a stale token is renewed."""
     wire = Wire(Desk(payments=[*payments]))
     async with Pool(TOY, connection=wire) as pool:
         with contextlib.suppress(Unavailable, ProviderError):
@@ -127,9 +127,7 @@ async def test_an_accepted_401_is_an_answer_and_drops_no_token() -> None:
 
 @timeless
 async def test_a_thousand_stale_tokens_make_one_login() -> None:
-    """A token revoked under 1,000 requests in flight is renewed once, and every request
-    succeeds.
-    """
+    """A token revoked under 1,000 requests is renewed once, and every request succeeds."""
     logins, stale = itertools.count(1), [0]
 
     async def respond(outgoing: PreparedRequest) -> Response:
@@ -148,7 +146,7 @@ async def test_a_thousand_stale_tokens_make_one_login() -> None:
 
 
 async def _longest_step(waiters: list["asyncio.Task[Any]"]) -> float:
-    """Cancel all but the last, and give the CPU seconds of the loop's longest step."""
+    """Cancel all callers but the last; return the CPU seconds of the loop's longest step."""
     began = time.thread_time()
     for waiter in waiters[:-1]:
         waiter.cancel()
@@ -163,12 +161,10 @@ async def _longest_step(waiters: list["asyncio.Task[Any]"]) -> float:
 
 @pytest.mark.usefixtures("uncollected")
 def test_cancelling_almost_everybody_leaves_the_last_one_served() -> None:
-    """9,999 of 10,000 waiters cancelled.
+    """After 9,999 of 10,000 waiting callers are cancelled, the last one gets its token.
 
-    The last one gets its token, and the loop's longest step stays short.
-
-    Short is measured against as many tasks that wait for nothing of ours; `asyncio.shield` takes
-    twenty times it.
+    The longest step of the loop stays short, compared with cancelling as many plain tasks;
+    `asyncio.shield` takes twenty times that.
     """
 
     async def plain(future: "asyncio.Future[None]") -> None:
@@ -238,10 +234,7 @@ async def test_a_failed_login_is_shared_remembered_and_then_retried() -> None:
 
 @timeless
 async def test_a_failing_login_is_tried_once_per_moment() -> None:
-    """Fifty callers that keep coming for ten seconds make no lock convoy.
-
-    At most one login per moment.
-    """
+    """Fifty callers that retry for ten seconds cause one login at a time, without a queue."""
     cache, login = TokenCache(30), Logins(fails=10**6, seconds=0.1)
 
     async def keep_coming() -> None:
@@ -256,7 +249,7 @@ async def test_a_failing_login_is_tried_once_per_moment() -> None:
 
 @timeless
 async def test_a_token_expires_by_the_monotonic_clock(wall: Wall) -> None:
-    """A token is not used beyond its life less a margin, even where the wall clock was set back."""
+    """A token is used for its lifetime minus a margin, even if the wall clock is set back."""
     cache, login = TokenCache(30), Logins(600)
     await cache.get(TOY, login)
     wall.shift = -3600
@@ -266,7 +259,7 @@ async def test_a_token_expires_by_the_monotonic_clock(wall: Wall) -> None:
 
 @timeless
 async def test_a_token_expires_by_the_wall_clock(wall: Wall) -> None:
-    """A machine that slept wakes up with a new login, although its monotonic clock stood still."""
+    """After the machine slept there is a new login, although the monotonic clock stood still."""
     cache, login = TokenCache(30), Logins(600)
     assert await cache.get(TOY, login) == "t1"
     wall.shift = 3600
@@ -277,9 +270,7 @@ async def test_a_token_expires_by_the_wall_clock(wall: Wall) -> None:
 @pytest.mark.proves("campay: refresh the token periodically")
 @timeless
 async def test_a_token_is_renewed_in_the_background() -> None:
-    """Shortly before the end, callers keep the old token and wait for nothing while one login is
-    under way.
-    """
+    """Shortly before its end the old token is used without waiting, during one new login."""
     cache, login = TokenCache(30), Logins(600)
     await cache.get(TOY, login)
     waited = set()
@@ -307,7 +298,7 @@ async def test_a_failed_renewal_keeps_the_token_in_use() -> None:
 
 @timeless
 async def test_a_token_without_a_lifetime_gets_the_drivers(wall: Wall) -> None:
-    """Where the provider states no lifetime, the driver's default counts."""
+    """Without a lifetime from the provider, the driver's default is used."""
     cache, login = TokenCache(30), Logins(None)
     await cache.get(TOY, login)
     await asyncio.sleep(TOY.token_life * 0.5)
@@ -319,9 +310,7 @@ async def test_a_token_without_a_lifetime_gets_the_drivers(wall: Wall) -> None:
 @pytest.mark.parametrize("life", [0.0, -5.0, float("nan")])
 @timeless
 async def test_a_useless_lifetime_still_serves_those_who_wait(life: float) -> None:
-    """A token that says it is dead already serves the callers of its own login, and is then asked
-    for anew.
-    """
+    """A token with a lifetime of 0 serves the callers of its login, and no later ones."""
     cache, login = TokenCache(30), Logins(life)
     assert await asyncio.gather(*(cache.get(TOY, login) for _ in range(10))) == ["t1"] * 10
     assert await cache.get(TOY, login) == "t2"
@@ -355,7 +344,7 @@ async def test_a_token_dropped_at_once_still_reaches_its_waiters() -> None:
 
 @timeless
 async def test_an_account_that_needs_no_token_has_none() -> None:
-    """A driver whose `token` gives None is asked for again, and signs without one."""
+    """A driver whose `token` returns None signs without one, and is called again."""
     cache = TokenCache(30)
 
     async def login() -> Token | None:
@@ -386,10 +375,7 @@ async def test_closing_ends_a_login_under_way() -> None:
 
 
 def test_loops_in_turn_share_a_token_and_not_a_login() -> None:
-    """Three `asyncio.run` in turn.
-
-    A token outlives its loop, a login that its loop abandoned does not hang.
-    """
+    """Three `asyncio.run` in turn share a token; an abandoned login does not hang."""
     cache, login = TokenCache(30), Logins(seconds=0.0)
 
     async def never() -> Token | None:
@@ -409,7 +395,7 @@ def test_loops_in_turn_share_a_token_and_not_a_login() -> None:
 
 @timeless
 async def test_two_credentials_never_mix() -> None:
-    """Each account is signed with its own login, whatever the interleaving."""
+    """Each account is signed with its own login, in any order of calls."""
     crossed = []
 
     async def respond(outgoing: PreparedRequest) -> Response:
@@ -432,9 +418,7 @@ async def test_two_credentials_never_mix() -> None:
 @pytest.mark.parametrize("status", [400, 404, 422])
 @timeless
 async def test_a_login_page_that_is_missing_says_nothing_of_a_payment(status: int) -> None:
-    """A refused or missing login is never NotFound or Rejected of the payment that was asked
-    for.
-    """
+    """A refused or missing login is never NotFound or Rejected of the payment."""
     async with Pool(Toy(), connection=Wire(Desk(login=answer(status)))) as pool:
         with pytest.raises((AuthenticationFailed, Unavailable)):
             await pool.verify("toy", "p1")

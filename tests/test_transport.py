@@ -1,7 +1,4 @@
-"""Policy for one request.
-
-Pauses, deadlines, cancellation at every step, what is logged and what never is.
-"""
+"""One request: pauses, deadlines, cancellation at every step, and the log."""
 
 import asyncio
 import contextlib
@@ -92,16 +89,13 @@ LATER = {
 
 @pytest.mark.parametrize("text", LATER)
 def test_retry_after_is_read_in_both_its_forms_and_clamped(text: str) -> None:
-    """Digits, or a date against the reply's own Date.
-
-    Anything else says nothing, and nothing is for ever.
-    """
+    """Digits, or a date against the reply's Date; other values are ignored, long ones cut."""
     reply = Response(status=429, headers={"retry-after": text, "date": DATE})
     assert retry_after(reply) == LATER[text]
 
 
 def test_retry_after_without_a_date_header_counts_from_our_clock() -> None:
-    """A date is compared with our own clock where the reply has none."""
+    """Without a Date header, a date is compared with our clock."""
     text = (datetime.now(UTC) + timedelta(seconds=100)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     found = retry_after(Response(status=503, headers={"retry-after": text, "date": "yesterday"}))
     assert found is not None
@@ -111,14 +105,14 @@ def test_retry_after_without_a_date_header_counts_from_our_clock() -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_retry_after_survives_any_header(text: str, date: str) -> None:
-    """No header is an exception, an infinity or a negative wait."""
+    """No header gives an exception, an infinite or a negative wait."""
     found = retry_after(Response(status=429, headers={"retry-after": text, "date": date}))
     assert found is None or 0 <= found <= 86_400
 
 
 @timeless
 async def test_pauses_grow_and_stay_within_their_bounds() -> None:
-    """Repeats come after jittered pauses that double, none above five seconds."""
+    """Retries come after jittered pauses that double, up to five seconds."""
     times: list[float] = []
 
     def respond(_: PreparedRequest) -> Response:
@@ -136,7 +130,7 @@ async def test_pauses_grow_and_stay_within_their_bounds() -> None:
 @pytest.mark.parametrize("attempts", [1, 2, 5])
 @timeless
 async def test_attempts_are_counted(attempts: int) -> None:
-    """A look-up is asked exactly as often as the pool says."""
+    """A look-up is sent exactly as often as the pool's `attempts`."""
     wire = Wire(Desk(payments=answer(503)))
     async with Pool(Keyless(), connection=wire, attempts=attempts) as pool:
         with pytest.raises(Unavailable):
@@ -146,7 +140,7 @@ async def test_attempts_are_counted(attempts: int) -> None:
 
 @timeless
 async def test_the_deadline_bounds_a_whole_verb() -> None:
-    """Login, attempts and waits share one deadline, the pool's or the verb's own."""
+    """Login, attempts and waits share one deadline, the pool's or the verb's."""
     for deadline, expected in ((None, 30.0), (7.5, 7.5)):
         wire = Wire(Desk(payments=answer(503)), before=1.0, after=1.0)
         async with Pool(Toy(), connection=wire, attempts=10) as pool:
@@ -171,7 +165,7 @@ async def test_money_that_outlasts_its_deadline_is_unknown() -> None:
 
 @timeless
 async def test_money_that_never_left_before_its_deadline_is_not_sent() -> None:
-    """A deadline that passes before a byte leaves is NotSent: repeat it freely."""
+    """A deadline that passes before a byte is sent is NotSent."""
     wire = Wire(lambda _: GOOD, before=1e6)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(NotSent):
@@ -191,9 +185,7 @@ async def test_a_login_that_outlasts_the_deadline_is_not_sent() -> None:
 
 @timeless
 async def test_a_money_request_of_ones_own_that_never_left_is_not_sent() -> None:
-    """`send` with a money request says NotSent, not Unavailable, where nothing left before the
-    deadline.
-    """
+    """A money request by `send` that was not sent in time is NotSent, not Unavailable."""
     wire = Wire(lambda _: GOOD, before=1e6)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(NotSent):
@@ -202,10 +194,7 @@ async def test_a_money_request_of_ones_own_that_never_left_is_not_sent() -> None
 
 @timeless
 async def test_a_money_request_of_ones_own_is_unknown_when_its_answer_is_lost() -> None:
-    """`send` keeps the promise of the verbs.
-
-    An unanswered money request is OutcomeUnknown, sent once.
-    """
+    """An unanswered money request by `send` is OutcomeUnknown, sent once."""
     wire = Wire(Desk(tip=answer(500)))
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown) as caught:
@@ -216,7 +205,7 @@ async def test_a_money_request_of_ones_own_is_unknown_when_its_answer_is_lost() 
 
 @timeless
 async def test_an_unreadable_value_in_a_look_up_is_unavailable() -> None:
-    """A value that cannot be what the provider documents is a failed look-up, no foreign error."""
+    """An impossible value in a look-up's answer is Unavailable, no foreign error."""
     async with Pool(Keyless(), connection=Wire(Desk(payments=answer(amount="1E+1000000")))) as pool:
         with pytest.raises(Unavailable):
             await pool.verify("keyless", "p1")
@@ -224,7 +213,7 @@ async def test_an_unreadable_value_in_a_look_up_is_unavailable() -> None:
 
 @timeless
 async def test_a_history_has_a_deadline_per_page() -> None:
-    """A history of three slow pages outlasts one deadline, and no page does."""
+    """A history of three slow pages may exceed one deadline; a page may not."""
     wire = Wire(Desk(history=GOOD), after=20.0)
     async with Pool(Keyless(), connection=wire) as pool:
         until = datetime.now(UTC)
@@ -238,7 +227,7 @@ async def test_a_history_has_a_deadline_per_page() -> None:
 
 @timeless
 async def test_a_closed_pool_starts_nothing_new() -> None:
-    """A call that is between two attempts when its pool closes sends nothing more."""
+    """A call between two attempts when its pool closes sends nothing more."""
     wire = Wire(Desk(payments=answer(503, {"retry-after": "5"})))
     pool = Pool(Keyless(), connection=wire)
     asking = asyncio.create_task(pool.verify("keyless", "p1"))
@@ -265,7 +254,7 @@ async def _cancelled_at(step: int, driver: Toy) -> tuple[asyncio.Task[Payment], 
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
-    for _ in range(10):  # a login goes on for whoever comes next
+    for _ in range(10):  # a login goes on for later callers
         await asyncio.sleep(0)
     await pool.aclose()
     return task, wire
@@ -273,10 +262,7 @@ async def _cancelled_at(step: int, driver: Toy) -> tuple[asyncio.Task[Payment], 
 
 @pytest.mark.parametrize("driver", [Toy(), Keyless()], ids=["token", "key"])
 def test_cancellation_at_every_step_leaves_as_itself(driver: Toy) -> None:
-    """Cut at each loop step of collect.
-
-    A CancelledError, the reference noted iff the request may be processed.
-    """
+    """Cancelled at any step, a collect raises CancelledError; a note names a sent order."""
     noted = unnoted = 0
     for step in range(100):
         task, wire = run(_cancelled_at(step, driver))
@@ -287,7 +273,7 @@ def test_cancellation_at_every_step_leaves_as_itself(driver: Toy) -> None:
             task.result()
         notes = getattr(caught.value, "__notes__", [])
         charged = len(wire.paths("/collect"))
-        # With a token, the first collect is refused for certain: from its answer on, nothing is in
+        # With a token, the first collect is refused for certain: after its answer nothing is in
         # doubt.
         if charged == 0:
             assert notes == []
@@ -302,7 +288,7 @@ def test_cancellation_at_every_step_leaves_as_itself(driver: Toy) -> None:
 
 @timeless
 async def test_cancellation_after_sending_notes_the_reference_once() -> None:
-    """The note says which order is in doubt; one of a look-up says nothing."""
+    """The note names the unknown order; a cancelled look-up has no note."""
     wire = Wire(lambda _: GOOD, before=1.0, after=1.0)
     async with Pool(Keyless(), connection=wire) as pool:
         money = asyncio.create_task(pool.collect("keyless", **ORDER))
@@ -325,10 +311,7 @@ async def test_cancellation_after_sending_notes_the_reference_once() -> None:
 
 @timeless
 async def test_a_callers_own_time_out_is_a_time_out() -> None:
-    """`asyncio.timeout` around a verb ends in its own TimeoutError.
-
-    The same call again sends nothing.
-    """
+    """`asyncio.timeout` around a verb raises TimeoutError; the same call again sends nothing."""
     wire = Wire(lambda _: GOOD, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(TimeoutError) as caught:
@@ -344,7 +327,7 @@ async def test_a_callers_own_time_out_is_a_time_out() -> None:
 
 @timeless
 async def test_a_failing_sibling_cancels_a_verb_in_its_group() -> None:
-    """In a TaskGroup only the sibling's error comes out; the verb is cancelled like any task."""
+    """In a TaskGroup only the failed task's error is raised; the verb is cancelled."""
     wire = Wire(lambda _: GOOD, after=10.0)
 
     async def fail() -> None:
@@ -368,7 +351,7 @@ async def test_a_failing_sibling_cancels_a_verb_in_its_group() -> None:
 
 @timeless
 async def test_a_cancelled_request_gives_its_place_back() -> None:
-    """Cancelling a limited request in flight counts it once, and blocks no other for ever."""
+    """A cancelled request in flight counts once in the limit, and blocks no other one."""
 
     class Single(Keyless, frozen=True, kw_only=True):
         limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {
@@ -386,7 +369,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
     assert now() == pytest.approx(6, abs=0.01)
 
 
-# What is logged.
+# The log.
 
 
 @pytest.mark.proves(
@@ -394,10 +377,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
 )
 @timeless
 async def test_every_exchange_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
-    """Each attempt is one DEBUG record.
-
-    Account, verb, method, URL template, attempt, status, seconds, bodies.
-    """
+    """Each attempt is one DEBUG record: account, verb, URL template, status, seconds, bodies."""
     caplog.set_level(logging.DEBUG, "paymux.exchange")
     wire = Wire(Desk(payments=[answer(500), TransportError("ServerDisconnectedError"), GOOD]))
     async with Pool(Toy(account="kenya"), connection=wire) as pool:
@@ -417,10 +397,7 @@ async def test_every_exchange_is_one_record(caplog: pytest.LogCaptureFixture) ->
 async def test_an_exchange_that_was_cut_is_a_record_too(
     how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The exchange whose outcome is unknown is the one a log is read for.
-
-    It is a record like any other.
-    """
+    """An attempt with an unknown outcome is logged like any other."""
     caplog.set_level(logging.DEBUG, "paymux.exchange")
     async with Pool(Keyless(), connection=Wire(lambda _: GOOD, after=60.0)) as pool:
         paying = asyncio.create_task(pool.collect("keyless", **ORDER, deadline=3))
@@ -438,7 +415,7 @@ async def test_an_exchange_that_was_cut_is_a_record_too(
 async def test_nothing_is_scrubbed_where_nothing_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without DEBUG there is no record and no cost of one."""
+    """Without DEBUG nothing is logged or scrubbed."""
     caplog.set_level(logging.INFO, "paymux.exchange")
     async with Pool(Keyless(), connection=Wire(Desk(payments=GOOD))) as pool:
         await pool.verify("keyless", "p1")
@@ -449,7 +426,7 @@ async def test_nothing_is_scrubbed_where_nothing_is_logged(
 
 
 def test_a_pool_is_used_from_loops_in_turn() -> None:
-    """Three `asyncio.run` in turn share a pool that was made outside of any loop, and its token."""
+    """Three `asyncio.run` in turn share a pool made outside of a loop, and its token."""
     desk = Desk(payments=GOOD)
     pool = Pool(Toy(), connection=Wire(desk))
     for _ in range(3):
@@ -460,7 +437,7 @@ def test_a_pool_is_used_from_loops_in_turn() -> None:
 
 @timeless
 async def test_two_accounts_of_one_pool_fail_apart() -> None:
-    """One account's wrong credentials are no news to another's."""
+    """One account's wrong credentials do not affect another account."""
 
     def respond(outgoing: PreparedRequest) -> Response:
         if b"wrong" in (outgoing.body or b""):
@@ -480,7 +457,7 @@ async def test_two_accounts_of_one_pool_fail_apart() -> None:
 
 @timeless
 async def test_run_takes_what_the_driver_has_and_nothing_else() -> None:
-    """`run` refuses a method of another driver before anything is sent, and calls its own typed."""
+    """`run` refuses another driver's method before a request, and calls its own."""
     wire = Wire(Desk(payments=GOOD))
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(UsageError):
@@ -496,7 +473,7 @@ async def test_run_takes_what_the_driver_has_and_nothing_else() -> None:
     "value", ["..", ".", "../../admin", "a/b", "a?b", "a#b", "{id}", "%2e%2e", ""]
 )
 def test_an_id_cannot_leave_its_place_in_a_path(value: str) -> None:
-    """Whatever an id holds, the request stays below the path it was made for."""
+    """With any id, the request stays below its path."""
     request = get("/payments/{id}/detail", Said, at={"id": value})
     try:
         target = request.target()
@@ -510,7 +487,7 @@ def test_an_id_cannot_leave_its_place_in_a_path(value: str) -> None:
 
 @timeless
 async def test_a_surrogate_in_an_id_is_an_error_of_ours() -> None:
-    """An id that no URL can hold is UsageError, not a foreign exception."""
+    """An id that no URL can have is UsageError, not a foreign exception."""
     wire = Wire(Desk(payments=GOOD))
     async with Pool(Keyless(), connection=wire) as pool:
         with pytest.raises(UsageError):
@@ -520,7 +497,7 @@ async def test_a_surrogate_in_an_id_is_an_error_of_ours() -> None:
 
 @timeless
 async def test_a_mismatch_of_a_look_up_names_its_fields() -> None:
-    """A look-up that contradicts the payment is Mismatch with both payments, and says in what."""
+    """A look-up that contradicts the payment is Mismatch with both payments and the fields."""
     wire = Wire(Desk(payments=answer(id="p1", status="OK", amount="1", currency="XAF")))
     expected = Payment(
         account="keyless", provider_reference="p1", amount=Decimal(5), currency="XAF", live=True
@@ -536,7 +513,7 @@ async def test_a_mismatch_of_a_look_up_names_its_fields() -> None:
 
 @timeless
 async def test_a_hostile_token_signs_nothing() -> None:
-    """A token that no header can hold is refused as a login, before money is asked for."""
+    """A token that no header can have is a failed login, before a money request."""
     wire = Wire(Desk(login=answer(token="t1\r\nX-Injected: yes"), collect=GOOD))
     async with Pool(Toy(), connection=wire) as pool:
         with pytest.raises((AuthenticationFailed, NotSent, RateLimited)):
@@ -545,7 +522,7 @@ async def test_a_hostile_token_signs_nothing() -> None:
 
 
 def test_hiding_and_logging_are_quick_on_hostile_bodies() -> None:
-    """A megabyte made to be slow to scrub takes a moment, not minutes."""
+    """A megabyte that is slow to scrub takes a moment, not minutes."""
     bodies = [
         'hash="' * 170_000,
         'hash=\\"' * 150_000,

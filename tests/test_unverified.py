@@ -173,7 +173,7 @@ async def test_the_success_after_a_pending_is_not_a_duplicate() -> None:
         assert waiting.identity != paid.identity
 
         async def later() -> Payment:
-            # the first look-up is answered, and its answer is on the way
+            # the answer to the first look-up is on its way
             await asyncio.sleep(0.012)
             return await pool.confirm(paid, expected=expected)
 

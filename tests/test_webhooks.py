@@ -1,6 +1,4 @@
-"""Webhooks: whoever serves them, a message is answered in the provider's way, and its payment told
-to the shop.
-"""
+"""Webhooks: with any server, a message is answered as its provider wants, and ends delivered."""
 
 import asyncio
 import contextlib
@@ -40,13 +38,13 @@ ACCEPTED = (200, b'{"ResultCode":0,"ResultDesc":"Accepted"}')
 
 
 class Again(Keyless, frozen=True, kw_only=True):
-    """A toy whose provider sends again what was not answered with 2xx."""
+    """A toy whose provider repeats a message that was not answered with 2xx."""
 
     redelivers: ClassVar[bool] = True
 
 
 class Shop:
-    """A shop that is told of payments; `troubles` are what happens at its first calls."""
+    """An application that gets payments; each of `troubles` happens at one of its first calls."""
 
     def __init__(self, *troubles: Callable[[], Awaitable[None]]) -> None:
         self.told: list[tuple[str | None, Status]] = []
@@ -63,7 +61,7 @@ class Shop:
 def toy(
     shop: Callable[[Payment], Awaitable[None]], *, driver: Driver | None = None, **more: Any
 ) -> Webhooks:
-    """Make the webhooks of a pool of one toy account; `desk` answers for the provider."""
+    """Return the webhooks of a pool with one toy account; `desk` answers for the provider."""
     desk = more.pop("desk", None) or Desk(payments=paid())
     wire = more.pop("wire", None) or Wire(desk)
     pool = Pool(
@@ -77,7 +75,7 @@ def toy(
 
 
 def paid(status: str = "OK", **more: Any) -> Response:
-    """Give what the toy's provider says of a payment."""
+    """Return the toy provider's answer about a payment."""
     return answer(
         id="id-1", reference="order-1", status=status, amount="500", currency="XAF", **more
     )
@@ -91,7 +89,7 @@ async def opened(hooks: Webhooks) -> AsyncIterator[Pool]:
 
 
 def told_of(hooks: Webhooks, **fields: Any) -> WebhookRequest:
-    """Give the toy's message about order-1, on the order's own path."""
+    """Return the toy's message about order-1, on the order's own path."""
     return push(
         path=hooks._pool.webhook_url("toy", "order-1"), **{"id": "id-1", "status": "OK", **fields}
     )
@@ -104,9 +102,9 @@ async def asgi(
     chunks: Iterable[bytes | None] | None = None,
     lines: Iterable[tuple[bytes, bytes]] = (),
 ) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Serve one request by hand.
+    """Serve one request without a server.
 
-    A chunk of None is a client that goes, and the end of them one that waits.
+    A chunk of None is a client that disconnects; after the last chunk the client waits.
     """
     headers = [(name.encode(), value.encode()) for name, value in incoming.headers.items()]
     scope = {
@@ -138,7 +136,7 @@ async def asgi(
 
 
 def sent_by(message: Message, **more: Any) -> WebhookRequest:
-    """Give a provider's message as it comes in."""
+    """Return a provider's message as a request."""
     path, _, query = message.url.partition("?")
     return WebhookRequest(
         method=message.method,
@@ -151,7 +149,7 @@ def sent_by(message: Message, **more: Any) -> WebhookRequest:
 
 
 class Street:
-    """Every simulated provider, a pool over them all, and what its webhooks answered."""
+    """Every simulated provider, a pool with all of them, and the answers of its webhooks."""
 
     def __init__(self, shop: Shop, **more: Any) -> None:
         self.sim = Simulator()
@@ -170,7 +168,7 @@ class Street:
         return self.replies[-1]
 
     async def collect(self, name: str) -> Payment:
-        """Ask for 500 at a provider."""
+        """Collect 500 at a provider."""
         driver = self.pool.drivers[name]
         wanted = {
             "description": "Data",
@@ -179,7 +177,7 @@ class Street:
         }
         options: Any = {key: value for key, value in wanted.items() if key in driver.takes}
         if driver.payer == "required":
-            # Numbers whose payers never answer, so that the test decides.
+            # These payers never answer: the test decides.
             options["payer"] = "237677777774" if name == "campay" else "254708374144"
         (currency, *_) = sorted(driver.currencies)
         return await self.pool.collect(
@@ -190,13 +188,10 @@ class Street:
 @pytest.mark.parametrize("name", PROVIDERS)
 @timeless
 async def test_each_provider_is_answered_in_its_own_way(name: str) -> None:
-    """The simulator's own message is acknowledged as the provider wants it, after the shop was
-    told.
-    """
+    """A simulator's message is answered as its provider wants, after the end was delivered."""
     shop = Shop()
     street = Street(shop)
-    # The gateway's message names the order only to whoever holds its other ids: here, an open
-    # watch.
+    # The gateway's message names the order by other ids, which an open watch knows.
     async with opened(street.hooks), street.pool.watch(await street.collect(name)) as watch:
         await anext(watch)
         street.sim.settle("1009", Status.SUCCEEDED)
@@ -210,9 +205,7 @@ async def test_each_provider_is_answered_in_its_own_way(name: str) -> None:
 @pytest.mark.parametrize("name", PROVIDERS)
 @timeless
 async def test_a_forged_success_pays_nothing(name: str) -> None:
-    """A message that claims success of an unpaid order never makes it paid, on its own path or the
-    account's.
-    """
+    """A forged success of an unpaid order never makes it paid, on any callback path."""
     shop = Shop()
     street = Street(shop)
     async with opened(street.hooks):
@@ -238,7 +231,7 @@ async def test_a_forged_success_pays_nothing(name: str) -> None:
 
 @timeless
 async def test_a_get_callback_is_a_message_like_any_other() -> None:
-    """CamPay's callback may be a GET with everything in its query."""
+    """CamPay's callback may be a GET with all fields in its query."""
     shop = Shop()
     street = Street(shop)
     street.sim.campay.webhook_method = "GET"
@@ -251,7 +244,7 @@ async def test_a_get_callback_is_a_message_like_any_other() -> None:
 
 
 def validated(verdict: Any) -> Callable[[Event], Awaitable[Any]]:
-    """Make an `on_validate` that says so, raises it, or never answers."""
+    """Return an `on_validate` that returns this verdict, raises it, or never answers."""
 
     async def on_validate(event: Event) -> Any:
         assert str(event.claims.amount) == "5.00"
@@ -279,10 +272,7 @@ def validated(verdict: Any) -> Callable[[Event], Awaitable[Any]]:
 )
 @timeless
 async def test_a_c2b_validation_is_the_shops_to_answer(verdict: Any, code: str) -> None:
-    """`on_validate` accepts or refuses within Daraja's 8 s; one that fails refuses.
-
-    Without it all is accepted.
-    """
+    """`on_validate` accepts or refuses within 8 s; if it fails, refused; without it, accepted."""
     shop, more = Shop(), {} if verdict is ... else {"on_validate": validated(verdict)}
     street = Street(shop, timeout=30.0, **more)
     message = Message.json(street.pool.webhook_url("mpesa"), sample("mpesa", "c2b_validation"))
@@ -301,8 +291,8 @@ async def test_a_c2b_validation_is_the_shops_to_answer(verdict: Any, code: str) 
 @pytest.mark.parametrize(("verdict", "charged"), [(True, 40), (False, 0)])
 @timeless
 async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int) -> None:
-    """The simulated Safaricom asks, and does as it is told; the confirmation is always accepted."""
-    from .simulator.test_mpesa import PAID  # noqa: PLC0415 - a C2B payment as that test words it
+    """The simulated Safaricom obeys `on_validate`; a confirmation is always accepted."""
+    from .simulator.test_mpesa import PAID  # noqa: PLC0415 - the C2B payment of that test
 
     async def on_validate(event: Event) -> bool:
         return verdict
@@ -326,10 +316,7 @@ async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int)
 
 
 def test_acknowledgements_are_the_documented_bodies() -> None:
-    """A driver answers purely.
-
-    Daraja's result for a callback and a confirmation, else a plain 200.
-    """
+    """A callback and a confirmation get Daraja's result, other messages a plain 200."""
     mpesa = Mpesa(consumer_key="k", consumer_secret="s", shortcode="174379", passkey="p")
     heard = {
         case: mpesa.webhook(WebhookRequest(body=json.dumps(sample("mpesa", case)).encode()))
@@ -356,7 +343,7 @@ def test_acknowledgements_are_the_documented_bodies() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 @timeless
 async def test_a_path_that_is_none_of_ours_says_nothing(path: str, method: str) -> None:
-    """404 and an empty body, whatever the rest is, and the body is not even read."""
+    """An unknown path is 404 with an empty body, and the request's body is not read."""
     hooks = toy(Shop())
     async with opened(hooks) as pool:
         hook, attempt = (
@@ -374,7 +361,7 @@ async def test_a_path_that_is_none_of_ours_says_nothing(path: str, method: str) 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "get", ""])
 @timeless
 async def test_only_get_and_post_are_messages(method: str, root: str) -> None:
-    """405 of any other method, however the application is mounted."""
+    """Other methods are 405, wherever the application is mounted."""
     shop = Shop()
     hooks = toy(shop)
     async with opened(hooks) as pool:
@@ -392,7 +379,7 @@ async def test_only_get_and_post_are_messages(method: str, root: str) -> None:
 
 @timeless
 async def test_what_is_too_much_is_not_read() -> None:
-    """A body stops being read at its cap, by its length or its bytes; so do a query and headers."""
+    """A body is read up to its limit, by stated length or bytes; so are query and headers."""
     hooks = toy(Shop())
     async with opened(hooks) as pool:
         path = pool.webhook_url("toy")
@@ -426,10 +413,7 @@ async def test_what_is_too_much_is_not_read() -> None:
 
 @timeless
 async def test_a_slow_or_broken_sender_is_let_go() -> None:
-    """A body that drips is 408 within the time for the whole answer.
-
-    A client that goes is nobody's exception.
-    """
+    """A slow body is 408 within the time for an answer; a disconnect raises nothing."""
     hooks = toy(Shop(), timeout=3.0)
     async with opened(hooks) as pool:
         path = pool.webhook_url("toy")
@@ -446,9 +430,7 @@ async def test_a_slow_or_broken_sender_is_let_go() -> None:
 
 @timeless
 async def test_doubled_headers_are_one_list() -> None:
-    """A header that comes twice is joined, so that no signature passes by standing beside
-    another.
-    """
+    """A repeated header is joined, so that no signature passes beside another."""
     heard: list[WebhookRequest] = []
 
     class Listening(Keyless, frozen=True, kw_only=True):
@@ -508,9 +490,7 @@ PROXIES = ("10.0.0.0/8", "2001:db8::/32")
 async def test_only_a_named_proxy_is_believed(
     peer: str | None, headers: dict[str, str], seen: str | None
 ) -> None:
-    """The sender is the right-most address that is no proxy of ours, and nobody where a header
-    could lie.
-    """
+    """The sender is the right-most address that is no proxy of ours, or None if it is unsure."""
     asked: list[str | None] = []
 
     def allowed(address: str | None) -> bool:
@@ -529,7 +509,7 @@ async def test_only_a_named_proxy_is_believed(
 
 @timeless
 async def test_senders_may_be_networks() -> None:
-    """A list of networks is a check, too; an account without one hears everybody."""
+    """A list of networks is a check, too; an account without a check accepts every sender."""
     pool = Pool(
         Keyless(account="a"),
         Keyless(account="b"),
@@ -559,7 +539,7 @@ async def test_senders_may_be_networks() -> None:
 
 @timeless
 async def test_a_check_of_senders_that_fails_allows_nobody() -> None:
-    """A predicate that cannot take an unknown address refuses it, and is no exception of ours."""
+    """If the predicate of senders raises, the message is refused, without an exception."""
     hooks = toy(Shop(), senders={"toy": lambda peer: ip_address(peer or "").is_private})
     async with opened(hooks) as pool:
         message = WebhookRequest(path=pool.webhook_url("toy"), body=b'{"id": "id-1"}')
@@ -578,7 +558,7 @@ async def test_a_check_of_senders_that_fails_allows_nobody() -> None:
     ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, Any], named: str) -> None:
-    """What cannot be meant is refused when the webhooks are made."""
+    """A wrong argument is UsageError where the webhooks are made."""
     with pytest.raises(UsageError, match=named):
         toy(Shop(), **wrong)
     with pytest.raises(UsageError, match="webhook_base"):
@@ -586,23 +566,23 @@ def test_a_wrong_setting_is_named(wrong: dict[str, Any], named: str) -> None:
 
 
 async def boom() -> None:
-    """Fail as a shop does whose database is away."""
+    """Fail like an application whose database is down."""
     payer = 254708374149
     raise RuntimeError(f"no database for {payer}")
 
 
 async def hang() -> None:
-    """Never come back."""
+    """Never return."""
     await asyncio.sleep(10_000)
 
 
 async def cancelled() -> None:
-    """Break off as a library may that cancels its own work."""
+    """Raise CancelledError, as a library may that cancels its own work."""
     raise asyncio.CancelledError
 
 
 def at_once() -> Awaitable[None]:
-    """Fail before there is anything to await."""
+    """Fail before there is an awaitable."""
     raise TypeError
 
 
@@ -612,10 +592,7 @@ def at_once() -> Awaitable[None]:
 async def test_what_the_shop_missed_is_told_again(
     driver: type[Toy], status: int, trouble: Callable[[], Awaitable[None]]
 ) -> None:
-    """`on_payment` fails twice and then works.
-
-    503 where the provider sends again, and told by us in any case.
-    """
+    """If `on_payment` fails twice, the end is delivered again, with 503 or without."""
     shop = Shop(trouble, trouble)
     hooks = toy(shop, driver=driver(account="toy"))
     async with opened(hooks):
@@ -631,10 +608,7 @@ async def test_what_the_shop_missed_is_told_again(
 
 @timeless
 async def test_a_slow_shop_is_not_cut_short() -> None:
-    """What takes longer than the answer may goes on after it, and is done once.
-
-    Who asks again joins it.
-    """
+    """An `on_payment` longer than the answer may take goes on, and runs once."""
     shop = Shop(lambda: asyncio.sleep(20))
     hooks = toy(shop, driver=Again(account="toy"))
     async with opened(hooks):
@@ -650,7 +624,7 @@ async def test_a_slow_shop_is_not_cut_short() -> None:
 @pytest.mark.parametrize("after", [0.0, 0.5, 1.5])
 @timeless
 async def test_a_cancelled_request_loses_nothing(after: float) -> None:
-    """A client that goes, or a server that drops its request: the shop is told all the same."""
+    """If the client or server drops a request, the end is delivered all the same."""
     shop = Shop(lambda: asyncio.sleep(1))
     hooks = toy(shop, wire=Wire(Desk(payments=paid()), after=1.0))
     async with opened(hooks):
@@ -660,17 +634,14 @@ async def test_a_cancelled_request_loses_nothing(after: float) -> None:
         with pytest.raises(asyncio.CancelledError):
             await request
         await asyncio.sleep(4 if after else 0)
-        if not after:  # it had not begun: the provider has no answer either
+        if not after:  # it had not started: the provider got no answer either
             assert (await hooks.answer(told_of(hooks))).status == 200
     assert shop.told == [("order-1", Status.SUCCEEDED)]
 
 
 @timeless
 async def test_each_state_is_told_once() -> None:
-    """Duplicates are told once; pending is not told.
-
-    The success after a failure, and the refund after it, are.
-    """
+    """Each end is delivered once, also a success after a failure, and a refund."""
     shop = Shop()
     states = ["WAIT", "NO", "NO", "OK", "OK", "BACK", "BACK"]
     hooks = toy(shop, desk=Desk(payments=[paid(word) for word in states]))
@@ -683,7 +654,7 @@ async def test_each_state_is_told_once() -> None:
 
 @timeless
 async def test_two_payments_under_one_reference_are_two() -> None:
-    """A payment without our reference is told by the provider's: none hides behind another."""
+    """A payment without our reference is identified by the provider's id."""
     shop = Shop()
     wire = Wire(lambda outgoing: answer(id=outgoing.url.rsplit("/", 1)[1], status="OK"))
     hooks = toy(shop, wire=wire)
@@ -696,10 +667,7 @@ async def test_two_payments_under_one_reference_are_two() -> None:
 
 @timeless
 async def test_a_message_ahead_of_the_query_is_asked_again() -> None:
-    """The message says paid and the query still pending.
-
-    Acknowledged, and asked until the query says so, too.
-    """
+    """If the look-up is still pending, the message is acknowledged, and look-ups go on."""
     shop = Shop()
     hooks = toy(shop, desk=Desk(payments=[paid("WAIT"), paid("WAIT"), paid("OK")]))
     async with opened(hooks):
@@ -711,7 +679,7 @@ async def test_a_message_ahead_of_the_query_is_asked_again() -> None:
 
 @timeless
 async def test_a_lie_is_not_asked_about_for_ever(caplog: pytest.LogCaptureFixture) -> None:
-    """A payment that stays pending is asked about for as long as a watch would, and no longer."""
+    """A payment that stays pending is looked up for as long as a watch would, and no longer."""
     wire = Wire(Desk(payments=paid("WAIT")))
     hooks = toy(Shop(), wire=wire)
     async with opened(hooks):
@@ -724,7 +692,7 @@ async def test_a_lie_is_not_asked_about_for_ever(caplog: pytest.LogCaptureFixtur
 
 
 TROUBLES: dict[str, tuple[list[Any], int, int]] = {
-    # what the provider answers, our answer where it sends again, and where it does not
+    # the provider's answers, and our status if it repeats messages, and if it does not
     "unavailable": ([answer(500)] * 3 + [paid()], 503, 200),
     "not found yet": ([answer(404), paid()], 503, 200),
     "no credentials": ([answer(401, error="stale"), paid()], 503, 200),
@@ -737,10 +705,7 @@ TROUBLES: dict[str, tuple[list[Any], int, int]] = {
 @pytest.mark.parametrize("driver", [Keyless, Again])
 @timeless
 async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: str) -> None:
-    """An outage is waited out, whoever sends again.
-
-    What contradicts the order is a person's to look at.
-    """
+    """A failed look-up is repeated; a contradiction is left to a person."""
     replies, sent_again, acknowledged = TROUBLES[trouble]
     shop = Shop()
     hooks = toy(
@@ -758,10 +723,7 @@ async def test_a_look_up_that_fails_is_made_again(driver: type[Toy], trouble: st
 
 @timeless
 async def test_an_unknown_payment_beyond_the_share_is_refused() -> None:
-    """Messages about payments that nobody knows have a small share.
-
-    Beyond it 429, and nothing is repeated.
-    """
+    """Messages about unknown payments have a small share of look-ups; beyond it, 429."""
     shop = Shop()
     wire = Wire(Desk(payments=answer(404)))
     hooks = toy(shop, wire=wire)
@@ -788,9 +750,7 @@ async def test_an_unknown_payment_beyond_the_share_is_refused() -> None:
 async def test_what_nobody_knows_is_repeated_within_bounds(
     monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """In an outage a bounded number of messages about unknown payments is kept, and a bounded
-    number of any.
-    """
+    """In an outage, the number of stored messages is bounded, and smaller for unknown payments."""
     monkeypatch.setattr(paymux.webhooks.processing, "MAX_UNKNOWN_EVENTS", 3)
     monkeypatch.setattr(paymux.webhooks.processing, "MAX_PENDING_EVENTS", 5)
 
@@ -816,10 +776,7 @@ async def test_what_nobody_knows_is_repeated_within_bounds(
 @pytest.mark.parametrize("eager", [False, True])
 @timeless
 async def test_a_message_that_names_nothing_is_done_with(*, eager: bool) -> None:
-    """On the account's path nothing can be asked for.
-
-    On an order's own path its id may be on its way.
-    """
+    """A message without an id is closed on the account's path, and repeated on an order's."""
     if eager:
         eagerly()
     shop = Shop()
@@ -847,10 +804,7 @@ async def test_a_message_that_names_nothing_is_done_with(*, eager: bool) -> None
 @pytest.mark.parametrize("fails", [0, 2])
 @timeless
 async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
-    """`lookup` gives what is expected.
-
-    One that fails is made again, and a payment that differs is not told.
-    """
+    """`lookup` returns the expected payment; it is repeated if it fails, and compared."""
     shop = Shop()
     troubles = [boom] * fails
     price = ["500"]
@@ -873,10 +827,7 @@ async def test_a_shop_s_own_records_are_asked(fails: int) -> None:
 
 @timeless
 async def test_without_a_life_of_its_own_it_refuses_what_failed() -> None:
-    """Not entered, nothing goes on after an answer.
-
-    What failed or is slow is 503, and nothing is left behind.
-    """
+    """If not entered, a failed or slow message is 503, and nothing goes on after it."""
     shop = Shop(boom, hang)
     hooks = toy(shop)
     async with hooks._pool:
@@ -886,7 +837,7 @@ async def test_without_a_life_of_its_own_it_refuses_what_failed() -> None:
 
 @timeless
 async def test_a_pool_used_wrongly_is_no_exception() -> None:
-    """A pool that is closed, or in another loop, is 503 and a line in the log."""
+    """A pool that is closed, or used in another loop, is 503 and a log record."""
     hooks = toy(Shop())
     async with hooks:
         with pytest.raises(UsageError, match="already"):
@@ -899,7 +850,7 @@ async def test_a_pool_used_wrongly_is_no_exception() -> None:
 
 @timeless
 async def test_a_driver_s_bug_loses_no_message() -> None:
-    """A foreign exception of a driver is logged and the message kept."""
+    """A driver's foreign exception is logged, and the message is kept."""
 
     class Buggy(Keyless, frozen=True, kw_only=True):
         def payment(self, said: Any, kind: Any = "collect") -> Payment:
@@ -919,10 +870,7 @@ async def test_a_driver_s_bug_loses_no_message() -> None:
 
 @timeless
 async def test_the_log_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    """Refusals are logged once for each kind.
-
-    No hook path, no payload and no whole number is in any record.
-    """
+    """Each kind of refusal is logged once, without callback path, payload or phone number."""
     caplog.set_level(logging.DEBUG)
     hooks = toy(Shop(boom), senders={"toy": ["10.0.0.1"]})
     async with opened(hooks) as pool:
@@ -950,7 +898,7 @@ async def test_the_log_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None
 
 
 async def ended(*steps: str) -> list[dict[str, Any]]:
-    """Drive a lifespan by hand."""
+    """Run a lifespan without a server, and return its messages."""
     hooks, left, sent = toy(Shop()), list(steps), []
 
     async def receive() -> dict[str, Any]:
@@ -969,7 +917,7 @@ async def ended(*steps: str) -> list[dict[str, Any]]:
 
 @timeless
 async def test_on_its_own_it_lives_as_long_as_its_server() -> None:
-    """The lifespan opens and closes pool and webhooks; what cannot open says why."""
+    """The lifespan opens and closes pool and webhooks, and reports a failed start."""
     assert [one["type"] for one in await ended("startup", "shutdown")] == [
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
@@ -981,7 +929,7 @@ async def test_on_its_own_it_lives_as_long_as_its_server() -> None:
 
 @timeless
 async def test_a_websocket_is_refused() -> None:
-    """Nobody talks to us by WebSocket: closed before it is accepted, which is a 403."""
+    """A WebSocket is closed before it is accepted, which is a 403."""
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -995,7 +943,7 @@ async def test_a_websocket_is_refused() -> None:
 
 
 def test_no_server_is_loaded_unasked() -> None:
-    """Whoever serves by another framework loads no aiohttp server."""
+    """With another framework, aiohttp's server is not loaded."""
     code = "import sys, paymux.webhooks; print('aiohttp.web' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
@@ -1004,7 +952,7 @@ def test_no_server_is_loaded_unasked() -> None:
 
 
 async def ask(port: int, *parts: bytes) -> bytes:
-    """Send raw bytes to the server and give the first line of its answer."""
+    """Send raw bytes to the server, and return the first line of its answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for part in parts:
@@ -1018,7 +966,7 @@ async def ask(port: int, *parts: bytes) -> bytes:
 
 
 async def test_a_real_server_of_aiohttp() -> None:
-    """On a socket: a message, a GET, what is too large, broken, packed or slow; never a 500."""
+    """On a socket: a message, a GET, and large, broken, compressed or slow requests; no 500."""
     shop = Shop()
     hooks = toy(shop, timeout=1.5)
     app = web.Application()
@@ -1068,21 +1016,21 @@ async def test_a_real_server_of_aiohttp() -> None:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the journal is; what is repeated comes soon."""
+    """Return the path of the journal; repetitions come soon."""
     monkeypatch.setattr(paymux.webhooks.pending, "MAX_RETRY_SECONDS", 0.02)
     monkeypatch.setattr(paymux.webhooks.processing, "RESCAN_SECONDS", 0.05)
     return tmp_path / "payments.db"
 
 
 def open_hints(file: Path) -> int:
-    """Count the messages that are not done with."""
+    """Count the open messages."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         found: int = db.execute("SELECT count(*) FROM hints WHERE worker IS NOT NULL").fetchone()[0]
         return found
 
 
 def untold(file: Path) -> int:
-    """Count the ends that the shop has not heard of."""
+    """Count the ends that were not delivered."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         sql = "SELECT count(*) FROM payments WHERE status <> 'pending' AND told IS NOT status"
         found: int = db.execute(sql).fetchone()[0]
@@ -1090,22 +1038,19 @@ def untold(file: Path) -> int:
 
 
 async def until(true: Callable[[], object]) -> None:
-    """Wait for something to become true."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.005)
 
 
 async def collect(pool: Pool) -> Payment:
-    """Make order-1, whose answer says pending."""
+    """Collect order-1; the answer is pending."""
     return await pool.collect("toy", amount=500, currency="XAF", reference="order-1")
 
 
 async def test_ten_deliveries_and_a_watch_fulfil_once(file: Path) -> None:
-    """Ten deliveries at once, and a watch.
-
-    One look-up for them, each answered after the one fulfilment.
-    """
+    """Ten concurrent deliveries and a watch cause one look-up and one delivery."""
     fulfilled: list[str] = []
     told: list[Status] = []
 
@@ -1141,7 +1086,7 @@ async def test_ten_deliveries_and_a_watch_fulfil_once(file: Path) -> None:
 
 
 async def test_two_workers_share_one_journal(file: Path) -> None:
-    """Ten deliveries to each of two pools: told once, and nobody is answered before it is told."""
+    """Ten deliveries to each of two pools: one call of `on_payment`, and no answer before it."""
     shop = Shop(lambda: asyncio.sleep(0.1))
     both = [
         toy(shop, journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))) for _ in range(2)
@@ -1159,10 +1104,7 @@ async def test_two_workers_share_one_journal(file: Path) -> None:
 
 
 async def test_the_second_worker_tells_what_the_first_could_not(file: Path) -> None:
-    """One worker's shop fails for good.
-
-    The other tells it, and the first one sees that it is told.
-    """
+    """If one worker's `on_payment` fails for good, another worker delivers."""
     good = Shop()
     broken = Shop(*[boom] * 1000)
     first, second = (
@@ -1182,10 +1124,7 @@ async def test_the_second_worker_tells_what_the_first_could_not(file: Path) -> N
 async def test_what_was_left_is_done_at_the_next_start(
     file: Path, trouble: Callable[[], Awaitable[None]]
 ) -> None:
-    """Closed while the shop fails or hangs.
-
-    The end is left in the outbox, and told by whoever comes next.
-    """
+    """An end not delivered before closing stays in the outbox for the next start."""
     hooks = toy(
         Shop(*[trouble] * 1000),
         journal=file,
@@ -1205,7 +1144,7 @@ async def test_what_was_left_is_done_at_the_next_start(
 
 
 async def test_what_was_left_is_done_while_the_pool_lives_on(file: Path) -> None:
-    """Webhooks that end before their pool leave what they had to the next ones of the same pool."""
+    """Webhooks that end before their pool leave their messages to the next ones."""
     shop = Shop()
     hooks = toy(
         Shop(*[boom] * 1000), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT"))
@@ -1234,9 +1173,7 @@ class Slow(SqliteJournal):
 
 
 async def test_a_slow_disk_holds_nothing_back_for_ever(file: Path) -> None:
-    """A message kept for longer than the pause before it is handled again is handled again all the
-    same.
-    """
+    """A message whose storing takes longer than the pause of a retry is retried all the same."""
     shop = Shop(boom, boom)
     hooks = toy(shop, journal=Slow(file))
     async with opened(hooks):
@@ -1245,7 +1182,7 @@ async def test_a_slow_disk_holds_nothing_back_for_ever(file: Path) -> None:
 
 
 async def test_a_claim_is_let_go_at_the_end(file: Path) -> None:
-    """Webhooks that end while they claim what others left give it back."""
+    """Webhooks that end while they claim messages release them."""
     shop = Shop()
     desk = Desk(payments=[*[answer(500)] * 3, paid()], collect=paid("WAIT"))
     hooks = toy(Shop(), journal=Slow(file), desk=desk)
@@ -1261,7 +1198,7 @@ async def test_a_claim_is_let_go_at_the_end(file: Path) -> None:
 
 
 async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> None:
-    """What a view without a life of its own could not do, a living one of the same journal does."""
+    """A message that failed in webhooks without `async with` is done by others of the journal."""
     wsgi = toy(Shop(boom), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
     shop = Shop()
     hooks = toy(shop, journal=file)
@@ -1273,10 +1210,7 @@ async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> Non
 
 
 async def test_a_message_about_no_order_of_ours_leaves_no_row(file: Path) -> None:
-    """What is about no payment of ours is forgotten when it is done with.
-
-    What is about one is kept.
-    """
+    """A closed message about an unknown payment is deleted; others are kept."""
     hooks = toy(
         Shop(), journal=file, desk=Desk(payments=[answer(404), paid()], collect=paid("WAIT"))
     )
@@ -1295,7 +1229,7 @@ async def test_a_message_about_no_order_of_ours_leaves_no_row(file: Path) -> Non
 
 
 async def test_a_journal_that_fails_keeps_the_message_in_memory(file: Path) -> None:
-    """The disk is away when a message comes: it is done when the disk is back."""
+    """A message that comes during a disk failure is done after it."""
     shop = Shop()
     hooks = toy(shop, journal=file)
     async with opened(hooks):
@@ -1313,7 +1247,7 @@ async def test_a_journal_that_fails_keeps_the_message_in_memory(file: Path) -> N
 
 
 async def test_a_message_that_names_another_id_finds_its_order(file: Path) -> None:
-    """The gateway's message has Daraja's ids alone: the journal knows which open order has them."""
+    """The gateway's message has only Daraja's ids: the journal finds the open order by them."""
     sim, shop = Simulator(), Shop()
     pool = Pool(
         sim.driver("mpesa_gateway"),
@@ -1389,9 +1323,9 @@ MURDER = """
 def test_a_kill_before_the_acknowledgement_loses_nothing(
     tmp_path: Path, point: str, times: int
 ) -> None:
-    """SIGKILL after the message is kept, however far it was: fulfilled after the restart, and once.
+    """After SIGKILL at any point, a stored message is fulfilled once after the restart.
 
-    Inside the turn itself nobody can know how far it came, so it is done again: what is in there
+    Only a kill inside the once-lock repeats the work there, since its progress is unknown: it
     should be one conditional write.
     """
     file = tmp_path / "payments.db"

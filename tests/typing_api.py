@@ -1,6 +1,6 @@
-"""What a user's type checker sees of the public API.
+"""The public API as a user's type checker sees it.
 
-`mypy --strict` proves this file, and nothing runs it.
+`mypy --strict` checks this file; it is never run.
 """
 
 import os
@@ -50,13 +50,13 @@ from paymux import (
 
 
 class Answer(msgspec.Struct):
-    """A reply of a user's own."""
+    """A caller's own type of reply."""
 
     ok: bool
 
 
 async def bearer() -> str:
-    """Give a token when asked."""
+    """Return a token."""
     return "token"
 
 
@@ -83,7 +83,7 @@ def pools(environment: Mapping[str, str]) -> None:
     """Make pools in every way; a subclass makes its own."""
 
     class Mine(Pool):
-        """A pool of a user's own."""
+        """A caller's own subclass of Pool."""
 
     assert_type(Pool.from_config("accounts.toml"), Pool)
     assert_type(Pool.from_config(Path("accounts.toml"), deadline=5), Pool)
@@ -129,7 +129,7 @@ async def money(pay: Pool) -> None:
 
 
 async def questions(pay: Pool, payment: Payment) -> None:
-    """Get from each look-up what its name says."""
+    """Get the type of each look-up's result."""
     assert_type(await pay.verify(payment), Payment)
     assert_type(await pay.verify("campay", "bcedde9b", deadline=5), Payment)
     assert_type(await pay.find("cinetpay", reference="order-1042"), Payment)
@@ -197,7 +197,7 @@ async def wrong(pay: Pool, payment: Payment) -> None:
 
 
 async def errors(pay: Pool, payment: Payment) -> None:
-    """Read of each error what to do next."""
+    """Read the fields of each error."""
     try:
         await pay.verify(payment)
     except OutcomeUnknown as unknown:
@@ -226,5 +226,5 @@ async def errors(pay: Pool, payment: Payment) -> None:
 
 
 def stored(payment: Payment) -> Payment:
-    """Keep a Payment as JSON, and get a Payment back."""
+    """Store a Payment as JSON, and read it back."""
     return msgspec.json.decode(msgspec.json.encode(payment), type=Payment)
