@@ -1,12 +1,12 @@
-"""Check that the reported outcome of a money request is true, wherever the connection breaks.
+"""What a caller is told of a money request is true, wherever the wire breaks.
 
 Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0]
      [--operation "campay collect"] [--json FILE]
 
-R1 produces every row of the decision table that can occur, on a new and on a reused connection. R2
-cuts each request and each answer (a success and a refusal, in three framings) at every byte, with a
-FIN, with a reset, and with silence; `--slice 50` takes every 50th byte. All connections are on
-loopback. The exit code is 1 if any outcome was classified wrongly.
+R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts
+each request and each answer (the good one and a refusal, in three framings) at every byte, with a
+FIN, a reset and silence; `--slice 50` takes every 50th byte. Only loopback is used. The exit code
+is 1 if any classification was unsound.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def report(operations: Sequence[Operation], tally: Tally) -> None:
 
 
 def report_table(operations: Sequence[Operation]) -> None:
-    """Print the rows of the decision table that cannot occur, with the reasons."""
+    """Print which rows occur, and why the others cannot."""
     certificates = Certificates()
     print("Rows of the decision table that cannot occur, or not at every operation:")
     tables = {operation.name: table(certificates, operation) for operation in operations}
@@ -76,7 +76,7 @@ def report_table(operations: Sequence[Operation]) -> None:
 
 
 async def campaign(operations: Sequence[Operation], tally: Tally, *, step: int, seed: int) -> None:
-    """Run R1 and R2."""
+    """Run all of it."""
     for operation in operations:
         tally.wrong.extend(f"R1 row 14: {taken}" for taken in poisoned(operation))
     await walk_table(operations, tally)

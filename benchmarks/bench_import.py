@@ -1,13 +1,13 @@
-"""Measure the time of `import paymux` after `import aiohttp, msgspec`, and of other clients.
+"""What `import paymux` costs over `import aiohttp, msgspec`, and what the peers' packages cost.
 
 Run: python -m benchmarks.bench_import [--quick] [--pairs 15] [--json FILE] [--plot FILE] [--peers
 FOLDER]
 
-Each new process times first one import and then the other. The figures are medians, in
-milliseconds. paymux may add 15 ms: drivers, phone numbers, watches and the journal are loaded on
-first use. The time of another client includes the HTTP client that it imports. The processes take
-turns. Bytecode is cached in a temporary directory, because a package is compiled only once, when it
-is installed. `--quick` measures paymux alone. The exit code is 1 if paymux adds more than 15 ms.
+Each new process times the one import and then the other, and the figures are medians: paymux may
+add 15 ms, for drivers, phone numbers, watching and the journal load on use. A peer's import is its
+whole, with the HTTP client that it brings; its processes take turns with ours. Bytecode is kept in
+a directory of its own, for compiling is paid once, when a package is installed. `--quick` leaves
+the peers out. The exit code is 1 where paymux adds too much.
 """
 
 import argparse
@@ -48,9 +48,9 @@ Row = dict[str, Any]
 
 
 def took(name: str, bytecode: str, peers: Path) -> list[float]:
-    """Return the milliseconds that a client's import takes in a new process.
+    """Give the milliseconds that a client's import takes in a new process.
 
-    For paymux these are two numbers: its dependencies, and paymux itself.
+    Paymux's comes in two parts.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     lines = ["aiohttp, msgspec", "paymux"] if name == "paymux" else [MODULES[name]]

@@ -210,13 +210,13 @@ def busiest(times: list[float]) -> int:
 
 
 class Clock:
-    """The wall clock of the watches, which follows the virtual time of a loop."""
+    """The wall clock of watches, which keeps step with a loop in virtual time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop, self._base = loop, time.time() - loop.time()
 
     def time(self) -> float:
-        """Return the seconds since 1970."""
+        """Give the seconds since 1970."""
         return self._base + self._loop.time()
 
 
@@ -224,7 +224,7 @@ def in_virtual_time(
     work: Callable[[dict[str, Any], Clock], Coroutine[Any, Any, dict[str, Any]]],
     case: dict[str, Any],
 ) -> dict[str, Any]:
-    """Run one case in virtual time."""
+    """Run in virtual time."""
     loop = VirtualLoop()
     clock = Clock(loop)
     with (
@@ -330,7 +330,7 @@ def resident() -> int:
 
 
 async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
-    """Return the memory of a watch that waits, in bytes."""
+    """Tell what a waiting watch costs in memory."""
     count, created = case["count"], datetime.fromtimestamp(clock.time(), UTC)
 
     class Waiting(Provider):
@@ -371,7 +371,7 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
 
 
 async def plain(case: dict[str, Any], _clock: Clock) -> dict[str, Any]:
-    """Return the time of a garbage collection with tasks that sleep as often as a watch polls."""
+    """Tell what a full collection takes beside tasks that sleep about as often as a watch asks."""
     chance, took = random.Random(8), []
 
     async def looped() -> None:

@@ -126,7 +126,7 @@ class Paymux(Client):
         await self.pool.aclose()
 
     def journal(self) -> str | None:
-        """Return the journal's path, or None for no journal."""
+        """Give the journal's path, if there is one."""
         return None
 
     def driver(self, paymux: Any) -> Any:

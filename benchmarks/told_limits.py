@@ -31,10 +31,10 @@ class Allowed(Keyless, frozen=True, kw_only=True):
 
 
 def run(orders: int, folder: Path) -> dict[str, float]:
-    """Run the notifiers long enough to look up each order once, and return the figures."""
+    """Let them work for so long that each order could be asked about once."""
     wall = Wall()
     passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
-    # The journal writes in the loop, so that virtual time waits for it.
+    # In the loop, so that virtual time waits for it.
     vars(paymux.journal.sqlite)["Writer"] = Inline
     vars(paymux.core.notify.watched_order)["time"] = wall
     vars(paymux.journal.reminders)["time"] = passing

@@ -19,8 +19,8 @@ settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
-# In this process no power failure is tested, and waiting for the disk took a third of the suite's
-# time. Processes that tests start keep the real setting: tests/test_crash.py kills them at each
+# No power fails in this process, and waiting for the disk took a third of the suite's time. The
+# processes that tests start keep the true setting: tests/test_crash.py kills them at each
 # fdatasync.
 schema.SYNCHRONOUS = "OFF"
 

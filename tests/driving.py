@@ -1,4 +1,4 @@
-"""Run a driver's coroutine step by step: samples in, requests out; no loop, network or mocks."""
+"""Stepping a driver's coroutine: sample bodies in, requests out; no loop, network or mocks."""
 
 import json
 from collections.abc import Coroutine
@@ -16,15 +16,15 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def sample(driver: str, case: str) -> Any:
-    """Return the body of `tests/samples/<driver>/<case>.<status>.json`.
+    """Give the body of `tests/samples/<driver>/<case>.<status>.json`.
 
-    The file also has its source and date.
+    Its source and date stand in the file.
     """
     return json.loads((SAMPLES / driver / f"{case}.json").read_text())["body"]
 
 
 def reply(driver: str, case: str) -> Response:
-    """Return a sample as a provider's reply, with the status in its file name."""
+    """Give a sample as the reply that a provider sent, with the status of its file name."""
     body = sample(driver, case)
     status = int(case.rsplit(".", 1)[1])
     return Response(
@@ -33,7 +33,9 @@ def reply(driver: str, case: str) -> Response:
 
 
 class Script:
-    """A `send` that returns replies in order, judged like the transport; it records requests."""
+    """A `send` that answers with replies in order, read by the transport's own verdict, and keeps
+    the requests.
+    """
 
     def __init__(self, driver: Driver, *replies: Response) -> None:
         self.driver = driver
@@ -53,7 +55,7 @@ class Script:
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a driver's coroutine to its end without a loop; it awaits only `send`."""
+    """Run a driver's coroutine to its end without a loop; it awaits nothing but `send`."""
     try:
         coroutine.send(None)
     except StopIteration as done:

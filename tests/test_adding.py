@@ -1,4 +1,4 @@
-"""Adding a provider: three files and samples, or an entry point of another package."""
+"""Adding a provider: three files and its samples, or an entry point of another package."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ class Thawed(Acme, frozen=False, kw_only=True):
 
 
 def _add(tree: Path) -> None:
-    """Add the toy provider like any provider."""
+    """Add the toy as any provider is added."""
     shutil.copy(ACME / "driver.py", tree / "paymux/drivers/acme.py")
     shutil.copy(ACME / "simulator.py", tree / "paymux/simulator/acme.py")
     shutil.copy(ACME / "case.py", tree / "tests/drivers/test_acme.py")
@@ -50,7 +50,7 @@ def _run(tree: Path, *arguments: str) -> str:
 
 @pytest.mark.timeout(400)
 def test_a_provider_is_three_files_and_its_samples(tmp_path: Path) -> None:
-    """No other file changes, and the tests of all drivers cover the new one."""
+    """Nothing else is touched, and the tests of all drivers cover it."""
     for folder in ("paymux", "tests", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
@@ -89,7 +89,7 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("other_package")
 def test_a_driver_of_another_package_is_one_like_ours() -> None:
-    """It is listed, printed and loaded, and errors about unknown names list it."""
+    """It is listed, printed, loaded, and named where a name is refused."""
     assert {"acme", "campay"} <= {*names()}
     assert "| acme | ✓ | - |" in table(["acme"])
     assert load("acme")(**FIELDS).name == "acme"
@@ -109,6 +109,8 @@ def test_a_driver_of_another_package_is_one_like_ours() -> None:
 )
 @pytest.mark.usefixtures("other_package")
 def test_an_entry_point_that_is_no_whole_driver_is_refused(name: str, said: str) -> None:
-    """An incomplete driver is UsageError when it is loaded, naming the entry point."""
+    """What would fail later and elsewhere is UsageError when it is loaded, naming the entry
+    point.
+    """
     with pytest.raises(UsageError, match=f"driver: {said}"):
         load(name)

@@ -843,7 +843,7 @@ async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
 
 
 def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Block the loop between a connection and the first request on it."""
+    """Keep the loop busy between a connection and the first request on it."""
     connect = aiohttp.TCPConnector.connect
 
     async def slow(self: aiohttp.TCPConnector, *given: Any) -> aiohttp.connector.Connection:

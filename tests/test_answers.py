@@ -103,7 +103,7 @@ def spoken(body: Any, places: Mapping[str, str]) -> dict[str, str]:
 
 
 def pairs(name: str, case: str, places: Mapping[str, str]) -> Iterator[Any]:
-    """Return a sample with every pair of its fields set to every two words of their tables."""
+    """Give a sample with every pair of its fields set to every two words of their tables."""
     speaks = driver(name).speaks
     for one, two in itertools.combinations(places, 2):
         for word, other in itertools.product((*speaks[one], NOVEL), (*speaks[two], NOVEL)):

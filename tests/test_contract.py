@@ -165,7 +165,7 @@ class Desk:
 
 
 def test_every_driver_is_in_the_table() -> None:
-    """A driver that is found on disk is held to the contract: nobody is left out."""
+    """Each driver that is found on disk is held to the contract."""
     assert sorted(CASES) == names()
 
 
@@ -243,7 +243,7 @@ async def test_a_lost_answer_is_unknown_and_charges_once_at_most(name: str) -> N
 
 @every
 def test_only_what_cannot_charge_twice_is_repeated(name: str) -> None:
-    """A collect is repeated only where each POST opens a page that nobody can pay without its
+    """A collect is repeated only where each POST opens a page that cannot be paid without its
     address.
     """
     driver = load(name)
@@ -355,7 +355,7 @@ async def test_money_that_comes_late_is_real(name: str) -> None:
 @every
 @timeless
 async def test_an_unknown_word_stays_pending(name: str, truth: Status) -> None:
-    """A word that nobody has documented is neither success nor failure, whatever is true.
+    """An undocumented word is neither success nor failure, whatever is true.
 
     It is kept.
     """
@@ -458,7 +458,7 @@ async def test_an_order_without_a_login_is_not_sent(name: str) -> None:
 async def test_a_throttled_order_waits_and_succeeds(name: str) -> None:
     """Refused before processing, an order is made after the wait.
 
-    A 429 in nobody's words is unknown.
+    A 429 in unknown words is unknown.
     """
     async with Desk(name) as desk:
         desk.fault(desk.case.opens, Fault.THROTTLE, retry_after=2)
@@ -622,7 +622,7 @@ async def test_a_forged_message_is_refused_or_found_out(name: str) -> None:
 @every
 @timeless
 async def test_a_success_that_comes_before_the_money_confirms_nothing(name: str) -> None:
-    """Whoever replays or invents a success while the payment is pending gets a pending payment."""
+    """A replayed or invented success of a pending payment gives a pending payment."""
     async with Desk(name) as desk:
         first = await desk.collect()
         await asyncio.sleep(61)  # a phone shows one prompt at a time, for a minute at most
@@ -916,7 +916,7 @@ async def test_a_refund_is_pending_and_asked_for_once(name: str) -> None:
 @serving_pages
 @timeless
 async def test_a_browser_that_came_back_is_a_hint(name: str) -> None:
-    """After the payer's decision on the page, the address he came back to is confirmed like any
+    """After the payer's decision on the page, the URL of the payer's return is confirmed like any
     message.
     """
     async with Desk(name) as desk:

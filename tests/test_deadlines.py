@@ -1,4 +1,4 @@
-"""Deadlines: they behave like `asyncio.timeout_at`, with one timer for all."""
+"""Deadlines: whatever `asyncio.timeout_at` does, and one timer for all."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ Bound = Callable[[float], AbstractAsyncContextManager[object]]
 
 
 class Ours:
-    """A deadline of paymux with the interface of `asyncio.timeout_at`."""
+    """A deadline of ours behind the same door."""
 
     def __init__(self, all_: Deadlines, when: float) -> None:
         self._deadline = all_.until(when)
@@ -34,7 +34,10 @@ class Ours:
 
 
 def story(seed: int, bound: Bound) -> list[list[str]]:
-    """Run tasks with nested deadlines, errors and swallowed cancellations, and return their log."""
+    """Let tasks wait within nested deadlines, fail, swallow a cancellation.
+
+    Tell what each met, and when.
+    """
     told: list[list[str]] = [[] for _ in range(5)]
 
     async def one(name: int) -> None:
@@ -82,11 +85,13 @@ def story(seed: int, bound: Bound) -> list[list[str]]:
 
 
 def test_it_does_what_asyncio_does() -> None:
-    """In 400 random stories of deadlines, cancellations and errors the log equals asyncio's."""
+    """In 400 stories of nested deadlines, cancellations and errors, all is as with
+    `asyncio.timeout_at`.
+    """
     said: set[str] = set()
     for seed in range(400):
         ours = Deadlines()
-        told = story(seed, lambda when: Ours(ours, when))  # noqa: B023 - finished before the next round
+        told = story(seed, lambda when: Ours(ours, when))  # noqa: B023 - used up before the next round
         assert told == story(seed, asyncio.timeout_at), seed
         said.update(line.split(" ")[-1] for lines in told for line in lines)
     assert {"done", "late", "error", "cancelled", "CancelledError", "NoneType"} <= said
@@ -94,7 +99,7 @@ def test_it_does_what_asyncio_does() -> None:
 
 @timeless
 async def test_a_thousand_have_one_timer_and_leave_none() -> None:
-    """A thousand deadlines have one timer, and none is left after the last one."""
+    """One timer stands for all, and nothing is left when the last one ends, early or late."""
     loop, deadlines = asyncio.get_running_loop(), Deadlines()
 
     async def one(number: int) -> bool:
@@ -117,7 +122,10 @@ async def test_a_thousand_have_one_timer_and_leave_none() -> None:
 
 @timeless
 async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
-    """After a deadline, the first wait raises TimeoutError, even if it would end immediately."""
+    """What needs no waiting is done.
+
+    The first wait is TimeoutError, although it would end at once.
+    """
     deadlines = Deadlines()
     for when in (START - 5, START, asyncio.get_running_loop().time()):
         with pytest.raises(TimeoutError), deadlines.until(when):
@@ -128,7 +136,9 @@ async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
 
 @timeless
 async def test_what_ended_is_not_kept() -> None:
-    """After 100,000 finished verbs, with one still running, nothing of them is kept."""
+    """A hundred thousand verbs that end at once, beside one that does not, leave no trace of
+    theirs.
+    """
     deadlines = Deadlines()
     with deadlines.until(START + 30):
         for _ in range(100_000):
@@ -138,7 +148,9 @@ async def test_what_ended_is_not_kept() -> None:
 
 
 def test_loops_in_turn_share_it() -> None:
-    """Deadlines of a closed loop neither end nor delay work in the next loop."""
+    """What a loop left half-done when it was closed neither ends nor holds up what runs in the
+    next.
+    """
     deadlines = Deadlines()
 
     async def hang() -> None:
@@ -154,7 +166,7 @@ def test_loops_in_turn_share_it() -> None:
     async def late() -> None:
         left_too_late = deadlines.until(asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(TimeoutError), left_too_late:
-            # the block of the deadline ends here, in another loop
+            # its block ends here, in the wrong loop
             await asyncio.sleep(5 if left.close() is None else 0)
         assert deadlines._timer is None
 
@@ -163,7 +175,7 @@ def test_loops_in_turn_share_it() -> None:
 
 
 def test_without_a_task_there_is_nothing_to_cancel() -> None:
-    """Without a task, a deadline raises RuntimeError."""
+    """Outside of a task it says so, instead of bounding nothing."""
 
     def enter() -> None:
         with Deadlines().until(1.0):

@@ -104,7 +104,7 @@ class Shop:
             },
         )
         for one in sockets:
-            one.close()  # the workers have it: if they die, nobody waits for their answer
+            one.close()  # the workers have it: if they die, no client waits for their answer
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -47,7 +47,7 @@ LAYERS = (
 # Other folders may import the modules of these; of the others they import the `__init__`.
 OPEN = {"primitives", "values", "drivers", "simulator"}
 
-# These modules are imported directly, because they load SQLite or the HTTP client.
+# These modules have a door of their own: to enter them loads SQLite, or the HTTP client.
 DOORS = {"journal/sqlite", "transport/aiohttp"}
 
 ROOMS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
@@ -115,7 +115,7 @@ def test_a_room_is_entered_by_its_door(name: str) -> None:
 
 
 def test_at_most_twenty_rooms_are_at_the_top() -> None:
-    """The package's own folder has at most 20 entries."""
+    """The package's own folder is read at a glance."""
     assert len([one for one in ROOT.iterdir() if one.name != "__pycache__"]) <= 20
 
 
@@ -131,7 +131,7 @@ def test_one_file_knows_the_http_client() -> None:
 
 
 def test_only_the_pool_hands_the_connection_in() -> None:
-    """Only the pool imports transport/aiohttp.py."""
+    """Nothing imports transport/aiohttp.py but the pool."""
     assert {name for name in MODULES if "transport/aiohttp" in set(imported(name))} == {"pool"}
 
 

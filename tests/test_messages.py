@@ -37,7 +37,7 @@ KEPT = {"custom_data", "custom_datas", "metadata"}
 
 
 def claims(name: str, body: bytes, content_type: str = "application/json") -> Payment:
-    """Return the claims of a message."""
+    """Give what a message claims."""
     return (
         driver(name)
         .webhook(WebhookRequest(body=body, headers={"content-type": content_type}))

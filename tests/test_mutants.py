@@ -486,7 +486,10 @@ async def test_a_lost_outcome_holds_the_order_or_the_account_that_it_is_of() -> 
 
 @timeless
 async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
-    """A driver's own OutcomeUnknown is completed; a late, unsent money verb is NotSent."""
+    """A driver's own OutcomeUnknown is filled in.
+
+    A verb of money that is late before it sends is NotSent.
+    """
     transport = Transport(Wire(lambda _: answer()), deadline=30, attempts=3)
 
     async def unknown(_: Call) -> None:

@@ -385,7 +385,7 @@ def _meant(claim: str) -> list[tuple[str, Line]]:
 
 
 def _claims() -> Iterator[tuple[str, str]]:
-    """Yield each `@pytest.mark.proves` of the tests: the claim, and the test's name."""
+    """Give each `@pytest.mark.proves` of the tests: what it says, and the test's name."""
     for file in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(

@@ -1,1 +1,1 @@
-"""A provider that does not exist: the three files and the samples that a new provider needs."""
+"""A provider that exists nowhere: the three files and the samples that adding one takes."""

@@ -1,4 +1,4 @@
-"""The test file of Acme, with its case."""
+"""Acme: its own test file, with its case."""
 
 import pytest
 
@@ -33,7 +33,7 @@ CASE = Case(
     ("case", "status"), [("paid.200", Status.SUCCEEDED), ("open.200", Status.PENDING)]
 )
 def test_a_look_up_reads_the_page(case: str, status: Status) -> None:
-    """Each documented answer is read as the page says."""
+    """Each answer of the page is read as it says."""
     driver = load("acme")(**CASE.words.fields)
     script = Script(driver, reply("acme", case))
     held = Payment(account="acme", provider_reference=ID)

@@ -26,7 +26,7 @@ _STATUS = Vocabulary(
     }
 )
 _PAID: StatusWords = {"YES": Status.SUCCEEDED, "NO": UNPAID}
-# "Errors" of the page, each with its own HTTP status, before any payer is prompted.
+# "Errors" of the page, each under its own HTTP status and before any payer is asked.
 _ERRORS: Mapping[str, type[ProviderError]] = {
     "bad_key": AuthenticationFailed,
     "bad_request": Rejected,
@@ -35,7 +35,7 @@ _ERRORS: Mapping[str, type[ProviderError]] = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A payment, in an answer and in a webhook."""
+    """A payment, as it is answered and told."""
 
     id: Scalar = None
     reference: Scalar = None
@@ -46,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: Scalar = None
 
     def answers(self, reference: str | None = None) -> bool:
-        """Return whether this is a payment, and that of our reference if one was sent."""
+        """Tell whether this is a payment, that of our reference where it was sent."""
         require(text(self.id), "the answer has no id")
         require(text(self.status), "the answer has no status")
         ours = text(self.reference)
@@ -72,11 +72,11 @@ class Acme(Driver, frozen=True, kw_only=True):
     api_key: Secret | str = ""
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
-        """Sign with the API key."""
+        """Sign with the key."""
         return request.with_headers({"X-Api-Key": reveal(self.api_key)})
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Return the listed errors as certain refusals."""
+        """Believe the listed errors."""
         said = reply.read(Answer) or Answer()
         code = text(said.error) or ""
         if code in _ERRORS and reply.status in (400, 401, 429):
@@ -86,7 +86,7 @@ class Acme(Driver, frozen=True, kw_only=True):
         return super().judge(request, reply)
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        """Request the money from the payer."""
+        """Ask the payer for the money."""
         body = {
             "amount": whole(order.amount),
             "currency": order.currency,
@@ -98,7 +98,7 @@ class Acme(Driver, frozen=True, kw_only=True):
         return self.payment(await send(post("/v1/payments", Answer, body, matches=answers)))
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Look a payment up by Acme's id."""
+        """Ask for a payment by Acme's id."""
         asked = payment.provider_reference
         if not asked:
             raise UsageError.field("provider_reference", asked, "the id that Acme gave")
@@ -106,14 +106,14 @@ class Acme(Driver, frozen=True, kw_only=True):
         return self.payment(await send(request), asked)
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a webhook; it has no signature."""
+        """Read a message; nothing signs it."""
         said = self.message(Answer, incoming)
         if text(said.id) is None:
             raise Unreadable("no id")
         return self.event(self.payment(said))
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
-        """Map an answer to a Payment."""
+        """Say in our words how a payment stands."""
         word = text(said.status)
         status, reason = self.outcome({"status": word, "paid": text(said.paid)})
         found = Payment(

@@ -1,4 +1,4 @@
-"""The HTTP API of Acme, from https://acme.example/docs."""
+"""Acme's API on the wire, from https://acme.example/docs."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,7 +21,7 @@ _WORDS = {
 
 
 class Acme(Provider):
-    """Acme: a payment is a POST, a look-up a GET, and a webhook has the same object."""
+    """Acme: a payment is a POST, a look-up a GET, a message the same object."""
 
     name = "acme"
     hosts = frozenset({"api.acme.example", "sandbox.acme.example"})
@@ -29,7 +29,7 @@ class Acme(Provider):
     numbers: ClassVar[Mapping[str, Outcome]] = magic("229019797979", success="7")
 
     async def answer(self, incoming: WebhookRequest) -> Response:
-        """Answer as the page documents."""
+        """Answer as the page does."""
         if incoming.headers.get("x-api-key") != "simulator":
             raise Refused(self.stale(incoming))
         match incoming.method, *segments(incoming):
@@ -40,18 +40,18 @@ class Acme(Provider):
         return json_reply({"error": "not_found"}, 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Return a webhook with the payment's state."""
+        """Tell the payment's state."""
         said = _said(entry)
         if forged:
             said.update(status="PAID", paid="yes")
         return Message.json(entry.words["callback_url"], said)
 
     def throttled(self) -> Response:
-        """Refuse before processing, because of the rate limit."""
+        """Refuse before processing."""
         return json_reply({"error": "too_many"}, 429)
 
     def stale(self, incoming: WebhookRequest) -> Response:
-        """Refuse the API key."""
+        """Refuse the key."""
         return json_reply({"error": "bad_key"}, 401)
 
     def _pay(self, body: dict[str, Any]) -> Response:

@@ -226,8 +226,10 @@ class Stage:
 
 
 def stages(folder: str, said: Callable[[str], None]) -> dict[str, Stage]:
-    """Open two pools: one without a journal, in virtual time, and one with a journal."""
-    # The pool loads this module in a thread, for which virtual time does not wait.
+    """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a
+    journal.
+    """
+    # the pool loads it in a thread, of which no clock leaps
     importlib.import_module("phonenumbers.carrierdata")
     return {
         "bare": Stage(VirtualLoop(), said, None),

@@ -124,7 +124,7 @@ TABLE_WORKERS = 16
 
 
 class Certificates:
-    """The certificates of one campaign, which nobody else trusts."""
+    """The certificates of one campaign, which no other program trusts."""
 
     def __init__(self) -> None:
         self._ours, self._strangers = trustme.CA(), trustme.CA()
@@ -146,7 +146,7 @@ class Certificates:
 
 @contextlib.asynccontextmanager
 async def nobody(door: Door) -> AsyncGenerator[None]:
-    """Let nobody listen."""
+    """Let no server listen."""
     await door.shut()
     yield
 
@@ -499,7 +499,7 @@ def table(certificates: Certificates, operation: Operation) -> dict[int, list[Ca
 
 
 def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str:
-    # Where each request makes a page that charges nobody, what is unknown is repeated, and may be
+    # Where each request makes a page that charges no payer, what is unknown is repeated and may be
     # answered then.
     if isinstance(cases, str) or not operation.repeatable:
         return cases

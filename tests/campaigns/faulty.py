@@ -108,7 +108,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str  # where its money request goes
     order: Mapping[str, Any]
     fields: Mapping[str, Any] = {}
-    repeatable: bool = False  # each request makes a page that charges nobody
+    repeatable: bool = False  # each request makes a page that charges no payer
     endless: Mapping[str, Any] | str = (
         "every field of this request is bounded, so that it fits the send buffer"
     )
@@ -490,7 +490,7 @@ class Door:
         self.simulator.cinetpay.pings = False
         self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
         self.plan: list[Fault] = [HEALTHY]
-        # Held for good, so that nobody else is given the port while no server of ours listens.
+        # Held for good, so that no other program gets the port while no server of ours listens.
         self._holder = socket.socket()
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._holder.bind(("127.0.0.1", 0))
@@ -800,7 +800,7 @@ class Desk:
         page = type(ended) is OutcomeUnknown and self.operation.page
         if not page or (page in str(ended)) is not case.listed:
             return None
-        # Of a listed duplicate the page may be in the payer's hands; of any other unknown, nobody
+        # Of a listed duplicate the page may be in the payer's hands; of any other unknown, no payer
         # has it.
         return (
             f"it {'says' if case.listed else 'does not say'} that a new reference is safe: {ended}"

@@ -74,7 +74,7 @@ _PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 
 
 class Loop(VirtualLoop):
-    """An event loop in virtual time, whose sockets are connections in memory."""
+    """Virtual time, and sockets that lead to the network in memory."""
 
     def __init__(self, seed: int) -> None:
         self._counted = 0
@@ -389,7 +389,7 @@ _TIMED = (
 
 @contextlib.contextmanager
 def virtual_clocks(loop: Loop) -> Iterator[None]:
-    """Replace the clocks of paymux, its simulator and aiohttp by the loop's virtual time."""
+    """Let every clock that paymux, its simulator and aiohttp read keep step with the loop."""
     clock = SimpleNamespace(
         time=lambda: _EPOCH + loop.time() - START,
         gmtime=time.gmtime,
@@ -399,7 +399,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
 
     class Dated(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain datetime, which msgspec can encode
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # plain, so that it encodes
             return datetime.fromtimestamp(clock.time(), tz)
 
     with contextlib.ExitStack() as stack:
@@ -408,7 +408,7 @@ def virtual_clocks(loop: Loop) -> Iterator[None]:
         for name in _TIMED:
             stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
         stack.enter_context(patch("paymux.transport.idle.monotonic", loop.time))
-        # A connection in memory has no file descriptor.
+        # In memory there is no descriptor to be looked at.
         stack.enter_context(
             patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits))
         )
