@@ -91,7 +91,7 @@ class Shop(Wire):
 
 
 def pairs(account: str, count: int) -> list[tuple[str, str]]:
-    """Return so many references of an account."""
+    """Return `count` references of an account."""
     return [(account, f"{account}-{number}") for number in range(count)]
 
 
@@ -261,7 +261,7 @@ async def test_progress_is_a_plain_function(progress: Any) -> None:
 @pytest.mark.parametrize("shape", [list, iter, stream])
 @pytest.mark.parametrize("at_once", [1, 2, 7, 50])
 def test_at_once_bounds_what_is_on_its_way(at_once: int, shape: Callable[[Any], Any]) -> None:
-    """Over all accounts, at most so many look-ups are in flight, and all slots are used."""
+    """Over all accounts, at most `at_once` look-ups are in flight, and all slots are used."""
 
     async def main() -> None:
         shop = Shop(a=0.3)

@@ -696,7 +696,7 @@ def test_no_attack_on_a_jwt_is_accepted(tmp_path: Path) -> None:
 def test_a_token_that_names_no_end_is_the_providers_own_choice_and_still_a_hint(
     level: str, tmp_path: Path
 ) -> None:
-    """A JWT without `exp`, signed with CamPay's key, is a hint like any other."""
+    """A JWT of CamPay's key without an `exp`, or with a far one, is a hint like any other."""
 
     async def work(one: Shop) -> None:
         true = one.message(PAID)

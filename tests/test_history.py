@@ -47,7 +47,7 @@ def past(number: int, made: datetime | None, **fields: Any) -> bytes:
 
 
 def rows(count: int, *, days: float = 30, **fields: Any) -> list[bytes]:
-    """Return so many rows, spread over so many days."""
+    """Return `count` rows, spread over `days` days."""
     return [
         past(number, BEGAN + timedelta(days=days * number / count), **fields)
         for number in range(count)
@@ -60,7 +60,7 @@ def page(found: list[bytes]) -> bytes:
 
 
 def gateway_page(count: int, **fields: Any) -> bytes:
-    """Return the gateway's answer of so many rows."""
+    """Return the gateway's answer with `count` rows."""
     row = {"amount": 5, "status": "completed", "created_at": "2026-01-02T00:00:00Z", **fields}
     listed = [{"id": f"tx-{number}", **row} for number in range(count)]
     return json.dumps({"results": listed, "total": count, "page": 1}).encode()

@@ -532,7 +532,7 @@ ENDED = Payment(
 
 
 def aged(file: Path, days: float, where: str = "1") -> None:
-    """Make everything in the journal so many days older."""
+    """Make everything in the journal `days` days older."""
     old = (datetime.now(UTC) - timedelta(days=days)).isoformat()
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         for table, column in (("payments", "updated_at"), ("facts", "at"), ("turns", "at")):
@@ -954,7 +954,7 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
 
 
 async def steps(task: "asyncio.Task[Any]", count: int) -> None:
-    """Run a task for so many steps of the loop; the journal's thread keeps up with each."""
+    """Run a task for `count` steps of the loop; the journal's thread finishes after each."""
     for _ in range(count):
         time.sleep(0.001)
         await asyncio.sleep(0)

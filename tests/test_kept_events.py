@@ -84,7 +84,7 @@ class Street:
         )
 
     async def delay(self, forgeries: int) -> float:
-        """Return the delay of an order's end in seconds, after so many forgeries."""
+        """Return the delay of an order's end in seconds, after `forgeries` forged messages."""
         async with self.pool, self.hooks:
             payment = await self.pool.collect("campay", **ORDER)
             await asyncio.sleep(30)

@@ -43,7 +43,7 @@ class Limit:
 async def _arrivals(
     limit: Limit, count: int, seed: int, latency: float, over: float
 ) -> list[float]:
-    """Send so many requests at random times, and return when the receiver saw them."""
+    """Send `count` requests at random times, and return when the receiver saw them."""
     chance = random.Random(seed)
     seen: list[float] = []
 

@@ -325,7 +325,7 @@ async def test_what_an_earlier_process_sent_is_not_refused() -> None:
 def _filled(
     count: int, after: Callable[[OrderMemory, Payment], None], **fields: Any
 ) -> tuple[OrderMemory, float]:
-    """Return a memory of so many orders, and its size in MiB."""
+    """Return a memory of `count` orders, and its size in MiB."""
     memory, driver = OrderMemory(), Keyless()
     gc.collect()
     tracemalloc.start()

@@ -130,7 +130,7 @@ class Provider(Wire):
         return answer(id=id, status=word)
 
     def busiest(self, seconds: float = 1.0) -> int:
-        """Return the most requests that any window of so many seconds held."""
+        """Return the most requests in any window of `seconds` seconds."""
         times, first, most = sorted(self.times), 0, 0
         for last, when in enumerate(times):
             while times[first] <= when - seconds:

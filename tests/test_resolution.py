@@ -67,7 +67,7 @@ async def _lost(pay: Pool) -> Payment:
 
 
 def _age(file: Path, seconds: float) -> None:
-    """Let the only order be so old."""
+    """Make the only order `seconds` seconds old."""
     began = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("UPDATE payments SET payment = json_set(payment, '$.created_at', ?)", (began,))

@@ -234,7 +234,7 @@ async def test_a_failed_login_is_shared_remembered_and_then_retried() -> None:
 
 @timeless
 async def test_a_failing_login_is_tried_once_per_moment() -> None:
-    """Fifty callers that retry for ten seconds cause one login at a time, without a queue."""
+    """However often fifty callers retry, a failing login is made at most once per pause."""
     cache, login = TokenCache(30), Logins(fails=10**6, seconds=0.1)
 
     async def keep_coming() -> None:

@@ -391,7 +391,7 @@ async def test_a_persons_word_is_told_like_any_other(file: Path) -> None:
 
 
 def aged(file: Path, days: float) -> None:
-    """Make the journal's content so old."""
+    """Make the journal's content `days` days old."""
     when = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
     run_sql(file, "UPDATE payments SET updated_at = ?", when)
     run_sql(file, "UPDATE facts SET at = ?", when)

@@ -25,7 +25,7 @@ class Few(Keyless, frozen=True, kw_only=True):
 
 
 def fullest(desk: Desk, seconds: float) -> int:
-    """Return the most look-ups that any window of so many seconds holds."""
+    """Return the most look-ups in any window of `seconds` seconds."""
     times, first, most = sorted(when for when, _ in desk.looks), 0, 0
     for last, when in enumerate(times):
         while times[first] <= when - seconds:
