@@ -5,6 +5,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .errors import BadWebhook, Unavailable, UsageError
 from .primitives import coerce
@@ -157,6 +158,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int
     headers: Mapping[str, str] = {}
     body: bytes = b""
+    # What `read` read last, and as which type: after `judge`, the same is asked for again.
+    _type: Any = None
+    _answer: Any = None
 
     def __repr__(self) -> str:
         return f"<Response {self.status} of {len(self.body)} bytes>"
@@ -164,9 +168,19 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def read(self, type: type[T]) -> T | None:
         """Read the body as JSON of this type; None: it is anything else."""
         try:
-            return decode(type, self.body)
+            answer = decode(type, self.body)
         except Unreadable:
             return None
+        force_setattr(self, "_answer", answer)
+        force_setattr(self, "_type", type)
+        return answer
+
+    def answer(self, type: type[T]) -> T:
+        """Read the body like `read`, but not twice; Unreadable: it is anything else."""
+        if self._type is type:
+            answer: T = self._answer
+            return answer
+        return decode(type, self.body)
 
 
 class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 from ..drivers.base import Driver, Duplicate
 from ..errors import AuthenticationFailed, ProviderError, RateLimited
 from ..http import Request, Response
-from ..values.parsing import Unreadable, decode
+from ..values.parsing import Unreadable
 
 R = TypeVar("R")
 
@@ -70,7 +70,7 @@ def decide(
                 return Verdict(Means.DUPLICATE, error=error)
             return Verdict(Means.REFUSED, error=error)
         if 200 <= reply.status < 300 or reply.status in request.accept:
-            answer = decode(request.type, reply.body)
+            answer = reply.answer(request.type)
             if request.matches is None or request.matches(answer):
                 return Verdict(Means.ANSWER, answer)
             return Verdict(Means.UNKNOWN, why="the answer is about something else")
