@@ -28,18 +28,21 @@ def below_data(fields: dict[str, Any]) -> Any:
     below = fields.get("data", fields)
     if isinstance(below, str):
         return json_fields(below.encode("utf-8", "surrogatepass"))
+    return _php_tree(fields) or below
+
+
+def _php_tree(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what fields named `data[a][b]` are in PHP."""
     tree: dict[str, Any] = {}
     for name, value in fields.items():
-        if found := _KEY.fullmatch(name):
-            _put(tree, found[1][1:-1].split("]["), value)
-    return tree or below
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    *steps, last = path
-    branch: Any = tree
-    for step in steps[:_DEEPEST]:
-        branch = branch.setdefault(step, {}) if isinstance(branch, dict) else None
-    if len(steps) > _DEEPEST or not isinstance(branch, dict) or last in branch:
-        raise Unreadable("fields that contradict each other")
-    branch[last] = value
+        found = _KEY.fullmatch(name)
+        if found is None:
+            continue
+        *steps, last = found[1][1:-1].split("][")
+        branch: Any = tree
+        for step in steps[:_DEEPEST]:
+            branch = branch.setdefault(step, {}) if isinstance(branch, dict) else None
+        if len(steps) > _DEEPEST or not isinstance(branch, dict) or last in branch:
+            raise Unreadable("fields that contradict each other")
+        branch[last] = value
+    return tree
