@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paymux.http import Response
 from paymux.values.parsing import (
+    ProviderData,
     Scalar,
+    Text,
     Unreadable,
     amount,
     convert,
@@ -29,6 +32,22 @@ EAT = timezone(timedelta(hours=3))
 class Narrow(msgspec.Struct):
     id: Scalar = None
     count: int = 0
+
+
+class Part(ProviderData, frozen=True):
+    """A part of an answer, with fields of each sort."""
+
+    raw: Scalar = None
+    name: str = ""
+    id: Text = None
+    more: Any = None
+
+
+class Whole(ProviderData, frozen=True):
+    """An answer with a part."""
+
+    status: Text = None
+    part: Part | None = None
 
 
 @pytest.mark.parametrize(
@@ -56,6 +75,53 @@ class Narrow(msgspec.Struct):
 def test_words_for_nothing_are_none(value: Scalar, expected: str | None) -> None:
     """`"None"`, `" "`, `null` and a missing value are None; zero is not."""
     assert text(value) == expected
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(
+    st.one_of(
+        st.text(max_size=12),
+        st.sampled_from(["None", " null", "UNDEFINED\n", "\u00a0", "COMPLETED", "PAID", ""]),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.booleans(),
+        st.none(),
+    )
+)
+def test_a_field_of_an_answer_is_what_text_makes_of_it(value: Any) -> None:
+    """However an answer is made, its texts are normalised as `text` does, and nothing else is."""
+    expected = text(value)
+    made = Part(raw=value, name=" None ", id=value, more=value)
+    read = convert(Whole, {"status": value, "part": {"id": value, "raw": value, "more": value}})
+    assert read.part is not None
+    for found in (made.id, read.status, read.part.id, msgspec.structs.replace(made, raw=1).id):
+        assert found == expected
+        assert type(found) is type(expected)
+    for kept in (made.raw, made.more, read.part.raw, read.part.more):
+        assert kept == value
+        assert type(kept) is type(value)
+    assert made.name == " None "
+
+
+def test_a_part_of_an_answer_is_normalised_with_it() -> None:
+    """Structs in an answer are normalised, too, and a value that is none of a text is refused."""
+    found = decode(Whole, b'{"status": " ok ", "part": {"id": 7, "raw": " x ", "more": [" "]}}')
+    assert found == Whole(status="ok", part=Part(id="7", raw=" x ", more=[" "]))
+    with pytest.raises(Unreadable, match=r"part\.id: expected text, got list"):
+        decode(Whole, b'{"part": {"id": []}}')
+
+
+def test_a_body_is_read_once() -> None:
+    """What `judge` has read is what follows; another type, or an unreadable body, is read anew."""
+    response = Response(status=200, body=b'{"id": " p1 ", "status": "null"}')
+    first = response.read(Part)
+    assert first == Part(id="p1")
+    assert response.answer(Part) is first
+    assert response.answer(Whole) == Whole()
+    assert response.read(dict[str, int]) is None
+    assert response.answer(Part) == first
+    with pytest.raises(Unreadable, match="cut off"):
+        Response(status=200, body=b'{"id": ').answer(Part)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from paymux.http import (
 from paymux.models import Event, Kind, Order, Payment, Status, Trust
 from paymux.primitives.redaction import Secret
 from paymux.values.money import whole
-from paymux.values.parsing import Scalar, amount, text
+from paymux.values.parsing import ProviderData, Scalar, Text, amount
 from paymux.values.status_words import StatusWords
 
 P = ParamSpec("P")
@@ -234,15 +234,15 @@ class Login(msgspec.Struct, frozen=True):
     expires_in: float | None = None
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(ProviderData, frozen=True):
     """What the toy provider says of a payment; it echoes what a test wants it to."""
 
-    id: Scalar = None
-    reference: Scalar = None
-    status: Scalar = None
+    id: Text = None
+    reference: Text = None
+    status: Text = None
     amount: Scalar = None
-    currency: Scalar = None
-    receipt: Scalar = None
+    currency: Text = None
+    receipt: Text = None
     kind: Kind | None = None
     error: Scalar = None
     token: Scalar = None
@@ -353,13 +353,13 @@ class Toy(Driver, frozen=True, kw_only=True):
             provider=self.name,
             kind=said.kind or kind,
             live=self.live,
-            reference=text(said.reference),
-            provider_reference=text(said.id),
-            status=self.status({"status": text(said.status)}),
-            provider_status=text(said.status),
+            reference=said.reference,
+            provider_reference=said.id,
+            status=self.status({"status": said.status}),
+            provider_status=said.status,
             amount=amount(said.amount),
-            currency=text(said.currency),
-            receipt=text(said.receipt),
+            currency=said.currency,
+            receipt=said.receipt,
         )
 
 

@@ -12,13 +12,15 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
         "NO_FUNDS": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
     })
 
-    class Answer(msgspec.Struct, frozen=True):  # only the fields that are read; all are optional
-        id: Scalar = None
-        status: Scalar = None
-        amount: Scalar = None
+    class Answer(ProviderData, frozen=True):    # only the fields that are read; all are optional
+        id: Text = None                         # text or None, whatever Acme sends for them
+        status: Text = None
+        amount: Scalar = None                   # read by `amount`
 
         def answers(self) -> bool:              # whether this is an answer to the request
-            return require(text(self.id), "the answer has no id")
+            if not self.id:
+                raise Unreadable("the answer has no id")
+            return True
 
     class Acme(Driver, frozen=True, kw_only=True):
         """An account at Acme."""
@@ -41,9 +43,9 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
             return self.event(self.payment(self.message(Answer, incoming)))
 
         def payment(self, said, asked=None, kind="collect"):  # from an answer, a row or a message
-            status, reason = self.outcome({"status": text(said.status)})
+            status, reason = self.outcome({"status": said.status})
             return Payment(account=self.account, provider=self.name, live=self.live, status=status,
-                           reason=reason, provider_reference=text(said.id), currency="XOF",
+                           reason=reason, provider_reference=said.id, currency="XOF",
                            amount=amount(said.amount))
 
 `payment` takes the same arguments in each driver: what the provider said, and, if it was asked, the

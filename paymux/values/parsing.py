@@ -6,17 +6,27 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec.structs import astuple, force_setattr
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 # A JSON value that a provider sends now as text, now as a number, now as nothing.
 Scalar: TypeAlias = str | int | float | bool | None
+SCALARS = (str, int, float)  # its types, for isinstance; a bool is an int
+
+# A field of `ProviderData` that is read as text: a provider may send any Scalar, and a driver finds
+# what `text` makes of it. One that `amount` or `parse_time` reads is a Scalar.
+if TYPE_CHECKING:
+    Text: TypeAlias = str | None
+else:
+    Text = Annotated[Scalar, "text"]
 
 BOM = b"\xef\xbb\xbf"  # which Windows writes before UTF-8
 _NOTHING = frozenset({"", "none", "null", "undefined"})
@@ -26,26 +36,16 @@ MESSAGE_VALUES = 4096  # values in a message's JSON, at most
 MESSAGE_LEVELS = 32  # levels of nested objects and lists in a message
 _NESTED = (dict, list, tuple)
 # field types that have no deep values: such a page is not scanned, which would need its size again
-_FLAT = (list[msgspec.Raw], Scalar, str, int, int | None)
+_FLAT = (list[msgspec.Raw], Scalar, Text, str, int, int | None)
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
 _DEEPER = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
-_LARGEST = 10**15
+_LONGEST_AMOUNT = 26  # characters of what the next line matches
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
 class Unreadable(ValueError):
     """A body or a value that is not what the provider documents; its text says why."""
-
-
-def require(holds: object, otherwise: str) -> bool:
-    """Return True if a condition holds, else raise Unreadable with the reason.
-
-    For `matches` of a request.
-    """
-    if not holds:
-        raise Unreadable(otherwise)
-    return True
 
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
@@ -64,7 +64,7 @@ def decode(type: type[T], body: bytes) -> T:
 
     A body that is cut off, empty, HTML or nested too deep is unreadable.
     """
-    reader = decoder(type)
+    reader: msgspec.json.Decoder[T] = _decoders.get(type) or decoder(type)
     try:
         deep = len(body) > MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH
         if deep and not _is_flat(type) and _is_deeper(body):
@@ -235,23 +235,70 @@ def text(value: Scalar) -> str | None:
     return None if len(plain) in _NOTHING_LENGTHS and plain.lower() in _NOTHING else plain
 
 
+class ProviderData(msgspec.Struct, frozen=True):
+    """What a provider says: an answer, a message, or a part of one, or a row of a history.
+
+    Each field of the type `Text` is normalised once, when the struct is made: it is text, or None.
+    """
+
+    def __post_init__(self) -> None:
+        # What `text` does, without its calls: an answer has up to twenty fields, and nearly all of
+        # them are absent, or a text that stays as it is.
+        values = astuple(self)
+        for name, place in _text_fields.get(self.__class__) or _find_text_fields(self.__class__):
+            value = values[place]
+            if value is None:
+                continue
+            plain: str | None
+            if value.__class__ is str:
+                plain = value.strip()
+                if len(plain) in _NOTHING_LENGTHS and plain.lower() in _NOTHING:
+                    plain = None
+                elif plain is value:
+                    continue
+            elif value.__class__ is int:
+                plain = str(value)
+            else:
+                plain = text(value)
+            force_setattr(self, name, plain)
+
+
+# by type: the name and the place of each field that is a Text
+_text_fields: dict[type[ProviderData], tuple[tuple[str, int], ...]] = {}
+
+
+def _find_text_fields(type: type[ProviderData]) -> tuple[tuple[str, int], ...]:
+    fields = enumerate(msgspec.structs.fields(type))
+    found = tuple([(field.name, place) for place, field in fields if field.type == Text])
+    _text_fields[type] = found
+    return found
+
+
 def amount(value: Scalar) -> Decimal | None:
     """Read an amount written `5`, `5.0`, `"5.00"` or `"None"`; anything else is Unreadable."""
-    if type(value) is int and -_LARGEST < value < _LARGEST:
-        return Decimal(value)
-    if value is None or (plain := text(value)) is None:
+    if value is None:
         return None
-    if not _AMOUNT.fullmatch(plain):
-        # Shown only if it is a number in another form: anything else may be a secret.
-        shown = f": {plain!r}" if len(plain) <= 20 and not plain.strip("0123456789.,'+- eE") else ""
-        raise Unreadable(f"not an amount{shown}")
-    return Decimal(plain)
+    plain = value.strip() if type(value) is str else str(value)
+    found = _decimal(plain) if len(plain) <= _LONGEST_AMOUNT else None
+    if found is not None:
+        return found
+    if text(value) is None:
+        return None
+    # Shown only if it is a number in another form: anything else may be a secret.
+    shown = f": {plain!r}" if len(plain) <= 20 and not plain.strip("0123456789.,'+- eE") else ""
+    raise Unreadable(f"not an amount{shown}")
+
+
+@lru_cache(maxsize=1024)  # every poll has the same amount again
+def _decimal(plain: str) -> Decimal | None:
+    return Decimal(plain) if _AMOUNT.fullmatch(plain) else None
 
 
 def parse_time(value: Scalar, form: str | None = None, zone: tzinfo = UTC) -> datetime | None:
     """Read a date as aware UTC: ISO 8601, or `form` (strptime) in `zone`; else None."""
-    if value is None or (plain := text(value)) is None:
+    if value is None:
         return None
+    plain = value.strip() if type(value) is str else str(value)
     try:
         found = datetime.strptime(plain, form) if form else datetime.fromisoformat(plain)  # noqa: DTZ007
         return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

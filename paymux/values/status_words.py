@@ -71,7 +71,10 @@ def agreed_status(
             possible = meant  # nearly always the only word, or the meaning of all the others
         elif meant is not SAYS_NOTHING and meant is not possible:
             possible = _all(possible) & _all(meant)
-    status = possible if isinstance(possible, Status) else _first(possible)
+    if isinstance(possible, Status):
+        status = possible
+    else:
+        status = next(filter(possible.__contains__, _ORDER), Status.PENDING)
     if not possible:
         told = [(field, word) for field, word in said.items() if word is not None]
         _contradiction(
@@ -98,10 +101,6 @@ def why(speaks: Mapping[str, StatusWords], said: Mapping[str, str | None]) -> Re
 
 def _all(states: Statuses) -> frozenset[Status]:
     return states if isinstance(states, frozenset) else frozenset({states})
-
-
-def _first(states: frozenset[Status]) -> Status:
-    return next((one for one in _ORDER if one in states), Status.PENDING)
 
 
 def _shown(words: StatusWords, word: str) -> str:

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import msgspec
-
 from paymux.drivers.base import Driver, Facts, reveal
 from paymux.errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, UsageError
 from paymux.http import Request, Response, Send, WebhookRequest, get, post
 from paymux.models import Event, Kind, Order, Payment, Reason, Status
 from paymux.primitives.redaction import Secret
 from paymux.values.money import whole
-from paymux.values.parsing import Scalar, Unreadable, amount, require, text
+from paymux.values.parsing import ProviderData, Scalar, Text, Unreadable, amount
 from paymux.values.status_words import UNPAID, StatusWords, Vocabulary
 
 _STATUS = Vocabulary(
@@ -34,23 +32,26 @@ _ERRORS: Mapping[str, type[ProviderError]] = {
 }
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(ProviderData, frozen=True):
     """A payment, as it is answered and told."""
 
-    id: Scalar = None
-    reference: Scalar = None
-    status: Scalar = None
-    paid: Scalar = None
+    id: Text = None
+    reference: Text = None
+    status: Text = None
+    paid: Text = None
     amount: Scalar = None
-    currency: Scalar = None
-    error: Scalar = None
+    currency: Text = None
+    error: Text = None
 
     def answers(self, reference: str | None = None) -> bool:
         """Tell whether this is a payment, that of our reference where it was sent."""
-        require(text(self.id), "the answer has no id")
-        require(text(self.status), "the answer has no status")
-        ours = text(self.reference)
-        return require(reference is None or ours in (None, reference), "it is another reference's")
+        if not self.id:
+            raise Unreadable("the answer has no id")
+        if not self.status:
+            raise Unreadable("the answer has no status")
+        if reference and self.reference not in (None, reference):
+            raise Unreadable("it is another reference's")
+        return True
 
 
 class Acme(Driver, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ class Acme(Driver, frozen=True, kw_only=True):
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Believe the listed errors."""
         said = reply.read(Answer) or Answer()
-        code = text(said.error) or ""
+        code = said.error or ""
         if code in _ERRORS and reply.status in (400, 401, 429):
             error = _ERRORS[code]("")
             error.code = code
@@ -108,24 +109,23 @@ class Acme(Driver, frozen=True, kw_only=True):
     def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a message; nothing signs it."""
         said = self.message(Answer, incoming)
-        if text(said.id) is None:
+        if not said.id:
             raise Unreadable("no id")
         return self.event(self.payment(said))
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Say in our words how a payment stands."""
-        word = text(said.status)
-        status, reason = self.outcome({"status": word, "paid": text(said.paid)})
+        status, reason = self.outcome({"status": said.status, "paid": said.paid})
         found = Payment(
             account=self.account,
             provider=self.name,
             live=self.live,
-            reference=text(said.reference),
-            provider_reference=text(said.id) or asked,
+            reference=said.reference,
+            provider_reference=said.id or asked,
             status=status,
             amount=amount(said.amount),
-            currency=text(said.currency),
-            provider_status=word,
+            currency=said.currency,
+            provider_status=said.status,
             reason=reason,
         )
         return self.proved(found, "payment")

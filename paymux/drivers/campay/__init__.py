@@ -22,7 +22,7 @@ from ...primitives.redaction import Secret
 from ...values import arguments
 from ...values.jwt import verified_claims
 from ...values.money import exact, whole
-from ...values.parsing import Unreadable, amount, convert, form_fields, parse_time, text
+from ...values.parsing import Unreadable, amount, convert, form_fields, parse_time
 from ...values.status_words import StatusWords
 from ...values.validation import checked_reference, checked_url
 from ..base import Driver, Facts, Token, reveal
@@ -183,7 +183,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
     async def balance(self, send: Send) -> Balance:
         """Ask for the floats; a payout can use only the float of its payee's operator."""
         wallet = await send(get("/balance/", Wallet))
-        total = amount(text(wallet.total_balance) or wallet.available_balance)
+        total = amount(wallet.total_balance or wallet.available_balance)
         if total is None:
             raise Unreadable("no balance")
         floats = {"MTN": amount(wallet.mtn_balance), "ORANGE": amount(wallet.orange_balance)}
@@ -254,17 +254,17 @@ class CamPay(Driver, frozen=True, kw_only=True):
         key = reveal(self.webhook_key)
         if key:
             try:
-                verified_claims(text(said.signature) or "", key)
+                verified_claims(said.signature or "", key)
             except Unreadable as error:
                 raise BadWebhook(f"{self.account}: {error}") from None
-        if text(said.reference) is None:
+        if not said.reference:
             raise Unreadable("no reference")
         return self.event(self.payment(said), Trust.ORIGIN if key else Trust.NOTHING)
 
     def returned(self, url: str) -> Event:
         """Read the URL to which a payment link sent the browser; it has only our reference."""
         said = convert(Transaction, form_fields(url.partition("?")[2]))
-        if text(said.external_reference) is None:
+        if not said.external_reference:
             raise Unreadable("no external_reference")
         return self.event(self.payment(said))
 
@@ -272,42 +272,37 @@ class CamPay(Driver, frozen=True, kw_only=True):
         self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
     ) -> Payment:
         """Read a transaction in an answer, a row of history or a message."""
-        kind = KINDS.get(text(said.endpoint)) or ("payout" if amount(said.debit) else kind)
-        word = text(said.status)
-        told = text(said.reason)
-        status, reason = self.outcome({"status": word, "reason": failure(told)})
-        reference = text(said.reference)
-        past = text(said.reference_uuid)
+        kind = KINDS.get(said.endpoint) or ("payout" if said.debit and amount(said.debit) else kind)
+        told = failure(said.reason) if said.reason else None
+        status, reason = self.outcome({"status": said.status, "reason": told})
         gross = amount(said.amount)
         net = amount(said.app_amount)
         charge = amount(said.charge_amount)
-        phone = (text(said.phone_number) or text(said.customer) or "").lstrip("+") or None
-        code = text(said.code)
-        user = text(said.external_user)
+        phone = (said.phone_number or said.customer or "").lstrip("+") or None
         found = Payment(
             account=self.account,
             provider=self.name,
             kind=kind,
             live=self.live,
-            reference=text(said.external_reference),
-            provider_reference=reference or past,
-            ids={"code": code} if code else {},
+            reference=said.external_reference,
+            provider_reference=said.reference or said.reference_uuid,
+            ids={"code": said.code} if said.code else {},
             status=status,
             amount=gross,
-            currency=text(said.currency),
+            currency=said.currency,
             payer=phone if kind == "collect" else None,
             payee=phone if kind == "payout" else None,
-            operator=(text(said.operator) or "").upper() or None,
-            receipt=text(said.operator_reference) or text(said.operator_tx_code),
+            operator=(said.operator or "").upper() or None,
+            receipt=said.operator_reference or said.operator_tx_code,
             fee=gross - net if gross and net and kind == "collect" else charge,
-            checkout_url=text(said.link),
-            prompt=text(said.ussd_code),
-            provider_status=word,
+            checkout_url=said.link,
+            prompt=said.ussd_code,
+            provider_status=said.status,
             reason=reason,
-            message=told,
-            metadata={"external_user": user} if user else {},
-            created_at=parse_time(said.datetime),
+            message=said.reason,
+            metadata={"external_user": said.external_user} if said.external_user else {},
+            created_at=parse_time(said.datetime) if said.datetime else None,
         )
-        if reference:
+        if said.reference:
             return self.proved(found, "transaction")
-        return self.proved(found, "history" if past else "redirect")
+        return self.proved(found, "history" if said.reference_uuid else "redirect")

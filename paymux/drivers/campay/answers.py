@@ -6,7 +6,7 @@ The page is https://documenter.getpostman.com/view/2391374/T1LV8PVA.
 import msgspec
 
 from ...models import Kind, Order, Reason, Status
-from ...values.parsing import Scalar, amount, require, text
+from ...values.parsing import ProviderData, Scalar, Text, Unreadable, amount
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, Vocabulary
 
 _UNPAID = frozenset({Status.PENDING, Status.FAILED, Status.CANCELLED})
@@ -48,62 +48,68 @@ class Login(msgspec.Struct, frozen=True):
     expires_in: float | None = None  # seconds
 
 
-class Wallet(msgspec.Struct, frozen=True):
+class Wallet(ProviderData, frozen=True):
     """The floats of an application."""
 
-    total_balance: Scalar = None
-    available_balance: Scalar = None  # the summary's
-    mtn_balance: Scalar = None
-    orange_balance: Scalar = None
+    total_balance: Text = None
+    available_balance: Text = None  # the summary's
+    mtn_balance: Text = None
+    orange_balance: Text = None
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class Transaction(ProviderData, frozen=True):
     """A transaction in any answer, message, page or history of CamPay."""
 
-    reference: Scalar = None
-    external_reference: Scalar = None
-    external_user: Scalar = None
-    endpoint: Scalar = None
-    status: Scalar = None
-    reason: Scalar = None
+    reference: Text = None
+    external_reference: Text = None
+    external_user: Text = None
+    endpoint: Text = None
+    status: Text = None
+    reason: Text = None
     amount: Scalar = None
     app_amount: Scalar = None  # the amount minus the fee
-    currency: Scalar = None
-    operator: Scalar = None
-    operator_reference: Scalar = None
-    code: Scalar = None
-    phone_number: Scalar = None
-    customer: Scalar = None  # the summary's
-    ussd_code: Scalar = None
-    link: Scalar = None
-    signature: Scalar = None
+    currency: Text = None
+    operator: Text = None
+    operator_reference: Text = None
+    code: Text = None
+    phone_number: Text = None
+    customer: Text = None  # the summary's
+    ussd_code: Text = None
+    link: Text = None
+    signature: Text = None
     # The words of /history/.
     datetime: Scalar = None
-    reference_uuid: Scalar = None
-    operator_tx_code: Scalar = None
+    reference_uuid: Text = None
+    operator_tx_code: Text = None
     charge_amount: Scalar = None
     debit: Scalar = None
 
     def answers(self) -> bool:
         """Return whether this is an answer to a look-up."""
-        require(text(self.reference), "the answer has no reference")
-        return require(text(self.status), "the answer has no status")
+        if not self.reference:
+            raise Unreadable("the answer has no reference")
+        if not self.status:
+            raise Unreadable("the answer has no status")
+        return True
 
     def answers_order(self, order: Order) -> bool:
         """Return whether this is an answer to an order; it may repeat the order's fields."""
-        ours = text(self.external_reference)
-        require(ours in (None, order.reference), "the answer is about another external_reference")
-        require(amount(self.amount) in (None, order.amount), "the answer is about another amount")
-        return require(text(self.reference), "the answer has no reference")
+        if self.external_reference not in (None, order.reference):
+            raise Unreadable("the answer is about another external_reference")
+        if amount(self.amount) not in (None, order.amount):
+            raise Unreadable("the answer is about another amount")
+        if not self.reference:
+            raise Unreadable("the answer has no reference")
+        return True
 
     def answers_link(self) -> bool:
         """Return whether this is a page that was made."""
-        return require(text(self.link), "the answer has no link")
+        if not self.link:
+            raise Unreadable("the answer has no link")
+        return True
 
 
-def failure(told: str | None) -> str | None:
+def failure(told: str) -> str | None:
     """Return the word of REASON that the free text of a reason contains, or None."""
-    if told is None:
-        return None
     told = told.upper()
     return next((word for word in REASON.reasons if word in told), None)

@@ -223,18 +223,18 @@ class CinetPay(Driver, frozen=True, kw_only=True):
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read an answer, a notification or a return URL; no `message` alone decides the status."""
         data = said.found
-        code = text(said.code)
-        word = text(data.status)
-        message = text(said.message)
         status, reason = self.outcome(
-            {"data.status": word, "code": code, "message": message if code else None}
+            {
+                "data.status": data.status,
+                "code": said.code,
+                "message": said.message if said.code else None,
+            }
         )
         ids = {
-            "payment_token": text(data.payment_token),
-            "operator_id": text(data.operator_id),
-            "api_response_id": text(said.api_response_id),
+            "payment_token": data.payment_token,
+            "operator_id": data.operator_id,
+            "api_response_id": said.api_response_id,
         }
-        currency = text(data.currency)
         found = Payment(
             account=self.account,
             provider=self.name,
@@ -244,19 +244,19 @@ class CinetPay(Driver, frozen=True, kw_only=True):
             ids={name: told for name, told in ids.items() if told},
             status=status,
             amount=amount(data.amount),
-            currency=page.GNF.get(currency, currency),
+            currency=page.GNF.get(data.currency, data.currency),
             payer=_number(data.phone_prefix, data.phone_number),
-            operator=text(data.payment_method),
-            checkout_url=text(data.payment_url),
-            provider_status=word or code,
+            operator=data.payment_method,
+            checkout_url=data.payment_url,
+            provider_status=data.status or said.code,
             reason=reason,
-            message=message,
+            message=said.message,
             metadata=_metadata(data.metadata) if data.metadata else {},
             # The dates of the samples agree with the epoch in their api_response_id, so they are
             # UTC, which is also the time of Abidjan.
             paid_at=parse_time(data.payment_date) if status in _PAID else None,
         )
-        bare = word is None and found.amount is None and currency is None
+        bare = data.status is None and found.amount is None and data.currency is None
         return self.proved(found, "2021" if bare else "2022")
 
 

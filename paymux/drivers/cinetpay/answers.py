@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ...errors import AuthenticationFailed, ProviderError, RateLimited, Rejected
 from ...models import Reason, Status
-from ...values.parsing import Scalar, amount, require, text
+from ...values.parsing import ProviderData, Scalar, Text, Unreadable, amount
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary, normalized
 from ..base import Duplicate
 
@@ -118,35 +116,36 @@ _PAGE_REFUSALS: Mapping[str, type[ProviderError]] = {
 _DUPLICATE = re.compile(r"(?<!NOT)_EXIST|ALREADY|DUPLI|DOUBLE_PAY|D[ÉE]J[ÀA]", re.IGNORECASE)
 
 
-class Data(msgspec.Struct, frozen=True):
+class Data(ProviderData, frozen=True):
     """The data of a page or of a payment; Unreadable: its amount cannot be read."""
 
-    payment_token: Scalar = None
-    payment_url: Scalar = None
-    status: Scalar = None
+    payment_token: Text = None
+    payment_url: Text = None
+    status: Text = None
     amount: Scalar = None
-    currency: Scalar = None
-    payment_method: Scalar = None
+    currency: Text = None
+    payment_method: Text = None
     payment_date: Scalar = None
-    operator_id: Scalar = None
+    operator_id: Text = None
     phone_prefix: Scalar = None
     phone_number: Scalar = None
     metadata: Scalar | dict[str, Any] = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         amount(self.amount)
 
 
 NO_DATA = Data()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(ProviderData, frozen=True):
     """Every answer of CinetPay; an error has a description and no data."""
 
-    code: Scalar = None
-    message: Scalar = None
-    description: Scalar = None
-    api_response_id: Scalar = None
+    code: Text = None
+    message: Text = None
+    description: Text = None
+    api_response_id: Text = None
     data: Data | list[Any] | None = None
 
     @property
@@ -156,39 +155,41 @@ class Answer(msgspec.Struct, frozen=True):
 
     def opens(self) -> bool:
         """Return whether this answer has the URL of a page."""
-        if text(self.code) != "201":
-            return False
-        url = text(self.found.payment_url) or ""
-        return url.startswith(("https://", "http://"))
+        url = self.found.payment_url or ""
+        return self.code == "201" and url.startswith(("https://", "http://"))
 
     def speaks(self) -> bool:
         """Return whether this answer is about a payment, and not only about the request."""
-        code = text(self.code)
+        code = self.code
         return code is not None and (isinstance(self.data, Data) or normalized(code) in CODES)
 
     def answers_page(self) -> bool:
         """Return whether a page was opened."""
-        require(text(self.code) == "201", "code is not 201")
-        return require(self.opens(), "the answer has no payment_url")
+        if self.code != "201":
+            raise Unreadable("code is not 201")
+        if not self.opens():
+            raise Unreadable("the answer has no payment_url")
+        return True
 
     def answers_check(self) -> bool:
         """Return whether this answer says the state of a payment."""
-        return require(self.speaks(), "the answer is about no payment")
+        if not self.speaks():
+            raise Unreadable("the answer is about no payment")
+        return True
 
     def refusal(self, *, money: bool) -> ProviderError | None:
         """Return the error that this answer certainly is, or None."""
-        code = text(self.code)
-        if not code or text(self.found.status) or self.opens():
+        code = self.code
+        if not code or self.found.status or self.opens():
             return None
-        message = text(self.message) or ""
-        description = text(self.description)
+        message = self.message or ""
         kind = (_PAGE_REFUSALS if money else _REFUSALS).get(code)
-        if money and _DUPLICATE.search(f"{message} {description}"):
+        if money and _DUPLICATE.search(f"{message} {self.description}"):
             kind = Duplicate
         if kind is None:
             return None
         error = kind(message, code=code)
         error.reason = CODES.reasons.get(code)
-        error.details = {"description": description} if description else None
-        error.request_id = text(self.api_response_id)
+        error.details = {"description": self.description} if self.description else None
+        error.request_id = self.api_response_id
         return error

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from ...values.parsing import Unreadable
+from ...values.parsing import SCALARS, Unreadable
 
 # The text that `x-token` signs, with nothing between the fields:
 # https://docs.cinetpay.com/api/1.0-fr/checkout/hmac
@@ -18,9 +18,7 @@ _SIGNED = (
 
 def plain_fields(given: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the fields that are text or numbers, as text; a missing field is empty."""
-    plainly = {
-        name: str(value) for name, value in given.items() if isinstance(value, str | int | float)
-    }
+    plainly = {name: str(value) for name, value in given.items() if isinstance(value, SCALARS)}
     return defaultdict(str, plainly)
 
 

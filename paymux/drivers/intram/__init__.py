@@ -16,7 +16,7 @@ from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Customer, Event, Kind, Order, Payment, Status
 from ...primitives import coerce
 from ...primitives.redaction import Secret
-from ...values.parsing import Unreadable, amount, parse_time, require, text
+from ...values.parsing import Unreadable, amount, parse_time, text
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from .answers import ERROR, ID, WORDS, Transaction, first, first_fields
@@ -120,7 +120,7 @@ class Intram(Driver, frozen=True, kw_only=True):
         said = reply.read(Transaction)
         if said is None or str(said.error).lower() not in ("true", "1"):
             return super().judge(request, reply)
-        message = text(said.message) or ""
+        message = said.message or ""
         # A look-up may be refused with words that are not published, and succeed later.
         no = Rejected if request.money else ProviderError
         kind = {200: no, 400: Rejected, 401: AuthenticationFailed}.get(reply.status)
@@ -129,18 +129,24 @@ class Intram(Driver, frozen=True, kw_only=True):
         # The only documented message, without an HTTP status: backend/http.md.
         if message.lower() == "invalid api keys":
             kind = AuthenticationFailed
-        return kind(message, code=text(said.status))
+        return kind(message, code=said.status)
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Open a checkout page: always PENDING, because no payer is charged before paying there."""
 
         def answers(said: Transaction) -> bool:
             seen = self.payment(said)
-            require(said.charged in (None, order.amount), "the answer is about another amount")
-            require(seen.currency in (None, order.currency), "the answer is about another currency")
-            require(said.page, "the answer has no address of a page")
-            require(seen.status not in _FAILURES, "the page that was opened has failed already")
-            return require(seen.provider_reference, "the answer has no transaction_id")
+            if said.charged not in (None, order.amount):
+                raise Unreadable("the answer is about another amount")
+            if seen.currency not in (None, order.currency):
+                raise Unreadable("the answer is about another currency")
+            if not said.page:
+                raise Unreadable("the answer has no address of a page")
+            if seen.status in _FAILURES:
+                raise Unreadable("the page that was opened has failed already")
+            if not seen.provider_reference:
+                raise Unreadable("the answer has no transaction_id")
+            return True
 
         request = post(
             "/payments/request",
@@ -215,12 +221,10 @@ class Intram(Driver, frozen=True, kw_only=True):
         """Read what Intram says in an answer, a callback or a return URL."""
         nested = said.nested
         invoice = said.invoice
-        outer = text(said.status)
-        inner = text(nested.status)
         status, reason = self.outcome(
             {
-                "status": outer,
-                "transaction._status": inner,
+                "status": said.status,
+                "transaction._status": nested.status,
                 "error": "true" if said.error is True else text(said.error),
             }
         )
@@ -229,8 +233,9 @@ class Intram(Driver, frozen=True, kw_only=True):
         )
         reference = custom.pop(REFERENCE_KEY, None)
         own = said.id
-        public = text(nested.reference)
+        public = nested.reference
         charged = said.charged
+        words = dict.fromkeys(filter(None, (said.status, nested.status)))
         return Payment(
             account=self.account,
             provider=self.name,
@@ -242,14 +247,14 @@ class Intram(Driver, frozen=True, kw_only=True):
             status=status,
             # A pending transaction may have amount 0 while nothing is paid.
             amount=(charged or None) if status is Status.PENDING else charged,
-            currency=(first(said.currency, invoice.currency) or "").upper() or None,
-            payer=_number(text(said.account_number)),
-            operator=text(said.source),
+            currency=(said.currency or invoice.currency or "").upper() or None,
+            payer=_number(said.account_number),
+            operator=said.source,
             fee=amount(said.fees),
-            receipt_url=text(said.receipt_url) if status is Status.SUCCEEDED else None,
-            provider_status="/".join(dict.fromkeys(filter(None, (outer, inner)))) or None,
+            receipt_url=said.receipt_url if status is Status.SUCCEEDED else None,
+            provider_status="/".join(words) or None,
             reason=reason,
-            message=text(said.message),
+            message=said.message,
             customer=_customer(first_fields(said.customer)),
             metadata=custom,
             created_at=parse_time(nested.created_at),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ...models import Reason, Status
-from ...values.parsing import Scalar, Unreadable, amount, require, text
+from ...values.parsing import SCALARS, ProviderData, Scalar, Text, Unreadable, amount, text
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
@@ -43,26 +43,25 @@ ERROR = Vocabulary(
 # The values instead of an object if there is none: `[]`, `""`, null.
 Absent: TypeAlias = list[Any] | Scalar
 Fields: TypeAlias = dict[str, Any] | Absent
-_SCALAR = (str, int, float)
 
 
-class Invoice(msgspec.Struct, frozen=True):
+class Invoice(ProviderData, frozen=True):
     """The amount to pay, inside the nested form."""
 
-    amount: Scalar = None
-    currency: Scalar = None
-    transaction: Scalar = None
+    amount: Text = None
+    currency: Text = None
+    transaction: Text = None
     custom_datas: Fields = None
     custom_data: Fields = None
 
 
-class Nested(msgspec.Struct, frozen=True):
+class Nested(ProviderData, frozen=True):
     """The transaction of the nested form."""
 
-    id: Scalar = msgspec.field(name="_id", default=None)
-    status: Scalar = msgspec.field(name="_status", default=None)
-    reference: Scalar = msgspec.field(name="_reference", default=None)
-    amount: Scalar = msgspec.field(name="_amount", default=None)
+    id: Text = msgspec.field(name="_id", default=None)
+    status: Text = msgspec.field(name="_status", default=None)
+    reference: Text = msgspec.field(name="_reference", default=None)
+    amount: Text = msgspec.field(name="_amount", default=None)
     created_at: Scalar = msgspec.field(name="_created_at", default=None)
     marchand: Fields = None
     invoice: Invoice | Absent = None
@@ -72,32 +71,32 @@ _NO_NESTED = Nested()
 _NO_INVOICE = Invoice()
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class Transaction(ProviderData, frozen=True):
     """An opened page, an error, a callback, or a confirmation in any of its published forms.
 
     Flat: backend/php-server-sdk.md. Nested: the PHP Readme. With customer and custom_data: the Node
     client.
     """
 
-    status: Scalar = None
-    error: Scalar = None
-    message: Scalar = None
-    transaction_id: Scalar = None
-    token: Scalar = None
-    reference: Scalar = None
-    amount: Scalar = None
-    total_amount: Scalar = None
-    currency: Scalar = None
-    account_number: Scalar = None
-    source: Scalar = None
+    status: Text = None
+    error: Scalar = None  # `true` is no text
+    message: Text = None
+    transaction_id: Text = None
+    token: Text = None
+    reference: Text = None
+    amount: Text = None
+    total_amount: Text = None
+    currency: Text = None
+    account_number: Text = None
+    source: Text = None
     fees: Scalar = None
-    receipt_url: Scalar = None
-    payment_url: Scalar = None
+    receipt_url: Text = None
+    payment_url: Text = None
     customer: Fields = None
     custom_data: Fields = None
     custom_datas: Fields = None
     transaction: Nested | Absent = None
-    form_id: Scalar = msgspec.field(name="transaction[_id]", default=None)
+    form_id: Text = msgspec.field(name="transaction[_id]", default=None)
 
     @property
     def nested(self) -> Nested:
@@ -107,20 +106,21 @@ class Transaction(msgspec.Struct, frozen=True):
     @property
     def invoice(self) -> Invoice:
         """Return the invoice of the nested transaction; empty in the other forms."""
-        invoice = self.nested.invoice
+        nested = self.transaction
+        invoice = nested.invoice if isinstance(nested, Nested) else None
         return invoice if isinstance(invoice, Invoice) else _NO_INVOICE
 
     @property
     def id(self) -> str | None:
         """Return Intram's id, from any field that may have it."""
-        found = first(
-            self.transaction_id,
-            self.nested.id,
-            self.invoice.transaction,
-            self.transaction,
-            self.form_id,
-            self.token,  # at the return page
-            self.reference,  # in the widget
+        found = (
+            self.transaction_id
+            or self.nested.id
+            or self.invoice.transaction
+            or first(self.transaction)
+            or self.form_id
+            or self.token  # at the return page
+            or self.reference  # in the widget
         )
         if found is not None and not ID.fullmatch(found):
             raise Unreadable("the answer has a transaction id that is none")
@@ -132,8 +132,8 @@ class Transaction(msgspec.Struct, frozen=True):
 
         It does not include `fees`; `net_amount` is amount + fees here.
         """
-        amounts = (self.amount, self.invoice.amount, self.nested.amount, self.total_amount)
-        return amount(first(*amounts))
+        invoice = self.invoice
+        return amount(self.amount or invoice.amount or self.nested.amount or self.total_amount)
 
     @property
     def page(self) -> str | None:
@@ -142,15 +142,17 @@ class Transaction(msgspec.Struct, frozen=True):
         It is in receipt_url in every sample (payment_url in the Django page). Later, receipt_url
         has the receipt.
         """
-        return first(self.receipt_url, self.payment_url)
+        return self.receipt_url or self.payment_url
 
     def answers_confirm(self) -> bool:
         """Return whether this answer says the state of a payment.
 
         Every published form has an amount; `{"status": "ERROR"}` alone is the body of an error.
         """
-        require(text(self.status) or text(self.nested.status), "the answer has no status")
-        require(self.charged is not None, "the answer has no amount")
+        if not (self.status or self.nested.status):
+            raise Unreadable("the answer has no status")
+        if self.charged is None:
+            raise Unreadable("the answer has no amount")
         read = [self.id, amount(self.fees)]  # or raises Unreadable
         return bool(read)
 
@@ -158,7 +160,7 @@ class Transaction(msgspec.Struct, frozen=True):
 def first(*values: Any) -> str | None:
     """Return the first of these values that is not empty, as text."""
     for value in values:
-        if isinstance(value, _SCALAR):
+        if isinstance(value, SCALARS):
             told = text(value)
             if told is not None:
                 return told

@@ -19,7 +19,7 @@ from ...models import Event, Kind, Order, Payment, Status
 from ...primitives import coerce
 from ...primitives.redaction import Secret
 from ...values.money import whole
-from ...values.parsing import Unreadable, amount, text
+from ...values.parsing import Unreadable, amount
 from ...values.status_words import StatusWords
 from ...values.validation import checked_url, setting
 from ..base import Driver, Facts, Option, Token, reveal
@@ -149,15 +149,15 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         if reply.status < 400:
             return None
         said = reply.read(Said) or Said()
-        if reply.status in request.accept and text(said.fault) is None:
+        if reply.status in request.accept and said.fault is None:
             why = f"a result under HTTP {reply.status}, where only a fault is documented"
             raise Unreadable(why)
-        words = text(said.fault_message) or ""
-        code = text(said.fault) if words else None
+        words = said.fault_message or ""
+        code = said.fault if words else None
         error = refusal(request, reply, code, words) or super().judge(request, reply)
         if error is not None:
             error.code = code
-            error.request_id = text(said.request_id)
+            error.request_id = said.request_id
         return error
 
     async def collect(self, send: Send, order: Order) -> Payment:
@@ -209,11 +209,11 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
         message = self.message(c2b.Message, incoming)
         pushed = message.Body.callback if message.Body else None
-        if pushed is not None and text(pushed.CheckoutRequestID) and text(pushed.ResultCode):
+        if pushed is not None and pushed.CheckoutRequestID and pushed.ResultCode:
             return self.event(self.payment(pushed))
-        number = text(message.TransID)
-        if message.Body is None and number:
-            return self.event(c2b.claims(self, message, number), ping=message.asks())
+        if message.Body is None and message.TransID:
+            claims = c2b.claims(self, message, message.TransID)
+            return self.event(claims, ping=message.asks())
         raise Unreadable("neither an STK callback nor a C2B message")
 
     def confirms(self, event: Event) -> bool:
@@ -249,28 +249,27 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read what Daraja says about a push; amount and receipt are read only from a message."""
-        result = text(said.ResultCode)
-        code = result or text(said.fault)
-        described = text(said.ResultDesc)
-        fault = text(said.fault_message)
+        code = said.ResultCode or said.fault
+        described = said.ResultDesc
+        fault = said.fault_message
         status, reason = Status.PENDING, None
         if code is not None:  # a sentence without a result is about the request
             status, reason = self.outcome(
                 {
-                    "ResultCode": result,
-                    "ResultDesc": sentence(described),
-                    "errorMessage": sentence(fault),
+                    "ResultCode": said.ResultCode,
+                    "ResultDesc": described and sentence(described),
+                    "errorMessage": fault and sentence(fault),
                 }
             )
-        merchant = text(said.MerchantRequestID)
+        merchant = said.MerchantRequestID
         found = Payment(
             account=self.account,
             provider=self.name,
             live=self.live,
-            provider_reference=text(said.CheckoutRequestID) or asked,
+            provider_reference=said.CheckoutRequestID or asked,
             ids={"MerchantRequestID": merchant} if merchant else {},
             status=status,
-            prompt=text(said.CustomerMessage),
+            prompt=said.CustomerMessage,
             provider_status=code,
             reason=reason,
             message=described or fault,
@@ -297,14 +296,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 def _figures(found: Payment, said: Said) -> Payment:
     """Add what a callback claims about the payment."""
     figures = said.figures()
-    paid = text(figures.get("Amount"))
-    receipt = text(figures.get("MpesaReceiptNumber"))
+    paid = figures.get("Amount")
+    receipt = figures.get("MpesaReceiptNumber")
     return msgspec.structs.replace(
         found,
         ids={**found.ids, "receipt": receipt} if receipt else found.ids,
         amount=amount(paid),
         currency="KES" if paid else None,
-        payer=phone(text(figures.get("PhoneNumber"))),
+        payer=phone(figures.get("PhoneNumber")),
         receipt=receipt,
-        paid_at=paid_at(text(figures.get("TransactionDate"))),
+        paid_at=paid_at(figures.get("TransactionDate")),
     )

@@ -8,7 +8,7 @@ import msgspec
 from ...errors import UsageError
 from ...models import Payment
 from ...primitives import coerce
-from ...values.parsing import Scalar, amount, text
+from ...values.parsing import ProviderData, Text, amount
 from ..base import Driver
 from .express import Said
 from .values import paid_at, phone
@@ -20,26 +20,25 @@ class _Body(msgspec.Struct, frozen=True):
     callback: Said | None = msgspec.field(name="stkCallback", default=None)
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(ProviderData, frozen=True):
     """An STK callback is a `Body`; a C2B validation or confirmation is flat, and all text."""
 
     Body: _Body | None = None
-    TransID: Scalar = None
-    TransTime: Scalar = None
-    TransAmount: Scalar = None
-    BillRefNumber: Scalar = None
-    OrgAccountBalance: Scalar = None  # blank in a validation: documentation, v2/c2b.mdx
-    MSISDN: Scalar = None  # masked, or a hash
+    TransID: Text = None
+    TransTime: Text = None
+    TransAmount: Text = None
+    BillRefNumber: Text = None
+    OrgAccountBalance: Text = None  # blank in a validation: documentation, v2/c2b.mdx
+    MSISDN: Text = None  # masked, or a hash
 
     def asks(self) -> bool:
         """Return whether this is a validation, which only asks."""
-        return text(self.OrgAccountBalance) is None
+        return self.OrgAccountBalance is None
 
 
 def claims(driver: Driver, said: Message, number: str) -> Payment:
     """Return what a C2B message claims about the payment with this TransID."""
-    paid = text(said.TransAmount)
-    payer = text(said.MSISDN)
+    payer = said.MSISDN
     ids = {"receipt": number, "TransID": number}
     if payer:
         ids["MSISDN"] = payer[:64]
@@ -47,14 +46,14 @@ def claims(driver: Driver, said: Message, number: str) -> Payment:
         account=driver.account,
         provider=driver.name,
         live=driver.live,
-        reference=text(said.BillRefNumber),
+        reference=said.BillRefNumber,
         provider_reference=number,
         ids=ids,
-        amount=amount(paid),
-        currency="KES" if paid else None,
+        amount=amount(said.TransAmount),
+        currency="KES" if said.TransAmount else None,
         payer=phone(payer),
         receipt=number,
-        paid_at=paid_at(text(said.TransTime)),
+        paid_at=paid_at(said.TransTime),
     )
 
 

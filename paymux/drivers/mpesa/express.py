@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...models import Reason, Status
-from ...values.parsing import Scalar, require, text
+from ...values.parsing import SCALARS, ProviderData, Scalar, Text, Unreadable, text
 from ...values.status_words import (
     ANY_OTHER_WORD,
     SAYS_NOTHING,
@@ -91,54 +91,61 @@ class _Metadata(msgspec.Struct, frozen=True):
     Item: list[_Item] | None = None
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(ProviderData, frozen=True):
     """What Daraja says about a push: acceptance, answer to a query, callback and fault."""
 
-    MerchantRequestID: Scalar = None
-    CheckoutRequestID: Scalar = None
-    ResponseCode: Scalar = None
-    CustomerMessage: Scalar = None
-    ResultCode: Scalar = None  # a number in the callback, text in the query, and not always digits
-    ResultDesc: Scalar = None
+    MerchantRequestID: Text = None
+    CheckoutRequestID: Text = None
+    ResponseCode: Text = None
+    CustomerMessage: Text = None
+    ResultCode: Text = None  # a number in the callback, text in the query, and not always digits
+    ResultDesc: Text = None
     CallbackMetadata: _Metadata | None = None
-    request_id: Scalar = msgspec.field(default=None, name="requestId")
-    fault: Scalar = msgspec.field(default=None, name="errorCode")
-    fault_message: Scalar = msgspec.field(default=None, name="errorMessage")
+    request_id: Text = msgspec.field(default=None, name="requestId")
+    fault: Text = msgspec.field(default=None, name="errorCode")
+    fault_message: Text = msgspec.field(default=None, name="errorMessage")
 
     def answers_push(self) -> bool:
         """Return whether a push was accepted."""
-        require(text(self.ResponseCode) == "0", "ResponseCode is not 0")
-        return require(text(self.CheckoutRequestID), "the answer has no CheckoutRequestID")
+        if self.ResponseCode != "0":
+            raise Unreadable("ResponseCode is not 0")
+        if not self.CheckoutRequestID:
+            raise Unreadable("the answer has no CheckoutRequestID")
+        return True
 
     def answers_query(self, asked: str) -> bool:
         """Return whether this answers a query for this id, which is not always repeated."""
-        fault = text(self.fault)
-        if fault is not None:
-            waits = fault == "500.001.1001" and self._processing()
-            return require(waits, "an error that does not say how the payment stands")
-        echoed = text(self.CheckoutRequestID)
-        require(echoed in (None, asked), "the answer is about another CheckoutRequestID")
-        require(text(self.ResponseCode) in (None, "0"), "ResponseCode is not 0")
-        return require(text(self.ResultCode), "the answer has no ResultCode")
+        if self.fault:
+            if self.fault == "500.001.1001" and self._processing():
+                return True
+            raise Unreadable("an error that does not say how the payment stands")
+        if self.CheckoutRequestID not in (None, asked):
+            raise Unreadable("the answer is about another CheckoutRequestID")
+        if self.ResponseCode not in (None, "0"):
+            raise Unreadable("ResponseCode is not 0")
+        if not self.ResultCode:
+            raise Unreadable("the answer has no ResultCode")
+        return True
 
     def accepted(self) -> "Said":
         """Return an acceptance without the fields of a result: it is not an outcome."""
         return msgspec.structs.replace(self, ResultCode=None, fault=None, CallbackMetadata=None)
 
-    def figures(self) -> dict[str | None, Scalar]:
+    def figures(self) -> dict[str | None, str | None]:
         """Return what a callback claims about a payment."""
         listed = (self.CallbackMetadata.Item if self.CallbackMetadata else None) or []
-        read = [item for item in listed if isinstance(item.Value, str | int | float)]
-        return {text(item.Name): item.Value for item in read}
+        return {
+            text(item.Name): text(item.Value) for item in listed if isinstance(item.Value, SCALARS)
+        }
 
     def _processing(self) -> bool:
-        told = (text(self.ResultDesc), text(self.fault_message))
+        told = filter(None, (self.ResultDesc, self.fault_message))
         return any(sentence(one) is _PROCESSING for one in told)
 
 
-def sentence(told: str | None) -> str | None:
+def sentence(told: str) -> str:
     """Return a sentence as a key of SENTENCES; any form of "being processed" has one key."""
-    return None if told is None else _sentence(told[:200])  # a forger may send more
+    return _sentence(told[:200])  # a forger may send more
 
 
 @lru_cache(maxsize=256)  # Daraja has few

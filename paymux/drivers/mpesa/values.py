@@ -8,6 +8,10 @@ from ...values.parsing import parse_time
 
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
+_NUMBER = re.compile("254[0-9]{9}")
+# A prompt with one of these can fail without an error:
+# https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
+_ODD = re.compile("[@#&]")
 
 
 def paid_at(time: str | None) -> datetime | None:
@@ -17,7 +21,7 @@ def paid_at(time: str | None) -> datetime | None:
 
 def phone(number: str | None) -> str | None:
     """Return a number if it is not masked."""
-    return number if number and re.fullmatch("254[0-9]{9}", number) else None
+    return number if number and _NUMBER.fullmatch(number) else None
 
 
 def shown(field: str, value: object, longest: int) -> str:
@@ -26,8 +30,6 @@ def shown(field: str, value: object, longest: int) -> str:
     if not isinstance(value, str) or not printable or len(value) > longest:
         accepted = f"a string of 1 to {longest} printable characters"
         raise UsageError.field(field, value, accepted)
-    # A prompt with one of these can fail without an error:
-    # https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
-    if odd := re.search("[@#&]", value):
+    if odd := _ODD.search(value):
         raise UsageError.field(field, value, f"text without {odd[0]}")
     return value

@@ -20,13 +20,14 @@ from ...http import MAX_DAY_BYTES, Request, Send, WebhookRequest, get, post
 from ...models import Event, Kind, Method, Order, Payment, Receipt
 from ...values.arguments import flag
 from ...values.money import exact, whole
-from ...values.parsing import Unreadable, amount, convert, decode, parse_time, require, text
+from ...values.parsing import Unreadable, amount, convert, decode, parse_time, text
 from ...values.validation import checked_text
 from ..base import WEBHOOK_BYTES
 from .account import Account
 from .answers import OUTCOMES, Answer, Push
 from .history import Page, Recent
 
+_ORDER_ID = re.compile("[1-9][0-9]{0,17}")
 _TRANSACTION = "/api/payment/transactions/{transaction_id}/"
 Undocumented: TypeAlias = dict[str, Any]  # an answer that is returned unchanged
 
@@ -54,7 +55,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         }
         answers = partial(Answer.answers_order, reference=order.reference)
         said = await send(post("/api/payment/mpesa/", Answer, body, matches=answers))
-        return self.payment(replace(said, order_id=order.reference))
+        return replace(self.payment(said), reference=order.reference)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Look up with the transaction id and our reference; both are needed.
@@ -88,7 +89,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         return replace(
             self.pending(order),
             provider_reference=text(took.refund_id),
-            message=text(took.message),
+            message=took.message,
             ids=at,
         )
 
@@ -114,7 +115,8 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             more = False
             for row, raw in enumerate(page.results, read + 1):
                 past = self.row(Answer, raw, row, self.payment)
-                require(past.provider_reference, f"row {row}: it has no id")
+                if not past.provider_reference:
+                    raise Unreadable(f"row {row}: it has no id")
                 fresh = recent.is_new(past.provider_reference)
                 more = more or fresh
                 inside = past.created_at is None or since <= past.created_at <= until
@@ -129,13 +131,13 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         path = _TRANSACTION + "receipt/"
         slip = await send(get(path, Answer, at=at, matches=Answer.answers_receipt))
         return Receipt(
-            number=text(slip.receipt_number) or "",
-            status=self.status({"status": text(slip.status)}),
+            number=slip.receipt_number or "",
+            status=self.status({"status": slip.status}),
             amount=Decimal((text(slip.amount) or "").removeprefix("KES ").replace(",", "")),
             currency="KES",
-            method=text(slip.payment_method),
-            customer=text(slip.customer_name),
-            order=text(slip.order_reference),
+            method=slip.payment_method,
+            customer=slip.customer_name,
+            order=slip.order_reference,
             issued_at=parse_time(slip.date),
         )
 
@@ -180,7 +182,7 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         """Read the STK callback that a gateway passes on. It is not signed, so it is a hint."""
         body = self.message(dict[str, Any], incoming).get("Body")
         push = convert(Push, body.get("stkCallback") if isinstance(body, dict) else None)
-        return self.event(self.payment(push.with_figures()))
+        return self.event(self.payment(push))
 
     def updates_request(self) -> Request[Answer]:
         """Return the request that opens the WebSocket of payment updates."""
@@ -204,20 +206,19 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read what the gateway says in any answer, callback, row or frame."""
-        word = text(said.status)
-        message = text(said.message)
-        code = text(said.code)
         if isinstance(said, Push):
-            status, reason = self.outcome({"ResultCode": word, "ResultDesc": message})
+            status, reason = self.outcome({"ResultCode": said.status, "ResultDesc": said.message})
         else:
             # A message alone may be about the request: "Payment initiated".
-            told = message if word or code else None
-            status, reason = self.outcome({"status": word, "code": code, "message": told})
+            told = said.message if said.status or said.code else None
+            status, reason = self.outcome(
+                {"status": said.status, "code": said.code, "message": told}
+            )
         own = said.own_id
         ids = {
-            "id": text(said.id),
-            "checkout_request_id": text(said.checkout_request_id),
-            "merchant_request_id": text(said.merchant_request_id),
+            "id": said.id,
+            "checkout_request_id": said.checkout_request_id,
+            "merchant_request_id": said.merchant_request_id,
         }
         return Payment(
             account=self.account,
@@ -228,13 +229,13 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
             ids={name: other for name, other in ids.items() if other and other != own},
             status=status,
             amount=amount(said.amount),
-            currency=text(said.currency) or "KES",
-            payer=text(said.phone_number),
-            receipt=text(said.receipt_number),
-            operator=text(said.payment_method),
-            provider_status=word,
+            currency=said.currency or "KES",
+            payer=said.phone_number,
+            receipt=said.receipt_number,
+            operator=said.payment_method,
+            provider_status=said.status,
             reason=reason,
-            message=message,
+            message=said.message,
             created_at=parse_time(said.created_at),
         )
 
@@ -257,7 +258,7 @@ def _number(asked: Decimal) -> msgspec.Raw:
 
 
 def _order_id(reference: str | None) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,17}", reference or ""):
+    if not _ORDER_ID.fullmatch(reference or ""):
         accepted = "1 to 18 digits, not 0 first: it is the integer order_id"
         raise UsageError.field("reference", reference, accepted)
     return int(reference or "")

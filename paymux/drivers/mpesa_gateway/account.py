@@ -12,7 +12,7 @@ from ...http import Request, Response, Send
 from ...models import Kind, Status
 from ...primitives.redaction import Secret
 from ...values.money import DECIMALS, exact
-from ...values.parsing import Unreadable, text
+from ...values.parsing import SCALARS, Unreadable, text
 from ...values.status_words import StatusWords
 from ...values.validation import checked_function
 from ..base import Driver, Facts, Token, reveal
@@ -28,6 +28,7 @@ from .answers import (
     is_error,
 )
 
+_NUMBER = re.compile("254[0-9]{9}")
 _BLIND = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -93,7 +94,7 @@ class Account(Driver, frozen=True, kw_only=True):
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a Kenyan number, which the document requires as 254XXXXXXXXX."""
         number = super().party(kind, value, currency)
-        if not re.fullmatch(r"254[0-9]{9}", number):
+        if not _NUMBER.fullmatch(number):
             raise UsageError.field("payer", value, "a number of the form 254XXXXXXXXX")
         return number
 
@@ -144,4 +145,4 @@ class Account(Driver, frozen=True, kw_only=True):
 
 def _word(said: Mapping[str, Any]) -> str | None:
     status = said.get("status")
-    return text(status) if isinstance(status, str | int | float) else None
+    return text(status) if isinstance(status, SCALARS) else None

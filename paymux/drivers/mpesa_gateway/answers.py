@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from ...models import Reason, Status
-from ...values.parsing import Scalar, amount, require, text
+from ...values.parsing import SCALARS, ProviderData, Scalar, Text, Unreadable, amount, text
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
 # The document has "completed"; the other words are in the server's models and in its answers to
@@ -84,68 +85,72 @@ _PRICE = re.compile(
 )
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(ProviderData, frozen=True):
     """The fields of initiate, verify, a history row, a refund, a receipt or a frame."""
 
-    id: Scalar = None
-    transaction_id: Scalar = None
-    checkout_request_id: Scalar = None
-    merchant_request_id: Scalar = None
+    id: Text = None
+    transaction_id: Text = None
+    checkout_request_id: Text = None
+    merchant_request_id: Text = None
     refund_id: Scalar = ""  # null: the server has none; missing: nothing was refunded
-    order_id: Scalar = None
-    order: Scalar = None  # the name of `order_id` in the server's history
+    order_id: Text = None
+    order: Text = None  # the name of `order_id` in the server's history
     amount: Scalar = None
-    currency: Scalar = None
-    status: Scalar = None
-    message: Scalar = None
-    code: Scalar = None  # of an error
-    payment_method: Scalar = None
-    phone_number: Scalar = None
-    receipt_number: Scalar = None
-    customer_name: Scalar = None
-    order_reference: Scalar = None
+    currency: Text = None
+    status: Text = None
+    message: Text = None
+    code: Text = None  # of an error
+    payment_method: Text = None
+    phone_number: Text = None
+    receipt_number: Text = None
+    customer_name: Text = None
+    order_reference: Text = None
     date: Scalar = None
     created_at: Scalar = None
 
     @property
     def own_id(self) -> str | None:
         """Return the gateway's id."""
-        return text(self.transaction_id) or text(self.id)
+        return self.transaction_id or self.id
 
     @property
     def reference(self) -> str | None:
         """Return the order's number."""
-        return text(self.order_id) or text(self.order)
+        return self.order_id or self.order
 
     def answers_order(self, reference: str | None) -> bool:
         """Return whether this answers an order; in the document, no answer repeats its number."""
-        self._is_readable()
-        require(self.own_id, "the answer has no transaction_id")
+        amount(self.amount)  # or raises Unreadable
+        if not self.own_id:
+            raise Unreadable("the answer has no transaction_id")
         return self._is_about(reference)
 
     def answers_verify(self, reference: str | None) -> bool:
         """Return whether this answer says the state of an order."""
-        self._is_readable()
-        require(text(self.status), "the answer has no status")
+        amount(self.amount)  # or raises Unreadable
+        if not self.status:
+            raise Unreadable("the answer has no status")
         return self._is_about(reference)
 
     def answers_refund(self) -> bool:
         """Return whether this answers a refund."""
-        return require(self.refund_id != "", "the answer has no refund_id")
+        if self.refund_id == "":
+            raise Unreadable("the answer has no refund_id")
+        return True
 
     def answers_receipt(self) -> bool:
         """Return whether this is a receipt."""
-        require(text(self.receipt_number), "the answer has no receipt_number")
-        price = _PRICE.fullmatch(text(self.amount) or "")
-        return require(price, "the answer has no amount that can be read")
-
-    def _is_readable(self) -> None:
-        amount(self.amount)
+        if not self.receipt_number:
+            raise Unreadable("the answer has no receipt_number")
+        if not _PRICE.fullmatch(text(self.amount) or ""):
+            raise Unreadable("the answer has no amount that can be read")
+        return True
 
     def _is_about(self, reference: str | None) -> bool:
         theirs = self.reference
-        ours = theirs is None or not reference or theirs == reference
-        return require(ours, "the answer is about another order_id")
+        if theirs and reference and theirs != reference:
+            raise Unreadable("the answer is about another order_id")
+        return True
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -167,23 +172,22 @@ class Push(Answer, frozen=True, kw_only=True):
     In the document's sample, a success has no metadata.
     """
 
-    checkout_request_id: str = msgspec.field(name="CheckoutRequestID")
-    merchant_request_id: Scalar = msgspec.field(name="MerchantRequestID", default=None)
-    status: int | str = msgspec.field(name="ResultCode")
-    message: Scalar = msgspec.field(name="ResultDesc", default=None)
+    push: str = msgspec.field(name="CheckoutRequestID")
+    merchant_request_id: Text = msgspec.field(name="MerchantRequestID", default=None)
+    result: int | str = msgspec.field(name="ResultCode")
+    message: Text = msgspec.field(name="ResultDesc", default=None)
     more: Metadata | None = msgspec.field(name="CallbackMetadata", default=None)
 
-    def with_figures(self) -> "Push":
-        """Return the same with the values of its metadata in the fields of an answer."""
+    def __post_init__(self) -> None:
+        # The push, its result and its metadata are read as fields of an answer.
         listed = (self.more and self.more.items) or []
-        read = [item for item in listed if isinstance(item.value, str | int | float)]
-        more = {text(item.name): item.value for item in read}
-        return msgspec.structs.replace(
-            self,
-            amount=more.get("Amount"),
-            receipt_number=more.get("MpesaReceiptNumber"),
-            phone_number=more.get("PhoneNumber"),
-        )
+        more = {text(item.name): item.value for item in listed if isinstance(item.value, SCALARS)}
+        force_setattr(self, "checkout_request_id", self.push)
+        force_setattr(self, "status", self.result)
+        force_setattr(self, "amount", more.get("Amount"))
+        force_setattr(self, "receipt_number", more.get("MpesaReceiptNumber"))
+        force_setattr(self, "phone_number", more.get("PhoneNumber"))
+        super().__post_init__()
 
 
 def is_error(said: Mapping[str, Any]) -> bool:

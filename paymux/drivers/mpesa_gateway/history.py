@@ -4,24 +4,26 @@ from collections import deque
 
 import msgspec
 
-from ...values.parsing import Scalar, require, text
+from ...values.parsing import ProviderData, Text, Unreadable
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(ProviderData, frozen=True):
     """A page: `{results, total, page}` of the document, `{count, next, results}` of DRF."""
 
     results: list[msgspec.Raw]  # rows, read one by one: there may be thousands
     total: int = 0
     page: int | None = None
-    next: Scalar = None
+    next: Text = None
 
     def answers(self, number: int) -> bool:
         """Return whether this is the page that was asked for."""
-        return require(self.page in (None, number), "the answer is another page")
+        if self.page not in (None, number):
+            raise Unreadable("the answer is another page")
+        return True
 
     def has_more(self, read: int) -> bool:
         """Return whether there are pages after this one; `read`: the rows read so far."""
-        return text(self.next) is not None or read < self.total
+        return self.next is not None or read < self.total
 
 
 class Recent:

@@ -143,7 +143,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         code = answer.code()
         if code is None or code in DONE or reply.status >= 500:
             return super().judge(request, reply)
-        message = text(answer.response_text) or ""
+        message = answer.response_text or ""
         words = message.lower()
         if code == "1001" and "masterkey" in words:
             return AuthenticationFailed(message, code=code)
@@ -175,8 +175,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         answer = await send(post(CREATE, Answer, body, repeatable=True, matches=matches))
         return msgspec.structs.replace(
             self.pending(order),
-            provider_reference=text(answer.token),
-            checkout_url=text(answer.response_text),
+            provider_reference=answer.token,
+            checkout_url=answer.response_text,
         )
 
     async def payout(self, send: Send, order: Order) -> Payment:
@@ -191,12 +191,12 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         answer = await send(post(CREDIT, Answer, body, matches=matches))
         made = msgspec.structs.replace(
             self.pending(order),
-            status=self.status({"status": text(answer.status) or "completed"}),
+            status=self.status({"status": answer.status or "completed"}),
             amount=answer.transferred,
         )
         return msgspec.structs.replace(
             self.proved(made, "transfer"),
-            provider_reference=text(answer.transaction_id),
+            provider_reference=answer.transaction_id,
             amount=order.amount,
         )
 
@@ -249,13 +249,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read an invoice in an answer, an IPN or a return URL."""
         invoice = tree(said.invoice)
-        word = text(said.status)
-        failing = text(said.fail_reason)
         status, reason = self.outcome(
             {
-                "status": word,
-                "invoice.status": text(str(invoice.get("status"))) if word else None,
-                "fail_reason": failing,
+                "status": said.status,
+                "invoice.status": text(str(invoice.get("status"))) if said.status else None,
+                "fail_reason": said.fail_reason,
             }
         )
         metadata = dict(tree(said.custom_data))
@@ -266,13 +264,13 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         net = amount(invoice.get("total_amount_without_fees")) or None
         amounts = [value for value in (total, net) if value is not None]
         ids = {
-            "receipt_identifier": text(said.receipt_identifier),
-            "provider_reference": text(said.provider_reference),
+            "receipt_identifier": said.receipt_identifier,
+            "provider_reference": said.provider_reference,
         }
         found = Payment(
             account=self.account,
             provider=self.name,
-            live=self._live(text(said.mode), asked),
+            live=self._live(said.mode, asked),
             reference=reference if isinstance(reference, str) else None,
             provider_reference=text(invoice.get("token")) or asked,
             ids={name: told for name, told in ids.items() if told},
@@ -282,11 +280,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             payer=number(who.get("phone")),
             # Both "wave-senegal" and "wave_senegal" occur.
             operator=(text(payer.get("payment_method")) or "").replace("_", "-") or None,
-            receipt_url=text(said.receipt_url),
+            receipt_url=said.receipt_url,
             fee=max(amounts) - min(amounts) or None if amounts else None,
-            provider_status=word,
+            provider_status=said.status,
             reason=reason,
-            message=None if status is Status.SUCCEEDED else failing or _trouble(said),
+            message=None if status is Status.SUCCEEDED else said.fail_reason or _trouble(said),
             customer=Customer(**who) if who else None,
             metadata=metadata,
         )

@@ -5,11 +5,9 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-import msgspec
-
 from ...errors import UsageError
 from ...models import Order, Reason, Status
-from ...values.parsing import Scalar, require, text
+from ...values.parsing import ProviderData, Scalar, Text, Unreadable, text
 from ...values.phone import bare_digits, phone_digits
 from ...values.status_words import ANY_OTHER_WORD, SAYS_NOTHING, UNPAID, Vocabulary
 
@@ -34,25 +32,25 @@ _TRANSFERRED = re.compile(r"Amount of ([0-9]{1,15}) FCFA", re.ASCII)
 _Tree: TypeAlias = dict[str, Any] | list[Any] | str | None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(ProviderData, frozen=True):
     """Any answer of PayDunya; a message (the IPN) has the same fields for an invoice."""
 
     response_code: Scalar | list[Scalar] = None
-    response_text: Scalar = None  # for a new invoice, the URL of its page
-    description: Scalar = None
-    token: Scalar = None
-    transaction_id: Scalar = None
+    response_text: Text = None  # for a new invoice, the URL of its page
+    description: Text = None
+    token: Text = None
+    transaction_id: Text = None
     hash: Scalar = None
     invoice: _Tree = None
     custom_data: _Tree = None
-    mode: Scalar = None
-    status: Scalar = None
-    fail_reason: Scalar = None  # for cards; for mobile money, `errors` has it (integrators' code)
+    mode: Text = None
+    status: Text = None
+    fail_reason: Text = None  # for cards; for mobile money, `errors` has it (integrators' code)
     errors: _Tree = None
     customer: _Tree = None
-    receipt_url: Scalar = None
-    receipt_identifier: Scalar = None
-    provider_reference: Scalar = None
+    receipt_url: Text = None
+    receipt_identifier: Text = None
+    provider_reference: Text = None
 
     def code(self) -> str | None:
         """Return the code as text; of several codes, the first."""
@@ -62,27 +60,36 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def transferred(self) -> Decimal | None:
         """Return the amount that the description of a transfer repeats."""
-        echo = _TRANSFERRED.search(text(self.description) or "")
+        echo = _TRANSFERRED.search(self.description or "")
         return Decimal(echo[1]) if echo else None
 
     def answers_create(self) -> bool:
         """Return whether a page was made."""
-        require(self.code() in DONE, "response_code is not 00")
-        page = text(self.response_text) or ""
-        require(page.startswith(("https://", "http://")), "the answer has no address of a page")
-        return require(TOKEN.fullmatch(text(self.token) or ""), "the answer has no token")
+        if self.code() not in DONE:
+            raise Unreadable("response_code is not 00")
+        if not (self.response_text or "").startswith(("https://", "http://")):
+            raise Unreadable("the answer has no address of a page")
+        if not TOKEN.fullmatch(self.token or ""):
+            raise Unreadable("the answer has no token")
+        return True
 
     def answers_confirm(self) -> bool:
         """Return whether this is an invoice, and not an error without the documented fields."""
-        require(self.code() in DONE, "response_code is not 00")
-        told = text(self.status) or tree(self.invoice).get("token")
-        return require(told is not None, "the answer is about no invoice")
+        if self.code() not in DONE:
+            raise Unreadable("response_code is not 00")
+        if not self.status and tree(self.invoice).get("token") is None:
+            raise Unreadable("the answer is about no invoice")
+        return True
 
     def answers_credit(self, order: Order) -> bool:
         """Return whether this is the answer to the order's transfer."""
-        require(self.code() in DONE, "response_code is not 00")
-        require(self.transferred in (None, order.amount), "the answer is about another amount")
-        return require(text(self.transaction_id), "the answer has no transaction_id")
+        if self.code() not in DONE:
+            raise Unreadable("response_code is not 00")
+        if self.transferred not in (None, order.amount):
+            raise Unreadable("the answer is about another amount")
+        if not self.transaction_id:
+            raise Unreadable("the answer has no transaction_id")
+        return True
 
 
 def tree(value: object) -> dict[str, Any]:
