@@ -30,18 +30,12 @@ class State(enum.StrEnum):
     NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
 
-    @property
-    def frees_reference(self) -> bool:
-        """Return whether no money can have moved, so that the reference may be used again."""
-        return self in _FREE
+    frees_reference: bool  # no money can have moved, so that the reference may be used again
+    in_doubt: bool  # money may have moved without our knowledge; the order is not sent again
 
-    @property
-    def in_doubt(self) -> bool:
-        """Return whether money may have moved without our knowledge.
-
-        The order is not sent again.
-        """
-        return self in _DOUBTFUL
+    def __init__(self, word: str) -> None:
+        self.frees_reference = word in ("refused", "not_sent")
+        self.in_doubt = word in ("sending", "unknown")
 
     def after(self, state: "State | None", payment: Payment) -> "State":
         """Return the state after a fact; it never goes back.
@@ -59,8 +53,6 @@ class State(enum.StrEnum):
 # Used several times for each order; access through an Enum is slow.
 _ACCEPTED = State.ACCEPTED
 _LASTING = (State.ACCEPTED, State.UNKNOWN)
-_DOUBTFUL = (State.SENDING, State.UNKNOWN)
-_FREE = (State.REFUSED, State.NOT_SENT)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,9 +28,8 @@ _KEPT = tuple(
 )
 _kept = attrgetter(*_KEPT)
 _NEWS = ("status", "provider_status", "provider_reference", "receipt")
-_news = attrgetter(*_NEWS)
-_news_kept = itemgetter(*(_KEPT.index(name) for name in _NEWS))
-_STATUS = _KEPT.index("status")
+_news = itemgetter(*_NEWS)
+_news_of = attrgetter(*_NEWS)
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode
 _PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
 
@@ -44,8 +43,9 @@ _mappings = attrgetter(*_MAPPINGS)
 
 
 class _Record(msgspec.Struct, gc=False):
-    name: str  # the same object as its key: 100,000 copies would take 10 MiB
-    made: int | None  # a hash of its order, to detect another order; None: the journal does that
+    key: str  # the same object as in the table: 100,000 copies would take 10 MiB
+    # a hash of its order, to detect another order; None: the journal does that
+    order_hash: int | None
     state: State = _SENDING
     packed: bytes = b""  # what is known of its payment, after an answer
 
@@ -70,25 +70,28 @@ class OrderMemory:
 
         DuplicateReference: another order was sent under its reference.
         """
-        record = self._records.get(_name(pending))
+        record = self._records.get(_order_key(pending))
         if record is None:
             return None
-        if record.made != _made(order):
+        if record.order_hash != _order_hash(order):
             raise duplicate_reference(pending)
-        return Row(state=record.state, payment=msgspec.structs.replace(pending, **_read(record)))
+        known = _fields(record) if record.packed else {}
+        said = {name: value for name, value in known.items() if value is not None}
+        return Row(state=record.state, payment=msgspec.structs.replace(pending, **said))
 
     def note_sending(self, pending: Payment, order: Order | None) -> None:
         """Record that an order is about to be sent.
 
         `order` is None if a journal compares orders.
         """
-        name = _name(pending)
-        self._drop(name)
-        self._sent.append(name)
+        key = _order_key(pending)
+        if key in self._records:
+            self._drop(key)
+        self._sent.append(key)
         if len(self._sent) > 2 * MAX_ORDERS:
             self._sent = deque(one for one in self._sent if one in self._records)
-        self._records[name] = _Record(name, None if order is None else _made(order))
-        self._texts += len(name)
+        self._records[key] = _Record(key, None if order is None else _order_hash(order))
+        self._texts += len(key)
         self._trim()
 
     def apply(self, payment: Payment, state: State | None = None, *, passing: bool = False) -> None:
@@ -96,72 +99,86 @@ class OrderMemory:
 
         `passing`: only if this pool sent its order.
         """
-        reference, theirs = payment.reference, _theirs(payment)
-        name = _name(payment) if reference is not None else self._owners.get(theirs, "")
-        record = self._records.get(name)
+        if payment.reference is not None:
+            key = _order_key(payment)
+        else:
+            key = self._owners.get(_provider_key(payment), "")
+        record = self._records.get(key)
         if record is None:
-            if passing or reference is None or payment.provider_reference is None:
-                return
-            # An order that this pool did not send is dropped before any that it sent.
-            if self._others.setdefault(theirs, name) is name:
-                self._texts += len(theirs) + len(name)
-                self._trim()
+            if not passing:
+                self._note_other(key, payment)
             return
         was, after = record.state, record.state.after(state, payment)
         if after.frees_reference:
-            self._drop(name)
+            self._drop(key)
             return
         over = False
         if record.packed and (was is not _SENDING or state is None):
-            values = _unpack()(record.packed)
-            if after is was and _news_kept(values) == _news(payment):
+            fields = _fields(record)
+            if after is was and _news(fields) == _news_of(payment):
                 return
-            known, over = _payment(record), values[_STATUS] is not _PENDING
+            over = fields["status"] is not _PENDING
             try:
-                payment = merge(known, payment)
+                payment = merge(_payment(record, fields), payment)
             except Mismatch:
                 return  # a payment that contradicts the record does not change it
-            theirs = _theirs(payment)  # this payment may not have had the provider's reference
         if payment.status is not _PENDING and not over:
-            self._over.append(record.name)
+            self._over.append(record.key)
         record.state = after
-        self._put(record, payment, theirs)
+        self._put(record, payment)
+
+    def _note_other(self, key: str, payment: Payment) -> None:
+        """Remember which order a provider's id belongs to, if this pool did not send the order.
+
+        It is dropped before any order that this pool sent.
+        """
+        if payment.reference is None or payment.provider_reference is None:
+            return
+        provider_key = _provider_key(payment)
+        if self._others.setdefault(provider_key, key) is key:
+            self._texts += len(provider_key) + len(key)
+            self._trim()
 
     def owner(self, account: str, kind: Kind, provider_reference: str | None) -> OrderOwner | None:
         """Return the order that has a provider's id, if known; first of this kind, then others."""
         for one in (kind, *KINDS):
-            theirs = f"{account} {one} {provider_reference}"
-            name = self._owners.get(theirs) or self._others.get(theirs)
-            if name is not None:
-                return one, name.split(" ", 2)[2]
+            provider_key = f"{account} {one} {provider_reference}"
+            key = self._owners.get(provider_key) or self._others.get(provider_key)
+            if key is not None:
+                return one, key.split(" ", 2)[2]
         return None
 
     def answer_lost(self, payment: Payment) -> bool:
         """Return whether this process sent the order and has no answer, or no answer yet."""
-        record = self._records.get(_name(payment))
+        record = self._records.get(_order_key(payment))
         return record is not None and record.state.in_doubt
 
     def knows(self, payment: Payment) -> bool:
         """Return whether this process sent the order and still remembers it."""
-        return _name(payment) in self._records
+        return _order_key(payment) in self._records
 
-    def _put(self, record: _Record, payment: Payment, theirs: str) -> None:
+    def _put(self, record: _Record, payment: Payment) -> None:
         packed = bytes(memoryview(_pack(_kept(payment))))  # a copy without the spare capacity
         self._texts += len(packed) - len(record.packed)
         record.packed = packed
-        if payment.provider_reference is not None and theirs not in self._owners:
-            self._owners[theirs] = record.name
-            self._texts += len(theirs)
+        if payment.provider_reference is None:
+            return
+        provider_key = _provider_key(payment)
+        if provider_key not in self._owners:
+            self._owners[provider_key] = record.key
+            self._texts += len(provider_key)
 
-    def _drop(self, name: str) -> None:
-        record = self._records.pop(name, None)
+    def _drop(self, key: str) -> None:
+        record = self._records.pop(key, None)
         if record is None:
             return
-        self._texts -= len(name) + len(record.packed)
-        theirs = _theirs(_payment(record))
-        if self._owners.get(theirs) == name:
-            del self._owners[theirs]
-            self._texts -= len(theirs)
+        self._texts -= len(key) + len(record.packed)
+        if not record.packed:
+            return
+        provider_key = _provider_key(_payment(record, _fields(record)))
+        if self._owners.get(provider_key) == key:
+            del self._owners[provider_key]
+            self._texts -= len(provider_key)
 
     def _trim(self) -> None:
         """Drop the oldest orders: first those only looked up, then ended ones, then open ones."""
@@ -174,26 +191,26 @@ class OrderMemory:
         tables = getsizeof(self._records) + getsizeof(self._owners) + getsizeof(self._others)
         while count > MAX_ORDERS or self._texts + BYTES_PER_ORDER * count + tables > MAX_BYTES:
             if self._others:
-                theirs = next(iter(self._others))
-                self._texts -= len(theirs) + len(self._others.pop(theirs))
+                provider_key = next(iter(self._others))
+                self._texts -= len(provider_key) + len(self._others.pop(provider_key))
             else:
                 self._drop((self._over or self._sent).popleft())
             count = len(self._records) + len(self._others)
 
 
-def _name(payment: Payment) -> str:
+def _order_key(payment: Payment) -> str:
     # none of the three contains a space
     return f"{payment.account} {payment.kind or 'collect'} {payment.reference}"
 
 
-def _theirs(payment: Payment) -> str:
+def _provider_key(payment: Payment) -> str:
     return f"{payment.account} {payment.kind or 'collect'} {payment.provider_reference}"
 
 
-def _made(order: Order) -> int:
+def _order_hash(order: Order) -> int:
     # It is compared only with the order of the same reference. Each process has another hash seed.
-    made = hash(_ordered(order))
-    return hash((made, _pack(_mappings(order)))) if order.metadata or order.extra else made
+    found = hash(_ordered(order))
+    return hash((found, _pack(_mappings(order)))) if order.metadata or order.extra else found
 
 
 @cache
@@ -203,13 +220,10 @@ def _unpack() -> Callable[[bytes], Any]:
     return msgspec.msgpack.Decoder(row[tuple(types[name] for name in _KEPT)]).decode
 
 
-def _read(record: _Record) -> dict[str, Any]:
-    if not record.packed:
-        return {}
-    values = zip(_KEPT, _unpack()(record.packed), strict=True)
-    return {name: value for name, value in values if value is not None}
+def _fields(record: _Record) -> dict[str, Any]:
+    return dict(zip(_KEPT, _unpack()(record.packed), strict=True))
 
 
-def _payment(record: _Record) -> Payment:
-    account, kind, reference = record.name.split(" ", 2)
-    return Payment(account=account, kind=cast("Kind", kind), reference=reference, **_read(record))
+def _payment(record: _Record, fields: dict[str, Any]) -> Payment:
+    account, kind, reference = record.key.split(" ", 2)
+    return Payment(account=account, kind=cast("Kind", kind), reference=reference, **fields)

@@ -138,7 +138,8 @@ class Store:
         if self.journal is None:
             if payment.account in self.unconfirmable_accounts:
                 self._local.on_fact(payment, source, state)
-            self._durable(self.on_fact, payment, source, state, message, None)
+            if self.on_fact is not None:
+                self._durable(self.on_fact, payment, source, state, message, None)
             return
         then = partial(self._durable, self.on_fact, payment, source, state, message)
         event = None if message is None or not message.open else message.event

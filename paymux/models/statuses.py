@@ -24,10 +24,10 @@ class Status(CheckedStrEnum):
     EXPIRED = "expired"
     REFUNDED = "refunded"
 
-    @property
-    def terminal(self) -> bool:
-        """Return whether no further change is expected."""
-        return self is not Status.PENDING
+    terminal: bool  # no further change is expected
+
+    def __init__(self, word: str) -> None:
+        self.terminal = word != "pending"
 
 
 class Trust(CheckedStrEnum):
