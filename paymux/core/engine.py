@@ -236,7 +236,7 @@ class Engine(ForkAware):
         if self.store.journal is None:  # there is nothing to wait for
             return await self.store.begin(pending, order, call.deadline)
         try:
-            with call.bounded():
+            async with asyncio.timeout_at(call.deadline):
                 return await self.store.begin(pending, order, call.deadline)
         except TimeoutError:
             raise NotSent(f"{call}: the deadline passed; nothing was sent") from None

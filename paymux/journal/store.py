@@ -9,7 +9,6 @@ from typing import TypeAlias, cast
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from ..primitives.coerce import is_a
-from ..primitives.deadlines import Deadline, Deadlines
 from ..values.validation import checked_path, checked_protocol
 from .base import (
     Arrival,
@@ -56,10 +55,6 @@ class Store:
         self.on_fact: Heard | None = None
         # Returns whether the notifier claims an end as it is stored.
         self.claims: Callable[[Payment], bool] = _claims_nothing
-        self._deadlines = Deadlines()
-
-    def _wait_limit(self) -> Deadline:
-        return self._deadlines.until(asyncio.get_running_loop().time() + RECORD_WAIT_SECONDS)
 
     async def open(self) -> None:
         """Open the journal; one that is locked now is opened at its first use."""
@@ -146,7 +141,7 @@ class Store:
         claim = payment.status.terminal and self.claims(payment)
         try:
             # The write is queued at once and will be durable; only the wait for it is limited.
-            with self._wait_limit():
+            async with asyncio.timeout(RECORD_WAIT_SECONDS):
                 await self.journal.record(payment, source, state, FollowUp(claim, event, then))
         except TimeoutError:
             log.warning(
@@ -231,7 +226,7 @@ class Store:
         was, message.open = message.open, False
         if was and self.journal is not None:
             try:
-                with self._wait_limit():
+                async with asyncio.timeout(RECORD_WAIT_SECONDS):
                     await self.journal.end_event(message.event, done=done)
             except OSError as error:
                 account = message.event.account

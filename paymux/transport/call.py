@@ -32,7 +32,6 @@ from ..http import (
 )
 from ..limits import Limiter, Priority, Quota
 from ..models import Kind, Payment, merge
-from ..primitives.deadlines import Deadline
 from ..values.parsing import Unreadable
 from .attempt import Attempt, exchange_log, without_account
 from .outcome import Means, Verdict, decide
@@ -118,10 +117,6 @@ class Call:
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for the next page of a history."""
         self.deadline = asyncio.get_running_loop().time() + seconds
-
-    def bounded(self) -> Deadline:
-        """Return a context manager for a part of the verb: TimeoutError at the deadline."""
-        return Deadline(self._transport.deadlines, self.deadline)
 
     @property
     def in_doubt(self) -> bool:

@@ -9,7 +9,6 @@ from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..http import Connection
 from ..limits import Limiter
 from ..models import Payment
-from ..primitives.deadlines import Deadlines
 from ..values.parsing import Unreadable
 from .call import Account, Call
 from .tokens import TokenCache
@@ -30,7 +29,6 @@ class Transport:
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
         self.closed = False
-        self.deadlines = Deadlines()
         self._accounts: dict[str, Account] = {}
 
     def account(self, driver: Driver) -> Account:
@@ -67,7 +65,7 @@ class Transport:
         Any error after money may have moved is OutcomeUnknown, even a bug in a driver.
         """
         try:
-            with call.bounded():
+            async with asyncio.timeout_at(call.deadline):
                 if call.pending is None:
                     return await method(call, *args, **named)
                 # What was read is no local variable here: a debugger would show it unscrubbed.
