@@ -97,11 +97,11 @@ class Pool(JournalVerbs):
         self._callback_urls.warn(drivers)
         self._engine = Engine(
             AiohttpConnection(connect_timeout) if connection is None else connection,
+            self.drivers,
             deadline=deadline,
             attempts=attempts,
             journal=journal,
         )
-        self._engine.drivers.update(self.drivers)
         self.internals = Internals(self._engine, self._callback_urls)
 
     @classmethod

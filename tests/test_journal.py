@@ -949,7 +949,7 @@ async def test_a_failing_journal_holds_no_place_in_the_limit(file: Path) -> None
         for number in range(2):
             with pytest.raises(NotSent):
                 await collect(pay, f"order-{number}")
-        gate = pay._engine.transport.account(pay._engine.driver("narrow")).limiter
+        gate = pay._engine.limiter("narrow")
         assert gate._money_window.in_flight == 0
 
 

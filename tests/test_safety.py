@@ -255,7 +255,7 @@ async def test_who_settles_waits_as_long_as_the_account_asks(
             "campay", amount=100, currency="XAF", payer="237670000000", reference="o-1"
         )
         await asyncio.sleep(5)
-        pool._engine.transport.account(city.driver("campay")).limiter.on_throttled(30)
+        pool._engine.limiter("campay").on_throttled(30)
         began = now()
         payment = await shop.look(payment, patience=patience)
     await city.core.aclose()

@@ -1,7 +1,7 @@
 """The common part of all verbs: one loop at a time, one deadline, one request per order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from os import PathLike
@@ -40,6 +40,7 @@ class Engine(ForkAware):
     def __init__(
         self,
         connection: Connection,
+        drivers: Mapping[str, Driver],
         *,
         deadline: float,
         attempts: int,
@@ -51,7 +52,10 @@ class Engine(ForkAware):
         self.deadline = deadline = checked_seconds("deadline", deadline)
         attempts = arguments.whole("attempts", attempts, 1, 10)
         self.store = Store(journal)
-        self.transport = Transport(connection, deadline=deadline, attempts=attempts)
+        self.drivers = drivers
+        self.transport = Transport(
+            connection, drivers.values(), deadline=deadline, attempts=attempts
+        )
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
         self.bulks: WeakSet[Closable] = WeakSet()
@@ -61,7 +65,6 @@ class Engine(ForkAware):
         # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self.drivers: dict[str, Driver] = {}
         register(self)
 
     @property
@@ -77,7 +80,7 @@ class Engine(ForkAware):
             self._watch_registry = WatchRegistry(
                 self.look_up_for_watch,
                 transport.frames,
-                lambda one: transport.account(one).limiter,
+                lambda one: transport.accounts[one.account].limiter,
                 lambda: self._loop,
             )
             if self._closed:
@@ -95,7 +98,8 @@ class Engine(ForkAware):
 
     def secrets(self, driver: Driver) -> tuple[str, ...]:
         """Return what must never be shown: the account's credentials, and the token in use."""
-        return (*self.transport.account(driver).secrets, self.transport.tokens.text(driver.account))
+        transport, account = self.transport, driver.account
+        return (*transport.accounts[account].secrets, transport.tokens.text(account))
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""
@@ -336,7 +340,7 @@ class Engine(ForkAware):
 
     def limiter(self, account: str) -> Limiter:
         """Return the limiter of an account's requests."""
-        return self.transport.account(self.driver(account)).limiter
+        return self.transport.accounts[self.driver(account).account].limiter
 
     async def look_up_for_watch(self, payment: Payment, seconds: float) -> Payment:
         """Look up once for a watch that has this many seconds left."""

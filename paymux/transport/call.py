@@ -50,6 +50,7 @@ class Account(NamedTuple):
 
     limiter: Limiter  # of its requests
     secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
+    url: str  # the base URL of its requests
     logs_in: bool
 
 
@@ -65,6 +66,7 @@ class Call:
         "_signs",
         "_token",
         "_transport",
+        "_url",
         "_verb",
         "before_money",
         "deadline",
@@ -88,12 +90,13 @@ class Call:
         priority: Priority = Priority.NOW,
     ) -> None:
         self._transport = transport
-        account = transport.account(driver)
+        account = transport.accounts[driver.account]
         self.limiter = account.limiter
         self.priority = priority
         self.slot_held = False  # whether a slot for its first request is already reserved
         self.driver = driver
         self.deadline = asyncio.get_running_loop().time() + seconds
+        self._url = account.url
         self._verb = verb
         self._reference = reference
         self._signs = verb != "login"
@@ -301,7 +304,7 @@ class Call:
             )
         return PreparedRequest(
             method=signed.method,
-            url=self.driver.url + signed.target(),
+            url=self._url + signed.target(),
             headers=headers,
             body=content,
             money=request.money,

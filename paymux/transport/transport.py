@@ -1,7 +1,7 @@
 """Running a verb within its deadline, and reporting its outcome."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from ..drivers.base import Driver, Pushed, Token
@@ -20,7 +20,14 @@ T = TypeVar("T")
 class Transport:
     """Carries the verbs of one pool: its connection, its tokens, and each account's limiter."""
 
-    def __init__(self, connection: Connection, *, deadline: float, attempts: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        drivers: Iterable[Driver],
+        *,
+        deadline: float,
+        attempts: int,
+    ) -> None:
         # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
 
@@ -29,19 +36,15 @@ class Transport:
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
         self.closed = False
-        self._accounts: dict[str, Account] = {}
-
-    def account(self, driver: Driver) -> Account:
-        """Return what the verbs of one account share."""
-        account = self._accounts.get(driver.account)
-        if account is None:
-            account = Account(
+        self.accounts = {
+            driver.account: Account(
                 limiter=Limiter(driver.account, driver.limits),
                 secrets=driver.secrets(),
+                url=driver.url,
                 logs_in=type(driver).token is not Driver.token,
             )
-            self._accounts[driver.account] = account
-        return account
+            for driver in drivers
+        }
 
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for all callers that wait."""
