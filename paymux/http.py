@@ -56,10 +56,8 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
                 raise UsageError.field(name, value, "an id that UTF-8 can write") from None
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
-    def content(self) -> bytes | None:
+    def content(self) -> bytes:
         """Return the encoded body; UsageError: it cannot be written as JSON, or as a form."""
-        if self.body is None:
-            return None
         if (
             self.form
             and len(coerce.mapping(self.body) or coerce.sequence(self.body) or ()) > MAX_FORM_FIELDS
@@ -296,7 +294,7 @@ class PreparedRequest(msgspec.Struct, kw_only=True, gc=False):
         """
         body = self.body
         lines = [f"{self.method} /{target} HTTP/1.1", f"Host: {host}"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        lines += map(": ".join, self.headers.items())
         if body is not None or self.method != "GET":
             lines.append(f"Content-Length: {len(body or b'')}")
         head = "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogatepass")

@@ -90,30 +90,30 @@ def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
     return hide_and_flag(text, secrets)[0]
 
 
-def hide_and_flag(text: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
-    """Do what `hide` does; also return whether a credential's value was found."""
-    text, lowered, held = _valued(text, secrets)
-    for word in _WORDS:
-        if word in lowered:
-            return _field().sub(rf'\1"{HIDDEN}"', text), held
-    return text, held
-
-
 def hide_values(text: str, secrets: tuple[str, ...]) -> str:
     """Remove credentials from a text, by their values only."""
-    return _valued(text, secrets)[0]
+    return hide_and_flag(text, secrets, fields=False)[0]
 
 
-def _valued(text: str, secrets: tuple[str, ...]) -> tuple[str, str, bool]:
+def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -> tuple[str, bool]:
+    """Do what `hide` does; also return whether a credential's value was found.
+
+    `fields`: whether to search by field name, too.
+    """
     if "\\u00" in text:  # plain letters, escaped in JSON
         text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
     # Most bodies contain none; a search for plain text is much faster than a pattern.
-    lowered = text.casefold()
+    lowered, held = text.casefold(), False
     for start in _starts(secrets):
         if start in lowered:
             without = _pattern(secrets).sub(_hidden, text)
-            return without, without.casefold(), without != text
-    return text, lowered, False
+            text, lowered, held = without, without.casefold(), without != text
+            break
+    if fields:
+        for word in _WORDS:
+            if word in lowered:
+                return _field().sub(rf'\1"{HIDDEN}"', text), held
+    return text, held
 
 
 def _hidden(found: re.Match[str]) -> str:

@@ -63,6 +63,7 @@ class Call:
         "_logs_in",
         "_lost",
         "_reference",
+        "_secrets",
         "_signs",
         "_token",
         "_transport",
@@ -111,6 +112,7 @@ class Call:
         self.moves_money = False  # whether a money request was asked for
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
+        self._secrets = account.secrets
         self.response = ScrubbedResponse(account.secrets)
         self._lost = ""  # what is known of a money request whose outcome is unknown
 
@@ -288,9 +290,10 @@ class Call:
         return self._outgoing(request)
 
     def _outgoing(self, request: Request[Any]) -> PreparedRequest:
-        self.response.token = self._token or ""
+        if self._token is not None:
+            self.response.secrets = (*self._secrets, self._token)
         signed = self.driver.authorize(request, self._token) if self._signs else request
-        content = signed.content()
+        content = None if signed.body is None else signed.content()
         # CinetPay refuses the default user agents (error 1010, docs.cinetpay.com).
         headers = {
             "Accept": "*/*",

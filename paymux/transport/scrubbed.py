@@ -11,19 +11,14 @@ T = TypeVar("T")
 class ScrubbedResponse:
     """The last answer of one verb; its text is scrubbed once, when it is first read."""
 
-    __slots__ = ("_body", "_held", "_raw", "_secrets", "token")
+    __slots__ = ("_body", "_held", "_raw", "secrets")
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
-        self._secrets = secrets
-        self.token = ""  # the access token that the verb uses
+        # what must never be shown: the account's credentials, and the token in use
+        self.secrets = secrets
         self._body: bytes | None = b""
         self._raw = ""
         self._held = False
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return what must never be shown: the account's credentials, and the token in use."""
-        return (*self._secrets, self.token)
 
     def set_body(self, body: bytes) -> None:
         """Replace the answer by a newer one."""
