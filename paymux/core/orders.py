@@ -4,7 +4,7 @@ Every error names the field, its value and what is accepted.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypedDict
@@ -54,7 +54,7 @@ def checked_order(
         raise Unsupported(f"{driver.name} cannot {_VERBS[kind]}")
     said = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
     reference = checked_reference(reference)
-    money = coerce.text(currency)
+    money = currency if type(currency) is str else coerce.text(currency)
     if money is None or money not in driver.currencies:
         raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
     options_given = _options(driver, kind, said)
@@ -81,7 +81,13 @@ def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, A
             )
         if value is None and option != "description":
             continue
-        found = _option(driver, option, value)
+        found: Any
+        if option.endswith("_url"):
+            found = _url(driver, option, value)
+        elif option == "extra":
+            found = _extra(driver, value)
+        else:
+            found = _READERS[option](option, value)
         if type(found) in (str, tuple, dict) and not found:
             continue
         if option not in takes and option != "extra" and kind != "refund":
@@ -114,37 +120,42 @@ def checked_refund(
     return order
 
 
-def _option(driver: Driver, option: str, value: object) -> Any:
-    """Return a converted option, or raise UsageError."""
-    if option == "description":
-        return _short(option, value)
-    if option.endswith("_url"):
-        if type(value) is str and not value:
-            return value
-        ours = option == "webhook_url"
-        return checked_url(option, value, query=not ours, http=ours and driver.rehearsing)
-    if option == "customer":
-        if not coerce.is_a(value, Customer):
-            raise UsageError.field(option, value, "a Customer")
-        return arguments.checked(value, option, dict.fromkeys(Customer.__struct_fields__, _short))
-    if option in ("items", "taxes"):
-        line, readers = (Item, _ITEM) if option == "items" else (Tax, _TAX)
-        lines = coerce.sequence(value)
-        if lines is None or not all(coerce.is_a(one, line) for one in lines):
-            raise UsageError.field(option, value, f"a list of {line.__name__}")
-        return tuple([arguments.checked(one, option, readers) for one in lines])
-    found = arguments.json_mapping(option, value, MAX_JSON_BYTES)
-    if option == "extra":
-        for name in found:
-            if name not in driver.settings:
-                raise UsageError.field("extra", name, _listed(driver.settings))
-        # Only JSON types, so that a driver may safely read its values.
-        return msgspec.json.decode(msgspec.json.encode(found))
-    return dict(found)
+def _url(driver: Driver, name: str, value: object) -> str:
+    if type(value) is str and not value:
+        return value
+    ours = name == "webhook_url"
+    return checked_url(name, value, query=not ours, http=ours and driver.rehearsing)
+
+
+def _customer(name: str, value: object) -> Customer:
+    if not coerce.is_a(value, Customer):
+        raise UsageError.field(name, value, "a Customer")
+    return arguments.checked(value, name, dict.fromkeys(Customer.__struct_fields__, _short))
+
+
+def _lines(name: str, value: object) -> tuple[Item | Tax, ...]:
+    line, readers = (Item, _ITEM) if name == "items" else (Tax, _TAX)
+    lines = coerce.sequence(value)
+    if lines is None or not all(coerce.is_a(one, line) for one in lines):
+        raise UsageError.field(name, value, f"a list of {line.__name__}")
+    return tuple([arguments.checked(one, name, readers) for one in lines])
+
+
+def _metadata(name: str, value: object) -> dict[str, Any]:
+    return dict(arguments.json_mapping(name, value, MAX_JSON_BYTES))
+
+
+def _extra(driver: Driver, value: object) -> Any:
+    found = arguments.json_mapping("extra", value, MAX_JSON_BYTES)
+    for name in found:
+        if name not in driver.settings:
+            raise UsageError.field("extra", name, _listed(driver.settings))
+    # Only JSON types, so that a driver may safely read its values.
+    return msgspec.json.decode(msgspec.json.encode(found))
 
 
 def _short(name: str, value: object) -> str:
-    found = coerce.text(value)
+    found = value if type(value) is str else coerce.text(value)
     if found is None or not _text().fullmatch(found):
         raise UsageError.field(
             name, value, "a string of at most 500 characters, none of them control"
@@ -178,6 +189,14 @@ _ITEM = {
     "description": _short,
 }
 _TAX = {"name": _short, "amount": _price}
+# The options that are read alike for every driver.
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "description": _short,
+    "customer": _customer,
+    "items": _lines,
+    "taxes": _lines,
+    "metadata": _metadata,
+}
 
 
 def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str | None:
@@ -195,7 +214,7 @@ def _party(driver: Driver, kind: Kind, party: str | None, currency: str) -> str 
         raise UsageError.field(
             field, party, f"nothing: {driver.name} asks the payer on its own page"
         )
-    number = coerce.text(party)
+    number = party if type(party) is str and party.isascii() else coerce.text(party)
     if number is None or len(number) > 320:
         raise UsageError.field(field, party, "a string: a phone number")
     return driver.party(kind, number, currency)

@@ -26,7 +26,11 @@ _ACCEPTED = "an int, a Decimal or a plain digit string above 0 and below 10**12"
 
 def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) -> Decimal:
     """Read a caller's amount; a float, too many decimals, zero or worse is UsageError."""
-    found = Decimal(value) if coerce.is_a(value, Decimal) else coerce.whole(value)
+    found: Decimal | int | None
+    if type(value) is int:
+        found = value
+    else:
+        found = Decimal(value) if coerce.is_a(value, Decimal) else coerce.whole(value)
     said = coerce.text(value) if found is None else None
     if said is not None and _TEXT.fullmatch(said):
         found = Decimal(said)

@@ -30,7 +30,7 @@ def _is_here(host: str) -> bool:
 
 def checked_reference(reference: object) -> str:
     """Check a reference that a caller chose."""
-    found = coerce.text(reference)
+    found = reference if type(reference) is str else coerce.text(reference)
     if found is None or not NAME_PATTERN.fullmatch(found):
         raise UsageError.field("reference", reference, "a string of 1 to 64 of A-Z a-z 0-9 . _ -")
     return found
