@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from sys import getsizeof
 from typing import Any, cast
 
@@ -27,9 +27,7 @@ _KEPT = tuple(
     if name not in _ORDER | {"customer", "metadata", "raw"}
 )
 _kept = attrgetter(*_KEPT)
-_NEWS = ("status", "provider_status", "provider_reference", "receipt")
-_news = itemgetter(*_NEWS)
-_news_of = attrgetter(*_NEWS)
+_news = attrgetter("status", "provider_status", "provider_reference", "receipt")
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode
 _PENDING, _SENDING = Status.PENDING, State.SENDING  # slow to find in an Enum
 
@@ -75,8 +73,8 @@ class OrderMemory:
             return None
         if record.order_hash != _order_hash(order):
             raise duplicate_reference(pending)
-        known = _fields(record) if record.packed else {}
-        said = {name: value for name, value in known.items() if value is not None}
+        values = zip(_KEPT, _kept(_payment(record)), strict=True)
+        said = {name: value for name, value in values if value is not None}
         return Row(state=record.state, payment=msgspec.structs.replace(pending, **said))
 
     def note_sending(self, pending: Payment, order: Order | None) -> None:
@@ -114,12 +112,12 @@ class OrderMemory:
             return
         over = False
         if record.packed and (was is not _SENDING or state is None):
-            fields = _fields(record)
-            if after is was and _news(fields) == _news_of(payment):
+            known = _payment(record)
+            if after is was and _news(known) == _news(payment):
                 return
-            over = fields["status"] is not _PENDING
+            over = known.status is not _PENDING
             try:
-                payment = merge(_payment(record, fields), payment)
+                payment = merge(known, payment)
             except Mismatch:
                 return  # a payment that contradicts the record does not change it
         if payment.status is not _PENDING and not over:
@@ -173,9 +171,7 @@ class OrderMemory:
         if record is None:
             return
         self._texts -= len(key) + len(record.packed)
-        if not record.packed:
-            return
-        provider_key = _provider_key(_payment(record, _fields(record)))
+        provider_key = _provider_key(_payment(record))
         if self._owners.get(provider_key) == key:
             del self._owners[provider_key]
             self._texts -= len(provider_key)
@@ -220,10 +216,7 @@ def _unpack() -> Callable[[bytes], Any]:
     return msgspec.msgpack.Decoder(row[tuple(types[name] for name in _KEPT)]).decode
 
 
-def _fields(record: _Record) -> dict[str, Any]:
-    return dict(zip(_KEPT, _unpack()(record.packed), strict=True))
-
-
-def _payment(record: _Record, fields: dict[str, Any]) -> Payment:
+def _payment(record: _Record) -> Payment:
     account, kind, reference = record.key.split(" ", 2)
-    return Payment(account=account, kind=cast("Kind", kind), reference=reference, **fields)
+    known = dict(zip(_KEPT, _unpack()(record.packed), strict=True)) if record.packed else {}
+    return Payment(account=account, kind=cast("Kind", kind), reference=reference, **known)
