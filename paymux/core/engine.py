@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -23,7 +24,13 @@ from ..transport import Call, Transport
 from ..values import arguments
 from ..values.phone import operator
 from ..values.validation import checked_protocol, checked_seconds
-from .singleflight import Closable, InFlightLookups, InFlightOrders
+from .singleflight import (
+    Closable,
+    InFlightLookup,
+    InFlightLookups,
+    InFlightOrder,
+    InFlightOrders,
+)
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
@@ -59,8 +66,8 @@ class Engine(ForkAware):
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
         self.bulks: WeakSet[Closable] = WeakSet()
-        self._in_flight_orders = InFlightOrders()
-        self._in_flight_lookups = InFlightLookups()
+        self._in_flight_orders: InFlightOrders = {}
+        self._in_flight_lookups: InFlightLookups = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
@@ -110,11 +117,8 @@ class Engine(ForkAware):
         self._loop = self._watch_registry = self.notifier_loop = self.store.on_fact = None
         for account in self.drivers:
             self.limiter(account).quota = None
-        self._in_flight_orders, self._in_flight_lookups, self.bulks = (
-            InFlightOrders(),
-            InFlightLookups(),
-            WeakSet(),
-        )
+        self._in_flight_orders, self._in_flight_lookups = {}, {}
+        self.bulks = WeakSet()
 
     async def open(self) -> None:
         """Start to use the pool in this loop; UsageError: the file cannot be a journal."""
@@ -133,8 +137,7 @@ class Engine(ForkAware):
                     "pool: it is in use by another running loop; make one pool per loop"
                 )
             self._loop = loop
-            self._in_flight_orders = InFlightOrders()
-            self._in_flight_lookups = InFlightLookups()
+            self._in_flight_orders, self._in_flight_lookups = {}, {}
 
     async def aclose(self) -> None:
         """Close what the pool holds; a second call is harmless."""
@@ -218,11 +221,11 @@ class Engine(ForkAware):
             created_at=datetime.now(UTC),
             operator=await operator(order.party),
         )
-        call.before_money = lambda: self.store.mark_sending(pending, order)
-        async with self._in_flight_orders.join(order, pending, call) as flight:
+        call.before_money = partial(self.store.mark_sending, pending, order)
+        async with InFlightOrder(self._in_flight_orders, order, pending, call) as flight:
             if flight.outcome is not None:
                 return flight.outcome
-            row = await self._begun(call, pending, order)
+            row = await self.store.begin(pending, order, call.deadline)
             if row is not None:
                 flight.outcome = _as_known(row, call)
                 return flight.outcome
@@ -234,16 +237,6 @@ class Engine(ForkAware):
             await self.store.ended(pending, payment, in_doubt=False)
             flight.outcome = payment
             return payment
-
-    async def _begun(self, call: Call, pending: Payment, order: Order) -> Row | None:
-        """Return what is known of an order sent before; None: it is new, and now recorded."""
-        if self.store.journal is None:  # there is nothing to wait for
-            return await self.store.begin(pending, order, call.deadline)
-        try:
-            async with asyncio.timeout_at(call.deadline):
-                return await self.store.begin(pending, order, call.deadline)
-        except TimeoutError:
-            raise NotSent(f"{call}: the deadline passed; nothing was sent") from None
 
     def payment_named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
         """Make a payment from its names alone, with the live mode of its account."""
@@ -291,7 +284,7 @@ class Engine(ForkAware):
             priority,
             because,
         )
-        async with self._in_flight_lookups.join(key, call) as question:
+        async with InFlightLookup(self._in_flight_lookups, key, call) as question:
             if question.answer is None:
                 question.answer = await self._asked(call, verb, payment, seconds)
             return question.answer

@@ -11,6 +11,9 @@ from ..models import Kind, Order, Payment
 from ..transport import Call
 
 Answer: TypeAlias = Payment | PaymuxError | None
+# The money requests of one pool that have not been answered yet, and the same of its look-ups.
+InFlightOrders: TypeAlias = dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]]
+InFlightLookups: TypeAlias = dict[tuple[object, ...], list[asyncio.Future[Answer]]]
 
 
 class Closable(Protocol):
@@ -21,29 +24,20 @@ class Closable(Protocol):
         ...
 
 
-class InFlightOrders:
-    """The money requests of one pool that have not been answered yet."""
-
-    def __init__(self) -> None:
-        self.in_flight: dict[tuple[str, Kind, str], tuple[Order, asyncio.Future[Answer]]] = {}
-
-    def join(self, order: Order, pending: Payment, call: Call) -> "InFlightOrder":
-        """Return a context manager: send this order, or share the outcome of its request."""
-        return InFlightOrder(self, order, pending, call)
-
-
 class InFlightOrder:
-    """An `async with` around one money request.
+    """An `async with` around one money request: send an order, or share the outcome of its request.
 
     In it, `outcome` is the payment from another caller's request for the same order, or None.
 
     If it is None, the caller sends the request and sets `outcome` for the callers that wait.
     """
 
-    __slots__ = ("_call", "_flights", "_key", "_landing", "_order", "_pending", "outcome")
+    __slots__ = ("_call", "_in_flight", "_key", "_landing", "_order", "_pending", "outcome")
 
-    def __init__(self, flights: InFlightOrders, order: Order, pending: Payment, call: Call) -> None:
-        self._flights = flights
+    def __init__(
+        self, in_flight: InFlightOrders, order: Order, pending: Payment, call: Call
+    ) -> None:
+        self._in_flight = in_flight
         self._key = (order.account, order.kind, order.reference)
         self._order = order
         self._pending = pending
@@ -52,7 +46,7 @@ class InFlightOrder:
         self.outcome: Payment | None = None
 
     async def __aenter__(self) -> Self:
-        while (other := self._flights.in_flight.get(self._key)) is not None:
+        while (other := self._in_flight.get(self._key)) is not None:
             order, landing = other
             if order != self._order:
                 error = DuplicateReference("this reference is in flight with another order")
@@ -68,7 +62,7 @@ class InFlightOrder:
                 # Each caller raises its own copy: a shared error would collect every traceback.
                 raise copy.copy(answer)
         self._landing = asyncio.get_running_loop().create_future()
-        self._flights.in_flight[self._key] = (self._order, self._landing)
+        self._in_flight[self._key] = (self._order, self._landing)
         return self
 
     async def _landed(self, landing: asyncio.Future[Answer]) -> Answer:
@@ -95,40 +89,29 @@ class InFlightOrder:
                 f"{self._order.account}: broken off after sending", self._pending
             )
         # Otherwise nothing was sent: the next caller that waits makes the request.
-        del self._flights.in_flight[self._key]
+        del self._in_flight[self._key]
         self._landing.set_result(answer)
 
 
-class InFlightLookups:
-    """The look-ups of one pool that have not been answered yet."""
-
-    def __init__(self) -> None:
-        self.asked: dict[tuple[object, ...], list[asyncio.Future[Answer]]] = {}
-
-    def join(self, key: tuple[object, ...], call: Call) -> "InFlightLookup":
-        """Return a context manager: look up, or share the answer of the same look-up in flight."""
-        return InFlightLookup(self, key, call)
-
-
 class InFlightLookup:
-    """An `async with` around one look-up.
+    """An `async with` around one look-up: look up, or share the answer of the same look-up.
 
     In it, `answer` is the payment from another caller's same look-up, or None.
 
     If it is None, the caller looks up and sets `answer` for the callers that wait.
     """
 
-    __slots__ = ("_asks", "_call", "_key", "_questions", "answer")
+    __slots__ = ("_asked", "_asks", "_call", "_key", "answer")
 
-    def __init__(self, questions: InFlightLookups, key: tuple[object, ...], call: Call) -> None:
-        self._questions = questions
+    def __init__(self, asked: InFlightLookups, key: tuple[object, ...], call: Call) -> None:
+        self._asked = asked
         self._key = key
         self._call = call
         self._asks = False
         self.answer: Payment | None = None
 
     async def __aenter__(self) -> Self:
-        while (waiting := self._questions.asked.get(self._key)) is not None:
+        while (waiting := self._asked.get(self._key)) is not None:
             landing: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             waiting.append(landing)
             # In bulk, the first caller may wait long for a slot, which is not part of the deadline.
@@ -143,7 +126,7 @@ class InFlightLookup:
                 return self
             if answer is not None:
                 raise copy.copy(answer)
-        self._questions.asked[self._key] = []
+        self._asked[self._key] = []
         self._asks = True
         return self
 
@@ -157,6 +140,6 @@ class InFlightLookup:
             return
         # After any other exception, the next caller that waits looks up.
         answer: Answer = error if isinstance(error, PaymuxError) else self.answer
-        for landing in self._questions.asked.pop(self._key):
+        for landing in self._asked.pop(self._key):
             if not landing.done():
                 landing.set_result(answer)

@@ -79,14 +79,24 @@ class Store:
         """Record an order before it is sent, or return the row that its reference already has.
 
         Waits for an order that another worker is about to send, until shortly before the deadline
-        (a time of the event loop's clock).
+        (a time of the event loop's clock). NotSent: it could not be recorded in time.
         """
-        journal, time = self.journal, asyncio.get_running_loop().time
-        if journal is None:
+        if self.journal is None:
             return self.memory.find(pending, order)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._intend(self.journal, pending, order, deadline)
+        except TimeoutError:
+            named = f"{pending.account} {order.kind} {order.reference}"
+            raise NotSent(f"{named}: the deadline passed; nothing was sent") from None
+
+    async def _intend(
+        self, journal: Journal, pending: Payment, order: Order, deadline: float
+    ) -> Row | None:
+        digest, time = order_digest(order), asyncio.get_running_loop().time
         while True:
             try:
-                row = await journal.intend(pending, order_digest(order))
+                row = await journal.intend(pending, digest)
             except OSError as error:
                 raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
             if row is None or not row.in_flight or time() + 2 * INTENT_POLL_SECONDS > deadline:
