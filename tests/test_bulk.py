@@ -27,7 +27,7 @@ from paymux import (
     UsageError,
 )
 from paymux.bulk.bulk import Bulk
-from paymux.bulk.fairness import MAX_DENIALS, MAX_THROTTLED_SECONDS, FairQueues
+from paymux.bulk.fairness import MAX_DENIALS, MAX_THROTTLED_SECONDS, FairQueues, Waiting
 from paymux.bulk.items import MAX_PARKED_ITEMS, Verified
 from paymux.bulk.progress import Progress, ProgressReporter
 from paymux.drivers.base import Driver
@@ -289,17 +289,17 @@ def test_a_free_slot_goes_to_the_account_with_the_fewest() -> None:
     """Also below an equal share; an item that was put back comes before its account's others."""
     shares = FairQueues(20, 2)
     for index in range(5):
-        shares.park("a", index)
+        shares.park(Waiting(index, Payment(account="a")))
     turns = [shares.next_item(20, 0.0, generous=False) for _ in range(4)]
     for index in range(5, 10):
-        shares.park("b", index)
+        shares.park(Waiting(index, Payment(account="b")))
     turns += [shares.next_item(16, 0.0, generous=False) for _ in range(3)]
-    assert [turn and turn[1] for turn in turns] == [0, 1, 2, 3, 5, 6, 7]
+    assert [turn and turn[1].number for turn in turns] == [0, 1, 2, 3, 5, 6, 7]
     assert turns[4] is not None
-    shares.put_back(turns[4][0], again=5)
+    shares.put_back(*turns[4])
     turn = shares.next_item(14, 0.0, generous=False)
     assert turn is not None
-    assert turn[1] == 5
+    assert turn[1].number == 5
 
 
 @pytest.mark.parametrize("shape", [iter, stream])

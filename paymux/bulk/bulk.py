@@ -4,6 +4,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Generic, Self
 
 import msgspec
@@ -93,7 +94,7 @@ class Bulk(Generic[ItemT]):
     async def aclose(self) -> None:
         """Cancel every look-up in flight; further iteration ends at once."""
         self._over = True
-        if self._run is not None:
+        if self._run is not None and not self._run.closed:
             await self._run.aclose()
 
     def _started(self) -> BulkRun[ItemT]:
@@ -111,5 +112,5 @@ class Bulk(Generic[ItemT]):
             found = [item async for item in self]
         finally:
             await self.aclose()
-        found.sort(key=lambda item: item.index)
+        found.sort(key=attrgetter("index"))
         return found

@@ -2,8 +2,10 @@
 
 import copy
 from collections import deque
+from typing import NamedTuple
 
 from ..errors import AuthenticationFailed, Mismatch, ProviderError, RateLimited
+from ..models import Payment
 
 # seconds for which an account may answer nothing but "too many requests"
 MAX_THROTTLED_SECONDS = 600.0
@@ -11,6 +13,13 @@ PAUSE_SECONDS = 1.0, 60.0  # seconds: the first pause after two such answers, an
 # refused look-ups in a row (credentials) before the account's other items are not sent
 MAX_DENIALS = 10
 GIVEN_UP_SECONDS = 60.0  # seconds for which an account that was given up gets no look-ups
+
+
+class Waiting(NamedTuple):
+    """An item that waits for a look-up: its number, and the payment that it names."""
+
+    number: int
+    payment: Payment
 
 
 class AccountQueue:
@@ -32,7 +41,7 @@ class AccountQueue:
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self.parked: deque[int] = deque()
+        self.parked: deque[Waiting] = deque()
         self.not_before = 0.0  # the loop's time before which nothing may be sent
         self._answered()
 
@@ -107,8 +116,9 @@ class FairQueues:
         self.parked = self.in_flight = 0
         self.ended = False  # no item will be added any more
 
-    def park(self, account: str, index: int) -> None:
+    def park(self, item: Waiting) -> None:
         """Queue an item for its account."""
+        account = item.payment.account
         queue = self._queues.get(account)
         if queue is None:
             queue = self._queues[account] = AccountQueue()
@@ -116,12 +126,12 @@ class FairQueues:
         if not queue.parked:
             self._waiting[queue] = None
             self._busy += not queue.in_flight
-        queue.parked.append(index)
+        queue.parked.append(item)
         self.parked += 1
 
     def next_item(
         self, room: int, now: float, *, generous: bool
-    ) -> tuple[AccountQueue, int] | None:
+    ) -> tuple[AccountQueue, Waiting] | None:
         """Start the next item, if `room` slots are free; None: no waiting item may start."""
         chosen: AccountQueue | None = None
         for queue in self._waiting:
@@ -132,14 +142,14 @@ class FairQueues:
         if chosen is None:
             return None
         del self._waiting[chosen]
-        index = chosen.parked.popleft()
+        item = chosen.parked.popleft()
         if chosen.parked:
             self._waiting[chosen] = None
         self.parked -= 1
         self._idle -= not chosen.in_flight
         chosen.in_flight += 1
         self.in_flight += 1
-        return chosen, index
+        return chosen, item
 
     def _may(self, queue: AccountQueue, room: int, now: float, *, generous: bool) -> bool:
         if now < queue.not_before:
@@ -153,10 +163,10 @@ class FairQueues:
         unseen = len(self._queues) < self._accounts
         return 0 if self.ended else min(self._idle + unseen, self._slots // 4)
 
-    def put_back(self, queue: AccountQueue, again: int | None = None) -> None:
+    def put_back(self, queue: AccountQueue, again: Waiting | None = None) -> None:
         """Record that a look-up ended.
 
-        `again`: the item's number, if it must wait for another slot.
+        `again`: its item, if it must wait for another slot.
         """
         if again is not None:
             queue.parked.appendleft(again)

@@ -24,7 +24,8 @@ class Verified(msgspec.Struct, Generic[ItemT], frozen=True, kw_only=True):
     error: Exception | None = None
 
 
-def _counted(items: object) -> int | None:
+def counted(items: object) -> int | None:
+    """Return how many items there are, for the progress; None: only reading them would tell."""
     try:
         return len(cast("Sized", items)) if issubclass(type(items), Sized) else None
     except Exception:  # noqa: BLE001 - the caller's class; the count is only for the progress
@@ -38,7 +39,6 @@ class Items(Generic[ItemT]):
         self, items: Iterable[ItemT] | AsyncIterable[ItemT], named: Callable[[str, str], Payment]
     ) -> None:
         self._named = named  # makes a payment of an account and a provider reference
-        self.total = _counted(items)
         # A copy: callers remove finished items from their list.
         self._listed = tuple(items) if isinstance(items, list | tuple) else None
         self.most_parked = MAX_PARKED_ITEMS if self._listed is None else len(self._listed) + 1
@@ -59,13 +59,8 @@ class Items(Generic[ItemT]):
             self._held[index] = item
         return index
 
-    def item(self, index: int) -> ItemT:
-        """Return an item in work."""
-        return self._held[index] if self._listed is None else self._listed[index]
-
-    def payment(self, index: int) -> Payment:
+    def payment(self, item: object) -> Payment:
         """Return the payment to look up; UsageError: the item names none."""
-        item: object = self.item(index)
         if is_a(item, Payment):
             return payment(item, "items")
         pair = sequence(item) if is_a(item, tuple) else None

@@ -11,16 +11,17 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from typing import Any, Generic
+from typing import Any, Generic, TypeAlias
 
 from ..core import Engine
 from ..errors import UsageError
 from ..limits import Priority
 from ..models import Payment
-from .fairness import AccountQueue, FairQueues
-from .items import Items, ItemT, Verified
+from .fairness import AccountQueue, FairQueues, Waiting
+from .items import Items, ItemT, Verified, counted
 from .progress import Progress, ProgressReporter
 
+Taken: TypeAlias = tuple[AccountQueue, Waiting]  # an item that has a slot, and its account's queue
 ITEMS_PER_STEP = 500  # items read, or results taken, in one step of the event loop
 
 
@@ -43,7 +44,7 @@ class BulkRun(Generic[ItemT]):
         self._ready: deque[Verified[ItemT]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         # futures of workers without an item
-        self._idle: list[asyncio.Future[tuple[AccountQueue, int] | None]] = []
+        self._idle: list[asyncio.Future[Taken | None]] = []
         self._wake: asyncio.Future[None] | None = None  # future of the waiting consumer
         # future of the reader, while no more may be read
         self._hungry: asyncio.Future[None] | None = None
@@ -54,11 +55,13 @@ class BulkRun(Generic[ItemT]):
         self._progress = (
             None
             if progress is None
-            else ProgressReporter(progress, self._items.total, self._loop.time())
+            else ProgressReporter(progress, counted(items), self._loop.time())
         )
         self._taken = 0
         self._lull = False  # the stream has no item at the moment
+        self._complete = False  # every item was looked up; results may be left
         self.over = False
+        self.closed = False  # every task has ended
 
     def begin(self) -> None:
         """Start reading items and looking up."""
@@ -88,7 +91,8 @@ class BulkRun(Generic[ItemT]):
             finally:
                 self._wake = None
         found = self._ready.popleft()
-        self._fill()
+        if not self._complete:
+            self._fill()
         return found
 
     @property
@@ -101,6 +105,7 @@ class BulkRun(Generic[ItemT]):
         self.over, self._slots = True, 0
         self._ready.clear()
         await self._gone()
+        self.closed = self._loop is asyncio.get_running_loop()
 
     async def close(self) -> None:
         """End every task, wait for their end, and leave a UsageError: the pool is closed."""
@@ -157,10 +162,6 @@ class BulkRun(Generic[ItemT]):
     def _wants(self) -> bool:
         return self._room > 0 and self._queues.parked < self._items.most_parked
 
-    @property
-    def _complete(self) -> bool:
-        return self._queues.ended and not self._queues.in_flight and not self._queues.parked
-
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -177,10 +178,14 @@ class BulkRun(Generic[ItemT]):
                 self._start(self._work(taken))
             else:
                 idle.set_result(taken)
-        if self._complete:
-            self._end()
+        self._check_end()
 
-    def _end(self) -> None:
+    def _check_end(self) -> None:
+        """End the workers without an item, if every item was looked up."""
+        queues = self._queues
+        if self._complete or queues.in_flight or queues.parked or not queues.ended:
+            return
+        self._complete = True
         while self._idle:
             idle = self._idle.pop()
             if not idle.done():
@@ -189,7 +194,7 @@ class BulkRun(Generic[ItemT]):
             self._measure(self._progress, last=True)
         self._rouse()
 
-    def _next(self, room: int) -> tuple[AccountQueue, int] | None:
+    def _next(self, room: int) -> Taken | None:
         """Take a free slot for the next item; read more items until there is one."""
         for _ in range(ITEMS_PER_STEP):
             now = self._loop.time()
@@ -203,14 +208,15 @@ class BulkRun(Generic[ItemT]):
                     if not self._pull(self._items.source) and (room := self._room) <= 0:
                         return None
                     continue
-                taken = self._queues.next_item(room, now, generous=True)
+                if self._queues.parked:
+                    taken = self._queues.next_item(room, now, generous=True)
                 if taken is None:
                     return None
             error = taken[0].given_up(now)
             if error is None:
                 return taken
             self._queues.put_back(taken[0])
-            self._put(taken[1], None, error)
+            self._put(taken[1].number, None, error)
             if (room := self._room) <= 0:
                 return None
         if self._soon is None:
@@ -262,26 +268,29 @@ class BulkRun(Generic[ItemT]):
     def _admit(self, item: ItemT) -> bool:
         index = self._items.add(item)
         try:
-            account = self._engine.driver(self._items.payment(index).account).account
+            payment = self._items.payment(item)
+            self._engine.driver(payment.account)  # UsageError: there is no such account
         except Exception as error:  # noqa: BLE001 - an item may be any object, with any `repr`
             self._put(index, None, error.with_traceback(None))
             return False
-        self._queues.park(account, index)
+        self._queues.park(Waiting(index, payment))
         return True
 
-    async def _work(self, taken: tuple[AccountQueue, int] | None) -> None:
+    async def _work(self, taken: Taken | None) -> None:
         try:
             await asyncio.sleep(0)  # an eager task would run inside its creator, and nest
             while taken is not None:
                 await self._look(*taken)
                 room = self._room
                 taken = self._next(room) if room > 0 else None
-                if room > (taken is not None) or self._complete:
+                if taken is None:
+                    self._check_end()
+                if self._complete:
+                    return
+                if room > (taken is not None):
                     self._fill()
                 if taken is None and not self._complete:
-                    idle: asyncio.Future[tuple[AccountQueue, int] | None] = (
-                        self._loop.create_future()
-                    )
+                    idle: asyncio.Future[Taken | None] = self._loop.create_future()
                     self._idle.append(idle)
                     taken = await idle
         # cancelled from outside: the consumer must not wait for ever
@@ -289,24 +298,22 @@ class BulkRun(Generic[ItemT]):
             self._fail(error)
             raise
 
-    async def _look(self, queue: AccountQueue, index: int) -> None:
+    async def _look(self, queue: AccountQueue, item: Waiting) -> None:
         began = self._loop.time()
         payment, error = None, None
         try:
-            payment = await self._engine.look_up(
-                self._items.payment(index), None, Priority.BULK, "bulk"
-            )
+            payment = await self._engine.look_up(item.payment, None, Priority.BULK, "bulk")
         except Exception as caught:  # noqa: BLE001 - a driver's error on one item is that item's result
             # Without frames: thousands of errors may be kept, and their frames hold bodies.
             error = caught.with_traceback(None)
         if (error is not None or queue.troubled) and queue.on_result(
             error, began, self._loop.time()
         ):
-            self._queues.put_back(queue, again=index)
+            self._queues.put_back(queue, again=item)
             self._arm()
         else:
             self._queues.put_back(queue)
-            self._put(index, payment, error)
+            self._put(item.number, payment, error)
 
     def _arm(self) -> None:
         if self._alarm is not None:

@@ -293,8 +293,7 @@ class Engine(ForkAware):
         self, call: Call, verb: str, payment: Payment, seconds: float | None
     ) -> Payment:
         if call.priority is Priority.BULK:
-            await self.transport.reserve_slot(call)
-            call.renew(self.deadline if seconds is None else seconds)
+            await self.transport.reserve_slot(call, self.deadline if seconds is None else seconds)
         look = call.driver.verify if verb == "verify" else call.driver.find
         found = await self.transport.perform(call, look, payment)
         # A provider with only one kind of payment does not say the kind.

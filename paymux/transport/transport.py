@@ -50,10 +50,11 @@ class Transport:
         """Log in, once for all callers that wait."""
         return await driver.token(Call(self, driver, "login", self._deadline))
 
-    async def reserve_slot(self, call: Call) -> None:
-        """Wait without a deadline for a slot for a verb's first request in the account's limit."""
+    async def reserve_slot(self, call: Call, seconds: float) -> None:
+        """Wait for a slot for a verb's first request; its deadline of `seconds` begins with it."""
         await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
         call.slot_held = True
+        call.deadline = asyncio.get_running_loop().time() + seconds
 
     async def perform(
         self,
