@@ -2,7 +2,7 @@
 
 from .accounts import by_account, is_driver_method
 from .callback_urls import CallbackUrls, read_event
-from .confirmation import confirm, repeat_event_for
+from .confirmation import confirm, confirm_received, repeat_event_for
 from .engine import Engine
 from .history import pages
 from .journal_verbs import JournalVerbs
@@ -19,6 +19,7 @@ __all__ = [
     "checked_order",
     "checked_refund",
     "confirm",
+    "confirm_received",
     "is_driver_method",
     "pages",
     "read_event",

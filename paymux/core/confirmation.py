@@ -18,21 +18,33 @@ async def confirm(
     expected: Payment | None,
     seconds: float | None,
     urgency: Priority | None = None,
-    message: OpenMessage | None = None,
 ) -> Payment:
     """Ask the provider about a message and deliver the result to every watch on that payment.
 
-    `urgency`: the priority of an old message. `message`: the entry of a message that this worker
-    handles until it is finished.
+    `urgency`: the priority of an old message.
     """
     event = arguments.event(event)
-    about = (
-        engine.watch_registry.payment_of(event)
-        if expected is None
-        else arguments.payment(expected, "expected")
-    )
+    if expected is not None:
+        expected = arguments.payment(expected, "expected")
     if not engine.driver(event.account).confirms(event):
         raise Unsupported(f"{event.account}: no look-up of this release confirms this message")
+    return await confirm_received(engine, event, expected, seconds, urgency)
+
+
+async def confirm_received(
+    engine: Engine,
+    event: Event,
+    expected: Payment | None,
+    seconds: float | None = None,
+    urgency: Priority | None = None,
+    message: OpenMessage | None = None,
+) -> Payment:
+    """Do what `confirm` does, for a message that a driver has read and that can be confirmed.
+
+    `message`: the entry of a message that this worker handles until it is finished.
+    """
+    registry = engine.watch_registry
+    about = registry.payment_of(event) if expected is None else expected
     arrival = await engine.store.arrive(event, about, partial(_check, engine, event), message)
     known, claims = about or arrival.known, event.claims
     owner = None
@@ -51,7 +63,7 @@ async def confirm(
             event = repeat_event(event, known)
         payment = await _asked(engine, event, known, arrival, seconds, priority)
         await engine.store.keep(payment, "webhook", message=message)
-    engine.watch_registry.deliver(payment)
+    registry.deliver(payment)
     return payment
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ..drivers.base import Driver, Pushed
 from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
 from ..limits import Limiter
-from ..models import Event, Payment
+from ..models import Event, Kind, Payment
 from .poll_queue import MAX_IN_FLIGHT, LookupKey, PollQueue
 from .push import PushSockets
 from .refusals import DenialCounter
@@ -199,7 +199,8 @@ class WatchRegistry:
 
     def payment_of(self, event: Event) -> Payment | None:
         """Return the payment that an open watch has for what a message claims to be about."""
-        about, kind = self._about(event), event.kind
+        kind = event.kind
+        about = self._about(event, kind)
         for watch in about:
             # The watch of the claimed kind comes first; the kind is only a claim.
             if (watch.payment.kind or "collect") == kind:
@@ -212,7 +213,7 @@ class WatchRegistry:
         All of the account if it names none.
         """
         if registry_keys(event.claims):
-            for watch in self._about(event):
+            for watch in self._about(event, event.kind):
                 watch.look_soon()
             return
         account = [shelved for shelf, shelved in self._by_key.items() if shelf[0] == event.account]
@@ -228,30 +229,29 @@ class WatchRegistry:
         if watches:
             asyncio.get_running_loop().call_soon(self._each, watches, action)
 
-    def _about(self, event: Event) -> list[RegisteredWatch]:
+    def _about(self, event: Event, kind: Kind) -> list[RegisteredWatch]:
         """List the watches that a message is about; the order proved by its secret path first."""
         named = registry_keys(
             msgspec.structs.replace(event.claims, account=event.account, reference=None)
         )
         if event.path_reference:
-            named.insert(0, ((event.account, event.kind), event.path_reference))
-        found: list[RegisteredWatch] = []
-        for key in named:
-            found += self._under(key)
-        return found
+            named.insert(0, ((event.account, kind), event.path_reference))
+        return self._under(named)
 
-    def _under(self, key: RegistryKey) -> Iterable[RegisteredWatch]:
-        held = self._by_key.get(key[0], {}).get(key[1])
-        if isinstance(held, set):
-            return _living(held)
-        watch = None if held is None else held()
-        return () if watch is None else (watch,)
+    def _under(self, keys: list[RegistryKey]) -> list[RegisteredWatch]:
+        """List the watches under these keys; one may come several times."""
+        found: list[RegisteredWatch] = []
+        for shelf, id in keys:
+            held = self._by_key.get(shelf, {}).get(id)
+            if isinstance(held, set):
+                found += _living(held)
+            elif held is not None and (watch := held()) is not None:
+                found.append(watch)
+        return found
 
     def deliver(self, payment: Payment) -> None:
         """Deliver a payment to every watch on it."""
-        found: set[RegisteredWatch] = set()
-        for key in registry_keys(payment):
-            found.update(self._under(key))
+        found = set(self._under(registry_keys(payment)))
         if not found:
             return
         # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..core import Engine, confirm
+from ..core import Engine, confirm_received
 from ..core.notify import CallbackFailed, Notifier, TooManyUnconfirmed, log_failure
 from ..errors import (
     AuthenticationFailed,
@@ -25,6 +25,7 @@ from ..journal import OpenMessage
 from ..models import Event, Payment, log
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..primitives.redaction import mask
+from ..values import arguments
 from .flood import FloodCounter, Names, names
 from .matching import EventMatcher
 from .pending import PendingEvent, Unfinished
@@ -250,7 +251,9 @@ class EventProcessor(ForkAware):
             return await self._keep(event)
         try:
             expected = await self._matcher.expected(event)
-            payment = await confirm(self._engine, event, expected, None, message=message)
+            if expected is not None:
+                expected = arguments.payment(expected, "expected")
+            payment = await confirm_received(self._engine, event, expected, message=message)
             real = True
             if payment.status.terminal:
                 return await self._tell(message, payment, until)

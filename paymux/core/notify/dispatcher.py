@@ -36,8 +36,9 @@ class _Rest:
 
 
 class _Call(msgspec.Struct, eq=False):
-    """A running callback: its status, and the messages that end with the call."""
+    """A running callback: its order and status, and the messages that end with the call."""
 
+    key: OrderKey
     status: Status
     messages: list[OpenMessage] = []
 
@@ -95,7 +96,8 @@ class Dispatcher:
 
     def tell(self, outbox: Outbox, payment: Payment, message: OpenMessage | None = None) -> None:
         """Deliver a claimed payment, as soon as there is room for another call."""
-        call = self._calls[order_key(payment)] = _Call(payment.status)
+        key = order_key(payment)
+        call = self._calls[key] = _Call(key, payment.status)
         if message is not None:
             call.messages.append(message)
         if len(self._tasks) < MAX_CALLBACKS:
@@ -178,7 +180,7 @@ class Dispatcher:
         return True
 
     async def _tell(self, outbox: Outbox, payment: Payment, call: _Call) -> None:
-        key, told = order_key(payment), None
+        key, told = call.key, None
         await asyncio.sleep(0)  # an eager task could end before it is counted
         try:
             await self.call(payment)
