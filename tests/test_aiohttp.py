@@ -45,9 +45,10 @@ from paymux.http import PreparedRequest, Response, TransportError
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
 from paymux.transport.aiohttp import AiohttpConnection
+from paymux.transport.idle import IdleConnections
 
 from .cases import CASES
-from .virtual import Keyless, Said, Wire, answer
+from .virtual import Keyless, Said, Wire, answer, run
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 HELD = Payment(account="keyless", provider_reference="p1", reference="order-1")
@@ -1108,6 +1109,35 @@ def test_a_process_without_a_file_left_gets_our_own_error() -> None:
     )
     assert ended.stderr == ""
     assert ended.stdout.endswith("; nothing was sent\n")
+
+
+def test_idle_connections_are_closed_in_time_after_a_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is kept after all were closed is closed when it is old, too."""
+
+    class Silent:
+        closed = False
+
+        def is_silent(self) -> bool:
+            return not self.closed
+
+        def close(self) -> None:
+            self.closed = True
+
+    async def main() -> None:
+        monkeypatch.setattr("paymux.transport.idle.monotonic", asyncio.get_running_loop().time)
+        kept = IdleConnections[Silent](15.0)
+        early, late = Silent(), Silent()
+        kept.put(early)
+        kept.close()
+        kept.put(late)
+        await asyncio.sleep(14)
+        assert (early.closed, late.closed) == (True, False)
+        await asyncio.sleep(2)
+        assert late.closed
+
+    run(main())
 
 
 async def test_a_crowd_shares_a_hundred_connections() -> None:

@@ -65,10 +65,10 @@ class AiohttpConnection(ForkAware):
             kept = self._kept.get(asyncio.get_running_loop()) or await self._open()
             scheme, _, rest = outgoing.url.partition("://")
             host, _, target = rest.partition("/")
-            place = kept.place(scheme, host)
-            written = outgoing.written(place.host, target)
-            idle = place.money if outgoing.money else place.other
-            link = idle.take() or await self._connected(kept.connector, place.request)
+            origin = kept.origins[scheme, host]
+            written = outgoing.written(origin.host, target)
+            idle = origin.money if outgoing.money else origin.lookups
+            link = idle.take() or await self._connected(kept.connector, origin.request)
             protocol = link.protocol
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
@@ -125,12 +125,12 @@ class AiohttpConnection(ForkAware):
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and drop those of closed loops."""
-        await self._let_go()
+        await self._close_ended_loops()
         kept = self._kept.get(asyncio.get_running_loop())
         if kept is not None:
             await kept.guard.aclose()
 
-    async def _let_go(self) -> None:
+    async def _close_ended_loops(self) -> None:
         # The connections of a loop refer to the loop, so a weak reference would never drop a loop
         # that was closed without `shutdown_asyncgens`.
         for gone in [kept for loop, kept in self._kept.items() if loop.is_closed()]:
@@ -141,7 +141,7 @@ class AiohttpConnection(ForkAware):
         # which takes a tenth of a look-up's time. It stops once a larger block was freed
         # (M_MMAP_THRESHOLD): https://man7.org/linux/man-pages/man3/mallopt.3.html
         bytes(READ_BYTES << 2)
-        await self._let_go()
+        await self._close_ended_loops()
         loop = asyncio.get_running_loop()
         kept = self._kept[loop] = _LoopConnections()
         kept.ended.callback(self._kept.pop, loop, None)
@@ -174,20 +174,31 @@ class _Link(msgspec.Struct, eq=False):
         self.connection.close()
 
 
-class _Place:
-    """A host: the connector's request for it, and its idle connections for money and look-ups."""
+class _Origin:
+    """An origin: the connector's request for it, and its idle connections.
+
+    https://www.rfc-editor.org/rfc/rfc6454#section-4
+    """
 
     def __init__(self, scheme: str, host: str) -> None:
         url = URL(f"{scheme}://{host}/", encoded=True)
         self.request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
         self.host = self.request.headers["Host"]
-        self.other = IdleConnections[_Link](LOOKUP_KEEPALIVE_SECONDS)
+        self.lookups = IdleConnections[_Link](LOOKUP_KEEPALIVE_SECONDS)
         self.money = IdleConnections[_Link](MONEY_KEEPALIVE_SECONDS)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self.other.close()
+        self.lookups.close()
         self.money.close()
+
+
+class _Origins(dict[tuple[str, str], _Origin]):
+    """The origins of one loop, by scheme and host; each is made at its first request."""
+
+    def __missing__(self, key: tuple[str, str]) -> _Origin:
+        origin = self[key] = _Origin(*key)
+        return origin
 
 
 class _LoopConnections:
@@ -200,10 +211,10 @@ class _LoopConnections:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
-        self._places: dict[tuple[str, str], _Place] = {}
+        self.origins = _Origins()
         # what is done at the end: every step, even if the task that waits for it is cancelled
         self.ended = AsyncExitStack()
-        self.ended.callback(self._close_places)  # last: the connector has closed their sockets
+        self.ended.callback(self._close_origins)  # last: the connector has closed their sockets
         self.ended.push_async_callback(self.pushed.close)
         # The end of a loop closes its async generators (`shutdown_asyncgens`), so a pool that is
         # used in several `asyncio.run`, one after another, leaves no open connection.
@@ -213,16 +224,9 @@ class _LoopConnections:
         """Mark the connector as closed, so that its garbage collection closes no connection."""
         self.connector._closed = True  # noqa: SLF001 - a test guards that the name stays
 
-    def place(self, scheme: str, host: str) -> _Place:
-        """Return the entry of a host."""
-        place = self._places.get((scheme, host))
-        if place is None:
-            place = self._places[scheme, host] = _Place(scheme, host)
-        return place
-
-    def _close_places(self) -> None:
-        for place in self._places.values():
-            place.close()
+    def _close_origins(self) -> None:
+        for origin in self.origins.values():
+            origin.close()
 
     async def _guard(self) -> AsyncGenerator[None]:
         async with self.ended:

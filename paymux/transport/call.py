@@ -319,12 +319,12 @@ class Call:
     ) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
         if verdict.means is Means.DUPLICATE and verdict.error is not None:
-            return self._had_before(what, self._told(verdict.error, attempt.reply), request)
+            return self._had_before(what, self._completed(verdict.error, attempt.reply), request)
         said = self.response.scrub(self._lost if unknown else attempt.said)
         if unknown:
             return OutcomeUnknown(f"{what}: {said}; the outcome is unknown")
         if verdict.error is not None:
-            return self._told(verdict.error, attempt.reply)
+            return self._completed(verdict.error, attempt.reply)
         if verdict.means is Means.NOT_SENT:
             return NotSent(f"{what}: {said}; nothing was sent")
         kind = ResponseTooLarge if attempt.too_large else Unavailable
@@ -340,7 +340,7 @@ class Call:
             )
         return Unavailable(f"{what}: {said}")
 
-    def _told(self, error: ProviderError, reply: Response | None) -> ProviderError:
+    def _completed(self, error: ProviderError, reply: Response | None) -> ProviderError:
         """Complete a provider's error with account and reference, and remove secrets from it."""
         error.account, error.provider = self.driver.account, self.driver.name
         error.reference = self._reference

@@ -56,6 +56,7 @@ class IdleConnections(Generic[C]):
         """Close all connections."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         while self._waiting:
             self._waiting.pop()[1].close()
 
