@@ -23,7 +23,9 @@ import paymux.webhooks.processing
 from paymux import Event, Mpesa, Payment, Pool, Status, UsageError, WebhookRequest
 from paymux.drivers.base import WEBHOOK_BYTES, Driver
 from paymux.http import PreparedRequest, Response
+from paymux.journal.batch import Work
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.core import Message
 from paymux.webhooks import Webhooks
@@ -1207,6 +1209,31 @@ async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> Non
         assert (await wsgi.answer(told_of(wsgi))).status == 503
         await until(lambda: shop.told)
     assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@pytest.mark.parametrize(("entered", "operations"), [(True, 3), (False, 4)])
+async def test_a_message_costs_few_transactions(
+    file: Path, monkeypatch: pytest.MonkeyPatch, entered: bool, operations: int
+) -> None:
+    """Its arrival, its end, its delivery: three; without a notifier, the claim is one more."""
+    hooks = toy(Shop(), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
+    done: list[Work] = []
+    queued = Writer._queued
+
+    def counted(writer: Writer, work: Work) -> Any:
+        if "Inbox.claim" not in str(work.do):  # a scan for other workers' messages
+            done.append(work)
+        return queued(writer, work)
+
+    async with hooks._pool as pool:
+        await collect(pool)
+        async with hooks if entered else contextlib.nullcontext():
+            await asyncio.sleep(0.1)
+            monkeypatch.setattr(Writer, "_queued", counted)
+            assert (await hooks.answer(told_of(hooks))).status == 200
+            assert len(done) == operations
+            monkeypatch.undo()
+        assert open_hints(file) == 0
 
 
 async def test_a_message_about_no_order_of_ours_leaves_no_row(file: Path) -> None:

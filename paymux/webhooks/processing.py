@@ -345,7 +345,7 @@ class EventProcessor(ForkAware):
         if outbox is not None:
             told = await self._notifier.dispatcher.wait_notified(outbox, payment, until, message)
         elif (journal := self._engine.store.journal) is not None:
-            told = await self._notifier.dispatcher.once(journal.outbox, payment, until)
+            told = await self._notifier.dispatcher.once(journal.outbox, payment, until, message)
         if told is None:  # it is not our order: only this message is about it
             await self._unrecorded.tell(payment)
         return Unfinished(always=outbox is None) if told is False else None

@@ -164,8 +164,13 @@ class Dispatcher:
         await asyncio.wait({told}, timeout=max(until - loop.time(), 0.0))
         return told.result() if told.done() else None
 
-    async def once(self, outbox: Outbox, payment: Payment, until: float) -> bool | None:
-        """Deliver one payment without a running notifier; return the same as `wait_notified`."""
+    async def once(
+        self, outbox: Outbox, payment: Payment, until: float, message: OpenMessage
+    ) -> bool | None:
+        """Deliver one payment without a running notifier; return the same as `wait_notified`.
+
+        Its message ends with the delivery, in the same transaction.
+        """
         claimed = await outbox.claim(payment)
         if claimed is None:
             return await self.wait_notified(outbox, payment, until)
@@ -176,7 +181,10 @@ class Dispatcher:
         except CallbackFailed:
             return False
         finally:
-            await (outbox.mark_notified(claimed) if done else outbox.release(claimed))
+            if not done:
+                await outbox.release(claimed)
+        await outbox.mark_notified(claimed, [message.event] if message.open else [])
+        message.open = False
         return True
 
     async def _tell(self, outbox: Outbox, payment: Payment, call: _Call) -> None:
