@@ -214,9 +214,9 @@ class TurnTable:
 
 def _is_about(event: Event, payment: Payment) -> bool:
     theirs = payment.provider_reference
-    by_theirs = (
+    by_provider_reference = (
         theirs is not None
         and event.claims.provider_reference == theirs
         and event.path_reference is None
     )
-    return by_theirs or event.kind == (payment.kind or "collect")
+    return by_provider_reference or event.kind == (payment.kind or "collect")

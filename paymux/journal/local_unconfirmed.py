@@ -44,7 +44,7 @@ class LocalUnconfirmed:
         # ended: the same message is not kept again
         self._over: OrderedDict[str, _Entry] = OrderedDict()
         self._orders: OrderedDict[OrderKey, Payment] = OrderedDict()
-        self._by_theirs: OrderedDict[tuple[str, str], OrderKey] = OrderedDict()
+        self._by_provider_key: OrderedDict[tuple[str, str], OrderKey] = OrderedDict()
         self._number = 0
 
     def on_fact(self, payment: Payment, source: str, state: State | None) -> None:
@@ -52,7 +52,7 @@ class LocalUnconfirmed:
         key = order_key(payment)
         theirs = (payment.account, payment.provider_reference or "")
         if payment.reference is None:  # a message whose order the provider does not name
-            key = self._by_theirs.get(theirs, key)
+            key = self._by_provider_key.get(theirs, key)
         known = self._orders.get(key)
         if state is not None and state.frees_reference:
             self._orders.pop(key, None)
@@ -62,9 +62,9 @@ class LocalUnconfirmed:
             except Mismatch:
                 return
             self._orders[key] = msgspec.structs.replace(payment, raw="")
-            self._by_theirs[theirs] = key
+            self._by_provider_key[theirs] = key
             _trim(self._orders)
-            _trim(self._by_theirs)
+            _trim(self._by_provider_key)
 
     async def keep(self, event: Event) -> KeptEvent:
         """Keep a message once."""

@@ -77,7 +77,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     def __repr__(self) -> str:
         hidden = {"raw", "customer", "metadata", "checkout_url"}
         fields = (
-            f"{name}={_told(name, value)}"
+            f"{name}={_shown_field(name, value)}"
             for name in self.__struct_fields__
             if name not in hidden and _says(value := getattr(self, name))
         )
@@ -88,7 +88,7 @@ def _says(value: object) -> bool:
     return value is not None and not (type(value) in (str, dict) and not value)
 
 
-def _told(name: str, value: Any) -> str:
+def _shown_field(name: str, value: Any) -> str:
     # A caller may have put any object in a field; `repr` must work in a log all the same.
     try:
         said = str(value)
