@@ -110,20 +110,22 @@ class OrderMemory:
         if after.frees_reference:
             self._drop(key)
             return
-        over = False
+        known = None
         if record.packed and (was is not _SENDING or state is None):
             known = _payment(record)
             if after is was and _news(known) == _news(payment):
                 return
-            over = known.status is not _PENDING
             try:
                 payment = merge(known, payment)
             except Mismatch:
                 return  # a payment that contradicts the record does not change it
-        if payment.status is not _PENDING and not over:
+        if payment.status is not _PENDING and (known is None or known.status is _PENDING):
             self._over.append(record.key)
-        record.state = after
-        self._put(record, payment)
+        packed = bytes(memoryview(_pack(_kept(payment))))  # a copy without the spare capacity
+        self._texts += len(packed) - len(record.packed)
+        record.state, record.packed = after, packed
+        if known is None or known.provider_reference is None:
+            self._note_owner(record, payment)
 
     def _note_other(self, key: str, payment: Payment) -> None:
         """Remember which order a provider's id belongs to, if this pool did not send the order.
@@ -155,10 +157,8 @@ class OrderMemory:
         """Return whether this process sent the order and still remembers it."""
         return _order_key(payment) in self._records
 
-    def _put(self, record: _Record, payment: Payment) -> None:
-        packed = bytes(memoryview(_pack(_kept(payment))))  # a copy without the spare capacity
-        self._texts += len(packed) - len(record.packed)
-        record.packed = packed
+    def _note_owner(self, record: _Record, payment: Payment) -> None:
+        """Remember which order a provider's id belongs to."""
         if payment.provider_reference is None:
             return
         provider_key = _provider_key(payment)

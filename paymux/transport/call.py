@@ -58,16 +58,15 @@ class Call:
     """The `send` of one verb; it always knows whether money may have moved."""
 
     __slots__ = (
+        "_account",
         "_in_doubt",
         "_in_flight",
         "_logs_in",
         "_lost",
         "_reference",
-        "_secrets",
         "_signs",
         "_token",
         "_transport",
-        "_url",
         "_verb",
         "before_money",
         "deadline",
@@ -91,13 +90,12 @@ class Call:
         priority: Priority = Priority.NOW,
     ) -> None:
         self._transport = transport
-        account = transport.accounts[driver.account]
+        self._account = account = transport.accounts[driver.account]
         self.limiter = account.limiter
         self.priority = priority
         self.slot_held = False  # whether a slot for its first request is already reserved
         self.driver = driver
         self.deadline = asyncio.get_running_loop().time() + seconds
-        self._url = account.url
         self._verb = verb
         self._reference = reference
         self._signs = verb != "login"
@@ -112,7 +110,6 @@ class Call:
         self.moves_money = False  # whether a money request was asked for
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
-        self._secrets = account.secrets
         self.response = ScrubbedResponse(account.secrets)
         self._lost = ""  # what is known of a money request whose outcome is unknown
 
@@ -291,7 +288,7 @@ class Call:
 
     def _outgoing(self, request: Request[Any]) -> PreparedRequest:
         if self._token is not None:
-            self.response.secrets = (*self._secrets, self._token)
+            self.response.secrets = (*self._account.secrets, self._token)
         signed = self.driver.authorize(request, self._token) if self._signs else request
         content = None if signed.body is None else signed.content()
         # CinetPay refuses the default user agents (error 1010, docs.cinetpay.com).
@@ -307,7 +304,7 @@ class Call:
             )
         return PreparedRequest(
             method=signed.method,
-            url=self._url + signed.target(),
+            url=self._account.url + signed.target(),
             headers=headers,
             body=content,
             money=request.money,

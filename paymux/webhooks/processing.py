@@ -112,10 +112,7 @@ class EventProcessor(ForkAware):
         if named and self._flood.full(named):
             event = await self._matcher.repeat_event_for(event)
             named = names(event)
-        # A message that no look-up confirms is sent once, and only has to be kept: it is accepted
-        # even if too many messages are in hand.
-        always = not self._engine.drivers[event.account].confirms(event)
-        message = self._begun(event, until, named, always=always)
+        message = self._begun(event, until, named)
         if message is None or message.task is None:
             return Unfinished(retry_after=1.0, always=True)
         task = message.task
@@ -156,7 +153,10 @@ class EventProcessor(ForkAware):
         key = msgspec.json.encode(event)
         message = self._pending.get(key)
         if message is None:
-            if len(self._pending) >= MAX_PENDING_EVENTS and not always:
+            # A message that no look-up confirms is sent once, and only has to be kept: it is
+            # accepted even if too many messages are in hand.
+            many = len(self._pending) >= MAX_PENDING_EVENTS and not always
+            if many and self._engine.drivers[event.account].confirms(event):
                 return None
             named = names(event) if named is None else named
             message = self._pending[key] = PendingEvent(event, named=named)
