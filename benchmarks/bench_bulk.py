@@ -69,12 +69,12 @@ async def once(url: str, count: int, at_once: int) -> dict[str, Any]:
     server.url = url
     driver = CamPay(username="simulator", password="simulator", base_url=f"{url}/campay/api")
     async with Pool(driver) as pool:
-        await Bulk(pool._engine, references("warm", 1_000), at_once)
+        await Bulk(pool, references("warm", 1_000), at_once)
         await server.reset()
         gc.collect()
         memory, good = [resident()], 0
         cpu, began = time.process_time(), time.perf_counter()
-        async with Bulk(pool._engine, references("order", count), at_once) as items:
+        async with Bulk(pool, references("order", count), at_once) as items:
             async for item in items:
                 good += item.payment is not None
                 if item.index % 500 == 499:
@@ -162,7 +162,7 @@ async def own_cost(rounds: int, at_once: int) -> dict[str, float]:
         await asyncio.gather(*(work() for _ in range(at_once)))
 
     async def bulk() -> None:
-        async with Bulk(engine, references("own", OWN), at_once) as items:
+        async with Bulk(pool, references("own", OWN), at_once) as items:
             async for _ in items:
                 pass
 

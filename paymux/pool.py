@@ -55,10 +55,10 @@ T = TypeVar("T")
 
 
 class Internals(NamedTuple):
-    """A pool's engine and callback URLs, for `notify` and `webhooks`; not part of the API."""
+    """A pool's engine and callback URLs, for what is built on a pool; not part of the API."""
 
     engine: Engine
-    hooks: CallbackUrls
+    callback_urls: CallbackUrls
 
     def event(self, incoming: WebhookRequest, account: str, path_reference: str | None) -> Event:
         """Read a checked message whose path was matched; BadWebhook: it cannot be read."""
@@ -254,7 +254,7 @@ class Pool(JournalVerbs):
         """
         from .bulk import Bulk  # noqa: PLC0415 - takes 2 ms, and is needed only here
 
-        return Bulk(self._engine, items, at_once, progress)
+        return Bulk(self, items, at_once, progress)
 
     async def find(
         self, account: str, *, reference: str, kind: Kind = "collect", deadline: float | None = None

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 def bulk(pool: Pool, items: Any, at_once: int = 50, progress: Any = None) -> Bulk[Any]:
     """Verify many of this pool."""
-    return Bulk(pool._engine, items, at_once, progress)
+    return Bulk(pool, items, at_once, progress)
 
 
 def keyless(*accounts: str) -> list[Driver]:

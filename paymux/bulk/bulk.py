@@ -5,17 +5,19 @@ import warnings
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Generic, Self
+from typing import TYPE_CHECKING, Generic, Self
 
 import msgspec
 
-from ..core import Engine
 from ..errors import UsageError
 from ..values.arguments import whole
 from ..values.validation import checked_function
 from .items import ItemT, Verified
 from .progress import Progress
 from .run import BulkRun
+
+if TYPE_CHECKING:
+    from ..pool import Pool
 
 
 class Bulk(Generic[ItemT]):
@@ -33,7 +35,7 @@ class Bulk(Generic[ItemT]):
 
     def __init__(
         self,
-        engine: Engine,
+        pool: "Pool",
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         at_once: int = 50,
         progress: Callable[[Progress], object] | None = None,
@@ -48,7 +50,7 @@ class Bulk(Generic[ItemT]):
             )
         if progress is not None:
             checked_function("progress", progress, "one Progress", wait=False)
-        self._begin = partial(BulkRun, engine, items, at_once, progress)
+        self._begin = partial(BulkRun, pool.internals.engine, items, at_once, progress)
         self._over = self._entered = self._busy = False
 
     def __del__(self) -> None:

@@ -89,7 +89,7 @@ class Webhooks:
             pool, on_payment, on_unconfirmed, kinds=kinds, watch_days=watch_days
         )
         self._internals = pool.internals
-        if self._internals.hooks.base is None:
+        if self._internals.callback_urls.base is None:
             said = "without it (and webhook_key) no message finds its way here"
             raise UsageError.missing("webhook_base", said)
         for name, function in (("lookup", lookup), ("on_validate", on_validate)):
@@ -176,7 +176,8 @@ class Webhooks:
         if max(len(incoming.headers), lines) > MAX_HEADERS:
             return Response(status=431)
         try:
-            account, attempt = self._internals.hooks.read(incoming, self._pool.drivers, None)
+            urls, accounts = self._internals.callback_urls, self._pool.drivers
+            account, reference = urls.read(incoming, accounts, None)
         except BadWebhook:
             return Response(status=404)
         if incoming.method not in ("GET", "HEAD", "POST"):
@@ -191,7 +192,7 @@ class Webhooks:
             and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
         ):
             return Response(status=413)
-        return account, attempt
+        return account, reference
 
     async def _heard(self, incoming: WebhookRequest, route: Route, until: float) -> Response:
         if len(incoming.body) > WEBHOOK_BYTES:
