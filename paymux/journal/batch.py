@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ..errors import PaymuxError
 from .file_location import FileBusy
@@ -13,36 +14,19 @@ from .file_location import FileBusy
 CANNOT_TELL = object()  # returned by a glance that cannot answer
 
 
-class Work:
+class Work(msgspec.Struct, eq=False):
     """An operation, and the future of its caller."""
 
-    __slots__ = ("after", "do", "done", "durable", "loop", "peek", "read_only", "then", "until")
-    loop: asyncio.AbstractEventLoop
-    done: "asyncio.Future[Any]"
-
-    def __init__(
-        self,
-        do: Callable[[sqlite3.Connection], Any],
-        *,
-        peek: Callable[[sqlite3.Connection], Any] | None = None,
-        durable: bool = False,
-        read_only: bool = False,
-        then: Callable[[], None] | None = None,
-        after: Callable[[Any], None] | None = None,
-    ) -> None:
-        self.do = do
-        self.then = then  # called in the journal's thread once it is durable
-        self.after = after  # called in the loop with its result after that, cancelled or not
-        self.peek = peek  # what may be told while the file is locked
-        self.durable = durable  # it is tried until it is durable
-        self.read_only = read_only
-        self.until = 0.0  # when its caller gets an error if the file is locked
-
-    def begin(self, patience: float) -> None:
-        """Attach to the running loop; wait at most `patience` seconds for a locked file."""
-        self.loop = asyncio.get_running_loop()
-        self.done = self.loop.create_future()
-        self.until = time.monotonic() + patience
+    do: Callable[[sqlite3.Connection], Any]
+    peek: Callable[[sqlite3.Connection], Any] | None = None  # what can be read of a locked file
+    durable: bool = False  # it is tried until it is durable
+    read_only: bool = False
+    then: Callable[[], None] | None = None  # called in the journal's thread once it is durable
+    # called in the loop with its result after that, cancelled or not
+    after: Callable[[Any], None] | None = None
+    # what its caller awaits, in the caller's loop; None: it has no caller
+    done: "asyncio.Future[Any] | None" = None
+    until: float = 0.0  # when its caller gets an error if the file is locked
 
 
 class Answer(NamedTuple):
@@ -155,7 +139,8 @@ def deliver(answers: list[Answer]) -> None:
     """Hand the results to their callers, each in the caller's own loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
     for answer in answers:
-        by_loop.setdefault(answer.work.loop, []).append(answer)
+        if answer.work.done is not None:
+            by_loop.setdefault(answer.work.done.get_loop(), []).append(answer)
     for loop, own in by_loop.items():
         # A closed loop has no waiting callers.
         with contextlib.suppress(RuntimeError):
@@ -167,7 +152,7 @@ def settle(answers: list[Answer]) -> None:
     for work, result, error in answers:
         if error is None and work.after is not None:
             work.after(result)
-        if work.done.done():
+        if work.done is None or work.done.done():
             continue
         if error is not None:
             work.done.set_exception(error)

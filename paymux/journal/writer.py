@@ -113,7 +113,8 @@ class Writer(ForkAware):
         detect_fork()
         if self._closed:
             raise OSError("the journal is closed")
-        work.begin(LOCK_WAIT_SECONDS)
+        work.done = done = asyncio.get_running_loop().create_future()
+        work.until = time.monotonic() + LOCK_WAIT_SECONDS
         try:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -124,7 +125,7 @@ class Writer(ForkAware):
         except (RuntimeError, MemoryError) as error:  # the process is ending, or has no memory left
             self._thread = None
             raise OSError(f"the journal's thread cannot be used: {error}") from None
-        return work.done
+        return done
 
     async def aclose(self) -> None:
         """Finish queued operations, within some seconds, and end the thread for good."""

@@ -623,11 +623,13 @@ class LoopWriter(Writer):
             raise asyncio.CancelledError
         if self._db is None:
             self._db = self._open()
-        work.begin(LOCK_WAIT_SECONDS)
+        loop = asyncio.get_running_loop()
+        work.done = done = loop.create_future()
+        work.until = time.monotonic() + LOCK_WAIT_SECONDS
         if not self._asked:
-            work.loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
+            loop.call_later(self._chance.uniform(0.0001, 0.01), self._work)
         self._asked.append(work)
-        return work.done
+        return done
 
     def _work(self) -> None:
         batch, self._asked = self._asked[:MAX_BATCH], self._asked[MAX_BATCH:]

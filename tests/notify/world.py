@@ -49,9 +49,10 @@ class Inline(Writer):
             raise OSError("the journal cannot be written: locked")
         if self._db is None:
             self._db = self._open()
-        work.begin(0.0)
-        work.loop.call_soon(settle, self._told(run_batch(self._db, [work])))
-        return work.done
+        loop = asyncio.get_running_loop()
+        work.done = done = loop.create_future()
+        loop.call_soon(settle, self._told(run_batch(self._db, [work])))
+        return done
 
     async def aclose(self) -> None:
         self.die()
