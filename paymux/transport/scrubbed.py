@@ -2,23 +2,24 @@
 
 from typing import TypeVar
 
+import msgspec
+
 from ..errors import ProviderError
 from ..primitives.redaction import clean, hide, hide_and_flag, mask, scrub
 
 T = TypeVar("T")
 
 
-class ScrubbedResponse:
+class ScrubbedResponse(msgspec.Struct):
     """The last answer of one verb; its text is scrubbed once, when it is first read."""
 
-    __slots__ = ("_body", "_held", "_raw", "secrets")
+    secrets: tuple[str, ...]  # the account's credentials, and the token in use
+    _body: bytes | None = b""
+    _raw: str = ""
+    _held: bool = False
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        # what must never be shown: the account's credentials, and the token in use
-        self.secrets = secrets
-        self._body: bytes | None = b""
-        self._raw = ""
-        self._held = False
+    def __repr__(self) -> str:
+        return "<ScrubbedResponse>"
 
     def set_body(self, body: bytes) -> None:
         """Replace the answer by a newer one."""

@@ -118,7 +118,7 @@ class Webhooks:
 
     async def answer(self, incoming: WebhookRequest) -> Response:
         """Handle one message and return the response to it; no message raises an exception."""
-        until = self._until()
+        until = asyncio.get_running_loop().time() + self._timeout
         try:
             incoming = checked_webhook_request(incoming)
         except UsageError as error:  # a mistake of the code between the web server and us
@@ -145,24 +145,20 @@ class Webhooks:
 
         if not is_a(request, web.BaseRequest):
             raise UsageError.field("request", request, "a request of aiohttp.web")
-        until = self._until()
         raw = request.raw_path.partition("#")[0].partition("?")
         pairs = list(request.headers.items())
         incoming = _incoming(request.method, request.path, raw[2], pairs, request.remote)
-        reply = await self._served(incoming, len(pairs), request.content.iter_any(), until)
+        reply = await self._served(incoming, len(pairs), request.content.iter_any())
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
-
-    def _until(self) -> float:
-        return asyncio.get_running_loop().time() + self._timeout
 
     async def _served(
         self,
         incoming: WebhookRequest,
         lines: int,
         chunks: AsyncIterator[bytes],
-        until: float,
     ) -> Response:
         """Answer a message; its body is read only if path, method, sender and size are good."""
+        until = asyncio.get_running_loop().time() + self._timeout
         route = self._routed(incoming, lines)
         if isinstance(route, Response):
             return route
@@ -241,14 +237,13 @@ class Webhooks:
             log.warning("%s (a message was refused; said once)", kind)
 
     async def _http(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        until = self._until()
         raw = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         ]
         query = scope.get("query_string", b"").decode("latin-1")
         client = scope.get("client") or (None,)
         incoming = _incoming(scope["method"], scope["path"], query, raw, client[0])
-        reply = await self._served(incoming, len(raw), _chunks(receive), until)
+        reply = await self._served(incoming, len(raw), _chunks(receive))
         body = b"" if scope["method"] == "HEAD" else reply.body
         lines = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         lines.append((b"content-length", str(len(body)).encode()))
