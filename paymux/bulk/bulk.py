@@ -59,7 +59,7 @@ class Bulk(Generic[ItemT]):
                 warnings.warn(
                     "a verify_many was never awaited or iterated", RuntimeWarning, stacklevel=2
                 )
-        elif not self._run.finished:
+        elif not self._run.over and not self._run.finished:
             warnings.warn(
                 "a verify_many was dropped half-way: use `async with`",
                 ResourceWarning,

@@ -98,7 +98,7 @@ class BulkRun(Generic[ItemT]):
     @property
     def finished(self) -> bool:
         """Return whether no result is left."""
-        return self.over or (self._complete and not self._ready and self._failure is None)
+        return self._complete and not self._ready and self._failure is None
 
     async def aclose(self) -> None:
         """End every task, wait for their end, and drop all results."""
@@ -207,7 +207,8 @@ class BulkRun(Generic[ItemT]):
                         break
                     if not self._pull(self._items.source) and (room := self._room) <= 0:
                         return None
-                    continue
+                    if self._queues.parked or self._items.source is not None:
+                        continue
                 if self._queues.parked:
                     taken = self._queues.next_item(room, now, generous=True)
                 if taken is None:
