@@ -250,7 +250,13 @@ class Engine(ForkAware):
 
     def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Return the look-up for a payment: by the provider's reference, by ours, or None."""
-        return _question(self.driver(payment.account), payment)
+        return self._lookup_verb(self.driver(payment.account), payment)
+
+    def _lookup_verb(self, driver: Driver, payment: Payment) -> Literal["verify", "find"] | None:
+        verbs = self.transport.accounts[driver.account].verbs
+        if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
+            return "verify" if "verify" in verbs else None
+        return "find" if payment.reference is not None and "find" in verbs else None
 
     async def ask_provider(
         self,
@@ -266,7 +272,7 @@ class Engine(ForkAware):
         what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
         """
         driver = self.driver(payment.account)
-        verb = _question(driver, payment)
+        verb = self._lookup_verb(driver, payment)
         if verb is None:
             raise UsageError.missing(
                 "provider_reference", f"{driver.name} cannot be asked by your reference"
@@ -351,9 +357,3 @@ def _as_known(row: Row, call: Call) -> Payment:
     said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
     page = call.driver.lost_page if row.payment.kind == "collect" else ""
     raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)
-
-
-def _question(driver: Driver, payment: Payment) -> Literal["verify", "find"] | None:
-    if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
-        return "verify" if driver.can("verify") else None
-    return "find" if payment.reference is not None and driver.can("find") else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ..drivers.base import Driver
+from ..drivers.base import Driver, Verb
 from ..errors import (
     AuthenticationFailed,
     NotSent,
@@ -51,6 +51,7 @@ class Account(NamedTuple):
     limiter: Limiter  # of its requests
     secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
     url: str  # the base URL of its requests
+    verbs: frozenset[Verb]  # those that its provider has
     logs_in: bool
 
 

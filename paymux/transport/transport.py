@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast, get_args
 
-from ..drivers.base import Driver, Pushed, Token
+from ..drivers.base import Driver, Pushed, Token, Verb
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..http import Connection
 from ..limits import Limiter
@@ -41,6 +41,7 @@ class Transport:
                 limiter=Limiter(driver.account, driver.limits),
                 secrets=driver.secrets(),
                 url=driver.url,
+                verbs=frozenset(filter(driver.can, get_args(Verb))),
                 logs_in=type(driver).token is not Driver.token,
             )
             for driver in drivers
@@ -52,7 +53,8 @@ class Transport:
 
     async def reserve_slot(self, call: Call, seconds: float) -> None:
         """Wait for a slot for a verb's first request; its deadline of `seconds` begins with it."""
-        await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
+        if not call.limiter.try_acquire(money=False):
+            await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
         call.slot_held = True
         call.deadline = asyncio.get_running_loop().time() + seconds
 
