@@ -234,7 +234,7 @@ class Pool(JournalVerbs):
         Mismatch: the provider has another amount, currency, reference or mode than the given
         payment.
         """
-        if not coerce.is_a(payment, str):
+        if type(payment) is Payment or not coerce.is_a(payment, str):
             return await self._engine.look_up(arguments.payment(payment), deadline)
         named = self._engine.payment_named(
             payment, arguments.named("provider_reference", provider_reference)
