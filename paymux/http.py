@@ -323,5 +323,5 @@ class Connection(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Release what is held for the running loop."""
+        """Release what is held for the running loop; a pool that is entered again goes on."""
         ...

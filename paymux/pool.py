@@ -72,7 +72,7 @@ class Pool(JournalVerbs):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
-    a loop and used in several loops, one after another.
+    a loop and used in several loops, one after another; a closed pool can be entered again.
     """
 
     def __init__(

@@ -368,11 +368,8 @@ async def test_a_closed_pool_refuses_every_verb() -> None:
         pool.verify(payment),
         pool.send("keyless", get("/x", Said)),
     ):
-        with pytest.raises(UsageError, match="closed"):
+        with pytest.raises(UsageError, match="closed; enter it again"):
             await verb
-    with pytest.raises(UsageError, match="closed"):
-        async with pool:
-            pass
     assert wire.seen == []
 
 

@@ -132,6 +132,32 @@ def test_every_verb_works_in_four_children(tmp_path: Path, *, kept: bool) -> Non
         assert [one.name for one in tmp_path.iterdir()] == ["payments.db"]
 
 
+CLOSED = """
+    async def use(pool, name):
+        async with pool:
+            payment = await pool.collect("keyless", amount=500, currency="XAF", reference=name)
+            async with pool.once(WARM, "fulfilled") as first:
+                say(of=name, reference=payment.reference, first=bool(first))
+
+    pool = Pool(Keyless(), connection=Wire(Desk(collect=answer(id="id", status="OK"))), **KEPT)
+    WARM = Payment(account="keyless", kind="collect", reference="warm")
+    asyncio.run(use(pool, "warm"))
+    pid = os.fork()
+    asyncio.run(use(pool, "parent" if pid else "child"))
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_a_pool_that_its_parent_closed_is_entered_in_a_child(tmp_path: Path) -> None:
+    """Parent and child enter it again, side by side, each as another worker of one journal."""
+    said = told(CLOSED, str(tmp_path / "payments.db"))
+    assert said[0] == {"of": "warm", "reference": "warm", "first": True}
+    later = sorted((one["of"], one["reference"], one["first"]) for one in said[1:])
+    assert later == [("child", "child", False), ("parent", "parent", False)]
+
+
 IN_TURN = """
     async def main(pool, turn):
         async with contextlib.AsyncExitStack() as held:

@@ -19,11 +19,12 @@ from ..journal import Journal, Row, State, Store
 from ..limits import Limiter, Priority
 from ..models import Order, Payment, Status, merge
 from ..primitives import coerce
-from ..primitives.forks import ForkAware, detect_fork, leave_to_parent, register
+from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..transport import Call, Transport
 from ..values import arguments
 from ..values.phone import operator
 from ..values.validation import checked_protocol, checked_seconds
+from .lifetime import Lifetime
 from .singleflight import (
     Closable,
     InFlightLookup,
@@ -68,10 +69,9 @@ class Engine(ForkAware):
         self.bulks: WeakSet[Closable] = WeakSet()
         self._in_flight_orders: InFlightOrders = {}
         self._in_flight_lookups: InFlightLookups = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lifetime = Lifetime()
         # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
         register(self)
 
     @property
@@ -88,9 +88,9 @@ class Engine(ForkAware):
                 self.look_up_for_watch,
                 transport.frames,
                 lambda one: transport.accounts[one.account].limiter,
-                lambda: self._loop,
+                lambda: self._lifetime.loop,
             )
-            if self._closed:
+            if self._lifetime.closed:
                 self._watch_registry.close()
         return self._watch_registry
 
@@ -110,40 +110,40 @@ class Engine(ForkAware):
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""
-        loop = self._loop
+        loop = self._lifetime.loop
         if loop is not None:
             leave_to_parent(loop, asyncio.all_tasks(loop))
         leave_to_parent(self._in_flight_orders, self._in_flight_lookups, self._watch_registry)
-        self._loop = self._watch_registry = self.notifier_loop = self.store.on_fact = None
+        self._lifetime.after_fork_in_child()
+        self._watch_registry = self.notifier_loop = self.store.on_fact = None
         for account in self.drivers:
             self.limiter(account).quota = None
         self._in_flight_orders, self._in_flight_lookups = {}, {}
         self.bulks = WeakSet()
 
     async def open(self) -> None:
-        """Start to use the pool in this loop; UsageError: the file cannot be a journal."""
-        self.check_usable()
+        """Start to use the pool in this loop, also after it was closed.
+
+        UsageError: the file cannot be a journal.
+        """
+        if self._lifetime.enter(self.notifier_loop):
+            self._in_flight_orders, self._in_flight_lookups = {}, {}
         await self.store.open()
+        if self._lifetime.closed:  # it is entered again: its watches ended with the closing
+            self._lifetime.closed, self._watch_registry = False, None
 
     def check_usable(self) -> None:
         """Refuse a closed pool, and one that another running loop is using."""
-        detect_fork()
-        if self._closed:
-            raise UsageError("pool: it is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and self._loop.is_running():
-                raise UsageError(
-                    "pool: it is in use by another running loop; make one pool per loop"
-                )
-            self._loop = loop
+        if self._lifetime.use():
             self._in_flight_orders, self._in_flight_lookups = {}, {}
 
     async def aclose(self) -> None:
         """Close what the pool holds; a second call is harmless."""
-        self._closed = self.transport.closed = True
+        self._lifetime.begin_closing()
+        self.transport.closings += 1
         # Each is closed, in the reverse of this order, even if the task that waits is cancelled.
         async with AsyncExitStack() as last:
+            last.callback(self._lifetime.end_closing)
             if self.store.journal is not None:
                 last.push_async_callback(self.store.journal.aclose)
             last.push_async_callback(self.transport.connection.aclose)

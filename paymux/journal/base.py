@@ -111,7 +111,10 @@ class Journal(Protocol):
         ...
 
     async def open(self) -> None:
-        """Open it before its first use. UsageError: it can never be a journal; OSError: not now."""
+        """Open it before its first use, and after `aclose`.
+
+        UsageError: it can never be a journal; OSError: not now.
+        """
         ...
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:
@@ -243,7 +246,7 @@ class Journal(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Make everything durable, and close."""
+        """Make everything durable, and close; a pool that is entered again calls `open`."""
         ...
 
 

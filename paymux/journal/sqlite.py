@@ -92,7 +92,8 @@ class SqliteJournal(ForkAware):
         self._payments.busy.clear()
 
     async def open(self) -> None:
-        """Open the file now; UsageError: it can never be a journal."""
+        """Open the file now, also after `aclose`; UsageError: it can never be a journal."""
+        await self._writer.reopen()
         await self._writer.read(lambda _: None)
 
     async def intend(self, pending: Payment, digest: str) -> Row | None:

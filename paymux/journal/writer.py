@@ -57,9 +57,9 @@ class Writer(ForkAware):
     def _started(self) -> None:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None  # the thread that was asked to end
         self._db: sqlite3.Connection | None = None
-        # held while the database is used: no fork may happen in between
-        self._using = threading.Lock()
+        self._using = threading.Lock()  # held while the database is used: no fork in between
         self._resting = False
         # returns periodic work, or None
         self.pulse: Callable[[], Operation[None] | None] | None = None
@@ -128,14 +128,23 @@ class Writer(ForkAware):
         return done
 
     async def aclose(self) -> None:
-        """Finish queued operations, within some seconds, and end the thread for good."""
-        # For good: a second thread would take items from the first one's queue, which would never
-        # end.
+        """Finish queued operations, within some seconds, and end the thread."""
         self._closed = True
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        if self._thread is not None:
+            self._ending, self._thread = self._thread, None
             self._queue.put(None)
-            await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        await self._has_ended()
+
+    async def reopen(self) -> None:
+        """Take operations again after `aclose`."""
+        await self._has_ended()
+        if self._closed:  # with a queue of its own: a second thread on one would starve the first
+            self._started()
+            self._closed = False
+
+    async def _has_ended(self) -> None:
+        if self._ending is not None and self._ending.is_alive():
+            await asyncio.get_running_loop().run_in_executor(None, self._ending.join)
 
     def finish(self) -> None:
         """Finish queued operations when the process ends without a closed pool."""

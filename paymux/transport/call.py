@@ -60,6 +60,7 @@ class Call:
 
     __slots__ = (
         "_account",
+        "_closings",
         "_in_doubt",
         "_in_flight",
         "_logs_in",
@@ -91,6 +92,7 @@ class Call:
         priority: Priority = Priority.NOW,
     ) -> None:
         self._transport = transport
+        self._closings = transport.closings
         self._account = account = transport.accounts[driver.account]
         self.limiter = account.limiter
         self.priority = priority
@@ -153,7 +155,7 @@ class Call:
         number = repeats = 0
         while True:
             number += 1
-            if self._transport.closed:
+            if self._closings != self._transport.closings:
                 raise UsageError(f"{self}: the pool was closed")
             if self._logs_in:
                 held = self._transport.tokens.held(self.driver.account)

@@ -35,7 +35,8 @@ class Transport:
         self.attempts = attempts
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
-        self.closed = False
+        # How often the pool was closed: a verb that began before a closing sends nothing after it.
+        self.closings = 0
         self.accounts = {
             driver.account: Account(
                 limiter=Limiter(driver.account, driver.limits),

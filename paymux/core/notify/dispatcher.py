@@ -70,6 +70,7 @@ class Dispatcher:
         self._over, self._wake = False, wake
         self._tasks, self._calls, self._waiting = set(), {}, {}
         self._claimed = deque()
+        self._resting = {}  # its timers were of the loop before
 
     async def call(self, payment: Payment) -> None:
         """Call `on_payment` once; CallbackFailed: it raised or timed out, which is logged."""

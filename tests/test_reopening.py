@@ -1,0 +1,333 @@
+"""A closed pool is entered again, in the same loop or another, with its orders and its ends."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import paymux.watch.schedule
+from paymux import (
+    CamPay,
+    Notifier,
+    NotSent,
+    Payment,
+    Pool,
+    SqliteJournal,
+    Status,
+    Unavailable,
+    UsageError,
+)
+from paymux.simulator import Simulator
+from paymux.webhooks import Webhooks
+
+from .notify.world import Desk, Shop, collect, file, pool, rarely, rows
+from .virtual import BASE, KEY, Keyless, Wire, answer, timeless
+
+__all__ = ["file", "rarely"]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look CamPay's payments up within a blink, where real sockets or threads take part."""
+    monkeypatch.setattr(CamPay, "first_look", 0.2)
+    monkeypatch.setattr(CamPay, "watch_timeout", 6.0)
+    monkeypatch.setattr(paymux.watch.schedule, "PROMPT", (0.2, 1.2, 2.4, 3.6, 4.8, 6.0))
+
+
+ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+
+
+def wire(pay: Pool) -> Wire:
+    """Give the wire of a toy's pool."""
+    found = pay._engine.transport.connection
+    assert isinstance(found, Wire)
+    return found
+
+
+@pytest.mark.parametrize("journal", [True, False])
+@timeless
+async def test_a_closed_pool_is_entered_again(file: Path, *, journal: bool) -> None:
+    """It collects as before, and sends no order of before its closing again."""
+    pay = pool(file if journal else None)
+    for number in range(3):
+        async with pay:
+            payment = await collect(pay, f"order-{number}")
+            again = await collect(pay, f"order-{number}")
+            assert again.provider_reference == payment.provider_reference
+            assert (await collect(pay, "order-0")).reference == "order-0"
+        with pytest.raises(UsageError, match="enter it again"):
+            await collect(pay, "order-9")
+    assert len(wire(pay).seen) == 3
+
+
+def in_another_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a loop of its own."""
+    with asyncio.Runner() as runner:
+        runner.run(main)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("journal", [True, False])
+async def test_it_is_entered_again_in_another_loop(tmp_path: Path, *, journal: bool) -> None:
+    """With a journal's thread and sockets of its own each time, and its watches with them."""
+    kept = tmp_path / "payments.db" if journal else None
+
+    async def main(pay: Pool, number: int) -> None:
+        async with pay:
+            payment = await pay.collect("campay", reference=f"order-{number}", **ORDER)
+            await pay.collect("campay", reference="order-0", **ORDER)
+            assert (await pay.watch(payment, timeout=30)).status is Status.SUCCEEDED
+
+    async with Simulator(payer_delay=0.0) as sim:
+        pay = Pool(sim.driver("campay"), journal=kept)
+        for number in range(3):
+            await asyncio.to_thread(in_another_loop, main(pay, number))
+        assert len(sim.received("campay", "POST /api/collect/")) == 3
+    if kept is not None:
+        assert [status for _, status, _, _ in rows(kept)] == [Status.SUCCEEDED] * 3
+
+
+@timeless
+async def test_a_watch_of_before_stays_ended_and_a_new_one_is_answered(file: Path) -> None:
+    """The closing ends each watch, and entering brings none of them back."""
+    desk = Desk()
+    pay = pool(file, desk)
+    async with pay:
+        payment = await collect(pay)
+        before = asyncio.ensure_future(pay.watch(payment))
+        unused = pay.watch(payment)
+        await asyncio.sleep(1)
+    async with pay:
+        desk.status["order-1"] = "OK"
+        for ended in (before, unused):
+            with pytest.raises(UsageError, match="closed"):
+                await ended
+        assert (await pay.watch(payment)).status is Status.SUCCEEDED
+
+
+@timeless
+async def test_a_verb_of_before_sends_nothing_in_the_pool_that_was_entered_again() -> None:
+    """It was between two attempts when its pool closed: it ends, though the pool is open."""
+    line = Wire(lambda _: answer(503, {"retry-after": "5"}))
+    pay = Pool(Keyless(), connection=line)
+    async with pay:
+        asking = asyncio.create_task(pay.verify("keyless", "p1"))
+        await asyncio.sleep(1)
+    async with pay:
+        with pytest.raises((UsageError, Unavailable)):
+            await asking
+        assert len(line.seen) == 1
+
+
+@timeless
+async def test_the_same_order_of_before_is_joined_and_not_sent_again() -> None:
+    """An order on the wire while its pool closes is still in flight when it is entered again."""
+    line = Wire(lambda _: answer(id="id-1", status="WAIT"), after=10.0)
+    pay = Pool(Keyless(), connection=line)
+    order: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
+    async with pay:
+        first = asyncio.create_task(pay.collect("keyless", **order))
+        await asyncio.sleep(1)
+    async with pay:
+        assert await pay.collect("keyless", **order) == await first
+    assert len(line.seen) == 1
+
+
+@timeless
+async def test_an_order_of_before_that_was_not_sent_yet_is_another_workers(file: Path) -> None:
+    """A closed journal ends its worker: what was only intended is not sent under the next one."""
+    pay = pool(file)
+    async with pay:
+        await collect(pay)
+        book = pay._engine.store.journal
+        assert isinstance(book, SqliteJournal)
+        first = book._worker.name
+    async with pay:
+        await collect(pay, "order-2")
+        assert book._worker.name not in ("", first)
+        assert book._worker.lives(first) is False
+
+
+@timeless
+async def test_a_once_lock_outlives_the_closing(file: Path) -> None:
+    """What was completed is never granted again; what was interrupted is."""
+    pay = pool(file)
+    async with pay:
+        payment = await collect(pay)
+        async with pay.once(payment, "fulfilled") as turn:
+            assert turn
+        with contextlib.suppress(ZeroDivisionError):
+            async with pay.once(payment, "e-mail"):
+                raise ZeroDivisionError
+    async with pay:
+        async with pay.once(payment, "fulfilled") as turn:
+            assert not turn
+        async with pay.once(payment, "e-mail") as turn:
+            assert turn
+
+
+@timeless
+async def test_a_notifier_is_entered_again_with_its_pool(file: Path) -> None:
+    """It watches what was left open, and tells each end once."""
+    desk, shop = Desk(), Shop()
+    pay = pool(file, desk)
+    notifier = Notifier(pay, shop)
+    for number in range(3):
+        async with pay, notifier:
+            await collect(pay, f"order-{number}")
+            if number:
+                desk.status[f"order-{number - 1}"] = "OK"
+                await asyncio.sleep(300)
+    assert shop.told == [("order-0", Status.SUCCEEDED), ("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_a_callback_that_failed_is_called_at_the_next_entry(file: Path) -> None:
+    """The pause after a failure was a timer of the loop before: it holds up nothing in the next."""
+
+    async def fail(_: Payment) -> None:
+        raise ZeroDivisionError
+
+    desk, shop = Desk(), Shop(fail)
+    pay = pool(file, desk)
+    notifier = Notifier(pay, shop)
+    desk.status["order-1"] = "OK"
+    async with pay, notifier:
+        await pay.verify(await collect(pay))
+        await asyncio.sleep(0.1)
+    assert (shop.calls, shop.told) == (1, [])
+    async with pay, notifier:
+        await asyncio.sleep(0.1)
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_a_pool_whose_notifier_was_not_left_is_refused(file: Path) -> None:
+    """Such a notifier would watch nothing: the error says so, and leaving it is the way on."""
+    pay = pool(file)
+    notifier = Notifier(pay, Shop())
+    async with pay:
+        await notifier.__aenter__()
+    with pytest.raises(UsageError, match="Notifier or Webhooks is still entered"):
+        await pay.__aenter__()
+    await notifier.aclose()
+    async with pay, notifier:
+        await collect(pay)
+
+
+@timeless
+async def test_a_pool_that_is_being_closed_is_refused() -> None:
+    """The closing would take away what was opened: it is awaited first."""
+
+    class Slow(Wire):
+        async def aclose(self) -> None:
+            await asyncio.sleep(1)
+
+    pay = Pool(Keyless(account="toy"), connection=Slow(Desk()))
+    async with pay:
+        await collect(pay)
+        closing = asyncio.create_task(pay.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(UsageError, match="being closed"):
+            await pay.__aenter__()
+        await closing
+    async with pay:
+        await collect(pay, "order-2")
+
+
+async def test_a_closing_that_was_cancelled_is_finished_by_the_next_entry(tmp_path: Path) -> None:
+    """The journal's thread ends before another one opens the file."""
+    kept = tmp_path / "payments.db"
+    pay = pool(kept)
+    for number in range(5):
+        await pay.__aenter__()
+        await collect(pay, f"order-{number}")
+        closing = asyncio.create_task(pay.aclose())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+    await pay.aclose()
+    assert len(rows(kept)) == 5
+
+
+async def test_a_journal_that_cannot_be_opened_leaves_the_pool_closed(tmp_path: Path) -> None:
+    """Its place was taken meanwhile: UsageError at the entry, and nothing is sent."""
+    kept = tmp_path / "payments.db"
+    pay = pool(kept)
+    async with pay:
+        await collect(pay)
+    kept.unlink()
+    with contextlib.closing(sqlite3.connect(kept)) as db:
+        db.execute("CREATE TABLE something (other)")
+    with pytest.raises(UsageError, match="something else"):
+        await pay.__aenter__()
+    with pytest.raises((UsageError, NotSent)):
+        await collect(pay, "order-2")
+    assert len(wire(pay).seen) == 1
+
+
+# The FastAPI TestClient: each `with` is a server's life, in a thread and a loop of its own.
+
+
+def create_app(pay: Pool, told: list[tuple[str | None, Status]]) -> FastAPI:
+    """Make a shop around a pool, as tests of shops want it."""
+
+    async def on_payment(payment: Payment) -> None:
+        told.append((payment.reference, payment.status))
+
+    hooks = Webhooks(pay, on_payment)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with pay, hooks:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.mount("/pay", hooks)
+
+    @app.post("/orders/{reference}")
+    async def order(reference: str) -> str:
+        return (await pay.collect("campay", reference=reference, **ORDER)).status
+
+    @app.get("/orders/{reference}")
+    async def wait(reference: str) -> str:
+        payment = Payment(account="campay", kind="collect", reference=reference)
+        async for one in pay.payments():
+            payment = one if one.reference == reference else payment
+        return (await pay.watch(payment, timeout=20)).status
+
+    return app
+
+
+@pytest.mark.usefixtures("quick")
+def test_one_global_pool_serves_each_test_client(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`with TestClient(app)` twice: orders, webhooks and ends in both, and nothing in the log."""
+    caplog.set_level(logging.WARNING)
+    sim, told = Simulator(payer_delay=0.05), list[tuple[str | None, Status]]()
+    pay = Pool(
+        sim.driver("campay"),
+        connection=sim.connection,
+        journal=tmp_path / "payments.db",
+        webhook_base=BASE,
+        webhook_key=KEY,
+    )
+    app = create_app(pay, told)
+    for number in range(3):
+        with TestClient(app) as client:
+            assert client.post(f"/orders/order-{number}").json() == Status.PENDING
+            assert client.post("/orders/order-0").json() in (Status.PENDING, Status.SUCCEEDED)
+            assert client.get(f"/orders/order-{number}").json() == Status.SUCCEEDED
+            assert client.post("/pay/campay/nothing", json={}).status_code == 404
+    assert sorted(told) == [(f"order-{number}", Status.SUCCEEDED) for number in range(3)]
+    assert sim.ledger.charged() == 1500
+    assert caplog.records == []
