@@ -1,0 +1,62 @@
+"""A job for the night: ends what is open, compares with the provider's list, names what is left.
+
+    pip install paymux
+    python -m paymux.examples.nightly
+
+The accounts are PAYMUX_MOMO__DRIVER=campay with the driver's fields, and so on. PAYMUX_JOURNAL is
+the shop's journal, whose workers may go on. It exits with 1 if there is something for a person.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from paymux import Payment, Pool, Status, Unsupported
+
+UNTIL = datetime.now(UTC)
+SINCE = UNTIL - timedelta(days=1)
+
+
+async def left_open(pay: Pool) -> AsyncIterator[str]:
+    """Look up each open payment: the shop's `on_payment` is called with the ends that are found."""
+    async for left in pay.recover():  # of workers that died; nothing is sent again
+        yield f"{left.payment.reference}: was {left.was}: {left.advice}"
+    pending = [payment async for payment in pay.payments(status=Status.PENDING)]
+    async with pay.verify_many(pending) as items:
+        async for item in items:
+            if item.error is not None:
+                yield f"{item.asked.reference}: {item.error}"
+    async for event in pay.unconfirmed():
+        yield f"a payment that belongs to no order: {event.claims.receipt}"
+
+
+async def not_ours(pay: Pool) -> AsyncIterator[Payment]:
+    """List what a provider has of the last day, and our journal has not."""
+    known = {(one.account, one.provider_reference) async for one in pay.payments()}
+    for account in pay.drivers:
+        try:
+            async for payment in pay.history(account, since=SINCE, until=UNTIL):
+                if (account, payment.provider_reference) not in known:
+                    yield payment
+        except Unsupported:
+            print(f"{account}: its provider gives no list")
+
+
+async def main() -> int:
+    """Print what a person must look at."""
+    count = 0
+    async with Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db")) as pay:
+        async for said in left_open(pay):
+            count += 1
+            print(said)
+        async for payment in not_ours(pay):
+            count += 1
+            print(f"not in the journal: {payment.provider_reference} {payment.amount}")
+    print("nothing is left for a person" if count == 0 else f"{count} for a person")
+    return min(count, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
