@@ -1,6 +1,7 @@
 """The structure of the package: imports go down, one file knows the HTTP client, and so on."""
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -42,6 +43,7 @@ LAYERS = (
     {"simulator"},
     {"cli"},
     {"__main__"},
+    {"examples"},
 )
 
 # Other folders may import the modules of these; of the others they import the `__init__`.
@@ -115,13 +117,33 @@ def test_a_room_is_entered_by_its_door(name: str) -> None:
 
 
 def test_at_most_twenty_rooms_are_at_the_top() -> None:
-    """The package's own folder is read at a glance."""
-    assert len([one for one in ROOT.iterdir() if one.name != "__pycache__"]) <= 20
+    """The package's own folder is read at a glance: its folders, and the modules beside them."""
+    apart = {"__pycache__", "__init__.py", "__main__.py", "py.typed"}
+    assert len([one for one in ROOT.iterdir() if one.name not in apart]) <= 20
+
+
+EXAMPLES = sorted(name for name in MODULES if name.startswith("examples/"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_uses_only_public_names(name: str) -> None:
+    """It is copied out of the package: no relative import, nothing private, at most 90 lines."""
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 90
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("paymux"):
+            module = importlib.import_module(node.module or "")
+            allowed = getattr(module, "__all__", [alias.name for alias in node.names])
+            assert node.module in ("paymux", "paymux.webhooks", "paymux.examples.till")
+            assert {alias.name for alias in node.names} <= set(allowed)
+        assert not (isinstance(node, ast.ImportFrom) and node.level)
+        private = isinstance(node, ast.Attribute) and node.attr.startswith("_")
+        assert not private or getattr(node, "attr", "").endswith("__")
 
 
 def test_one_file_knows_the_http_client() -> None:
     """Only transport/aiohttp.py imports aiohttp's client; others import its server."""
-    users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool"}
+    users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool", *EXAMPLES}
     web = "from aiohttp import web"
     served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
     assert users - served == {"transport/aiohttp"}

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+
+
+ENDING = """
+import atexit, contextlib, sys
+from anyio.from_thread import start_blocking_portal
+from paymux import CamPay, Pool
+
+pool = Pool(CamPay(username="someone", password="secret"), journal=sys.argv[1])
+ends = contextlib.ExitStack()
+atexit.register(print, "closed")
+atexit.register(ends.close)
+portal = ends.enter_context(start_blocking_portal())
+ends.enter_context(portal.wrap_async_context_manager(pool))
+"""
 
 
 def wire(pay: Pool) -> Wire:
@@ -256,6 +272,19 @@ async def test_a_closing_that_was_cancelled_is_finished_by_the_next_entry(tmp_pa
         await asyncio.gather(closing, return_exceptions=True)
     await pay.aclose()
     assert len(rows(kept)) == 5
+
+
+def test_a_pool_can_be_closed_while_the_interpreter_ends(tmp_path: Path) -> None:
+    """A loop that a thread runs is often closed by `atexit`, when no other thread begins."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ENDING, str(tmp_path / "payments.db")],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "closed\n", "")
 
 
 async def test_a_journal_that_cannot_be_opened_leaves_the_pool_closed(tmp_path: Path) -> None:

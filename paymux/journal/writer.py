@@ -21,14 +21,11 @@ T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 
 MAX_BATCH = 512  # operations per commit, at most
-# seconds that an operation waits for a file that another program has locked
-LOCK_WAIT_SECONDS = 10.0
-# seconds that SQLite waits for a lock; a fork and permitted reads wait as long
-BUSY_TIMEOUT_SECONDS = 0.1
+LOCK_WAIT_SECONDS = 10.0  # seconds that an operation waits for a file that is locked
+BUSY_TIMEOUT_SECONDS = 0.1  # seconds that SQLite, a fork and permitted reads wait for a lock
 PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
 RETRY_SECONDS = 1.0  # seconds until a write that must not be lost is tried again
-# seconds without work after which the thread checks that its files are still in place
-IDLE_SECONDS = 2.0
+IDLE_SECONDS = 2.0  # seconds without work until the thread checks that its files are in place
 FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for operations in progress
 
 
@@ -66,8 +63,7 @@ class Writer(ForkAware):
         self._pulsed = 0.0
         self._retrying: list[Work] = []  # writes that must not be lost and have failed
         self._again = 0.0  # when they are tried again
-        # seconds for retries after the thread was asked to end: a lock may pass
-        self._waits = RETRY_SECONDS
+        self._waits = RETRY_SECONDS  # for retries once the thread is to end: a lock may pass
 
     async def do(
         self,
@@ -144,7 +140,10 @@ class Writer(ForkAware):
 
     async def _has_ended(self) -> None:
         if self._ending is not None and self._ending.is_alive():
-            await asyncio.get_running_loop().run_in_executor(None, self._ending.join)
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, self._ending.join)
+            except RuntimeError:  # closed by `atexit`: no thread begins any more
+                self._ending.join()
 
     def finish(self) -> None:
         """Finish queued operations when the process ends without a closed pool."""

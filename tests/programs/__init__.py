@@ -1,21 +1,11 @@
-"""The README's programs for other libraries, and the servers of this machine that they run
-against.
-"""
+"""Runs the programs of paymux/examples against servers of this machine, as they stand."""
 
-import re
-from pathlib import Path
-
-_README = Path(__file__).parent.parent.parent / "README.md"
+import contextlib
+import socket
 
 
-def program(heading: str) -> str:
-    """Give the one program under a heading of the README, word for word."""
-    text = _README.read_text(encoding="utf-8")
-    section = re.search(
-        rf"^#+ {re.escape(heading)}\n(.*?)(?=^##+ |\Z)", text, flags=re.DOTALL | re.MULTILINE
-    )
-    assert section, heading
-    (found,) = re.findall(
-        r"^```python no-run\n(.*?)^```", section[1], flags=re.DOTALL | re.MULTILINE
-    )
-    return str(found)
+def free_ports(count: int) -> list[int]:
+    """Find ports that nothing listens on."""
+    with contextlib.ExitStack() as held:
+        found = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in found]

@@ -1,35 +1,28 @@
-"""Runs a shop's unchanged program in one worker process for each socket, like any server with
-workers.
+"""Runs a shop's file, as `python -m` does, in one worker process for each port.
 
-`python -m tests.programs.shop <library> <asgi | wsgi | aiohttp> <socket> …` writes the processes
-and, when they have ended, their exit codes. The library is loaded once, the program in each worker.
+`python -m tests.programs.shop <example> <library> <port> …` writes the processes and, when they
+have ended, their exit codes. The library is loaded once, the program in each worker.
 """
 
-import asyncio
 import importlib
 import os
-import signal
-import socket
+import runpy
 import sys
-from typing import Any, Literal
-
-from aiohttp import web
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 
 from .children import exit_code
 
 
-def main(library: str, server: str, *sockets: str) -> None:
+def main(example: str, library: str, *ports: str) -> None:
     """Run the workers until they are asked to end."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # one write per line
     for module in (library, "paymux.simulator", "phonenumbers.carrier"):
         importlib.import_module(module)
     workers = []
-    for number in sockets:
+    for port in ports:
         worker = os.fork()
         if not worker:
-            _work(server, int(number))
+            os.environ["PORT"] = port
+            runpy.run_module(f"paymux.examples.{example}", run_name="__main__", alter_sys=True)
             return
         workers.append(worker)
     _say("workers", workers)
@@ -38,21 +31,6 @@ def main(library: str, server: str, *sockets: str) -> None:
 
 def _say(what: str, numbers: list[int]) -> None:
     os.write(1, f"{what} {' '.join(map(str, numbers))}\n".encode())
-
-
-def _work(server: str, number: int) -> None:
-    app = importlib.import_module("shop").app
-    if server == "aiohttp":
-        web.run_app(app, sock=socket.socket(fileno=number), access_log=None, print=None)
-    else:
-        asyncio.run(_serve(app, "wsgi" if server == "wsgi" else "asgi", number))
-
-
-async def _serve(app: Any, mode: Literal["asgi", "wsgi"], number: int) -> None:
-    config, end = Config(), asyncio.Event()
-    config.bind = [f"fd://{number}"]
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
-    await serve(app, config, shutdown_trigger=end.wait, mode=mode)
 
 
 if __name__ == "__main__":
