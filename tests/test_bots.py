@@ -1,4 +1,4 @@
-"""The README's chat bots, word for word, in the real libraries.
+"""The chat bots of paymux/examples, as they stand, in the real libraries.
 
 Killed, flooded, cancelled, told the truth.
 """
@@ -19,16 +19,10 @@ import pytest_asyncio
 from paymux import Payment, Reason, SqliteJournal, Status
 from paymux.simulator import Fault, Simulator, campay_messages
 
-from .programs import program
 from .programs.chats import TOKEN, Chats, Discord, Telegram
 
 ROOT = Path(__file__).parent.parent
-TILL = "What the three bots share"
-BOTS: dict[str, tuple[str, type[Chats]]] = {
-    "aiogram": ("aiogram", Telegram),
-    "python-telegram-bot": ("telegram", Telegram),
-    "discord.py": ("discord", Discord),
-}
+BOTS: dict[str, type[Chats]] = {"aiogram": Telegram, "telegram": Telegram, "discord": Discord}
 ASKED, PAID = "Confirm on your phone.", "Paid, thank you!"
 UNKNOWN = {
     "en": "We do not know yet: do not pay again.",
@@ -52,14 +46,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 class Bot:
     """A bot's program under its library, in a process that can be killed and run again."""
 
-    def __init__(self, heading: str, directory: Path) -> None:
-        self.library, service = BOTS[heading]
-        self.chats = service()
+    def __init__(self, library: str, directory: Path) -> None:
+        self.library = library
+        self.chats = BOTS[library]()
         self.sim = Simulator(payer_delay=0.2)
         self.directory = directory / self.library
         self.directory.mkdir()
-        (self.directory / "till.py").write_text(program(TILL), encoding="utf-8")
-        (self.directory / f"{self.library}_bot.py").write_text(program(heading), encoding="utf-8")
         self._ends = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -149,7 +141,7 @@ async def bots(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[B
     """Run the three bots, side by side: each loads for seconds."""
     async with contextlib.AsyncExitStack() as ends:
         directory = tmp_path_factory.mktemp("bots")
-        running = [await ends.enter_async_context(Bot(heading, directory)) for heading in BOTS]
+        running = [await ends.enter_async_context(Bot(library, directory)) for library in BOTS]
         await _each(running, Bot.start)
         yield running
         await _each(running, lambda bot: bot.end(signal.SIGKILL))
@@ -168,13 +160,6 @@ async def _each(bots: list[Bot], play: Callable[[Bot], Awaitable[object]]) -> No
     async with asyncio.TaskGroup() as scenes:
         for bot in bots:
             scenes.create_task(named(bot))
-
-
-@pytest.mark.parametrize("heading", BOTS)
-async def test_a_bot_is_short(heading: str) -> None:
-    """Each bot has at most 40 lines without blank ones, next to the 50 that all three share."""
-    assert sum(bool(line) for line in program(heading).splitlines()) <= 40
-    assert sum(bool(line) for line in program(TILL).splitlines()) <= 50
 
 
 async def test_a_payment_is_told_at_each_status(bots: list[Bot]) -> None:

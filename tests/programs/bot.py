@@ -1,4 +1,4 @@
-"""Runs a bot's unchanged program against a chat service of this machine, once for each line that it
+"""Runs a bot's file as it stands against a chat service of this machine, once for each line that it
 reads.
 
 `python -m tests.programs.bot <library> <base URL of the chat service>` writes the process of each
@@ -36,7 +36,7 @@ def main(library: str, service: str) -> None:
     while os.read(0, 1):
         process = os.fork()
         if not process:
-            runpy.run_path(f"{library}_bot.py", run_name="__main__")
+            runpy.run_module(f"paymux.examples.{library}_bot", run_name="__main__")
             return
         os.write(1, f"{process}\n".encode())
         os.write(1, f"{exit_code(process)}\n".encode())
