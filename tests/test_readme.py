@@ -3,7 +3,6 @@
 Its programs run, and its table is printed from the code.
 """
 
-import asyncio
 import functools
 import re
 import subprocess
@@ -14,16 +13,12 @@ from pathlib import Path
 import pytest
 
 from paymux.drivers import table
-from paymux.simulator import Fault, Simulator
 
 pytestmark = pytest.mark.slow
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
 UNRELEASED = "\n## Unreleased\n" in CHANGELOG
-AFTER_A_CRASH = (
-    README.partition("## After a crash")[2].partition("```python no-run\n")[2].partition("```")[0]
-)
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -75,46 +70,3 @@ def test_the_two_commands_stand_there() -> None:
     )
     install = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
     assert f"\n{install} && .venv/bin/python -m pytest -n auto\n" in README
-
-
-async def _run(*command: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-@pytest.mark.parametrize(
-    "lost", [False, True], ids=["killed while watching", "killed while the answer is awaited"]
-)
-async def test_the_program_of_after_a_crash_survives_one(tmp_path: Path, *, lost: bool) -> None:
-    """Killed and run again, it charges once, and says truthfully what it does not know."""
-    file, journal = tmp_path / "program.py", tmp_path / "payments.db"
-    file.write_text(AFTER_A_CRASH, encoding="utf-8")
-    async with Simulator(payer_delay=1.0) as sim:
-        url = f"{sim.campay.url}{sim.campay.base_path}"
-        if lost:
-            sim.fault("campay", "POST /api/collect/", kind=Fault.STALL)
-        first = await _run(str(file), str(journal), url)
-        while not sim.received("campay", "POST /api/collect/"):
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.3)
-        first.kill()
-        await first.communicate()
-        second = await _run(str(file), str(journal), url)
-        if lost:
-            told = await asyncio.wait_for(second.stdout.readline(), 30) if second.stdout else b""
-            second.kill()
-            await second.communicate()
-            assert b"order-10 sending nobody knows" in told
-        else:
-            told, error = await asyncio.wait_for(second.communicate(), 60)
-            assert (second.returncode, error) == (0, b"")
-            assert b"order-10 accepted" in told
-            assert told.count(b"send the goods") == 1
-        assert len(sim.received("campay", "POST /api/collect/")) == 1
-        assert len(sim.ledger.entries("order-10")) == 1

@@ -22,7 +22,8 @@ SINCE = UNTIL - timedelta(days=1)
 async def left_open(pay: Pool) -> AsyncIterator[str]:
     """Look up each open payment: the shop's `on_payment` is called with the ends that are found."""
     async for left in pay.recover():  # of workers that died; nothing is sent again
-        yield f"{left.payment.reference}: was {left.was}: {left.advice}"
+        if not left.resolved and left.was != "accepted":
+            yield f"{left.payment.reference}: was {left.was}: {left.advice}"
     pending = [payment async for payment in pay.payments(status=Status.PENDING)]
     async with pay.verify_many(pending) as items:
         async for item in items:

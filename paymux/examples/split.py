@@ -21,14 +21,15 @@ async def main(order: str, sale: Decimal) -> int:
     """Pay out each share of a sale whose whole amount has arrived."""
     failed = 0
     async with Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db")) as pay:
-        for payee, percent in SHARES.items():
+        for number, (payee, percent) in enumerate(SHARES.items()):
             try:
                 paid = await pay.payout(
                     "shop",
                     amount=sale * percent // 100,  # whole francs: what is left over stays with us
                     currency="XOF",
                     payee=payee,
-                    reference=f"{order}-{payee}",  # run again, it sends only what is not sent yet
+                    # run again, it sends only what is not sent yet
+                    reference=f"{order}-share-{number}",
                 )
             except OutcomeUnknown as error:  # it may have been paid: never under another reference
                 failed += 1

@@ -1,0 +1,406 @@
+"""The programs of paymux/examples run as they stand; the shops and bots have tests of their own."""
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import re
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import celery
+import pytest
+from fastapi.testclient import TestClient
+
+import paymux.watch.schedule
+from paymux import CamPay, Pool, Status, WebhookRequest
+from paymux.examples import fastapi_shop
+from paymux.simulator import Fault, Simulator
+
+from .programs import free_ports
+from .virtual import BASE, KEY
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FILES = sorted((ROOT / "paymux" / "examples").glob("[!_]*.py"))
+NUMBER = "237677777777"
+ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": NUMBER}
+
+
+def settings(sim: Simulator, folder: Path, **accounts: str) -> dict[str, str]:
+    """Give the environment of a program: accounts with their drivers, and a journal."""
+    given = {
+        **os.environ,
+        "PAYMUX_JOURNAL": str(folder / "payments.db"),
+        "PAYMUX_WEBHOOK_BASE": BASE,
+        "PAYMUX_WEBHOOK_KEY": KEY,
+    }
+    for account, name in accounts.items():
+        provider = sim.providers[name]
+        url = f"{provider.url}{provider.base_path}"
+        fields = {**provider.credentials, "driver": name, "base_url": url}
+        given |= {f"PAYMUX_{account}__{field}".upper(): text for field, text in fields.items()}
+    return given
+
+
+@contextlib.asynccontextmanager
+async def running(
+    *command: str, env: Mapping[str, str], errors: int | None = asyncio.subprocess.PIPE
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Python program, and end it with all that it started."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", *command),
+        env=env,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
+
+
+async def ran(name: str, *words: str, env: Mapping[str, str], given: str = "") -> tuple[int, str]:
+    """Run an example to its end; return its exit code and what it printed."""
+    async with running("-m", f"paymux.examples.{name}", *words, env=env) as process:
+        said, errors = await asyncio.wait_for(process.communicate(given.encode()), 60)
+    assert not re.search("Traceback|Warning", errors.decode()), errors.decode()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+# The files.
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_example_says_what_to_install_and_how_it_runs(file: Path) -> None:
+    """Its docstring has both lines, and the README names it."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    assert f"`{file.stem}`" in README or f"`{file.name}`" in README
+    if file.stem == "till":
+        return
+    install, run = re.findall("^    (.*)$", text, flags=re.MULTILINE)[:2]
+    assert install.startswith("pip install paymux")
+    assert f"paymux.examples.{file.stem}" in run or f"paymux/examples/{file.name}" in run
+
+
+def test_the_readme_has_one_whole_program() -> None:
+    """It is the shop in FastAPI, word for word."""
+    (shown,) = re.findall(
+        r"^### FastAPI\n.*?```python no-run\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE
+    )
+    assert shown == inspect.getsource(fastapi_shop)
+
+
+# Programs that run to their end.
+
+
+async def test_bulk_verifies_a_file_of_payments(tmp_path: Path) -> None:
+    """Each row is looked up; another amount and an unknown reference are named."""
+    async with Simulator(payer_delay=0.0) as sim:
+        async with Pool(sim.driver("campay")) as pay:
+            paid = [await pay.collect("campay", reference=f"order-{n}", **ORDER) for n in range(50)]
+        rows = [f"momo,{one.provider_reference},500,XAF" for one in paid]
+        rows[7] = rows[7].replace("500", "900")
+        rows.append("momo,never-seen,500,XAF")
+        table = "\n".join(["account,provider_reference,amount,currency", *rows])
+        code, said = await ran("bulk", env=settings(sim, tmp_path, momo="campay"), given=table)
+    assert code == 1
+    assert f"momo {paid[7].provider_reference}: another payment" in said
+    assert "momo never-seen: not verified" in said
+    assert said.splitlines()[-1] == "Mismatch: 1, NotFound: 1, succeeded: 49"
+
+
+async def test_split_pays_each_share_once(tmp_path: Path) -> None:
+    """Run again, it pays nobody twice; a lost answer is named, and never sent again."""
+    async with Simulator() as sim:
+        env = settings(sim, tmp_path, shop="paydunya")
+        first = await ran("split", "order-9", "4200", env=env)
+        assert await ran("split", "order-9", "4200", env=env) == first
+        said = ["seller@example.com 3570 succeeded", "courier@example.com 420 succeeded"]
+        assert first == (0, "\n".join([*said, ""]))
+        assert sim.ledger.paid_out() == 3990
+        sim.fault(
+            "paydunya", "POST /sandbox-api/v1/direct-pay/credit-account", kind=Fault.DROP_AFTER
+        )
+        code, lost = await ran("split", "order-10", "100", env=env)
+        assert (code, lost.count("unknown:")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "lost", [False, True], ids=["killed while watching", "killed while the answer is awaited"]
+)
+async def test_crash_survives_one(tmp_path: Path, *, lost: bool) -> None:
+    """Killed and run again, it charges once, and says truthfully what it does not know."""
+    async with Simulator(payer_delay=1.0) as sim:
+        env = settings(sim, tmp_path, momo="campay")
+        command = ("-m", "paymux.examples.crash", "order-10", "900", NUMBER)
+        if lost:
+            sim.fault("campay", "POST /api/collect/", kind=Fault.STALL)
+        async with running(*command, env=env) as first:
+            while not sim.received("campay", "POST /api/collect/"):
+                assert first.returncode is None
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            first.kill()
+        async with running(*command, env=env) as second:
+            assert second.stdout is not None
+            if lost:
+                told = await asyncio.wait_for(second.stdout.readline(), 30)
+                assert b"order-10 sending nobody knows" in told
+            else:
+                told, error = await asyncio.wait_for(second.communicate(), 60)
+                assert (second.returncode, error) == (0, b"")
+                assert b"order-10 accepted" in told
+                assert told.count(b"send the goods") == 1
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
+        assert len(sim.ledger.entries("order-10")) == 1
+
+
+async def test_nightly_ends_what_is_open_and_names_the_rest(tmp_path: Path) -> None:
+    """It ends an open order, and names what the provider has and the journal has not."""
+    async with Simulator(payer_delay=0.0) as sim:
+        env = settings(sim, tmp_path, momo="campay")
+        async with Pool(sim.driver("campay", account="momo"), journal=env["PAYMUX_JOURNAL"]) as pay:
+            await pay.collect("momo", reference="order-1", **ORDER)
+        clean = await ran("nightly", env=env)
+        async with Pool(sim.driver("campay")) as other:
+            unknown = await other.collect("campay", reference="order-2", **ORDER)
+        code, said = await ran("nightly", env=env)
+    assert clean == (0, "nothing is left for a person\n")
+    assert code == 1
+    assert f"not in the journal: {unknown.provider_reference} 500" in said
+    with contextlib.closing(sqlite3.connect(env["PAYMUX_JOURNAL"])) as db:
+        assert db.execute("SELECT status FROM payments").fetchall() == [("succeeded",)]
+
+
+async def test_the_notebooks_cells_run_in_a_running_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cell by cell, as a notebook runs them; the cell that charges is run twice."""
+    monkeypatch.setattr(CamPay, "first_look", 0.2)
+    monkeypatch.setattr(CamPay, "watch_timeout", 6.0)
+    monkeypatch.setattr(paymux.watch.schedule, "PROMPT", (0.2, 1.2, 2.4, 3.6, 4.8, 6.0))
+    text = (ROOT / "paymux" / "examples" / "notebook.py").read_text(encoding="utf-8")
+    cells = re.split("^# %%.*$", text, flags=re.MULTILINE)
+    assert len(cells) == 7
+    async with Simulator() as sim:
+        env = {**settings(sim, tmp_path, momo="campay"), "PAYER": NUMBER}
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        names: dict[str, Any] = {}
+        for cell in [*cells[:4], *cells[3:]]:
+            code = compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            waits = eval(code, names)  # noqa: S307 - what a notebook does with a cell
+            if waits is not None:
+                await waits
+        assert sim.ledger.charged() == 100
+        assert len(sim.received("campay", "POST /api/collect/")) == 1
+    assert "succeeded\nCounter({<Status.SUCCEEDED: 'succeeded'>: 1})" in capsys.readouterr().out
+
+
+# A function that is frozen between its calls.
+
+CONTAINER = """
+import json, os, sys
+from paymux.examples.lambda_function import handler
+
+for line in sys.stdin:
+    answer = handler(json.loads(line), None)
+    links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+    kept = [os.readlink(link) for link in links if os.path.lexists(link)]
+    sockets = sum(name.startswith("socket:") for name in kept)
+    print(json.dumps({**answer, "sockets": sockets}), flush=True)
+"""
+
+
+async def test_a_function_is_frozen_between_its_calls(tmp_path: Path) -> None:
+    """No call leaves a connection behind; messages and the clock reach an order of another one."""
+    orders = tmp_path / "orders"
+    orders.mkdir()
+    messages: asyncio.Queue[WebhookRequest] = asyncio.Queue()
+    async with Simulator(payer_delay=0.0) as sim:
+        sim.on_webhook(messages.put)
+        env = {**settings(sim, tmp_path, kenya="mpesa"), "ORDERS": str(orders)}
+        async with (
+            running("-c", CONTAINER, env=env) as one,
+            running("-c", CONTAINER, env=env) as two,
+        ):
+            first = await called(one, http("POST", "/orders", {"payer": "254708374149"}))
+            wrong = await called(two, http("POST", "/orders", {"payer": "nonsense"}))
+            assert (first["statusCode"], wrong["statusCode"]) == (200, 422)
+            reference = json.loads(first["body"])["reference"]
+            message = await asyncio.wait_for(messages.get(), 30)
+            event = http(message.method, message.path, json.loads(message.body))
+            assert (await called(two, event))["statusCode"] == 200
+            assert (await called(one, event))["statusCode"] == 200
+            assert (orders / f"{reference}.succeeded").exists()
+            second = await called(one, http("POST", "/orders", {"payer": "254708374149"}))
+            swept = json.loads(second["body"])["reference"]
+            while not (orders / f"{swept}.succeeded").exists():
+                await called(two, {"source": "aws.events"})
+        assert sim.ledger.charged() == 500
+
+
+def http(method: str, path: str, body: object) -> dict[str, Any]:
+    """Make an event of an HTTP API, payload 2.0."""
+    return {
+        "rawPath": path,
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": method}},
+        "body": json.dumps(body),
+    }
+
+
+async def called(container: asyncio.subprocess.Process, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Thaw a container for one call, and freeze it again."""
+    assert container.stdin is not None
+    assert container.stdout is not None
+    with contextlib.suppress(ProcessLookupError):
+        container.send_signal(signal.SIGCONT)
+    container.stdin.write(json.dumps(event).encode() + b"\n")
+    while True:
+        line = await asyncio.wait_for(container.stdout.readline(), 60)
+        assert line, await container.communicate()
+        if line.startswith(b"{"):  # not a line of the shop's
+            break
+    container.send_signal(signal.SIGSTOP)
+    answer: dict[str, Any] = json.loads(line)
+    assert answer.pop("sockets") == 0
+    return answer
+
+
+# Workers that a server or a queue forks.
+
+
+async def test_celery_forks_its_workers_around_one_pool(tmp_path: Path) -> None:
+    """Jobs that run twice, in two processes, charge once; what is paid is fulfilled once."""
+    (tmp_path / "data_in").mkdir()
+    (tmp_path / "data_out").symlink_to(tmp_path / "data_in")
+    async with Simulator(payer_delay=0.0) as sim:
+        broker, results = "filesystem://", f"file://{tmp_path / 'results'}"
+        (tmp_path / "results").mkdir()
+        env = {
+            **settings(sim, tmp_path, momo="campay"),
+            "BROKER_URL": broker,
+            "RESULT_BACKEND": results,
+        }
+        folders = {"data_folder_in": str(tmp_path / "data_in")}
+        folders["data_folder_out"] = folders["data_folder_in"]
+        jobs = celery.Celery("tests", broker=broker, backend=results)
+        jobs.conf.broker_transport_options = folders
+        # In a container's tests it may run as root, of which Celery warns.
+        root = ("-W", "ignore:You're running the worker with superuser privileges")
+        command = ("-A", "paymux.examples.celery_jobs", "--workdir", str(tmp_path), "worker")
+        alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        async with running(*root, "-m", "celery", *command, "-c", "2", *alone, env=env) as one:
+            log = asyncio.create_task(logged(one))
+            sent = [
+                jobs.send_task("jobs.charge", [f"order-{number % 4}", "500", NUMBER])
+                for number in range(8)
+            ]
+            statuses = [await asyncio.to_thread(job.get, timeout=60) for job in sent]
+            assert set(statuses) <= {Status.PENDING, Status.SUCCEEDED}
+            settles = [jobs.send_task("jobs.settle") for _ in range(2)]
+            fulfilled = [await asyncio.to_thread(job.get, timeout=60) for job in settles]
+            one.terminate()
+            errors = await asyncio.wait_for(log, 60)
+        assert sorted(fulfilled[0] + fulfilled[1]) == [f"order-{number}" for number in range(4)]
+        assert len(sim.received("campay", "POST /api/collect/")) == 4
+        assert sim.ledger.charged() == 2000
+        assert "Traceback" not in errors, errors
+
+
+async def logged(process: asyncio.subprocess.Process) -> str:
+    """Read what a process writes until it ends."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = await asyncio.gather(process.stdout.read(), process.stderr.read())
+    return b"".join(said).decode()
+
+
+GUNICORN = {
+    "fastapi_shop": ("--preload", "-k", "uvicorn_worker.UvicornWorker", "fastapi_shop:shop()"),
+    "flask_shop": ("--threads", "4", "flask_shop:app"),
+}
+
+
+@pytest.mark.parametrize("name", GUNICORN)
+async def test_gunicorn_serves_a_shop(tmp_path: Path, name: str) -> None:
+    """Two workers behind one port: each order that is paid is shipped once."""
+    (port,) = free_ports(1)
+    *options, app = GUNICORN[name]
+    async with Simulator(payer_delay=0.0) as sim, aiohttp.ClientSession() as client:
+        env = {
+            **settings(sim, tmp_path, kenya="mpesa"),
+            "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = ("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "-w", "2", *options)
+        async with running(*command, f"paymux.examples.{app}", env=env) as server:
+            log = asyncio.create_task(logged(server))
+            await until(lambda: _listens(port))
+            orders = [await ordered(client, port) for _ in range(6)]
+            await until(lambda: len(sim.deliveries) == 6 and all(d.status for d in sim.deliveries))
+            assert {one.status for one in sim.deliveries} == {200}
+            server.terminate()
+            said = await asyncio.wait_for(log, 60)
+    assert sorted(re.findall("e-mail: (.*)", said)) == sorted(orders)
+    assert "Traceback" not in said, said
+
+
+async def ordered(client: aiohttp.ClientSession, port: int) -> str:
+    """Order something, over a connection of its own, and give its reference."""
+    where, payer = f"http://127.0.0.1:{port}/orders", {"payer": "254708374149"}
+    async with client.post(where, json=payer, headers={"connection": "close"}) as response:
+        assert response.status == 200, await response.text()
+        return str((await response.json())["reference"])
+
+
+async def until(seen: Callable[[], object]) -> None:
+    """Wait until something is seen."""
+    end = time.monotonic() + 60
+    while not seen():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+def _listens(port: int) -> bool:
+    table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    return any(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "0A" for row in table)
+
+
+# A test of a shop, as its owner writes it.
+
+
+def test_an_app_around_a_pool_is_tested_twice(tmp_path: Path) -> None:
+    """`create_app(pay)` with the simulator's connection, and a TestClient that is opened twice."""
+    sim = Simulator(payer_delay=0.0)
+    pay = Pool(
+        sim.driver("mpesa", account="kenya"),
+        connection=sim.connection,
+        journal=tmp_path / "payments.db",
+        webhook_base=BASE,
+        webhook_key=KEY,
+    )
+    app = fastapi_shop.create_app(pay)
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.post("/orders", json={"payer": "254708374149"}).status_code == 200
+            refused = client.post("/orders", json={"payer": "nonsense"})
+            assert (refused.status_code, refused.json()["detail"]["field"]) == (422, "payer")
+    assert len(sim.ledger.entries()) == 2
