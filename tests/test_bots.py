@@ -1,4 +1,4 @@
-"""The chat bots of paymux/examples, as they stand, in the real libraries.
+"""The chat bots of paymux/examples, unchanged, in the real libraries.
 
 Killed, flooded, cancelled, told the truth.
 """

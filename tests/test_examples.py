@@ -1,4 +1,4 @@
-"""The programs of paymux/examples run as they stand; the shops and bots have tests of their own."""
+"""The programs of paymux/examples run unchanged; the shops and bots have tests of their own."""
 
 import ast
 import asyncio
@@ -126,7 +126,7 @@ async def test_bulk_verifies_a_file_of_payments(tmp_path: Path) -> None:
 
 
 async def test_split_pays_each_share_once(tmp_path: Path) -> None:
-    """Run again, it pays nobody twice; a lost answer is named, and never sent again."""
+    """Run again, it pays no payee twice; a lost answer is named, and never sent again."""
     async with Simulator() as sim:
         env = settings(sim, tmp_path, shop="paydunya")
         first = await ran("split", "order-9", "4200", env=env)

@@ -1,4 +1,4 @@
-"""The shops of paymux/examples, as they stand, in the real frameworks.
+"""The shops of paymux/examples, unchanged, in the real frameworks.
 
 Two workers, real webhooks, and forged ones.
 """

@@ -1,4 +1,4 @@
-"""Runs the programs of paymux/examples against servers of this machine, as they stand."""
+"""Runs the programs of paymux/examples against servers of this machine, unchanged."""
 
 import contextlib
 import socket

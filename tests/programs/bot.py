@@ -1,4 +1,4 @@
-"""Runs a bot's file as it stands against a chat service of this machine, once for each line that it
+"""Runs a bot's unchanged file against a chat service of this machine, once for each line that it
 reads.
 
 `python -m tests.programs.bot <library> <base URL of the chat service>` writes the process of each
