@@ -360,3 +360,13 @@ def test_one_global_pool_serves_each_test_client(
     assert sorted(told) == [(f"order-{number}", Status.SUCCEEDED) for number in range(3)]
     assert sim.ledger.charged() == 1500
     assert caplog.records == []
+
+
+def test_webhooks_alone_serve_each_test_client() -> None:
+    """Without another application around it, its own lifespan opens and closes the pool again."""
+    sim = Simulator()
+    pay = Pool(sim.driver("campay"), connection=sim.connection, webhook_base=BASE, webhook_key=KEY)
+    hooks = Webhooks(pay, Shop())
+    for _ in range(3):
+        with TestClient(hooks) as client:
+            assert client.post("/campay/nothing", json={}).status_code == 404
