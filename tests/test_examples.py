@@ -301,6 +301,7 @@ async def test_celery_forks_its_workers_around_one_pool(tmp_path: Path) -> None:
         }
         folders = {"data_folder_in": str(tmp_path / "data_in")}
         folders["data_folder_out"] = folders["data_folder_in"]
+        folders["control_folder"] = str(tmp_path / "control")
         jobs = celery.Celery("tests", broker=broker, backend=results)
         jobs.conf.broker_transport_options = folders
         # In a container's tests it may run as root, of which Celery warns.
