@@ -119,11 +119,16 @@ class Paymux(Client):
             webhook_base=f"{SHOP}/pay",
             webhook_key="sixteen characters or more",
             journal=self.journal(),
+            **self.options(),
         )
 
     async def aclose(self) -> None:
         """Close the pool."""
         await self.pool.aclose()
+
+    def options(self) -> dict[str, Any]:
+        """Give what an older commit's pool may not have."""
+        return {}
 
     def journal(self) -> str | None:
         """Give the journal's path, if there is one."""
@@ -180,6 +185,52 @@ class PaymuxJournal(PaymuxCamPay):
         """Return the journal's path."""
         self.folder = tempfile.TemporaryDirectory()
         return f"{self.folder.name}/payments.db"
+
+
+class Nothing:
+    """An observer that does nothing."""
+
+    def begin(self, verb: object) -> None:
+        """Take a verb."""
+
+    def attempt(self, begun: None, attempt: object) -> None:
+        """Take an attempt."""
+
+    def end(self, begun: None, end: object) -> None:
+        """Take an end."""
+
+
+class PaymuxObserved(PaymuxCamPay):
+    """CamPay, with an observer that does nothing."""
+
+    def options(self) -> dict[str, Any]:
+        """Give the observer."""
+        return {"observers": [Nothing()]}
+
+
+class Dropped:
+    """An exporter that drops what it gets."""
+
+    def export(self, spans: object) -> Any:
+        """Drop spans."""
+        return load("opentelemetry.sdk.trace.export").SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """End."""
+
+
+class PaymuxTraced(PaymuxCamPay):
+    """CamPay, with OpenTelemetry and its SDK; what it exports in batches is dropped."""
+
+    def options(self) -> dict[str, Any]:
+        """Give the observer."""
+        metrics, tracing = load("opentelemetry.sdk.metrics"), load("opentelemetry.sdk.trace")
+        memory = load("opentelemetry.sdk.metrics.export").InMemoryMetricReader()
+        traces = tracing.TracerProvider()
+        batches = load("opentelemetry.sdk.trace.export").BatchSpanProcessor(Dropped())
+        traces.add_span_processor(batches)
+        otel = load("paymux.otel")
+        return {"observers": [otel.OpenTelemetry(traces, metrics.MeterProvider([memory]))]}
 
 
 class PaymuxMpesa(Paymux):
@@ -841,6 +892,8 @@ CLIENTS: dict[str, type[Client]] = {
     "tuned/campay": TunedCamPay,
     "floor/campay": FloorCamPay,
     "paymux/journal": PaymuxJournal,
+    "paymux/observed": PaymuxObserved,
+    "paymux/otel": PaymuxTraced,
     "paymux/mpesa": PaymuxMpesa,
     "hand/mpesa": HandMpesa,
     "tuned/mpesa": TunedMpesa,

@@ -41,15 +41,22 @@ from .pool import Pool
 
 # Loaded at first use. So is each driver, by the name of its class.
 _LATER = {
+    "AccountLoad": "transport.observers",
+    "AttemptEnded": "transport.observers",
     "Bulk": "bulk",
     "Notifier": "core.notify",
+    "Observer": "transport.observers",
     "Progress": "bulk",
     "SqliteJournal": "journal.sqlite",
+    "VerbBegan": "transport.observers",
+    "VerbEnded": "transport.observers",
     "Verified": "bulk",
     "Watch": "watch",
 }
 
 __all__ = [
+    "AccountLoad",
+    "AttemptEnded",
     "AuthenticationFailed",
     "BadWebhook",
     "Balance",
@@ -64,6 +71,7 @@ __all__ = [
     "NotFound",
     "NotSent",
     "Notifier",
+    "Observer",
     "OutcomeUnknown",
     "Payment",
     "PaymuxError",
@@ -82,6 +90,8 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "UsageError",
+    "VerbBegan",
+    "VerbEnded",
     "Verified",
     "Watch",
     "WatchTimeout",
@@ -102,6 +112,13 @@ if TYPE_CHECKING:
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
     from .journal.sqlite import SqliteJournal
+    from .transport.observers import (
+        AccountLoad,
+        AttemptEnded,
+        Observer,
+        VerbBegan,
+        VerbEnded,
+    )
     from .watch import Watch
 
     __all__ += ["CamPay", "CinetPay", "Intram", "Mpesa", "MpesaGateway", "PayDunya"]

@@ -1,6 +1,14 @@
 """The pool: all accounts, all verbs, and the guarantee that no money moves twice."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -10,7 +18,6 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
-    NamedTuple,
     ParamSpec,
     Self,
     TypeVar,
@@ -22,6 +29,7 @@ from .config import Loaded, from_environment, from_mapping
 from .core import (
     CallbackUrls,
     Engine,
+    Internals,
     JournalVerbs,
     OrderOptions,
     by_account,
@@ -29,6 +37,7 @@ from .core import (
     checked_refund,
     confirm,
     is_driver_method,
+    observe,
     pages,
     read_event,
 )
@@ -46,6 +55,7 @@ from .values.validation import checked_reference, checked_seconds
 
 if TYPE_CHECKING:
     from .bulk import Bulk, ItemT, Progress
+    from .transport.observers import Observer
     from .watch import Watch
 
 D = TypeVar("D", bound=Driver)
@@ -54,25 +64,13 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Internals(NamedTuple):
-    """A pool's engine and callback URLs, for what is built on a pool; not part of the API."""
-
-    engine: Engine
-    callback_urls: CallbackUrls
-
-    def event(self, incoming: WebhookRequest, account: str, path_reference: str | None) -> Event:
-        """Read a checked message whose path was matched; BadWebhook: it cannot be read."""
-        driver = self.engine.drivers[account]
-        return read_event(
-            driver, partial(driver.webhook, incoming), path_reference, self.engine.secrets
-        )
-
-
 class Pool(JournalVerbs):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
     a loop and used in several loops, one after another; a closed pool can be entered again.
+    `observers` are told of each verb and each attempt (`paymux.Observer`): `paymux.otel` has one
+    that makes spans and metrics.
     """
 
     def __init__(
@@ -85,6 +83,7 @@ class Pool(JournalVerbs):
         webhook_base: str | None = None,
         webhook_key: str | Secret | None = None,
         journal: str | PathLike[str] | Journal | None = None,
+        observers: "Sequence[Observer[Any]]" = (),
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
         key = as_secret(webhook_key)
@@ -102,6 +101,7 @@ class Pool(JournalVerbs):
             attempts=attempts,
             journal=journal,
         )
+        observe(self._engine, observers)
         self.internals = Internals(self._engine, self._callback_urls)
 
     @classmethod

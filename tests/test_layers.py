@@ -38,7 +38,7 @@ LAYERS = (
     {"core"},
     {"core/notify", "bulk"},
     {"pool"},
-    {"webhooks"},
+    {"webhooks", "otel"},
     {"__init__"},
     {"simulator"},
     {"cli"},

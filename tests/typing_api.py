@@ -14,6 +14,7 @@ import msgspec
 
 import paymux
 from paymux import (
+    AttemptEnded,
     BadWebhook,
     Balance,
     CamPay,
@@ -41,12 +42,15 @@ from paymux import (
     Tax,
     Trust,
     UsageError,
+    VerbBegan,
+    VerbEnded,
     Watch,
     WatchTimeout,
     WebhookRequest,
     get,
     post,
 )
+from paymux.otel import OpenTelemetry
 
 
 class Answer(msgspec.Struct):
@@ -77,6 +81,29 @@ def drivers() -> Pool:
         webhook_base="https://shop.example/pay",
         webhook_key="…",
     )
+
+
+class Printer:
+    """An observer of a user's own."""
+
+    def begin(self, verb: VerbBegan) -> str:
+        """Give a name."""
+        assert_type(verb.reference, str | None)
+        return f"{verb.provider} {verb.operation}"
+
+    def attempt(self, name: str, attempt: AttemptEnded) -> None:
+        """Get the name and what ended."""
+        assert_type(attempt.status, int | None)
+        assert_type(attempt.duration, float)
+
+    def end(self, name: str, end: VerbEnded) -> None:
+        """Get the name and the end."""
+        assert_type(end.sent, bool)
+
+
+def observed() -> Pool:
+    """Give observers of different kinds."""
+    return Pool(observers=[Printer(), OpenTelemetry(references=True)])
 
 
 def pools(environment: Mapping[str, str]) -> None:

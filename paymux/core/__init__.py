@@ -5,13 +5,16 @@ from .callback_urls import CallbackUrls, read_event
 from .confirmation import confirm, confirm_received, repeat_event_for
 from .engine import Engine
 from .history import pages
+from .internals import Internals
 from .journal_verbs import JournalVerbs
+from .observing import observe
 from .orders import OrderOptions, checked_order, checked_refund
 from .recovery import Recovered
 
 __all__ = [
     "CallbackUrls",
     "Engine",
+    "Internals",
     "JournalVerbs",
     "OrderOptions",
     "Recovered",
@@ -21,6 +24,7 @@ __all__ = [
     "confirm",
     "confirm_received",
     "is_driver_method",
+    "observe",
     "pages",
     "read_event",
     "repeat_event_for",

@@ -336,6 +336,10 @@ class Engine(ForkAware):
         asks = self.lookup_verb(payment) is not None
         return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watch_registry)
 
+    def loads(self) -> list[tuple[Driver, int, float]]:
+        """List the accounts with watches: how many are open, and how many seconds late they are."""
+        return [] if self._watch_registry is None else self._watch_registry.loads(self.drivers)
+
     def limiter(self, account: str) -> Limiter:
         """Return the limiter of an account's requests."""
         return self.transport.accounts[self.driver(account).account].limiter

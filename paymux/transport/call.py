@@ -8,11 +8,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..drivers.base import Driver, Verb
+from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
     NotSent,
@@ -30,7 +30,7 @@ from ..http import (
     ResponseTooLarge,
     TransportError,
 )
-from ..limits import Limiter, Priority, Quota
+from ..limits import Priority, Quota
 from ..models import Kind, Payment, merge
 from ..values.parsing import Unreadable
 from .attempt import Attempt, exchange_log, without_account
@@ -39,20 +39,11 @@ from .retries import backoff_pauses, may_retry, requested_pause, retry_after
 from .scrubbed import ScrubbedResponse
 
 if TYPE_CHECKING:
+    from .observing import ObservedVerb
     from .transport import Transport
 
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Account(NamedTuple):
-    """What the verbs of one account share."""
-
-    limiter: Limiter  # of its requests
-    secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
-    url: str  # the base URL of its requests
-    verbs: frozenset[Verb]  # those that its provider has
-    logs_in: bool
 
 
 class Call:
@@ -65,21 +56,22 @@ class Call:
         "_in_flight",
         "_logs_in",
         "_lost",
-        "_reference",
         "_signs",
         "_token",
         "_transport",
-        "_verb",
         "before_money",
         "deadline",
         "driver",
         "duplicate",
         "limiter",
         "moves_money",
+        "observed",
         "pending",
         "priority",
+        "reference",
         "response",
         "slot_held",
+        "verb",
     )
 
     def __init__(
@@ -99,8 +91,8 @@ class Call:
         self.slot_held = False  # whether a slot for its first request is already reserved
         self.driver = driver
         self.deadline = asyncio.get_running_loop().time() + seconds
-        self._verb = verb
-        self._reference = reference
+        self.verb = verb
+        self.reference = reference
         self._signs = verb != "login"
         self._logs_in = self._signs and account.logs_in
         self._token: str | None = None
@@ -114,10 +106,11 @@ class Call:
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
         self.response = ScrubbedResponse(account.secrets)
+        self.observed: ObservedVerb | None = None  # None: the pool has no observers
         self._lost = ""  # what is known of a money request whose outcome is unknown
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.driver.account, self._verb, self._reference)))
+        return " ".join(filter(None, (self.driver.account, self.verb, self.reference)))
 
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for the next page of a history."""
@@ -198,6 +191,8 @@ class Call:
 
         True: from now on it is unknown whether money moved.
         """
+        if self.observed is not None:  # still in flight: an interrupt leaves it in doubt
+            self.observed.attempt_ended(means)
         self._in_flight = None
         if not request.money:
             return self.duplicate
@@ -253,6 +248,8 @@ class Call:
                 self.before_money = None
             outgoing = self._in_flight = self._outgoing(request)
             attempt = Attempt(number=number, outgoing=outgoing)
+            if self.observed is not None:
+                self.observed.attempt_began(request, attempt)
             began = time.perf_counter()
             try:
                 attempt.reply = await self._transport.connection.exchange(outgoing)
@@ -267,7 +264,7 @@ class Call:
             finally:
                 if exchange_log.isEnabledFor(logging.DEBUG):
                     attempt.log(
-                        self.driver, self._verb, request, time.perf_counter() - began, self._hidden
+                        self.driver, self.verb, request, time.perf_counter() - began, self._hidden
                     )
             return attempt
         finally:
@@ -343,7 +340,7 @@ class Call:
     def _completed(self, error: ProviderError, reply: Response | None) -> ProviderError:
         """Complete a provider's error with account and reference, and remove secrets from it."""
         error.account, error.provider = self.driver.account, self.driver.name
-        error.reference = self._reference
+        error.reference = self.reference
         self.response.scrub_error(error, raw=self._signs)
         if isinstance(error, RateLimited) and error.retry_after is None and reply is not None:
             error.retry_after = retry_after(reply)

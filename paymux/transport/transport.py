@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar, cast, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar, cast, get_args
 
 from ..drivers.base import Driver, Pushed, Token, Verb
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
@@ -10,11 +11,24 @@ from ..http import Connection
 from ..limits import Limiter
 from ..models import Payment
 from ..values.parsing import Unreadable
-from .call import Account, Call
+from .call import Call
 from .tokens import TokenCache
+
+if TYPE_CHECKING:
+    from .observing import Loads, Observers
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Account(NamedTuple):
+    """What the verbs of one account share."""
+
+    limiter: Limiter  # of its requests
+    secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
+    url: str  # the base URL of its requests
+    verbs: frozenset[Verb]  # those that its provider has
+    logs_in: bool
 
 
 class Transport:
@@ -37,6 +51,7 @@ class Transport:
         self._deadline = deadline
         # How often the pool was closed: a verb that began before a closing sends nothing after it.
         self.closings = 0
+        self._observers: Observers | None = None
         self.accounts = {
             driver.account: Account(
                 limiter=Limiter(driver.account, driver.limits),
@@ -48,9 +63,21 @@ class Transport:
             for driver in drivers
         }
 
+    def observe(self, observers: object, loads: "Loads") -> None:
+        """Tell observers of each verb from now on; UsageError: one of them is none."""
+        if type(observers) in (tuple, list) and not observers:
+            return
+        from .observers import checked_observers  # noqa: PLC0415 - few pools have any
+        from .observing import Observers  # noqa: PLC0415 - as above
+
+        self._observers = Observers(checked_observers(observers), loads)
+
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for all callers that wait."""
-        return await driver.token(Call(self, driver, "login", self._deadline))
+        call = Call(self, driver, "login", self._deadline)
+        if self._observers is not None:
+            return await self._observers.perform(call, partial(driver.token, call))
+        return await driver.token(call)
 
     async def reserve_slot(self, call: Call, seconds: float) -> None:
         """Wait for a slot for a verb's first request; its deadline of `seconds` begins with it."""
@@ -71,6 +98,9 @@ class Transport:
 
         Any error after money may have moved is OutcomeUnknown, even a bug in a driver.
         """
+        if self._observers is not None and call.observed is None:
+            again = partial(self.perform, call, method, *args, **named)
+            return await self._observers.perform(call, again)
         try:
             async with asyncio.timeout_at(call.deadline):
                 if call.pending is None:

@@ -88,6 +88,7 @@ class PollQueue:
         self._limiter = limiter
         self._at_once = at_once
         self.waiting = 0  # number of waiting tickets
+        self._in_flight = 0  # number of tickets that poll
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -177,6 +178,12 @@ class PollQueue:
             if ticket.rank == rank and ticket.stage is ready and ticket.key not in same
         ]
         return max(now - min(late, default=now), 0.0)
+
+    def open(self) -> int:
+        """Count the watches that wait or poll; callable from any thread, as `lag` is."""
+        if self._loop is None or self._loop.is_closed():
+            return 0
+        return self.waiting + self._in_flight
 
     def _holds(self, ticket: Ticket) -> bool:
         """Return whether a ticket belongs to the event loop that runs now."""

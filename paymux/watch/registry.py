@@ -100,6 +100,11 @@ class WatchRegistry:
         queue = self._queues.get(account)
         return 0.0 if queue is None else queue.lag()
 
+    def loads(self, drivers: Mapping[str, Driver]) -> list[tuple[Driver, int, float]]:
+        """List accounts with their open watches and their lag; callable from any thread."""
+        queues = list(self._queues.items())
+        return [(drivers[account], queue.open(), queue.lag()) for account, queue in queues]
+
     def add(self, watch: RegisteredWatch) -> None:
         """Index a watch under each id of its payment."""
         hash(watch.ref)  # the hash is cached now: it cannot be computed once the watch is gone

@@ -53,8 +53,8 @@ VALUES = {name: make for name, make in EVERY.items() if name != "a coroutine"}
 _MADE = "made by the pool"
 _SEAM = "what a pool calls, or a simulated provider; its own arguments are checked before"
 CALLED_BY_US: Mapping[str, str] = {
-    "Bulk": _MADE,
-    "Watch": _MADE,
+    **dict.fromkeys(("Bulk", "Watch"), _MADE),
+    **dict.fromkeys(("AccountLoad", "AttemptEnded", "VerbBegan", "VerbEnded"), _MADE),
     **dict.fromkeys(
         ("Watch.deliver", "Watch.look_soon", "Watch.wake", "Watch.on_result", "Watch.take_over"),
         _SEAM,
