@@ -138,6 +138,7 @@ async def money(pay: Pool) -> None:
     assert_type(payment, Payment)
     assert_type(payment.status, Status)
     assert_type(payment.status.terminal, bool)
+    assert_type(payment.public(), Payment)
     assert_type(payment.amount, Decimal | None)
     assert_type(payment.ids, Mapping[str, str])
     assert_type(payment.reason, Reason | None)

@@ -11,7 +11,9 @@ import msgspec
 from msgspec.structs import astuple
 
 from ..errors import Mismatch
+from ..primitives import coerce
 from ..primitives.redaction import mask, shown
+from .model import Model
 from .reasons import Reason
 from .statuses import Status, Trust
 
@@ -20,7 +22,7 @@ log = logging.getLogger("paymux")
 Kind: TypeAlias = Literal["collect", "payout", "refund"]
 
 
-class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Customer(Model, frozen=True, kw_only=True, omit_defaults=True):
     """Personal data of the payer; `repr` shows none of it."""
 
     name: str | None = None
@@ -38,11 +40,12 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 # Plain data without cycles: with gc=False the garbage collector skips 100,000 of them.
-class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One payment as it was last seen; frozen; `msgspec.json` encodes and decodes it unchanged.
 
     Amounts are Decimal in major units, times are aware UTC, phones are E.164 digits. Only `account`
-    is required.
+    is required. An endpoint that returns it shows the payer's number and the provider's last body:
+    return `public()` to a browser. Its hash is that of its account, kind and references.
     """
 
     account: str
@@ -82,6 +85,32 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
             if name not in hidden and _says(value := getattr(self, name))
         )
         return f"Payment({' '.join(fields)})"
+
+    def __hash__(self) -> int:
+        return hash((self.account, self.kind, self.reference, self.provider_reference))
+
+    def public(self) -> "Payment":
+        """Return what may be shown to a browser.
+
+        Without `raw`, `payer`, `payee`, `customer` and `metadata`, and without ids that only a
+        message claimed; a long number in the provider's `message` is shortened.
+        """
+        # Text of any class, and no ids: a payment may be written by hand.
+        ids, message = coerce.mapping(self.ids) or {}, coerce.text(self.message)
+        return msgspec.structs.replace(
+            self,
+            raw="",
+            payer=None,
+            payee=None,
+            customer=None,
+            metadata={},
+            ids={name: id for name, id in ids.items() if name not in _CLAIMED},
+            message=None if message is None else mask(message),
+        )
+
+
+# Ids that a message claims and no look-up vouches for; MSISDN is the payer's number.
+_CLAIMED = frozenset({"claimed_receipt", "MSISDN"})
 
 
 def _says(value: object) -> bool:
@@ -186,7 +215,7 @@ def _turned(known: Payment, found: Payment) -> Status:
     raise Mismatch(said, payment=found, expected=known, fields=("status",))
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(Model, frozen=True, kw_only=True):
     """One line of an order; amounts are Decimal, in major units of the order's currency."""
 
     name: str
@@ -196,7 +225,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
-class Tax(msgspec.Struct, frozen=True, kw_only=True):
+class Tax(Model, frozen=True, kw_only=True):
     """A tax to show on a checkout page; it never changes the order's amount."""
 
     name: str
@@ -227,7 +256,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class Balance(Model, frozen=True, kw_only=True):
     """Money available for payouts, Decimal in major units.
 
     `by_operator`: the amount for each operator, if the provider keeps them apart.
@@ -238,7 +267,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     by_operator: Mapping[str, Decimal] = {}
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(Model, frozen=True, kw_only=True):
     """A receipt as the provider formats it, with its amount as Decimal."""
 
     number: str
@@ -251,7 +280,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     issued_at: datetime | None = None
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
+class Method(Model, frozen=True, kw_only=True):
     """A payment method that an account offers."""
 
     type: str
@@ -260,7 +289,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(Model, frozen=True, kw_only=True):
     """What a webhook claims. It has no status: `await pool.confirm(event)` asks the provider."""
 
     account: str = ""

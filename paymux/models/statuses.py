@@ -1,7 +1,7 @@
 """Enums of a payment: its status, and what a message about it proves."""
 
 import enum
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import UsageError
 
@@ -12,6 +12,14 @@ class CheckedStrEnum(enum.StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         raise UsageError.field(cls.__name__.lower(), value, ", ".join(cls))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        from pydantic_core import core_schema  # noqa: PLC0415 - pydantic is what calls this
+
+        # As pydantic does it, but without `_missing_`: an error of that would not be its own.
+        ref = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+        return core_schema.enum_schema(cls, list(cls), sub_type="str", ref=ref)
 
 
 class Status(CheckedStrEnum):
