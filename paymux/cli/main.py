@@ -40,10 +40,12 @@ class _Served(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Credentials of every run"):
-            found = {
-                name: provider.credentials.items()
-                for name, provider in Simulator().providers.items()
-            }
+            try:
+                providers = Simulator().providers
+            except UsageError as error:  # an entry point of another package
+                formatter.write_text(str(error))
+                return
+            found = {name: provider.credentials.items() for name, provider in providers.items()}
             formatter.write_dl(
                 [(name, " ".join(map("=".join, fields))) for name, fields in found.items()]
             )

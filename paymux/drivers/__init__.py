@@ -2,12 +2,13 @@
 
 import importlib
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, get_args
 
 from ..errors import UsageError
+from ..values.entry_points import entries, loaded, refused
 from .base import Driver, Verb
 
+_GROUP = "paymux.drivers"
 _NEEDED = ("name", "live_url", "currencies")
 
 
@@ -21,7 +22,7 @@ def own() -> list[str]:
 
 def names() -> list[str]:
     """List all drivers: those that come with paymux, and those of other packages."""
-    return sorted({*own(), *(entry.name for entry in _entry_points())})
+    return sorted({*own(), *(entry.name for entry in entries(_GROUP))})
 
 
 def load(name: str) -> type[Driver]:
@@ -31,7 +32,7 @@ def load(name: str) -> type[Driver]:
     """
     if name in own():
         return _class(name)
-    for entry in _entry_points():
+    for entry in entries(_GROUP):
         if entry.name == name:
             return _checked(entry)
     raise UsageError.field("driver", name, ", ".join(names()))
@@ -70,30 +71,13 @@ def _class(name: str) -> type[Driver]:
     )
 
 
-@cache
-def _entry_points() -> tuple[Any, ...]:
-    # Takes 5 ms, needed only for an unknown name and for the driver of another package.
-    from importlib.metadata import entry_points  # noqa: PLC0415
-
-    return tuple(entry_points(group="paymux.drivers"))
-
-
 def _checked(entry: Any) -> type[Driver]:
     """Load an entry point, and refuse a driver that would fail later in other code."""
-
-    def refused(accepted: str) -> UsageError:
-        return UsageError.field("driver", f"{entry.name} ({entry.value})", accepted)
-
-    try:
-        found = entry.load()
-    except Exception as error:
-        why = f"a driver that can be imported ({type(error).__name__}: {error})"
-        raise refused(why) from error
-    if not isinstance(found, type) or not issubclass(found, Driver):
-        raise refused("a class derived from paymux.drivers.base.Driver")
+    found = loaded("driver", entry, Driver)
     lacking = [field for field in _NEEDED if not getattr(found, field, None)]
     if lacking:
-        raise refused(f"a driver with {', '.join(lacking)}")
+        raise refused("driver", entry, f"a driver with {', '.join(lacking)}")
     if not found.__struct_config__.frozen:
-        raise refused("a frozen driver: `class Acme(Driver, frozen=True, kw_only=True)`")
+        accepted = "a frozen driver: `class Acme(Driver, frozen=True, kw_only=True)`"
+        raise refused("driver", entry, accepted)
     return found

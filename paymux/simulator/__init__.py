@@ -3,6 +3,17 @@
 from .core import Delivery, Message
 from .faults import Fault
 from .ledger import Entry, Ledger, Outcome
+from .providers import names
 from .server import Received, Simulator
 
-__all__ = ["Delivery", "Entry", "Fault", "Ledger", "Message", "Outcome", "Received", "Simulator"]
+__all__ = [
+    "Delivery",
+    "Entry",
+    "Fault",
+    "Ledger",
+    "Message",
+    "Outcome",
+    "Received",
+    "Simulator",
+    "names",
+]

@@ -128,6 +128,10 @@ class Faults:
             planned.processed = False
         self._planned.append(planned)
 
+    def clear(self) -> None:
+        """Drop what is planned."""
+        self._planned.clear()
+
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
         """Take the first fault that this request matches."""
         return self._take(lambda planned: planned.fits_request(provider, method, path))

@@ -1,8 +1,6 @@
 """The simulator: all providers on one loopback port, and as a connection without sockets."""
 
 import asyncio
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
@@ -26,6 +24,7 @@ from .faults import Fault, Faults, Planned
 from .http_server import HttpServer
 from .inprocess import InProcess
 from .ledger import Entry, Ledger, Outcome
+from .providers import Chosen, choose
 from .replies import html_reply
 
 # The base of URLs without a socket: nothing listens on the port of tcpmux.
@@ -47,7 +46,8 @@ class Simulator:
     """Simulated providers: `async with Simulator() as sim` opens a port.
 
     `sim.connection` needs none. Each provider is mounted at `/<driver name>` and accepts its
-    `credentials` (printed by `paymux simulator --help`). `latency`: seconds of each answer;
+    `credentials` (printed by `paymux simulator --help`). `providers`: names and classes of those to
+    serve; None: all, also those of other packages. `latency`: seconds of each answer;
     `payer_delay`: seconds until a payer decides; both may be numbers or functions of a seeded
     `random.Random` (and of the order). `default`: the outcome for payers whose number has no
     meaning; None: undecided until `settle`. `root`: a provider that is also served without its
@@ -57,6 +57,7 @@ class Simulator:
     def __init__(
         self,
         *,
+        providers: Chosen = None,
         port: int = 0,
         seed: int = 0,
         latency: Latency = 0.0,
@@ -64,7 +65,7 @@ class Simulator:
         default: Status | None = None,
         root: str | None = None,
     ) -> None:
-        found = _providers()
+        found = choose(providers)
         if root is not None and coerce.text(root) not in found:
             raise UsageError.field("root", root, ", ".join(sorted(found)))
         root = coerce.text(root)
@@ -105,9 +106,13 @@ class Simulator:
         """Every webhook that was sent, and its result."""
         return self.core.deliveries
 
-    def driver(self, name: str, **fields: Any) -> Driver:
-        """Make a driver for this simulator with valid credentials; `fields` override."""
-        provider = self.providers.get(coerce.text(name) or "")
+    def driver(self, name: str | type[Driver], **fields: Any) -> Driver:
+        """Make a driver for this simulator with valid credentials; `fields` override.
+
+        `name`: a driver's name, or its class if no entry point names it.
+        """
+        kind = name if isinstance(name, type) and issubclass(name, Driver) else None
+        provider = self.providers.get(kind.name if kind else coerce.text(name) or "")
         if provider is None:
             raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))
         given = {
@@ -115,7 +120,7 @@ class Simulator:
             "base_url": f"{provider.url}{provider.base_path}",
             **fields,
         }
-        return load(provider.name)(**given)
+        return (kind or load(provider.name))(**given)
 
     def settle(
         self,
@@ -238,18 +243,6 @@ def checked_delay(name: str, value: Any) -> Any:
     if callable(value) or (type(value) in (int, float) and value == 0):
         return value
     return checked_seconds(name, value)
-
-
-def _providers() -> dict[str, type[Provider]]:
-    # A provider is a class of this package with a name; a new file is enough to add one.
-    package = importlib.import_module(__package__)
-    found: dict[str, type[Provider]] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        members = vars(importlib.import_module(f".{module.name}", __package__)).values()
-        for member in members:
-            if isinstance(member, type) and issubclass(member, Provider) and "name" in vars(member):
-                found[member.name] = member
-    return found
 
 
 def _bent(

@@ -213,6 +213,35 @@ async def test_leaving_ends_everything_at_once() -> None:
     await until(lambda: asyncio.all_tasks() == before)
 
 
+@pytest.mark.parametrize(
+    ("providers", "said"),
+    [
+        ([], "at least one: campay, "),
+        ("campay", "a list of names and classes"),
+        (["campaz"], "'campaz' is refused; accepted: campay, "),
+        ([Provider], "a name, or a class derived from Provider"),
+        ([42], "a name, or a class derived from Provider"),
+    ],
+)
+def test_providers_that_cannot_be_served_are_refused(providers: Any, said: str) -> None:
+    """UsageError names what was given and what is accepted."""
+    with pytest.raises(UsageError, match=f"^providers: .*{said}") as refused:
+        Simulator(providers=providers)
+    assert refused.value.name == "providers"
+
+
+async def test_only_the_chosen_providers_are_served() -> None:
+    """Names and classes; a driver of another provider, and a fault there, are refused."""
+    sim = Simulator(providers=["campay", Acme])
+    assert [*sim.providers] == ["campay", "acme"]
+    with pytest.raises(UsageError, match="accepted: acme, campay"):
+        sim.driver("mpesa")
+    with pytest.raises(UsageError, match="accepted: acme, campay"):
+        sim.fault("mpesa", kind=Fault.HTML)
+    async with Pool(sim.driver("campay"), connection=sim.connection) as pool:
+        assert (await pool.balance("campay")).available > 0
+
+
 class Acme(Provider):
     """A provider that pushes frames."""
 
