@@ -32,11 +32,11 @@ from paymux.http import Connection
 from paymux.simulator import Simulator
 from paymux.simulator.ledger import Entry
 from paymux.simulator.tokens import jwt
+from paymux.testing.contract.messages import Bent
 
 from .campaigns.fuzz import SHAPES, SIGNED
 from .campaigns.simulation import LoopJournal
 from .cases import CASES
-from .test_contract import Bent
 from .virtual import BASE, KEY, Wall, run
 
 DEAR, PAID, NEXT = "10420", "104207", "104206"  # a prefix of another, or a bit apart

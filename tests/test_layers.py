@@ -41,6 +41,7 @@ LAYERS = (
     {"webhooks", "otel"},
     {"__init__"},
     {"simulator"},
+    {"testing"},
     {"cli"},
     {"__main__"},
     {"examples"},

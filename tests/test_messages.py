@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymux import BadWebhook, Payment, Pool, WebhookRequest
+from paymux.drivers import load
 from paymux.simulator import Simulator
 from paymux.values.multipart import multipart_fields
 from paymux.values.parsing import BOM, Unreadable
 
 from .campaigns.fuzz import parts
+from .cases import CASES
 from .driving import sample
-from .test_answers import SHAPES, driver
 
-MESSAGES = [(name, case) for name, shape in SHAPES.items() for case in shape.messages]
+MESSAGES = [(name, case) for name, one in CASES.items() for case in one.words.messages]
 MESSAGES += [("cinetpay", "notice"), ("cinetpay", "notice_minimal"), ("mpesa", "c2b_confirmation")]
 every = pytest.mark.parametrize(("name", "case"), MESSAGES)
 # Values of every JSON type, for fields that no driver reads.
@@ -38,11 +39,9 @@ KEPT = {"custom_data", "custom_datas", "metadata"}
 
 def claims(name: str, body: bytes, content_type: str = "application/json") -> Payment:
     """Give what a message claims."""
-    return (
-        driver(name)
-        .webhook(WebhookRequest(body=body, headers={"content-type": content_type}))
-        .claims
-    )
+    driver = load(name)(**CASES[name].words.fields)
+    message = WebhookRequest(body=body, headers={"content-type": content_type})
+    return driver.webhook(message).claims
 
 
 def document(name: str, case: str) -> Any:

@@ -27,8 +27,8 @@ from paymux.errors import (
 )
 from paymux.http import Response, WebhookRequest, post
 from paymux.models import Event, Order, Payment, Reason, Status, Trust, merge
+from paymux.testing.contract import Case, Shape
 from paymux.values.parsing import Unreadable
-from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 LIVE = CamPay(username="the-app", password="the-password", webhook_key="the-webhook-key", live=True)
@@ -49,6 +49,8 @@ CASE = Case(
     login="POST /api/token/",
     throttles=False,
     signs=True,
+    signs_with=("webhook_key",),
+    no_funds={"floats": {"MTN": 0, "ORANGE": 0}},
     dashboard=True,
     payout=("237670000000", "POST /api/withdraw/"),
     words=Shape(

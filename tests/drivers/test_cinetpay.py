@@ -31,9 +31,10 @@ from paymux.errors import (
 )
 from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Customer, Order, Payment, Reason, Status, Trust, compare
+from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, decide
 from paymux.values.parsing import Unreadable
-from tests.case import PAGE, Case, Shape
+from tests.case import PAGE
 from tests.driving import Script, drive, reply, sample
 
 SECRET = "clef-secrete-du-marchand"
@@ -64,9 +65,11 @@ CASE = Case(
     looks="POST /v2/payment/check/",
     wire=b'"amount":1000',
     signs=True,
+    signs_with=("secret_key",),
     words=Shape(
         fields={"apikey": "simulator", "site_id": "votre-site-id", "live": True},
         asked={"reference": "order-1042"},
+        amounts=("data.amount",),
         answers=(
             "check_accepted.200",
             "check_refused.200",

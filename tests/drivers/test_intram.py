@@ -24,9 +24,10 @@ from paymux.errors import (
 )
 from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Customer, Item, Order, Payment, Reason, Status, Tax, Trust, merge
+from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, decide
 from paymux.values.parsing import Unreadable
-from tests.case import LEAVE, Case, Shape
+from tests.case import LEAVE
 from tests.driving import Script, drive, reply, sample
 
 ID = "5f2d7a96b97d9d3fea912c11"
@@ -54,6 +55,7 @@ CASE = Case(
     words=Shape(
         fields=dict.fromkeys(("public_key", "private_key", "secret"), "simulator"),
         asked={"provider_reference": "5f60d7a0573bc71854bf095e"},
+        amounts=("amount", "total_amount", "transaction._amount"),
         answers=("confirm_nested.200", "confirm_flat.200", "confirm_node.200"),
         messages=("callback_nested", "callback_flat"),
         places={"status": "status", "transaction._status": "transaction._status", "error": "error"},

@@ -27,9 +27,9 @@ from paymux.errors import (
 )
 from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Order, Payment, Reason, Status, Trust, merge
+from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, decide
 from paymux.values.parsing import Unreadable
-from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 DRIVER = Mpesa(
@@ -51,12 +51,15 @@ CASE = Case(
     wire=b'"Amount":"1000"',
     login="GET /oauth/v1/generate/",
     tells_amount=False,
+    unknown_word="7777",
     words=Shape(
         fields={
             **dict.fromkeys(("consumer_key", "consumer_secret", "passkey"), "simulator"),
             "shortcode": "174379",
         },
         asked={"provider_reference": "ws_CO_13012021093521236557"},
+        asked_by="CheckoutRequestID",
+        amounts=(),
         answers=("query_succeeded.200", "query_cancelled.200"),
         messages=("callback_succeeded", "callback_cancelled", "callback_expired"),
         places={name: name for name in ("ResultCode", "ResultDesc", "errorMessage")},

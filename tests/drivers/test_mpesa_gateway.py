@@ -29,9 +29,9 @@ from paymux.errors import (
 from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Event, Method, Order, Payment, Reason, Receipt, Status, Trust, compare
 from paymux.primitives.redaction import Secret
+from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, decide
 from paymux.values.parsing import Unreadable
-from tests.case import Case, Shape
 from tests.driving import Script, drive, reply, sample
 
 TXN = "TXN20230815123456ABC"
@@ -50,9 +50,12 @@ CASE = Case(
     names_order=False,
     dashboard=True,
     tells_amount=False,
+    verifies_alone=False,
+    refund="POST /refund/",
     words=Shape(
         fields={"access_token": "simulator", "base_url": "https://gateway.example"},
         asked={"provider_reference": "TXN20230815123456ABC", "reference": "123"},
+        amounts=(),
         answers=("verify.200", "verify_server.200"),
         messages=("callback",),
         places={"status": "status", "message": "message", "code": "code"},

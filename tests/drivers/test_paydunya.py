@@ -40,8 +40,9 @@ from paymux.models import (
     Trust,
     merge,
 )
+from paymux.testing.contract import Case, Shape
 from paymux.values.parsing import Unreadable
-from tests.case import LEAVE, Case, Shape
+from tests.case import LEAVE
 from tests.driving import Script, drive, reply, sample
 
 MASTER = sample("paydunya", "hash")["master_key"]
@@ -58,6 +59,8 @@ CASE = Case(
     told={Status.EXPIRED: Status.CANCELLED},
     repeats=True,
     signs=True,
+    signs_with=("master_key",),
+    no_funds={"balance": 0},
     mode=(b'"mode": "live"', b'"mode": "test"'),
     live={
         "private_key": "live_private_simulator",
@@ -71,6 +74,7 @@ CASE = Case(
             "live": True,
         },
         asked={"provider_reference": "ERtyuILouhhRHICF0HboN"},
+        amounts=("invoice.total_amount", "invoice.total_amount_without_fees"),
         answers=(
             "completed.200",
             "completed_live.200",
@@ -84,6 +88,7 @@ CASE = Case(
             "invoice.status": "invoice.status",
             "fail_reason": "fail_reason",
         },
+        signed={"data.hash": sample("paydunya", "hash")["sha512"]},
         told={
             "status": "data.status",
             "invoice.status": "data.invoice.status",
@@ -95,6 +100,7 @@ CASE = Case(
             "cancelled.200": Status.CANCELLED,
             "failed_live.200": Status.FAILED,
             "pending_live.200": Status.PENDING,
+            "ipn": Status.SUCCEEDED,
         },
     ),
 )

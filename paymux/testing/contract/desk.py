@@ -1,0 +1,137 @@
+"""One account at its simulated provider, and the messages that came from there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from ...drivers.base import Driver
+from ...errors import OutcomeUnknown
+from ...http import Connection, WebhookRequest
+from ...models import Payment, Status
+from ...pool import Pool
+from ...simulator import Fault, Simulator
+from ...simulator.base import Provider
+from .case import Case
+
+# Any provider takes it: some take digits only, and Daraja shows 12 characters.
+REFERENCE = "104207"
+ASKED = Decimal(1000)
+ATTEMPTS = 3
+BASE = "https://shop.example/pay"
+KEY = "0123456789abcdef-hooks"
+
+
+class Desk:
+    """A pool with one account at its simulated provider.
+
+    `carried` wraps the connection to the simulator; `fields` are fields of the driver.
+    """
+
+    def __init__(
+        self,
+        driver: type[Driver],
+        simulator: type[Provider],
+        case: Case,
+        *,
+        carried: Callable[[Connection], Connection] | None = None,
+        **fields: Any,
+    ) -> None:
+        self.name, self.case = driver.name, case
+        self.sim = Simulator(providers=[simulator])
+        self.provider: Any = getattr(self.sim, self.name)
+        self.messages: list[WebhookRequest] = []
+        self.sim.on_webhook(self.messages.append)
+        if case.bearer and not fields:
+            fields = {"access_token": "", "bearer": self._bearer}
+        self.driver = self.sim.driver(driver, **fields)
+        self.connection: Connection = self.sim.connection
+        if carried is not None:
+            self.connection = carried(self.sim.connection)
+        self.pool = self.another_pool()
+        if case.dashboard:
+            self.provider.webhook_url = self.pool.webhook_url(self.name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.pool.aclose()
+        await self.sim.core.aclose()
+
+    async def _bearer(self) -> str:
+        token: str = self.provider.issue()
+        return token
+
+    def another_pool(self) -> Pool:
+        """Make a pool that knows nothing of what was before."""
+        return Pool(
+            self.driver,
+            connection=self.connection,
+            attempts=ATTEMPTS,
+            webhook_base=BASE,
+            webhook_key=KEY,
+        )
+
+    async def collect(
+        self, reference: str = REFERENCE, amount: int = 1000, **order: Any
+    ) -> Payment:
+        """Collect 1000 units."""
+        return await self.pool.collect(
+            self.name, **{"reference": reference, "amount": amount, **self.case.order, **order}
+        )
+
+    async def payout(self, payee: str) -> Payment:
+        """Pay out 500 units."""
+        currency = self.case.order["currency"]
+        return await self.pool.payout(
+            self.name, amount=500, currency=currency, payee=payee, reference="wage-7"
+        )
+
+    async def end(self, payment: Payment) -> Payment:
+        """Watch a payment to its end, for 100 seconds."""
+        return await self.pool.watch(payment, timeout=100)
+
+    async def unknown(self, match: str, ask: Callable[[], Awaitable[Payment]]) -> Payment:
+        """Lose the answers to a money request, and return the payment of the OutcomeUnknown."""
+        self.fault(match, Fault.DROP_AFTER, times=ATTEMPTS if self.case.repeats else 1)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await ask()
+        return caught.value.payment
+
+    def fault(self, match: str, kind: Fault, *, times: int = 1, **how: Any) -> None:
+        """Plan trouble at this provider."""
+        self.sim.fault(self.name, match, kind=kind, times=times, **how)
+
+    def settle(self, payment: Payment, status: Status, **how: Any) -> None:
+        """Let the payer decide."""
+        assert payment.provider_reference is not None
+        self.sim.settle(payment.provider_reference, status, **how)
+
+    def sent(self, match: str) -> list[bytes]:
+        """List the bodies of the requests of one kind that were received in full."""
+        return [
+            request.body
+            for request in self.sim.requests
+            if f"{request.method} {request.path.rstrip('/')}/" == match
+            and request.provider == self.name
+        ]
+
+    @property
+    def charged(self) -> int:
+        """What was really charged."""
+        return int(self.sim.ledger.charged(provider=self.name))
+
+    async def told(self) -> WebhookRequest:
+        """Wait for messages, and return the last one."""
+        await asyncio.sleep(2)
+        return self.messages[-1]
+
+    def on_path_of(self, message: WebhookRequest, reference: str) -> WebhookRequest:
+        """Return a message as if it had come in on an order's own path."""
+        path = urlsplit(self.pool.webhook_url(self.name, reference)).path
+        return msgspec.structs.replace(message, path=path)

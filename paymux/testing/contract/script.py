@@ -1,0 +1,46 @@
+"""Stepping a driver's coroutine: bodies in, requests out; no loop, no network and no mock."""
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from ...drivers.base import Driver
+from ...errors import OutcomeUnknown
+from ...http import Request, Response
+from ...transport import Means, decide
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Script:
+    """A `send` that answers with replies in order, and keeps the signed requests.
+
+    The replies are read by the transport's own verdict. OutcomeUnknown: a reply is no answer.
+    """
+
+    def __init__(self, driver: Driver, *replies: Response) -> None:
+        self.driver = driver
+        self.replies = list(replies)
+        self.requests: list[Request[Any]] = []
+
+    async def __call__(self, request: Request[R]) -> R:
+        """Answer with the next reply."""
+        signed = self.driver.authorize(request, "simulator-token")
+        self.requests.append(signed)
+        verdict = decide(self.driver, request, self.replies.pop(0))
+        if verdict.error is not None:
+            raise verdict.error
+        if verdict.means is not Means.ANSWER:
+            raise OutcomeUnknown(verdict.means.value)
+        answer: R = verdict.answer
+        return answer
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a driver's coroutine to its end without a loop; it awaits nothing but `send`."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("the driver awaited something other than send")
