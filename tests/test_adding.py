@@ -1,25 +1,50 @@
-"""Adding a provider: three files and its samples, or an entry point of another package."""
+"""Adding a provider: three files and its samples, or a package of another team."""
 
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import paymux.drivers
-from paymux import UsageError
+from paymux import Pool, Status, UsageError
 from paymux.drivers import load, names, table
+from paymux.simulator import Simulator
+from paymux.simulator import names as simulated
+from paymux.values import entry_points
+
+from .virtual import timeless
 
 ROOT = Path(__file__).parents[1]
 ACME = Path(__file__).parent / "acme"
 FIELDS: dict[str, Any] = {"api_key": "simulator"}
+OWN_TEST = '''
+
+@pytest.mark.parametrize("case", ["paid.200", "open.200"])
+def test_a_look_up_reads_the_page(case: str) -> None:
+    """Each answer of the page is read as it says."""
+    driver = load("acme")(**CASE.words.fields)
+    script = Script(driver, reply("acme", case))
+    held = Payment(account="acme", provider_reference=ID)
+    assert drive(driver.verify(script, held)).status is CASE.words.said[case]
+'''
+OWN_IMPORTS = """
+import pytest
+
+from paymux import Payment
+from paymux.drivers import load
+from tests.driving import Script, drive, reply
+"""
 COVERING = ("drivers/test_acme", "test_contract", "test_aiohttp", "test_answers", "test_fuzz")
 NO_DRIVER = """
 from decimal import Decimal
 from paymux.drivers.base import Driver
-from tests.acme.driver import Acme
+from acme_pay.driver import Acme
 
 
 class Moneyless(Driver, frozen=True, kw_only=True):
@@ -30,19 +55,36 @@ class Moneyless(Driver, frozen=True, kw_only=True):
 class Thawed(Acme, frozen=False, kw_only=True):
     name = "thawed"
 """
+NO_SIMULATOR = """
+from paymux.simulator.base import Provider
+
+
+class Renamed(Provider):
+    name = "another"
+"""
 
 
 def _add(tree: Path) -> None:
     """Add the toy as any provider is added."""
-    shutil.copy(ACME / "driver.py", tree / "paymux/drivers/acme.py")
-    shutil.copy(ACME / "simulator.py", tree / "paymux/simulator/acme.py")
-    shutil.copy(ACME / "case.py", tree / "tests/drivers/test_acme.py")
-    shutil.copytree(ACME / "samples", tree / "tests/samples/acme")
+    shutil.copy(ACME / "acme_pay/driver.py", tree / "paymux/drivers/acme.py")
+    shutil.copy(ACME / "acme_pay/simulator.py", tree / "paymux/simulator/acme.py")
+    shutil.copytree(ACME / "tests/samples", tree / "tests/samples/acme")
+    contract = (ACME / "tests/test_acme.py").read_text()
+    case, _, _ = contract.partition("\n\nclass TestAcme")
+    own = re.sub("^from acme_pay.*\n", "", case, flags=re.MULTILINE)
+    (tree / "tests/drivers/test_acme.py").write_text(
+        own.replace("from pathlib import Path\n", OWN_IMPORTS) + OWN_TEST
+    )
 
 
-def _run(tree: Path, *arguments: str) -> str:
+def _run(tree: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
     ended = subprocess.run(
-        [sys.executable, *arguments], cwd=tree, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -68,26 +110,52 @@ def test_a_provider_is_three_files_and_its_samples(tmp_path: Path) -> None:
     assert "skipped" not in said
 
 
+def _install(site: Path, name: str, points: str) -> None:
+    """Write what an installer writes of a package's entry points."""
+    about = site / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(points)
+
+
 @pytest.fixture
-def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install another package's entry points."""
-    (tmp_path / "acme_pay.py").write_text(NO_DRIVER)
-    about = tmp_path / "acme_pay-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-pay\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install Acme's package, as another team publishes it, and return where."""
+    site = tmp_path / "site"
+    shutil.copytree(ACME / "acme_pay", site / "acme_pay")
+    project = tomllib.loads((ACME / "pyproject.toml").read_text())["project"]
+    points = [
+        f"[{group}]\n" + "".join(f"{name} = {where}\n" for name, where in named.items())
+        for group, named in project["entry-points"].items()
+    ]
+    _install(site, "acme_pay", "\n".join(points))
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(entry_points, "entries", entry_points.entries.__wrapped__)
+    monkeypatch.setattr("paymux.drivers.entries", entry_points.entries)
+    monkeypatch.setattr("paymux.simulator.providers.entries", entry_points.entries)
+    return site
+
+
+@pytest.fixture
+def wrong(acme: Path) -> None:
+    """Install another package, all of whose entry points are wrong."""
+    (acme / "wrong_pay.py").write_text(NO_DRIVER + NO_SIMULATOR)
+    _install(
+        acme,
+        "wrong_pay",
         "[paymux.drivers]\n"
-        "acme = tests.acme.driver:Acme\n"
-        "decimal = acme_pay:Decimal\n"
-        "gone = acme_pay:Gone\n"
-        "moneyless = acme_pay:Moneyless\n"
-        "thawed = acme_pay:Thawed\n"
+        "decimal = wrong_pay:Decimal\n"
+        "gone = wrong_pay:Gone\n"
+        "moneyless = wrong_pay:Moneyless\n"
+        "thawed = wrong_pay:Thawed\n"
+        "[paymux.simulators]\n"
+        "decimal = wrong_pay:Decimal\n"
+        "gone = wrong_pay:Gone\n"
+        "renamed = wrong_pay:Renamed\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(paymux.drivers, "_entry_points", paymux.drivers._entry_points.__wrapped__)
 
 
-@pytest.mark.usefixtures("other_package")
+@pytest.mark.usefixtures("wrong")
 def test_a_driver_of_another_package_is_one_like_ours() -> None:
     """It is listed, printed, loaded, and named where a name is refused."""
     assert {"acme", "campay"} <= {*names()}
@@ -101,16 +169,93 @@ def test_a_driver_of_another_package_is_one_like_ours() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("decimal", r"'decimal \(acme_pay:Decimal\)' is refused; accepted: a class derived from"),
-        ("gone", r"'gone \(acme_pay:Gone\)' .* a driver that can be imported \(AttributeError"),
-        ("moneyless", r"'moneyless \(acme_pay:Moneyless\)' .* a driver with currencies$"),
-        ("thawed", r"'thawed \(acme_pay:Thawed\)' .* a frozen driver"),
+        ("decimal", r"'decimal \(wrong_pay:Decimal\)' is refused; accepted: a class derived from"),
+        ("gone", r"'gone \(wrong_pay:Gone\)' .* a driver that can be imported \(AttributeError"),
+        ("moneyless", r"'moneyless \(wrong_pay:Moneyless\)' .* a driver with currencies$"),
+        ("thawed", r"'thawed \(wrong_pay:Thawed\)' .* a frozen driver"),
     ],
 )
-@pytest.mark.usefixtures("other_package")
+@pytest.mark.usefixtures("wrong")
 def test_an_entry_point_that_is_no_whole_driver_is_refused(name: str, said: str) -> None:
     """What would fail later and elsewhere is UsageError when it is loaded, naming the entry
     point.
     """
     with pytest.raises(UsageError, match=f"driver: {said}"):
         load(name)
+
+
+@pytest.mark.usefixtures("acme")
+@timeless
+async def test_a_simulator_of_another_package_is_one_like_ours() -> None:
+    """It is listed, served beside ours, and its payments are in the same ledger."""
+    assert {"acme", "campay"} <= {*simulated()}
+    sim = Simulator()
+    assert {*sim.providers} == {*simulated()}
+    async with Pool(sim.driver("acme"), connection=sim.connection) as pay:
+        payment = await pay.collect(
+            "acme", amount=500, currency="XOF", payer="2290196000001", reference="order-1"
+        )
+        sim.settle("order-1", Status.SUCCEEDED)
+        assert (await pay.verify(payment)).status is Status.SUCCEEDED
+        assert sim.ledger.charged("order-1") == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "decimal",
+            r"'decimal \(wrong_pay:Decimal\)' .* a class derived from paymux.simulator.base",
+        ),
+        ("gone", r"'gone \(wrong_pay:Gone\)' .* a simulator that can be imported \(AttributeError"),
+        ("renamed", r"'renamed \(wrong_pay:Renamed\)' .* a provider with `name = 'renamed'`"),
+    ],
+)
+@pytest.mark.usefixtures("wrong")
+def test_an_entry_point_that_is_no_simulator_is_refused(name: str, said: str) -> None:
+    """It is UsageError when it is loaded, naming the entry point; the others can be served."""
+    with pytest.raises(UsageError, match=f"simulator: {said}"):
+        Simulator(providers=["campay", name])
+    assert [*Simulator(providers=["campay", "acme"]).providers] == ["campay", "acme"]
+
+
+def test_the_commands_list_the_simulator_of_another_package(acme: Path) -> None:
+    """`paymux simulator` serves it and prints its URL, and `--help` its credentials."""
+    environment = {"PYTHONPATH": str(acme)}
+    helped = _run(acme, "-m", "paymux", "simulator", "--help", environment=environment)
+    assert re.search(r"^ *acme +api_key=simulator$", helped, flags=re.MULTILINE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "paymux", "simulator", "--port", "0"],
+        cwd=acme,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert re.fullmatch(r"acme +http://127.0.0.1:\d+/acme\n", process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    finally:
+        process.kill()
+
+
+@pytest.mark.usefixtures("wrong")
+def test_the_help_names_a_simulator_that_cannot_be_loaded(acme: Path) -> None:
+    """A wrong package costs the list of credentials, not the help."""
+    helped = _run(
+        acme, "-m", "paymux", "simulator", "--help", environment={"PYTHONPATH": str(acme)}
+    )
+    assert "'decimal (wrong_pay:Decimal)' is refused" in " ".join(helped.split())
+
+
+def test_a_package_is_tested_by_the_contract_alone(acme: Path) -> None:
+    """Its tests need an installed paymux and pytest, no async plugin, and nothing of our tests."""
+    shutil.copytree(ACME / "tests", acme / "tests")
+    plain = ["-p", "no:asyncio", "-p", "no:anyio", "-p", "no:cacheprovider", "-W", "error"]
+    tested = ["-m", "pytest", "-q", "--rootdir", ".", *plain, "tests"]
+    said = _run(acme, *tested, environment={"PYTHONPATH": str(acme)})
+    assert (found := re.search(r"^(\d+) passed in ", said, flags=re.MULTILINE)), said
+    assert int(found[1]) > 100
+    for file in (ROOT / "paymux").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) tests\b", file.read_text(), flags=re.MULTILINE)

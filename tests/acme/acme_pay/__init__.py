@@ -1,0 +1,1 @@
+"""Acme for paymux: a driver, and its simulator."""

@@ -1,0 +1,205 @@
+"""Drivers with one mistake each: Acme's (tests/acme), made wrong.
+
+tests/test_driver_contract.py runs the contract over them.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from paymux import (
+    AuthenticationFailed,
+    Event,
+    NotFound,
+    Payment,
+    ProviderError,
+    Rejected,
+    Status,
+    Trust,
+    WebhookRequest,
+)
+from paymux.drivers.base import Facts
+from paymux.http import Request, Response, Send, get
+from paymux.models import Kind, Order
+from paymux.testing.contract import Case, DriverContract, Shape
+from paymux.values.status_words import StatusWords
+from tests.acme.acme_pay.driver import Acme, Answer
+from tests.acme.acme_pay.simulator import Acme as AcmeSimulator
+
+SAMPLES = Path(__file__).parent / "acme/tests/samples"
+
+
+class AcceptedIsPaid(Acme, frozen=True, kw_only=True):
+    """Takes an accepted request for a payment."""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        accepted = await super().collect(send, order)
+        return msgspec.structs.replace(accepted, status=Status.SUCCEEDED)
+
+
+class RepeatsMoney(Acme, frozen=True, kw_only=True):
+    """Says that Acme deduplicates, which no page says."""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        async def again(request: Request[Any]) -> Any:
+            return await send(msgspec.structs.replace(request, repeatable=True))
+
+        return await super().collect(again, order)
+
+
+class HidesThatMoneyMoves(Acme, frozen=True, kw_only=True):
+    """Sends an order as a request that only looks."""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        async def harmless(request: Request[Any]) -> Any:
+            return await send(msgspec.structs.replace(request, money=False))
+
+        return await super().collect(harmless, order)
+
+
+class SendsFloats(Acme, frozen=True, kw_only=True):
+    """Writes amounts as floats."""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        async def floating(request: Request[Any]) -> Any:
+            body = {**request.body, "amount": float(order.amount)}
+            return await send(msgspec.structs.replace(request, body=body))
+
+        return await super().collect(floating, order)
+
+
+class UnknownIsFailed(Acme, frozen=True, kw_only=True):
+    """Reads every word but PAID and OPEN as a failure."""
+
+    def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        found = super().payment(said, asked, kind)
+        paid_or_open = found.provider_status in ("PAID", "OPEN")
+        return found if paid_or_open else msgspec.structs.replace(found, status=Status.FAILED)
+
+
+class NotFoundIsFailed(Acme, frozen=True, kw_only=True):
+    """Ends a payment that Acme does not know yet."""
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        try:
+            return await super().verify(send, payment)
+        except NotFound:
+            return msgspec.structs.replace(payment, status=Status.FAILED)
+
+
+class RepeatsWhatWasAsked(Acme, frozen=True, kw_only=True):
+    """Returns the amount that the caller expects, not the one that was paid."""
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        found = await super().verify(send, payment)
+        return msgspec.structs.replace(found, amount=payment.amount or found.amount)
+
+
+class ErrorIsRefusal(Acme, frozen=True, kw_only=True):
+    """Takes a server error for a refusal, so that the order is sent again by its caller."""
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        return Rejected("no") if reply.status >= 500 else super().judge(request, reply)
+
+
+class FirewallIsKeys(Acme, frozen=True, kw_only=True):
+    """Takes any 401 and 403 for refused credentials."""
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        if reply.status in (401, 403):
+            return AuthenticationFailed("no")
+        return super().judge(request, reply)
+
+
+class SuccessUnderErrors(Acme, frozen=True, kw_only=True):
+    """Reads an answer under any HTTP status."""
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        return None
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        accept = (400, 404, 409, 422, 429, 500)
+        at = {"id": payment.provider_reference or ""}
+        return self.payment(await send(get("/v1/payments/{id}", Answer, at=at, accept=accept)))
+
+
+class IgnoresAField(Acme, frozen=True, kw_only=True):
+    """Does not read the field that contradicts the status."""
+
+    def outcome(self, said: Mapping[str, str | None]) -> Any:
+        return super().outcome({"status": said["status"]})
+
+
+class BelievesMessages(Acme, frozen=True, kw_only=True):
+    """Says of unsigned messages that they prove what they say."""
+
+    def webhook(self, incoming: WebhookRequest) -> Event:
+        return msgspec.structs.replace(super().webhook(incoming), trust=Trust.BODY)
+
+
+class CrashesOnMessages(Acme, frozen=True, kw_only=True):
+    """Reads messages with its own means."""
+
+    def webhook(self, incoming: WebhookRequest) -> Event:
+        return self.event(self.payment(Answer(**json.loads(incoming.body))))
+
+
+class ShowsItsKey(Acme, frozen=True, kw_only=True):
+    """Prints its credentials."""
+
+    def __repr__(self) -> str:
+        return f"Acme({self.secrets()})"
+
+
+class DeclaresNoFacts(Acme, frozen=True, kw_only=True):
+    """Says nothing of what Acme does with a second request."""
+
+    facts: ClassVar[Mapping[Kind, Facts]] = {}
+
+
+class ForgetsATable(Acme, frozen=True, kw_only=True):
+    """Has a table for a field that is in no answer."""
+
+    speaks: ClassVar[Mapping[str, StatusWords]] = {
+        **Acme.speaks,
+        "state": {"DONE": Status.SUCCEEDED},
+    }
+
+
+CASE = Case(
+    order={"currency": "XOF", "payer": "2290196000001"},
+    opens="POST /v1/payments/",
+    looks="GET /v1/payments/",
+    wire=b'"amount":1000',
+    words=Shape(
+        fields={"api_key": "simulator"},
+        asked={"provider_reference": "6f1c2a9e-0d7b-4c55-9c1e-3b1f4f6f2a10"},
+        answers=("paid.200", "open.200"),
+        messages=("callback",),
+        places={"status": "status", "paid": "paid"},
+        told={"status": "status", "paid": "paid"},
+        said={
+            "paid.200": Status.SUCCEEDED,
+            "open.200": Status.PENDING,
+            "callback": Status.SUCCEEDED,
+        },
+    ),
+)
+
+
+def _contract(driver: type[Acme]) -> type[DriverContract]:
+    about: dict[str, Any] = {
+        "__module__": __name__,
+        "driver": driver,
+        "simulator": AcmeSimulator,
+        "case": CASE,
+        "samples": SAMPLES,
+    }
+    return type(f"Test{driver.__name__}", (DriverContract,), about)
+
+
+DRIVERS: list[type[Acme]] = [Acme, *Acme.__subclasses__()]
+globals().update({f"Test{one.__name__}": _contract(one) for one in DRIVERS})
