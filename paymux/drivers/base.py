@@ -29,6 +29,7 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
         live_url = "https://api.acme.example/v1"
         currencies = frozenset({"XOF"})
         speaks = {"status": _STATUS}
+        facts = {"collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)}
 
         api_key: Secret | str = ""              # credentials
 

@@ -1,25 +1,37 @@
 '''The base of simulated providers: a sans-IO server that answers as the provider's page says.
 
-To simulate a provider, write `simulator/<driver name>.py` with one class; nothing else is needed:
+To simulate a provider, write `simulator/<driver name>.py` with one class; nothing else is needed. A
+package of your own names its class in the entry-point group `paymux.simulators`.
 
     class Acme(Provider):
         """Acme's merchant API on the wire, from https://acme.example/docs."""
 
-        name = "acme"                              # mounted at /acme: the driver's name base_path =
-        "/api/v1"                      # what the driver's base_url has below the mount hosts =
-        frozenset({"api.acme.example"})    # hosts of the provider, answered in process, too
-        credentials = {"api_key": "simulator"}     # the driver's fields; every secret is
-        "simulator" numbers = magic("22997979797", success="7")  # what the payers with these
-        numbers do
+        name = "acme"          # mounted at /acme: the driver's name
+        base_path = "/api/v1"  # what the driver's base_url has below the mount
+        # Hosts of the provider, which are answered in process, too.
+        hosts = frozenset({"api.acme.example"})
+        # The driver's fields; every secret is "simulator".
+        credentials = {"api_key": "simulator"}
+        # What the payers with these numbers do.
+        numbers = magic("229019797979", success="7")
 
-        async def answer(self, incoming):          # the path is the provider's own, below the mount
+        async def answer(self, incoming):  # the path is the provider's own, below the mount
             match incoming.method, *segments(incoming):
                 case "POST", "api", "v1", "payments":
                     return self.request_payment(fields(incoming))
+                case "GET", "api", "v1", "payments", number if entry := self.entry(number):
+                    return json_reply({...})
             return json_reply({"message": "Not found"}, 404)
 
-        def message(self, entry, *, forged=False): # the signed webhook of a settled order, or None
+        # The signed webhook of a settled order, or None; forged: one that claims a success.
+        def message(self, entry, *, forged=False):
             return Message.json(entry.words["callback_url"], {...})
+
+        def throttled(self):               # "too many requests", in the provider's own words
+            return json_reply({"error": "too_many"}, 429)
+
+        def stale(self, incoming):         # refused credentials, or a token that is no longer good
+            return json_reply({"error": "bad_key"}, 401)
 
 `replies.py` reads requests and writes answers; `tokens.py` has access tokens and JWT. The rules:
 

@@ -37,7 +37,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     order: Mapping[str, Any]  # arguments of `collect`, beside the amount and the reference
     opens: str  # the request that moves money, or opens a page: "POST /v1/payments/"
     looks: str  # the look-up: "GET /v1/payments/"
-    wire: bytes  # 1000 units as the provider documents them: b'"amount":1000'
+    # 1000 units as the provider documents them: b'"amount":1000', or b'"amount":"1000.00"'.
+    wire: bytes
     # How an end is reported at a provider that has no word of its own for it.
     told: Mapping[Status, Status] = {}
     # A word or code for the status that is on no page of the provider.

@@ -12,6 +12,7 @@ from ...errors import OutcomeUnknown, PaymuxError, Unsupported, UsageError
 from ...http import WebhookRequest
 from ...models import Event, Kind, Payment, Reason, Status
 from ...simulator import Fault
+from ...values.money import DECIMALS
 from .desk import ASKED, REFERENCE, Desk
 from .promises import Promises, may_lack_funds, only, pays_out, refunds
 from .refusals import ODD
@@ -177,7 +178,6 @@ class VerbPromises(Promises):
         ("field", "value"),
         [
             ("amount", 10.5),
-            ("amount", "10.5"),
             ("amount", 0),
             ("amount", -5),
             ("amount", "1E+1000000"),
@@ -197,6 +197,17 @@ class VerbPromises(Promises):
             given: dict[str, Any] = {"reference": REFERENCE, "amount": 1000, **desk.case.order}
             given[field] = value
             with pytest.raises(UsageError, match=field):
+                await desk.pool.collect(desk.name, **given)
+            assert desk.sim.requests == []
+
+    @in_virtual_time
+    async def test_a_fraction_that_the_currency_lacks_is_refused(self) -> None:
+        """An amount with one decimal too many is UsageError: it is never rounded."""
+        async with self.desk() as desk:
+            currency = desk.case.order["currency"]
+            decimals = desk.driver.decimals.get(currency, DECIMALS.get(currency, 2))
+            given = {"reference": REFERENCE, **desk.case.order, "amount": f"10.{'5' * decimals}5"}
+            with pytest.raises(UsageError, match="amount"):
                 await desk.pool.collect(desk.name, **given)
             assert desk.sim.requests == []
 
