@@ -3,56 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import drivers
-from .core import Recovered
-from .errors import (
-    AuthenticationFailed,
-    BadWebhook,
-    DuplicateReference,
-    Mismatch,
-    NotFound,
-    NotSent,
-    OutcomeUnknown,
-    PaymuxError,
-    ProviderError,
-    RateLimited,
-    Rejected,
-    Unavailable,
-    Unsupported,
-    UsageError,
-    WatchTimeout,
-)
-from .http import WebhookRequest, get, post
-from .journal import Journal
-from .models import (
-    Balance,
-    Customer,
-    Event,
-    Item,
-    Method,
-    Payment,
-    Reason,
-    Receipt,
-    Status,
-    Tax,
-    Trust,
-)
-from .pool import Pool
-
-# Loaded at first use. So is each driver, by the name of its class.
-_LATER = {
-    "AccountLoad": "transport.observers",
-    "AttemptEnded": "transport.observers",
-    "Bulk": "bulk",
-    "Notifier": "core.notify",
-    "Observer": "transport.observers",
-    "Progress": "bulk",
-    "SqliteJournal": "journal.sqlite",
-    "VerbBegan": "transport.observers",
-    "VerbEnded": "transport.observers",
-    "Verified": "bulk",
-    "Watch": "watch",
-}
+from .primitives.lazy import loader
 
 __all__ = [
     "AccountLoad",
@@ -102,6 +53,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .bulk import Bulk, Progress, Verified
+    from .core import Recovered
     from .core.notify import Notifier
 
     # A type checker runs no code: it sees the drivers that a release names here.
@@ -111,7 +63,40 @@ if TYPE_CHECKING:
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
+    from .errors import (
+        AuthenticationFailed,
+        BadWebhook,
+        DuplicateReference,
+        Mismatch,
+        NotFound,
+        NotSent,
+        OutcomeUnknown,
+        PaymuxError,
+        ProviderError,
+        RateLimited,
+        Rejected,
+        Unavailable,
+        Unsupported,
+        UsageError,
+        WatchTimeout,
+    )
+    from .http import WebhookRequest, get, post
+    from .journal import Journal
     from .journal.sqlite import SqliteJournal
+    from .models import (
+        Balance,
+        Customer,
+        Event,
+        Item,
+        Method,
+        Payment,
+        Reason,
+        Receipt,
+        Status,
+        Tax,
+        Trust,
+    )
+    from .pool import Pool
     from .transport.observers import (
         AccountLoad,
         AttemptEnded,
@@ -126,14 +111,70 @@ else:
     _NAMES = tuple(__all__)
     del __all__  # `__getattr__` gives it, with the drivers that are found
 
+    _named = loader(
+        __name__,
+        {
+            "bulk": ("Bulk", "Progress", "Verified"),
+            "core": ("Recovered",),
+            "core.notify": ("Notifier",),
+            "errors": (
+                "AuthenticationFailed",
+                "BadWebhook",
+                "DuplicateReference",
+                "Mismatch",
+                "NotFound",
+                "NotSent",
+                "OutcomeUnknown",
+                "PaymuxError",
+                "ProviderError",
+                "RateLimited",
+                "Rejected",
+                "Unavailable",
+                "Unsupported",
+                "UsageError",
+                "WatchTimeout",
+            ),
+            "http": ("WebhookRequest", "get", "post"),
+            "journal": ("Journal",),
+            "journal.sqlite": ("SqliteJournal",),
+            "models": (
+                "Balance",
+                "Customer",
+                "Event",
+                "Item",
+                "Method",
+                "Payment",
+                "Reason",
+                "Receipt",
+                "Status",
+                "Tax",
+                "Trust",
+            ),
+            "pool": ("Pool",),
+            "transport.observers": (
+                "AccountLoad",
+                "AttemptEnded",
+                "Observer",
+                "VerbBegan",
+                "VerbEnded",
+            ),
+            "watch": ("Watch",),
+        },
+    )
+
     def __getattr__(name: str) -> object:
-        if name in _LATER:
-            return getattr(import_module(f".{_LATER[name]}", __name__), name)
-        if name == "__all__":
-            found = [drivers.load(driver).__name__ for driver in drivers.own()]
-            return sorted([*_NAMES, *found])
-        if (driver := drivers.exported(name)) is not None:
-            return driver
+        if name in _NAMES:
+            return _named(name)
+        if name in ("drivers", "errors", "http", "models"):
+            return import_module(f".{name}", __name__)
+        if name == "__all__" or name[:1].isupper():
+            from .drivers import exported, load, own  # noqa: PLC0415 - no other name needs it
+
+            if name == "__all__":
+                return sorted([*_NAMES, *(load(driver).__name__ for driver in own())])
+            if (driver := exported(name)) is not None:
+                globals()[name] = driver
+                return driver
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

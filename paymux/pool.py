@@ -25,36 +25,23 @@ from typing import (
     overload,
 )
 
-from .config import Loaded, from_environment, from_mapping
-from .core import (
-    CallbackUrls,
-    Engine,
-    Internals,
-    JournalVerbs,
-    OrderOptions,
-    by_account,
-    checked_order,
-    checked_refund,
-    confirm,
-    is_driver_method,
-    observe,
-    pages,
-    read_event,
-)
+from . import core
+from .core import JournalVerbs, OrderOptions
 from .drivers.base import Driver
 from .errors import Unsupported, UsageError
 from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
-from .journal import Journal
-from .limits import Limits
 from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
 from .primitives.redaction import Secret, as_secret
-from .transport.aiohttp import AiohttpConnection
 from .values import arguments
 from .values.validation import checked_reference, checked_seconds
 
+# What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
 if TYPE_CHECKING:
     from .bulk import Bulk, ItemT, Progress
+    from .core.config import Loaded
+    from .journal import Journal
+    from .limits import Limits
     from .transport.observers import Observer
     from .watch import Watch
 
@@ -82,44 +69,48 @@ class Pool(JournalVerbs):
         attempts: int = 3,
         webhook_base: str | None = None,
         webhook_key: str | Secret | None = None,
-        journal: str | PathLike[str] | Journal | None = None,
+        journal: "str | PathLike[str] | Journal | None" = None,
         observers: "Sequence[Observer[Any]]" = (),
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
         key = as_secret(webhook_key)
         del webhook_key
-        self.drivers: Mapping[str, Driver] = by_account(drivers)
+        self.drivers: Mapping[str, Driver] = core.by_account(drivers)
         connect_timeout = checked_seconds("connect_timeout", connect_timeout)
-        self._callback_urls = CallbackUrls(
+        self._callback_urls = core.CallbackUrls(
             webhook_base, key, plain=all(driver.rehearsing for driver in drivers)
         )
         self._callback_urls.warn(drivers)
-        self._engine = Engine(
-            AiohttpConnection(connect_timeout) if connection is None else connection,
+        if connection is None:
+            from .transport.aiohttp import AiohttpConnection  # noqa: PLC0415 - with the first pool
+
+            connection = AiohttpConnection(connect_timeout)
+        self._engine = core.Engine(
+            connection,
             self.drivers,
             deadline=deadline,
             attempts=attempts,
             journal=journal,
         )
-        observe(self._engine, observers)
-        self.internals = Internals(self._engine, self._callback_urls)
+        core.observe(self._engine, observers)
+        self.internals = core.Internals(self._engine, self._callback_urls)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
         """Make a pool from `[accounts.<name>] driver = "…"` tables, in a TOML file or a mapping."""
-        found = from_mapping(config)
+        found = core.from_mapping(config)
         del config  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
-        found = from_environment(environment)
+        found = core.from_environment(environment)
         del environment  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
-    def _of(cls, found: Loaded, options: Mapping[str, Any]) -> Self:
+    def _of(cls, found: "Loaded", options: Mapping[str, Any]) -> Self:
         if isinstance(found, UsageError):
             raise found
         return cls(*found[0], **{**found[1], **options})
@@ -162,7 +153,7 @@ class Pool(JournalVerbs):
         """
         driver = self._engine.driver(account)
         url = self._callback_urls.order_url(driver, reference, options.pop("webhook_url", None))
-        order = checked_order(
+        order = core.checked_order(
             driver,
             "collect",
             reference=reference,
@@ -187,7 +178,7 @@ class Pool(JournalVerbs):
     ) -> Payment:
         """Send money to a payee, once; the errors mean the same as for `collect`."""
         driver = self._engine.driver(account)
-        order = checked_order(
+        order = core.checked_order(
             driver,
             "payout",
             reference=reference,
@@ -210,7 +201,7 @@ class Pool(JournalVerbs):
         """Give back money of a payment, once. A refund that was only accepted is PENDING."""
         payment = arguments.payment(payment)
         driver = self._engine.driver(payment.account)
-        order = checked_refund(driver, payment, amount, reference, reason)
+        order = core.checked_refund(driver, payment, amount, reference, reason)
         return await self._engine.money(driver, order, deadline, driver.refund, payment)
 
     # Look-ups.
@@ -290,7 +281,7 @@ class Pool(JournalVerbs):
         The deadline bounds each page.
         """
         since, until = arguments.moment("since", since), arguments.moment("until", until)
-        return pages(self._engine, account, since, until, deadline)
+        return core.pages(self._engine, account, since, until, deadline)
 
     def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
         """Watch a payment until it is terminal.
@@ -306,7 +297,7 @@ class Pool(JournalVerbs):
         """Return by how many seconds the look-ups of an account's open watches are late."""
         return self._engine.watch_registry.lag(self._engine.driver(account).account)
 
-    def limits(self, account: str) -> Limits:
+    def limits(self, account: str) -> "Limits":
         """Return an account's rate limits: those its provider states, and those from refusals."""
         return self._engine.limiter(account).state()
 
@@ -333,12 +324,14 @@ class Pool(JournalVerbs):
         it, and without an open watch on the order, a field that the provider does not return is
         None.
         """
-        return await confirm(self._engine, event, expected, deadline)
+        return await core.confirm(self._engine, event, expected, deadline)
 
     def returned(self, account: str, url: str) -> Event:
         """Read the URL to which the payer's browser returned: a hint to confirm, like a message."""
         driver, address = self._engine.driver(account), received_text("url", url)
-        return read_event(driver, partial(driver.returned, address), None, self._engine.secrets)
+        return core.read_event(
+            driver, partial(driver.returned, address), None, self._engine.secrets
+        )
 
     # Beyond the common verbs.
 
@@ -354,7 +347,7 @@ class Pool(JournalVerbs):
         `run("campay", CamPay.payment_link, amount=…)`.
         """
         driver: Any = self._engine.driver(account)
-        if not is_driver_method(driver, method):
+        if not core.is_driver_method(driver, method):
             raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")
         return await self._engine.perform(
             driver, "run", None, partial(method, driver), *args, **kwargs

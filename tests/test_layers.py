@@ -33,7 +33,7 @@ LAYERS = (
     {"values"},
     {"http", "limits"},
     {"drivers", "journal"},
-    {"transport", "config"},
+    {"transport"},
     {"watch"},
     {"core"},
     {"core/notify", "bulk"},
@@ -278,14 +278,68 @@ def test_a_type_checker_sees_the_drivers_of_a_release() -> None:
     )
 
 
-def test_importing_paymux_loads_no_driver_and_no_phone_library() -> None:
-    """Drivers, phonenumbers and the simulator load on use."""
-    code = (
-        "import sys, paymux; print([m for m in sys.modules"
-        " if m.startswith(('phonenumbers', 'paymux.simulator'))"
-        " or m.startswith('paymux.drivers.') and m != 'paymux.drivers.base'])"
-    )
+def _loaded(code: str) -> set[str]:
+    """Run code in a new process, and return the modules that it loaded."""
     shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
-    assert shown.strip() == "[]"
+    return set(shown.split())
+
+
+def test_importing_paymux_loads_nothing_else() -> None:
+    """`import paymux` costs next to nothing: each name loads at its first use."""
+    loaded = _loaded("import paymux")
+    own = {one for one in loaded if one.partition(".")[0] == "paymux"}
+    assert own == {"paymux", "paymux.primitives", "paymux.primitives.lazy"}
+    assert loaded.isdisjoint({"aiohttp", "msgspec", "asyncio", "phonenumbers", "sqlite3"})
+
+
+def test_a_program_that_makes_no_pool_yet_loads_no_engine() -> None:
+    """What watches, recovers and stores loads with a pool, or at its first use."""
+    loaded = _loaded("from paymux import CamPay, Pool")
+    rooms = ("bulk", "journal.", "limits", "simulator", "transport", "watch", "webhooks")
+    assert not [one for one in loaded if one.startswith(tuple(f"paymux.{one}" for one in rooms))]
+    assert loaded.isdisjoint({"aiohttp", "phonenumbers", "sqlite3"})
+
+
+@pytest.mark.parametrize("name", ["__init__", "core", "journal"])
+def test_what_a_type_checker_sees_is_what_loads(name: str) -> None:
+    """A lazy package has two lists of its names, by module: both say the same."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    branch = next(
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {
+        (node.module or "", alias.name)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    where = next(
+        ast.literal_eval(node.args[1])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "loader"
+    )
+    loads = {(module, one) for module, names in where.items() for one in names}
+    assert {one for one in seen if not one[0].startswith("drivers.")} == loads
+
+
+def test_a_name_that_paymux_lacks_is_an_attribute_error() -> None:
+    """`hasattr` and a misspelt name work as with any module; a name is loaded once."""
+    assert not hasattr(paymux, "Wallet")
+    assert not hasattr(paymux, "wallet")
+    with pytest.raises(AttributeError, match="'paymux' has no attribute 'Wallet'"):
+        _ = paymux.Wallet  # type: ignore[attr-defined]  # this is what is tested
+    assert {"Pool", "CamPay", "get"} <= set(dir(paymux))
+    assert vars(paymux)["Pool"] is paymux.Pool
+
+
+def test_a_star_gives_every_public_name() -> None:
+    """`from paymux import *` gives what `__all__` lists, the drivers among them."""
+    code = "from paymux import *\nprint(*sorted(one for one in globals() if one[:1] != '_'))"
+    assert set(paymux.__all__) <= _loaded(code)

@@ -16,7 +16,8 @@ import pytest
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, Unavailable, UsageError
 from paymux.core.recovery import Recovered
 from paymux.http import PreparedRequest, Response, TransportError
-from paymux.journal.base import Journal, State
+from paymux.journal import Journal
+from paymux.journal.base import State
 from paymux.journal.sqlite import SqliteJournal
 from paymux.models import Event
 

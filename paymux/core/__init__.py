@@ -1,15 +1,11 @@
-"""The core that every verb of a pool uses: orders, engine, confirmation, recovery."""
+"""The core that every verb of a pool uses: orders, engine, confirmation, recovery.
 
-from .accounts import by_account, is_driver_method
-from .callback_urls import CallbackUrls, read_event
-from .confirmation import confirm, confirm_received, repeat_event_for
-from .engine import Engine
-from .history import pages
-from .internals import Internals
-from .journal_verbs import JournalVerbs
-from .observing import observe
-from .orders import OrderOptions, checked_order, checked_refund
-from .recovery import Recovered
+Each name loads its module at its first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..primitives.lazy import loader
 
 __all__ = [
     "CallbackUrls",
@@ -23,9 +19,41 @@ __all__ = [
     "checked_refund",
     "confirm",
     "confirm_received",
+    "from_environment",
+    "from_mapping",
     "is_driver_method",
     "observe",
     "pages",
     "read_event",
     "repeat_event_for",
 ]
+
+if TYPE_CHECKING:
+    from .accounts import by_account, is_driver_method
+    from .callback_urls import CallbackUrls, read_event
+    from .config import from_environment, from_mapping
+    from .confirmation import confirm, confirm_received, repeat_event_for
+    from .engine import Engine
+    from .history import pages
+    from .internals import Internals
+    from .journal_verbs import JournalVerbs
+    from .observing import observe
+    from .orders import OrderOptions, checked_order, checked_refund
+    from .recovery import Recovered
+else:
+    __getattr__ = loader(
+        __name__,
+        {
+            "accounts": ("by_account", "is_driver_method"),
+            "callback_urls": ("CallbackUrls", "read_event"),
+            "config": ("from_environment", "from_mapping"),
+            "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
+            "engine": ("Engine",),
+            "history": ("pages",),
+            "internals": ("Internals",),
+            "journal_verbs": ("JournalVerbs",),
+            "observing": ("observe",),
+            "orders": ("OrderOptions", "checked_order", "checked_refund"),
+            "recovery": ("Recovered",),
+        },
+    )

@@ -15,7 +15,7 @@ import msgspec
 from ..drivers.base import Driver
 from ..errors import NotSent, OutcomeUnknown, Unavailable, UsageError
 from ..http import Connection, Request, Send
-from ..journal import Journal, Row, State, Store
+from ..journal import Row, State, Store
 from ..limits import Limiter, Priority
 from ..models import Order, Payment, Status, merge
 from ..primitives import coerce
@@ -35,6 +35,7 @@ from .singleflight import (
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
+    from ..journal import Journal
     from ..watch import Watch, WatchRegistry
 
 P = ParamSpec("P")
@@ -52,7 +53,7 @@ class Engine(ForkAware):
         *,
         deadline: float,
         attempts: int,
-        journal: Journal | str | PathLike[str] | None,
+        journal: "Journal | str | PathLike[str] | None",
     ) -> None:
         checked_protocol(
             "connection", connection, Connection, "None, or a Connection of paymux.http"

@@ -2,27 +2,30 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from ..journal import Turn
+from .. import journal
 from ..models import Event, Payment, Status
 from ..values import arguments
-from .engine import Engine
-from .recovery import Recovered, recover
-from .resolution import resolve
-from .unconfirmed import dealt_with, unconfirmed
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .recovery import Recovered
 
 
 class JournalVerbs:
     """The journal's verbs. Without a journal, only `unconfirmed` and `dealt_with` work."""
 
-    _engine: Engine
+    _engine: "Engine"
 
-    def recover(self) -> AsyncIterator[Recovered]:
+    def recover(self) -> "AsyncIterator[Recovered]":
         """Find out how each payment ended that a crash or an unknown outcome left open.
 
         Yields, one by one, what was resolved and what to do about the rest. Nothing is sent again.
         Run it at every start.
         """
+        from .recovery import recover  # noqa: PLC0415 - once at a start
+
         return recover(self._engine)
 
     def payments(
@@ -39,7 +42,7 @@ class JournalVerbs:
             None if since is None else arguments.moment("since", since),
         )
 
-    def once(self, payment: Payment, name: str) -> Turn:
+    def once(self, payment: Payment, name: str) -> "journal.Turn":
         """Do something once: `async with pool.once(payment, "fulfilled") as turn`, and `if turn:`.
 
         The turn is true for one caller in all processes. `turn.fence` is higher for each next one,
@@ -47,7 +50,7 @@ class JournalVerbs:
         """
         # first: an unawaited coroutine must be closed before any other error
         payment = arguments.payment(payment)
-        return Turn(self._engine.store.require_journal(), payment, name)
+        return journal.Turn(self._engine.store.require_journal(), payment, name)
 
     def unconfirmed(self) -> AsyncIterator[Event]:
         """List open messages about payments that no look-up confirms (M-Pesa's C2B).
@@ -55,6 +58,8 @@ class JournalVerbs:
         A message that is, or may still be, about an order of ours is not listed. Without a journal,
         only messages to this process are listed.
         """
+        from .unconfirmed import unconfirmed  # noqa: PLC0415 - a person asks for it
+
         return unconfirmed(self._engine)
 
     async def dealt_with(self, event: Event, *, because: str) -> None:
@@ -62,6 +67,8 @@ class JournalVerbs:
 
         The same message does not reopen it.
         """
+        from .unconfirmed import dealt_with  # noqa: PLC0415 - a person asks for it
+
         await dealt_with(self._engine, event, because)
 
     async def resolve(
@@ -84,6 +91,8 @@ class JournalVerbs:
         `on_payment` like any other end. The reference stays used. A success that the provider
         reports later is applied and logged; a failure reported after "succeeded" is a Mismatch.
         """
+        from .resolution import resolve  # noqa: PLC0415 - a person asks for it
+
         return await resolve(
             self._engine, payment, status, because=because, receipt=receipt, by=by, seconds=deadline
         )

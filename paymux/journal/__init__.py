@@ -1,25 +1,11 @@
-"""The durable journal of payments, and what a pool without a journal remembers."""
+"""The record of payments: its interface, the journal in a file, and the memory of a pool.
 
-from .base import (
-    KINDS,
-    Arrival,
-    Ended,
-    Journal,
-    OrderKey,
-    OrderOwner,
-    Resolution,
-    Row,
-    State,
-    order_key,
-)
-from .local_outbox import LocalOutbox
-from .once import Turn
-from .order_memory import MAX_ORDERS
-from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
-from .resolutions import check_resolvable
-from .store import Store
-from .stored_events import OpenMessage, repeat_event
-from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, encoded_event
+Each name loads its module at its first use: a pool without a journal needs few of them.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..primitives.lazy import loader
 
 __all__ = [
     "KINDS",
@@ -50,3 +36,58 @@ __all__ = [
     "order_key",
     "repeat_event",
 ]
+
+if TYPE_CHECKING:
+    from .base import (
+        KINDS,
+        Arrival,
+        Ended,
+        OrderKey,
+        OrderOwner,
+        Resolution,
+        Row,
+        State,
+        order_key,
+    )
+    from .interface import Journal
+    from .local_outbox import LocalOutbox
+    from .once import Turn
+    from .order_memory import MAX_ORDERS
+    from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
+    from .resolutions import check_resolvable
+    from .store import Store
+    from .stored_events import OpenMessage, repeat_event
+    from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, encoded_event
+else:
+    __getattr__ = loader(
+        __name__,
+        {
+            "base": (
+                "KINDS",
+                "Arrival",
+                "Ended",
+                "OrderKey",
+                "OrderOwner",
+                "Resolution",
+                "Row",
+                "State",
+                "order_key",
+            ),
+            "interface": ("Journal",),
+            "local_outbox": ("LocalOutbox",),
+            "once": ("Turn",),
+            "order_memory": ("MAX_ORDERS",),
+            "outbox": (
+                "MIN_LOOKUPS",
+                "Heartbeat",
+                "NotifiedStatus",
+                "NotifierInfo",
+                "OpenOrder",
+                "Outbox",
+            ),
+            "resolutions": ("check_resolvable",),
+            "store": ("Store",),
+            "stored_events": ("OpenMessage", "repeat_event"),
+            "unconfirmed": ("MAX_EVENT_BYTES", "CandidateOrders", "Entry", "encoded_event"),
+        },
+    )

@@ -1,20 +1,16 @@
-"""The journal's interface: what it promises, and how one order is told from another."""
+"""What a journal stores and returns, and how one order is told from another."""
 
 import enum
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 import msgspec
 from msgspec.structs import astuple
 
 from ..errors import DuplicateReference
-from ..models import Event, Kind, Order, Payment, Status
-from .unconfirmed import Unconfirmed
-
-if TYPE_CHECKING:
-    from .outbox import Outbox
+from ..models import Event, Kind, Order, Payment
 
 
 class State(enum.StrEnum):
@@ -100,154 +96,6 @@ class FollowUp(NamedTuple):
 
 
 Check: TypeAlias = Callable[[Payment | None, "OrderOwner | None"], None]
-
-
-class Journal(Protocol):
-    """A durable journal of payments. What it cannot store is an OSError; then no money is sent."""
-
-    @property
-    def outbox(self) -> "Outbox":
-        """Return the outbox: payments to deliver to `on_payment`, and orders to watch."""
-        ...
-
-    async def open(self) -> None:
-        """Open it before its first use, and after `aclose`.
-
-        UsageError: it can never be a journal; OSError: not now.
-        """
-        ...
-
-    async def intend(self, pending: Payment, digest: str) -> Row | None:
-        """Record an order before anything is sent.
-
-        Returns the row that exists for the same order; None: the order is new, go on.
-        DuplicateReference: the reference belongs to another order.
-        """
-        ...
-
-    async def mark_sending(self, pending: Payment) -> None:
-        """Make durable that the request is about to be sent.
-
-        OSError: another worker has the order.
-        """
-        ...
-
-    async def record(
-        self,
-        payment: Payment,
-        source: str,
-        state: State | None = None,
-        follow: FollowUp | None = None,
-    ) -> None:
-        """Append a fact, and apply it unless it would turn the row back."""
-        ...
-
-    async def find(
-        self,
-        account: str,
-        kind: Kind,
-        *,
-        reference: str | None = None,
-        provider_reference: str | None = None,
-    ) -> Row | None:
-        """Return the row with our reference, or with the provider's, whichever is given.
-
-        Our reference may name a collect and a payout; `kind` says which. The provider's reference
-        is searched under every kind, `kind` first: a message only claims its kind.
-        """
-        ...
-
-    async def events_of(self, payment: Payment) -> tuple[Event, ...]:
-        """Return the webhook messages about a payment."""
-        ...
-
-    async def resolve(self, word: Resolution) -> None:
-        """End a row by a person's decision, as a fact of source `person`.
-
-        UsageError: not allowed.
-        """
-        ...
-
-    async def about(self, event: Event) -> Row | None:
-        """Return the payment that a message claims to be about; its secret path comes first.
-
-        If a message has only other ids of the provider: the open payment of the last day with one
-        of them.
-        """
-        ...
-
-    async def arrive(
-        self,
-        event: Event,
-        about: Payment | None,
-        check: Check,
-        *,
-        open: bool,
-    ) -> Arrival:
-        """Find the payment of a message, and keep the message as `keep_event` does, at once.
-
-        `about`: the payment, if the caller knows it. `check` gets the payment, and the order that
-        has the claimed provider reference; if it raises, nothing is stored.
-        """
-        ...
-
-    async def keep_event(self, event: Event, *, open: bool = False) -> bool:
-        """Store a webhook message before it is acknowledged.
-
-        open=True: this worker is processing it, until `end_event` or until the worker dies.
-        False: no more messages are stored about its order.
-        """
-        ...
-
-    async def end_event(self, event: Event, *, done: bool) -> None:
-        """End an open message. done=True: processed; False: another worker may claim it."""
-        ...
-
-    async def claim_events(self, count: int) -> list[Event]:
-        """Claim up to `count` open messages that no live worker is processing."""
-        ...
-
-    def payments(
-        self,
-        *,
-        account: str | None = None,
-        status: Status | None = None,
-        since: datetime | None = None,
-    ) -> AsyncIterator[Payment]:
-        """List payments, oldest first."""
-        ...
-
-    async def claim(self, after: Row | None) -> Row | None:
-        """Claim the next row that needs recovery and that no live worker is processing."""
-        ...
-
-    async def release(self, row: Row) -> None:
-        """Release a claimed row."""
-        ...
-
-    async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
-        """Give a turn to one caller, until it ends the turn, or dies: a fencing token above 0.
-
-        Each later caller of the turn has a higher one. 0: another caller has it, or it is done.
-        """
-        ...
-
-    async def turn_done(self, payment: Payment, name: str) -> bool:
-        """Return whether the work under a once-lock is completed."""
-        ...
-
-    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
-        """Release a once-lock. done=True: completed, never granted again."""
-        ...
-
-    @property
-    def unconfirmed(self) -> Unconfirmed:
-        """Return the store of messages that no look-up confirms."""
-        ...
-
-    async def aclose(self) -> None:
-        """Make everything durable, and close; a pool that is entered again calls `open`."""
-        ...
 
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

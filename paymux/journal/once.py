@@ -6,7 +6,7 @@ from typing import Self
 from ..errors import Unavailable, UsageError
 from ..models import Payment
 from ..values import arguments
-from .base import Journal
+from .interface import Journal
 
 
 class Turn:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
@@ -15,7 +15,6 @@ from .base import (
     Check,
     Ended,
     FollowUp,
-    Journal,
     OrderOwner,
     Resolution,
     Row,
@@ -23,10 +22,13 @@ from .base import (
     order_digest,
     order_key,
 )
-from .local_unconfirmed import LocalUnconfirmed
 from .order_memory import OrderMemory
 from .stored_events import OpenMessage
-from .unconfirmed import Unconfirmed
+
+if TYPE_CHECKING:
+    from .interface import Journal
+    from .local_unconfirmed import LocalUnconfirmed
+    from .unconfirmed import Unconfirmed
 
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
 # seconds to wait for the disk with a known result; another process may hold the lock
@@ -38,16 +40,17 @@ Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessa
 class Store:
     """The record that the verbs read and write; without a journal it is short, but never wrong."""
 
-    def __init__(self, journal: Journal | str | PathLike[str] | None) -> None:
+    def __init__(self, journal: "Journal | str | PathLike[str] | None") -> None:
         if is_a(journal, str) or issubclass(type(journal), PathLike):
             from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
 
             journal = SqliteJournal(checked_path("journal", journal, unread=True))
         elif journal is not None:
+            from .interface import Journal  # noqa: PLC0415 - for a journal of the caller's own
+
             checked_protocol("journal", journal, Journal, "a path, or a Journal")
         self.journal = cast("Journal | None", journal)
         self.memory = OrderMemory()
-        self._local = LocalUnconfirmed()
         # accounts whose messages may be about payments that no look-up confirms
         self.unconfirmable_accounts: frozenset[str] = frozenset()
         # Called with each new fact: payment, source, state of the order, delivery of its end, and
@@ -64,12 +67,18 @@ class Store:
             except OSError as error:
                 log.warning("the journal is not open yet: %s", error)
 
+    @cached_property
+    def _local(self) -> "LocalUnconfirmed":
+        from .local_unconfirmed import LocalUnconfirmed  # noqa: PLC0415 - few providers need it
+
+        return LocalUnconfirmed()
+
     @property
-    def unconfirmed(self) -> Unconfirmed:
+    def unconfirmed(self) -> "Unconfirmed":
         """Return the store of messages that no look-up confirms; without a journal, in memory."""
         return self._local if self.journal is None else self.journal.unconfirmed
 
-    def require_journal(self) -> Journal:
+    def require_journal(self) -> "Journal":
         """Return the journal; UsageError: this pool has none."""
         if self.journal is None:
             raise UsageError.missing("journal", "this pool has none")
@@ -91,7 +100,7 @@ class Store:
             raise NotSent(f"{named}: the deadline passed; nothing was sent") from None
 
     async def _intend(
-        self, journal: Journal, pending: Payment, order: Order, deadline: float
+        self, journal: "Journal", pending: Payment, order: Order, deadline: float
     ) -> Row | None:
         digest, time = order_digest(order), asyncio.get_running_loop().time
         while True:

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .drivers import load
-from .drivers.base import Driver
-from .errors import UsageError
-from .primitives import coerce
-from .primitives.redaction import shown
-from .values.validation import NAME_PATTERN, checked_path
+from ..drivers import load
+from ..drivers.base import Driver
+from ..errors import UsageError
+from ..primitives import coerce
+from ..primitives.redaction import shown
+from ..values.validation import NAME_PATTERN, checked_path
 
 MAX_FILE_BYTES = 1 << 20  # bytes of a config; real ones need a hundredth of it
 
