@@ -30,7 +30,7 @@ from pathlib import Path
 
 from paymux.limits.limiter import Limiter, Priority
 from tests.campaigns.limits import CALM, REFUSED, USED, Fickle, Row, Strict, storm
-from tests.virtual import run
+from tests.toys import run
 
 COUNT, WINDOW = 10, 1.0
 

@@ -53,8 +53,10 @@ from unittest.mock import patch
 from paymux import CamPay, Payment, PaymuxError, Pool, Status, WatchTimeout
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Event
+from paymux.primitives.clock import wall_time
+from paymux.testing import virtual_time
 from paymux.transport.aiohttp import AiohttpConnection
-from tests.virtual import VirtualLoop, now
+from tests.toys import Loop, now
 
 from .loopback import Loopback
 
@@ -209,29 +211,17 @@ def busiest(times: list[float]) -> int:
     return most
 
 
-class Clock:
-    """The wall clock of watches, which keeps step with a loop in virtual time."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop, self._base = loop, time.time() - loop.time()
-
-    def time(self) -> float:
-        """Give the seconds since 1970."""
-        return self._base + self._loop.time()
-
-
 def in_virtual_time(
-    work: Callable[[dict[str, Any], Clock], Coroutine[Any, Any, dict[str, Any]]],
-    case: dict[str, Any],
+    work: Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]], case: dict[str, Any]
 ) -> dict[str, Any]:
     """Run in virtual time."""
-    loop = VirtualLoop()
-    clock = Clock(loop)
-    with (
-        patch("paymux.watch.watch.time", clock),
-        asyncio.Runner(loop_factory=lambda: loop) as runner,
-    ):
-        return runner.run(work(case, clock))
+
+    async def inside() -> dict[str, Any]:
+        async with virtual_time():
+            return await work(case)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        return runner.run(inside())
 
 
 async def followed(pool: Pool, held: Payment, seconds: float) -> tuple[int, bool, float]:
@@ -247,11 +237,11 @@ async def followed(pool: Pool, held: Payment, seconds: float) -> tuple[int, bool
     return ends, paid, asyncio.get_running_loop().time()
 
 
-async def virtual(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
+async def virtual(case: dict[str, Any]) -> dict[str, Any]:
     """Watch many payments in virtual time."""
     count, storm = case["count"], case["part"] == "storm"
     chance, loop = random.Random(case["seed"]), asyncio.get_running_loop()
-    started = datetime.fromtimestamp(clock.time(), UTC)
+    started = wall_time()
     began = loop.time()
     seconds = max(300.0, count * 0.15)  # long enough to poll each payment some times
     begins = sorted(chance.uniform(0, 1 if storm else 60) for _ in range(count))
@@ -329,9 +319,9 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
+async def size(case: dict[str, Any]) -> dict[str, Any]:
     """Tell what a waiting watch costs in memory."""
-    count, created = case["count"], datetime.fromtimestamp(clock.time(), UTC)
+    count, created = case["count"], wall_time()
 
     class Waiting(Provider):
         async def exchange(self, outgoing: PreparedRequest) -> Response:
@@ -370,7 +360,7 @@ async def size(case: dict[str, Any], clock: Clock) -> dict[str, Any]:
     return {"bytes": (after - before) / count - raw, "raw": raw}
 
 
-async def plain(case: dict[str, Any], _clock: Clock) -> dict[str, Any]:
+async def plain(case: dict[str, Any]) -> dict[str, Any]:
     """Tell what a full collection takes beside tasks that sleep about as often as a watch asks."""
     chance, took = random.Random(8), []
 

@@ -7,18 +7,16 @@ import asyncio
 import resource
 import time
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
-import paymux.core.notify.watched_order
-import paymux.journal.reminders
 import paymux.journal.sqlite
 from paymux import Notifier
+from paymux.primitives.clock import wall_time
 from tests.notify.world import Desk, Inline, Shop, dead, order, pool
-from tests.virtual import Keyless, Wall
-from tests.virtual import run as run_virtually
+from tests.toys import Keyless
+from tests.toys import run as run_virtually
 
 WORKERS = 4
 
@@ -32,12 +30,8 @@ class Allowed(Keyless, frozen=True, kw_only=True):
 
 def run(orders: int, folder: Path) -> dict[str, float]:
     """Let them work for so long that each order could be asked about once."""
-    wall = Wall()
-    passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
-    # In the loop, so that virtual time waits for it.
+    # In the loop: a thread for each of thousands of writes would be what is measured.
     vars(paymux.journal.sqlite)["Writer"] = Inline
-    vars(paymux.core.notify.watched_order)["time"] = wall
-    vars(paymux.journal.reminders)["time"] = passing
     began = time.process_time()
     found = run_virtually(_work(orders, folder / "payments.db"))
     found["CPU seconds"] = time.process_time() - began
@@ -45,7 +39,7 @@ def run(orders: int, folder: Path) -> dict[str, float]:
 
 
 async def _work(orders: int, file: Path) -> dict[str, float]:
-    desk, created = Desk(), datetime.now(UTC) - timedelta(minutes=5)
+    desk, created = Desk(), wall_time() - timedelta(minutes=5)
     await dead(file, *(order(f"order-{number}", created_at=created) for number in range(orders)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     limit, seconds = Allowed.limits["look-up"]

@@ -1,6 +1,6 @@
 """Settings for all tests.
 
-Tables are loaded before virtual time starts, and examples are the same on every machine.
+Examples are the same on every machine, and a journal does not wait for the disk.
 """
 
 import gc
@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Iterator
 
-import phonenumbers.carrier  # noqa: F401 - it only has to be loaded
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -18,7 +18,7 @@ from paymux.simulator import Simulator
 from paymux.simulator import names as simulated
 from paymux.values import entry_points
 
-from .virtual import timeless
+from .toys import timeless
 
 ROOT = Path(__file__).parents[1]
 ACME = Path(__file__).parent / "acme"

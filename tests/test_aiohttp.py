@@ -48,7 +48,7 @@ from paymux.transport.aiohttp import AiohttpConnection
 from paymux.transport.idle import IdleConnections
 
 from .cases import CASES
-from .virtual import Keyless, Said, Wire, answer, run
+from .toys import Keyless, Said, Wire, answer, run
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 HELD = Payment(account="keyless", provider_reference="p1", reference="order-1")

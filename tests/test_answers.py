@@ -26,7 +26,7 @@ from paymux.watch.refusals import DENIALS_IN_A_ROW
 from .cases import CASES
 from .driving import SAMPLES, sample
 from .test_contract import CONTRACTS, desk
-from .virtual import timeless
+from .toys import timeless
 
 every = pytest.mark.parametrize("name", names())
 

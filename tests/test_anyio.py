@@ -12,7 +12,7 @@ import pytest
 from paymux import OutcomeUnknown, Pool, Status
 from paymux.simulator import Fault, Simulator
 
-from .virtual import Keyless, Wire, answer, now, timeless
+from .toys import Keyless, Wire, answer, now, timeless
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
 PUSHED: dict[str, Any] = {"amount": 250, "currency": "KES", "payer": "254708374149"}

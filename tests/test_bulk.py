@@ -34,7 +34,7 @@ from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response, Send, TransportError
 from paymux.simulator import Simulator
 
-from .virtual import Keyless, Narrow, Toy, Wire, answer, eagerly, now, run, timeless
+from .toys import Keyless, Narrow, Toy, Wire, answer, eagerly, now, run, timeless
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from paymux import BadWebhook, Pool, UsageError, WebhookRequest
 from paymux.core.callback_urls import CallbackUrls
 from paymux.primitives.redaction import Secret
 
-from .virtual import BASE, KEY, Keyless, Toy, push
+from .toys import BASE, KEY, Keyless, Toy, push
 
 ACCOUNTS = ("toy", "kenya", "camp-1")
 HOOKS = CallbackUrls(BASE, Secret(KEY))

@@ -42,7 +42,7 @@ from paymux.webhooks import Webhooks
 from .campaigns import battery, callers
 from .campaigns.battery import run, sample, unplanned
 from .campaigns.oddities import VALUES, Safe, Scalar, Word
-from .virtual import BASE, KEY, Desk, Toy, Wire, answer, timeless
+from .toys import BASE, KEY, Desk, Toy, Wire, answer, timeless
 
 ROOT = Path(__file__).parent.parent
 SOME = 700  # calls of the campaign

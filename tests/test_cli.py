@@ -17,7 +17,7 @@ from paymux import Pool
 from paymux.simulator import Simulator
 
 from .cases import CASES
-from .virtual import BASE, KEY, timeless
+from .toys import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
 BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}

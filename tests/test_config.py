@@ -14,7 +14,7 @@ import pytest
 from paymux import Payment, Pool, UsageError, get, post
 from paymux.drivers import load, names
 
-from .virtual import Keyless, Said, Toy, Wire, answer, now, timeless
+from .toys import Keyless, Said, Toy, Wire, answer, now, timeless
 
 ORDER: dict[str, Any] = {
     "amount": 500,

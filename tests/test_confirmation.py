@@ -20,7 +20,7 @@ from paymux import (
 )
 from paymux.http import PreparedRequest, Response, TransportError
 
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push, timeless
+from .toys import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push, timeless
 
 A = Payment(
     account="toy",

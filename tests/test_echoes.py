@@ -31,7 +31,7 @@ from paymux.primitives.redaction import clean, hide
 
 from .test_aiohttp import ACCOUNTS
 from .test_redaction import FORMS, HOOK_KEY, PASSWORD, TOKEN, _leaks, _rendered
-from .virtual import Desk, Said, Toy, Wire, answer, timeless
+from .toys import Desk, Said, Toy, Wire, answer, timeless
 
 PAGE = "https://pay.example/checkout?token=abc&signature=def&access_token=ghi#key=jkl"
 

@@ -26,7 +26,7 @@ from paymux.examples import fastapi_shop
 from paymux.simulator import Fault, Simulator
 
 from .programs import free_ports
-from .virtual import BASE, KEY
+from .toys import BASE, KEY
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 from paymux import NotSent, Payment, Pool, Status, Unavailable, UsageError
 from paymux.webhooks import Webhooks
 
-from .virtual import BASE, KEY, Desk, Keyless, Wire, answer
+from .toys import BASE, KEY, Desk, Keyless, Wire, answer
 
 PAID = Payment(account="keyless", kind="collect", reference="order-1")
 
@@ -280,7 +280,7 @@ async def test_an_order_that_is_being_sent_when_the_file_goes_is_not_sent(file: 
         deleted(file)
         return answer(token="t1")
 
-    from .virtual import Toy  # noqa: PLC0415 - it logs in first: then the file is deleted
+    from .toys import Toy  # noqa: PLC0415 - it logs in first: then the file is deleted
 
     wire = Wire(respond)
     async with Pool(Toy(), connection=wire, journal=file) as pay:

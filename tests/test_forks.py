@@ -28,7 +28,7 @@ COMMON = """
     import asyncio, contextlib, ctypes, json, multiprocessing, os, signal, sys, time
     from paymux import Payment, PaymuxError, Pool
     from paymux.simulator import Simulator
-    from tests.virtual import Desk, Keyless, Wire, answer
+    from tests.toys import Desk, Keyless, Wire, answer
 
     fork = multiprocessing.get_context("fork")
     KEPT = {"journal": sys.argv[1]} if sys.argv[1] else {}

@@ -29,7 +29,7 @@ from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry
 
 from .programs import free_ports
-from .virtual import KEY
+from .toys import KEY
 
 ROOT = Path(__file__).parent.parent
 # The library that each is loaded with.

@@ -17,7 +17,7 @@ from paymux.http import MAX_DAY_BYTES, MAX_PAGE_BYTES, PreparedRequest, Response
 from paymux.primitives.redaction import hide_and_flag
 
 from .test_aiohttp import Peer, Seen, http
-from .virtual import Wire, timeless
+from .toys import Wire, timeless
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 MONTH = {"since": BEGAN, "until": BEGAN + timedelta(days=30)}

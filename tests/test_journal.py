@@ -48,8 +48,9 @@ from paymux.journal.writer import Writer
 from paymux.models import Event
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
+from paymux.testing import virtual_time
 
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Narrow, Toy, Unsent, Wire, answer, push
+from .toys import BASE, KEY, Desk, Findable, Keyless, Narrow, Toy, Unsent, Wire, answer, push
 
 ROOT = Path(__file__).parents[1]
 
@@ -249,7 +250,7 @@ async def test_a_providers_own_duplicate_is_an_unknown_that_is_looked_up(file: P
         find=answer(id="id-1", status="OK", reference="order-1"),
     )
     wire = Wire(desk)
-    async with pool(file, wire, Findable()) as pay:
+    async with virtual_time(), pool(file, wire, Findable()) as pay:
         with pytest.raises(OutcomeUnknown) as caught:
             await collect(pay)
         assert row(file)["state"] == State.UNKNOWN

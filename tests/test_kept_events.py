@@ -20,7 +20,7 @@ from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 
 from .campaigns.simulation import LoopJournal
-from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, now, push, timeless
+from .toys import BASE, KEY, Desk, Keyless, Wire, answer, now, push, timeless
 
 ORDER: dict[str, Any] = {
     "amount": 500,

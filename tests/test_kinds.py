@@ -17,7 +17,7 @@ from paymux.journal.base import State
 from paymux.journal.order_memory import OrderMemory
 
 from .campaigns.simulation import LoopJournal
-from .virtual import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
+from .toys import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
 
 HOOKS: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}
 LOST = TransportError("reset")

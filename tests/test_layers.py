@@ -305,7 +305,7 @@ def test_a_program_that_makes_no_pool_yet_loads_no_engine() -> None:
     assert loaded.isdisjoint({"aiohttp", "phonenumbers", "sqlite3"})
 
 
-@pytest.mark.parametrize("name", ["__init__", "core", "journal"])
+@pytest.mark.parametrize("name", ["__init__", "core", "journal", "testing"])
 def test_what_a_type_checker_sees_is_what_loads(name: str) -> None:
     """A lazy package has two lists of its names, by module: both say the same."""
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from paymux.limits.limiter import Limiter, Limits, Priority, RequestKind
 from paymux.limits.sliding_window import MAX_IN_FLIGHT
 
 from .campaigns.limits import CALM, REFUSED, USED, Strict, storm
-from .virtual import START, Desk, Keyless, Narrow, VirtualLoop, Wire, answer, now, run, timeless
+from .toys import START, Desk, Keyless, Narrow, Wire, answer, now, run, timeless, virtual_loop
 
 EVER = float("inf")
 ONE: Mapping[RequestKind, tuple[int, float]] = {"look-up": (1, 1.0)}
@@ -709,10 +709,9 @@ async def test_a_deadline_that_passes_in_the_crowd_sent_nothing() -> None:
 def test_what_a_dead_loop_had_in_flight_counts() -> None:
     """A loop that ended leaves its requests counted as sent; their late end changes nothing."""
     gate = Limiter("toy", {"look-up": (2, 60.0)})
-    loop = VirtualLoop()
-    for _ in range(2):
-        loop.run_until_complete(_enter(gate))
-    loop.close()
+    with virtual_loop() as loop:
+        for _ in range(2):
+            loop.run_until_complete(_enter(gate))
 
     async def main() -> None:
         with pytest.raises(RateLimited):

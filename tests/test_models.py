@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from paymux import Customer, Event, Mismatch, Payment, Pool, Reason, Status
 from paymux.models import compare, merge
 
-from .virtual import Desk, Keyless, Wire, answer, push, timeless
+from .toys import Desk, Keyless, Wire, answer, push, timeless
 
 MONEY_BACK = {Status.SUCCEEDED, Status.REFUNDED}
 WORDS = {

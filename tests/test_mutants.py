@@ -38,7 +38,7 @@ from paymux.transport.transport import Transport
 from paymux.values.parsing import Unreadable
 
 from .campaigns.mutants import EQUIVALENT, TABLE, TARGETS, mutants, survivors, unchanged
-from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
+from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
 LOOK = get("/payments/p1", Said)
 MONEY = post("/collect", Said, {})

@@ -30,8 +30,8 @@ from paymux import (
 from paymux.http import PreparedRequest, TransportError
 from paymux.transport.observing import _template as template
 
-from .virtual import Desk, Findable, Keyless, Said, Toy, Unsent, VirtualLoop, Wire, answer, push
-from .virtual import timeless as in_virtual_time
+from .toys import Desk, Findable, Keyless, Said, Toy, Unsent, Wire, answer, block, push
+from .toys import timeless as in_virtual_time
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 ACCEPTED = answer(id="p1", status="WAIT", reference="order-1", amount="500", currency="XAF")
@@ -339,10 +339,10 @@ def test_an_interrupt_goes_through_and_no_money_is_sent_twice(
     wire = Wire(Desk(collect=ACCEPTED))
     bad = Hostile(where, error())
     pay = Pool(Keyless(), connection=wire, observers=[bad])
-    with pytest.raises(error), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with pytest.raises(error), asyncio.Runner() as runner:
         runner.run(pay.collect("keyless", **ORDER))
     bad._where = ""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner() as runner:
         if where == "begin":  # nothing was sent, so the reference is free
             assert runner.run(pay.collect("keyless", **ORDER)).status is Status.PENDING
         else:
@@ -359,9 +359,8 @@ class Slow(Recorder):
         self._where = where
 
     def _block(self, where: str) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        loop.leaping.now += 60.0 if where == self._where else 0.0
+        if where == self._where:
+            block(60.0)
 
     def begin(self, verb: VerbBegan) -> int:
         self._block("begin")

@@ -12,7 +12,7 @@ import pytest
 
 from paymux import Payment, Pool, Unavailable, UsageError
 
-from .virtual import Desk, Toy, Wire
+from .toys import Desk, Toy, Wire
 
 ROOT = Path(__file__).parents[1]
 PAID = Payment(account="toy", kind="collect", reference="order-1")
@@ -117,7 +117,7 @@ async def test_cancelled_while_it_is_taken(file: Path, *, held: bool) -> None:
 KILLED = """
     import asyncio, os, signal, sys
     from paymux import Payment, Pool
-    from tests.virtual import Desk, Toy, Wire
+    from tests.toys import Desk, Toy, Wire
 
     async def main():
         async with Pool(Toy(), connection=Wire(Desk()), journal=sys.argv[1]) as pay:

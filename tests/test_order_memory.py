@@ -27,7 +27,7 @@ from paymux.journal.base import State
 from paymux.journal.order_memory import MAX_BYTES, OrderMemory
 from paymux.models import Customer, Order
 
-from .virtual import (
+from .toys import (
     BASE,
     KEY,
     Desk,

@@ -23,8 +23,8 @@ from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, Status, UsageErro
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.otel import OpenTelemetry
 
-from .virtual import Desk, Findable, Keyless, Said, Toy, Wire, answer, push
-from .virtual import timeless as in_virtual_time
+from .toys import Desk, Findable, Keyless, Said, Toy, Wire, answer, push
+from .toys import timeless as in_virtual_time
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 ACCEPTED = answer(id="p1", status="WAIT", reference="order-1", amount="500", currency="XAF")

@@ -22,7 +22,7 @@ from paymux import (
 from paymux.http import Connection, PreparedRequest, Response, TransportError, get, post
 from paymux.transport.outcome import Means, decide
 
-from .virtual import Desk, Said, Toy, Unsent, Wire, answer, now, timeless
+from .toys import Desk, Said, Toy, Unsent, Wire, answer, now, timeless
 
 Column = Literal["look-up", "repeatable", "money"]
 COLUMNS: tuple[Column, ...] = ("look-up", "repeatable", "money")

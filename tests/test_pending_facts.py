@@ -22,7 +22,7 @@ from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.writer import Writer
 
 from .campaigns.locked import locked_while_charging
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Wire, answer, push
+from .toys import BASE, KEY, Desk, Findable, Keyless, Wire, answer, push
 
 ROOT = Path(__file__).parents[1]
 
@@ -240,7 +240,7 @@ async def test_the_lock_held_while_a_hundred_charges_are_on_the_wire(file: Path)
 ENDS_WITHOUT_CLOSING = """
     import asyncio, sqlite3, sys, threading
     from paymux import Pool
-    from tests.virtual import Desk, Keyless, Wire, answer
+    from tests.toys import Desk, Keyless, Wire, answer
 
     db = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
 

@@ -33,7 +33,7 @@ from paymux.watch.poll_queue import MAX_IN_FLIGHT, PollQueue, Ticket
 from paymux.watch.registry import registry_keys
 from paymux.watch.schedule import Schedule
 
-from .virtual import Keyless, VirtualLoop, Wall, Wire, answer, now, push, run, timeless
+from .toys import Keyless, Loop, Wire, ago, answer, now, push, run, timeless, virtual_loop
 
 STEP = 0.05  # seconds that no step of the loop may take
 
@@ -51,14 +51,6 @@ class Two(Keyless, frozen=True, kw_only=True):
 
     name = "two"
     limits: ClassVar[dict[Literal["money", "look-up"], tuple[int, float]]] = {"look-up": (2, 1.0)}
-
-
-@pytest.fixture
-def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
-    """Let the wall clock run in step with the virtual one."""
-    wall = Wall()
-    monkeypatch.setattr("paymux.watch.watch.time", wall)
-    return wall
 
 
 @pytest.fixture
@@ -160,7 +152,7 @@ async def ends(watch: Watch) -> tuple[int, Status | type[Exception], float]:
 
 @pytest.mark.slow
 def test_two_thousand_watches_keep_the_limit_and_each_ends_once(
-    wall: Wall, steps: list[float]
+    steps: list[float],
 ) -> None:
     """2,000 watches share 50 look-ups a second, 30 % failing, with changing statuses and messages.
 
@@ -172,7 +164,7 @@ def test_two_thousand_watches_keep_the_limit_and_each_ends_once(
 
     async def main() -> list[tuple[int, Status | type[Exception], float]]:
         async with Pool(Fifty(), connection=provider, attempts=1) as pool:
-            payments = [held(n, "fifty", created_at=wall.ago(0)) for n in range(2000)]
+            payments = [held(n, "fifty", created_at=ago(0)) for n in range(2000)]
             watching = [asyncio.ensure_future(ends(pool.watch(payment))) for payment in payments]
             for id in range(0, 600, 2):
                 await asyncio.sleep(0.3)
@@ -281,12 +273,12 @@ async def test_an_error_that_ends_one_ends_all_each_with_its_own(
 
 
 @timeless
-async def test_not_found_ends_each_watch_by_its_own_payments_age(wall: Wall) -> None:
+async def test_not_found_ends_each_watch_by_its_own_payments_age() -> None:
     """A shared "not found" ends the watch of an old payment, and not one of unknown age."""
     wire = Wire(lambda _: answer(404))
     async with Pool(Keyless(), connection=wire) as pool:
         old, unknown = await asyncio.gather(
-            pool.watch(held(1, created_at=wall.ago(1000)), timeout=30),
+            pool.watch(held(1, created_at=ago(1000)), timeout=30),
             pool.watch(held(1), timeout=30),
             return_exceptions=True,
         )
@@ -381,11 +373,11 @@ async def test_another_takes_over_at_once_from_who_is_cancelled_while_asking() -
 
 
 @timeless
-async def test_a_watch_that_takes_over_does_not_wait(wall: Wall) -> None:
+async def test_a_watch_that_takes_over_does_not_wait() -> None:
     """A watch that would poll later polls now, if the one that polled for both was interrupted."""
     wire = Wire(pending, after=10.0)
     async with Pool(Keyless(), connection=wire) as pool:
-        young = asyncio.ensure_future(ends(pool.watch(held(1, created_at=wall.ago(0)))))
+        young = asyncio.ensure_future(ends(pool.watch(held(1, created_at=ago(0)))))
         resumed = asyncio.ensure_future(ends(pool.watch(held(1))))
         await asyncio.sleep(1)
         assert len(wire.seen) == 1
@@ -480,7 +472,7 @@ async def test_where_nothing_is_stated_fifty_ask_at_once_and_no_more() -> None:
 
 
 @timeless
-async def test_the_young_go_first_and_the_old_are_not_starved(wall: Wall) -> None:
+async def test_the_young_go_first_and_the_old_are_not_starved() -> None:
     """Under load, new payments are polled on time, and old ones are polled all the same."""
     asked_at: dict[str, list[float]] = {}
 
@@ -491,7 +483,7 @@ async def test_the_young_go_first_and_the_old_are_not_starved(wall: Wall) -> Non
     async with Pool(Two(), connection=Wire(respond)) as pool:
         watching = [
             asyncio.ensure_future(
-                ends(pool.watch(held(n, "two", created_at=wall.ago(100_000)), timeout=600))
+                ends(pool.watch(held(n, "two", created_at=ago(100_000)), timeout=600))
             )
             for n in range(200)
         ]
@@ -501,7 +493,7 @@ async def test_the_young_go_first_and_the_old_are_not_starved(wall: Wall) -> Non
         for n in range(1000, 1020):
             began = now()
             young = asyncio.ensure_future(
-                ends(pool.watch(held(n, "two", created_at=wall.ago(0)), timeout=40))
+                ends(pool.watch(held(n, "two", created_at=ago(0)), timeout=40))
             )
             await asyncio.sleep(20)
             await young
@@ -567,7 +559,7 @@ async def test_an_account_has_one_timer_however_many_watch() -> None:
 
 def _timers() -> list[asyncio.TimerHandle]:
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
+    assert isinstance(loop, Loop)
     timers: list[asyncio.TimerHandle] = vars(loop)["_scheduled"]
     return timers
 
@@ -594,14 +586,14 @@ async def test_what_is_over_is_dropped_from_the_line() -> None:
 @pytest.mark.slow
 @timeless
 async def test_a_hint_about_nothing_in_particular_reaches_thousands(
-    wall: Wall, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A message that names no payment makes only its account's watches poll."""
     monkeypatch.setattr(Schedule, "next", lambda self, age, looked: age + 200.0)
     provider = Provider(lambda _: 1000.0)
     async with Pool(Fifty(), Keyless(), connection=provider) as pool:
         payments = [
-            held(n, "fifty" if n < 2500 else "keyless", created_at=wall.ago(0)) for n in range(2510)
+            held(n, "fifty" if n < 2500 else "keyless", created_at=ago(0)) for n in range(2510)
         ]
         watching = [
             asyncio.ensure_future(ends(pool.watch(payment, timeout=150))) for payment in payments
@@ -618,7 +610,7 @@ async def test_a_hint_about_nothing_in_particular_reaches_thousands(
 
 
 def test_telling_nudging_and_closing_thousands_takes_no_long_step(
-    steps: list[float], wall: Wall, monkeypatch: pytest.MonkeyPatch
+    steps: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hint to 10,000 watches, an end for 9,000, a closed pool: each step is short."""
     monkeypatch.setattr(Schedule, "next", lambda self, age, looked: age + 1000.0)
@@ -626,8 +618,8 @@ def test_telling_nudging_and_closing_thousands_takes_no_long_step(
     async def main() -> None:
         pool = Pool(Keyless(), connection=Wire(pending))
         watches, loop = pool._engine.watch_registry, asyncio.get_running_loop()
-        payments = [held(n, created_at=wall.ago(0), ids={"code": f"c{n}"}) for n in range(1, 1001)]
-        one = held(0, created_at=wall.ago(0))
+        payments = [held(n, created_at=ago(0), ids={"code": f"c{n}"}) for n in range(1, 1001)]
+        one = held(0, created_at=ago(0))
         watching = [
             asyncio.ensure_future(ends(pool.watch(payment, timeout=None))) for payment in payments
         ]
@@ -668,10 +660,9 @@ def test_watches_go_on_in_the_next_loop() -> None:
 
     run(begin())
     left = pool.watch(held(2))
-    loop = VirtualLoop()
-    task = loop.create_task(ends(left))
-    loop.run_until_complete(_a_while())
-    loop.close()
+    with virtual_loop() as loop:
+        task = loop.create_task(ends(left))
+        loop.run_until_complete(_a_while())
     assert run(end()).status is Status.SUCCEEDED
     del task, left
     gc.collect()

@@ -39,7 +39,7 @@ from paymux.simulator import Fault, Simulator
 from paymux.values.money import DECIMALS
 
 from .campaigns.refusals import measured
-from .virtual import Desk, Findable, Keyless, Said, Toy, Wire, answer, push, timeless
+from .toys import Desk, Findable, Keyless, Said, Toy, Wire, answer, push, timeless
 
 PAID = "237677777777"  # a magic number: this payer approves
 KEY = "0123456789abcdef-hooks"

@@ -17,9 +17,10 @@ from paymux import Payment, Pool, Status, UsageError, WatchTimeout
 from paymux.http import PreparedRequest, Request, Response, TransportError, get
 from paymux.models import Event
 from paymux.simulator import Simulator
+from paymux.testing import virtual_time
 from paymux.values.parsing import decode
 
-from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
+from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
 WAIT = answer(id="p1", status="WAIT")
 DONE = answer(id="p1", status="OK")
@@ -469,6 +470,7 @@ async def test_a_gateway_pushes_over_a_real_socket(query: str) -> None:
 async def test_a_gateway_that_refuses_the_socket_is_polled() -> None:
     """If the gateway has no socket at that path, the watch ends by polling."""
     async with (
+        virtual_time(),
         Simulator() as sim,
         Pool(sim.driver("mpesa_gateway", updates_path="/elsewhere/")) as pool,
     ):

@@ -21,7 +21,7 @@ from paymux.journal.base import State
 from paymux.journal.sqlite import SqliteJournal
 from paymux.models import Event
 
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push
+from .toys import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push
 
 ROOT = Path(__file__).parents[1]
 A = Payment(
@@ -312,7 +312,7 @@ async def test_a_worker_recovers_what_its_own_disk_lost(file: Path) -> None:
 KILLED = """
     import asyncio, os, signal, sys
     from paymux import Pool
-    from tests.virtual import Desk, Toy, Wire, answer
+    from tests.toys import Desk, Toy, Wire, answer
 
     async def main():
         wire = Wire(Desk(payments=answer(id="id-1", status="WAIT")))

@@ -25,7 +25,7 @@ from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Request, Response, TransportError, WebhookRequest
 from paymux.primitives.redaction import HIDDEN, Secret, hide, mask, shown
 
-from .virtual import BASE, Desk, Keyless, Said, Toy, Wire, answer, now, timeless
+from .toys import BASE, Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
 PACKAGE = Path(paymux.__file__).parent
 PASSWORD = "cAnary-pass/word+1\"'&=x~9"

@@ -21,7 +21,7 @@ from paymux import Payment, Pool, Status, UsageError
 from paymux.journal.schema import VERSION
 from paymux.journal.sqlite import SqliteJournal
 
-from .virtual import Desk, Findable, Wire, answer
+from .toys import Desk, Findable, Wire, answer
 
 GOLDEN = Path(__file__).parent / "golden"
 STORED = {

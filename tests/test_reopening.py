@@ -30,7 +30,7 @@ from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 
 from .notify.world import Desk, Shop, collect, file, pool, rarely, rows
-from .virtual import BASE, KEY, Keyless, Wire, answer, timeless
+from .toys import BASE, KEY, Keyless, Wire, answer, timeless
 
 __all__ = ["file", "rarely"]
 

@@ -33,7 +33,7 @@ from paymux.models import Event
 from paymux.simulator import Simulator
 
 from .campaigns.simulation import LoopJournal
-from .virtual import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push, timeless
+from .toys import BASE, KEY, Desk, Findable, Keyless, Toy, Wire, answer, push, timeless
 
 ENDS = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED]
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}

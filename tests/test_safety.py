@@ -1,7 +1,6 @@
 """R3 and R4: a slice of benchmarks/bench_safety.py, small enough for every run."""
 
 import asyncio
-import importlib
 import logging
 from collections.abc import Callable
 from decimal import Decimal
@@ -22,7 +21,7 @@ from paymux.models import Event, Order
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
 from paymux.transport.outcome import Means, Verdict, decide
-from tests.virtual import now, timeless
+from tests.toys import now, timeless
 
 from .campaigns.naive import CLIENTS
 from .campaigns.safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
@@ -33,7 +32,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    importlib.import_module("phonenumbers.carrier")  # a thread cannot load it in virtual time
     for name in ("paymux", "asyncio", "aiohttp.server"):
         caplog.set_level(logging.CRITICAL + 1, name)
 

@@ -20,7 +20,7 @@ from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response
 
 from .test_aiohttp import ACCOUNTS
-from .virtual import Desk, Keyless, Toy, Wire, answer, timeless
+from .toys import Desk, Keyless, Toy, Wire, answer, timeless
 
 LOGIN = answer(token="canary-1", access_token="canary-1", expires_in="3599")
 

@@ -23,7 +23,7 @@ from paymux import BadWebhook, Pool, Status, WebhookRequest
 from paymux.simulator import Simulator
 
 from .test_contract import PROVES
-from .virtual import BASE, KEY, timeless
+from .toys import BASE, KEY, timeless
 
 TESTS = Path(__file__).parent
 

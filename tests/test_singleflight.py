@@ -19,7 +19,7 @@ from paymux import (
 )
 from paymux.http import PreparedRequest, Response, TransportError
 
-from .virtual import Desk, Keyless, Toy, Wire, answer, now, timeless
+from .toys import Desk, Keyless, Toy, Wire, answer, now, timeless
 
 ORDER: dict[str, Any] = {
     "amount": 500,

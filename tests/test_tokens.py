@@ -26,7 +26,7 @@ from paymux.http import PreparedRequest, Response, get
 from paymux.primitives.redaction import Secret
 from paymux.transport.tokens import FAILED_LOGIN_SECONDS, TokenCache
 
-from .virtual import Desk, Said, Toy, VirtualLoop, Wall, Wire, answer, now, run, timeless
+from .toys import Desk, Said, Toy, Wall, Wire, answer, now, run, timeless, virtual_loop
 
 TOY = Toy()
 
@@ -444,7 +444,8 @@ class Cache(RuleBasedStateMachine):
         self._patch = pytest.MonkeyPatch()
         self.wall = Wall()
         self._patch.setattr("paymux.transport.tokens.time", self.wall)
-        self.loop = VirtualLoop()
+        self._world = contextlib.ExitStack()
+        self.loop = self._world.enter_context(virtual_loop())
         self.cache = TokenCache(30)
         self.flying: list[asyncio.Future[Token | None]] = []
         self.most = 0
@@ -548,7 +549,7 @@ class Cache(RuleBasedStateMachine):
             self.loop.run_until_complete(self.cache.aclose())
             assert not self.loop.stray
         finally:
-            self.loop.close()
+            self._world.close()
             self._patch.undo()
 
 

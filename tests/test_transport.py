@@ -31,7 +31,7 @@ from paymux import (
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.transport.retries import retry_after
 
-from .virtual import Desk, Keyless, Said, Toy, Wire, answer, now, run, timeless
+from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, run, timeless
 
 ORDER: dict[str, Any] = {"amount": 500, "currency": "XAF", "reference": "order-1"}
 GOOD = answer(id="p1", status="OK")

@@ -26,7 +26,7 @@ from paymux.webhooks import Webhooks
 
 from .campaigns.simulation import LoopJournal
 from .driving import sample
-from .virtual import BASE, KEY, now, timeless
+from .toys import BASE, KEY, now, timeless
 
 PAYER = "254708374144"  # one that never pays in the simulator: the test decides
 MASKED = "2547 ***** 144"

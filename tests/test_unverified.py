@@ -12,7 +12,7 @@ import pytest
 from paymux import NotFound, Payment, PaymuxError, Pool, RateLimited, Status, WebhookRequest
 from paymux.http import PreparedRequest, Response
 
-from .virtual import BASE, KEY, Keyless, Toy, Wire, answer, now, push, run, timeless
+from .toys import BASE, KEY, Keyless, Toy, Wire, answer, now, push, run, timeless
 
 HELD = Payment(account="keyless", provider_reference="id-1", reference="order-1")
 

@@ -27,15 +27,15 @@ from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Kind
 from paymux.watch.schedule import Schedule
 
-from .virtual import (
+from .toys import (
     BASE,
     KEY,
     Desk,
     Findable,
     Keyless,
     Said,
-    Wall,
     Wire,
+    ago,
     answer,
     now,
     push,
@@ -47,14 +47,6 @@ WAIT = answer(id="p1", status="WAIT")
 ASKED = answer(id="p1", status="ASKED")
 DONE = answer(id="p1", status="OK")
 HELD = Payment(account="keyless", provider_reference="p1", reference="order-1")
-
-
-@pytest.fixture
-def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
-    """Let the wall clock run in step with the virtual one."""
-    wall = Wall()
-    monkeypatch.setattr("paymux.watch.watch.time", wall)
-    return wall
 
 
 def _wire(*replies: Response | Exception) -> Wire:
@@ -368,9 +360,9 @@ async def test_what_cannot_get_better_ends_a_watch(reply: Response, error: type[
 
 
 @timeless
-async def test_not_found_is_final_only_after_the_drivers_figure(wall: Wall) -> None:
+async def test_not_found_is_final_only_after_the_drivers_figure() -> None:
     """A payment that the provider does not know yet is polled for as long as the driver states."""
-    young = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(0))
+    young = Payment(account="keyless", provider_reference="p1", created_at=ago(0))
     async with Pool(Keyless(), connection=_wire(answer(404))) as pool:
         with pytest.raises(NotFound):
             await pool.watch(young)
@@ -378,23 +370,21 @@ async def test_not_found_is_final_only_after_the_drivers_figure(wall: Wall) -> N
 
 
 @timeless
-async def test_not_found_may_be_followed_by_found(wall: Wall) -> None:
+async def test_not_found_may_be_followed_by_found() -> None:
     """Not found at first, and found later, is found."""
-    young = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(0))
+    young = Payment(account="keyless", provider_reference="p1", created_at=ago(0))
     async with Pool(Keyless(), connection=_wire(answer(404), answer(404), DONE)) as pool:
         assert (await pool.watch(young)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("changes", [{"kind": "payout"}, {"created_at": None}])
 @timeless
-async def test_not_found_is_never_final_without_a_figure(
-    changes: dict[str, Any], wall: Wall
-) -> None:
+async def test_not_found_is_never_final_without_a_figure(changes: dict[str, Any]) -> None:
     """If the driver states no time, or the payment's age is unknown, not found is not final."""
     fields = {
         "account": "keyless",
         "provider_reference": "p1",
-        "created_at": wall.ago(10_000),
+        "created_at": ago(10_000),
         **changes,
     }
     async with Pool(Keyless(), connection=_wire(answer(404))) as pool:
@@ -544,7 +534,7 @@ async def test_two_consumers_are_refused_and_the_first_goes_on() -> None:
 
 
 @timeless
-async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
+async def test_a_resumed_payment_is_looked_at_at_once() -> None:
     """An old payment is looked up at once; a young one when its payer may have answered."""
     planned = Schedule(Keyless.first_look, Keyless.watch_timeout)
     for age in (86_400.0, 0.0, 0.5):
@@ -556,7 +546,7 @@ async def test_a_resumed_payment_is_looked_at_at_once(wall: Wall) -> None:
 
         async with Pool(Keyless(), connection=Wire(respond)) as pool:
             began = now()
-            held = Payment(account="keyless", provider_reference="p1", created_at=wall.ago(age))
+            held = Payment(account="keyless", provider_reference="p1", created_at=ago(age))
             await pool.watch(held)
             assert times[0] - began == pytest.approx(planned.next(age, 0) - age, abs=0.01)
             assert times[0] - began >= Keyless.first_look - age - 0.01

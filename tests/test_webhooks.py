@@ -28,10 +28,11 @@ from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.core import Message
+from paymux.testing import virtual_time
 from paymux.webhooks import Webhooks
 
 from .driving import sample
-from .virtual import BASE, KEY, Desk, Keyless, Toy, Wire, answer, eagerly, now, push, timeless
+from .toys import BASE, KEY, Desk, Keyless, Toy, Wire, answer, eagerly, now, push, timeless
 
 ROOT = Path(__file__).parents[1]
 PROVIDERS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
@@ -1204,7 +1205,7 @@ async def test_unentered_it_leaves_what_failed_in_the_journal(file: Path) -> Non
     wsgi = toy(Shop(boom), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
     shop = Shop()
     hooks = toy(shop, journal=file)
-    async with wsgi._pool as pool, opened(hooks):
+    async with virtual_time(), wsgi._pool as pool, opened(hooks):
         await collect(pool)
         assert (await wsgi.answer(told_of(wsgi))).status == 503
         await until(lambda: shop.told)
@@ -1218,7 +1219,7 @@ async def test_a_message_costs_few_transactions(
     """Its arrival, its end, its delivery: three; without a notifier, the claim is one more."""
     hooks = toy(Shop(), journal=file, desk=Desk(payments=paid(), collect=paid("WAIT")))
     done: list[Work] = []
-    queued = Writer._queued
+    queued = Writer.queued
 
     def counted(writer: Writer, work: Work) -> Any:
         if "Inbox.claim" not in str(work.do):  # a scan for other workers' messages
@@ -1229,7 +1230,7 @@ async def test_a_message_costs_few_transactions(
         await collect(pool)
         async with hooks if entered else contextlib.nullcontext():
             await asyncio.sleep(0.1)
-            monkeypatch.setattr(Writer, "_queued", counted)
+            monkeypatch.setattr(Writer, "queued", counted)
             assert (await hooks.answer(told_of(hooks))).status == 200
             assert len(done) == operations
             monkeypatch.undo()
@@ -1304,7 +1305,7 @@ MURDER = """
     import asyncio, os, signal, sys
     from pathlib import Path
     from tests.test_webhooks import collect, opened, paid, toy, told_of
-    from tests.virtual import Desk, Wire
+    from tests.toys import Desk, Wire
 
     def die():
         os.kill(os.getpid(), signal.SIGKILL)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from os import PathLike
 from types import EllipsisType
@@ -19,6 +19,7 @@ from ..journal import Row, State, Store
 from ..limits import Limiter, Priority
 from ..models import Order, Payment, Status, merge
 from ..primitives import coerce
+from ..primitives.clock import wall_time
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..transport import Call, Transport
 from ..values import arguments
@@ -219,7 +220,7 @@ class Engine(ForkAware):
         call = self.call(driver, order.kind, seconds, order.reference)
         pending = call.pending = msgspec.structs.replace(
             driver.pending(order),
-            created_at=datetime.now(UTC),
+            created_at=wall_time(),
             operator=await operator(order.party),
         )
         call.before_money = partial(self.store.mark_sending, pending, order)

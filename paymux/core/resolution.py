@@ -1,12 +1,13 @@
 """A person's decision about a payment that no API ends: one more look-up, then it is stored."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from ..errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
 from ..journal import Resolution, Row, check_resolvable
 from ..models import Payment, Reason, Status, compare, log, merge
+from ..primitives.clock import wall_time
 from ..values import arguments
 from ..values.validation import checked_reference, checked_text
 from .confirmation import confirm
@@ -46,7 +47,7 @@ async def resolve(
     compare(payment, row.payment)
     if row.payment.status is said:
         return row.payment  # the same decision again, or from another person
-    before = datetime.now(UTC) - timedelta(seconds=driver.watch_timeout)
+    before = wall_time() - timedelta(seconds=driver.watch_timeout)
     check_resolvable(row.state, row.payment, before)
     known = await _asked(engine, row, said, seconds)
     if known.status.terminal:
@@ -117,6 +118,6 @@ def _ended(known: Payment, said: Status, receipt: str | None) -> Payment:
         receipt=receipt,
         reason=_WORDS[said],
         provider_status=known.provider_status,
-        updated_at=datetime.now(UTC),
+        updated_at=wall_time(),
     )
     return merge(known, told)

@@ -31,6 +31,7 @@ __all__ = [
     "State",
     "Store",
     "Turn",
+    "Writer",
     "check_resolvable",
     "encoded_event",
     "order_key",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .stored_events import OpenMessage, repeat_event
     from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, encoded_event
+    from .writer import Writer
 else:
     __getattr__ = loader(
         __name__,
@@ -89,5 +91,6 @@ else:
             "store": ("Store",),
             "stored_events": ("OpenMessage", "repeat_event"),
             "unconfirmed": ("MAX_EVENT_BYTES", "CandidateOrders", "Entry", "encoded_event"),
+            "writer": ("Writer",),
         },
     )

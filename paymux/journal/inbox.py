@@ -1,11 +1,12 @@
 """What workers share through the journal: messages with the worker that handles them, and turns."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from ..models import Event, Kind, Payment
+from ..primitives.clock import wall_time
 from .base import OrderOwner
 from .liveness import Worker
 from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
@@ -98,7 +99,7 @@ class Inbox:
             event.account,
             reference,
             kept.claims.provider_reference,
-            iso(datetime.now(UTC)),
+            iso(wall_time()),
             text,
         )
         db.execute(
@@ -150,7 +151,7 @@ class Inbox:
 
     def find_by_ids(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
         """Return the state and payment, pending and of the last day, with an id of the message."""
-        since = iso(datetime.now(UTC) - timedelta(days=1))
+        since = iso(wall_time() - timedelta(days=1))
         for name, id in event.claims.ids.items():
             for state, text, *key in db.execute(
                 _YOUNG, (since, event.account, msgspec.json.encode(id).decode())
@@ -189,7 +190,7 @@ class TurnTable:
             other = found[1] != caller and self._worker.lives(found[0])
             if found[0] is None or other:
                 return 0
-        at = iso(datetime.now(UTC))
+        at = iso(wall_time())
         db.execute(_TAKE, (*of, name, at, self._worker.name, caller))
         db.execute(_FENCE, (*of, name, at))
         return int(db.execute(_FENCED, (*of, name)).fetchone()[0])

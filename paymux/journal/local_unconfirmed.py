@@ -3,13 +3,13 @@
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ..errors import Mismatch
 from ..models import Event, Payment, Status, merge
+from ..primitives.clock import wall_time
 from .base import OrderKey, State, order_key
 from .schema import iso
 from .unconfirmed import (
@@ -79,7 +79,7 @@ class LocalUnconfirmed:
             await self.end(leaving.event, "there were too many")
             gone = (leaving.event,)
         self._number += 1
-        self._kept[text] = _Entry(self._number, event, iso(datetime.now(UTC)))
+        self._kept[text] = _Entry(self._number, event, iso(wall_time()))
         return KeptEvent(self._number, gone)
 
     async def waiting(self, *, told: bool) -> dict[int, str]:

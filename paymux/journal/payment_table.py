@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..errors import Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, merge
+from ..primitives.clock import wall_time
 from .base import Arrival, Check, OrderKey, OrderOwner, Resolution, Row, State, duplicate_reference
 from .base import order_key as _key
 from .batch import CANNOT_TELL
@@ -209,7 +209,7 @@ class PaymentTable:
                 return row
             db.execute(f"DELETE FROM payments {_OF}", key)
             self._pending_facts.forget(key)  # its facts are about the earlier order
-        at, text, party = iso(datetime.now(UTC)), text_of(pending), pending.payer or pending.payee
+        at, text, party = iso(wall_time()), text_of(pending), pending.payer or pending.payee
         money = (str(pending.amount), pending.currency, party)
         made = (digest, text, at, at, self._worker.name)
         db.execute(_NOTED, (*key, pending.status, *money, *made))
@@ -237,7 +237,7 @@ class PaymentTable:
 
     def mark_sending(self, pending: Payment, db: sqlite3.Connection) -> None:
         """Record that an order's request is about to be sent."""
-        key, at = _key(pending), iso(datetime.now(UTC))
+        key, at = _key(pending), iso(wall_time())
         if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
             raise OSError("another worker took the order over")
         db.execute(_FACT, (*key, at, "sending", "sending", pending.status, text_of(pending)))
@@ -277,7 +277,7 @@ class PaymentTable:
             known.provider_reference,
         ):
             return known  # a poll without news
-        at = iso(datetime.now(UTC))
+        at = iso(wall_time())
         try:
             kept = merge(known, told)
         except Mismatch as mismatch:

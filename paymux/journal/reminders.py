@@ -3,9 +3,10 @@
 import sqlite3
 import time
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ..models import log
+from ..primitives import clock
 from .notifiers import LivingNotifier, Notifiers
 
 DAY_SECONDS = 86_400.0
@@ -30,7 +31,7 @@ class Reminders:
 
     def look(self, db: sqlite3.Connection) -> None:
         """Log what is undelivered or unwatched, if it is time to check."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now < self._next:
             return
         self._next = now + CHECK_SECONDS
@@ -54,7 +55,7 @@ class Reminders:
 
     def _untold(self, kind: str, db: sqlite3.Connection) -> None:
         count, oldest = db.execute(_UNTOLD, (kind,)).fetchone()
-        age = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
+        age = (clock.wall_time() - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
         if age > OVERDUE_SECONDS and _is_new(f"untold {kind}", db):
             log.error(
                 "%d payments (%s) have ended and on_payment has not heard of them, "

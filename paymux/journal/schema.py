@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ..models import log
+from ..primitives.clock import wall_time
 
 _FIRST = """
 CREATE TABLE payments (
@@ -158,7 +159,7 @@ def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
     last = db.execute("SELECT at FROM facts ORDER BY id DESC LIMIT 1").fetchone()
     if last is not None:
         # A clock that jumped forward is limited to the time of the last fact.
-        now = min(iso(datetime.now(UTC)), last[0])
+        now = min(iso(wall_time()), last[0])
         times = {"now": now, "before": iso(datetime.fromisoformat(now) - keep)}
         young = db.execute(_YOUNG, times).fetchone()
         given = {"before": times["before"], "young": _NEVER if young is None else young[0]}

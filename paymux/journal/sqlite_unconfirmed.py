@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from ..models import Event, Payment, log
+from ..primitives.clock import wall_time
 from .base import order_key
 from .liveness import Worker
 from .schema import RECEIPT, iso
@@ -183,7 +184,7 @@ def _unreadable(id: int) -> None:  # cached: each entry is logged once
 
 
 def _orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
-    claims, account, now = event.claims, event.account, datetime.now(UTC)
+    claims, account, now = event.claims, event.account, wall_time()
     paid = () if claims.receipt is None else _payments(db, _PAID, account, claims.receipt)
     if claims.amount is None:
         return CandidateOrders(paid=paid)
@@ -224,9 +225,7 @@ def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
 
 def _reopen(db: sqlite3.Connection) -> list[Event]:
     found = []
-    for id, text, order in db.execute(
-        _GIVEN, (iso(datetime.now(UTC) - LATE_RECEIPT_WINDOW),)
-    ).fetchall():
+    for id, text, order in db.execute(_GIVEN, (iso(wall_time() - LATE_RECEIPT_WINDOW),)).fetchall():
         try:
             event, payment = _event(text), msgspec.json.decode(order, type=Payment)
         except msgspec.MsgspecError:
@@ -261,4 +260,4 @@ def _plain(amount: Decimal) -> str:
 
 
 def _now() -> str:
-    return iso(datetime.now(UTC))
+    return iso(wall_time())

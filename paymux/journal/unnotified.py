@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ..models import Kind, Payment, Status, log
+from ..primitives.clock import wall_time
 from .base import Ended, OrderKey, order_key
 from .liveness import Worker
 from .notifiers import Notifiers
@@ -44,7 +45,7 @@ class Unnotified:
         The first notifier of a kind delivers payments of the last three days only.
         """
         self.leave(db)
-        now = datetime.now(UTC)
+        now = wall_time()
         for kind in kinds:
             if db.execute(
                 "INSERT OR IGNORE INTO notes VALUES (?, ?)", (f"entered {kind}", iso(now))

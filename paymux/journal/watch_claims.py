@@ -3,10 +3,10 @@
 import sqlite3
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import islice
 
 from ..models import Payment
+from ..primitives.clock import wall_time
 from .base import OrderKey, Row, State, order_key
 from .inbox import Inbox
 from .liveness import Worker
@@ -140,7 +140,7 @@ class WatchClaims:
 
     def leave_to_person(self, payment: Payment, db: sqlite3.Connection) -> bool:
         """Record that an order is left to a person; False: it was already, or it has ended."""
-        return bool(db.execute(_LEFT, (iso(datetime.now(UTC)), *order_key(payment))).rowcount)
+        return bool(db.execute(_LEFT, (iso(wall_time()), *order_key(payment))).rowcount)
 
     def _gone(self, account: str, living: Collection[str], db: sqlite3.Connection) -> Iterator[str]:
         watcher = ""

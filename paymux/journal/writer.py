@@ -76,12 +76,12 @@ class Writer(ForkAware):
         While another program has the file locked, `peek(db)` may answer from what can be read, or
         WAIT. `after` gets the result in this loop once it is durable, also after a cancellation.
         """
-        result: T = await self._queued(Work(operation, peek=peek, after=after))
+        result: T = await self.queued(Work(operation, peek=peek, after=after))
         return result
 
     async def read(self, operation: Operation[T]) -> T:
         """Run an operation that only reads; possible while another program has the file locked."""
-        result: T = await self._queued(Work(operation, peek=operation, read_only=True))
+        result: T = await self.queued(Work(operation, peek=operation, read_only=True))
         return result
 
     async def keep(
@@ -95,17 +95,18 @@ class Writer(ForkAware):
         After an error it is retried until it is durable. Then `then` is called in the journal's
         thread, and `after` with the result in this loop.
         """
-        result: T = await self._queued(Work(operation, durable=True, then=then, after=after))
+        result: T = await self.queued(Work(operation, durable=True, then=then, after=after))
         return result
 
     def later(self, operation: Operation[None]) -> None:
         """Queue an operation that must not be lost, without waiting for it."""
         # The exception is retrieved, so that asyncio does not report it as lost.
         with contextlib.suppress(OSError):
-            done = self._queued(Work(operation, durable=True))
+            done = self.queued(Work(operation, durable=True))
             done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _queued(self, work: Work) -> "asyncio.Future[Any]":
+    def queued(self, work: Work) -> "asyncio.Future[Any]":
+        """Queue an operation for the thread; the future is done once it ran. OSError: it cannot."""
         detect_fork()
         if self._closed:
             raise OSError("the journal is closed")

@@ -9,13 +9,14 @@ access token are all "simulator".
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from ..http import Response, WebhookRequest
 from ..models import Kind, Status
+from ..primitives.clock import wall_time
 from .base import Provider, magic
 from .campay_messages import callback, error, fee, row, summary, transaction
 from .core import Message, SimulatorCore
@@ -250,7 +251,7 @@ class CamPay(Provider):
             currency="XAF",
             party=party,
             operator=carrier,
-            code=f"D{datetime.now(UTC):%y%m%d}{'D' if kind == 'collect' else 'W'}{number:06d}",
+            code=f"D{wall_time():%y%m%d}{'D' if kind == 'collect' else 'W'}{number:06d}",
             operator_reference=str(self.core.random.randrange(10**10, 10**11)),
             external_user=body.get("external_user"),
             description=body.get("description"),

@@ -10,13 +10,13 @@ import hmac
 import html
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
 from ..http import Response, WebhookRequest
 from ..models import Status
+from ..primitives.clock import wall_time
 from .base import Provider, magic
 from .cinetpay_messages import MESSAGES, data, data_2021, error, notice, response_id
 from .cinetpay_messages import code as code_of
@@ -174,7 +174,7 @@ class CinetPay(Provider):
             party=phone[1] if phone else None,
             token=token,
             signature=f"{self.core.random.getrandbits(160):040x}",
-            operator_id=f"MP{datetime.now(UTC):%y%m%d.%H%M}.A{self.core.random.randrange(10**5):05}",
+            operator_id=f"MP{wall_time():%y%m%d.%H%M}.A{self.core.random.randrange(10**5):05}",
             **{
                 name: body.get(name)
                 for name in ("description", "metadata", "lang", "notify_url", "return_url")

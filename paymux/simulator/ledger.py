@@ -1,7 +1,7 @@
 """What was really charged, paid out and refunded, whatever any answer said."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 from ..errors import UsageError
 from ..models import Kind, Reason, Status
 from ..primitives import coerce
+from ..primitives.clock import wall_time
 
 # Allowed changes of status; an order that failed, was cancelled or expired may still succeed late.
 _AFTER = {
@@ -45,7 +46,7 @@ class Entry(msgspec.Struct, kw_only=True, eq=False):
     reason: Reason | None = None
     code: str | None = None
     words: dict[str, Any] = {}
-    opened_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    opened_at: datetime = msgspec.field(default_factory=wall_time)
     settled_at: datetime | None = None
 
     @property
@@ -91,7 +92,7 @@ class Ledger:
         entry.status, entry.code = outcome.status, outcome.code
         entry.reason = outcome.reason or _WHY.get(outcome.status)
         if entry.status.terminal:
-            entry.settled_at = datetime.now(UTC)
+            entry.settled_at = wall_time()
 
     def get(self, provider: str, provider_reference: str) -> Entry | None:
         """Return the order of this provider with this provider reference."""

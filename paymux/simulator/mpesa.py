@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ..http import Response, WebhookRequest
 from ..models import Reason, Status
+from ..primitives.clock import wall_time
 from .base import Provider, magic
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
@@ -147,7 +148,7 @@ class Mpesa(Provider):
             values = {
                 "Amount": float(entry.amount),
                 "MpesaReceiptNumber": self.receipt() if forged else entry.words["receipt"],
-                "TransactionDate": int(f"{datetime.now(EAT):%Y%m%d%H%M%S}"),
+                "TransactionDate": int(f"{wall_time(EAT):%Y%m%d%H%M%S}"),
                 "PhoneNumber": int(entry.party or 0),
             }
             items = [{"Name": name, "Value": value} for name, value in values.items()]
@@ -253,7 +254,7 @@ class Mpesa(Provider):
         entry = self.open(
             "collect",
             reference=str(body["AccountReference"]),
-            provider_reference=f"ws_CO_{datetime.now(EAT):%d%m%Y%H%M%S}{number:03d}{party[-9:]}",
+            provider_reference=f"ws_CO_{wall_time(EAT):%d%m%Y%H%M%S}{number:03d}{party[-9:]}",
             amount=Decimal(str(body["Amount"])),
             currency="KES",
             party=party,

@@ -7,12 +7,12 @@ result codes) are from github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..http import Response
 from ..models import Reason, Status
+from ..primitives.clock import wall_time
 from .core import Message
 from .ledger import Entry, Outcome
 from .mpesa_c2b import EAT
@@ -108,7 +108,7 @@ class B2C:
             "AccountBalance": "&".join(
                 f"{name}|KES|{_held(funds)}" for name, funds in self._accounts().items()
             ),
-            "BOCompletedTime": f"{datetime.now(EAT):%Y%m%d%H%M%S}",
+            "BOCompletedTime": f"{wall_time(EAT):%Y%m%d%H%M%S}",
         }
         # Unlike in a payout's result, type and code are text here, and the description has no full
         # stop.
@@ -163,7 +163,7 @@ class B2C:
             "B2CRecipientIsRegisteredCustomer": "Y",
             "B2CChargesPaidAccountAvailableFunds": float(accounts["Charges Paid Account"]),
             "ReceiverPartyPublicName": f"{entry.party} - John Doe",
-            "TransactionCompletedDateTime": f"{datetime.now(EAT):%d.%m.%Y %H:%M:%S}",
+            "TransactionCompletedDateTime": f"{wall_time(EAT):%d.%m.%Y %H:%M:%S}",
             "B2CUtilityAccountAvailableFunds": float(accounts["Utility Account"]),
             "B2CWorkingAccountAvailableFunds": float(accounts["Working Account"]),
         }
@@ -216,7 +216,7 @@ class B2C:
         drawn = f"{self._mpesa.core.random.getrandbits(80):020x}"
         return {
             "OriginatorConversationID": reference or self._mpesa.request_id(),
-            "ConversationID": f"AG_{datetime.now(EAT):%Y%m%d}_{drawn}",
+            "ConversationID": f"AG_{wall_time(EAT):%Y%m%d}_{drawn}",
         }
 
 

@@ -7,12 +7,13 @@ Bodies are those of the docs, from github.com/amoskyalo/daraja-docs (v2/c2b.mdx)
 import hashlib
 import json
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..http import Response
 from ..models import Status
+from ..primitives.clock import wall_time
 from .core import Message
 from .ledger import Entry, Outcome
 from .replies import json_reply
@@ -67,7 +68,7 @@ class C2B:
             if body.get("CommandID") == "CustomerPayBillOnline"
             else "Buy Goods",
             TransID=receipt,
-            TransTime=f"{datetime.now(EAT):%Y%m%d%H%M%S}",
+            TransTime=f"{wall_time(EAT):%Y%m%d%H%M%S}",
             BusinessShortCode=str(body.get("ShortCode")),
             MSISDN=_hidden(party, version),
             ThirdPartyTransID="",

@@ -11,12 +11,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from ..http import Response, WebhookRequest
 from ..models import Status
+from ..primitives.clock import wall_time
 from .base import Provider, magic
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
@@ -214,7 +215,7 @@ class MpesaGateway(Provider):
         if self.refuses_paid_orders and any(entry.moved for entry in known):
             raise Refused(error("PAYMENT_FAILED", details={"order_id": ["Order is already paid"]}))
         # two in one second differ by the number
-        opened, number = datetime.now(UTC), len(self.core.ledger)
+        opened, number = wall_time(), len(self.core.ledger)
         entry = self.open(
             "collect",
             reference=reference,
@@ -322,7 +323,7 @@ class MpesaGateway(Provider):
             )
         left = paid.amount - self._given_back(paid, Status.PENDING, Status.SUCCEEDED)
         amount = checked_amount({"amount": int(left), **body}, Decimal(1), left)
-        refund_id = f"RFD{datetime.now(UTC):%Y%m%d%H%M%S}{len(self.core.ledger):03X}"
+        refund_id = f"RFD{wall_time():%Y%m%d%H%M%S}{len(self.core.ledger):03X}"
         entry = self.open(
             "refund",
             reference=paid.reference,

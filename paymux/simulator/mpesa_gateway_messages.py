@@ -4,11 +4,11 @@ The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket; the origi
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from ..http import Response
 from ..models import Reason, Status
+from ..primitives.clock import wall_time
 from .ledger import Entry, Outcome
 from .replies import html_reply, json_reply
 
@@ -169,4 +169,4 @@ def callback(entry: Entry, *, success: bool, metadata: bool) -> dict[str, Any]:
 
 def now() -> str:
     """Return the wall clock's time in the format of a WebSocket frame."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return wall_time().isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -32,6 +31,7 @@ from ..http import (
 )
 from ..limits import Priority, Quota
 from ..models import Kind, Payment, merge
+from ..primitives.clock import wall_time
 from ..values.parsing import Unreadable
 from .attempt import Attempt, exchange_log, without_account
 from .outcome import Means, Verdict, decide
@@ -130,7 +130,7 @@ class Call:
     def stamped(self, payment: Payment, kind: Kind | None, known: Payment | None = None) -> Payment:
         """Complete a payment read from an answer: kind, time, and text without credentials."""
         raw, held = self.response.text(payment.raw)
-        found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=datetime.now(UTC))
+        found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=wall_time())
         return self.response.clean(found, known) if held else found
 
     def complete(self, pending: Payment, found: T) -> T:

@@ -5,8 +5,9 @@ The newest is used first, and old ones are closed.
 
 import asyncio
 from collections import deque
-from time import monotonic
 from typing import Generic, Protocol, TypeVar
+
+from ..primitives import clock
 
 
 class Reusable(Protocol):
@@ -38,7 +39,7 @@ class IdleConnections(Generic[C]):
 
     def take(self) -> C | None:
         """Return a connection that is open and received nothing; None: there is none."""
-        oldest = monotonic() - self._seconds
+        oldest = clock.monotonic() - self._seconds
         while self._waiting:
             since, connection = self._waiting.pop()
             if since > oldest and connection.is_silent():
@@ -48,7 +49,7 @@ class IdleConnections(Generic[C]):
 
     def put(self, connection: C) -> None:
         """Keep a connection for the next request."""
-        self._waiting.append((monotonic(), connection))
+        self._waiting.append((clock.monotonic(), connection))
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._close_old)
 
@@ -61,7 +62,7 @@ class IdleConnections(Generic[C]):
             self._waiting.pop()[1].close()
 
     def _close_old(self) -> None:
-        oldest = monotonic() - self._seconds
+        oldest = clock.monotonic() - self._seconds
         while self._waiting and self._waiting[0][0] <= oldest:
             self._waiting.popleft()[1].close()
         self._timer = None

@@ -1,8 +1,8 @@
 """Find the public callables of paymux by introspection, with good arguments for each."""
 
 import asyncio
+import contextlib
 import enum
-import importlib
 import inspect
 import itertools
 import traceback
@@ -37,7 +37,7 @@ from paymux.drivers.base import Driver, Option, Verb
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 
-from ..virtual import VirtualLoop
+from ..toys import virtual_loop
 from .oddities import VALUES as EVERY
 from .oddities import Broken
 
@@ -145,9 +145,14 @@ JOURNALED = {
 class Stage:
     """A pool with all accounts at a simulator in the same process, and its event loop."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, said: Callable[[str], None], journal: Path | None
-    ) -> None:
+    def __init__(self, said: Callable[[str], None], journal: Path | None) -> None:
+        self._world = contextlib.ExitStack()
+        loop: asyncio.AbstractEventLoop
+        if journal is None:
+            loop = self._world.enter_context(virtual_loop())
+        else:
+            loop = asyncio.new_event_loop()
+            self._world.callback(loop.close)
         self.loop = loop
         loop.set_exception_handler(lambda _, context: said(f"in the loop: {context}"))
         self.sim = Simulator(default=Status.SUCCEEDED, payer_delay=0.0)
@@ -222,18 +227,16 @@ class Stage:
         """Close the pool and the event loop."""
         self.loop.run_until_complete(self.pay.aclose())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
+        self._world.close()
 
 
 def stages(folder: str, said: Callable[[str], None]) -> dict[str, Stage]:
     """Open the pools: a bare one, in virtual time, where no wait takes long, and one that keeps a
     journal.
     """
-    # the pool loads it in a thread, of which no clock leaps
-    importlib.import_module("phonenumbers.carrierdata")
     return {
-        "bare": Stage(VirtualLoop(), said, None),
-        "journal": Stage(asyncio.new_event_loop(), said, Path(folder) / "payments.db"),
+        "bare": Stage(said, None),
+        "journal": Stage(said, Path(folder) / "payments.db"),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from paymux.limits.limiter import Limiter, Priority
 
-from ..virtual import START, now
+from ..toys import START, now
 
 REFUSED, USED = 0.02, 0.8  # at most, at least
 CALM = 20.0  # seconds after which a storm must be over

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from paymux import Payment, PaymuxError, Pool
 from paymux.http import PreparedRequest, Response
 
-from ..virtual import Keyless, Wire, answer
+from ..toys import Keyless, Wire, answer
 
 ROOT = Path(__file__).parents[2]
 TURNS = 20

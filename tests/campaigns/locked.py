@@ -8,7 +8,7 @@ from pathlib import Path
 
 from paymux import Pool
 
-from ..virtual import Desk, Keyless, Wire, answer
+from ..toys import Desk, Keyless, Wire, answer
 
 WITHIN = 10.0  # seconds after the lock, within which the answers must be in the file
 

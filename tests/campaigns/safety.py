@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib
-import importlib.metadata
 import itertools
 import json
 import logging
@@ -38,7 +36,7 @@ from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
 
-from ..virtual import START
+from ..toys import START
 from .naive import CLIENTS, Naive
 from .simulation import City, Guarded, Loop, LoopJournal, Process, Unreachable, Weather, simulate
 
@@ -837,4 +835,3 @@ def quietly() -> None:
     """Switch paymux's warnings off: the faults cause thousands of them."""
     logging.getLogger("paymux").setLevel(logging.CRITICAL + 1)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
-    importlib.import_module("phonenumbers.carrier")  # a thread cannot load it in virtual time

@@ -11,14 +11,12 @@ import asyncio
 import contextlib
 import contextvars
 import hashlib
-import importlib
 import random
 import socket
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,9 +32,10 @@ from paymux.journal.writer import LOCK_WAIT_SECONDS, MAX_BATCH, Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
+from paymux.testing import virtual_time
 from paymux.transport.aiohttp import AiohttpConnection
 
-from ..virtual import START, VirtualLoop
+from ..toys import Loop as FixedLoop
 
 T = TypeVar("T")
 
@@ -73,7 +72,7 @@ class Process:
 _PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 
 
-class Loop(VirtualLoop):
+class Loop(FixedLoop):
     """Virtual time, and sockets that lead to the network in memory."""
 
     def __init__(self, seed: int) -> None:
@@ -367,52 +366,14 @@ class End(asyncio.Transport):
         return known.get(name, default)
 
 
-_DATED = (
-    "paymux.core.engine",
-    "paymux.journal.inbox",
-    "paymux.journal.local_unconfirmed",
-    "paymux.journal.sqlite",
-    "paymux.journal.sqlite_unconfirmed",
-    "paymux.core.resolution",
-    *(f"paymux.simulator.{name}" for name in ("ledger", "campay", "cinetpay", "mpesa")),
-)
-_TIMED = (
-    *(f"paymux.transport.{name}" for name in ("call", "retries", "tokens")),
-    "paymux.journal.local_unconfirmed",
-    "paymux.values.jwt",
-    "paymux.watch.watch",
-    "paymux.core.notify.unconfirmed",
-    *(f"paymux.simulator.{name}" for name in ("tokens", "cinetpay_messages")),
-    "aiohttp.helpers",
-)
-
-
 @contextlib.contextmanager
-def virtual_clocks(loop: Loop) -> Iterator[None]:
-    """Let every clock that paymux, its simulator and aiohttp read keep step with the loop."""
-    clock = SimpleNamespace(
-        time=lambda: _EPOCH + loop.time() - START,
-        gmtime=time.gmtime,
-        monotonic=loop.time,
-        perf_counter=loop.time,
-    )
-
-    class Dated(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # plain, so that it encodes
-            return datetime.fromtimestamp(clock.time(), tz)
-
-    with contextlib.ExitStack() as stack:
-        for name in _DATED:
-            stack.enter_context(patch.object(importlib.import_module(name), "datetime", Dated))
-        for name in _TIMED:
-            stack.enter_context(patch.object(importlib.import_module(name), "time", clock))
-        stack.enter_context(patch("paymux.transport.idle.monotonic", loop.time))
+def fixed_world() -> Iterator[None]:
+    """Let virtual time begin at one moment, and connections have no descriptor."""
+    with (
+        patch("time.time", lambda: _EPOCH),
         # In memory there is no descriptor to be looked at.
-        stack.enter_context(
-            patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits))
-        )
-        stack.enter_context(patch("paymux.drivers.mpesa.now", clock.time))
+        patch("paymux.transport.aiohttp._is_new", lambda end: (not end.waits(0), end.waits)),
+    ):
         yield
 
 
@@ -617,7 +578,7 @@ class LoopWriter(Writer):
         self._chance = chance
         self._asked: list[Work] = []
 
-    def _queued(self, work: Work) -> "asyncio.Future[Any]":
+    def queued(self, work: Work) -> "asyncio.Future[Any]":
         """Run an operation a moment later; a dead process does nothing."""
         if self.dead:
             raise asyncio.CancelledError
@@ -674,7 +635,7 @@ def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[s
     left: list[str] = []
     loop = Loop(seed)
     random.seed(f"{seed} jitter")
-    with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with fixed_world(), asyncio.Runner(loop_factory=lambda: loop) as runner:
 
         async def whole() -> T:
             result = await main(loop)
@@ -691,5 +652,9 @@ def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[s
             )
             return result
 
-        result = runner.run(whole())
+        async def inside() -> T:
+            async with virtual_time():
+                return await whole()
+
+        result = runner.run(inside())
     return result, left + loop.stray

@@ -142,7 +142,8 @@ def judged(path: str, answer: Response, *, money: bool = True) -> ProviderError 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     # In East Africa this is already the next day.
-    monkeypatch.setattr(mpesa, "now", datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC).timestamp)
+    late = datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC)
+    monkeypatch.setattr(mpesa, "time", SimpleNamespace(time=late.timestamp))
 
 
 def test_it_is_found_by_name() -> None:
@@ -199,7 +200,7 @@ def test_the_push_has_the_documented_fields_in_order_and_as_text(
 ) -> None:
     """A paybill push is the documented request, except for our own values."""
     ticks = iter([datetime(2016, 2, 16, 13, 56, second, tzinfo=UTC) for second in (27, 28, 29)])
-    monkeypatch.setattr(mpesa, "now", lambda: next(ticks).timestamp())
+    monkeypatch.setattr(mpesa, "time", SimpleNamespace(time=lambda: next(ticks).timestamp()))
     script = Script(DRIVER, reply("mpesa", "push.200"))
     asked = order(
         webhook_url="https://mydomain.com/path",

@@ -15,9 +15,10 @@ import pytest
 import paymux.journal.unnotified
 from paymux import Mismatch, Notifier, Payment, Pool, SqliteJournal, Status, UsageError
 from paymux.journal.base import order_key
+from paymux.testing import virtual_time
 from paymux.webhooks import Webhooks
 
-from ..virtual import BASE, KEY, Keyless, Wire, answer, now, push, timeless
+from ..toys import BASE, KEY, Keyless, Wire, answer, now, push, timeless
 from .world import Desk, Inline, Shop, collect, dead, file, kill, order, pool, rarely, rows, run_sql
 
 __all__ = ["file", "rarely"]
@@ -503,9 +504,9 @@ def test_what_ended_before_the_upgrade_counts_as_told(
     desk.status["order-2"] = "OK"
 
     async def use() -> None:
-        async with pool(path, desk) as pay, Notifier(pay, shop):
+        async with virtual_time(), pool(path, desk) as pay, Notifier(pay, shop):
             while not shop.told:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.5)
 
     asyncio.run(use())
     assert shop.told == [("order-2", Status.SUCCEEDED)]

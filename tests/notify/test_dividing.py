@@ -11,7 +11,7 @@ import pytest
 from paymux import Notifier, Pool
 from paymux.drivers.base import Driver
 
-from ..virtual import START, Keyless, now, timeless
+from ..toys import START, Keyless, now, timeless
 from .world import Desk, Limited, Shop, dead, file, kill, order, pool
 
 __all__ = ["file"]

@@ -12,7 +12,7 @@ import paymux.core.notify.order_watcher
 import paymux.journal.store
 from paymux import Notifier, Payment, Status
 
-from ..virtual import answer, timeless
+from ..toys import answer, timeless
 from .world import Desk, Shop, collect, file, pool
 
 __all__ = ["file"]

@@ -13,7 +13,7 @@ from paymux.http import PreparedRequest, Response, Send, TransportError
 from paymux.journal import State
 from paymux.models import Event
 
-from ..virtual import START, Findable, Keyless, Wire, answer, now, timeless
+from ..toys import START, Findable, Keyless, Wire, answer, now, timeless
 from .world import Desk, Shop, collect, dead, file, kill, order, pool, rarely, rows, run_sql
 
 __all__ = ["file", "rarely"]

@@ -14,7 +14,7 @@ import pytest
 
 from paymux import Notifier, Pool, Status
 
-from ..virtual import Keyless, Wire
+from ..toys import Keyless, Wire
 from .world import Desk, Shop, rows, run_sql
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ WORKER = """
     import asyncio, os, signal, sys
     from paymux import Notifier, Pool
     from tests.notify.world import Desk, collect
-    from tests.virtual import Keyless, Wire
+    from tests.toys import Keyless, Wire
 
     async def on_payment(payment):
         if sys.argv[2] == "telling":

@@ -14,7 +14,7 @@ from paymux import Notifier, Payment, Pool, SqliteJournal, Status, WebhookReques
 from paymux.journal import State
 from paymux.webhooks import Webhooks
 
-from ..virtual import BASE, KEY, push, timeless
+from ..toys import BASE, KEY, push, timeless
 from .world import Desk, Shop, collect, dead, file, order, pool
 
 __all__ = ["file"]

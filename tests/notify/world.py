@@ -4,29 +4,24 @@ import asyncio
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar, Literal, TypeVar
 
 import pytest
 
-import paymux.core.engine
 import paymux.core.notify.notifier
 import paymux.core.notify.unconfirmed
-import paymux.core.notify.watched_order
-import paymux.journal.reminders
 import paymux.journal.sqlite
-import paymux.watch.watch
 from paymux import Notifier, Payment, Pool, SqliteJournal, Status
 from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response
 from paymux.journal import State
 from paymux.journal.batch import Work, run_batch, settle
 from paymux.journal.writer import Writer
+from paymux.primitives.clock import wall_time
 
-from ..virtual import Keyless, Wall, Wire, answer
+from ..toys import Keyless, Wire, answer
 
 T = TypeVar("T")
 WORDS = {
@@ -42,7 +37,7 @@ class Inline(Writer):
 
     broken: ClassVar[bool] = False
 
-    def _queued(self, work: Work) -> "asyncio.Future[Any]":
+    def queued(self, work: Work) -> "asyncio.Future[Any]":
         if self._closed:
             raise OSError("the journal is closed")
         if Inline.broken:
@@ -69,18 +64,6 @@ class Inline(Writer):
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of the journal, which is written in virtual time."""
     monkeypatch.setattr(paymux.journal.sqlite, "Writer", Inline)
-    wall = Wall()
-
-    class Clock:
-        @staticmethod
-        def now(zone: tzinfo) -> datetime:
-            return datetime.fromtimestamp(wall.time(), zone)
-
-    passing = SimpleNamespace(time=wall.time, monotonic=lambda: asyncio.get_running_loop().time())
-    monkeypatch.setattr(paymux.core.notify.watched_order, "time", wall)
-    monkeypatch.setattr(paymux.journal.reminders, "time", passing)
-    monkeypatch.setattr(paymux.watch.watch, "time", wall)
-    monkeypatch.setattr(paymux.core.engine, "datetime", Clock)
     return tmp_path / "payments.db"
 
 
@@ -186,7 +169,7 @@ def order(reference: str = "order-1", **more: Any) -> Payment:
         "provider_reference": f"id-{reference}",
         "amount": Decimal(500),
         "currency": "XAF",
-        "created_at": datetime.now(UTC),
+        "created_at": wall_time(),
         **more,
     }
     return Payment(**given)

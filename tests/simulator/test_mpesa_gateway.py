@@ -12,7 +12,7 @@ import pytest
 from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Outcome, Simulator
-from tests.virtual import timeless
+from tests.toys import timeless
 
 from .asking import ask, told, until
 

@@ -16,7 +16,7 @@ from paymux.simulator.base import Provider
 from paymux.simulator.http_server import HttpServer
 
 from ..cases import CASES
-from ..virtual import KEY
+from ..toys import KEY
 from .asking import CAMPAY, ask, collect, login, push, raw, told, until
 
 COLLECT = "/campay/api/collect/"

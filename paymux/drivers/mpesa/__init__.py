@@ -28,7 +28,7 @@ from .errors import refusal, throttled
 from .express import PUSH, QUERY, RESULTS, SENTENCES, Said, sentence, signed
 from .values import paid_at, phone, shown
 
-__all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa", "now"]
+__all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa"]
 
 LOGIN = "/oauth/v1/generate"
 
@@ -41,8 +41,6 @@ _HOSTS = {
 CALLBACK_ADDRESSES = frozenset(
     f"196.201.{net}.{host}" for net, hosts in _HOSTS.items() for host in hosts
 )
-
-now = time.time  # tests replace this clock
 
 
 class _Login(msgspec.Struct, frozen=True):
@@ -174,7 +172,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         payer = self.party("collect", order.party or "")
         reference = order.extra.get("account_reference", order.reference[:12])
         body = {
-            **signed(self.shortcode, reveal(self.passkey), int(now())),
+            **signed(self.shortcode, reveal(self.passkey), int(time.time())),
             "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
             "Amount": str(whole(order.amount)),  # text, like each value of the example in the page
             "PartyA": payer,
@@ -192,7 +190,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         asked = payment.provider_reference
         if not asked or "TransID" in payment.ids:
             raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
-        signature = signed(self.shortcode, reveal(self.passkey), int(now()))
+        signature = signed(self.shortcode, reveal(self.passkey), int(time.time()))
         query = post(
             QUERY,
             Said,

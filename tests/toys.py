@@ -1,16 +1,21 @@
-"""Tests of the core without network and without waiting.
-
-A clock that leaps, a wire in memory, a toy provider.
-"""
+"""Tests of the core without network and without waiting: a wire in memory, a toy provider."""
 
 import asyncio
 import functools
 import json
-import selectors
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from datetime import UTC, datetime
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
 import msgspec
@@ -28,7 +33,9 @@ from paymux.http import (
     post,
 )
 from paymux.models import Event, Kind, Order, Payment, Status, Trust
+from paymux.primitives.clock import wall_time
 from paymux.primitives.redaction import Secret
+from paymux.testing import virtual_time
 from paymux.values.money import whole
 from paymux.values.parsing import ProviderData, Scalar, Text, amount
 from paymux.values.status_words import StatusWords
@@ -41,32 +48,28 @@ BASE = "https://shop.example/pay"
 KEY = "0123456789abcdef-hooks"
 
 
-class _Leaping(selectors.SelectSelector):
-    """Instead of waiting, moves the clock; a wait without end is a deadlock, and fails."""
-
-    now = START
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout is None:
-            raise AssertionError("nothing is left to happen: a deadlock")
-        if not ready and timeout:
-            # A nanosecond late, as real clocks are: never a rounding error early.
-            self.now += timeout + 1e-9
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time; uncaught errors are kept in `stray`."""
+class Loop(asyncio.SelectorEventLoop):
+    """A loop that begins at the same time in each run; uncaught errors are kept in `stray`."""
 
     def __init__(self) -> None:
-        self.leaping = _Leaping()
+        super().__init__()
         self.stray: list[str] = []
-        super().__init__(self.leaping)
         self.set_exception_handler(lambda _, context: self.stray.append(str(context)))
 
     def time(self) -> float:
-        return self.leaping.now
+        return START  # from which virtual time goes on
+
+
+@contextmanager
+def virtual_loop() -> Iterator[Loop]:
+    """Open a loop in virtual time, for a test that runs it in several steps, and close it."""
+    loop, block = Loop(), virtual_time()
+    loop.run_until_complete(block.__aenter__())
+    try:
+        yield loop
+    finally:
+        loop.run_until_complete(block.__aexit__(None, None, None))
+        loop.close()
 
 
 def eagerly() -> None:
@@ -79,14 +82,15 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool = False) -> T:
     """Run a coroutine in virtual time; fail on a leftover task or an uncaught error."""
 
     async def clean() -> T:
-        result = await main
-        for _ in range(5):
-            await asyncio.sleep(0)
+        async with virtual_time():
+            result = await main
+            for _ in range(5):
+                await asyncio.sleep(0)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, f"left behind: {left}"
         return result
 
-    loop = VirtualLoop()
+    loop = Loop()
     with asyncio.Runner(loop_factory=lambda: loop, debug=debug) as runner:
         result = runner.run(clean())
     assert not loop.stray, loop.stray
@@ -109,24 +113,23 @@ def now() -> float:
 
 
 class Wall:
-    """A wall clock that keeps step with the virtual one, and that a test can set.
+    """A wall clock that a test can set; stands in for `time`."""
 
-    Stands in for `time`.
-    """
-
-    def __init__(self) -> None:
-        self._base = time.time()
-        self.shift = 0.0
+    shift = 0.0
 
     def time(self) -> float:
-        try:
-            return self._base + self.shift + now()
-        except RuntimeError:
-            return self._base + self.shift
+        return time.time() + self.shift
 
-    def ago(self, seconds: float) -> datetime:
-        """Give the moment so many seconds ago."""
-        return datetime.fromtimestamp(self.time() - seconds, UTC)
+
+def ago(seconds: float) -> datetime:
+    """Give the moment so many seconds ago."""
+    return wall_time() - timedelta(seconds=seconds)
+
+
+def block(seconds: float) -> None:
+    """Let the running loop be blocked for so many seconds of its virtual time."""
+    clock: Any = vars(asyncio.get_running_loop())["time"].__self__
+    clock._now += seconds
 
 
 def answer(
