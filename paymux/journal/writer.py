@@ -30,10 +30,7 @@ FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for operations in progress
 
 
 class Writer(ForkAware):
-    """Runs operations in its own thread, in order, each whole or not at all.
-
-    Failures are OSError.
-    """
+    """Runs operations in a thread, in order, each whole or not at all; failures are OSError."""
 
     crossed: ClassVar[str] = ""  # the reason why no database can be used in this process
 
