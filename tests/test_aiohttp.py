@@ -895,8 +895,8 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
         bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
         monkeypatch.setattr(
             paymux.transport.aiohttp,
-            "_is_new",
-            lambda _, real=paymux.transport.aiohttp._is_new: real(bare),
+            "first_look",
+            lambda _, real=paymux.transport.aiohttp.first_look: real(bare),
         )
     with Ender() as server:
         async with keyless(server.url, attempts=1) as pool:

@@ -143,11 +143,11 @@ def test_an_example_uses_only_public_names(name: str) -> None:
 
 
 def test_one_file_knows_the_http_client() -> None:
-    """Only transport/aiohttp.py imports aiohttp's client; others import its server."""
+    """Only the connection (transport/aiohttp, replies) imports the client; others the server."""
     users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool", *EXAMPLES}
     web = "from aiohttp import web"
     served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
-    assert users - served == {"transport/aiohttp"}
+    assert users - served == {"transport/aiohttp", "transport/replies"}
     assert {name for name in served if room(name) != "simulator"} == {"cli/demo", "webhooks/app"}
     client = "import aiohttp"
     assert all(client not in MODULES[name].read_text(encoding="utf-8") for name in served)

@@ -8,8 +8,6 @@ uses proxies and passwords of the environment, and sends a GET again.
 
 import asyncio
 import select
-import ssl
-import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import TypeAlias
@@ -19,9 +17,10 @@ import msgspec
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from ..http import MAX_BODY_BYTES, PreparedRequest, Response, TransportError
+from ..http import PreparedRequest, Response, TransportError
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from .idle import IdleConnections
+from .replies import body_of, translated
 
 MAX_FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
@@ -81,7 +80,7 @@ class AiohttpConnection(ForkAware):
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - after sending, any error means "unknown"
-            broken = _translated(error)
+            broken = translated(error)
         finally:
             if link is not None:
                 link.close()  # it is not kept
@@ -120,7 +119,7 @@ class AiohttpConnection(ForkAware):
                         yield message.data
             return
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            broken = _translated(error)
+            broken = translated(error)
         raise broken
 
     async def aclose(self) -> None:
@@ -239,11 +238,11 @@ def _new(connection: aiohttp.connector.Connection) -> _Link | None:
     transport = None if protocol is None else protocol.transport
     if protocol is None or transport is None or protocol.should_close:
         return None
-    silent, look = _is_new(transport)
+    silent, look = first_look(transport)
     return _Link(connection, protocol, transport, look) if silent else None
 
 
-def _is_new(transport: asyncio.Transport) -> tuple[bool, Peek]:
+def first_look(transport: asyncio.Transport) -> tuple[bool, Peek]:
     """Return whether a new connection is open and silent, and the function to check it later.
 
     If that cannot be checked (Windows, a transport without a descriptor), the function reports
@@ -280,63 +279,5 @@ async def _reply(protocol: ResponseHandler, largest: int) -> Response:
             raise TransportError("another protocol, which was not asked for")
         if not 100 <= message.code < 200:
             break
-    if message.code != 200:
-        largest = MAX_BODY_BYTES
-    if not payload.is_eof():  # a part has not arrived, and may never arrive
-        stated = message.headers.get("content-length", "")
-        if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
-            raise _too_large(largest)
-    body: bytes | bytearray = await payload.readany()
-    if not payload.at_eof():
-        body = bytearray(body)
-        async for chunk in payload.iter_any():
-            body += chunk
-            if len(body) > largest:
-                break
-    if len(body) > largest:
-        raise _too_large(largest)
-    # We ask for no compression. A body that is compressed in spite of that is inflated up to the
-    # cap.
-    if message.compression in ("gzip", "deflate"):
-        body = await _inflated(body, largest)
-    if len(body) > MAX_BODY_BYTES:
-        body = bytes(body)
-        await asyncio.sleep(0)  # lets other tasks run before this large body is decoded
-    return Response(status=message.code, headers=message.headers, body=bytes(body))
-
-
-async def _inflated(body: bytes | bytearray, largest: int) -> bytes:
-    inflater, parts, size = zlib.decompressobj(wbits=47), [], 0
-    while True:
-        # One byte beyond the cap is enough to detect it; 0 would mean no cap.
-        part = inflater.decompress(body, min(MAX_BODY_BYTES, largest + 1 - size))
-        body = inflater.unconsumed_tail
-        parts.append(part)
-        size += len(part)
-        if inflater.eof or size > largest or not (part or body):
-            break
-        await asyncio.sleep(0)  # a large body takes long
-    if size > largest:
-        raise _too_large(largest)
-    if not inflater.eof:
-        raise TransportError("a compressed body that is cut")
-    return b"".join(parts)
-
-
-def _too_large(largest: int) -> TransportError:
-    return TransportError(f"a body of more than {largest} bytes", too_large=True)
-
-
-def _translated(error: Exception) -> TransportError:
-    if isinstance(error, TransportError):
-        return error
-    certain = isinstance(
-        error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch
-    ) or (
-        isinstance(error, aiohttp.ClientConnectorSSLError)
-        and not isinstance(error.os_error, ssl.SSLEOFError)
-    )
-    # Only the class: the client's message may contain the URL's query or the request's headers.
-    cause = getattr(error, "os_error", None) or error.__cause__
-    because = f" ({type(cause).__name__})" if cause is not None else ""
-    return TransportError(f"{type(error).__name__}{because}", permanent=certain)
+    body = await body_of(payload, message.code, message.headers, message.compression or "", largest)
+    return Response(status=message.code, headers=message.headers, body=body)
