@@ -34,10 +34,12 @@ from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
 from .primitives.redaction import Secret, as_secret
 from .values import arguments
-from .values.validation import checked_reference, checked_seconds
+from .values.validation import checked_reference
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from .bulk import Bulk, ItemT, Progress
     from .core.config import Loaded
     from .journal import Journal
@@ -58,12 +60,18 @@ class Pool(JournalVerbs):
     a loop and used in several loops, one after another; a closed pool can be entered again.
     `observers` are told of each verb and each attempt (`paymux.Observer`): `paymux.otel` has one
     that makes spans and metrics.
+
+    `proxy` (an http URL, with user and password if it asks for them), `tls` (a context, or a PEM
+    file to trust) and `local_address` are for its own connections.
     """
 
     def __init__(
         self,
         *drivers: Driver,
         connection: Connection | None = None,
+        proxy: str | Secret | None = None,
+        tls: "SSLContext | str | PathLike[str] | None" = None,
+        local_address: str | None = None,
         deadline: float = 30.0,
         connect_timeout: float = 10.0,
         attempts: int = 3,
@@ -73,20 +81,17 @@ class Pool(JournalVerbs):
         observers: "Sequence[Observer[Any]]" = (),
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
-        key = as_secret(webhook_key)
-        del webhook_key
+        key, through = as_secret(webhook_key), as_secret(proxy)
+        del webhook_key, proxy
+        from .transport.connection import connection_of  # noqa: PLC0415 - with the first pool
+
         self.drivers: Mapping[str, Driver] = core.by_account(drivers)
-        connect_timeout = checked_seconds("connect_timeout", connect_timeout)
         self._callback_urls = core.CallbackUrls(
             webhook_base, key, plain=all(driver.rehearsing for driver in drivers)
         )
         self._callback_urls.warn(drivers)
-        if connection is None:
-            from .transport.aiohttp import AiohttpConnection  # noqa: PLC0415 - with the first pool
-
-            connection = AiohttpConnection(connect_timeout)
         self._engine = core.Engine(
-            connection,
+            connection_of(connection, connect_timeout, through, tls, local_address),
             self.drivers,
             deadline=deadline,
             attempts=attempts,

@@ -311,7 +311,8 @@ AUTHORITY = trustme.CA()
 PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
-def _serving(*hosts: str, trusted: bool = True, expired: bool = False) -> ssl.SSLContext:
+def serving(*hosts: str, trusted: bool = True, expired: bool = False) -> ssl.SSLContext:
+    """Return the context of a server with a certificate for these hosts."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority = AUTHORITY if trusted else trustme.CA()
     until = PAST + dt.timedelta(days=90) if expired else None
@@ -328,7 +329,7 @@ def _self_signed() -> ssl.SSLContext:
 
 
 def _tls_1_1() -> ssl.SSLContext:
-    context = _serving("127.0.0.1")
+    context = serving("127.0.0.1")
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLS"):
         context.minimum_version = ssl.TLSVersion.TLSv1_1
@@ -338,10 +339,10 @@ def _tls_1_1() -> ssl.SSLContext:
 
 
 DISTRUSTED: dict[str, Callable[[], ssl.SSLContext]] = {
-    "expired": lambda: _serving("127.0.0.1", expired=True),
+    "expired": lambda: serving("127.0.0.1", expired=True),
     "self-signed": _self_signed,
-    "unknown-authority": lambda: _serving("127.0.0.1", trusted=False),
-    "wrong-host": lambda: _serving("api.example.com"),
+    "unknown-authority": lambda: serving("127.0.0.1", trusted=False),
+    "wrong-host": lambda: serving("api.example.com"),
 }
 
 
@@ -356,7 +357,7 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("trusting")
 async def test_a_good_certificate_is_accepted() -> None:
     """With a good certificate the order of the next test succeeds."""
-    async with Peer(lambda _: http(), tls=_serving("127.0.0.1")) as peer, keyless(peer.url) as pool:
+    async with Peer(lambda _: http(), tls=serving("127.0.0.1")) as peer, keyless(peer.url) as pool:
         assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
 
 
@@ -832,7 +833,7 @@ async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
     """An idle connection that the server closed unseen loses no order, and no attempt."""
     if not rdhup:
         monkeypatch.setattr(paymux.transport.aiohttp, "_ENDED", 0)
-    with Ender(tls=_serving("127.0.0.1") if tls else None) as server:
+    with Ender(tls=serving("127.0.0.1") if tls else None) as server:
         async with keyless(server.url, attempts=1) as pool:
             await _ask(pool, 3, money=money)
             # the loop is blocked: it reads nothing of this before the next request
@@ -877,7 +878,7 @@ async def test_session_tickets_do_not_spend_a_new_connection(
 ) -> None:
     """TLS's own messages neither use up a new connection nor spoil an idle one."""
     _busily(monkeypatch)
-    with Ender(tls=_serving("127.0.0.1")) as server:
+    with Ender(tls=serving("127.0.0.1")) as server:
         async with keyless(server.url, attempts=1) as pool:
             for _ in range(3):
                 await _ask(pool, 1, money=True)

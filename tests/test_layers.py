@@ -51,7 +51,7 @@ LAYERS = (
 OPEN = {"primitives", "values", "drivers", "simulator"}
 
 # These modules have a door of their own: to enter them loads SQLite, or the HTTP client.
-DOORS = {"journal/sqlite", "transport/aiohttp"}
+DOORS = {"journal/sqlite", "transport/connection"}
 
 ROOMS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
@@ -142,20 +142,28 @@ def test_an_example_uses_only_public_names(name: str) -> None:
         assert not private or getattr(node, "attr", "").endswith("__")
 
 
-def test_one_file_knows_the_http_client() -> None:
-    """Only the connection (transport/aiohttp, replies) imports the client; others the server."""
+CLIENT = {f"transport/{name}" for name in ("aiohttp", "replies")}
+
+
+def test_few_files_know_the_http_client() -> None:
+    """Only the connections of transport/ import aiohttp's client; others import its server."""
     users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool", *EXAMPLES}
     web = "from aiohttp import web"
     served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
-    assert users - served == {"transport/aiohttp", "transport/replies"}
+    assert users - served == CLIENT
     assert {name for name in served if room(name) != "simulator"} == {"cli/demo", "webhooks/app"}
     client = "import aiohttp"
     assert all(client not in MODULES[name].read_text(encoding="utf-8") for name in served)
 
 
 def test_only_the_pool_hands_the_connection_in() -> None:
-    """Nothing imports transport/aiohttp.py but the pool."""
-    assert {name for name in MODULES if "transport/aiohttp" in set(imported(name))} == {"pool"}
+    """Nothing imports transport/connection.py but the pool, nor the connection but this."""
+    users = {
+        name
+        for name in MODULES
+        if {"transport/aiohttp", "transport/connection"} & set(imported(name))
+    }
+    assert users == {"pool", "transport/connection"}
 
 
 DRIVERS = sorted(name for name in MODULES if name.startswith("drivers/") and name != "drivers/base")
@@ -219,7 +227,7 @@ def test_a_simulator_never_imports_a_driver(name: str) -> None:
     """A simulator imports no driver, so that they do not share a misreading."""
     drivers = {f"drivers/{driver}" for driver in paymux.drivers.names()}
     assert drivers.isdisjoint(imported(name))
-    assert {"pool", "transport", "transport/aiohttp", "core/engine"}.isdisjoint(imported(name))
+    assert {"pool", "transport", "transport/connection", "core/engine"}.isdisjoint(imported(name))
 
 
 # The limits of lines in a file may become smaller, but not larger.

@@ -12,12 +12,16 @@ from ..drivers import load
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..primitives import coerce
-from ..primitives.redaction import shown
+from ..primitives.redaction import as_secret, shown
+from ..values.network import network_of
 from ..values.validation import NAME_PATTERN, checked_path
 
 MAX_FILE_BYTES = 1 << 20  # bytes of a config; real ones need a hundredth of it
 
-_POOL = frozenset({"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key"})
+_NETWORK = ("proxy", "tls", "local_address")
+_POOL = frozenset(
+    {"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key", *_NETWORK}
+)
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -37,9 +41,12 @@ def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Loaded:
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Loaded:
-    """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased."""
+    """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased.
+
+    `PAYMUX_PROXY`, `PAYMUX_TLS` and `PAYMUX_LOCAL_ADDRESS` are settings of the pool.
+    """
     try:
-        return _from_environment(os.environ if environment is None else environment), {}
+        return _from_environment(os.environ if environment is None else environment)
     except UsageError as error:
         return error.renamed(error.name)
 
@@ -57,6 +64,8 @@ def _from_mapping(config: object) -> tuple[list[Driver], dict[str, Any]]:
     for name in options:
         if name not in _POOL:
             raise UsageError.field("config", name, ", ".join(sorted({"accounts", *_POOL})))
+    if "proxy" in options:
+        options["proxy"] = as_secret(options["proxy"])
     drivers = []
     for account, fields in accounts.items():
         table = _Table(checked_account(account))
@@ -84,7 +93,7 @@ def _file(config: object) -> dict[str, Any]:
     )
 
 
-def _from_environment(environment: object) -> list[Driver]:
+def _from_environment(environment: object) -> tuple[list[Driver], dict[str, Any]]:
     variables = coerce.mapping(dict(os.environ) if environment is os.environ else environment)
     if variables is None:
         raise UsageError.field("environment", environment, "a mapping of text to text")
@@ -107,7 +116,19 @@ def _from_environment(environment: object) -> list[Driver]:
         accounts.setdefault(account.lower(), {})[field.lower()] = value
     if not accounts:
         raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", "no account is set in the environment")
-    return [_driver(table, accounts[account]) for account, table in tables.items()]
+    options = _network(variables)
+    return [_driver(table, accounts[account]) for account, table in tables.items()], options
+
+
+def _network(variables: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read and check the variables of the pool's own connections; an empty one is not set."""
+    named = {name: variables.get(f"PAYMUX_{name.upper()}") or None for name in _NETWORK}
+    proxy = named["proxy"] = as_secret(named["proxy"])
+    try:
+        network_of(proxy, named["tls"], named["local_address"])
+    except UsageError as error:
+        raise error.renamed(f"PAYMUX_{str(error.name).upper()}") from None
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class _Table:

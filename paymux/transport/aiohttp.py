@@ -10,7 +10,7 @@ import asyncio
 import select
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
@@ -19,6 +19,7 @@ from yarl import URL
 
 from ..http import PreparedRequest, Response, TransportError
 from ..primitives.forks import ForkAware, leave_to_parent, register
+from ..values.network import Network
 from .idle import IdleConnections
 from .replies import body_of, translated
 
@@ -28,6 +29,7 @@ LOOKUP_KEEPALIVE_SECONDS = 15.0  # seconds for which a look-up may reuse an idle
 MONEY_KEEPALIVE_SECONDS = 1.0  # the same of a money request: stale ones make unknowns
 # new connections that may be closed, or receive data before a request, until an attempt fails
 MAX_NEW_CONNECTIONS = 3
+DIRECT = Network()
 Peek: TypeAlias = Callable[[int], object]  # the events that wait on a socket; false: none
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a closed socket is readable
 
@@ -38,8 +40,14 @@ class AiohttpConnection(ForkAware):
     Each running loop has its own connections, made at its first request.
     """
 
-    def __init__(self, connect_timeout: float) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+    def __init__(self, connect_timeout: float, network: Network = DIRECT) -> None:
+        self._network = network
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            # A proxy may connect at once, and then never answer: there, one time-out bounds all.
+            connect=connect_timeout if network.proxy else None,
+            sock_connect=connect_timeout,
+        )
         self._kept: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
         register(self)
 
@@ -112,6 +120,7 @@ class AiohttpConnection(ForkAware):
                     headers=outgoing.headers,
                     heartbeat=30.0,
                     max_msg_size=MAX_FRAME_BYTES,
+                    **_through(self._network, outgoing.url.partition("://")[0]),
                 )
             async with opened as socket:
                 async for message in socket:
@@ -142,7 +151,7 @@ class AiohttpConnection(ForkAware):
         bytes(READ_BYTES << 2)
         await self._close_ended_loops()
         loop = asyncio.get_running_loop()
-        kept = self._kept[loop] = _LoopConnections()
+        kept = self._kept[loop] = _LoopConnections(self._network)
         kept.ended.callback(self._kept.pop, loop, None)
         await anext(kept.guard)
         return kept
@@ -179,9 +188,11 @@ class _Origin:
     https://www.rfc-editor.org/rfc/rfc6454#section-4
     """
 
-    def __init__(self, scheme: str, host: str) -> None:
+    def __init__(self, scheme: str, host: str, network: Network) -> None:
         url = URL(f"{scheme}://{host}/", encoded=True)
-        self.request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+        self.request = aiohttp.ClientRequest(
+            "GET", url, loop=asyncio.get_running_loop(), **_through(network, scheme)
+        )
         self.host = self.request.headers["Host"]
         self.lookups = IdleConnections[_Link](LOOKUP_KEEPALIVE_SECONDS)
         self.money = IdleConnections[_Link](MONEY_KEEPALIVE_SECONDS)
@@ -195,22 +206,31 @@ class _Origin:
 class _Origins(dict[tuple[str, str], _Origin]):
     """The origins of one loop, by scheme and host; each is made at its first request."""
 
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+
     def __missing__(self, key: tuple[str, str]) -> _Origin:
-        origin = self[key] = _Origin(*key)
+        origin = self[key] = _Origin(*key, self._network)
         return origin
 
 
 class _LoopConnections:
     """The connections of one loop, and the session of its WebSockets."""
 
-    def __init__(self) -> None:
-        self.connector = aiohttp.TCPConnector(limit=0)
+    def __init__(self, network: Network) -> None:
+        local = network.local_address
+        self.connector = aiohttp.TCPConnector(
+            limit=0,
+            ssl=True if network.tls is None else network.tls,
+            local_addr=None if local is None else (local, 0),
+        )
         self.pushed = aiohttp.ClientSession(
             connector=self.connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_no_redirect()],
         )
-        self.origins = _Origins()
+        self.origins = _Origins(network)
         # what is done at the end: every step, even if the task that waits for it is cancelled
         self.ended = AsyncExitStack()
         self.ended.callback(self._close_origins)  # last: the connector has closed their sockets
@@ -230,6 +250,16 @@ class _LoopConnections:
     async def _guard(self) -> AsyncGenerator[None]:
         async with self.ended:
             yield
+
+
+def _through(network: Network, scheme: str) -> dict[str, Any]:
+    """Return aiohttp's arguments for the proxy; plain http, which is on loopback, goes past it."""
+    if network.proxy is None or scheme not in ("https", "wss"):
+        return {}
+    headers = {"User-Agent": "paymux"}
+    if network.authorization is not None:
+        headers["Proxy-Authorization"] = network.authorization.reveal()
+    return {"proxy": URL(network.proxy, encoded=True), "proxy_headers": headers}
 
 
 def _new(connection: aiohttp.connector.Connection) -> _Link | None:

@@ -69,6 +69,9 @@ def translated(error: Exception) -> TransportError:
     """Return an error of the client as our own, without its text."""
     if isinstance(error, TransportError):
         return error
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        said = f"the proxy answered HTTP {int(error.status)}"
+        return TransportError(said, permanent=error.status in (403, 407))
     certain = isinstance(
         error, aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch
     ) or (
