@@ -1,12 +1,13 @@
 """What a caller is told of a money request is true, wherever the wire breaks.
 
 Run: python -m benchmarks.bench_faults [--seconds 480] [--slice 1] [--seed 0]
-     [--operation "campay collect"] [--json FILE]
+     [--operation "campay collect"] [--session] [--eager] [--json FILE]
 
 R1 makes every row of the decision table that can occur, on a fresh and a reused connection. R2 cuts
 each request and each answer (the good one and a refusal, in three framings) at every byte, with a
-FIN, a reset and silence; `--slice 50` takes every 50th byte. Only loopback is used. The exit code
-is 1 if any classification was unsound.
+FIN, a reset and silence; `--slice 50` takes every 50th byte. `--session` does it over a session of
+the caller, and `--eager` with an eager task factory (Python 3.12). Only loopback is used. The exit
+code is 1 if any classification was unsound.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from tests.campaigns.faults import (
     table,
     walk_table,
 )
-from tests.campaigns.faulty import OPERATIONS, Operation
+from tests.campaigns.faulty import OPERATIONS, Operation, Over
 
 
 def report(operations: Sequence[Operation], tally: Tally) -> None:
@@ -48,17 +49,21 @@ def report(operations: Sequence[Operation], tally: Tally) -> None:
         print(f"{name}: {wrong} unsound of {total:,} classifications{bound}")
     for one in tally.wrong:
         print(f"  {one}")
+    if tally.differences:
+        print("Soundly otherwise than over the default connection:")
+        for name, count in sorted(tally.differences.items()):
+            print(f"  {count:3} {name}")
     if tally.again:
         print(f"{tally.again} cases were run again with more time: the machine was too busy")
     if tally.skipped:
         print(f"{tally.skipped:,} cases were not run: the time was over")
 
 
-def report_table(operations: Sequence[Operation]) -> None:
+def report_table(operations: Sequence[Operation], over: Over) -> None:
     """Print which rows occur, and why the others cannot."""
     certificates = Certificates()
     print("Rows of the decision table that cannot occur, or not at every operation:")
-    tables = {operation.name: table(certificates, operation) for operation in operations}
+    tables = {operation.name: table(certificates, operation, over) for operation in operations}
     for number, title in TITLES.items():
         reasons: dict[str, list[str]] = {}
         for name, rows in tables.items():
@@ -75,12 +80,16 @@ def report_table(operations: Sequence[Operation]) -> None:
     )
 
 
-async def campaign(operations: Sequence[Operation], tally: Tally, *, step: int, seed: int) -> None:
+async def campaign(
+    operations: Sequence[Operation], tally: Tally, *, step: int, seed: int, over: Over, eager: bool
+) -> None:
     """Run all of it."""
+    if eager and sys.version_info >= (3, 12):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
     for operation in operations:
         tally.wrong.extend(f"R1 row 14: {taken}" for taken in poisoned(operation))
-    await walk_table(operations, tally)
-    await cut_everywhere(operations, tally, step=step, seed=seed)
+    await walk_table(operations, tally, over=over)
+    await cut_everywhere(operations, tally, step=step, seed=seed, over=over)
 
 
 def main() -> int:
@@ -96,21 +105,27 @@ def main() -> int:
     parser.add_argument(
         "--operation", choices=sorted(OPERATIONS), action="append", help="only this one"
     )
+    parser.add_argument("--session", action="store_true", help="over a session of the caller")
+    parser.add_argument("--eager", action="store_true", help="with an eager task factory")
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     operations = [OPERATIONS[name] for name in given.operation or OPERATIONS]
     # paymux warns of unknown status codes, and the campaign sends many of them
     logging.getLogger("paymux").setLevel(logging.CRITICAL)
     random.seed(given.seed)
+    over: Over = "session" if given.session else "connection"
     version = importlib.metadata.version("aiohttp")
     print(
         f"aiohttp {version}, Python {sys.version.split()[0]}, seed {given.seed}, slice "
-        f"{given.slice}"
+        f"{given.slice}, over {'a session' if given.session else 'the default connection'}"
+        f"{', eager tasks' if given.eager else ''}"
     )
-    report_table(operations)
+    report_table(operations, over)
     began = time.monotonic()
     tally = Tally(began + given.seconds)
-    asyncio.run(campaign(operations, tally, step=given.slice, seed=given.seed))
+    asyncio.run(
+        campaign(operations, tally, step=given.slice, seed=given.seed, over=over, eager=given.eager)
+    )
     report(operations, tally)
     print(f"{time.monotonic() - began:.0f} s")
     if given.json:
@@ -124,7 +139,11 @@ def main() -> int:
             "skipped": tally.skipped,
         }
         given.json.write_text(
-            json.dumps({**said, "counts": counts, "unsound": tally.wrong}, indent=1) + "\n"
+            json.dumps(
+                {**said, "counts": counts, "unsound": tally.wrong, "differ": tally.differences},
+                indent=1,
+            )
+            + "\n"
         )
     return 1 if tally.wrong or not tally.counts else 0
 

@@ -233,6 +233,20 @@ class PaymuxTraced(PaymuxCamPay):
         return {"observers": [otel.OpenTelemetry(traces, metrics.MeterProvider([memory]))]}
 
 
+class PaymuxSession(PaymuxCamPay):
+    """CamPay, over an aiohttp session of the caller."""
+
+    async def aclose(self) -> None:
+        """Close the pool, and the session."""
+        await super().aclose()
+        await self.session.close()
+
+    def options(self) -> dict[str, Any]:
+        """Give the session."""
+        self.session = load("aiohttp").ClientSession()
+        return {"session": self.session}
+
+
 class PaymuxMpesa(Paymux):
     """paymux with M-Pesa, whose look-up is a POST."""
 
@@ -894,6 +908,7 @@ CLIENTS: dict[str, type[Client]] = {
     "paymux/journal": PaymuxJournal,
     "paymux/observed": PaymuxObserved,
     "paymux/otel": PaymuxTraced,
+    "paymux/session": PaymuxSession,
     "paymux/mpesa": PaymuxMpesa,
     "hand/mpesa": HandMpesa,
     "tuned/mpesa": TunedMpesa,

@@ -261,6 +261,10 @@ class TransportError(Exception):
         self.too_large = too_large
 
 
+class NoWebSocket(TransportError):
+    """This connection opens no WebSocket, now or later."""
+
+
 class PreparedRequest(msgspec.Struct, kw_only=True, gc=False):
     """One attempt on the wire.
 

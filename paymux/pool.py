@@ -38,12 +38,11 @@ from .values.validation import checked_reference
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from .bulk import Bulk, ItemT, Progress
     from .core.config import Loaded
     from .journal import Journal
     from .limits import Limits
+    from .transport.connection import Session, Tls
     from .transport.observers import Observer
     from .watch import Watch
 
@@ -59,18 +58,18 @@ class Pool(JournalVerbs):
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
     a loop and used in several loops, one after another; a closed pool can be entered again.
     `observers` are told of each verb and each attempt (`paymux.Observer`): `paymux.otel` has one
-    that makes spans and metrics.
-
-    `proxy` (an http URL, with user and password if it asks for them), `tls` (a context, or a PEM
-    file to trust) and `local_address` are for its own connections.
+    that makes spans and metrics. `proxy` (an http URL), `tls` (a context, or a PEM file to trust)
+    and `local_address` are for its own connections; `session` is a ClientSession of yours to use
+    instead, which you close.
     """
 
     def __init__(
         self,
         *drivers: Driver,
         connection: Connection | None = None,
+        session: "Session | None" = None,
         proxy: str | Secret | None = None,
-        tls: "SSLContext | str | PathLike[str] | None" = None,
+        tls: "Tls | None" = None,
         local_address: str | None = None,
         deadline: float = 30.0,
         connect_timeout: float = 10.0,
@@ -91,7 +90,7 @@ class Pool(JournalVerbs):
         )
         self._callback_urls.warn(drivers)
         self._engine = core.Engine(
-            connection_of(connection, connect_timeout, through, tls, local_address),
+            connection_of(connection, session, connect_timeout, through, tls, local_address),
             self.drivers,
             deadline=deadline,
             attempts=attempts,
@@ -244,10 +243,7 @@ class Pool(JournalVerbs):
         at_once: int = 50,
         progress: "Callable[[Progress], object] | None" = None,
     ) -> "Bulk[ItemT]":
-        """Verify many payments, or `(account, provider_reference)` pairs.
-
-        Iterate over the result, or await it for a list.
-        """
+        """Verify payments, or `(account, provider_reference)` pairs: iterate, or await a list."""
         from .bulk import Bulk  # noqa: PLC0415 - takes 2 ms, and is needed only here
 
         return Bulk(self, items, at_once, progress)
@@ -347,10 +343,7 @@ class Pool(JournalVerbs):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run a driver's own method, beyond the common verbs.
-
-        `run("campay", CamPay.payment_link, amount=…)`.
-        """
+        """Run a driver's own method: `run("campay", CamPay.payment_link, amount=…)`."""
         driver: Any = self._engine.driver(account)
         if not core.is_driver_method(driver, method):
             raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")

@@ -27,6 +27,7 @@ import pytest
 import trustme
 
 import paymux.transport.aiohttp
+import paymux.transport.session
 from paymux import (
     Mismatch,
     NotSent,
@@ -44,7 +45,7 @@ from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
-from paymux.transport.aiohttp import AiohttpConnection
+from paymux.transport.aiohttp import AiohttpConnection, first_look
 from paymux.transport.idle import IdleConnections
 
 from .cases import CASES
@@ -760,12 +761,12 @@ class Ender:
     """A server in its own threads, which closes its connections when a test wants it."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, ends_first: int = 0) -> None:
-        self._tls, self._ends_first = tls, ends_first
+        self._tls, self.ends_first = tls, ends_first
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listening.getsockname()[1]}"
         self.asked: list[int] = []  # the number of the connection of each request
-        self.connections = 0
+        self.connections = self.ended_first = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -795,8 +796,9 @@ class Ender:
                 ).start()
 
     def _serve(self, accepted: socket.socket, number: int) -> None:
-        if number <= self._ends_first:
+        if number <= self.ends_first:
             accepted.close()
+            self.ended_first += 1
             return
         with contextlib.suppress(OSError), self._secured(accepted) as talk:
             self._open.append(talk)
@@ -844,14 +846,23 @@ async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
     assert sorted(server.asked) == [1, 2, 3, 4, 5, 6]
 
 
-def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the loop busy between a connection and the first request on it."""
-    connect = aiohttp.TCPConnector.connect
+def _busily(monkeypatch: pytest.MonkeyPatch, server: Ender) -> None:
+    """Keep the loop busy between a connection and the first request on it.
 
-    async def slow(self: aiohttp.TCPConnector, *given: Any) -> aiohttp.connector.Connection:
-        made = await connect(self, *given)
+    Until a server that ends its first connections has ended this one.
+    """
+    connect, made = aiohttp.TCPConnector.connect, 0
+
+    async def slow(
+        self: aiohttp.TCPConnector, *given: Any, **named: Any
+    ) -> aiohttp.connector.Connection:
+        nonlocal made
+        connected = await connect(self, *given, **named)
+        made += 1
         time.sleep(0.05)  # the loop is busy
-        return made
+        while server.ended_first < min(made, server.ends_first):
+            time.sleep(0.001)
+        return connected
 
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", slow)
 
@@ -859,13 +870,20 @@ def _busily(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_new_connection_that_ended_at_once_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If a new connection is closed before the request, another is used; after three, NotSent."""
-    _busily(monkeypatch)
+    """If a new connection is closed before the request, another is used."""
     with Ender(ends_first=2) as server:
+        _busily(monkeypatch, server)
         async with keyless(server.url, attempts=1) as pool:
             assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
     assert server.asked == [3]
+
+
+async def test_three_new_connections_that_end_at_once_are_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After three of them the order is NotSent."""
     with Ender(ends_first=99) as server:
+        _busily(monkeypatch, server)
         async with keyless(server.url, attempts=1) as pool:
             with pytest.raises(NotSent, match="new connections that end"):
                 await pool.collect("keyless", **ORDER)
@@ -877,8 +895,8 @@ async def test_session_tickets_do_not_spend_a_new_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """TLS's own messages neither use up a new connection nor spoil an idle one."""
-    _busily(monkeypatch)
     with Ender(tls=serving("127.0.0.1")) as server:
+        _busily(monkeypatch, server)
         async with keyless(server.url, attempts=1) as pool:
             for _ in range(3):
                 await _ask(pool, 1, money=True)
@@ -894,11 +912,8 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
         monkeypatch.setattr(paymux.transport.aiohttp, "select", object())
     else:
         bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
-        monkeypatch.setattr(
-            paymux.transport.aiohttp,
-            "first_look",
-            lambda _, real=paymux.transport.aiohttp.first_look: real(bare),
-        )
+        for module in (paymux.transport.aiohttp, paymux.transport.session):
+            monkeypatch.setattr(module, "first_look", lambda _, real=first_look: real(bare))
     with Ender() as server:
         async with keyless(server.url, attempts=1) as pool:
             for _ in range(3):

@@ -15,6 +15,7 @@ from paymux.transport.outcome import Means, Verdict, decide
 
 from .campaigns.faults import (
     NEVER,
+    OVER_A_SESSION,
     TITLES,
     Certificates,
     Tally,
@@ -23,7 +24,8 @@ from .campaigns.faults import (
     table,
     walk_table,
 )
-from .campaigns.faulty import OPERATIONS
+from .campaigns.faulty import OPERATIONS, Over
+from .toys import eagerly
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +44,14 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_row_occurs_or_says_why_not(name: str) -> None:
+@pytest.mark.parametrize("over", ["connection", "session"])
+def test_every_row_occurs_or_says_why_not(name: str, over: Over) -> None:
     """All 48 rows of the decision table are there for each operation: cases, or a reason."""
-    rows = table(Certificates(), OPERATIONS[name])
+    rows = table(Certificates(), OPERATIONS[name], over)
     assert list(rows) == list(TITLES) == list(range(1, 49))
     assert all(rows.values())
-    assert all(rows[number] == reason for number, reason in NEVER.items())
+    never = NEVER if over == "connection" else OVER_A_SESSION
+    assert all(rows[number] == reason for number, reason in never.items())
     assert sum(isinstance(cases, list) for cases in rows.values()) >= 35
 
 
@@ -68,6 +72,25 @@ async def test_a_wire_that_breaks_at_any_byte_is_told_truly(name: str) -> None:
     assert found.wrong == [], f"seed {SEED}"
     assert found.skipped == 0
     assert min(found.counts[name, f"R2 {what}"] for what in ("request", "answer", "refusal")) >= 12
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["", "eager tasks"])
+async def test_the_table_over_a_session_of_the_caller_is_told_truly(*, eager: bool) -> None:
+    """R1 and R2 over a session: sound, and otherwise than over the default connection in one row.
+
+    A connection that ended right after it was accepted is noticed before the request is written.
+    """
+    if eager:
+        eagerly()
+    found = tally()
+    some = [OPERATIONS[name] for name in ("campay payout", "intram collect")]
+    await walk_table(some, found, in_turn=True, over="session")
+    await cut_everywhere(some, found, step=STEP, seed=SEED, over="session")
+    assert found.wrong == [], f"seed {SEED}"
+    assert found.skipped == 0
+    ended = {"R1 row 19", "R2 request, 0 bytes"}
+    assert {name for name in found.differences if not name.startswith(tuple(ended))} == set()
+    assert all(name.endswith("fresh: NotSent for OutcomeUnknown") for name in found.differences)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

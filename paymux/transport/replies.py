@@ -1,4 +1,4 @@
-"""What a connection over aiohttp does with a response's body, and with aiohttp's errors."""
+"""What both connections over aiohttp do with a response's body, and with aiohttp's errors."""
 
 import asyncio
 import ssl

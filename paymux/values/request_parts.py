@@ -131,7 +131,7 @@ def matcher_of(value: Any) -> Any:
     return value
 
 
-_FRAMING = frozenset(
+FRAMING = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"}
 )
 
@@ -142,7 +142,7 @@ def headers_of(given: object) -> Mapping[str, str]:
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]*", value):
             raise UsageError.field("headers", name, "visible ASCII names and values")
-        if name.lower() in _FRAMING:
+        if name.lower() in FRAMING:
             raise UsageError.field(
                 "headers", name, "a header that does not say where a request goes or ends"
             )

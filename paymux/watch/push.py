@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 from ..drivers.base import Driver, Pushed
 from ..errors import PaymuxError
-from ..http import TransportError
+from ..http import NoWebSocket, TransportError
 from ..models import Event, log
 from ..transport import backoff_pauses
 from ..values.parsing import Unreadable
@@ -75,6 +75,9 @@ class PushSockets:
                     async for frame in frames:
                         steps = backoff_pauses(factor=1, longest=30)
                         self._on_frame(driver, frame)
+            except NoWebSocket as error:
+                log.info("%s: %s; watches poll", driver.account, error)
+                return
             except (TransportError, PaymuxError) as error:
                 # Polling continues, so a broken socket only delays the news.
                 log.info("%s: the update socket broke: %s", driver.account, error)

@@ -34,6 +34,7 @@ from .faulty import (
     Fault,
     Framing,
     Operation,
+    Over,
     Visit,
     Where,
     framed,
@@ -42,6 +43,7 @@ from .faulty import (
     response_cut,
     writes,
 )
+from .proxy import REFUSALS
 
 TITLES: Mapping[int, str] = {
     1: "DNS failure",
@@ -100,11 +102,16 @@ NEVER: Mapping[int, str] = {
         "nothing"
     ),
     9: "paymux pins no certificate",
-    10: "trust_env is off, and there is no proxy setting",
     22: "there is no sock_read time-out; the deadline (row 23) ends a silent read",
     28: (
         "nothing in this process can be told; the reference is the caller's, stored before the call"
     ),
+}
+OVER_A_SESSION: Mapping[int, str] = {
+    **NEVER,
+    4: "the places of the session's connector are its owner's; tests/test_session.py fills them",
+    5: "as row 4",
+    10: "the proxy is the session's",
 }
 UNKNOWN = (OutcomeUnknown,)
 HTML = b"<!doctype html><title>Sorry</title><p>Come back later."
@@ -245,6 +252,9 @@ def before_sending(certificates: Certificates, operation: Operation) -> dict[int
         8: [
             case(name="untrusted", tls=True, network=stranger, handshakes=1),
             case(name="other host", tls=True, network=other_host, handshakes=1),
+        ],
+        10: [
+            case(name=refusal, tls=True, proxy=refusal, connect_timeout=1.0) for refusal in REFUSALS
         ],
         11: late,
         12: [
@@ -485,15 +495,17 @@ def duplicates(refusal: Response | str) -> list[Case] | str:
     return [Case(name="listed", ends=UNKNOWN, listed=True, plan=(refuses(refusal),))]
 
 
-def table(certificates: Certificates, operation: Operation) -> dict[int, list[Case] | str]:
+def table(
+    certificates: Certificates, operation: Operation, over: Over = "connection"
+) -> dict[int, list[Case] | str]:
     """Give the whole table for one operation: the cases of each row, or why it cannot occur."""
     rows: dict[int, list[Case] | str] = {
-        **dict(NEVER),
         **before_sending(certificates, operation),
         14: "refused when a driver or an order is made, which this campaign checks",
         **no_answer(certificates, operation),
         **answers(operation),
         **refusals(operation),
+        **(NEVER if over == "connection" else OVER_A_SESSION),
     }
     return {number: _repeated(operation, rows[number]) for number in sorted(rows)}
 
@@ -547,13 +559,16 @@ class Tally:
         self.until = until
         self.counts: Counter[tuple[str, str]] = Counter()
         self.wrong: list[str] = []
+        # the cases that end otherwise over a session, but soundly
+        self.differences: Counter[str] = Counter()
         self.skipped = self.again = 0
 
-    def note(
-        self, operation: Operation, what: str, name: str, where: Where, problem: str | None
-    ) -> None:
+    def note(self, desk: Desk, what: str, name: str, where: Where, problem: str | None) -> None:
         """Note how one case ended."""
+        operation = desk.operation
         self.counts[operation.name, what] += 1
+        if desk.differs:
+            self.differences[f"{what[:2]} {name}, {where}: {desk.differs}"] += 1
         if problem is not None:
             self.wrong.append(f"{what[:2]} {operation.name}, {name}, {where}: {problem}")
 
@@ -568,7 +583,11 @@ class Tally:
 
 
 async def walk_table(
-    operations: Iterable[Operation], tally: Tally, *, in_turn: bool = False
+    operations: Iterable[Operation],
+    tally: Tally,
+    *,
+    in_turn: bool = False,
+    over: Over = "connection",
 ) -> None:
     """R1: make every row that can occur.
 
@@ -578,7 +597,7 @@ async def walk_table(
     jobs = [
         (operation, number, case, where)
         for operation in operations
-        for number, cases in table(certificates, operation).items()
+        for number, cases in table(certificates, operation, over).items()
         if not isinstance(cases, str)
         for turn, case in enumerate(cases, number)
         for where in (case.where[turn % len(case.where) :][:1] if in_turn else case.where)
@@ -597,12 +616,18 @@ async def walk_table(
                     if tally.late:
                         tally.skipped += 1
                         continue
-                    desk = Desk(operation, attempts=1 if case.alone else ATTEMPTS)
+                    attempts = 1 if case.alone else ATTEMPTS
+                    desk = Desk(operation, attempts=attempts, over=over)
                     tls = certificates.server() if case.tls else None
-                    await desk.open(tls=tls, host=case.host, connect_timeout=case.connect_timeout)
+                    await desk.open(
+                        tls=tls,
+                        host=case.host,
+                        connect_timeout=case.connect_timeout,
+                        proxied=case.proxy != "",
+                    )
                     problem = await judged(desk, case, where, tally)
                     await desk.close()
-                    tally.note(operation, "R1", f"row {number}: {case.name}", where, problem)
+                    tally.note(desk, "R1", f"row {number}: {case.name}", where, problem)
 
             await asyncio.gather(*(work() for _ in range(1 if alone else TABLE_WORKERS)))
 
@@ -610,7 +635,7 @@ async def walk_table(
 async def judged(desk: Desk, case: Case, where: Where, tally: Tally) -> str | None:
     """Run a case, and give what is wrong with how it ended."""
     problem = await desk.run(case, where)
-    if problem is None or not desk.unlucky:
+    if (problem is None and not desk.differs) or not desk.unlucky:
         return problem
     # The deadline passed, or the connection grew stale, before the fault was met: once more, with
     # more time.
@@ -619,9 +644,9 @@ async def judged(desk: Desk, case: Case, where: Where, tally: Tally) -> str | No
     return await desk.run(msgspec.structs.replace(case, deadline=deadline), where)
 
 
-async def measure(operation: Operation) -> tuple[int, dict[Framing, int]]:
+async def measure(operation: Operation, over: Over) -> tuple[int, dict[Framing, int]]:
     """Give the length of an operation's request, and of its answer in each framing."""
-    desk = Desk(operation)
+    desk = Desk(operation, over=over)
     await desk.open()
     lengths: dict[Framing, int] = {}
     for framing in Framing:
@@ -666,12 +691,17 @@ def _boundaries(length: int, step: int, first: int) -> list[int]:
 
 
 async def cut_everywhere(
-    operations: Iterable[Operation], tally: Tally, *, step: int, seed: int
+    operations: Iterable[Operation],
+    tally: Tally,
+    *,
+    step: int,
+    seed: int,
+    over: Over = "connection",
 ) -> None:
     """R2: cut each request and each answer at every byte."""
     chance = random.Random(seed)
     for operation in operations:
-        lengths = await measure(operation)
+        lengths = await measure(operation, over)
         jobs = cuts(operation, lengths, step, chance.randrange(step))
 
         async def work(
@@ -683,19 +713,19 @@ async def cut_everywhere(
                     tally.skipped += 1
                     continue
                 if desk is None or not desk.left:
-                    desk = await _fresh(desk, operation)
+                    desk = await _fresh(desk, operation, over)
                 problem = await judged(desk, case, where, tally)
-                tally.note(operation, f"R2 {what}", case.name, where, problem)
+                tally.note(desk, f"R2 {what}", case.name, where, problem)
             if desk is not None:
                 await desk.close()
 
         await asyncio.gather(*(work() for _ in range(WORKERS)))
 
 
-async def _fresh(desk: Desk | None, operation: Operation) -> Desk:
+async def _fresh(desk: Desk | None, operation: Operation, over: Over) -> Desk:
     if desk is not None:
         await desk.close()
     # one repeat, where a request may be repeated, is as good as two
-    desk = Desk(operation, attempts=2)
+    desk = Desk(operation, attempts=2, over=over)
     await desk.open()
     return desk

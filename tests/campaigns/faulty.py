@@ -22,6 +22,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import aiohttp
 import msgspec
 
 from paymux import (
@@ -40,9 +41,13 @@ from paymux.core import orders
 from paymux.drivers import load
 from paymux.http import PreparedRequest, Response
 from paymux.models import Kind
+from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
 from paymux.simulator.ledger import Outcome
-from paymux.transport.aiohttp import AiohttpConnection
+from paymux.transport.aiohttp import DIRECT, AiohttpConnection
+from paymux.values.network import network_of
+
+from .proxy import Proxy
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ATTEMPTS = 3
@@ -95,6 +100,7 @@ def sample(driver: str, case: str, **fields: Any) -> Response:
 
 Told: TypeAlias = Literal["answer", "refusal"] | None
 Where: TypeAlias = Literal["fresh", "reused"]
+Over: TypeAlias = Literal["connection", "session"]  # the pool's own, or one of the caller
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -611,6 +617,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool = False
     cold: bool = False  # no login yet
     listed: bool = False  # the provider says that it had our reference before
+    proxy: str = ""  # how a proxy between them refuses the tunnel
     alone: bool = False  # it bends something that other cases share
     handshakes: int | None = None
 
@@ -618,14 +625,20 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 class Desk:
     """Asks for money at one door, and judges what it is told."""
 
-    def __init__(self, operation: Operation, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, operation: Operation, *, attempts: int = ATTEMPTS, over: Over = "connection"
+    ) -> None:
         self.operation = operation
         self.door = Door(operation)
+        self._over = over
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: Proxy | None = None
         self.left = DESK_LIFE
         self._attempts = attempts
         self._warm = False
         # whether a busy machine may be why the last case ended otherwise than it should
         self.unlucky = False
+        self.differs = ""  # how the last case ended otherwise than over the pool's own connection
         self._references = (str(number) for number in itertools.count(10_000_001))
 
     async def open(
@@ -634,15 +647,32 @@ class Desk:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         connect_timeout: float = 10.0,
+        proxied: bool = False,
     ) -> None:
-        """Open the door, and a pool that talks to it."""
+        """Open the door, and a pool that talks to it, through a proxy if it is `proxied`."""
         await self.door.open(tls)
         simulator, name = self.door.simulator, self.operation.driver
         provider = simulator.providers[name]
         base = f"{'https' if tls else 'http'}://{host}:{self.door.port}/{name}{provider.base_path}"
-        self._connection = AiohttpConnection(connect_timeout)
         driver = simulator.driver(name, base_url=base, **self.operation.fields)
-        self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
+        network = DIRECT
+        if proxied:
+            self._proxy = await Proxy().__aenter__()
+            url = Secret(f"http://shop:canary@127.0.0.1:{self._proxy.port}")
+            network = network_of(url, None, None)
+        self._connection = AiohttpConnection(connect_timeout, network)
+        if self._over == "session":
+            # a case lets no name resolve, which the session's cache would hide
+            connector = aiohttp.TCPConnector(use_dns_cache=False)
+            self._session = aiohttp.ClientSession(connector=connector)
+            self._pool = Pool(
+                driver,
+                session=self._session,
+                connect_timeout=connect_timeout,
+                attempts=self._attempts,
+            )
+        else:
+            self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
         if self.operation.verb == "refund":
             amount = Decimal(150_000)
             paid = provider.open(
@@ -656,12 +686,28 @@ class Desk:
     async def close(self) -> None:
         """Close all of it."""
         await self._pool.aclose()
+        if self._session is not None:
+            await self._session.close()
+        if self._proxy is not None:
+            await self._proxy.__aexit__()
         await self.door.close()
+
+    async def _hang_up(self) -> None:
+        """Close the idle connections, so that the next request opens one."""
+        await self._connection.aclose()
+        if self._session is not None:
+            connector: Any = self._session.connector
+            for kept in connector._conns.values():
+                for protocol, _ in kept:
+                    protocol.close()
 
     async def run(self, case: Case, where: Where) -> str | None:
         """Run one case; give what is wrong with how it ended, None if nothing is."""
         self.left -= 1
-        await self._connection.aclose()
+        self.differs = ""
+        if self._proxy is not None:
+            self._proxy.refusal = ""
+        await self._hang_up()
         primed: Visit | None = None
         if where == "reused" or not (case.cold or self._warm):
             self.door.begin([HEALTHY])
@@ -673,13 +719,15 @@ class Desk:
             self._warm = True  # logged in
             primed = self.door.struck
         if where == "fresh":
-            await self._connection.aclose()
+            await self._hang_up()
             await self.door.settle()
         reference = next(self._references)
         self.door.begin(case.plan)
+        if self._proxy is not None:
+            self._proxy.refusal = case.proxy
         async with case.network(self.door) if case.network else contextlib.nullcontext():
             ended = await self._end(case, reference)
-            await self._connection.aclose()
+            await self._hang_up()
             await self.door.settle()
         reached = self.door.struck
         strayed = (
@@ -792,9 +840,16 @@ class Desk:
         if type(ended) not in expected:
             said = ended if isinstance(ended, BaseException) else ""
             names = " or ".join(kind.__name__ for kind in expected)
+            if self._over == "session" and {type(ended), *expected} == {NotSent, OutcomeUnknown}:
+                # A session writes later than the pool's own connection, and does other things
+                # before. Either is true, as `_unsound` has found; which it is, is told.
+                self.differs = f"{type(ended).__name__} for {names}"
+                return None
             return f"{type(ended).__name__} for {names}: {said!s:.200}"
         if any("elsewhere" in path for path in door.paths):
             return "a redirect was followed"
+        if "canary" in repr(ended):
+            return "it shows the proxy's password"
         if case.handshakes is not None and door.handshakes != case.handshakes:
             return f"{door.handshakes} handshakes for {case.handshakes}"
         page = type(ended) is OutcomeUnknown and self.operation.page
