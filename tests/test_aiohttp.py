@@ -1142,7 +1142,7 @@ def test_idle_connections_are_closed_in_time_after_a_close(
             self.closed = True
 
     async def main() -> None:
-        monkeypatch.setattr("paymux.transport.idle.monotonic", asyncio.get_running_loop().time)
+        monkeypatch.setattr("paymux.primitives.clock.monotonic", asyncio.get_running_loop().time)
         kept = IdleConnections[Silent](15.0)
         early, late = Silent(), Silent()
         kept.put(early)
