@@ -51,7 +51,7 @@ LAYERS = (
 OPEN = {"primitives", "values", "drivers", "simulator"}
 
 # These modules have a door of their own: to enter them loads SQLite, or the HTTP client.
-DOORS = {"journal/sqlite", "transport/connection"}
+DOORS = {"journal/sqlite", "transport/aiohttp", "transport/connection", "transport/session"}
 
 ROOMS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
@@ -143,6 +143,8 @@ def test_an_example_uses_only_public_names(name: str) -> None:
 
 
 CLIENT = {f"transport/{name}" for name in ("aiohttp", "replies", "session")}
+# A mock of the client for tests stands beside it.
+MOCK = "testing/aioresponses"
 
 
 def test_few_files_know_the_http_client() -> None:
@@ -150,7 +152,7 @@ def test_few_files_know_the_http_client() -> None:
     users = {name for name in MODULES if "aiohttp" in set(imported(name))} - {"pool", *EXAMPLES}
     web = "from aiohttp import web"
     served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
-    assert users - served == CLIENT
+    assert users - served == {*CLIENT, MOCK}
     assert {name for name in served if room(name) != "simulator"} == {"cli/demo", "webhooks/app"}
     client = "import aiohttp"
     assert all(client not in MODULES[name].read_text(encoding="utf-8") for name in served)
@@ -163,7 +165,7 @@ def test_only_the_pool_hands_the_connection_in() -> None:
         for name in MODULES
         if {"transport/aiohttp", "transport/connection", "transport/session"} & set(imported(name))
     }
-    assert users == {"pool", "transport/connection", "transport/session"}
+    assert users == {"pool", "transport/connection", "transport/session", MOCK}
 
 
 DRIVERS = sorted(name for name in MODULES if name.startswith("drivers/") and name != "drivers/base")

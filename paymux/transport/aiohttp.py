@@ -8,6 +8,7 @@ uses proxies and passwords of the environment, and sends a GET again.
 
 import asyncio
 import select
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ from ..http import PreparedRequest, Response, TransportError
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..values.network import Network
 from .idle import IdleConnections
+from .mocks import unseen_by_mock
 from .replies import body_of, translated
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -49,6 +51,7 @@ class AiohttpConnection(ForkAware):
             sock_connect=connect_timeout,
         )
         self._kept: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
+        self._warned = False  # that a mock does not see its requests
         register(self)
 
     def after_fork_in_child(self) -> None:
@@ -67,6 +70,8 @@ class AiohttpConnection(ForkAware):
         TransportError: no complete response was received.
         """
         outgoing.started = True
+        if "aioresponses" in sys.modules and not self._warned:
+            self._warned = unseen_by_mock(aiohttp.ClientSession, outgoing.url)
         link = None
         try:
             kept = self._kept.get(asyncio.get_running_loop()) or await self._open()

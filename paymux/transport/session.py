@@ -196,6 +196,10 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
     kept: bool = False  # whether that was used before
     refused: bool = False  # whether that must not be used
 
+    def __deepcopy__(self, _: object) -> "_Attempt":
+        """Return itself: a mock keeps a copy of each call, and would copy the pool and its loop."""
+        return self
+
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
@@ -276,6 +280,10 @@ class _Body(bytes):
         body = cls(attempt.outgoing.body or b"")
         body.attempt = attempt
         return body
+
+    def __deepcopy__(self, _: object) -> bytes:
+        """Return the bytes, for a mock that keeps a copy of each call."""
+        return bytes(self)
 
 
 class _Payload(aiohttp.BytesPayload):

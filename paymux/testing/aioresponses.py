@@ -1,0 +1,62 @@
+"""aioresponses for a test: it sees every pool, and works with each aiohttp of paymux."""
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import aiohttp
+from aioresponses import aioresponses
+
+from ..http import PreparedRequest, Response
+from ..transport.aiohttp import AiohttpConnection
+from ..transport.session import SessionConnection
+
+_CONNECT_SECONDS = 10.0
+
+
+class _Written:
+    """What a response asks of the writer of its request, which a mock does not have."""
+
+    output_size = 0
+
+
+@contextlib.contextmanager
+def paymux_aioresponses(**options: Any) -> Iterator[aioresponses]:
+    """Mock `aiohttp.ClientSession`, and let the mock see pools made without `session=`, too.
+
+    `options` are those of `aioresponses`. Outside the context nothing is changed. A request for a
+    URL without a mocked answer fails, and of an order that failed so the outcome is unknown.
+    """
+    with (
+        aioresponses(**options) as mocked,
+        _complete_responses(),
+        mock.patch.object(AiohttpConnection, "exchange", _over_a_session),
+    ):
+        yield mocked
+
+
+@contextlib.contextmanager
+def _complete_responses() -> Iterator[None]:
+    """Give each mocked response the writer that aiohttp 3.14 demands.
+
+    aioresponses 0.7.9 passes none: https://github.com/pnuckowski/aioresponses/issues
+    """
+    made = aiohttp.ClientResponse.__init__
+    if "stream_writer" not in inspect.signature(made).parameters:
+        yield
+        return
+
+    def make(response: aiohttp.ClientResponse, *given: Any, **named: Any) -> None:
+        named.setdefault("stream_writer", _Written())
+        made(response, *given, **named)
+
+    with mock.patch.object(aiohttp.ClientResponse, "__init__", make):
+        yield
+
+
+async def _over_a_session(_: AiohttpConnection, outgoing: PreparedRequest) -> Response:
+    """Carry an attempt as a pool with `session=` does."""
+    async with aiohttp.ClientSession() as session:
+        return await SessionConnection(session, _CONNECT_SECONDS).exchange(outgoing)
