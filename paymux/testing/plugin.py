@@ -4,12 +4,14 @@ Every start of pytest loads this module, so it loads nothing else; each fixture 
 The fixtures are plain functions, bound to no plugin for coroutines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from aioresponses import aioresponses
+
     from ..drivers.base import Driver
     from ..pool import Pool
     from ..simulator import Simulator
@@ -73,6 +75,15 @@ def paymux_pool(paymux_simulator: "Simulator") -> "Callable[..., Pool]":
         return Pool(*drivers, **options)
 
     return make
+
+
+@pytest.fixture
+def paymux_aioresponses() -> "Iterator[aioresponses]":
+    """Return an `aioresponses` that sees every pool of the test, also one without `session=`."""
+    from .aioresponses import paymux_aioresponses as mocking  # noqa: PLC0415 - as above
+
+    with mocking() as mocked:
+        yield mocked
 
 
 def _plan(

@@ -8,19 +8,16 @@ import pytest
 from aiohttp.abc import AbstractResolver
 from aioresponses import aioresponses
 
-from paymux.testing.aioresponses import paymux_aioresponses as mocking
-
 
 @pytest.fixture
-def mocked() -> Iterator[aioresponses]:
-    """Mock aiohttp for the test."""
-    with mocking() as mock:
-        yield mock
+def mocked(paymux_aioresponses: aioresponses) -> aioresponses:
+    """Return the mock of aiohttp, by the fixture of the plugin."""
+    return paymux_aioresponses
 
 
 @pytest.fixture(params=["session=", "fixture alone"])
 async def session(request: pytest.FixtureRequest) -> AsyncIterator[aiohttp.ClientSession | None]:
-    """Give the session of a pool: a user's, or none, which the mock sees by the fixture."""
+    """Yield the session of a pool: a user's, or none, which the mock sees by the fixture."""
     if request.param == "fixture alone":
         yield None
         return
@@ -30,7 +27,7 @@ async def session(request: pytest.FixtureRequest) -> AsyncIterator[aiohttp.Clien
 
 @pytest.fixture(autouse=True)
 def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let every name be unknown; a test that looks one up must take it off the list."""
+    """Resolve no host name; a test that looks one up must take it off the list."""
     asked: list[str] = []
 
     class Nowhere(AbstractResolver):

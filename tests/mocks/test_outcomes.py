@@ -28,7 +28,7 @@ from paymux.simulator import Simulator
 from paymux.testing.aioresponses import paymux_aioresponses
 
 from ..driving import sample
-from ..virtual import timeless
+from ..toys import timeless
 
 API = "https://demo.campay.net/api"
 ID = "bcedde9b-62a7-4421-96ac-2e6179552a1a"
