@@ -35,7 +35,7 @@ class BulkRun(Generic[ItemT]):
         at_once: int,
         progress: Callable[[Progress], object] | None,
     ) -> None:
-        engine.check_usable()
+        engine.lifetime.use()
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._slots = at_once  # 0 when it has ended or failed

@@ -29,9 +29,7 @@ from .lifetime import Lifetime
 from .singleflight import (
     Closable,
     InFlightLookup,
-    InFlightLookups,
     InFlightOrder,
-    InFlightOrders,
 )
 from .unverified import UnverifiedLimiter
 
@@ -69,9 +67,7 @@ class Engine(ForkAware):
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
         self.bulks: WeakSet[Closable] = WeakSet()
-        self._in_flight_orders: InFlightOrders = {}
-        self._in_flight_lookups: InFlightLookups = {}
-        self._lifetime = Lifetime()
+        self.lifetime = Lifetime()
         # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
         register(self)
@@ -90,9 +86,9 @@ class Engine(ForkAware):
                 self.look_up_for_watch,
                 transport.frames,
                 lambda one: transport.accounts[one.account].limiter,
-                lambda: self._lifetime.loop,
+                lambda: self.lifetime.loop,
             )
-            if self._lifetime.closed:
+            if self.lifetime.closed:
                 self._watch_registry.close()
         return self._watch_registry
 
@@ -112,15 +108,14 @@ class Engine(ForkAware):
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""
-        loop = self._lifetime.loop
+        loop = self.lifetime.loop
         if loop is not None:
             leave_to_parent(loop, asyncio.all_tasks(loop))
-        leave_to_parent(self._in_flight_orders, self._in_flight_lookups, self._watch_registry)
-        self._lifetime.after_fork_in_child()
+        leave_to_parent(self._watch_registry)
+        self.lifetime.after_fork_in_child()
         self._watch_registry = self.notifier_loop = self.store.on_fact = None
         for account in self.drivers:
             self.limiter(account).quota = None
-        self._in_flight_orders, self._in_flight_lookups = {}, {}
         self.bulks = WeakSet()
 
     async def open(self) -> None:
@@ -128,24 +123,18 @@ class Engine(ForkAware):
 
         UsageError: the file cannot be a journal.
         """
-        if self._lifetime.enter(self.notifier_loop):
-            self._in_flight_orders, self._in_flight_lookups = {}, {}
+        self.lifetime.enter(self.notifier_loop)
         await self.store.open()
-        if self._lifetime.closed:  # it is entered again: its watches ended with the closing
-            self._lifetime.closed, self._watch_registry = False, None
-
-    def check_usable(self) -> None:
-        """Refuse a closed pool, and one that another running loop is using."""
-        if self._lifetime.use():
-            self._in_flight_orders, self._in_flight_lookups = {}, {}
+        if self.lifetime.closed:  # it is entered again: its watches ended with the closing
+            self.lifetime.closed, self._watch_registry = False, None
 
     async def aclose(self) -> None:
         """Close what the pool holds; a second call is harmless."""
-        self._lifetime.begin_closing()
+        self.lifetime.begin_closing()
         self.transport.closings += 1
         # Each is closed, in the reverse of this order, even if the task that waits is cancelled.
         async with AsyncExitStack() as last:
-            last.callback(self._lifetime.end_closing)
+            last.callback(self.lifetime.end_closing)
             if self.store.journal is not None:
                 last.push_async_callback(self.store.journal.aclose)
             last.push_async_callback(self.transport.connection.aclose)
@@ -166,7 +155,7 @@ class Engine(ForkAware):
         priority: Priority = Priority.NOW,
     ) -> Call:
         """Start a verb."""
-        self.check_usable()
+        self.lifetime.use()
         seconds = (
             self.deadline
             if seconds is None
@@ -198,7 +187,7 @@ class Engine(ForkAware):
         self, account: str | None, status: Status | None, since: datetime | None
     ) -> AsyncIterator[Payment]:
         """List the journal's payments."""
-        self.check_usable()
+        self.lifetime.use()
         journal = self.store.require_journal()
         try:
             async for payment in journal.payments(account=account, status=status, since=since):
@@ -224,7 +213,7 @@ class Engine(ForkAware):
             operator=await operator(order.party),
         )
         call.before_money = partial(self.store.mark_sending, pending, order)
-        async with InFlightOrder(self._in_flight_orders, order, pending, call) as flight:
+        async with InFlightOrder(self.lifetime.in_flight_orders, order, pending, call) as flight:
             if flight.outcome is not None:
                 return flight.outcome
             row = await self.store.begin(pending, order, call.deadline)
@@ -292,7 +281,7 @@ class Engine(ForkAware):
             priority,
             because,
         )
-        async with InFlightLookup(self._in_flight_lookups, key, call) as question:
+        async with InFlightLookup(self.lifetime.in_flight_lookups, key, call) as question:
             if question.answer is None:
                 question.answer = await self._asked(call, verb, payment, seconds)
             return question.answer

@@ -23,7 +23,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 async def recover(engine: Engine) -> AsyncIterator[Recovered]:
     """Recover every open row that no live worker is processing, once each."""
-    engine.check_usable()
+    engine.lifetime.use()
     journal = engine.store.require_journal()
     row: Row | None = None
     try:

@@ -39,7 +39,7 @@ async def resolve(
     receipt = None if receipt is None else checked_text("receipt", receipt, 64)
     by = None if by is None else checked_text("by", by, 100)
     driver = engine.driver(payment.account)
-    engine.check_usable()
+    engine.lifetime.use()
     engine.store.require_journal()
     row = await engine.store.row_of(payment)
     if row is None:

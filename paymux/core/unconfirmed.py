@@ -43,7 +43,7 @@ def owner_of(
 
 async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
     """List open entries, oldest first, without those that may be about an order of ours."""
-    engine.check_usable()
+    engine.lifetime.use()
     after = 0
     try:
         while page := await engine.store.unconfirmed.left(after):
@@ -60,7 +60,7 @@ async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
 
 async def dealt_with(engine: Engine, event: Event, because: str) -> None:
     """End the entry of a message for good."""
-    engine.check_usable()
+    engine.lifetime.use()
     event, because = arguments.event(event), checked_text("because", because, 500)
     try:
         encoded_event(event)

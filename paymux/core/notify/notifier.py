@@ -109,7 +109,7 @@ class Notifier(ForkAware):
 
     async def __aenter__(self) -> Self:
         engine, loop = self._engine, asyncio.get_running_loop()
-        engine.check_usable()
+        engine.lifetime.use()
         if engine.notifier_loop is loop:
             raise UsageError("notifier: this pool has an entered one already; one is enough")
         engine.notifier_loop = loop
