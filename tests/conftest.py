@@ -6,12 +6,14 @@ Examples are the same on every machine, and a journal does not wait for the disk
 import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from paymux.journal import schema
+from paymux.primitives import clock
 
 # The speed of a machine must not fail a test, and every machine must use the same examples.
 settings.register_profile(
@@ -30,6 +32,18 @@ def pytest_configure() -> None:
     """Enable SIGINT in the programs that tests start, even if the tests run in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+REAL = (time.time, time.monotonic)
+
+
+@pytest.fixture(autouse=True)
+def _real_clocks() -> Iterator[None]:
+    """Fail a test that leaves a virtual clock behind, in which the next tests would run."""
+    yield
+    left = (time.time, clock.monotonic)
+    time.time, clock.monotonic = REAL
+    assert left == REAL, "a clock of this test is left in place of the real one"
 
 
 @pytest.fixture

@@ -1127,9 +1127,7 @@ def test_a_process_without_a_file_left_gets_our_own_error() -> None:
     assert ended.stdout.endswith("; nothing was sent\n")
 
 
-def test_idle_connections_are_closed_in_time_after_a_close(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_idle_connections_are_closed_in_time_after_a_close() -> None:
     """What is kept after all were closed is closed when it is old, too."""
 
     class Silent:
@@ -1142,7 +1140,6 @@ def test_idle_connections_are_closed_in_time_after_a_close(
             self.closed = True
 
     async def main() -> None:
-        monkeypatch.setattr("paymux.primitives.clock.monotonic", asyncio.get_running_loop().time)
         kept = IdleConnections[Silent](15.0)
         early, late = Silent(), Silent()
         kept.put(early)

@@ -316,7 +316,7 @@ def unplanted(name: str) -> int:
             lambda a, b: hmac.compare_digest(a.decode(), b),
             None,
         ),
-        ("cinetpay", "paymux.pool.read_event", loud, {"unprintable"}),
+        ("cinetpay", "paymux.core.internals.read_event", loud, {"unprintable"}),
     ],
 )
 def test_planted_bugs_are_found(
