@@ -188,7 +188,7 @@ async def test_fastapi_takes_payments() -> None:
     assert await ask(app, "POST", "/payment", body) == (200, STORED)
     hand_written = b'{"account": "kenya", "amount": 250, "other": 1}'
     status, taken = await ask(app, "POST", "/payment", hand_written)
-    assert (status, taken) == (200, {"account": "kenya", "amount": "250"})
+    assert (status, taken) == (200, {"account": "kenya", "status": "pending", "amount": "250"})
     sale = json.dumps({"payment": STORED, "refund": STORED}).encode()
     assert await ask(app, "POST", "/sale", sale) == (200, {"payment": STORED})
     two = json.dumps({"old": STORED, "new": STORED}).encode()

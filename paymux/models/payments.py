@@ -39,6 +39,10 @@ class Customer(Model, frozen=True, kw_only=True, omit_defaults=True):
         return "Customer(…)"
 
 
+def _pending() -> Status:
+    return Status.PENDING
+
+
 # Plain data without cycles: with gc=False the garbage collector skips 100,000 of them.
 class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One payment as it was last seen; frozen; `msgspec.json` encodes and decodes it unchanged.
@@ -55,7 +59,8 @@ class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     reference: str | None = None
     provider_reference: str | None = None
     ids: Mapping[str, str] = {}
-    status: Status = Status.PENDING
+    # By a function, so that its JSON has the status of a pending payment, too.
+    status: Status = msgspec.field(default_factory=_pending)
     amount: Decimal | None = None
     currency: str | None = None
     payer: str | None = None
