@@ -30,7 +30,7 @@ from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
 
 from .notify.world import Desk, Shop, collect, file, pool, rarely, rows
-from .toys import BASE, KEY, Keyless, Wire, answer, timeless
+from .toys import BASE, KEY, Keyless, Narrow, Wire, answer, run, timeless
 
 __all__ = ["file", "rarely"]
 
@@ -370,3 +370,83 @@ def test_webhooks_alone_serve_each_test_client() -> None:
     for _ in range(3):
         with TestClient(hooks) as client:
             assert client.post("/campay/nothing", json={}).status_code == 404
+
+
+@timeless
+async def test_an_order_that_waits_while_the_pool_is_closed_is_not_sent() -> None:
+    """What waits for the rate limit sends nothing after the closing, nor if it is entered again."""
+    line = Wire(lambda _: answer(id="p1", status="WAIT"))
+    pay = Pool(Narrow(), connection=line)
+    for again in (False, True):
+        async with pay:
+            for number in range(2):
+                await pay.collect("narrow", **ORDER, reference=f"order-{again}-{number}")
+            waits = asyncio.create_task(pay.collect("narrow", **ORDER, reference=f"late-{again}"))
+            await asyncio.sleep(0.2)
+        sent = len(line.seen)
+        if again:
+            await pay.__aenter__()
+        with pytest.raises(UsageError, match="the pool was closed"):
+            await waits
+        assert len(line.seen) == sent
+        await pay.aclose()
+        await asyncio.sleep(20)
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+async def test_a_pool_that_is_closed_while_it_is_entered_is_closed(file: Path, steps: int) -> None:
+    """The entry says so, and no pool is open over a closed journal."""
+    pay = pool(file)
+    entry = asyncio.create_task(pay.__aenter__())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await pay.aclose()
+    with contextlib.suppress(UsageError):
+        await entry
+    with pytest.raises(UsageError, match="it is closed"):
+        await collect(pay)
+    async with pay:
+        await collect(pay)
+
+
+def test_a_notifier_of_an_ended_loop_is_closed_beside_its_successor() -> None:
+    """Closing it late takes no end away from the notifier that was entered since."""
+    state = {"status": "WAIT"}
+    heard: list[str] = []
+    pay = Pool(Keyless(), connection=Wire(lambda _: answer(id="p1", status=state["status"])))
+
+    async def on_old(payment: Payment) -> None:
+        heard.append(f"old {payment.status}")
+
+    async def on_new(payment: Payment) -> None:
+        heard.append(f"new {payment.status}")
+
+    old, new = Notifier(pay, on_old), Notifier(pay, on_new)
+
+    async def one() -> None:
+        async with pay:
+            await old.__aenter__()
+
+    async def two() -> None:
+        async with pay, new:
+            await old.aclose()
+            await pay.collect("keyless", **ORDER, reference="order-1")
+            state["status"] = "OK"
+            await asyncio.sleep(1000)
+
+    in_another_loop(one())
+    run(two())
+    assert heard == ["new succeeded"]
+
+
+async def test_a_pool_in_use_by_another_running_loop_is_not_closed_here() -> None:
+    """Its connections and tasks belong to that loop, and only there they can be ended."""
+    pay = Pool(Keyless(), connection=Wire(lambda _: answer(id="p1", status="WAIT")))
+    async with pay:
+
+        async def close() -> None:
+            with pytest.raises(UsageError, match="another running loop"):
+                await pay.aclose()
+
+        await asyncio.to_thread(asyncio.run, close())
+        await pay.collect("keyless", **ORDER, reference="order-1")

@@ -124,7 +124,10 @@ class Engine(ForkAware):
         UsageError: the file cannot be a journal.
         """
         self.lifetime.enter(self.notifier_loop)
+        closings = self.transport.closings
         await self.store.open()
+        if closings != self.transport.closings:
+            raise UsageError("pool: it was closed while it was being entered; enter it again")
         if self.lifetime.closed:  # it is entered again: its watches ended with the closing
             self.lifetime.closed, self._watch_registry = False, None
 

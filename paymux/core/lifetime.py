@@ -49,7 +49,13 @@ class Lifetime:
         self.in_flight_orders, self.in_flight_lookups = {}, {}
 
     def begin_closing(self) -> None:
-        """Close it: from now on each use is UsageError."""
+        """Close it: from now on each use is UsageError.
+
+        UsageError: another loop that runs is using it.
+        """
+        loop = self.loop
+        if loop is not None and loop is not asyncio.get_running_loop() and loop.is_running():
+            raise UsageError("pool: it is in use by another running loop; close it there")
         self.closed = True
         self._closings += 1
 

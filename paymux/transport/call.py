@@ -149,7 +149,7 @@ class Call:
         while True:
             number += 1
             if self._closings != self._transport.closings:
-                raise UsageError(f"{self}: the pool was closed")
+                raise self._closed()
             if self._logs_in:
                 held = self._transport.tokens.held(self.driver.account)
                 self._token = held or await self._sign_in(request)
@@ -185,6 +185,9 @@ class Call:
             if asyncio.get_running_loop().time() + pause >= self.deadline:
                 raise self._failure(request, attempt, verdict, unknown=unknown)
             await asyncio.sleep(pause)
+
+    def _closed(self) -> UsageError:
+        return UsageError(f"{self}: the pool was closed")
 
     def _note(self, request: Request[Any], attempt: Attempt, means: Means) -> bool:
         """Record what an attempt means for the money.
@@ -246,6 +249,8 @@ class Call:
             if money and self.before_money is not None:
                 await self.before_money()
                 self.before_money = None
+            if self._closings != self._transport.closings:  # while it waited
+                raise self._closed()
             outgoing = self._in_flight = self._outgoing(request)
             attempt = Attempt(number=number, outgoing=outgoing)
             if self.observed is not None:

@@ -157,11 +157,18 @@ class Notifier(ForkAware):
         if outbox is None:
             return
         engine = self._engine
+        if engine.store.on_fact != self._on_fact:
+            # Its loop had ended before another notifier was entered, to which all of this belongs.
+            self.unconfirmed.forget()
+            return
         engine.store.on_fact = engine.notifier_loop = None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._order_watcher.aclose()
-        await asyncio.gather(self.dispatcher.aclose(grace), self.unconfirmed.aclose(grace))
+        if self._task.get_loop() is asyncio.get_running_loop():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._order_watcher.aclose()
+            await asyncio.gather(self.dispatcher.aclose(grace), self.unconfirmed.aclose(grace))
+        else:  # its tasks ended with their loop
+            self.unconfirmed.forget()
         for account in self._quotas:
             engine.limiter(account).quota = None
         # the journal is closed: others see that this one has ended
