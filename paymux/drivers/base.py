@@ -27,9 +27,12 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
 
         name = "acme"                           # facts, each with its source
         live_url = "https://api.acme.example/v1"
+        sandbox_url = "https://sandbox.acme.example/v1"
         currencies = frozenset({"XOF"})
         speaks = {"status": _STATUS}
         facts = {"collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)}
+        takes = frozenset({"webhook_url"})      # options of an order that Acme has
+        proofs = {"payment": ("amount",)}       # what every documented success has
 
         api_key: Secret | str = ""              # credentials
 
@@ -37,7 +40,7 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
             return request.with_headers({"X-Api-Key": reveal(self.api_key)})
 
         async def collect(self, send, order):   # verbs
-            body = {"amount": whole(order.amount), "payer": order.party}
+            body = {"amount": whole(order.amount), "payer": order.party, "url": order.webhook_url}
             return self.payment(await send(post("/pay", Answer, body, matches=Answer.answers)))
 
         def webhook(self, incoming):            # messages
@@ -45,9 +48,9 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
 
         def payment(self, said, asked=None, kind="collect"):  # from an answer, a row or a message
             status, reason = self.outcome({"status": said.status})
-            return Payment(account=self.account, provider=self.name, live=self.live, status=status,
-                           reason=reason, provider_reference=said.id, currency="XOF",
-                           amount=amount(said.amount))
+            return self.proved(Payment(account=self.account, provider=self.name, live=self.live,
+                                       status=status, reason=reason, provider_reference=said.id,
+                                       currency="XOF", amount=amount(said.amount)), "payment")
 
 `payment` takes the same arguments in each driver: what the provider said, and, if it was asked, the
 provider's reference and the kind of the payment. Helper functions come below the class.
@@ -156,10 +159,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     prose: ClassVar[frozenset[str]] = frozenset()
     # The options of an order that this provider has, beyond the common fields.
     takes: ClassVar[frozenset[Option]] = frozenset()
-    # The same for a payout, if it differs.
-    payout_takes: ClassVar[frozenset[Option] | None] = None
-    # The names this driver takes in `extra=`.
-    settings: ClassVar[frozenset[str]] = frozenset()
+    payout_takes: ClassVar[frozenset[Option] | None] = None  # the same for a payout, if it differs
+    settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that contains a status, and what its words mean.
     speaks: ClassVar[Mapping[str, StatusWords]] = {}
@@ -168,9 +169,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     # The number of requests, and in how many seconds.
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}
-    verifies_by: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # names in `ids` that `verify` can use if there is no provider's reference
+    # Names in `ids` that `verify` can use if there is no provider's reference.
+    verifies_by: ClassVar[frozenset[str]] = frozenset()
     token_life: ClassVar[float] = 300.0  # seconds, if the provider states none
     watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
