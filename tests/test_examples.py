@@ -110,19 +110,20 @@ def test_the_readme_has_one_whole_program() -> None:
 
 
 async def test_bulk_verifies_a_file_of_payments(tmp_path: Path) -> None:
-    """Each row is looked up; another amount and an unknown reference are named."""
+    """Each row is looked up; another amount, an unknown reference and a bad row are named."""
     async with Simulator(payer_delay=0.0) as sim:
         async with Pool(sim.driver("campay")) as pay:
             paid = [await pay.collect("campay", reference=f"order-{n}", **ORDER) for n in range(50)]
         rows = [f"momo,{one.provider_reference},500,XAF" for one in paid]
         rows[7] = rows[7].replace("500", "900")
-        rows.append("momo,never-seen,500,XAF")
+        rows += ["momo,never-seen,500,XAF", "momo,empty,,XAF", "momo,wrong,12x,XAF", "momo", ",,,"]
         table = "\n".join(["account,provider_reference,amount,currency", *rows])
         code, said = await ran("bulk", env=settings(sim, tmp_path, momo="campay"), given=table)
     assert code == 1
     assert f"momo {paid[7].provider_reference}: another payment" in said
     assert "momo never-seen: not verified" in said
-    assert said.splitlines()[-1] == "Mismatch: 1, NotFound: 1, succeeded: 49"
+    assert "momo wrong: not verified: items.amount: '12x' is refused" in said
+    assert said.splitlines()[-1] == "Mismatch: 1, NotFound: 2, UsageError: 3, succeeded: 49"
 
 
 async def test_split_pays_each_share_once(tmp_path: Path) -> None:

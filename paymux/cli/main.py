@@ -62,7 +62,11 @@ class _Served(click.Command):
 @click.option("--root", default=None, help="A provider to serve without its mount, too.")
 @click.option("--seed", default=0, show_default=True, help="Repeats a run's random values.")
 def simulator(port: int, root: str | None, seed: int) -> None:
-    """Serve every provider on a loopback port, each at its mount, until interrupted."""
+    """Serve every provider on a loopback port, each at its mount, until interrupted.
+
+    What a payer does is in the number's last digit: CamPay's 237677777777 pays, 237677777770
+    declines, 237677777774 never answers. The README lists all of them.
+    """
 
     async def serve() -> None:
         async with Simulator(port=port, seed=seed, root=root) as sim:

@@ -4,6 +4,7 @@
     python -m paymux.examples.bulk < payments.csv
 
 The columns are account, provider_reference, amount and currency; the file is read as it is needed.
+An empty amount is not compared, and a row that cannot be read does not end the file.
 The accounts are PAYMUX_MOMO__DRIVER=campay with the driver's fields, and so on.
 """
 
@@ -11,19 +12,20 @@ import asyncio
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from paymux import Mismatch, Payment, Pool, Progress
 
 
 def asked() -> Iterator[Payment]:
     """Read what each payment is expected to be."""
-    for row in csv.DictReader(sys.stdin):
+    rows: Iterable[dict[str, Any]] = csv.DictReader(sys.stdin)
+    for row in rows:
         yield Payment(
             account=row["account"],
             provider_reference=row["provider_reference"],
-            amount=Decimal(row["amount"]),
+            amount=row["amount"],  # text is converted; a row with a wrong one is an error
             currency=row["currency"],
         )
 

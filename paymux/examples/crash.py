@@ -4,6 +4,7 @@
     python -m paymux.examples.crash order-10 900 237677777777
 
 The account is PAYMUX_MOMO__DRIVER=campay with the driver's fields (PAYMUX_MOMO__USERNAME …).
+With `paymux simulator`, PAYMUX_MOMO__BASE_URL is http://127.0.0.1:8765/campay/api.
 PAYMUX_JOURNAL is the file in which each order is stored before its first byte is sent.
 """
 
@@ -32,4 +33,6 @@ async def main(reference: str, amount: str, payer: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python -m paymux.examples.crash REFERENCE AMOUNT PAYER")
     asyncio.run(main(*sys.argv[1:]))

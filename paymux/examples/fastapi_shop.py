@@ -5,6 +5,7 @@
 
 The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
 PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+With `paymux simulator`, PAYMUX_KENYA__BASE_URL is http://127.0.0.1:8765/mpesa.
 """
 
 import os
@@ -68,4 +69,6 @@ def shop() -> FastAPI:
 
 
 if __name__ == "__main__":
+    if "PAYMUX_WEBHOOK_BASE" not in os.environ:
+        raise SystemExit(__doc__)
     uvicorn.run(shop(), port=int(os.environ.get("PORT", "8000")))

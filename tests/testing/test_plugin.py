@@ -9,7 +9,7 @@ pytest_plugins = ["pytester"]
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("\n## Testing your own app\n")[2].partition("\n## ")[0]
-PRINTED = SECTION.partition("```python no-run\n")[2].partition("```")[0]
+PRINTED, SHOP = re.findall(r"```python no-run\n(.*?)```", SECTION, flags=re.DOTALL)
 UNDER = {
     "pytest-asyncio": (
         *("-p", "no:anyio", "-o", "asyncio_mode=auto"),
@@ -71,6 +71,13 @@ def test_the_printed_test_runs_as_it_stands(
     pytester.makeconftest(CONFTEST + TWENTY)
     pytester.makepyfile(test_printed=PRINTED)
     _passed(pytester.runpytest_subprocess(*UNDER[plugin]), passed=20)
+
+
+@pytest.mark.parametrize("plugin", sorted(UNDER))
+def test_the_printed_test_of_a_shop_runs(pytester: pytest.Pytester, ini: None, plugin: str) -> None:
+    """The shop in FastAPI ships what is paid, in virtual time, under either plugin."""
+    pytester.makepyfile(test_printed=SHOP)
+    _passed(pytester.runpytest_subprocess(*UNDER[plugin]), passed=1)
 
 
 def test_the_printed_test_runs_in_a_test_case(pytester: pytest.Pytester, ini: None) -> None:
