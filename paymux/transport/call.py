@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -135,10 +135,8 @@ class Call:
 
     def complete(self, pending: Payment, found: T) -> T:
         """Return an order's payment: what the driver read, merged into what is known."""
-        payment: Any = found
-        completed: Any = merge(pending, self.stamped(payment, payment.kind, pending))
-        answer: T = completed
-        return answer
+        payment = cast("Payment", found)
+        return cast("T", merge(pending, self.stamped(payment, payment.kind, pending)))
 
     async def __call__(self, request: Request[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
