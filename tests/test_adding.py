@@ -1,5 +1,6 @@
 """Adding a provider: three files and its samples, or a package of another team."""
 
+import logging
 import os
 import re
 import shutil
@@ -242,11 +243,44 @@ def test_the_commands_list_the_simulator_of_another_package(acme: Path) -> None:
 
 @pytest.mark.usefixtures("wrong")
 def test_the_help_names_a_simulator_that_cannot_be_loaded(acme: Path) -> None:
-    """A wrong package costs the list of credentials, not the help."""
+    """A wrong package costs its own line, not the help and not the others' credentials."""
     helped = _run(
         acme, "-m", "paymux", "simulator", "--help", environment={"PYTHONPATH": str(acme)}
     )
     assert "'decimal (wrong_pay:Decimal)' is refused" in " ".join(helped.split())
+    assert re.search(r"^ *acme +api_key=simulator$", helped, flags=re.MULTILINE)
+
+
+@pytest.mark.usefixtures("wrong")
+def test_the_table_of_providers_names_those_that_cannot_be_loaded(acme: Path) -> None:
+    """Each is a line on standard error; the others are in the table, and the exit code is 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "paymux", "providers"],
+        cwd=acme,
+        env={**os.environ, "PYTHONPATH": str(acme)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "| acme | ✓ | - |" in done.stdout
+    assert "gone" not in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[1].startswith("paymux: driver: 'gone (wrong_pay:Gone)' is refused; accepted: ")
+
+
+@pytest.mark.usefixtures("wrong")
+def test_a_simulator_of_all_leaves_out_what_cannot_be_loaded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One ERROR names each, and the others are served."""
+    served = Simulator().providers
+    assert {"acme", "campay"} <= {*served}
+    assert not {"decimal", "gone", "renamed"} & {*served}
+    said = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert len(said) == 3
+    assert said[1].startswith("the simulated provider gone is left out: simulator: 'gone (wrong_")
 
 
 def test_a_package_is_tested_by_the_contract_alone(acme: Path) -> None:

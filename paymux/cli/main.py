@@ -14,12 +14,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from ..drivers import names, table
+from ..drivers import load, names, table
 from ..errors import UsageError
 from ..journal.sqlite import SqliteJournal
 from ..models import Payment, Status, log
 from ..primitives.redaction import mask
 from ..simulator import Simulator
+from ..simulator import names as simulated
+from ..simulator.providers import load as load_simulator
 from .demo import Demo
 
 
@@ -40,15 +42,15 @@ class _Served(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Credentials of every run"):
-            try:
-                providers = Simulator().providers
-            except UsageError as error:  # an entry point of another package
-                formatter.write_text(str(error))
-                return
-            found = {name: provider.credentials.items() for name, provider in providers.items()}
-            formatter.write_dl(
-                [(name, " ".join(map("=".join, fields))) for name, fields in found.items()]
-            )
+            listed = []
+            for name in simulated():
+                try:
+                    fields = load_simulator(name).credentials.items()
+                except UsageError as error:  # an entry point of another package
+                    formatter.write_text(str(error))
+                else:
+                    listed.append((name, " ".join(map("=".join, fields))))
+            formatter.write_dl(listed)
 
 
 @commands.command(cls=_Served)
@@ -91,7 +93,17 @@ def simulator(port: int, root: str | None, seed: int) -> None:
 @commands.command()
 def providers() -> None:
     """Print which provider has which operation."""
-    click.echo(table(names()), nl=False)
+    whole = []
+    for name in names():
+        try:
+            load(name)
+        except UsageError as error:  # an entry point of another package
+            click.echo(f"paymux: {error}", err=True)
+        else:
+            whole.append(name)
+    click.echo(table(whole), nl=False)
+    if len(whole) < len(names()):
+        sys.exit(1)
 
 
 @commands.group()

@@ -2,11 +2,12 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
 from ..errors import UsageError
+from ..models import log
 from ..primitives import coerce
 from ..values.entry_points import entries, loaded, refused
 from .base import Provider
@@ -48,9 +49,12 @@ def load(name: str) -> type[Provider]:
 
 
 def choose(providers: Chosen) -> dict[str, type[Provider]]:
-    """Return the providers with these names, and these classes; None: all that are found."""
+    """Return the providers with these names, and these classes; None: all that are found.
+
+    Of all, an entry point that is refused is logged and left out: the others do not need it.
+    """
     if providers is None:
-        return {name: load(name) for name in names()}
+        return dict(_whole())
     given = coerce.sequence(providers)
     if given is None:
         raise UsageError.field("providers", providers, "a list of names and classes")
@@ -58,6 +62,14 @@ def choose(providers: Chosen) -> dict[str, type[Provider]]:
     if not found:
         raise UsageError.field("providers", providers, f"at least one: {', '.join(names())}")
     return found
+
+
+def _whole() -> Iterator[tuple[str, type[Provider]]]:
+    for name in names():
+        try:
+            yield name, load(name)
+        except UsageError as error:
+            log.error("the simulated provider %s is left out: %s", name, error)
 
 
 def _named(one: object) -> tuple[str, type[Provider]]:

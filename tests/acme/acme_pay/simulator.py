@@ -40,11 +40,12 @@ class Acme(Provider):
         return json_reply({"error": "not_found"}, 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
-        """Tell the payment's state."""
+        """Tell the payment's state, if the order has an address."""
+        url = entry.words["callback_url"]
         said = _said(entry)
         if forged:
             said.update(status="PAID", paid="yes")
-        return Message.json(entry.words["callback_url"], said)
+        return Message.json(url, said) if url else None
 
     def throttled(self) -> Response:
         """Refuse before processing."""
