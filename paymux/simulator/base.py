@@ -25,7 +25,8 @@ package of your own names its class in the entry-point group `paymux.simulators`
 
         # The signed webhook of a settled order, or None; forged: one that claims a success.
         def message(self, entry, *, forged=False):
-            return Message.json(entry.words["callback_url"], {...})
+            url = entry.words["callback_url"]
+            return Message.json(url, {...}) if url else None
 
         def throttled(self):               # "too many requests", in the provider's own words
             return json_reply({"error": "too_many"}, 429)
@@ -54,18 +55,23 @@ package of your own names its class in the entry-point group `paymux.simulators`
 
 import asyncio
 import heapq
+import re
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from ..errors import UsageError
 from ..http import Response, WebhookRequest
 from ..models import Kind, Reason, Status
+from ..primitives import coerce
 from .core import Message, SimulatorCore
 from .faults import Fault
 from .ledger import Entry, Outcome
 from .replies import Refused, json_reply
 
+_STEM = re.compile(r"[0-9]{1,14}")
+_DIGIT = re.compile(r"[0-9]")
 # What a payer does by the last digit, unless the provider's own test numbers say otherwise.
 _HABITS: Mapping[str, Outcome] = {
     "0": Outcome(Status.FAILED, Reason.DECLINED),
@@ -84,8 +90,13 @@ def magic(stem: str, *, success: str) -> dict[str, Outcome]:
 
     `success` is the digit of the payer who pays; 0 declines, 1 lacks money, 2 cancels, 3 lets it
     expire, 4 never answers, 5 enters a wrong PIN, 6 is busy with another payment, 8 exceeds a
-    limit.
+    limit. UsageError: `stem` is not 1 to 14 digits, or `success` not one digit.
     """
+    if not _STEM.fullmatch(coerce.text(stem) or ""):
+        accepted = "1 to 14 digits, as the provider gets a number: it has at most 15"
+        raise UsageError.field("stem", stem, accepted)
+    if not _DIGIT.fullmatch(coerce.text(success) or ""):
+        raise UsageError.field("success", success, "one digit")
     return {f"{stem}{digit}": habit for digit, habit in _HABITS.items()} | {
         f"{stem}{success}": Outcome(Status.SUCCEEDED)
     }

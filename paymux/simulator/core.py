@@ -13,6 +13,7 @@ import msgspec
 from ..errors import UsageError
 from ..http import Response, WebhookRequest
 from ..models import Status
+from ..primitives import coerce
 from .faults import Faults
 from .ledger import Entry, Ledger, Outcome
 
@@ -25,12 +26,22 @@ _ANSWER_WITHIN = 8.0  # seconds that Safaricom gives a validation URL; other pro
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook to be sent; `url` contains the query of a GET."""
+    """A webhook to be sent; `url` contains the query of a GET, and must not be empty."""
 
     url: str
     method: str = "POST"
     headers: Mapping[str, str] = {}
     body: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not coerce.text(self.url):
+            raise UsageError.field(
+                "url",
+                self.url,
+                "the address that the order, or a setting of the provider, gave (a simulator "
+                "returns None from `message` where there is none; a driver needs `webhook_url` in "
+                "`takes` to give one)",
+            )
 
     @classmethod
     def json(cls, url: str, body: Any) -> "Message":

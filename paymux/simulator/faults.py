@@ -44,13 +44,24 @@ _NEVER_PROCESSED = {Fault.DROP_BEFORE, Fault.THROTTLE, Fault.STALE_TOKEN}
 _WEBHOOKS = {fault for fault in Fault if fault.name.startswith("WEBHOOK")}
 
 
+def checked_kind(kind: object) -> Fault:
+    """Return a kind of fault, also from its name in any case."""
+    if type(kind) is Fault:
+        return kind
+    found = Fault.__members__.get((coerce.text(kind) or "").upper())
+    if found is None:
+        raise UsageError.field("kind", kind, ", ".join(fault.name for fault in Fault))
+    return found
+
+
 class Planned(msgspec.Struct, kw_only=True):
-    """A planned fault; `times` counts down."""
+    """A planned fault; `times` counts down, and `fired` up."""
 
     provider: str
     match: str
     kind: Fault
     times: int = 1
+    fired: int = 0
     processed: bool = True
     status: int | None = None
     seconds: float = 1.0
@@ -113,8 +124,7 @@ class Faults:
             text("match", planned.match),
             text("location", planned.location),
         )
-        if type(planned.kind) is not Fault:
-            raise UsageError.field("kind", planned.kind, ", ".join(fault.name for fault in Fault))
+        planned.kind = checked_kind(planned.kind)
         planned.times = whole("times", planned.times, 1, 10**9)
         if type(planned.processed) is not bool:
             raise UsageError.field("processed", planned.processed, "True or False")
@@ -127,6 +137,11 @@ class Faults:
         if planned.kind in _NEVER_PROCESSED:
             planned.processed = False
         self._planned.append(planned)
+
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """The faults that are still to happen, oldest first."""
+        return tuple(self._planned)
 
     def clear(self) -> None:
         """Drop what is planned."""
@@ -144,6 +159,7 @@ class Faults:
         found = next((planned for planned in self._planned if fits(planned)), None)
         if found is not None:
             found.times -= 1
+            found.fired += 1
             if not found.times:
                 self._planned.remove(found)
         return found

@@ -84,10 +84,15 @@ class Ledger:
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order. A success may come late; moved money returns only by a refund."""
-        if outcome.status not in _AFTER.get(entry.status, {Status.SUCCEEDED}):
-            said = f"status: an order that is {entry.status} cannot become {outcome.status}"
+        allowed = _AFTER.get(entry.status, {Status.SUCCEEDED})
+        if outcome.status not in allowed:
+            accepted = ", ".join(sorted(allowed)) or "nothing: a refunded order stays as it is"
             raise UsageError(
-                said, name="status", value=outcome.status.value, accepted="what it can become"
+                f"status: an order that is {entry.status} cannot become {outcome.status}; "
+                f"accepted: {accepted}",
+                name="status",
+                value=outcome.status.value,
+                accepted=accepted,
             )
         entry.status, entry.code = outcome.status, outcome.code
         entry.reason = outcome.reason or _WHY.get(outcome.status)

@@ -20,7 +20,7 @@ from ..values.arguments import text, whole
 from ..values.validation import checked_seconds
 from .base import Provider
 from .core import Delivery, Latency, PayerDelay, Receiver, SimulatorCore
-from .faults import Fault, Faults, Planned
+from .faults import Fault, Faults, Planned, checked_kind
 from .http_server import HttpServer
 from .inprocess import InProcess
 from .ledger import Entry, Ledger, Outcome
@@ -156,7 +156,7 @@ class Simulator:
         provider: str,
         match: str = "",
         *,
-        kind: Fault,
+        kind: Fault | str,
         times: int = 1,
         processed: bool = True,
         status: int | None = None,
@@ -167,14 +167,15 @@ class Simulator:
         """Plan a fault for the next `times` requests that match.
 
         `match`: `"POST /collect/"`, `"POST"` or `"/collect/"`. For a webhook fault, `match` is a
-        reference of the order. `processed=False`: the fault happens before the provider has
-        processed the request.
+        reference of the order. `kind`: a member of Fault, or its name in any case, such as
+        "drop_after". `processed=False`: the fault happens before the provider has processed the
+        request.
         """
         self.core.faults.plan(
             Planned(
                 provider=provider,
                 match=match,
-                kind=kind,
+                kind=checked_kind(kind),
                 times=times,
                 processed=processed,
                 status=status,

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -214,3 +215,18 @@ def test_a_fault_that_cannot_happen_is_refused(provider: str, match: str, times:
     """An unknown provider, an impossible match or zero times would test nothing: UsageError."""
     with pytest.raises(UsageError):
         Simulator().fault(provider, match, kind=Fault.ERROR, times=times)
+
+
+@pytest.mark.parametrize("kind", [Fault.DROP_AFTER, "DROP_AFTER", "drop_after", "Drop_After"])
+def test_a_kind_of_fault_has_a_name(kind: Fault | str) -> None:
+    """The member, or its name in any case."""
+    simulator = Simulator()
+    simulator.fault("campay", kind=kind)
+    assert [one.kind for one in simulator.core.faults.planned] == [Fault.DROP_AFTER]
+
+
+@pytest.mark.parametrize("kind", ["drop", "", None, 5])
+def test_an_unknown_kind_of_fault_is_refused(kind: Any) -> None:
+    """The error lists the names."""
+    with pytest.raises(UsageError, match=r"^kind: .* accepted: DROP_BEFORE, DROP_AFTER, "):
+        Simulator().fault("campay", kind=kind)

@@ -65,6 +65,23 @@ def test_money_that_moved_comes_back_only_by_a_refund(
         assert one.status is before
 
 
+@pytest.mark.parametrize(
+    ("before", "accepted"),
+    [
+        (Status.SUCCEEDED, "refunded"),
+        (Status.FAILED, "succeeded"),
+        (Status.REFUNDED, "nothing: a refunded order stays as it is"),
+    ],
+)
+def test_the_error_says_what_an_ended_order_can_become(before: Status, accepted: str) -> None:
+    """In words, in the text and in `accepted`."""
+    ledger = Ledger()
+    one = ledger.open(entry(status=before))
+    with pytest.raises(UsageError, match=f"; accepted: {accepted}$") as refused:
+        ledger.settle(one, Outcome(Status.CANCELLED))
+    assert refused.value.accepted == accepted
+
+
 def test_kinds_providers_and_currencies_are_kept_apart() -> None:
     """Charges, payouts and refunds are added by kind, provider and currency, never mixed."""
     ledger = Ledger()

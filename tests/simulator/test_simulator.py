@@ -11,8 +11,8 @@ from paymux.drivers import names
 from paymux.errors import UsageError
 from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Reason, Status
-from paymux.simulator import Entry, Fault, Outcome, Simulator
-from paymux.simulator.base import Provider
+from paymux.simulator import Entry, Fault, Message, Outcome, Simulator
+from paymux.simulator.base import Provider, magic
 from paymux.simulator.http_server import HttpServer
 
 from ..cases import CASES
@@ -120,6 +120,32 @@ def test_magic_numbers_are_numbers_of_the_country(name: str) -> None:
     assert len(numbers) % 9 == 0
     for number in numbers:
         assert phonenumbers.is_valid_number(phonenumbers.parse(f"+{number}"))
+
+
+@pytest.mark.parametrize(
+    ("stem", "success", "field"),
+    [
+        ("2" * 15, "7", "stem"),
+        ("+23767777777", "7", "stem"),
+        ("", "7", "stem"),
+        (None, "7", "stem"),
+        ("23767777777", "77", "success"),
+        ("23767777777", 7, "success"),
+    ],
+)
+def test_magic_numbers_that_no_payer_can_have_are_refused(
+    stem: Any, success: Any, field: str
+) -> None:
+    """A test that uses them would prove nothing: UsageError."""
+    with pytest.raises(UsageError, match=f"^{field}: "):
+        magic(stem, success=success)
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_a_message_without_an_address_is_refused(url: Any) -> None:
+    """Where there is no address, the provider sends no message."""
+    with pytest.raises(UsageError, match=r"^url: .*returns None from `message`"):
+        Message.json(url, {})
 
 
 async def test_settling_decides_every_open_order_of_a_reference() -> None:
