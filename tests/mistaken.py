@@ -169,6 +169,18 @@ class ForgetsATable(Acme, frozen=True, kw_only=True):
     }
 
 
+class ForgetsTheAddress(Acme, frozen=True, kw_only=True):
+    """Does not tell Acme where its messages go."""
+
+    takes = frozenset({"description"})
+
+
+class NeedsNoAmount(Acme, frozen=True, kw_only=True):
+    """Takes a success without its amount."""
+
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+
 CASE = Case(
     order={"currency": "XOF", "payer": "2290196000001"},
     opens="POST /v1/payments/",
@@ -190,16 +202,36 @@ CASE = Case(
 )
 
 
-def _contract(driver: type[Acme]) -> type[DriverContract]:
+def _with(**shape: Any) -> Case:
+    """Return the case with a mistake in its shape."""
+    return msgspec.structs.replace(CASE, words=msgspec.structs.replace(CASE.words, **shape))
+
+
+# The right driver, or one that a wrong shape hides.
+SHAPES: Mapping[str, tuple[type[Acme], Case]] = {
+    "AmountMisspelled": (Acme, _with(amounts=("smu",))),
+    "OneAmountMisspelled": (Acme, _with(amounts=("amount", "smu"))),
+    "HiddenByAmounts": (NeedsNoAmount, _with(amounts=("sum",))),
+    "PlaceMisspelled": (Acme, _with(places={"status": "stat", "paid": "paid"})),
+    "PlaceNowhere": (Acme, _with(places={"status": "data.status", "paid": "paid"})),
+    "ToldMisspelled": (Acme, _with(told={"status": "stat", "paid": "paid"})),
+    "AskedByMisspelled": (Acme, _with(asked_by="di")),
+}
+
+
+def _contract(
+    driver: type[Acme], case: Case = CASE, name: str | None = None
+) -> type[DriverContract]:
     about: dict[str, Any] = {
         "__module__": __name__,
         "driver": driver,
         "simulator": AcmeSimulator,
-        "case": CASE,
+        "case": case,
         "samples": SAMPLES,
     }
-    return type(f"Test{driver.__name__}", (DriverContract,), about)
+    return type(f"Test{name or driver.__name__}", (DriverContract,), about)
 
 
 DRIVERS: list[type[Acme]] = [Acme, *Acme.__subclasses__()]
 globals().update({f"Test{one.__name__}": _contract(one) for one in DRIVERS})
+globals().update({f"Test{name}": _contract(*made, name) for name, made in SHAPES.items()})

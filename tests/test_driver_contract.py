@@ -1,12 +1,16 @@
 """The contract finds mistakes: a driver that was made wrong on purpose fails it."""
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from . import mistaken
 
 ROOT = Path(__file__).parents[1]
 MISTAKEN = Path(__file__).parent / "mistaken.py"
@@ -28,6 +32,15 @@ MISTAKES: Mapping[str, str] = {
     "ShowsItsKey": "test_no_secret_is_ever_shown",
     "DeclaresNoFacts": "test_facts_are_declared_for_each_money_verb",
     "ForgetsATable": "test_every_table_is_reached",
+    "ForgetsTheAddress": "test_the_provider_is_given_an_address",
+    "NeedsNoAmount": "test_a_success_without_its_amount_is_none",
+    "AmountMisspelled": "test_every_place_is_that_of_a_sample",
+    "OneAmountMisspelled": "test_every_place_is_that_of_a_sample",
+    "HiddenByAmounts": "test_a_success_without_its_amount_is_none",
+    "PlaceMisspelled": "test_every_place_is_that_of_a_sample",
+    "PlaceNowhere": "test_every_place_is_that_of_a_sample",
+    "ToldMisspelled": "test_every_place_is_that_of_a_sample",
+    "AskedByMisspelled": "test_every_place_is_that_of_a_sample",
 }
 
 
@@ -47,6 +60,34 @@ def _kept(report: Path) -> Mapping[tuple[str, str], bool]:
         key = (name, case.attrib["name"].partition("[")[0])
         found[key] = found.get(key, True) and case.find("failure") is None
     return found
+
+
+def test_a_wrong_shape_is_named() -> None:
+    """The text says which field of `Shape`, and which place of it."""
+    contracts: Any = vars(mistaken)
+    for name, said in {
+        "AmountMisspelled": r"no sample has the amount field 'smu': set Shape\.amounts, or \(\) if",
+        "PlaceMisspelled": r"Shape\.places: no sample of an answer has 'stat' \(status\)",
+        "ToldMisspelled": r"Shape\.told: no sample of a message has 'stat' \(status\)",
+    }.items():
+        with pytest.raises(AssertionError) as broken:
+            contracts[f"Test{name}"]().test_every_place_is_that_of_a_sample()
+        assert re.search(said, str(broken.value)), broken.value
+    with pytest.raises(AssertionError, match="takes: webhook_url is missing"):
+        contracts["TestForgetsTheAddress"]().test_the_provider_is_given_an_address()
+
+
+@pytest.mark.parametrize("module", ["contract", "aioresponses"])
+def test_without_the_extra_the_error_says_what_to_install(module: str) -> None:
+    """`paymux.testing` names it, as `paymux.otel` does."""
+    lacking = "pytest" if module == "contract" else module
+    code = (
+        f"import sys; sys.modules[{lacking!r}] = None\n"
+        f"try: import paymux.testing.{module}\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'paymux[testing]'" in done.stdout
 
 
 @pytest.mark.slow

@@ -7,7 +7,12 @@ from typing import Any
 from unittest import mock
 
 import aiohttp
-from aioresponses import aioresponses
+
+try:
+    from aioresponses import aioresponses
+except ImportError:
+    missing = "paymux.testing.aioresponses needs aioresponses: pip install 'paymux[testing]'"
+    raise ImportError(missing, name="aioresponses") from None
 
 from ..http import PreparedRequest, Response
 from ..transport.aiohttp import AiohttpConnection

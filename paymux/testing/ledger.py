@@ -7,6 +7,8 @@ from ..primitives.coerce import is_a
 from ..simulator import Entry, Ledger, Simulator
 from ..values import arguments
 
+_SHOWN = 10  # references in an error
+
 
 def charged_once(
     simulator: Simulator | Ledger, reference: str, amount: int | Decimal | str | None = None
@@ -23,6 +25,11 @@ def charged_once(
         raise UsageError.field("simulator", simulator, "a Simulator, or its ledger")
     reference = arguments.named("reference", reference)
     wanted = None if amount is None else arguments.amount("amount", amount)
+    if not ledger.entries(reference):
+        raise AssertionError(
+            f"{reference!r} was not charged once: no provider accepted it; the reference is "
+            f"unknown, the ledger has {_references(ledger)}"
+        )
     entries = [entry for entry in ledger.entries(reference) if entry.kind == "collect"]
     asked = [entry for entry in entries if entry.moved or not entry.status.terminal]
     if len(asked) != 1 or not asked[0].moved:
@@ -38,4 +45,10 @@ def _listed(entries: list[Entry]) -> str:
         f"{entry.status}"
         for entry in entries
     ]
-    return "; ".join(found) or "no provider accepted it"
+    return "; ".join(found) or "it is no collect"
+
+
+def _references(ledger: Ledger) -> str:
+    known = list(dict.fromkeys(entry.reference or entry.provider_reference for entry in ledger))
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return ", ".join(map(repr, known[:_SHOWN])) + more or "no order"

@@ -53,6 +53,22 @@ async def test_no_charge_two_and_an_open_one_fail(ends: list[Status], said: str)
         charged_once(sim, "order-1")
 
 
+async def test_an_unknown_reference_is_called_unknown() -> None:
+    """A typo is not taken for a charge that is missing: the known ones are listed."""
+    sim = Simulator()
+    with pytest.raises(AssertionError, match=r"'typo' .* unknown, the ledger has no order$"):
+        charged_once(sim, "typo")
+    await _asked(sim)
+    await _asked(sim, "another")
+    known = r"the reference is unknown, the ledger has 'order-1', 'another'$"
+    with pytest.raises(AssertionError, match=known):
+        charged_once(sim, "typo")
+    for number in range(10):
+        await _asked(sim, f"more-{number}")
+    with pytest.raises(AssertionError, match=r"'more-7' and 2 more$"):
+        charged_once(sim, "typo")
+
+
 def test_what_is_no_simulator_is_refused() -> None:
     """A wrong use is no failed assertion."""
     for given, field in (("sim", "simulator"), (None, "simulator")):

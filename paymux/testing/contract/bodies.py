@@ -3,7 +3,7 @@
 import copy
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ def at(body: Any, place: str) -> Any:
     for step in place.split("."):
         body = body.get(step) if isinstance(body, dict) else None
     return body
+
+
+def has(body: Any, place: str) -> bool:
+    """Return whether a body has a place, whatever is there."""
+    above, _, last = place.rpartition(".")
+    inner = at(body, above) if above else body
+    return isinstance(inner, dict) and last in inner
 
 
 def put(body: Any, place: str, value: object) -> bool:
@@ -91,6 +98,22 @@ class Bodies:
             meant = words.get(normalized(word)) or words.get(ANY_OTHER_WORD) or Status.PENDING
             left &= meant if isinstance(meant, frozenset) else {meant}
         return left
+
+    def known(
+        self,
+        field: str,
+        place: str,
+        cases: Sequence[str],
+        read: Callable[[Any], Status | None],
+    ) -> bool:
+        """Return whether a place is in a sample, or the driver reads what is put there."""
+        if any(has(self.sample(case), place) for case in cases):
+            return True
+        for case, word in itertools.product(cases, (*self.driver.speaks.get(field, ()), NOVEL)):
+            body = self.sample(case)
+            if put(body, place, word) and read(body) is not read(self.sample(case)):
+                return True
+        return False
 
     def pairs(self, case: str, places: Mapping[str, str]) -> Iterator[Any]:
         """Yield a sample with every pair of its fields set to every two words of their tables."""

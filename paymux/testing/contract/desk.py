@@ -7,7 +7,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
-import pytest
+
+try:
+    import pytest
+except ImportError:
+    missing = "paymux.testing.contract needs pytest: pip install 'paymux[testing]'"
+    raise ImportError(missing, name="pytest") from None
 
 from ...drivers.base import Driver
 from ...errors import OutcomeUnknown
@@ -129,6 +134,7 @@ class Desk:
     async def told(self) -> WebhookRequest:
         """Wait for messages, and return the last one."""
         await asyncio.sleep(2)
+        assert self.messages, "the simulator sent no message, or had no address for it"
         return self.messages[-1]
 
     def on_path_of(self, message: WebhookRequest, reference: str) -> WebhookRequest:

@@ -41,6 +41,14 @@ class MessagePromises(Promises):
     """Promises about messages: what they say is a hint, and a look-up decides."""
 
     @only(hears)
+    def test_the_provider_is_given_an_address(self) -> None:
+        """Without one, no message would come, and every other promise about them fails."""
+        assert self.case.dashboard or "webhook_url" in self.driver.takes, (
+            "takes: webhook_url is missing (Case.dashboard is for a provider where the address is "
+            "a setting)"
+        )
+
+    @only(hears)
     @in_virtual_time
     async def test_a_message_is_confirmed_by_asking(self) -> None:
         """A message of success has no status to act on.

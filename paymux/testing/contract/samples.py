@@ -7,7 +7,7 @@ import pytest
 from ...http import Response, get
 from ...models import Status
 from ...transport import Means, decide
-from .bodies import Bodies, at, put, spelled, spoken
+from .bodies import Bodies, at, has, put, spelled, spoken
 from .promises import Promises
 
 FIREWALLS: Mapping[str, bytes] = {
@@ -41,6 +41,30 @@ class SamplePromises(Promises):
         """Each field of a driver's table is in an answer or a message."""
         shape = self.case.words
         assert {*shape.places, *shape.told} == self.driver.speaks.keys()
+
+    def test_every_place_is_that_of_a_sample(self) -> None:
+        """A place or an amount that is misspelled would let other promises check nothing."""
+        bodies, shape = self.bodies(), self.case.words
+        wrong = [
+            f"Shape.places: no sample of an answer has {place!r} ({field})"
+            for field, place in shape.places.items()
+            if not bodies.known(field, place, shape.answers, bodies.verified)
+        ]
+        wrong += [
+            f"Shape.told: no sample of a message has {place!r} ({field})"
+            for field, place in shape.told.items()
+            if not bodies.known(field, place, shape.messages, bodies.claimed)
+        ]
+        answers = [bodies.sample(case) for case in shape.answers]
+        wrong += [
+            f"no sample has the amount field {place!r}: set Shape.amounts, or () if this "
+            "provider's successes have none"
+            for place in shape.amounts
+            if not any(has(body, place) for body in answers)
+        ]
+        if shape.asked_by and not any(has(body, shape.asked_by) for body in answers):
+            wrong.append(f"Shape.asked_by: no sample of an answer has {shape.asked_by!r}")
+        assert wrong == []
 
     def test_no_terminal_state_comes_out_of_a_contradiction(self) -> None:
         """Every pair of words of any two fields, in every sample and spelling."""
@@ -81,13 +105,19 @@ class SamplePromises(Promises):
     def test_a_success_without_its_amount_is_none(self) -> None:
         """Without a field that each documented success has, it is PENDING or no answer."""
         bodies, amounts = self.bodies(), self.case.words.amounts
+        tried = 0
         for case in self.case.words.answers:
             body = bodies.sample(case)
             found = [place for place in amounts if at(body, place) is not None]
             if self.case.words.said[case] is Status.SUCCEEDED and found:
+                tried += 1
                 for place in found:
                     put(body, place, None)
                 assert bodies.verified(body) in (None, Status.PENDING), case
+        assert tried or not amounts, (
+            f"no sample of a success has one of the amount fields {amounts}: set Shape.amounts, "
+            "or () if this provider's successes have none"
+        )
 
     @pytest.mark.parametrize("status", [401, 403])
     @pytest.mark.parametrize("body", FIREWALLS.values(), ids=FIREWALLS)
