@@ -4,7 +4,7 @@ Every start of pytest loads this module, so it loads nothing else; each fixture 
 The fixtures are plain functions, bound to no plugin for coroutines.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..pool import Pool
     from ..simulator import Simulator
 
+_PASSED = pytest.StashKey[bool]()
 _FAULT = 'paymux_fault(provider, match="", *, kind, **more)'
 
 
@@ -24,7 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_FAULT}: plan a fault of paymux_simulator, with the arguments of Simulator.fault; kind "
-        'is a member of paymux.simulator.Fault or its name, such as "drop_after"',
+        'is a member of paymux.simulator.Fault or its name, such as "drop_after"; a test in which '
+        "it never happens fails",
     )
 
 
@@ -38,19 +40,39 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a test passed, for what is checked after it."""
+    report = yield
+    item.stash[_PASSED] = report.when == "call" and report.passed
+    return report
+
+
 @pytest.fixture
-def paymux_simulator(request: pytest.FixtureRequest) -> "Simulator":
+def paymux_simulator(request: pytest.FixtureRequest) -> "Iterator[Simulator]":
     """Return a simulator of every provider, with the faults that markers plan.
 
     It works in process; `async with paymux_simulator:` opens a loopback port. Its clock is the
-    loop's, so that virtual time moves it.
+    loop's, so that virtual time moves it. A test that passed although the fault of a marker never
+    happened fails at its end.
     """
     from ..simulator import Simulator  # noqa: PLC0415 - no start of pytest waits for it
 
     simulator = Simulator()
-    for marker in reversed(list(request.node.iter_markers("paymux_fault"))):
+    markers = list(reversed(list(request.node.iter_markers("paymux_fault"))))
+    for marker in markers:
         _plan(simulator, request.node.nodeid, marker.args, marker.kwargs)
-    return simulator
+    planned = simulator.core.faults.planned
+    yield simulator
+    idle = [_written(marker) for marker, one in zip(markers, planned, strict=True) if not one.fired]
+    if idle and request.node.stash.get(_PASSED, False):
+        pytest.fail(
+            f"{request.node.nodeid} passed, but tested nothing of: {', '.join(idle)}; no request "
+            "or message matched, or an earlier fault took it",
+            pytrace=False,
+        )
 
 
 @pytest.fixture
@@ -89,14 +111,15 @@ def paymux_aioresponses() -> "Iterator[aioresponses]":
 def _plan(
     simulator: "Simulator", test: str, args: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
-    """Plan the fault of a marker; `kind` may be the name of a Fault."""
-    from ..errors import UsageError  # noqa: PLC0415 - no start of pytest waits for them
-    from ..simulator import Fault  # noqa: PLC0415
+    """Plan the fault of a marker."""
+    from ..errors import UsageError  # noqa: PLC0415 - no start of pytest waits for it
 
-    kind = options.get("kind")
-    if isinstance(kind, str):
-        options = {**options, "kind": Fault.__members__.get(kind.upper(), kind)}
     try:
         simulator.fault(*args, **options)
     except TypeError as error:
         raise UsageError(f"{test}: the marker is {_FAULT} ({error})") from None
+
+
+def _written(marker: pytest.Mark) -> str:
+    given = [*map(repr, marker.args), *(f"{name}={one!r}" for name, one in marker.kwargs.items())]
+    return f"paymux_fault({', '.join(given)})"

@@ -94,6 +94,7 @@ from paymux.testing import charged_once
 
 ORDER = {"amount": 500, "currency": "XAF", "payer": "237677777774", "reference": "order-1"}
 pytestmark = pytest.mark.paymux_fault("campay", "GET", kind="error", times=9)
+LOGIN = "POST /api/token/"
 
 @pytest.mark.paymux_fault("campay", "POST /api/collect/", kind="drop_after")
 async def test_a_lost_answer(paymux_pool, paymux_simulator):
@@ -105,11 +106,14 @@ async def test_a_lost_answer(paymux_pool, paymux_simulator):
         paymux_simulator.settle("order-1", "succeeded")
     assert charged_once(paymux_simulator, "order-1").amount == 500
 
-@pytest.mark.paymux_fault("campay", "POST /api/token/", kind="error")
-@pytest.mark.paymux_fault("campay", "POST /api/token/", kind=Fault.HTML)
+@pytest.mark.paymux_fault("campay", LOGIN, kind="error")
+@pytest.mark.paymux_fault("campay", LOGIN, kind=Fault.HTML)
 def test_in_their_order(paymux_simulator):
-    planned = [one.kind.name for one in paymux_simulator.core.faults._planned]
-    assert planned == ["ERROR", "ERROR", "HTML"]
+    faults = paymux_simulator.core.faults
+    assert [one.kind.name for one in faults.planned] == ["ERROR", "ERROR", "HTML"]
+    asked = [("GET", "/api/balance/"), ("POST", "/api/token/"), ("POST", "/api/token/")]
+    happened = [faults.for_request("campay", *one).kind.name for one in asked]
+    assert happened == ["ERROR", "ERROR", "HTML"]
 """
 
 
@@ -117,6 +121,54 @@ def test_faults_are_planned_by_the_marker(pytester: pytest.Pytester, ini: None) 
     """Those of a module first, and then those of a test from the top down."""
     pytester.makepyfile(FAULTY)
     _passed(pytester.runpytest_subprocess(*UNDER["pytest-asyncio"]), passed=2)
+
+
+IDLE = """
+import unittest
+
+import pytest
+from paymux.simulator import Fault
+
+idle = pytest.mark.paymux_fault("campay", "POST /collect/", kind="drop_after")
+
+@idle
+def test_passes(paymux_simulator): pass
+
+@idle
+def test_fails(paymux_simulator): assert False
+
+@idle
+def test_is_skipped(paymux_simulator): pytest.skip("no")
+
+@idle
+@pytest.mark.xfail
+def test_fails_as_expected(paymux_simulator): assert False
+
+def test_plans_by_hand(paymux_simulator):
+    paymux_simulator.fault("campay", kind="drop_after")
+
+@idle
+class Test(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def given(self, paymux_simulator):
+        pass
+
+    def test_case_passes(self): pass
+
+    def test_case_fails(self): self.fail()
+"""
+
+
+def test_a_fault_that_never_happened_fails_the_test_that_passed(
+    pytester: pytest.Pytester, ini: None
+) -> None:
+    """The text names the marker; a test that did not pass has its own text, and only that."""
+    pytester.makepyfile(IDLE)
+    ended = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:anyio")
+    ended.assert_outcomes(passed=3, failed=2, skipped=1, xfailed=1, errors=2)
+    marker = "paymux_fault('campay', 'POST /collect/', kind='drop_after')"
+    for name in ("test_passes", "Test::test_case_passes"):
+        ended.stdout.fnmatch_lines([f"*::{name} passed, but tested nothing of: {marker}; no *"])
 
 
 WRONG = {
