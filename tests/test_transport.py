@@ -29,6 +29,8 @@ from paymux import (
     post,
 )
 from paymux.http import PreparedRequest, Response, TransportError
+from paymux.transport.attempt import Attempt
+from paymux.transport.outcome import Means
 from paymux.transport.retries import retry_after
 
 from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, run, timeless
@@ -545,3 +547,21 @@ def test_hiding_and_logging_are_quick_on_hostile_bodies() -> None:
             assert time.thread_time() - began < 2
         finally:
             logging.getLogger("paymux.exchange").setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("first", [Means.UNKNOWN, Means.DUPLICATE])
+@timeless
+async def test_a_refusal_says_nothing_about_an_earlier_money_request(first: Means) -> None:
+    """What was lost or had before stays so, with its own reason, whatever a later one says."""
+    engine = Pool(Keyless(), connection=Wire(lambda _: GOOD))._engine
+    call = engine.call(engine.driver("keyless"), "collect")
+    money = post("/pay", Said, {})
+    outgoing = PreparedRequest(
+        method="POST", url="http://127.0.0.1/pay", headers={}, body=b"{}", money=True
+    )
+    said = [call._note(money, Attempt(number=1, outgoing=outgoing, why="lost"), first)]
+    said.append(call._note(money, Attempt(number=2, outgoing=outgoing, why="no"), Means.REFUSED))
+    assert said == [True, first is Means.DUPLICATE]
+    assert call.duplicate is (first is Means.DUPLICATE)
+    assert call.in_doubt
+    assert call._lost == ("lost" if first is Means.UNKNOWN else "")

@@ -196,7 +196,7 @@ class Call:
             self.observed.attempt_ended(means)
         self._in_flight = None
         if not request.money:
-            return self.duplicate
+            return False
         if means is Means.UNKNOWN:
             self._lost = attempt.said
         # A later refusal says nothing about an earlier attempt that may have been processed.

@@ -25,7 +25,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # The rows of the outcome table: none of their mutants may survive.
 TABLE = ("transport/outcome.decide", "transport/retries.may_retry")
-OF_A_CALL = ("outcome", "mutants", "transport", "tokens", "singleflight", "limits", "bulk")
+OF_A_CALL = (
+    "outcome",
+    "mutants",
+    "transport",
+    "observers",
+    "tokens",
+    "singleflight",
+    "limits",
+    "bulk",
+)
 # The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
