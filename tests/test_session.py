@@ -314,6 +314,71 @@ async def test_a_session_that_repeats_sends_money_once(
         assert len(peer.seen) == 1 + 3, "look-ups are repeated by the pool alone"
 
 
+def without_middlewares(*, hedging: bool) -> type[aiohttp.ClientSession]:
+    """Return a session class that passes no middleware on, and asks twice: in turn, or at once."""
+    ask = aiohttp.ClientSession._request
+
+    async def twice(
+        self: Any, method: str, url: Any, *, data: Any = None, headers: Any = None, **_: Any
+    ) -> aiohttp.ClientResponse:
+        first = asyncio.ensure_future(ask(self, method, url, data=data, headers=headers))
+        done, _ = await asyncio.wait([first], timeout=0.05 if hedging else None)
+        if done and first.exception() is None:
+            return first.result()
+        return await ask(self, method, url, data=data, headers=headers)
+
+    return type("Twice", (aiohttp.ClientSession,), {"_request": twice})
+
+
+@pytest.mark.parametrize("hedging", [False, True], ids=["retries", "hedges"])
+async def test_a_session_without_middlewares_sends_money_once(
+    session: MakeSession, *, hedging: bool
+) -> None:
+    """Where no middleware counts the tries, the payload does: it is written once per attempt."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.15)
+        yield http()
+
+    def respond(seen: Seen) -> AsyncIterator[bytes] | bytes | None:
+        if seen.connection > 1:
+            return http()
+        return slow() if hedging else None
+
+    async with Peer(respond) as peer:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp would rather not
+            shared = session(without_middlewares(hedging=hedging))
+        async with over(shared, peer.url) as pool:
+            with pytest.raises(OutcomeUnknown):
+                await pool.collect("keyless", **ORDER)
+            await asyncio.sleep(0.2)
+        assert len(peer.seen) == 1
+
+
+async def test_nothing_is_written_for_an_attempt_that_ended(session: MakeSession) -> None:
+    """A session that asks on behind a failed call writes nothing of it afterwards."""
+    ask = aiohttp.ClientSession._request
+    late: list[asyncio.Task[Any]] = []
+
+    async def behind(self: Any, method: str, url: Any, **given: Any) -> Any:
+        async def later() -> Any:
+            await asyncio.sleep(0.02)
+            return await ask(self, method, url, data=given["data"], headers=given["headers"])
+
+        late.append(asyncio.ensure_future(later()))
+        raise aiohttp.ClientConnectionError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp would rather not
+        shared = session(type("Behind", (aiohttp.ClientSession,), {"_request": behind}))
+    async with Peer(lambda _: http()) as peer, over(shared, peer.url) as pool:
+        with pytest.raises(OutcomeUnknown):
+            await pool.collect("keyless", **ORDER)
+        await asyncio.gather(*late, return_exceptions=True)
+        assert peer.seen == []
+
+
 async def test_an_answer_that_was_not_asked_for_is_no_answer(session: MakeSession) -> None:
     """What arrives on a kept connection before the request is written answers no request.
 

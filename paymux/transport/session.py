@@ -40,6 +40,7 @@ _REFUSED_HEADERS = (
     "cookie",
     "proxy-authorization",
 )
+_AGAIN = "cut off, and the session would have sent it again"
 
 
 class SessionConnection(ForkAware):
@@ -106,8 +107,9 @@ class SessionConnection(ForkAware):
                     # The session's connector, or a mock of it, made no connection.
                     outgoing.started = True
             finally:
+                attempt.ended = True  # a try that the session left behind writes nothing
                 self._in_flight.discard(attempt)
-            if not attempt.refused:
+            if outgoing.sent or not attempt.refused:
                 # A new one, outside the `except`: the client's exceptions, whose frames hold the
                 # headers, are not attached to ours.
                 raise TransportError(
@@ -190,7 +192,8 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
     connection: SessionConnection
     outgoing: PreparedRequest
     entered: bool = False
-    ended: bool = False  # by the pool
+    ended: bool = False  # nothing may be written any more
+    written: bool = False
     transport: asyncio.Transport | None = None
     known: _Known | None = None  # its connection
     kept: bool = False  # whether that was used before
@@ -206,7 +209,7 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
         """Let the session send the request once, and only once."""
         outgoing = self.outgoing
         if self.entered:
-            raise TransportError("cut off, and the session would have sent it again")
+            raise TransportError(_AGAIN)
         self.entered = outgoing.started = True
         if type(request) is not aiohttp.ClientRequest or type(request.body) is not _Payload:
             outgoing.sent = True  # written by code that is not ours, which proves nothing
@@ -225,14 +228,20 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
         return response
 
     def before_writing(self, writer: Any) -> None:
-        """Check the connection, then count the request as sent; TransportError: it is not used."""
+        """Check the connection, then count the request as sent; TransportError: it is not written.
+
+        A session that passes no middleware on may try again, also while another try waits for its
+        response: what was written once is not written again.
+        """
         if self.ended:
-            raise TransportError("the pool was closed")
+            raise TransportError("the attempt has ended, or the pool was closed")
+        if self.written:
+            raise TransportError(_AGAIN)
         if type(writer) is StreamWriter:
             self.refused = self._must_not_use(writer.protocol, writer.transport)
             if self.refused:
                 raise TransportError("a connection that must not be used")
-        self.outgoing.sent = True
+        self.written = self.outgoing.sent = True
 
     def _must_not_use(self, protocol: Any, transport: asyncio.Transport | None) -> bool:
         """Return whether the request must not be written to this connection.
