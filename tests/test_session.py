@@ -416,20 +416,25 @@ async def test_what_others_write_counts_as_sent(
             await pool.collect("keyless", **ORDER)
 
 
+UNCONNECTED = aiohttp.ClientConnectorError(None, OSError(1, "canary"))  # type: ignore[arg-type]
 MOCKED: Mapping[str, tuple[Exception, type[Exception]]] = {
     "connection": (aiohttp.ClientConnectionError("canary"), OutcomeUnknown),
     "disconnected": (aiohttp.ServerDisconnectedError(), OutcomeUnknown),
     "time-out": (TimeoutError(), OutcomeUnknown),
     "foreign": (LookupError("canary"), OutcomeUnknown),
-    "connector": (aiohttp.ClientConnectorError(None, OSError(1, "canary")), NotSent),  # type: ignore[arg-type]
+    "connector": (UNCONNECTED, OutcomeUnknown),
 }
 
 
 @pytest.mark.parametrize("case", MOCKED)
-async def test_a_mock_that_raises_proves_nothing_but_a_failed_connect(
+async def test_an_error_of_a_session_that_is_replaced_proves_nothing(
     case: str, session: MakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mock replaces what would prove the sending: its error is unknown, after one call."""
+    """What replaces a session also replaces what would prove the sending: unknown, after one call.
+
+    So also for a failed connect: it may be that of a second host, after the first was asked. Only
+    of aioresponses is it known that nothing was asked before (tests/mocks/test_outcomes.py).
+    """
     error, ends = MOCKED[case]
     calls: list[Any] = []
 
@@ -445,6 +450,28 @@ async def test_a_mock_that_raises_proves_nothing_but_a_failed_connect(
     assert isinstance(calls[0], bytes)
     assert b'"order-1"' in calls[0]
     assert "canary" not in str(raised.value)
+
+
+async def test_a_failed_connect_of_a_second_host_proves_nothing(session: MakeSession) -> None:
+    """A session that asked one host, and then cannot connect to another, may have sent the order."""
+
+    async def failover(
+        _: Any, method: str, url: Any, *, data: Any = None, headers: Any = None, **__: Any
+    ) -> aiohttp.ClientResponse:
+        async with aiohttp.ClientSession() as inner:
+            try:
+                return await inner.request(method, url, data=bytes(data), headers=headers)
+            except aiohttp.ClientError:
+                return await inner.request(method, "http://127.0.0.1:1/", data=bytes(data))
+
+    for name in ("request", "_request"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp would rather not
+            shared = session(type("Failover", (aiohttp.ClientSession,), {name: failover}))
+        async with Peer(lambda _: None) as peer, over(shared, peer.url) as pool:
+            with pytest.raises(OutcomeUnknown):
+                await pool.collect("keyless", **ORDER)
+            assert len(peer.seen) == 1
 
 
 async def test_waiting_for_a_place_in_the_connector_sends_nothing(session: MakeSession) -> None:

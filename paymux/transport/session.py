@@ -30,6 +30,7 @@ from .aiohttp import (
     Peek,
     first_look,
 )
+from .mocks import mock_of
 from .replies import body_of, translated
 
 # Default headers of a session that would sign a request, or change where it ends or how it is read.
@@ -103,9 +104,8 @@ class SessionConnection(ForkAware):
                 raise
             except Exception as error:  # noqa: BLE001 - after sending, any error means "unknown"
                 broken = translated(error)
-                if isinstance(error, aiohttp.ClientConnectorError) and not outgoing.sent:
-                    # The session's connector, or a mock of it, made no connection.
-                    outgoing.started = True
+                if isinstance(error, aiohttp.ClientConnectorError) and self._is_mocked():
+                    outgoing.started = True  # the test says that no connection was made
             finally:
                 attempt.ended = True  # a try that the session left behind writes nothing
                 self._in_flight.discard(attempt)
@@ -117,6 +117,15 @@ class SessionConnection(ForkAware):
                 )
             refused += 0 if attempt.kept else 1
         raise TransportError("new connections that end, or speak before they are asked")
+
+    def _is_mocked(self) -> bool:
+        """Return whether aioresponses, and nothing else, answers for the session.
+
+        Of any other session whose middleware was not called, a failed connect proves nothing: it
+        may have asked another host first.
+        """
+        plain = getattr(self._session.request, "__func__", None) is aiohttp.ClientSession.request
+        return plain and mock_of(self._session) is not None
 
     async def _once(self, attempt: "_Attempt") -> Response:
         outgoing = attempt.outgoing

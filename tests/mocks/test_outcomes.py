@@ -96,6 +96,22 @@ async def test_a_connector_that_reaches_no_host_sent_nothing(
     assert calls(mocked, "/api/collect/") == 4
 
 
+@pytest.mark.usefixtures("plain")
+async def test_a_session_that_does_more_than_a_mock_proves_nothing() -> None:
+    """A session class that asks in its own way is no mock, though aioresponses is active."""
+
+    async def ask(*_: Any, **__: Any) -> Any:
+        raise unconnected(aiohttp.ClientConnectorError)
+
+    for name in ("request", "_request"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp would rather not
+            own_session = type("Own", (aiohttp.ClientSession,), {name: ask})()
+        async with own_session, Pool(campay(), session=own_session) as pay:
+            with pytest.raises(OutcomeUnknown):
+                await pay.collect("campay", **ORDER)
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 async def test_an_error_on_a_look_up_is_unavailable(
     mocked: aioresponses, session: aiohttp.ClientSession | None, broken: Exception | None
