@@ -263,16 +263,30 @@ async def test_settings_of_the_session_change_nothing(session: MakeSession) -> N
         assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
 
 
-async def test_money_shares_no_connection_with_the_caller(session: MakeSession) -> None:
-    """What the caller left on a connection cannot meet an order."""
+async def test_a_pool_shares_no_connection_with_the_caller(session: MakeSession) -> None:
+    """What the caller left on a connection meets neither an order nor a look-up."""
     shared = session()
     async with Peer(lambda _: http()) as peer, over(shared, peer.url) as pool:
-        async with shared.get(f"{peer.url}/own") as answered:
-            await answered.read()
-        await pool.collect("keyless", **ORDER)
-        async with shared.get(f"{peer.url}/own") as answered:
-            await answered.read()
-    assert [seen.connection for seen in peer.seen] == [1, 2, 1]
+        for number in range(2):
+            async with shared.get(f"{peer.url}/own") as answered:
+                await answered.read()
+            await pool.collect("keyless", **{**ORDER, "reference": f"o{number}"})
+            await pool.verify(HELD)
+    assert [seen.connection for seen in peer.seen] == [1, 2, 3, 1, 2, 3]
+
+
+async def test_pools_over_one_session_share_no_connection(session: MakeSession) -> None:
+    """What is known of a used connection is known to one pool, and no other pool uses it."""
+    shared = session()
+    async with (
+        Peer(lambda _: http()) as peer,
+        over(shared, peer.url) as first,
+        over(shared, peer.url) as second,
+    ):
+        for number, pool in enumerate((first, second, first, second)):
+            await pool.collect("keyless", **{**ORDER, "reference": f"o{number}"})
+            await pool.verify(HELD)
+    assert [seen.connection for seen in peer.seen] == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
 # What is proved of the sending.

@@ -7,6 +7,7 @@ another kind, may have done anything with it.
 """
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncGenerator
 from typing import Any, TypeGuard
@@ -41,6 +42,7 @@ _REFUSED_HEADERS = (
     "cookie",
     "proxy-authorization",
 )
+_numbers = itertools.count(1)
 _AGAIN = "cut off, and the session would have sent it again"
 
 
@@ -51,6 +53,7 @@ class SessionConnection(ForkAware):
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._forked = False
+        self._number = next(_numbers)
         # the connections that were used: since when they are idle, and how to look at them
         self._known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
         self._in_flight: set[_Attempt] = set()
@@ -155,6 +158,10 @@ class SessionConnection(ForkAware):
             attempt.known.idle_since = clock.monotonic()
         return Response(status=response.status, headers=headers, body=body)
 
+    def agent(self, *, money: bool) -> str:
+        """Return a User-Agent of this pool's orders, or of its look-ups, and of nothing else."""
+        return f"paymux ({'money' if money else 'look-ups'} of pool {self._number})"
+
     def known(self, protocol: object, transport: asyncio.Transport) -> "tuple[_Known, bool]":
         """Return what is known of a connection, and whether it was used before."""
         known = self._known.get(protocol)
@@ -222,12 +229,11 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
         self.entered = outgoing.started = True
         if type(request) is not aiohttp.ClientRequest or type(request.body) is not _Payload:
             outgoing.sent = True  # written by code that is not ours, which proves nothing
-        if outgoing.money:
-            # These headers are sent to a proxy alone, but they are part of each connection's key:
-            # so a connection for money is shared with nothing else.
-            headers = CIMultiDict(request.proxy_headers or ())
-            headers["User-Agent"] = "paymux"
-            request.proxy_headers = headers
+        # These headers are sent to a proxy alone, but they are part of each connection's key: so
+        # what is known of a used connection is known to all that use it.
+        headers = CIMultiDict(request.proxy_headers or ())
+        headers["User-Agent"] = self.connection.agent(money=outgoing.money)
+        request.proxy_headers = headers
         _only_ours(request.headers, outgoing)
         response = await handler(request)
         if not outgoing.sent:
