@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 import os
+import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -184,6 +185,42 @@ async def test_a_session_has_its_own_network(name: str, value: Any, session: Mak
     assert "canary" not in str(refused.value)
 
 
+def unchecked(way: str) -> Any:
+    """Return an `ssl` of a connector that checks no certificate, or no host name."""
+    if way == "ssl=False":
+        return False
+    context = ssl.create_default_context()
+    test_aiohttp.AUTHORITY.configure_trust(context)
+    context.check_hostname = False
+    if way == "no certificate":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.parametrize("way", ["ssl=False", "no certificate", "no host name"])
+async def test_a_session_that_checks_no_certificate_is_refused(
+    way: str, session: MakeSession
+) -> None:
+    """It is UsageError as soon as TLS is there, as `tls=` would be, and nothing is sent."""
+    shared = session(connector=aiohttp.TCPConnector(ssl=unchecked(way)))
+    tls = test_aiohttp.serving("other.example")
+    async with Peer(lambda _: http(), tls=tls) as peer, over(shared, peer.url) as pool:
+        for verb in (pool.collect("keyless", **ORDER), pool.verify(HELD)):
+            with pytest.raises(UsageError, match=r"session.*certificates"):
+                await verb
+        assert peer.seen == []
+
+
+async def test_a_session_that_trusts_an_authority_of_its_own_is_used(session: MakeSession) -> None:
+    """A context that checks may trust what its owner says, and certificates of a name are fine."""
+    context = ssl.create_default_context()
+    test_aiohttp.AUTHORITY.configure_trust(context)
+    shared = session(connector=aiohttp.TCPConnector(ssl=context))
+    tls = test_aiohttp.serving("127.0.0.1")
+    async with Peer(lambda _: http(), tls=tls) as peer, over(shared, peer.url) as pool:
+        assert (await pool.collect("keyless", **ORDER)).status is Status.SUCCEEDED
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 async def test_a_forked_child_does_not_use_the_session(session: MakeSession) -> None:
     """Its sockets are the parent's: a call in a child is UsageError."""
@@ -336,8 +373,8 @@ def without_middlewares(*, hedging: bool) -> type[aiohttp.ClientSession]:
         self: Any, method: str, url: Any, *, data: Any = None, headers: Any = None, **_: Any
     ) -> aiohttp.ClientResponse:
         first = asyncio.ensure_future(ask(self, method, url, data=data, headers=headers))
-        done, _ = await asyncio.wait([first], timeout=0.05 if hedging else None)
-        if done and first.exception() is None:
+        ended = (await asyncio.wait([first], timeout=0.05 if hedging else None))[0]
+        if ended and first.exception() is None:
             return first.result()
         return await ask(self, method, url, data=data, headers=headers)
 
@@ -467,7 +504,7 @@ async def test_an_error_of_a_session_that_is_replaced_proves_nothing(
 
 
 async def test_a_failed_connect_of_a_second_host_proves_nothing(session: MakeSession) -> None:
-    """A session that asked one host, and then cannot connect to another, may have sent the order."""
+    """A session that asked one host and then cannot connect to another may have sent the order."""
 
     async def failover(
         _: Any, method: str, url: Any, *, data: Any = None, headers: Any = None, **__: Any

@@ -9,6 +9,7 @@ another kind, may have done anything with it.
 import asyncio
 import itertools
 import math
+import ssl
 from collections.abc import AsyncGenerator
 from typing import Any, TypeGuard
 from weakref import WeakKeyDictionary
@@ -43,6 +44,7 @@ _REFUSED_HEADERS = (
     "proxy-authorization",
 )
 _numbers = itertools.count(1)
+_CHECKS = "an aiohttp.ClientSession whose TLS checks certificates and host names"
 _AGAIN = "cut off, and the session would have sent it again"
 
 
@@ -91,7 +93,8 @@ class SessionConnection(ForkAware):
     async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Carry one attempt without following redirects.
 
-        TransportError: no complete response was received. UsageError: the session cannot be used.
+        TransportError: no complete response was received. UsageError: the session cannot be used;
+        that its TLS checks nothing is seen at its first https connection, before anything is sent.
         """
         refused = 0
         while refused < MAX_NEW_CONNECTIONS:
@@ -112,6 +115,8 @@ class SessionConnection(ForkAware):
             finally:
                 attempt.ended = True  # a try that the session left behind writes nothing
                 self._in_flight.discard(attempt)
+            if attempt.unchecked and attempt.entered and not outgoing.sent:
+                raise UsageError.field("session", self._session, _CHECKS)
             if outgoing.sent or not attempt.refused:
                 # A new one, outside the `except`: the client's exceptions, whose frames hold the
                 # headers, are not attached to ours.
@@ -210,6 +215,7 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
     entered: bool = False
     ended: bool = False  # nothing may be written any more
     written: bool = False
+    unchecked: bool = False  # whether its connection's TLS checks no certificate, or no host
     transport: asyncio.Transport | None = None
     known: _Known | None = None  # its connection
     kept: bool = False  # whether that was used before
@@ -253,6 +259,9 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
         if self.written:
             raise TransportError(_AGAIN)
         if type(writer) is StreamWriter:
+            if self.outgoing.url.lower().startswith("https:") and _unchecked(writer.transport):
+                self.unchecked = True
+                raise TransportError(f"not {_CHECKS}")
             self.refused = self._must_not_use(writer.protocol, writer.transport)
             if self.refused:
                 raise TransportError("a connection that must not be used")
@@ -278,6 +287,18 @@ class _Attempt(msgspec.Struct, eq=False, kw_only=True, weakref=True):
         self.ended = True
         if self.transport is not None:
             self.transport.abort()
+
+
+def _unchecked(transport: asyncio.Transport | None) -> bool:
+    """Return whether a connection's TLS is that of a context which `Pool(tls=…)` would refuse.
+
+    The connector's own setting is private; the context of its connections is public, and nothing
+    is written before it is seen. What a connector checks beside it, such as a fingerprint, is not.
+    """
+    context = None if transport is None else transport.get_extra_info("sslcontext")
+    if context is None:
+        return False
+    return context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname
 
 
 def _only_ours(headers: Any, outgoing: PreparedRequest) -> None:
