@@ -330,6 +330,71 @@ async def test_what_an_observer_raises_is_logged_once_and_not_felt(
     assert caplog.records[-1].exc_info is None
 
 
+class Untraced(Exception):
+    """An error without a place."""
+
+    __traceback__ = None
+
+
+class Nameless(type):
+    """A class whose name cannot be read."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__name__":
+            raise RuntimeError("no name")
+        return super().__getattribute__(name)
+
+
+class Unnamed(Exception, metaclass=Nameless):
+    """An error of a class without a name."""
+
+
+@pytest.mark.parametrize("error", [Untraced(), Unnamed()], ids=["untraced", "unnamed"])
+@pytest.mark.parametrize("where", ["begin", "attempt", "end"])
+@in_virtual_time
+async def test_an_error_that_cannot_be_described_is_logged_and_not_felt(
+    where: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither its place nor its name is needed to say that an observer failed."""
+    async with pool(Desk(collect=ACCEPTED), Hostile(where, error)) as pay:
+        assert (await pay.collect("keyless", **ORDER)).status is Status.PENDING
+    errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert f"{where}: an error that cannot be described" in errors[0]
+
+
+@pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("where", ["begin", "attempt", "end"])
+@in_virtual_time
+async def test_a_log_that_raises_is_not_felt(where: str, error: BaseException) -> None:
+    """A filter of the program fails while the failure of an observer is logged."""
+
+    def fail(_: logging.LogRecord) -> bool:
+        raise error
+
+    log = logging.getLogger("paymux")
+    async with pool(Desk(collect=ACCEPTED), Hostile(where, ValueError("a bug"))) as pay:
+        log.addFilter(fail)
+        try:
+            assert (await pay.collect("keyless", **ORDER)).status is Status.PENDING
+        finally:
+            log.removeFilter(fail)
+
+
+@in_virtual_time
+async def test_an_observer_whose_attributes_cannot_be_read_is_not_felt() -> None:
+    """A property may raise what is no Exception."""
+
+    class Unreadable(Recorder):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("references", "gauges"):
+                raise asyncio.CancelledError
+            return super().__getattribute__(name)
+
+    async with pool(Desk(collect=ACCEPTED), Unreadable()) as pay:
+        assert (await pay.collect("keyless", **ORDER)).status is Status.PENDING
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("where", ["begin", "attempt", "end"])
 def test_an_interrupt_goes_through_and_no_money_is_sent_twice(

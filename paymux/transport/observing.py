@@ -204,7 +204,9 @@ class _Guarded:
     def _has(self, name: str) -> object:
         try:
             return getattr(self._observer, name, None)
-        except Exception as error:  # noqa: BLE001 - a class of the caller may raise anything
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a class of the caller may raise anything
             self._log(name, error)
             return None
 
@@ -231,16 +233,25 @@ class _Guarded:
         if self._logged:
             return
         self._logged = True
-        # Its class and place only: an error's text may hold anything, or raise.
+        try:
+            log.error(
+                "an observer failed, and later failures of it are not logged: %s",
+                _described(self._observer, method, error),
+            )
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a filter or a handler of the program failed
+            return
+
+
+def _described(observer: object, method: str, error: BaseException) -> str:
+    """Return the class and the place of an error only: its text may hold anything, or raise."""
+    try:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        log.error(
-            "an observer failed, and later failures of it are not logged: %s.%s: %s (%s:%s)",
-            type(self._observer).__name__,
-            method,
-            type(error).__name__,
-            where.filename,
-            where.lineno,
-        )
+        failed = f"{type(observer).__name__}.{method}: {type(error).__name__}"
+        return f"{failed} ({where.filename}:{where.lineno})"
+    except Exception:  # noqa: BLE001 - the class of an error may raise anything
+        return f"{method}: an error that cannot be described"
 
 
 # A word of an API, a version, or the name of an id; anything else may be an id that a driver wrote
