@@ -247,6 +247,20 @@ def test_a_template_is_a_drivers_path_as_it_is_written(name: str) -> None:
     assert template("/refund/tx-8e21/v2?key=7") == "/refund/{id}/v2"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/tx/JohnDoe", "/tx/abcdeABCDE", "/tx/237", "/tx/a1", "/tx/john.doe", "/tx/" + "a" * 41],
+)
+def test_a_segment_that_may_be_an_id_is_left_out(path: str) -> None:
+    """A capital, a digit or a point in a segment may be a part of an id or of a name."""
+    assert template(path) == "/tx/{id}"
+
+
+def test_a_number_in_parts_is_left_out() -> None:
+    """However short its parts are."""
+    assert template("/tx/237/69/12/34/56") == "/tx" + "/{id}" * 5
+
+
 # What an observer may not do.
 
 
