@@ -50,6 +50,7 @@ class VirtualClock:
         self._select: Callable[[float | None], Ready] = self.selector.select
         self._task = asyncio.current_task()
         self.stuck: asyncio.Task[Any] | None = None  # the block's task, once nothing can wake it
+        self._undo = ExitStack()
 
     @property
     def elapsed(self) -> float:
@@ -86,6 +87,23 @@ class VirtualClock:
         self._work.add(future)
         future.add_done_callback(self._work.discard)
         return future
+
+    def put(self, owner: Any, name: str, value: object) -> None:
+        """Replace an attribute until `undo`."""
+        if name in vars(owner):
+            self._undo.callback(setattr, owner, name, vars(owner)[name])
+        else:
+            self._undo.callback(delattr, owner, name)
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        """Put back what was replaced, and let another block open."""
+        _open.remove(self)
+        self._undo.close()
+
+    def is_left_open(self) -> bool:
+        """Return whether its loop was closed inside the block, which nothing can leave any more."""
+        return self._loop.is_closed()
 
     def run_on(self) -> None:
         """Let the loop's own clock go on from here, at its real pace: it never goes back."""
@@ -152,10 +170,11 @@ class virtual_time:  # noqa: N801 - it is used like a function: `async with virt
 
     def __init__(self) -> None:
         self._clock: VirtualClock | None = None
-        self._undo = ExitStack()
 
     async def __aenter__(self) -> VirtualClock:
         loop = _checked_loop()
+        for left in [one for one in _open if one.is_left_open()]:
+            left.undo()
         if _open:
             raise UsageError("virtual_time: a block is open already; they cannot be nested")
         virtual = VirtualClock(loop)
@@ -168,12 +187,12 @@ class virtual_time:  # noqa: N801 - it is used like a function: `async with virt
             done = write(writer, work)
             return virtual.count(done) if done.get_loop() is loop else done
 
-        self._put(loop, "time", virtual.time)
-        self._put(loop, "run_in_executor", counted_run)
-        self._put(virtual.selector, "select", virtual.select)
-        self._put(time, "time", virtual.wall_time)
-        self._put(clock, "monotonic", virtual.time)
-        self._put(Writer, "queued", counted_write)
+        virtual.put(loop, "time", virtual.time)
+        virtual.put(loop, "run_in_executor", counted_run)
+        virtual.put(virtual.selector, "select", virtual.select)
+        virtual.put(time, "time", virtual.wall_time)
+        virtual.put(clock, "monotonic", virtual.time)
+        virtual.put(Writer, "queued", counted_write)
         _open.append(virtual)
         self._clock = virtual
         return virtual
@@ -187,20 +206,13 @@ class virtual_time:  # noqa: N801 - it is used like a function: `async with virt
         virtual = self._clock
         if virtual is None or virtual not in _open:
             raise UsageError("virtual_time: this block is not open")
-        _open.remove(virtual)
-        self._undo.close()
+        virtual.undo()
         virtual.run_on()
-        if virtual.stuck is not None and (kind is None or not issubclass(kind, Exception)):
-            virtual.stuck.uncancel()
+        if virtual.stuck is None:
+            return
+        virtual.stuck.uncancel()
+        if kind is None or not issubclass(kind, Exception):
             raise AssertionError(STUCK) from None
-
-    def _put(self, owner: Any, name: str, value: object) -> None:
-        """Replace an attribute until the block ends."""
-        if name in vars(owner):
-            self._undo.callback(setattr, owner, name, vars(owner)[name])
-        else:
-            self._undo.callback(delattr, owner, name)
-        setattr(owner, name, value)
 
 
 # The clock of the open block: one in this process, as `time.time` is one for all its threads.

@@ -245,6 +245,44 @@ async def test_what_can_never_come_is_an_error(monkeypatch: pytest.MonkeyPatch) 
     await asyncio.sleep(0)
 
 
+async def test_a_stuck_block_that_raises_another_error_leaves_no_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error of the test is raised, and its task is not cancelled for what comes after."""
+    monkeypatch.setattr("paymux.testing.clock.STUCK_SECONDS", 0.01)
+
+    async def stuck() -> None:
+        async with virtual_time():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await stuck()
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
+
+def test_a_block_whose_loop_was_closed_is_undone_by_the_next() -> None:
+    """Its patches go, so that the next test has a clock of its own and then the real one."""
+    before = [time.time, Writer.queued, paymux.primitives.clock.monotonic]
+    loop, left = asyncio.new_event_loop(), virtual_time()
+    loop.run_until_complete(left.__aenter__())
+    loop.close()
+
+    async def next_test() -> float:
+        async with virtual_time() as clock:
+            await asyncio.sleep(100)
+            return clock.elapsed
+
+    assert asyncio.run(next_test()) == pytest.approx(100, abs=0.001)
+    assert [time.time, Writer.queued, paymux.primitives.clock.monotonic] == before
+    with pytest.raises(UsageError, match="this block is not open"):
+        asyncio.run(left.__aexit__(None, None, None))
+
+
 def test_it_is_an_error_for_a_block_that_a_finished_task_opened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
