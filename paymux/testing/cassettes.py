@@ -6,9 +6,11 @@ from typing import Any
 from ..drivers.base import Driver
 from ..primitives.redaction import HIDDEN, hide, hide_values
 
-# A login's answer has a lifetime beside the token: `token` alone is PayDunya's name of an invoice.
-_LOGIN = re.compile(rb'"expires_in"')
-_TOKEN = re.compile(rb'("(?:access_)?token"\s*:\s*")[^"]*')
+# A login's answer has a lifetime beside the token, or nothing of a payment: CamPay may answer
+# without `expires_in`. Beside the fields of a payment, `token` is PayDunya's name of an invoice.
+_LIFETIME = re.compile(rb'"expires_in"|"access_token"')
+_PAYMENT = re.compile(rb'"(?:response_code|invoice|transaction_id|reference|amount)"')
+_TOKEN = re.compile(rb'("(?:access_)?token"\s*:\s*")(?:[^"\\]|\\.)*', re.DOTALL)
 # Nine digits are a phone number, or the end of an id that contains one (Daraja's). The same digits
 # are always replaced by the same ones, so that what is replayed asks for the id that was recorded,
 # and a JSON number stays one.
@@ -36,6 +38,8 @@ def scrubbed(*drivers: Driver) -> dict[str, Any]:
 
     def response(recorded: dict[str, Any]) -> dict[str, Any]:
         body = recorded["body"].get("string", b"")
+        if not _PAYMENT.search(body):
+            body = _without_tokens(body)
         headers = _kept(recorded["headers"], _RESPONSE_HEADERS)
         return {**recorded, "headers": headers, "body": {"string": _scrubbed_body(body, secrets)}}
 
@@ -47,9 +51,13 @@ def _kept(headers: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _scrubbed_body(body: bytes, secrets: tuple[str, ...]) -> bytes:
-    if _LOGIN.search(body):
-        body = _TOKEN.sub(rb"\1" + HIDDEN.encode(), body)
+    if _LIFETIME.search(body):
+        body = _without_tokens(body)
     return _without_phones(hide(body.decode("utf-8", "replace"), secrets)).encode()
+
+
+def _without_tokens(body: bytes) -> bytes:
+    return _TOKEN.sub(rb"\1" + HIDDEN.encode(), body)
 
 
 def _without_phones(text: str) -> str:
