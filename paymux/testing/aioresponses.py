@@ -14,6 +14,7 @@ except ImportError:
     missing = "paymux.testing.aioresponses needs aioresponses: pip install 'paymux[testing]'"
     raise ImportError(missing, name="aioresponses") from None
 
+from ..errors import UsageError
 from ..http import PreparedRequest, Response
 from ..transport.aiohttp import AiohttpConnection
 from ..transport.session import SessionConnection
@@ -33,7 +34,14 @@ def paymux_aioresponses(**options: Any) -> Iterator[aioresponses]:
 
     `options` are those of `aioresponses`. Outside the context nothing is changed. A request for a
     URL without a mocked answer fails, and of an order that failed so the outcome is unknown.
+
+    UsageError: a mock of aiohttp is open already.
     """
+    if hasattr(aiohttp.ClientSession._request, "mock"):  # noqa: SLF001 - aioresponses replaces it
+        raise UsageError(
+            "paymux_aioresponses: aiohttp is mocked already; mocks cannot be nested, so use the "
+            "one that is open"
+        )
     with (
         aioresponses(**options) as mocked,
         _complete_responses(),

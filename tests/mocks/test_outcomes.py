@@ -1,5 +1,6 @@
 """What a mock's errors mean for money, and what a mock cannot see."""
 
+import contextlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from paymux import (
     Pool,
     Status,
     Unavailable,
+    UsageError,
 )
 from paymux.drivers import load, own
 from paymux.drivers.base import Verb
@@ -251,3 +253,14 @@ def test_every_verb_of_every_driver_is_tried(name: str) -> None:
     assert [
         verb for verb in get_args(Verb) if driver.can(verb) and f"test_{verb}" not in tried
     ] == []
+
+
+@pytest.mark.parametrize("first", [paymux_aioresponses, aioresponses])
+def test_mocks_are_not_nested(first: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+    """A second one is refused with a word about it, and the first one goes on."""
+    with first():
+        mocked = aiohttp.ClientSession._request
+        with pytest.raises(UsageError, match="mocked already; mocks cannot be nested"):
+            paymux_aioresponses().__enter__()
+        assert aiohttp.ClientSession._request is mocked
+    assert aiohttp.ClientSession._request is REQUEST
