@@ -1113,6 +1113,28 @@ asyncio.run(main())
 """
 
 
+async def test_closing_ends_a_verb_whose_body_is_on_its_way() -> None:
+    """The head of its answer has arrived: the verb ends with the pool, not at its deadline."""
+    said = http(SAID)
+    head_sent = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield said[: -len(SAID)]
+        head_sent.set()
+        await asyncio.get_running_loop().create_future()
+        yield b""
+
+    async with asyncio.timeout(20), Peer(lambda _: slowly()) as peer:
+        pay = Pool(Keyless(base_url=peer.url), attempts=1, deadline=300.0)
+        money = asyncio.create_task(pay.collect("keyless", **ORDER))
+        await head_sent.wait()
+        for _ in range(10):  # the head is on its way through the loopback
+            await asyncio.sleep(0.005)
+        await pay.aclose()
+        with pytest.raises(OutcomeUnknown):
+            await money
+
+
 def test_a_process_without_a_file_left_gets_our_own_error() -> None:
     """If no socket can be opened, a request is NotSent, without a foreign exception."""
     pytest.importorskip("resource")

@@ -85,7 +85,7 @@ class AiohttpConnection(ForkAware):
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             outgoing.sent = True
             link.transport.write(written)
-            reply = await _reply(protocol, outgoing.largest)
+            reply = await _reply(protocol, outgoing.largest, kept.arriving)
             if not protocol.should_close:
                 idle.put(link)
                 link = None
@@ -225,6 +225,7 @@ class _LoopConnections:
 
     def __init__(self, network: Network) -> None:
         local = network.local_address
+        self._loop = asyncio.get_running_loop()
         self.connector = aiohttp.TCPConnector(
             limit=0,
             ssl=True if network.tls is None else network.tls,
@@ -236,10 +237,12 @@ class _LoopConnections:
             trace_configs=[_no_redirect()],
         )
         self.origins = _Origins(network)
+        self.arriving: set[aiohttp.StreamReader] = set()  # bodies of which a part is to come
         # what is done at the end: every step, even if the task that waits for it is cancelled
         self.ended = AsyncExitStack()
         self.ended.callback(self._close_origins)  # last: the connector has closed their sockets
         self.ended.push_async_callback(self.pushed.close)
+        self.ended.callback(self._break_bodies)
         # The end of a loop closes its async generators (`shutdown_asyncgens`), so a pool that is
         # used in several `asyncio.run`, one after another, leaves no open connection.
         self.guard = self._guard()
@@ -247,6 +250,12 @@ class _LoopConnections:
     def disown(self) -> None:
         """Mark the connector as closed, so that its garbage collection closes no connection."""
         self.connector._closed = True  # noqa: SLF001 - a test guards that the name stays
+
+    def _break_bodies(self) -> None:
+        # aiohttp closes their sockets, but tells no reader of a body: it would wait for ever.
+        for body in self.arriving:
+            if not self._loop.is_closed():
+                body.set_exception(aiohttp.ClientConnectionError("the connection was closed"))
 
     def _close_origins(self) -> None:
         for origin in self.origins.values():
@@ -307,12 +316,21 @@ async def _redirected(*_: object) -> None:
     raise TransportError("a redirect")
 
 
-async def _reply(protocol: ResponseHandler, largest: int) -> Response:
+async def _reply(
+    protocol: ResponseHandler, largest: int, arriving: set[aiohttp.StreamReader]
+) -> Response:
     while True:
         message, payload = await protocol.read()
         if message.code == 101:
             raise TransportError("another protocol, which was not asked for")
         if not 100 <= message.code < 200:
             break
-    body = await body_of(payload, message.code, message.headers, message.compression or "", largest)
+    if not payload.is_eof():
+        arriving.add(payload)
+    try:
+        body = await body_of(
+            payload, message.code, message.headers, message.compression or "", largest
+        )
+    finally:
+        arriving.discard(payload)
     return Response(status=message.code, headers=message.headers, body=body)
