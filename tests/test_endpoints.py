@@ -117,6 +117,16 @@ WORSE: Mapping[str, str] = {
     "a large integer": f'{{"account": "kenya", "amount": {10**400}}}',
     "half a surrogate pair": r'{"account": "\ud800"}',
     "a time without an offset": '{"account": "kenya", "paid_at": "2026-11-30T08:00:00"}',
+    "a number with many decimals": f'{{"account": "kenya", "amount": "1.{"0" * 100_000}"}}',
+    "a number with a small exponent": '{"account": "kenya", "amount": "1E-999999999"}',
+    "a number of ten decimals": '{"account": "kenya", "amount": "1.0000000001"}',
+    "a number with an underscore": '{"account": "kenya", "amount": "1_0"}',
+    "a number of another alphabet": '{"account": "kenya", "amount": "\u0665"}',
+    "a number between spaces": '{"account": "kenya", "amount": " 5 "}',
+    "a number of sixteen digits": '{"account": "kenya", "amount": "1000000000000000"}',
+    "an integer of sixteen digits": '{"account": "kenya", "amount": 1000000000000000}',
+    "a time before all times": '{"account": "kenya", "paid_at": "0001-01-01T00:00:00+03:00"}',
+    "a time after all times": '{"account": "kenya", "paid_at": "9999-12-31T23:59:59-03:00"}',
     "metadata that are deep": f'{{"account": "k", "metadata": {{"m": {"[" * 900}{"]" * 900}}}}}',
 }
 
@@ -204,6 +214,34 @@ async def test_fastapi_answers_a_bad_body_with_422(path: str, what: str) -> None
     status, told = await ask(shop(), "POST", path, body.encode())
     assert status == 422
     assert told["detail"][0]["loc"][0] == "body"
+
+
+@pytest.mark.parametrize("text", ["5", "-5", "0.00", "0E-8", "1E-7", "999999999999999.999999999"])
+def test_an_amount_that_json_of_ours_may_have_is_read(text: str) -> None:
+    """Python writes nine decimals of a small number with an exponent."""
+    body = {"account": "kenya", "amount": text}
+    assert pydantic.TypeAdapter(Payment).validate_python(body).amount == Decimal(text)
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0665", "1E-999999999", "1E+3"])
+def test_every_amount_of_a_model_is_checked(text: str) -> None:
+    """Also those of a mapping, and those of an event's payment."""
+    balance = {"currency": "KES", "available": "1", "by_operator": {"mtn": text}}
+    for kind, body in (
+        (Balance, balance),
+        (Event, {"claims": {"account": "kenya", "fee": text}}),
+    ):
+        with pytest.raises(pydantic.ValidationError, match="an amount has"):
+            pydantic.TypeAdapter(kind).validate_python(body)
+
+
+def test_a_time_of_another_offset_is_read_as_utc() -> None:
+    """All times of a payment are UTC, also those of an event's payment."""
+    payment = {"account": "kenya", "paid_at": "2026-11-30T11:00:00+03:00"}
+    event = pydantic.TypeAdapter(Event).validate_python({"claims": payment})
+    for found in (pydantic.TypeAdapter(Payment).validate_python(payment), event.claims):
+        assert found.paid_at == datetime(2026, 11, 30, 8, tzinfo=UTC)
+        assert found.paid_at.tzinfo is UTC
 
 
 async def test_openapi_has_a_named_payment_with_amounts_as_strings() -> None:

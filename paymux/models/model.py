@@ -1,15 +1,19 @@
 """The base of the models: endpoints of other frameworks may take and return them."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 MAX_DEPTH = 64  # levels of nested mappings and lists
-MAX_DIGITS = 15  # digits of an amount before its point
+# An amount of at most 15 digits before its point and 9 after it; Python writes 0.0000001 as 1E-7.
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?(?:E-[1-9])?")
+_MAX_DECIMALS = 9
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -47,10 +51,11 @@ class Model(msgspec.Struct, frozen=True):
         _check_floats(value)
         # Through JSON, so that it is read as what is stored or received in another way.
         try:
-            found = msgspec.json.decode(msgspec.json.encode(value), type=cls)
+            written = msgspec.json.encode(value)
+            found = msgspec.json.decode(written, type=cls)
         except (msgspec.MsgspecError, RecursionError) as error:  # 0.19: no ValueError
             raise ValueError(str(error)) from None
-        _check(found)
+        _check(found, msgspec.json.decode(written))
         return found
 
 
@@ -107,13 +112,37 @@ def _check_floats(value: object) -> None:
         _check_floats(one)
 
 
-def _check(value: object) -> None:
-    """Refuse numbers and times that no payment has."""
-    if isinstance(value, msgspec.Struct):
-        for one in msgspec.structs.astuple(value):
-            _check(one)
-    elif isinstance(value, Decimal):
-        if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
-            raise ValueError(f"an amount has at most {MAX_DIGITS} digits before its point")
-    elif isinstance(value, datetime) and value.tzinfo is None:
+def _check(found: object, given: Any) -> None:
+    """Refuse amounts and times that no payment has, and make each time UTC.
+
+    `given` is what was read as `found`: a Decimal no longer tells how it was written.
+    """
+    if isinstance(found, msgspec.Struct):
+        names = zip(found.__struct_fields__, found.__struct_encode_fields__, strict=True)
+        for name, written in names:
+            one = getattr(found, name)
+            if isinstance(one, datetime):
+                force_setattr(found, name, _utc(one))
+            else:
+                _check(one, given.get(written))
+    elif isinstance(found, Mapping):
+        for name, one in found.items():
+            _check(one, given.get(name))
+    elif isinstance(found, Decimal) and not (
+        _AMOUNT.fullmatch(str(given)) and _decimals(found) <= _MAX_DECIMALS
+    ):
+        raise ValueError("an amount has digits and a point: at most 15 before it and 9 after it")
+
+
+def _decimals(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0  # a text: not a number
+
+
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
         raise ValueError("a time has an offset, such as Z")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time is in the years 1 to 9999 of UTC") from None
