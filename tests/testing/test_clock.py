@@ -279,8 +279,8 @@ def test_a_block_whose_loop_was_closed_is_undone_by_the_next() -> None:
 
     assert asyncio.run(next_test()) == pytest.approx(100, abs=0.001)
     assert [time.time, Writer.queued, paymux.primitives.clock.monotonic] == before
-    with pytest.raises(UsageError, match="this block is not open"):
-        asyncio.run(left.__aexit__(None, None, None))
+    asyncio.run(left.__aexit__(None, None, None))  # as the collector of garbage leaves it
+    assert [time.time, Writer.queued, paymux.primitives.clock.monotonic] == before
 
 
 def test_it_is_an_error_for_a_block_that_a_finished_task_opened(
