@@ -13,15 +13,14 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from paymux import Mismatch, Payment, Pool, Progress
 
 
 def asked() -> Iterator[Payment]:
     """Read what each payment is expected to be."""
-    rows: Iterable[dict[str, Any]] = csv.DictReader(sys.stdin)
-    for row in rows:
+    for row in cast("Iterable[dict[str, Any]]", csv.DictReader(sys.stdin)):
         yield Payment(
             account=row["account"],
             provider_reference=row["provider_reference"],
