@@ -13,7 +13,6 @@ and 100 concurrent calls.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .loopback import Loopback
-from .peers import Worker, spread
+from .peers import ROOT, in_turn, spread
 
 # What is compared: a client, a verb, the number of concurrent calls, and the limit of the ratio.
 COMPARED = (
@@ -41,19 +40,15 @@ async def compare(
     url: str, before: Path, name: str, verb: str, at_once: int, rounds: int
 ) -> dict[str, Any]:
     """Measure one verb in both commits, in turn."""
-    chance = random.Random(0)
-    found: dict[str, list[float]] = {"before": [], "after": []}
-    async with contextlib.AsyncExitStack() as stack:
-        workers = {
-            "before": await stack.enter_async_context(Worker(name, url, source=before)),
-            "after": await stack.enter_async_context(Worker(name, url)),
-        }
-        for _ in range(rounds):
-            for which in chance.sample(sorted(workers), 2):
-                said = await workers[which].measure(verb, count=CALLS, at_once=at_once)
-                if not said:
-                    raise SystemExit(f"{name} {which}: {workers[which].error}")
-                found[which].append(said["cpu"] * 1e6)
+    found = await in_turn(
+        url,
+        {"before": (name, before), "after": (name, ROOT)},
+        verb,
+        count=CALLS,
+        at_once=at_once,
+        rounds=rounds,
+        chance=random.Random(0),
+    )
     pairs = zip(found["before"], found["after"], strict=True)
     middle = {f"{which}_us": statistics.median(times) for which, times in found.items()}
     return {

@@ -12,7 +12,6 @@ how quiet the machine is. The other ratios are to a pool without observers.
 import argparse
 import ast
 import asyncio
-import contextlib
 import json
 import os
 import platform
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from .loopback import Loopback
-from .peers import ROOT, Worker, spread
+from .peers import ROOT, in_turn, spread
 
 LIMIT = 1.02
 CALLS, AT_ONCE, SLICES = 250, 50, 8
@@ -71,21 +70,10 @@ def copied(folder: Path, *, cut: bool) -> Path:
 async def one_round(
     url: str, verb: str, sides: dict[str, tuple[str, Path]], chance: random.Random
 ) -> dict[str, float]:
-    """Start each side anew, measure them in turn, and give the CPU of a call of each."""
-    found: dict[str, list[float]] = {side: [] for side in sides}
-    async with contextlib.AsyncExitStack() as stack:
-        workers = {
-            side: await stack.enter_async_context(
-                Worker(sides[side][0], url, source=sides[side][1])
-            )
-            for side in chance.sample(sorted(sides), len(sides))
-        }
-        for _ in range(SLICES):
-            for side in chance.sample(sorted(sides), len(sides)):
-                said = await workers[side].measure(verb, count=CALLS, at_once=AT_ONCE)
-                if not said:
-                    raise SystemExit(f"{side}: {workers[side].error}")
-                found[side].append(said["cpu"] * 1e6)
+    """Start each side anew, measure them in turn, and return the CPU of a call of each."""
+    found = await in_turn(
+        url, sides, verb, count=CALLS, at_once=AT_ONCE, rounds=SLICES, chance=chance
+    )
     return {side: statistics.median(times) for side, times in found.items()}
 
 

@@ -5,8 +5,10 @@ dependencies do not conflict. A `Worker` is a process of benchmarks/clients.py i
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -190,3 +192,35 @@ def spread(values: Iterable[float]) -> dict[str, float]:
         statistics.quantiles(found, method="inclusive") if len(found) > 1 else found * 3
     )
     return {"min": found[0], "low": low, "median": median, "high": high, "max": found[-1]}
+
+
+async def in_turn(
+    url: str,
+    sides: Mapping[str, tuple[str, Path]],
+    verb: str,
+    *,
+    count: int,
+    at_once: int,
+    rounds: int,
+    chance: random.Random,
+) -> dict[str, list[float]]:
+    """Measure the client of each side in turn, in random order; return what its calls cost.
+
+    A side is a client, and the checkout whose `paymux` it uses. Its list has the microseconds of
+    CPU of a call, for each round of `count` calls.
+    """
+    found: dict[str, list[float]] = {side: [] for side in sides}
+    async with contextlib.AsyncExitStack() as stack:
+        workers = {
+            side: await stack.enter_async_context(
+                Worker(sides[side][0], url, source=sides[side][1])
+            )
+            for side in chance.sample(sorted(sides), len(sides))
+        }
+        for _ in range(rounds):
+            for side in chance.sample(sorted(sides), len(sides)):
+                said = await workers[side].measure(verb, count=count, at_once=at_once)
+                if not said:
+                    raise SystemExit(f"{sides[side][0]} {side}: {workers[side].error}")
+                found[side].append(said["cpu"] * 1e6)
+    return found

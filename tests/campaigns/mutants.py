@@ -62,7 +62,9 @@ EQUIVALENT: Mapping[str, str] = {
     "models/payments.merge: if known.ids: => if True:": (
         "Merging what is found into no ids gives what is found."
     ),
-    "models/payments.merge: if known.metadata: => if True:": "Likewise.",
+    "models/payments.merge: if known.metadata: => if True:": (
+        "Merging what is found into no metadata gives what is found."
+    ),
     **{
         (
             f"models/payments.{name}: for {names} in zip({given}, strict=True): => for {names} in "
