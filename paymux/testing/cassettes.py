@@ -33,15 +33,16 @@ def scrubbed(*drivers: Driver) -> dict[str, Any]:
         recorded.uri = _without_phones(hide_values(recorded.uri, secrets))
         recorded.headers = _kept(recorded.headers, _REQUEST_HEADERS)
         if recorded.body:
-            recorded.body = _scrubbed_body(bytes(recorded.body), secrets)
+            body = bytes(recorded.body)
+            recorded.body = _scrubbed_body(body, secrets, login=_LIFETIME.search(body))
         return recorded
 
     def response(recorded: dict[str, Any]) -> dict[str, Any]:
         body = recorded["body"].get("string", b"")
-        if not _PAYMENT.search(body):
-            body = _without_tokens(body)
+        login = _LIFETIME.search(body) or not _PAYMENT.search(body)
         headers = _kept(recorded["headers"], _RESPONSE_HEADERS)
-        return {**recorded, "headers": headers, "body": {"string": _scrubbed_body(body, secrets)}}
+        body = _scrubbed_body(body, secrets, login=login)
+        return {**recorded, "headers": headers, "body": {"string": body}}
 
     return {"before_record_request": request, "before_record_response": response}
 
@@ -50,14 +51,10 @@ def _kept(headers: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in headers.items() if name.lower() in names}
 
 
-def _scrubbed_body(body: bytes, secrets: tuple[str, ...]) -> bytes:
-    if _LIFETIME.search(body):
-        body = _without_tokens(body)
+def _scrubbed_body(body: bytes, secrets: tuple[str, ...], *, login: object) -> bytes:
+    if login:
+        body = _TOKEN.sub(rb"\1" + HIDDEN.encode(), body)
     return _without_phones(hide(body.decode("utf-8", "replace"), secrets)).encode()
-
-
-def _without_tokens(body: bytes) -> bytes:
-    return _TOKEN.sub(rb"\1" + HIDDEN.encode(), body)
 
 
 def _without_phones(text: str) -> str:
