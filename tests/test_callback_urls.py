@@ -39,6 +39,29 @@ def test_an_accounts_address_reads_back() -> None:
         assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
 
 
+_TOY = "/pay/495601e3fcb14ca47aa94e26839ef58a"
+_KENYA = "/pay/487c419c8503d10d272f532a5dcd7758"
+GOLDEN = {  # made by release 0.1.0: a provider may still have them
+    ("toy", None): _TOY,
+    ("toy", "order-1"): f"{_TOY}/6f726465722d313ddec439ec7351b87b43ef383662a558",
+    ("toy", "-"): f"{_TOY}/2dd51d44c245a17451480b038f6a12b537",
+    ("toy", "A" * 64): f"{_TOY}/{'41' * 64}3b98dcb0acd12e2581338d127737a0cd",
+    ("kenya", None): _KENYA,
+    ("kenya", "order-1"): f"{_KENYA}/6f726465722d31582014d9571c32dd4b42985a1d91c18f",
+    ("kenya", ".x_9"): f"{_KENYA}/2e785f3959b7b43e45417d8fd769d7d66212c614",
+}
+
+
+@pytest.mark.parametrize(("account", "reference"), GOLDEN)
+def test_an_address_of_an_earlier_release_still_reads(account: str, reference: str | None) -> None:
+    """An account's and a collect's address are the same in every release, and read back."""
+    pool = Pool(Toy(), Toy(account="kenya"), webhook_base=BASE, webhook_key=KEY)
+    path = GOLDEN[account, reference]
+    assert pool.webhook_url(account, reference) == f"https://shop.example{path}"
+    event = pool.webhook(push(path=path, id="p1"))
+    assert (event.account, event.path_reference, event.kind) == (account, reference, "collect")
+
+
 def test_addresses_depend_on_the_key() -> None:
     """Another key makes other URLs, and does not read ours."""
     other = CallbackUrls(BASE, Secret("another key of 16+"))
