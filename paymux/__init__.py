@@ -19,6 +19,7 @@ __all__ = [
     "Journal",
     "Method",
     "Mismatch",
+    "NoAnswer",
     "NotFound",
     "NotSent",
     "Notifier",
@@ -47,6 +48,7 @@ __all__ = [
     "Watch",
     "WatchTimeout",
     "WebhookRequest",
+    "ask",
     "get",
     "post",
 ]
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         BadWebhook,
         DuplicateReference,
         Mismatch,
+        NoAnswer,
         NotFound,
         NotSent,
         OutcomeUnknown,
@@ -80,7 +83,7 @@ if TYPE_CHECKING:
         UsageError,
         WatchTimeout,
     )
-    from .http import WebhookRequest, get, post
+    from .http import WebhookRequest, ask, get, post
     from .journal import Journal
     from .journal.sqlite import SqliteJournal
     from .models import (
@@ -122,6 +125,7 @@ else:
                 "BadWebhook",
                 "DuplicateReference",
                 "Mismatch",
+                "NoAnswer",
                 "NotFound",
                 "NotSent",
                 "OutcomeUnknown",
@@ -134,7 +138,7 @@ else:
                 "UsageError",
                 "WatchTimeout",
             ),
-            "http": ("WebhookRequest", "get", "post"),
+            "http": ("WebhookRequest", "ask", "get", "post"),
             "journal": ("Journal",),
             "journal.sqlite": ("SqliteJournal",),
             "models": (

@@ -7,6 +7,7 @@ PaymuxError
 ├── NotSent                      repeat freely; the provider never saw it
 ├── OutcomeUnknown               never repeat; store .payment, then watch, find or confirm it
 ├── Unavailable                  a look-up failed; try later
+│   └── NoAnswer                 the answer, a message of its own, did not come in time
 ├── ProviderError                the provider refused
 │   ├── AuthenticationFailed     fix the credentials
 │   ├── Rejected                 fix the request; of an order it proves that no money moved
@@ -122,6 +123,13 @@ class Unavailable(PaymuxError):
     def __init__(self, message: str = "", *, http_status: int | None = None) -> None:
         super().__init__(message)
         self.http_status = http_status
+
+
+class NoAnswer(Unavailable):
+    """The provider took the question, and its answer did not come within the deadline.
+
+    The answer is a message of its own (M-Pesa). If it comes later, it is applied to its payment.
+    """
 
 
 class ProviderError(PaymuxError):

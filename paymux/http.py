@@ -7,10 +7,24 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import force_setattr
 
-from .errors import BadWebhook, Unavailable, UsageError
+from .errors import Unavailable, UsageError
 from .primitives import coerce
 from .values.parsing import Unreadable, decode
-from .values.request_parts import fixed_parts, headers_of, matcher_of, pairs_of
+from .values.received import MAX_HEADERS as MAX_HEADERS  # noqa: PLC0414 - the public name
+from .values.received import WebhookRequest as WebhookRequest  # noqa: PLC0414 - as above
+from .values.received import (
+    checked_webhook_request as checked_webhook_request,  # noqa: PLC0414 - as above
+)
+from .values.received import received_text as received_text  # noqa: PLC0414 - as above
+from .values.request_parts import (
+    fixed_parts,
+    function_of,
+    headers_of,
+    matcher_of,
+    pairs_of,
+    two_names_of,
+    type_of,
+)
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -38,6 +52,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
+    credential: str = ""  # the driver's field whose validity this request's answer proves
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path}>"
@@ -150,6 +165,57 @@ def post(
     )
 
 
+class Question(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
+    """A POST whose answer comes later, as a message of its own. Make it with `ask`."""
+
+    request: Request[Any]  # moves no money; its type is the acknowledgement's
+    type: type[R]  # the answer's
+    urls: tuple[str, str]  # the fields of the body for the answer's URL and its time-out's
+    id_of: Callable[[Any], str]  # the acknowledgement's id, which the answer must bear
+
+    def __repr__(self) -> str:
+        return f"<ask {self.request.path}>"
+
+    def to(self, answer_url: str, timeout_url: str) -> Request[Any]:
+        """Return the request with the two URLs in its body."""
+        answer, timeout = self.urls
+        body = {**self.request.body, answer: answer_url, timeout: timeout_url}
+        return msgspec.structs.replace(self.request, body=body)
+
+
+def ask(
+    path: str,
+    type: type[T],
+    body: Mapping[str, Any],
+    *,
+    answer: type[R],
+    id_of: Callable[[T], str],
+    urls: tuple[str, str] = ("ResultURL", "QueueTimeOutURL"),
+    accept: tuple[int, ...] = (),
+    matches: Callable[[T], bool] | None = None,
+    credential: str = "",
+) -> Question[R]:
+    """Make a question: a POST that moves no money, and whose answer comes as a message.
+
+    `type` is the acknowledgement's, `answer` the answer's. `id_of` returns the id that the
+    acknowledgement gives and the answer must bear (`Driver.answer_id`); it may raise `Unreadable`.
+    `urls` names the two fields of the JSON body that are filled with URLs for this question alone:
+    the answer's, and the one for a time-out. `accept` and `matches` are as for `post`, and are
+    about the acknowledgement. Sending it raises NoAnswer if no answer comes within the deadline.
+    """
+    if (fields := coerce.mapping(body)) is None:
+        raise UsageError.field("body", body, "a mapping, in which the URLs are filled")
+    if (named := coerce.text(credential)) is None:
+        raise UsageError.field("credential", credential, "the name of a field of the driver")
+    request = post(path, type, fields, money=False, accept=accept, matches=matches)
+    return Question(
+        request=msgspec.structs.replace(request, credential=named),
+        type=type_of(answer, "answer"),
+        urls=two_names_of("urls", urls),
+        id_of=function_of("id_of", id_of, "one acknowledgement"),
+    )
+
+
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A provider's response: status, headers (read by lower-case name), and the complete body."""
 
@@ -181,69 +247,10 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return decode(type, self.body)
 
 
-class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A received message: raw body, lower-case header names, and the query without its `?`."""
-
-    method: str = "POST"
-    path: str = ""
-    query: str = ""
-    headers: Mapping[str, str] = {}
-    body: bytes = b""
-    peer: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<WebhookRequest {self.method} of {len(self.body)} bytes>"
-
-
-MAX_HEADERS = 64  # of a WebhookRequest
-
-
-def checked_webhook_request(value: object) -> WebhookRequest:
-    """Return a message with header names in lower case, and the body as bytes.
-
-    UsageError: wrong types, which no web server passes on. What any client can send, such as too
-    many headers or half a surrogate pair, is not the caller's mistake: it is BadWebhook, here or
-    when the message is read.
-    """
-    if not coerce.is_a(value, WebhookRequest):
-        raise UsageError.field("incoming", value, "a WebhookRequest")
-    given: Any = value.body
-    body = bytes(given) if type(given) in (bytearray, memoryview) else given
-    if type(body) is not bytes:
-        raise UsageError.field("incoming.body", value.body, "the bytes as they came in")
-    found = coerce.mapping(value.headers)
-    if found is None:
-        raise UsageError.field("incoming.headers", value.headers, "a mapping of text to text")
-    if len(found) > MAX_HEADERS:
-        raise BadWebhook(f"more than {MAX_HEADERS} headers")
-    headers = {}
-    for name, text in found.items():
-        headers[received_text("incoming.headers", name).lower()] = received_text(
-            "incoming.headers", text
-        )
-    return WebhookRequest(
-        method=received_text("incoming.method", value.method),
-        path=received_text("incoming.path", value.path),
-        query=received_text("incoming.query", value.query),
-        headers=headers,
-        body=body,
-        peer=None if value.peer is None else received_text("incoming.peer", value.peer),
-    )
-
-
-def received_text(name: str, value: object) -> str:
-    """Return received text; half a surrogate pair in it is refused later, when it is read."""
-    if type(value) is str:
-        return value
-    if not coerce.is_a(value, str):
-        raise UsageError.field(name, value, "a string")
-    return str.__str__(value)
-
-
 class Send(Protocol):
     """A driver's only effect: send a request, return its typed answer or raise a paymux error."""
 
-    def __call__(self, request: Request[R], /) -> Awaitable[R]:
+    def __call__(self, request: Request[R] | Question[R], /) -> Awaitable[R]:
         """Send it."""
         ...
 

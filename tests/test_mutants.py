@@ -490,7 +490,9 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
 
     A verb of money that is late before it sends is NotSent.
     """
-    transport = Transport(Wire(lambda _: answer()), [TOY], deadline=30, attempts=3)
+    transport = Transport(
+        Wire(lambda _: answer()), [TOY], deadline=30, attempts=3, ask=Call.__call__
+    )
 
     async def unknown(_: Call) -> None:
         raise OutcomeUnknown("lost on the way")

@@ -14,7 +14,7 @@ import msgspec
 
 from ..drivers.base import Driver
 from ..errors import NotSent, OutcomeUnknown, Unavailable, UsageError
-from ..http import Connection, Request, Send
+from ..http import Connection, Question, Request, Send
 from ..journal import Row, State, Store
 from ..limits import Limiter, Priority
 from ..models import Order, Payment, Status, merge
@@ -62,7 +62,7 @@ class Engine(ForkAware):
         self.store = Store(journal)
         self.drivers = drivers
         self.transport = Transport(
-            connection, drivers.values(), deadline=deadline, attempts=attempts
+            connection, drivers.values(), deadline=deadline, attempts=attempts, ask=self._ask
         )
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
@@ -185,6 +185,10 @@ class Engine(ForkAware):
         """Send a request that the caller made, and return its answer unchanged."""
         call = self.call(driver, "send", seconds)
         return await self.transport.perform(call, Call.__call__, request)
+
+    async def _ask(self, call: Call, question: Question[R]) -> R:
+        """Ask a question, and wait for the message that answers it."""
+        raise NotImplementedError
 
     async def payments(
         self, account: str | None, status: Status | None, since: datetime | None

@@ -303,6 +303,10 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Read a message: without side effects. Its status is only a claim. Forged: BadWebhook."""
         raise Unsupported(f"{self.name} sends no webhooks")
 
+    def answer_id(self, incoming: WebhookRequest) -> str:
+        """Return the id by which an answer to `ask` names its question, or raise Unreadable."""
+        raise Unsupported(f"{self.name} answers no question by a message")
+
     def confirms(self, event: Event) -> bool:
         """Return whether a look-up can confirm a message; if not, it is kept for a person."""
         return True

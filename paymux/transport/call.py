@@ -24,6 +24,7 @@ from ..errors import (
 from ..http import (
     MAX_BODY_BYTES,
     PreparedRequest,
+    Question,
     Request,
     Response,
     ResponseTooLarge,
@@ -33,7 +34,7 @@ from ..limits import Priority, Quota
 from ..models import Kind, Payment, merge
 from ..primitives.clock import wall_time
 from ..values.parsing import Unreadable
-from .attempt import Attempt, exchange_log, without_account
+from .attempt import Attempt, exchange_log, had_before, without_account
 from .outcome import Means, Verdict, decide
 from .retries import backoff_pauses, may_retry, requested_pause, retry_after
 from .scrubbed import ScrubbedResponse
@@ -59,6 +60,7 @@ class Call:
         "_signs",
         "_token",
         "_transport",
+        "about",
         "before_money",
         "deadline",
         "driver",
@@ -105,6 +107,7 @@ class Call:
         self.moves_money = False  # whether a money request was asked for
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
+        self.about: Payment | None = None  # the payment that a look-up asks for
         self.response = ScrubbedResponse(account.secrets)
         self.observed: ObservedVerb | None = None  # None: the pool has no observers
         self._lost = ""  # what is known of a money request whose outcome is unknown
@@ -138,8 +141,10 @@ class Call:
         payment = cast("Payment", found)
         return cast("T", merge(pending, self.stamped(payment, payment.kind, pending)))
 
-    async def __call__(self, request: Request[R]) -> R:
+    async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
+        if isinstance(request, Question):
+            return await self._transport.ask(self, request)
         steps: Iterator[float] | None = None
         self.moves_money = self.moves_money or request.money
         refreshed = unknown = False
@@ -168,9 +173,7 @@ class Call:
                 self.limiter.on_answer()
                 answer: R = verdict.answer
                 return answer
-            pause = requested_pause(attempt.reply, verdict.error)
-            if verdict.means is Means.THROTTLED:
-                self.limiter.on_throttled(pause)
+            pause = self._pause(attempt, verdict)
             if verdict.means is Means.STALE and not refreshed and self._drop_token():
                 refreshed = True
                 continue
@@ -183,6 +186,13 @@ class Call:
             if asyncio.get_running_loop().time() + pause >= self.deadline:
                 raise self._failure(request, attempt, verdict, unknown=unknown)
             await asyncio.sleep(pause)
+
+    def _pause(self, attempt: Attempt, verdict: Verdict) -> float | None:
+        """Return the pause that the provider asks for, and slow down if it refuses for haste."""
+        pause = requested_pause(attempt.reply, verdict.error)
+        if verdict.means is Means.THROTTLED:
+            self.limiter.on_throttled(pause)
+        return pause
 
     def _closed(self) -> UsageError:
         return UsageError(f"{self}: the pool was closed")
@@ -319,7 +329,8 @@ class Call:
     ) -> Exception:
         what = f"{self.driver.account}: {request.method} {request.path}"
         if verdict.means is Means.DUPLICATE and verdict.error is not None:
-            return self._had_before(what, self._completed(verdict.error, attempt.reply), request)
+            error = self._completed(verdict.error, attempt.reply)
+            return had_before(what, without_account(self.driver.account, error), request)
         said = self.response.scrub(self._lost if unknown else attempt.said)
         if unknown:
             return OutcomeUnknown(f"{what}: {said}; the outcome is unknown")
@@ -329,16 +340,6 @@ class Call:
             return NotSent(f"{what}: {said}; nothing was sent")
         kind = ResponseTooLarge if attempt.too_large else Unavailable
         return kind(f"{what}: {said}", http_status=attempt.status)
-
-    def _had_before(self, what: str, error: ProviderError, request: Request[Any]) -> Exception:
-        said = without_account(self.driver.account, error)
-        if request.money:
-            return OutcomeUnknown(
-                f"{what}: the provider has had this reference before ({said}); what became of it "
-                "is unknown, so look it up, and do not send the order again under another "
-                "reference"
-            )
-        return Unavailable(f"{what}: {said}")
 
     def _completed(self, error: ProviderError, reply: Response | None) -> ProviderError:
         """Complete a provider's error with account and reference, and remove secrets from it."""

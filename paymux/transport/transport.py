@@ -3,11 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar, cast, get_args
+from typing import (
+    TYPE_CHECKING,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    get_args,
+)
 
 from ..drivers.base import Driver, Pushed, Token, Verb
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
-from ..http import Connection
+from ..http import Connection, Question
 from ..limits import Limiter
 from ..models import Payment
 from ..values.parsing import Unreadable
@@ -19,6 +28,14 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Asker(Protocol):
+    """Sends a question, and waits for the message that answers it."""
+
+    def __call__(self, call: Call, question: Question[T], /) -> Awaitable[T]:
+        """Ask it; NoAnswer: none came within the deadline."""
+        ...
 
 
 class Account(NamedTuple):
@@ -41,12 +58,14 @@ class Transport:
         *,
         deadline: float,
         attempts: int,
+        ask: Asker,
     ) -> None:
         # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
 
         self.connection = connection
         self.attempts = attempts
+        self.ask = ask
         self.tokens = TokenCache(deadline)
         self._deadline = deadline
         # How often the pool was closed: a verb that began before a closing sends nothing after it.

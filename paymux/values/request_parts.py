@@ -64,12 +64,12 @@ def path_of(path: object) -> str:
     return found
 
 
-def type_of(type: Any) -> Any:
+def type_of(type: Any, name: str = "type") -> Any:
     """Check the type that a reply is decoded as."""
     try:
         decoder(type)
     except Exception:  # noqa: BLE001 - msgspec, or a class of the caller, may raise anything
-        raise UsageError.field("type", type, "a type that msgspec can read from JSON") from None
+        raise UsageError.field(name, type, "a type that msgspec can read from JSON") from None
     return type
 
 
@@ -120,15 +120,26 @@ def statuses_of(value: object) -> tuple[int, ...]:
 
 def matcher_of(value: Any) -> Any:
     """Check the function that decides whether an answer belongs to the request."""
-    if value is None:
-        return None
+    return None if value is None else function_of("matches", value, "one reply")
+
+
+def function_of(name: str, value: Any, of: str) -> Any:
+    """Check a plain function."""
     called = value.func if type(value) is partial else value
     if type(called) is MethodType:
         called = called.__func__
     # Nearly always it is a function, which is known in a hundredth of the time.
     if type(called) is not FunctionType or called.__code__.co_flags & CO_COROUTINE:
-        checked_function("matches", value, "one reply", wait=False)
+        checked_function(name, value, of, wait=False)
     return value
+
+
+def two_names_of(name: str, value: object) -> tuple[str, str]:
+    """Check the names of two different fields."""
+    names = [coerce.text(one) for one in coerce.sequence(value) or ()]
+    if len(names) != 2 or names[0] == names[1] or not all(names):
+        raise UsageError.field(name, value, "the names of two different fields, in a tuple")
+    return str(names[0]), str(names[1])
 
 
 FRAMING = frozenset(

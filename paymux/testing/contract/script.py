@@ -4,18 +4,21 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ...drivers.base import Driver
-from ...errors import OutcomeUnknown
-from ...http import Request, Response
+from ...errors import NoAnswer, OutcomeUnknown
+from ...http import Question, Request, Response, WebhookRequest
 from ...transport import Means, decide
 
 T = TypeVar("T")
 R = TypeVar("R")
+ANSWER_URL, TIMEOUT_URL = "https://shop.example/answer", "https://shop.example/timeout"
 
 
 class Script:
     """A `send` that answers with replies in order, and keeps the signed requests.
 
-    The replies are read by the transport's own verdict. OutcomeUnknown: a reply is no answer.
+    The replies are read by the transport's own verdict. OutcomeUnknown: a reply is no answer. A
+    question (`paymux.ask`) takes two: the acknowledgement, and the message that answers it, of
+    which only the body counts. NoAnswer: there is no second one, or it bears another id.
     """
 
     def __init__(self, driver: Driver, *replies: Response) -> None:
@@ -23,8 +26,22 @@ class Script:
         self.replies = list(replies)
         self.requests: list[Request[Any]] = []
 
-    async def __call__(self, request: Request[R]) -> R:
+    async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Answer with the next reply."""
+        if isinstance(request, Question):
+            return self._answered(request)
+        return self._reply(request)
+
+    def _answered(self, question: Question[R]) -> R:
+        named = question.id_of(self._reply(question.to(ANSWER_URL, TIMEOUT_URL)))
+        if not self.replies:
+            raise NoAnswer("the script has no answer")
+        message = WebhookRequest(body=self.replies.pop(0).body)
+        if self.driver.answer_id(message) != named:
+            raise NoAnswer("the answer bears another id than the acknowledgement")
+        return self.driver.message(question.type, message)
+
+    def _reply(self, request: Request[R]) -> R:
         signed = self.driver.authorize(request, "simulator-token")
         self.requests.append(signed)
         verdict = decide(self.driver, request, self.replies.pop(0))
