@@ -343,7 +343,11 @@ class Pool(JournalVerbs):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run a driver's own method: `run("campay", CamPay.payment_link, amount=…)`."""
+        """Run a driver's own method: `run("campay", CamPay.payment_link, amount=…)`.
+
+        It is for what moves no money: a request that moves money is UsageError, and is not sent,
+        because no journal would know of it. Use `collect`, `payout` and `refund` for that.
+        """
         driver: Any = self._engine.driver(account)
         if not core.is_driver_method(driver, method):
             raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")
@@ -354,7 +358,9 @@ class Pool(JournalVerbs):
     async def send(self, account: str, request: Request[R], *, deadline: float | None = None) -> R:
         """Send a request of your own (`paymux.get`, `paymux.post`).
 
-        It is signed, limited and judged like the requests of the driver.
+        It is signed, limited and judged like the requests of the driver. A request that moves
+        money is at your own risk: it is in no journal, two calls send it twice, and only
+        OutcomeUnknown tells that it may have moved. Prefer `collect`, `payout` and `refund`.
         """
         if not coerce.is_a(request, Request):
             raise UsageError.field("request", request, "what paymux.get or paymux.post gives")

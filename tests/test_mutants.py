@@ -30,7 +30,7 @@ from paymux.core.confirmation import check_matches, tie_to_order
 from paymux.drivers.base import Duplicate
 from paymux.http import PreparedRequest, Request, Response, Send, get, post
 from paymux.journal import OrderOwner
-from paymux.models import compare, merge
+from paymux.models import Order, compare, merge
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
 from paymux.transport.retries import may_retry
@@ -381,6 +381,12 @@ class Steps(Keyless, frozen=True, kw_only=True):
     """A toy whose operations have more than one request."""
 
     name = "steps"
+    way: str = "twice"
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        """Collect in one of the ways below."""
+        await getattr(self, self.way)(send)
+        return self.pending(order)
 
     async def twice(self, send: Send) -> Said:
         """Send two money requests."""
@@ -408,7 +414,7 @@ async def test_a_refusal_after_an_answered_money_request_is_in_doubt() -> None:
     wire = Wire(Desk(collect=[answer(id="p1", status="OK"), answer(400, error="no")]))
     async with Pool(Steps(), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown):
-            await pool.run("steps", Steps.twice)
+            await pool.collect("steps", amount=500, currency="XAF", reference="order-1")
     assert len(wire.seen) == 2
 
 
@@ -420,18 +426,18 @@ async def test_a_verb_of_money_stays_one_when_it_looks() -> None:
     async def respond(outgoing: PreparedRequest) -> Response:
         return answer(400, error="no") if outgoing.method == "POST" else await slow
 
-    async with Pool(Steps(), connection=Wire(respond)) as pool:
+    async with Pool(Steps(way="refused_then_slow"), connection=Wire(respond)) as pool:
         with pytest.raises(NotSent):
-            await pool.run("steps", Steps.refused_then_slow)
+            await pool.collect("steps", amount=500, currency="XAF", reference="order-1")
 
 
 @timeless
 async def test_a_driver_is_not_told_of_a_refusal_after_an_unknown() -> None:
     """A driver that handles refusals gets none after an attempt with an unknown outcome."""
     wire = Wire(Desk(collect=[answer(500), answer(400, error="no")]))
-    async with Pool(Steps(), connection=wire) as pool:
+    async with Pool(Steps(way="careless"), connection=wire) as pool:
         with pytest.raises(OutcomeUnknown):
-            await pool.run("steps", Steps.careless)
+            await pool.collect("steps", amount=500, currency="XAF", reference="order-1")
     assert len(wire.seen) == 2
 
 

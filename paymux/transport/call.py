@@ -146,7 +146,10 @@ class Call:
         if isinstance(request, Question):
             return await self._transport.ask(self, request)
         steps: Iterator[float] | None = None
-        self.moves_money = self.moves_money or request.money
+        if request.money:
+            if self.verb == "run":
+                raise _moves_money(request)
+            self.moves_money = True
         refreshed = unknown = False
         number = repeats = 0
         while True:
@@ -353,3 +356,12 @@ class Call:
     def _hidden(self, body: bytes) -> str:
         # A login's bodies contain only credentials.
         return self.response.scrub(body.decode("utf-8", "replace")) if self._signs else "***"
+
+
+def _moves_money(request: Request[Any]) -> UsageError:
+    """Return the error of money that `run` was asked to move: no journal would know of it."""
+    accepted = (
+        "a method that moves no money (`run` sends nothing that does: ask for it with collect, "
+        "payout or refund; what moves none says post(…, money=False))"
+    )
+    return UsageError.field("method", repr(request), accepted)

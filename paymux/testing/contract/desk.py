@@ -14,10 +14,11 @@ except ImportError:
     missing = "paymux.testing.contract needs pytest: pip install 'paymux[testing]'"
     raise ImportError(missing, name="pytest") from None
 
+from ...core import checked_order
 from ...drivers.base import Driver
 from ...errors import OutcomeUnknown
 from ...http import Connection, WebhookRequest
-from ...models import Payment, Status
+from ...models import Kind, Order, Payment, Status
 from ...pool import Pool
 from ...simulator import Fault, Simulator
 from ...simulator.base import Provider
@@ -95,6 +96,26 @@ class Desk:
         currency = self.case.order["currency"]
         return await self.pool.payout(
             self.name, amount=500, currency=currency, payee=payee, reference="wage-7"
+        )
+
+    def order(self, kind: Kind) -> Order:
+        """Return an order as the pool gives it to the driver."""
+        given: dict[str, Any] = {**self.case.order}
+        currency, payer = given.pop("currency"), given.pop("payer", None)
+        party, url = payer if kind == "collect" else None, None
+        if kind == "payout" and self.case.payout is not None:
+            party = self.case.payout[0]
+        if kind == "collect" and "webhook_url" in self.driver.takes:
+            url = self.pool.webhook_url(self.name, "204207")
+        return checked_order(
+            self.driver,
+            kind,
+            reference="204207",
+            amount=ASKED,
+            currency=currency,
+            party=party,
+            webhook_url=url,
+            options=given if kind == "collect" else {},
         )
 
     async def end(self, payment: Payment) -> Payment:

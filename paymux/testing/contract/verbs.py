@@ -77,6 +77,21 @@ class VerbPromises(Promises):
         assert bool(case.payout) == driver.can("payout"), "Case.payout: iff the driver pays out"
         assert bool(case.refund) == driver.can("refund"), "Case.refund: iff the driver refunds"
 
+    @in_virtual_time
+    async def test_run_moves_no_money(self) -> None:
+        """A verb of money that is passed to `run` is UsageError, and its request is not sent."""
+        async with self.desk() as desk:
+            payment = await desk.collect()
+            desk.settle(payment, Status.SUCCEEDED)
+            paid = await desk.pool.verify(payment)
+            before = len(desk.sim.requests)
+            for kind in filter(desk.driver.can, get_args(Kind)):
+                method, order = getattr(type(desk.driver), kind), desk.order(kind)
+                more = [paid] if kind == "refund" else []
+                with pytest.raises(UsageError, match="moves no money"):
+                    await desk.pool.run(desk.name, method, order, *more)
+            assert len(desk.sim.requests) == before
+
     @only(pays_out)
     @in_virtual_time
     async def test_a_payout_is_made_once(self) -> None:
