@@ -264,12 +264,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Balance(Model, frozen=True, kw_only=True):
     """Money available for payouts, Decimal in major units.
 
-    `by_operator`: the amount for each operator, if the provider keeps them apart.
+    `by_operator`: the amount for each operator, if the provider keeps them apart. `by_account`: the
+    amount in each of the provider's own accounts, by its name for them, if it has several.
     """
 
     currency: str
     available: Decimal
     by_operator: Mapping[str, Decimal] = {}
+    by_account: Mapping[str, Decimal] = {}
 
 
 class Receipt(Model, frozen=True, kw_only=True):

@@ -16,13 +16,15 @@ class Reason(CheckedStrEnum):
     CANCELLED = "cancelled"
     LIMIT = "limit"
     UNKNOWN_PAYER = "unknown_payer"
+    UNKNOWN_PAYEE = "unknown_payee"
     BUSY = "busy"
     OTHER = "other"
 
     def text(self, language: str = "en") -> str:
         """Return the sentence for the payer in `"en"` or `"fr"`.
 
-        Any other language gives English.
+        Any other language gives English. Do not show it to the payee of a payout:
+        INSUFFICIENT_FUNDS is then about your own account at the provider, and so is LIMIT often.
         """
         english, french = _SENTENCES[self]
         return french if (plain(language) or "")[:2].lower() == "fr" else english
@@ -47,6 +49,10 @@ _SENTENCES: Mapping[Reason, tuple[str, str]] = {
     Reason.UNKNOWN_PAYER: (
         "This number cannot pay: it is unknown or not registered.",
         "Ce numéro ne peut pas payer : il est inconnu ou non enregistré.",
+    ),
+    Reason.UNKNOWN_PAYEE: (
+        "This number cannot receive money.",
+        "Ce numéro ne peut pas recevoir d'argent.",
     ),
     Reason.BUSY: (
         "Another payment is in progress; please try again in a few minutes.",
