@@ -310,7 +310,7 @@ async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int)
     }
     street.sim.mpesa.c2b.register(register)
     async with opened(street.hooks):
-        street.sim.mpesa.c2b.simulate({**PAID, "Amount": "40"}, "v2")
+        street.sim.mpesa.c2b.simulate({**PAID, "Amount": "40"})
         await asyncio.sleep(1)
     (entry,) = street.sim.mpesa.entries()
     assert street.sim.ledger.charged(entry.provider_reference) == charged

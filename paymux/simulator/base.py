@@ -169,7 +169,7 @@ class Provider:
     def open(
         self,
         kind: Kind,
-        *,
+        *names: str,
         reference: str | None,
         provider_reference: str,
         amount: Decimal,
@@ -177,7 +177,10 @@ class Provider:
         party: str | None = None,
         **words: Any,
     ) -> Entry:
-        """Accept an order: it is in the ledger, PENDING; the payer is not asked yet."""
+        """Accept an order: it is in the ledger, PENDING; the payer is not asked yet.
+
+        `names`: other ids by which the ledger finds it, such as its receipt.
+        """
         return self.core.ledger.open(
             Entry(
                 provider=self.name,
@@ -188,7 +191,8 @@ class Provider:
                 currency=currency,
                 party=party,
                 words=words,
-            )
+            ),
+            *names,
         )
 
     def entry(self, provider_reference: str) -> Entry | None:
@@ -219,19 +223,22 @@ class Provider:
     def announce(self, entry: Entry) -> None:
         """Send the webhook of an order, changed by a planned fault."""
         message = self.message(entry)
-        if message is None:
-            return
+        if message is not None:
+            messages, late = self.faulted(entry, message)
+            self.core.send(self.name, *messages, after=late)
+
+    def faulted(self, entry: Entry, message: Message) -> tuple[list[Message], float]:
+        """Return what a planned fault leaves of an order's message, and after how many seconds."""
         planned = self.core.faults.for_webhook(entry)
         kind = planned.kind if planned else None
         if kind is Fault.WEBHOOK_LOST:
-            return
+            return [], 0.0
         messages = [message]
         if kind is Fault.WEBHOOK_DUPLICATE:
             messages.append(message)
         if kind is Fault.WEBHOOK_FORGED and (forged := self.message(entry, forged=True)):
             messages.insert(0, forged)
-        late = planned.seconds if planned and kind is Fault.WEBHOOK_LATE else 0.0
-        self.core.send(self.name, *messages, after=late)
+        return messages, planned.seconds if planned and kind is Fault.WEBHOOK_LATE else 0.0
 
     def _ripen(self) -> None:
         # Also called at each request: timers end with their event loop, and a simulator may see

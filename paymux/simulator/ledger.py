@@ -69,8 +69,8 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def open(self, entry: Entry) -> Entry:
-        """Add a new order; no money has moved yet."""
+    def open(self, entry: Entry, *names: str) -> Entry:
+        """Add a new order, found by its references and by these names; no money has moved yet."""
         key = (entry.provider, entry.provider_reference)
         if key in self._by_provider_reference:
             raise UsageError.field(
@@ -78,7 +78,7 @@ class Ledger:
             )
         self._by_provider_reference[key] = entry
         self._entries.append(entry)
-        for name in {entry.reference, entry.provider_reference} - {None}:
+        for name in {entry.reference, entry.provider_reference, *names} - {None}:
             self._by_any_reference.setdefault(str(name), []).append(entry)
         return entry
 
@@ -104,7 +104,7 @@ class Ledger:
         return self._by_provider_reference.get((provider, provider_reference))
 
     def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
-        """List orders, oldest first; `reference`: yours or the provider's."""
+        """List orders, oldest first; `reference`: yours, the provider's, or a receipt."""
         known = self._by_any_reference
         found = self._entries if reference is None else known.get(coerce.text(reference) or "", [])
         name = coerce.text(provider)

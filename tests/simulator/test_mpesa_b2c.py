@@ -249,7 +249,7 @@ async def test_a_payout_is_decided_by_its_number_or_amount(
 ) -> None:
     """The sandbox's number is paid; what M-Pesa declines is a result, not a refusal."""
     sim = Simulator(payer_delay=0.0)
-    sim.mpesa.b2c.float = Decimal(500)
+    sim.mpesa.accounts.utility = Decimal(500)
     got = listening(sim)
     assert (await call(sim, V3, {**WAGE, **fields}))[0] == 200
     await until(lambda: got)
