@@ -163,6 +163,8 @@ class Mpesa(Provider):
         """Decide an order: M-Pesa's own rules hold, and the money moves between its accounts."""
         if entry.kind == "refund":
             outcome = self.reversal.checked(entry, outcome)
+        elif entry.kind == "payout":
+            outcome = self.b2c.checked(entry, outcome)
         self._move(entry, outcome)
         if entry.kind == "refund" and entry.moved:
             # The payment is given back; its own callback is not sent again.

@@ -84,8 +84,12 @@ class B2C:
         self._mpesa.ring(entry, self._declined(entry, asked))
         return acknowledged(asked)
 
-    def short(self, entry: Entry) -> bool:
-        """Return whether the utility account lacks the money of a payout."""
+    def checked(self, entry: Entry, outcome: Outcome) -> Outcome:
+        """Return the outcome that M-Pesa lets a payout have: the account must have the money."""
+        short = outcome.status is Status.SUCCEEDED and self._short(entry)
+        return Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS) if short else outcome
+
+    def _short(self, entry: Entry) -> bool:
         return entry.amount > self._mpesa.accounts.utility
 
     def _declined(self, entry: Entry, asked: Asked) -> Outcome | None:
@@ -96,7 +100,7 @@ class B2C:
             return Outcome(Status.FAILED, Reason.LIMIT, "2")
         if entry.amount > self._mpesa.limit:
             return Outcome(Status.FAILED, Reason.LIMIT, "3")
-        if self.short(entry):
+        if self._short(entry):
             return Outcome(Status.FAILED, Reason.INSUFFICIENT_FUNDS)
         return None
 
