@@ -61,9 +61,12 @@ class Limiter:
         # the share of watches, where several processes divide the look-ups
         self.quota: Quota | None = None
 
-    def try_acquire(self, *, money: bool) -> bool:
-        """Take a slot if one is free and no request waits for it; otherwise call `acquire`."""
-        loop = asyncio.get_running_loop()
+    def try_acquire(self, *, money: bool, loop: asyncio.AbstractEventLoop | None = None) -> bool:
+        """Take a slot if one is free and no request waits for it; otherwise call `acquire`.
+
+        `loop`: the running loop, if the caller knows it.
+        """
+        loop = loop or asyncio.get_running_loop()
         if loop is not self._loop:
             self._adopt(loop)
         window = self._money_window if money else self._lookup_window

@@ -66,6 +66,7 @@ class Call:
         "driver",
         "duplicate",
         "limiter",
+        "loop",
         "moves_money",
         "observed",
         "pending",
@@ -92,7 +93,9 @@ class Call:
         self.priority = priority
         self.slot_held = False  # whether a slot for its first request is already reserved
         self.driver = driver
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        # Kept, as each look for the running loop asks the kernel for the process's id.
+        self.loop = loop = asyncio.get_running_loop()
+        self.deadline = loop.time() + seconds
         self.verb = verb
         self.reference = reference
         self._signs = verb != "login"
@@ -117,7 +120,7 @@ class Call:
 
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for the next page of a history."""
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        self.deadline = self.loop.time() + seconds
 
     @property
     def in_doubt(self) -> bool:
@@ -157,7 +160,7 @@ class Call:
             if self._closings != self._transport.closings:
                 raise self._closed()
             if self._logs_in:
-                held = self._transport.tokens.held(self.driver.account)
+                held = self._transport.tokens.held(self.driver.account, self.loop.time())
                 self._token = held or await self._sign_in(request)
             quota = self.limiter.quota if self.priority is Priority.WATCH and self._signs else None
             if quota is None or request.money:
@@ -186,7 +189,7 @@ class Call:
             if pause is None:
                 steps = steps or backoff_pauses(factor=0.2, longest=5)
                 pause = next(steps)
-            if asyncio.get_running_loop().time() + pause >= self.deadline:
+            if self.loop.time() + pause >= self.deadline:
                 raise self._failure(request, attempt, verdict, unknown=unknown)
             await asyncio.sleep(pause)
 
@@ -252,9 +255,10 @@ class Call:
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
         limiter, money = (self.limiter if self._signs else None), request.money
-        if limiter is not None and not self.slot_held and not limiter.try_acquire(money=money):
-            priority = Priority.MONEY if money else self.priority
-            await limiter.acquire(money=money, priority=priority, deadline=self.deadline)
+        if limiter is not None and not self.slot_held:
+            if not limiter.try_acquire(money=money, loop=self.loop):
+                priority = Priority.MONEY if money else self.priority
+                await limiter.acquire(money=money, priority=priority, deadline=self.deadline)
         self.slot_held = False
         try:
             if money and self.before_money is not None:
@@ -289,12 +293,11 @@ class Call:
 
     async def _shared(self, request: Request[Any], number: int, quota: Quota) -> Attempt:
         """Send a watch's look-up while other processes share the account's look-ups."""
-        loop = asyncio.get_running_loop()
-        quota.acquire(loop.time())
+        quota.acquire(self.loop.time())
         try:
             return await self._attempt(request, number)
         finally:
-            quota.release(loop.time())
+            quota.release(self.loop.time())
 
     async def signed(self, request: Request[Any]) -> PreparedRequest:
         """Log in if needed, and return a request ready for the wire."""

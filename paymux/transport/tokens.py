@@ -56,12 +56,12 @@ class TokenCache:
         self._deadline = deadline
         self._entries: dict[str, _Entry] = {}
 
-    def held(self, account: str) -> str | None:
-        """Return a valid token that need not be renewed yet; None: call `get`."""
+    def held(self, account: str, now: float) -> str | None:
+        """Return a token that is valid `now`, and need not be renewed yet; None: call `get`."""
         entry = self._entries.get(account)
         if entry is None or not entry.good or time.time() >= entry.wall:
             return None
-        return entry.text if asyncio.get_running_loop().time() < entry.refresh else None
+        return entry.text if now < entry.refresh else None
 
     def text(self, account: str) -> str:
         """Return the held token, valid or not, to remove it from what is shown."""

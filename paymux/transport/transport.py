@@ -100,10 +100,10 @@ class Transport:
 
     async def reserve_slot(self, call: Call, seconds: float) -> None:
         """Wait for a slot for a verb's first request; its deadline of `seconds` begins with it."""
-        if not call.limiter.try_acquire(money=False):
+        if not call.limiter.try_acquire(money=False, loop=call.loop):
             await call.limiter.acquire(money=False, priority=call.priority, deadline=float("inf"))
         call.slot_held = True
-        call.deadline = asyncio.get_running_loop().time() + seconds
+        call.deadline = call.loop.time() + seconds
 
     async def perform(
         self,
