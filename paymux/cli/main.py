@@ -23,12 +23,16 @@ from ..simulator import Simulator
 from ..simulator import names as simulated
 from ..simulator.providers import load as load_simulator
 from .demo import Demo
+from .security_credential import security_credential
 
 
 @click.group()
 @click.version_option(package_name="paymux")
 def commands() -> None:
     """Collect, pay out and verify money through African payment providers."""
+
+
+commands.add_command(security_credential)
 
 
 @commands.command()
