@@ -23,6 +23,7 @@ from ..simulator import Simulator
 from ..simulator import names as simulated
 from ..simulator.providers import load as load_simulator
 from .demo import Demo
+from .run import run
 from .security_credential import security_credential
 
 
@@ -32,6 +33,7 @@ def commands() -> None:
     """Collect, pay out and verify money through African payment providers."""
 
 
+commands.add_command(run)
 commands.add_command(security_credential)
 
 
