@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from paymux.cli import commands
-from paymux.http import Send
+from paymux.http import Send, post
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
 
@@ -262,3 +262,19 @@ async def test_a_providers_refusal_is_one_line() -> None:
     (line,) = ended.output.splitlines()
     assert line.startswith("paymux: momo: ")
     assert "canary" not in ended.output
+
+
+def test_a_coroutine_that_asks_for_money_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No journal would know of the money: exit code 2, and no connection is opened."""
+
+    class Greedy(Toy, frozen=True, kw_only=True):
+        async def token(self, send: Send) -> None:
+            """Log in without a request."""
+
+        async def ship(self, send: Send) -> Any:
+            """Ask for money, which only the common verbs may."""
+            return await send(post("/pay/", dict[str, Any], {"amount": 1}))
+
+    monkeypatch.setattr("paymux.core.config.load", lambda name: Greedy)
+    here = {"PAYMUX_SHOP__DRIVER": "shop", "PAYMUX_SHOP__BASE_URL": "http://127.0.0.1:1"}
+    assert "moves no money" in _refused(_run("shop", "ship", **here))
