@@ -18,6 +18,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Literal,
     ParamSpec,
     Self,
     TypeVar,
@@ -89,6 +90,7 @@ class Pool(JournalVerbs):
             webhook_base, key, plain=all(driver.rehearsing for driver in drivers)
         )
         self._callback_urls.warn(drivers)
+        self._order_urls = self._callback_urls.order_urls
         self._engine = core.Engine(
             connection_of(connection, session, connect_timeout, through, tls, local_address),
             self.drivers,
@@ -156,7 +158,7 @@ class Pool(JournalVerbs):
         ever; without a journal, a pool remembers its newest 100,000 orders until the process ends.
         """
         driver = self._engine.driver(account)
-        url = self._callback_urls.order_url(driver, reference, options.pop("webhook_url", None))
+        url, _ = self._order_urls(driver, "collect", reference, options.pop("webhook_url", None))
         order = core.checked_order(
             driver,
             "collect",
@@ -182,6 +184,8 @@ class Pool(JournalVerbs):
     ) -> Payment:
         """Send money to a payee, once; the errors mean the same as for `collect`."""
         driver = self._engine.driver(account)
+        given = options.pop("webhook_url", None)
+        url, timeout_url = self._order_urls(driver, "payout", reference, given)
         order = core.checked_order(
             driver,
             "payout",
@@ -189,6 +193,8 @@ class Pool(JournalVerbs):
             amount=amount,
             currency=currency,
             party=payee,
+            webhook_url=url,
+            timeout_url=timeout_url,
             options=options,
         )
         return await self._engine.money(driver, order, deadline, driver.payout)
@@ -200,12 +206,22 @@ class Pool(JournalVerbs):
         amount: int | Decimal | str,
         reference: str,
         reason: str = "",
+        webhook_url: str | None = None,
         deadline: float | None = None,
     ) -> Payment:
         """Give back money of a payment, once. A refund that was only accepted is PENDING."""
         payment = arguments.payment(payment)
         driver = self._engine.driver(payment.account)
-        order = core.checked_refund(driver, payment, amount, reference, reason)
+        url, timeout_url = self._order_urls(driver, "refund", reference, webhook_url)
+        order = core.checked_refund(
+            driver,
+            payment,
+            amount=amount,
+            reference=reference,
+            reason=reason,
+            webhook_url=url,
+            timeout_url=timeout_url,
+        )
         return await self._engine.money(driver, order, deadline, driver.refund, payment)
 
     # Look-ups.
@@ -304,16 +320,30 @@ class Pool(JournalVerbs):
 
     # Webhooks.
 
-    def webhook_url(self, account: str, reference: str | None = None) -> str:
-        """Return the callback URL for a provider's dashboard, or the one of a single order."""
-        return self._callback_urls.url(self._engine.driver(account).account, reference)
+    def webhook_url(
+        self,
+        account: str,
+        reference: str | None = None,
+        *,
+        use: Literal["collect", "payout", "refund", "confirmation", "validation"] | None = None,
+    ) -> str:
+        """Return the callback URL for a provider's dashboard, or the one of a single order.
+
+        An order's is that of a collect, or of a payout or a refund as `use` says. "confirmation"
+        and "validation" are the two URLs to register for C2B payments; they take no reference.
+        """
+        name = self._engine.driver(account).account
+        return self._callback_urls.url(name, reference, core.checked_use(use))
 
     def webhook(self, incoming: WebhookRequest, *, account: str | None = None) -> Event:
-        """Read a message: a hint of what to confirm. BadWebhook: log and drop it."""
+        """Read a message: a hint of what to confirm. BadWebhook: log and drop it.
+
+        The answer of a question is BadWebhook, too: only `Webhooks` takes it.
+        """
         incoming = checked_webhook_request(incoming)
         given = None if account is None else self._engine.driver(account).account
         return self.internals.event(
-            incoming, *self._callback_urls.read(incoming, self.drivers, given)
+            incoming, self._callback_urls.read(incoming, self.drivers, given)
         )
 
     async def confirm(
@@ -330,9 +360,7 @@ class Pool(JournalVerbs):
     def returned(self, account: str, url: str) -> Event:
         """Read the URL to which the payer's browser returned: a hint to confirm, like a message."""
         driver, address = self._engine.driver(account), received_text("url", url)
-        return core.read_event(
-            driver, partial(driver.returned, address), None, self._engine.secrets
-        )
+        return core.read_event(driver, partial(driver.returned, address), self._engine.secrets)
 
     # Beyond the common verbs.
 

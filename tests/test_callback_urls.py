@@ -3,19 +3,24 @@
 import contextlib
 import random
 import re
+import time
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymux import BadWebhook, Pool, UsageError, WebhookRequest
-from paymux.core.callback_urls import CallbackUrls
+from paymux import BadWebhook, Event, Payment, Pool, UsageError, WebhookRequest
+from paymux.core.callback_urls import ANSWERS, CallbackUrls, Route, Use
 from paymux.primitives.redaction import Secret
+from paymux.values.validation import NAME_PATTERN
 
 from .toys import BASE, KEY, Keyless, Toy, push
 
 ACCOUNTS = ("toy", "kenya", "camp-1")
 HOOKS = CallbackUrls(BASE, Secret(KEY))
+NONCE, NEVER = bytes(range(16)), 2**32 - 1
 FORBIDDEN = ("mpesa", "m-pesa", "safaricom", "exe", "exec", "cmd", "sql", "query")
 
 
@@ -25,8 +30,8 @@ def test_an_orders_address_reads_back(reference: str, account: str) -> None:
     """An order's URL gives its account and reference back, and has no forbidden word."""
     url = HOOKS.url(account, reference)
     path = url.removeprefix("https://shop.example")
-    assert HOOKS._read(path, ACCOUNTS) == (account, reference)
-    assert HOOKS._read(path + "/", ACCOUNTS) == (account, reference)
+    assert HOOKS._read(path, ACCOUNTS) == (account, "collect", reference)
+    assert HOOKS._read(path + "/", ACCOUNTS) == (account, "collect", reference)
     ours = url.removeprefix(BASE)
     assert re.fullmatch("[0-9a-f/]+", ours)
     assert not any(word in ours for word in FORBIDDEN)
@@ -36,7 +41,7 @@ def test_an_accounts_address_reads_back() -> None:
     """An account's URL gives the account, without a reference, wherever it is mounted."""
     for prefix in ("", "/pay", "/deep/er/pay", "https://shop.example/pay"):
         hook = HOOKS.url("kenya").rsplit("/", 1)[1]
-        assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", None)
+        assert HOOKS._read(f"{prefix}/{hook}", ACCOUNTS) == ("kenya", "account", None)
 
 
 _TOY = "/pay/495601e3fcb14ca47aa94e26839ef58a"
@@ -66,7 +71,7 @@ def test_addresses_depend_on_the_key() -> None:
     """Another key makes other URLs, and does not read ours."""
     other = CallbackUrls(BASE, Secret("another key of 16+"))
     assert other.url("toy") != HOOKS.url("toy")
-    assert other._read(HOOKS.url("toy", "r"), ACCOUNTS) == (None, None)
+    assert other._read(HOOKS.url("toy", "r"), ACCOUNTS) is None
     assert CallbackUrls(BASE, Secret(KEY)).url("toy", "r") == HOOKS.url("toy", "r")
 
 
@@ -93,6 +98,150 @@ def test_another_orders_or_accounts_mac_is_forged() -> None:
     ):
         with pytest.raises(BadWebhook):
             pool.webhook(push(path=path, id="p1"))
+
+
+USES: tuple[Use, ...] = ("collect", "payout", "refund", "payout_timeout", "refund_timeout")
+# Every path that is not the account's own: its URL, and what it says.
+TAILS: dict[Use, tuple[str, str | None]] = {
+    **{use: (HOOKS.url("toy", "order-1", use), "order-1") for use in USES},
+    "confirmation": (HOOKS.url("toy", use="confirmation"), None),
+    "validation": (HOOKS.url("toy", use="validation"), None),
+    "answer": (HOOKS.answer_urls("toy", NONCE, NEVER)[0], NONCE.hex()),
+    "answer_timeout": (HOOKS.answer_urls("toy", NONCE, NEVER)[1], NONCE.hex()),
+}
+
+
+def _route(path: str, hooks: CallbackUrls = HOOKS) -> Route:
+    return hooks.read(
+        WebhookRequest(path=path.removeprefix("https://shop.example")), ACCOUNTS, None
+    )
+
+
+@pytest.mark.parametrize("use", TAILS)
+def test_each_path_says_what_it_is_for(use: Use) -> None:
+    """A path gives back its account, what it is for, and the reference or the nonce."""
+    url, said = TAILS[use]
+    assert _route(url) == Route("toy", use, said)
+    assert re.fullmatch("[0-9a-f/]+", url.removeprefix(BASE))
+    assert len({url for url, _ in TAILS.values()}) == len(TAILS)
+
+
+def test_no_reference_begins_like_another_path() -> None:
+    """No character that a reference may begin with is the byte of another use."""
+    first = [char for char in map(chr, range(0x110000)) if NAME_PATTERN.fullmatch(char)]
+    assert len(first) == 65
+    for char in first:
+        for reference in (char, char * 64):
+            assert _route(HOOKS.url("toy", reference)) == Route("toy", "collect", reference)
+            for use in USES:
+                assert _route(HOOKS.url("toy", reference, use)).use == use
+
+
+@pytest.mark.parametrize("use", TAILS)
+def test_a_path_of_another_use_or_account_is_forged(use: Use) -> None:
+    """A MAC is good for one use of one account: with another byte or hook, BadWebhook."""
+    head, tail = TAILS[use][0].rsplit("/", 1)
+    kenya = HOOKS.url("kenya")
+    bare = tail if use == "collect" else tail[2:]
+    forged = {f"{kenya}/{tail}"} | {
+        f"{head}/{byte}{bare}"
+        for byte in ("", "00", "01", "02", "03", "04", "05", "06", "10", "11", "12", "13", "2d")
+        if f"{byte}{bare}" != tail
+    }
+    for other in forged:
+        with pytest.raises(BadWebhook):
+            _route(other)
+
+
+@pytest.mark.parametrize("use", TAILS)
+def test_a_damaged_path_is_forged(use: Use) -> None:
+    """Truncated, odd, upper-case, spaced, doubled or very long tails are BadWebhook."""
+    head, tail = TAILS[use][0].rsplit("/", 1)
+    damaged = {tail[:length] for length in range(1, len(tail))}
+    damaged |= {tail[1:], tail + "0", tail + "00", tail + tail, "0" + tail, tail.upper()}
+    damaged |= {f"{tail[:2]} {tail[2:]}", "0" * 8000, tail[:2] * 4000, tail.replace("0", "\uff21")}
+    for other in damaged - {tail}:
+        with pytest.raises(BadWebhook):
+            _route(f"{head}/{other}")
+
+
+def test_the_path_of_an_answer_expires() -> None:
+    """Until its second an answer's path reads; after it, BadWebhook says that it has expired."""
+    now = int(time.time())
+    for url in HOOKS.answer_urls("toy", NONCE, now + 60):
+        assert _route(url).reference == NONCE.hex()
+    for url in HOOKS.answer_urls("toy", NONCE, now - 1):
+        with pytest.raises(BadWebhook, match="expired"):
+            _route(url)
+
+
+def test_a_pool_gives_each_address_by_its_use() -> None:
+    """A caller gets the URL of an order by its kind, and the two of C2B; others are refused."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    assert pool.webhook_url("toy", "order-1", use="payout") == TAILS["payout"][0]
+    assert pool.webhook_url("toy", "order-1", use="refund") == TAILS["refund"][0]
+    assert pool.webhook_url("toy", "order-1", use="collect") == pool.webhook_url("toy", "order-1")
+    assert pool.webhook_url("toy", use="confirmation") == TAILS["confirmation"][0]
+    assert pool.webhook_url("toy", use="validation") == TAILS["validation"][0]
+    odd: Any
+    for odd in ("payout_timeout", "answer", "account", "", 5):
+        with pytest.raises(UsageError, match="use"):
+            pool.webhook_url("toy", "order-1", use=odd)
+    with pytest.raises(UsageError, match="reference"):
+        pool.webhook_url("toy", use="payout")
+    with pytest.raises(UsageError, match="reference"):
+        pool.webhook_url("toy", "order-1", use="confirmation")
+
+
+def test_an_event_says_what_its_path_is_for() -> None:
+    """Only the path of an order authenticates a message; the account's and C2B's do not."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    said = {}
+    for use, (url, _) in {"account": (pool.webhook_url("toy"), None), **TAILS}.items():
+        if use not in ANSWERS:
+            event = pool.webhook(push(path=url, id="p1", kind="payout"))
+            said[use] = (event.path_use, event.path_reference, event.kind, event.authenticated)
+    assert said == {
+        "account": (None, None, "payout", False),
+        "collect": ("collect", "order-1", "collect", True),
+        "payout": ("payout", "order-1", "payout", True),
+        "refund": ("refund", "order-1", "refund", True),
+        "payout_timeout": ("payout_timeout", "order-1", "payout", True),
+        "refund_timeout": ("refund_timeout", "order-1", "refund", True),
+        "confirmation": ("confirmation", None, "payout", False),
+        "validation": ("validation", None, "payout", False),
+    }
+
+
+def test_a_stored_event_of_an_earlier_release_is_a_collects() -> None:
+    """A message that was stored with its order's reference alone came on a collect's path."""
+    stored = (
+        b'{"account":"toy","provider":"toy","trust":"nothing","claims":{"account":"toy",'
+        b'"status":"pending"},"ping":false,"attempt":"x-1"}'
+    )
+    event = msgspec.json.decode(stored, type=Event)
+    assert (event.path_use, event.kind, event.authenticated) == ("collect", "collect", True)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
+
+
+def test_only_webhooks_takes_an_answer() -> None:
+    """`Pool.webhook` refuses the answer of a question, and says what takes it."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    for use in ANSWERS:
+        with pytest.raises(BadWebhook, match=r"paymux\.Webhooks"):
+            pool.webhook(push(path=TAILS[use][0], id="p1"))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff{", b'{"id": "p9", "status": "FAILED"}'])
+def test_of_a_time_out_only_its_path_is_read(body: bytes) -> None:
+    """Any body of a queue's time-out is a pending hint about its order, and is not kept."""
+    pool = Pool(Toy(), webhook_base=BASE, webhook_key=KEY)
+    path = TAILS["payout_timeout"][0].removeprefix("https://shop.example")
+    event = pool.webhook(WebhookRequest(path=path, body=body))
+    expected = Payment(
+        account="toy", provider="toy", kind="payout", live=False, reference="order-1"
+    )
+    assert event.claims == expected
 
 
 def test_every_flipped_character_is_refused() -> None:
@@ -259,4 +408,4 @@ def test_comparing_does_not_stop_at_the_first_account() -> None:
     """The URL of every account is found, in any order of accounts."""
     shuffled = random.Random(1).sample([f"account-{n}" for n in range(50)], 50)
     for account in shuffled[:5] + shuffled[-5:]:
-        assert HOOKS._read(HOOKS.url(account), shuffled) == (account, None)
+        assert HOOKS._read(HOOKS.url(account), shuffled) == (account, "account", None)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from ..primitives.lazy import loader
 
 __all__ = [
+    "ANSWERS",
     "CallbackUrls",
     "Engine",
     "Internals",
     "JournalVerbs",
     "OrderOptions",
     "Recovered",
+    "Route",
     "by_account",
     "checked_order",
     "checked_refund",
+    "checked_use",
     "confirm",
     "confirm_received",
     "from_environment",
@@ -30,7 +33,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .accounts import by_account, is_driver_method
-    from .callback_urls import CallbackUrls, read_event
+    from .callback_urls import ANSWERS, CallbackUrls, Route, checked_use, read_event
     from .config import from_environment, from_mapping
     from .confirmation import confirm, confirm_received, repeat_event_for
     from .engine import Engine
@@ -45,7 +48,7 @@ else:
         __name__,
         {
             "accounts": ("by_account", "is_driver_method"),
-            "callback_urls": ("CallbackUrls", "read_event"),
+            "callback_urls": ("ANSWERS", "CallbackUrls", "Route", "checked_use", "read_event"),
             "config": ("from_environment", "from_mapping"),
             "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
             "engine": ("Engine",),

@@ -1,12 +1,15 @@
 """Callback URLs that cannot be guessed and do not show the name of the account.
 
-`webhook_base/<account>` is the URL of an account, `webhook_base/<account>/<order>` that of an
-order. Both parts are hex, which cannot contain the words that Safaricom advises against ("mpesa",
-"exe", "cmd", "sql", …).
+`webhook_base/<account>` is the URL of an account, `webhook_base/<account>/<tail>` that of an order
+or of something else of the account. Both parts are hex, which cannot contain the words that
+Safaricom advises against ("mpesa", "exe", "cmd", "sql", …). A tail is what it is for, as one byte,
+what it is about, and a MAC over both and the account. The tail of a collect has no such byte: it
+begins with a reference, of which no first character is one of these bytes.
 """
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,14 +17,56 @@ import msgspec
 from ..drivers.base import Driver
 from ..errors import BadWebhook, UsageError
 from ..http import WebhookRequest
-from ..models import Event, log
-from ..primitives.coerce import is_a
+from ..models import ORDER_PATHS, Event, Kind, PathUse, log
+from ..primitives.clock import wall_time
+from ..primitives.coerce import is_a, text
 from ..primitives.redaction import Secret, clean, hide, mask, may_echo
 from ..values.parsing import Unreadable
 from ..values.validation import checked_reference, checked_url
+from .orders import options_of
 
-_HEX = 32
+_HEX = 32  # hex digits of a MAC
+_EXPIRY = 4  # bytes of a time
 MAX_PATH_CHARS = 8192
+Use: TypeAlias = PathUse | Literal["account", "answer", "answer_timeout"]
+# The uses for which a caller can get a URL.
+_ADDRESSES: tuple[Use, ...] = ("collect", "payout", "refund", "confirmation", "validation")
+_TIMEOUTS: Mapping[Kind, Use] = {"payout": "payout_timeout", "refund": "refund_timeout"}
+ANSWERS: frozenset[Use] = frozenset({"answer", "answer_timeout"})
+_BYTES: Mapping[Use, str] = {
+    "payout": "01",
+    "refund": "02",
+    "answer": "03",
+    "answer_timeout": "04",
+    "confirmation": "05",
+    "validation": "06",
+    "payout_timeout": "11",
+    "refund_timeout": "12",
+}
+_USES: Mapping[bytes, Use] = {byte.encode(): use for use, byte in _BYTES.items()}
+_NOT_OURS = "the callback path is not one of ours"
+
+
+class Route(NamedTuple):
+    """What the path of a message says: the account, what the path is for, and what it is about.
+
+    `reference` is our reference of an order, the nonce of a question as hex, or None.
+    """
+
+    account: str
+    use: Use
+    reference: str | None = None
+
+
+def checked_use(use: object) -> Use | None:
+    """Check what a caller wants a callback URL for."""
+    if use is None:
+        return None
+    said = text(use)
+    for known in _ADDRESSES:
+        if said == known:
+            return known
+    raise UsageError.field("use", use, ", ".join(_ADDRESSES))
 
 
 class CallbackUrls:
@@ -57,41 +102,69 @@ class CallbackUrls:
                     log.warning(told, driver.name, word)
                     return
 
-    def url(self, account: str, reference: str | None = None) -> str:
-        """Return an account's callback URL, or the one of a single order."""
+    def url(self, account: str, reference: str | None = None, use: Use | None = None) -> str:
+        """Return an account's callback URL, the one of an order, or one of C2B.
+
+        `use` is "collect" for a reference, if it is not given.
+        """
+        if use is None:
+            use = "account" if reference is None else "collect"
+        if use in ORDER_PATHS and reference is None:
+            raise UsageError.missing("reference", f"the {use} whose callback URL it is")
+        if use not in ORDER_PATHS:
+            if reference is not None:
+                raise UsageError.field("reference", reference, f"none: {use} is of the account")
+            return self._url(account, use, b"")
+        return self._url(account, use, checked_reference(reference).encode())
+
+    def order_urls(
+        self, driver: Driver, kind: Kind, reference: str, given: str | None
+    ) -> tuple[str | None, str | None]:
+        """Return the callback URL to send with an order, and that of its queue's time-out.
+
+        None: the provider takes none, or there is no base. Only payouts and refunds wait in a
+        queue. A URL that the caller gave is for both.
+        """
+        timeout = _TIMEOUTS.get(kind)
+        if given is not None or self.base is None or "webhook_url" not in options_of(driver, kind):
+            return given, given if timeout else None
+        url = self.url(driver.account, reference, kind)
+        return url, timeout and self.url(driver.account, reference, timeout)
+
+    def answer_urls(self, account: str, nonce: bytes, expires: int) -> tuple[str, str]:
+        """Return the URL for the answer of a question, and that of its queue's time-out.
+
+        They are good until `expires`, in Unix seconds.
+        """
+        content = nonce + expires.to_bytes(_EXPIRY)
+        return self._url(account, "answer", content), self._url(account, "answer_timeout", content)
+
+    def _url(self, account: str, use: Use, content: bytes) -> str:
         if self.base is None:
             raise UsageError.missing(
                 "webhook_base", "the pool needs it (and webhook_key) to make a callback URL"
             )
-        path_reference = ""
-        if reference is not None:
-            reference = checked_reference(reference)
-            path_reference = f"/{reference.encode().hex()}{self._order_part(account, reference)}"
-        return f"{self.base}/{self._account_part(account)}{path_reference}"
+        tail = "" if use == "account" else f"/{self._tail(account, use, content)}"
+        return f"{self.base}/{self._account_part(account)}{tail}"
 
-    def order_url(self, driver: Driver, reference: str, given: str | None) -> str | None:
-        """Return the callback URL to send with an order, if the provider takes one."""
-        if given is not None or self.base is None or "webhook_url" not in driver.takes:
-            return given
-        return self.url(driver.account, reference)
+    def read(self, incoming: WebhookRequest, accounts: Iterable[str], given: str | None) -> Route:
+        """Return what the path of a message says.
 
-    def read(
-        self, incoming: WebhookRequest, accounts: Iterable[str], given: str | None
-    ) -> tuple[str, str | None]:
-        """Return the account of a message, and the reference in its path, if any.
-
-        A forged path is BadWebhook. `given` is the account of a route that the caller defined.
+        A forged path, or one that has expired, is BadWebhook. `given` is the account of a route
+        that the caller defined.
         """
         if len(incoming.path) > MAX_PATH_CHARS:
             raise BadWebhook(f"a path of more than {MAX_PATH_CHARS} characters")
-        account, path_reference = self._read(incoming.path, accounts)
-        if given is None:
-            given = account
-        if given is None or account not in (None, given):
-            raise BadWebhook("the callback path is not one of ours")
-        return given, path_reference
+        route = self._read(incoming.path, accounts)
+        if route is None:
+            if given is None:
+                raise BadWebhook(_NOT_OURS)
+            return Route(given, "account")
+        if given not in (None, route.account):
+            raise BadWebhook(_NOT_OURS)
+        return route
 
-    def _read(self, path: str, accounts: Iterable[str]) -> tuple[str | None, str | None]:
+    def _read(self, path: str, accounts: Iterable[str]) -> Route | None:
         parts = path.encode("utf-8", "replace").rstrip(b"/").rsplit(b"/", 2)
         found = None
         for account in accounts if self.base is not None else ():
@@ -101,18 +174,26 @@ class CallbackUrls:
                 if hmac.compare_digest(part, hook):
                     found = (account, depth)
         if found is None:
-            return None, None
+            return None
         account, depth = found
-        return account, self._reference(account, parts[-1]) if depth else None
+        return self._route(account, parts[-1]) if depth else Route(account, "account")
 
-    def _reference(self, account: str, part: bytes) -> str:
+    def _route(self, account: str, tail: bytes) -> Route:
+        use = _USES.get(tail[:2], "collect")
         try:
-            reference = bytes.fromhex(part[:-_HEX].decode()).decode()
+            content = bytes.fromhex(tail[0 if use == "collect" else 2 : -_HEX].decode())
+            ours = self._tail(account, use, content)
         except ValueError:
-            raise BadWebhook("the callback path is not one of ours") from None
-        if not hmac.compare_digest(part[-_HEX:], self._order_part(account, reference).encode()):
-            raise BadWebhook("the callback path is not one of ours")
-        return reference
+            raise BadWebhook(_NOT_OURS) from None
+        if not hmac.compare_digest(tail, ours.encode()):
+            raise BadWebhook(_NOT_OURS)
+        if use in ORDER_PATHS:
+            return Route(account, use, content.decode())
+        if not content:
+            return Route(account, use)
+        if int.from_bytes(content[-_EXPIRY:]) < wall_time().timestamp():
+            raise BadWebhook(f"{account}: the path of this answer has expired")
+        return Route(account, use, content[:-_EXPIRY].hex())
 
     def _account_part(self, account: str) -> str:
         hook = self._account_parts.get(account)
@@ -120,8 +201,11 @@ class CallbackUrls:
             hook = self._account_parts[account] = self._mac(f"hook:{account}")
         return hook
 
-    def _order_part(self, account: str, reference: str) -> str:
-        return self._mac(f"attempt:{account}:{reference}")
+    def _tail(self, account: str, use: Use, content: bytes) -> str:
+        said = content.hex()
+        if use == "collect":  # as in release 0.1.0
+            return f"{said}{self._mac(f'attempt:{account}:{content.decode()}')}"
+        return f"{_BYTES[use]}{said}{self._mac(f'{use}:{account}:{said}')}"
 
     def _mac(self, text: str) -> str:
         return hmac.digest(self._key.reveal().encode(), text.encode(), "sha256").hex()[:_HEX]
@@ -130,11 +214,12 @@ class CallbackUrls:
 def read_event(
     driver: Driver,
     parse: Callable[[], Event],
-    path_reference: str | None,
     secrets: Callable[[Driver], tuple[str, ...]],
+    route: Route | None = None,
 ) -> Event:
     """Read a message with its driver; BadWebhook: it cannot be read.
 
+    `route`: what its path said.
     None of the account's `secrets` is in the event, nor in a variable of the frames of an error.
     """
     event, refused = None, ""
@@ -155,5 +240,11 @@ def read_event(
         event,
         account=driver.account,
         provider=driver.name,
-        path_reference=path_reference,
+        path_reference=route and route.reference,
+        path_use=route and _path_use(route.use),
     )
+
+
+def _path_use(use: Use) -> PathUse | None:
+    # The account's own address tells nothing; an answer is no event. (Equality narrows the type.)
+    return None if use == "account" or use == "answer" or use == "answer_timeout" else use  # noqa: PLR1714

@@ -3,9 +3,11 @@
 from functools import partial
 from typing import NamedTuple
 
+from ..drivers.base import Driver
+from ..errors import BadWebhook
 from ..http import WebhookRequest
-from ..models import Event
-from .callback_urls import CallbackUrls, read_event
+from ..models import ORDER_PATHS, Event, Payment
+from .callback_urls import ANSWERS, CallbackUrls, Route, read_event
 from .engine import Engine
 
 
@@ -15,9 +17,33 @@ class Internals(NamedTuple):
     engine: Engine
     callback_urls: CallbackUrls
 
-    def event(self, incoming: WebhookRequest, account: str, path_reference: str | None) -> Event:
+    def event(self, incoming: WebhookRequest, route: Route) -> Event:
         """Read a checked message whose path was matched; BadWebhook: it cannot be read."""
-        driver = self.engine.drivers[account]
+        driver = self.engine.drivers[route.account]
+        if route.use in ANSWERS:
+            why = "the answer of a question, which only paymux.Webhooks takes"
+            raise BadWebhook(f"{route.account}: {why}")
         return read_event(
-            driver, partial(driver.webhook, incoming), path_reference, self.engine.secrets
+            driver, partial(_parsed, driver, incoming, route), self.engine.secrets, route
         )
+
+    async def hear(self, incoming: WebhookRequest, route: Route) -> None:
+        """Take the answer of a question; BadWebhook: it is none that this pool waits for."""
+        raise BadWebhook(f"{route.account}: no question of this pool is open")
+
+
+def _parsed(driver: Driver, incoming: WebhookRequest, route: Route) -> Event:
+    if route.use not in ("payout_timeout", "refund_timeout"):
+        return driver.webhook(incoming)
+    # No page says what is sent when a request has waited too long, and one form repeats our
+    # credential: github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts. The path
+    # says all that is needed: the order must be looked up.
+    return driver.event(
+        Payment(
+            account=driver.account,
+            provider=driver.name,
+            kind=ORDER_PATHS[route.use],
+            live=driver.live,
+            reference=route.reference,
+        )
+    )

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from ..drivers.base import Driver
+from ..drivers.base import Driver, Option
 from ..errors import Unsupported, UsageError
 from ..models import Customer, Item, Kind, Order, Payment, Tax
 from ..primitives import coerce
@@ -20,6 +20,7 @@ from ..values.money import exact
 from ..values.validation import checked_reference, checked_url
 
 MAX_JSON_BYTES = 64 * 1024
+_REASON: frozenset[Option] = frozenset({"description"})
 _VERBS = {"collect": "collect", "payout": "pay out", "refund": "refund"}
 
 
@@ -37,6 +38,14 @@ class OrderOptions(TypedDict, total=False):
     webhook_url: str | None
 
 
+def options_of(driver: Driver, kind: Kind) -> frozenset[Option]:
+    """Return the options that a provider has in orders of a kind."""
+    if kind == "refund":
+        return driver.refund_takes
+    payout = driver.payout_takes
+    return driver.takes if kind == "collect" or payout is None else payout
+
+
 def checked_order(
     driver: Driver,
     kind: Kind,
@@ -46,6 +55,7 @@ def checked_order(
     currency: str,
     party: str | None = None,
     webhook_url: str | None = None,
+    timeout_url: str | None = None,
     refunds: str | None = None,
     options: OrderOptions,
 ) -> Order:
@@ -66,13 +76,15 @@ def checked_order(
         currency=money,
         party=_party(driver, kind, party, money),
         refunds=refunds,
+        timeout_url=timeout_url,
         **options_given,
     )
 
 
 def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, Any]:
     """Read the options of an order; UsageError: the provider has no field for one."""
-    takes = driver.takes if kind != "payout" or driver.payout_takes is None else driver.payout_takes
+    # A reason is no option: `refund` has a parameter for it.
+    takes = options_of(driver, kind) | (_REASON if kind == "refund" else frozenset())
     kept: dict[str, Any] = {}
     for option, value in said.items():
         if option not in OrderOptions.__annotations__:
@@ -90,7 +102,7 @@ def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, A
             found = _READERS[option](option, value)
         if type(found) in (str, tuple, dict) and not found:
             continue
-        if option not in takes and option != "extra" and kind != "refund":
+        if option not in takes and option != "extra":
             accepted = (
                 f"nothing: {driver.name} has no such field in a {kind}; it takes {_listed(takes)}"
             )
@@ -100,7 +112,14 @@ def _options(driver: Driver, kind: Kind, said: Mapping[str, Any]) -> dict[str, A
 
 
 def checked_refund(
-    driver: Driver, payment: Payment, amount: int | Decimal | str, reference: str, reason: str
+    driver: Driver,
+    payment: Payment,
+    *,
+    amount: int | Decimal | str,
+    reference: str,
+    reason: str,
+    webhook_url: str | None = None,
+    timeout_url: str | None = None,
 ) -> Order:
     """Return the order of a refund, of at most the amount that was paid."""
     currency = payment.currency or (
@@ -112,6 +131,8 @@ def checked_refund(
         reference=reference,
         amount=amount,
         currency=currency,
+        webhook_url=webhook_url,
+        timeout_url=timeout_url,
         refunds=payment.provider_reference or payment.reference,
         options={"description": reason},
     )

@@ -160,6 +160,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     # The options of an order that this provider has, beyond the common fields.
     takes: ClassVar[frozenset[Option]] = frozenset()
     payout_takes: ClassVar[frozenset[Option] | None] = None  # the same for a payout, if it differs
+    refund_takes: ClassVar[frozenset[Option]] = frozenset()  # the same for a refund
     settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that contains a status, and what its words mean.

@@ -126,9 +126,10 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 def order_digest(order: Order) -> str:
     """Return a hash that tells one order from another with the same reference.
 
-    The callback URL is not part of it: it is chosen by us, not by the caller.
+    The callback URLs are not part of it: they are chosen by us, not by the caller.
     """
     # Empty fields are left out: a new option in a later release must not change the hash.
     said = {name: value for name, value in zip(_FIELDS, astuple(order), strict=True) if value}
     said.pop("webhook_url", None)
+    said.pop("timeout_url", None)
     return sha256(_encode(said)).hexdigest()

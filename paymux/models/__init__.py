@@ -1,11 +1,11 @@
 """What a payment is: the same values, whatever provider it is made at."""
 
+from .kinds import ORDER_PATHS, Kind, PathUse
 from .payments import (
     Balance,
     Customer,
     Event,
     Item,
-    Kind,
     Method,
     Order,
     Payment,
@@ -19,6 +19,7 @@ from .reasons import Reason
 from .statuses import Status, Trust
 
 __all__ = [
+    "ORDER_PATHS",
     "Balance",
     "Customer",
     "Event",
@@ -26,6 +27,7 @@ __all__ = [
     "Kind",
     "Method",
     "Order",
+    "PathUse",
     "Payment",
     "Reason",
     "Receipt",

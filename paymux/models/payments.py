@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import astuple
@@ -13,13 +13,12 @@ from msgspec.structs import astuple
 from ..errors import Mismatch
 from ..primitives import coerce
 from ..primitives.redaction import mask, shown
+from .kinds import ORDER_PATHS, Kind, PathUse
 from .model import Model
 from .reasons import Reason
 from .statuses import Status, Trust
 
 log = logging.getLogger("paymux")
-
-Kind: TypeAlias = Literal["collect", "payout", "refund"]
 
 
 class Customer(Model, frozen=True, kw_only=True, omit_defaults=True):
@@ -255,6 +254,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
+    timeout_url: str | None = None  # where it is told that a payout or refund waited too long
     refunds: str | None = None  # a refund's payment: the provider's reference, else ours
 
     def __repr__(self) -> str:
@@ -304,25 +304,43 @@ class Event(Model, frozen=True, kw_only=True):
     trust: Trust = Trust.NOTHING
     claims: Payment
     ping: bool = False  # the provider tests the address; there is nothing to confirm
-    # our reference, if the message came to its secret path
+    # our reference, if the message came to its order's secret path
     path_reference: str | None = msgspec.field(name="attempt", default=None)
+    # what that path is for; None: the account's own address, or no path
+    path_use: PathUse | None = None
+
+    def __post_init__(self) -> None:
+        """Read what release 0.1.0 stored: only collects had paths."""
+        if self.path_use is None and self.path_reference is not None:
+            msgspec.structs.force_setattr(self, "path_use", "collect")
 
     @property
     def kind(self) -> Kind:
-        """Return the kind of its payment; a callback path, or a missing kind, means "collect"."""
-        return "collect" if self.path_reference is not None else self.claims.kind or "collect"
+        """Return the kind of its payment: its path's, else what it claims, else "collect"."""
+        if self.path_reference is not None:
+            return ORDER_PATHS.get(self.path_use, "collect")
+        return self.claims.kind or "collect"
 
     @property
-    def identity(self) -> tuple[str, str, str]:
-        """Return a key for duplicates: account, payment and claimed status.
+    def identity(self) -> tuple[str, str, str, str]:
+        """Return a key for duplicates: account, kind, payment and claimed status.
 
         A success stays distinct.
         """
         claims = self.claims
         named = self.path_reference or claims.provider_reference or claims.reference
-        return (self.account, named or " ".join(sorted(claims.ids.values())), claims.status)
+        return (
+            self.account,
+            self.kind,
+            named or " ".join(sorted(claims.ids.values())),
+            claims.status,
+        )
 
     @property
     def authenticated(self) -> bool:
-        """Return whether its signature, or an order's secret path, proves who sent it."""
-        return self.trust is Trust.BODY or self.path_reference is not None
+        """Return whether its signature, or an order's secret path, proves who sent it.
+
+        The account's own address and those of C2B do not: a provider has them for years.
+        """
+        path = self.path_reference is not None and self.path_use in ORDER_PATHS
+        return self.trust is Trust.BODY or path

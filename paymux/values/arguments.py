@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from ..errors import UsageError
-from ..models import Customer, Event, Kind, Payment, Reason, Status, Trust
+from ..models import Customer, Event, Kind, PathUse, Payment, Reason, Status, Trust
 from ..primitives import coerce
 from ..primitives.coerce import is_a
 from .parsing import is_deeper
@@ -31,6 +31,7 @@ MAX_DEPTH = 64  # levels of nested mappings and lists
 _DIGITS = 10**15
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _KINDS = get_args(Kind)
+_PATH_USES = get_args(PathUse)
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)
 
 
@@ -303,7 +304,18 @@ def _is_sound_metadata(value: Mapping[str, Any]) -> bool:
         return False
 
 
-_EVENT_TYPES = {(str, str, Trust, Payment, bool, last) for last in (str, type(None))}
+def _path_use(name: str, value: object) -> str:
+    said = coerce.text(value)
+    if said is None or said not in _PATH_USES:
+        raise UsageError.field(name, value, ", ".join(_PATH_USES))
+    return said
+
+
+_EVENT_TYPES = {
+    (str, str, Trust, Payment, bool, path, use)
+    for path in (str, type(None))
+    for use in (str, type(None))
+}
 
 
 def event(value: object, name: str = "event") -> Event:
@@ -312,6 +324,7 @@ def event(value: object, name: str = "event") -> Event:
         # Nearly all messages come from our own drivers.
         said = f"{value.account}{value.provider}{value.path_reference}"
         fits = said.isascii() and len(said) <= MAX_CHARS and value.path_reference != ""
+        fits = fits and (value.path_use is None or value.path_use in _PATH_USES)
         if fits and _is_sound(value.claims):
             return value
     if not is_a(value, Event):
@@ -324,4 +337,5 @@ _EVENT: dict[str, Callable[[str, Any], Any]] = {
     "trust": partial(_word, Trust),
     "claims": lambda name, value: payment(value, name),
     "ping": flag,
+    "path_use": _path_use,
 }

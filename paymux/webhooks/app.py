@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
+from ..core import ANSWERS, Route
 from ..core.notify import CallbackFailed, Notifier, OnUnconfirmed, run_callback
 from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..errors import BadWebhook, UsageError
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 AsgiSend: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Route: TypeAlias = tuple[str, str | None]  # the account and the reference, if any, of a path
 
 VALIDATION_SECONDS = 7.0  # Daraja waits 8 s for the answer to a C2B validation (v2/c2b.mdx)
 MAX_LOGGED_REASONS = 100  # kinds of bad messages that are logged, once each
@@ -173,11 +173,12 @@ class Webhooks:
             return Response(status=431)
         try:
             urls, accounts = self._internals.callback_urls, self._pool.drivers
-            account, reference = urls.read(incoming, accounts, None)
+            route = urls.read(incoming, accounts, None)
         except BadWebhook:
             return Response(status=404)
         if incoming.method not in ("GET", "HEAD", "POST"):
             return Response(status=405, headers={"allow": "GET, HEAD, POST"})
+        account = route.account
         if not self._allowlist.allow(account, incoming):
             self._say(f"{account}: a message came from an address that is not one of its senders'")
             return Response(status=403)
@@ -188,7 +189,7 @@ class Webhooks:
             and (len(length) > 9 or int(length) > WEBHOOK_BYTES)
         ):
             return Response(status=413)
-        return account, reference
+        return route
 
     async def _heard(self, incoming: WebhookRequest, route: Route, until: float) -> Response:
         if len(incoming.body) > WEBHOOK_BYTES:
@@ -196,7 +197,9 @@ class Webhooks:
         if incoming.method == "HEAD":
             incoming = msgspec.structs.replace(incoming, method="GET")
         try:
-            event = self._internals.event(incoming, *route)
+            if route.use in ANSWERS:
+                return await self._answered(incoming, route)
+            event = self._internals.event(incoming, route)
         except BadWebhook as error:
             self._say(str(error))
             return Response(status=400)
@@ -210,6 +213,12 @@ class Webhooks:
         if unfinished is None or not (unfinished.always or driver.redelivers):
             return driver.acknowledge(event)
         return _unanswered(driver, event, unfinished)
+
+    async def _answered(self, incoming: WebhookRequest, route: Route) -> Response:
+        """Pass the answer of a question on to who asked it."""
+        await self._internals.hear(incoming, route)
+        driver = self._pool.drivers[route.account]
+        return driver.acknowledge(driver.event(Payment(account=route.account)))
 
     async def _validated(self, event: Event, until: float) -> str:
         """Ask `on_validate` whether a payment may be made; return why not, or "".

@@ -1,0 +1,25 @@
+"""What a payment is for the caller, and what a secret callback path is for."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["collect", "payout", "refund"]
+# An order of a kind, the time-out of a queue in which a payout or a refund waited, or the
+# confirmations and validations of C2B.
+PathUse: TypeAlias = Literal[
+    "collect",
+    "payout",
+    "refund",
+    "payout_timeout",
+    "refund_timeout",
+    "confirmation",
+    "validation",
+]
+# The paths of an order, each with the order's kind.
+ORDER_PATHS: Mapping[str | None, Kind] = {
+    "collect": "collect",
+    "payout": "payout",
+    "payout_timeout": "payout",
+    "refund": "refund",
+    "refund_timeout": "refund",
+}
