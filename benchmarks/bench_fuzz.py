@@ -37,7 +37,7 @@ import msgspec
 
 from paymux import WebhookRequest
 from paymux.drivers import names
-from paymux.drivers.base import Pushed
+from paymux.drivers._pushed import Pushed
 from tests.campaigns.fuzz import (
     GOOD,
     LIMIT,

@@ -306,7 +306,7 @@ class Pool(JournalVerbs):
         Iterate over the result for each change, or await it for the end.
 
         After `timeout` seconds, WatchTimeout is raised and the payment is still pending; None: no
-        timeout; the default is the provider's `watch_timeout`.
+        timeout; the default is the provider's for this kind of payment.
         """
         return self._engine.watch(payment, timeout)
 

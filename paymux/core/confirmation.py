@@ -1,5 +1,6 @@
 """Confirming a message: what ties it to an order, so that it never confirms another order."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import msgspec
@@ -128,6 +129,15 @@ async def _asked(
     lost = known.provider_reference is None
     sent = lost and engine.store.answer_lost(known, claims.provider_reference, arrival)
     return merge(asked, tie_to_order(event, known, found, sent=sent))
+
+
+def telling(engine: Engine, payment: Payment, events: Iterable[Event]) -> Iterable[Event]:
+    """Return the stored messages about a payment that are to be confirmed before it is looked up.
+
+    None, if each would be another question whose answer comes later: the look-up asks the same.
+    """
+    pace = engine.driver(payment.account).pace(payment)
+    return () if pace.by_callback and engine.lookup_verb(payment) is not None else events
 
 
 async def repeat_event_for(engine: Engine, event: Event, expected: Payment | None) -> Event:

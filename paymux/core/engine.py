@@ -248,13 +248,7 @@ class Engine(ForkAware):
 
     def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Return the look-up for a payment: by the provider's reference, by ours, or None."""
-        return self._lookup_verb(self.driver(payment.account), payment)
-
-    def _lookup_verb(self, driver: Driver, payment: Payment) -> Literal["verify", "find"] | None:
-        verbs = self.transport.accounts[driver.account].verbs
-        if payment.provider_reference is not None or not driver.verifies_by.isdisjoint(payment.ids):
-            return "verify" if "verify" in verbs else None
-        return "find" if payment.reference is not None and "find" in verbs else None
+        return self.driver(payment.account).asks(payment)
 
     async def ask_provider(
         self,
@@ -270,7 +264,7 @@ class Engine(ForkAware):
         what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
         """
         driver = self.driver(payment.account)
-        verb = self._lookup_verb(driver, payment)
+        verb = driver.asks(payment)
         if verb is None:
             raise UsageError.missing(
                 "provider_reference", f"{driver.name} cannot be asked by your reference"
@@ -320,7 +314,7 @@ class Engine(ForkAware):
     def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":
         """Start to watch a payment for `timeout` seconds; None: for ever.
 
-        `...`: as long as the provider's `watch_timeout`.
+        `...`: as long as the payment's `Pace` says.
         """
         from ..watch import Watch  # noqa: PLC0415 - a sixth of an import
 
@@ -328,10 +322,10 @@ class Engine(ForkAware):
         driver = self.driver(payment.account)
         if payment.provider_reference is None and payment.reference is None and not payment.ids:
             raise UsageError.field("payment", payment, "one with your reference or the provider's")
-        seconds = driver.watch_timeout if timeout is ... else timeout
+        seconds = driver.pace(payment).watch_timeout if timeout is ... else timeout
         if seconds is not None:
             seconds = checked_seconds("timeout", seconds)
-        asks = self.lookup_verb(payment) is not None
+        asks = driver.asks(payment) is not None
         return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watch_registry)
 
     def loads(self) -> list[tuple[Driver, int, float]]:

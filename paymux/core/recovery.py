@@ -8,7 +8,7 @@ from ..errors import PaymuxError, Unavailable
 from ..journal import Journal, Row, State
 from ..limits import Priority
 from ..models import Event, Payment
-from .confirmation import confirm
+from .confirmation import confirm, telling
 from .engine import Engine
 
 
@@ -72,7 +72,7 @@ async def examine(
 ) -> Examined:
     """Look up an open payment: by its stored messages, then by its ids."""
     doubted: PaymuxError | None = None
-    for event in events:
+    for event in telling(engine, payment, events):
         try:
             payment = await confirm(engine, event, payment, None, priority)
         except PaymuxError as error:

@@ -10,7 +10,7 @@ from ..models import Payment, Reason, Status, compare, log, merge
 from ..primitives.clock import wall_time
 from ..values import arguments
 from ..values.validation import checked_reference, checked_text
-from .confirmation import confirm
+from .confirmation import confirm, telling
 from .engine import Engine
 
 _WORDS = {
@@ -47,7 +47,7 @@ async def resolve(
     compare(payment, row.payment)
     if row.payment.status is said:
         return row.payment  # the same decision again, or from another person
-    before = wall_time() - timedelta(seconds=driver.watch_timeout)
+    before = wall_time() - timedelta(seconds=driver.pace(row.payment).watch_timeout)
     check_resolvable(row.state, row.payment, before)
     known = await _asked(engine, row, said, seconds)
     if known.status.terminal:
@@ -76,7 +76,7 @@ async def _asked(engine: Engine, row: Row, said: Status, seconds: float | None) 
     only a success may be decided.
     """
     known = row.payment
-    for event in await engine.store.events_of(known):
+    for event in telling(engine, known, await engine.store.events_of(known)):
         try:
             known = await confirm(engine, event, known, seconds)
         except Mismatch as mismatch:

@@ -58,7 +58,7 @@ provider's reference and the kind of the payment. Helper functions come below th
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -73,7 +73,20 @@ from ..values.multipart import multipart_fields
 from ..values.parsing import BOM, Unreadable, convert, form_fields, json_fields, row
 from ..values.phone import phone_digits
 from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
-from ..values.validation import NAME_PATTERN, VISIBLE_ASCII, is_loopback
+from ..values.validation import NAME_PATTERN, is_loopback
+from ._facts import Duplicate, Facts, Pace, Token
+
+__all__ = [
+    "WEBHOOK_BYTES",
+    "Driver",
+    "Duplicate",
+    "Facts",
+    "Option",
+    "Pace",
+    "Token",
+    "Verb",
+    "reveal",
+]
 
 T = TypeVar("T")
 
@@ -110,32 +123,7 @@ _UNPAID_ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 WEBHOOK_BYTES = 64 * 1024  # ten times the largest message of these providers
 
 
-class Token(msgspec.Struct, frozen=True):
-    """An access token and its lifetime in seconds; None: the driver's `token_life`."""
-
-    secret: Secret
-    expires_in: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a token that is not valid in a header."""
-        if not VISIBLE_ASCII.fullmatch(self.secret.reveal()):
-            raise Unreadable("the login gave no token that could sign anything")
-
-
-class Duplicate(ProviderError):
-    """Returned by `judge` if the provider says that it had a request with our reference before.
-
-    That request may have moved money, so a money verb raises OutcomeUnknown, and the payment is
-    looked up later.
-    """
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about one money verb at this provider; a driver names the source of each fact."""
-
-    deduplicates: bool  # the provider itself refuses or joins a second request with our reference
-    findable: bool  # the provider can be asked by our reference
-    not_found_final_after: float | None  # seconds after which "not found" is final; None: never
+_UNSTATED = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
 def reveal(secret: Secret | str) -> str:
@@ -227,6 +215,24 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def can(cls, verb: Verb) -> bool:
         """Return whether this provider has the operation: whether this driver overrides it."""
         return getattr(cls, verb) is not getattr(Driver, verb)
+
+    # Facts about one payment. A driver whose operations differ overrides these, and not the
+    # variables above.
+
+    def asks(self, payment: Payment) -> Literal["verify", "find"] | None:
+        """Return the look-up that can find a payment: by the provider's ids, by ours, or None."""
+        own = type(self)  # compared here: `can` would be another call in each look-up
+        if payment.provider_reference is not None or not self.verifies_by.isdisjoint(payment.ids):
+            return "verify" if own.verify is not Driver.verify else None
+        return "find" if payment.reference is not None and own.find is not Driver.find else None
+
+    def pace(self, payment: Payment) -> Pace:
+        """Return when to look up a payment."""
+        return Pace(first_look=self.first_look, watch_timeout=self.watch_timeout)
+
+    def facts_of(self, order: Order | Payment) -> Facts:
+        """Return the facts about the verb of an order, or of its payment."""
+        return self.facts.get(order.kind or "collect", _UNSTATED)
 
     # Hooks of the transport.
 
@@ -420,21 +426,3 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         if sort.lstrip().lower().startswith("multipart/form-data"):
             return convert(type, multipart_fields(body, sort))
         return convert(type, form_fields(body.decode("utf-8")))
-
-
-@runtime_checkable
-class Pushed(Protocol):
-    """A driver whose provider pushes updates over a WebSocket; polling goes on as well."""
-
-    @property
-    def account(self) -> str:
-        """The account's name."""
-        ...
-
-    def updates_request(self) -> Request[Any]:
-        """Return the request that opens the WebSocket; it is signed like any other."""
-        ...
-
-    def update(self, frame: str | bytes) -> Event | None:
-        """Read a frame: a hint, like any message; None: it is about no payment."""
-        ...

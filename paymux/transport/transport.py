@@ -3,18 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from functools import partial
-from typing import (
-    TYPE_CHECKING,
-    Concatenate,
-    NamedTuple,
-    ParamSpec,
-    Protocol,
-    TypeVar,
-    cast,
-    get_args,
-)
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
-from ..drivers.base import Driver, Pushed, Token, Verb
+from ..drivers._pushed import Pushed
+from ..drivers.base import Driver, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..http import Connection, Question
 from ..limits import Limiter
@@ -44,7 +36,6 @@ class Account(NamedTuple):
     limiter: Limiter  # of its requests
     secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
     url: str  # the base URL of its requests
-    verbs: frozenset[Verb]  # those that its provider has
     logs_in: bool
 
 
@@ -76,7 +67,6 @@ class Transport:
                 limiter=Limiter(driver.account, driver.limits),
                 secrets=driver.secrets(),
                 url=driver.url,
-                verbs=frozenset(filter(driver.can, get_args(Verb))),
                 logs_in=type(driver).token is not Driver.token,
             )
             for driver in drivers

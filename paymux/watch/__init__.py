@@ -10,6 +10,7 @@ from .registry import (
     registry_keys,
     reuse_equal_values,
 )
+from .schedule import Schedule
 from .watch import Watch
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LookupResult",
     "PollQueue",
     "PollState",
+    "Schedule",
     "Ticket",
     "Watch",
     "WatchRef",

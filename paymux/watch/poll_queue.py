@@ -4,11 +4,9 @@ import asyncio
 from collections import OrderedDict
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import TypeAlias
-from zlib import crc32
 
 from ..limits import Limiter
-from .schedule import Schedule
+from .schedule import LookupKey
 
 MAX_IN_FLIGHT = 50  # look-ups of an account in flight, if its provider states no limit
 MIN_REPEAT_SECONDS = 1.0  # seconds between look-ups of one payment by two watches, at least
@@ -17,8 +15,6 @@ LIMITER_POLL_SECONDS = 1.0  # seconds between looks at a limiter that other requ
 ENTRIES_PER_STEP = 500  # entries that one step of the event loop handles, so that no step is long
 GRANTS_PER_STEP = 50  # polls started in one step of the event loop, for the same reason
 NEVER = float("inf")
-
-LookupKey: TypeAlias = str | tuple[str, str]  # a payment of an account, by one of its ids
 
 
 class Stage(IntEnum):
@@ -81,10 +77,7 @@ class PollQueue:
     and no ticket starves.
     """
 
-    def __init__(
-        self, limiter: Limiter, schedule: Schedule, *, at_once: int = MAX_IN_FLIGHT
-    ) -> None:
-        self.schedule = schedule
+    def __init__(self, limiter: Limiter, *, at_once: int = MAX_IN_FLIGHT) -> None:
         self._limiter = limiter
         self._at_once = at_once
         self.waiting = 0  # number of waiting tickets
@@ -105,15 +98,6 @@ class PollQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._rings = NEVER  # when the timer fires: uvloop's own cannot always tell
         self._soon: asyncio.Handle | None = None
-
-    def next_lookup_at(self, subject: LookupKey, now: float, born: float, looked: int) -> float:
-        """Return when to look up next an order created at `born`, after `looked` look-ups."""
-        # Each payment's clock runs up to 10 % fast or slow, constantly: payments that begin
-        # together are spread out, and the gaps of each one stay even.
-        pace = 0.9 + 0.2 * (crc32(repr(subject).encode()) / 0xFFFFFFFF)
-        return max(
-            born + self.schedule.next((now - born) / pace, looked) * pace, now + MIN_REPEAT_SECONDS
-        )
 
     def join(
         self, subject: LookupKey, *, due: float, gap: float, last: float, rank: float

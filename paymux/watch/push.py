@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from weakref import WeakSet
 
-from ..drivers.base import Driver, Pushed
+from ..drivers._pushed import Pushed
+from ..drivers.base import Driver
 from ..errors import PaymuxError
 from ..http import NoWebSocket, TransportError
 from ..models import Event, log

@@ -8,14 +8,15 @@ from weakref import ref
 
 import msgspec
 
-from ..drivers.base import Driver, Pushed
+from ..drivers._pushed import Pushed
+from ..drivers.base import Driver
 from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
 from ..limits import Limiter
 from ..models import Event, Kind, Payment
-from .poll_queue import MAX_IN_FLIGHT, LookupKey, PollQueue
+from .poll_queue import MAX_IN_FLIGHT, PollQueue
 from .push import PushSockets
 from .refusals import DenialCounter
-from .schedule import Schedule
+from .schedule import LookupKey, Schedules
 
 # watches that are notified in one step of the event loop, so that no step is long
 WATCHES_PER_STEP = 500
@@ -76,6 +77,7 @@ class WatchRegistry:
         self._loop = loop  # returns the loop in which the pool was last used
         self.push = PushSockets(frames, self.on_push)
         self.closed = False
+        self.schedules = Schedules()
         self._refusals = DenialCounter()
         self._limiter = limiter
         self._queues: dict[str, PollQueue] = {}
@@ -87,9 +89,8 @@ class WatchRegistry:
         queue = self._queues.get(driver.account)
         if queue is None:
             stated = driver.limits.get("look-up")
-            schedule = Schedule(driver.first_look, driver.watch_timeout)
             at_once = MAX_IN_FLIGHT if stated is None else stated[0]
-            queue = PollQueue(self._limiter(driver), schedule, at_once=at_once)
+            queue = PollQueue(self._limiter(driver), at_once=at_once)
             self._queues[driver.account] = queue
             if isinstance(driver, Pushed):
                 self._pushed.add(driver.account)
@@ -157,6 +158,8 @@ class WatchRegistry:
 
     def listen(self, watch: RegisteredWatch, driver: Driver) -> None:
         """Listen for updates for a watch, if its provider pushes."""
+        if driver.account not in self._queues:
+            self.queue(driver)  # with it, an account is known as one that pushes
         if driver.account in self._pushed:
             self.push.subscribe(watch, driver)
 

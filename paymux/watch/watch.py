@@ -29,6 +29,7 @@ from .registry import (
     registry_keys,
     reuse_equal_values,
 )
+from .schedule import CLOCK_SECONDS, Schedule
 
 LONG_AGO = -NEVER  # one shared float object
 
@@ -128,6 +129,8 @@ class Watch:
 
     def look_soon(self) -> None:
         """Look up again soon, because of a hint; many hints cost one look-up per second."""
+        if self._driver.pace(self.payment).by_callback:
+            return  # what it would ask is answered later, by another message
         now = asyncio.get_running_loop().time()
         due = max(min(self._due, self._asked + MIN_REPEAT_SECONDS), self._not_before, now)
         if self._asks and due < self._due:
@@ -156,11 +159,11 @@ class Watch:
             self._results += (said,)
             self.wake()
         elif self._asks:
-            self._queue.reschedule(self._ticket, min(self._due, self._deadline), self._interval())
+            self._queue.reschedule(self._ticket, self._when(), self._interval())
 
     def take_over(self, now: float) -> None:
         """Look up at once: another watch of this payment was interrupted in its look-up."""
-        if self._ticket is not None and self._asks:
+        if self._ticket is not None and self._asks and not self._schedule().fixed:
             self._queue.reschedule(self._ticket, now, MIN_REPEAT_SECONDS)
 
     async def _go(self, *, to_the_end: bool) -> Payment:
@@ -218,11 +221,11 @@ class Watch:
         self._started = True
         now = asyncio.get_running_loop().time()
         self._deadline += now
-        created = self.payment.created_at
-        age = max(time.time() - created.timestamp(), 0.0) if created else self._driver.first_look
+        created, schedule = self.payment.created_at, self._schedule()
+        age = max(time.time() - created.timestamp(), 0.0) if created else schedule.unknown_age
         self._born = now - age
         # An old payment is looked up at once; a young one when its payer may have answered.
-        self._due = self._born + self._queue.schedule.next(age, 0) if created else now
+        self._due = self._born + schedule.next(age, 0) if created else self._soon(schedule, now)
         if self.payment.status.terminal:
             self._end()
         else:
@@ -234,10 +237,22 @@ class Watch:
             return self._queue.join("", due=NEVER, gap=NEVER, last=self._deadline, rank=NEVER)
         now = asyncio.get_running_loop().time()
         key = lookup_key(self.payment, self._driver)
-        last = max(now, self._deadline)
-        return self._queue.join(
-            key, due=self._due, gap=self._interval(), last=last, rank=self._rank
-        )
+        due = self._when()
+        last = max(now, self._deadline, due if due < NEVER else now)
+        return self._queue.join(key, due=due, gap=self._interval(), last=last, rank=self._rank)
+
+    def _schedule(self) -> Schedule:
+        return self._registry.schedules[self._driver.pace(self.payment)]
+
+    def _soon(self, schedule: Schedule, now: float) -> float:
+        return self._born + schedule.next(now - self._born, 0) if schedule.fixed else now
+
+    def _when(self) -> float:
+        """Return when to look up next: at the time-out at the latest, unless the ages are fixed."""
+        if self._due <= self._deadline or not self._schedule().fixed:
+            return min(self._due, self._deadline)
+        # A rounding error must not take the look-up of a time-out that is just at its age.
+        return self._due if self._due <= self._deadline + CLOCK_SECONDS else NEVER
 
     def _leave(self) -> None:
         if self._ticket is not None:
@@ -250,7 +265,7 @@ class Watch:
         gap = (
             self._due - self._asked
             if self._asked > LONG_AGO
-            else self._queue.schedule.next(age, 1) - age
+            else self._schedule().next(age, 1) - age
         )
         return max(round(gap), 1)
 
@@ -260,7 +275,7 @@ class Watch:
         key, self._rank = ticket.key, ticket.rank
         before, self._asked = self._asked, now
         self._looked += 1
-        self._due = self._queue.next_lookup_at(key, now, self._born, self._looked)
+        self._due = self._schedule().next_at(key, now, self._born, self._looked)
         left = max(self._deadline - now, FINAL_LOOKUP_SECONDS)
         try:
             async with asyncio.timeout(None) as self._hurry:
@@ -315,19 +330,20 @@ class Watch:
             self._end(known)
         elif registry_keys(known) != registry_keys(found):
             self._registry.update_keys(self, known)
-        if not self._asks and found.provider_reference is not None:
-            self._asks, self._due = True, asyncio.get_running_loop().time()
+        if not self._asks and self._driver.asks(found) is not None:
+            now = asyncio.get_running_loop().time()
+            self._asks, self._due = True, self._soon(self._schedule(), now)
         return (known.status, known.provider_status) != (found.status, found.provider_status)
 
     def _late(self) -> WatchTimeout:
         return WatchTimeout(f"{self.payment.account}: still pending", self.payment)
 
     def _not_found_is_final(self) -> bool:
-        facts = self._driver.facts.get(self.payment.kind or "collect")
+        final = self._driver.facts_of(self.payment).not_found_final_after
         created = self.payment.created_at
-        if facts is None or facts.not_found_final_after is None or created is None:
+        if final is None or created is None:
             return False
-        return time.time() - created.timestamp() > facts.not_found_final_after
+        return time.time() - created.timestamp() > final
 
     def _end(self, known: Payment | None = None) -> None:
         self._over = True

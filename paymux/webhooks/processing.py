@@ -257,12 +257,13 @@ class EventProcessor(ForkAware):
             real = True
             if payment.status.terminal:
                 return await self._tell(message, payment, until)
-            if event.claims.status.terminal:
+            pace = driver.pace(payment)
+            if event.claims.status.terminal and not pace.by_callback:
                 # The message may be ahead of the provider's own look-up, or false: look up for a
                 # while.
                 return Unfinished(
                     status=200,
-                    retry_seconds=driver.watch_timeout,
+                    retry_seconds=pace.watch_timeout,
                     known=await self._matcher.knows(event, expected),
                 )
         except CallbackFailed:
@@ -285,7 +286,8 @@ class EventProcessor(ForkAware):
         error: PaymuxError | OSError,
     ) -> Unfinished | None:
         """Return what is left to do about a message that was not confirmed; None: nothing."""
-        driver = self._engine.driver(event.account)
+        about = msgspec.structs.replace(event.claims, kind=event.kind)
+        pace = self._engine.driver(event.account).pace(expected or about)
         if isinstance(error, Mismatch):
             # A retry of the same message would give the same result: it is only logged.
             self._matcher.refused(event, error)
@@ -294,7 +296,7 @@ class EventProcessor(ForkAware):
             if event.path_reference is not None:
                 # Its path says which order it is about; the answer with the provider's id may
                 # still come.
-                return Unfinished(retry_seconds=driver.watch_timeout)
+                return Unfinished(retry_seconds=pace.watch_timeout)
             log.warning("%s", mask(str(error)))
             return None
         known = await self._matcher.knows(event, expected)
@@ -308,7 +310,9 @@ class EventProcessor(ForkAware):
                 always=not known,
             )
         if isinstance(error, NotFound):
-            return Unfinished(retry_seconds=driver.watch_timeout if known else 0.0, known=known)
+            if known and pace.by_callback:
+                return None  # asked once; its watch asks again
+            return Unfinished(retry_seconds=pace.watch_timeout if known else 0.0, known=known)
         level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
         said = "%s: a message could not be confirmed yet: %s"
         log.log(level, said, event.account, mask(str(error)))

@@ -26,7 +26,8 @@ import msgspec
 
 from paymux import BadWebhook, Event, Pool, WebhookRequest
 from paymux.drivers import names
-from paymux.drivers.base import WEBHOOK_BYTES, Pushed
+from paymux.drivers._pushed import Pushed
+from paymux.drivers.base import WEBHOOK_BYTES
 from paymux.http import MAX_HEADERS
 from paymux.models import Status
 from paymux.simulator import Simulator

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any
 
-from ...drivers.base import Driver
+from ...drivers.base import Driver, Pace
 from ...errors import (
     AuthenticationFailed,
     Mismatch,
@@ -24,6 +24,7 @@ from ...watch import (
     NEVER,
     PollQueue,
     PollState,
+    Schedule,
     lookup_key,
     registry_keys,
     reuse_equal_values,
@@ -135,7 +136,12 @@ class OrderWatcher:
         if registry_keys(known) != registry_keys(order.payment):
             self._watches.update_keys(order, known)
             if order.due == NEVER and self._can_be_asked(order):
-                self._join(order, asyncio.get_running_loop().time())
+                now = asyncio.get_running_loop().time()
+                self._join(order, self._first(order) if self._schedule(order).fixed else now)
+
+    def waits_for_message(self, order: WatchedOrder) -> bool:
+        """Return whether the answer about an order comes later, as a message."""
+        return self._pace(order).by_callback
 
     def move(self, order: WatchedOrder, due: float) -> None:
         """Change the time of an order's next look-up."""
@@ -147,13 +153,18 @@ class OrderWatcher:
     def next(self, order: WatchedOrder) -> float:
         """Return the time of an order's next look-up, after one just now."""
         now = asyncio.get_running_loop().time()
-        age, driver = now - order.born, self._driver(order)
-        if age < driver.watch_timeout:
-            return self._queue(order).next_lookup_at(
-                lookup_key(order.payment, driver), now, order.born, order.looked
-            )
-        end = order.born + self._longest
+        age, pace, end = now - order.born, self._pace(order), order.born + self._longest
+        if age < pace.watch_timeout:
+            key = lookup_key(order.payment, self._driver(order))
+            return self._watches.schedules[pace].next_at(key, now, order.born, order.looked)
         return now + sparse_gap(age) if now >= end else min(now + sparse_gap(age), end)
+
+    def _first(self, order: WatchedOrder) -> float:
+        """Return the time of an order's first look-up by this notifier."""
+        now = asyncio.get_running_loop().time()
+        age, end = max(now - order.born, 0.0), order.born + self._longest
+        due = order.born + self._schedule(order).next(age, 0)
+        return min(due, max(end, now))
 
     # Its ticket in the poll queue.
 
@@ -164,8 +175,7 @@ class OrderWatcher:
         held[order.key] = order
         self._watches.add(order)
         self._watches.listen(order, self._driver(order))
-        age = max(asyncio.get_running_loop().time() - order.born, 0.0)
-        self._join(order, order.born + self._queue(order).schedule.next(age, 0))
+        self._join(order, self._first(order))
 
     def _join(self, order: WatchedOrder, due: float, *, trial: bool = False) -> None:
         """Join the poll queue; while an account's credentials are refused, only the trial joins."""
@@ -281,8 +291,9 @@ class OrderWatcher:
         """Pause an account's look-ups while its credentials are refused."""
         if _is_answer(failed) and self._pauses.end(account):
             log.info("%s: the credentials are accepted again", account)
+            now = asyncio.get_running_loop().time()
             for order in self._orders(account):
-                self._join(order, asyncio.get_running_loop().time())
+                self._join(order, max(order.due, now) if self._schedule(order).fixed else now)
         if isinstance(failed, AuthenticationFailed) and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(
@@ -314,6 +325,12 @@ class OrderWatcher:
     def _queue(self, order: WatchedOrder) -> PollQueue:
         return self._watches.queue(self._driver(order))
 
+    def _pace(self, order: WatchedOrder) -> Pace:
+        return self._driver(order).pace(order.payment)
+
+    def _schedule(self, order: WatchedOrder) -> Schedule:
+        return self._watches.schedules[self._pace(order)]
+
     def _can_be_asked(self, order: WatchedOrder) -> bool:
         return self._engine.lookup_verb(order.payment) is not None
 
@@ -321,11 +338,10 @@ class OrderWatcher:
         """Return the seconds between look-ups at this age, which weigh it in the queue."""
         if order.looked:
             return max(round(order.due - order.asked), 1)
-        age = max(order.due - order.born, 0.0)
-        young = age < self._driver(order).watch_timeout
-        return max(
-            round(self._queue(order).schedule.next(age, 1) - age if young else sparse_gap(age)), 1
-        )
+        age, pace = max(order.due - order.born, 0.0), self._pace(order)
+        young = age < pace.watch_timeout
+        gap = self._watches.schedules[pace].next(age, 1) - age if young else sparse_gap(age)
+        return max(round(gap), 1)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -22,6 +22,9 @@ class OrderKeeper(Protocol):
     def found(self, order: "WatchedOrder", payment: Payment) -> None:
         """Apply a payment that was found."""
 
+    def waits_for_message(self, order: "WatchedOrder") -> bool:
+        """Return whether the answer about an order comes later, as a message."""
+
     def move(self, order: "WatchedOrder", due: float) -> None:
         """Change the time of its next look-up."""
 
@@ -81,6 +84,8 @@ class WatchedOrder:
 
     def look_soon(self) -> None:
         """Look up again soon, because of a hint; many hints cost one look-up per second."""
+        if self.keeper.waits_for_message(self):
+            return
         due = max(self.asked + MIN_REPEAT_SECONDS, asyncio.get_running_loop().time())
         if due < self.due:
             self.keeper.move(self, due)
