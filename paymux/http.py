@@ -20,6 +20,7 @@ from .values.request_parts import (
     fixed_parts,
     function_of,
     headers_of,
+    known_of,
     matcher_of,
     pairs_of,
     two_names_of,
@@ -53,6 +54,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
     credential: str = ""  # the driver's field whose validity this request's answer proves
+    known: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path}>"
@@ -140,11 +142,18 @@ def post(
     matches: Callable[[R], bool] | None = None,
     form: bool = False,
     largest: int = MAX_BODY_BYTES,
+    known: Mapping[str, str] | None = None,
 ) -> Request[R]:
     """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
     `repeatable=True` on money states that the provider deduplicates on our reference. `accept`
     lists more statuses whose body is an answer. `matches` and `largest` are as for `get`.
+
+    `known`: what an earlier step has told of this order, such as `{"provider_reference": token}`,
+    for a request that moves money. `provider_reference`, `receipt` and `checkout_url` are the
+    payment's own fields, any other name is one of its `ids`. They are durable before this request
+    leaves: its payment has them if the answer is lost, and after a crash. A `provider_reference`
+    given here stays that of the payment.
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable
@@ -162,6 +171,7 @@ def post(
         accept=accept,
         matches=matcher_of(matches),
         largest=largest,
+        known=None if known is None else known_of(known, money=money),
     )
 
 

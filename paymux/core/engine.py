@@ -220,6 +220,7 @@ class Engine(ForkAware):
             operator=await operator(order.party),
         )
         call.before_money = partial(self.store.mark_sending, pending, order)
+        call.keep_known = self.store.keep_known
         async with InFlightOrder(self.lifetime.in_flight_orders, order, pending, call) as flight:
             if flight.outcome is not None:
                 return flight.outcome
@@ -230,9 +231,9 @@ class Engine(ForkAware):
             try:
                 payment = await self.transport.perform(call, method, order, *args, **named)
             except BaseException as error:
-                await self.store.ended(pending, error, in_doubt=call.in_doubt)
+                await self.store.ended(call.pending, error, in_doubt=call.in_doubt)
                 raise
-            await self.store.ended(pending, payment, in_doubt=False)
+            await self.store.ended(call.pending, payment, in_doubt=False)
             flight.outcome = payment
             return payment
 

@@ -86,7 +86,8 @@ class InFlightOrder:
             answer = error
         elif error is not None and self._call.in_doubt:
             answer = OutcomeUnknown(
-                f"{self._order.account}: broken off after sending", self._pending
+                f"{self._order.account}: broken off after sending",
+                self._call.pending or self._pending,
             )
         # Otherwise nothing was sent: the next caller that waits makes the request.
         del self._in_flight[self._key]

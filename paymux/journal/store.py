@@ -1,7 +1,7 @@
 """The record of a pool's payments: in its journal, or in memory until the process ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -122,6 +122,23 @@ class Store:
             await self.journal.mark_sending(pending)
         except OSError as error:
             raise NotSent(f"{pending.account}: {error}; nothing was sent") from None
+
+    async def keep_known(
+        self, payment: Payment, before: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        """Make durable what an earlier step told of an order, or raise NotSent.
+
+        `before` is `mark_sending` of the order, if no money request of it has left.
+        """
+        if before is not None:
+            await before()
+        self.memory.apply(payment, State.SENDING)
+        if self.journal is None:
+            return
+        try:
+            await self.journal.record(payment, "sending", State.SENDING)
+        except OSError as error:
+            raise NotSent(f"{payment.account}: {error}; nothing was sent") from None
 
     async def ended(
         self, pending: Payment, outcome: Payment | BaseException, *, in_doubt: bool

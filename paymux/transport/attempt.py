@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from ..drivers.base import Driver
-from ..errors import OutcomeUnknown, Unavailable
 from ..http import PreparedRequest, Request, Response
 
 exchange_log = logging.getLogger("paymux.exchange")
@@ -75,14 +74,3 @@ class Attempt(msgspec.Struct, kw_only=True):
             hidden((self.outgoing.body or b"")[: 2 * LOGGED_CHARS])[:LOGGED_CHARS],
             hidden(self.reply.body[: 2 * LOGGED_CHARS] if self.reply else b"")[:LOGGED_CHARS],
         )
-
-
-def had_before(what: str, said: str, request: Request[Any]) -> OutcomeUnknown | Unavailable:
-    """Return the error of a request whose reference the provider has had before."""
-    if request.money:
-        return OutcomeUnknown(
-            f"{what}: the provider has had this reference before ({said}); what became of it "
-            "is unknown, so look it up, and do not send the order again under another "
-            "reference"
-        )
-    return Unavailable(f"{what}: {said}")

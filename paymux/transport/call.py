@@ -34,7 +34,8 @@ from ..limits import Priority, Quota
 from ..models import Kind, Payment, merge
 from ..primitives.clock import wall_time
 from ..values.parsing import Unreadable
-from .attempt import Attempt, exchange_log, had_before, without_account
+from .attempt import Attempt, exchange_log, without_account
+from .money import BeforeMoney, begin_money, had_before, nowhere
 from .outcome import Means, Verdict, decide
 from .retries import backoff_pauses, may_retry, requested_pause, retry_after
 from .scrubbed import ScrubbedResponse
@@ -65,6 +66,7 @@ class Call:
         "deadline",
         "driver",
         "duplicate",
+        "keep_known",
         "limiter",
         "loop",
         "moves_money",
@@ -106,7 +108,9 @@ class Call:
         # whether the provider has received a money request with our reference before
         self.duplicate = False
         # what must be durable before money moves
-        self.before_money: Callable[[], Awaitable[None]] | None = None
+        self.before_money: BeforeMoney | None = None
+        # Keeps what an earlier step told of the payment, after what must be durable before that.
+        self.keep_known: Callable[[Payment, BeforeMoney | None], Awaitable[None]] = nowhere
         self.moves_money = False  # whether a money request was asked for
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
@@ -139,9 +143,9 @@ class Call:
         found = msgspec.structs.replace(payment, kind=kind, raw=raw, updated_at=wall_time())
         return self.response.clean(found, known) if held else found
 
-    def complete(self, pending: Payment, found: T) -> T:
-        """Return an order's payment: what the driver read, merged into what is known."""
-        payment = cast("Payment", found)
+    def complete(self, found: T) -> T:
+        """Return an order's payment: what the driver read, merged into what is known by now."""
+        payment, pending = cast("tuple[Payment, Payment]", (found, self.pending))
         return cast("T", merge(pending, self.stamped(payment, payment.kind, pending)))
 
     async def __call__(self, request: Request[R] | Question[R]) -> R:
@@ -150,11 +154,8 @@ class Call:
             return await self._transport.ask(self, request)
         steps: Iterator[float] | None = None
         if request.money:
-            if self.verb == "run":
-                raise _moves_money(request)
-            self.moves_money = True
-        refreshed = unknown = False
-        number = repeats = 0
+            begin_money(self, request)
+        refreshed, unknown, number, repeats = False, False, 0, 0
         while True:
             number += 1
             if self._closings != self._transport.closings:
@@ -359,12 +360,3 @@ class Call:
     def _hidden(self, body: bytes) -> str:
         # A login's bodies contain only credentials.
         return self.response.scrub(body.decode("utf-8", "replace")) if self._signs else "***"
-
-
-def _moves_money(request: Request[Any]) -> UsageError:
-    """Return the error of money that `run` was asked to move: no journal would know of it."""
-    accepted = (
-        "a method that moves no money (`run` sends nothing that does: ask for it with collect, "
-        "payout or refund; what moves none says post(…, money=False))"
-    )
-    return UsageError.field("method", repr(request), accepted)

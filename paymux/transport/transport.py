@@ -115,7 +115,7 @@ class Transport:
                 if call.pending is None:
                     return await method(call, *args, **named)
                 # What was read is no local variable here: a debugger would show it unscrubbed.
-                return call.complete(call.pending, await method(call, *args, **named))
+                return call.complete(await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
             if call.in_doubt:
                 cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")

@@ -8,6 +8,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from ..errors import UsageError
+from ..models import Payment
 from ..primitives import coerce
 from .parsing import decoder
 from .validation import checked_function
@@ -166,3 +167,22 @@ def size_of(name: str, value: object) -> int:
     if found is None or not 1 <= found <= 1 << 30:
         raise UsageError.field(name, value, "1 to 2**30 bytes")
     return found
+
+
+# The fields of a payment that an earlier step may tell; any other name is one of its `ids`.
+TOLD = frozenset({"provider_reference", "receipt", "checkout_url"})
+_NO_IDS = frozenset(Payment.__struct_fields__) - TOLD
+
+
+def known_of(given: object, *, money: bool) -> Mapping[str, str]:
+    """Check what is known of an order before a request of it leaves."""
+    if not money:
+        raise UsageError.field("known", given, "nothing: this request moves no money")
+    known = pairs_of("known", given)
+    for name, value in known.items():
+        if name in _NO_IDS:
+            accepted = f"{', '.join(sorted(TOLD))}, or the name of an id"
+            raise UsageError.field("known", name, accepted)
+        if not name or not value:
+            raise UsageError.field(f"known.{name}", value, "what the provider told, not empty")
+    return known

@@ -103,6 +103,7 @@ class Desk:
         given: dict[str, Any] = {**self.case.order}
         currency, payer = given.pop("currency"), given.pop("payer", None)
         party, url = payer if kind == "collect" else None, None
+        options: Any = given if kind == "collect" else {}
         if kind == "payout" and self.case.payout is not None:
             party = self.case.payout[0]
         if kind == "collect" and "webhook_url" in self.driver.takes:
@@ -115,7 +116,7 @@ class Desk:
             currency=currency,
             party=party,
             webhook_url=url,
-            options=given if kind == "collect" else {},
+            options=options,
         )
 
     async def end(self, payment: Payment) -> Payment:
