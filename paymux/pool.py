@@ -29,13 +29,12 @@ from typing import (
 from . import core
 from .core import JournalVerbs, OrderOptions
 from .drivers.base import Driver
-from .errors import Unsupported, UsageError
+from .errors import UsageError
 from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
 from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
 from .primitives.redaction import Secret, as_secret
 from .values import arguments
-from .values.validation import checked_reference
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
 if TYPE_CHECKING:
@@ -265,13 +264,20 @@ class Pool(JournalVerbs):
         return Bulk(self, items, at_once, progress)
 
     async def find(
-        self, account: str, *, reference: str, kind: Kind = "collect", deadline: float | None = None
+        self,
+        account: str,
+        *,
+        reference: str | None = None,
+        receipt: str | None = None,
+        kind: Kind = "collect",
+        deadline: float | None = None,
     ) -> Payment:
-        """Ask the provider by your reference; Unsupported: the provider cannot be asked by it."""
-        if not self._engine.driver(account).can("find"):
-            raise Unsupported(f"{self._engine.driver(account).name} cannot be asked by reference")
-        names = {"kind": arguments.kind("kind", kind), "reference": checked_reference(reference)}
-        asked = self._engine.payment_named(account, None, **names)
+        """Ask the provider by your reference and the kind, or by a receipt: exactly one of them.
+
+        The kind of a receipt's payment comes from the answer. Unsupported: it names what the
+        provider can be asked by. Mismatch: the payment found has another receipt.
+        """
+        asked = core.asked_for(self._engine.driver(account), reference, receipt, kind)
         return await self._engine.look_up(asked, deadline)
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:

@@ -22,7 +22,7 @@ from paymux import (
     WebhookRequest,
 )
 from paymux.drivers.base import Facts
-from paymux.http import Request, Response, Send, get
+from paymux.http import Question, Request, Response, Send, get
 from paymux.models import Kind, Order
 from paymux.testing.contract import Case, DriverContract, Shape
 from paymux.values.status_words import StatusWords
@@ -44,7 +44,8 @@ class RepeatsMoney(Acme, frozen=True, kw_only=True):
     """Says that Acme deduplicates, which no page says."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def again(request: Request[Any]) -> Any:
+        async def again(request: Request[Any] | Question[Any]) -> Any:
+            assert isinstance(request, Request)
             return await send(msgspec.structs.replace(request, repeatable=True))
 
         return await super().collect(again, order)
@@ -54,7 +55,8 @@ class HidesThatMoneyMoves(Acme, frozen=True, kw_only=True):
     """Sends an order as a request that only looks."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def harmless(request: Request[Any]) -> Any:
+        async def harmless(request: Request[Any] | Question[Any]) -> Any:
+            assert isinstance(request, Request)
             return await send(msgspec.structs.replace(request, money=False))
 
         return await super().collect(harmless, order)
@@ -64,7 +66,8 @@ class SendsFloats(Acme, frozen=True, kw_only=True):
     """Writes amounts as floats."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def floating(request: Request[Any]) -> Any:
+        async def floating(request: Request[Any] | Question[Any]) -> Any:
+            assert isinstance(request, Request)
             body = {**request.body, "amount": float(order.amount)}
             return await send(msgspec.structs.replace(request, body=body))
 

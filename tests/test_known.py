@@ -58,7 +58,7 @@ def _lost() -> Wire:
     return Wire(
         Desk(
             invoice=answer(id="t-1"),
-            submit=[TransportError("cut off")],  # type: ignore[arg-type]
+            submit=[TransportError("cut off")],
             payments=answer(id="t-1", status="OK", kind="payout", reference="wage-7"),
         )
     )

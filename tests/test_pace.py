@@ -32,6 +32,9 @@ class Twofold(Keyless, frozen=True, kw_only=True):
     """A toy whose collects are answered at once, and whose payouts are questions by callback."""
 
     name = "twofold"
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        "payout": frozenset({"reference"})
+    }
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(deduplicates=False, findable=False, not_found_final_after=60.0),
     }

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, get_args
 
 import msgspec
 
@@ -370,6 +370,9 @@ class Findable(Toy, frozen=True, kw_only=True):
     """A toy that can be asked by our reference."""
 
     name = "findable"
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = dict.fromkeys(
+        get_args(Kind), frozenset({"reference"})
+    )
 
     async def find(self, send: Send, payment: Payment) -> Payment:
         return self.payment(

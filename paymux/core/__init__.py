@@ -16,6 +16,7 @@ __all__ = [
     "OrderOptions",
     "Recovered",
     "Route",
+    "asked_for",
     "by_account",
     "checked_order",
     "checked_refund",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .config import from_environment, from_mapping
     from .confirmation import confirm, confirm_received, repeat_event_for
     from .engine import Engine
+    from .finding import asked_for
     from .history import pages
     from .internals import Internals
     from .journal_verbs import JournalVerbs
@@ -52,6 +54,7 @@ else:
             "config": ("from_environment", "from_mapping"),
             "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
             "engine": ("Engine",),
+            "finding": ("asked_for",),
             "history": ("pages",),
             "internals": ("Internals",),
             "journal_verbs": ("JournalVerbs",),

@@ -17,6 +17,10 @@ def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
         if driver.account in found:
             accepted = "another name for each driver: two drivers of this pool have this one"
             raise UsageError.field("account", driver.account, accepted)
+        if driver.can("find") and not driver.finds_by:
+            # Without it no lost order would be looked up, and nobody would know why.
+            accepted = f"{driver.name} has `find`: for each kind, what it can ask by"
+            raise UsageError.missing("finds_by", accepted)
         found[driver.account] = driver
     return found
 

@@ -25,6 +25,7 @@ from ..transport import Call, Transport
 from ..values import arguments
 from ..values.phone import operator
 from ..values.validation import checked_protocol, checked_seconds
+from .finding import check_receipt
 from .lifetime import Lifetime
 from .singleflight import (
     Closable,
@@ -277,7 +278,7 @@ class Engine(ForkAware):
         key = (
             driver.account,
             payment.provider_reference,
-            payment.reference,
+            payment.reference or payment.receipt,
             payment.kind,
             ids,
             priority,
@@ -295,6 +296,8 @@ class Engine(ForkAware):
             await self.transport.reserve_slot(call, self.deadline if seconds is None else seconds)
         look = call.driver.verify if verb == "verify" else call.driver.find
         found = await self.transport.perform(call, look, payment)
+        if verb == "find":
+            check_receipt(found, payment)
         # A provider with only one kind of payment does not say the kind.
         return call.stamped(found, found.kind or payment.kind or "collect", payment)
 

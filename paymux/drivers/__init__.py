@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from ..errors import UsageError
+from ..models import Kind
 from ..values.entry_points import entries, loaded, refused
 from .base import Driver, Verb
 
@@ -55,8 +56,24 @@ def table(drivers: Iterable[str] | None = None) -> str:
     rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
     for name in own() if drivers is None else drivers:
         driver = load(name)
-        rows.append([name, *("✓" if driver.can(verb) else "-" for verb in verbs)])
+        rows.append([name, *(_cell(driver, verb) for verb in verbs)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell(driver: type[Driver], verb: Verb) -> str:
+    """Return what the table says of an operation.
+
+    `find` is ✓ if each kind of payment can be asked for by our reference, else it names the kinds
+    that can; `(receipt)`: by a receipt.
+    """
+    if not driver.can(verb):
+        return "-"
+    if verb != "find":
+        return "✓"
+    kinds = [kind for kind in get_args(Kind) if driver.can(kind)]
+    by_ours = [kind for kind in kinds if "reference" in driver.finds_by.get(kind, ())]
+    receipts = ["(receipt)"] if any("receipt" in by for by in driver.finds_by.values()) else []
+    return " ".join([*(["✓"] if by_ours == kinds else by_ours), *receipts])
 
 
 def _class(name: str) -> type[Driver]:

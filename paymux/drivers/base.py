@@ -158,6 +158,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     # The number of requests, and in how many seconds.
     limits: ClassVar[Mapping[Literal["money", "look-up"], tuple[int, float]]] = {}
+    # What `find` can ask by, for each kind of payment: our reference, or the provider's receipt.
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {}
     # Names in `ids` that `verify` can use if there is no provider's reference.
     verifies_by: ClassVar[frozenset[str]] = frozenset()
     token_life: ClassVar[float] = 300.0  # seconds, if the provider states none
@@ -220,11 +222,15 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     # variables above.
 
     def asks(self, payment: Payment) -> Literal["verify", "find"] | None:
-        """Return the look-up that can find a payment: by the provider's ids, by ours, or None."""
+        """Return the look-up for a payment: by the provider's ids, by `finds_by`, or None."""
         own = type(self)  # compared here: `can` would be another call in each look-up
         if payment.provider_reference is not None or not self.verifies_by.isdisjoint(payment.ids):
             return "verify" if own.verify is not Driver.verify else None
-        return "find" if payment.reference is not None and own.find is not Driver.find else None
+        if payment.reference is not None:
+            by_ours = "reference" in self.finds_by.get(payment.kind or "collect", ())
+            return "find" if by_ours else None
+        by_receipt = any("receipt" in by for by in self.finds_by.values())
+        return "find" if payment.receipt is not None and by_receipt else None
 
     def pace(self, payment: Payment) -> Pace:
         """Return when to look up a payment."""
@@ -274,7 +280,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise Unsupported(f"{self.name} cannot verify")
 
     async def find(self, send: Send, payment: Payment) -> Payment:
-        """Ask for a payment by our reference."""
+        """Ask for a payment by our reference, or, if it has none, by its receipt: `finds_by`."""
         raise Unsupported(f"{self.name} cannot be asked by reference")
 
     async def refund(self, send: Send, order: Order, payment: Payment) -> Payment:

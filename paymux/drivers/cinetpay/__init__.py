@@ -7,7 +7,7 @@ read, too.
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -79,6 +79,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
     )
     settings = frozenset({"channels", "lang", "invoice_data", "lock_phone_number", "customer_id"})
     payer = "optional"
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        "collect": frozenset({"reference"})
+    }
     verifies_by = frozenset({"payment_token"})
     # A payer needs longer for a page than for a push, and the guide asks not to poll if
     # notifications come.

@@ -111,7 +111,7 @@ class OrderPromises(Promises):
             payment = await desk.unknown(desk.case.opens, desk.collect)
             order = desk.sim.ledger.entries(provider=desk.name)[-1]
             desk.sim.settle(order.provider_reference, Status.SUCCEEDED)
-            if desk.driver.can("find"):
+            if "reference" in desk.driver.finds_by.get("collect", ()):
                 found = await desk.pool.find(desk.name, reference=REFERENCE)
                 assert (await desk.pool.verify(payment)).status is Status.SUCCEEDED
             elif desk.case.names_order:
@@ -139,9 +139,9 @@ class OrderPromises(Promises):
             watching = asyncio.create_task(desk.end(payment))
             await asyncio.sleep(5)
             desk.sim.settle(order.provider_reference, Status.SUCCEEDED)
-            if not desk.driver.can("find") and desk.case.names_order:
+            if "reference" not in desk.driver.finds_by.get("collect", ()) and desk.case.names_order:
                 await desk.pool.confirm(desk.pool.webhook(await desk.told()))
-            if desk.driver.can("find") or desk.case.names_order:
+            if "reference" in desk.driver.finds_by.get("collect", ()) or desk.case.names_order:
                 assert (await watching).status is Status.SUCCEEDED
             else:
                 with pytest.raises(WatchTimeout) as caught:

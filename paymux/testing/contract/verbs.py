@@ -61,13 +61,15 @@ class VerbPromises(Promises):
     def test_facts_are_declared_for_each_money_verb(self) -> None:
         """Each money verb that a driver can do has its facts, and none that it cannot.
 
-        `findable` is `can("find")`.
+        `findable` is what `finds_by` says of our reference, for each kind.
         """
         driver = self.driver
         money = [kind for kind in get_args(Kind) if driver.can(kind)]
         assert sorted(driver.facts) == sorted(money)
         assert all(isinstance(fact, Facts) for fact in driver.facts.values())
-        assert any(fact.findable for fact in driver.facts.values()) == driver.can("find")
+        for kind, fact in driver.facts.items():
+            assert fact.findable == ("reference" in driver.finds_by.get(kind, ()))
+        assert bool(driver.finds_by) == driver.can("find")
 
     def test_the_case_has_the_requests_of_each_operation(self) -> None:
         """What the driver can do, the case describes; otherwise other promises fail obscurely."""
