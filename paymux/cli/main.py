@@ -129,7 +129,7 @@ _SINCE = click.option(
 _COLUMNS = (
     "account", "kind", "reference", "provider_reference", "status", "amount", "currency",
     "payer", "payee", "operator", "receipt", "fee", "reason", "provider_status",
-    "created_at", "paid_at", "updated_at",
+    "created_at", "paid_at", "updated_at", "bill_reference",
 )  # fmt: skip
 
 

@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 import msgspec
 
 from ..drivers.base import Driver, Option
 from ..errors import Unsupported, UsageError
-from ..models import Customer, Item, Kind, Order, Payment, Tax
+from ..models import Customer, Item, Kind, Operator, Order, Payment, Tax
 from ..primitives import coerce
 from ..values import arguments
 from ..values.money import exact
-from ..values.validation import checked_reference, checked_url
+from ..values.validation import checked_reference, checked_text, checked_url
 
 MAX_JSON_BYTES = 64 * 1024
 _REASON: frozenset[Option] = frozenset({"description"})
@@ -36,6 +36,8 @@ class OrderOptions(TypedDict, total=False):
     return_url: str
     cancel_url: str
     webhook_url: str | None
+    operator: Operator  # the network or wallet, where the provider cannot tell it by the number
+    bill_reference: str  # the account at a pay bill number, of at most 13 characters
 
 
 def options_of(driver: Driver, kind: Kind) -> frozenset[Option]:
@@ -184,6 +186,17 @@ def _short(name: str, value: object) -> str:
     return found
 
 
+def _operator(name: str, value: object) -> str:
+    found = (coerce.text(value) or "")[:40].lower()
+    if found not in get_args(Operator):
+        raise UsageError.field(name, value, ", ".join(get_args(Operator)))
+    return found
+
+
+def _bill_reference(name: str, value: object) -> str:
+    return checked_text(name, value, 13)
+
+
 def _price(name: str, value: object) -> Decimal:
     found = arguments.amount(name, value)
     if not 0 <= found < _LIMIT:
@@ -217,6 +230,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "items": _lines,
     "taxes": _lines,
     "metadata": _metadata,
+    "operator": _operator,
+    "bill_reference": _bill_reference,
 }
 
 

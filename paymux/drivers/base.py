@@ -58,6 +58,7 @@ provider's reference and the kind of the payment. Helper functions come below th
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -71,6 +72,7 @@ from ..values.credentials import check_base_url, check_texts, secret_fields, wra
 from ..values.money import COUNTRIES, DECIMALS
 from ..values.multipart import multipart_fields
 from ..values.parsing import BOM, Unreadable, convert, form_fields, json_fields, row
+from ..values.party import named_party
 from ..values.phone import phone_digits
 from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
 from ..values.validation import NAME_PATTERN, is_loopback
@@ -112,6 +114,8 @@ Option = Literal[
     "return_url",
     "cancel_url",
     "webhook_url",
+    "operator",
+    "bill_reference",
 ]
 _BARE: Mapping[int, type[ProviderError]] = {
     400: Rejected,
@@ -149,6 +153,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     takes: ClassVar[frozenset[Option]] = frozenset()
     payout_takes: ClassVar[frozenset[Option] | None] = None  # the same for a payout, if it differs
     refund_takes: ClassVar[frozenset[Option]] = frozenset()  # the same for a refund
+    # What may come before a colon in a payee, or payer: "paybill", "till", "pochi", "bank".
+    payees: ClassVar[frozenset[str]] = frozenset()
+    payers: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that contains a status, and what its words mean.
@@ -347,10 +354,17 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return next(iter(left)) if len(left) == 1 else None
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read the payer or payee of an order: a mobile number of the provider's countries."""
+        """Read the payer or payee of an order: a mobile number of the provider's countries.
+
+        Or a form that `payees` or `payers` has, with its prefix; of "bank:" a driver checks more.
+        """
         field, number = "payee" if kind == "payout" else "payer", text(value)
         if number is None:
             raise UsageError.field(field, value, "a string: a phone number")
+        if ":" in number:
+            forms = self.payees if kind == "payout" else self.payers
+            phone = partial(Driver.party, self, kind, currency=currency)
+            return named_party(number, field, forms, phone)
         return phone_digits(
             number,
             self.countries,
@@ -408,6 +422,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             metadata=order.metadata,
             payer=None if order.kind == "payout" else order.party,
             payee=order.party if order.kind == "payout" else None,
+            bill_reference=order.bill_reference,
         )
 
     def row(

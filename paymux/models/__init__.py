@@ -1,6 +1,6 @@
 """What a payment is: the same values, whatever provider it is made at."""
 
-from .kinds import ORDER_PATHS, Kind, PathUse
+from .kinds import ORDER_PATHS, Kind, Operator, PathUse
 from .payments import (
     Balance,
     Customer,
@@ -26,6 +26,7 @@ __all__ = [
     "Item",
     "Kind",
     "Method",
+    "Operator",
     "Order",
     "PathUse",
     "Payment",

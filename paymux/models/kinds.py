@@ -1,9 +1,14 @@
-"""What a payment is for the caller, and what a secret callback path is for."""
+"""What a payment is for the caller, its networks, and what a secret callback path is for."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["collect", "payout", "refund"]
+# Networks and wallets, in our words; each driver has the provider's.
+Operator: TypeAlias = Literal[
+    "orange", "mtn", "moov", "wave", "free", "expresso", "tmoney", "airtel", "mpesa", "celtiis",
+    "djamo", "wizall", "paydunya",
+]  # fmt: skip
 # An order of a kind, the time-out of a queue in which a payout or a refund waited, or the
 # confirmations and validations of C2B.
 PathUse: TypeAlias = Literal[

@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from ..errors import Mismatch
 from ..primitives import coerce
 from ..primitives.redaction import mask, shown
-from .kinds import ORDER_PATHS, Kind, PathUse
+from .kinds import ORDER_PATHS, Kind, Operator, PathUse
 from .model import Model
 from .reasons import Reason
 from .statuses import Status, Trust
@@ -64,6 +64,7 @@ class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     currency: str | None = None
     payer: str | None = None
     payee: str | None = None
+    bill_reference: str | None = None  # the account at a pay bill number
     operator: str | None = None
     receipt: str | None = None
     receipt_url: str | None = None
@@ -96,8 +97,8 @@ class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     def public(self) -> "Payment":
         """Return what may be shown to a browser.
 
-        Without `raw`, `payer`, `payee`, `customer` and `metadata`, and without ids that only a
-        message claimed; a long number in the provider's `message` is shortened.
+        Without `raw`, `payer`, `payee`, `bill_reference`, `customer` and `metadata`, and without
+        ids that only a message claimed; a long number in the provider's `message` is shortened.
         """
         # Text of any class, and no ids: a payment may be written by hand.
         ids, message = coerce.mapping(self.ids) or {}, coerce.text(self.message)
@@ -106,6 +107,7 @@ class Payment(Model, frozen=True, kw_only=True, omit_defaults=True, gc=False):
             raw="",
             payer=None,
             payee=None,
+            bill_reference=None,
             customer=None,
             metadata={},
             ids={name: id for name, id in ids.items() if name not in _CLAIMED},
@@ -255,6 +257,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cancel_url: str | None = None
     webhook_url: str | None = None
     timeout_url: str | None = None  # where it is told that a payout or refund waited too long
+    operator: Operator | None = None
+    bill_reference: str | None = None
     refunds: str | None = None  # a refund's payment: the provider's reference, else ours
 
     def __repr__(self) -> str:

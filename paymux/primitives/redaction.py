@@ -38,6 +38,7 @@ _WORDS = (
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8
 _DIGITS = re.compile(r"\d{9,}")
+_BANK = re.compile(r"bank:([^'\"]+)")
 _PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # with any characters between the digits
 
 
@@ -287,7 +288,12 @@ def scrub(value: Any, secrets: tuple[str, ...], levels: int = MAX_DEPTH) -> Any:
 
 
 def mask(text: str) -> str:
-    """Shorten every run of nine or more digits, so that no complete phone number is left."""
+    """Shorten every run of nine or more digits, and what follows "bank:".
+
+    So no complete phone number or bank account is left.
+    """
+    if "bank:" in text:
+        text = _BANK.sub(lambda found: f"bank:…{found[1][-2:]}", text)
     return _DIGITS.sub(lambda found: f"{found[0][:3]}…{found[0][-2:]}", text)
 
 
