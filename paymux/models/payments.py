@@ -152,12 +152,26 @@ def compare(found: Payment, expected: Payment) -> None:
     for name, theirs, mine in zip(_COMPARED, _compared(found), _compared(expected), strict=True):
         if theirs is not None and mine is not None and theirs != mine:
             differing.append((name, theirs, mine))
+    if found.payee is not None and _is_another_payee(found.payee, expected.payee):
+        differing.append(("payee", found.payee, expected.payee))
     if differing:
         raise _mismatch(found, expected, differing)
 
 
+def _is_another_payee(theirs: str, mine: str | None) -> bool:
+    """Return whether a payee is certainly another one than that of our order.
+
+    A number may be without its country's code, or in Benin's old form: eight digits are compared.
+    A name, or a number that the provider masks, contradicts nothing.
+    """
+    if mine is None:
+        return False
+    a, b = theirs.rpartition(":")[2], mine.rpartition(":")[2]
+    return a.isdigit() and b.isdigit() and a[-8:] != b[-8:]
+
+
 def _mismatch(found: Payment, expected: Payment, differing: _Differing) -> Mismatch:
-    differing = sorted(differing, key=lambda one: _COMPARED.index(one[0]))
+    differing = sorted(differing, key=lambda one: (*_COMPARED, "payee").index(one[0]))
     # Shown with repr: a hostile id must not add lines to a log.
     words = ", ".join(
         f"{name} {shown(str(theirs))} for {shown(str(mine))}" for name, theirs, mine in differing
@@ -186,6 +200,10 @@ def merge(known: Payment, found: Payment) -> Payment:
             kept[name] = held  # an absent value keeps the known one
         elif name in _IS_COMPARED and new != held:  # as in `compare`, in the same pass
             differing.append((name, new, held))
+    if known.payee is not None and found.payee is not None:
+        kept["payee"] = known.payee  # as it was ordered, with its prefix
+        if _is_another_payee(found.payee, known.payee):
+            differing.append(("payee", found.payee, known.payee))
     if differing:
         raise _mismatch(found, known, differing)
     status = found.status if known.status is _PENDING else _turned(known, found)
