@@ -1,4 +1,4 @@
-"""A provider's own "duplicate": an earlier request exists, and the row is open until it is found."""
+"""A provider's own "duplicate": an earlier request exists; the row is open until it is found."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -34,13 +34,11 @@ async def test_a_duplicate_at_cinetpay_is_open_until_it_is_found(
 
     An earlier request of another amount does not end it.
     """
-    sim, options = (
-        Simulator(),
-        {
-            "webhook_base": "https://shop.example/pay",
-            "webhook_key": "0123456789abcdef-hooks",
-        },
-    )
+    sim = Simulator()
+    options: dict[str, Any] = {
+        "webhook_base": "https://shop.example/pay",
+        "webhook_key": "0123456789abcdef-hooks",
+    }
     driver = sim.driver(CinetPay)
     async with Pool(driver, connection=sim.connection, **options) as pool:
         await pool.collect("cinetpay", amount=1000, **PAGE)

@@ -161,6 +161,9 @@ async def questions(pay: Pool, payment: Payment) -> None:
     assert_type(await pay.verify(payment), Payment)
     assert_type(await pay.verify("campay", "bcedde9b", deadline=5), Payment)
     assert_type(await pay.find("cinetpay", reference="order-1042"), Payment)
+    assert_type(await pay.find("mpesa", receipt="NLJ7RT61SV"), Payment)
+    assert_type((await pay.balance("campay")).by_account, Mapping[str, Decimal])
+    assert_type(payment.bill_reference, str | None)
     assert_type(await pay.balance("campay"), Balance)
     assert_type((await pay.balance("campay")).by_operator, Mapping[str, Decimal])
     assert_type(await pay.receipt(payment), Receipt)
@@ -220,6 +223,7 @@ async def wrong(pay: Pool, payment: Payment) -> None:
     """Make the mistakes with money that a type checker finds."""
     await pay.collect("campay", amount=50.0, currency="XAF", reference="a")  # type: ignore[arg-type] # a float
     await pay.collect("campay", amount=50, currency="XAF")  # type: ignore[call-arg] # no reference
+    await pay.payout("campay", amount=5, currency="XAF", payee="1", reference="a", operator="x")  # type: ignore[arg-type] # no network
     await pay.verify("campay")  # type: ignore[call-overload] # of an account alone
     payment.status = Status.SUCCEEDED  # type: ignore[misc] # frozen
 

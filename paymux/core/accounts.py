@@ -18,7 +18,7 @@ def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
             accepted = "another name for each driver: two drivers of this pool have this one"
             raise UsageError.field("account", driver.account, accepted)
         if driver.can("find") and not driver.finds_by:
-            # Without it no lost order would be looked up, and nobody would know why.
+            # Without it, no order whose answer was lost would be looked up.
             accepted = f"{driver.name} has `find`: for each kind, what it can ask by"
             raise UsageError.missing("finds_by", accepted)
         found[driver.account] = driver
