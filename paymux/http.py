@@ -89,6 +89,13 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
             )
         raise UsageError.field("body", self.body, accepted)
 
+    def with_ids(self, ids: Mapping[str, str]) -> "Request[R]":
+        """Return this request with the ids of its path.
+
+        A driver makes a look-up once, so that its parts are checked once, and then only this copy.
+        """
+        return msgspec.structs.replace(self, at=ids)
+
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
         """Return this request with more headers."""
         return msgspec.structs.replace(self, headers={**self.headers, **headers})

@@ -20,13 +20,14 @@ async def body_of(
     """Read the body of a response; TransportError: it is too large, or cut."""
     if status != 200:
         largest = MAX_BODY_BYTES
-    if not payload.is_eof():  # a part has not arrived, and may never arrive
+    body: bytes | bytearray
+    if payload.is_eof():  # as nearly always: it arrived with the headers
+        body = payload.read_nowait()
+    else:  # a part has not arrived, and may never arrive
         stated = headers.get("content-length", "")
         if len(stated) < 16 and stated.isdecimal() and int(stated) > largest:
             raise _too_large(largest)
-    body: bytes | bytearray = await payload.readany()
-    if not payload.at_eof():
-        body = bytearray(body)
+        body = bytearray()
         async for chunk in payload.iter_any():
             body += chunk
             if len(body) > largest:

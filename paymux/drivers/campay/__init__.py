@@ -42,6 +42,7 @@ _DETAIL = frozenset({"detail"})
 # then "will be rejected" (royalvibe). There is no look-up by it. A payment link that was not opened
 # is "not found", too (README of the SDK).
 _FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+_LOOK_UP = get("/transaction/{reference}/", Transaction, matches=Transaction.answers)
 
 
 class CamPay(Driver, frozen=True, kw_only=True):
@@ -172,12 +173,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
                 matches=Transaction.answers,
             )
         else:
-            request = get(
-                "/transaction/{reference}/",
-                Transaction,
-                at={"reference": asked},
-                matches=Transaction.answers,
-            )
+            request = _LOOK_UP.with_ids({"reference": asked})
         return self.payment(await send(request), asked, payment.kind or "collect")
 
     async def balance(self, send: Send) -> Balance:

@@ -40,7 +40,7 @@ from .ipn import below_data, once_encoded
 __all__ = ["REFERENCE", "Answer", "PayDunya"]
 
 CREATE = "/checkout-invoice/create"
-CONFIRM = "/checkout-invoice/confirm/{token}"
+CONFIRM = get("/checkout-invoice/confirm/{token}", Answer, matches=Answer.answers_confirm)
 CREDIT = "/direct-pay/credit-account"
 
 _STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
@@ -207,8 +207,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         token = payment.provider_reference or ""
         if not TOKEN.fullmatch(token):
             raise UsageError.field("provider_reference", token, "the token of an invoice")
-        request = get(CONFIRM, Answer, at={"token": token}, matches=Answer.answers_confirm)
-        return self.payment(await send(request), token)
+        return self.payment(await send(CONFIRM.with_ids({"token": token})), token)
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Return your server's answer to psr.paydunya.min.js: a page as a popup (PSR)."""
