@@ -416,6 +416,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
             kind=order.kind,
             live=self.live,
             reference=order.reference,
+            status=Status.PENDING,
             amount=order.amount,
             currency=order.currency,
             customer=order.customer,
