@@ -256,10 +256,13 @@ class Call:
 
     async def _attempt(self, request: Request[Any], number: int) -> Attempt:
         limiter, money = (self.limiter if self._signs else None), request.money
-        if limiter is not None and not self.slot_held:
-            if not limiter.try_acquire(money=money, loop=self.loop):
-                priority = Priority.MONEY if money else self.priority
-                await limiter.acquire(money=money, priority=priority, deadline=self.deadline)
+        if (
+            limiter is not None
+            and not self.slot_held
+            and not limiter.try_acquire(money=money, loop=self.loop)
+        ):
+            priority = Priority.MONEY if money else self.priority
+            await limiter.acquire(money=money, priority=priority, deadline=self.deadline)
         self.slot_held = False
         try:
             if money and self.before_money is not None:
