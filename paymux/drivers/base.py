@@ -132,7 +132,8 @@ _UNSTATED = Facts(deduplicates=False, findable=False, not_found_final_after=None
 
 def reveal(secret: Secret | str) -> str:
     """Return a credential's text, for the expression that signs a request or verifies a message."""
-    return secret.reveal() if isinstance(secret, Secret) else secret
+    # Without its method, which is a call more for each credential of each request.
+    return secret._text if isinstance(secret, Secret) else secret  # noqa: SLF001
 
 
 class Driver(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ from paymux.models import (
     merge,
 )
 from paymux.testing.contract import Case, Shape
-from paymux.values.parsing import Unreadable
+from paymux.values.parsing import Unreadable, convert
 from tests.case import LEAVE
 from tests.driving import Script, drive, reply, sample
 
@@ -680,7 +680,7 @@ def test_no_figure_makes_a_payment_larger(
 ) -> None:
     """The smaller of two amounts is compared with the order, so that an underpayment shows."""
     invoice = {"token": ASKED, "total_amount": total, "total_amount_without_fees": net}
-    found = paydunya().payment(Answer(invoice=invoice), ASKED)
+    found = paydunya().payment(convert(Answer, {"invoice": invoice}), ASKED)
     assert found.amount == (Decimal(amount) if amount else None)
     assert found.fee == (Decimal(fee) if fee else None)
 
@@ -689,7 +689,7 @@ def test_no_figure_makes_a_payment_larger(
 def test_a_strange_figure_is_unreadable(figure: object) -> None:
     """A value that is no amount is no answer, and never a missing amount."""
     with pytest.raises(Unreadable):
-        paydunya().payment(Answer(invoice={"total_amount": figure}), ASKED)
+        paydunya().payment(convert(Answer, {"invoice": {"total_amount": figure}}), ASKED)
 
 
 @pytest.mark.proves("paydunya: custom_data: kept, shown", "paydunya: confirm custom_data")
@@ -726,7 +726,7 @@ def test_what_live_answers_add_is_kept() -> None:
 )
 def test_a_national_number_is_read_where_it_has_one_meaning(told: str, payer: str | None) -> None:
     """A number without country is Senegal's, or unknown; the customer keeps it as it was sent."""
-    found = paydunya().payment(Answer(customer={"phone": told}), ASKED)
+    found = paydunya().payment(convert(Answer, {"customer": {"phone": told}}), ASKED)
     assert found.payer == payer
     assert (found.customer and found.customer.phone) == (told or None)
 

@@ -33,7 +33,19 @@ from ...values.phone import phone_digits
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from . import checkout
-from .answers import DONE, FAIL_REASON, STATUS, TOKEN, Answer, number, tree
+from .answers import (
+    DONE,
+    FAIL_REASON,
+    NO_INVOICE,
+    NO_PAYER,
+    STATUS,
+    TOKEN,
+    Answer,
+    Invoice,
+    Payer,
+    number,
+    tree,
+)
 from .checkout import REFERENCE
 from .ipn import below_data, once_encoded
 
@@ -47,7 +59,7 @@ _STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}"
 )
-_WHO = ("name", "phone", "email")
+_NOBODY = Customer()
 _NO_ANSWER = Answer()
 # The page and PayDunya's own code send no reference of ours, look up invoices by token, and have no
 # look-up for transfers.
@@ -230,7 +242,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         told = str(invoice.hash).lower().encode("utf-8", "replace")
         if not compare_digest(told, expected.encode()):
             raise BadWebhook(f"{self.account}: the hash is not that of our master key")
-        return self._event(invoice, text(tree(invoice.invoice).get("token")))
+        named = invoice.invoice
+        return self._event(invoice, named.token if isinstance(named, Invoice) else None)
 
     def returned(self, url: str) -> Event:
         """Read the `?token=` of the URL to which the payer returned.
@@ -247,52 +260,52 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read an invoice in an answer, an IPN or a return URL."""
-        invoice = tree(said.invoice)
+        invoice = said.invoice if isinstance(said.invoice, Invoice) else NO_INVOICE
+        payer = said.customer if isinstance(said.customer, Payer) else NO_PAYER
         status, reason = self.outcome(
             {
                 "status": said.status,
-                "invoice.status": text(str(invoice.get("status"))) if said.status else None,
+                "invoice.status": invoice.status if said.status else None,
                 "fail_reason": said.fail_reason,
             }
         )
-        metadata = dict(tree(said.custom_data))
+        metadata = dict(said.custom_data) if isinstance(said.custom_data, dict) else {}
         reference = metadata.pop(REFERENCE, None)
-        payer = tree(said.customer)
-        who = {name: told for name in _WHO if (told := text(payer.get(name)))}
-        total = amount(invoice.get("total_amount"))
-        net = amount(invoice.get("total_amount_without_fees")) or None
-        amounts = [value for value in (total, net) if value is not None]
-        ids = {
-            "receipt_identifier": said.receipt_identifier,
-            "provider_reference": said.provider_reference,
-        }
+        if said.mode:
+            live = said.mode.lower() == "live"
+        else:
+            live = self.live and not (asked or "").startswith("test_")
+        customer = Customer(name=payer.name, phone=payer.phone, email=payer.email)
+        total = amount(invoice.total_amount)
+        net = amount(invoice.total_amount_without_fees) or total
+        total = net if total is None else total
+        ids = {}
+        if said.receipt_identifier:
+            ids["receipt_identifier"] = said.receipt_identifier
+        if said.provider_reference:
+            ids["provider_reference"] = said.provider_reference
         found = Payment(
             account=self.account,
             provider=self.name,
-            live=self._live(said.mode, asked),
+            live=live,
             reference=reference if isinstance(reference, str) else None,
-            provider_reference=text(invoice.get("token")) or asked,
-            ids={name: told for name, told in ids.items() if told},
+            provider_reference=invoice.token or asked,
+            ids=ids,
             status=status,
-            amount=min(amounts, default=None),
+            amount=None if total is None or net is None else min(total, net),
             currency="XOF",
-            payer=number(who.get("phone")),
+            payer=number(payer.phone),
             # Both "wave-senegal" and "wave_senegal" occur.
-            operator=(text(payer.get("payment_method")) or "").replace("_", "-") or None,
+            operator=(payer.payment_method or "").replace("_", "-") or None,
             receipt_url=said.receipt_url,
-            fee=max(amounts) - min(amounts) or None if amounts else None,
+            fee=None if total is None or net is None else abs(total - net) or None,
             provider_status=said.status,
             reason=reason,
             message=None if status is Status.SUCCEEDED else said.fail_reason or _trouble(said),
-            customer=Customer(**who) if who else None,
+            customer=None if customer == _NOBODY else customer,
             metadata=metadata,
         )
         return self.proved(found, "invoice")
-
-    def _live(self, mode: str | None, token: str | None) -> bool:
-        if mode:
-            return mode.lower() == "live"
-        return self.live and not (token or "").startswith("test_")
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
         """Read a payer's number, or the number or e-mail of the PayDunya account to credit.

@@ -32,6 +32,28 @@ _TRANSFERRED = re.compile(r"Amount of ([0-9]{1,15}) FCFA", re.ASCII)
 _Tree: TypeAlias = dict[str, Any] | list[Any] | str | None
 
 
+class Invoice(ProviderData, frozen=True):
+    """The invoice in an answer or a message."""
+
+    token: Text = None
+    status: Text = None
+    total_amount: Scalar = None
+    total_amount_without_fees: Scalar = None
+
+
+class Payer(ProviderData, frozen=True):
+    """Who paid an invoice, and how."""
+
+    name: Text = None
+    phone: Text = None
+    email: Text = None
+    payment_method: Text = None
+
+
+# where PHP wrote something else
+NO_INVOICE, NO_PAYER = Invoice(), Payer()
+
+
 class Answer(ProviderData, frozen=True):
     """Any answer of PayDunya; a message (the IPN) has the same fields for an invoice."""
 
@@ -41,13 +63,13 @@ class Answer(ProviderData, frozen=True):
     token: Text = None
     transaction_id: Text = None
     hash: Scalar = None
-    invoice: _Tree = None
+    invoice: Invoice | list[Any] | str | None = None
     custom_data: _Tree = None
     mode: Text = None
     status: Text = None
     fail_reason: Text = None  # for cards; for mobile money, `errors` has it (integrators' code)
     errors: _Tree = None
-    customer: _Tree = None
+    customer: Payer | list[Any] | str | None = None
     receipt_url: Text = None
     receipt_identifier: Text = None
     provider_reference: Text = None
@@ -55,6 +77,8 @@ class Answer(ProviderData, frozen=True):
     def code(self) -> str | None:
         """Return the code as text; of several codes, the first."""
         code = self.response_code
+        if code == "00":  # as nearly always
+            return "00"
         return text((code or [None])[0] if isinstance(code, list) else code)
 
     @property
@@ -77,7 +101,8 @@ class Answer(ProviderData, frozen=True):
         """Return whether this is an invoice, and not an error without the documented fields."""
         if self.code() not in DONE:
             raise Unreadable("response_code is not 00")
-        if not self.status and tree(self.invoice).get("token") is None:
+        invoice = self.invoice
+        if not self.status and not (isinstance(invoice, Invoice) and invoice.token):
             raise Unreadable("the answer is about no invoice")
         return True
 
