@@ -15,6 +15,8 @@ from paymux.http import Response, TransportError
 from paymux.journal import Store
 from paymux.journal.base import State
 from paymux.journal.order_memory import OrderMemory
+from paymux.journal.schema import MIGRATIONS
+from paymux.models import Kind
 
 from .campaigns.simulation import LoopJournal
 from .toys import BASE, KEY, Desk, Keyless, Wire, answer, push, timeless
@@ -214,3 +216,104 @@ async def test_a_journal_is_asked_by_kind(tmp_path: Path) -> None:
         assert by_theirs is not None
         assert by_ours.payment.kind == by_theirs.payment.kind == kind
     await journal.aclose()
+
+
+KINDS: tuple[Kind, ...] = ("collect", "payout", "refund")
+
+
+async def _orders(journal: LoopJournal) -> dict[Kind, Payment]:
+    """Record an order of each kind with one reference, each with an id of the provider."""
+    made = {}
+    for kind in KINDS:
+        made[kind] = Payment(
+            account="keyless", kind=kind, reference="x-1", provider_reference=f"id-{kind}"
+        )
+        await journal.intend(made[kind], kind)
+        await journal.record(made[kind], "verify")
+    return made
+
+
+@timeless
+async def test_each_message_is_about_the_order_of_its_kind(tmp_path: Path) -> None:
+    """Messages on the paths of one reference, and ones without a path, each find their order."""
+    journal = _journal(tmp_path / "payments.db")
+    async with Pool(Keyless(), connection=Wire(Desk()), journal=journal, **HOOKS) as pay:
+        made = await _orders(journal)
+        for kind in KINDS:
+            path = pay.webhook_url("keyless", "x-1", use=kind)
+            bare = pay.webhook_url("keyless")
+            for event in (
+                pay.webhook(push(path=path, status="OK")),
+                pay.webhook(push(path=bare, id=f"id-{kind}")),
+                pay.webhook(push(path=bare, reference="x-1", kind=kind)),
+            ):
+                row = await journal.about(event)
+                assert row is not None
+                assert row.payment.kind == kind
+                assert await journal.keep_event(event, open=False)
+        for kind in KINDS:
+            kept = await journal.events_of(made[kind])
+            assert len(kept) == 3
+            assert {event.kind for event in kept if event.path_use} == {kind}
+
+
+@timeless
+async def test_messages_about_a_payout_take_no_place_of_the_collect(tmp_path: Path) -> None:
+    """The places for messages about an order are counted for each kind of a reference."""
+    journal = _journal(tmp_path / "payments.db")
+    async with Pool(Keyless(), connection=Wire(Desk()), journal=journal, **HOOKS) as pay:
+        await _orders(journal)
+        for kind in ("payout", "collect"):
+            path = pay.webhook_url("keyless", "x-1", use=kind)
+            events = [pay.webhook(push(path=path, status=word)) for word in "abcdefgh"]
+            kept = [await journal.keep_event(event, open=False) for event in events]
+            assert kept == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@timeless
+async def test_a_message_on_the_path_of_another_kind_is_a_mismatch(
+    tmp_path: Path, kind: Kind
+) -> None:
+    """The id of one order on the path of another kind's is refused before anybody is asked."""
+    wire = Wire(Desk())
+    journal = _journal(tmp_path / "payments.db")
+    async with Pool(Keyless(), connection=wire, journal=journal, **HOOKS) as pay:
+        await _orders(journal)
+        for other in set(KINDS) - {kind}:
+            path = pay.webhook_url("keyless", "x-1", use=kind)
+            with pytest.raises(Mismatch):
+                await pay.confirm(pay.webhook(push(path=path, id=f"id-{other}")))
+    assert wire.paths("/payments") == []
+
+
+@timeless
+async def test_a_message_of_an_earlier_release_is_ended(tmp_path: Path) -> None:
+    """An open message in a file of schema 2 is claimed once, and ended under its new text."""
+    file = tmp_path / "payments.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        for step in MIGRATIONS[:2]:
+            db.executescript(step)
+        db.execute("PRAGMA user_version = 2")
+        for reference, kind in (('"x-1"', "null"), ("null", '"payout"')):
+            text = (
+                '{"account":"keyless","provider":"keyless","trust":"nothing","claims":{"account":'
+                f'"keyless","kind":{kind},"reference":"x-1","status":"pending"}},"ping":false,'
+                f'"attempt":{reference}}}'
+            )
+            db.execute(
+                "INSERT INTO hints (account, reference, at, event, worker, proved) "
+                "VALUES ('keyless', 'x-1', '2026', ?, '', 0)",
+                (text.replace('"kind":null,', ""),),
+            )
+    journal = _journal(file)
+    async with Pool(Keyless(), connection=Wire(Desk()), journal=journal, **HOOKS):
+        made = await _orders(journal)
+        assert [event.kind for event in await journal.events_of(made["payout"])] == ["payout"]
+        assert [event.path_use for event in await journal.events_of(made["collect"])] == ["collect"]
+        claimed = await journal.claim_events(8)
+        assert [event.kind for event in claimed] == ["collect", "payout"]
+        for event in claimed:
+            await journal.end_event(event, done=True)
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM hints WHERE worker IS NOT NULL").fetchone() == (0,)

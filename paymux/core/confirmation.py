@@ -93,16 +93,20 @@ async def _found(
 ) -> Payment:
     """Look up the payment that a message names, if nothing but perhaps its owner is known."""
     claims = event.claims
+    kind = claims.kind if event.path_reference is None else event.kind
     asked = engine.payment_named(
-        event.account, claims.provider_reference, kind=claims.kind, ids=claims.ids
+        event.account, claims.provider_reference, kind=kind, ids=claims.ids
     )
     try:
         payment = await engine.look_up(asked, seconds, priority, event.identity)
     except NotFound:
         engine.unverified.remember_not_found(event)
         raise
-    found_as = payment.reference or (owner and owner[1])
-    if None not in (event.path_reference, found_as) and found_as != event.path_reference:
+    found_as = owner if payment.reference is None else (payment.kind, payment.reference)
+    if event.path_reference is not None and found_as not in (
+        None,
+        (event.kind, event.path_reference),
+    ):
         raise Mismatch(
             f"{event.account}: the message came in on another order's path",
             payment=payment,
@@ -205,7 +209,8 @@ def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) ->
     a message about a real but cheaper payment would confirm the order. A receipt stays a claim in
     `ids` unless the path or the body proves it and the payment succeeded.
     """
-    path = event.path_reference is not None and event.path_reference == known.reference
+    order = (known.reference, known.kind or "collect")
+    path = event.path_reference is not None and (event.path_reference, event.kind) == order
     proved = event.trust is Trust.BODY or (path and (sent or known.provider_reference is not None))
     if (
         known.provider_reference is None

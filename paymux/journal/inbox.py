@@ -19,21 +19,27 @@ _NOBODY = ""  # open, and any worker may claim it; NULL: finished
 MAX_EVENTS_PER_ORDER = 4
 
 _HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
-_COUNT = "SELECT count(*) FROM hints WHERE account = ? AND reference = ? AND proved = ?"
+_COUNT = (
+    "SELECT count(*) FROM hints WHERE account = ? AND kind = ? AND reference = ? AND proved = ?"
+)
 # An order of the asked kind first; the kind of a message is only a claim.
 _OWNER = """SELECT kind, reference FROM payments WHERE account = ? AND provider_reference = ?
     ORDER BY kind <> ? LIMIT 1"""
-_KEEP = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
-    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
+_KEEP = """INSERT INTO hints
+    (account, kind, reference, provider_reference, at, event, worker, proved)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
 # If the same message comes again, the worker that received it last handles it.
-_OPEN = """INSERT INTO hints (account, reference, provider_reference, at, event, worker, proved)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+_OPEN = """INSERT INTO hints
+    (account, kind, reference, provider_reference, at, event, worker, proved)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
+_OF = f"""SELECT id, {EVENT} FROM hints
+    WHERE account = ? AND ((kind = ? AND reference = ?) OR provider_reference = ?)"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
 # A message about no payment in the journal: nothing will search for it.
 _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NULL
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
-        AND p.kind IN ('collect', 'payout', 'refund') AND p.reference = hints.reference)
+        AND p.kind = hints.kind AND p.reference = hints.reference)
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.provider_reference = hints.provider_reference)"""
 _YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments
@@ -82,7 +88,7 @@ class Inbox:
     ) -> bool:
         """Keep a message like `keep`; `owner` is the order with its provider reference."""
         kept = trimmed(event)
-        reference = self._order(event, kept, owner, db)
+        kind, reference = self._order(event, kept, owner, db)
         text = text_of(kept)
         if reference is not None and db.execute(_HELD, (event.account, text)).fetchone() is None:
             places = (
@@ -90,13 +96,12 @@ class Inbox:
                 if event.authenticated or is_repeat_event(event)
                 else MAX_EVENTS_PER_ORDER - 1
             )
-            if (
-                db.execute(_COUNT, (event.account, reference, event.authenticated)).fetchone()[0]
-                >= places
-            ):
+            of = (event.account, kind, reference, event.authenticated)
+            if db.execute(_COUNT, of).fetchone()[0] >= places:
                 return False
         row = (
             event.account,
+            kind,
             reference,
             kept.claims.provider_reference,
             iso(wall_time()),
@@ -114,13 +119,17 @@ class Inbox:
         kept: Event,
         owner: OrderOwner | None,
         db: sqlite3.Connection,
-    ) -> str | None:
-        """Return the reference of the order that a message is about; None: unknown."""
-        named = event.path_reference or (owner and owner[1]) or kept.claims.reference
-        if named is None and event.claims.provider_reference is None:
+    ) -> tuple[Kind, str | None]:
+        """Return the kind and reference of the order that a message is about; None: unknown."""
+        if event.path_reference is not None:
+            return event.kind, event.path_reference
+        if owner is not None:
+            return owner
+        if kept.claims.reference is None and event.claims.provider_reference is None:
             meant = self.find_by_ids(event, db)
-            named = meant and meant[1].reference
-        return named
+            if meant is not None:
+                return meant[1].kind or "collect", meant[1].reference
+        return event.kind, kept.claims.reference
 
     def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
         """End this worker's claim on a message: it is finished, or any worker may claim it.
@@ -163,13 +172,8 @@ class Inbox:
 
     def events_of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
         """Return a payment's messages: by its provider's reference, or by ours and its kind."""
-        found = db.execute(
-            (
-                f"SELECT id, {EVENT} FROM hints WHERE account = ? AND (reference = ? OR "
-                "provider_reference = ?)"
-            ),
-            (payment.account, payment.reference, payment.provider_reference),
-        )
+        kind, theirs = payment.kind or "collect", payment.provider_reference
+        found = db.execute(_OF, (payment.account, kind, payment.reference, theirs))
         events = (event_or_none(payment.account, id, text) for id, text in found.fetchall())
         return tuple(event for event in events if event is not None and _is_about(event, payment))
 
@@ -214,10 +218,6 @@ class TurnTable:
 
 
 def _is_about(event: Event, payment: Payment) -> bool:
-    theirs = payment.provider_reference
-    by_provider_reference = (
-        theirs is not None
-        and event.claims.provider_reference == theirs
-        and event.path_reference is None
-    )
-    return by_provider_reference or event.kind == (payment.kind or "collect")
+    """Return whether a message with a payment's ids came on no other order's path."""
+    order = (payment.kind or "collect", payment.reference)
+    return event.path_reference is None or (event.kind, event.path_reference) == order

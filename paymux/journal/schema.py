@@ -92,7 +92,23 @@ _KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
 # The receipt of a payment, or the one that a message claimed; NULL if the row cannot be read.
 RECEIPT = """CASE WHEN json_valid(payment) THEN coalesce(
     json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
-MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT))
+_THIRD = """
+-- A message about a payout counts for the payout, not for the collect of the same reference.
+ALTER TABLE hints ADD COLUMN kind TEXT NOT NULL DEFAULT 'collect';
+UPDATE hints SET kind = json_extract(event, '$.claims.kind')
+    WHERE CASE WHEN json_valid(event) THEN json_extract(event, '$.attempt') IS NULL
+    AND json_extract(event, '$.claims.kind') IN ('payout', 'refund') END;
+DROP INDEX hints_of;
+CREATE INDEX hints_of ON hints (account, kind, reference, proved);
+-- A message is found again by its text, so that of a stored one gets the field that is new.
+UPDATE hints SET event = WITH_USE WHERE json_valid(event);
+UPDATE unconfirmed SET event = WITH_USE WHERE json_valid(event);
+"""
+# The text of a message of an earlier release, as this one writes it.
+_WITH_USE = """substr(event, 1, length(event) - 1) || CASE
+    WHEN json_extract(event, '$.attempt') IS NULL THEN ',"path_use":null}'
+    ELSE ',"path_use":"collect"}' END"""
+MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT), _THIRD.replace("WITH_USE", _WITH_USE))
 VERSION = len(MIGRATIONS)
 
 # Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.

@@ -47,7 +47,9 @@ def names(event: Event) -> Names:
     if event.authenticated:
         return frozenset()
     claims = event.claims
-    given = filter(None, {claims.reference, claims.provider_reference, *claims.ids.values()})
+    # A collect and a payout may have the same reference.
+    ours = claims.reference and f"{event.kind} {claims.reference}"
+    given = filter(None, {ours, claims.provider_reference, *claims.ids.values()})
     return frozenset(zip(repeat(event.account), given, strict=False))
 
 
