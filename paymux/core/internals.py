@@ -33,17 +33,19 @@ class Internals(NamedTuple):
 
 
 def _parsed(driver: Driver, incoming: WebhookRequest, route: Route) -> Event:
-    if route.use not in ("payout_timeout", "refund_timeout"):
-        return driver.webhook(incoming)
-    # No page says what is sent when a request has waited too long, and one form repeats our
-    # credential: github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts. The path
-    # says all that is needed: the order must be looked up.
-    return driver.event(
-        Payment(
-            account=driver.account,
-            provider=driver.name,
-            kind=ORDER_PATHS[route.use],
-            live=driver.live,
-            reference=route.reference,
+    if route.use in ("payout_timeout", "refund_timeout"):
+        # No page says what is sent when a request has waited too long, and one form repeats our
+        # credential: github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts. The
+        # path says all that is needed: the order must be looked up.
+        return driver.event(
+            Payment(
+                account=driver.account,
+                provider=driver.name,
+                kind=ORDER_PATHS[route.use],
+                live=driver.live,
+                reference=route.reference,
+            )
         )
-    )
+    if driver.probes and not incoming.body and not incoming.query:
+        return driver.event(Payment(account=driver.account), ping=True)
+    return driver.webhook(incoming)

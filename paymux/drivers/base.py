@@ -179,6 +179,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
     # Whether it sends a message again that was not answered with 2xx; unknown: False.
     redelivers: ClassVar[bool] = False
+    # Whether it tests a callback URL with an empty message, which is then a ping.
+    probes: ClassVar[bool] = False
 
     account: str = ""
     live: bool = False
