@@ -303,7 +303,7 @@ async def test_a_refused_c2b_payment_charges_nobody(verdict: bool, charged: int)
     street = Street(Shop(), on_validate=on_validate)
     url = street.pool.webhook_url("mpesa")
     register = {
-        "ShortCode": "600966",
+        "ShortCode": PAID["ShortCode"],
         "ResponseType": "Completed",
         "ConfirmationURL": url,
         "ValidationURL": url,

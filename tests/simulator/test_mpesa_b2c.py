@@ -1,15 +1,14 @@
-import json
 import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
 
 from .asking import ask, login, password, push, told, until
+from .daraja import call, listening, parameters, result
 
 V1, V3 = (f"/mpesa/mpesa/b2c/{version}/paymentrequest" for version in ("v1", "v3"))
 BALANCE = "/mpesa/mpesa/accountbalance/v1/query"
@@ -38,29 +37,6 @@ QUESTION = {
     **URLS,
 }
 DONE = "The service request is processed successfully."
-
-
-async def call(sim: Simulator, path: str, body: Any) -> tuple[int, Any]:
-    """Call Daraja with a fresh token, and return the status and the body."""
-    reply = await ask(sim, "POST", path, body, headers=await login(sim))
-    return reply.status, told(reply)
-
-
-def listening(sim: Simulator) -> list[WebhookRequest]:
-    """Collect every webhook of the simulator."""
-    got: list[WebhookRequest] = []
-    sim.on_webhook(got.append)
-    return got
-
-
-def result(incoming: WebhookRequest) -> Any:
-    """Read a result."""
-    return json.loads(incoming.body)["Result"]
-
-
-def parameters(said: Any) -> dict[str, Any]:
-    """Read the parameters of a result."""
-    return {one["Key"]: one["Value"] for one in said["ResultParameters"]["ResultParameter"]}
 
 
 @pytest.mark.parametrize("amount", ["100", 100])

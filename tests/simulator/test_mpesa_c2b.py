@@ -59,7 +59,7 @@ async def test_a_customer_pays_unasked() -> None:
 
 
 async def test_the_first_version_hashes_the_number() -> None:
-    """The version of the registration decides, also for a payment that nobody simulated."""
+    """The version of the registration decides, also for a payment outside the sandbox."""
     sim = Simulator()
     got = listening(sim)
     await call(sim, REGISTER.replace("v2", "v1"), HOOKS)
@@ -82,7 +82,8 @@ async def test_a_refusing_code_cancels(code: str) -> None:
     await call(sim, REGISTER, HOOKS)
     entry = sim.mpesa.pays(bill="order-8", amount=5)
     await until(lambda: entry.status.terminal)
-    assert (entry.status, got, sim.ledger.charged()) == (Status.CANCELLED, ["/v/7f"], 0)
+    assert (entry.status, got) == (Status.CANCELLED, ["/v/7f"])
+    assert sim.ledger.charged() == 0
 
 
 async def test_without_registration_only_the_money_comes() -> None:
@@ -92,7 +93,8 @@ async def test_without_registration_only_the_money_comes() -> None:
     await call(sim, REGISTER, {**HOOKS, "ShortCode": "600000"})
     entry = sim.mpesa.pays(bill="order-8", amount=5)
     await until(lambda: entry.status.terminal)
-    assert (got, sim.ledger.charged("order-8")) == ([], 5)
+    assert got == []
+    assert sim.ledger.charged("order-8") == 5
     assert (await call(sim, SIMULATE, {"ShortCode": "174379"}))[0] == 400
 
 
@@ -208,6 +210,6 @@ async def test_a_bad_query_is_refused_by_its_field(field: str) -> None:
     """Dates are as on the page, with seconds or without."""
     sim = Simulator()
     await call(sim, f"{PULL}/register", REGISTRATION)
-    refused = await call(sim, f"{PULL}/query", between(**{field: "x"}))
+    refused = await call(sim, f"{PULL}/query", {**between(), field: "x"})
     assert refused[1]["errorMessage"] == f"Bad Request - Invalid {field}"
     assert (await call(sim, f"{PULL}/query", between(StartDate="2026-01-02 19:00")))[0] == 200

@@ -73,7 +73,7 @@ class TransactionStatus:
         return results.answer(asked, "0" if found else self.unknown_code)
 
     def _by_receipt(self, receipt: str) -> Entry | None:
-        # Only what was paid has a receipt that anybody was given.
+        # Only what was paid has a receipt that was ever told.
         named = self._mpesa.core.ledger.entries(receipt, provider=self._mpesa.name)
         return next((e for e in named if e.moved and e.words["receipt"] == receipt), None)
 
