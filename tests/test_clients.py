@@ -51,9 +51,16 @@ def surroundings() -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def client(name: str, version: str, url: str) -> AsyncIterator[Ask]:
     """Run a client's program in its own environment, and check that it is the published one."""
+    module = f"tests.clients.{name.replace('-', '_')}"
+    async with running(name, version, python_of(name), "-m", module, url) as ask:
+        yield ask
+
+
+@contextlib.asynccontextmanager
+async def running(name: str, version: str, *command: str | Path) -> AsyncIterator[Ask]:
+    """Run a program that answers lines of JSON, beginning with its version."""
     process = await asyncio.create_subprocess_exec(
-        python_of(name),
-        *("-m", f"tests.clients.{name.replace('-', '_')}", url),
+        *command,
         cwd=ROOT,
         env=surroundings(),
         stdin=asyncio.subprocess.PIPE,
