@@ -1,8 +1,8 @@
 '''The base of simulated providers: a sans-IO server that answers as the provider's page says.
 
-To simulate a provider, write `simulator/<driver name>.py` with one class; nothing else is needed (an
-API of several pages is a folder of that name, with a file for each page, as `mpesa`). A package of
-your own names its class in the entry-point group `paymux.simulators`.
+To simulate a provider, write `simulator/<driver name>.py` with one class; nothing else is needed.
+An API of several pages is a folder of that name, with a file for each page, as `mpesa`. A package
+of your own names its class in the entry-point group `paymux.simulators`.
 
     class Acme(Provider):
         """Acme's merchant API on the wire, from https://acme.example/docs."""
