@@ -213,6 +213,19 @@ async def test_results_are_lost_doubled_and_late() -> None:
     assert sim.ledger.paid_out() == 400
 
 
+async def test_a_forged_answer_claims_a_success() -> None:
+    """It comes first, and looks like a true one; the ledger has no payment."""
+    sim = Simulator()
+    got = listening(sim)
+    await call(sim, B2C, wage())
+    sim.fault("mpesa", kind=Fault.WEBHOOK_FORGED)
+    await call(sim, STATUS, asking(**{BY_ID: "wage-1"}))
+    await until(lambda: len(got) == 2)
+    words = [parameters(result(one))["TransactionStatus"] for one in got]
+    assert words == ["Completed", "Authorized"]
+    assert sim.ledger.paid_out() == 0
+
+
 async def test_a_failure_may_carry_what_looks_like_a_receipt() -> None:
     """The sample with 2001 has a receipt, that of a reversal a dummy; nothing was paid."""
     sim = Simulator()

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 
 class Asked(msgspec.Struct, kw_only=True):
-    """A request that the gateway acknowledged; `told` gives the parameters of its success."""
+    """A request that the gateway acknowledged.
+
+    `told` gives the parameters of its success from the order and its receipt; a question has a
+    receipt only where its answer is forged.
+    """
 
     body: dict[str, Any]
     ids: dict[str, str]
@@ -137,7 +141,7 @@ class Results:
         asked: Asked = entry.words["asked"]
         code = "0" if forged else _code(entry, asked)
         receipt = "" if asked.question else entry.words["receipt"]
-        if forged and not asked.question:
+        if forged:
             receipt = self._mpesa.receipt()
         texts = asked.texts if self.texts is None else self.texts
         said = codes.DESCRIPTIONS.get(code, "Failed")
@@ -146,7 +150,9 @@ class Results:
             "ResultCode": code if texts or not code.isdecimal() else int(code),
             "ResultDesc": said.removesuffix(".") if asked.texts else said,
             **asked.ids,
-            "TransactionID": self._transaction_id(receipt, failed=code != "0"),
+            "TransactionID": self._transaction_id(
+                "" if asked.question else receipt, failed=code != "0"
+            ),
         }
         if code == "0":
             pairs = list(asked.told(entry, receipt))

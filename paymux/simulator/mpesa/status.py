@@ -66,8 +66,8 @@ class TransactionStatus:
             raise self._mpesa.invalid("TransactionID|OriginalConversationID")
         found = self._by_receipt(str(receipt)) if receipt else self._by_id(str(conversation))
 
-        def told(_: Entry, __: str) -> Pairs:
-            return self._told(found) if found else ()
+        def told(_: Entry, claimed: str) -> Pairs:
+            return self._told(found, claimed) if found else ()
 
         asked = results.asked(body, "status", told, question=True)
         return results.answer(asked, "0" if found else self.unknown_code)
@@ -85,7 +85,9 @@ class TransactionStatus:
                 return entry
         return None
 
-    def _told(self, entry: Entry) -> Pairs:
+    def _told(self, entry: Entry, claimed: str) -> Pairs:
+        """Tell what is known of a payment; a forged answer claims a success with a receipt."""
+        word = "Completed" if claimed else _WORDS.get(entry.status, self.reversed)
         asked = entry.words.get("asked")
         ids = asked.ids if asked else self._mpesa.results.ids()
         shop, payer = f"{entry.words['shortcode']} - Safaricom333", f"{entry.party} - John Doe"
@@ -100,9 +102,9 @@ class TransactionStatus:
             ("DebitPartyCharges", f"Fee For B2C Payment|KES|{fee:.2f}" if fee else ""),
             ("TransactionReason", None),
             ("ReasonType", _WHY[entry.kind]),
-            ("TransactionStatus", _WORDS.get(entry.status, self.reversed)),
+            ("TransactionStatus", word),
             ("FinalisedTime", stamp(paid_at(entry)) if entry.status.terminal else None),
             ("Amount", shillings(entry.amount)),
             ("ConversationID", ids["ConversationID"]),
-            ("ReceiptNo", entry.words["receipt"]),
+            ("ReceiptNo", claimed or entry.words["receipt"]),
         )
