@@ -28,7 +28,7 @@ from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
 from ...primitives.redaction import Secret
 from ...values import arguments
 from ...values.money import whole
-from ...values.parsing import Unreadable, amount, convert, form_fields, text
+from ...values.parsing import Unreadable, amount, convert, form_fields
 from ...values.phone import phone_digits
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
@@ -44,7 +44,6 @@ from .answers import (
     Invoice,
     Payer,
     number,
-    tree,
 )
 from .checkout import REFERENCE
 from .ipn import below_data, once_encoded
@@ -111,9 +110,6 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     settings = frozenset({"channels"})
     prose = frozenset(f"store_{name}" for name in _STORE)
     payer = "optional"
-    # It sends an empty body to the callback, and pays out only if that is answered with 2xx:
-    # https://developers.paydunya.com/doc/EN/api_deboursement
-    probes = True
     watch_timeout = 1800.0  # a payer reads a page, chooses, and types a code
     first_look = 10.0
     lost_page = "Nobody can pay on a page whose address was lost, so a new reference is safe."
@@ -274,19 +270,15 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
         metadata = dict(said.custom_data) if isinstance(said.custom_data, dict) else {}
         reference = metadata.pop(REFERENCE, None)
-        if said.mode:
-            live = said.mode.lower() == "live"
-        else:
-            live = self.live and not (asked or "").startswith("test_")
+        tests = (asked or "").startswith("test_")
+        live = said.mode.lower() == "live" if said.mode else self.live and not tests
         customer = Customer(name=payer.name, phone=payer.phone, email=payer.email)
+        ids = {"receipt_identifier": said.receipt_identifier} if said.receipt_identifier else {}
+        if said.provider_reference:
+            ids["provider_reference"] = said.provider_reference
         total = amount(invoice.total_amount)
         net = amount(invoice.total_amount_without_fees) or total
         total = net if total is None else total
-        ids = {}
-        if said.receipt_identifier:
-            ids["receipt_identifier"] = said.receipt_identifier
-        if said.provider_reference:
-            ids["provider_reference"] = said.provider_reference
         found = Payment(
             account=self.account,
             provider=self.name,
@@ -304,7 +296,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             fee=None if total is None or net is None else abs(total - net) or None,
             provider_status=said.status,
             reason=reason,
-            message=None if status is Status.SUCCEEDED else said.fail_reason or _trouble(said),
+            message=None if status is Status.SUCCEEDED else said.trouble(),
             customer=None if customer == _NOBODY else customer,
             metadata=metadata,
         )
@@ -324,8 +316,3 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         except UsageError:
             accepted = "a number of SN, or the e-mail of a PayDunya account"
             raise UsageError.field("payee", value, accepted) from None
-
-
-def _trouble(said: Answer) -> str | None:
-    errors = tree(said.errors)
-    return text(errors.get("message")) or text(errors.get("description"))

@@ -87,6 +87,11 @@ class Answer(ProviderData, frozen=True):
         echo = _TRANSFERRED.search(self.description or "")
         return Decimal(echo[1]) if echo else None
 
+    def trouble(self) -> str | None:
+        """Return why the last try to pay failed, in PayDunya's words."""
+        errors = self.errors if isinstance(self.errors, dict) else {}
+        return self.fail_reason or text(errors.get("message")) or text(errors.get("description"))
+
     def answers_create(self) -> bool:
         """Return whether a page was made."""
         if self.code() not in DONE:
@@ -115,11 +120,6 @@ class Answer(ProviderData, frozen=True):
         if not self.transaction_id:
             raise Unreadable("the answer has no transaction_id")
         return True
-
-
-def tree(value: object) -> dict[str, Any]:
-    """Return an object; empty if PHP wrote something else."""
-    return value if isinstance(value, dict) else {}
 
 
 def number(phone: str | None) -> str | None:
