@@ -275,7 +275,7 @@ async def test_messages_about_a_payout_take_no_place_of_the_collect(tmp_path: Pa
 async def test_a_message_on_the_path_of_another_kind_is_a_mismatch(
     tmp_path: Path, kind: Kind
 ) -> None:
-    """The id of one order on the path of another kind's is refused before anybody is asked."""
+    """The id of one order on the path of another kind's is refused before the provider is asked."""
     wire = Wire(Desk())
     journal = _journal(tmp_path / "payments.db")
     async with Pool(Keyless(), connection=wire, journal=journal, **HOOKS) as pay:
