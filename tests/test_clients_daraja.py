@@ -6,11 +6,8 @@
 import asyncio
 import contextlib
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +18,7 @@ from paymux.simulator import Simulator
 from paymux.simulator.mpesa.wire import EAT
 
 from .simulator.daraja import paid, parameters
-from .test_clients import ROOT, SHOP, client, running
+from .test_clients import SHOP, client
 
 pytestmark = pytest.mark.slow
 
@@ -68,17 +65,6 @@ async def sale(sim: Simulator, heard: Heard, reference: str = "order-1") -> str:
 def state(said: Any) -> Any:
     """Return what a status answer says of its payment."""
     return parameters(said)["TransactionStatus"]
-
-
-def npm_daraja() -> tuple[str, Path, Path]:
-    """Return node, the program, and the folder that npm installed daraja in; skip without."""
-    told = os.environ.get("PAYMUX_CLIENTS")
-    folder = (Path(told) if told else ROOT / ".venv-clients").absolute() / "npm-daraja"
-    node = shutil.which("node")
-    if node is None or not folder.exists():
-        reason = f"npm daraja is not installed: no node, or no {folder} (tests/clients/install)"
-        pytest.fail(reason) if told else pytest.skip(reason)
-    return str(node), ROOT / "tests/clients/daraja.js", folder
 
 
 async def test_mpesakit() -> None:
@@ -289,35 +275,3 @@ async def test_mpesa_daraja_mcp() -> None:
         dates = {"start": "2020-08-04 8:36:00", "end": "2090-08-16 10:10:00"}
         [rows] = (await ask("call", "pull_transactions", dates))["Response"]
         assert [row["billreference"] for row in rows] == ["order-1", "TEST"]
-
-
-async def test_npm_daraja() -> None:
-    """The npm package daraja pays out and asks; its reversal is refused for a misspelt field.
-
-    It sends ReceiverIdentifierType, where the page "Reversal" has RecieverIdentifierType, and no
-    Amount, which the page requires.
-    """
-    node, program, folder = npm_daraja()
-    async with (
-        street() as (sim, heard),
-        running("daraja", "1.0.1", node, program, folder, sim.url) as ask,
-    ):
-        who = ("testapi", "password")
-        ends = (URLS["ResultURL"], URLS["QueueTimeOutURL"])
-        what = ("BusinessPayment", "May", "x")
-        made = await ask("b2cPaymentRequest", 100, int(SANDBOX), *who, *what, *ends)
-        await heard.result(made["conversationId"])
-        assert sim.ledger.paid_out() == 100
-        receipt = await sale(sim, heard)
-        made = await ask("transactionStatusRequest", receipt, 4, *who, "ok", "x", *ends)
-        assert state(await heard.result(made["conversationId"])) == "Completed"
-        made = await ask("accountBalanceRequest", 4, *who, "ok", *ends)
-        said = await heard.result(made["conversationId"])
-        assert "Utility Account|KES|1000150.00" in parameters(said)["AccountBalance"]
-        refused = await ask("reversalRequest", receipt, *who, "Back", "x", *ends)
-        assert "Bad Request - Invalid" in refused["said"]
-        assert sim.ledger.refunded() == 0
-        made = await ask("c2bRegisterUrl", f"{SHOP}/v/7f", f"{SHOP}/c/7f", "Completed")
-        assert made["responseDescription"] == "Accept the service request successfully."
-        await ask("c2bSimulateTransaction", 5, int(SANDBOX), "bill-1")
-        assert [(await heard.body())["BillRefNumber"] for _ in range(2)] == ["bill-1", "bill-1"]
