@@ -334,6 +334,13 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether a look-up can confirm a message; if not, it is kept for a person."""
         return True
 
+    def proof(self, event: Event, known: Payment) -> Payment | None:
+        """Return what a message itself proves of the payment that it is about.
+
+        None: nothing, so the provider is asked. It is for an account that may not ask.
+        """
+        return None
+
     def may_tell_of(self, event: Event, order: Payment) -> bool:
         """Return whether a message that no look-up confirms may be about an order."""
         claims = event.claims
