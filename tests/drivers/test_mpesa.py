@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymux import Pool
-from paymux.drivers import load, mpesa
-from paymux.drivers.mpesa import LOGIN, PUSH, QUERY, Mpesa
+from paymux.drivers import load
+from paymux.drivers.mpesa import CALLBACK_ADDRESSES, LOGIN, PUSH, QUERY, Mpesa, stk
 from paymux.errors import (
     AuthenticationFailed,
     BadWebhook,
@@ -143,14 +143,15 @@ def judged(path: str, answer: Response, *, money: bool = True) -> ProviderError 
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     # In East Africa this is already the next day.
     late = datetime(2024, 6, 7, 21, 30, 45, tzinfo=UTC)
-    monkeypatch.setattr(mpesa, "time", SimpleNamespace(time=late.timestamp))
+    monkeypatch.setattr(stk, "time", SimpleNamespace(time=late.timestamp))
 
 
 def test_it_is_found_by_name() -> None:
     """`load("mpesa")` returns the driver with its operations."""
     assert load("mpesa") is Mpesa
-    assert [Mpesa.can(verb) for verb in ("collect", "verify", "webhook")] == [True] * 3
-    assert [Mpesa.can(verb) for verb in ("find", "payout", "refund", "returned")] == [False] * 4
+    verbs = ("collect", "payout", "refund", "verify", "find", "balance", "webhook")
+    assert [Mpesa.can(verb) for verb in verbs] == [True] * 7
+    assert [Mpesa.can(verb) for verb in ("history", "returned")] == [False] * 2
     assert not Mpesa.facts["collect"].deduplicates
 
 
@@ -200,7 +201,7 @@ def test_the_push_has_the_documented_fields_in_order_and_as_text(
 ) -> None:
     """A paybill push is the documented request, except for our own values."""
     ticks = iter([datetime(2016, 2, 16, 13, 56, second, tzinfo=UTC) for second in (27, 28, 29)])
-    monkeypatch.setattr(mpesa, "time", SimpleNamespace(time=lambda: next(ticks).timestamp()))
+    monkeypatch.setattr(stk, "time", SimpleNamespace(time=lambda: next(ticks).timestamp()))
     script = Script(DRIVER, reply("mpesa", "push.200"))
     asked = order(
         webhook_url="https://mydomain.com/path",
@@ -750,7 +751,7 @@ def test_c2b_replies_are_the_documented_bodies() -> None:
 def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None:
     """The twelve documented addresses are known, also in the form of a dual-stack socket."""
     assert Mpesa.from_safaricom(peer) is listed
-    assert len(mpesa.CALLBACK_ADDRESSES) == 12
+    assert len(CALLBACK_ADDRESSES) == 12
 
 
 @pytest.mark.parametrize(
@@ -777,7 +778,7 @@ def test_source_addresses_can_be_checked(peer: str | None, listed: bool) -> None
         b'{"TransID": "RKL51ZDR4F", "TransAmount": "1E+1000000"}',
         b'{"TransID": "RKL51ZDR4F", "TransAmount": ' + b"9" * 5000 + b"}",
         b'{"TransID": "RKL51ZDR4F", "TransAmount": NaN}',
-        b'{"Result": {"ResultCode": 0, "ConversationID": "AG_1"}}',
+        b'{"Result": {"ResultCode": 0}}',
     ],
 )
 def test_hostile_messages_are_unreadable(body: bytes) -> None:
@@ -883,7 +884,11 @@ def test_settings_are_read_by_their_django_names(settings: object) -> None:
         "https://api.safaricom.co.ke",
         "mpesa",
     )
-    assert (driver.secrets(), driver.shortcode) == (SECRETS, "174379")
+    assert (driver.secrets(), driver.shortcode) == ((*SECRETS, ""), "174379")
+    paying = Mpesa.from_settings(
+        {**SETTINGS, "MPESA_INITIATOR_NAME": "api", "MPESA_SECURITY_CREDENTIAL": "cipher"}
+    )
+    assert (paying.initiator_name, paying.secrets()[-1]) == ("api", "cipher")
     sandbox = Mpesa.from_settings({**SETTINGS, "MPESA_ENVIRONMENT": "sandbox"})
     assert (sandbox.live, sandbox.url) == (False, "https://sandbox.safaricom.co.ke")
 

@@ -5,28 +5,24 @@ https://github.com/amoskyalo/daraja-docs.
 """
 
 import re
-import time
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ...errors import ProviderError, Unsupported, UsageError
-from ...http import Request, Response, Send, WebhookRequest, get, post
-from ...models import Event, Kind, Order, Payment, Status
+from ...errors import ProviderError, UsageError
+from ...http import Request, Response, Send, WebhookRequest, get
+from ...models import Balance, Event, Kind, Order, Payment
 from ...primitives import coerce
 from ...primitives.redaction import Secret
-from ...values.money import whole
-from ...values.parsing import Unreadable, amount
+from ...values.parsing import Unreadable
 from ...values.status_words import StatusWords
-from ...values.validation import checked_url, setting
+from ...values.validation import setting
 from ..base import Driver, Facts, Option, Token, reveal
-from . import c2b
-from .errors import refusal, throttled
-from .express import PUSH, QUERY, RESULTS, SENTENCES, Said, sentence, signed
-from .values import paid_at, phone, shown
+from . import b2c, balance, c2b, results, reversal, status, stk
+from .errors import duplicate, refusal, throttled
+from .express import PUSH, QUERY, RESULTS, SENTENCES, Said
 
 __all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa"]
 
@@ -49,7 +45,28 @@ class _Login(msgspec.Struct, frozen=True):
 
 
 class Mpesa(Driver, frozen=True, kw_only=True):
-    """One shortcode at Daraja; for Buy Goods `till` is the till and `shortcode` the head office."""
+    """One shortcode at Daraja; for Buy Goods `till` is the till and `shortcode` the head office.
+
+    Setup. `consumer_key` and `consumer_secret` are those of the app at developer.safaricom.co.ke;
+    `passkey` comes by mail when M-Pesa Express goes live. `collect` needs no more.
+
+    `payout`, `refund`, `balance` and `find` also need an API user ("initiator"), whom the Business
+    Administrator makes at org.ke.m-pesa.com (operators, access channel API) with a role for each
+    operation: ORG B2C API initiator (payout), Org Reversals Initiator (refund), Transaction Status
+    query ORG API (verify and find), Balance Query ORG API (balance). The products B2C, Reversal,
+    Transaction Status and Account Balance must be in the app as well.
+
+    * `initiator_name`: the API user's name.
+    * `security_credential`: its password, encrypted with the certificate of the same environment,
+      by the page "Test credentials" of the portal, or by `paymux security-credential`. It is valid
+      as long as the password, 90 days; several wrong ones lock the user for everybody.
+    * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
+      utility account.
+    * `status_role=False`: the user lacks the role for the transaction status. A result that comes
+      to the order's own secret URL is then believed, which proves its origin only.
+
+    Nothing is registered: each request has its callback URLs, so the pool needs `webhook_base`.
+    """
 
     name = "mpesa"
     live_url = "https://api.safaricom.co.ke"
@@ -67,8 +84,31 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             findable=False,
             # No source says what the query answers for an unknown id.
             not_found_final_after=None,
-        )
+        ),
+        "payout": Facts(
+            # B2C and B2Pochi, whose id is ours: 500.002.1001 "Duplicate OriginatorConversationID."
+            # (https://developer.safaricom.co.ke/apis/BusinessToCustomer). Still never repeated: a
+            # look-up says as much, and cannot pay.
+            deduplicates=True,
+            # Same page: "You can use this ID to query the status of a transaction".
+            findable=True,
+            # No source says how the transaction status answers an unknown id.
+            not_found_final_after=None,
+        ),
+        "refund": Facts(
+            # https://developer.safaricom.co.ke/apis/Reversal: no field of ours identifies it. That
+            # a second one is R000001 is told later, of the receipt and not of the request.
+            deduplicates=False,
+            findable=False,
+            not_found_final_after=None,
+        ),
     }
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        "collect": frozenset({"receipt"}),
+        "payout": frozenset({"reference", "receipt"}),
+    }
+    # Every documented success of the transaction status has them.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"status": ("amount", "receipt")}
     # ResponseCode is no status: it says that the request was understood. No success of a query has
     # an amount.
     speaks: ClassVar[Mapping[str, StatusWords]] = {
@@ -78,7 +118,9 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     }
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
-    settings = frozenset({"account_reference"})
+    payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
+    refund_takes: ClassVar[frozenset[Option]] = frozenset({"webhook_url"})
+    settings = frozenset({"account_reference", "command_id", "occasion"})
     token_life = 3599.0
     # A prompt is open for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first
     # looks up after 20 s.
@@ -96,13 +138,19 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     passkey: Secret | str = ""
     till: str = ""
     max_amount: int = 250_000  # shillings per payment; Safaricom has raised it before
+    initiator_name: str = ""
+    security_credential: Secret | str = ""
+    b2c_shortcode: str = ""  # the one that pays out, if it is another
+    status_role: bool = True
 
     def __post_init__(self) -> None:
         """Check the numbers, after the checks of every driver."""
         super().__post_init__()
-        for field, value in (("shortcode", self.shortcode), ("till", self.till)):
-            if not re.fullmatch("([0-9]{5,7})?", value):
+        for field in ("shortcode", "till", "b2c_shortcode"):
+            if not re.fullmatch("([0-9]{5,7})?", value := getattr(self, field)):
                 raise UsageError.field(field, value, "a string of 5 to 7 digits")
+        if not coerce.is_a(self.status_role, bool):
+            raise UsageError.field("status_role", self.status_role, "True or False")
         most: Any = self.max_amount
         if type(most) is not int or most < 1:
             raise UsageError.field("max_amount", most, "a whole number of shillings above 0")
@@ -111,12 +159,13 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     def from_settings(cls, settings: object) -> "Mpesa":
         """Read a mapping or object with the settings of an integrator.
 
-        They are MPESA_ENVIRONMENT, _CONSUMER_KEY, _CONSUMER_SECRET, _SHORTCODE, _PASSKEY.
+        They are MPESA_ENVIRONMENT, _CONSUMER_KEY, _CONSUMER_SECRET, _SHORTCODE, _PASSKEY, and for
+        payouts, refunds and balances _INITIATOR_NAME, _SECURITY_CREDENTIAL.
         """
         said = setting(settings, "MPESA_ENVIRONMENT")
+        fields = (*sorted(cls.required), "initiator_name", "security_credential")
         given: dict[str, Any] = {
-            field: setting(settings, f"MPESA_{field.upper()}")
-            for field in ("consumer_key", "consumer_secret", "shortcode", "passkey")
+            field: setting(settings, f"MPESA_{field.upper()}") for field in fields
         }
         environment = coerce.text(said)
         if environment not in ("sandbox", "production"):
@@ -144,6 +193,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         """Return the gateway's error, by endpoint and message: one code has several meanings."""
         if b"policies." in reply.body and (slow := throttled(reply)) is not None:
             return slow
+        if request.money and b"uplicate" in reply.body and (had := duplicate(reply)) is not None:
+            return had
         if reply.status < 400:
             return None
         said = reply.read(Said) or Said()
@@ -158,61 +209,36 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             error.request_id = said.request_id
         return error
 
-    async def collect(self, send: Send, order: Order) -> Payment:
-        """Push a prompt to the payer's phone; the answer says only that the push was accepted.
+    # The verbs; each page of the documentation has a file.
 
-        The prompt shows `extra={"account_reference": …}`, else the first 12 characters of the
-        reference.
-        """
-        if not 1 <= order.amount <= self.max_amount:
-            raise UsageError.field("amount", f"{order.amount:.20g}", f"1 to {self.max_amount} KES")
-        if order.webhook_url is None:
-            why = "M-Pesa tells the outcome there (or set webhook_base)"
-            raise UsageError.missing("webhook_url", why)
-        payer = self.party("collect", order.party or "")
-        reference = order.extra.get("account_reference", order.reference[:12])
-        body = {
-            **signed(self.shortcode, reveal(self.passkey), int(time.time())),
-            "TransactionType": "CustomerBuyGoodsOnline" if self.till else "CustomerPayBillOnline",
-            "Amount": str(whole(order.amount)),  # text, like each value of the example in the page
-            "PartyA": payer,
-            "PartyB": self.till or self.shortcode,
-            "PhoneNumber": payer,
-            "CallBackURL": checked_url("webhook_url", order.webhook_url, http=self.rehearsing),
-            "AccountReference": shown("account_reference", reference, 12),
-            "TransactionDesc": shown("description", order.description or "Payment", 13),
-        }
-        said = await send(post(PUSH, Said, body, matches=Said.answers_push))
-        return self.payment(said.accepted())
+    collect = stk.collect
+    payout = b2c.payout
+    refund = reversal.refund
+    verify = stk.verify
+    find = status.find
+    asks = status.asks
+    pace = status.pace
+    answer_id = results.answer_id
+    proof = results.proof
 
-    async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Look up by CheckoutRequestID; the answer has neither amount nor receipt."""
-        asked = payment.provider_reference
-        if not asked or "TransID" in payment.ids:
-            raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
-        signature = signed(self.shortcode, reveal(self.passkey), int(time.time()))
-        query = post(
-            QUERY,
-            Said,
-            {**signature, "CheckoutRequestID": asked},
-            money=False,
-            # While it is in progress, the answer is 200 with 4999, or 500:
-            # https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
-            accept=(500,),
-            matches=partial(Said.answers_query, asked=asked),
-        )
-        return self.payment(await send(query), asked)
+    async def balance(self, send: Send) -> Balance:
+        """Ask for the balances of the shortcode that pays out; the answer comes as a message."""
+        return await balance.balance(self, send)
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read an STK callback or a C2B message; Daraja signs neither, so nothing is proved."""
+        """Read an STK callback, a C2B message or a result; Daraja signs none: nothing is proved."""
         message = self.message(c2b.Message, incoming)
+        if message.Result is not None:
+            return self.event(results.claims(self, results.Answer(message.Result).result()))
         pushed = message.Body.callback if message.Body else None
         if pushed is not None and pushed.CheckoutRequestID and pushed.ResultCode:
             return self.event(self.payment(pushed))
         if message.Body is None and message.TransID:
             claims = c2b.claims(self, message, message.TransID)
             return self.event(claims, ping=message.asks())
-        raise Unreadable("neither an STK callback nor a C2B message")
+        if message.CommandID and message.OriginatorConversationID:
+            return self.event(results.waited(self, message.OriginatorConversationID))
+        raise Unreadable("neither an STK callback, nor a C2B message, nor a result")
 
     def confirms(self, event: Event) -> bool:
         """Return whether a message is about a push: this API has no look-up for a C2B payment."""
@@ -232,9 +258,16 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         return super().may_tell_of(event, order) and c2b.may_be(payer, order.payer)
 
     def pending(self, order: Order) -> Payment:
-        """Return an order's payment before any answer, with the reference that the prompt shows."""
+        """Return an order's payment before any answer, with our ids that the request will have.
+
+        They are the reference that the prompt shows, and a payout's OriginatorConversationID. The
+        latter becomes the provider's reference once M-Pesa has acknowledged it: until then nothing
+        proves that M-Pesa has it.
+        """
         reference = order.extra.get("account_reference")
         ids = {"AccountReference": reference} if isinstance(reference, str) else {}
+        if order.kind == "payout":
+            ids = {"OriginatorConversationID": b2c.own_id(self, order.reference)}
         return msgspec.structs.replace(super().pending(order), ids=ids)
 
     def acknowledge(self, event: Event, refused: str = "") -> Response:
@@ -247,32 +280,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read what Daraja says about a push; amount and receipt are read only from a message."""
-        code = said.ResultCode or said.fault
-        described = said.ResultDesc
-        fault = said.fault_message
-        status, reason = Status.PENDING, None
-        if code is not None:  # a sentence without a result is about the request
-            status, reason = self.outcome(
-                {
-                    "ResultCode": said.ResultCode,
-                    "ResultDesc": described and sentence(described),
-                    "errorMessage": fault and sentence(fault),
-                }
-            )
-        merchant = said.MerchantRequestID
-        found = Payment(
-            account=self.account,
-            provider=self.name,
-            live=self.live,
-            provider_reference=said.CheckoutRequestID or asked,
-            ids={"MerchantRequestID": merchant} if merchant else {},
-            status=status,
-            prompt=said.CustomerMessage,
-            provider_status=code,
-            reason=reason,
-            message=described or fault,
-        )
-        return found if asked or said.CallbackMetadata is None else _figures(found, said)
+        return stk.read(self, said, asked)
 
     @staticmethod
     def c2b_reply(accepted: bool, code: str = "C2B00011") -> dict[str, str]:
@@ -289,19 +297,3 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         Never call it with an address from a header.
         """
         return (coerce.text(peer) or "").removeprefix("::ffff:") in CALLBACK_ADDRESSES
-
-
-def _figures(found: Payment, said: Said) -> Payment:
-    """Add what a callback claims about the payment."""
-    figures = said.figures()
-    paid = figures.get("Amount")
-    receipt = figures.get("MpesaReceiptNumber")
-    return msgspec.structs.replace(
-        found,
-        ids={**found.ids, "receipt": receipt} if receipt else found.ids,
-        amount=amount(paid),
-        currency="KES" if paid else None,
-        payer=phone(figures.get("PhoneNumber")),
-        receipt=receipt,
-        paid_at=paid_at(figures.get("TransactionDate")),
-    )

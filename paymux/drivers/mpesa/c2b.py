@@ -2,6 +2,7 @@
 
 import re
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -21,9 +22,16 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 class Message(ProviderData, frozen=True):
-    """An STK callback is a `Body`; a C2B validation or confirmation is flat, and all text."""
+    """An STK callback is a `Body`, and a result a `Result`; a C2B message is flat, and all text.
+
+    A request that waited too long may come back, flat, with our credential in it: only the id is
+    read (https://github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts).
+    """
 
     Body: _Body | None = None
+    Result: dict[str, Any] | None = None
+    CommandID: Text = None
+    OriginatorConversationID: Text = None
     TransID: Text = None
     TransTime: Text = None
     TransAmount: Text = None

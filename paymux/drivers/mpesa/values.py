@@ -2,9 +2,16 @@
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...models import Order
 from ...values.parsing import parse_time
+from ...values.validation import checked_url
+from ..base import reveal
+
+if TYPE_CHECKING:
+    from . import Mpesa
 
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
@@ -24,12 +31,39 @@ def phone(number: str | None) -> str | None:
     return number if number and _NUMBER.fullmatch(number) else None
 
 
-def shown(field: str, value: object, longest: int) -> str:
-    """Check a text that the payer sees."""
+def shown(field: str, value: object, longest: int, *, shortest: int = 1) -> str:
+    """Check a text that the payer or payee sees."""
     printable = isinstance(value, str) and value.isprintable() and value.strip()
-    if not isinstance(value, str) or not printable or len(value) > longest:
-        accepted = f"a string of 1 to {longest} printable characters"
+    if not isinstance(value, str) or not printable or not shortest <= len(value) <= longest:
+        accepted = f"a string of {shortest} to {longest} printable characters"
         raise UsageError.field(field, value, accepted)
     if odd := _ODD.search(value):
         raise UsageError.field(field, value, f"text without {odd[0]}")
     return value
+
+
+def credentials(driver: "Mpesa", verb: str) -> tuple[str, str]:
+    """Return the name and the encrypted password of the API user; UsageError: one is missing."""
+    for field in ("initiator_name", "security_credential"):
+        if not getattr(driver, field):
+            why = f"a {verb} is asked for by an API user of the M-Pesa portal: see Mpesa"
+            raise UsageError.missing(field, why)
+    return driver.initiator_name, reveal(driver.security_credential)
+
+
+def addresses(driver: "Mpesa", order: Order) -> tuple[str, str]:
+    """Return where the result of an order goes, and the news that it waited too long."""
+    if order.webhook_url is None:
+        why = "M-Pesa tells the outcome there (or set webhook_base)"
+        raise UsageError.missing("webhook_url", why)
+    http = driver.rehearsing
+    result = checked_url("webhook_url", order.webhook_url, http=http)
+    return result, checked_url("timeout_url", order.timeout_url or result, http=http)
+
+
+def only_settings(order: Order, *names: str) -> None:
+    """Refuse a setting of another verb in `extra`."""
+    for name in order.extra:
+        if name not in names:
+            accepted = ", ".join(names) or "nothing"
+            raise UsageError.field("extra", name, f"for a {order.kind}: {accepted}")

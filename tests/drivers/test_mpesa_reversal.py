@@ -1,0 +1,100 @@
+"""Refunds of M-Pesa: a reversal of the whole amount, by receipt, asked for once."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from paymux.drivers.mpesa.reversal import REVERSAL
+from paymux.errors import OutcomeUnknown, Rejected, UsageError
+from paymux.models import Payment, Status
+from tests.driving import Script, drive, reply, sample
+
+from .mpesa_initiator import CREDENTIAL, DRIVER, RESULT, TIMEOUT, body_of, fault, order
+
+PAID = Payment(
+    account="kenya",
+    provider="mpesa",
+    kind="collect",
+    reference="order-7",
+    provider_reference="ws_CO_1",
+    receipt="PDU91HIVIT",
+    amount=Decimal(200),
+    currency="KES",
+    status=Status.SUCCEEDED,
+)
+BACK = order("refund", reference="back-7", amount=Decimal(200), description="Payment reversal")
+
+
+def test_a_refund_has_the_documented_fields_in_the_pages_order() -> None:
+    """Every field of the page's sample, and accepted is pending."""
+    script = Script(DRIVER, reply("mpesa", "reversal_ack.200"))
+    found = drive(DRIVER.refund(script, BACK, PAID))
+    page = sample("mpesa", "reversal_request")
+    said = body_of(script)
+    assert list(said) == list(page)
+    assert said == {
+        **page,
+        "Initiator": "testapi",
+        "SecurityCredential": CREDENTIAL,
+        "ReceiverParty": "600992",
+        "ResultURL": RESULT,
+        "QueueTimeOutURL": TIMEOUT,
+    }
+    (request,) = script.requests
+    assert (request.path, request.money, request.repeatable) == (REVERSAL, True, False)
+    assert (found.status, found.kind, found.amount, found.receipt) == (
+        Status.PENDING,
+        "refund",
+        Decimal(200),
+        None,
+    )
+    assert found.provider_reference == "f1e2-4b95-a71d-b30d3cdbb7a7735297"
+    assert found.ids["ConversationID"] == "AG_20210706_20106e9209f64bebd05b"
+    assert DRIVER.asks(found) == "verify"
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("payment.receipt", {"receipt": None}),
+        ("payment.kind", {"kind": "payout"}),
+        ("payment.kind", {"kind": "refund"}),
+        ("payment.kind", {"kind": None}),
+        ("amount", {"amount": Decimal(201)}),
+        ("amount", {"amount": None}),
+        ("amount", {"currency": "USD"}),
+    ],
+)
+def test_what_cannot_be_reversed_is_named_and_never_sent(
+    field: str, changes: dict[str, Any]
+) -> None:
+    """No receipt, no part of an amount, no payout: UsageError says what to do."""
+    script = Script(DRIVER)
+    with pytest.raises(UsageError) as caught:
+        drive(DRIVER.refund(script, BACK, msgspec.structs.replace(PAID, **changes)))
+    assert (caught.value.name, script.requests) == (field, [])
+
+
+def test_no_address_for_the_result_is_a_usage_error() -> None:
+    """The outcome comes only there."""
+    with pytest.raises(UsageError, match="webhook_url"):
+        drive(DRIVER.refund(Script(DRIVER), msgspec.structs.replace(BACK, webhook_url=None), PAID))
+
+
+def test_a_lost_acknowledgement_says_who_can_tell() -> None:
+    """A reversal has no id of ours, so nobody can ask for it, and it is never sent again."""
+    script = Script(DRIVER, fault(500, "500.001.1001", "Internal Server Error"))
+    with pytest.raises(OutcomeUnknown, match="callback path, and Safaricom's portal"):
+        drive(DRIVER.refund(script, BACK, PAID))
+    assert len(script.requests) == 1
+    assert DRIVER.asks(DRIVER.pending(BACK)) is None
+
+
+def test_a_refused_reversal_is_refused_for_certain() -> None:
+    """The page's own error of a wrong receipt."""
+    script = Script(DRIVER, reply("mpesa", "reversal_error.400"))
+    with pytest.raises(Rejected) as caught:
+        drive(DRIVER.refund(script, BACK, PAID))
+    assert caught.value.details == {"field": "TransactionID"}
