@@ -66,6 +66,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     mode: tuple[bytes, bytes] | None = None  # how the live and the test mode are told in an answer
     live: Mapping[str, str] = {}  # the fields of a live account
     shape: Mapping[str, Any] = {}  # attributes of the simulator with which it tells the mode
+    fields: Mapping[str, Any] = {}  # of the driver, beside the simulator's credentials
+    # The account learns of payouts, refunds and receipts by messages alone, and a refund takes the
+    # receipt and the whole amount of a payment.
+    by_message: bool = False
     payout: tuple[str, str] | None = None  # the payee, and the request
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund

@@ -54,7 +54,7 @@ class Desk:
         self.sim.on_webhook(self.messages.append)
         if case.bearer and not fields:
             fields = {"access_token": "", "bearer": self._bearer}
-        self.driver = self.sim.driver(driver, **fields)
+        self.driver = self.sim.driver(driver, **{**case.fields, **fields})
         self.connection: Connection = self.sim.connection
         if carried is not None:
             self.connection = carried(self.sim.connection)
@@ -106,8 +106,9 @@ class Desk:
         options: Any = given if kind == "collect" else {}
         if kind == "payout" and self.case.payout is not None:
             party = self.case.payout[0]
-        if kind == "collect" and "webhook_url" in self.driver.takes:
-            url = self.pool.webhook_url(self.name, "204207")
+        hears = kind == "collect" or self.case.by_message
+        if hears and "webhook_url" in self.driver.takes:
+            url = self.pool.webhook_url(self.name, "204207", use=kind)
         return checked_order(
             self.driver,
             kind,
@@ -138,6 +139,14 @@ class Desk:
         """Let the payer decide."""
         assert payment.provider_reference is not None
         self.sim.settle(payment.provider_reference, status, **how)
+
+    async def paid(self, payment: Payment) -> Payment:
+        """Let the payment succeed, and return it as the provider then says that it is."""
+        self.settle(payment, Status.SUCCEEDED)
+        if not self.case.by_message:
+            return await self.pool.verify(payment)
+        event = self.pool.webhook(await self.told())
+        return await self.pool.confirm(event, expected=payment)
 
     def sent(self, match: str) -> list[bytes]:
         """List the bodies of the requests of one kind that were received in full."""

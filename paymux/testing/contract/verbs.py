@@ -84,8 +84,7 @@ class VerbPromises(Promises):
         """A verb of money that is passed to `run` is UsageError, and its request is not sent."""
         async with self.desk() as desk:
             payment = await desk.collect()
-            desk.settle(payment, Status.SUCCEEDED)
-            paid = await desk.pool.verify(payment)
+            paid = await desk.paid(payment)
             before = len(desk.sim.requests)
             for kind in filter(desk.driver.can, get_args(Kind)):
                 method, order = getattr(type(desk.driver), kind), desk.order(kind)
@@ -104,8 +103,7 @@ class VerbPromises(Promises):
             paid = await desk.payout(payee)
             assert (paid.kind, paid.reference, paid.payer) == ("payout", "wage-7", None)
             if paid.status is Status.PENDING:
-                desk.settle(paid, Status.SUCCEEDED)
-                paid = await desk.pool.verify(paid)
+                paid = await desk.paid(paid)
             assert (paid.status, paid.kind) == (Status.SUCCEEDED, "payout")
             assert desk.sim.ledger.paid_out(provider=desk.name) == 500
             assert len(desk.sent(request)) == 1
@@ -154,15 +152,15 @@ class VerbPromises(Promises):
         """
         async with self.desk() as desk:
             payment = await desk.collect()
-            desk.settle(payment, Status.SUCCEEDED)
-            paid = await desk.pool.verify(payment)
-            back = await desk.pool.refund(paid, amount=400, reference="204207", reason="damaged")
-            assert (back.status, back.kind, back.amount) == (Status.PENDING, "refund", Decimal(400))
+            paid = await desk.paid(payment)
+            part, rest = (ASKED, ASKED) if desk.case.by_message else (Decimal(400), Decimal(300))
+            back = await desk.pool.refund(paid, amount=part, reference="204207", reason="damaged")
+            assert (back.status, back.kind, back.amount) == (Status.PENDING, "refund", part)
             desk.fault(desk.case.refund, Fault.DROP_AFTER)
             with pytest.raises(OutcomeUnknown) as caught:
-                await desk.pool.refund(paid, amount=300, reference="204208")
+                await desk.pool.refund(paid, amount=rest, reference="204208")
             lost = caught.value.payment
-            assert (lost.kind, lost.amount) == ("refund", Decimal(300))
+            assert (lost.kind, lost.amount) == ("refund", rest)
             assert len([entry for entry in desk.sim.ledger if entry.kind == "refund"]) == 2
             with pytest.raises(UsageError, match="amount"):
                 await desk.pool.refund(paid, amount=1001, reference="204209")
@@ -246,7 +244,8 @@ class VerbPromises(Promises):
         async with self.desk() as desk:
             payment = await desk.collect()
             desk.settle(payment, Status.SUCCEEDED)
-            if desk.driver.can("balance"):
+            # A balance that is told by a message needs a server: `paymux.Webhooks`.
+            if desk.driver.can("balance") and not desk.case.by_message:
                 balance = await desk.pool.balance(desk.name)
                 assert balance.currency == desk.case.order["currency"]
                 assert balance.available > 0
