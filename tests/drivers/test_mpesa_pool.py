@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from paymux.simulator import Fault, Simulator
 B2C = "POST /mpesa/b2c/v3/paymentrequest/"
 REVERSAL = "POST /mpesa/reversal/v1/request/"
 API_USER = {"initiator_name": "simulator", "security_credential": "canary-credential"}
-WAGE = {"amount": 500, "currency": "KES", "payee": "254712345678", "reference": "wage-7"}
+WAGE: Mapping[str, Any] = {
+    "amount": 500,
+    "currency": "KES",
+    "payee": "254712345678",
+    "reference": "wage-7",
+}
 
 
 class Shop:
@@ -46,7 +51,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    """A shop whose API user lacks the role for the transaction status."""
+    """Open a shop whose API user lacks the role for the transaction status."""
     shop = Shop(tmp_path / "journal.db", status_role=False)
     async with shop.pool:
         yield shop

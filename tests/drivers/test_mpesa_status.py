@@ -42,7 +42,7 @@ PAYS_OUT = msgspec.structs.replace(DRIVER, b2c_shortcode="600310")
 
 def changed(**values: object) -> dict[str, Any]:
     """Return the sample of a completed payout with other parameters; None: without one."""
-    found = copy.deepcopy(COMPLETED)
+    found: dict[str, Any] = copy.deepcopy(COMPLETED)
     rows = found["Result"]["ResultParameters"]["ResultParameter"]
     rows[:] = [row for row in rows if row["Key"] not in values]
     rows += [{"Key": key, "Value": value} for key, value in values.items() if value is not None]

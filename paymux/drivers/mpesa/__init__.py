@@ -20,7 +20,7 @@ from ...values.parsing import Unreadable
 from ...values.status_words import StatusWords
 from ...values.validation import setting
 from ..base import Driver, Facts, Option, Token, reveal
-from . import b2c, balance, c2b, results, reversal, status, stk
+from . import b2c, balance, c2b, results, reversal, status, stk, values
 from .errors import duplicate, refusal, throttled
 from .express import PUSH, QUERY, RESULTS, SENTENCES, Said
 
@@ -220,6 +220,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     pace = status.pace
     answer_id = results.answer_id
     proof = results.proof
+    credential_id = values.credential_id
+    proof_of = values.proof_of
 
     async def balance(self, send: Send) -> Balance:
         """Ask for the balances of the shortcode that pays out; the answer comes as a message."""

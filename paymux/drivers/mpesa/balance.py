@@ -13,7 +13,7 @@ from ...models import Balance
 from ...values.parsing import Unreadable, amount
 from .results import Ack, Answer
 from .status import answered
-from .values import credentials
+from .values import CREDENTIAL, credentials
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -36,7 +36,15 @@ async def balance(driver: "Mpesa", send: Send) -> Balance:
         "QueueTimeOutURL": "",
         "ResultURL": "",
     }
-    question = ask(BALANCE, Ack, body, answer=Answer, id_of=Ack.named, matches=Ack.accepts)
+    question = ask(
+        BALANCE,
+        Ack,
+        body,
+        answer=Answer,
+        id_of=Ack.named,
+        matches=Ack.accepts,
+        credential=CREDENTIAL,
+    )
     said = (await send(question)).result()
     accounts = _accounts(answered(driver, said).get("AccountBalance"))
     for paying in _PAYING:

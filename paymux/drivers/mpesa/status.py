@@ -22,7 +22,7 @@ from ..base import Driver, Pace
 from . import codes
 from .b2c import own_id
 from .results import Ack, Answer, Result, number
-from .values import credentials, paid_at
+from .values import CREDENTIAL, credentials, paid_at
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -127,7 +127,15 @@ def _question(driver: "Mpesa", kind: Kind | None, named: Mapping[str, str]) -> Q
         "Remarks": "Status",
         "Occasion": "Status",
     }
-    return ask(STATUS, Ack, body, answer=Answer, id_of=Ack.named, matches=Ack.accepts)
+    return ask(
+        STATUS,
+        Ack,
+        body,
+        answer=Answer,
+        id_of=Ack.named,
+        matches=Ack.accepts,
+        credential=CREDENTIAL,
+    )
 
 
 def answered(driver: "Mpesa", said: Result) -> Mapping[str, str]:

@@ -1,10 +1,13 @@
 """Values that several of Daraja's APIs write in the same form."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...http import Send
 from ...models import Order
 from ...values.parsing import parse_time
 from ...values.validation import checked_url
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
+CREDENTIAL = "security_credential"  # of the API user; several wrong ones lock the user
 _NUMBER = re.compile("254[0-9]{9}")
 # A prompt with one of these can fail without an error:
 # https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
@@ -49,6 +53,19 @@ def credentials(driver: "Mpesa", verb: str) -> tuple[str, str]:
             why = f"a {verb} is asked for by an API user of the M-Pesa portal: see Mpesa"
             raise UsageError.missing(field, why)
     return driver.initiator_name, reveal(driver.security_credential)
+
+
+def credential_id(driver: "Mpesa", name: str) -> str:
+    """Return a digest of the API user's name and credential."""
+    if name != CREDENTIAL:
+        raise UsageError.field("credential", name, CREDENTIAL)
+    pair = f"{driver.initiator_name}\n{reveal(driver.security_credential)}"
+    return sha256(pair.encode()).hexdigest()
+
+
+def proof_of(driver: "Mpesa", name: str) -> Callable[[Send], Awaitable[object]] | None:
+    """Return the question that proves the credential and moves no money: the balance."""
+    return driver.balance if name == CREDENTIAL else None
 
 
 def addresses(driver: "Mpesa", order: Order) -> tuple[str, str]:
