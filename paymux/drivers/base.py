@@ -173,8 +173,9 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     token_life: ClassVar[float] = 300.0  # seconds, if the provider states none
     watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
-    # What a caller may do if the answer with a checkout page's URL was lost.
+    # What a caller may do if the answer with a checkout page's URL, or to a refund, was lost.
     lost_page: ClassVar[str] = ""
+    lost_refund: ClassVar[str] = ""
     # The provider may never call a path that contains one of these words.
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
     # Whether it sends a message again that was not answered with 2xx; unknown: False.
@@ -335,10 +336,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
-        """Return what a message itself proves of the payment that it is about.
-
-        None: nothing, so the provider is asked. It is for an account that may not ask.
-        """
+        """Return what a message proves if the account may not ask; None: the provider is asked."""
         return None
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:

@@ -152,7 +152,8 @@ def _ended(call: Call, error: Exception) -> Exception:
         )
         # If the reference was used before, the payer may have the page of the earlier request.
         page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
-        return OutcomeUnknown(". ".join(filter(None, (said, page))), unknown)
+        advice = driver.lost_refund if unknown.kind == "refund" else page
+        return OutcomeUnknown(". ".join(filter(None, (said, advice))), unknown)
     if late:
         money = call.pending is not None or call.moves_money
         return (

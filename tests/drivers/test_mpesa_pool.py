@@ -14,6 +14,7 @@ import pytest
 from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Rejected, Status
 from paymux.http import WebhookRequest
 from paymux.simulator import Fault, Simulator
+from paymux.testing import virtual_time
 
 B2C = "POST /mpesa/b2c/v3/paymentrequest/"
 REVERSAL = "POST /mpesa/reversal/v1/request/"
@@ -139,6 +140,21 @@ async def test_a_collect_a_payout_and_a_refund_of_one_reference_stay_apart(shop:
         found = await shop.pool.confirm(shop.pool.webhook(message))
         assert (found.status, found.kind) == (Status.SUCCEEDED, kind)
     assert shop.sim.ledger.paid_out(provider="mpesa") == 500
+
+
+@pytest.mark.parametrize("kind", [Fault.DROP_AFTER, Fault.STALL])
+async def test_a_lost_answer_to_a_refund_says_who_can_tell(shop: Shop, kind: Fault) -> None:
+    """It cannot be asked for: only its result can tell, or the portal. The error says so."""
+    bought = await shop.pool.collect(
+        "mpesa", amount=500, currency="KES", payer="254712345678", reference="order-7"
+    )
+    message = await shop.result(bought, Status.SUCCEEDED)
+    bought = await shop.pool.confirm(shop.pool.webhook(message))
+    shop.sim.fault("mpesa", REVERSAL, kind=kind)
+    with pytest.raises(OutcomeUnknown, match="callback path, and Safaricom's portal"):
+        async with virtual_time():
+            await shop.pool.refund(bought, amount=500, reference="back-7")
+    assert len(shop.sim.ledger.entries(provider="mpesa")) == 2
 
 
 async def test_a_payout_that_was_refused_is_free_again(shop: Shop) -> None:

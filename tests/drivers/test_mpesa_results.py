@@ -151,7 +151,7 @@ def test_a_failure_with_the_words_of_a_success_is_pending() -> None:
 
 
 def test_a_reversal_that_another_request_made_is_told() -> None:
-    """R000001 of a refund that was sent once: somebody else gave the money back."""
+    """R000001 of a refund that was sent once: another request gave the money back."""
     found = believed(result("R000001"), accepted("refund"))
     assert (found.status, found.receipt) == (FAILED, None)
     assert "not by this request" in (found.message or "")

@@ -59,7 +59,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     * `initiator_name`: the API user's name.
     * `security_credential`: its password, encrypted with the certificate of the same environment,
       by the page "Test credentials" of the portal, or by `paymux security-credential`. It is valid
-      as long as the password, 90 days; several wrong ones lock the user for everybody.
+      as long as the password, 90 days; after several wrong ones the user is locked.
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
       utility account.
     * `status_role=False`: the user lacks the role for the transaction status. A result that comes
@@ -76,6 +76,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     decimals: ClassVar[Mapping[str, int]] = {"KES": 0}
     countries = frozenset({"KE"})
     test_numbers = frozenset({"254708374149"})
+    payees = frozenset({"pochi"})  # before the number of a business wallet
     facts: ClassVar[Mapping[Kind, Facts]] = {
         "collect": Facts(
             # Documentation of processrequest: no field of ours identifies a request.
@@ -126,6 +127,10 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     # looks up after 20 s.
     watch_timeout = 180.0
     first_look = 15.0
+    lost_refund = (
+        "A reversal has no id of ours, so only its result, on the refund's own callback path, and "
+        "Safaricom's portal can tell whether it was made."
+    )
     # Documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks".
     redelivers = False
     # Documentation, FAQ: words to avoid in a callback URL. It is advice, so nothing is refused for

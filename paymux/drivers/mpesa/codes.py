@@ -4,8 +4,8 @@ The tables of "Result Codes" in https://developer.safaricom.co.ke/apis/BusinessT
 and /AccountBalance, and the FAQ of /TransactionStatus, as copied at
 https://github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs @e875f3b).
 
-Whoever reads that a payout failed pays it again, so a failure needs a code that a page lists and
-that proves that no money moved. Every other code, listed or not, leaves the payment PENDING.
+A shop that reads that a payout failed pays it again, so a failure needs a code that a page lists
+and that proves that no money moved. Every other code, listed or not, leaves the payment PENDING.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ ALREADY_REVERSED = "R000001"
 REFUND = Vocabulary(
     {
         **_BOTH,
-        # We asked once, so somebody else reversed it: this refund gave nothing back.
+        # We asked once, so another request reversed it: this refund gave nothing back.
         ALREADY_REVERSED: _FAILED,
         "R000002": _FAILED,  # the original receipt is invalid
     }

@@ -168,9 +168,7 @@ def proof(driver: "Mpesa", event: Event, known: Payment) -> Payment | None:
     status, reason = codes.result(driver, kind, said.provider_status, said.message)
     if status is not said.status or (status is Status.SUCCEEDED and said.amount is None):
         return known
-    return msgspec.structs.replace(
-        said, kind=kind, reference=known.reference, reason=reason, payee=None
-    )
+    return msgspec.structs.replace(said, kind=kind, reference=known.reference, reason=reason)
 
 
 def number(party: str | None) -> str | None:

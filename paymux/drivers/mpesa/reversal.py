@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...errors import OutcomeUnknown, UsageError
+from ...errors import UsageError
 from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from . import Mpesa
 
 REVERSAL = "/mpesa/reversal/v1/request"
-_LOST = (
-    "a reversal has no id of ours, so only its result, on the refund's own callback path, and "
-    "Safaricom's portal can tell whether it was made"
-)
 
 
 async def refund(driver: "Mpesa", send: Send, order: Order, payment: Payment) -> Payment:
@@ -54,14 +50,9 @@ async def refund(driver: "Mpesa", send: Send, order: Order, payment: Payment) ->
         "QueueTimeOutURL": timeout,
         "Remarks": shown("reason", order.description or "Refund", 100, shortest=2),
     }
-    try:
-        ack = await send(post(REVERSAL, Ack, body, matches=Ack.accepts))
-    except OutcomeUnknown as lost:
-        said = f"{lost}; {_LOST}"
-    else:
-        return msgspec.structs.replace(
-            driver.pending(order),
-            provider_reference=ack.OriginatorConversationID,
-            ids={"ConversationID": ack.named(), "OriginalTransactionID": payment.receipt},
-        )
-    raise OutcomeUnknown(said)
+    ack = await send(post(REVERSAL, Ack, body, matches=Ack.accepts))
+    return msgspec.structs.replace(
+        driver.pending(order),
+        provider_reference=ack.OriginatorConversationID,
+        ids={"ConversationID": ack.named(), "OriginalTransactionID": payment.receipt},
+    )

@@ -161,14 +161,11 @@ def _by_id(driver: "Mpesa", told: Mapping[str, str], known: Payment, asked: str)
         raise _other(driver, found, known, "provider_reference")
     if not pairs:
         found = _unproved(driver, found, "its OriginatorConversationID")
-    # "pochi:2547…" stays as it is.
-    payee = None if known.payee and known.payee.endswith(found.payee or "-") else found.payee
     conversation = theirs[1]
     return msgspec.structs.replace(
         found,
         provider_reference=asked,
         ids={"ConversationID": conversation} if conversation else {},
-        payee=payee,
     )
 
 
@@ -180,7 +177,7 @@ def _by_receipt(driver: "Mpesa", told: Mapping[str, str], receipt: str) -> Payme
     found = _payment(driver, told, "payout" if paid_out else "collect")
     if told.get("ReceiptNo") != receipt:
         raise _other(driver, found, None, "receipt")
-    if paid_out == collected:  # nobody's, or between our own accounts
+    if paid_out == collected:  # between others, or between our own accounts
         raise _other(driver, found, None, "account")
     if paid_out:
         return msgspec.structs.replace(
