@@ -178,6 +178,17 @@ class AuthenticationFailed(ProviderError):
     _unsaid = "the credentials are refused"
 
 
+class CredentialRefused(AuthenticationFailed):
+    """The provider refuses a credential of single operations, as an initiator's: replace it.
+
+    Other operations of the account go on. A driver's `judge` returns it for a synchronous answer,
+    and a verb raises it for the answer of its question. From then on it is raised for each request
+    with that credential, with `unsent`: nothing was sent.
+    """
+
+    unsent = False
+
+
 class Rejected(ProviderError):
     """The provider refused the request: fix it.
 

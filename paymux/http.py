@@ -53,7 +53,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
-    credential: str = ""  # the driver's field whose validity this request's answer proves
+    credential: str = ""  # the driver's name of a credential in it that must be proved
     known: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
@@ -150,6 +150,7 @@ def post(
     form: bool = False,
     largest: int = MAX_BODY_BYTES,
     known: Mapping[str, str] | None = None,
+    credential: str = "",
 ) -> Request[R]:
     """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
@@ -161,6 +162,9 @@ def post(
     payment's own fields, any other name is one of its `ids`. They are durable before this request
     leaves: its payment has them if the answer is lost, and after a crash. A `provider_reference`
     given here stays that of the payment.
+
+    `credential` names one in the body (`Driver.credential_id`): until it is proved, few such
+    requests are out, and once it is refused, none is sent.
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable
@@ -179,6 +183,7 @@ def post(
         matches=matcher_of(matches),
         largest=largest,
         known=None if known is None else known_of(known, money=money),
+        credential=credential,
     )
 
 

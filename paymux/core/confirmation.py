@@ -64,6 +64,7 @@ async def confirm_received(
             event = repeat_event(event, known)
         payment = await _asked(engine, event, known, arrival, seconds, priority)
         await engine.store.keep(payment, "webhook", message=message)
+        await engine.transport.heard(payment)
     registry.deliver(payment)
     return payment
 

@@ -63,7 +63,12 @@ class Engine(ForkAware):
         self.store = Store(journal)
         self.drivers = drivers
         self.transport = Transport(
-            connection, drivers.values(), deadline=deadline, attempts=attempts, ask=self._ask
+            connection,
+            drivers.values(),
+            deadline=deadline,
+            attempts=attempts,
+            ask=self._ask,
+            credentials=lambda: self.store.credentials,
         )
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
@@ -143,6 +148,7 @@ class Engine(ForkAware):
                 last.push_async_callback(self.store.journal.aclose)
             last.push_async_callback(self.transport.connection.aclose)
             last.push_async_callback(self.transport.tokens.aclose)
+            last.push_async_callback(self.transport.close_guard)
             if self._watch_registry is not None:
                 self._watch_registry.close()
                 last.push_async_callback(self._watch_registry.push.aclose)

@@ -56,7 +56,7 @@ is exported from `paymux` without being listed anywhere. A driver has its parts 
 provider's reference and the kind of the payment. Helper functions come below the class.
 '''
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar
@@ -228,6 +228,14 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def can(cls, verb: Verb) -> bool:
         """Return whether this provider has the operation: whether this driver overrides it."""
         return getattr(cls, verb) is not getattr(Driver, verb)
+
+    def credential_id(self, name: str) -> str:
+        """Return a digest of a credential that a request names, and of its owner's name."""
+        raise UsageError.field("credential", name, f"none: {self.name} names no credential")
+
+    def proof_of(self, name: str) -> Callable[[Send], Awaitable[object]] | None:
+        """Return a verb that moves no money, and whose answer proves a credential; None: none."""
+        return None
 
     # Facts about one payment. A driver whose operations differ overrides these, and not the
     # variables above.

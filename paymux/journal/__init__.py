@@ -14,6 +14,7 @@ __all__ = [
     "MIN_LOOKUPS",
     "Arrival",
     "CandidateOrders",
+    "Credentials",
     "Ended",
     "Entry",
     "Heartbeat",
@@ -28,6 +29,7 @@ __all__ = [
     "Outbox",
     "Resolution",
     "Row",
+    "Standing",
     "State",
     "Store",
     "Turn",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         State,
         order_key,
     )
+    from .credentials import Credentials, Standing
     from .interface import Journal
     from .local_outbox import LocalOutbox
     from .once import Turn
@@ -75,6 +78,7 @@ else:
                 "State",
                 "order_key",
             ),
+            "credentials": ("Credentials", "Standing"),
             "interface": ("Journal",),
             "local_outbox": ("LocalOutbox",),
             "once": ("Turn",),

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..models import Event, Kind, Payment, Status
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
+from .credentials import Credentials
 from .outbox import Outbox
 from .unconfirmed import Unconfirmed
 
@@ -151,6 +152,11 @@ class Journal(Protocol):
     @property
     def unconfirmed(self) -> Unconfirmed:
         """Return the store of messages that no look-up confirms."""
+        ...
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return where it is kept how good each credential is, for all workers."""
         ...
 
     async def aclose(self) -> None:

@@ -103,6 +103,12 @@ CREATE INDEX hints_of ON hints (account, kind, reference, proved);
 -- A message is found again by its text, so that of a stored one gets the field that is new.
 UPDATE hints SET event = WITH_USE WHERE json_valid(event);
 UPDATE unconfirmed SET event = WITH_USE WHERE json_valid(event);
+-- How good a credential is (slot ''), and its requests that are out (transport/credentials.py).
+CREATE TABLE credentials (
+    account TEXT NOT NULL, digest TEXT NOT NULL, slot TEXT NOT NULL, standing TEXT NOT NULL,
+    at REAL NOT NULL, -- unix seconds
+    PRIMARY KEY (account, digest, slot)
+) WITHOUT ROWID;
 """
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE

@@ -13,6 +13,7 @@ from ..primitives.forks import ForkAware, register
 from ..values.validation import checked_path, checked_seconds
 from .base import Arrival, Check, Ended, FollowUp, Resolution, Row, State
 from .base import order_key as _key
+from .credentials import SqliteCredentials
 from .file_location import FileLocation
 from .inbox import Inbox, TurnTable
 from .liveness import Worker
@@ -83,6 +84,11 @@ class SqliteJournal(ForkAware):
     def unconfirmed(self) -> SqliteUnconfirmed:
         """Return the store of messages that no look-up confirms."""
         return SqliteUnconfirmed(self._writer.do, self._worker)
+
+    @property
+    def credentials(self) -> SqliteCredentials:
+        """Return where it is kept how good each credential is."""
+        return SqliteCredentials(self._writer.do, self._writer.keep)
 
     def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""

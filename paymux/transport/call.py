@@ -41,6 +41,7 @@ from .retries import backoff_pauses, may_retry, requested_pause, retry_after
 from .scrubbed import ScrubbedResponse
 
 if TYPE_CHECKING:
+    from .credentials import Guarded
     from .observing import ObservedVerb
     from .transport import Transport
 
@@ -66,7 +67,9 @@ class Call:
         "deadline",
         "driver",
         "duplicate",
+        "guarded",
         "keep_known",
+        "let_out",
         "limiter",
         "loop",
         "moves_money",
@@ -117,6 +120,8 @@ class Call:
         self.about: Payment | None = None  # the payment that a look-up asks for
         self.response = ScrubbedResponse(account.secrets)
         self.observed: ObservedVerb | None = None  # None: the pool has no observers
+        self.guarded: tuple[Guarded, ...] = ()  # its requests that name a credential
+        self.let_out = False  # whether the guard of a credential sends its request now
         self._lost = ""  # what is known of a money request whose outcome is unknown
 
     def __str__(self) -> str:
@@ -151,7 +156,11 @@ class Call:
     async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
         if isinstance(request, Question):
+            if request.request.credential and not self.let_out:
+                return await self._transport.guard.send(self, request)
             return await self._transport.ask(self, request)
+        if request.credential and not self.let_out:
+            return await self._transport.guard.send(self, request)
         steps: Iterator[float] | None = None
         if request.money:
             begin_money(self, request)

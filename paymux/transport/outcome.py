@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..drivers.base import Driver, Duplicate
-from ..errors import AuthenticationFailed, ProviderError, RateLimited
+from ..errors import AuthenticationFailed, CredentialRefused, ProviderError, RateLimited
 from ..http import Request, Response
 from ..values.parsing import Unreadable
 
@@ -62,7 +62,7 @@ def decide(
         error = driver.judge(request, reply)
         if error is not None:
             error.http_status = reply.status
-            if isinstance(error, AuthenticationFailed):
+            if isinstance(error, AuthenticationFailed) and not isinstance(error, CredentialRefused):
                 return Verdict(Means.STALE, error=error)
             if isinstance(error, RateLimited):
                 return Verdict(Means.THROTTLED, error=error)

@@ -16,6 +16,8 @@ from .call import Call
 from .tokens import TokenCache
 
 if TYPE_CHECKING:
+    from ..journal import Credentials
+    from .credentials import CredentialGuard
     from .observing import Loads, Observers
 
 P = ParamSpec("P")
@@ -50,6 +52,7 @@ class Transport:
         deadline: float,
         attempts: int,
         ask: Asker,
+        credentials: "Callable[[], Credentials]",
     ) -> None:
         # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
@@ -62,6 +65,8 @@ class Transport:
         # How often the pool was closed: a verb that began before a closing sends nothing after it.
         self.closings = 0
         self._observers: Observers | None = None
+        self._credentials = credentials  # where it is kept how good each credential is
+        self._guard: CredentialGuard | None = None
         self.accounts = {
             driver.account: Account(
                 limiter=Limiter(driver.account, driver.limits),
@@ -80,6 +85,25 @@ class Transport:
         from .observing import Observers  # noqa: PLC0415 - as above
 
         self._observers = Observers(checked_observers(observers), loads)
+
+    @property
+    def guard(self) -> "CredentialGuard":
+        """Return the guard of the credentials that must be proved; few providers have any."""
+        if self._guard is None:
+            from .credentials import CredentialGuard  # noqa: PLC0415 - as it says
+
+            self._guard = CredentialGuard(self, self._credentials)
+        return self._guard
+
+    async def close_guard(self) -> None:
+        """End the proofs that are being sought."""
+        if self._guard is not None:
+            await self._guard.aclose()
+
+    async def heard(self, payment: Payment) -> None:
+        """Take a confirmed payment, which may prove the credential of its request."""
+        if self._guard is not None:
+            await self._guard.heard(payment)
 
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for all callers that wait."""
@@ -110,6 +134,7 @@ class Transport:
         if self._observers is not None and call.observed is None:
             again = partial(self.perform, call, method, *args, **named)
             return await self._observers.perform(call, again)
+        failed: Exception | None = None
         try:
             async with asyncio.timeout_at(call.deadline):
                 if call.pending is None:
@@ -117,6 +142,7 @@ class Transport:
                 # What was read is no local variable here: a debugger would show it unscrubbed.
                 return call.complete(await method(call, *args, **named))
         except asyncio.CancelledError as cancelled:
+            call.guarded = ()  # no answer was read
             if call.in_doubt:
                 cancelled.add_note(f"paymux: {call} had been sent; its outcome is unknown")
             # Without the frames below, whose variables hold headers and bodies.
@@ -124,12 +150,15 @@ class Transport:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            failure = _ended(call, error)
+            failed, failure = error, _ended(call, error)
             if failure is error and not isinstance(error, PaymuxError):
                 raise
         finally:
             if call.slot_held:
                 call.limiter.release(money=False)
+            if call.guarded:
+                await self.guard.ended(call, failed)
+            failed = None  # it holds this frame
         # Without the frames below, whose variables hold bodies and what signs them.
         raise failure.with_traceback(None)
 

@@ -8,6 +8,7 @@ from typing import Any
 from ...drivers.base import Driver, Pace
 from ...errors import (
     AuthenticationFailed,
+    CredentialRefused,
     Mismatch,
     NotFound,
     PaymuxError,
@@ -294,6 +295,8 @@ class OrderWatcher:
             now = asyncio.get_running_loop().time()
             for order in self._orders(account):
                 self._join(order, max(order.due, now) if self._schedule(order).fixed else now)
+        if isinstance(failed, CredentialRefused):
+            return  # the account's other look-ups do not need that credential
         if isinstance(failed, AuthenticationFailed) and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(

@@ -1,0 +1,350 @@
+"""A wrong credential never locks its user: few requests leave, and after a refusal none."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paymux import AuthenticationFailed, NotSent, Payment, Pool, Status, Unavailable, UsageError
+from paymux.drivers.base import Driver
+from paymux.errors import CredentialRefused, ProviderError
+from paymux.http import PreparedRequest, Request, Response, Send, post
+from paymux.models import Balance, Order
+from paymux.primitives.redaction import Secret
+from paymux.transport.credentials import PROOF_SECONDS
+
+from .notify.world import file
+from .toys import Keyless, Said, Wire, answer, now, timeless
+
+__all__ = ["file"]
+
+STOP = "2001"
+NO_ROLE = "21"
+
+
+class Initiated(Keyless, frozen=True, kw_only=True):
+    """A toy whose payouts, look-ups and balance need a credential beside the account's."""
+
+    name = "initiated"
+    secret: Secret | str = "pass-1"
+    role: bool = True
+
+    def credential_id(self, name: str) -> str:
+        if name != "initiator":
+            return super().credential_id(name)
+        secret = self.secret.reveal() if isinstance(self.secret, Secret) else self.secret
+        return hashlib.sha256(f"{name} {secret}".encode()).hexdigest()
+
+    def proof_of(self, name: str) -> Callable[[Send], Awaitable[object]] | None:
+        return self.balance if self.role else None
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        said = reply.read(Said)
+        if reply.status == 500 and said is not None and said.error == STOP:
+            return CredentialRefused("wrong credentials", code=STOP)
+        return super().judge(request, reply)
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        body = {"reference": order.reference, "secret": self.credential_id("initiator")}
+        said = await send(post("/payout", Said, body, credential="initiator"))
+        return self.payment(said, order.kind)
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        return self.payment(await self._asked(send, "/payments"), payment.kind)
+
+    async def balance(self, send: Send) -> Balance:
+        await self._asked(send, "/balance")
+        return Balance(available=Decimal(500), currency="XAF")
+
+    async def _asked(self, send: Send, path: str) -> Said:
+        said = await send(post(path, Said, {}, money=False, credential="initiator"))
+        if said.error == STOP:
+            raise CredentialRefused("the initiator is wrong", code=STOP)
+        if said.error == NO_ROLE:
+            raise ProviderError("no such role", code=NO_ROLE)
+        return said
+
+
+class Bank(Wire):
+    """A provider: what it answers to each path, after `seconds`."""
+
+    def __init__(self, seconds: float = 1.0, **replies: Response | None) -> None:
+        super().__init__(self._reply, after=0.0)
+        self.seconds = seconds
+        self.replies = {"payout": answer(id="id-1", status="WAIT"), **replies}
+
+    async def _reply(self, outgoing: PreparedRequest) -> Response:
+        await asyncio.sleep(self.seconds)
+        reply = self.replies.get(outgoing.url.rpartition("/")[2])
+        if reply is None:
+            await asyncio.sleep(10_000)
+        return reply or answer(404)
+
+
+def shop(bank: Wire, journal: Path | None = None, **fields: Any) -> Pool:
+    """Return a pool with one account."""
+    driver: Driver = Initiated(account="toy", **fields)
+    return Pool(driver, connection=bank, journal=journal, deadline=30.0, attempts=1)
+
+
+async def pay_all(pay: Pool, count: int, first: int = 0) -> list[Payment | BaseException]:
+    """Pay out so many times at once."""
+    order: dict[str, Any] = {"amount": 500, "currency": "XAF", "payee": "237670000000"}
+    payouts = [
+        pay.payout("toy", reference=f"order-{number}", **order)
+        for number in range(first, first + count)
+    ]
+    return await asyncio.gather(*payouts, return_exceptions=True)
+
+
+def sent(reference: str) -> Payment:
+    """Return a payout that was acknowledged."""
+    given: dict[str, Any] = {"provider_reference": "id-1", "reference": reference}
+    return Payment(account="toy", kind="payout", **given)
+
+
+async def states(file: Path) -> set[str]:
+    """Return the states of the orders in a journal."""
+    import sqlite3  # noqa: PLC0415 - only used here
+
+    db = sqlite3.connect(file)
+    try:
+        return {state for (state,) in db.execute("SELECT state FROM payments")}
+    finally:
+        db.close()
+
+
+WRONG = answer(error=STOP)
+
+
+@timeless
+async def test_a_wrong_credential_is_found_by_the_balance_and_no_payout_leaves(file: Path) -> None:
+    """A thousand payouts at once: one request without money leaves; each row ends unsent."""
+    bank = Bank(balance=WRONG)
+    async with shop(bank, file) as pay:
+        ends = await pay_all(pay, 1000)
+    assert bank.paths() == ["/balance"]
+    assert all(isinstance(end, CredentialRefused) and end.unsent for end in ends)
+    assert await states(file) == {"not_sent"}
+    assert "pass-1" not in str(ends[0]) + file.read_bytes().decode("latin-1")
+    again = Bank(balance=WRONG)
+    async with shop(again, file) as pay:  # after a restart
+        ends = await pay_all(pay, 100, 2000)
+    assert again.paths() == []
+    assert all(isinstance(end, AuthenticationFailed) for end in ends)
+
+
+@timeless
+async def test_two_workers_let_out_three_in_all(file: Path) -> None:
+    """Without the role for a proof, three leave of both; a stop of one reaches the other."""
+    bank = Bank(payments=WRONG)
+    async with shop(bank, file, role=False) as one, shop(bank, file, role=False) as two:
+        both = asyncio.gather(pay_all(one, 500), pay_all(two, 500, 500))
+        await asyncio.sleep(10)
+        assert len(bank.paths("/payout")) == 3
+        known = sent("order-0")
+        await asyncio.sleep(53)  # those three count as out no longer
+        with pytest.raises(NotSent):
+            raise next(end for end in (await both)[0] if isinstance(end, NotSent))
+        with pytest.raises(CredentialRefused) as caught:
+            await one.verify(known)
+        assert not caught.value.unsent
+        await asyncio.sleep(2)
+        ends = await pay_all(two, 50, 5000)
+        assert all(isinstance(end, CredentialRefused) and end.unsent for end in ends)
+    assert len(bank.paths("/payout")) == 3
+
+
+@timeless
+async def test_a_stop_reaches_those_that_wait_in_another_worker(file: Path) -> None:
+    """They raise at once, and not at their deadline."""
+    bank = Bank(payments=WRONG)
+    async with shop(bank, file, role=False) as one, shop(bank, file, role=False) as two:
+        await pay_all(one, 2)
+        waiting = asyncio.ensure_future(pay_all(two, 20, 500))
+        await asyncio.sleep(3)
+        with pytest.raises(CredentialRefused):
+            await one.verify(sent("order-0"))
+        began = now()
+        ends = await waiting
+        assert now() - began < 2
+    assert sum(isinstance(end, CredentialRefused) for end in ends) == 19
+    assert len(bank.paths("/payout")) == 3
+
+
+@timeless
+async def test_a_good_credential_is_proved_once_and_then_costs_nothing() -> None:
+    """The balance proves it: all payouts leave together, and none waits again."""
+    bank = Bank(balance=answer(status="OK"))
+    async with shop(bank) as pay:
+        ends = await pay_all(pay, 50)
+        assert all(isinstance(end, Payment) for end in ends)
+        assert now() < 4
+        await pay_all(pay, 50, 50)
+        await asyncio.sleep(5)
+        await pay_all(pay, 50, 100)
+    assert len(bank.paths("/balance")) == 1
+    assert len(bank.paths("/payout")) == 150
+
+
+@pytest.mark.parametrize("balance", [answer(error=NO_ROLE), None, answer(503)])
+@timeless
+async def test_without_a_proof_three_are_out_until_an_answer(balance: Response | None) -> None:
+    """A missing role or no answer is no stop; the first status answer proves it for the rest."""
+    bank = Bank(balance=balance, payments=answer(id="id-1", status="WAIT"))
+    async with shop(bank) as pay:
+        ends = asyncio.ensure_future(pay_all(pay, 20))
+        await asyncio.sleep(PROOF_SECONDS + 5)
+        # A question whose answer may still come is out, too.
+        assert len(bank.paths("/payout")) == (3 if balance and balance.status == 200 else 2)
+        known = sent("order-0")
+        await pay._engine.transport.heard(
+            Payment(account="toy", kind="payout", reference="order-0", status=Status.SUCCEEDED)
+        )
+        assert all(isinstance(end, Payment) for end in await ends)
+        assert (await pay.verify(known)).status is Status.PENDING
+    assert len(bank.paths("/payout")) == 20
+    assert len(bank.paths("/balance")) == 1
+
+
+@timeless
+async def test_a_request_without_an_answer_is_out_for_a_minute() -> None:
+    """What waits longer than its deadline was never sent; a look-up is unavailable then."""
+    bank = Bank()
+    async with shop(bank, role=False) as pay:
+        ends = await pay_all(pay, 5)
+        assert [type(end) for end in ends].count(NotSent) == 2
+        with pytest.raises(Unavailable, match="too late"):
+            await pay.verify(Payment(account="toy", provider_reference="id-1"), deadline=5.0)
+        await asyncio.sleep(30)
+        assert [type(end) for end in await pay_all(pay, 2, 10)] == [Payment] * 2
+    assert len(bank.paths("/payout")) == 5
+
+
+@timeless
+async def test_a_refusal_at_once_stops_and_a_plain_one_frees_its_place() -> None:
+    """A code of the answer itself counts; a refused field says nothing of the credential."""
+    bank = Bank(payout=answer(500, error=STOP))
+    async with shop(bank, role=False) as pay:
+        ends = await pay_all(pay, 50)
+        assert [end.unsent for end in ends if isinstance(end, CredentialRefused)].count(False) <= 3
+        assert all(isinstance(end, CredentialRefused) for end in ends)
+    assert len(bank.paths("/payout")) <= 3
+    bank = Bank(payout=answer(400, error="no"))
+    async with shop(bank, role=False) as pay:
+        ends = await pay_all(pay, 20)
+        assert {type(end).__name__ for end in ends} == {"Rejected"}
+
+
+@timeless
+async def test_a_stale_token_is_no_stop() -> None:
+    """A 401 of the account's own login says nothing of the credential."""
+    bank = Bank(payout=answer(401, error="stale"))
+    async with shop(bank, role=False) as pay:
+        ends = await pay_all(pay, 5)
+        assert not any(isinstance(end, CredentialRefused) for end in ends)
+        bank.replies["payout"] = answer(id="id-1", status="WAIT")
+        assert isinstance((await pay_all(pay, 1, 10))[0], Payment)
+
+
+@timeless
+async def test_a_failure_on_an_orders_path_neither_stops_nor_proves() -> None:
+    """Anyone who knows the path could have sent it; a success that was confirmed proves."""
+    bank = Bank()
+    async with shop(bank, role=False) as pay:
+        await pay_all(pay, 3)
+        for status in (Status.FAILED, Status.PENDING):
+            told = Payment(account="toy", kind="payout", reference="order-0", status=status)
+            await pay._engine.transport.heard(told)
+        assert isinstance((await pay_all(pay, 1, 10))[0], NotSent)
+
+
+@timeless
+async def test_another_credential_begins_anew(file: Path) -> None:
+    """The stop holds for the digest that was refused: a replaced credential is tried."""
+    bank = Bank(balance=WRONG)
+    async with shop(bank, file) as pay:
+        assert isinstance((await pay_all(pay, 1))[0], CredentialRefused)
+    bank.replies["balance"] = answer(status="OK")
+    async with shop(bank, file, secret="pass-2") as pay:
+        assert isinstance((await pay_all(pay, 1, 10))[0], Payment)
+    async with shop(bank, file) as pay:
+        assert isinstance((await pay_all(pay, 1, 20))[0], CredentialRefused)
+
+
+@timeless
+async def test_a_name_that_the_driver_does_not_know_is_a_usage_error() -> None:
+    """A request cannot name a credential by mistake."""
+    async with shop(Bank()) as pay:
+        with pytest.raises(UsageError, match="credential"):
+            await pay.send("toy", post("/x", Said, {}, money=False, credential="other"))
+
+
+@timeless
+async def test_the_question_about_an_order_goes_before_new_orders() -> None:
+    """It takes the place of its order, once: three orders and their questions are out, no more."""
+    bank = Bank(payments=None)
+    async with shop(bank, role=False) as pay:
+        ends = asyncio.ensure_future(pay_all(pay, 20))
+        await asyncio.sleep(3)
+        asked = [
+            asyncio.ensure_future(pay.verify(sent(f"order-{number % 4}"), deadline=10.0))
+            for number in range(40)
+        ]
+        await asyncio.sleep(5)
+        assert len(bank.paths("/payout")) == len(bank.paths("/payments")) == 3
+        assert not any(isinstance(end, Payment) for end in await _all(asked))
+        await ends
+    assert len(bank.paths("/payout")) == 3
+
+
+@timeless
+async def test_an_answer_of_a_look_up_lets_all_go_at_once() -> None:
+    """A status answer proves the credential for those that wait, without the balance."""
+    bank = Bank(payments=answer(id="id-1", status="WAIT"))
+    async with shop(bank, role=False) as pay:
+        ends = asyncio.ensure_future(pay_all(pay, 20))
+        await asyncio.sleep(3)
+        began = now()
+        await pay.verify(sent("order-0"))
+        assert all(isinstance(end, Payment) for end in await ends)
+        assert now() - began < 4
+
+
+@timeless
+async def test_who_waits_for_a_proof_holds_no_place_in_the_limit() -> None:
+    """Other requests of the account go on, and one that is cancelled leaves nothing behind."""
+    bank = Bank(balance=None, other=answer(status="OK"))
+    async with shop(bank) as pay:
+        ends = asyncio.ensure_future(pay_all(pay, 300))
+        await asyncio.sleep(1)
+        began = now()
+        for _ in range(5):
+            await pay.send("toy", post("/other", Said, {}, money=False))
+        assert now() - began == pytest.approx(5, abs=0.1)
+        assert pay.limits("toy").waiting == 0
+        ends.cancel()
+        await asyncio.gather(ends, return_exceptions=True)
+        assert bank.paths("/payout") == []
+        assert isinstance((await pay_all(pay, 1, 1000))[0], Payment)
+
+
+@timeless
+async def test_a_late_answer_stops_or_proves_as_one_in_time() -> None:
+    """What is read again from a stored answer counts as in the verb that asked."""
+    errors = (None, CredentialRefused("wrong"), Unavailable("no"))
+    for error, expected in zip(errors, (Payment, CredentialRefused, NotSent), strict=True):
+        bank = Bank()
+        async with shop(bank, role=False) as pay:
+            guard, driver = pay._engine.transport.guard, pay.drivers["toy"]
+            await pay_all(pay, 3)
+            await guard.replayed(driver, "initiator", error)
+            assert type((await pay_all(pay, 1, 10))[0]) is expected
+
+
+async def _all(tasks: Iterable[asyncio.Future[Payment]]) -> list[Payment | BaseException]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
