@@ -13,10 +13,12 @@ __all__ = [
     "MAX_ORDERS",
     "MIN_LOOKUPS",
     "Arrival",
+    "Asked",
     "CandidateOrders",
     "Credentials",
     "Ended",
     "Entry",
+    "Heard",
     "Heartbeat",
     "Journal",
     "LocalOutbox",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .once import Turn
     from .order_memory import MAX_ORDERS
     from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
+    from .questions import Asked, Heard
     from .resolutions import check_resolvable
     from .store import Store
     from .stored_events import OpenMessage, repeat_event
@@ -91,6 +94,7 @@ else:
                 "OpenOrder",
                 "Outbox",
             ),
+            "questions": ("Asked", "Heard"),
             "resolutions": ("check_resolvable",),
             "store": ("Store",),
             "stored_events": ("OpenMessage", "repeat_event"),

@@ -8,6 +8,7 @@ from ..models import Event, Kind, Payment, Status
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
 from .outbox import Outbox
+from .questions import Questions
 from .unconfirmed import Unconfirmed
 
 
@@ -157,6 +158,11 @@ class Journal(Protocol):
     @property
     def credentials(self) -> Credentials:
         """Return where it is kept how good each credential is, for all workers."""
+        ...
+
+    @property
+    def questions(self) -> Questions:
+        """Return the store of questions whose answers come as messages."""
         ...
 
     async def aclose(self) -> None:

@@ -109,6 +109,19 @@ CREATE TABLE credentials (
     at REAL NOT NULL, -- unix seconds
     PRIMARY KEY (account, digest, slot)
 ) WITHOUT ROWID;
+CREATE TABLE questions ( -- questions whose answers come as messages, until an hour after they may
+    nonce TEXT PRIMARY KEY, -- of the path of the answer
+    account TEXT NOT NULL, verb TEXT NOT NULL,
+    payment TEXT, -- the payment that it asks for
+    expires INTEGER NOT NULL, -- Unix seconds: until then the path is good
+    worker TEXT, -- the worker that waits for the answer, or applies one that came late
+    named TEXT, -- the id that the acknowledgement gave, and the answer must bear
+    early TEXT NOT NULL, -- by their ids, messages before the acknowledgement, as JSON
+    answer TEXT, timed_out INTEGER NOT NULL,
+    over INTEGER NOT NULL -- a verb has the answer, or it was applied
+);
+CREATE INDEX questions_by_age ON questions (expires);
+CREATE INDEX questions_left ON questions (expires) WHERE answer IS NOT NULL AND over = 0;
 """
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE

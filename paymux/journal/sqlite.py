@@ -24,6 +24,7 @@ from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .schema import iso
 from .sqlite_outbox import SqliteOutbox
+from .sqlite_questions import SqliteQuestions
 from .sqlite_unconfirmed import SqliteUnconfirmed
 from .unnotified import Unnotified
 from .watch_claims import WatchClaims
@@ -89,6 +90,11 @@ class SqliteJournal(ForkAware):
     def credentials(self) -> SqliteCredentials:
         """Return where it is kept how good each credential is."""
         return SqliteCredentials(self._writer.do, self._writer.keep)
+
+    @property
+    def questions(self) -> SqliteQuestions:
+        """Return the store of questions whose answers come as messages."""
+        return SqliteQuestions(self._writer, self._worker)
 
     def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""
