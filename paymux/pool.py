@@ -96,6 +96,7 @@ class Pool(JournalVerbs):
             deadline=deadline,
             attempts=attempts,
             journal=journal,
+            callback_urls=self._callback_urls,
         )
         core.observe(self._engine, observers)
         self.internals = core.Internals(self._engine, self._callback_urls)
@@ -249,7 +250,7 @@ class Pool(JournalVerbs):
         named = self._engine.payment_named(
             payment, arguments.named("provider_reference", provider_reference)
         )
-        return await self._engine.look_up(named, deadline)
+        return await self._engine.look_up(named, deadline, named=True)
 
     def verify_many(
         self,
@@ -278,7 +279,7 @@ class Pool(JournalVerbs):
         provider can be asked by. Mismatch: the payment found has another receipt.
         """
         asked = core.asked_for(self._engine.driver(account), reference, receipt, kind)
-        return await self._engine.look_up(asked, deadline)
+        return await self._engine.look_up(asked, deadline, named=True)
 
     async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
         """Ask for the money that can be paid out."""

@@ -7,40 +7,15 @@ import pytest
 
 import paymux
 from paymux import NoAnswer, Unavailable, UsageError, WebhookRequest
-from paymux.http import Question, Response, Send, ask
+from paymux.http import Question, Response, ask
 from paymux.models import Payment
 from paymux.testing.contract import Script, drive
-from paymux.values.parsing import ProviderData, Text, Unreadable
+from paymux.values.parsing import Unreadable
 
+from .asking import Ack, Asking
 from .toys import Said, Toy
 
 NAMES = {"name": "1", "AnswerURL": ""}
-
-
-class Ack(ProviderData, frozen=True):
-    """The toy's acknowledgement of a question."""
-
-    conversation: Text = None
-
-    def named(self) -> str:
-        if not self.conversation:
-            raise Unreadable("the acknowledgement has no id")
-        return self.conversation
-
-
-class Asking(Toy, frozen=True, kw_only=True):
-    """A toy whose look-up is answered by a message."""
-
-    name = "asking"
-
-    async def verify(self, send: Send, payment: Payment) -> Payment:
-        said = await send(
-            ask("/status", Ack, {"id": payment.provider_reference}, answer=Said, id_of=Ack.named)
-        )
-        return self.payment(said)
-
-    def answer_id(self, incoming: WebhookRequest) -> str:
-        return self.message(Ack, incoming).named()
 
 
 def told(**fields: Any) -> Response:

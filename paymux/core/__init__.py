@@ -16,6 +16,7 @@ __all__ = [
     "OrderOptions",
     "Recovered",
     "Route",
+    "apply_late",
     "asked_for",
     "by_account",
     "checked_order",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .history import pages
     from .internals import Internals
     from .journal_verbs import JournalVerbs
+    from .late_answers import apply_late
     from .observing import observe
     from .orders import OrderOptions, checked_order, checked_refund
     from .recovery import Recovered
@@ -58,6 +60,7 @@ else:
             "history": ("pages",),
             "internals": ("Internals",),
             "journal_verbs": ("JournalVerbs",),
+            "late_answers": ("apply_late",),
             "observing": ("observe",),
             "orders": ("OrderOptions", "checked_order", "checked_refund"),
             "recovery": ("Recovered",),

@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from ..errors import BadWebhook, Mismatch, NotFound, Unsupported, UsageError
+from ..errors import BadWebhook, Mismatch, NoAnswer, NotFound, Unavailable, Unsupported, UsageError
 from ..journal import Arrival, OpenMessage, OrderOwner, repeat_event
 from ..limits import Priority
 from ..models import Event, Payment, Status, Trust, compare, merge
@@ -62,7 +62,15 @@ async def confirm_received(
         if not kept and not event.authenticated and engine.lookup_verb(known) is not None:
             # A message that is not kept only causes another look-up of its order.
             event = repeat_event(event, known)
-        payment = await _asked(engine, event, known, arrival, seconds, priority)
+        try:
+            payment = await _asked(engine, event, known, arrival, seconds, priority)
+        except Unavailable as error:
+            # The question may have left: its answer may come, and a message causes one at most.
+            # What the message claims is not applied.
+            again = message is None or not engine.driver(event.account).pace(known).by_callback
+            if again and not isinstance(error, NoAnswer):
+                raise
+            return known
         await engine.store.keep(payment, "webhook", message=message)
         await engine.transport.heard(payment)
     registry.deliver(payment)
@@ -99,7 +107,7 @@ async def _found(
         event.account, claims.provider_reference, kind=kind, ids=claims.ids
     )
     try:
-        payment = await engine.look_up(asked, seconds, priority, event.identity)
+        payment = await engine.look_up(asked, seconds, priority, event.identity, named=True)
     except NotFound:
         engine.unverified.remember_not_found(event)
         raise
@@ -132,7 +140,8 @@ async def _asked(
     reference = known.provider_reference or claims.provider_reference
     asked = msgspec.structs.replace(known, provider_reference=reference)
     # Messages about one order that claim the same status share one look-up.
-    found = await engine.ask_provider(asked, seconds, priority, claims.status)
+    proved = known.provider_reference is not None or claims.provider_reference is None
+    found = await engine.ask_provider(asked, seconds, priority, claims.status, proved=proved)
     # If the provider's reference of the order is known, only that counts.
     lost = known.provider_reference is None
     sent = lost and engine.store.answer_lost(known, claims.provider_reference, arrival)

@@ -1,10 +1,9 @@
 """The common part of all verbs: one loop at a time, one deadline, one request per order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -13,11 +12,11 @@ from weakref import WeakSet
 import msgspec
 
 from ..drivers.base import Driver
-from ..errors import NotSent, OutcomeUnknown, Unavailable, UsageError
+from ..errors import NoAnswer, UsageError
 from ..http import Connection, Question, Request, Send
-from ..journal import Row, State, Store
+from ..journal import Store
 from ..limits import Limiter, Priority
-from ..models import Order, Payment, Status, merge
+from ..models import Order, Payment, merge
 from ..primitives import coerce
 from ..primitives.clock import wall_time
 from ..primitives.forks import ForkAware, leave_to_parent, register
@@ -25,18 +24,16 @@ from ..transport import Call, Transport
 from ..values import arguments
 from ..values.phone import operator
 from ..values.validation import checked_protocol, checked_seconds
+from .callback_urls import CallbackUrls
 from .finding import check_receipt
 from .lifetime import Lifetime
-from .singleflight import (
-    Closable,
-    InFlightLookup,
-    InFlightOrder,
-)
+from .singleflight import Closable, InFlightLookup, InFlightOrder, as_known
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
     from ..journal import Journal
     from ..watch import Watch, WatchRegistry
+    from .questions import Questions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +51,7 @@ class Engine(ForkAware):
         deadline: float,
         attempts: int,
         journal: "Journal | str | PathLike[str] | None",
+        callback_urls: CallbackUrls,
     ) -> None:
         checked_protocol(
             "connection", connection, Connection, "None, or a Connection of paymux.http"
@@ -70,6 +68,7 @@ class Engine(ForkAware):
             ask=self._ask,
             credentials=lambda: self.store.credentials,
         )
+        self._callback_urls = callback_urls
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
         self.bulks: WeakSet[Closable] = WeakSet()
@@ -98,6 +97,16 @@ class Engine(ForkAware):
                 self._watch_registry.close()
         return self._watch_registry
 
+    @cached_property
+    def questions(self) -> "Questions":
+        """Return what asks this pool's questions, and hears their answers."""
+        from .questions import Questions  # noqa: PLC0415 - few providers answer by a message
+
+        return Questions(self, self._callback_urls)
+
+    def _ask(self, call: Call, question: Question[R]) -> Awaitable[R]:
+        return self.questions.ask(call, question)
+
     def driver(self, account: str) -> Driver:
         """Return an account's driver; an unknown name is UsageError."""
         name = account if type(account) is str else coerce.text(account) or ""
@@ -118,6 +127,8 @@ class Engine(ForkAware):
         if loop is not None:
             leave_to_parent(loop, asyncio.all_tasks(loop))
         leave_to_parent(self._watch_registry)
+        if "questions" in vars(self):
+            self.questions.forget()
         self.lifetime.after_fork_in_child()
         self._watch_registry = self.notifier_loop = self.store.on_fact = None
         for account in self.drivers:
@@ -152,6 +163,8 @@ class Engine(ForkAware):
             if self._watch_registry is not None:
                 self._watch_registry.close()
                 last.push_async_callback(self._watch_registry.push.aclose)
+            if "questions" in vars(self):
+                self.questions.close()
             await asyncio.gather(
                 *(bulk.close() for bulk in list(self.bulks)), return_exceptions=True
             )
@@ -193,22 +206,6 @@ class Engine(ForkAware):
         call = self.call(driver, "send", seconds)
         return await self.transport.perform(call, Call.__call__, request)
 
-    async def _ask(self, call: Call, question: Question[R]) -> R:
-        """Ask a question, and wait for the message that answers it."""
-        raise NotImplementedError
-
-    async def payments(
-        self, account: str | None, status: Status | None, since: datetime | None
-    ) -> AsyncIterator[Payment]:
-        """List the journal's payments."""
-        self.lifetime.use()
-        journal = self.store.require_journal()
-        try:
-            async for payment in journal.payments(account=account, status=status, since=since):
-                yield payment
-        except OSError as error:
-            raise Unavailable(str(error)) from None
-
     async def money(
         self,
         driver: Driver,
@@ -233,7 +230,7 @@ class Engine(ForkAware):
                 return flight.outcome
             row = await self.store.begin(pending, order, call.deadline)
             if row is not None:
-                flight.outcome = _as_known(row, call)
+                flight.outcome = as_known(row, call)
                 return flight.outcome
             try:
                 payment = await self.transport.perform(call, method, order, *args, **named)
@@ -264,12 +261,15 @@ class Engine(ForkAware):
         seconds: float | None = None,
         priority: Priority = Priority.NOW,
         because: Hashable = None,
+        *,
+        proved: bool = True,
     ) -> Payment:
         """Look up a payment and return what the provider says.
 
         Look-ups of the same payment at the same time with the same `because` share one request.
         With None, each sends its own, because a request that is already in flight may be older than
         what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
+        NoAnswer: none came in time. A late one is applied, unless an id is only claimed (`proved`).
         """
         driver = self.driver(payment.account)
         verb = driver.asks(payment)
@@ -278,6 +278,7 @@ class Engine(ForkAware):
                 "provider_reference", f"{driver.name} cannot be asked by your reference"
             )
         call = self.call(driver, verb, seconds, payment.reference, priority)
+        call.about = payment if proved else None
         if because is None:
             return await self._asked(call, verb, payment, seconds)
         ids = tuple(payment.ids.items())
@@ -313,9 +314,19 @@ class Engine(ForkAware):
         seconds: float | None = None,
         priority: Priority = Priority.NOW,
         because: Hashable = None,
+        *,
+        named: bool = False,
     ) -> Payment:
-        """Look up a payment and merge the result into the given payment."""
-        found = merge(payment, await self.ask_provider(payment, seconds, priority, because))
+        """Look up a payment and merge the result into the given payment.
+
+        If no answer comes in time, return the given payment; NoAnswer: it is `named` only.
+        """
+        try:
+            found = merge(payment, await self.ask_provider(payment, seconds, priority, because))
+        except NoAnswer:
+            if named:
+                raise
+            return payment  # and not kept: nothing is proved, not even that it exists
         # A payment that is only looked up removes no order of ours from the memory.
         passing = payment.reference is None or priority is Priority.BULK
         await self.store.keep(found, "verify", passing=passing)
@@ -349,17 +360,3 @@ class Engine(ForkAware):
     async def look_up_for_watch(self, payment: Payment, seconds: float) -> Payment:
         """Look up once for a watch that has this many seconds left."""
         return await self.look_up(payment, min(seconds, self.deadline), Priority.WATCH)
-
-
-def _as_known(row: Row, call: Call) -> Payment:
-    """Return the payment of an order that was sent before; OutcomeUnknown: it is still unknown."""
-    if row.state is State.INTENT:
-        raise NotSent(
-            f"{call}: the deadline passed while another worker was about to send it; nothing "
-            "was sent"
-        )
-    if not row.state.in_doubt or row.payment.status.terminal:
-        return row.payment
-    said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
-    page = call.driver.lost_page if row.payment.kind == "collect" else ""
-    raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)

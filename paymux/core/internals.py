@@ -27,10 +27,6 @@ class Internals(NamedTuple):
             driver, partial(_parsed, driver, incoming, route), self.engine.secrets, route
         )
 
-    async def hear(self, incoming: WebhookRequest, route: Route) -> None:
-        """Take the answer of a question; BadWebhook: it is none that this pool waits for."""
-        raise BadWebhook(f"{route.account}: no question of this pool is open")
-
 
 def _parsed(driver: Driver, incoming: WebhookRequest, route: Route) -> Event:
     if route.use in ("payout_timeout", "refund_timeout"):

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .. import journal
+from ..errors import Unavailable
 from ..models import Event, Payment, Status
 from ..values import arguments
 
@@ -36,7 +37,8 @@ class JournalVerbs:
         since: datetime | None = None,
     ) -> AsyncIterator[Payment]:
         """List the journal's payments, oldest first."""
-        return self._engine.payments(
+        return _listed(
+            self._engine,
             None if account is None else arguments.text("account", account),
             None if status is None else arguments.status("status", status),
             None if since is None else arguments.moment("since", since),
@@ -96,3 +98,15 @@ class JournalVerbs:
         return await resolve(
             self._engine, payment, status, because=because, receipt=receipt, by=by, seconds=deadline
         )
+
+
+async def _listed(
+    engine: "Engine", account: str | None, status: Status | None, since: datetime | None
+) -> AsyncIterator[Payment]:
+    engine.lifetime.use()
+    kept = engine.store.require_journal()
+    try:
+        async for payment in kept.payments(account=account, status=status, since=since):
+            yield payment
+    except OSError as error:
+        raise Unavailable(str(error)) from None

@@ -5,7 +5,8 @@ import copy
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, Unavailable
+from ..errors import DuplicateReference, NotSent, OutcomeUnknown, PaymuxError, Unavailable
+from ..journal import Row, State
 from ..limits import Priority
 from ..models import Kind, Order, Payment
 from ..transport import Call
@@ -144,3 +145,17 @@ class InFlightLookup:
         for landing in self._asked.pop(self._key):
             if not landing.done():
                 landing.set_result(answer)
+
+
+def as_known(row: Row, call: Call) -> Payment:
+    """Return the payment of an order that was sent before; OutcomeUnknown: it is still unknown."""
+    if row.state is State.INTENT:
+        raise NotSent(
+            f"{call}: the deadline passed while another worker was about to send it; nothing "
+            "was sent"
+        )
+    if not row.state.in_doubt or row.payment.status.terminal:
+        return row.payment
+    said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
+    page = call.driver.lost_page if row.payment.kind == "collect" else ""
+    raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)

@@ -52,6 +52,8 @@ MAX_LOGGED_REASONS = 100  # kinds of bad messages that are logged, once each
 class Webhooks:
     """Receives the providers' messages of a pool, and calls `on_payment` with each order's end.
 
+    It takes the answers to questions of this pool, too, where a provider sends them as messages.
+
     It contains a `Notifier`, whose docstring describes `on_payment`, `on_unconfirmed`, `kinds` and
     `watch_days`: an order is watched, and its end delivered, even if no message comes. If a message
     brings the end, `on_payment(payment)` is awaited before the message is acknowledged. Delivery is
@@ -198,7 +200,7 @@ class Webhooks:
             incoming = msgspec.structs.replace(incoming, method="GET")
         try:
             if route.use in ANSWERS:
-                return await self._answered(incoming, route)
+                return await self._answered(incoming, route, until)
             event = self._internals.event(incoming, route)
         except BadWebhook as error:
             self._say(str(error))
@@ -214,9 +216,13 @@ class Webhooks:
             return driver.acknowledge(event)
         return _unanswered(driver, event, unfinished)
 
-    async def _answered(self, incoming: WebhookRequest, route: Route) -> Response:
-        """Pass the answer of a question on to who asked it."""
-        await self._internals.hear(incoming, route)
+    async def _answered(self, incoming: WebhookRequest, route: Route, until: float) -> Response:
+        """Take the answer of a question, which tells only what it was asked for."""
+        try:
+            await self._processor.answers.take(incoming, route, until)
+        except OSError as error:
+            log.warning("%s: an answer could not be kept yet: %s", route.account, error)
+            return Response(status=503)
         driver = self._pool.drivers[route.account]
         return driver.acknowledge(driver.event(Payment(account=route.account)))
 

@@ -15,6 +15,7 @@ from ..errors import (
     AuthenticationFailed,
     BadWebhook,
     Mismatch,
+    NoAnswer,
     NotFound,
     PaymuxError,
     RateLimited,
@@ -26,10 +27,11 @@ from ..models import Event, Payment, log
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..primitives.redaction import mask
 from ..values import arguments
+from .answers import AnswerProcessor
 from .flood import FloodCounter, Names, names
 from .matching import EventMatcher
 from .pending import PendingEvent, Unfinished
-from .unrecorded import Unrecorded
+from .telling import Teller
 
 RESCAN_SECONDS = 30.0  # seconds between scans for messages of workers that died
 DAY_SECONDS = 86_400.0  # seconds for which a provider that does not answer is asked again
@@ -54,7 +56,8 @@ class EventProcessor(ForkAware):
         self._engine = engine
         self._notifier = notifier
         self._matcher = EventMatcher(engine, lookup)
-        self._unrecorded = Unrecorded(engine, notifier.dispatcher)
+        self._teller = Teller(engine, notifier)
+        self.answers = AnswerProcessor(engine, self._teller)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scan: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
@@ -68,14 +71,16 @@ class EventProcessor(ForkAware):
         leave_to_parent(self._pending, self._scan)
         self._loop, self._scan = None, None
         self._pending = {}
-        self._unrecorded.forget()
+        self._teller.unrecorded.forget()
+        self.answers.forget()
 
     def begin(self) -> None:
         """Start to retry, in this loop, what other workers left."""
         self._loop = asyncio.get_running_loop()
         self._few = asyncio.Semaphore(MAX_REPETITIONS)
         self._over = asyncio.Event()
-        self._unrecorded.begin()
+        self._teller.unrecorded.begin()
+        self.answers.begin()
         self._scan = self._loop.create_task(self._rescan())
 
     async def aclose(self, grace: float) -> None:
@@ -90,7 +95,7 @@ class EventProcessor(ForkAware):
             _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self.answers.aclose(grace), return_exceptions=True)
         self._scan = None
         for message in self._pending.values():
             if message.timer is not None:
@@ -237,6 +242,8 @@ class EventProcessor(ForkAware):
                     begin = partial(self._begun, until=LONG_AGO, always=True, open=True)
                     begun = [begin(claimed.event) for claimed in found]
                     await asyncio.wait({one.task for one in begun if one and one.task})
+            with contextlib.suppress(PaymuxError, OSError):
+                await self.answers.scan(LONG_AGO)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), RESCAN_SECONDS)
 
@@ -256,7 +263,7 @@ class EventProcessor(ForkAware):
             payment = await confirm_received(self._engine, event, expected, message=message)
             real = True
             if payment.status.terminal:
-                return await self._tell(message, payment, until)
+                return await self._teller.tell(message, payment, until)
             pace = driver.pace(payment)
             if event.claims.status.terminal and not pace.by_callback:
                 # The message may be ahead of the provider's own look-up, or false: look up for a
@@ -299,6 +306,8 @@ class EventProcessor(ForkAware):
                 return Unfinished(retry_seconds=pace.watch_timeout)
             log.warning("%s", mask(str(error)))
             return None
+        if isinstance(error, NoAnswer):
+            return None  # it was asked for; a message never causes a second question
         known = await self._matcher.knows(event, expected)
         if isinstance(error, RateLimited):
             lasting = DAY_SECONDS if known else 0.0
@@ -333,23 +342,3 @@ class EventProcessor(ForkAware):
             log.warning("%s: a message could not be kept yet: %s", event.account, error)
             return Unfinished(retry_seconds=float("inf"))
         return None
-
-    async def _tell(
-        self, message: OpenMessage, payment: Payment, until: float
-    ) -> Unfinished | None:
-        """Make sure that `on_payment` was called with a payment's status; None: it was.
-
-        If the outbox has the payment, the outbox goes on with it.
-        """
-        wanted = (payment.kind or "collect") in self._notifier.dispatcher.kinds
-        if not wanted or message.told is payment.status:
-            return None
-        outbox = self._notifier.outbox
-        told: bool | None = None
-        if outbox is not None:
-            told = await self._notifier.dispatcher.wait_notified(outbox, payment, until, message)
-        elif (journal := self._engine.store.journal) is not None:
-            told = await self._notifier.dispatcher.once(journal.outbox, payment, until, message)
-        if told is None:  # it is not our order: only this message is about it
-            await self._unrecorded.tell(payment)
-        return Unfinished(always=outbox is None) if told is False else None
