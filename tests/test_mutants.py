@@ -30,6 +30,7 @@ from paymux.core.confirmation import check_matches, tie_to_order
 from paymux.drivers.base import Duplicate
 from paymux.http import PreparedRequest, Request, Response, Send, get, post
 from paymux.journal import OrderOwner
+from paymux.journal.credentials import LocalCredentials
 from paymux.models import Order, compare, merge
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
@@ -497,7 +498,12 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
     A verb of money that is late before it sends is NotSent.
     """
     transport = Transport(
-        Wire(lambda _: answer()), [TOY], deadline=30, attempts=3, ask=Call.__call__
+        Wire(lambda _: answer()),
+        [TOY],
+        deadline=30,
+        attempts=3,
+        ask=Call.__call__,
+        credentials=LocalCredentials,
     )
 
     async def unknown(_: Call) -> None:

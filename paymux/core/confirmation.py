@@ -133,9 +133,9 @@ async def _asked(
     priority: Priority,
 ) -> Payment:
     """Look up the payment of a message, and return it with what the message proves."""
-    proved = engine.driver(known.account).proof(event, known)
-    if proved is not None:
-        return merge(known, proved)
+    told = engine.driver(known.account).proof(event, known)
+    if told is not None:
+        return merge(known, told)
     claims = event.claims
     reference = known.provider_reference or claims.provider_reference
     asked = msgspec.structs.replace(known, provider_reference=reference)

@@ -110,6 +110,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     settings = frozenset({"channels"})
     prose = frozenset(f"store_{name}" for name in _STORE)
     payer = "optional"
+    probes = True  # before it pays out: https://developers.paydunya.com/doc/EN/api_deboursement
     watch_timeout = 1800.0  # a payer reads a page, chooses, and types a code
     first_look = 10.0
     lost_page = "Nobody can pay on a page whose address was lost, so a new reference is safe."
