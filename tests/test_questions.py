@@ -148,7 +148,7 @@ async def test_a_balance_is_answered_by_a_message() -> None:
 @JOURNALS
 @timeless
 async def test_an_answer_after_the_deadline_is_applied_and_told(tmp_path: Path, kept: bool) -> None:
-    """Nobody waits for it any more, and still its payment ends, once, without another request."""
+    """No verb waits for it any more, and still its payment ends, once, without another request."""
     provider, shop = Provider(), Shop()
     hooks = worker(provider, shop, file(tmp_path, kept))
     async with opened(hooks) as pool:
@@ -313,7 +313,7 @@ async def test_a_dead_workers_answer_is_applied_by_another(tmp_path: Path) -> No
 
 @timeless
 async def test_the_answer_of_a_cancelled_verb_is_applied(tmp_path: Path) -> None:
-    """Whoever cancels a verb does not lose its answer."""
+    """Cancelling a verb does not lose its answer."""
     provider, shop = Provider(), Shop()
     hooks = worker(provider, shop, file(tmp_path))
     async with opened(hooks) as pool:
@@ -484,7 +484,7 @@ async def test_a_worker_that_dies_while_it_waits_loses_no_answer(tmp_path: Path,
     async with opened(two):
         async with one._pool as pool:
             payment = await pool.collect("toy", **ORDER)
-            store = pool._engine.store.questions
+            store = pool._engine.questions.store
             # What a verb has written while it waits; it is killed, so that it writes no more.
             question = Asked(
                 nonce=bytes(16).hex(),

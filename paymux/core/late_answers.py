@@ -1,4 +1,4 @@
-"""Answers for which nobody waits: what they say is applied to their payments."""
+"""Answers for which no verb waits: what they say is applied to their payments."""
 
 from functools import partial
 from typing import Any, TypeVar

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..drivers.base import WEBHOOK_BYTES, Driver
 from ..errors import BadWebhook, NoAnswer, Unavailable, UsageError
 from ..http import Question, WebhookRequest
-from ..journal import Asked, Heard
+from ..journal import Asked, Heard, LocalQuestions
 from ..primitives.clock import wall_time
 from ..primitives.coerce import text
 from ..primitives.forks import leave_to_parent
@@ -24,6 +24,7 @@ from ..values.parsing import BOM, Unreadable
 from .callback_urls import ANSWERS, CallbackUrls, Route
 
 if TYPE_CHECKING:
+    from ..journal.questions import Questions as Store
     from .engine import Engine
 
 R = TypeVar("R")
@@ -44,8 +45,15 @@ class Questions:
     def __init__(self, engine: "Engine", urls: CallbackUrls) -> None:
         self._engine = engine
         self._urls = urls
+        self._local = LocalQuestions()
         # By nonce, the verbs of this process that wait: for a body, or for None after a time-out.
         self._waiting: dict[str, asyncio.Future[str | None]] = {}
+
+    @property
+    def store(self) -> "Store":
+        """Return the store of questions; without a journal, in memory."""
+        journal = self._engine.store.journal
+        return self._local if journal is None else journal.questions
 
     def forget(self) -> None:
         """Drop the parent's questions in a forked child: they are answered there."""
@@ -86,7 +94,7 @@ class Questions:
         about: Asked,
         waiter: "asyncio.Future[str | None]",
     ) -> str:
-        store, nonce, account = self._engine.store.questions, about.nonce, about.account
+        store, nonce, account = self.store, about.nonce, about.account
         await _kept(account, store.begin(about))
         try:
             named = text(question.id_of(await call(question.to(*urls))))
@@ -112,30 +120,30 @@ class Questions:
 
         What there is then, the store says: it decides once between an answer and giving up.
         """
-        store, loop = self._engine.store, asyncio.get_running_loop()
+        shared, loop = self._engine.store.journal is not None, asyncio.get_running_loop()
         left = call.deadline - loop.time()
         until = call.deadline - min(LAST_LOOK_SECONDS, LAST_LOOK * left)
         while (left := until - loop.time()) > 0:
-            pause = left if store.journal is None else min(left, POLL_SECONDS)
+            pause = min(left, POLL_SECONDS) if shared else left
             await asyncio.wait({waiter}, timeout=pause)
             if waiter.done():
                 waiter.result()  # UsageError: the pool was closed
                 return
-            if store.journal is not None:
-                asked = await _kept(call.driver.account, store.questions.look(nonce))
+            if shared:
+                asked = await _kept(call.driver.account, self.store.look(nonce))
                 if asked is None or asked.answer is not None or asked.timed_out:
                     return
 
     async def hear(self, incoming: WebhookRequest, route: Route) -> Asked | None:
         """Take a message that came to the path of an answer, or of its time-out.
 
-        Return the question if nobody waits for the answer: apply it, then call `end`. BadWebhook:
+        Return the question if no verb waits for the answer: apply it, then call `end`. BadWebhook:
         it is no answer to a question of this pool. OSError: the journal cannot be used now.
         """
         driver, nonce = self._engine.drivers[route.account], route.reference
         if nonce is None or route.use not in ANSWERS:
             raise BadWebhook(f"{route.account}: this path is of no question")
-        store = self._engine.store.questions
+        store = self.store
         if route.use == "answer_timeout":  # it proves nothing, and its body is not looked at
             if not await store.time_out(nonce):
                 raise BadWebhook(f"{route.account}: a time-out of no question that is open")
@@ -178,11 +186,11 @@ class Questions:
 
     async def claim(self, count: int) -> list[Asked]:
         """Claim answers that came late, and that no live worker applies; OSError: not now."""
-        return await self._engine.store.questions.claim(self._engine.drivers, count)
+        return await self.store.claim(self._engine.drivers, count)
 
     async def end(self, asked: Asked, *, done: bool) -> None:
         """Let go of an answer. done=False: any worker may apply it."""
-        await self._engine.store.questions.end(asked.nonce, done=done)
+        await self.store.end(asked.nonce, done=done)
 
 
 async def _kept(account: str, doing: Awaitable[T]) -> T:

@@ -22,6 +22,7 @@ __all__ = [
     "Heartbeat",
     "Journal",
     "LocalOutbox",
+    "LocalQuestions",
     "NotifiedStatus",
     "NotifierInfo",
     "OpenMessage",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .credentials import Credentials, Standing
     from .interface import Journal
     from .local_outbox import LocalOutbox
+    from .local_questions import LocalQuestions
     from .once import Turn
     from .order_memory import MAX_ORDERS
     from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
@@ -84,6 +86,7 @@ else:
             "credentials": ("Credentials", "Standing"),
             "interface": ("Journal",),
             "local_outbox": ("LocalOutbox",),
+            "local_questions": ("LocalQuestions",),
             "once": ("Turn",),
             "order_memory": ("MAX_ORDERS",),
             "outbox": (

@@ -43,7 +43,7 @@ class LocalQuestions:
         self._asked.pop(nonce, None)
 
     def release(self, nonce: str) -> None:
-        """Leave a question, and its answer, to whoever claims it."""
+        """Leave a question, and its answer, to be claimed."""
         if (asked := self._asked.get(nonce)) is not None:
             asked.end(done=False)
 
@@ -58,7 +58,7 @@ class LocalQuestions:
         return asked is not None and asked.time_out()
 
     async def claim(self, accounts: Collection[str], count: int) -> list[Asked]:
-        """Claim answers for which nobody waits, and that nobody applies."""
+        """Claim answers for which no verb waits, and that are not being applied."""
         found: list[Asked] = []
         for asked in self._asked.values():
             left = asked.answer is not None and not asked.over and asked.worker is None

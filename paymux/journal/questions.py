@@ -23,7 +23,7 @@ class Heard(enum.Enum):
     EARLY = "before the acknowledgement is known: kept"
     TAKEN = "the answer, for which a verb of this process waits"
     AWAITED = "the answer, for which a verb of another worker waits"
-    LATE = "the answer, for which nobody waits: claimed by this worker"
+    LATE = "the answer, for which no verb waits: claimed by this worker"
 
 
 _CHANGING = frozenset({Heard.EARLY, Heard.TAKEN, Heard.AWAITED, Heard.LATE})
@@ -121,7 +121,7 @@ class Questions(Protocol):
         ...
 
     async def claim(self, accounts: Collection[str], count: int) -> list[Asked]:
-        """Claim up to `count` answers for which nobody waits, and that nobody applies."""
+        """Claim up to `count` answers that no verb awaits and no worker applies."""
         ...
 
     async def end(self, nonce: str, *, done: bool) -> None:

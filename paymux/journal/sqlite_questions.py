@@ -71,7 +71,7 @@ class SqliteQuestions:
         return bool(await self._writer.do(partial(_changed, nonce, Asked.time_out)))
 
     async def claim(self, accounts: Collection[str], count: int) -> list[Asked]:
-        """Claim up to `count` answers for which nobody waits, and that nobody applies."""
+        """Claim up to `count` answers that no verb awaits and no worker applies."""
         return await self._writer.do(partial(self._claim, accounts, count))
 
     async def end(self, nonce: str, *, done: bool) -> None:

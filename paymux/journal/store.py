@@ -36,9 +36,7 @@ from .stored_events import OpenMessage
 if TYPE_CHECKING:
     from .credentials import Credentials
     from .interface import Journal
-    from .local_questions import LocalQuestions
     from .local_unconfirmed import LocalUnconfirmed
-    from .questions import Questions
     from .unconfirmed import Unconfirmed
 
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
@@ -95,17 +93,6 @@ class Store:
         from .credentials import LocalCredentials  # noqa: PLC0415 - few providers need it
 
         return LocalCredentials() if self.journal is None else self.journal.credentials
-
-    @cached_property
-    def _local_questions(self) -> "LocalQuestions":
-        from .local_questions import LocalQuestions  # noqa: PLC0415 - few providers need it
-
-        return LocalQuestions()
-
-    @property
-    def questions(self) -> "Questions":
-        """Return the store of questions; without a journal, in memory."""
-        return self._local_questions if self.journal is None else self.journal.questions
 
     def require_journal(self) -> "Journal":
         """Return the journal; UsageError: this pool has none."""

@@ -1,9 +1,10 @@
-"""Answers to the pool's questions: each is heard, and one for which nobody waits is applied."""
+"""Answers to the pool's questions: each is heard, and one for which no verb waits is applied."""
 
 import asyncio
 
 from ..core import Engine, Route, apply_late
 from ..core.notify import CallbackFailed, log_failure
+from ..drivers.base import Driver
 from ..errors import PaymuxError
 from ..http import WebhookRequest
 from ..journal import Asked, OpenMessage
@@ -23,6 +24,9 @@ class AnswerProcessor:
     def __init__(self, engine: Engine, teller: Teller) -> None:
         self._engine = engine
         self._teller = teller
+        drivers = engine.drivers.values()
+        # Whether any provider answers by a message: otherwise there is nothing to look for.
+        self._asks = any(type(one).answer_id is not Driver.answer_id for one in drivers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,7 +49,7 @@ class AnswerProcessor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def take(self, incoming: WebhookRequest, route: Route, until: float) -> None:
-        """Hear an answer, and apply it if nobody waits for it; return at `until` at the latest.
+        """Hear an answer, and apply it if no verb waits for it; return at `until` at the latest.
 
         BadWebhook: it is no answer to a question of this pool. OSError: it cannot be kept now; let
         the provider send it again.
@@ -62,7 +66,7 @@ class AnswerProcessor:
 
     async def scan(self, until: float) -> None:
         """Apply what workers that died have left; OSError: the journal cannot be read now."""
-        if found := await self._engine.questions.claim(MAX_PER_SCAN):
+        if self._asks and (found := await self._engine.questions.claim(MAX_PER_SCAN)):
             await asyncio.wait({self._begun(one, until) for one in found})
 
     def _begun(self, late: Asked, until: float) -> "asyncio.Task[None]":

@@ -309,9 +309,12 @@ _PLAIN: Mapping[str, Any] = {
     "opened_at": datetime(2026, 11, 1, tzinfo=UTC),
     "message": "x",
     "error": None,
+    "answer": dict,
+    "id_of": lambda _: "x",
 }
 _LEFT_OUT = {  # their optional parameters are left out, except for the odd value
-    *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault", "get", "post"),
+    *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault"),
+    *("ask", "get", "post"),
     *(
         "Ledger.charged",
         "Ledger.paid_out",
