@@ -145,6 +145,7 @@ class ProviderError(PaymuxError):
     reference: str | None = None
     request_id: str | None = None
     raw: str = ""
+    unsent: bool = False  # paymux itself refused: nothing was sent
     _unsaid: ClassVar[str] = "it said no"  # if the provider gave no message
 
     def __init__(
@@ -185,8 +186,6 @@ class CredentialRefused(AuthenticationFailed):
     and a verb raises it for the answer of its question. From then on it is raised for each request
     with that credential, with `unsent`: nothing was sent.
     """
-
-    unsent = False
 
 
 class Rejected(ProviderError):

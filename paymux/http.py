@@ -53,7 +53,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
-    credential: str = ""  # the driver's name of a credential in it that must be proved
+    credential: str = ""  # the driver's name of one in the body that must be proved
     known: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
@@ -156,15 +156,10 @@ def post(
 
     `repeatable=True` on money states that the provider deduplicates on our reference. `accept`
     lists more statuses whose body is an answer. `matches` and `largest` are as for `get`.
-
-    `known`: what an earlier step has told of this order, such as `{"provider_reference": token}`,
-    for a request that moves money. `provider_reference`, `receipt` and `checkout_url` are the
-    payment's own fields, any other name is one of its `ids`. They are durable before this request
-    leaves: its payment has them if the answer is lost, and after a crash. A `provider_reference`
-    given here stays that of the payment.
-
-    `credential` names one in the body (`Driver.credential_id`): until it is proved, few such
-    requests are out, and once it is refused, none is sent.
+    `known`: what an earlier step told of this order, for a request that moves money: the payment's
+    `provider_reference`, `receipt`, `checkout_url`, and any other name as one of its `ids`. They
+    are durable before this request leaves. A `provider_reference` stays that of the payment.
+    `credential` names one in the body that must be proved (`Driver.credential_id`).
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable

@@ -1,6 +1,7 @@
 """A wrong credential never locks its user: few requests leave, and after a refusal none."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
@@ -12,10 +13,11 @@ import pytest
 from paymux import AuthenticationFailed, NotSent, Payment, Pool, Status, Unavailable, UsageError
 from paymux.drivers.base import Driver
 from paymux.errors import CredentialRefused, ProviderError
-from paymux.http import PreparedRequest, Request, Response, Send, post
+from paymux.http import PreparedRequest, Request, Response, Send, ask, post
 from paymux.models import Balance, Order
 from paymux.primitives.redaction import Secret
 from paymux.transport.credentials import PROOF_SECONDS
+from paymux.values.parsing import ProviderData, Text
 
 from .notify.world import file
 from .toys import Keyless, Said, Wire, answer, now, timeless
@@ -348,3 +350,39 @@ async def test_a_late_answer_stops_or_proves_as_one_in_time() -> None:
 
 async def _all(tasks: Iterable[asyncio.Future[Payment]]) -> list[Payment | BaseException]:
     return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Result(ProviderData, frozen=True):
+    """An answer that comes as a message."""
+
+    code: Text = None
+
+
+@pytest.mark.parametrize("code", ["0", STOP])
+@timeless
+async def test_a_question_counts_by_its_answer_and_not_by_its_acknowledgement(code: str) -> None:
+    """The guard lets the question out as one request; only what the driver reads of it counts."""
+    bank = Bank(status=answer(id="ack-1"))
+    async with shop(bank, role=False) as pay:
+        transport, driver = pay._engine.transport, pay.drivers["toy"]
+
+        async def ask_at_once(call: Any, question: Any) -> Any:
+            await call(question.to("https://shop.example/a", "https://shop.example/b"))
+            assert {one.standing for one in transport.guard._known.values()} == {"unknown"}
+            return Result(code=code)
+
+        async def status(send: Send) -> None:
+            asked = ask(
+                "/status", Said, {}, answer=Result, id_of=lambda _: "ack-1", credential="initiator"
+            )
+            if (await send(asked)).code == STOP:
+                raise CredentialRefused("wrong", code=STOP)
+
+        transport.ask = ask_at_once
+        call = pay._engine.call(driver, "balance")
+        with contextlib.suppress(CredentialRefused):
+            await transport.perform(call, status)
+        ends = await pay_all(pay, 5)
+    expected = CredentialRefused if code == STOP else Payment
+    assert {type(end) for end in ends} == {expected}
+    assert len(bank.paths("/status")) == 1

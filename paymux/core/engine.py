@@ -66,7 +66,7 @@ class Engine(ForkAware):
             deadline=deadline,
             attempts=attempts,
             ask=self._ask,
-            credentials=lambda: self.store.credentials,
+            journal=self.store.journal,
         )
         self._callback_urls = callback_urls
         self._watch_registry: WatchRegistry | None = None

@@ -125,8 +125,6 @@ _BARE: Mapping[int, type[ProviderError]] = {
 }
 _UNPAID_ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 WEBHOOK_BYTES = 64 * 1024  # ten times the largest message of these providers
-
-
 _UNSTATED = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -234,11 +232,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise UsageError.field("credential", name, f"none: {self.name} names no credential")
 
     def proof_of(self, name: str) -> Callable[[Send], Awaitable[object]] | None:
-        """Return a verb that moves no money, and whose answer proves a credential; None: none."""
+        """Return a verb that moves no money, and whose answer proves a credential, or None."""
         return None
-
-    # Facts about one payment. A driver whose operations differ overrides these, and not the
-    # variables above.
 
     def asks(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Return the look-up for a payment: by the provider's ids, by `finds_by`, or None."""

@@ -38,6 +38,7 @@ __all__ = [
     "Turn",
     "Writer",
     "check_resolvable",
+    "credentials_of",
     "encoded_event",
     "order_key",
     "repeat_event",
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
         State,
         order_key,
     )
-    from .credentials import Credentials, Standing
+    from .credentials import Credentials, Standing, credentials_of
     from .interface import Journal
     from .local_outbox import LocalOutbox
     from .local_questions import LocalQuestions
@@ -83,7 +84,7 @@ else:
                 "State",
                 "order_key",
             ),
-            "credentials": ("Credentials", "Standing"),
+            "credentials": ("Credentials", "Standing", "credentials_of"),
             "interface": ("Journal",),
             "local_outbox": ("LocalOutbox",),
             "local_questions": ("LocalQuestions",),

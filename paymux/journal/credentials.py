@@ -1,11 +1,17 @@
 """Which credentials are known to be good or refused, and how many requests of others are out."""
 
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from .interface import Journal
+
+    Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 OUT_AT_ONCE = 3  # requests of a credential that are out, until it is proved
 OUT_SECONDS = 60.0  # seconds for which a request without an answer counts as out
@@ -86,8 +92,8 @@ class SqliteCredentials:
 
     def __init__(
         self,
-        do: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
-        keep: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
+        do: "Do",
+        keep: "Do",
     ) -> None:
         self._do = do
         self._keep = keep
@@ -111,7 +117,12 @@ class SqliteCredentials:
         await self._keep(partial(_settle, account, digest, standing))
 
 
-def _standing(account: str, digest: str, db: sqlite3.Connection) -> Standing:
+def credentials_of(journal: "Journal | None") -> Credentials:
+    """Return where a pool keeps how good each credential is; without a journal, in memory."""
+    return LocalCredentials() if journal is None else journal.credentials
+
+
+def _standing(account: str, digest: str, db: "sqlite3.Connection") -> Standing:
     found = db.execute(
         "SELECT standing FROM credentials WHERE account = ? AND digest = ? AND slot = ''",
         (account, digest),
@@ -119,7 +130,7 @@ def _standing(account: str, digest: str, db: sqlite3.Connection) -> Standing:
     return Standing.UNKNOWN if found is None else Standing(found[0])
 
 
-def _take(account: str, digest: str, slot: str, again: bool, db: sqlite3.Connection) -> bool:
+def _take(account: str, digest: str, slot: str, again: bool, db: "sqlite3.Connection") -> bool:
     if _standing(account, digest, db) is Standing.REFUSED:
         return False
     now = time.time()
@@ -148,14 +159,14 @@ def _take(account: str, digest: str, slot: str, again: bool, db: sqlite3.Connect
     return bool(took.rowcount)
 
 
-def _free(account: str, digest: str, slot: str, db: sqlite3.Connection) -> None:
+def _free(account: str, digest: str, slot: str, db: "sqlite3.Connection") -> None:
     db.execute(
         "DELETE FROM credentials WHERE account = ? AND digest = ? AND slot = ?",
         (account, digest, slot),
     )
 
 
-def _settle(account: str, digest: str, standing: Standing, db: sqlite3.Connection) -> None:
+def _settle(account: str, digest: str, standing: Standing, db: "sqlite3.Connection") -> None:
     db.execute(
         "INSERT INTO credentials VALUES (?, ?, '', ?, ?) ON CONFLICT DO UPDATE"
         " SET standing = excluded.standing, at = excluded.at WHERE standing <> ?",

@@ -6,15 +6,7 @@ from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ..errors import (
-    CredentialRefused,
-    NotSent,
-    OutcomeUnknown,
-    PaymuxError,
-    ProviderError,
-    Unavailable,
-    UsageError,
-)
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
 from ..models import Event, Kind, Order, Payment, log
 from ..primitives.coerce import is_a
 from ..values.validation import checked_path, checked_protocol
@@ -34,7 +26,6 @@ from .order_memory import OrderMemory
 from .stored_events import OpenMessage
 
 if TYPE_CHECKING:
-    from .credentials import Credentials
     from .interface import Journal
     from .local_unconfirmed import LocalUnconfirmed
     from .unconfirmed import Unconfirmed
@@ -86,13 +77,6 @@ class Store:
     def unconfirmed(self) -> "Unconfirmed":
         """Return the store of messages that no look-up confirms; without a journal, in memory."""
         return self._local if self.journal is None else self.journal.unconfirmed
-
-    @cached_property
-    def credentials(self) -> "Credentials":
-        """Return where it is kept how good each credential is; without a journal, in memory."""
-        from .credentials import LocalCredentials  # noqa: PLC0415 - few providers need it
-
-        return LocalCredentials() if self.journal is None else self.journal.credentials
 
     def require_journal(self) -> "Journal":
         """Return the journal; UsageError: this pool has none."""
@@ -165,8 +149,7 @@ class Store:
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
             await self.keep(pending, "answer", State.UNKNOWN)
         else:
-            unsent = isinstance(outcome, CredentialRefused) and outcome.unsent
-            refused = isinstance(outcome, ProviderError) and not unsent
+            refused = isinstance(outcome, ProviderError) and not outcome.unsent
             await self.keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
 
     async def keep(

@@ -155,12 +155,8 @@ class Call:
 
     async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
-        if isinstance(request, Question):
-            if request.request.credential and not self.let_out:
-                return await self._transport.guard.send(self, request)
-            return await self._transport.ask(self, request)
-        if request.credential and not self.let_out:
-            return await self._transport.guard.send(self, request)
+        if isinstance(request, Question) or (request.credential and not self.let_out):
+            return await self._transport.send_apart(self, request)
         steps: Iterator[float] | None = None
         if request.money:
             begin_money(self, request)

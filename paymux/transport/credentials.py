@@ -1,8 +1,8 @@
-"""The guard of a credential of which nobody knows yet whether it is good.
+"""The guard of a credential that no answer has proved yet.
 
-A provider locks the user of a credential after some wrong ones, for everybody. So until an answer
-has proved a credential, few of its requests are out; after the first answer that refuses it, none
-leaves. What is learned is shared through the journal.
+A provider locks the user of a credential after some wrong ones, for all programs. So until an
+answer has proved a credential, few of its requests are out; after the first answer that refuses it,
+none leaves. What is learned is shared through the journal.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Guarded(msgspec.Struct, eq=False):
 class CredentialGuard:
     """Lets the requests that name a credential out, for one pool."""
 
-    def __init__(self, transport: "Transport", book: Callable[[], Credentials]) -> None:
+    def __init__(self, transport: "Transport", book: Credentials) -> None:
         self._transport = transport
         self._book = book
         self._known: dict[tuple[str, str], _Credential] = {}
@@ -131,7 +131,7 @@ class CredentialGuard:
     async def heard(self, payment: Payment) -> None:
         """Take a confirmed payment: a success proves the credential of its request.
 
-        A failure does neither: whoever knows the order's path could have sent it.
+        A failure does neither: anything that knows the order's path could have sent it.
         """
         credential = self._orders.get((payment.account, payment.reference or ""))
         if credential is not None and payment.status is Status.SUCCEEDED:
@@ -174,7 +174,7 @@ class CredentialGuard:
 
     async def _take(self, call: Call, credential: _Credential, *, money: bool) -> str:
         """Take a slot; that of an order has its reference, by which its look-up finds it."""
-        slot, book = call.reference or secrets.token_hex(8), self._book()
+        slot, book = call.reference or secrets.token_hex(8), self._book
         while not await book.take(credential.account, credential.digest, slot, again=not money):
             await self._ask(credential)
             self._check(call, credential)
@@ -202,7 +202,7 @@ class CredentialGuard:
             log.error("%s: the proof of a credential failed: %r", driver.account, error)
 
     async def _ask(self, credential: _Credential) -> None:
-        credential.standing = await self._book().standing(credential.account, credential.digest)
+        credential.standing = await self._book.standing(credential.account, credential.digest)
         credential.asked_at = asyncio.get_running_loop().time()
 
     def _is_fresh(self, credential: _Credential) -> bool:
@@ -233,7 +233,7 @@ class CredentialGuard:
         for name in [name for name, one in self._orders.items() if one is credential]:
             del self._orders[name]
         try:
-            await self._book().settle(credential.account, credential.digest, standing)
+            await self._book.settle(credential.account, credential.digest, standing)
         except OSError as error:  # this process knows it; the journal retries
             log.warning("%s: a credential's state is not stored: %s", credential.account, error)
 
@@ -241,6 +241,6 @@ class CredentialGuard:
         one = guarded.credential
         if guarded.slot:
             try:
-                await self._book().free(one.account, one.digest, guarded.slot)
+                await self._book.free(one.account, one.digest, guarded.slot)
             except OSError as error:  # it is free in a minute in any case
                 log.info("%s: a request still counts as out: %s", one.account, error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, 
 from ..drivers._pushed import Pushed
 from ..drivers.base import Driver, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
-from ..http import Connection, Question
+from ..http import Connection, Question, Request
 from ..limits import Limiter
 from ..models import Payment
 from ..values.parsing import Unreadable
@@ -16,7 +16,7 @@ from .call import Call
 from .tokens import TokenCache
 
 if TYPE_CHECKING:
-    from ..journal import Credentials
+    from ..journal import Journal
     from .credentials import CredentialGuard
     from .observing import Loads, Observers
 
@@ -52,7 +52,7 @@ class Transport:
         deadline: float,
         attempts: int,
         ask: Asker,
-        credentials: "Callable[[], Credentials]",
+        journal: "Journal | None",
     ) -> None:
         # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
@@ -65,7 +65,7 @@ class Transport:
         # How often the pool was closed: a verb that began before a closing sends nothing after it.
         self.closings = 0
         self._observers: Observers | None = None
-        self._credentials = credentials  # where it is kept how good each credential is
+        self._journal = journal  # of how good each credential is
         self._guard: CredentialGuard | None = None
         self.accounts = {
             driver.account: Account(
@@ -86,13 +86,20 @@ class Transport:
 
         self._observers = Observers(checked_observers(observers), loads)
 
+    async def send_apart(self, call: Call, request: Request[T] | Question[T]) -> T:
+        """Send what is no plain request: a question, or what names a credential to be proved."""
+        if isinstance(request, Question) and (call.let_out or not request.request.credential):
+            return await self.ask(call, request)
+        return await self.guard.send(call, request)
+
     @property
     def guard(self) -> "CredentialGuard":
         """Return the guard of the credentials that must be proved; few providers have any."""
         if self._guard is None:
-            from .credentials import CredentialGuard  # noqa: PLC0415 - as it says
+            from ..journal import credentials_of  # noqa: PLC0415 - few providers need it
+            from .credentials import CredentialGuard  # noqa: PLC0415 - as above
 
-            self._guard = CredentialGuard(self, self._credentials)
+            self._guard = CredentialGuard(self, credentials_of(self._journal))
         return self._guard
 
     async def close_guard(self) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from ...drivers.base import Driver, Pace
 from ...errors import (
     AuthenticationFailed,
-    CredentialRefused,
     Mismatch,
     NotFound,
     PaymuxError,
@@ -163,9 +162,8 @@ class OrderWatcher:
     def _first(self, order: WatchedOrder) -> float:
         """Return the time of an order's first look-up by this notifier."""
         now = asyncio.get_running_loop().time()
-        age, end = max(now - order.born, 0.0), order.born + self._longest
-        due = order.born + self._schedule(order).next(age, 0)
-        return min(due, max(end, now))
+        due = order.born + self._schedule(order).next(max(now - order.born, 0.0), 0)
+        return min(due, max(order.born + self._longest, now))
 
     # Its ticket in the poll queue.
 
@@ -295,9 +293,8 @@ class OrderWatcher:
             now = asyncio.get_running_loop().time()
             for order in self._orders(account):
                 self._join(order, max(order.due, now) if self._schedule(order).fixed else now)
-        if isinstance(failed, CredentialRefused):
-            return  # the account's other look-ups do not need that credential
-        if isinstance(failed, AuthenticationFailed) and self._pauses.begin(account):
+        # Not for CredentialRefused: the account's other look-ups do not need that credential.
+        if type(failed) is AuthenticationFailed and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(
                 (
