@@ -13,6 +13,7 @@ from paymux.drivers.mpesa.balance import BALANCE
 from paymux.drivers.mpesa.status import STATUS
 from paymux.errors import (
     AuthenticationFailed,
+    CredentialRefused,
     Mismatch,
     Rejected,
     Unavailable,
@@ -172,6 +173,8 @@ def test_another_result_code_says_nothing_of_the_payment(code: object, error: ty
     with pytest.raises(error) as caught:
         asked(refused)
     assert "<script>" not in str(caught.value)
+    wrong = str(code) in ("18", "20", "2001", "8006")
+    assert isinstance(caught.value, CredentialRefused) == wrong
 
 
 def test_an_answer_that_waits_for_more_is_none() -> None:

@@ -16,7 +16,7 @@ from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
 from .results import Ack
-from .values import addresses, credentials, only_settings, shown
+from .values import CREDENTIAL, addresses, credentials, only_settings, shown
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -74,7 +74,9 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     }
     if "occasion" in order.extra:
         body["Occassion"] = shown("occasion", order.extra["occasion"], 100)  # the page's spelling
-    ack = await send(post(path, Ack, body, matches=partial(Ack.accepts, ours=ours)))
+    ack = await send(
+        post(path, Ack, body, matches=partial(Ack.accepts, ours=ours), credential=CREDENTIAL)
+    )
     held = driver.pending(order)
     return msgspec.structs.replace(
         held, provider_reference=ours, ids={**held.ids, "ConversationID": ack.named()}

@@ -15,7 +15,7 @@ from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
 from .results import Ack
-from .values import addresses, credentials, only_settings, shown
+from .values import CREDENTIAL, addresses, credentials, only_settings, shown
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -50,7 +50,7 @@ async def refund(driver: "Mpesa", send: Send, order: Order, payment: Payment) ->
         "QueueTimeOutURL": timeout,
         "Remarks": shown("reason", order.description or "Refund", 100, shortest=2),
     }
-    ack = await send(post(REVERSAL, Ack, body, matches=Ack.accepts))
+    ack = await send(post(REVERSAL, Ack, body, matches=Ack.accepts, credential=CREDENTIAL))
     return msgspec.structs.replace(
         driver.pending(order),
         provider_reference=ack.OriginatorConversationID,

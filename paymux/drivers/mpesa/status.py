@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ...errors import AuthenticationFailed, Mismatch, Rejected, Unavailable, Unsupported, UsageError
+from ...errors import (
+    AuthenticationFailed,
+    CredentialRefused,
+    Mismatch,
+    Rejected,
+    Unavailable,
+    Unsupported,
+    UsageError,
+)
 from ...http import Question, Send, ask
 from ...models import Kind, Payment, Status
 from ...values.parsing import Unreadable, amount
@@ -144,7 +152,9 @@ def answered(driver: "Mpesa", said: Result) -> Mapping[str, str]:
     if said.over and code == "0":
         return said.told()
     if said.over and code in codes.INITIATOR:
-        refused = AuthenticationFailed(codes.INITIATOR[code], code=code)
+        wrong = code in codes.CREDENTIAL_REFUSED
+        error = CredentialRefused if wrong else AuthenticationFailed
+        refused = error(codes.INITIATOR[code], code=code)
         refused.account, refused.provider = driver.account, driver.name
         raise refused
     shown = code if code.replace("_", "").isalnum() and len(code) <= 16 else "of another form"
