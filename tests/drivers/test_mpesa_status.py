@@ -290,6 +290,8 @@ def test_what_can_be_asked_for_depends_on_the_payment_and_the_role() -> None:
     assert DRIVER.asks(held("refund", provider_reference=None, ids={})) is None
     assert DRIVER.asks(held(provider_reference=None, ids={})) == "find"
     assert [no_role.asks(held(kind)) for kind in ("payout", "refund")] == [None, None]
+    receipt = Payment(account="kenya", receipt="MBN31H462N")
+    assert (DRIVER.asks(receipt), no_role.asks(receipt)) == ("find", None)
 
 
 def test_the_balance_is_that_of_the_utility_account() -> None:

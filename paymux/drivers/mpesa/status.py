@@ -62,15 +62,17 @@ def asks(driver: "Mpesa", payment: Payment) -> Literal["verify", "find"] | None:
 
     The last three need an API user with the role for the transaction status.
     """
-    by_receipt = "TransID" in payment.ids
-    if payment.kind not in ("payout", "refund") and not by_receipt:
-        return "verify" if payment.provider_reference is not None else None
-    if not driver.status_role or not driver.initiator_name:
+    by_id, by_receipt = payment.provider_reference is not None, payment.receipt is not None
+    if "TransID" in payment.ids:
+        return "find" if driver.status_role and driver.initiator_name else None
+    if payment.kind not in ("payout", "refund") and by_id:
+        return "verify"  # a push
+    if not driver.status_role:
         return None
-    if payment.provider_reference is not None and not by_receipt:
+    if by_id:
         return "verify"
     ours = payment.kind == "payout" and payment.reference is not None
-    return "find" if by_receipt or ours or payment.receipt is not None else None
+    return "find" if ours or by_receipt else None
 
 
 def pace(driver: "Mpesa", payment: Payment) -> Pace:
