@@ -114,3 +114,12 @@ def test_a_find_that_does_not_say_by_what_is_refused() -> None:
 
     with pytest.raises(UsageError, match="finds_by"):
         Pool(Silent())
+
+
+def test_the_table_says_by_what_each_provider_can_be_asked() -> None:
+    """The printed table has a column for receipts; `find` names the kinds, if not every kind."""
+    head, _, *rows = table(["cinetpay", "mpesa", "campay"]).splitlines()
+    columns = [cell.strip() for cell in head.split("|")]
+    at = [columns.index(name) for name in ("find", "find (receipt)")]
+    cells = [[row.split("|")[column].strip() for column in at] for row in rows]
+    assert cells == [["✓", "-"], ["payout", "✓"], ["-", "-"]]

@@ -50,9 +50,16 @@ def exported(name: str) -> type[Driver] | None:
     return None
 
 
+_BY_RECEIPT = "find (receipt)"
+
+
 def table(drivers: Iterable[str] | None = None) -> str:
-    """Return a Markdown table: which provider has which operation (its driver overrides it)."""
-    verbs = get_args(Verb)
+    """Return a Markdown table: which provider has which operation (its driver overrides it).
+
+    `find` is by our reference: ✓, or the only kinds that can be asked for by it.
+    """
+    verbs = [*get_args(Verb)]
+    verbs.insert(verbs.index("find") + 1, _BY_RECEIPT)
     rows = [["", *verbs], ["---"] * (len(verbs) + 1)]
     for name in own() if drivers is None else drivers:
         driver = load(name)
@@ -60,20 +67,14 @@ def table(drivers: Iterable[str] | None = None) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _cell(driver: type[Driver], verb: Verb) -> str:
-    """Return what the table says of an operation.
-
-    `find` is ✓ if each kind of payment can be asked for by our reference, else it names the kinds
-    that can; `(receipt)`: by a receipt.
-    """
-    if not driver.can(verb):
-        return "-"
+def _cell(driver: type[Driver], verb: Any) -> str:
+    if verb == _BY_RECEIPT:
+        return "✓" if any("receipt" in by for by in driver.finds_by.values()) else "-"
     if verb != "find":
-        return "✓"
+        return "✓" if driver.can(verb) else "-"
     kinds = [kind for kind in get_args(Kind) if driver.can(kind)]
     by_ours = [kind for kind in kinds if "reference" in driver.finds_by.get(kind, ())]
-    receipts = ["(receipt)"] if any("receipt" in by for by in driver.finds_by.values()) else []
-    return " ".join([*(["✓"] if by_ours == kinds else by_ours), *receipts])
+    return "✓" if by_ours and by_ours == kinds else ", ".join(by_ours) or "-"
 
 
 def _class(name: str) -> type[Driver]:
