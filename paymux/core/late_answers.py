@@ -19,14 +19,18 @@ R = TypeVar("R")
 class _Replay:
     """A `send` that gives a stored answer for the question; nothing is sent."""
 
-    def __init__(self, call: Call, answer: str) -> None:
+    def __init__(self, engine: Engine, call: Call, answer: str) -> None:
+        self._engine = engine
         self._call = call
         self._answer = answer
 
     async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Give the answer."""
         if isinstance(request, Question):
-            return read(self._call, request, self._answer)
+            answer = read(self._call, request, self._answer)
+            if request.request.credential:
+                self._engine.transport.guard.replayed(self._call, request.request.credential)
+            return answer
         raise NoAnswer("nothing is sent for an answer that came late")
 
 
@@ -59,7 +63,7 @@ async def _said(engine: Engine, asked: Asked, known: Payment, answer: str) -> Pa
     driver = engine.driver(asked.account)
     call = engine.call(driver, asked.verb, None, known.reference)
     look: Any = driver.verify if asked.verb == "verify" else driver.find
-    found = await engine.transport.perform(call, partial(_again, look, answer), known)
+    found = await engine.transport.perform(call, partial(_again, engine, look, answer), known)
     if asked.verb == "find":
         check_receipt(found, known)
     found = call.stamped(found, found.kind or known.kind or "collect", known)
@@ -68,6 +72,6 @@ async def _said(engine: Engine, asked: Asked, known: Payment, answer: str) -> Pa
     return merge(known, found)
 
 
-async def _again(look: Any, answer: str, call: Call, payment: Payment) -> Payment:
-    found: Payment = await look(_Replay(call, answer), payment)
+async def _again(engine: Engine, look: Any, answer: str, call: Call, payment: Payment) -> Payment:
+    found: Payment = await look(_Replay(engine, call, answer), payment)
     return found

@@ -100,16 +100,13 @@ class CredentialGuard:
         guarded.answered = not money
         return answer
 
-    async def replayed(self, driver: "Driver", name: str, error: Exception | None) -> None:
-        """Take what a verb read from the late answer of a question, in any worker.
+    def replayed(self, call: Call, name: str) -> None:
+        """Note that a verb reads the late answer of a question, which any worker may have heard.
 
-        `error`: what it raised; CredentialRefused stops the credential, as in the asking verb.
+        It counts as in the verb that asked.
         """
-        credential = self._credential(driver, name)
-        if isinstance(error, CredentialRefused):
-            await self._settle(credential, Standing.REFUSED)
-        elif error is None or isinstance(error, NotFound):
-            await self._settle(credential, Standing.PROVED)
+        one = Guarded(self._credential(call.driver, name), call.reference or "", answered=True)
+        call.guarded = (*call.guarded, one)
 
     async def ended(self, call: Call, error: Exception | None) -> None:
         """Store what the end of a verb says of its credentials.
