@@ -29,10 +29,11 @@ class PushSockets:
         self._on_event = on_event
         self._watching: dict[str, WeakSet[object]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._polled: set[str] = set()  # accounts whose connection opens no WebSocket
 
     def subscribe(self, watch: object, driver: Driver) -> None:
         """Listen for this watch, if its provider pushes."""
-        if not isinstance(driver, Pushed):
+        if not isinstance(driver, Pushed) or driver.account in self._polled:
             return
         self._watching.setdefault(driver.account, WeakSet()).add(watch)
         task = self._tasks.get(driver.account)
@@ -77,6 +78,7 @@ class PushSockets:
                         steps = backoff_pauses(factor=1, longest=30)
                         self._on_frame(driver, frame)
             except NoWebSocket as error:
+                self._polled.add(driver.account)
                 log.info("%s: %s; watches poll", driver.account, error)
                 return
             except (TransportError, PaymuxError) as error:

@@ -31,7 +31,7 @@ INITIATOR: Mapping[str, str] = {
     "8006": "the API user's password is locked",
 }
 # Of these, those that say that name or password are wrong, or locked: a further request may lock
-# the user, for everybody. The others are about one operation.
+# the user, for all. The others are about one operation.
 CREDENTIAL_REFUSED = frozenset({"18", "20", "2001", "8006"})
 _FAILED: Meaning = (Status.FAILED, Reason.OTHER)
 _BOTH: Mapping[str, Meaning] = {

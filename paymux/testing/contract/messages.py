@@ -121,9 +121,12 @@ class MessagePromises(Promises):
     @only(hears)
     @in_virtual_time
     async def test_an_unreadable_message_is_a_bad_webhook(self, body: bytes) -> None:
-        """Whatever arrives at the callback address, BadWebhook is all that comes out."""
+        """Whatever arrives at the callback address, BadWebhook is all that comes out, or a ping."""
         async with self.desk() as desk:
             path = urlsplit(desk.pool.webhook_url(desk.name)).path
+            if not body and desk.driver.probes:
+                assert desk.pool.webhook(WebhookRequest(path=path, body=body)).ping
+                return
             with pytest.raises(BadWebhook):
                 desk.pool.webhook(WebhookRequest(path=path, body=body))
 
