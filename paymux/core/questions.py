@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..drivers.base import WEBHOOK_BYTES, Driver
-from ..errors import BadWebhook, NoAnswer, Unavailable, UsageError
+from ..errors import BadWebhook, NoAnswer, Unavailable, Unsupported, UsageError
 from ..http import Question, WebhookRequest
 from ..journal import Asked, Heard, LocalQuestions
 from ..primitives.clock import wall_time
@@ -174,7 +174,7 @@ class Questions:
             if not named:
                 raise Unreadable("the answer has no id")
             return named, said
-        except (BadWebhook, Unreadable, UnicodeDecodeError) as error:
+        except (BadWebhook, Unreadable, UnicodeDecodeError, Unsupported) as error:
             refused = mask(hide(str(error)[:200], known))
         # Outside the `except`: the frames of that error hold what was read.
         raise BadWebhook(f"{driver.account}: {refused}")
