@@ -30,7 +30,6 @@ from paymux.core.confirmation import check_matches, tie_to_order
 from paymux.drivers.base import Duplicate
 from paymux.http import PreparedRequest, Request, Response, Send, get, post
 from paymux.journal import OrderOwner
-from paymux.journal.credentials import LocalCredentials
 from paymux.models import Order, compare, merge
 from paymux.transport.call import Call
 from paymux.transport.outcome import Means, Verdict, decide
@@ -503,7 +502,7 @@ async def test_an_error_of_a_drivers_own_ends_a_verb_in_its_sense() -> None:
         deadline=30,
         attempts=3,
         ask=Call.__call__,
-        credentials=LocalCredentials,
+        journal=None,
     )
 
     async def unknown(_: Call) -> None:

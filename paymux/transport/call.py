@@ -155,10 +155,13 @@ class Call:
 
     async def __call__(self, request: Request[R] | Question[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
-        if not isinstance(request, Question) and request.money and not self.let_out:
-            begin_money(self, request)
-        if isinstance(request, Question) or (request.credential and not self.let_out):
+        if isinstance(request, Question):
             return await self._transport.send_apart(self, request)
+        if not self.let_out:
+            if request.money:
+                begin_money(self, request)
+            if request.credential:
+                return await self._transport.send_apart(self, request)
         steps: Iterator[float] | None = None
         refreshed, unknown, number, repeats = False, False, 0, 0
         while True:

@@ -17,19 +17,17 @@ if TYPE_CHECKING:
 BeforeMoney: TypeAlias = Callable[[], Awaitable[None]]
 
 
-def refuse_run(call: "Call", request: Request[Any]) -> None:
-    """Raise UsageError if `run` asks for money: no journal would know of it."""
+def begin_money(call: "Call", request: Request[Any]) -> None:
+    """Note that a verb moves money, and what an earlier step of its order told.
+
+    UsageError: it is `run`, and no journal would know of the money.
+    """
     if call.verb == "run":
         accepted = (
             "a method that moves no money (ask for money with collect, payout or refund; a request "
             "that moves none says post(…, money=False))"
         )
         raise UsageError.field("method", repr(request), accepted)
-
-
-def begin_money(call: "Call", request: Request[Any]) -> None:
-    """Note that a verb moves money, and what an earlier step of its order told."""
-    refuse_run(call, request)
     call.moves_money = True
     if request.known and call.pending is not None:
         call.pending = with_known(call.pending, request.known)

@@ -13,7 +13,6 @@ from ..limits import Limiter
 from ..models import Payment
 from ..values.parsing import Unreadable
 from .call import Call
-from .money import refuse_run
 from .tokens import TokenCache
 
 if TYPE_CHECKING:
@@ -91,8 +90,6 @@ class Transport:
         """Send what is no plain request: a question, or what names a credential to be proved."""
         if isinstance(request, Question) and (call.let_out or not request.request.credential):
             return await self.ask(call, request)
-        if isinstance(request, Request) and request.money:
-            refuse_run(call, request)  # before the credential is proved: nothing is sent
         return await self.guard.send(call, request)
 
     @property
