@@ -242,7 +242,17 @@ def read_event(
         provider=driver.name,
         path_reference=route and route.reference,
         path_use=route and _path_use(route.use),
+        ping=event.ping if route is None else _is_ping(event, route.use),
     )
+
+
+def _is_ping(event: Event, use: Use) -> bool:
+    """Return whether a message only asks.
+
+    The two paths of C2B say it themselves: a confirmation must not be lost for a field that is
+    blank in it.
+    """
+    return use == "validation" or (event.ping and use != "confirmation")
 
 
 def _path_use(use: Use) -> PathUse | None:

@@ -338,8 +338,12 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether a look-up can confirm a message; if not, it is kept for a person."""
         return True
 
+    def adopts(self, event: Event) -> str | None:
+        """Return the reference, by the provider's id, of a reported payment without an order."""
+        return None
+
     def proof(self, event: Event, known: Payment) -> Payment | None:
-        """Return what a message proves if the account may not ask; None: the provider is asked."""
+        """Return what a message proves by itself; None: the provider is asked."""
         return None
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:

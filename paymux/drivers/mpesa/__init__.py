@@ -23,6 +23,7 @@ from ..base import Driver, Facts, Option, Token, reveal
 from . import b2c, balance, c2b, results, reversal, status, stk, values
 from .errors import duplicate, refusal, throttled
 from .express import PUSH, QUERY, RESULTS, SENTENCES, Said
+from .facts import FACTS
 
 __all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa"]
 
@@ -77,33 +78,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     countries = frozenset({"KE"})
     test_numbers = frozenset({"254708374149"})
     payees = frozenset({"pochi"})  # before the number of a business wallet
-    facts: ClassVar[Mapping[Kind, Facts]] = {
-        "collect": Facts(
-            # Documentation of processrequest: no field of ours identifies a request.
-            deduplicates=False,
-            # The query needs a CheckoutRequestID, which is only in the answer to the push.
-            findable=False,
-            # No source says what the query answers for an unknown id.
-            not_found_final_after=None,
-        ),
-        "payout": Facts(
-            # B2C and B2Pochi, whose id is ours: 500.002.1001 "Duplicate OriginatorConversationID."
-            # (https://developer.safaricom.co.ke/apis/BusinessToCustomer). Still never repeated: a
-            # look-up says as much, and cannot pay.
-            deduplicates=True,
-            # Same page: "You can use this ID to query the status of a transaction".
-            findable=True,
-            # No source says how the transaction status answers an unknown id.
-            not_found_final_after=None,
-        ),
-        "refund": Facts(
-            # https://developer.safaricom.co.ke/apis/Reversal: no field of ours identifies it. That
-            # a second one is R000001 is told later, of the receipt and not of the request.
-            deduplicates=False,
-            findable=False,
-            not_found_final_after=None,
-        ),
-    }
+    facts: ClassVar[Mapping[Kind, Facts]] = FACTS
     finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
         "collect": frozenset({"receipt"}),
         "payout": frozenset({"reference", "receipt"}),
@@ -147,6 +122,8 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     security_credential: Secret | str = ""
     b2c_shortcode: str = ""  # the one that pays out, if it is another
     status_role: bool = True
+    adopt_c2b: bool = False
+    trust_confirmations: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers, after the checks of every driver."""
@@ -154,8 +131,11 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         for field in ("shortcode", "till", "b2c_shortcode"):
             if not re.fullmatch("([0-9]{5,7})?", value := getattr(self, field)):
                 raise UsageError.field(field, value, "a string of 5 to 7 digits")
-        if not coerce.is_a(self.status_role, bool):
-            raise UsageError.field("status_role", self.status_role, "True or False")
+        for field in ("status_role", "adopt_c2b", "trust_confirmations"):
+            if not coerce.is_a(value := getattr(self, field), bool):
+                raise UsageError.field(field, value, "True or False")
+        if self.trust_confirmations and not self.adopt_c2b:
+            raise UsageError.missing("adopt_c2b", "trust_confirmations is about what is adopted")
         most: Any = self.max_amount
         if type(most) is not int or most < 1:
             raise UsageError.field("max_amount", most, "a whole number of shillings above 0")
@@ -224,7 +204,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     asks = status.asks
     pace = status.pace
     answer_id = results.answer_id
-    proof = results.proof
+    adopts = c2b.adopts
     credential_id = values.credential_id
     proof_of = values.proof_of
 
@@ -248,8 +228,14 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         raise Unreadable("neither an STK callback, nor a C2B message, nor a result")
 
     def confirms(self, event: Event) -> bool:
-        """Return whether a message is about a push: this API has no look-up for a C2B payment."""
-        return "TransID" not in event.claims.ids
+        """Return whether a look-up can confirm a message: of C2B, what is adopted."""
+        return "TransID" not in event.claims.ids or self.adopts(event) is not None
+
+    def proof(self, event: Event, known: Payment) -> Payment | None:
+        """Return what a confirmation or a result proves, if the account says that it does."""
+        if "TransID" in event.claims.ids:
+            return c2b.proof(self, event, known)
+        return results.proof(self, event, known)
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
         """Return whether a confirmation may be about a push: same amount, account, visible digits.
@@ -257,12 +243,7 @@ class Mpesa(Driver, frozen=True, kw_only=True):
         Safaricom sends a confirmation of each payment to the registered URL, also of a push, with
         the receipt of the push.
         """
-        typed = event.claims.reference
-        pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
-        if typed is not None and typed.casefold() != pushed.casefold():
-            return False
-        payer = event.claims.ids.get("MSISDN")
-        return super().may_tell_of(event, order) and c2b.may_be(payer, order.payer)
+        return super().may_tell_of(event, order) and c2b.may_tell_of(event, order)
 
     def pending(self, order: Order) -> Payment:
         """Return an order's payment before any answer, with our ids that the request will have.

@@ -1,18 +1,24 @@
-"""C2B: money that a payer sent without a push, reported in validations and confirmations."""
+"""C2B: money that a payer sent without a push, reported in validations and confirmations.
+
+https://developer.safaricom.co.ke/apis/CustomerToBusinessRegisterURL and /CustomerToBusiness, as
+copied at https://github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs @e875f3b).
+"""
 
 import re
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...errors import UsageError
-from ...models import Payment
+from ...models import Event, Payment, Status
 from ...primitives import coerce
 from ...values.parsing import ProviderData, Text, amount
-from ..base import Driver
 from .express import Said
-from .values import paid_at, phone
+from .values import ADOPTED, is_receipt, paid_at, phone, typed
+
+if TYPE_CHECKING:
+    from . import Mpesa
 
 _CODES = "C2B0001[1-6]"
 
@@ -35,6 +41,7 @@ class Message(ProviderData, frozen=True):
     TransID: Text = None
     TransTime: Text = None
     TransAmount: Text = None
+    BusinessShortCode: Text = None
     BillRefNumber: Text = None
     OrgAccountBalance: Text = None  # blank in a validation: documentation, v2/c2b.mdx
     MSISDN: Text = None  # masked, or a hash
@@ -44,13 +51,17 @@ class Message(ProviderData, frozen=True):
         return self.OrgAccountBalance is None
 
 
-def claims(driver: Driver, said: Message, number: str) -> Payment:
-    """Return what a C2B message claims about the payment with this TransID."""
+def claims(driver: "Mpesa", said: Message, number: str) -> Payment:
+    """Return what a C2B message claims about the payment with this TransID.
+
+    Where such payments are adopted, each has a reference of its own: what the payer typed proves
+    nothing, for every payer can type the name of an order.
+    """
     payer = said.MSISDN
     ids = {"receipt": number, "TransID": number}
     if payer:
         ids["MSISDN"] = payer[:64]
-    return Payment(
+    claimed = Payment(
         account=driver.account,
         provider=driver.name,
         live=driver.live,
@@ -63,6 +74,56 @@ def claims(driver: Driver, said: Message, number: str) -> Payment:
         receipt=number,
         paid_at=paid_at(said.TransTime),
     )
+    ours = said.BusinessShortCode in (None, driver.shortcode, driver.till, driver.b2c_shortcode)
+    if not (driver.adopt_c2b and ours and is_receipt(number)):
+        return claimed
+    return msgspec.structs.replace(
+        claimed,
+        kind="collect",
+        reference=f"{ADOPTED}{number}",
+        bill_reference=typed(said.BillRefNumber),
+    )
+
+
+def adopts(driver: "Mpesa", event: Event) -> str | None:
+    """Return the reference of the payment that a confirmation reports; None: it is none of ours.
+
+    A confirmation on the path of an order, or without an amount, is not what the page documents.
+    """
+    said = event.claims
+    if not driver.adopt_c2b or event.ping or event.path_use not in (None, "confirmation"):
+        return None
+    number = said.ids.get("TransID")
+    if number is None or said.provider_reference != number or said.reference != ADOPTED + number:
+        return None
+    return said.reference if said.amount is not None and said.amount > 0 else None
+
+
+def proof(driver: "Mpesa", event: Event, known: Payment) -> Payment | None:
+    """Return what a confirmation proves where the account trusts them; None: M-Pesa is asked.
+
+    Only the URL of confirmations counts, which was told to Safaricom alone. The account's own is
+    the beginning of every order's callback URL, so that payers' apps and proxies may have it.
+    """
+    said = event.claims
+    if not driver.trust_confirmations or event.path_use != "confirmation":
+        return None
+    if adopts(driver, event) != known.reference or known.amount not in (None, said.amount):
+        return None
+    return msgspec.structs.replace(
+        said, status=Status.SUCCEEDED, ids={"TransID": said.ids["TransID"]}
+    )
+
+
+def may_tell_of(event: Event, order: Payment) -> bool:
+    """Return whether account and visible digits of a confirmation may be those of a push."""
+    said = event.claims
+    adopted = (said.reference or "").startswith(ADOPTED)
+    bill = said.bill_reference if adopted else said.reference
+    pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
+    if bill is not None and bill.casefold() != pushed.casefold():
+        return False
+    return may_be(said.ids.get("MSISDN"), order.payer)
 
 
 def may_be(said: str | None, payer: str | None) -> bool:

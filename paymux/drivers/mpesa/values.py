@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
 CREDENTIAL = "security_credential"  # of the API user; several wrong ones lock the user
+ADOPTED = "c2b."  # and a receipt: our reference of a payment that has no order
+MAX_BILL = 20  # characters of what a payer types as the account
 _NUMBER = re.compile("254[0-9]{9}")
+_RECEIPT = re.compile("[A-Za-z0-9]{1,40}")
 # A prompt with one of these can fail without an error:
 # https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
 _ODD = re.compile("[@#&]")
@@ -33,6 +36,16 @@ def paid_at(time: str | None) -> datetime | None:
 def phone(number: str | None) -> str | None:
     """Return a number if it is not masked."""
     return number if number and _NUMBER.fullmatch(number) else None
+
+
+def is_receipt(number: str) -> bool:
+    """Return whether a receipt can be a part of a reference: letters and digits."""
+    return _RECEIPT.fullmatch(number) is not None
+
+
+def typed(bill: str | None) -> str | None:
+    """Return what a payer typed as the account."""
+    return bill[:MAX_BILL] if bill else None
 
 
 def shown(field: str, value: object, longest: int, *, shortest: int = 1) -> str:
