@@ -43,7 +43,7 @@ from paymux.http import PreparedRequest, Response
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
-from paymux.simulator.ledger import Outcome
+from paymux.simulator.ledger import Entry, Outcome
 from paymux.transport.aiohttp import DIRECT, AiohttpConnection
 from paymux.values.network import network_of
 
@@ -114,6 +114,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str  # where its money request goes
     order: Mapping[str, Any]
     fields: Mapping[str, Any] = {}
+    # of the driver, which must be proved before more than a few of its requests leave
+    credential: str = ""
     repeatable: bool = False  # each request makes a page that charges no payer
     endless: Mapping[str, Any] | str = (
         "every field of this request is bounded, so that it fits the send buffer"
@@ -163,6 +165,17 @@ _CAMPAY: dict[str, Any] = {
     "throttled": _NO_THROTTLE,
     "busy": _NO_BUSY,
 }
+_INITIATOR: dict[str, Any] = {
+    "driver": "mpesa",
+    "fields": {"initiator_name": "simulator", "security_credential": "simulator"},
+    "credential": "security_credential",
+    "endless": (
+        "only the URL that the result goes to is unbounded, and it is checked with the amounts"
+    ),
+    "stale": sample("mpesa", "stale_token.401"),
+    "throttled": sample("mpesa", "spike_arrest.500"),
+    "busy": (sample("mpesa", "b2c_ack.200", ResponseCode="1"), OutcomeUnknown),
+}
 _GATEWAY: dict[str, Any] = {
     "driver": "mpesa_gateway",
     "fields": {"access_token": "", "bearer": _bearer},
@@ -210,6 +223,29 @@ OPERATIONS: Mapping[str, Operation] = {
             duplicate=_NO_DUPLICATE,
             throttled=sample("mpesa", "spike_arrest.500"),
             busy=_NO_BUSY,
+        ),
+        Operation(
+            verb="payout",
+            path="/mpesa/mpesa/b2c/v3/paymentrequest",
+            order={
+                "amount": 250,
+                "currency": "KES",
+                "payee": "254712345678",
+                "webhook_url": "https://shop.example/hook",
+            },
+            refusal=(sample("mpesa", "push_invalid_phone.400"), Rejected),
+            altered=({"OriginatorConversationID": "174379_another"},),
+            duplicate=sample("mpesa", "b2c_duplicate.500"),
+            **_INITIATOR,
+        ),
+        Operation(
+            verb="refund",
+            path="/mpesa/mpesa/reversal/v1/request",
+            order={"amount": 250, "webhook_url": "https://shop.example/hook"},
+            refusal=(sample("mpesa", "reversal_error.400"), Rejected),
+            altered=_NO_ECHO,
+            duplicate="its requests carry no reference that could be a duplicate",
+            **_INITIATOR,
         ),
         Operation(
             driver="cinetpay",
@@ -482,6 +518,12 @@ def writes(change: Callable[[Response], bytes], end: End | None = None) -> Fault
     return Fault(act)
 
 
+def known_as(entry: Entry) -> str:
+    """Return the id by which the provider is asked for an order."""
+    asked = entry.words.get("asked")  # a request of one of M-Pesa's API users
+    return asked.ids["OriginatorConversationID"] if asked else entry.provider_reference
+
+
 class Door:
     """A raw server in front of a simulator.
 
@@ -528,7 +570,7 @@ class Door:
 
     def entries(self) -> list[str]:
         """List the provider's ids of the orders that it accepted since."""
-        return [entry.provider_reference for entry in list(self.simulator.ledger)[self.booked :]]
+        return [known_as(entry) for entry in list(self.simulator.ledger)[self.booked :]]
 
     def is_money(self, first_line: str) -> bool:
         """Tell whether this begins a request of the operation."""
@@ -674,14 +716,25 @@ class Desk:
         else:
             self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
         if self.operation.verb == "refund":
-            amount = Decimal(150_000)
-            paid = provider.open(
-                "collect", reference="1", provider_reference="P1", amount=amount, currency="KES"
-            )
-            simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
-            self._paid = Payment(
-                account=name, reference="1", provider_reference="P1", amount=amount
-            )
+            self._paid = self._bought()
+        if self.operation.credential:  # as in a shop that has paid before
+            guard = self._pool._engine.transport.guard
+            await guard.replayed(self._pool.drivers[name], self.operation.credential, None)
+
+    def _bought(self) -> Payment:
+        """Return a payment that can be given back."""
+        simulator, name = self.door.simulator, self.operation.driver
+        if name == "mpesa":
+            amount = Decimal(self.operation.order["amount"])
+            receipt = simulator.mpesa.pays(bill="1", amount=amount).words["receipt"]
+            given: dict[str, Any] = {"provider_reference": receipt, "receipt": receipt}
+            return Payment(account=name, kind="collect", amount=amount, **given)
+        amount = Decimal(150_000)
+        paid = simulator.providers[name].open(
+            "collect", reference="1", provider_reference="P1", amount=amount, currency="KES"
+        )
+        simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
+        return Payment(account=name, reference="1", provider_reference="P1", amount=amount)
 
     async def close(self) -> None:
         """Close all of it."""
