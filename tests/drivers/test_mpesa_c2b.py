@@ -1,5 +1,6 @@
 """C2B of M-Pesa: what its messages claim, which of them are adopted, and what they prove."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from paymux import Pool
 from paymux.core.callback_urls import Route, read_event
 from paymux.drivers.base import Driver
 from paymux.drivers.mpesa import Mpesa
-from paymux.errors import UsageError
+from paymux.errors import Mismatch, OutcomeUnknown, Rejected, UsageError
+from paymux.http import Response, WebhookRequest, post
 from paymux.models import Event, Payment, Status, Trust
-from tests.driving import sample
+from paymux.simulator import Simulator
+from tests.driving import Script, drive, reply, sample
 
-from .mpesa_initiator import DRIVER, incoming
+from .mpesa_initiator import DRIVER, body_of, incoming
 
 CONFIRMATION = sample("mpesa", "c2b_confirmation")
 VALIDATION = sample("mpesa", "c2b_validation")
@@ -225,3 +229,157 @@ def test_the_payers_name_is_never_read() -> None:
     names = {"FirstName": "CANARY-ONE", "MiddleName": "CANARY-TWO", "LastName": "CANARY-THREE"}
     for driver in (SHOP, TRUSTS, DRIVER):
         assert "CANARY" not in str(heard(driver, **names)) + repr(heard(driver, **names).claims)
+
+
+# Registration, and the sandbox's customer.
+
+HOOKS: dict[str, Any] = {
+    "confirmation_url": "https://example.com/pay/confirm/7f3c",
+    "validation_url": "https://example.com/pay/validate/7f3c",
+    "response_type": "Completed",
+}
+
+
+def test_c2b_is_registered_with_the_documented_fields() -> None:
+    """In the page's order, by v2, where numbers are masked; and it moves no money."""
+    driver = replace(SHOP, shortcode="601426")
+    script = Script(driver, reply("mpesa", "c2b_registered.200"))
+    said = drive(driver.register_c2b(script, **HOOKS))
+    [request] = script.requests
+    assert body_of(script) == sample("mpesa", "c2b_register_request")
+    assert list(body_of(script)) == list(sample("mpesa", "c2b_register_request"))
+    assert (request.path, request.money) == ("/mpesa/c2b/v2/registerurl", False)
+    assert said == "Accept the service request successfully."
+    till = replace(driver, till="300100")
+    script = Script(till, reply("mpesa", "c2b_registered.200"))
+    drive(till.register_c2b(script, **HOOKS))
+    assert body_of(script)["ShortCode"] == "300100"
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("confirmation_url", "http://example.com/pay"),
+        ("confirmation_url", "https://example.com/mpesa/7f"),
+        ("confirmation_url", "https://example.com/a?b=c"),
+        ("validation_url", "https://example.com/Query"),
+        ("validation_url", "https://example.com/x.exe"),
+        ("validation_url", ""),
+        ("response_type", "completed"),
+        ("response_type", "Canceled"),
+        ("response_type", None),
+    ],
+)
+def test_what_cannot_be_changed_later_is_checked_before(field: str, given: Any) -> None:
+    """Production takes the URLs once: a wrong one is refused by name, and nothing is sent."""
+    live = replace(SHOP, live=True)
+    script = Script(live)
+    with pytest.raises(UsageError, match=field):
+        drive(live.register_c2b(script, **{**HOOKS, field: given}))
+    assert not script.requests
+
+
+def test_a_second_registration_in_production_is_rejected_in_words() -> None:
+    """It is no outage that a retry would end."""
+    script = Script(SHOP, reply("mpesa", "c2b_registered_before.500"))
+    with pytest.raises(Rejected, match=r"already registered\. Once in production"):
+        drive(SHOP.register_c2b(script, **HOOKS))
+    other = post("/mpesa/b2c/v3/paymentrequest", dict, {})
+    assert SHOP.judge(other, reply("mpesa", "c2b_registered_before.500")) is None
+
+
+def test_the_sandboxs_customer_pays() -> None:
+    """With the fields of the page; a till has no account to type."""
+    script = Script(SHOP, reply("mpesa", "c2b_registered.200"))
+    drive(SHOP.simulate_c2b(script, amount=5, bill_reference="Sample Transaction"))
+    assert body_of(script) == sample("mpesa", "c2b_simulate_request")
+    assert (script.requests[0].path, script.requests[0].money) == ("/mpesa/c2b/v2/simulate", False)
+    till = replace(SHOP, till="300100")
+    script = Script(till, reply("mpesa", "c2b_registered.200"))
+    drive(till.simulate_c2b(script, amount="5", payer="0712345678"))
+    assert body_of(script) == {
+        "ShortCode": "300100",
+        "CommandID": "CustomerBuyGoodsOnline",
+        "Amount": "5",
+        "Msisdn": "254712345678",
+        "BillRefNumber": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "driver", "changes"),
+    [
+        ("live", replace(SHOP, live=True), {}),
+        ("live", replace(SHOP, live=True, base_url="http://127.0.0.1:9"), {}),
+        ("bill_reference", replace(SHOP, till="300100"), {"bill_reference": "x"}),
+        ("bill_reference", SHOP, {"bill_reference": "x" * 21}),
+        ("amount", SHOP, {"amount": "5.50"}),
+        ("amount", SHOP, {"amount": 0}),
+        ("payer", SHOP, {"payer": "12"}),
+    ],
+)
+def test_no_live_customer_is_simulated(field: str, driver: Mpesa, changes: dict[str, Any]) -> None:
+    """A live account has real customers; other wrong fields are named, and nothing is sent."""
+    script = Script(driver)
+    with pytest.raises(UsageError, match=field):
+        drive(driver.simulate_c2b(script, **{"amount": 5, **changes}))
+    assert not script.requests
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        sample("mpesa", "pull_register.200"),
+        {**sample("mpesa", "pull_register.200"), "ResponseStatus": 1001},
+        {"Response Status": "1000", "Response Description": "Shortcode Registered Successfully"},
+    ],
+)
+def test_pull_is_registered_with_the_documented_fields(answer: dict[str, Any]) -> None:
+    """Twice is harmless, and an answer with spaces in its keys is read."""
+    driver = replace(SHOP, shortcode="600000")
+    script = Script(driver, Response(status=200, body=json.dumps(answer).encode()))
+    asked = {"nominated_number": "0722000000", "callback_url": "https://domain/path"}
+    assert drive(driver.register_pull(script, **asked)) == "Shortcode Registered Successfully"
+    page = {**sample("mpesa", "pull_register_request"), "NominatedNumber": "254722000000"}
+    assert (body_of(script), list(body_of(script))) == (page, list(page))
+    assert (script.requests[0].path, script.requests[0].money) == (
+        "/pulltransactions/v1/register",
+        False,
+    )
+
+
+def test_a_registration_that_was_not_accepted_is_no_answer() -> None:
+    """Another code than those of the pages says nothing for certain."""
+    asked = {"nominated_number": "0722000000", "callback_url": "https://domain/path"}
+    for body in ({}, {"ResponseCode": "1"}, {"ResponseStatus": "1002"}):
+        said = Response(status=200, body=json.dumps(body).encode())
+        with pytest.raises(OutcomeUnknown):
+            drive(SHOP.register_c2b(Script(SHOP, said), **HOOKS))
+        with pytest.raises(OutcomeUnknown):
+            drive(SHOP.register_pull(Script(SHOP, said), **asked))
+
+
+async def test_a_customer_of_the_simulator_is_told_and_proved() -> None:
+    """Registered by `run`, paid, told at the URL of confirmations, proved by pull."""
+    sim, told = Simulator(), asyncio.Queue[WebhookRequest]()
+    sim.on_webhook(told.put)
+    hooks: dict[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": "k" * 16}
+    driver = sim.driver("mpesa", adopt_c2b=True)
+    async with Pool(driver, connection=sim.connection, **hooks) as pay:
+        urls = {
+            f"{use}_url": pay.webhook_url("mpesa", use=use)
+            for use in ("confirmation", "validation")
+        }
+        await pay.run("mpesa", Mpesa.register_c2b, **urls, response_type="Completed")
+        at = {"nominated_number": "0722000000", "callback_url": pay.webhook_url("mpesa")}
+        await pay.run("mpesa", Mpesa.register_pull, **at)
+        await pay.run("mpesa", Mpesa.simulate_c2b, amount=40, bill_reference="order-8")
+        asks, tells = [pay.webhook(await told.get()) for _ in range(2)]
+        assert (asks.path_use, asks.ping) == ("validation", True)
+        assert (tells.path_use, tells.ping) == ("confirmation", False)
+        claims = tells.claims
+        paid = await pay.verify(claims)
+        assert (paid.status, paid.bill_reference) == (Status.SUCCEEDED, "order-8")
+        assert paid.reference == f"c2b.{paid.receipt}" == claims.reference
+        with pytest.raises(Mismatch, match="amount"):
+            await pay.verify(replace(claims, amount=Decimal(4000)))

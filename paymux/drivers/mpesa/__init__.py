@@ -1,29 +1,26 @@
-"""M-Pesa of Safaricom's Daraja: Express (STK push), and the messages of C2B payments.
+"""M-Pesa of Safaricom's Daraja: Express, C2B with pull, B2C, reversal, status and balance.
 
 "Documentation": https://developer.safaricom.co.ke/ as transcribed at
 https://github.com/amoskyalo/daraja-docs.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import msgspec
 
-from ...errors import ProviderError, UsageError
+from ...errors import ProviderError
 from ...http import Request, Response, Send, WebhookRequest, get
 from ...models import Balance, Event, Kind, Order, Payment
 from ...primitives import coerce
 from ...primitives.redaction import Secret
 from ...values.parsing import Unreadable
-from ...values.status_words import StatusWords
-from ...values.validation import setting
-from ..base import Driver, Facts, Option, Token, reveal
-from . import b2c, balance, c2b, results, reversal, status, stk, values
+from ..base import Token, reveal
+from . import b2c, balance, c2b, pull, registration, results, reversal, status, stk, values
+from .account import Account
 from .errors import duplicate, refusal, throttled
-from .express import PUSH, QUERY, RESULTS, SENTENCES, Said
-from .facts import FACTS
+from .express import PUSH, QUERY, Said
 
 __all__ = ["CALLBACK_ADDRESSES", "LOGIN", "PUSH", "QUERY", "Mpesa"]
 
@@ -45,7 +42,7 @@ class _Login(msgspec.Struct, frozen=True):
     expires_in: int | None = None  # comes as text: "3599"
 
 
-class Mpesa(Driver, frozen=True, kw_only=True):
+class Mpesa(Account, frozen=True, kw_only=True):
     """One shortcode at Daraja; for Buy Goods `till` is the till and `shortcode` the head office.
 
     Setup. `consumer_key` and `consumer_secret` are those of the app at developer.safaricom.co.ke;
@@ -66,99 +63,22 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     * `status_role=False`: the user lacks the role for the transaction status. A result that comes
       to the order's own secret URL is then believed, which proves its origin only.
 
-    Nothing is registered: each request has its callback URLs, so the pool needs `webhook_base`.
+    Each request has its callback URLs, so the pool needs `webhook_base`; for these operations
+    nothing is registered.
+
+    Payments that customers make by themselves (C2B) are told to the URLs of `register_c2b`, once.
+    With `adopt_c2b=True` each is a payment of its own: its reference is "c2b." and its receipt, and
+    `bill_reference` is what the payer typed. Compare that and the amount with your own orders; it
+    proves no order by itself. A confirmation is not signed, so it only causes a look-up: by pull,
+    which also finds payments of which no message came (`register_pull`; the product must be in the
+    app), else by the transaction status.
+
+    * `adopt_c2b=True` needs one journal for each shortcode, used by all programs that push to it:
+      pull lists every payment to the shortcode. The pushes of another program with a journal of
+      its own would be adopted, and told here as well.
+    * `trust_confirmations=True`: a confirmation at the URL of `use="confirmation"` is believed
+      without a look-up. That proves only that its sender knows the URL.
     """
-
-    name = "mpesa"
-    live_url = "https://api.safaricom.co.ke"
-    sandbox_url = "https://sandbox.safaricom.co.ke"
-    currencies = frozenset({"KES"})
-    # Documentation: "Only whole numbers are supported".
-    decimals: ClassVar[Mapping[str, int]] = {"KES": 0}
-    countries = frozenset({"KE"})
-    test_numbers = frozenset({"254708374149"})
-    payees = frozenset({"pochi"})  # before the number of a business wallet
-    facts: ClassVar[Mapping[Kind, Facts]] = FACTS
-    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
-        "collect": frozenset({"receipt"}),
-        "payout": frozenset({"reference", "receipt"}),
-    }
-    # Every documented success of the transaction status has them.
-    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"status": ("amount", "receipt")}
-    # ResponseCode is no status: it says that the request was understood. No success of a query has
-    # an amount.
-    speaks: ClassVar[Mapping[str, StatusWords]] = {
-        "ResultCode": RESULTS,
-        "ResultDesc": SENTENCES,
-        "errorMessage": SENTENCES,
-    }
-    required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
-    takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
-    payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
-    refund_takes: ClassVar[frozenset[Option]] = frozenset({"webhook_url"})
-    settings = frozenset({"account_reference", "command_id", "occasion"})
-    token_life = 3599.0
-    # A prompt is open for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first
-    # looks up after 20 s.
-    watch_timeout = 180.0
-    first_look = 15.0
-    lost_refund = (
-        "A reversal has no id of ours, so only its result, on the refund's own callback path, and "
-        "Safaricom's portal can tell whether it was made."
-    )
-    # Documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks".
-    redelivers = False
-    # Documentation, FAQ: words to avoid in a callback URL. It is advice, so nothing is refused for
-    # them.
-    callback_words_to_avoid = ("mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
-
-    consumer_key: Secret | str = ""
-    consumer_secret: Secret | str = ""
-    shortcode: str = ""
-    passkey: Secret | str = ""
-    till: str = ""
-    max_amount: int = 250_000  # shillings per payment; Safaricom has raised it before
-    initiator_name: str = ""
-    security_credential: Secret | str = ""
-    b2c_shortcode: str = ""  # the one that pays out, if it is another
-    status_role: bool = True
-    adopt_c2b: bool = False
-    trust_confirmations: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the numbers, after the checks of every driver."""
-        super().__post_init__()
-        for field in ("shortcode", "till", "b2c_shortcode"):
-            if not re.fullmatch("([0-9]{5,7})?", value := getattr(self, field)):
-                raise UsageError.field(field, value, "a string of 5 to 7 digits")
-        for field in ("status_role", "adopt_c2b", "trust_confirmations"):
-            if not coerce.is_a(value := getattr(self, field), bool):
-                raise UsageError.field(field, value, "True or False")
-        if self.trust_confirmations and not self.adopt_c2b:
-            raise UsageError.missing("adopt_c2b", "trust_confirmations is about what is adopted")
-        most: Any = self.max_amount
-        if type(most) is not int or most < 1:
-            raise UsageError.field("max_amount", most, "a whole number of shillings above 0")
-
-    @classmethod
-    def from_settings(cls, settings: object) -> "Mpesa":
-        """Read a mapping or object with the settings of an integrator.
-
-        They are MPESA_ENVIRONMENT, _CONSUMER_KEY, _CONSUMER_SECRET, _SHORTCODE, _PASSKEY, and for
-        payouts, refunds and balances _INITIATOR_NAME, _SECURITY_CREDENTIAL.
-        """
-        said = setting(settings, "MPESA_ENVIRONMENT")
-        fields = (*sorted(cls.required), "initiator_name", "security_credential")
-        given: dict[str, Any] = {
-            field: setting(settings, f"MPESA_{field.upper()}") for field in fields
-        }
-        environment = coerce.text(said)
-        if environment not in ("sandbox", "production"):
-            raise UsageError.field("MPESA_ENVIRONMENT", said, "'sandbox' or 'production'")
-        try:
-            return cls(live=environment == "production", **given)
-        except UsageError as error:
-            raise error.renamed(f"MPESA_{(error.name or '').upper()}") from None
 
     async def token(self, send: Send) -> Token:
         """Log in with key and secret."""
@@ -182,13 +102,19 @@ class Mpesa(Driver, frozen=True, kw_only=True):
             return had
         if reply.status < 400:
             return None
+        if request.path == pull.QUERY and pull.says_none(reply):
+            return None
         said = reply.read(Said) or Said()
-        if reply.status in request.accept and said.fault is None:
-            why = f"a result under HTTP {reply.status}, where only a fault is documented"
-            raise Unreadable(why)
         words = said.fault_message or ""
         code = said.fault if words else None
         error = refusal(request, reply, code, words) or super().judge(request, reply)
+        if (
+            error is None
+            and reply.status in request.accept
+            and (said.fault is None or request.path == pull.QUERY)
+        ):
+            why = f"a result under HTTP {reply.status}, where only a fault is documented"
+            raise Unreadable(why)
         if error is not None:
             error.code = code
             error.request_id = said.request_id
@@ -205,8 +131,15 @@ class Mpesa(Driver, frozen=True, kw_only=True):
     pace = status.pace
     answer_id = results.answer_id
     adopts = c2b.adopts
+    history = pull.history
     credential_id = values.credential_id
     proof_of = values.proof_of
+
+    # Beyond the common verbs, for `pool.run` and `paymux run`.
+
+    register_c2b = registration.register_c2b
+    simulate_c2b = registration.simulate_c2b
+    register_pull = registration.register_pull
 
     async def balance(self, send: Send) -> Balance:
         """Ask for the balances of the shortcode that pays out; the answer comes as a message."""

@@ -93,6 +93,17 @@ _UNPAID_ENDS = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 
 _Outcome = tuple[Status, Reason | None]
 
+# The type of a row of pull. The first is the page's (/PullTransaction), of a debit of a customer;
+# the second is of a till, in a row of 2025 at https://github.com/akikadigital/laravel-mpesa. The
+# third is in integrators' code: a till's money goes to its organization, and no customer paid it.
+LISTED = Vocabulary(
+    {
+        "C2B-PAY-BILL-DEBIT": Status.SUCCEEDED,
+        "C2B-BUY-GOODS-DEBIT": Status.SUCCEEDED,
+        "MERCHANT-TO-ORGANIZATION-SETTLEMENT": Status.PENDING,
+    }
+)
+
 
 def result(driver: "Mpesa", kind: Kind | None, code: str | None, words: str | None) -> _Outcome:
     """Return what a ResultCode says of a payout or refund; its ResultDesc must not contradict it.

@@ -7,6 +7,7 @@ from ...http import Request, Response
 from ...models import Reason
 from ..base import Duplicate
 from .express import PUSH, QUERY
+from .registration import REGISTER
 
 # Throttling by Apigee, before Daraja: the faults of its policies SpikeArrest and Quota have these
 # codes (https://docs.apigee.com/api-platform/reference/policies/spike-arrest-policy,
@@ -52,8 +53,12 @@ def refusal(
         why = "consumer key or secret is wrong, or of the other environment"
         return AuthenticationFailed(said or why)
     match code:
-        case "401.002.01" | "401.003.01" | "404.001.03" | "400.003.01":
+        case "401.002.01" | "401.003.01" | "404.001.03" | "400.003.01" | "401.001":
             return AuthenticationFailed(said)
+        case "400.001" if not request.money:  # "Invalid ShortCode": /PullTransaction
+            return Rejected(f"{said}: register it, `paymux run ACCOUNT register_pull`")
+        case "500.003.1001" if request.path == REGISTER and "already registered" in words:
+            return Rejected(f"{said} Once in production; then only Safaricom can change them")
         case "400.002.02" | "400.002.05":
             _, named, field = said.partition("Invalid ")
             return Rejected(said, details={"field": field} if named else None)

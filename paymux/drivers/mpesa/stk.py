@@ -17,7 +17,7 @@ from ...values.money import whole
 from ...values.parsing import amount
 from ...values.validation import checked_url
 from ..base import reveal
-from . import status
+from . import pull, status
 from .express import PUSH, QUERY, Said, sentence, signed
 from .values import only_settings, paid_at, phone, shown
 
@@ -58,12 +58,15 @@ async def collect(driver: "Mpesa", send: Send, order: Order) -> Payment:
 async def verify(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
     """Look up by CheckoutRequestID; the answer has neither amount nor receipt.
 
-    A payout or a refund is asked for in another way (status.py).
+    A payout or a refund is asked for in another way (status.py), and so is an adopted payment
+    (pull.py).
     """
     if payment.kind == "payout" or payment.kind == "refund":  # noqa: PLR1714 - as fast as it can be
         return await status.verify(driver, send, payment)
     asked = payment.provider_reference
     if not asked or "TransID" in payment.ids:
+        if driver.adopt_c2b and "TransID" in payment.ids:
+            return await pull.verify(driver, send, payment)
         raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
     signature = signed(driver.shortcode, reveal(driver.passkey), int(time.time()))
     query = post(

@@ -22,6 +22,7 @@ CREDENTIAL = "security_credential"  # of the API user; several wrong ones lock t
 ADOPTED = "c2b."  # and a receipt: our reference of a payment that has no order
 MAX_BILL = 20  # characters of what a payer types as the account
 _NUMBER = re.compile("254[0-9]{9}")
+_NATIONAL = re.compile("0?([17][0-9]{8})")
 _RECEIPT = re.compile("[A-Za-z0-9]{1,40}")
 # A prompt with one of these can fail without an error:
 # https://github.com/bnjunge/MPESA-API-Tutorial/issues/3
@@ -36,6 +37,12 @@ def paid_at(time: str | None) -> datetime | None:
 def phone(number: str | None) -> str | None:
     """Return a number if it is not masked."""
     return number if number and _NUMBER.fullmatch(number) else None
+
+
+def subscriber(number: str | None) -> str | None:
+    """Return a number that may be written as 722000000 or 0722000000, if it is not masked."""
+    found = _NATIONAL.fullmatch(number or "")
+    return f"254{found[1]}" if found else phone(number)
 
 
 def is_receipt(number: str) -> bool:
