@@ -13,6 +13,7 @@ import msgspec
 
 from ..drivers.base import Driver, Option
 from ..errors import Unsupported, UsageError
+from ..journal import ADOPTED
 from ..models import Customer, Item, Kind, Operator, Order, Payment, Tax
 from ..primitives import coerce
 from ..values import arguments
@@ -66,6 +67,9 @@ def checked_order(
         raise Unsupported(f"{driver.name} cannot {_VERBS[kind]}")
     said = {**options, **({"webhook_url": webhook_url} if webhook_url is not None else {})}
     reference = checked_reference(reference)
+    if reference.startswith(ADOPTED):
+        accepted = f"one that does not begin with {ADOPTED!r}: payments that came by themselves do"
+        raise UsageError.field("reference", reference, accepted)
     money = currency if type(currency) is str else coerce.text(currency)
     if money is None or money not in driver.currencies:
         raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))

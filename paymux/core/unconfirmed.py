@@ -47,7 +47,7 @@ async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
     after = 0
     try:
         while page := await engine.store.unconfirmed.left(after):
-            for after, event in page:  # noqa: B007 - the next page begins after the last one
+            for after, event, _ in page:  # noqa: B007 - the next page begins after the last one
                 if event.account not in engine.drivers:
                     yield event
                     continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..primitives.lazy import loader
 
 __all__ = [
+    "ADOPTED",
     "KINDS",
     "MAX_EVENT_BYTES",
     "MAX_ORDERS",
@@ -21,6 +22,7 @@ __all__ = [
     "Heard",
     "Heartbeat",
     "Journal",
+    "KeptEvent",
     "LocalOutbox",
     "LocalQuestions",
     "NotifiedStatus",
@@ -35,8 +37,10 @@ __all__ = [
     "Standing",
     "State",
     "Store",
+    "Sweep",
     "Turn",
     "Writer",
+    "adopted_reference",
     "check_resolvable",
     "credentials_of",
     "encoded_event",
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .adoptions import ADOPTED, Sweep, adopted_reference
     from .base import (
         KINDS,
         Arrival,
@@ -67,12 +72,13 @@ if TYPE_CHECKING:
     from .resolutions import check_resolvable
     from .store import Store
     from .stored_events import OpenMessage, repeat_event
-    from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, encoded_event
+    from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, KeptEvent, encoded_event
     from .writer import Writer
 else:
     __getattr__ = loader(
         __name__,
         {
+            "adoptions": ("ADOPTED", "Sweep", "adopted_reference"),
             "base": (
                 "KINDS",
                 "Arrival",
@@ -102,7 +108,13 @@ else:
             "resolutions": ("check_resolvable",),
             "store": ("Store",),
             "stored_events": ("OpenMessage", "repeat_event"),
-            "unconfirmed": ("MAX_EVENT_BYTES", "CandidateOrders", "Entry", "encoded_event"),
+            "unconfirmed": (
+                "MAX_EVENT_BYTES",
+                "CandidateOrders",
+                "Entry",
+                "KeptEvent",
+                "encoded_event",
+            ),
             "writer": ("Writer",),
         },
     )

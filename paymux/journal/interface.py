@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ..models import Event, Kind, Payment, Status
+from .adoptions import Adoptions
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
 from .outbox import Outbox
@@ -153,6 +154,11 @@ class Journal(Protocol):
     @property
     def unconfirmed(self) -> Unconfirmed:
         """Return the store of messages that no look-up confirms."""
+        ...
+
+    @property
+    def adoptions(self) -> Adoptions:
+        """Return the payments that came by themselves and were adopted."""
         ...
 
     @property

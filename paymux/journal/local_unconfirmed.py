@@ -14,6 +14,7 @@ from .base import OrderKey, State, order_key
 from .schema import iso
 from .unconfirmed import (
     MAX_OPEN_ENTRIES,
+    TOO_MANY,
     YOUNG_SECONDS,
     CandidateOrders,
     Entry,
@@ -76,13 +77,13 @@ class LocalUnconfirmed:
             leaving = next((one for one in self._kept.values() if one.told), None)
             if leaving is None:
                 return KeptEvent(None)
-            await self.end(leaving.event, "there were too many")
+            await self.end(leaving.event, TOO_MANY)
             gone = (leaving.event,)
         self._number += 1
         self._kept[text] = _Entry(self._number, event, iso(wall_time()))
         return KeptEvent(self._number, gone)
 
-    async def waiting(self, *, told: bool) -> dict[int, str]:
+    async def waiting(self, *, told: bool, adopting: Collection[str] = ()) -> dict[int, str]:
         """Return id and time of messages not yet delivered; told=False: not yet logged."""
         return {
             one.id: one.at for one in self._kept.values() if not (one.told if told else one.logged)
@@ -167,7 +168,7 @@ class LocalUnconfirmed:
 
 
 def _entry(one: _Entry) -> Entry:
-    return Entry(one.id, one.event)
+    return Entry(one.id, one.event, one.at)
 
 
 def _is_young(order: Payment) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from ..errors import Mismatch, UsageError
 from ..models import Event, Kind, Payment, Status, log, merge
 from ..primitives.clock import wall_time
+from .adoptions import end_once
 from .base import Arrival, Check, OrderKey, OrderOwner, Resolution, Row, State, duplicate_reference
 from .base import order_key as _key
 from .batch import CANNOT_TELL
@@ -286,6 +287,8 @@ class PaymentTable:
         payment_now = (state, kept.status, kept.provider_reference, text_of(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
         db.execute(_FACT, (*key, at, source, state, told.status, text_of(told)))
+        if kept.receipt is not None and kept.status is Status.SUCCEEDED:
+            end_once(key, known, kept, db)
         self._applied(db)
         return kept
 

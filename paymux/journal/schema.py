@@ -122,6 +122,8 @@ CREATE TABLE questions ( -- questions whose answers come as messages, until an h
 );
 CREATE INDEX questions_by_age ON questions (expires);
 CREATE INDEX questions_left ON questions (expires) WHERE answer IS NOT NULL AND over = 0;
+-- One receipt is adopted once, whichever of its messages comes.
+CREATE INDEX unconfirmed_by_receipt ON unconfirmed (account, receipt);
 """
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE

@@ -23,6 +23,7 @@ from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .schema import iso
+from .sqlite_adoptions import SqliteAdoptions
 from .sqlite_outbox import SqliteOutbox
 from .sqlite_questions import SqliteQuestions
 from .sqlite_unconfirmed import SqliteUnconfirmed
@@ -85,6 +86,12 @@ class SqliteJournal(ForkAware):
     def unconfirmed(self) -> SqliteUnconfirmed:
         """Return the store of messages that no look-up confirms."""
         return SqliteUnconfirmed(self._writer.do, self._worker)
+
+    @property
+    def adoptions(self) -> SqliteAdoptions:
+        """Return the payments that came by themselves and were adopted."""
+        notifiers = Notifiers(self._worker)
+        return SqliteAdoptions(self._writer.do, self._worker, notifiers, self._keep)
 
     @property
     def credentials(self) -> SqliteCredentials:

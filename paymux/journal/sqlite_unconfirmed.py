@@ -10,13 +10,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ..models import Event, Payment, log
+from ..models import Event, Payment, Trust, log
 from ..primitives.clock import wall_time
 from .base import order_key
 from .liveness import Worker
 from .schema import RECEIPT, iso
 from .unconfirmed import (
     MAX_OPEN_ENTRIES,
+    TOO_MANY,
     YOUNG_SECONDS,
     CandidateOrders,
     Entry,
@@ -29,12 +30,17 @@ T = TypeVar("T")
 Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
 
 ROWS_PER_PAGE = 500
+# Between an order and a row of a list: no source says in which zone Safaricom's pull has its times.
+LISTED_WINDOW = timedelta(hours=4)
 LATE_RECEIPT_WINDOW = timedelta(days=3)  # how long a matched order may still get another receipt
 
 _IS = "account = ? AND event = ?"
-_OPEN = "SELECT id, event FROM unconfirmed WHERE ended IS NULL"
+_OPEN = "SELECT id, event, at FROM unconfirmed WHERE ended IS NULL"
 _FULL = """SELECT id, event FROM unconfirmed INDEXED BY unconfirmed_told
     WHERE ended IS NULL AND told IS NOT NULL ORDER BY id LIMIT ?"""
+_UNTOLD_OR_ADOPTING = """SELECT id, at FROM unconfirmed u WHERE ended IS NULL AND ({} IS NULL
+    OR (account IN (SELECT value FROM json_each(?))
+        AND at >= (SELECT value FROM notes WHERE name = 'adopts ' || u.account))) ORDER BY id"""
 _END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended IS NULL AND"
 # INDEXED BY names the index that was made for each query: SQLite does not know the number of rows
 # and would choose another. The amount is compared as a number: it is stored as text, "500" or
@@ -63,14 +69,18 @@ class SqliteUnconfirmed:
 
     async def keep(self, event: Event) -> KeptEvent:
         """Keep a message once."""
-        found: KeptEvent = await self._do(partial(_keep, event))
+        found: KeptEvent = await self._do(partial(keep, event))
         return found
 
-    async def waiting(self, *, told: bool) -> dict[int, str]:
-        """Return id and time of messages not yet delivered; told=False: not yet logged."""
+    async def waiting(self, *, told: bool, adopting: Collection[str] = ()) -> dict[int, str]:
+        """Return id and time of messages not yet delivered, and of those to be adopted."""
         column = "told" if told else "logged"
         sql = f"SELECT id, at FROM unconfirmed WHERE ended IS NULL AND {column} IS NULL ORDER BY id"
-        found: dict[int, str] = await self._do(lambda db: dict(db.execute(sql).fetchall()))
+        given: tuple[str, ...] = ()
+        if adopting:
+            sql = _UNTOLD_OR_ADOPTING.format(column)
+            given = (msgspec.json.encode(list(adopting)).decode(),)
+        found: dict[int, str] = await self._do(lambda db: dict(db.execute(sql, given).fetchall()))
         return found
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
@@ -88,7 +98,7 @@ class SqliteUnconfirmed:
 
     async def orders(self, event: Event) -> CandidateOrders:
         """Return the orders that a message may be about."""
-        found: CandidateOrders = await self._do(partial(_orders, event))
+        found: CandidateOrders = await self._do(partial(candidate_orders, event))
         return found
 
     async def claim(self, entry: Entry) -> bool:
@@ -139,7 +149,8 @@ class SqliteUnconfirmed:
         )
 
 
-def _keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
+def keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
+    """Keep a message once."""
     this = (event.account, encoded_event(event))
     known = db.execute(f"SELECT id FROM unconfirmed WHERE {_IS}", this).fetchone()
     if known is not None:
@@ -149,7 +160,7 @@ def _keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
     if len(gone) < over:
         return KeptEvent(None)
     for id, _ in gone:
-        _count(db, f"{_END} id = ?", _now(), "there were too many", id)
+        _count(db, f"{_END} id = ?", _now(), TOO_MANY, id)
     receipt = event.claims.receipt or event.claims.provider_reference
     sql = "INSERT INTO unconfirmed (account, event, receipt, at) VALUES (?, ?, ?, ?)"
     id = db.execute(sql, (*this, receipt, _now())).lastrowid
@@ -168,9 +179,9 @@ def _open(db: sqlite3.Connection) -> int:
 
 def _entries(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> list[Entry]:
     found = []
-    for id, text in db.execute(sql, given).fetchall():
+    for id, text, at in db.execute(sql, given).fetchall():
         try:
-            found.append(Entry(id, _event(text)))
+            found.append(Entry(id, _event(text), at))
         except msgspec.MsgspecError:
             _unreadable(id)
     return found
@@ -183,13 +194,21 @@ def _unreadable(id: int) -> None:  # cached: each entry is logged once
     )
 
 
-def _orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
+def paid_orders(event: Event, db: sqlite3.Connection) -> tuple[Payment, ...]:
+    """Return the payments with the receipt of a message, or for which a message claimed it."""
+    receipt = event.claims.receipt
+    return () if receipt is None else _payments(db, _PAID, event.account, receipt)
+
+
+def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
+    """Return the orders that a message may be about."""
     claims, account, now = event.claims, event.account, wall_time()
-    paid = () if claims.receipt is None else _payments(db, _PAID, account, claims.receipt)
+    paid = paid_orders(event, db)
     if claims.amount is None:
         return CandidateOrders(paid=paid)
     amount = _plain(claims.amount)
-    young = timedelta(seconds=YOUNG_SECONDS)
+    listed = event.trust is Trust.BODY
+    young = LISTED_WINDOW if listed else timedelta(seconds=YOUNG_SECONDS)
     bare: dict[str | None, Payment] = {}
     # The message says when it was paid; otherwise it was just now.
     for at in {claims.paid_at or now, now}:

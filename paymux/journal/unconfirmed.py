@@ -9,6 +9,7 @@ from ..models import Event, Payment
 
 MAX_OPEN_ENTRIES = 100_000  # open messages at once
 MAX_EVENT_BYTES = 2048  # bytes of one message
+TOO_MANY = "there were too many"  # why an entry was dropped that nobody dealt with
 YOUNG_SECONDS = 3600.0  # seconds, at most, between an order and a message that may be about it
 
 
@@ -17,6 +18,7 @@ class Entry(NamedTuple):
 
     id: int
     event: Event
+    at: str = ""  # when it was kept, as the journal writes a time
 
 
 class KeptEvent(NamedTuple):
@@ -42,10 +44,11 @@ class Unconfirmed(Protocol):
         """Keep a message once; at the limit, delivered messages are dropped, oldest first."""
         ...
 
-    async def waiting(self, *, told: bool) -> dict[int, str]:
+    async def waiting(self, *, told: bool, adopting: Collection[str] = ()) -> dict[int, str]:
         """Return id and time of messages not yet delivered, oldest first.
 
-        Told=False: not yet logged.
+        Told=False: not yet logged. Of accounts in `adopting`, the delivered ones as well that came
+        since the journal adopts for them: they may still be proved.
         """
         ...
 

@@ -24,9 +24,11 @@ from ...primitives.coerce import is_a, sequence, text
 from ...primitives.forks import ForkAware, register
 from ...values.validation import checked_function, checked_seconds
 from ..journal_verbs import JournalVerbs
+from .adoption import Adopter
 from .callbacks import log_failure
 from .dispatcher import Dispatcher
 from .order_watcher import OrderWatcher
+from .sweep import Sweeper
 from .unconfirmed import OnUnconfirmed, UnconfirmedNotifier
 
 if TYPE_CHECKING:
@@ -54,7 +56,10 @@ class Notifier(ForkAware):
     `on_unconfirmed(event)` is awaited at least once for each message about a payment that no look-
     up confirms, two minutes later: M-Pesa's C2B payments that belong to no order of ours (each STK
     push sends such a message, too). The entry is kept until `pay.dealt_with(event, because=…)`.
-    Without `on_unconfirmed` each one is an ERROR record, and `pay.unconfirmed()` lists them.
+    Without `on_unconfirmed` each one is an ERROR record, and `pay.unconfirmed()` lists them. An
+    account with `adopt_c2b=True`, which needs a journal, adopts those that are proved: `on_payment`
+    is told of each as a payment of its own, `c2b.<receipt>`, and those whose message was lost are
+    found in the provider's list, at the start and every ten minutes.
 
     Enter it: `async with pool, Notifier(pool, on_payment):`; a second one on a pool is UsageError.
     With a journal, the notifiers of all processes share the work, also for orders of processes
@@ -96,7 +101,9 @@ class Notifier(ForkAware):
             account for account, driver in drivers if type(driver).confirms is not Driver.confirms
         }
         self._engine.store.unconfirmable_accounts = frozenset(own)
-        self.unconfirmed = UnconfirmedNotifier(self._engine, on_unconfirmed)
+        adopter = Adopter(self._engine)
+        self.unconfirmed = UnconfirmedNotifier(self._engine, on_unconfirmed, adopter, self.wake)
+        self._sweeper = Sweeper(self._engine, adopter, self.unconfirmed)
         self.dispatcher = Dispatcher(on_payment, tuple(kind for kind in _KINDS if kind in named))
         self.outbox: Outbox | None = None  # None: not entered
         self._woken = asyncio.Event()
@@ -105,7 +112,12 @@ class Notifier(ForkAware):
     def after_fork_in_child(self) -> None:
         """Reset the notifier in a forked child, which may enter it again."""
         self.outbox = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget tasks whose loop has ended, or that are the parent's."""
         self.unconfirmed.forget()
+        self._sweeper.forget()
 
     async def __aenter__(self) -> Self:
         engine, loop = self._engine, asyncio.get_running_loop()
@@ -141,6 +153,7 @@ class Notifier(ForkAware):
             raise
         self._task = loop.create_task(self._live(outbox))
         self.unconfirmed.begin()
+        self._sweeper.begin()
         return self
 
     async def __aexit__(
@@ -159,16 +172,16 @@ class Notifier(ForkAware):
         engine = self._engine
         if engine.store.on_fact != self._on_fact:
             # Its loop had ended before another notifier was entered, to which all of this belongs.
-            self.unconfirmed.forget()
+            self._forget()
             return
         engine.store.on_fact = engine.notifier_loop = None
         if self._task.get_loop() is asyncio.get_running_loop():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.gather(self._task, self._sweeper.aclose(), return_exceptions=True)
             await self._order_watcher.aclose()
             await asyncio.gather(self.dispatcher.aclose(grace), self.unconfirmed.aclose(grace))
         else:  # its tasks ended with their loop
-            self.unconfirmed.forget()
+            self._forget()
         for account in self._quotas:
             engine.limiter(account).quota = None
         # the journal is closed: others see that this one has ended

@@ -4,16 +4,17 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 
 from ...errors import UsageError
-from ...journal import MAX_EVENT_BYTES, Entry, encoded_event
-from ...models import Event, log
+from ...journal import MAX_EVENT_BYTES, Entry, KeptEvent, encoded_event
+from ...models import Event, Payment, log
 from ...primitives.redaction import mask, shown
 from ..engine import Engine
 from ..unconfirmed import Ownership, owner_of
+from .adoption import ASKED_FOR_SECONDS, MAX_ASK_SECONDS, MIN_ASK_SECONDS, Adopter, as_proved
 from .callbacks import CallbackFailed, log_failure, run_callback
 
 RECEIPT_WAIT_SECONDS = 120.0  # seconds within which an order may get the same receipt
@@ -39,17 +40,29 @@ class _Waiting:
         self.tries = 0
         self.fits = False  # it may be about an open order; logged
         self.patient = False  # its order succeeded without a receipt, and may still get one
+        self.proved: Payment | None = None  # what is to be adopted
+        self.asks = 0
+        self.ask_at = float("-inf")  # when its provider may be asked for it
 
 
 class UnconfirmedNotifier:
     """Keeps messages that no look-up confirms; calls `on_unconfirmed` at least once for each.
 
-    Without `on_unconfirmed` they are logged. A message can be kept at any time; callbacks are made
-    between `begin` and `aclose`.
+    Without `on_unconfirmed` they are logged. A payment that the account adopts is proved first:
+    then it becomes a row, and the outbox tells it. Until it is proved, it is reported as any other.
+    A message can be kept at any time; callbacks are made between `begin` and `aclose`.
     """
 
-    def __init__(self, engine: Engine, on_unconfirmed: OnUnconfirmed | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        on_unconfirmed: OnUnconfirmed | None,
+        adopter: Adopter,
+        adopted: Callable[[], None],
+    ) -> None:
         self._engine = engine
+        self._adopter = adopter
+        self._adopted = adopted  # called when the outbox has more to tell
         self._on_unconfirmed = on_unconfirmed
         self._waiting: dict[int, _Waiting] = {}
         self._task: asyncio.Task[None] | None = None
@@ -90,12 +103,9 @@ class UnconfirmedNotifier:
                 "%s: a message was refused: it is larger than any of its provider's", event.account
             )
             raise UsageError("event: refused; accepted: at most 2 KiB")
-        id, gone = await self._engine.store.unconfirmed.keep(event)
-        for one in gone:
-            log.error(
-                "%s: it was reported and is dropped: there are too many unconfirmed payments",
-                _said(one),
-            )
+        kept = await self._engine.store.unconfirmed.keep(event)
+        _log_gone(kept)
+        id = kept.id
         if id is None:
             log.error(
                 "%s: it cannot be kept: there are too many unconfirmed payments", _said(event)
@@ -105,6 +115,17 @@ class UnconfirmedNotifier:
             self._waiting.setdefault(
                 id, _Waiting(asyncio.get_running_loop().time() + RECEIPT_WAIT_SECONDS)
             )
+
+    async def take_listed(self, events: Sequence[Event]) -> None:
+        """Keep what is missing of a provider's list; the next scan finds it.
+
+        TooManyUnconfirmed: the limit is reached.
+        """
+        kept = await self._engine.store.require_journal().adoptions.keep_listed(events)
+        for one in kept:
+            _log_gone(one)
+        if any(one.id is None for one in kept):
+            raise TooManyUnconfirmed
 
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -136,8 +157,11 @@ class UnconfirmedNotifier:
                 log.warning(
                     "%s: its order has another receipt, so it is reported after all", _said(event)
                 )
+        await self._adopter.begin()
+        told, adopting = self._on_unconfirmed is not None, self._adopter.accounts
+        found = await kept.waiting(told=told, adopting=adopting)
         known, self._waiting = self._waiting, {}
-        for id, at in (await kept.waiting(told=self._on_unconfirmed is not None)).items():
+        for id, at in found.items():
             self._waiting[id] = known.get(id) or _Waiting(now + _left(at))
         due = [id for id, one in self._waiting.items() if one.due <= now][:ENTRIES_PER_SCAN]
         for id in due:
@@ -152,14 +176,51 @@ class UnconfirmedNotifier:
 
     async def _see_to(self, entry: Entry, waiting: _Waiting, few: asyncio.Semaphore) -> None:
         async with few:
-            if not self._open or not await self._is_nobodys(entry, waiting):
+            if not self._open:
+                return
+            receipt = self._adopter.receipt_of(entry)
+            if not await self._is_nobodys(entry, waiting, receipt):
+                return
+            if receipt is not None and waiting.proved is not None:
+                proved = as_proved(entry.event, waiting.proved)
+                if await self._adopter.adopt(entry, proved, waiting.proved):
+                    self._adopted()
                 return
             if self._on_unconfirmed is None:
                 await self._log(entry)
             else:
                 await self._tell(entry, waiting, self._on_unconfirmed)
+            if receipt is not None and not waiting.tries:
+                waiting.due = max(waiting.due, waiting.ask_at)
 
-    async def _is_nobodys(self, entry: Entry, waiting: _Waiting) -> bool:
+    async def _owner(
+        self, entry: Entry, waiting: _Waiting, receipt: str | None
+    ) -> tuple[Ownership, Payment | None]:
+        """Return the order of an entry; if none has it for certain, it is proved, if possible."""
+        kept, event = self._engine.store.unconfirmed, entry.event
+        if waiting.proved is None:
+            owner = owner_of(self._engine, event, await kept.orders(event))
+            if receipt is None or owner[0] in (Ownership.ORDER, Ownership.OPEN):
+                return owner
+            if not await self._is_proved(entry, waiting, receipt):
+                return owner
+        if waiting.proved is not None:
+            # What it claimed may be false: only what is proved decides whether it is an order's.
+            event = as_proved(event, waiting.proved)
+        return owner_of(self._engine, event, await kept.orders(event))
+
+    async def _is_proved(self, entry: Entry, waiting: _Waiting, receipt: str) -> bool:
+        """Ask for a payment, rarely and for two days; return whether it is proved."""
+        now = asyncio.get_running_loop().time()
+        if now < waiting.ask_at:
+            return False
+        waiting.proved = await self._adopter.proved(entry.event, receipt)
+        pause = min(MIN_ASK_SECONDS * 2**waiting.asks, MAX_ASK_SECONDS)
+        over = _age(entry.at) > ASKED_FOR_SECONDS
+        waiting.ask_at, waiting.asks = float("inf") if over else now + pause, waiting.asks + 1
+        return waiting.proved is not None
+
+    async def _is_nobodys(self, entry: Entry, waiting: _Waiting, receipt: str | None) -> bool:
         """Return whether an entry belongs to no order of ours.
 
         An entry that belongs to an order is ended; an entry that may belong to one waits.
@@ -167,7 +228,7 @@ class UnconfirmedNotifier:
         kept, loop = self._engine.store.unconfirmed, asyncio.get_running_loop()
         if entry.event.account not in self._engine.drivers:
             return False  # it belongs to another worker's pool
-        which, order = owner_of(self._engine, entry.event, await kept.orders(entry.event))
+        which, order = await self._owner(entry, waiting, receipt)
         if order is None:
             return True
         if which is Ownership.ORDER:
@@ -214,8 +275,19 @@ class UnconfirmedNotifier:
 
 def _left(at: str) -> float:
     """Return the seconds for which an order may still get the receipt of a message from then."""
-    age = time.time() - datetime.fromisoformat(at).timestamp()
-    return min(max(RECEIPT_WAIT_SECONDS - age, 0.0), RECEIPT_WAIT_SECONDS)
+    return min(max(RECEIPT_WAIT_SECONDS - _age(at), 0.0), RECEIPT_WAIT_SECONDS)
+
+
+def _age(at: str) -> float:
+    return time.time() - datetime.fromisoformat(at).timestamp()
+
+
+def _log_gone(kept: KeptEvent) -> None:
+    for one in kept.gone:
+        log.error(
+            "%s: it was reported and is dropped: there are too many unconfirmed payments",
+            _said(one),
+        )
 
 
 def _said(event: Event) -> str:

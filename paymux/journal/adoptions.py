@@ -1,0 +1,81 @@
+"""Payments that came by themselves: adopted once for each receipt, and found again if lost."""
+
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from ..models import Event, Payment, log
+from .base import OrderKey
+from .unconfirmed import CandidateOrders, Entry, KeptEvent
+
+ADOPTED = "c2b."  # the references of adopted payments begin so, and no order's does
+
+_ADOPTED_ROW = "SELECT 1 FROM payments WHERE account = ? AND kind = 'collect' AND reference = ?"
+_TOLD = "UPDATE payments SET told = status WHERE account = ? AND kind = ? AND reference = ?"
+
+
+class Sweep(NamedTuple):
+    """A period that this worker is to compare with what the provider lists."""
+
+    since: datetime
+    until: datetime
+
+
+class Adoptions(Protocol):
+    """The adopted payments of a journal. What cannot be stored or read is an OSError."""
+
+    async def begin(self, accounts: Collection[str]) -> Mapping[str, str]:
+        """Return for each account the moment at which this journal first adopted for it."""
+        ...
+
+    async def adopt(
+        self,
+        entry: Entry,
+        event: Event,
+        payment: Payment,
+        is_nobodys: Callable[[CandidateOrders], bool],
+    ) -> bool:
+        """Record a proved payment, and end the entries of its receipt, in one transaction.
+
+        `event`: its message as it was proved; `is_nobodys` decides about the orders that it may be
+        about. False: an order or a person has it, or it was adopted before.
+        """
+        ...
+
+    async def keep_listed(self, events: Sequence[Event]) -> list[KeptEvent]:
+        """Keep those payments of a list that are in no row and were never dealt with."""
+        ...
+
+    async def take_sweep(self, account: str, *, at_start: bool) -> Sweep | None:
+        """Take the turn to compare an account; None: another worker's, or too early."""
+        ...
+
+    async def end_sweep(self, account: str, until: datetime | None) -> None:
+        """Release the turn. None: the comparison failed, and is made again."""
+        ...
+
+
+def adopted_reference(receipt: str) -> str:
+    """Return the reference of an adopted payment."""
+    return f"{ADOPTED}{receipt}"
+
+
+def end_once(key: OrderKey, known: Payment, order: Payment, db: sqlite3.Connection) -> None:
+    """Count an order's end as told, if the payment with its receipt was adopted before.
+
+    That is possible where an order had failed, or its prompt showed another account, and its
+    receipt came late: the money is the same, and on_payment has heard of it. `known`: the order
+    before this fact.
+    """
+    reference = adopted_reference(order.receipt or "")
+    if key[2] == reference or (known.status, known.receipt) == (order.status, order.receipt):
+        return
+    if db.execute(_ADOPTED_ROW, (key[0], reference)).fetchone() is not None:
+        db.execute(_TOLD, key)
+        log.error(
+            "%s: %s succeeded by the payment that was told as %s, so it is not told again",
+            key[0],
+            key[2],
+            reference,
+        )

@@ -1,0 +1,189 @@
+"""The adopted payments in the journal's file."""
+
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from ..models import Event, Payment
+from ..primitives.clock import wall_time
+from .adoptions import Sweep, adopted_reference
+from .base import order_key
+from .liveness import Worker
+from .notifiers import Notifiers
+from .rows import text_of
+from .schema import iso
+from .sqlite_unconfirmed import Do, candidate_orders, keep, paid_orders
+from .unconfirmed import TOO_MANY, CandidateOrders, Entry, KeptEvent
+
+T = TypeVar("T")
+
+PERIOD = timedelta(minutes=10)  # between the sweeps of an account
+OVERLAP = timedelta(hours=1)  # a payment may be listed so late
+# Safaricom lists the last 48 hours: developer.safaricom.co.ke/apis/PullTransactions
+OLDEST = timedelta(hours=48)
+
+_FIRST = "INSERT OR IGNORE INTO notes VALUES (?, ?)"
+_NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
+_READ = "SELECT value FROM notes WHERE name = ?"
+_ROW = """INSERT INTO payments (account, kind, reference, state, status, provider_reference, amount,
+    currency, party, digest, payment, created_at, updated_at)
+    VALUES (?, ?, ?, 'accepted', ?, ?, ?, ?, ?, 'adopted', ?, ?, ?)"""
+_FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
+    VALUES (?, ?, ?, ?, 'found', 'accepted', ?, ?)"""
+_OPEN = "SELECT 1 FROM unconfirmed WHERE id = ? AND ended IS NULL"
+# What was only dropped was never dealt with.
+_ENDED = """SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND ended IS NOT NULL
+    AND because <> ?"""
+# What was reported before this journal adopted for the account is a person's.
+_OLDER = "SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND at < ?"
+_END = """UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL
+    WHERE account = ? AND receipt = ? AND ended IS NULL"""
+_FORGOTTEN = "SELECT 1 FROM forgotten WHERE account = ? AND kind = 'collect' AND reference = ?"
+
+
+class _Swept(msgspec.Struct):
+    """How far an account was compared, and the worker that compares it now."""
+
+    until: datetime | None = None
+    worker: str = ""
+
+
+class SqliteAdoptions:
+    """The adopted payments of a journal's file, shared by all its workers."""
+
+    def __init__(
+        self,
+        do: Do[object],
+        worker: Worker,
+        notifiers: Notifiers,
+        keep: timedelta | None,
+    ) -> None:
+        self._do = do
+        self._worker = worker
+        self._notifiers = notifiers
+        # What is older may have been deleted.
+        self._oldest = OLDEST if keep is None else min(OLDEST, keep)
+
+    async def begin(self, accounts: Collection[str]) -> Mapping[str, str]:
+        """Return for each account the moment at which this journal first adopted for it."""
+        return await _run(self._do, partial(_begin, accounts))
+
+    async def adopt(
+        self,
+        entry: Entry,
+        event: Event,
+        payment: Payment,
+        is_nobodys: Callable[[CandidateOrders], bool],
+    ) -> bool:
+        """Record a proved payment, and end the entries of its receipt."""
+        return await _run(self._do, partial(_adopt, entry, event, payment, is_nobodys))
+
+    async def keep_listed(self, events: Sequence[Event]) -> list[KeptEvent]:
+        """Keep those payments of a list that are in no row and were never dealt with."""
+        return await _run(
+            self._do, lambda db: [keep(one, db) for one in events if _is_news(one, db)]
+        )
+
+    async def take_sweep(self, account: str, *, at_start: bool) -> Sweep | None:
+        """Take the turn to compare an account."""
+        return await _run(self._do, partial(self._take, account, at_start=at_start))
+
+    async def end_sweep(self, account: str, until: datetime | None) -> None:
+        """Release the turn."""
+        await _run(self._do, partial(self._end, account, until))
+
+    def _take(self, account: str, db: sqlite3.Connection, *, at_start: bool) -> Sweep | None:
+        now, (first, swept) = wall_time(), (_first(account, db), _swept(account, db))
+        other = swept.worker not in ("", self._worker.name)
+        if other and self._notifiers.entered(swept.worker, db):
+            return None
+        # Before the last sweep: the clock was set back, and nothing is known of this time.
+        last = swept.until
+        if last is not None and not at_start and timedelta(0) <= now - last < PERIOD:
+            return None
+        since = first if last is None else max(first, min(last, now) - OVERLAP)
+        _put(account, _Swept(last, self._worker.name), db)
+        return Sweep(min(max(since, now - self._oldest), now), now)
+
+    def _end(self, account: str, until: datetime | None, db: sqlite3.Connection) -> None:
+        swept = _swept(account, db)
+        if swept.worker == self._worker.name:
+            _put(account, _Swept(until or swept.until), db)
+
+
+async def _run(do: Do[object], operation: Callable[[sqlite3.Connection], T]) -> T:
+    found: T = await do(operation)  # type: ignore[assignment]  # `do` returns what it was given
+    return found
+
+
+def _begin(accounts: Collection[str], db: sqlite3.Connection) -> dict[str, str]:
+    now = iso(wall_time())
+    for account in accounts:
+        db.execute(_FIRST, (f"adopts {account}", now))
+    return {account: iso(_first(account, db)) for account in accounts}
+
+
+def _first(account: str, db: sqlite3.Connection) -> datetime:
+    found = db.execute(_READ, (f"adopts {account}",)).fetchone()
+    return wall_time() if found is None else datetime.fromisoformat(found[0])
+
+
+def _swept(account: str, db: sqlite3.Connection) -> _Swept:
+    found = db.execute(_READ, (f"swept {account}",)).fetchone()
+    return _Swept() if found is None else msgspec.json.decode(found[0], type=_Swept)
+
+
+def _put(account: str, swept: _Swept, db: sqlite3.Connection) -> None:
+    db.execute(_NOTE, (f"swept {account}", msgspec.json.encode(swept).decode()))
+
+
+def _adopt(
+    entry: Entry,
+    event: Event,
+    payment: Payment,
+    is_nobodys: Callable[[CandidateOrders], bool],
+    db: sqlite3.Connection,
+) -> bool:
+    if db.execute(_OPEN, (entry.id,)).fetchone() is None:
+        return False
+    key, at = order_key(payment), iso(wall_time())
+    receipt = (payment.account, payment.receipt)
+    if _is_dealt_with(payment, db) or _is_forgotten(payment, db):
+        db.execute(_END, (at, "its receipt was dealt with before", *receipt))
+        return False
+    if not is_nobodys(candidate_orders(event, db)):
+        return False
+    text, money = text_of(payment), (str(payment.amount), payment.currency, payment.payer)
+    row = (*key, payment.status, payment.provider_reference, *money, text, at, at)
+    db.execute(_ROW, row)
+    db.execute(_FACT, (*key, at, payment.status, text))
+    db.execute(_END, (at, f"it was adopted as {payment.reference}", *receipt))
+    return True
+
+
+def _is_news(event: Event, db: sqlite3.Connection) -> bool:
+    """Return whether a listed payment is in no row, and no message of it was dealt with."""
+    account, receipt = event.account, event.claims.receipt
+    if _is_dealt_with(event.claims, db):
+        return False
+    if db.execute(_OLDER, (account, receipt, iso(_first(account, db)))).fetchone() is not None:
+        return False
+    # A receipt that an unproved message claimed for an order is no row of it.
+    paid = any(one.receipt == receipt for one in paid_orders(event, db))
+    return not paid and not _is_forgotten(event.claims, db)
+
+
+def _is_dealt_with(payment: Payment, db: sqlite3.Connection) -> bool:
+    """Return whether a message of a payment was ended: by a person, or as an order's."""
+    given = (payment.account, payment.receipt, TOO_MANY)
+    return db.execute(_ENDED, given).fetchone() is not None
+
+
+def _is_forgotten(payment: Payment, db: sqlite3.Connection) -> bool:
+    """Return whether the payment was adopted and `keep_days` has deleted its row."""
+    reference = adopted_reference(payment.receipt or "")
+    return db.execute(_FORGOTTEN, (payment.account, reference)).fetchone() is not None
