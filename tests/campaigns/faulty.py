@@ -43,11 +43,12 @@ from paymux.http import PreparedRequest, Response
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
-from paymux.simulator.ledger import Entry, Outcome
+from paymux.simulator.ledger import Outcome
 from paymux.transport.aiohttp import DIRECT, AiohttpConnection
 from paymux.values.network import network_of
 
 from .proxy import Proxy
+from .simulation import known_as
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ATTEMPTS = 3
@@ -516,12 +517,6 @@ def writes(change: Callable[[Response], bytes], end: End | None = None) -> Fault
                 await visit.end(end)
 
     return Fault(act)
-
-
-def known_as(entry: Entry) -> str:
-    """Return the id by which the provider is asked for an order."""
-    asked = entry.words.get("asked")  # a request of one of M-Pesa's API users
-    return asked.ids["OriginatorConversationID"] if asked else entry.provider_reference
 
 
 class Door:

@@ -16,7 +16,15 @@ import socket
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -436,7 +444,7 @@ class Weather(Faults):
         self.met: Counter[str] = Counter()
         self._chance = random.Random(f"{seed} weather")
         self._share = share
-        self._hasty = hasty
+        self.hasty = hasty
 
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
         """Return a random fault for this request, or None."""
@@ -455,8 +463,8 @@ class Weather(Faults):
             kind=kind,
             processed=processed,
             status=status,
-            seconds=0.01 if self._hasty else self._chance.uniform(0.01, 0.5),
-            retry_after=0 if self._hasty else self._chance.randrange(6),
+            seconds=0.01 if self.hasty else self._chance.uniform(0.01, 0.5),
+            retry_after=0 if self.hasty else self._chance.randrange(6),
             location="http://127.0.0.1:1/elsewhere",
             later=name.startswith("late commit"),
         )
@@ -466,13 +474,16 @@ class Weather(Faults):
         if not self.raging or self._chance.random() >= 2 * self._share:
             return None
         kind = self._chance.choice(_WEBHOOK_FAULTS)
+        asked = entry.words.get("asked")
+        if kind is Fault.WEBHOOK_FORGED and asked and asked.question:
+            kind = Fault.WEBHOOK_LOST  # nobody else knows the path and the id of an answer
         self.met[kind.name.lower().replace("_", " ")] += 1
-        late = self._chance.uniform(0.05, 0.3) if self._hasty else self._chance.uniform(1, 120)
+        late = self._chance.uniform(0.05, 0.3) if self.hasty else self._chance.uniform(1, 120)
         return Planned(provider=entry.provider, match="", kind=kind, seconds=late)
 
     def delay(self) -> float:
         """Return the random seconds until a late commit."""
-        return self._chance.uniform(0.05, 0.5) if self._hasty else self._chance.uniform(1, 90)
+        return self._chance.uniform(0.05, 0.5) if self.hasty else self._chance.uniform(1, 90)
 
 
 class City(Simulator):
@@ -486,13 +497,24 @@ class City(Simulator):
         self.weather = self.core.faults = weather
         # by kind ("money" or "look") and by the order's reference or the look-up's
         self.asked: Counter[tuple[str, str]] = Counter()
+        # Our reference of an order, by what M-Pesa's initiators ask for it with.
+        self.ours: dict[str, str] = {}
+        results = self.mpesa.results
+        results.delay = lambda chance: chance.expovariate(50 if weather.hasty else 1 / 2)
+        results.lost, results.twice, results.to_timeout_url = 0.1, 0.1, 0.1
+
+    def calm(self) -> None:
+        """Let nothing fail any more."""
+        self.weather.raging = False
+        results = self.mpesa.results
+        results.lost = results.twice = results.to_timeout_url = 0.0
 
     async def answer(
         self, name: str, incoming: WebhookRequest, planned: Planned | None
     ) -> Response:
         """Process a request now, later or never."""
         what, which = about(incoming)
-        self.asked[what, which] += 1
+        self.asked[what, self.ours.get(which, which)] += 1
         if isinstance(planned, Storm) and planned.later and what == "money":
             work = partial(self._late, name, incoming)
             self.core.after(self.weather.delay(), lambda: self.core.start(work()))
@@ -504,21 +526,52 @@ class City(Simulator):
         await self.providers[name].handle(incoming)
 
 
-_OURS = ("external_reference", "transaction_id", "AccountReference")
+# The fields of a request that name its order, and the paths of the requests that have them.
+_OURS = (
+    "external_reference",
+    "transaction_id",
+    "AccountReference",
+    "OriginatorConversationID",
+    "TransactionID",
+)
+_MONEY = frozenset(
+    {
+        "api/collect",
+        "api/withdraw",
+        "v2/payment",
+        "mpesa/stkpush/v1/processrequest",
+        "mpesa/b2c/v3/paymentrequest",
+        "mpesa/reversal/v1/request",
+    }
+)
+_LOOKS: Mapping[str, tuple[str, ...]] = {
+    "v2/payment/check": ("transaction_id",),
+    "mpesa/stkpushquery/v1/query": ("CheckoutRequestID",),
+    "mpesa/transactionstatus/v1/query": ("OriginalConversationID", "TransactionID"),
+}
 
 
 def about(incoming: WebhookRequest) -> tuple[str, str]:
-    """Return the kind of a request ("money", "look" or "login"), and its reference."""
+    """Return the kind of a request ("money", "look" or "login"), and what names its order."""
     path = incoming.path.strip("/")
-    if path in ("api/collect", "api/withdraw", "v2/payment", "mpesa/stkpush/v1/processrequest"):
-        body = json_body(incoming)
-        return "money", next((str(body[name]) for name in _OURS if name in body), "")
+    if path in _MONEY:
+        return "money", named(json_body(incoming), _OURS)
     if path.startswith("api/transaction/"):
         return "look", path.rpartition("/")[2]
-    if path in ("v2/payment/check", "mpesa/stkpushquery/v1/query"):
-        body = json_body(incoming)
-        return "look", str(body.get("transaction_id") or body.get("CheckoutRequestID"))
+    if path in _LOOKS:
+        return "look", named(json_body(incoming), _LOOKS[path])
     return "login", ""
+
+
+def named(body: Mapping[str, Any], names: Sequence[str] = _OURS) -> str:
+    """Return the first of these fields that a body has."""
+    return next((str(body[name]) for name in names if name in body), "")
+
+
+def known_as(entry: Entry) -> str:
+    """Return the id by which the provider is asked for an order."""
+    asked = entry.words.get("asked")  # a request of one of M-Pesa's API users
+    return asked.ids["OriginatorConversationID"] if asked else entry.provider_reference
 
 
 def json_body(incoming: WebhookRequest) -> Mapping[str, Any]:
@@ -635,7 +688,8 @@ def simulate(seed: int, main: Callable[[Loop], Awaitable[T]]) -> tuple[T, list[s
     left: list[str] = []
     loop = Loop(seed)
     random.seed(f"{seed} jitter")
-    with fixed_world(), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    nonces = patch("secrets.token_bytes", random.Random(f"{seed} nonces").randbytes)
+    with fixed_world(), nonces, asyncio.Runner(loop_factory=lambda: loop) as runner:
 
         async def whole() -> T:
             result = await main(loop)
