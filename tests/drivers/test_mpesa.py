@@ -53,15 +53,12 @@ CASE = Case(
     login="GET /oauth/v1/generate/",
     tells_amount=False,
     unknown_word="7777",
-    # Without the role for the transaction status; with it, the look-up of a payout is a question
-    # whose answer only a server hears.
-    fields={
-        "initiator_name": "simulator",
-        "security_credential": "simulator",
-        "status_role": False,
-    },
+    fields={"initiator_name": "simulator", "security_credential": "simulator"},
     by_message=True,
-    payout=("254712345678", "POST /mpesa/b2c/v3/paymentrequest/"),
+    payouts=(
+        ("254712345678", "POST /mpesa/b2c/v3/paymentrequest/"),
+        ("pochi:254712345678", "POST /mpesa/b2pochi/v1/paymentrequest/"),
+    ),
     refund="POST /mpesa/reversal/v1/request/",
     words=Shape(
         fields={

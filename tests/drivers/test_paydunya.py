@@ -66,7 +66,7 @@ CASE = Case(
         "private_key": "live_private_simulator",
         "base_url": "http://127.0.0.1:1/paydunya/api/v1",
     },
-    payout=("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),
+    payouts=(("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),),
     words=Shape(
         fields={
             **dict.fromkeys(("private_key", "access_token", "store_name"), "simulator"),

@@ -5,6 +5,8 @@ from .desk import Desk
 from .exposure import ExposurePromises
 from .messages import MessagePromises
 from .orders import OrderPromises
+from .outgoing import OutgoingPromises
+from .questions import QuestionPromises
 from .refusals import RefusalPromises
 from .samples import SamplePromises
 from .script import Script, drive
@@ -18,6 +20,8 @@ class DriverContract(
     RefusalPromises,
     MessagePromises,
     VerbPromises,
+    OutgoingPromises,
+    QuestionPromises,
     SamplePromises,
     ExposurePromises,
 ):

@@ -67,10 +67,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     live: Mapping[str, str] = {}  # the fields of a live account
     shape: Mapping[str, Any] = {}  # attributes of the simulator with which it tells the mode
     fields: Mapping[str, Any] = {}  # of the driver, beside the simulator's credentials
-    # The account learns of payouts, refunds and receipts by messages alone, and a refund takes the
-    # receipt and the whole amount of a payment.
+    # A receipt is told by messages alone; a refund takes it, and the whole amount of a payment.
     by_message: bool = False
-    payout: tuple[str, str] | None = None  # the payee, and the request
+    # A payee of each way to pay out, and the request that pays it.
+    payouts: tuple[tuple[str, str], ...] = ()
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund
     words: Shape

@@ -14,14 +14,15 @@ except ImportError:
     missing = "paymux.testing.contract needs pytest: pip install 'paymux[testing]'"
     raise ImportError(missing, name="pytest") from None
 
-from ...core import checked_order
+from ...core import ANSWERS, checked_order
 from ...drivers.base import Driver
-from ...errors import OutcomeUnknown
+from ...errors import BadWebhook, OutcomeUnknown
 from ...http import Connection, WebhookRequest
 from ...models import Kind, Order, Payment, Status
 from ...pool import Pool
 from ...simulator import Fault, Simulator
 from ...simulator.base import Provider
+from ...webhooks import Webhooks
 from .case import Case
 
 # Any provider takes it: some take digits only, and Daraja shows 12 characters.
@@ -35,7 +36,8 @@ KEY = "0123456789abcdef-hooks"
 class Desk:
     """A pool with one account at its simulated provider.
 
-    `carried` wraps the connection to the simulator; `fields` are fields of the driver.
+    `carried` wraps the connection to the simulator; `fields` are fields of the driver. Answers to
+    questions go to the pool's server; other messages are kept in `messages`.
     """
 
     def __init__(
@@ -51,7 +53,10 @@ class Desk:
         self.sim = Simulator(providers=[simulator])
         self.provider: Any = getattr(self.sim, self.name)
         self.messages: list[WebhookRequest] = []
-        self.sim.on_webhook(self.messages.append)
+        self.delivered: list[Payment] = []  # by the server
+        self.holds = False  # keep answers back, in `answers`
+        self.answers: list[WebhookRequest] = []
+        self.sim.on_webhook(self._hear)
         if case.bearer and not fields:
             fields = {"access_token": "", "bearer": self._bearer}
         self.driver = self.sim.driver(driver, **{**case.fields, **fields})
@@ -59,6 +64,7 @@ class Desk:
         if carried is not None:
             self.connection = carried(self.sim.connection)
         self.pool = self.another_pool()
+        self.server = Webhooks(self.pool, self._deliver, kinds=("collect", "payout", "refund"))
         if case.dashboard:
             self.provider.webhook_url = self.pool.webhook_url(self.name)
 
@@ -68,6 +74,24 @@ class Desk:
     async def __aexit__(self, *_: object) -> None:
         await self.pool.aclose()
         await self.sim.core.aclose()
+
+    async def _deliver(self, payment: Payment) -> None:
+        self.delivered.append(payment)
+
+    async def _hear(self, message: WebhookRequest) -> None:
+        if not self._is_answer(message):
+            self.messages.append(message)
+        elif self.holds:
+            self.answers.append(message)
+        else:
+            await self.server.answer(message)
+
+    def _is_answer(self, message: WebhookRequest) -> bool:
+        try:
+            urls = self.pool.internals.callback_urls
+            return urls.read(message, self.pool.drivers, None).use in ANSWERS
+        except BadWebhook:
+            return False
 
     async def _bearer(self) -> str:
         token: str = self.provider.issue()
@@ -91,34 +115,36 @@ class Desk:
             self.name, **{"reference": reference, "amount": amount, **self.case.order, **order}
         )
 
-    async def payout(self, payee: str) -> Payment:
-        """Pay out 500 units."""
-        currency = self.case.order["currency"]
+    async def payout(self, payee: str = "", reference: str = "wage-7") -> Payment:
+        """Pay out 500 units, to the first payee of the case if none is named."""
+        currency, payee = self.case.order["currency"], payee or self.case.payouts[0][0]
         return await self.pool.payout(
-            self.name, amount=500, currency=currency, payee=payee, reference="wage-7"
+            self.name, amount=500, currency=currency, payee=payee, reference=reference
         )
 
-    def order(self, kind: Kind) -> Order:
-        """Return an order as the pool gives it to the driver."""
+    def orders(self, kind: Kind) -> list[Order]:
+        """Return an order for each operation of a kind, as the pool gives it to the driver."""
         given: dict[str, Any] = {**self.case.order}
-        currency, payer = given.pop("currency"), given.pop("payer", None)
-        party, url = payer if kind == "collect" else None, None
+        currency, parties = given.pop("currency"), [given.pop("payer", None)]
         options: Any = given if kind == "collect" else {}
-        if kind == "payout" and self.case.payout is not None:
-            party = self.case.payout[0]
-        hears = kind == "collect" or self.case.by_message
-        if hears and "webhook_url" in self.driver.takes:
-            url = self.pool.webhook_url(self.name, "204207", use=kind)
-        return checked_order(
-            self.driver,
-            kind,
-            reference="204207",
-            amount=ASKED,
-            currency=currency,
-            party=party,
-            webhook_url=url,
-            options=options,
-        )
+        if kind != "collect":
+            parties = [payee for payee, _ in self.case.payouts] if kind == "payout" else [None]
+        urls = self.pool.internals.callback_urls
+        url, timeout_url = urls.order_urls(self.driver, kind, "204207", None)
+        return [
+            checked_order(
+                self.driver,
+                kind,
+                reference="204207",
+                amount=ASKED,
+                currency=currency,
+                party=party,
+                webhook_url=url,
+                timeout_url=timeout_url,
+                options=options,
+            )
+            for party in parties
+        ]
 
     async def end(self, payment: Payment) -> Payment:
         """Watch a payment to its end, for 100 seconds."""
@@ -143,7 +169,7 @@ class Desk:
     async def paid(self, payment: Payment) -> Payment:
         """Let the payment succeed, and return it as the provider then says that it is."""
         self.settle(payment, Status.SUCCEEDED)
-        if not self.case.by_message:
+        if payment.kind != "collect" or not self.case.by_message:
             return await self.pool.verify(payment)
         event = self.pool.webhook(await self.told())
         return await self.pool.confirm(event, expected=payment)

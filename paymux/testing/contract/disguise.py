@@ -22,12 +22,18 @@ class Canary(NamedTuple):
     word: str
 
 
-def canaries(driver: type[Driver], simulator: type[Provider]) -> dict[str, Canary]:
-    """Return a canary for each secret field of a driver that the simulator has a word for."""
-    account = Simulator(providers=[simulator]).driver(driver)
+def canaries(
+    driver: type[Driver], simulator: type[Provider], more: Mapping[str, object]
+) -> dict[str, Canary]:
+    """Return a canary for each secret field of a driver that the simulator has a word for.
+
+    `more`: fields of the driver with words of the case, beside the simulator's credentials.
+    """
+    account = Simulator(providers=[simulator]).driver(driver, **more)
+    words = {**simulator.credentials, **more}
     found: dict[str, Canary] = {}
     for field in account.__struct_fields__:
-        word = simulator.credentials.get(field, "")
+        word = str(words.get(field, ""))
         if word and isinstance(getattr(account, field), Secret):
             found[field] = Canary(f"canary~{field}+/{len(found)}7e1d", word)
     return found

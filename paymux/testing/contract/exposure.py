@@ -11,11 +11,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from ...errors import PaymuxError
+from ...errors import OutcomeUnknown, PaymuxError
 from ...http import WebhookRequest
 from ...models import Event, Item, Payment, Status
 from ...simulator import Fault
-from .desk import ATTEMPTS, REFERENCE, Desk
+from .desk import ASKED, ATTEMPTS, REFERENCE, Desk
 from .disguise import Disguise, canaries, forms
 from .promises import Promises
 from .running import in_virtual_time
@@ -66,7 +66,9 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
     if hears:
         event = desk.pool.webhook(await desk.told())
         payments.append(await desk.pool.confirm(event, expected=payment))
-    errors = await _troubles(desk, payment)
+    sent, lost = await _outgoing(desk, payments[-1])
+    payments += sent
+    errors = [*lost, *await _troubles(desk, payment)]
     desk.fault("", Fault.WEBHOOK_FORGED)
     desk.settle(await desk.collect("104299"), Status.FAILED)
     if hears:
@@ -87,6 +89,22 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
 
 async def _read(desk: Desk, message: WebhookRequest) -> Event:
     return desk.pool.webhook(message)
+
+
+async def _outgoing(desk: Desk, paid: Payment) -> tuple[list[Payment], list[BaseException | None]]:
+    """Pay out and refund, and lose the answers to a payout; return the payments and the errors."""
+    payments: list[Payment] = []
+    errors: list[BaseException | None] = []
+    for number, (payee, request) in enumerate(desk.case.payouts):
+        payments.append(await desk.payout(payee, f"wage-{number}"))
+        desk.fault(request, Fault.DROP_AFTER)
+        lost = await _caught(desk.payout(payee, f"wage-lost-{number}"))
+        errors.append(lost)
+        payments += [lost.payment] if isinstance(lost, OutcomeUnknown) else []
+    if desk.case.refund:
+        amount = paid.amount or ASKED
+        payments.append(await desk.pool.refund(paid, amount=amount, reference="204207"))
+    return payments, errors
 
 
 class Seen(NamedTuple):
@@ -112,7 +130,7 @@ class ExposurePromises(Promises):
     """Promises about what is shown: no credential, no token and no whole phone number."""
 
     async def _disguised(self) -> Seen:
-        found = canaries(self.driver, self.simulator)
+        found = canaries(self.driver, self.simulator, self.case.fields)
         words = dict(found.values())
         fields = {field: canary.secret for field, canary in found.items()}
         async with self.desk(carried=lambda inner: Disguise(inner, words), **fields) as desk:

@@ -51,6 +51,16 @@ def pays_out(contract: type[Promises]) -> bool:
     return contract.driver.can("payout")
 
 
+def questions_payouts(contract: type[Promises]) -> bool:
+    """Return whether a payout is looked up by a question, whose answer comes as a message."""
+    return contract.driver.can("payout") and asks(contract)
+
+
+def asks(contract: type[Promises]) -> bool:
+    """Return whether the driver asks questions."""
+    return contract.driver.answer_id is not Driver.answer_id
+
+
 def may_lack_funds(contract: type[Promises]) -> bool:
     """Return whether the simulator can be without money to pay out."""
     return bool(contract.case.no_funds)

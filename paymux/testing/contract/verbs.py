@@ -1,21 +1,19 @@
-"""Promises about the other verbs: payouts, refunds, and what a provider lacks."""
+"""Promises about the other verbs, what each is asked for, and what a provider lacks."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from ...drivers.base import Driver, Facts, Verb
-from ...errors import OutcomeUnknown, PaymuxError, Unsupported, UsageError
+from ...errors import Unsupported, UsageError
 from ...http import WebhookRequest
-from ...models import Event, Kind, Payment, Reason, Status
-from ...simulator import Fault
+from ...models import Event, Kind, Payment, Status
 from ...values.money import DECIMALS
 from .desk import ASKED, REFERENCE, Desk
-from .promises import Promises, may_lack_funds, only, pays_out, refunds
-from .refusals import ODD
+from .promises import Promises
 from .running import in_virtual_time
 
 
@@ -56,27 +54,38 @@ def _calls(desk: Desk) -> Mapping[Verb, Callable[[], Awaitable[object]]]:
 
 
 class VerbPromises(Promises):
-    """Promises about the other verbs: payouts, refunds, and what a provider lacks."""
+    """Promises about the other verbs, what each is asked for, and what a provider lacks."""
 
     def test_facts_are_declared_for_each_money_verb(self) -> None:
-        """Each money verb that a driver can do has its facts, and none that it cannot.
-
-        `findable` is what `finds_by` says of our reference, for each kind.
-        """
+        """Each money verb that a driver can do has its facts, and none that it cannot."""
         driver = self.driver
         money = [kind for kind in get_args(Kind) if driver.can(kind)]
         assert sorted(driver.facts) == sorted(money)
         assert all(isinstance(fact, Facts) for fact in driver.facts.values())
-        for kind, fact in driver.facts.items():
-            assert fact.findable == ("reference" in driver.finds_by.get(kind, ()))
+        assert {*driver.finds_by} <= {*money}
+        assert all(driver.finds_by.values())
         assert bool(driver.finds_by) == driver.can("find")
+
+    @in_virtual_time
+    async def test_what_can_be_asked_is_said_for_each_kind(self) -> None:
+        """`findable` and `asks` are what `finds_by` says of our reference, kind by kind."""
+        async with self.desk() as desk:
+            driver = desk.driver
+            for kind in filter(driver.can, get_args(Kind)):
+                by_ours = "reference" in driver.finds_by.get(kind, ())
+                orders = desk.orders(kind)
+                assert any(driver.facts_of(order).findable for order in orders) == by_ours, kind
+                for order in orders:
+                    lost = driver.pending(order)
+                    lost = msgspec.structs.replace(lost, provider_reference=None, ids={})
+                    assert driver.asks(lost) == ("find" if by_ours else None), kind
 
     def test_the_case_has_the_requests_of_each_operation(self) -> None:
         """What the driver can do, the case describes; otherwise other promises fail obscurely."""
         case, driver = self.case, self.driver
         logs_in = driver.token is not Driver.token
         assert bool(case.login or case.bearer) == logs_in, "Case.login: iff the driver has `token`"
-        assert bool(case.payout) == driver.can("payout"), "Case.payout: iff the driver pays out"
+        assert bool(case.payouts) == driver.can("payout"), "Case.payouts: iff the driver pays out"
         assert bool(case.refund) == driver.can("refund"), "Case.refund: iff the driver refunds"
 
     @in_virtual_time
@@ -87,83 +96,11 @@ class VerbPromises(Promises):
             paid = await desk.paid(payment)
             before = len(desk.sim.requests)
             for kind in filter(desk.driver.can, get_args(Kind)):
-                method, order = getattr(type(desk.driver), kind), desk.order(kind)
-                more = [paid] if kind == "refund" else []
-                with pytest.raises(UsageError, match="moves no money"):
-                    await desk.pool.run(desk.name, method, order, *more)
+                method, more = getattr(type(desk.driver), kind), [paid] if kind == "refund" else []
+                for order in desk.orders(kind):
+                    with pytest.raises(UsageError, match="moves no money"):
+                        await desk.pool.run(desk.name, method, order, *more)
             assert len(desk.sim.requests) == before
-
-    @only(pays_out)
-    @in_virtual_time
-    async def test_a_payout_is_made_once(self) -> None:
-        """A payout arrives once; what the provider says of it later is told."""
-        async with self.desk() as desk:
-            assert desk.case.payout is not None
-            payee, request = desk.case.payout
-            paid = await desk.payout(payee)
-            assert (paid.kind, paid.reference, paid.payer) == ("payout", "wage-7", None)
-            if paid.status is Status.PENDING:
-                paid = await desk.paid(paid)
-            assert (paid.status, paid.kind) == (Status.SUCCEEDED, "payout")
-            assert desk.sim.ledger.paid_out(provider=desk.name) == 500
-            assert len(desk.sent(request)) == 1
-            assert desk.charged == 0
-
-    @only(pays_out)
-    @pytest.mark.parametrize(
-        ("kind", "status"), [*ODD, pytest.param(Fault.DROP_AFTER, None, id="lost")]
-    )
-    @in_virtual_time
-    async def test_a_payout_without_its_answer_is_unknown_at_once(
-        self, kind: Fault, status: int | None
-    ) -> None:
-        """A payout is never sent a second time, whatever came instead of its answer."""
-        async with self.desk() as desk:
-            assert desk.case.payout is not None
-            payee, request = desk.case.payout
-            desk.fault(request, kind, status=status)
-            with pytest.raises(OutcomeUnknown) as caught:
-                await desk.payout(payee)
-            lost = caught.value.payment
-            assert (lost.kind, lost.reference) == ("payout", "wage-7")
-            assert len(desk.sent(request)) == 1
-            assert len(desk.sim.ledger) == 1
-
-    @only(may_lack_funds)
-    @in_virtual_time
-    async def test_a_payout_beyond_the_balance_is_refused_for_certain(self) -> None:
-        """Not enough money is the provider's own no, with our reason, and nothing is paid out."""
-        async with self.desk() as desk:
-            assert desk.case.payout is not None
-            payee, _ = desk.case.payout
-            for attribute, value in self.case.no_funds.items():
-                setattr(desk.provider, attribute, value)
-            with pytest.raises(PaymuxError) as caught:
-                await desk.payout(payee)
-            assert getattr(caught.value, "reason", None) is Reason.INSUFFICIENT_FUNDS
-            assert len(desk.sim.ledger) == 0
-
-    @only(refunds)
-    @in_virtual_time
-    async def test_a_refund_is_pending_and_asked_for_once(self) -> None:
-        """A refund that was accepted is PENDING.
-
-        One whose answer was lost is unknown, and not asked for again.
-        """
-        async with self.desk() as desk:
-            payment = await desk.collect()
-            paid = await desk.paid(payment)
-            part, rest = (ASKED, ASKED) if desk.case.by_message else (Decimal(400), Decimal(300))
-            back = await desk.pool.refund(paid, amount=part, reference="204207", reason="damaged")
-            assert (back.status, back.kind, back.amount) == (Status.PENDING, "refund", part)
-            desk.fault(desk.case.refund, Fault.DROP_AFTER)
-            with pytest.raises(OutcomeUnknown) as caught:
-                await desk.pool.refund(paid, amount=rest, reference="204208")
-            lost = caught.value.payment
-            assert (lost.kind, lost.amount) == ("refund", rest)
-            assert len([entry for entry in desk.sim.ledger if entry.kind == "refund"]) == 2
-            with pytest.raises(UsageError, match="amount"):
-                await desk.pool.refund(paid, amount=1001, reference="204209")
 
     @in_virtual_time
     async def test_unknown_settings_are_refused(self) -> None:
@@ -244,8 +181,7 @@ class VerbPromises(Promises):
         async with self.desk() as desk:
             payment = await desk.collect()
             desk.settle(payment, Status.SUCCEEDED)
-            # A balance that is told by a message needs a server: `paymux.Webhooks`.
-            if desk.driver.can("balance") and not desk.case.by_message:
+            if desk.driver.can("balance"):
                 balance = await desk.pool.balance(desk.name)
                 assert balance.currency == desk.case.order["currency"]
                 assert balance.available > 0
