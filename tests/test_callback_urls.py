@@ -220,7 +220,7 @@ def test_a_stored_event_of_an_earlier_release_is_a_collects() -> None:
         b'"status":"pending"},"ping":false,"attempt":"x-1"}'
     )
     event = msgspec.json.decode(stored, type=Event)
-    assert (event.path_use, event.kind, event.authenticated) == ("collect", "collect", True)
+    assert (event.kind, event.authenticated) == ("collect", True)
     assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
 
 

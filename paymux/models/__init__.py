@@ -1,20 +1,10 @@
 """What a payment is: the same values, whatever provider it is made at."""
 
+from .answers import Balance, Method, Receipt
+from .events import Event
 from .kinds import ORDER_PATHS, Kind, Operator, PathUse
-from .payments import (
-    Balance,
-    Customer,
-    Event,
-    Item,
-    Method,
-    Order,
-    Payment,
-    Receipt,
-    Tax,
-    compare,
-    log,
-    merge,
-)
+from .orders import Item, Order, Tax
+from .payments import Customer, Payment, compare, log, merge
 from .reasons import Reason
 from .statuses import Status, Trust
 

@@ -1,4 +1,4 @@
-"""The models: a payment and its parts, in one form for all providers."""
+"""A payment, in one form for all providers, and what a look-up may change of it."""
 
 import logging
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from msgspec.structs import astuple
 from ..errors import Mismatch
 from ..primitives import coerce
 from ..primitives.redaction import mask, shown
-from .kinds import ORDER_PATHS, Kind, Operator, PathUse
+from .kinds import Kind
 from .model import Model
 from .reasons import Reason
-from .statuses import Status, Trust
+from .statuses import Status
 
 log = logging.getLogger("paymux")
 
@@ -237,132 +237,3 @@ def _turned(known: Payment, found: Payment) -> Status:
         return known.status
     said = f"{known.account}: {known.status} became {status}"
     raise Mismatch(said, payment=found, expected=known, fields=("status",))
-
-
-class Item(Model, frozen=True, kw_only=True):
-    """One line of an order; amounts are Decimal, in major units of the order's currency."""
-
-    name: str
-    quantity: int = 1
-    unit_price: Decimal
-    total_price: Decimal | None = None
-    description: str = ""
-
-
-class Tax(Model, frozen=True, kw_only=True):
-    """A tax to show on a checkout page; it never changes the order's amount."""
-
-    name: str
-    amount: Decimal
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order for a driver; the pool has checked it."""
-
-    account: str
-    kind: Kind
-    reference: str
-    amount: Decimal
-    currency: str
-    party: str | None = None  # the payer of a collect, the payee of a payout
-    description: str = ""
-    customer: Customer | None = None
-    items: tuple[Item, ...] = ()
-    taxes: tuple[Tax, ...] = ()
-    metadata: Mapping[str, Any] = {}
-    extra: Mapping[str, Any] = {}
-    return_url: str | None = None
-    cancel_url: str | None = None
-    webhook_url: str | None = None
-    timeout_url: str | None = None  # where it is told that a payout or refund waited too long
-    operator: Operator | None = None
-    bill_reference: str | None = None
-    refunds: str | None = None  # a refund's payment: the provider's reference, else ours
-
-    def __repr__(self) -> str:
-        return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
-
-
-class Balance(Model, frozen=True, kw_only=True):
-    """Money available for payouts, Decimal in major units.
-
-    `by_operator`: the amount for each operator, if the provider keeps them apart. `by_account`: the
-    amount in each of the provider's own accounts, by its name for them, if it has several.
-    """
-
-    currency: str
-    available: Decimal
-    by_operator: Mapping[str, Decimal] = {}
-    by_account: Mapping[str, Decimal] = {}
-
-
-class Receipt(Model, frozen=True, kw_only=True):
-    """A receipt as the provider formats it, with its amount as Decimal."""
-
-    number: str
-    status: Status
-    amount: Decimal | None = None
-    currency: str | None = None
-    method: str | None = None
-    customer: str | None = None
-    order: str | None = None
-    issued_at: datetime | None = None
-
-
-class Method(Model, frozen=True, kw_only=True):
-    """A payment method that an account offers."""
-
-    type: str
-    display_name: str
-    enabled: bool
-    currency: str | None = None
-
-
-class Event(Model, frozen=True, kw_only=True):
-    """What a webhook claims. It has no status: `await pool.confirm(event)` asks the provider."""
-
-    account: str = ""
-    provider: str = ""
-    trust: Trust = Trust.NOTHING
-    claims: Payment
-    ping: bool = False  # the provider tests the address; there is nothing to confirm
-    # our reference, if the message came to its order's secret path
-    path_reference: str | None = msgspec.field(name="attempt", default=None)
-    # what that path is for; None: the account's own address, or no path
-    path_use: PathUse | None = None
-
-    def __post_init__(self) -> None:
-        """Read what release 0.1.0 stored: only collects had paths."""
-        if self.path_use is None and self.path_reference is not None:
-            msgspec.structs.force_setattr(self, "path_use", "collect")
-
-    @property
-    def kind(self) -> Kind:
-        """Return the kind of its payment: its path's, else what it claims, else "collect"."""
-        if self.path_reference is not None:
-            return ORDER_PATHS.get(self.path_use, "collect")
-        return self.claims.kind or "collect"
-
-    @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """Return a key for duplicates: account, kind, payment and claimed status.
-
-        A success stays distinct.
-        """
-        claims = self.claims
-        named = self.path_reference or claims.provider_reference or claims.reference
-        return (
-            self.account,
-            self.kind,
-            named or " ".join(sorted(claims.ids.values())),
-            claims.status,
-        )
-
-    @property
-    def authenticated(self) -> bool:
-        """Return whether its signature, or an order's secret path, proves who sent it.
-
-        The account's own address and those of C2B do not: a provider has them for years.
-        """
-        path = self.path_reference is not None and self.path_use in ORDER_PATHS
-        return self.trust is Trust.BODY or path
