@@ -9,7 +9,7 @@ begins with a reference, of which no first character is one of these bytes.
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -44,6 +44,8 @@ _BYTES: Mapping[Use, str] = {
     "refund_timeout": "12",
 }
 _USES: Mapping[bytes, Use] = {byte.encode(): use for use, byte in _BYTES.items()}
+# The account's own address tells nothing, and an answer is no event.
+_PATH_USES: Mapping[Use, PathUse] = {use: use for use in get_args(PathUse)}
 _NOT_OURS = "the callback path is not one of ours"
 
 
@@ -84,10 +86,11 @@ class CallbackUrls:
         self.base = (
             checked_url("webhook_base", base, http=plain).rstrip("/") if base is not None else None
         )
-        self._key = key or Secret("")
         self._account_parts: dict[str, str] = {}
         if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
             raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
+        # With the key in it, from which the key cannot be read; copied for each MAC.
+        self._keyed = hmac.new(key.reveal().encode() if key is not None else b"", None, "sha256")
 
     def warn(self, drivers: Iterable[Driver]) -> None:
         """Log, once, that a provider may not call these URLs because of a word in their path."""
@@ -208,7 +211,9 @@ class CallbackUrls:
         return f"{_BYTES[use]}{said}{self._mac(f'{use}:{account}:{said}')}"
 
     def _mac(self, text: str) -> str:
-        return hmac.digest(self._key.reveal().encode(), text.encode(), "sha256").hex()[:_HEX]
+        keyed = self._keyed.copy()
+        keyed.update(text.encode())
+        return keyed.hexdigest()[:_HEX]
 
 
 def read_event(
@@ -236,25 +241,14 @@ def read_event(
     # A message is stored and logged: credentials that it echoes are removed here.
     if may_echo(event.claims, known := secrets(driver)):
         event = msgspec.structs.replace(event, claims=clean(event.claims, known))
+    use = route and route.use
     return msgspec.structs.replace(
         event,
         account=driver.account,
         provider=driver.name,
         path_reference=route and route.reference,
-        path_use=route and _path_use(route.use),
-        ping=event.ping if route is None else _is_ping(event, route.use),
+        path_use=use and _PATH_USES.get(use),
+        # The two paths of C2B say it themselves: a confirmation must not be lost for a field that
+        # is blank in it.
+        ping=use == "validation" or (event.ping and use != "confirmation"),
     )
-
-
-def _is_ping(event: Event, use: Use) -> bool:
-    """Return whether a message only asks.
-
-    The two paths of C2B say it themselves: a confirmation must not be lost for a field that is
-    blank in it.
-    """
-    return use == "validation" or (event.ping and use != "confirmation")
-
-
-def _path_use(use: Use) -> PathUse | None:
-    # The account's own address tells nothing; an answer is no event. (Equality narrows the type.)
-    return None if use == "account" or use == "answer" or use == "answer_timeout" else use  # noqa: PLR1714

@@ -133,7 +133,7 @@ async def _asked(
     priority: Priority,
 ) -> Payment:
     """Look up the payment of a message, and return it with what the message proves."""
-    told = engine.driver(known.account).proof(event, known)
+    told = engine.drivers[known.account].proof(event, known)
     if told is not None:
         return merge(known, told)
     claims = event.claims

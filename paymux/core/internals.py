@@ -23,25 +23,24 @@ class Internals(NamedTuple):
         if route.use in ANSWERS:
             why = "the answer of a question, which only paymux.Webhooks takes"
             raise BadWebhook(f"{route.account}: {why}")
-        return read_event(
-            driver, partial(_parsed, driver, incoming, route), self.engine.secrets, route
-        )
+        parse = partial(driver.webhook, incoming)
+        if route.use in ("payout_timeout", "refund_timeout"):
+            parse = partial(_waited_too_long, driver, route)
+        elif driver.probes and not incoming.body and not incoming.query:
+            parse = partial(driver.event, Payment(account=driver.account), ping=True)
+        return read_event(driver, parse, self.engine.secrets, route)
 
 
-def _parsed(driver: Driver, incoming: WebhookRequest, route: Route) -> Event:
-    if route.use in ("payout_timeout", "refund_timeout"):
-        # No page says what is sent when a request has waited too long, and one form repeats our
-        # credential: github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts. The
-        # path says all that is needed: the order must be looked up.
-        return driver.event(
-            Payment(
-                account=driver.account,
-                provider=driver.name,
-                kind=ORDER_PATHS[route.use],
-                live=driver.live,
-                reference=route.reference,
-            )
+def _waited_too_long(driver: Driver, route: Route) -> Event:
+    # No page says what is sent when a request has waited too long, and one form repeats our
+    # credential: github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts. The
+    # path says all that is needed: the order must be looked up.
+    return driver.event(
+        Payment(
+            account=driver.account,
+            provider=driver.name,
+            kind=ORDER_PATHS[route.use],
+            live=driver.live,
+            reference=route.reference,
         )
-    if driver.probes and not incoming.body and not incoming.query:
-        return driver.event(Payment(account=driver.account), ping=True)
-    return driver.webhook(incoming)
+    )
