@@ -96,6 +96,13 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         """
         return msgspec.structs.replace(self, at=ids)
 
+    def with_body(self, body: Any, matches: Callable[[R], bool] | None = None) -> "Request[R]":
+        """Return this request with its body, and with the check of its answer, if it has its own.
+
+        It is made once, and copied, like that of `with_ids`.
+        """
+        return msgspec.structs.replace(self, body=body, matches=matches or self.matches)
+
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
         """Return this request with more headers."""
         return msgspec.structs.replace(self, headers={**self.headers, **headers})

@@ -159,7 +159,9 @@ class Call:
             return await self._transport.send_apart(self, request)
         if not self.let_out:
             if request.money:
-                begin_money(self, request)
+                self.moves_money = True
+                if request.known or self.verb == "run":
+                    begin_money(self, request)
             if request.credential:
                 return await self._transport.send_apart(self, request)
         steps: Iterator[float] | None = None

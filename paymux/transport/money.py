@@ -18,7 +18,7 @@ BeforeMoney: TypeAlias = Callable[[], Awaitable[None]]
 
 
 def begin_money(call: "Call", request: Request[Any]) -> None:
-    """Note that a verb moves money, and what an earlier step of its order told.
+    """Refuse money in `run`, and note what an earlier step of an order told.
 
     UsageError: it is `run`, and no journal would know of the money.
     """
@@ -28,7 +28,6 @@ def begin_money(call: "Call", request: Request[Any]) -> None:
             "that moves none says post(…, money=False))"
         )
         raise UsageError.field("method", repr(request), accepted)
-    call.moves_money = True
     if request.known and call.pending is not None:
         call.pending = with_known(call.pending, request.known)
         call.before_money = partial(call.keep_known, call.pending, call.before_money)

@@ -42,6 +42,9 @@ _DETAIL = frozenset({"detail"})
 # then "will be rejected" (royalvibe). There is no look-up by it. A payment link that was not opened
 # is "not found", too (README of the SDK).
 _FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+_COLLECT = post("/collect/", Transaction, None)
+_WITHDRAW = post("/withdraw/", Transaction, None)
+_DISBURSE = post("/disburse/", Transaction, None)  # of the summary
 _LOOK_UP = get("/transaction/{reference}/", Transaction, matches=Transaction.answers)
 
 
@@ -133,17 +136,19 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Push a PIN prompt to the payer's phone."""
-        return await self._order(send, order, "/collect/", "from")
+        return await self._order(send, order, _COLLECT, "from")
 
     async def payout(self, send: Send, order: Order) -> Payment:
         """Send money from the float at the payee's operator.
 
         The application must allow withdrawals.
         """
-        path = "/disburse/" if self.dialect == "summary" else "/withdraw/"
-        return await self._order(send, order, path, "to")
+        pay = _DISBURSE if self.dialect == "summary" else _WITHDRAW
+        return await self._order(send, order, pay, "to")
 
-    async def _order(self, send: Send, order: Order, path: str, party: str) -> Payment:
+    async def _order(
+        self, send: Send, order: Order, request: Request[Transaction], party: str
+    ) -> Payment:
         for name, value in order.metadata.items():
             if name != "external_user" or not isinstance(value, str):
                 raise UsageError.field("metadata", order.metadata, "{'external_user': text}")
@@ -156,7 +161,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             **order.metadata,
         }
         answers = partial(Transaction.answers_order, order=order)
-        accepted = await send(post(path, Transaction, body, matches=answers))
+        accepted = await send(request.with_body(body, answers))
         return self.payment(accepted, kind=order.kind)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
