@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -44,11 +44,15 @@ class Rows(ProviderData, frozen=True):
 
 
 class Toy(Mpesa, frozen=True, kw_only=True):
-    """Adopts what pull lists; `trusts`: what comes to the confirmation's own address as well."""
+    """Adopts what pull lists; `trusts`: what comes to the confirmation's own address as well.
+
+    `dated`: whether a row's time has a sure zone.
+    """
 
     adopts_c2b: bool = True
     trusts: bool = False
     pulls: bool = True
+    dated: ClassVar[bool] = True
 
     @property
     def adopting(self) -> bool:
@@ -64,7 +68,8 @@ class Toy(Mpesa, frozen=True, kw_only=True):
         return replace(event, claims=replace(claims, kind="collect", **named))
 
     def adopts(self, event: Event) -> str | None:
-        return event.claims.ids.get("TransID") if self.adopts_c2b else None
+        receipt = event.claims.ids.get("TransID")
+        return f"c2b.{receipt}" if self.adopts_c2b and receipt else None
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
         if "TransID" not in event.claims.ids:
@@ -124,13 +129,14 @@ class Toy(Mpesa, frozen=True, kw_only=True):
             kind="collect",
             reference=f"c2b.{row.transactionId}",
             provider_reference=row.transactionId,
+            ids={"TransID": row.transactionId},
             receipt=row.transactionId,
             status=Status.SUCCEEDED,
             amount=amount(row.amount),
             currency="KES",
             payer=str(row.msisdn),
             bill_reference=row.billreference or None,
-            paid_at=at,
+            paid_at=at if Toy.dated else None,
         )
 
 

@@ -21,7 +21,7 @@ from paymux.http import Response, WebhookRequest
 from paymux.simulator import Fault, Simulator
 from paymux.simulator.ledger import Entry
 
-from .adopting import Books, Shop
+from .adopting import Books, Shop, Toy
 from .campaigns.simulation import LoopJournal
 from .driving import sample
 from .toys import timeless
@@ -56,6 +56,12 @@ def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a notifier look every ten minutes, where a test lets days pass."""
     monkeypatch.setattr(paymux.core.notify.notifier, "SCAN_SECONDS", 600.0)
     monkeypatch.setattr(paymux.core.notify.unconfirmed, "SCAN_SECONDS", 600.0)
+
+
+@pytest.fixture(params=["sure", "unsure"])
+def times(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the list's times have a zone, or none, so that a row has no time."""
+    monkeypatch.setattr(Toy, "dated", request.param == "sure")
 
 
 def receipt_of(entry: Entry) -> str:
@@ -194,7 +200,7 @@ async def test_what_a_person_dealt_with_is_never_told_again(file: Path, sim: Sim
 
 @timeless
 async def test_what_came_before_it_was_switched_on_stays_a_persons(
-    file: Path, sim: Simulator
+    file: Path, sim: Simulator, times: None
 ) -> None:
     """What was reported or lost before the journal first adopted is not told afterwards."""
     async with Shop(file, sim, adopts_c2b=False) as shop:
@@ -279,7 +285,7 @@ async def test_a_push_and_its_confirmation_are_one_payment(
 @pytest.mark.parametrize("lost", ["twin", "callback", "both"])
 @timeless
 async def test_a_lost_message_of_a_push_tells_nothing_twice(
-    file: Path, sim: Simulator, lost: str
+    file: Path, sim: Simulator, lost: str, times: None
 ) -> None:
     """The query ends the order without a receipt: neither its twin nor the list adds a payment."""
     sim.mpesa.c2b.twins = "no" if lost in ("twin", "both") else "after"
@@ -410,7 +416,9 @@ async def test_two_workers_adopt_each_payment_once(file: Path, sim: Simulator) -
 
 
 @timeless
-async def test_a_lost_confirmation_is_found_by_one_sweep(file: Path, sim: Simulator) -> None:
+async def test_a_lost_confirmation_is_found_by_one_sweep(
+    file: Path, sim: Simulator, times: None
+) -> None:
     """What no message told is in the provider's list, at most ten minutes later."""
     sim.mpesa.c2b.lost = 1.0
     async with Shop(file, sim) as shop:
@@ -425,7 +433,7 @@ async def test_a_lost_confirmation_is_found_by_one_sweep(file: Path, sim: Simula
 
 @timeless
 async def test_the_first_sweep_of_a_start_finds_what_came_in_between(
-    file: Path, sim: Simulator
+    file: Path, sim: Simulator, times: None
 ) -> None:
     """What came while every worker was down is told two minutes after the next start."""
     async with Shop(file, sim) as shop:
@@ -441,7 +449,9 @@ async def test_the_first_sweep_of_a_start_finds_what_came_in_between(
 
 
 @timeless
-async def test_the_sweep_takes_no_order_for_an_unasked_payment(file: Path, sim: Simulator) -> None:
+async def test_the_sweep_takes_no_order_for_an_unasked_payment(
+    file: Path, sim: Simulator, times: None
+) -> None:
     """Pushes are in the list, too: open, ended with a receipt, and ended without one."""
     sim.mpesa.locks = False
     async with Shop(file, sim) as shop:
@@ -457,6 +467,46 @@ async def test_the_sweep_takes_no_order_for_an_unasked_payment(file: Path, sim: 
         await asyncio.sleep(3600)
         assert [one async for one in shop.pool.unconfirmed()] == []
     assert shop.books.told() == {"order-0": 1, "order-1": 1, "order-2": 1}
+
+
+@timeless
+async def test_a_push_that_ended_days_ago_has_its_row(
+    file: Path, sim: Simulator, times: None, rarely: None
+) -> None:
+    """Every worker was down for a day: a push without a receipt is still known in the list."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        await asyncio.sleep(700)
+        await shop.pool.collect("mpesa", **ORDER)
+        sim.fault("mpesa", "order-1042", kind=Fault.WEBHOOK_LOST)
+        sim.settle("order-1042", Status.SUCCEEDED)
+        sim.mpesa.pull.lag = 80_000.0
+        await asyncio.sleep(600)
+        assert shop.books.told() == {"order-1042": 1}
+    await asyncio.sleep(30 * 3600)
+    async with Shop(file, sim, shop.books) as again:
+        await asyncio.sleep(7200)
+        assert [one async for one in again.pool.unconfirmed()] == []
+    assert (again.books.told(), again.books.unconfirmed) == ({"order-1042": 1}, [])
+
+
+@timeless
+async def test_a_list_without_times_is_not_read_back_before_the_first_adoption(
+    file: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pull is registered hours later: what may be older is not told, what is newer is."""
+    monkeypatch.setattr(Toy, "dated", False)
+    sim.mpesa.pays(bill="before", amount=500)
+    await asyncio.sleep(60)
+    sim.mpesa.c2b.lost = 1.0
+    async with Shop(file, sim) as shop:
+        shop.register()
+        sim.mpesa.pull.registered.clear()
+        await asyncio.sleep(5 * 3600)
+        receipt = receipt_of(sim.mpesa.pays(bill="after", amount=400))
+        sim.mpesa.pull.registered.add("174379")
+        await asyncio.sleep(6 * 3600)
+    assert shop.books.told() == {f"c2b.{receipt}": 1}
 
 
 @timeless
@@ -501,7 +551,7 @@ async def test_a_list_that_fails_is_asked_again_and_logged_once(
 
 @timeless
 async def test_no_listed_payment_is_older_than_the_first_adoption(
-    file: Path, sim: Simulator
+    file: Path, sim: Simulator, times: None
 ) -> None:
     """The list goes back two days, and the sweep not before this journal first adopted."""
     sim.mpesa.pays(bill="before", amount=500)
@@ -519,7 +569,7 @@ def _pulls(sim: Simulator) -> list[str]:
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 @timeless
 async def test_a_thousand_confirmations_are_told_as_the_ledger_has_them(
-    file: Path, sim: Simulator, count: int
+    file: Path, sim: Simulator, count: int, times: None
 ) -> None:
     """A third are twins of pushes, 40 % are lost, and payers type other people's orders."""
     pushes = count * 3 // 10

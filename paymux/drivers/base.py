@@ -339,7 +339,12 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
     def adopts(self, event: Event) -> str | None:
-        """Return the reference, by the provider's id, of a reported payment without an order."""
+        """Return the reference of the payment without an order that a message reports, or None.
+
+        It is `c2b.<receipt>`, of a collect; its provider reference is the receipt, and what the
+        payer typed is its `bill_reference`. The claims of such a message, and such a row of
+        `history`, have these as well.
+        """
         return None
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
@@ -350,15 +355,6 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     def adopting(self) -> bool:
         """Return whether this account adopts payments that nobody ordered, once they are proved."""
         return False
-
-    def adopts(self, event: Event) -> str | None:
-        """Return the receipt of a message about a payment to be adopted; None: it is no such one.
-
-        An adopted payment is a collect with the reference `c2b.<receipt>`, and with what the payer
-        typed as `bill_reference`; its provider reference is the receipt, and `asks` says how it is
-        looked up. The claims of such a message, and such a row of `history`, have the same.
-        """
-        return None
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
         """Return whether a message that no look-up confirms may be about an order."""

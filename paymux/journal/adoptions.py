@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..models import Event, Payment, log
 from .base import OrderKey
@@ -20,6 +20,10 @@ class Sweep(NamedTuple):
 
     since: datetime
     until: datetime
+    first: datetime  # when this journal first adopted for the account: nothing older is adopted
+    # When a listed payment without a time was paid, by that moment. Pull tells none that is sure:
+    # no source says in which zone its times are.
+    undated: Literal["before", "since", "unknown"]
 
 
 class Adoptions(Protocol):
@@ -45,6 +49,10 @@ class Adoptions(Protocol):
 
     async def keep_listed(self, events: Sequence[Event]) -> list[KeptEvent]:
         """Keep those payments of a list that are in no row and were never dealt with."""
+        ...
+
+    async def put_aside(self, events: Sequence[Event]) -> None:
+        """Note listed payments that are older than the first adoption: they are never told."""
         ...
 
     async def take_sweep(self, account: str, *, at_start: bool) -> Sweep | None:

@@ -17,7 +17,7 @@ from .notifiers import Notifiers
 from .rows import text_of
 from .schema import iso
 from .sqlite_unconfirmed import Do, candidate_orders, keep, paid_orders
-from .unconfirmed import TOO_MANY, CandidateOrders, Entry, KeptEvent
+from .unconfirmed import BEFORE, TOO_MANY, CandidateOrders, Entry, KeptEvent, encoded_event
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ PERIOD = timedelta(minutes=10)  # between the sweeps of an account
 OVERLAP = timedelta(hours=1)  # a payment may be listed so late
 # Safaricom lists the last 48 hours: developer.safaricom.co.ke/apis/PullTransactions
 OLDEST = timedelta(hours=48)
+# Between the two zones in which the times of a list may be, UTC and that of East Africa.
+ZONES = timedelta(hours=3)
 
 _FIRST = "INSERT OR IGNORE INTO notes VALUES (?, ?)"
 _NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
@@ -37,7 +39,10 @@ _FACT = """INSERT INTO facts (account, kind, reference, at, source, state, statu
 _OPEN = "SELECT 1 FROM unconfirmed WHERE id = ? AND ended IS NULL"
 # What was only dropped was never dealt with.
 _ENDED = """SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND ended IS NOT NULL
-    AND because <> ?"""
+    AND because NOT IN (?, ?)"""
+_KNOWN = "SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ?"
+_ASIDE = """INSERT INTO unconfirmed (account, event, receipt, at, ended, because)
+    VALUES (?, ?, ?, ?, ?, ?)"""
 # What was reported before this journal adopted for the account is a person's.
 _OLDER = "SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND at < ?"
 _END = """UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL
@@ -50,6 +55,8 @@ class _Swept(msgspec.Struct):
 
     until: datetime | None = None
     worker: str = ""
+    # Whether the list was read when the journal first adopted: what it has since then is newer.
+    from_first: bool = False
 
 
 class SqliteAdoptions:
@@ -88,6 +95,10 @@ class SqliteAdoptions:
             self._do, lambda db: [keep(one, db) for one in events if _is_news(one, db)]
         )
 
+    async def put_aside(self, events: Sequence[Event]) -> None:
+        """Note listed payments that are older than the first adoption."""
+        await _run(self._do, partial(_put_aside, events))
+
     async def take_sweep(self, account: str, *, at_start: bool) -> Sweep | None:
         """Take the turn to compare an account."""
         return await _run(self._do, partial(self._take, account, at_start=at_start))
@@ -105,14 +116,19 @@ class SqliteAdoptions:
         last = swept.until
         if last is not None and not at_start and timedelta(0) <= now - last < PERIOD:
             return None
+        _put(account, _Swept(last, self._worker.name, swept.from_first), db)
+        if last is None and timedelta(0) <= now - first < PERIOD:
+            return Sweep(first - ZONES - OVERLAP, now, first, "before")
         since = first if last is None else max(first, min(last, now) - OVERLAP)
-        _put(account, _Swept(last, self._worker.name), db)
-        return Sweep(min(max(since, now - self._oldest), now), now)
+        since = min(max(since, now - self._oldest), now)
+        sure = swept.from_first or since >= first + ZONES
+        return Sweep(since, now, first, "since" if sure else "unknown")
 
     def _end(self, account: str, until: datetime | None, db: sqlite3.Connection) -> None:
         swept = _swept(account, db)
         if swept.worker == self._worker.name:
-            _put(account, _Swept(until or swept.until), db)
+            early = until is not None and until - _first(account, db) < PERIOD
+            _put(account, _Swept(until or swept.until, "", early or swept.from_first), db)
 
 
 async def _run(do: Do[object], operation: Callable[[sqlite3.Connection], T]) -> T:
@@ -152,7 +168,8 @@ def _adopt(
         return False
     key, at = order_key(payment), iso(wall_time())
     receipt = (payment.account, payment.receipt)
-    if _is_dealt_with(payment, db) or _is_forgotten(payment, db):
+    # A message that comes now tells of it now, even if it was listed a moment earlier.
+    if _is_dealt_with(payment, db, BEFORE) or _is_forgotten(payment, db):
         db.execute(_END, (at, "its receipt was dealt with before", *receipt))
         return False
     if not is_nobodys(candidate_orders(event, db)):
@@ -177,9 +194,18 @@ def _is_news(event: Event, db: sqlite3.Connection) -> bool:
     return not paid and not _is_forgotten(event.claims, db)
 
 
-def _is_dealt_with(payment: Payment, db: sqlite3.Connection) -> bool:
+def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
+    at = iso(wall_time())
+    for event in events:
+        receipt = (event.account, event.claims.receipt)
+        if _is_news(event, db) and db.execute(_KNOWN, receipt).fetchone() is None:
+            row = (event.account, encoded_event(event), event.claims.receipt, at, at, BEFORE)
+            db.execute(_ASIDE, row)
+
+
+def _is_dealt_with(payment: Payment, db: sqlite3.Connection, *but: str) -> bool:
     """Return whether a message of a payment was ended: by a person, or as an order's."""
-    given = (payment.account, payment.receipt, TOO_MANY)
+    given = (payment.account, payment.receipt, TOO_MANY, *(but or (TOO_MANY,)))
     return db.execute(_ENDED, given).fetchone() is not None
 
 

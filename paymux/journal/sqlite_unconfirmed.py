@@ -32,6 +32,7 @@ Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
 ROWS_PER_PAGE = 500
 # Between an order and a row of a list: no source says in which zone Safaricom's pull has its times.
 LISTED_WINDOW = timedelta(hours=4)
+LISTED_SINCE = timedelta(hours=52)  # and how old an order may be if the row has no time
 LATE_RECEIPT_WINDOW = timedelta(days=3)  # how long a matched order may still get another receipt
 
 _IS = "account = ? AND event = ?"
@@ -207,12 +208,13 @@ def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
     if claims.amount is None:
         return CandidateOrders(paid=paid)
     amount = _plain(claims.amount)
-    listed = event.trust is Trust.BODY
-    young = LISTED_WINDOW if listed else timedelta(seconds=YOUNG_SECONDS)
+    young = before = timedelta(seconds=YOUNG_SECONDS)
+    if event.trust is Trust.BODY:
+        young, before = LISTED_WINDOW, LISTED_WINDOW if claims.paid_at else LISTED_SINCE
     bare: dict[str | None, Payment] = {}
     # The message says when it was paid; otherwise it was just now.
     for at in {claims.paid_at or now, now}:
-        for one in _payments(db, _BARE, account, amount, iso(at - young), iso(at + young)):
+        for one in _payments(db, _BARE, account, amount, iso(at - before), iso(at + young)):
             if not receipts(one):
                 bare[one.reference] = one
     return CandidateOrders(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ...errors import PaymuxError, UsageError
-from ...journal import CandidateOrders, Entry, adopted_reference
+from ...journal import ADOPTED, CandidateOrders, Entry, adopted_reference
 from ...limits import Priority
 from ...models import Event, Payment, Status, Trust, log, merge
 from ...primitives.clock import wall_time
@@ -42,8 +42,8 @@ class Adopter:
         since = self._since.get(event.account)
         if since is None or entry.at < since:
             return None  # what came before is left to `on_unconfirmed`, which was told of it
-        found = self._engine.driver(event.account).adopts(event)
-        return event.claims.receipt if found is None and event.trust is Trust.BODY else found
+        reference = self._engine.driver(event.account).adopts(event)
+        return reference and reference.removeprefix(ADOPTED)
 
     async def proved(self, event: Event, receipt: str) -> Payment | None:
         """Return the payment as it is proved; None: not now, which refutes nothing."""
@@ -81,6 +81,7 @@ class Adopter:
             reference=adopted_reference(receipt),
             provider_reference=receipt,
             receipt=receipt,
+            ids=_own_ids(event),
             paid_at=event.claims.paid_at,  # where to look for it in a long list
         )
         # A row of the provider's own list proves itself.
@@ -120,9 +121,12 @@ def _completed(event: Event, payment: Payment, receipt: str) -> Payment | None:
     )
 
 
+def _own_ids(event: Event) -> dict[str, str]:
+    return {name: id for name, id in event.claims.ids.items() if name != "MSISDN"}
+
+
 def as_proved(event: Event, payment: Payment) -> Event:
     """Return a message with what is proved of its payment in place of what it claimed."""
-    ids = dict(event.claims.ids)
-    if payment.payer is not None:
-        ids.pop("MSISDN", None)  # masked
+    # A number that is masked is left out where the whole one is known.
+    ids = _own_ids(event) if payment.payer is not None else event.claims.ids
     return msgspec.structs.replace(event, claims=msgspec.structs.replace(payment, ids=ids))

@@ -87,26 +87,29 @@ class Sweeper:
     async def _compare(self, account: str, sweep: Sweep) -> None:
         driver, events = self._engine.driver(account), list[Event]()
         async for row in pages(self._engine, account, sweep.since, sweep.until, None):
-            if _is_adoptable(row, sweep):
+            if _is_unasked(row) and (row.paid_at is None or row.paid_at >= sweep.first):
                 events.append(_event(driver, row))
             if len(events) >= ROWS_AT_ONCE:
-                await self._keep(events)
+                await self._keep(events, sweep)
                 events = []
-        await self._keep(events)
+        await self._keep(events, sweep)
 
-    async def _keep(self, events: Sequence[Event]) -> None:
-        if events:
-            await self._unconfirmed.take_listed(events)
+    async def _keep(self, events: Sequence[Event], sweep: Sweep) -> None:
+        """Keep what is missing; a row without a time may be older than the first adoption."""
+        dated = [one for one in events if one.claims.paid_at is not None]
+        undated = [one for one in events if one.claims.paid_at is None]
+        if sweep.undated == "before":
+            await self._engine.store.require_journal().adoptions.put_aside(undated)
+        elif sweep.undated == "since":
+            dated += undated
+        if dated:
+            await self._unconfirmed.take_listed(dated)
 
 
-def _is_adoptable(row: Payment, sweep: Sweep) -> bool:
-    """Return whether a row is a payment that nobody ordered, of the period that was asked for.
-
-    A provider may list more than it was asked for.
-    """
+def _is_unasked(row: Payment) -> bool:
+    """Return whether a row is a payment that nobody ordered."""
     unasked = row.receipt is not None and row.reference == f"{ADOPTED}{row.receipt}"
-    late = row.paid_at is None or row.paid_at >= sweep.since
-    return unasked and late and row.status is Status.SUCCEEDED and row.amount is not None
+    return unasked and row.status is Status.SUCCEEDED and row.amount is not None
 
 
 def _event(driver: Driver, row: Payment) -> Event:

@@ -161,8 +161,16 @@ class Mpesa(Account, frozen=True, kw_only=True):
         raise Unreadable("neither an STK callback, nor a C2B message, nor a result")
 
     def confirms(self, event: Event) -> bool:
-        """Return whether a look-up can confirm a message: of C2B, what is adopted."""
-        return "TransID" not in event.claims.ids or self.adopts(event) is not None
+        """Return whether a message is about a push, a payout or a refund.
+
+        A C2B payment may be that of a push: so it is kept first, and is adopted if it is not.
+        """
+        return "TransID" not in event.claims.ids
+
+    @property
+    def adopting(self) -> bool:
+        """Return whether C2B payments are adopted."""
+        return self.adopt_c2b
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
         """Return what a confirmation or a result proves, if the account says that it does."""

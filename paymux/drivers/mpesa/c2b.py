@@ -123,7 +123,8 @@ def may_tell_of(event: Event, order: Payment) -> bool:
     pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
     if bill is not None and bill.casefold() != pushed.casefold():
         return False
-    return may_be(said.ids.get("MSISDN"), order.payer)
+    # A row of pull has the whole number.
+    return may_be(said.ids.get("MSISDN") or said.payer, order.payer)
 
 
 def may_be(said: str | None, payer: str | None) -> bool:
