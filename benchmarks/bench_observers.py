@@ -28,7 +28,7 @@ from .peers import ROOT, in_turn, spread
 
 LIMIT = 1.02
 CALLS, AT_ONCE, SLICES = 250, 50, 8
-HOOKED = ("transport/call.py", "transport/transport.py")
+HOOKED = ("transport/attempt.py", "transport/call.py", "transport/transport.py")
 ABSENT = "without observers"
 # What is measured: its name, its client, and what it is compared with.
 COMPARED = (

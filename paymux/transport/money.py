@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from ..errors import OutcomeUnknown, Unavailable, UsageError
+from ..errors import UsageError
 from ..http import Request
 from ..models import Payment
 from ..values.request_parts import TOLD
@@ -31,17 +31,6 @@ def begin_money(call: "Call", request: Request[Any]) -> None:
     if request.known and call.pending is not None:
         call.pending = with_known(call.pending, request.known)
         call.before_money = partial(call.keep_known, call.pending, call.before_money)
-
-
-def had_before(what: str, said: str, request: Request[Any]) -> Exception:
-    """Return the error of a provider that has had a request with our reference before."""
-    if request.money:
-        return OutcomeUnknown(
-            f"{what}: the provider has had this reference before ({said}); what became of it "
-            "is unknown, so look it up, and do not send the order again under another "
-            "reference"
-        )
-    return Unavailable(f"{what}: {said}")
 
 
 def with_known(pending: Payment, known: Mapping[str, str]) -> Payment:

@@ -6,9 +6,21 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import msgspec
+
 from ..errors import ProviderError, RateLimited
 from ..http import Request, Response
 from .outcome import Means
+
+
+class Tries(msgspec.Struct):
+    """What was tried for one request."""
+
+    number: int = 0  # attempts
+    repeats: int = 0  # failed attempts, but for those with a stale token
+    refreshed: bool = False  # whether a token was dropped for it
+    unknown: bool = False  # whether one of them may have moved money
+    steps: Iterator[float] | None = None  # the pauses that follow
 
 
 def may_retry(request: Request[Any], means: Means) -> bool:

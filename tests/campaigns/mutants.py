@@ -41,6 +41,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
     "transport/retries.may_retry": ("mutants",),
     "transport/call.Call.__call__": OF_A_CALL,
+    "transport/call.Call._before_next": OF_A_CALL,
     "transport/call.Call._note": OF_A_CALL,
     "transport/call.Call._repeats": OF_A_CALL,
     "transport/transport._ended": ("mutants", "transport", "outcome", "pool"),
@@ -57,8 +58,8 @@ MEMORY = 2 << 30
 # Mutants that behave like the original, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
-        "transport/call.Call.__call__: self._token = held or await self._sign_in(request)"
-        " => self._token = await self._sign_in(request)"
+        "transport/call.Call.__call__: self.token = held or await self._sign_in(request)"
+        " => self.token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
     "models/payments.merge: if known.ids: => if True:": (
         "Merging what is found into no ids gives what is found."
