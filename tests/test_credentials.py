@@ -289,6 +289,33 @@ async def test_a_failure_on_an_orders_path_neither_stops_nor_proves() -> None:
 
 
 @timeless
+async def test_another_order_of_the_same_reference_proves_nothing() -> None:
+    """A collect or a refund may have the reference of a payout: its success is not the payout's."""
+    bank = Bank()
+    async with shop(bank, role=False) as pay:
+        await pay_all(pay, 3)
+        for kind in ("collect", "refund", None):
+            told = msgspec.structs.replace(sent("order-0"), kind=kind, status=Status.SUCCEEDED)
+            await pay._engine.transport.heard(told)
+        assert isinstance((await pay_all(pay, 1, 10))[0], NotSent)
+
+
+@timeless
+async def test_a_success_that_another_worker_hears_proves(file: Path) -> None:
+    """The worker that pays may not be the one that has the webhooks."""
+    bank = Bank()
+    async with shop(bank, file, role=False) as pays, shop(bank, file, role=False) as hears:
+        ends = asyncio.ensure_future(pay_all(pays, 20))
+        await asyncio.sleep(5)
+        for kind in ("collect", "payout"):
+            assert len(bank.paths("/payout")) == 3
+            told = msgspec.structs.replace(sent("order-0"), kind=kind, status=Status.SUCCEEDED)
+            await hears._engine.transport.heard(told)
+            await asyncio.sleep(3)
+        assert all(isinstance(end, Payment) for end in await ends)
+
+
+@timeless
 async def test_another_credential_begins_anew(file: Path) -> None:
     """The stop holds for the digest that was refused: a replaced credential is tried."""
     bank = Bank(balance=WRONG)

@@ -278,7 +278,7 @@ class Engine(ForkAware):
                 "provider_reference", f"{driver.name} cannot be asked by your reference"
             )
         call = self.call(driver, verb, seconds, payment.reference, priority)
-        call.about = payment if proved else None
+        call.about, call.proved = payment, proved
         if because is None:
             return await self._asked(call, verb, payment, seconds)
         ids = tuple(payment.ids.items())

@@ -62,6 +62,7 @@ async def _said(engine: Engine, asked: Asked, known: Payment, answer: str) -> Pa
     """Return a payment with what its answer says of it."""
     driver = engine.driver(asked.account)
     call = engine.call(driver, asked.verb, None, known.reference)
+    call.about = known
     look: Any = driver.verify if asked.verb == "verify" else driver.find
     found = await engine.transport.perform(call, partial(_again, engine, look, answer), known)
     if asked.verb == "find":

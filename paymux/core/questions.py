@@ -75,9 +75,8 @@ class Questions:
         expires = int(wall_time().timestamp()) + ANSWER_SECONDS
         account, name = call.driver.account, nonce.hex()
         urls = self._urls.answer_urls(account, nonce, expires)
-        about = Asked(
-            nonce=name, account=account, verb=call.verb, payment=call.about, expires=expires
-        )
+        known = call.about if call.proved else None
+        about = Asked(nonce=name, account=account, verb=call.verb, payment=known, expires=expires)
         self._waiting[name] = waiter = asyncio.get_running_loop().create_future()
         try:
             answer = await self._answer(call, question, urls, about, waiter)

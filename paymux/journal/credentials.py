@@ -49,6 +49,10 @@ class Credentials(Protocol):
         """Store what an answer says of a credential; nothing makes a refused one good again."""
         ...
 
+    async def prove(self, account: str, slot: str) -> None:
+        """Store that the credential of a request is good, if that still counts as out."""
+        ...
+
 
 class LocalCredentials:
     """Credentials in memory, for a pool without a journal."""
@@ -83,6 +87,12 @@ class LocalCredentials:
         if self._known.get((account, digest)) is not Standing.REFUSED:
             self._known[(account, digest)] = standing
 
+    async def prove(self, account: str, slot: str) -> None:
+        """Store that the credential of a request is good."""
+        for (owner, digest), out in self._out.items():
+            if owner == account and slot in out:
+                await self.settle(account, digest, Standing.PROVED)
+
 
 class SqliteCredentials:
     """Credentials in the journal's file, shared by its workers. Slots are rows like the standing.
@@ -115,6 +125,10 @@ class SqliteCredentials:
     async def settle(self, account: str, digest: str, standing: Standing) -> None:
         """Store what an answer says of a credential."""
         await self._keep(partial(_settle, account, digest, standing))
+
+    async def prove(self, account: str, slot: str) -> None:
+        """Store that the credential of a request is good."""
+        await self._keep(partial(_prove, account, slot))
 
 
 def credentials_of(journal: "Journal | None") -> Credentials:
@@ -172,3 +186,11 @@ def _settle(account: str, digest: str, standing: Standing, db: "sqlite3.Connecti
         " SET standing = excluded.standing, at = excluded.at WHERE standing <> ?",
         (account, digest, standing, time.time(), Standing.REFUSED),
     )
+
+
+def _prove(account: str, slot: str, db: "sqlite3.Connection") -> None:
+    found = db.execute(
+        "SELECT digest FROM credentials WHERE account = ? AND slot = ?", (account, slot)
+    )
+    for (digest,) in found.fetchall():
+        _settle(account, digest, Standing.PROVED, db)

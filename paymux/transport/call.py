@@ -67,6 +67,7 @@ class Call:
         "observed",
         "pending",
         "priority",
+        "proved",
         "reference",
         "response",
         "signs",
@@ -112,6 +113,7 @@ class Call:
         # the payment of a money verb, before any answer
         self.pending: Payment | None = None
         self.about: Payment | None = None  # the payment that a look-up asks for
+        self.proved = True  # whether its ids are known; else one is only what a message claims
         self.response = ScrubbedResponse(account.secrets)
         self.observed: ObservedVerb | None = None  # None: the pool has no observers
         self.guarded: tuple[Guarded, ...] = ()  # its requests that name a credential

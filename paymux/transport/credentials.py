@@ -7,7 +7,7 @@ none leaves. What is learned is shared through the journal.
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from ..errors import CredentialRefused, NotFound, NotSent, PaymuxError, ProviderError, Unavailable
 from ..http import Question, Request
 from ..journal import Credentials, Standing
-from ..models import Payment, Status, log
+from ..models import Kind, Payment, Status, log
 from .call import Call
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class CredentialGuard:
         self._transport = transport
         self._book = book
         self._known: dict[tuple[str, str], _Credential] = {}
-        self._orders: dict[tuple[str, str], _Credential] = {}  # by account and reference
+        self._orders: dict[tuple[str, str], _Credential] = {}  # by account and slot
 
     async def send(self, call: Call, request: Request[R] | Question[R]) -> R:
         """Send a request of a verb as soon as its credential permits.
@@ -105,7 +105,7 @@ class CredentialGuard:
 
         It counts as in the verb that asked.
         """
-        one = Guarded(self._credential(call.driver, name), call.reference or "", answered=True)
+        one = Guarded(self._credential(call.driver, name), _slot(call), answered=True)
         call.guarded = (*call.guarded, one)
 
     async def ended(self, call: Call, error: Exception | None) -> None:
@@ -130,9 +130,14 @@ class CredentialGuard:
 
         A failure does neither: anything that knows the order's path could have sent it.
         """
-        credential = self._orders.get((payment.account, payment.reference or ""))
-        if credential is not None and payment.status is Status.SUCCEEDED:
+        if payment.status is not Status.SUCCEEDED:
+            return
+        slot = _order_slot(payment.kind, payment.reference)
+        credential = self._orders.get((payment.account, slot))
+        if credential is not None:
             await self._settle(credential, Standing.PROVED)
+        elif payment.kind != "collect":  # perhaps the order of another worker
+            await _stored(payment.account, self._book.prove(payment.account, slot))
 
     async def aclose(self) -> None:
         """End the proofs that are being sought."""
@@ -170,8 +175,8 @@ class CredentialGuard:
             return await self._take(call, credential, money=money)
 
     async def _take(self, call: Call, credential: _Credential, *, money: bool) -> str:
-        """Take a slot; that of an order has its reference, by which its look-up finds it."""
-        slot, book = call.reference or secrets.token_hex(8), self._book
+        """Take a slot; that of an order has its name, by which its look-up finds it."""
+        slot, book = _slot(call), self._book
         while not await book.take(credential.account, credential.digest, slot, again=not money):
             await self._ask(credential)
             self._check(call, credential)
@@ -229,10 +234,8 @@ class CredentialGuard:
             )
         for name in [name for name, one in self._orders.items() if one is credential]:
             del self._orders[name]
-        try:
-            await self._book.settle(credential.account, credential.digest, standing)
-        except OSError as error:  # this process knows it; the journal retries
-            log.warning("%s: a credential's state is not stored: %s", credential.account, error)
+        account, digest = credential.account, credential.digest
+        await _stored(account, self._book.settle(account, digest, standing))
 
     async def _free(self, guarded: Guarded) -> None:
         one = guarded.credential
@@ -241,3 +244,22 @@ class CredentialGuard:
                 await self._book.free(one.account, one.digest, guarded.slot)
             except OSError as error:  # it is free in a minute in any case
                 log.info("%s: a request still counts as out: %s", one.account, error)
+
+
+async def _stored(account: str, storing: Awaitable[None]) -> None:
+    try:
+        await storing
+    except OSError as error:  # this process may know it; the journal retries
+        log.warning("%s: a credential's state is not stored: %s", account, error)
+
+
+def _slot(call: Call) -> str:
+    """Return the slot of a verb: that of its order, for a look-up, too; else one of its own."""
+    order = call.pending or call.about
+    if order is None or order.reference is None:
+        return secrets.token_hex(8)
+    return _order_slot(order.kind, order.reference)
+
+
+def _order_slot(kind: Kind | None, reference: str | None) -> str:
+    return f"{kind or 'collect'} {reference or ''}"

@@ -67,6 +67,9 @@ class Transport:
         self._observers: Observers | None = None
         self._journal = journal  # of how good each credential is
         self._guard: CredentialGuard | None = None
+        drivers = tuple(drivers)
+        proving = (one for one in drivers if type(one).credential_id is not Driver.credential_id)
+        self._proving = frozenset(one.account for one in proving)
         self.accounts = {
             driver.account: Account(
                 limiter=Limiter(driver.account, driver.limits),
@@ -109,8 +112,11 @@ class Transport:
 
     async def heard(self, payment: Payment) -> None:
         """Take a confirmed payment, which may prove the credential of its request."""
-        if self._guard is not None:
-            await self._guard.heard(payment)
+        # A payout or refund may be another worker's, of which this one has no guard yet.
+        if self._guard is not None or (
+            payment.kind != "collect" and payment.account in self._proving
+        ):
+            await self.guard.heard(payment)
 
     async def login(self, driver: Driver) -> Token | None:
         """Log in, once for all callers that wait."""
