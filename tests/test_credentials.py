@@ -94,6 +94,20 @@ class Asking(Initiated, frozen=True, kw_only=True):
         return msgspec.structs.replace(payment, status=Status.SUCCEEDED)
 
 
+class AskingForBalance(Initiated, frozen=True, kw_only=True):
+    """A toy whose balance is a question by callback."""
+
+    name = "asking-for-balance"
+
+    async def balance(self, send: Send) -> Balance:
+        asked = ask(
+            "/balance", Said, {}, answer=Result, id_of=lambda _: "ack-1", credential="initiator"
+        )
+        if (await send(asked)).code == STOP:
+            raise CredentialRefused("wrong", code=STOP)
+        return Balance(available=Decimal(500), currency="XAF")
+
+
 class Bank(Wire):
     """A provider: what it answers to each path, after `seconds`."""
 
@@ -432,3 +446,19 @@ async def test_a_question_counts_by_its_answer_and_not_by_its_acknowledgement(co
     expected = CredentialRefused if code == STOP else Payment
     assert {type(end) for end in ends} == {expected}
     assert len(bank.paths("/status")) == 1
+
+
+@pytest.mark.parametrize("verb", ["proof", "balance"])
+@timeless
+async def test_a_late_answer_about_no_payment_counts_too(verb: str) -> None:
+    """The proof is waited for 10 s; an answer that comes after that stops, or proves, as well."""
+    for code, expected in (("0", Payment), (STOP, CredentialRefused)):
+        driver = AskingForBalance(account="toy", role=False)
+        async with Pool(driver, connection=Bank(), deadline=30.0) as pay:
+            await pay_all(pay, 3)
+            text = f'{{"code": "{code}"}}'
+            asked = Asked(
+                nonce="00", account="toy", verb=verb, payment=None, expires=0, answer=text
+            )
+            assert await apply_late(pay._engine, asked) is None
+            assert type((await pay_all(pay, 1, 10))[0]) is expected

@@ -8,7 +8,7 @@ from ..http import Question, Request
 from ..journal import Asked
 from ..models import Payment, log, merge
 from ..primitives.redaction import mask
-from ..transport import Call
+from ..transport import PROOF, Call
 from .engine import Engine
 from .finding import check_receipt
 from .questions import read
@@ -40,6 +40,8 @@ async def apply_late(engine: Engine, asked: Asked) -> Payment | None:
     Unavailable: the journal cannot be read now.
     """
     known, answer = asked.payment, asked.answer
+    if answer is not None and asked.verb in ("balance", PROOF):
+        await _balance(engine, asked, answer)
     if known is None or answer is None or asked.verb not in ("verify", "find"):
         return None
     if known.reference is known.provider_reference is None and not known.ids:
@@ -56,6 +58,20 @@ async def apply_late(engine: Engine, asked: Asked) -> Payment | None:
     await engine.store.keep(payment, "verify")
     engine.watch_registry.deliver(payment)
     return payment
+
+
+async def _balance(engine: Engine, asked: Asked, answer: str) -> None:
+    """Read the late answer to a balance: it says how good the credential is, and no more."""
+    driver = engine.driver(asked.account)
+    call = engine.call(driver, "balance")
+
+    async def look(call: Call) -> None:
+        await driver.balance(_Replay(engine, call, answer))
+
+    try:
+        await engine.transport.perform(call, look)
+    except PaymuxError as error:
+        log.info("%s: a balance came late: %s", asked.account, mask(str(error)))
 
 
 async def _said(engine: Engine, asked: Asked, known: Payment, answer: str) -> Payment:

@@ -232,7 +232,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         raise UsageError.field("credential", name, f"none: {self.name} names no credential")
 
     def proof_of(self, name: str) -> Callable[[Send], Awaitable[object]] | None:
-        """Return a verb that moves no money, and whose answer proves a credential, or None."""
+        """Return a verb (with a question: `balance`) whose answer proves a credential, or None."""
         return None
 
     def asks(self, payment: Payment) -> Literal["verify", "find"] | None:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
+PROOF = "proof"  # the verb whose only purpose is to prove a credential
+
 
 class Call:
     """The `send` of one verb; it always knows whether money may have moved."""

@@ -16,7 +16,7 @@ from ..errors import CredentialRefused, NotFound, NotSent, PaymuxError, Provider
 from ..http import Question, Request
 from ..journal import Credentials, Standing
 from ..models import Kind, Payment, Status, log
-from .call import Call
+from .call import PROOF, Call
 
 if TYPE_CHECKING:
     from ..drivers.base import Driver
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-PROOF = "proof"  # the operation whose only purpose is to prove a credential
 PROOF_SECONDS = 10.0  # seconds for the proof that is sought before the first request
 FRESH_SECONDS = 1.0  # seconds for which what the journal said of a credential is not asked again
 POLL_SECONDS = 0.25  # seconds between two attempts to be among those that are out
