@@ -40,6 +40,7 @@ from paymux import (
 from paymux.core import orders
 from paymux.drivers import load
 from paymux.http import PreparedRequest, Response
+from paymux.journal.credentials import Standing
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
@@ -713,8 +714,10 @@ class Desk:
         if self.operation.verb == "refund":
             self._paid = self._bought()
         if self.operation.credential:  # as in a shop that has paid before
-            guard = self._pool._engine.transport.guard
-            await guard.replayed(self._pool.drivers[name], self.operation.credential, None)
+            driver = self._pool.drivers[name]
+            book = self._pool._engine.transport.guard._book
+            digest = driver.credential_id(self.operation.credential)
+            await book.settle(name, digest, Standing.PROVED)
 
     def _bought(self) -> Payment:
         """Return a payment that can be given back."""

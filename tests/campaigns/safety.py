@@ -35,6 +35,7 @@ from paymux import (
 from paymux.core import ANSWERS
 from paymux.drivers.mpesa.values import CREDENTIAL
 from paymux.http import PreparedRequest, Response, WebhookRequest
+from paymux.journal.credentials import Standing
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
 from paymux.simulator.mpesa.wire import SHORTCODE
@@ -481,7 +482,8 @@ async def prove(pool: Pool) -> None:
 
     Until then few of its requests leave, and under 30 % faults most of a batch would not.
     """
-    await pool._engine.transport.guard.replayed(pool.drivers["mpesa"], CREDENTIAL, None)
+    digest = pool.drivers["mpesa"].credential_id(CREDENTIAL)
+    await pool._engine.transport.guard._book.settle("mpesa", digest, Standing.PROVED)
 
 
 class Corner(Shop):
