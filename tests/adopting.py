@@ -1,23 +1,21 @@
 """An account at Daraja that adopts C2B payments, and a shop that hears of them."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from paymux import Event, Payment, Pool, Status
 from paymux.drivers.mpesa import Mpesa
-from paymux.errors import NotFound
-from paymux.http import Send, WebhookRequest, post
-from paymux.primitives.clock import wall_time
+from paymux.http import Send
 from paymux.simulator import Simulator
-from paymux.values.parsing import ProviderData, amount
 from paymux.webhooks import Webhooks
 
 from .campaigns.simulation import LoopJournal
@@ -27,121 +25,27 @@ SHORTCODE = "174379"
 EAT = timedelta(hours=3)
 
 
-class Row(ProviderData, frozen=True):
-    """A row of the toy's list."""
-
-    transactionId: str = ""  # noqa: N815 - Daraja's name
-    trxDate: str = ""  # noqa: N815 - Daraja's name
-    msisdn: int = 0
-    billreference: str = ""
-    amount: str = ""
-
-
-class Rows(ProviderData, frozen=True):
-    """The toy's list."""
-
-    Response: tuple[tuple[Row, ...], ...] = ()
-
-
-class Toy(Mpesa, frozen=True, kw_only=True):
-    """Adopts what pull lists; `trusts`: what comes to the confirmation's own address as well.
-
-    `dated`: whether a row's time has a sure zone.
-    """
-
-    adopts_c2b: bool = True
-    trusts: bool = False
-    pulls: bool = True
-    dated: ClassVar[bool] = True
-
-    @property
-    def adopting(self) -> bool:
-        return self.adopts_c2b
-
-    def webhook(self, incoming: WebhookRequest) -> Event:
-        event = super().webhook(incoming)
-        receipt = event.claims.ids.get("TransID")
-        if receipt is None or not self.adopts_c2b:
-            return event
-        claims = event.claims
-        named = {"reference": f"c2b.{receipt}", "bill_reference": claims.reference or None}
-        return replace(event, claims=replace(claims, kind="collect", **named))
-
-    def adopts(self, event: Event) -> str | None:
-        receipt = event.claims.ids.get("TransID")
-        return f"c2b.{receipt}" if self.adopts_c2b and receipt else None
-
-    def proof(self, event: Event, known: Payment) -> Payment | None:
-        if "TransID" not in event.claims.ids:
-            return super().proof(event, known)
-        if not self.trusts or event.path_use != "confirmation":
-            return None
-        return replace(event.claims, status=Status.SUCCEEDED)
-
-    def asks(self, payment: Payment) -> Literal["verify", "find"] | None:
-        if (payment.reference or "").startswith("c2b."):
-            return "verify" if self.pulls else None
-        return super().asks(payment)
-
-    async def verify(self, send: Send, payment: Payment) -> Payment:
-        if not (payment.reference or "").startswith("c2b."):
-            return await super().verify(send, payment)
-        until = wall_time()
-        since = (payment.paid_at or until - timedelta(hours=48)) - timedelta(hours=1)
-        async for row in self.history(send, since, until):
-            if row is not None and row.receipt == payment.receipt:
-                return row
-        raise NotFound("not listed yet")
+class Dated(Mpesa, frozen=True, kw_only=True):
+    """Daraja as if each row of pull had a time of a sure zone."""
 
     async def history(
         self, send: Send, since: datetime, until: datetime
     ) -> AsyncIterator[Payment | None]:
-        offset, rows = 0, [Row()]
-        while rows:
-            body: dict[str, Any] = {
-                "ShortCode": self.shortcode,
-                "StartDate": f"{since + EAT - timedelta(hours=1):%Y-%m-%d %H:%M:%S}",
-                "EndDate": f"{until + EAT + timedelta(hours=1):%Y-%m-%d %H:%M:%S}",
-                "OffSetValue": str(offset),
-            }
-            said = await send(post("/pulltransactions/v1/query", Rows, body, money=False))
-            rows = [one for page in said.Response for one in page]
-            offset += len(rows)
-            for one in rows:
-                yield self._listed(one)
-            yield None
-
-    def may_tell_of(self, event: Event, order: Payment) -> bool:
-        claims = event.claims
-        if (claims.reference or "").startswith("c2b."):
-            ids = dict(claims.ids)
-            if claims.payer is not None:
-                ids["MSISDN"] = claims.payer
-            claims = replace(claims, reference=claims.bill_reference, ids=ids)
-        return super().may_tell_of(replace(event, claims=claims), order)
-
-    def _listed(self, row: Row) -> Payment:
-        at = datetime.strptime(row.trxDate, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) - EAT
-        return Payment(
-            account=self.account,
-            provider=self.name,
-            live=self.live,
-            kind="collect",
-            reference=f"c2b.{row.transactionId}",
-            provider_reference=row.transactionId,
-            ids={"TransID": row.transactionId},
-            receipt=row.transactionId,
-            status=Status.SUCCEEDED,
-            amount=amount(row.amount),
-            currency="KES",
-            payer=str(row.msisdn),
-            bill_reference=row.billreference or None,
-            paid_at=at if Toy.dated else None,
-        )
+        async for row in Mpesa.history(self, send, since, until):
+            if row is None:
+                yield None
+                continue
+            time = json.loads(row.raw)["trxDate"].removesuffix("Z")
+            yield replace(row, paid_at=datetime.fromisoformat(time).replace(tzinfo=UTC) - EAT)
 
 
 class Shop:
-    """A worker of a shop: its pool on one journal, its webhooks, and what it was told."""
+    """A worker of a shop: its pool on one journal, its webhooks, and what it was told.
+
+    `dated`: whether a row of the list has a time.
+    """
+
+    dated: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -158,7 +62,7 @@ class Shop:
         self.journal = None if file is None else LoopJournal(file, random.Random(seed))
         given: Mapping[str, Any] = msgspec.structs.asdict(sim.driver("mpesa"))
         self.pool = Pool(
-            Toy(**{**given, **fields}),
+            (Dated if self.dated else Mpesa)(**{**given, "adopt_c2b": True, **fields}),
             connection=sim.connection,
             journal=self.journal,
             webhook_base=BASE,

@@ -13,8 +13,7 @@ import msgspec
 
 from ..drivers.base import Driver, Option
 from ..errors import Unsupported, UsageError
-from ..journal import ADOPTED
-from ..models import Customer, Item, Kind, Operator, Order, Payment, Tax
+from ..models import ADOPTED, Customer, Item, Kind, Operator, Order, Payment, Tax
 from ..primitives import coerce
 from ..values import arguments
 from ..values.money import exact

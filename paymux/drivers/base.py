@@ -353,7 +353,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def adopting(self) -> bool:
-        """Return whether this account adopts payments that nobody ordered, once they are proved."""
+        """Return whether this account adopts payments that have no order, once they are proved."""
         return False
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..primitives.lazy import loader
 
 __all__ = [
-    "ADOPTED",
     "KINDS",
     "MAX_EVENT_BYTES",
     "MAX_ORDERS",
@@ -49,7 +48,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .adoptions import ADOPTED, Sweep, adopted_reference
+    from .adoptions import Sweep, adopted_reference
     from .base import (
         KINDS,
         Arrival,
@@ -78,7 +77,7 @@ else:
     __getattr__ = loader(
         __name__,
         {
-            "adoptions": ("ADOPTED", "Sweep", "adopted_reference"),
+            "adoptions": ("Sweep", "adopted_reference"),
             "base": (
                 "KINDS",
                 "Arrival",

@@ -5,11 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from ..models import Event, Payment, log
+from ..models import ADOPTED, Event, Payment, log
 from .base import OrderKey
 from .unconfirmed import CandidateOrders, Entry, KeptEvent
-
-ADOPTED = "c2b."  # the references of adopted payments begin so, and no order's does
 
 _ADOPTED_ROW = "SELECT 1 FROM payments WHERE account = ? AND kind = 'collect' AND reference = ?"
 _TOLD = "UPDATE payments SET told = status WHERE account = ? AND kind = ? AND reference = ?"
@@ -38,13 +36,17 @@ class Adoptions(Protocol):
         entry: Entry,
         event: Event,
         payment: Payment,
-        is_nobodys: Callable[[CandidateOrders], bool],
+        is_not_ours: Callable[[CandidateOrders], bool],
     ) -> bool:
         """Record a proved payment, and end the entries of its receipt, in one transaction.
 
-        `event`: its message as it was proved; `is_nobodys` decides about the orders that it may be
+        `event`: its message as it was proved; `is_not_ours` decides about the orders that it may be
         about. False: an order or a person has it, or it was adopted before.
         """
+        ...
+
+    async def end_dealt_with(self, entry: Entry, receipt: str) -> bool:
+        """End an entry whose receipt was dealt with, by another message; False: it was not."""
         ...
 
     async def keep_listed(self, events: Sequence[Event]) -> list[KeptEvent]:

@@ -84,10 +84,14 @@ class SqliteAdoptions:
         entry: Entry,
         event: Event,
         payment: Payment,
-        is_nobodys: Callable[[CandidateOrders], bool],
+        is_not_ours: Callable[[CandidateOrders], bool],
     ) -> bool:
         """Record a proved payment, and end the entries of its receipt."""
-        return await _run(self._do, partial(_adopt, entry, event, payment, is_nobodys))
+        return await _run(self._do, partial(_adopt, entry, event, payment, is_not_ours))
+
+    async def end_dealt_with(self, entry: Entry, receipt: str) -> bool:
+        """End an entry whose receipt was dealt with."""
+        return await _run(self._do, partial(_end_dealt_with, (entry.event.account, receipt)))
 
     async def keep_listed(self, events: Sequence[Event]) -> list[KeptEvent]:
         """Keep those payments of a list that are in no row and were never dealt with."""
@@ -161,18 +165,16 @@ def _adopt(
     entry: Entry,
     event: Event,
     payment: Payment,
-    is_nobodys: Callable[[CandidateOrders], bool],
+    is_not_ours: Callable[[CandidateOrders], bool],
     db: sqlite3.Connection,
 ) -> bool:
     if db.execute(_OPEN, (entry.id,)).fetchone() is None:
         return False
     key, at = order_key(payment), iso(wall_time())
-    receipt = (payment.account, payment.receipt)
-    # A message that comes now tells of it now, even if it was listed a moment earlier.
-    if _is_dealt_with(payment, db, BEFORE) or _is_forgotten(payment, db):
-        db.execute(_END, (at, "its receipt was dealt with before", *receipt))
+    receipt = (payment.account, payment.receipt or "")
+    if _end_dealt_with(receipt, db) or _is_forgotten(payment, db):
         return False
-    if not is_nobodys(candidate_orders(event, db)):
+    if not is_not_ours(candidate_orders(event, db)):
         return False
     text, money = text_of(payment), (str(payment.amount), payment.currency, payment.payer)
     row = (*key, payment.status, payment.provider_reference, *money, text, at, at)
@@ -184,8 +186,8 @@ def _adopt(
 
 def _is_news(event: Event, db: sqlite3.Connection) -> bool:
     """Return whether a listed payment is in no row, and no message of it was dealt with."""
-    account, receipt = event.account, event.claims.receipt
-    if _is_dealt_with(event.claims, db):
+    account, receipt = event.account, event.claims.receipt or ""
+    if _is_dealt_with((account, receipt), db):
         return False
     if db.execute(_OLDER, (account, receipt, iso(_first(account, db)))).fetchone() is not None:
         return False
@@ -203,10 +205,18 @@ def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
             db.execute(_ASIDE, row)
 
 
-def _is_dealt_with(payment: Payment, db: sqlite3.Connection, *but: str) -> bool:
-    """Return whether a message of a payment was ended: by a person, or as an order's."""
-    given = (payment.account, payment.receipt, TOO_MANY, *(but or (TOO_MANY,)))
-    return db.execute(_ENDED, given).fetchone() is not None
+def _end_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
+    """End the entries of a receipt that was dealt with; return whether it was."""
+    # A message that comes now tells of it now, even if it was listed a moment earlier.
+    if not _is_dealt_with(receipt, db, BEFORE):
+        return False
+    db.execute(_END, (iso(wall_time()), "its receipt was dealt with before", *receipt))
+    return True
+
+
+def _is_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection, but: str = TOO_MANY) -> bool:
+    """Return whether a message of a receipt was ended: by a person, or as an order's."""
+    return db.execute(_ENDED, (*receipt, TOO_MANY, but)).fetchone() is not None
 
 
 def _is_forgotten(payment: Payment, db: sqlite3.Connection) -> bool:

@@ -9,7 +9,7 @@ from ..models import Event, Payment
 
 MAX_OPEN_ENTRIES = 100_000  # open messages at once
 MAX_EVENT_BYTES = 2048  # bytes of one message
-TOO_MANY = "there were too many"  # why an entry was dropped that nobody dealt with
+TOO_MANY = "there were too many"  # why an entry was dropped that was not dealt with
 BEFORE = "it was paid before this account adopted"  # why a listed payment was put aside
 YOUNG_SECONDS = 3600.0  # seconds, at most, between an order and a message that may be about it
 

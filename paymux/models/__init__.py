@@ -2,13 +2,14 @@
 
 from .answers import Balance, Method, Receipt
 from .events import Event
-from .kinds import ORDER_PATHS, Kind, Operator, PathUse
+from .kinds import ADOPTED, ORDER_PATHS, Kind, Operator, PathUse
 from .orders import Item, Order, Tax
 from .payments import Customer, Payment, compare, log, merge
 from .reasons import Reason
 from .statuses import Status, Trust
 
 __all__ = [
+    "ADOPTED",
     "ORDER_PATHS",
     "Balance",
     "Customer",

@@ -20,6 +20,8 @@ PathUse: TypeAlias = Literal[
     "confirmation",
     "validation",
 ]
+# References of payments that came by themselves begin so, and no order's does.
+ADOPTED = "c2b."
 # The paths of an order, each with the order's kind.
 ORDER_PATHS: Mapping[str | None, Kind] = {
     "collect": "collect",

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from ...errors import PaymuxError, UsageError
-from ...journal import ADOPTED, CandidateOrders, Entry, adopted_reference
+from ...journal import CandidateOrders, Entry, adopted_reference
 from ...limits import Priority
-from ...models import Event, Payment, Status, Trust, log, merge
+from ...models import ADOPTED, Event, Payment, Status, Trust, log, merge
 from ...primitives.clock import wall_time
 from ...primitives.redaction import mask
 from ..engine import Engine
@@ -65,11 +65,16 @@ class Adopter:
     async def adopt(self, entry: Entry, event: Event, payment: Payment) -> bool:
         """Make a row of a proved payment, which the outbox then tells; False: it has one."""
 
-        def is_nobodys(orders: CandidateOrders) -> bool:
+        def is_not_ours(orders: CandidateOrders) -> bool:
             return owner_of(self._engine, event, orders)[0] is Ownership.NOT_OURS
 
         adoptions = self._engine.store.require_journal().adoptions
-        return await adoptions.adopt(entry, event, payment, is_nobodys)
+        return await adoptions.adopt(entry, event, payment, is_not_ours)
+
+    async def end_dealt_with(self, entry: Entry, receipt: str) -> bool:
+        """End an entry whose receipt a person dealt with, by another message of it."""
+        adoptions = self._engine.store.require_journal().adoptions
+        return await adoptions.end_dealt_with(entry, receipt)
 
     async def _proof(self, event: Event, receipt: str) -> Payment | None:
         driver = self._engine.driver(event.account)

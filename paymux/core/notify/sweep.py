@@ -8,8 +8,8 @@ import msgspec
 
 from ...drivers.base import Driver
 from ...errors import PaymuxError
-from ...journal import ADOPTED, Sweep
-from ...models import Event, Payment, Status, Trust, log
+from ...journal import Sweep
+from ...models import ADOPTED, Event, Payment, Status, Trust, log
 from ...primitives.redaction import mask
 from ..engine import Engine
 from ..history import pages
@@ -107,7 +107,7 @@ class Sweeper:
 
 
 def _is_unasked(row: Payment) -> bool:
-    """Return whether a row is a payment that nobody ordered."""
+    """Return whether a row is a payment without an order."""
     unasked = row.receipt is not None and row.reference == f"{ADOPTED}{row.receipt}"
     return unasked and row.status is Status.SUCCEEDED and row.amount is not None
 

@@ -186,6 +186,8 @@ class UnconfirmedNotifier:
                 if await self._adopter.adopt(entry, proved, waiting.proved):
                     self._adopted()
                 return
+            if receipt is not None and await self._adopter.end_dealt_with(entry, receipt):
+                return
             if self._on_unconfirmed is None:
                 await self._log(entry)
             else:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...errors import UsageError
-from ...models import Event, Payment, Status
+from ...models import ADOPTED, Event, Payment, Status
 from ...primitives import coerce
 from ...values.parsing import ProviderData, Text, amount
 from .express import Said
-from .values import ADOPTED, is_receipt, paid_at, phone, typed
+from .values import is_receipt, paid_at, phone, typed
 
 if TYPE_CHECKING:
     from . import Mpesa

@@ -27,7 +27,7 @@ from ...errors import (
     UsageError,
 )
 from ...http import MAX_PAGE_BYTES, Response, Send, post
-from ...models import Payment, Status
+from ...models import ADOPTED, Payment, Status
 from ...values.parsing import (
     ProviderData,
     Scalar,
@@ -39,7 +39,7 @@ from ...values.parsing import (
     row,
 )
 from . import status
-from .values import ADOPTED, EAT, is_receipt, subscriber, typed
+from .values import EAT, is_receipt, subscriber, typed
 
 if TYPE_CHECKING:
     from . import Mpesa

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
 CREDENTIAL = "security_credential"  # of the API user; several wrong ones lock the user
-ADOPTED = "c2b."  # and a receipt: our reference of a payment that has no order
 MAX_BILL = 20  # characters of what a payer types as the account
 _NUMBER = re.compile("254[0-9]{9}")
 _NATIONAL = re.compile("0?([17][0-9]{8})")
