@@ -142,6 +142,62 @@ async def test_split_pays_each_share_once(tmp_path: Path) -> None:
         assert (code, lost.count("unknown:")) == (1, 1)
 
 
+SALARIES = "id,phone,amount\nann,254708374149,5000\nben,254708374149,7000\n"
+
+
+def payroll(sim: Simulator, folder: Path) -> dict[str, str]:
+    """Give the environment of the payroll: an API user, and a port for M-Pesa's messages."""
+    (port,) = free_ports(1)
+    return {
+        **settings(sim, folder, kenya="mpesa"),
+        "PAYMUX_KENYA__INITIATOR_NAME": "simulator",
+        "PAYMUX_KENYA__SECURITY_CREDENTIAL": "simulator",
+        "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
+        "PORT": str(port),
+    }
+
+
+async def test_payroll_pays_each_salary_once(tmp_path: Path) -> None:
+    """Run again, it pays nothing twice, also one whose answer was lost: that one is asked for."""
+    async with Simulator(payer_delay=0.0) as sim:
+        env = payroll(sim, tmp_path)
+        code, said = await ran("payroll", "2026-11", env=env, given=SALARIES)
+        assert (code, said.splitlines()[0]) == (0, "balance: 1000000.00")
+        assert "2026-11-ann succeeded" in said
+        assert "book: 2026-11-ben 7000 succeeded" in said
+        assert "2 of 2 are paid" in said
+        code, said = await ran("payroll", "2026-11", env=env, given=SALARIES)
+        assert (code, said.count("book:"), said.count("succeeded")) == (0, 0, 2)
+        sim.fault("mpesa", "POST /mpesa/b2c/v3/paymentrequest/", kind=Fault.DROP_AFTER)
+        code, said = await ran("payroll", "2026-12", env=env, given=SALARIES)
+        assert (code, said.count("succeeded")) == (0, 4)
+        assert sim.ledger.paid_out() == 24_000
+        wrong = SALARIES.replace("7000", "900")
+        code, said = await ran("payroll", "2026-12", env=env, given=wrong)
+        assert (code, "2026-12-ben not paid now:" in said) == (1, True)
+        assert sim.ledger.paid_out() == 24_000
+
+
+async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:
+    """Killed while a result is awaited, it names what was open, and pays the rest."""
+    async with Simulator(payer_delay=1.0) as sim:
+        env = payroll(sim, tmp_path)
+        command = ("-m", "paymux.examples.payroll", "2026-11")
+        async with running(*command, env=env) as first:
+            assert first.stdin is not None
+            first.stdin.write(SALARIES.encode())
+            first.stdin.close()
+            await until(lambda: sim.received("mpesa", "POST /mpesa/b2c/v3/paymentrequest/"))
+            await asyncio.sleep(0.3)
+            first.kill()
+            await first.wait()
+        code, said = await ran("payroll", "2026-11", env=env, given=SALARIES)
+        assert code == 0, said
+        assert "2026-11-ann was left open:" in said
+        assert "2 of 2 are paid" in said
+        assert sim.ledger.paid_out() == 12_000
+
+
 @pytest.mark.parametrize(
     "lost", [False, True], ids=["killed while watching", "killed while the answer is awaited"]
 )

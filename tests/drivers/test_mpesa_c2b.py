@@ -128,6 +128,7 @@ def test_without_adopting_all_is_as_before() -> None:
 def test_a_driver_adopts_nothing_unless_it_says_so() -> None:
     """Only a provider that tells of payments without an order has any."""
     assert Driver.adopts(SHOP, heard()) is None
+    assert (SHOP.adopting, DRIVER.adopting) == (True, False)
 
 
 @pytest.mark.parametrize("use", ["validation", "confirmation", "account", None])

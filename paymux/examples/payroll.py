@@ -1,0 +1,90 @@
+"""Pays the salaries of a file, each once, whenever it is run; it ends when all have ended.
+
+    pip install paymux
+    python -m paymux.examples.payroll 2026-11 < salaries.csv
+
+The columns are id, phone and amount. Run again, it asks for what was left open, and sends only what
+was never sent. It exits with 1 if there is something for a person.
+The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__INITIATOR_NAME …).
+M-Pesa sends results and balances as messages: PAYMUX_WEBHOOK_BASE is the public address of /pay on
+PORT of this machine, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+"""
+
+import asyncio
+import csv
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, Status
+from paymux.webhooks import Webhooks
+
+pay = Pool.from_env(
+    journal=os.environ.get("PAYMUX_JOURNAL", "payroll.db"),
+    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
+    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
+)
+
+
+async def on_payment(payment: Payment) -> None:
+    """Tell the books of an end: called at least once for each, also for those of an earlier run."""
+    async with pay.once(payment, "booked") as first:
+        if first:
+            print("book:", payment.reference, payment.amount, payment.status)
+
+
+@asynccontextmanager
+async def hearing() -> AsyncIterator[None]:
+    """Take M-Pesa's messages, and watch what is open."""
+    hooks = Webhooks(pay, on_payment, kinds=("payout",))
+    app = web.Application()
+    app.add_routes([web.route("*", "/pay/{tail:.*}", hooks.aiohttp)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", int(os.environ.get("PORT", "8000"))).start()
+        async with pay, hooks:
+            yield
+    finally:
+        await runner.cleanup()
+
+
+async def paid(month: str, row: Mapping[str, str]) -> bool:
+    """Pay one salary, and wait for its end."""
+    reference = f"{month}-{row['id']}"  # the same in each run: one salary is one payout
+    try:
+        payout = await pay.payout(
+            "kenya",
+            amount=row["amount"],
+            currency="KES",
+            payee=row["phone"],
+            reference=reference,
+            extra={"command_id": "SalaryPayment"},
+        )
+    except OutcomeUnknown as error:  # it may have been paid: it is asked for, and never sent again
+        payout = error.payment
+    except PaymuxError as error:
+        print(reference, "not paid now:", error)
+        return False
+    with suppress(PaymuxError):
+        payout = await pay.watch(payout, timeout=600.0)
+    print(reference, payout.status)  # still pending: run it again later
+    return payout.status is Status.SUCCEEDED
+
+
+async def main(month: str) -> int:
+    """Pay all rows, after the ends of an earlier run are known."""
+    async with hearing():
+        async for left in pay.recover():
+            print(left.payment.reference, "was left open:", left.advice)
+        print("balance:", (await pay.balance("kenya")).available)
+        ends = [await paid(month, row) for row in csv.DictReader(sys.stdin)]
+        print(f"{sum(ends)} of {len(ends)} are paid")
+    return min(len(ends) - sum(ends), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1])))
