@@ -8,7 +8,6 @@ import logging
 import random
 import socket
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -51,6 +50,7 @@ from .simulation import (
     Process,
     Unreachable,
     Weather,
+    in_memory,
     known_as,
     named,
     simulate,
@@ -879,14 +879,11 @@ def r4(seed: int, count: int) -> Tally:
 
 
 def _town(seed: int, count: int) -> Tally:
-    shared = Path("/dev/shm")  # noqa: S108 - in memory if possible: 100,000 payments sync 600,000 times
-    with tempfile.TemporaryDirectory(
-        dir=shared if shared.is_dir() else None, prefix="safety_"
-    ) as folder:
+    with in_memory("safety_") as folder:
         files = open_files()
 
         async def main(loop: Loop) -> Tally:
-            found = await Town(loop, seed, count, Path(folder)).live()
+            found = await Town(loop, seed, count, folder).live()
             found.digest = loop.digest.hexdigest()
             return found
 

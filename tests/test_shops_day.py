@@ -1,0 +1,58 @@
+"""R24: a shop's day; the long run is benchmarks/bench_day.py."""
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from paymux import Payment
+from paymux.core.notify.dispatcher import Dispatcher
+
+from .campaigns.day import Size, day
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("paymux", "asyncio"):
+        caplog.set_level(logging.CRITICAL + 1, name)
+
+
+def test_the_books_of_a_shops_day_equal_the_ledger() -> None:
+    """2,000 sales, 300 payouts, 60 refunds, three crashes, M-Pesa away for an hour."""
+    found = day(1, Size())
+    assert found.wrong == []
+    assert found.books == found.ledger
+    assert len(found.books) == 9
+    assert found.counts["crashes"] == 3
+    assert found.counts["told"] >= 2_360
+    assert found.counts["collects unknown at first"] > 10
+    assert found.counts["payouts unknown at first"] > 3
+    assert found.counts["requests while it was away"] > 100
+
+
+@pytest.mark.parametrize("seed", [2, 6])
+def test_the_books_of_a_worse_day_equal_the_ledger(seed: int) -> None:
+    """More of the traffic leaves or goes back: half of it."""
+    found = day(seed, Size(sales=200, payouts=140, refunds=30))
+    assert found.wrong == []
+    assert found.books == found.ledger
+
+
+def test_a_telling_that_is_lost_shows_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is one: an end that nobody is told of makes the books differ."""
+    call = Dispatcher.__init__
+
+    def deaf(self: Dispatcher, on_payment: object, kinds: object) -> None:
+        async def heard(payment: Payment) -> None:
+            if payment.amount != Decimal(0) and (payment.reference or "").endswith("7"):
+                return
+            await on_payment(payment)  # type: ignore[operator]
+
+        call(self, heard, kinds)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Dispatcher, "__init__", deaf)
+    found = day(3, Size(sales=30, payouts=10, refunds=1, crashes=0))
+    assert found.books != found.ledger
+    assert any("never told" in one for one in found.wrong)
