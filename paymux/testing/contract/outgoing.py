@@ -63,6 +63,25 @@ class OutgoingPromises(Promises):
 
     @only(pays_out)
     @in_virtual_time
+    async def test_a_second_payout_of_a_reference_is_what_the_facts_say(self) -> None:
+        """Who forgot the first: the provider's own duplicate is unknown; else it is another one."""
+        for number, (payee, request) in enumerate(self.case.payouts):
+            async with self.desk() as desk:
+                order = desk.orders("payout")[number]
+                await desk.payout(payee)
+                await desk.pool.aclose()
+                desk.pool = desk.another_pool()
+                if desk.driver.facts_of(order).deduplicates:
+                    with pytest.raises(OutcomeUnknown, match="has had this reference before"):
+                        await desk.payout(payee)
+                    assert len(desk.sim.ledger) == 1
+                else:
+                    await desk.payout(payee)
+                    assert len(desk.sim.ledger) == 2
+                assert len(desk.sent(request)) == 2
+
+    @only(pays_out)
+    @in_virtual_time
     async def test_a_lost_payout_is_found_as_finds_by_says(self) -> None:
         """By our reference if `finds_by` has it for payouts; else `find` is refused, unsent."""
         for payee, request in self.case.payouts:
