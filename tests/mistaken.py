@@ -6,13 +6,14 @@ tests/test_driver_contract.py runs the contract over them.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from paymux import (
     AuthenticationFailed,
     Event,
+    NoAnswer,
     NotFound,
     Payment,
     ProviderError,
@@ -21,7 +22,7 @@ from paymux import (
     Trust,
     WebhookRequest,
 )
-from paymux.drivers.base import Facts
+from paymux.drivers.base import Facts, reveal
 from paymux.http import Question, Request, Response, Send, get
 from paymux.models import Kind, Order
 from paymux.testing.contract import Case, DriverContract, Shape
@@ -184,11 +185,104 @@ class NeedsNoAmount(Acme, frozen=True, kw_only=True):
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
 
+class AcceptedPayoutIsPaid(Acme, frozen=True, kw_only=True):
+    """Takes an accepted transfer for a payment."""
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        accepted = await super().payout(send, order)
+        return msgspec.structs.replace(accepted, status=Status.SUCCEEDED)
+
+
+class PaysOutTwice(Acme, frozen=True, kw_only=True):
+    """Sends a transfer again, because Acme deduplicates."""
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        async def again(request: Request[Any] | Question[Any]) -> Any:
+            assert isinstance(request, Request)
+            return await send(msgspec.structs.replace(request, repeatable=True))
+
+        return await super().payout(again, order)
+
+
+class UnlistedPayoutFailed(Acme, frozen=True, kw_only=True):
+    """Reads a word of no page as the failure of a transfer, which is then made again."""
+
+    def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
+        found = super().payment(said, asked, kind)
+        listed = found.provider_status in self.speaks["status"]
+        if kind != "payout" or listed:
+            return found
+        return msgspec.structs.replace(found, status=Status.FAILED)
+
+
+class AnyMessageAnswers(Acme, frozen=True, kw_only=True):
+    """Does not tell the answers of two questions apart."""
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        async def any_id(request: Request[Any] | Question[Any]) -> Any:
+            if isinstance(request, Question):
+                request = msgspec.structs.replace(request, id_of=lambda _: "any")
+            return await send(request)
+
+        return await super().verify(any_id, payment)
+
+    def answer_id(self, incoming: WebhookRequest) -> str:
+        return "any"
+
+
+class InventsTheAnswer(Acme, frozen=True, kw_only=True):
+    """Ends a payment whose question got no answer."""
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        try:
+            return await super().verify(send, payment)
+        except NoAnswer:
+            return msgspec.structs.replace(payment, status=Status.FAILED)
+
+
+class BelievesAResult(Acme, frozen=True, kw_only=True):
+    """Takes the message of a transfer for its end, because its address is secret."""
+
+    def proof(self, event: Event, known: Payment) -> Payment | None:
+        if known.kind != "payout":
+            return None
+        return msgspec.structs.replace(event.claims, reference=known.reference)
+
+
+class ClaimsToFind(Acme, frozen=True, kw_only=True):
+    """Says that Acme finds payments by our reference; it finds transfers only."""
+
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        **Acme.finds_by,
+        "collect": frozenset({"reference"}),
+    }
+
+
+class ClaimsReceipts(Acme, frozen=True, kw_only=True):
+    """Says that Acme finds transfers by a receipt, which it does not give."""
+
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        "payout": frozenset({"reference", "receipt"})
+    }
+
+
+class KeepsItsKey(Acme, frozen=True, kw_only=True):
+    """Keeps its key among the ids of an order."""
+
+    def pending(self, order: Order) -> Payment:
+        return msgspec.structs.replace(super().pending(order), ids={"key": reveal(self.api_key)})
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        accepted = await super().payout(send, order)
+        return msgspec.structs.replace(accepted, ids=self.pending(order).ids)
+
+
 CASE = Case(
     order={"currency": "XOF", "payer": "2290196000001"},
     opens="POST /v1/payments/",
     looks="GET /v1/payments/",
     wire=b'"amount":1000',
+    payouts=(("2290196000002", "POST /v1/transfers/"),),
     words=Shape(
         fields={"api_key": "simulator"},
         asked={"provider_reference": "6f1c2a9e-0d7b-4c55-9c1e-3b1f4f6f2a10"},

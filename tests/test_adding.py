@@ -24,6 +24,7 @@ from .toys import timeless
 ROOT = Path(__file__).parents[1]
 ACME = Path(__file__).parent / "acme"
 FIELDS: dict[str, Any] = {"api_key": "simulator"}
+ROW = "| acme | ✓ | ✓ | - | ✓ | payout | - |"  # of the table of providers
 OWN_TEST = '''
 
 @pytest.mark.parametrize("case", ["paid.200", "open.200"])
@@ -67,7 +68,8 @@ class Renamed(Provider):
 
 def _add(tree: Path) -> None:
     """Add the toy as any provider is added."""
-    shutil.copy(ACME / "acme_pay/driver.py", tree / "paymux/drivers/acme.py")
+    (tree / "paymux/drivers/acme").mkdir()
+    shutil.copy(ACME / "acme_pay/driver.py", tree / "paymux/drivers/acme/__init__.py")
     shutil.copy(ACME / "acme_pay/simulator.py", tree / "paymux/simulator/acme.py")
     shutil.copytree(ACME / "tests/samples", tree / "tests/samples/acme")
     contract = (ACME / "tests/test_acme.py").read_text()
@@ -102,7 +104,7 @@ def test_a_provider_is_three_files_and_its_samples(tmp_path: Path) -> None:
     _add(tmp_path)
     exported = "import paymux; print(paymux.Acme.name, 'Acme' in paymux.__all__)"
     assert _run(tmp_path, "-c", exported) == "acme True\n"
-    assert "| acme | ✓ | - |" in _run(tmp_path, "-m", "paymux", "providers")
+    assert ROW in _run(tmp_path, "-m", "paymux", "providers")
     files = [f"tests/{name}.py" for name in COVERING]
     said = _run(tmp_path, "-m", "pytest", "-v", "-k", "acme", "-p", "no:cacheprovider", *files)
     for file in files:
@@ -160,7 +162,7 @@ def wrong(acme: Path) -> None:
 def test_a_driver_of_another_package_is_one_like_ours() -> None:
     """It is listed, printed, loaded, and named where a name is refused."""
     assert {"acme", "campay"} <= {*names()}
-    assert "| acme | ✓ | - |" in table(["acme"])
+    assert ROW in table(["acme"])
     assert load("acme")(**FIELDS).name == "acme"
     with pytest.raises(UsageError, match=r"accepted: acme, campay, cinetpay, .*decimal") as refused:
         load("acmee")
@@ -263,7 +265,7 @@ def test_the_table_of_providers_names_those_that_cannot_be_loaded(acme: Path) ->
         check=False,
     )
     assert done.returncode == 1
-    assert "| acme | ✓ | - |" in done.stdout
+    assert ROW in done.stdout
     assert "gone" not in done.stdout
     lines = done.stderr.splitlines()
     assert len(lines) == 4

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from paymux.drivers.base import Driver, Facts, reveal
-from paymux.errors import AuthenticationFailed, ProviderError, RateLimited, Rejected, UsageError
-from paymux.http import Request, Response, Send, WebhookRequest, get, post
+from paymux.drivers.base import Driver, Duplicate, Facts, Pace, reveal
+from paymux.errors import (
+    AuthenticationFailed,
+    NotFound,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    UsageError,
+)
+from paymux.http import Request, Response, Send, WebhookRequest, ask, get, post
 from paymux.models import Event, Kind, Order, Payment, Reason, Status
 from paymux.primitives.redaction import Secret
 from paymux.values.money import whole
@@ -28,6 +35,7 @@ _PAID: StatusWords = {"YES": Status.SUCCEEDED, "NO": UNPAID}
 _ERRORS: Mapping[str, type[ProviderError]] = {
     "bad_key": AuthenticationFailed,
     "bad_request": Rejected,
+    "reference_used": Duplicate,
     "too_many": RateLimited,
 }
 
@@ -54,6 +62,24 @@ class Answer(ProviderData, frozen=True):
         return True
 
 
+class Asked(ProviderData, frozen=True):
+    """The acknowledgement of a question."""
+
+    question: Text = None
+
+    def named(self) -> str:
+        """Return the id that the answer will have."""
+        if not self.question:
+            raise Unreadable("no question is named")
+        return self.question
+
+
+class Told(ProviderData, frozen=True):
+    """The answer to a question, which comes as a message."""
+
+    transfer: Answer | None = None
+
+
 class Acme(Driver, frozen=True, kw_only=True):
     """An account at Acme."""
 
@@ -63,12 +89,18 @@ class Acme(Driver, frozen=True, kw_only=True):
     currencies = frozenset({"XOF"})
     countries = frozenset({"BJ"})
     facts: ClassVar[Mapping[Kind, Facts]] = {
-        "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)
+        "collect": Facts(deduplicates=False, findable=False, not_found_final_after=None),
+        # No page says when a transfer can be asked for.
+        "payout": Facts(deduplicates=True, findable=True, not_found_final_after=None),
+    }
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
+        "payout": frozenset({"reference"})
     }
     speaks: ClassVar[Mapping[str, StatusWords]] = {"status": _STATUS, "paid": _PAID}
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"payment": ("amount", "currency")}
     required = frozenset({"api_key"})
     takes = frozenset({"description", "webhook_url"})
+    payout_takes = frozenset({"webhook_url"})
 
     api_key: Secret | str = ""
 
@@ -80,7 +112,7 @@ class Acme(Driver, frozen=True, kw_only=True):
         """Believe the listed errors."""
         said = reply.read(Answer) or Answer()
         code = said.error or ""
-        if code in _ERRORS and reply.status in (400, 401, 429):
+        if code in _ERRORS and reply.status in (400, 401, 409, 429):
             error = _ERRORS[code]("")
             error.code = code
             return error
@@ -98,13 +130,53 @@ class Acme(Driver, frozen=True, kw_only=True):
         answers = partial(Answer.answers, reference=order.reference)
         return self.payment(await send(post("/v1/payments", Answer, body, matches=answers)))
 
+    async def payout(self, send: Send, order: Order) -> Payment:
+        """Send money to a number; the answer says only that it was accepted."""
+        body = {
+            "amount": whole(order.amount),
+            "currency": order.currency,
+            "payee": order.party,
+            "reference": order.reference,
+            "callback_url": order.webhook_url,
+        }
+        answers = partial(Answer.answers, reference=order.reference)
+        said = await send(post("/v1/transfers", Answer, body, matches=answers))
+        return self.payment(said, kind="payout")
+
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Ask for a payment by Acme's id."""
+        """Ask for a payment or a transfer by Acme's id."""
         asked = payment.provider_reference
         if not asked:
             raise UsageError.field("provider_reference", asked, "the id that Acme gave")
+        if payment.kind == "payout":
+            return await self._question(send, {"id": asked})
         request = get("/v1/payments/{id}", Answer, at={"id": asked}, matches=Answer.answers)
         return self.payment(await send(request), asked)
+
+    async def find(self, send: Send, payment: Payment) -> Payment:
+        """Ask for a transfer by our reference."""
+        return await self._question(send, {"reference": payment.reference})
+
+    async def _question(self, send: Send, by: Mapping[str, str | None]) -> Payment:
+        """Ask for a transfer; the answer comes as a message."""
+        urls = ("answer_url", "late_url")
+        question = ask("/v1/questions", Asked, by, answer=Told, id_of=Asked.named, urls=urls)
+        said = (await send(question)).transfer
+        if said is None:
+            raise NotFound("Acme has no such transfer")
+        said.answers(by.get("reference"))
+        return self.payment(said, kind="payout")
+
+    def answer_id(self, incoming: WebhookRequest) -> str:
+        """Return the id by which an answer names its question."""
+        return self.message(Asked, incoming).named()
+
+    def pace(self, payment: Payment) -> Pace:
+        """Look at a transfer seldom: each look-up is a question."""
+        if payment.kind != "payout":
+            return super().pace(payment)
+        ages = (60.0, 600.0)
+        return Pace(first_look=60.0, watch_timeout=3600.0, ages=ages, by_callback=True)
 
     def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a message; nothing signs it."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from paymux.http import Response, WebhookRequest
-from paymux.models import Reason, Status
+from paymux.models import Kind, Reason, Status
 from paymux.simulator.base import Provider, magic
 from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry, Outcome
@@ -21,7 +21,9 @@ _WORDS = {
 
 
 class Acme(Provider):
-    """Acme: a payment is a POST, a look-up a GET, a message the same object."""
+    """Acme: a payment or transfer is a POST, a message the same object; a look-up is a GET,
+    or a question that is answered by a message.
+    """
 
     name = "acme"
     hosts = frozenset({"api.acme.example", "sandbox.acme.example"})
@@ -36,7 +38,12 @@ class Acme(Provider):
             case "POST", "v1", "payments":
                 return self._pay(fields(incoming) or {})
             case "GET", "v1", "payments", number if entry := self.entry(number):
-                return json_reply(_said(entry))
+                if entry.kind == "collect":
+                    return json_reply(_said(entry))
+            case "POST", "v1", "transfers":
+                return self._transfer(fields(incoming) or {})
+            case "POST", "v1", "questions":
+                return self._asked(fields(incoming) or {})
         return json_reply({"error": "not_found"}, 404)
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
@@ -55,21 +62,49 @@ class Acme(Provider):
         """Refuse the key."""
         return json_reply({"error": "bad_key"}, 401)
 
+    def _known(self, body: dict[str, Any]) -> Entry | None:
+        """Return the transfer with this id or reference."""
+        for entry in self.entries():
+            named = (body.get("id"), body.get("reference"))
+            own = (entry.provider_reference, entry.reference)
+            if entry.kind == "payout" and (named[0] == own[0] or named[1] == own[1]):
+                return entry
+        return None
+
     def _pay(self, body: dict[str, Any]) -> Response:
+        return self._opened("collect", body, body.get("payer"))
+
+    def _transfer(self, body: dict[str, Any]) -> Response:
+        if self._known({"reference": body.get("reference")}):
+            raise Refused(json_reply({"error": "reference_used"}, 409))
+        return self._opened("payout", body, body.get("payee"))
+
+    def _opened(self, kind: Kind, body: dict[str, Any], party: object) -> Response:
         amount = body.get("amount")
-        if type(amount) is not int or amount < 1 or not body.get("payer"):
+        if type(amount) is not int or amount < 1 or not party:
             raise Refused(json_reply({"error": "bad_request"}, 400))
         entry = self.open(
-            "collect",
+            kind,
             reference=str(body.get("reference")),
             provider_reference=self.uuid(),
             amount=Decimal(amount),
             currency="XOF",
-            party=str(body["payer"]),
+            party=str(party),
             callback_url=body.get("callback_url"),
         )
         self.ring(entry)
         return json_reply(_said(entry))
+
+    def _asked(self, body: dict[str, Any]) -> Response:
+        """Acknowledge a question, and post its answer."""
+        url, question = body.get("answer_url"), f"q-{self.uuid()}"
+        if not isinstance(url, str) or not (body.get("id") or body.get("reference")):
+            raise Refused(json_reply({"error": "bad_request"}, 400))
+        entry = self._known(body)
+        transfer = _said(entry) if entry else None
+        told = Message.json(url, {"question": question, "transfer": transfer})
+        self.core.send(self.name, told)
+        return json_reply({"question": question})
 
 
 def _said(entry: Entry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ CASE = Case(
     opens="POST /v1/payments/",
     looks="GET /v1/payments/",
     wire=b'"amount":1000',
+    payouts=(("2290196000002", "POST /v1/transfers/"),),
     words=Shape(
         fields={"api_key": "simulator"},
         asked={"provider_reference": ID},
