@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,18 @@ def test_a_provider_is_three_files_and_its_samples(tmp_path: Path) -> None:
         assert f"{file}::" in said
     assert "[acme] PASSED" in said
     assert "skipped" not in said
+
+
+def test_the_readmes_example_is_acmes_own_code() -> None:
+    """The payout that the README shows is in the driver that the contract tests."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Adding a provider")[2].partition("\n## ")[0]
+    (example,) = re.findall(
+        r"^```python no-run\n(async def .*?)^```", section, re.DOTALL | re.MULTILINE
+    )
+    driver = (ACME / "acme_pay/driver.py").read_text(encoding="utf-8")
+    for method in example.split("\n\n\n"):
+        assert textwrap.indent(method.strip(), "    ") in driver
 
 
 def _install(site: Path, name: str, points: str) -> None:

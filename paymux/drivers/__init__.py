@@ -1,4 +1,80 @@
-"""Finding drivers: modules of this package, and the entry points `paymux.drivers`."""
+'''Drivers: how one is written, and how they are found.
+
+Each is a folder here, with the class in its `__init__` and a file for each of the provider's APIs,
+or it is a class of another package, named by the entry point `paymux.drivers`. The class has the
+name of the module, with any capitals (`mpesa_gateway`: `MpesaGateway`), and is exported from
+`paymux` without being listed anywhere. A driver has its parts in this order:
+
+    """Acme: mobile money of Benin, in XOF. The page is https://acme.example/docs."""
+
+    _STATUS = Vocabulary({                      # each word of the page: its status, and the reason
+        "PAID": Status.SUCCEEDED,
+        "OPEN": Status.PENDING,
+        "NO_FUNDS": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+    })
+
+    class Answer(ProviderData, frozen=True):    # only the fields that are read; all are optional
+        id: Text = None                         # text or None, whatever Acme sends for them
+        status: Text = None
+        amount: Scalar = None                   # read by `amount`
+
+        def answers(self) -> bool:              # whether this is an answer to the request
+            if not self.id:
+                raise Unreadable("the answer has no id")
+            return True
+
+    class Acme(Driver, frozen=True, kw_only=True):
+        """An account at Acme."""
+
+        name = "acme"                           # facts, each with its source
+        live_url = "https://api.acme.example/v1"
+        sandbox_url = "https://sandbox.acme.example/v1"
+        currencies = frozenset({"XOF"})
+        speaks = {"status": _STATUS}
+        facts = {"collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)}
+        takes = frozenset({"webhook_url"})      # options of an order that Acme has
+        proofs = {"payment": ("amount",)}       # what every documented success has
+
+        api_key: Secret | str = ""              # credentials
+
+        def authorize(self, request, token):    # hooks: token, authorize, judge
+            return request.with_headers({"X-Api-Key": reveal(self.api_key)})
+
+        async def collect(self, send, order):   # verbs
+            body = {"amount": whole(order.amount), "payer": order.party, "url": order.webhook_url}
+            return self.payment(await send(post("/pay", Answer, body, matches=Answer.answers)))
+
+        def webhook(self, incoming):            # messages
+            return self.event(self.payment(self.message(Answer, incoming)))
+
+        def payment(self, said, asked=None, kind="collect"):  # from an answer, a row or a message
+            status, reason = self.outcome({"status": said.status})
+            return self.proved(Payment(account=self.account, provider=self.name, live=self.live,
+                                       status=status, reason=reason, provider_reference=said.id,
+                                       currency="XOF", amount=amount(said.amount)), "payment")
+
+`payment` takes the same arguments in each driver: what the provider said, and, if it was asked, the
+provider's reference and the kind of the payment. Helper functions come below the class.
+
+What the provider does not have is not overridden. Beside `collect`, `verify` and `webhook`:
+
+* `payout` sends money to `order.party`: a phone number, or one with a word of `payees` before it
+  ("till:…"). `payout_takes` has the options of a payout, if they are not those of `takes`.
+* `refund` gives money of a payment back. `refund_takes` has its options, and `lost_refund` says
+  what a caller may do if the answer was lost.
+* `find` asks by what `finds_by` has for each kind: our reference, or the provider's receipt. Where
+  the facts differ within a kind, such as by payee, `facts_of(order)` returns them.
+* `asks(payment)` is the look-up for a payment, or None; `pace(payment)` is when it is asked.
+* A question is a look-up whose answer comes as a message: `await send(ask(…))`. The pool puts fresh
+  addresses into its body, and waits for a message whose `answer_id` is the id that `id_of` read in
+  the acknowledgement. Its `pace` has `by_callback=True`, so no message causes repeated questions.
+* `post(…, known={"provider_reference": …})` keeps what a first step told, before the request that
+  moves money leaves.
+* `post(…, credential="password")` and `ask(…, credential=…)` name a credential of which a few wrong
+  uses lock its user. `credential_id` returns its digest, and `proof_of` a verb that moves no money
+  and proves it. After `CredentialRefused` none of its requests leaves.
+* `proof(event, known)` returns what a message proves by itself; None: the provider is asked.
+'''
 
 import importlib
 from collections.abc import Iterable

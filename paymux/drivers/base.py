@@ -1,60 +1,7 @@
-'''The base of every driver: an account's credentials, its verbs, three hooks, facts about money.
+"""The base of every driver: an account's credentials, its verbs, three hooks, facts about money.
 
-A provider with one API is `drivers/<name>.py`; one with several APIs is a folder, with a file for
-each. The class has the name of the module, with any capitals (`mpesa_gateway`: `MpesaGateway`), and
-is exported from `paymux` without being listed anywhere. A driver has its parts in this order:
-
-    """Acme: mobile money of Benin, in XOF. The page is https://acme.example/docs."""
-
-    _STATUS = Vocabulary({                      # each word of the page: its status, and the reason
-        "PAID": Status.SUCCEEDED,
-        "OPEN": Status.PENDING,
-        "NO_FUNDS": (Status.FAILED, Reason.INSUFFICIENT_FUNDS),
-    })
-
-    class Answer(ProviderData, frozen=True):    # only the fields that are read; all are optional
-        id: Text = None                         # text or None, whatever Acme sends for them
-        status: Text = None
-        amount: Scalar = None                   # read by `amount`
-
-        def answers(self) -> bool:              # whether this is an answer to the request
-            if not self.id:
-                raise Unreadable("the answer has no id")
-            return True
-
-    class Acme(Driver, frozen=True, kw_only=True):
-        """An account at Acme."""
-
-        name = "acme"                           # facts, each with its source
-        live_url = "https://api.acme.example/v1"
-        sandbox_url = "https://sandbox.acme.example/v1"
-        currencies = frozenset({"XOF"})
-        speaks = {"status": _STATUS}
-        facts = {"collect": Facts(deduplicates=False, findable=False, not_found_final_after=None)}
-        takes = frozenset({"webhook_url"})      # options of an order that Acme has
-        proofs = {"payment": ("amount",)}       # what every documented success has
-
-        api_key: Secret | str = ""              # credentials
-
-        def authorize(self, request, token):    # hooks: token, authorize, judge
-            return request.with_headers({"X-Api-Key": reveal(self.api_key)})
-
-        async def collect(self, send, order):   # verbs
-            body = {"amount": whole(order.amount), "payer": order.party, "url": order.webhook_url}
-            return self.payment(await send(post("/pay", Answer, body, matches=Answer.answers)))
-
-        def webhook(self, incoming):            # messages
-            return self.event(self.payment(self.message(Answer, incoming)))
-
-        def payment(self, said, asked=None, kind="collect"):  # from an answer, a row or a message
-            status, reason = self.outcome({"status": said.status})
-            return self.proved(Payment(account=self.account, provider=self.name, live=self.live,
-                                       status=status, reason=reason, provider_reference=said.id,
-                                       currency="XOF", amount=amount(said.amount)), "payment")
-
-`payment` takes the same arguments in each driver: what the provider said, and, if it was asked, the
-provider's reference and the kind of the payment. Helper functions come below the class.
-'''
+`paymux.drivers` shows in an example how one is written.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
