@@ -1,4 +1,6 @@
-"""What a driver states about its provider, beside its answers: facts, paces, tokens, duplicates."""
+"""What a driver states about its provider, beside its answers: verbs, facts, paces, tokens."""
+
+from typing import Literal
 
 import msgspec
 
@@ -6,6 +8,32 @@ from ..errors import ProviderError
 from ..primitives.redaction import Secret
 from ..values.parsing import Unreadable
 from ..values.validation import VISIBLE_ASCII
+
+Verb = Literal[
+    "collect",
+    "payout",
+    "refund",
+    "verify",
+    "find",
+    "balance",
+    "history",
+    "receipt",
+    "methods",
+    "webhook",
+    "returned",
+]
+Option = Literal[
+    "description",
+    "customer",
+    "items",
+    "taxes",
+    "metadata",
+    "return_url",
+    "cancel_url",
+    "webhook_url",
+    "operator",
+    "bill_reference",
+]
 
 
 class Token(msgspec.Struct, frozen=True):

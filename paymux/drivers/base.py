@@ -1,11 +1,11 @@
-"""The base of every driver: an account's credentials, its verbs, three hooks, facts about money.
+"""The base of every driver: facts about a provider, three hooks, the verbs, and helpers.
 
-`paymux.drivers` shows in an example how one is written.
+The fields of an account are in `_account.py`. `paymux.drivers` shows in an example how one is
+written.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -13,17 +13,11 @@ import msgspec
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
 from ..http import Request, Response, Send, WebhookRequest
 from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Receipt, Status, Trust
-from ..primitives.coerce import is_a, text
-from ..primitives.redaction import Secret
-from ..values.credentials import check_base_url, check_texts, secret_fields, wrap_secrets
-from ..values.money import COUNTRIES, DECIMALS
 from ..values.multipart import multipart_fields
 from ..values.parsing import BOM, Unreadable, convert, form_fields, json_fields, row
-from ..values.party import named_party
-from ..values.phone import phone_digits
 from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
-from ..values.validation import NAME_PATTERN, is_loopback
-from ._facts import Duplicate, Facts, Pace, Token
+from ._account import Account, reveal
+from ._facts import Duplicate, Facts, Option, Pace, Token, Verb
 
 __all__ = [
     "WEBHOOK_BYTES",
@@ -39,31 +33,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-Verb = Literal[
-    "collect",
-    "payout",
-    "refund",
-    "verify",
-    "find",
-    "balance",
-    "history",
-    "receipt",
-    "methods",
-    "webhook",
-    "returned",
-]
-Option = Literal[
-    "description",
-    "customer",
-    "items",
-    "taxes",
-    "metadata",
-    "return_url",
-    "cancel_url",
-    "webhook_url",
-    "operator",
-    "bill_reference",
-]
 _BARE: Mapping[int, type[ProviderError]] = {
     400: Rejected,
     404: NotFound,
@@ -75,35 +44,15 @@ WEBHOOK_BYTES = 64 * 1024  # ten times the largest message of these providers
 _UNSTATED = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
-def reveal(secret: Secret | str) -> str:
-    """Return a credential's text, for the expression that signs a request or verifies a message."""
-    # Without its method, which is a call more for each credential of each request.
-    return secret._text if isinstance(secret, Secret) else secret  # noqa: SLF001
-
-
-class Driver(msgspec.Struct, frozen=True, kw_only=True):
+class Driver(Account, frozen=True, kw_only=True):
     """One account at one provider: frozen credentials; coroutines whose only effect is `send`."""
 
-    name: ClassVar[str]
-    live_url: ClassVar[str]
-    sandbox_url: ClassVar[str | None] = None
-    currencies: ClassVar[frozenset[str]]
-    decimals: ClassVar[Mapping[str, int]] = DECIMALS
-    countries: ClassVar[frozenset[str]] = frozenset()
-    test_numbers: ClassVar[frozenset[str]] = frozenset()
     facts: ClassVar[Mapping[Kind, Facts]] = {}
-    required: ClassVar[frozenset[str]] = frozenset()
-    # Fields that are sent only in bodies: any printable text.
-    prose: ClassVar[frozenset[str]] = frozenset()
     # The options of an order that this provider has, beyond the common fields.
     takes: ClassVar[frozenset[Option]] = frozenset()
     payout_takes: ClassVar[frozenset[Option] | None] = None  # the same for a payout, if it differs
     refund_takes: ClassVar[frozenset[Option]] = frozenset()  # the same for a refund
-    # What may come before a colon in a payee, or payer: "paybill", "till", "pochi", "bank".
-    payees: ClassVar[frozenset[str]] = frozenset()
-    payers: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset()  # the names this driver takes in `extra=`
-    payer: ClassVar[Literal["required", "optional", "none"]] = "required"
     # Each field of an answer or message that contains a status, and what its words mean.
     speaks: ClassVar[Mapping[str, StatusWords]] = {}
     # The fields that every documented success has, by the form of the answer: names in a Payment,
@@ -127,47 +76,6 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     redelivers: ClassVar[bool] = False
     # Whether it tests a callback URL with an empty message, which is then a ping.
     probes: ClassVar[bool] = False
-
-    account: str = ""
-    live: bool = False
-    base_url: str | None = None
-
-    def __post_init__(self) -> None:
-        """Wrap the secrets and check every field; UsageError names a wrong field."""
-        # The secrets first, in another function: no frame of an error may hold a credential.
-        unfit = wrap_secrets(self)
-        if unfit is not None:
-            raise UsageError.hidden(unfit, "a string of visible ASCII")
-        put = msgspec.structs.force_setattr
-        if not is_a(self.live, bool):
-            raise UsageError.field("live", self.live, "True or False")
-        check_texts(self, self.prose)
-        put(self, "account", self.account or self.name)
-        if not NAME_PATTERN.fullmatch(self.account):
-            raise UsageError.field("account", self.account, "1 to 64 of A-Z a-z 0-9 . _ -")
-        if self.base_url is not None and (refused := check_base_url(self)) is not None:
-            raise refused
-        for field in self.__struct_fields__:
-            if field in self.required and not getattr(self, field):
-                raise UsageError.missing(field, f"{self.name} needs it")
-        if self.base_url is None and not self.live and self.sandbox_url is None:
-            raise UsageError.field(
-                "live", self.live, f"True: {self.name} has no sandbox (or set base_url)"
-            )
-
-    @property
-    def url(self) -> str:
-        """The base URL of requests, without a trailing slash."""
-        return self.base_url or (self.live_url if self.live else self.sandbox_url or self.live_url)
-
-    @property
-    def rehearsing(self) -> bool:
-        """Return whether this account uses a sandbox or this machine: test numbers are accepted."""
-        return not self.live or (self.base_url is not None and is_loopback(self.base_url))
-
-    def secrets(self) -> tuple[str, ...]:
-        """Return the text of every credential, to remove it from what is logged or kept."""
-        return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
 
     @classmethod
     def can(cls, verb: Verb) -> bool:
@@ -318,32 +226,6 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
         return Response(status=200, headers={"content-type": "text/plain"}, body=b"OK")
 
     # Helpers for drivers.
-
-    def home(self, currency: str) -> str | None:
-        """Return the only country whose national numbers are possible in this currency, or None."""
-        lands = COUNTRIES.get(currency, self.countries)
-        left = lands & self.countries if self.countries else lands
-        return next(iter(left)) if len(left) == 1 else None
-
-    def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read the payer or payee of an order: a mobile number of the provider's countries.
-
-        Or a form that `payees` or `payers` has, with its prefix; of "bank:" a driver checks more.
-        """
-        field, number = "payee" if kind == "payout" else "payer", text(value)
-        if number is None:
-            raise UsageError.field(field, value, "a string: a phone number")
-        if ":" in number:
-            forms = self.payees if kind == "payout" else self.payers
-            phone = partial(Driver.party, self, kind, currency=currency)
-            return named_party(number, field, forms, phone)
-        return phone_digits(
-            number,
-            self.countries,
-            home=self.home(currency),
-            field=field,
-            tests=self.test_numbers if self.rehearsing else frozenset(),
-        )
 
     def status(self, said: Mapping[str, str | None]) -> Status:
         """Read the status from the fields that contain one, by their words in `speaks`.
