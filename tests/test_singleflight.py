@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from paymux import (
     DuplicateReference,
@@ -16,6 +17,7 @@ from paymux import (
     Rejected,
     SqliteJournal,
     Status,
+    UsageError,
 )
 from paymux.http import PreparedRequest, Response, TransportError
 
@@ -95,6 +97,37 @@ async def test_refunds_of_two_payments_are_two_orders() -> None:
         with pytest.raises(DuplicateReference):
             await pool.refund(paid[1], amount=500, reference="back")
         await first
+
+
+@timeless
+async def test_refunds_of_two_receipts_are_two_orders() -> None:
+    """A payment may be known by its receipt alone; the second refund is not told as the first."""
+    wire = _slow(answer(id="back-1", status="WAIT"))
+    paid = Payment(account="keyless", receipt="R1", amount=Decimal(500), currency="XAF")
+    async with Pool(Keyless(), connection=wire) as pool:
+        await pool.refund(paid, amount=500, reference="back")
+        assert (await pool.refund(paid, amount=500, reference="back")).reference == "back"
+        with pytest.raises(DuplicateReference):
+            await pool.refund(replace(paid, receipt="R2"), amount=500, reference="back")
+    assert len(wire.seen) == 1
+
+
+@timeless
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_refund_keeps_to_the_mode_of_its_payment(live: bool) -> None:
+    """A sandbox's payment is not refunded with live money, nor a live one in the sandbox."""
+    wire = _slow(answer(id="back-1", status="WAIT"))
+    paid = Payment(
+        account="keyless",
+        provider_reference="p1",
+        amount=Decimal(500),
+        currency="XAF",
+        live=not live,
+    )
+    async with Pool(Keyless(live=live), connection=wire) as pool:
+        with pytest.raises(UsageError, match=r"payment\.live"):
+            await pool.refund(paid, amount=500, reference="back")
+    assert wire.seen == []
 
 
 @timeless

@@ -127,6 +127,9 @@ def checked_refund(
     timeout_url: str | None = None,
 ) -> Order:
     """Return the order of a refund, of at most the amount that was paid."""
+    if payment.live not in (None, driver.live):
+        accepted = f"{driver.live}, as of the account"
+        raise UsageError.field("payment.live", payment.live, accepted)
     currency = payment.currency or (
         next(iter(driver.currencies)) if len(driver.currencies) == 1 else ""
     )
@@ -138,7 +141,7 @@ def checked_refund(
         currency=currency,
         webhook_url=webhook_url,
         timeout_url=timeout_url,
-        refunds=payment.provider_reference or payment.reference,
+        refunds=payment.provider_reference or payment.reference or payment.receipt,
         options={"description": reason},
     )
     if payment.amount is not None and order.amount > payment.amount:

@@ -49,7 +49,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     timeout_url: str | None = None  # where it is told that a payout or refund waited too long
     operator: Operator | None = None
     bill_reference: str | None = None
-    refunds: str | None = None  # a refund's payment: the provider's reference, else ours
+    refunds: str | None = None  # a refund's payment: the provider's reference, ours, or its receipt
 
     def __repr__(self) -> str:
         return f"Order({self.account} {self.kind} {self.reference} {self.amount} {self.currency})"
