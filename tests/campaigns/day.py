@@ -7,6 +7,7 @@ and are started again; a provider is away for an hour. The shop believes `on_pay
 import asyncio
 import random
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ class Found(msgspec.Struct, kw_only=True):
     """What a day came to: sums by account, kind and currency, and what is wrong."""
 
     books: dict[tuple[str, str, str], Decimal] = {}
-    ledger: dict[tuple[str, str, str], Decimal] = {}
+    ledger: Mapping[Any, Decimal] = {}
     counts: dict[str, int] = {}
     wrong: list[str] = []
 
@@ -253,7 +254,7 @@ class Day:
             ]
             if len(moved) != (last.status in (Status.SUCCEEDED, Status.REFUNDED)):
                 found.wrong.append(f"{account} {kind} {reference}: {told} and {moved}")
-        found.ledger = dict(self.city.ledger.totals())
+        found.ledger = self.city.ledger.totals()
         for entry in self.city.ledger:
             if entry.status.terminal and self._named(entry) not in self.told:
                 found.wrong.append(f"never told: {entry}")

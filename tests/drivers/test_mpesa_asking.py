@@ -112,3 +112,23 @@ async def test_one_wrong_credential_sends_three_requests_at_most(shop: Shop) -> 
     assert {type(one) for one in ended} <= {CredentialRefused, NotSent, Payment}
     sent = [one for one in shop.sim.requests if "b2c" in one.path or "balance" in one.path]
     assert len(sent) <= 3
+
+
+async def test_a_refund_without_an_answer_ends_by_a_time_out_that_names_it(shop: Shop) -> None:
+    """Its time-out is the only message with its id: that is asked for, and not believed."""
+    receipt = shop.sim.mpesa.pays(bill="x", amount=500, msisdn="254712345678").words["receipt"]
+    bought = Payment(
+        account="mpesa", kind="collect", receipt=receipt, amount=Decimal(500), currency="KES"
+    )
+    await shop.pool.balance("mpesa")  # the credential is good
+    shop.sim.fault("mpesa", "POST /mpesa/reversal/v1/request/", kind=Fault.DROP_AFTER)
+    with pytest.raises(OutcomeUnknown) as lost:
+        await shop.pool.refund(bought, amount=500, reference="back-8")
+    (back,) = [one for one in shop.sim.ledger if one.kind == "refund"]
+    shop.sim.mpesa.results.to_timeout_url = 1.0
+    shop.sim.settle(back.provider_reference or "", Status.SUCCEEDED)
+    shop.sim.mpesa.results.to_timeout_url = 0.0
+    assert lost.value.payment.provider_reference is None
+    async with asyncio.timeout(30):
+        while not [one async for one in shop.pool.payments(status=Status.SUCCEEDED)]:
+            await asyncio.sleep(0.01)
