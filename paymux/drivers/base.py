@@ -74,8 +74,8 @@ class Driver(Account, frozen=True, kw_only=True):
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
     # Whether it sends a message again that was not answered with 2xx; unknown: False.
     redelivers: ClassVar[bool] = False
-    # Whether it tests a callback URL with an empty message, which is then a ping.
-    probes: ClassVar[bool] = False
+    probes: ClassVar[bool] = False  # it tests a callback URL with an empty message, a ping
+    adopting: ClassVar[bool] = False  # payments without an order, once proved (models/kinds.py)
 
     @classmethod
     def can(cls, verb: Verb) -> bool:
@@ -194,22 +194,12 @@ class Driver(Account, frozen=True, kw_only=True):
         return True
 
     def adopts(self, event: Event) -> str | None:
-        """Return the reference of the payment without an order that a message reports, or None.
-
-        It is `c2b.<receipt>`, of a collect; its provider reference is the receipt, and what the
-        payer typed is its `bill_reference`. The claims of such a message, and such a row of
-        `history`, have these as well.
-        """
+        """Return `c2b.<receipt>`, the reference of a reported payment without an order, or None."""
         return None
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
         """Return what a message proves by itself; None: the provider is asked."""
         return None
-
-    @property
-    def adopting(self) -> bool:
-        """Return whether this account adopts payments that have no order, once they are proved."""
-        return False
 
     def may_tell_of(self, event: Event, order: Payment) -> bool:
         """Return whether a message that no look-up confirms may be about an order."""

@@ -20,7 +20,8 @@ PathUse: TypeAlias = Literal[
     "confirmation",
     "validation",
 ]
-# References of payments that came by themselves begin so, and no order's does.
+# A payment that came by itself is a collect with this and its receipt as its reference: so are the
+# claims of its message, and its row of a history. No order's reference begins so.
 ADOPTED = "c2b."
 # The paths of an order, each with the order's kind.
 ORDER_PATHS: Mapping[str | None, Kind] = {

@@ -168,7 +168,7 @@ class Mpesa(Account, frozen=True, kw_only=True):
         return "TransID" not in event.claims.ids
 
     @property
-    def adopting(self) -> bool:
+    def adopting(self) -> bool:  # type: ignore[override]  # a fact of the account here
         """Return whether C2B payments are adopted."""
         return self.adopt_c2b
 
