@@ -198,6 +198,46 @@ async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:
         assert sim.ledger.paid_out() == 12_000
 
 
+# It waits two minutes for an order that may get the same receipt.
+AT_ONCE = """
+import runpy
+from paymux.core.notify import unconfirmed
+
+unconfirmed.RECEIPT_WAIT_SECONDS, unconfirmed.SCAN_SECONDS = 0.2, 0.2
+runpy.run_module("paymux.examples.paybill_shop", run_name="__main__")
+"""
+
+
+async def test_a_paybill_shop_hears_of_what_its_customers_pay(tmp_path: Path) -> None:
+    """Each payment is told once: one ships, one is for a person; a third is never made."""
+    (port,) = free_ports(1)
+    (tmp_path / "orders").write_text("order-8 500\norder-9 700\n", encoding="utf-8")
+    async with Simulator() as sim:
+        env = {
+            **settings(sim, tmp_path, kenya="mpesa"),
+            "PAYMUX_KENYA__ADOPT_C2B": "true",
+            "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
+            "PORT": str(port),
+            "ORDERS": str(tmp_path / "orders"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        code, said = await ran("paybill_shop", "--register", "0722000000", env=env)
+        assert (code, said.count("uccessfully")) == (0, 2)
+        async with running("-c", AT_ONCE, env=env) as server:
+            log = asyncio.create_task(logged(server))
+            await until(lambda: _listens(port))
+            paid = sim.mpesa.pays(bill="ORDER-8", amount=500)
+            cheap = sim.mpesa.pays(bill="order-9", amount=1)
+            refused = sim.mpesa.pays(bill="order-10", amount=900)
+            await until(lambda: refused.status is Status.CANCELLED and cheap.moved and paid.moved)
+            await asyncio.sleep(5)
+            server.terminate()
+            said = await asyncio.wait_for(log, 60)
+    assert said.count("ship:") == said.count(f"ship: order-8 {paid.words['receipt']}") == 1
+    assert said.count("for a person:") == said.count(f"{cheap.words['receipt']} 1.00 order-9") == 1
+    assert "Traceback" not in said, said
+
+
 @pytest.mark.parametrize(
     "lost", [False, True], ids=["killed while watching", "killed while the answer is awaited"]
 )
