@@ -53,7 +53,6 @@ class Shop:
         sim: Simulator,
         books: "Books | None" = None,
         *,
-        hears: bool = True,
         seed: int = 1,
         **fields: Any,
     ) -> None:
@@ -68,9 +67,7 @@ class Shop:
             webhook_base=BASE,
             webhook_key=KEY,
         )
-        self.hooks = Webhooks(
-            self.pool, self.books.on_payment, self.books.on_unconfirmed if hears else None
-        )
+        self.hooks = Webhooks(self.pool, self.books.on_payment, self.books.on_unconfirmed)
         sim.on_webhook(self.hooks.answer)
         sim.mpesa.pull.registered.add(SHORTCODE)
 
@@ -102,12 +99,8 @@ class Books:
         self.paid: list[Payment] = []
         self.unconfirmed: list[Event] = []
         self.at: dict[str | None, float] = {}
-        self.failing = 0
 
     async def on_payment(self, payment: Payment) -> None:
-        if self.failing:
-            self.failing -= 1
-            raise RuntimeError("the shop's database is away")
         self.at.setdefault(payment.reference, now())
         self.paid.append(payment)
 

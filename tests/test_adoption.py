@@ -79,11 +79,14 @@ async def confirm(shop: Shop, number: str, *, use: Hear = "confirmation", **more
     return await shop.hooks.answer(WebhookRequest(path=url, body=json.dumps(body).encode()))
 
 
+@pytest.mark.parametrize("bare", [False, True])
 @timeless
-async def test_a_proved_payment_is_adopted_and_told_once(file: Path, sim: Simulator) -> None:
+async def test_a_proved_payment_is_adopted_and_told_once(
+    file: Path, sim: Simulator, bare: bool
+) -> None:
     """Two minutes after its confirmation, on_payment is told of it as a payment of its own."""
     async with Shop(file, sim) as shop:
-        shop.register()
+        shop.register(bare=bare)
         receipt = receipt_of(sim.mpesa.pays(bill="rent 7", amount=500, msisdn=OTHER))
         await asyncio.sleep(110)
         assert shop.books.paid == []
