@@ -34,7 +34,7 @@ every = pytest.mark.parametrize("name", names())
 @every
 def test_a_contradiction_is_logged_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """However often it is polled, there is one record, with known words."""
-    bodies = CONTRACTS[name]().bodies()
+    bodies = CONTRACTS[name]().bodies()[0]
     places = bodies.shape.places
     odd = (
         one
@@ -111,7 +111,7 @@ def test_the_providers_own_words_speak_of_credentials(name: str, case: str) -> N
     """Each sampled refusal of the credentials is still one."""
     body = json.dumps(sample(name, case)).encode()
     verdict = decide(
-        CONTRACTS[name]().bodies().driver,
+        CONTRACTS[name]().bodies()[0].driver,
         get("/x", dict),
         Response(status=int(case[-3:]), body=body),
     )

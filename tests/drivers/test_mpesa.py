@@ -86,6 +86,22 @@ CASE = Case(
             "callback_expired": Status.EXPIRED,
         },
     ),
+    pages=(
+        Shape(
+            fields={
+                **dict.fromkeys(("consumer_key", "consumer_secret", "passkey"), "simulator"),
+                "shortcode": "174379",
+                "adopt_c2b": True,
+            },
+            asked={"ids": {"TransID": "yzlyrEsRG1"}},
+            amounts=("Response.0.0.amount",),
+            answers=("pull_rows.200",),
+            places={"transactiontype": "Response.0.0.transactiontype"},
+            said={"pull_rows.200": Status.SUCCEEDED},
+        ),
+    ),
+    prepares=lambda mpesa: mpesa.pull.registered.add("174379"),
+    history_hours=48,
 )
 
 

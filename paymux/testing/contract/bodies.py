@@ -21,8 +21,15 @@ NOVEL = "a word of no table"
 def at(body: Any, place: str) -> Any:
     """Return the value at a place, None if there is none."""
     for step in place.split("."):
-        body = body.get(step) if isinstance(body, dict) else None
+        body = _inside(body, step)
     return body
+
+
+def _inside(body: Any, step: str) -> Any:
+    """Return what an object has under a name, or a list at a number."""
+    if isinstance(body, list) and step.isdigit() and int(step) < len(body):
+        return body[int(step)]
+    return body.get(step) if isinstance(body, dict) else None
 
 
 def has(body: Any, place: str) -> bool:
@@ -36,7 +43,7 @@ def put(body: Any, place: str, value: object) -> bool:
     """Put a value at a place; False where the body has no such place."""
     *path, last = place.split(".")
     for step in path:
-        body = body.get(step) if isinstance(body, dict) else None
+        body = _inside(body, step)
     if isinstance(body, dict):
         body[last] = value
     return isinstance(body, dict)

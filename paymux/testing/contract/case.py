@@ -1,6 +1,6 @@
 """What the contract has to know of a provider: an order that it takes, its requests, its bodies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +21,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     asked_by: str = ""
     answers: tuple[str, ...]  # samples of answers to a look-up
     messages: tuple[str, ...] = ()  # samples of messages
-    places: Mapping[str, str]  # field of `speaks`: its place in an answer, such as `data.status`
+    # Field of `speaks`: its place in an answer, such as `data.status`, in a list `rows.0.status`.
+    places: Mapping[str, str]
     told: Mapping[str, str] = {}  # its place in a message
     amounts: tuple[str, ...] = ("amount",)  # places of the amount in an answer
     # What proves a message, such as a constant hash: places in it, and their values.
@@ -66,6 +67,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     mode: tuple[bytes, bytes] | None = None  # how the live and the test mode are told in an answer
     live: Mapping[str, str] = {}  # the fields of a live account
     shape: Mapping[str, Any] = {}  # attributes of the simulator with which it tells the mode
+    # What the account is given at the simulated provider before it is used, as in its portal.
+    prepares: Callable[[Any], object] | None = None
+    history_hours: float | None = None  # for which payments are listed; None: for ever
     fields: Mapping[str, Any] = {}  # of the driver, beside the simulator's credentials
     # A receipt is told by messages alone; a refund takes it, and the whole amount of a payment.
     by_message: bool = False
@@ -74,3 +78,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund
     words: Shape
+    pages: tuple[Shape, ...] = ()  # of the provider's other APIs, whose answers have other forms
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The samples of each API."""
+        return (self.words, *self.pages)

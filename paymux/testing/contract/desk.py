@@ -65,6 +65,8 @@ class Desk:
             self.connection = carried(self.sim.connection)
         self.pool = self.another_pool()
         self.server = Webhooks(self.pool, self._deliver, kinds=("collect", "payout", "refund"))
+        if case.prepares is not None:
+            case.prepares(self.provider)
         if case.dashboard:
             self.provider.webhook_url = self.pool.webhook_url(self.name)
 
