@@ -7,6 +7,7 @@ request had. So the mock acknowledges, and gives the message to the shop's `Webh
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ LOGIN = f"{API}/oauth/v1/generate?grant_type=client_credentials"
 B2C = f"{API}/mpesa/b2c/v3/paymentrequest"
 REVERSAL = f"{API}/mpesa/reversal/v1/request"
 STATUS = f"{API}/mpesa/transactionstatus/v1/query"
+PULL = f"{API}/pulltransactions/v1/query"
 BALANCE = f"{API}/mpesa/accountbalance/v1/query"
 ID = "ws_CO_191220191020363925"
 PAID = {**sample("mpesa", "query_succeeded.200"), "CheckoutRequestID": ID}
@@ -193,6 +195,21 @@ async def test_balance_without_its_answer() -> None:
         async with Pool(ACCOUNT, webhook_base=BASE, webhook_key=KEY) as pay:
             with pytest.raises(NoAnswer):
                 await pay.balance("mpesa", deadline=30)
+
+
+async def test_history(pay: Pool, mocked: aioresponses) -> None:
+    """The list has what customers paid, by receipt; a page without rows ends it."""
+    rows, now = sample("mpesa", "pull_rows.200"), datetime.now(UTC)
+    rows["Response"][0][0]["trxDate"] = f"{now:%Y-%m-%dT%H:%M:%S}+00:00"
+    mocked.post(PULL, payload=rows)
+    mocked.post(PULL, payload={"ResponseCode": "1001", "Response": [[]]})
+    past = pay.history("mpesa", since=now - timedelta(hours=2), until=now)
+    (found,) = [one async for one in past]
+    assert (found.status, found.amount, found.receipt) == (
+        Status.SUCCEEDED,
+        Decimal(168),
+        "yzlyrEsRG1",
+    )
 
 
 async def test_webhook(pay: Pool, mocked: aioresponses) -> None:
