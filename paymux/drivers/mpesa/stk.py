@@ -24,6 +24,11 @@ from .values import only_settings, paid_at, phone, shown
 if TYPE_CHECKING:
     from . import Mpesa
 
+_PUSH = post(PUSH, Said, None, matches=Said.answers_push)
+# While it is in progress, the answer is 200 with 4999, or 500:
+# https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
+_QUERY = post(QUERY, Said, None, money=False, accept=(500,))
+
 
 async def collect(driver: "Mpesa", send: Send, order: Order) -> Payment:
     """Push a prompt to the payer's phone; the answer says only that the push was accepted.
@@ -51,7 +56,7 @@ async def collect(driver: "Mpesa", send: Send, order: Order) -> Payment:
         "AccountReference": shown("account_reference", reference, 12),
         "TransactionDesc": shown("description", order.description or "Payment", 13),
     }
-    said = await send(post(PUSH, Said, body, matches=Said.answers_push))
+    said = await send(_PUSH.with_body(body))
     return read(driver, said.accepted())
 
 
@@ -69,16 +74,8 @@ async def verify(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
             return await pull.verify(driver, send, payment)
         raise Unsupported("mpesa can be asked for a push only, and by its CheckoutRequestID")
     signature = signed(driver.shortcode, reveal(driver.passkey), int(time.time()))
-    query = post(
-        QUERY,
-        Said,
-        {**signature, "CheckoutRequestID": asked},
-        money=False,
-        # While it is in progress, the answer is 200 with 4999, or 500:
-        # https://github.com/safaricom/LNMOnlineAndroidSample/issues/13
-        accept=(500,),
-        matches=partial(Said.answers_query, asked=asked),
-    )
+    body = {**signature, "CheckoutRequestID": asked}
+    query = _QUERY.with_body(body, partial(Said.answers_query, asked=asked))
     return read(driver, await send(query), asked)
 
 
