@@ -169,7 +169,7 @@ class Pool(JournalVerbs):
             webhook_url=url,
             options=options,
         )
-        return await self._engine.money(driver, order, deadline, driver.collect)
+        return await core.move_money(self._engine, driver, order, deadline, driver.collect)
 
     async def payout(
         self,
@@ -197,7 +197,7 @@ class Pool(JournalVerbs):
             timeout_url=timeout_url,
             options=options,
         )
-        return await self._engine.money(driver, order, deadline, driver.payout)
+        return await core.move_money(self._engine, driver, order, deadline, driver.payout)
 
     async def refund(
         self,
@@ -222,7 +222,7 @@ class Pool(JournalVerbs):
             webhook_url=url,
             timeout_url=timeout_url,
         )
-        return await self._engine.money(driver, order, deadline, driver.refund, payment)
+        return await core.move_money(self._engine, driver, order, deadline, driver.refund, payment)
 
     # Look-ups.
 
@@ -247,8 +247,8 @@ class Pool(JournalVerbs):
         """
         if type(payment) is Payment or not coerce.is_a(payment, str):
             return await self._engine.look_up(arguments.payment(payment), deadline)
-        named = self._engine.payment_named(
-            payment, arguments.named("provider_reference", provider_reference)
+        named = core.payment_named(
+            self._engine, payment, arguments.named("provider_reference", provider_reference)
         )
         return await self._engine.look_up(named, deadline, named=True)
 
@@ -315,7 +315,7 @@ class Pool(JournalVerbs):
         After `timeout` seconds, WatchTimeout is raised and the payment is still pending; None: no
         timeout; the default is the provider's for this kind of payment.
         """
-        return self._engine.watch(payment, timeout)
+        return core.watch(self._engine, payment, timeout)
 
     def lag(self, account: str) -> float:
         """Return by how many seconds the look-ups of an account's open watches are late."""

@@ -11,9 +11,10 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from functools import partial
 from typing import Any, Generic, TypeAlias
 
-from ..core import Engine
+from ..core import Engine, payment_named
 from ..errors import UsageError
 from ..limits import Priority
 from ..models import Payment
@@ -40,7 +41,7 @@ class BulkRun(Generic[ItemT]):
         self._loop = asyncio.get_running_loop()
         self._slots = at_once  # 0 when it has ended or failed
         self._queues = FairQueues(at_once, len(engine.drivers))
-        self._items = Items(items, engine.payment_named)
+        self._items = Items(items, partial(payment_named, engine))
         self._ready: deque[Verified[ItemT]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         # futures of workers without an item

@@ -27,10 +27,13 @@ __all__ = [
     "from_environment",
     "from_mapping",
     "is_driver_method",
+    "move_money",
     "observe",
     "pages",
+    "payment_named",
     "read_event",
     "repeat_event_for",
+    "watch",
 ]
 
 if TYPE_CHECKING:
@@ -39,14 +42,16 @@ if TYPE_CHECKING:
     from .config import from_environment, from_mapping
     from .confirmation import confirm, confirm_received, repeat_event_for
     from .engine import Engine
-    from .finding import asked_for
+    from .finding import asked_for, payment_named
     from .history import pages
     from .internals import Internals
     from .journal_verbs import JournalVerbs
     from .late_answers import apply_late
+    from .money import move_money
     from .observing import observe
     from .orders import OrderOptions, checked_order, checked_refund
     from .recovery import Recovered
+    from .watching import watch
 else:
     __getattr__ = loader(
         __name__,
@@ -56,13 +61,15 @@ else:
             "config": ("from_environment", "from_mapping"),
             "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
             "engine": ("Engine",),
-            "finding": ("asked_for",),
+            "finding": ("asked_for", "payment_named"),
             "history": ("pages",),
             "internals": ("Internals",),
             "journal_verbs": ("JournalVerbs",),
             "late_answers": ("apply_late",),
+            "money": ("move_money",),
             "observing": ("observe",),
             "orders": ("OrderOptions", "checked_order", "checked_refund"),
             "recovery": ("Recovered",),
+            "watching": ("watch",),
         },
     )

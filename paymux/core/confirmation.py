@@ -11,6 +11,7 @@ from ..limits import Priority
 from ..models import Event, Payment, Status, Trust, compare, merge
 from ..values import arguments
 from .engine import Engine
+from .finding import payment_named
 
 
 async def confirm(
@@ -103,8 +104,8 @@ async def _found(
     """Look up the payment that a message names, if nothing but perhaps its owner is known."""
     claims = event.claims
     kind = claims.kind if event.path_reference is None else event.kind
-    asked = engine.payment_named(
-        event.account, claims.provider_reference, kind=kind, ids=claims.ids
+    asked = payment_named(
+        engine, event.account, claims.provider_reference, kind=kind, ids=claims.ids
     )
     try:
         payment = await engine.look_up(asked, seconds, priority, event.identity, named=True)

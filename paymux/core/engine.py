@@ -3,36 +3,31 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
-
-import msgspec
 
 from ..drivers.base import Driver
 from ..errors import NoAnswer, UsageError
 from ..http import Connection, Question, Request, Send
 from ..journal import Store
 from ..limits import Limiter, Priority
-from ..models import Order, Payment, merge
+from ..models import Payment, merge
 from ..primitives import coerce
-from ..primitives.clock import wall_time
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..transport import Call, Transport
 from ..values import arguments
-from ..values.phone import operator
 from ..values.validation import checked_protocol, checked_seconds
 from .callback_urls import CallbackUrls
 from .finding import check_receipt
 from .lifetime import Lifetime
-from .singleflight import Closable, InFlightLookup, InFlightOrder, as_known
+from .singleflight import Closable, InFlightLookup
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
     from ..journal import Journal
-    from ..watch import Watch, WatchRegistry
+    from ..watch import WatchRegistry
     from .questions import Questions
 
 P = ParamSpec("P")
@@ -206,51 +201,6 @@ class Engine(ForkAware):
         call = self.call(driver, "send", seconds)
         return await self.transport.perform(call, Call.__call__, request)
 
-    async def money(
-        self,
-        driver: Driver,
-        order: Order,
-        seconds: float | None,
-        method: Callable[Concatenate[Send, Order, P], Awaitable[Payment]],
-        /,
-        *args: P.args,
-        **named: P.kwargs,
-    ) -> Payment:
-        """Move money, once."""
-        call = self.call(driver, order.kind, seconds, order.reference)
-        pending = call.pending = msgspec.structs.replace(
-            driver.pending(order),
-            created_at=wall_time(),
-            operator=await operator(order.party),
-        )
-        call.before_money = partial(self.store.mark_sending, pending, order)
-        call.keep_known = self.store.keep_known
-        async with InFlightOrder(self.lifetime.in_flight_orders, order, pending, call) as flight:
-            if flight.outcome is not None:
-                return flight.outcome
-            row = await self.store.begin(pending, order, call.deadline)
-            if row is not None:
-                flight.outcome = as_known(row, call)
-                return flight.outcome
-            try:
-                payment = await self.transport.perform(call, method, order, *args, **named)
-            except BaseException as error:
-                await self.store.ended(call.pending, error, in_doubt=call.in_doubt)
-                raise
-            await self.store.ended(call.pending, payment, in_doubt=False)
-            flight.outcome = payment
-            return payment
-
-    def payment_named(self, account: str, provider_reference: str | None, **names: Any) -> Payment:
-        """Make a payment from its names alone, with the live mode of its account."""
-        live = self.driver(account).live
-        return Payment(
-            account=coerce.text(account) or "",
-            provider_reference=provider_reference,
-            live=live,
-            **names,
-        )
-
     def lookup_verb(self, payment: Payment) -> Literal["verify", "find"] | None:
         """Return the look-up for a payment: by the provider's reference, by ours, or None."""
         return self.driver(payment.account).asks(payment)
@@ -331,23 +281,6 @@ class Engine(ForkAware):
         passing = payment.reference is None or priority is Priority.BULK
         await self.store.keep(found, "verify", passing=passing)
         return found
-
-    def watch(self, payment: Payment, timeout: float | EllipsisType | None) -> "Watch":
-        """Start to watch a payment for `timeout` seconds; None: for ever.
-
-        `...`: as long as the payment's `Pace` says.
-        """
-        from ..watch import Watch  # noqa: PLC0415 - a sixth of an import
-
-        payment = arguments.payment(payment)
-        driver = self.driver(payment.account)
-        if payment.provider_reference is None and payment.reference is None and not payment.ids:
-            raise UsageError.field("payment", payment, "one with your reference or the provider's")
-        seconds = driver.pace(payment).watch_timeout if timeout is ... else timeout
-        if seconds is not None:
-            seconds = checked_seconds("timeout", seconds)
-        asks = driver.asks(payment) is not None
-        return Watch(driver, payment, asks=asks, timeout=seconds, watches=self.watch_registry)
 
     def loads(self) -> list[tuple[Driver, int, float]]:
         """List the accounts with watches: how many are open, and how many seconds late they are."""

@@ -1,13 +1,29 @@
-"""Asking a provider by our reference or by a receipt, instead of by its own reference."""
+"""Asking a provider by one name alone: its own reference, our reference, or a receipt."""
 
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..drivers.base import Driver
 from ..errors import Mismatch, Unsupported, UsageError
 from ..models import Kind, Payment
+from ..primitives import coerce
 from ..primitives.redaction import shown
 from ..values import arguments
 from ..values.validation import checked_reference, checked_text
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+def payment_named(
+    engine: "Engine", account: str, provider_reference: str | None, **names: Any
+) -> Payment:
+    """Make a payment from its names alone, with the live mode of its account."""
+    return Payment(
+        account=coerce.text(account) or "",
+        provider_reference=provider_reference,
+        live=engine.driver(account).live,
+        **names,
+    )
 
 
 def asked_for(driver: Driver, reference: str | None, receipt: str | None, kind: Kind) -> Payment:
