@@ -17,6 +17,7 @@ from unittest.mock import patch
 import msgspec
 
 from paymux import Payment, Pool, Reason, Status
+from paymux.drivers.mpesa import Mpesa
 from paymux.http import Response, WebhookRequest
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
@@ -37,6 +38,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     sales: int = 2_000
     payouts: int = 300
     refunds: int = 60
+    unasked: int = 400  # payments that M-Pesa's customers make by themselves
     crashes: int = 3
 
 
@@ -73,7 +75,11 @@ class Day:
 
     def drivers(self) -> list[Any]:
         """Return a driver for each account."""
-        user = {"initiator_name": "simulator", "security_credential": "simulator"}
+        user: dict[str, Any] = {
+            "initiator_name": "simulator",
+            "security_credential": "simulator",
+            "adopt_c2b": True,
+        }
         return [self.city.driver(name, **(user if name == "mpesa" else {})) for name in ACCOUNTS]
 
     def _prepare(self) -> None:
@@ -82,6 +88,9 @@ class Day:
         city.mpesa.accounts.utility = Decimal(10**8)
         for carrier in city.campay.floats:
             city.campay.floats[carrier] = Decimal(10**8)
+        # Each push is told twice, by its callback and by a confirmation; a third of the
+        # confirmations is lost.
+        city.mpesa.c2b.validation, city.mpesa.c2b.lost, city.mpesa.c2b.twice = False, 0.33, 0.05
         results = city.mpesa.results
         results.lost, results.twice, results.to_timeout_url = 0.0, 0.05, LOST
         city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
@@ -113,9 +122,9 @@ class Day:
         self.workers = [Worker(self, number) for number in range(2)]
         for worker in self.workers:
             await worker.open()
-        chores = [
-            asyncio.create_task(one) for one in (self._payers(), self._refunds(), self._accidents())
-        ]
+        await self.workers[0].process.start(self._register(self.workers[0].pool))
+        works = (self._payers(), self._refunds(), self._customers(), self._accidents())
+        chores = [asyncio.create_task(work) for work in works]
         for order in self._orders():
             await asyncio.sleep(max(0.0, order.begins - self.now))
             self._begin(order)
@@ -129,6 +138,30 @@ class Day:
             await worker.process.start(worker.close())
         await self.city.core.aclose()
         return self._judged()
+
+    async def _register(self, pool: Pool) -> None:
+        """Register the shortcode for confirmations and for pull, as is done once."""
+        await pool.run(
+            "mpesa",
+            Mpesa.register_c2b,
+            confirmation_url=pool.webhook_url("mpesa", use="confirmation"),
+            validation_url=pool.webhook_url("mpesa", use="validation"),
+            response_type="Completed",
+        )
+        await pool.run(
+            "mpesa",
+            Mpesa.register_pull,
+            nominated_number="0722000000",
+            callback_url=pool.webhook_url("mpesa"),
+        )
+
+    async def _customers(self) -> None:
+        """Let customers pay unasked; some type the reference of an order that is not theirs."""
+        for number in range(self.size.unasked):
+            await asyncio.sleep(self._chance.uniform(0, 2) * OPEN / (self.size.unasked + 1))
+            bill = str(1_000_000 + number) if number % 2 else f"table {number % 30}"
+            amount = self._chance.randrange(20, 900)
+            self.city.mpesa.pays(bill=bill, amount=amount, msisdn="254712345678")
 
     def _begin(self, order: Order) -> None:
         self.begun[order.kind, order.reference] = order
@@ -224,12 +257,15 @@ class Day:
         key = (payment.account or "", payment.kind or "", payment.reference or "")
         self.told[key].append(payment)
         self.counts["told"] += 1
-        sold = payment.account == "mpesa" and payment.kind == "collect"
+        sold = payment.account == "mpesa" and payment.kind == "collect" and key[2].isdigit()
         if sold and payment.status is Status.SUCCEEDED and len(self.told[key]) == 1:
             self._sold.append(payment)
 
     def _named(self, entry: Entry) -> tuple[str, str, str]:
         reference = (entry.reference or "").removeprefix("174379_")
+        asked = {"asked", "MerchantRequestID"} & entry.words.keys()
+        if entry.provider == "mpesa" and not asked:  # it came by itself
+            reference = f"c2b.{entry.words['receipt']}"
         return entry.provider, entry.kind, reference
 
     def _over(self) -> bool:

@@ -48,7 +48,7 @@ class Gusts(Weather):
         money = method == "POST" and path.rstrip("/").endswith(
             ("/collect", "/withdraw", "/payment", "request", "/create")
         )
-        # A reversal has no id of ours: if its result goes to the time-out URL, nobody can know.
+        # Of a reversal, whose id is not ours, nothing may be left if two messages are lost.
         left = provider == "mpesa_gateway" or "reversal" in path
         if not money or left or self._luck.random() >= LOST:
             return None
