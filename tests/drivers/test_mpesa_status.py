@@ -185,7 +185,9 @@ def test_an_answer_that_waits_for_more_is_none() -> None:
         asked(waits)
 
 
-@pytest.mark.parametrize("field", ["TransactionID", "OriginalConversationID"])
+@pytest.mark.parametrize(
+    "field", ["TransactionID", "OriginalConversationID", "TransactionID|OriginalConversationID"]
+)
 def test_a_refused_name_is_asked_once_more_by_the_older_one(field: str) -> None:
     """The page of 2025 and the one before name the id differently."""
     refused = fault(400, "400.002.02", f"Bad Request - Invalid {field}")

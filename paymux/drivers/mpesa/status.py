@@ -130,8 +130,9 @@ async def _told(
     try:
         said = await send(question)
     except Rejected as refused:
-        field = (refused.details or {}).get("field")
-        unknown = refused.code == "400.002.02" and field in (_BY_RECEIPT, _BY_ID)
+        # "Invalid TransactionID|OriginalConversationID", or one of the two
+        fields = str((refused.details or {}).get("field")).split("|")
+        unknown = refused.code == "400.002.02" and {_BY_RECEIPT, _BY_ID}.issuperset(fields)
         if named != _BY_ID or not unknown:
             raise
     else:
