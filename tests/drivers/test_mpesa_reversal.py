@@ -59,6 +59,9 @@ def test_a_refund_has_the_documented_fields_in_the_pages_order() -> None:
     ("field", "changes"),
     [
         ("payment.receipt", {"receipt": None}),
+        ("payment.receipt", {"receipt": ""}),
+        ("payment.receipt", {"receipt": "PDU91\nHIVIT"}),
+        ("payment.receipt", {"receipt": "P" * 41}),
         ("payment.kind", {"kind": "payout"}),
         ("payment.kind", {"kind": "refund"}),
         ("payment.kind", {"kind": None}),

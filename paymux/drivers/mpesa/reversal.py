@@ -15,7 +15,7 @@ from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
 from .results import Ack
-from .values import CREDENTIAL, addresses, credentials, only_settings, shown
+from .values import CREDENTIAL, addresses, credentials, is_receipt, only_settings, shown
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -33,6 +33,8 @@ async def refund(driver: "Mpesa", send: Send, order: Order, payment: Payment) ->
     if payment.receipt is None:
         why = 'M-Pesa reverses by receipt: find it first, `find(account, receipt="…")`'
         raise UsageError.missing("payment.receipt", why)
+    if not is_receipt(payment.receipt):
+        raise UsageError.field("payment.receipt", payment.receipt, "1 to 40 letters and digits")
     if payment.currency not in (None, "KES") or payment.amount != order.amount:
         paid = payment.amount if payment.amount is not None else "what was paid: find it first"
         accepted = f"the whole amount, {paid}: M-Pesa reverses no part of it"
