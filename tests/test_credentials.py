@@ -462,3 +462,15 @@ async def test_a_late_answer_about_no_payment_counts_too(verb: str) -> None:
             )
             assert await apply_late(pay._engine, asked) is None
             assert type((await pay_all(pay, 1, 10))[0]) is expected
+
+
+@timeless
+async def test_a_question_that_is_not_sent_takes_no_place(file: Path) -> None:
+    """Without a URL for the answer it is a UsageError at once, however often it is asked."""
+    driver = AskingForBalance(account="toy", role=False)
+    async with Pool(driver, connection=Bank(), journal=file, deadline=30.0) as pay:
+        for _ in range(5):
+            with pytest.raises(UsageError, match="webhook_base"):
+                await pay.balance("toy")
+        assert now() < 1
+        assert all(isinstance(end, Payment) for end in await pay_all(pay, 3))

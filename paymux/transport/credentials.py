@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..errors import CredentialRefused, NotFound, NotSent, PaymuxError, ProviderError, Unavailable
+from ..errors import (
+    CredentialRefused,
+    NotFound,
+    NotSent,
+    PaymuxError,
+    ProviderError,
+    Unavailable,
+    UsageError,
+)
 from ..http import Question, Request
 from ..journal import Credentials, Standing
 from ..models import Kind, Payment, Status, log
@@ -83,7 +91,7 @@ class CredentialGuard:
             said = f"{call}: {error}"
             failure = NotSent(f"{said}; nothing was sent") if money else Unavailable(said)
             raise failure from None
-        guarded = Guarded(credential, slot)
+        guarded, closings = Guarded(credential, slot), self._transport.closings
         if money and slot:
             self._orders[credential.account, slot] = credential
         call.guarded, call.let_out = (*call.guarded, guarded), True
@@ -93,6 +101,10 @@ class CredentialGuard:
             raise  # `ended` stores it
         except (NotSent, ProviderError):
             await self._free(guarded)
+            raise
+        except UsageError:
+            if closings == self._transport.closings:  # else it may have left before the closing
+                await self._free(guarded)
             raise
         finally:
             call.let_out = False
