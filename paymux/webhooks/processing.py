@@ -322,6 +322,11 @@ class EventProcessor(ForkAware):
             if known and pace.by_callback:
                 return None  # asked once; its watch asks again
             return Unfinished(retry_seconds=pace.watch_timeout if known else 0.0, known=known)
+        if pace.by_callback and not isinstance(error, OSError):
+            # Its question may have left, and a message causes one at most. An order that the
+            # journal has is asked for again by its watch; of any other, nobody waits for the end.
+            log.warning("%s: a message was not confirmed: %s", event.account, mask(str(error)))
+            return None
         level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
         said = "%s: a message could not be confirmed yet: %s"
         log.log(level, said, event.account, mask(str(error)))

@@ -40,7 +40,6 @@ from paymux import (
 from paymux.core import orders
 from paymux.drivers import load
 from paymux.http import PreparedRequest, Response
-from paymux.journal.credentials import Standing
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
@@ -49,7 +48,7 @@ from paymux.transport.aiohttp import DIRECT, AiohttpConnection
 from paymux.values.network import network_of
 
 from .proxy import Proxy
-from .simulation import known_as
+from .simulation import known_as, prove
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ATTEMPTS = 3
@@ -714,10 +713,7 @@ class Desk:
         if self.operation.verb == "refund":
             self._paid = self._bought()
         if self.operation.credential:  # as in a shop that has paid before
-            driver = self._pool.drivers[name]
-            book = self._pool._engine.transport.guard._book
-            digest = driver.credential_id(self.operation.credential)
-            await book.settle(name, digest, Standing.PROVED)
+            await prove(self._pool, name, self.operation.credential)
 
     def _bought(self) -> Payment:
         """Return a payment that can be given back."""

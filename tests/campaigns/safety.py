@@ -34,7 +34,6 @@ from paymux import (
 from paymux.core import ANSWERS
 from paymux.drivers.mpesa.values import CREDENTIAL
 from paymux.http import PreparedRequest, Response, WebhookRequest
-from paymux.journal.credentials import Standing
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
 from paymux.simulator.mpesa.wire import SHORTCODE
@@ -53,6 +52,7 @@ from .simulation import (
     in_memory,
     known_as,
     named,
+    prove,
     simulate,
 )
 
@@ -477,15 +477,6 @@ def drivers_of(city: City) -> list[Any]:
     ]
 
 
-async def prove(pool: Pool) -> None:
-    """Let the credential of M-Pesa's API user be one that answers have proved before.
-
-    Until then few of its requests leave, and under 30 % faults most of a batch would not.
-    """
-    digest = pool.drivers["mpesa"].credential_id(CREDENTIAL)
-    await pool._engine.transport.guard._book.settle("mpesa", digest, Standing.PROVED)
-
-
 class Corner(Shop):
     """The caller of R3: one pool without a journal, and the shop's own storage."""
 
@@ -575,7 +566,7 @@ async def corner(city: City, seed: int, count: int, connection: Any, *, hasty: b
     )
     async with pool:
         if seed % 4 > 1:
-            await prove(pool)
+            await prove(pool, "mpesa", CREDENTIAL)
         shop = Corner(pool, book, hasty=hasty, seed=seed)
         city.on_webhook(shop.receive)
         await asyncio.gather(*(shop.sell(order) for order in book.orders.values()))
@@ -712,7 +703,7 @@ class Branch(Shop):
 
     async def _trade(self) -> None:
         if self._proved:
-            await prove(self.pool)
+            await prove(self.pool, "mpesa", CREDENTIAL)
         await self.recover()
         await asyncio.gather(
             *(self._sell(order) for order in self.orders if order.reference not in self.done)

@@ -34,7 +34,9 @@ from unittest.mock import patch
 
 import msgspec
 
+from paymux import Pool
 from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
+from paymux.journal import Standing
 from paymux.journal.batch import Work, run_batch, settle
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.writer import LOCK_WAIT_SECONDS, MAX_BATCH, Writer
@@ -679,6 +681,15 @@ class LoopJournal(SqliteJournal):
         """Crash: operations are not finished, and the system releases the process's locks."""
         self.writer.die()
         self._worker.end()
+
+
+async def prove(pool: Pool, account: str, credential: str) -> None:
+    """Let a credential of an account be one that answers have proved before.
+
+    Until then few of its requests leave, and under 30 % faults most of a batch would not.
+    """
+    digest = pool.drivers[account].credential_id(credential)
+    await pool._engine.transport.guard._book.settle(account, digest, Standing.PROVED)
 
 
 @contextlib.contextmanager
