@@ -7,7 +7,7 @@ DatengTankoua/royalvibe-cosmetic (quotes the page).
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from ...errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
-from ...http import Request, Response, ResponseTooLarge, Send, WebhookRequest, get, post
+from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Trust
 from ...primitives import coerce
 from ...primitives.redaction import Secret
@@ -27,7 +27,7 @@ from ...values.status_words import StatusWords
 from ...values.validation import checked_reference, checked_url
 from ..base import Driver, Facts, Token, reveal
 from .answers import KINDS, REASON, REFUSALS, STATUS, Login, Transaction, Wallet, failure
-from .history import Period
+from .history import pages
 from .link import link_request
 
 _DIALECTS = frozenset({"current", "summary"})
@@ -191,33 +191,14 @@ class CamPay(Driver, frozen=True, kw_only=True):
         held = {operator: money for operator, money in floats.items() if money is not None}
         return Balance(currency="XAF", available=total, by_operator=held)
 
-    async def history(
+    def history(
         self, send: Send, since: datetime, until: datetime
     ) -> AsyncIterator[Payment | None]:
         """List transactions from `since` to before `until`.
 
-        CamPay returns their fees, but not our references. A period is one page; if the page is too
-        large, the period is divided in two halves, the later one first.
+        CamPay returns their fees, but not our references.
         """
-        periods = [Period(since.astimezone(UTC), until.astimezone(UTC))]
-        undated = set[str | None]()
-        while periods:
-            period = periods.pop()
-            try:
-                page = await send(period.request())
-            except ResponseTooLarge:
-                if period.shortest:
-                    raise
-                periods += period.halves()
-                yield None
-                continue
-            for number, raw in enumerate(page.data, 1):
-                past = self.row(Transaction, raw, number, self.payment)
-                if past.created_at is not None:
-                    yield past if period.first <= past.created_at < period.last else None
-                elif past.provider_reference not in undated:  # it comes again in each half
-                    undated.add(past.provider_reference)
-                    yield past
+        return pages(self, send, since, until)
 
     async def payment_link(
         self,
