@@ -5,9 +5,7 @@ https://pypi.org/project/paydunya 1.0.7, https://www.npmjs.com/package/paydunya 
 https://github.com/paydunyadev/paydunya-woocommerce-psr.
 """
 
-import re
 from collections.abc import Mapping
-from functools import partial
 from hashlib import sha512
 from hmac import compare_digest
 from typing import Any, ClassVar
@@ -27,12 +25,10 @@ from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
 from ...primitives.redaction import Secret
 from ...values import arguments
-from ...values.money import whole
 from ...values.parsing import Unreadable, amount, convert, form_fields
-from ...values.phone import phone_digits
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
-from . import checkout
+from . import checkout, transfer
 from .answers import (
     DONE,
     FAIL_REASON,
@@ -52,12 +48,8 @@ __all__ = ["REFERENCE", "Answer", "PayDunya"]
 
 CREATE = "/checkout-invoice/create"
 CONFIRM = get("/checkout-invoice/confirm/{token}", Answer, matches=Answer.answers_confirm)
-CREDIT = "/direct-pay/credit-account"
 
 _STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
-_EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}"
-)
 _NOBODY = Customer()
 _NO_ANSWER = Answer()
 # The page and PayDunya's own code send no reference of ours, look up invoices by token, and have no
@@ -192,25 +184,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Credit a PayDunya account, named by its phone number or e-mail: it ends at once.
-
-        If the answer does not repeat the amount, or has a status other than "completed", the
-        transfer does not count as succeeded.
-        """
-        alias = re.sub(r"^221(?=[0-9]{9}$)", "", order.party or "")
-        body = {"account_alias": alias, "amount": whole(order.amount)}
-        matches = partial(Answer.answers_credit, order=order)
-        answer = await send(post(CREDIT, Answer, body, matches=matches))
-        made = msgspec.structs.replace(
-            self.pending(order),
-            status=self.status({"status": answer.status or "completed"}),
-            amount=answer.transferred,
-        )
-        return msgspec.structs.replace(
-            self.proved(made, "transfer"),
-            provider_reference=answer.transaction_id,
-            amount=order.amount,
-        )
+        """Credit a PayDunya account, named by its phone number or e-mail: it ends at once."""
+        return await transfer.payout(self, send, order)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Look up an invoice; a transfer cannot be looked up."""
@@ -304,16 +279,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return self.proved(found, "invoice")
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read a payer's number, or the number or e-mail of the PayDunya account to credit.
-
-        The number of an account is sent without its country code. A number of Senegal is unique
-        then. Numbers of other countries are not (8 digits in BF, ML and TG, 10 in BJ and CI), so
-        for them only an e-mail is accepted.
-        """
+        """Read a payer's number, or the number or e-mail of the PayDunya account to credit."""
         if kind != "payout":
             return super().party(kind, value, currency)
-        try:
-            return str(value) if _EMAIL.fullmatch(str(value)) else phone_digits(value, {"SN"})
-        except UsageError:
-            accepted = "a number of SN, or the e-mail of a PayDunya account"
-            raise UsageError.field("payee", value, accepted) from None
+        return transfer.payee(value)
