@@ -82,6 +82,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         """Return the text of every credential, to remove it from what is logged or kept."""
         return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
 
+    def credential_id(self, name: str) -> str:
+        """Return a digest of a credential that a request names, and of its owner's name."""
+        raise UsageError.field("credential", name, f"none: {self.name} names no credential")
+
     def home(self, currency: str) -> str | None:
         """Return the only country whose national numbers are possible in this currency, or None."""
         lands = COUNTRIES.get(currency, self.countries)

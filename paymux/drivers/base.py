@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported, UsageError
+from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported
 from ..http import Request, Response, Send, WebhookRequest
 from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Receipt, Status, Trust
 from ..values.multipart import multipart_fields
@@ -81,10 +81,6 @@ class Driver(Account, frozen=True, kw_only=True):
     def can(cls, verb: Verb) -> bool:
         """Return whether this provider has the operation: whether this driver overrides it."""
         return getattr(cls, verb) is not getattr(Driver, verb)
-
-    def credential_id(self, name: str) -> str:
-        """Return a digest of a credential that a request names, and of its owner's name."""
-        raise UsageError.field("credential", name, f"none: {self.name} names no credential")
 
     def proof_of(self, name: str) -> Callable[[Send], Awaitable[object]] | None:
         """Return a verb (with a question: `balance`) whose answer proves a credential, or None."""
