@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..errors import Mismatch
-from ..models import Event, Kind, Payment, merge
+from ..models import Event, Kind, Payment, log, merge
 from .base import OrderKey, Row, State, order_key
 
 
@@ -74,6 +74,22 @@ class PendingFacts:
         ids = event.claims.ids.items()
         found = [fact.payment for fact in self.facts() if fact.payment.account == event.account]
         return next((order_key(one) for one in found if not ids.isdisjoint(one.ids.items())), None)
+
+    def log_lost(self) -> None:
+        """Log what could not be stored."""
+        for fact in self.facts():
+            one = fact.payment
+            outcome = one.status if fact.state in (None, State.ACCEPTED) else fact.state
+            said = (
+                one.account,
+                one.kind or "collect",
+                one.reference,
+                outcome,
+                one.provider_reference,
+            )
+            log.error(
+                "%s: the journal could not keep that %s %r is %s (provider's reference: %s)", *said
+            )
 
     def facts(self) -> Iterator[Fact]:
         """List all facts."""

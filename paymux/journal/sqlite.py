@@ -8,12 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..models import Event, Kind, Payment, Status, log
+from ..models import Event, Kind, Payment, Status
 from ..primitives.forks import ForkAware, register
 from ..values.validation import checked_path, checked_seconds
-from .base import Arrival, Check, Ended, FollowUp, Resolution, Row, State
+from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .base import order_key as _key
 from .credentials import SqliteCredentials
+from .fact_writer import FactWriter
 from .file_location import FileLocation
 from .inbox import Inbox, TurnTable
 from .liveness import Worker
@@ -71,11 +72,12 @@ class SqliteJournal(ForkAware):
         watchers = WatchClaims(
             self._worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
         )
-        self._untold = Unnotified(self._worker, notifiers)
+        untold = Unnotified(self._worker, notifiers)
+        self._facts = FactWriter(self._payments, self._pending_facts, untold, self._inbox)
         self.outbox = SqliteOutbox(
             lambda: self._writer,
             notifiers,
-            self._untold,
+            untold,
             watchers,
             self._inbox,
             reminders,
@@ -154,11 +156,11 @@ class SqliteJournal(ForkAware):
             return  # not an order of ours: there is no key to store it under
         try:
             if source != "answer" and not payment.status.terminal:
-                await self._writer.do(partial(self._note, fact), after=then)
+                await self._writer.do(partial(self._facts.note, fact), after=then)
             else:
                 self._pending_facts.add(fact)
                 session = self.outbox.session if follow is not None and follow.claim else None
-                write = partial(self._write, fact, follow and follow.message, session)
+                write = partial(self._facts.write, fact, follow and follow.message, session)
                 await self._writer.keep(write, partial(self._pending_facts.drop, fact), then)
         finally:
             if source == "answer":
@@ -276,28 +278,6 @@ class SqliteJournal(ForkAware):
 
     # Runs in the thread.
 
-    def _note(self, fact: Fact, db: sqlite3.Connection) -> None:
-        """Apply a fact about an open payment, with no follow-up."""
-        self._payments.apply(db, fact.payment, fact.source, fact.state)
-
-    def _write(
-        self,
-        fact: Fact,
-        message: Event | None,
-        session: object,
-        db: sqlite3.Connection,
-    ) -> Ended | None:
-        """Apply an answer or an end, and claim an end for the notifier of this session."""
-        if not self._pending_facts.holds(fact):
-            return None  # another order has replaced its order meanwhile
-        known = self._payments.apply(db, fact.payment, fact.source, fact.state)
-        if known is None or not known.status.terminal:
-            return None
-        ended = self._untold.ended(known, session, db)
-        if ended.told and message is not None:
-            self._inbox.end(message, db, done=True)
-        return ended
-
     def _open(self) -> sqlite3.Connection:
         return open_database(self._path, self._worker, self._location, self._keep)
 
@@ -305,17 +285,5 @@ class SqliteJournal(ForkAware):
         """Release the lock, and log what could not be stored."""
         self._location.forget()
         self._worker.end()
-        for fact in self._pending_facts.facts():
-            one = fact.payment
-            outcome = one.status if fact.state in (None, State.ACCEPTED) else fact.state
-            said = (
-                one.account,
-                one.kind or "collect",
-                one.reference,
-                outcome,
-                one.provider_reference,
-            )
-            log.error(
-                "%s: the journal could not keep that %s %r is %s (provider's reference: %s)", *said
-            )
+        self._pending_facts.log_lost()
         self._pending_facts.forget()
