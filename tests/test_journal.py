@@ -976,7 +976,7 @@ async def test_cancelling_at_every_step_leaves_a_true_row(file: Path) -> None:
         wire = Wire(slowly)
         name = f"order-{count}"
         async with pool(file, wire, Keyless()) as pay:
-            await pay._engine.store.payment_of(
+            await pay._engine.store.messages.payment_of(
                 Event(account="x", claims=Payment(account="x", provider_reference="x"))
             )
             task = asyncio.create_task(collect(pay, name))

@@ -124,7 +124,7 @@ async def _verify(pay: Pool) -> None:
 
 async def _find_for_a_message(pay: Pool) -> None:
     event = pay.webhook(push(path=pay.webhook_url("findable"), id="id-1", status="OK"))
-    known = await pay._engine.store.payment_of(event)
+    known = await pay._engine.store.messages.payment_of(event)
     assert known is not None
     assert known.reference == "order-1"
 

@@ -45,18 +45,18 @@ async def confirm_received(
 
     `message`: the entry of a message that this worker handles until it is finished.
     """
-    registry = engine.watch_registry
+    registry, store = engine.watch_registry, engine.store
     about = registry.payment_of(event) if expected is None else expected
-    arrival = await engine.store.arrive(event, about, partial(_check, engine, event), message)
+    arrival = await store.messages.arrive(event, about, partial(_check, engine, event), message)
     known, claims = about or arrival.known, event.claims
     owner = None
     if known is None:
-        owner = await engine.store.owner(event.account, event.kind, claims.provider_reference)
+        owner = await store.owner(event.account, event.kind, claims.provider_reference)
         order, kind = owner and owner[1], event.kind
     else:
         order, kind = known.reference or known.provider_reference, known.kind or "collect"
     priority = urgency or await _admitted(engine, event, order and f"{kind} {order}")
-    kept = await engine.store.keep_event(event, message) if arrival.kept is None else arrival.kept
+    kept = await store.messages.keep(event, message) if arrival.kept is None else arrival.kept
     if known is None:
         payment = await _found(engine, event, owner, seconds, priority)
     else:
@@ -72,7 +72,7 @@ async def confirm_received(
             if again and not isinstance(error, NoAnswer):
                 raise
             return known
-        await engine.store.keep(payment, "webhook", message=message)
+        await store.keep(payment, "webhook", message=message)
         await engine.transport.heard(payment)
     registry.deliver(payment)
     return payment
@@ -164,7 +164,9 @@ async def repeat_event_for(engine: Engine, event: Event, expected: Payment | Non
     If the order is unknown, or cannot be looked up without a message, return the message itself.
     """
     known = (
-        expected or engine.watch_registry.payment_of(event) or await engine.store.payment_of(event)
+        expected
+        or engine.watch_registry.payment_of(event)
+        or await engine.store.messages.payment_of(event)
     )
     return (
         event if known is None or engine.lookup_verb(known) is None else repeat_event(event, known)

@@ -76,7 +76,7 @@ async def _asked(engine: Engine, row: Row, said: Status, seconds: float | None) 
     only a success may be decided.
     """
     known = row.payment
-    for event in telling(engine, known, await engine.store.events_of(known)):
+    for event in telling(engine, known, await engine.store.messages.events_of(known)):
         try:
             known = await confirm(engine, event, known, seconds)
         except Mismatch as mismatch:

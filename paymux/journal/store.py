@@ -6,13 +6,12 @@ from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ..errors import NotSent, OutcomeUnknown, PaymuxError, ProviderError, Unavailable, UsageError
-from ..models import Event, Kind, Order, Payment, log
+from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
+from ..models import Kind, Order, Payment, log
 from ..primitives.coerce import is_a
 from ..values.validation import checked_path, checked_protocol
 from .base import (
     Arrival,
-    Check,
     Ended,
     FollowUp,
     OrderOwner,
@@ -22,6 +21,7 @@ from .base import (
     order_digest,
     order_key,
 )
+from .messages import RECORD_WAIT_SECONDS, Messages
 from .order_memory import OrderMemory
 from .stored_events import OpenMessage
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .unconfirmed import Unconfirmed
 
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
-# seconds to wait for the disk with a known result; another process may hold the lock
-RECORD_WAIT_SECONDS = 2.0
 
 Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessage | None], None]
 
@@ -51,6 +49,7 @@ class Store:
             checked_protocol("journal", journal, Journal, "a path, or a Journal")
         self.journal = cast("Journal | None", journal)
         self.memory = OrderMemory()
+        self.messages = Messages(self.journal)
         # accounts whose messages may be about payments that no look-up confirms
         self.unconfirmable_accounts: frozenset[str] = frozenset()
         # Called with each new fact: payment, source, state of the order, delivery of its end, and
@@ -210,95 +209,10 @@ class Store:
             what = f"{payment.account}: {payment.reference}"
             log.error("%s could not be passed on to the notifier: %r", what, error)
 
-    async def arrive(
-        self, event: Event, about: Payment | None, check: Check, message: OpenMessage | None
-    ) -> Arrival:
-        """Find and check the payment of a message; store the message if it names an order.
-
-        `about`: the payment, if the caller knows it. Unavailable: let the provider send it again.
-        """
-        if self.journal is None:
-            check(about, None)
-            return Arrival(known=about)
-        was = message is not None and message.open
-        if message is not None:
-            message.event, message.open = event, True  # also if the wait for it is interrupted
-        arrival = Arrival()
-        try:
-            arrival = await self.journal.arrive(event, about, check, open=message is not None)
-        except OSError as error:
-            raise Unavailable(f"{event.account}: {error}") from None
-        except PaymuxError:
-            if message is not None:
-                message.open = was
-            raise
-        if message is not None:
-            message.open = was if arrival.kept is None else arrival.kept
-        return arrival
-
-    async def keep_event(self, event: Event, message: OpenMessage | None) -> bool:
-        """Keep a message before it is acknowledged; Unavailable: let the provider send it again.
-
-        False: the limit of messages for its order is reached. It is not stored; a look-up is
-        enough.
-        """
-        if self.journal is None:
-            return True
-        if message is not None:
-            message.event, message.open = event, True
-        try:
-            kept = await self.journal.keep_event(event, open=message is not None)
-        except OSError as error:
-            raise Unavailable(f"{event.account}: {error}") from None
-        if message is not None:
-            message.open = kept
-        return kept
-
-    async def end_event(self, message: OpenMessage, *, done: bool) -> None:
-        """End an open message.
-
-        If that cannot be stored, it is processed again, which is harmless.
-        """
-        was, message.open = message.open, False
-        if was and self.journal is not None:
-            try:
-                async with asyncio.timeout(RECORD_WAIT_SECONDS):
-                    await self.journal.end_event(message.event, done=done)
-            except OSError as error:
-                account = message.event.account
-                log.warning("%s: the end of a message was not kept: %s", account, error)
-
-    async def claim_events(self, count: int) -> list[OpenMessage]:
-        """Claim up to `count` open messages that no live worker is processing."""
-        if self.journal is None:
-            return []
-        try:
-            found = await self.journal.claim_events(count)
-        except OSError as error:
-            raise Unavailable(str(error)) from None
-        return [OpenMessage(event, open=True) for event in found]
-
-    async def payment_of(self, event: Event) -> Payment | None:
-        """Return the payment that a message claims to be about; its secret path counts first."""
-        if self.journal is None:
-            return None
-        try:
-            found = await self.journal.about(event)
-        except OSError as error:
-            raise Unavailable(f"{event.account}: {error}") from None
-        return None if found is None else found.payment
-
     async def row_of(self, payment: Payment) -> Row | None:
         """Return the journal's row of an order."""
         account, kind, reference = order_key(payment)
         return await self._find(account, kind, reference=reference)
-
-    async def events_of(self, payment: Payment) -> tuple[Event, ...]:
-        """Return the webhook messages about a payment."""
-        try:
-            return await self.require_journal().events_of(payment)
-        except OSError as error:
-            raise Unavailable(f"{payment.account}: {error}") from None
 
     async def resolve(self, word: Resolution) -> None:
         """End a row by a person's decision; Unavailable: it was not stored."""

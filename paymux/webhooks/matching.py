@@ -42,7 +42,7 @@ class EventMatcher:
         if message.open:
             return True
         try:
-            return await self._engine.store.keep_event(message.event, message)
+            return await self._engine.store.messages.keep(message.event, message)
         except PaymuxError:  # this process still has it in memory
             return True
 
@@ -58,7 +58,7 @@ class EventMatcher:
         ):
             return True
         try:
-            return await self._engine.store.payment_of(event) is not None
+            return await self._engine.store.messages.payment_of(event) is not None
         except PaymuxError:
             return True
 

@@ -102,7 +102,7 @@ class EventProcessor(ForkAware):
                 message.timer.cancel()
         unfinished, self._pending, self._flood = self._pending, {}, FloodCounter()
         for message in unfinished.values():
-            await self._engine.store.end_event(message, done=False)
+            await self._engine.store.messages.end(message, done=False)
         if unfinished and self._engine.store.journal is None:
             log.error("%d messages were not done with, and no journal keeps them", len(unfinished))
 
@@ -137,7 +137,7 @@ class EventProcessor(ForkAware):
         except TimeoutError:
             unfinished = Unfinished()
         finally:
-            await self._engine.store.end_event(message, done=done)
+            await self._engine.store.messages.end(message, done=done)
         return unfinished and msgspec.structs.replace(
             unfinished, always=unfinished.always or not done
         )
@@ -200,7 +200,7 @@ class EventProcessor(ForkAware):
             message.timer = asyncio.get_running_loop().call_later(pause, self._again, key)
         else:
             self._drop(key)
-            await self._engine.store.end_event(message, done=True)
+            await self._engine.store.messages.end(message, done=True)
         message.task = None
         return unfinished
 
@@ -234,10 +234,10 @@ class EventProcessor(ForkAware):
         """Handle the messages of workers that died, now and every RESCAN_SECONDS."""
         while not self._over.is_set():
             with contextlib.suppress(PaymuxError):
-                while found := await self._engine.store.claim_events(MAX_REPETITIONS):
+                while found := await self._engine.store.messages.claim(MAX_REPETITIONS):
                     if self._over.is_set():
                         for claimed in found:
-                            await self._engine.store.end_event(claimed, done=False)
+                            await self._engine.store.messages.end(claimed, done=False)
                         return
                     begin = partial(self._begun, until=LONG_AGO, always=True, open=True)
                     begun = [begin(claimed.event) for claimed in found]
