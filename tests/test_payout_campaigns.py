@@ -132,7 +132,7 @@ async def test_a_lost_journal_pays_nobody_twice(file: Path) -> None:
         assert all(isinstance(end, Payment) for end in await pay_all(pool, 60))
         await asyncio.sleep(3)
     file.unlink()
-    await asyncio.sleep(10)  # they are paid now, and told to nobody
+    await asyncio.sleep(10)  # they are paid now, and not told
     shop.told.clear()
     async with shop.worker() as pool:
         ends = await pay_all(pool, 60)
@@ -190,7 +190,7 @@ async def test_forged_messages_end_nothing_and_cause_few_questions(file: Path) -
 
 
 def _said(true: WebhookRequest, number: int) -> bytes:
-    """Change a true result: its ids are another order's, or nobody's; it claims either end."""
+    """Change a true result: its ids are another order's, or no order's; it claims either end."""
     said = json.loads(true.body)
     result = said["Result"]
     result["ConversationID"] = f"AG_{number}" if number % 3 else result["ConversationID"]

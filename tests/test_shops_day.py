@@ -41,7 +41,7 @@ def test_the_books_of_a_worse_day_equal_the_ledger(seed: int) -> None:
 
 
 def test_a_telling_that_is_lost_shows_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison is one: an end that nobody is told of makes the books differ."""
+    """The comparison is one: an end that is not told makes the books differ."""
     call = Dispatcher.__init__
 
     def deaf(self: Dispatcher, on_payment: object, kinds: object) -> None:

@@ -324,7 +324,7 @@ class EventProcessor(ForkAware):
             return Unfinished(retry_seconds=pace.watch_timeout if known else 0.0, known=known)
         if pace.by_callback and not isinstance(error, OSError):
             # Its question may have left, and a message causes one at most. An order that the
-            # journal has is asked for again by its watch; of any other, nobody waits for the end.
+            # journal has is asked for again by its watch; of any other, no watch waits for the end.
             log.warning("%s: a message was not confirmed: %s", event.account, mask(str(error)))
             return None
         level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING

@@ -80,8 +80,10 @@ class Outcome(NamedTuple):
 def parameters(called: Callable[..., Any]) -> list[inspect.Parameter]:
     """List the parameters of a callable, with those of its `**options`."""
     found: list[inspect.Parameter] = []
-    for parameter in signature(called).parameters.values():
-        if parameter.name in ("self", "send"):
+    given = signature(called).parameters
+    for parameter in given.values():
+        # A driver's coroutine may be a function of the driver and `send`, which the pool gives.
+        if parameter.name in ("self", "send") or (parameter.name == "driver" and "send" in given):
             continue
         if inspect.isclass(called) and issubclass(called, enum.Enum) and parameter.name != "value":
             continue  # the parameters by which Python makes another enum

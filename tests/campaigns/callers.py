@@ -258,8 +258,10 @@ _PLAIN: Mapping[str, Any] = {
     "amount": 500,
     "available": Decimal(5),
     "body": {"a": 1},
+    "callback_url": "https://shop.example/pulled",
     "code": "C2B00011",
     "config": {"accounts": {"campay": {"username": "x", "password": "x"}}},
+    "confirmation_url": "https://shop.example/paid",
     "currency": "XAF",
     "display_name": "x",
     "done": 1,
@@ -311,6 +313,9 @@ _PLAIN: Mapping[str, Any] = {
     "error": None,
     "answer": dict,
     "id_of": lambda _: "x",
+    "nominated_number": "254722000000",
+    "response_type": "Completed",
+    "validation_url": "https://shop.example/asks",
 }
 _LEFT_OUT = {  # their optional parameters are left out, except for the odd value
     *("Pool", "Webhooks", "Simulator", "Simulator.received", "Simulator.fault"),

@@ -479,7 +479,7 @@ class Weather(Faults):
         kind = self._chance.choice(_WEBHOOK_FAULTS)
         asked = entry.words.get("asked")
         if kind is Fault.WEBHOOK_FORGED and asked and asked.question:
-            kind = Fault.WEBHOOK_LOST  # nobody else knows the path and the id of an answer
+            kind = Fault.WEBHOOK_LOST  # only the asker knows the path and the id of an answer
         self.met[kind.name.lower().replace("_", " ")] += 1
         late = self._chance.uniform(0.05, 0.3) if self.hasty else self._chance.uniform(1, 120)
         return Planned(provider=entry.provider, match="", kind=kind, seconds=late)

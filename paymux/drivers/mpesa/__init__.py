@@ -59,7 +59,8 @@ class Mpesa(Account, frozen=True, kw_only=True):
       by the page "Test credentials" of the portal, or by `paymux security-credential`. It is valid
       as long as the password, 90 days; after several wrong ones the user is locked.
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
-      utility account.
+      utility account. M-Pesa knows a payout by this shortcode and your reference: programs
+      that pay out of one shortcode, and accounts of one pool, never share a reference.
     * `status_role=False`: the user lacks the role for the transaction status. A result that comes
       to the order's own secret URL is then believed, which proves its origin only.
 
