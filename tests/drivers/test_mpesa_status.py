@@ -209,6 +209,22 @@ def test_another_refusal_is_not_asked_again(words: str) -> None:
     assert len(script.requests) == 1
 
 
+def test_a_repeated_request_is_asked_for_as_the_first_one() -> None:
+    """Result 15: it was acknowledged under another ConversationID, and the first one paid."""
+    ours = {"OriginatorConversationID": "3211-416020-3", "ConversationID": "AG_2"}
+    found = asked(COMPLETED, held(ids=ours))
+    assert found.status is Status.SUCCEEDED
+    assert found.ids["ConversationID"] == "AG_20180223_000041b09c22e613d6c9"
+    waits = asked(changed(TransactionStatus="Authorized"), held(ids=ours))
+    assert (waits.status, waits.ids["ConversationID"]) == (Status.PENDING, "AG_2")
+    with pytest.raises(Mismatch):  # one of the two did not pay: the other may have
+        asked(changed(TransactionStatus="Declined"), held(ids=ours))
+    with pytest.raises(Mismatch):  # an id that M-Pesa gave is that of one request
+        asked(COMPLETED, held(ids={"ConversationID": "AG_2"}))
+    with pytest.raises(Mismatch):
+        asked(changed(OriginatorConversationID=None), held(ids=ours))
+
+
 def test_a_payout_is_found_by_our_reference() -> None:
     """Its id is made of the reference, so a lost journal loses no payout."""
     answer = changed(OriginatorConversationID="600310_wage-7", ConversationID="AG_2")

@@ -188,11 +188,17 @@ def _by_id(driver: "Mpesa", told: Mapping[str, str], known: Payment, asked: str)
     ours = (asked, known.ids.get("ConversationID"))
     found = _payment(driver, told, known.kind or "payout")
     pairs = [pair for pair in zip(theirs, ours, strict=True) if None not in pair]
+    paid = found.status is Status.SUCCEEDED
+    own = theirs[0] == asked == known.ids.get(_BY_ID_BEFORE)
+    if own and (paid or found.status is Status.PENDING):
+        # A repeated request has our id, too, and a ConversationID of its own (result 15): whichever
+        # paid, it is this payout. That one of them did not pay says nothing of the other.
+        pairs = pairs[:1]
     if any(one != other for one, other in pairs):
         raise _other(driver, found, known, "provider_reference")
     if not pairs:
         found = _unproved(driver, found, "its OriginatorConversationID")
-    conversation = theirs[1]
+    conversation = theirs[1] if paid else ours[1] or theirs[1]
     return msgspec.structs.replace(
         found,
         provider_reference=asked,
