@@ -13,6 +13,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...http import Send, post
+from ...primitives import coerce
 from ...values.money import exact, whole
 from ...values.parsing import ProviderData, Text, Unreadable
 from ...values.validation import checked_url
@@ -65,11 +66,11 @@ async def register_c2b(
     `response_type`: what happens to a payment if your answer to a validation does not come in time.
     Validation itself is enabled by Safaricom on request. The answer is M-Pesa's sentence.
     """
-    if response_type not in ("Completed", "Cancelled"):
+    if (answer := coerce.text(response_type)) not in ("Completed", "Cancelled"):
         raise UsageError.field("response_type", response_type, "Completed or Cancelled")
     body = {
         "ShortCode": driver.till or driver.shortcode,
-        "ResponseType": response_type,
+        "ResponseType": answer,
         "ConfirmationURL": _url(driver, "confirmation_url", confirmation_url),
         "ValidationURL": _url(driver, "validation_url", validation_url),
     }
@@ -91,9 +92,11 @@ async def simulate_c2b(
     """
     if driver.live:
         raise UsageError.field("live", driver.live, "False: only the sandbox has such customers")
-    if driver.till and bill_reference:
+    if (bill := coerce.text(bill_reference)) is None:
+        raise UsageError.field("bill_reference", bill_reference, "a string")
+    if driver.till and bill:
         raise UsageError.field("bill_reference", bill_reference, "nothing: a till has no accounts")
-    typed = shown("bill_reference", bill_reference, MAX_BILL) if bill_reference else None
+    typed = shown("bill_reference", bill, MAX_BILL) if bill else None
     body = {
         "ShortCode": driver.till or driver.shortcode,
         "CommandID": "CustomerBuyGoodsOnline" if driver.till else "CustomerPayBillOnline",
