@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any
 
-from ...drivers.base import Driver, Pace
+from ...drivers.base import Driver
 from ...errors import (
     AuthenticationFailed,
     Mismatch,
@@ -24,7 +24,6 @@ from ...watch import (
     NEVER,
     PollQueue,
     PollState,
-    Schedule,
     lookup_key,
     registry_keys,
     reuse_equal_values,
@@ -32,8 +31,9 @@ from ...watch import (
 from ..engine import Engine
 from ..recovery import Examined, examine
 from .callbacks import log_failure
+from .order_times import OrderTimes
 from .pauses import AccountPauses
-from .watched_order import WatchedOrder, retry_gap, sparse_gap
+from .watched_order import WatchedOrder, retry_gap
 
 DAY_SECONDS = 86_400.0
 ORDERS_PER_CLAIM = 500  # orders claimed in one transaction
@@ -57,6 +57,7 @@ class OrderWatcher:
         self._fresh = fresh  # whether this notifier still owns its claims
         self._wake = wake
         self._watches = engine.watch_registry
+        self._times = OrderTimes(engine, self._longest)
         self._accounts: dict[str, dict[OrderKey, WatchedOrder]] = {
             account: {} for account in engine.drivers
         }
@@ -137,33 +138,22 @@ class OrderWatcher:
             self._watches.update_keys(order, known)
             if order.due == NEVER and self._can_be_asked(order):
                 now = asyncio.get_running_loop().time()
-                self._join(order, self._first(order) if self._schedule(order).fixed else now)
+                self._join(order, self._times.first(order) if self._times.fixed(order) else now)
 
     def waits_for_message(self, order: WatchedOrder) -> bool:
         """Return whether the answer about an order comes later, as a message."""
-        return self._pace(order).by_callback
+        return self._times.pace(order).by_callback
 
     def move(self, order: WatchedOrder, due: float) -> None:
         """Change the time of an order's next look-up."""
         if order.due < NEVER:
             order.due = due
             if order.ticket is not None:
-                self._queue(order).reschedule(order.ticket, due, self._gap(order))
+                self._queue(order).reschedule(order.ticket, due, self._times.gap(order))
 
     def next(self, order: WatchedOrder) -> float:
         """Return the time of an order's next look-up, after one just now."""
-        now = asyncio.get_running_loop().time()
-        age, pace, end = now - order.born, self._pace(order), order.born + self._longest
-        if age < pace.watch_timeout:
-            key = lookup_key(order.payment, self._driver(order))
-            return self._watches.schedules[pace].next_at(key, now, order.born, order.looked)
-        return now + sparse_gap(age) if now >= end else min(now + sparse_gap(age), end)
-
-    def _first(self, order: WatchedOrder) -> float:
-        """Return the time of an order's first look-up by this notifier."""
-        now = asyncio.get_running_loop().time()
-        due = order.born + self._schedule(order).next(max(now - order.born, 0.0), 0)
-        return min(due, max(order.born + self._longest, now))
+        return self._times.next(order)
 
     # Its ticket in the poll queue.
 
@@ -174,7 +164,7 @@ class OrderWatcher:
         held[order.key] = order
         self._watches.add(order)
         self._watches.listen(order, self._driver(order))
-        self._join(order, self._first(order))
+        self._join(order, self._times.first(order))
 
     def _join(self, order: WatchedOrder, due: float, *, trial: bool = False) -> None:
         """Join the poll queue; while an account's credentials are refused, only the trial joins."""
@@ -185,7 +175,9 @@ class OrderWatcher:
         queue = self._queue(order)
         if order.due < NEVER:
             key = lookup_key(order.payment, self._driver(order))
-            ticket = queue.join(key, due=due, gap=self._gap(order), last=NEVER, rank=order.rank)
+            ticket = queue.join(
+                key, due=due, gap=self._times.gap(order), last=NEVER, rank=order.rank
+            )
         else:  # only a message can report its end
             last = max(order.born + self._longest, asyncio.get_running_loop().time())
             ticket = queue.join("", due=NEVER, gap=NEVER, last=last, rank=NEVER)
@@ -292,7 +284,7 @@ class OrderWatcher:
             log.info("%s: the credentials are accepted again", account)
             now = asyncio.get_running_loop().time()
             for order in self._orders(account):
-                self._join(order, max(order.due, now) if self._schedule(order).fixed else now)
+                self._join(order, max(order.due, now) if self._times.fixed(order) else now)
         # Not for CredentialRefused: the account's other look-ups do not need that credential.
         if type(failed) is AuthenticationFailed and self._pauses.begin(account):
             orders = self._orders(account)
@@ -325,23 +317,8 @@ class OrderWatcher:
     def _queue(self, order: WatchedOrder) -> PollQueue:
         return self._watches.queue(self._driver(order))
 
-    def _pace(self, order: WatchedOrder) -> Pace:
-        return self._driver(order).pace(order.payment)
-
-    def _schedule(self, order: WatchedOrder) -> Schedule:
-        return self._watches.schedules[self._pace(order)]
-
     def _can_be_asked(self, order: WatchedOrder) -> bool:
         return self._engine.lookup_verb(order.payment) is not None
-
-    def _gap(self, order: WatchedOrder) -> int:
-        """Return the seconds between look-ups at this age, which weigh it in the queue."""
-        if order.looked:
-            return max(round(order.due - order.asked), 1)
-        age, pace = max(order.due - order.born, 0.0), self._pace(order)
-        young = age < pace.watch_timeout
-        gap = self._watches.schedules[pace].next(age, 1) - age if young else sparse_gap(age)
-        return max(round(gap), 1)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
