@@ -233,14 +233,35 @@ def test_a_simulator_never_imports_a_driver(name: str) -> None:
     assert {"pool", "transport", "transport/connection", "core/engine"}.isdisjoint(imported(name))
 
 
-# The limits of lines in a file may become smaller, but not larger.
-LINES = {"pool": 405}
+# Files that are longer than the limit. They may become shorter, but not longer.
+LINES = {
+    "bulk/run": 346,
+    "core/notify/order_watcher": 331,
+    "journal/payment_table": 348,
+    "journal/writer": 353,
+    "limits/limiter": 327,
+    "pool": 402,
+    "primitives/redaction": 315,
+    "simulator/campay": 337,
+    "simulator/intram": 335,
+    "simulator/mpesa_gateway": 355,
+    "simulator/paydunya": 345,
+    "transport/aiohttp": 336,
+    "transport/session": 347,
+    "values/arguments": 341,
+    "values/parsing": 306,
+    "watch/poll_queue": 311,
+    "watch/registry": 335,
+    "watch/watch": 355,
+    "webhooks/app": 334,
+    "webhooks/processing": 344,
+}
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_module_outgrows_its_ideas(name: str) -> None:
-    """A file has at most 355 lines, one of a driver 320: a driver with more is a folder."""
-    limit = LINES.get(name, 320 if name in DRIVERS else 355)
+    """A file has at most 300 lines: what has more has two ideas, and a driver is a folder."""
+    limit = LINES.get(name, 300)
     assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= limit
 
 
