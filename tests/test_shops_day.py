@@ -1,4 +1,4 @@
-"""R24: a shop's day; the long run is benchmarks/bench_day.py."""
+"""R24: a shop's day, in virtual time."""
 
 import logging
 from decimal import Decimal

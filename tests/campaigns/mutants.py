@@ -36,6 +36,13 @@ OF_A_CALL = (
     "limits",
     "bulk",
 )
+OF_A_RESULT = (
+    "drivers/mpesa_money_rules",
+    "drivers/mpesa_results",
+    "drivers/mpesa_b2c",
+    "drivers/mpesa_pool",
+)
+OF_A_STATUS = ("drivers/mpesa_status", "drivers/mpesa_b2c", "drivers/mpesa_asking")
 # The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
@@ -50,6 +57,39 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "models/payments._turned": ("models", "mutants", "confirmation"),
     "core/confirmation.check_matches": ("mutants", "confirmation"),
     "core/confirmation.tie_to_order": ("mutants", "confirmation"),
+    **dict.fromkeys(
+        (
+            "drivers/mpesa/codes.result",
+            "drivers/mpesa/codes._read",
+            "drivers/mpesa/results.Ack.accepts",
+            "drivers/mpesa/results.answer_id",
+            "drivers/mpesa/results.proof",
+        ),
+        OF_A_RESULT,
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/mpesa/codes.transaction",
+            "drivers/mpesa/errors.duplicate",
+            "drivers/mpesa/status.answered",
+            "drivers/mpesa/status._by_id",
+            "drivers/mpesa/status._by_receipt",
+            "drivers/mpesa/status._unproved",
+        ),
+        OF_A_STATUS,
+    ),
+    "core/questions.Questions.hear": ("questions", "payout_campaigns"),
+    "core/questions.Questions._answer": ("questions", "payout_campaigns"),
+    **dict.fromkeys(
+        (
+            "transport/credentials.CredentialGuard._let_out",
+            "transport/credentials.CredentialGuard._take",
+            "transport/credentials.CredentialGuard.ended",
+            "transport/credentials.CredentialGuard.heard",
+            "journal/credentials._take",
+        ),
+        ("credentials", "payout_campaigns"),
+    ),
 }
 # In the names of the tests of mutants: they read the source, so that every mutant fails them.
 CAMPAIGN = "campaign"
@@ -61,6 +101,7 @@ EQUIVALENT: Mapping[str, str] = {
         "transport/call.Call.__call__: self.token = held or await self._sign_in(request)"
         " => self.token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
+    "drivers/mpesa/results.proof: return None => return": "Both return None.",
     "models/payments.merge: if known.ids: => if True:": (
         "Merging what is found into no ids gives what is found."
     ),
@@ -370,7 +411,8 @@ def tried(
     """
     os.chdir(ROOT)
     trial = Trial(chosen, processes, show=show)
-    files = [f"tests/test_{name}.py" for name in tests]
+    parts = (name.rpartition("/") for name in tests)
+    files = [f"tests/{folder}{slash}test_{name}.py" for folder, slash, name in parts]
     options = ["-q", "-s", "--tb=line", "-p", "no:cacheprovider", f"--timeout={PATIENCE}"]
     code = pytest.main([*options, "-k", f"not {CAMPAIGN}", *files], plugins=[trial])
     if code:
