@@ -57,6 +57,7 @@ class _Served(click.Command):
                 else:
                     listed.append((name, " ".join(map("=".join, fields))))
             formatter.write_dl(listed)
+            formatter.write_text("M-Pesa's initiator_name and security_credential are any text.")
 
 
 @commands.command(cls=_Served)

@@ -8,10 +8,12 @@ import msgspec
 from ..errors import BadWebhook, Mismatch, NoAnswer, NotFound, Unavailable, Unsupported, UsageError
 from ..journal import Arrival, OpenMessage, OrderOwner, repeat_event
 from ..limits import Priority
-from ..models import Event, Payment, Status, Trust, compare, merge
+from ..models import Event, Payment, Reason, Status, Trust, compare, merge
 from ..values import arguments
 from .engine import Engine
 from .finding import payment_named
+
+_VAGUE = (None, Reason.DECLINED, Reason.OTHER)  # reasons that name no cause
 
 
 async def confirm(
@@ -223,7 +225,8 @@ def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) ->
     They are tied by the provider's id that we have, by our reference in the provider's answer, or
     by the order's own secret callback path if we know that its answer was lost (`sent`): otherwise
     a message about a real but cheaper payment would confirm the order. A receipt stays a claim in
-    `ids` unless the path or the body proves it and the payment succeeded.
+    `ids` unless the path or the body proves it and the payment succeeded. Likewise the cause of a
+    failure that the look-up proves.
     """
     order = (known.reference, known.kind or "collect")
     path = event.path_reference is not None and (event.path_reference, event.kind) == order
@@ -240,6 +243,10 @@ def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) ->
             fields=("reference",),
         )
     claims = event.claims
+    if proved and found.status is claims.status is Status.FAILED and found.reason in _VAGUE:
+        # A look-up may know no more than "declined". The cause in the message moves no money.
+        cause = {"reason": claims.reason or found.reason, "message": claims.message}
+        found = msgspec.structs.replace(found, **cause)
     if known.provider_reference is None and found.reference is None:
         # Only the path ties them: the content of the message must not contradict the order.
         compare(msgspec.structs.replace(claims, reference=None), known)

@@ -111,7 +111,10 @@ class Questions:
             store.release(nonce)
             raise
         if answer is None:
-            raise NoAnswer(f"{call}: the provider took the question, and no answer came in time")
+            raise NoAnswer(
+                f"{call}: the provider took the question, and no answer came in time; it comes to "
+                "webhook_base, where an entered Webhooks must hear it"
+            )
         return answer
 
     async def _wait(self, call: Call, nonce: str, waiter: "asyncio.Future[str | None]") -> None:

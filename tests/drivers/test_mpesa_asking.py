@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paymux import NotSent, OutcomeUnknown, Payment, Pool, Status
+from paymux import NotSent, OutcomeUnknown, Payment, Pool, Reason, Status
 from paymux.errors import CredentialRefused
 from paymux.simulator import Fault, Simulator
 from paymux.webhooks import Webhooks
@@ -132,3 +132,14 @@ async def test_a_refund_without_an_answer_ends_by_a_time_out_that_names_it(shop:
     async with asyncio.timeout(30):
         while not [one async for one in shop.pool.payments(status=Status.SUCCEEDED)]:
             await asyncio.sleep(0.01)
+
+
+async def test_a_failed_payout_has_the_cause_that_its_result_names(shop: Shop) -> None:
+    """The status answer says only "Declined": the result on the order's path says why."""
+    await shop.pool.balance("mpesa")
+    paid = await shop.pool.payout("mpesa", **{**WAGE, "reference": "wage-9"})
+    shop.sim.settle(paid.provider_reference or "", Status.FAILED, reason=Reason.INSUFFICIENT_FUNDS)
+    async with asyncio.timeout(30):
+        while not (ends := [one async for one in shop.pool.payments(status=Status.FAILED)]):
+            await asyncio.sleep(0.01)
+    assert [(one.reference, one.reason) for one in ends] == [("wage-9", Reason.INSUFFICIENT_FUNDS)]

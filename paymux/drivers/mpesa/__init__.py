@@ -58,6 +58,8 @@ class Mpesa(Account, frozen=True, kw_only=True):
     * `security_credential`: its password, encrypted with the certificate of the same environment,
       by the page "Test credentials" of the portal, or by `paymux security-credential`. It is valid
       as long as the password, 90 days; after several wrong ones the user is locked.
+    * `payout(…, extra={"command_id": "SalaryPayment"})`, or PromotionPayment; else it is a
+      BusinessPayment. 10 to 250,000 shillings each.
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
       utility account. M-Pesa knows a payout by this shortcode and your reference: programs
       that pay out of one shortcode, and accounts of one pool, never share a reference.

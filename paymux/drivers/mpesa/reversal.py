@@ -31,7 +31,7 @@ async def refund(driver: "Mpesa", send: Send, order: Order, payment: Payment) ->
         accepted = "a collect: Daraja reverses no payout and no refund"
         raise UsageError.field("payment.kind", payment.kind, accepted)
     if payment.receipt is None:
-        why = 'M-Pesa reverses by receipt: find it first, `find(account, receipt="…")`'
+        why = "M-Pesa reverses by receipt: pass the payment as `on_payment` or the journal has it"
         raise UsageError.missing("payment.receipt", why)
     if not is_receipt(payment.receipt):
         raise UsageError.field("payment.receipt", payment.receipt, "1 to 40 letters and digits")
