@@ -14,7 +14,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Iterable,
     Mapping,
     MutableMapping,
     Sequence,
@@ -35,6 +34,7 @@ from ..pool import Pool
 from ..primitives.coerce import is_a
 from ..values.validation import checked_function, checked_seconds
 from .allowlist import AllowedSenders, Allowlist
+from .bodies import Receive, chunks_of, read_body, request_of
 from .pending import Unfinished
 from .processing import EventProcessor
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 AsgiSend: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 VALIDATION_SECONDS = 7.0  # Daraja waits 8 s for the answer to a C2B validation (v2/c2b.mdx)
@@ -149,7 +148,7 @@ class Webhooks:
             raise UsageError.field("request", request, "a request of aiohttp.web")
         raw = request.raw_path.partition("#")[0].partition("?")
         pairs = list(request.headers.items())
-        incoming = _incoming(request.method, request.path, raw[2], pairs, request.remote)
+        incoming = request_of(request.method, request.path, raw[2], pairs, request.remote)
         reply = await self._served(incoming, len(pairs), request.content.iter_any())
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
@@ -164,7 +163,7 @@ class Webhooks:
         route = self._routed(incoming, lines)
         if isinstance(route, Response):
             return route
-        body = await _read(chunks, until)
+        body = await read_body(chunks, until)
         if isinstance(body, Response):
             return body
         return await self._heard(msgspec.structs.replace(incoming, body=body), route, until)
@@ -257,8 +256,8 @@ class Webhooks:
         ]
         query = scope.get("query_string", b"").decode("latin-1")
         client = scope.get("client") or (None,)
-        incoming = _incoming(scope["method"], scope["path"], query, raw, client[0])
-        reply = await self._served(incoming, len(raw), _chunks(receive))
+        incoming = request_of(scope["method"], scope["path"], query, raw, client[0])
+        reply = await self._served(incoming, len(raw), chunks_of(receive))
         body = b"" if scope["method"] == "HEAD" else reply.body
         lines = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         lines.append((b"content-length", str(len(body)).encode()))
@@ -279,48 +278,6 @@ class Webhooks:
         await self.__aexit__(None, None, None)
         await self._pool.aclose()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-class _Gone(Exception):
-    """The client disconnected before the end of its request."""
-
-
-def _incoming(
-    method: str, path: str, query: str, headers: Iterable[tuple[str, str]], peer: str | None
-) -> WebhookRequest:
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        # A repeated name is one list: https://www.rfc-editor.org/rfc/rfc9110#section-5.3. Joined
-        # with a comma, a repeated signature is never a valid one.
-        lower = name.lower()
-        joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
-    return WebhookRequest(method=method, path=path, query=query, headers=joined, peer=peer)
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _Gone
-        yield message.get("body", b"")
-        if not message.get("more_body", False):
-            return
-
-
-async def _read(chunks: AsyncIterator[bytes], until: float) -> bytes | Response:
-    """Read a body up to its cap; if it is too large, too slow or broken, return the response."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout_at(until):
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > WEBHOOK_BYTES:
-                    return Response(status=413)
-    except TimeoutError:
-        return Response(status=408)
-    except Exception:  # noqa: BLE001 - each server has its own errors for a body that is cut off
-        return Response(status=400)
-    return bytes(body)
 
 
 def _unanswered(driver: Driver, event: Event, unfinished: Unfinished) -> Response:
