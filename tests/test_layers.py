@@ -251,9 +251,7 @@ LINES = {
     "values/arguments": 341,
     "values/parsing": 306,
     "watch/poll_queue": 311,
-    "watch/registry": 335,
-    "watch/watch": 355,
-    "webhooks/app": 334,
+    "watch/watch": 348,
     "webhooks/processing": 344,
 }
 

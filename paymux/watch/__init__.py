@@ -1,15 +1,8 @@
 """Watching payments until they are terminal."""
 
+from .keys import lookup_key, registry_keys, reuse_equal_values
 from .poll_queue import MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
-from .registry import (
-    LookupResult,
-    PollState,
-    WatchRef,
-    WatchRegistry,
-    lookup_key,
-    registry_keys,
-    reuse_equal_values,
-)
+from .registry import LookupResult, PollState, WatchRef, WatchRegistry
 from .schedule import Schedule
 from .watch import Watch
 

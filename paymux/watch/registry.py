@@ -1,7 +1,6 @@
 """The open watches of a pool, indexed by each id of their payment, and their poll queues."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 from weakref import ref
@@ -13,6 +12,7 @@ from ..drivers.base import Driver
 from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
 from ..limits import Limiter
 from ..models import Event, Kind, Payment
+from .keys import RegistryKey, agree, are_compatible, registry_keys
 from .poll_queue import MAX_IN_FLIGHT, PollQueue
 from .push import PushSockets
 from .refusals import DenialCounter
@@ -20,8 +20,6 @@ from .schedule import LookupKey, Schedules
 
 # watches that are notified in one step of the event loop, so that no step is long
 WATCHES_PER_STEP = 500
-
-_FIELDS = Payment.__struct_fields__
 
 LookupResult: TypeAlias = Payment | PaymuxError
 
@@ -60,7 +58,6 @@ class RegisteredWatch(Protocol):
 
 WatchRef: TypeAlias = ref[RegisteredWatch]
 Held: TypeAlias = WatchRef | set[WatchRef]  # a set only if several watch the same payment
-RegistryKey: TypeAlias = tuple[tuple[str, ...], str]
 
 
 class WatchRegistry:
@@ -182,7 +179,7 @@ class WatchRegistry:
             told = None
         others = self._others(asker, subject)
         for number, watch in enumerate(others, 1):
-            if _agree(asker.payment, watch.payment):
+            if agree(asker.payment, watch.payment):
                 watch.on_result(told, poll_state)
             if number % WATCHES_PER_STEP == 0:
                 await asyncio.sleep(0)
@@ -264,7 +261,7 @@ class WatchRegistry:
             return
         # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
         # time.
-        same = [watch for watch in found if _same(watch.payment, payment)]
+        same = [watch for watch in found if are_compatible(watch.payment, payment)]
         self._each(same, lambda watch: watch.deliver(payment))
 
     def close(self) -> None:
@@ -287,49 +284,3 @@ def _everyone(shelves: Iterable[Mapping[str, Held]]) -> list[RegisteredWatch]:
 def _living(found: Iterable[WatchRef]) -> Iterator[RegisteredWatch]:
     # A list first: a watch may change the set when it is notified.
     return (watch for one in list(found) if (watch := one()) is not None)
-
-
-def _agree(one: Payment, other: Payment) -> bool:
-    """Return whether two watches expect the same of one payment."""
-    return _same(one, other, ("reference", "provider_reference", "amount", "currency", "live"))
-
-
-def _same(
-    one: Payment, other: Payment, names: tuple[str, ...] = ("reference", "provider_reference")
-) -> bool:
-    """Return whether two may be the same payment: the same kind, and no different ids."""
-    pairs = ((getattr(one, name), getattr(other, name)) for name in names)
-    alike = all(None in pair or pair[0] == pair[1] for pair in pairs)
-    return alike and (one.kind or "collect") == (other.kind or "collect")
-
-
-def registry_keys(payment: Payment) -> list[RegistryKey]:
-    """List the index keys of a payment: the group of the index, and the id in it."""
-    account = payment.account
-    found: list[RegistryKey] = []
-    for name, id in payment.ids.items():
-        found.append(((account, name), id))
-    if payment.reference is not None:
-        found.append(((account, payment.kind or "collect"), payment.reference))
-    if payment.provider_reference is not None:
-        found.append(((account,), payment.provider_reference))
-    return found
-
-
-def lookup_key(payment: Payment, driver: Driver) -> LookupKey:
-    """Return the id by which a look-up finds a payment."""
-    if payment.provider_reference is not None:
-        return payment.provider_reference
-    own = next(((name, id) for name, id in payment.ids.items() if name in driver.verifies_by), None)
-    return own or (payment.kind or "collect", payment.reference or "")
-
-
-def reuse_equal_values(found: Payment, known: Payment) -> Payment:
-    """Return the payment found, reusing equal values of the known one, to save memory."""
-    pairs = zip(
-        _FIELDS, msgspec.structs.astuple(known), msgspec.structs.astuple(found), strict=True
-    )
-    held = {name: old for name, old, new in pairs if old is not new and old == new}
-    if found.provider_status is not None:
-        held["provider_status"] = sys.intern(found.provider_status)
-    return msgspec.structs.replace(found, **held)

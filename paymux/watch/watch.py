@@ -19,16 +19,9 @@ from ..errors import (
     WatchTimeout,
 )
 from ..models import Payment, log, merge
+from .keys import lookup_key, registry_keys, reuse_equal_values
 from .poll_queue import FINAL_LOOKUP_SECONDS, MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
-from .registry import (
-    LookupResult,
-    PollState,
-    WatchRef,
-    WatchRegistry,
-    lookup_key,
-    registry_keys,
-    reuse_equal_values,
-)
+from .registry import LookupResult, PollState, WatchRef, WatchRegistry
 from .schedule import CLOCK_SECONDS, Schedule
 
 LONG_AGO = -NEVER  # one shared float object
