@@ -252,7 +252,7 @@ LINES = {
     "values/parsing": 306,
     "watch/poll_queue": 311,
     "watch/watch": 348,
-    "webhooks/processing": 344,
+    "webhooks/processing": 349,
 }
 
 
