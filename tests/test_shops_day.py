@@ -8,6 +8,7 @@ import pytest
 from paymux import Payment
 from paymux.core.notify.dispatcher import Dispatcher
 
+from .campaigns import day as campaigns_day
 from .campaigns.day import Size, day
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,7 @@ def test_a_telling_that_is_lost_shows_in_the_books(monkeypatch: pytest.MonkeyPat
         call(self, heard, kinds)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Dispatcher, "__init__", deaf)
-    found = day(3, Size(sales=30, payouts=10, refunds=1, crashes=0))
+    monkeypatch.setattr(campaigns_day, "NIGHT", 1800.0)
+    found = day(3, Size(sales=30, payouts=10, refunds=1, unasked=5, crashes=0))
     assert found.books != found.ledger
     assert any("never told" in one for one in found.wrong)
