@@ -52,25 +52,22 @@ _BOTH: Mapping[str, Meaning] = {
     # value, abnormal, no permission, too many: of the gateway, so of the money they prove nothing.
     **dict.fromkeys([f"1000000{end:02}" for end in (0, 1, 2, 4, 5, 7, 9, 10, 11)], Status.PENDING),
 }
-PAYOUT = Vocabulary(
-    {
-        **_BOTH,
-        # Below or above the limits of a payment, a day, a balance.
-        **dict.fromkeys(("2", "3", "4", "8"), (Status.FAILED, Reason.LIMIT)),
-        # The payee is not registered, or unknown.
-        "2040": (Status.FAILED, Reason.UNKNOWN_PAYEE),
-        "SFC_IC0003": (Status.FAILED, Reason.UNKNOWN_PAYEE),
-    }
-)
+_PAYOUT: Mapping[str, Meaning] = {
+    **_BOTH,
+    # Below or above the limits of a payment, a day, a balance.
+    **dict.fromkeys(("2", "3", "4", "8"), (Status.FAILED, Reason.LIMIT)),
+    # The payee is not registered, or unknown.
+    "2040": (Status.FAILED, Reason.UNKNOWN_PAYEE),
+    "SFC_IC0003": (Status.FAILED, Reason.UNKNOWN_PAYEE),
+}
 ALREADY_REVERSED = "R000001"
-REFUND = Vocabulary(
-    {
-        **_BOTH,
-        # We asked once, so another request reversed it: this refund gave nothing back.
-        ALREADY_REVERSED: _FAILED,
-        "R000002": _FAILED,  # the original receipt is invalid
-    }
-)
+_REFUND: Mapping[str, Meaning] = {
+    **_BOTH,
+    # We asked once, so another request reversed it: this refund gave nothing back.
+    ALREADY_REVERSED: _FAILED,
+    "R000002": _FAILED,  # the original receipt is invalid
+}
+PAYOUT, REFUND = Vocabulary(_PAYOUT), Vocabulary(_REFUND)
 # "Final status (Cancelled, Declined, Completed or Expired)": /TransactionStatus, FAQ 3.
 TRANSACTION = Vocabulary(
     {
@@ -87,7 +84,7 @@ _RESULTS: Mapping[Kind | None, StatusWords] = {
     "payout": PAYOUT,
     "refund": REFUND,
     # A message alone does not say of which kind it is. It is only a claim.
-    None: Vocabulary({**PAYOUT, **REFUND}),
+    None: Vocabulary({**_PAYOUT, **_REFUND}),
 }
 _UNPAID_ENDS = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 
