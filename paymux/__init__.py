@@ -12,6 +12,7 @@ __all__ = [
     "BadWebhook",
     "Balance",
     "Bulk",
+    "CredentialRefused",
     "Customer",
     "DuplicateReference",
     "Event",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from .errors import (
         AuthenticationFailed,
         BadWebhook,
+        CredentialRefused,
         DuplicateReference,
         Mismatch,
         NoAnswer,
@@ -123,6 +125,7 @@ else:
             "errors": (
                 "AuthenticationFailed",
                 "BadWebhook",
+                "CredentialRefused",
                 "DuplicateReference",
                 "Mismatch",
                 "NoAnswer",

@@ -251,6 +251,18 @@ async def test_without_a_proof_three_are_out_until_an_answer(balance: Response |
 
 
 @timeless
+async def test_a_proof_that_was_lost_is_sought_again() -> None:
+    """A minute after it, before the next request: so no payout waits behind a lost answer."""
+    bank = Bank(balance=None)
+    async with shop(bank) as pay:
+        await pay_all(pay, 1)
+        bank.replies["balance"] = answer(status="OK")
+        await asyncio.sleep(60)
+        assert all(isinstance(end, Payment) for end in await pay_all(pay, 50, 1))
+    assert len(bank.paths("/balance")) == 2
+
+
+@timeless
 async def test_a_request_without_an_answer_is_out_for_a_minute() -> None:
     """What waits longer than its deadline was never sent; a look-up is unavailable then."""
     bank = Bank()

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from paymux import (
     AuthenticationFailed,
+    CredentialRefused,
     Event,
     Mismatch,
     NotSent,
@@ -97,6 +98,20 @@ def test_what_a_listed_refusal_means(
     assert (verdict.means, type(verdict.error), verdict.answer) == (means, kind, None)
     assert verdict.error is not None
     assert verdict.error.http_status == reply.status
+
+
+class Guarded(Toy, frozen=True, kw_only=True):
+    """A toy whose requests name a credential, which the provider may refuse."""
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        return CredentialRefused("locked") if reply.status == 403 else None
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_a_refused_credential_is_no_stale_token(request_: Request[Said]) -> None:
+    """It is a refusal: a new login would not make it good, and the request would leave again."""
+    verdict = decide(Guarded(), request_, answer(403, error="locked"))
+    assert (verdict.means, type(verdict.error)) == (Means.REFUSED, CredentialRefused)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)

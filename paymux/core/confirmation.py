@@ -225,7 +225,7 @@ def tie_to_order(event: Event, known: Payment, found: Payment, *, sent: bool) ->
     They are tied by the provider's id that we have, by our reference in the provider's answer, or
     by the order's own secret callback path if we know that its answer was lost (`sent`): otherwise
     a message about a real but cheaper payment would confirm the order. A receipt stays a claim in
-    `ids` unless the path or the body proves it and the payment succeeded. Likewise the cause of a
+    `ids` unless the path or the body proves it and the payment succeeded. So does the cause of a
     failure that the look-up proves.
     """
     order = (known.reference, known.kind or "collect")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 PROOF_SECONDS = 10.0  # seconds for the proof that is sought before the first request
+AGAIN_SECONDS = 60.0  # seconds until a proof that was lost is sought again
 FRESH_SECONDS = 1.0  # seconds for which what the journal said of a credential is not asked again
 POLL_SECONDS = 0.25  # seconds between two attempts to be among those that are out
 
@@ -47,6 +48,7 @@ class _Credential:
         self.asked_at = -float("inf")  # when the journal was asked last
         self.turn = asyncio.Lock()  # those that wait go one by one
         self.proof: asyncio.Task[None] | None = None
+        self.sought_at = -float("inf")  # when the proof was sought last
 
     @property
     def is_sought(self) -> bool:
@@ -197,8 +199,13 @@ class CredentialGuard:
         return slot
 
     async def _prove(self, call: Call, credential: _Credential) -> None:
-        """Seek the first proof, once for all that wait; without one, few are let out."""
-        if credential.proof is None:
+        """Seek the first proof, for all that wait; without one, few are let out.
+
+        A proof that was lost is sought again.
+        """
+        now = asyncio.get_running_loop().time()
+        if credential.proof is None or now - credential.sought_at >= AGAIN_SECONDS:
+            credential.sought_at = now
             seeking = self._seek(call.driver, call.driver.proof_of(credential.name))
             credential.proof = asyncio.get_running_loop().create_task(seeking)
         await asyncio.wait({credential.proof})
