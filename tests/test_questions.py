@@ -534,3 +534,18 @@ async def test_an_answer_that_cannot_be_kept_is_not_acknowledged(
             with pytest.raises(Unavailable, match="disk"):
                 await pool.balance("toy")
     assert len(provider.asked) == 1  # what is not durable does not leave
+
+
+@timeless
+async def test_an_acknowledgement_that_echoes_a_credential_is_not_stored(tmp_path: Path) -> None:
+    """Its id is in the journal as long as the question: so it is no id, and the look-up fails."""
+    provider, path = Provider(), tmp_path / "journal.db"
+    provider.refuses = answer(conversation=SECRET)
+    hooks = worker(provider, Shop(), path)
+    async with opened(hooks) as pool:
+        payment = await pool.collect("toy", **ORDER)
+        with pytest.raises(Unavailable, match="credential in it"):
+            await pool.verify(payment)
+        kept = b"".join(one.read_bytes() for one in tmp_path.iterdir())
+    assert b"order-1" in kept
+    assert SECRET.encode() not in kept

@@ -99,6 +99,8 @@ class Questions:
             named = text(question.id_of(await call(question.to(*urls))))
             if not named:
                 raise Unreadable("the acknowledgement has no id")
+            if hide(named, self._engine.secrets(call.driver)) != named:  # it would be stored
+                raise Unreadable("the acknowledgement's id has a credential in it")
         except BaseException:
             store.forget(nonce)  # without the id, no answer can be believed
             raise
