@@ -618,3 +618,19 @@ def _settle(sim: Simulator, reference: str, number: int) -> None:
     if number % 5 == 0:
         sim.fault("mpesa", entry.provider_reference, kind=Fault.WEBHOOK_LOST)
     sim.settle(entry.provider_reference, Status.SUCCEEDED)
+
+
+@timeless
+async def test_a_forged_confirmation_takes_no_orders_place(file: Path, sim: Simulator) -> None:
+    """An order without a receipt is not given one that nothing proves: its row is told once."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        await asyncio.sleep(60)
+        await shop.pool.collect("mpesa", **ORDER)
+        sim.fault("mpesa", "order-1042", kind=Fault.WEBHOOK_LOST)
+        sim.settle("order-1042", Status.SUCCEEDED)
+        typed = {"BillRefNumber": "order-1042", "MSISDN": "2547 ***** 144"}
+        await confirm(shop, "FORGED0001", use="bare", **typed)
+        await asyncio.sleep(4 * 3600)
+    assert shop.books.told() == {"order-1042": 1}
+    assert shop.books.total() == sim.ledger.charged(provider="mpesa")

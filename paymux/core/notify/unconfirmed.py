@@ -231,6 +231,8 @@ class UnconfirmedNotifier:
         if entry.event.account not in self._engine.drivers:
             return False  # it belongs to another worker's pool
         which, order = await self._owner(entry, waiting, receipt)
+        # Until it is proved, a forged one would take the place of what the provider will list.
+        asked = receipt is not None and waiting.proved is None and waiting.ask_at < float("inf")
         if order is None:
             return True
         if which is Ownership.ORDER:
@@ -244,7 +246,7 @@ class UnconfirmedNotifier:
             )
         elif which is Ownership.WITHOUT_RECEIPT and not waiting.patient:
             waiting.patient, waiting.due = True, loop.time() + RECEIPT_WAIT_SECONDS
-        elif which is Ownership.WITHOUT_RECEIPT:
+        elif which is Ownership.WITHOUT_RECEIPT and not asked:
             await kept.give(entry, order)
         return False
 
