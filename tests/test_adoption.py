@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 import paymux.core.notify.notifier
 import paymux.core.notify.unconfirmed
-from paymux import Payment, Status, UsageError
+from paymux import OutcomeUnknown, Payment, Status, UsageError
 from paymux.http import Response, WebhookRequest
 from paymux.primitives.clock import wall_time
 from paymux.simulator import Fault, Simulator
@@ -634,3 +634,19 @@ async def test_a_forged_confirmation_takes_no_orders_place(file: Path, sim: Simu
         await asyncio.sleep(4 * 3600)
     assert shop.books.told() == {"order-1042": 1}
     assert shop.books.total() == sim.ledger.charged(provider="mpesa")
+
+
+@timeless
+async def test_an_order_left_to_a_person_holds_no_later_payment_back(
+    file: Path, sim: Simulator, rarely: None
+) -> None:
+    """A push whose answer was lost never ends; next month's payment of its payer is told."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        sim.fault("mpesa", "POST /mpesa/stkpush", kind=Fault.DROP_AFTER)
+        with pytest.raises(OutcomeUnknown):
+            await shop.pool.collect("mpesa", **ORDER)
+        await asyncio.sleep(10 * 86_400)
+        receipt = receipt_of(sim.mpesa.pays(bill="order-1042", amount=500, msisdn=PAYER))
+        await asyncio.sleep(3600)
+    assert shop.books.told() == {f"c2b.{receipt}": 1}

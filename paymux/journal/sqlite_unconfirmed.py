@@ -47,9 +47,10 @@ _END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended
 # and would choose another. The amount is compared as a number: it is stored as text, "500" or
 # "500.00".
 _COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
+# What was left to a person is not looked up any more, so a message would wait for ever.
 _PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open
     WHERE account = ? AND {_COLLECT}
-    AND status = 'pending' AND state NOT IN ('refused', 'not_sent')"""
+    AND status = 'pending' AND state NOT IN ('refused', 'not_sent') AND left_at IS NULL"""
 _BARE = f"""SELECT payment FROM payments p INDEXED BY payments_by_age
     WHERE account = ? AND {_COLLECT} AND created_at BETWEEN ? AND ? AND status = 'succeeded'
     AND NOT EXISTS (SELECT 1 FROM unconfirmed u
