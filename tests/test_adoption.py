@@ -650,3 +650,26 @@ async def test_an_order_left_to_a_person_holds_no_later_payment_back(
         receipt = receipt_of(sim.mpesa.pays(bill="order-1042", amount=500, msisdn=PAYER))
         await asyncio.sleep(3600)
     assert shop.books.told() == {f"c2b.{receipt}": 1}
+
+
+@timeless
+async def test_the_messages_of_one_receipt_are_given_to_one_order(
+    file: Path, sim: Simulator
+) -> None:
+    """Two equal pushes without a receipt, one confirmation, and both in the list: told twice."""
+    sim.mpesa.locks = False
+    async with Shop(file, sim) as shop:
+        shop.register()
+        await asyncio.sleep(590)
+        pushed = []
+        for number in range(2):
+            reference, extra = f"order-{number}", {"account_reference": "rent"}
+            one = await shop.pool.collect("mpesa", **{**ORDER, "reference": reference}, extra=extra)
+            pushed.append(one.provider_reference)
+            sim.fault("mpesa", one.provider_reference, kind=Fault.WEBHOOK_LOST)
+            sim.settle(one.provider_reference, Status.SUCCEEDED)
+        (first, *_) = (one for one in sim.ledger.entries() if one.provider_reference == pushed[0])
+        await confirm(shop, receipt_of(first), MSISDN="2547 ***** 144")
+        await asyncio.sleep(4 * 3600)
+        assert [one async for one in shop.pool.unconfirmed()] == []
+    assert shop.books.told() == {"order-0": 1, "order-1": 1}

@@ -43,6 +43,11 @@ _UNTOLD_OR_ADOPTING = """SELECT id, at FROM unconfirmed u WHERE ended IS NULL AN
     OR (account IN (SELECT value FROM json_each(?))
         AND at >= (SELECT value FROM notes WHERE name = 'adopts ' || u.account))) ORDER BY id"""
 _END = "UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL WHERE ended IS NULL AND"
+_TAKEN = "SELECT 1 FROM unconfirmed WHERE account = ? AND reference = ?"
+_MATCHED = """SELECT reference FROM unconfirmed
+    WHERE account = ? AND receipt = ? AND reference IS NOT NULL"""
+_MATCH = """UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL, reference = ?
+    WHERE ended IS NULL AND (id = ? OR account = ? AND receipt = ?)"""
 # INDEXED BY names the index that was made for each query: SQLite does not know the number of rows
 # and would choose another. The amount is compared as a number: it is stored as text, "500" or
 # "500.00".
@@ -163,7 +168,7 @@ def keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
         return KeptEvent(None)
     for id, _ in gone:
         _count(db, f"{_END} id = ?", _now(), TOO_MANY, id)
-    receipt = event.claims.receipt or event.claims.provider_reference
+    receipt = _receipt(event)
     sql = "INSERT INTO unconfirmed (account, event, receipt, at) VALUES (?, ?, ?, ?)"
     id = db.execute(sql, (*this, receipt, _now())).lastrowid
     return KeptEvent(id, tuple(_event(text) for _, text in gone))
@@ -224,18 +229,16 @@ def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
 
 
 def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
+    """End all messages of a receipt as those of one order, whichever of them came first."""
     account, _, reference = order_key(of)
-    taken = db.execute(
-        "SELECT 1 FROM unconfirmed WHERE account = ? AND reference = ?", (account, reference)
-    )
-    if taken.fetchone() is not None:
+    receipt = _receipt(entry.event)
+    before = db.execute(_MATCHED, (account, receipt)).fetchone()
+    if before is not None:
+        reference = before[0]
+    elif db.execute(_TAKEN, (account, reference)).fetchone() is not None:
         return False
-    given = (_now(), f"it is the receipt of {reference}", entry.id)
-    if not _count(db, f"{_END} id = ?", *given):
-        return False
-    return bool(
-        _count(db, "UPDATE unconfirmed SET reference = ? WHERE id = ?", reference, entry.id)
-    )
+    given = (_now(), f"it is the receipt of {reference}", reference)
+    return bool(_count(db, _MATCH, *given, entry.id, account, receipt))
 
 
 def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
@@ -271,6 +274,10 @@ def _payments(db: sqlite3.Connection, sql: str, *given: object) -> tuple[Payment
 
 def _count(db: sqlite3.Connection, sql: str, *given: object) -> int:
     return db.execute(sql, given).rowcount
+
+
+def _receipt(event: Event) -> str | None:
+    return event.claims.receipt or event.claims.provider_reference
 
 
 def _event(text: str) -> Event:
