@@ -673,3 +673,26 @@ async def test_the_messages_of_one_receipt_are_given_to_one_order(
         await asyncio.sleep(4 * 3600)
         assert [one async for one in shop.pool.unconfirmed()] == []
     assert shop.books.told() == {"order-0": 1, "order-1": 1}
+
+
+@timeless
+async def test_a_confirmation_of_a_payment_that_was_deleted_is_not_reported(
+    file: Path, sim: Simulator
+) -> None:
+    """`keep_days` deletes the row; what was told once is neither told nor reported again."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        receipt = receipt_of(sim.mpesa.pays(bill="rent", amount=500))
+        await asyncio.sleep(600)
+        with sqlite3.connect(file) as db:
+            db.execute(
+                "INSERT INTO forgotten SELECT account, kind, reference, digest, status,"
+                " updated_at FROM payments"
+            )
+            db.execute("DELETE FROM payments")
+            db.execute("DELETE FROM facts")
+            db.execute("DELETE FROM unconfirmed")
+        await confirm(shop, receipt)
+        await asyncio.sleep(3600)
+        assert [one async for one in shop.pool.unconfirmed()] == []
+    assert (shop.books.told(), shop.books.unconfirmed) == ({f"c2b.{receipt}": 1}, [])

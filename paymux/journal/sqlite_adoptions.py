@@ -172,7 +172,7 @@ def _adopt(
         return False
     key, at = order_key(payment), iso(wall_time())
     receipt = (payment.account, payment.receipt or "")
-    if _end_dealt_with(receipt, db) or _is_forgotten(payment, db):
+    if _end_dealt_with(receipt, db):
         return False
     if not is_not_ours(candidate_orders(event, db)):
         return False
@@ -193,7 +193,7 @@ def _is_news(event: Event, db: sqlite3.Connection) -> bool:
         return False
     # A receipt that an unproved message claimed for an order is no row of it.
     paid = any(one.receipt == receipt for one in paid_orders(event, db))
-    return not paid and not _is_forgotten(event.claims, db)
+    return not paid and not _is_forgotten((account, receipt), db)
 
 
 def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
@@ -206,9 +206,9 @@ def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
 
 
 def _end_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
-    """End the entries of a receipt that was dealt with; return whether it was."""
+    """End the entries of a receipt that was dealt with, or told; return whether it was."""
     # A message that comes now tells of it now, even if it was listed a moment earlier.
-    if not _is_dealt_with(receipt, db, BEFORE):
+    if not (_is_dealt_with(receipt, db, BEFORE) or _is_forgotten(receipt, db)):
         return False
     db.execute(_END, (iso(wall_time()), "its receipt was dealt with before", *receipt))
     return True
@@ -219,7 +219,7 @@ def _is_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection, but: str = 
     return db.execute(_ENDED, (*receipt, TOO_MANY, but)).fetchone() is not None
 
 
-def _is_forgotten(payment: Payment, db: sqlite3.Connection) -> bool:
+def _is_forgotten(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
     """Return whether the payment was adopted and `keep_days` has deleted its row."""
-    reference = adopted_reference(payment.receipt or "")
-    return db.execute(_FORGOTTEN, (payment.account, reference)).fetchone() is not None
+    account, number = receipt
+    return db.execute(_FORGOTTEN, (account, adopted_reference(number))).fetchone() is not None
