@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 import paymux.core.notify.notifier
 import paymux.core.notify.unconfirmed
-from paymux import OutcomeUnknown, Payment, Status, UsageError
+from paymux import Notifier, OutcomeUnknown, Payment, Pool, Status, UsageError
 from paymux.http import Response, WebhookRequest
 from paymux.primitives.clock import wall_time
 from paymux.simulator import Fault, Simulator
@@ -696,3 +696,19 @@ async def test_a_confirmation_of_a_payment_that_was_deleted_is_not_reported(
         await asyncio.sleep(3600)
         assert [one async for one in shop.pool.unconfirmed()] == []
     assert (shop.books.told(), shop.books.unconfirmed) == ({f"c2b.{receipt}": 1}, [])
+
+
+@pytest.mark.parametrize("till", ["", "600111"])
+def test_an_adopting_account_collects_at_a_place_of_its_own(
+    file: Path, sim: Simulator, till: str
+) -> None:
+    """Two accounts of one shortcode would tell each other's payments; a till is another place."""
+    first = replace(sim.driver("mpesa"), adopt_c2b=True)
+    second = replace(sim.driver("mpesa"), account="second", till=till)
+    journal = LoopJournal(file, random.Random(1))
+    pool = Pool(first, second, connection=sim.connection, journal=journal)
+    if till:
+        Notifier(pool, Books().on_payment)
+    else:
+        with pytest.raises(UsageError, match="second"):
+            Notifier(pool, Books().on_payment)

@@ -77,6 +77,10 @@ class Driver(Account, frozen=True, kw_only=True):
     probes: ClassVar[bool] = False  # it tests a callback URL with an empty message, a ping
     adopting: ClassVar[bool] = False  # payments without an order, once proved (models/kinds.py)
 
+    def lists_those_of(self, other: "Driver") -> bool:
+        """Return whether the payments of another account are in this one's list as well."""
+        return False
+
     @classmethod
     def can(cls, verb: Verb) -> bool:
         """Return whether this provider has the operation: whether this driver overrides it."""

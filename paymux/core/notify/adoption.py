@@ -27,6 +27,8 @@ class Adopter:
         if self.accounts and engine.store.journal is None:
             # In memory, a restart would forget what was told, and tell it again.
             raise UsageError.missing("journal", f"{self.accounts[0]} adopts payments: it needs one")
+        for name in self.accounts:
+            _see_alone(name, engine)
         self._since: Mapping[str, str] = {}  # when this journal first adopted, by account
         self._complained: set[str] = set()
 
@@ -102,6 +104,17 @@ class Adopter:
         if payment.status is not Status.SUCCEEDED or payment.amount is None:
             return None
         return _completed(event, payment, receipt)
+
+
+def _see_alone(account: str, engine: Engine) -> None:
+    """Refuse an account that would adopt the payments that another one asks for."""
+    driver = engine.drivers[account]
+    for name, other in engine.drivers.items():
+        if name != account and driver.lists_those_of(other):
+            why = (
+                f"False, or one account in place of {account} and {name}: they collect at one place"
+            )
+            raise UsageError.field("adopts", account, why)
 
 
 def _completed(event: Event, payment: Payment, receipt: str) -> Payment | None:

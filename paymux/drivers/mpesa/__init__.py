@@ -16,7 +16,7 @@ from ...models import Balance, Event, Kind, Order, Payment
 from ...primitives import coerce
 from ...primitives.redaction import Secret
 from ...values.parsing import Unreadable
-from ..base import Token, reveal
+from ..base import Driver, Token, reveal
 from . import b2c, balance, c2b, pull, registration, results, reversal, status, stk, values
 from .account import Account
 from .errors import duplicate, refusal, throttled
@@ -174,6 +174,11 @@ class Mpesa(Account, frozen=True, kw_only=True):
     def adopting(self) -> bool:  # type: ignore[override]  # a fact of the account here
         """Return whether C2B payments are adopted."""
         return self.adopt_c2b
+
+    def lists_those_of(self, other: Driver) -> bool:
+        """Return whether another account collects at the same shortcode or till."""
+        same = isinstance(other, Mpesa) and other.live is self.live
+        return same and (other.till or other.shortcode) == (self.till or self.shortcode)
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
         """Return what a confirmation or a result proves, if the account says that it does."""
