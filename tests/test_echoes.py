@@ -27,7 +27,8 @@ from paymux import (
 )
 from paymux.http import Response, Send, WebhookRequest, get
 from paymux.models import Method, Order
-from paymux.primitives.redaction import clean, hide
+from paymux.primitives.echoes import clean
+from paymux.primitives.redaction import hide
 
 from .test_aiohttp import ACCOUNTS
 from .test_redaction import FORMS, HOOK_KEY, PASSWORD, TOKEN, _leaks, _rendered

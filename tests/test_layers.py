@@ -241,7 +241,6 @@ LINES = {
     "journal/writer": 353,
     "limits/limiter": 327,
     "pool": 402,
-    "primitives/redaction": 315,
     "simulator/campay": 337,
     "simulator/intram": 335,
     "simulator/mpesa_gateway": 355,

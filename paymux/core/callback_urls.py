@@ -20,7 +20,8 @@ from ..http import WebhookRequest
 from ..models import ORDER_PATHS, Event, Kind, PathUse, log
 from ..primitives.clock import wall_time
 from ..primitives.coerce import is_a, text
-from ..primitives.redaction import Secret, clean, hide, mask, may_echo
+from ..primitives.echoes import clean, may_echo
+from ..primitives.redaction import Secret, hide, mask
 from ..values.parsing import Unreadable
 from ..values.validation import checked_reference, checked_url
 from .orders import options_of

@@ -17,8 +17,9 @@ from ..http import Question, WebhookRequest
 from ..journal import Asked, Heard, LocalQuestions
 from ..primitives.clock import wall_time
 from ..primitives.coerce import text
+from ..primitives.echoes import clean
 from ..primitives.forks import leave_to_parent
-from ..primitives.redaction import clean, hide, mask
+from ..primitives.redaction import hide, mask
 from ..transport import Call
 from ..values.parsing import BOM, Unreadable
 from .callback_urls import ANSWERS, CallbackUrls, Route

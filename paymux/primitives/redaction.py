@@ -1,20 +1,16 @@
 """Redaction: what may be printed, and what never: credentials, signatures, phone numbers."""
 
 import base64
-import enum
 import hmac
 import json
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus
-
-import msgspec
 
 from .coerce import is_a
 
-T = TypeVar("T")
 HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
@@ -105,7 +101,7 @@ def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -
         text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
     # Most bodies contain none; a search for plain text is much faster than a pattern.
     lowered, held = text.casefold(), False
-    for start in _starts(secrets):
+    for start in starts(secrets):
         if start in lowered:
             without = _pattern(secrets).sub(_hidden, text)
             text, lowered, held = without, without.casefold(), without != text
@@ -188,7 +184,7 @@ def _written(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 @lru_cache(maxsize=256)
-def _starts(secrets: tuple[str, ...]) -> tuple[str, ...]:
+def starts(secrets: tuple[str, ...]) -> tuple[str, ...]:
     """Return how the forms begin, in folded case: a text without them contains no secret."""
     return tuple({form.casefold()[:12] for forms in _written(secrets) for form in forms})
 
@@ -203,68 +199,6 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
         for form in exact  # a short one must not match inside a word or number
     )
     return re.compile("|".join([*whole, *(f"(?i:{re.escape(form)})" for form in cased)]))
-
-
-def may_echo(value: msgspec.Struct, secrets: tuple[str, ...]) -> bool:
-    """Tell whether any of an account's credentials may be in a value, in one look at all of it.
-
-    False is certain. True is not: what has to be escaped in JSON is for `clean` to look through.
-    """
-    try:
-        text = msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError):  # of a driver that is not ours
-        return True
-    if "\\" in text:
-        return True
-    return any(map(text.casefold().__contains__, _starts(secrets)))
-
-
-# not set by a provider, or cleaned already
-_OURS = frozenset({"account", "provider", "kind", "raw"})
-_WORDED = frozenset({"message", "prompt"})  # texts for people, which no code compares
-
-
-def clean(value: T, secrets: tuple[str, ...], known: object = None) -> T:
-    """Remove credentials that a provider echoed from parsed values, by their values only.
-
-    A value equal to `known` (ours) stays, as does anything that is not text. A URL keeps parameters
-    that only have a credential's name. A credential shorter than 8 characters is searched only in
-    texts for people: it may be part of any id.
-    """
-    found: Any = value
-    if value == known or not secrets:
-        return value
-    if isinstance(value, str):
-        found = value if isinstance(value, enum.Enum) else hide_values(value, _long(secrets))
-    elif isinstance(value, Mapping):
-        held = known if isinstance(known, Mapping) else {}
-        found = {
-            clean(name, secrets): clean(inner, secrets, held.get(name))
-            for name, inner in value.items()
-        }
-    elif isinstance(value, list):
-        found = [clean(inner, secrets) for inner in value]
-    elif isinstance(value, msgspec.Struct):
-        changed = {}
-        for name in value.__struct_fields__:
-            if name not in _OURS:
-                old = getattr(value, name)
-                words = type(old) is str and name in _WORDED
-                new = (
-                    hide_values(old, secrets)
-                    if words
-                    else clean(old, secrets, getattr(known, name, None))
-                )
-                if new is not old and new != old:
-                    changed[name] = new
-        found = msgspec.structs.replace(value, **changed) if changed else value
-    result: T = found
-    return result
-
-
-@lru_cache(maxsize=256)
-def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(secret for secret in secrets if len(secret) >= LONG_SECRET_CHARS)
 
 
 def scrub(value: Any, secrets: tuple[str, ...], levels: int = MAX_DEPTH) -> Any:

@@ -5,7 +5,8 @@ from typing import TypeVar
 import msgspec
 
 from ..errors import ProviderError
-from ..primitives.redaction import clean, hide, hide_and_flag, mask, scrub
+from ..primitives.echoes import clean
+from ..primitives.redaction import hide, hide_and_flag, mask, scrub
 
 T = TypeVar("T")
 
