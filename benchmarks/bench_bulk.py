@@ -35,7 +35,7 @@ from typing import Any
 from paymux import CamPay, Payment, Pool
 from paymux.bulk.bulk import Bulk
 from paymux.http import PreparedRequest, Response
-from paymux.limits.limiter import Priority
+from paymux.limits import Priority
 
 from .loopback import ROOT, Loopback
 from .peers import spread

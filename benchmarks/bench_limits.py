@@ -28,7 +28,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from paymux.limits.limiter import Limiter, Priority
+from paymux.limits import Limiter, Priority
 from tests.campaigns.limits import CALM, REFUSED, USED, Fickle, Row, Strict, storm
 from tests.toys import run
 

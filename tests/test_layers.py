@@ -239,7 +239,6 @@ LINES = {
     "core/notify/order_watcher": 331,
     "journal/payment_table": 348,
     "journal/writer": 353,
-    "limits/limiter": 327,
     "pool": 402,
     "simulator/campay": 337,
     "simulator/intram": 335,

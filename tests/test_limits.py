@@ -16,8 +16,9 @@ from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited
 from paymux.bulk import Bulk
 from paymux.http import PreparedRequest, Response
 from paymux.limits.adaptive import AdaptiveRate
-from paymux.limits.limiter import Limiter, Limits, Priority, RequestKind
+from paymux.limits.limiter import Limiter, Limits, RequestKind
 from paymux.limits.sliding_window import MAX_IN_FLIGHT
+from paymux.limits.turns import Priority
 
 from .campaigns.limits import CALM, REFUSED, USED, Strict, storm
 from .toys import START, Desk, Keyless, Narrow, Wire, answer, now, run, timeless, virtual_loop

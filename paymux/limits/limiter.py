@@ -1,7 +1,6 @@
 """Rate limiter of an account: no window ever holds more requests than the provider allows."""
 
 import asyncio
-import enum
 import heapq
 from collections.abc import Mapping
 from typing import Literal
@@ -12,20 +11,9 @@ from ..errors import RateLimited
 from .adaptive import AdaptiveRate
 from .quota import Quota
 from .sliding_window import MAX_IN_FLIGHT, SlidingWindow, Waiter, WaiterQueue
+from .turns import Priority, Turns
 
 RequestKind = Literal["money", "look-up"]
-# one of so many slots that would pass an earlier request goes to the oldest one
-OLDEST_FIRST_EVERY = 10
-
-
-class Priority(enum.IntEnum):
-    """The order in which waiting requests of an account are sent."""
-
-    MONEY = 0
-    NOW = 1  # a caller waits for this answer
-    WATCH = 2
-    BULK = 3
-    HINT = 4  # caused by a message about an unknown payment
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +31,7 @@ class Limiter:
 
     Money and look-ups have separate windows, as stated, and at most 100 requests in flight each.
     The rate learned from refusals applies to both together. Within a priority: first come,
-    first served. Every tenth slot that would pass an older request goes to the oldest one, so bulk
-    and hints do not wait for ever, and get no more than that.
+    first served; between priorities, `Turns` chooses.
     """
 
     def __init__(self, account: str, stated: Mapping[RequestKind, tuple[int, float]]) -> None:
@@ -52,11 +39,12 @@ class Limiter:
         self._stated = stated
         self._money_window = SlidingWindow(stated.get("money"), len(Priority))
         self._lookup_window = SlidingWindow(stated.get("look-up"), len(Priority))
+        self._turns = Turns((self._money_window, self._lookup_window))
         self._rate = AdaptiveRate()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rings = float("inf")  # when the timer fires: uvloop's own cannot always tell
-        self._number = self._waiting = self._passed = 0
+        self._number = self._waiting = 0
         self._deadlines: list[tuple[float, int, Waiter, WaiterQueue]] = []
         # the share of watches, where several processes divide the look-ups
         self.quota: Quota | None = None
@@ -276,7 +264,7 @@ class Limiter:
             return
         now = loop.time()
         while self._waiting and now >= self._rate.next_send_at():
-            head = self._head(now)
+            head = self._turns.choose(now)
             if head is None:
                 break
             window, queue = head
@@ -287,24 +275,6 @@ class Limiter:
                 self._rate.on_sent(now)
                 waiter.set_result(True)
         self._arm(loop, now)
-
-    def _head(self, now: float) -> tuple[SlidingWindow, WaiterQueue] | None:
-        """Return the queue that is next: the most urgent, or every tenth time the oldest."""
-        heads = [
-            (rank, next(iter(queue.values())), window, queue)
-            for window in (self._money_window, self._lookup_window)
-            if window.has_waiters() and window.free_slots(now) > 0
-            for rank, queue in enumerate(window.queues)
-            if queue
-        ]
-        if not heads:
-            return None
-        chosen, oldest = min(heads, key=lambda head: head[:2]), min(heads, key=lambda head: head[1])
-        if chosen is not oldest:
-            self._passed += 1
-            if self._passed >= OLDEST_FIRST_EVERY:
-                chosen, self._passed = oldest, 0
-        return chosen[2:]
 
     def _arm(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         """Set the timer for the next slot, if any request waits; an early timer is harmless."""

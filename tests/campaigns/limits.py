@@ -5,7 +5,7 @@ import random
 from collections import deque
 from typing import Any
 
-from paymux.limits.limiter import Limiter, Priority
+from paymux.limits import Limiter, Priority
 
 from ..toys import START, now
 
