@@ -250,7 +250,6 @@ LINES = {
     "values/parsing": 306,
     "watch/poll_queue": 311,
     "watch/watch": 348,
-    "webhooks/processing": 349,
 }
 
 

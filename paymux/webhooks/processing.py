@@ -1,40 +1,27 @@
-"""The processing of a message: confirm its payment, call `on_payment`, and retry what failed."""
+"""The messages in hand: each is handled in a task of its own, and repeated until it is done."""
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from ..core import Engine, confirm_received
-from ..core.notify import CallbackFailed, Notifier, TooManyUnconfirmed, log_failure
-from ..errors import (
-    AuthenticationFailed,
-    BadWebhook,
-    Mismatch,
-    NoAnswer,
-    NotFound,
-    PaymuxError,
-    RateLimited,
-    Unsupported,
-    UsageError,
-)
+from ..core import Engine
+from ..core.notify import Notifier
+from ..errors import PaymuxError
 from ..journal import OpenMessage
 from ..models import Event, Payment, log
 from ..primitives.forks import ForkAware, leave_to_parent, register
-from ..primitives.redaction import mask
-from ..values import arguments
 from .answers import AnswerProcessor
 from .flood import FloodCounter, Names, names
+from .handling import MessageHandler
 from .matching import EventMatcher
 from .pending import PendingEvent, Unfinished
 from .telling import Teller
 
 RESCAN_SECONDS = 30.0  # seconds between scans for messages of workers that died
-DAY_SECONDS = 86_400.0  # seconds for which a provider that does not answer is asked again
 NEVER, LONG_AGO = float("inf"), -float("inf")
 MAX_REPETITIONS = 8  # retries at once
 MAX_PENDING_EVENTS = 1000  # messages in hand
@@ -54,9 +41,9 @@ class EventProcessor(ForkAware):
         lookup: Callable[[Event], Awaitable[Payment | None]] | None,
     ) -> None:
         self._engine = engine
-        self._notifier = notifier
         self._matcher = EventMatcher(engine, lookup)
         self._teller = Teller(engine, notifier)
+        self._handler = MessageHandler(engine, notifier, self._matcher, self._teller)
         self.answers = AnswerProcessor(engine, self._teller)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scan: asyncio.Task[None] | None = None
@@ -132,7 +119,7 @@ class EventProcessor(ForkAware):
         done, message = False, OpenMessage(event)
         try:
             async with asyncio.timeout_at(until):
-                unfinished = await self._handle(message, until)
+                unfinished = await self._handler.handle(message, until)
             done = unfinished is None or not unfinished.retry_seconds
         except TimeoutError:
             unfinished = Unfinished()
@@ -187,7 +174,7 @@ class EventProcessor(ForkAware):
     ) -> Unfinished | None:
         await asyncio.sleep(0)  # an eager task could end before it is stored as `message.task`
         async with few or contextlib.nullcontext():
-            unfinished = await self._handle(message, until)
+            unfinished = await self._handler.handle(message, until)
         worth = unfinished is not None and self._is_worth_it(message, unfinished)
         if worth and not await self._matcher.is_kept(message):
             # Its order has too many kept messages: one event is retried for all of them.
@@ -246,104 +233,3 @@ class EventProcessor(ForkAware):
                 await self.answers.scan(LONG_AGO)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), RESCAN_SECONDS)
-
-    async def _handle(self, message: OpenMessage, until: float) -> Unfinished | None:
-        """Confirm a message and call `on_payment` with its payment.
-
-        None: the message is finished, with or without success.
-        """
-        event, expected, real = message.event, None, False
-        driver = self._engine.driver(event.account)
-        if not driver.confirms(event):
-            return await self._keep(event)
-        try:
-            expected = await self._matcher.expected(event)
-            if expected is not None:
-                expected = arguments.payment(expected, "expected")
-            payment = await confirm_received(self._engine, event, expected, message=message)
-            real = True
-            if payment.status.terminal:
-                return await self._teller.tell(message, payment, until)
-            pace = driver.pace(payment)
-            if event.claims.status.terminal and not pace.by_callback:
-                # The message may be ahead of the provider's own look-up, or false: look up for a
-                # while.
-                return Unfinished(
-                    status=200,
-                    retry_seconds=pace.watch_timeout,
-                    known=await self._matcher.knows(event, expected),
-                )
-        except CallbackFailed:
-            return Unfinished(
-                retry_seconds=float("inf"), known=real or await self._matcher.knows(event, expected)
-            )
-        except Unsupported:
-            return await self._keep(event)
-        except (PaymuxError, OSError) as error:  # OSError: from the journal
-            return await self._left(event, expected, error)
-        except Exception as error:  # noqa: BLE001 - a driver's bug must not lose a message
-            log_failure("a driver", event.account, error)
-            return Unfinished(retry_seconds=DAY_SECONDS)
-        return None
-
-    async def _left(
-        self,
-        event: Event,
-        expected: Payment | None,
-        error: PaymuxError | OSError,
-    ) -> Unfinished | None:
-        """Return what is left to do about a message that was not confirmed; None: nothing."""
-        about = msgspec.structs.replace(event.claims, kind=event.kind)
-        pace = self._engine.driver(event.account).pace(expected or about)
-        if isinstance(error, Mismatch):
-            # A retry of the same message would give the same result: it is only logged.
-            self._matcher.refused(event, error)
-            return None
-        if isinstance(error, BadWebhook):
-            if event.path_reference is not None:
-                # Its path says which order it is about; the answer with the provider's id may
-                # still come.
-                return Unfinished(retry_seconds=pace.watch_timeout)
-            log.warning("%s", mask(str(error)))
-            return None
-        if isinstance(error, NoAnswer):
-            return None  # it was asked for; a message never causes a second question
-        known = await self._matcher.knows(event, expected)
-        if isinstance(error, RateLimited):
-            lasting = DAY_SECONDS if known else 0.0
-            return Unfinished(
-                status=429,
-                retry_after=error.retry_after,
-                retry_seconds=lasting,
-                known=known,
-                always=not known,
-            )
-        if isinstance(error, NotFound):
-            if known and pace.by_callback:
-                return None  # asked once; its watch asks again
-            return Unfinished(retry_seconds=pace.watch_timeout if known else 0.0, known=known)
-        if pace.by_callback and not isinstance(error, OSError):
-            # Its question may have left, and a message causes one at most. An order that the
-            # journal has is asked for again by its watch; of any other, no watch waits for the end.
-            log.warning("%s: a message was not confirmed: %s", event.account, mask(str(error)))
-            return None
-        level = logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
-        said = "%s: a message could not be confirmed yet: %s"
-        log.log(level, said, event.account, mask(str(error)))
-        return Unfinished(retry_seconds=DAY_SECONDS, known=known)
-
-    async def _keep(self, event: Event) -> Unfinished | None:
-        """Keep a message that no look-up confirms, before it is acknowledged.
-
-        It may be about money, and is sent once.
-        """
-        try:
-            await self._notifier.unconfirmed.take(event)
-        except UsageError:
-            return Unfinished(status=400, always=True)
-        except TooManyUnconfirmed:
-            return Unfinished(always=True)
-        except OSError as error:
-            log.warning("%s: a message could not be kept yet: %s", event.account, error)
-            return Unfinished(retry_seconds=float("inf"))
-        return None
