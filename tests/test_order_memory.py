@@ -182,6 +182,7 @@ async def test_another_order_under_the_reference_is_refused(
         with pytest.raises(DuplicateReference, match="order-1") as caught:
             await pool.collect("keyless", **{**ORDER, **change})
         assert (caught.value.account, caught.value.reference) == ("keyless", "order-1")
+        assert (caught.value.name, caught.value.value) == ("reference", "order-1")
     assert len(wire.seen) == 1
 
 

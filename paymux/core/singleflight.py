@@ -5,8 +5,8 @@ import copy
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from ..errors import DuplicateReference, NotSent, OutcomeUnknown, PaymuxError, Unavailable
-from ..journal import Row, State
+from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
+from ..journal import Row, State, duplicate_reference
 from ..limits import Priority
 from ..models import Kind, Order, Payment
 from ..transport import Call
@@ -50,11 +50,7 @@ class InFlightOrder:
         while (other := self._in_flight.get(self._key)) is not None:
             order, landing = other
             if order != self._order:
-                error = DuplicateReference("this reference is in flight with another order")
-                error.account = self._pending.account
-                error.provider = self._pending.provider
-                error.reference = self._order.reference
-                raise error
+                raise duplicate_reference(self._pending)
             answer = await self._landed(landing)
             if isinstance(answer, Payment):
                 self.outcome = answer

@@ -42,6 +42,7 @@ __all__ = [
     "adopted_reference",
     "check_resolvable",
     "credentials_of",
+    "duplicate_reference",
     "encoded_event",
     "order_key",
     "repeat_event",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         Resolution,
         Row,
         State,
+        duplicate_reference,
         order_key,
     )
     from .credentials import Credentials, Standing, credentials_of
@@ -87,6 +89,7 @@ else:
                 "Resolution",
                 "Row",
                 "State",
+                "duplicate_reference",
                 "order_key",
             ),
             "credentials": ("Credentials", "Standing", "credentials_of"),

@@ -110,7 +110,12 @@ def order_key(payment: Payment) -> OrderKey:
 
 def duplicate_reference(pending: Payment) -> DuplicateReference:
     """Return the error for a reference that belongs to another order."""
-    error = DuplicateReference(f"{pending.reference}: this reference belongs to another order")
+    error = DuplicateReference(
+        f"{pending.reference}: this reference belongs to another order",
+        name="reference",
+        value=pending.reference or "",
+        accepted="a reference of no other order",
+    )
     error.account, error.provider, error.reference = (
         pending.account,
         pending.provider,
