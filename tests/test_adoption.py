@@ -665,9 +665,9 @@ async def test_the_messages_of_one_receipt_are_given_to_one_order(
         for number in range(2):
             reference, extra = f"order-{number}", {"account_reference": "rent"}
             one = await shop.pool.collect("mpesa", **{**ORDER, "reference": reference}, extra=extra)
-            pushed.append(one.provider_reference)
-            sim.fault("mpesa", one.provider_reference, kind=Fault.WEBHOOK_LOST)
-            sim.settle(one.provider_reference, Status.SUCCEEDED)
+            pushed.append(one.provider_reference or "")
+            sim.fault("mpesa", pushed[-1], kind=Fault.WEBHOOK_LOST)
+            sim.settle(pushed[-1], Status.SUCCEEDED)
         (first, *_) = (one for one in sim.ledger.entries() if one.provider_reference == pushed[0])
         await confirm(shop, receipt_of(first), MSISDN="2547 ***** 144")
         await asyncio.sleep(4 * 3600)

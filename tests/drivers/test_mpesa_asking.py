@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paymux import NotSent, OutcomeUnknown, Payment, Pool, Reason, Status
+from paymux import NotSent, OutcomeUnknown, Payment, Pool, Reason, Status, Unavailable, UsageError
 from paymux.errors import CredentialRefused
 from paymux.simulator import Fault, Simulator
 from paymux.webhooks import Webhooks
@@ -143,3 +143,14 @@ async def test_a_failed_payout_has_the_cause_that_its_result_names(shop: Shop) -
         while not (ends := [one async for one in shop.pool.payments(status=Status.FAILED)]):
             await asyncio.sleep(0.01)
     assert [(one.reference, one.reason) for one in ends] == [("wage-9", Reason.INSUFFICIENT_FUNDS)]
+
+
+@pytest.mark.parametrize("receipt", ["ABC-1", "x" * 41, "STD 959"])
+async def test_what_cannot_be_a_receipt_is_not_asked_for(shop: Shop, receipt: str) -> None:
+    """It is UsageError; a receipt in small letters is asked for as M-Pesa writes it."""
+    with pytest.raises(UsageError, match="receipt"):
+        await shop.pool.find("mpesa", receipt=receipt)
+    with pytest.raises(Unavailable, match="no such payment"):
+        await shop.pool.find("mpesa", receipt=" std959rkke ")
+    (asked,) = [one for one in shop.sim.requests if "transactionstatus" in one.path]
+    assert b'"STD959RKKE"' in asked.body

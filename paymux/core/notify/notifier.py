@@ -102,6 +102,9 @@ class Notifier(ForkAware):
         }
         self._engine.store.unconfirmable_accounts = frozenset(own)
         adopter = Adopter(self._engine)
+        if adopter.accounts and "collect" not in named:
+            said = "%s: adopts payments, which are collects, and `kinds` has none: none is told"
+            log.warning(said, adopter.accounts[0])
         self.unconfirmed = UnconfirmedNotifier(self._engine, on_unconfirmed, adopter, self.wake)
         self._sweeper = Sweeper(self._engine, adopter, self.unconfirmed)
         self.dispatcher = Dispatcher(on_payment, tuple(kind for kind in _KINDS if kind in named))

@@ -177,8 +177,9 @@ class Mpesa(Account, frozen=True, kw_only=True):
 
     def lists_those_of(self, other: Driver) -> bool:
         """Return whether another account collects at the same shortcode or till."""
-        same = isinstance(other, Mpesa) and other.live is self.live
-        return same and (other.till or other.shortcode) == (self.till or self.shortcode)
+        if not isinstance(other, Mpesa) or other.live is not self.live:
+            return False
+        return (other.till or other.shortcode) == (self.till or self.shortcode)
 
     def proof(self, event: Event, known: Payment) -> Payment | None:
         """Return what a confirmation or a result proves, if the account says that it does."""

@@ -30,7 +30,7 @@ from ..base import Driver, Pace
 from . import codes
 from .b2c import own_id
 from .results import Ack, Answer, Result, number
-from .values import CREDENTIAL, credentials, paid_at
+from .values import CREDENTIAL, credentials, is_receipt, paid_at
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -114,6 +114,10 @@ async def find(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
         receipt = payment.receipt or payment.ids.get("TransID")
         if receipt is None:
             raise Unsupported(f"{driver.name} can be asked by reference for payouts only")
+        if payment.reference is payment.provider_reference is None:
+            receipt = receipt.upper()  # as a payer may have read it out
+        if not is_receipt(receipt):
+            raise UsageError.field("receipt", receipt, "1 to 40 letters and digits")
         told = await _told(driver, send, payment, _BY_RECEIPT, receipt)
         return _by_receipt(driver, told, receipt)
     asked = payment.ids.get(_BY_ID_BEFORE) or own_id(driver, payment.reference)
@@ -179,7 +183,10 @@ def answered(driver: "Mpesa", said: Result) -> Mapping[str, str]:
         refused.account, refused.provider = driver.account, driver.name
         raise refused
     shown = code if code.replace("_", "").isalnum() and len(code) <= 16 else "of another form"
-    raise Unavailable(f"{driver.account}: the question was not answered: result code {shown}")
+    # No source says how an unknown receipt is answered; the simulator answers with this code.
+    unknown = ": it knows no such payment, or cannot say now" if code == "SFC_IC0003" else ""
+    said_so = f"{driver.account}: the question was not answered: result code {shown}{unknown}"
+    raise Unavailable(said_so)
 
 
 def _by_id(driver: "Mpesa", told: Mapping[str, str], known: Payment, asked: str) -> Payment:
