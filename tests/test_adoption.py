@@ -712,3 +712,30 @@ def test_an_adopting_account_collects_at_a_place_of_its_own(
     else:
         with pytest.raises(UsageError, match="second"):
             Notifier(pool, Books().on_payment)
+
+
+@pytest.mark.parametrize("wrong", [{"amount": "168,00"}, {"transactionId": None}, "none"])
+@pytest.mark.parametrize("rows", [1, 100])
+@timeless
+async def test_a_row_that_cannot_be_read_hides_no_other(
+    file: Path, sim: Simulator, wrong: object, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One odd row in the list: the lost payments before and after it are told all the same."""
+    sim.mpesa.c2b.lost, sim.mpesa.pull.rows = 1.0, rows
+    async with Shop(file, sim) as shop:
+        shop.register()
+        await asyncio.sleep(700)
+        paid = [sim.mpesa.pays(bill=f"rent {n}", amount=100 + n) for n in range(3)]
+        made = sim.mpesa.pull._row
+
+        def odd(entry: Entry) -> object:
+            if entry is not paid[1]:
+                return made(entry)
+            return {**made(entry), **wrong} if isinstance(wrong, dict) else wrong
+
+        monkeypatch.setattr(sim.mpesa.pull, "_row", odd)
+        await asyncio.sleep(3600)
+        assert shop.books.told() == {f"c2b.{receipt_of(paid[n])}": 1 for n in (0, 2)}
+        monkeypatch.undo()
+        await asyncio.sleep(3600)
+    assert shop.books.told() == {f"c2b.{receipt_of(one)}": 1 for one in paid}

@@ -340,7 +340,7 @@ def test_names_are_in_no_error_and_no_field() -> None:
     assert "CANARY" not in repr(found) + str(replace(found, raw=""))
     assert "254722000000" not in repr(found)
     with pytest.raises(Unreadable) as caught:
-        listed(Script(SHOP, page(row("", sender="CANARY-NAME"))))
+        listed(Script(SHOP, page(row("", sender="CANARY-NAME")), NONE))
     assert "CANARY" not in str(caught.value)
 
 

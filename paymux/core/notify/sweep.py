@@ -86,12 +86,16 @@ class Sweeper:
 
     async def _compare(self, account: str, sweep: Sweep) -> None:
         driver, events = self._engine.driver(account), list[Event]()
-        async for row in pages(self._engine, account, sweep.since, sweep.until, None):
-            if _is_unasked(row) and (row.paid_at is None or row.paid_at >= sweep.first):
-                events.append(_event(driver, row))
-            if len(events) >= ROWS_AT_ONCE:
-                await self._keep(events, sweep)
-                events = []
+        try:
+            async for row in pages(self._engine, account, sweep.since, sweep.until, None):
+                if _is_unasked(row) and (row.paid_at is None or row.paid_at >= sweep.first):
+                    events.append(_event(driver, row))
+                if len(events) >= ROWS_AT_ONCE:
+                    await self._keep(events, sweep)
+                    events = []
+        except PaymuxError:
+            await self._keep(events, sweep)  # what came before the error is kept
+            raise
         await self._keep(events, sweep)
 
     async def _keep(self, events: Sequence[Event], sweep: Sweep) -> None:

@@ -181,8 +181,11 @@ def _periods(payment: Payment) -> list[tuple[str, str]]:
 async def _listed(
     driver: "Mpesa", send: Send, first: str, last: str
 ) -> AsyncGenerator[tuple[Payment, Row] | None, None]:
-    """List the rows of a period once each; None: a page follows."""
-    offset, seen = 0, set[str | None]()
+    """List the rows of a period once each; None: a page follows.
+
+    A row that cannot be read hides no other: its error comes after all that can be.
+    """
+    offset, seen, bad = 0, set[str | bytes | None](), list[Unreadable]()
     while True:
         body = {
             "ShortCode": driver.till or driver.shortcode,
@@ -203,13 +206,20 @@ async def _listed(
         before = len(seen)
         for raw in page:
             offset += 1
-            (past, said), own = row(Row, raw, offset, partial(_both, driver))
+            try:
+                (past, said), own = row(Row, raw, offset, partial(_both, driver))
+            except Unreadable as error:
+                seen.add(bytes(raw))
+                bad.append(error)
+                continue
             if past.provider_reference not in seen:
                 seen.add(past.provider_reference)
                 yield msgspec.structs.replace(past, raw=own), said
         if len(seen) == before:  # no page, or the same one again
-            return
+            break
         yield None
+    if bad:
+        raise bad[0]
 
 
 def _both(driver: "Mpesa", said: Row) -> tuple[Payment, Row]:
