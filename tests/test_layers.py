@@ -248,7 +248,6 @@ LINES = {
     "transport/session": 347,
     "values/arguments": 341,
     "values/parsing": 306,
-    "watch/poll_queue": 311,
     "watch/watch": 348,
 }
 

@@ -30,8 +30,9 @@ from paymux import (
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Event
 from paymux.watch.keys import registry_keys
-from paymux.watch.poll_queue import MAX_IN_FLIGHT, PollQueue, Ticket
+from paymux.watch.poll_queue import MAX_IN_FLIGHT, PollQueue
 from paymux.watch.schedule import Schedule
+from paymux.watch.ticket import Ticket
 
 from .toys import Keyless, Loop, Wire, ago, answer, now, push, run, timeless, virtual_loop
 

@@ -1,9 +1,10 @@
 """Watching payments until they are terminal."""
 
 from .keys import lookup_key, registry_keys, reuse_equal_values
-from .poll_queue import MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
+from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
 from .registry import LookupResult, PollState, WatchRef, WatchRegistry
 from .schedule import Schedule
+from .ticket import NEVER, Ticket
 from .watch import Watch
 
 __all__ = [

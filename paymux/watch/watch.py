@@ -20,9 +20,10 @@ from ..errors import (
 )
 from ..models import Payment, log, merge
 from .keys import lookup_key, registry_keys, reuse_equal_values
-from .poll_queue import FINAL_LOOKUP_SECONDS, MIN_REPEAT_SECONDS, NEVER, PollQueue, Ticket
+from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
 from .registry import LookupResult, PollState, WatchRef, WatchRegistry
 from .schedule import CLOCK_SECONDS, Schedule
+from .ticket import FINAL_LOOKUP_SECONDS, NEVER, Ticket
 
 LONG_AGO = -NEVER  # one shared float object
 
