@@ -247,7 +247,6 @@ LINES = {
     "transport/aiohttp": 336,
     "transport/session": 347,
     "values/arguments": 341,
-    "values/parsing": 306,
     "watch/watch": 348,
 }
 
