@@ -35,6 +35,7 @@ from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
 from .primitives.redaction import Secret, as_secret
 from .values import arguments
+from .values.payment_arguments import checked_payment
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class Pool(JournalVerbs):
         deadline: float | None = None,
     ) -> Payment:
         """Give back money of a payment, once. A refund that was only accepted is PENDING."""
-        payment = arguments.payment(payment)
+        payment = checked_payment(payment)
         driver = self._engine.driver(payment.account)
         url, timeout_url = self._order_urls(driver, "refund", reference, webhook_url)
         order = core.checked_refund(
@@ -246,7 +247,7 @@ class Pool(JournalVerbs):
         payment.
         """
         if type(payment) is Payment or not coerce.is_a(payment, str):
-            return await self._engine.look_up(arguments.payment(payment), deadline)
+            return await self._engine.look_up(checked_payment(payment), deadline)
         named = core.payment_named(
             self._engine, payment, arguments.named("provider_reference", provider_reference)
         )
@@ -288,7 +289,7 @@ class Pool(JournalVerbs):
 
     async def receipt(self, payment: Payment, *, deadline: float | None = None) -> Receipt:
         """Ask for a payment's receipt."""
-        payment = arguments.payment(payment)
+        payment = checked_payment(payment)
         driver = self._engine.driver(payment.account)
         return await self._engine.perform(driver, "receipt", deadline, driver.receipt, payment)
 

@@ -36,7 +36,7 @@ from paymux import (
     post,
 )
 from paymux.simulator import Simulator
-from paymux.values import arguments
+from paymux.values.payment_arguments import checked_payment
 from paymux.webhooks import Webhooks
 
 from .campaigns import battery, callers
@@ -160,10 +160,10 @@ def test_a_planted_fault_makes_the_battery_fail(fault: str) -> None:
 )
 def test_a_payment_written_by_hand_is_read(field: str, value: Any, kept: object) -> None:
     """A payment's field from a file or form is converted to the class of the field."""
-    found = arguments.payment(Payment(**{"account": "campay", field: value}))
+    found = checked_payment(Payment(**{"account": "campay", field: value}))
     assert getattr(found, field) == kept
     assert type(getattr(found, field)) is type(kept)
-    assert arguments.payment(found) is found
+    assert checked_payment(found) is found
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import msgspec
 from ..errors import UsageError
 from ..models import Payment
 from ..primitives.coerce import is_a, sequence
-from ..values.arguments import named, payment
+from ..values.arguments import named
+from ..values.payment_arguments import checked_payment
 
 ItemT = TypeVar("ItemT", bound=Payment | tuple[str, str])
 
@@ -62,7 +63,7 @@ class Items(Generic[ItemT]):
     def payment(self, item: object) -> Payment:
         """Return the payment to look up; UsageError: the item names none."""
         if is_a(item, Payment):
-            return payment(item, "items")
+            return checked_payment(item, "items")
         pair = sequence(item) if is_a(item, tuple) else None
         if pair is not None and len(pair) == 2 and is_a(pair[0], str):
             return self._named(pair[0], named("provider_reference", pair[1]))

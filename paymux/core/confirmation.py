@@ -9,7 +9,7 @@ from ..errors import BadWebhook, Mismatch, NoAnswer, NotFound, Unavailable, Unsu
 from ..journal import Arrival, OpenMessage, OrderOwner, repeat_event
 from ..limits import Priority
 from ..models import Event, Payment, Reason, Status, Trust, compare, merge
-from ..values import arguments
+from ..values.payment_arguments import checked_event, checked_payment
 from .engine import Engine
 from .finding import payment_named
 
@@ -27,9 +27,9 @@ async def confirm(
 
     `urgency`: the priority of an old message.
     """
-    event = arguments.event(event)
+    event = checked_event(event)
     if expected is not None:
-        expected = arguments.payment(expected, "expected")
+        expected = checked_payment(expected, "expected")
     if not engine.driver(event.account).confirms(event):
         raise Unsupported(f"{event.account}: no look-up of this release confirms this message")
     return await confirm_received(engine, event, expected, seconds, urgency)

@@ -8,6 +8,7 @@ from .. import journal
 from ..errors import Unavailable
 from ..models import Event, Payment, Status
 from ..values import arguments
+from ..values.payment_arguments import checked_payment
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -51,7 +52,7 @@ class JournalVerbs:
         so a late caller can be detected.
         """
         # first: an unawaited coroutine must be closed before any other error
-        payment = arguments.payment(payment)
+        payment = checked_payment(payment)
         return journal.Turn(self._engine.store.require_journal(), payment, name)
 
     def unconfirmed(self) -> AsyncIterator[Event]:

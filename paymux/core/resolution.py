@@ -9,6 +9,7 @@ from ..journal import Resolution, Row, check_resolvable
 from ..models import Payment, Reason, Status, compare, log, merge
 from ..primitives.clock import wall_time
 from ..values import arguments
+from ..values.payment_arguments import checked_payment
 from ..values.validation import checked_reference, checked_text
 from .confirmation import confirm, telling
 from .engine import Engine
@@ -32,7 +33,7 @@ async def resolve(
     seconds: float | None,
 ) -> Payment:
     """End an open payment as a person decides, unless one more look-up says how it ended."""
-    payment = arguments.payment(payment)
+    payment = checked_payment(payment)
     checked_reference(payment.reference)
     said = _checked_status(status)
     because = checked_text("because", because, 500)

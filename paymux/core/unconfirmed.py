@@ -8,7 +8,7 @@ import msgspec
 from ..errors import Unavailable, UsageError
 from ..journal import CandidateOrders, encoded_event
 from ..models import Event, Payment, Status
-from ..values import arguments
+from ..values.payment_arguments import checked_event
 from ..values.validation import checked_text
 from .engine import Engine
 
@@ -61,7 +61,7 @@ async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
 async def dealt_with(engine: Engine, event: Event, because: str) -> None:
     """End the entry of a message for good."""
     engine.lifetime.use()
-    event, because = arguments.event(event), checked_text("because", because, 500)
+    event, because = checked_event(event), checked_text("because", because, 500)
     try:
         encoded_event(event)
     except (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):

@@ -4,7 +4,7 @@ from types import EllipsisType
 
 from ..errors import UsageError
 from ..models import Payment
-from ..values import arguments
+from ..values.payment_arguments import checked_payment
 from ..values.validation import checked_seconds
 from ..watch import Watch
 from .engine import Engine
@@ -15,7 +15,7 @@ def watch(engine: Engine, payment: Payment, timeout: float | EllipsisType | None
 
     `...`: as long as the payment's `Pace` says.
     """
-    payment = arguments.payment(payment)
+    payment = checked_payment(payment)
     driver = engine.driver(payment.account)
     if payment.provider_reference is None and payment.reference is None and not payment.ids:
         raise UsageError.field("payment", payment, "one with your reference or the provider's")

@@ -6,6 +6,7 @@ from typing import Self
 from ..errors import Unavailable, UsageError
 from ..models import Payment
 from ..values import arguments
+from ..values.payment_arguments import checked_payment
 from .interface import Journal
 
 
@@ -18,7 +19,7 @@ class Turn:
     """
 
     def __init__(self, journal: Journal, payment: Payment, name: str) -> None:
-        payment, name = arguments.payment(payment), arguments.named("name", name)
+        payment, name = checked_payment(payment), arguments.named("name", name)
         if payment.reference is None:
             raise UsageError.field("payment.reference", None, "a payment with your reference")
         self._journal = journal

@@ -20,7 +20,7 @@ from ..errors import (
 from ..journal import OpenMessage
 from ..models import Event, Payment, log
 from ..primitives.redaction import mask
-from ..values import arguments
+from ..values.payment_arguments import checked_payment
 from .matching import EventMatcher
 from .pending import Unfinished
 from .telling import Teller
@@ -51,7 +51,7 @@ class MessageHandler:
         try:
             expected = await self._matcher.expected(event)
             if expected is not None:
-                expected = arguments.payment(expected, "expected")
+                expected = checked_payment(expected, "expected")
             payment = await confirm_received(self._engine, event, expected, message=message)
             real = True
             if payment.status.terminal:

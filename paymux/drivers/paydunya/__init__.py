@@ -24,8 +24,8 @@ from ...errors import (
 from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
 from ...primitives.redaction import Secret
-from ...values import arguments
 from ...values.parsing import Unreadable, amount, convert, form_fields
+from ...values.payment_arguments import checked_payment
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, reveal
 from . import checkout, transfer
@@ -198,7 +198,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Return your server's answer to psr.paydunya.min.js: a page as a popup (PSR)."""
-        payment = arguments.payment(payment)
+        payment = checked_payment(payment)
         token = payment.provider_reference
         if payment.account != self.account or payment.kind not in (None, "collect") or not token:
             accepted = f"a collect of {self.account!r} that has a page"
