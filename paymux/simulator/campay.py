@@ -7,7 +7,6 @@ in github.com/kalynux/jovi-mall. Credentials: username, password, webhook_key an
 access token are all "simulator".
 """
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -18,20 +17,22 @@ from ..http import Response, WebhookRequest
 from ..models import Kind, Status
 from ..primitives.clock import wall_time
 from .base import Provider, magic
-from .campay_messages import callback, error, fee, row, summary, transaction
+from .campay_checks import checked_amount, checked_party
+from .campay_messages import (
+    balance,
+    callback,
+    error,
+    fee,
+    row,
+    summary,
+    summary_balance,
+    transaction,
+)
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .replies import DECISIONS, Refused, fields, json_reply, page, redirect, segments
 from .tokens import Tokens, jwt
 
-# Number ranges of Cameroon's two mobile money operators, from libphonenumber's carrier data;
-# CamPay's page has none.
-_CARRIERS = {
-    "MTN": re.compile(r"237(?:67|65[0-4]|68[0-3])", re.ASCII),
-    "ORANGE": re.compile(r"237(?:69|65[5-9]|68[6-9]|64[0-2])", re.ASCII),
-}
-_NUMBER = re.compile(r"237[0-9]{9}", re.ASCII)
-_WHOLE = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
 
 
@@ -159,35 +160,6 @@ class CamPay(Provider):
             raise Refused(json_reply({"detail": "JSON parse error"}, 400))
         return body
 
-    def _checked(self, body: dict[str, Any], *needed: str) -> Decimal:
-        """Check the fields that all orders share, and return the amount."""
-        missing = {
-            name: ["This field is required."] for name in needed if body.get(name) in (None, "")
-        }
-        if missing:
-            raise Refused(json_reply(missing, 400))
-        if isinstance(body["amount"], bool) or not _WHOLE.fullmatch(str(body["amount"])):
-            raise Refused(error("ER201"))
-        if body.get("currency", "XAF") != "XAF":
-            raise Refused(json_reply({"message": "Invalid currency"}, 400))
-        amount = Decimal(str(body["amount"]))
-        if self.cap is not None and amount > self.cap:
-            raise Refused(json_reply({"message": f"Maximum amount on demo is {self.cap} XAF"}, 400))
-        return amount
-
-    def _carrier(self, written: str) -> tuple[str, str]:
-        """Check a number; return it and its carrier.
-
-        The live API accepts no plus; the summary's samples have one.
-        """
-        party = written.removeprefix("+") if self.dialect == "summary" else written
-        if not _NUMBER.fullmatch(party):
-            raise Refused(error("ER101"))
-        for carrier, numbers in _CARRIERS.items():
-            if numbers.match(party):
-                return party, carrier
-        raise Refused(error("ER102"))
-
     def _again(self, kind: Kind, body: dict[str, Any]) -> Entry | None:
         """Return the order that this request repeats, if `repeated` is not "charge"."""
         named = body.get("external_reference")
@@ -203,8 +175,8 @@ class CamPay(Provider):
 
     def _collect(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
-        amount = self._checked(body, "amount", "from")
-        party, carrier = self._carrier(str(body["from"]))
+        amount = checked_amount(body, "amount", "from", cap=self.cap)
+        party, carrier = checked_party(str(body["from"]), plus=self.dialect == "summary")
         entry = self._again("collect", body)
         if entry is None:
             entry = self._accept("collect", body, amount, party, carrier)
@@ -223,8 +195,8 @@ class CamPay(Provider):
         body = self._body(incoming)
         if not self.withdrawals:
             return json_reply({"message": "Please enable API withdrawal under app settings"}, 403)
-        amount = self._checked(body, "amount", "to")
-        party, carrier = self._carrier(str(body["to"]))
+        amount = checked_amount(body, "amount", "to", cap=self.cap)
+        party, carrier = checked_party(str(body["to"]), plus=self.dialect == "summary")
         entry = self._again("payout", body)
         if entry is None:
             if amount > self.floats[carrier]:
@@ -272,17 +244,8 @@ class CamPay(Provider):
 
     def _balance(self, incoming: WebhookRequest) -> Response:
         self._body(incoming)
-        mtn, orange = self.floats["MTN"], self.floats["ORANGE"]
-        if self.dialect == "summary":
-            return json_reply({"available_balance": str(int(mtn + orange)), "currency": "XAF"})
-        return json_reply(
-            {
-                "total_balance": float(mtn + orange),
-                "mtn_balance": float(mtn),
-                "orange_balance": float(orange),
-                "currency": "XAF",
-            }
-        )
+        shape = summary_balance if self.dialect == "summary" else balance
+        return json_reply(shape(self.floats["MTN"], self.floats["ORANGE"]))
 
     def _history(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
@@ -299,8 +262,8 @@ class CamPay(Provider):
 
     def _payment_link(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
-        amount = self._checked(body, "amount")
-        party, carrier = self._carrier(str(body["from"])) if body.get("from") else (None, "MTN")
+        amount = checked_amount(body, "amount", cap=self.cap)
+        party, carrier = checked_party(str(body["from"])) if body.get("from") else (None, "MTN")
         pages = {name: body.get(name) for name in ("redirect_url", "failure_redirect_url")}
         entry = self._accept("collect", body, amount, party, carrier, opened=False, **pages)
         reference = entry.provider_reference

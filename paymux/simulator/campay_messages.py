@@ -1,4 +1,4 @@
-"""CamPay's transactions, as the live API formats them and as a short French summary does."""
+"""CamPay's transactions and balances, as the live API formats them and as a short French summary does."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -109,6 +109,21 @@ def callback(entry: Entry, webhook_key: str) -> dict[str, Any]:
     }
     del told["app_amount"]
     return told
+
+
+def balance(mtn: Decimal, orange: Decimal) -> dict[str, Any]:
+    """Format the two floats as the live API does."""
+    return {
+        "total_balance": float(mtn + orange),
+        "mtn_balance": float(mtn),
+        "orange_balance": float(orange),
+        "currency": "XAF",
+    }
+
+
+def summary_balance(mtn: Decimal, orange: Decimal) -> dict[str, Any]:
+    """Format the two floats as the summary does."""
+    return {"available_balance": str(int(mtn + orange)), "currency": "XAF"}
 
 
 def row(entry: Entry) -> dict[str, Any]:
