@@ -26,7 +26,8 @@ import msgspec
 import pytest
 import trustme
 
-import paymux.transport.aiohttp
+import paymux.transport.freshness
+import paymux.transport.loop_connections
 import paymux.transport.session
 from paymux import (
     Mismatch,
@@ -45,7 +46,8 @@ from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
-from paymux.transport.aiohttp import AiohttpConnection, first_look
+from paymux.transport.aiohttp import AiohttpConnection
+from paymux.transport.freshness import first_look
 from paymux.transport.idle import IdleConnections
 
 from .cases import CASES
@@ -834,7 +836,7 @@ async def test_a_connection_that_ended_while_the_loop_was_busy_is_not_used(
 ) -> None:
     """An idle connection that the server closed unseen loses no order, and no attempt."""
     if not rdhup:
-        monkeypatch.setattr(paymux.transport.aiohttp, "_ENDED", 0)
+        monkeypatch.setattr(paymux.transport.freshness, "_ENDED", 0)
     with Ender(tls=serving("127.0.0.1") if tls else None) as server:
         async with keyless(server.url, attempts=1) as pool:
             await _ask(pool, 3, money=money)
@@ -909,10 +911,10 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
 ) -> None:
     """Without `select.poll` or a file descriptor, no connection is used twice."""
     if lack == "poll":
-        monkeypatch.setattr(paymux.transport.aiohttp, "select", object())
+        monkeypatch.setattr(paymux.transport.freshness, "select", object())
     else:
         bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
-        for module in (paymux.transport.aiohttp, paymux.transport.session):
+        for module in (paymux.transport.loop_connections, paymux.transport.session):
             monkeypatch.setattr(module, "first_look", lambda _, real=first_look: real(bare))
     with Ender() as server:
         async with keyless(server.url, attempts=1) as pool:

@@ -1,39 +1,30 @@
-"""The only file that imports the HTTP client: one attempt on a socket, and whether it was sent.
+"""The pool's own connection: one attempt on a socket, and whether it was sent.
 
 aiohttp opens connections, does TLS and parses responses. The lines of a request are written here,
-and idle connections are kept here. aiohttp's session can do both, but it costs as much as all the
-rest together, and it does things that are not safe for money: it keeps cookies, follows redirects,
-uses proxies and passwords of the environment, and sends a GET again.
+and idle connections are kept in loop_connections.py. aiohttp's session can do both, but it costs as
+much as all the rest together, and it does things that are not safe for money: it keeps cookies,
+follows redirects, uses proxies and passwords of the environment, and sends a GET again.
 """
 
 import asyncio
-import select
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator
 
 import aiohttp
-import msgspec
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from ..http import PreparedRequest, Response, TransportError
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..values.network import Network
-from .idle import IdleConnections
+from .freshness import MAX_NEW_CONNECTIONS
+from .loop_connections import Link, LoopConnections, new_link, through
 from .mocks import unseen_by_mock
 from .replies import body_of, translated
 
 MAX_FRAME_BYTES = 64 * 1024
 READ_BYTES = 256 * 1024  # what asyncio's transports read at most at a time
-LOOKUP_KEEPALIVE_SECONDS = 15.0  # seconds for which a look-up may reuse an idle connection
-MONEY_KEEPALIVE_SECONDS = 1.0  # the same of a money request: stale ones make unknowns
-# new connections that may be closed, or receive data before a request, until an attempt fails
-MAX_NEW_CONNECTIONS = 3
 DIRECT = Network()
-Peek: TypeAlias = Callable[[int], object]  # the events that wait on a socket; false: none
-_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a closed socket is readable
 
 
 class AiohttpConnection(ForkAware):
@@ -50,7 +41,7 @@ class AiohttpConnection(ForkAware):
             connect=connect_timeout if network.proxy else None,
             sock_connect=connect_timeout,
         )
-        self._kept: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
+        self._kept: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         self._warned = False  # that a mock does not see its requests
         register(self)
 
@@ -103,10 +94,10 @@ class AiohttpConnection(ForkAware):
 
     async def _connected(
         self, connector: aiohttp.TCPConnector, request: aiohttp.ClientRequest
-    ) -> "_Link":
+    ) -> Link:
         for _ in range(MAX_NEW_CONNECTIONS):
             connection = await connector.connect(request, [], self._timeout)
-            link = _new(connection)
+            link = new_link(connection)
             if link is not None:
                 return link
             connection.close()
@@ -125,7 +116,7 @@ class AiohttpConnection(ForkAware):
                     headers=outgoing.headers,
                     heartbeat=30.0,
                     max_msg_size=MAX_FRAME_BYTES,
-                    **_through(self._network, outgoing.url.partition("://")[0]),
+                    **through(self._network, outgoing.url.partition("://")[0]),
                 )
             async with opened as socket:
                 async for message in socket:
@@ -149,171 +140,17 @@ class AiohttpConnection(ForkAware):
         for gone in [kept for loop, kept in self._kept.items() if loop.is_closed()]:
             await gone.guard.aclose()
 
-    async def _open(self) -> "_LoopConnections":
+    async def _open(self) -> LoopConnections:
         # asyncio allocates 256 KiB for each read, and glibc maps, remaps and unmaps memory for it,
         # which takes a tenth of a look-up's time. It stops once a larger block was freed
         # (M_MMAP_THRESHOLD): https://man7.org/linux/man-pages/man3/mallopt.3.html
         bytes(READ_BYTES << 2)
         await self._close_ended_loops()
         loop = asyncio.get_running_loop()
-        kept = self._kept[loop] = _LoopConnections(self._network)
+        kept = self._kept[loop] = LoopConnections(self._network)
         kept.ended.callback(self._kept.pop, loop, None)
         await anext(kept.guard)
         return kept
-
-
-class _Link(msgspec.Struct, eq=False):
-    """A connection, and the parts of it that each request uses."""
-
-    connection: aiohttp.connector.Connection
-    protocol: ResponseHandler
-    transport: asyncio.Transport
-    look: Peek
-
-    def is_silent(self) -> bool:
-        """Return whether it is open and nothing was received that would be read as the response.
-
-        While the loop is busy, the server's close of an idle connection waits in the kernel,
-        unread. A connection with anything to read is not used again, so no order is lost on a
-        connection that was already dead.
-        """
-        protocol = self.protocol
-        return (
-            protocol.transport is self.transport and not protocol.should_close and not self.look(0)
-        )
-
-    def close(self) -> None:
-        """Close it."""
-        self.connection.close()
-
-
-class _Origin:
-    """An origin: the connector's request for it, and its idle connections.
-
-    https://www.rfc-editor.org/rfc/rfc6454#section-4
-    """
-
-    def __init__(self, scheme: str, host: str, network: Network) -> None:
-        url = URL(f"{scheme}://{host}/", encoded=True)
-        self.request = aiohttp.ClientRequest(
-            "GET", url, loop=asyncio.get_running_loop(), **_through(network, scheme)
-        )
-        self.host = self.request.headers["Host"]
-        self.lookups = IdleConnections[_Link](LOOKUP_KEEPALIVE_SECONDS)
-        self.money = IdleConnections[_Link](MONEY_KEEPALIVE_SECONDS)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self.lookups.close()
-        self.money.close()
-
-
-class _Origins(dict[tuple[str, str], _Origin]):
-    """The origins of one loop, by scheme and host; each is made at its first request."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self._network = network
-
-    def __missing__(self, key: tuple[str, str]) -> _Origin:
-        origin = self[key] = _Origin(*key, self._network)
-        return origin
-
-
-class _LoopConnections:
-    """The connections of one loop, and the session of its WebSockets."""
-
-    def __init__(self, network: Network) -> None:
-        local = network.local_address
-        self._loop = asyncio.get_running_loop()
-        self.connector = aiohttp.TCPConnector(
-            limit=0,
-            ssl=True if network.tls is None else network.tls,
-            local_addr=None if local is None else (local, 0),
-        )
-        self.pushed = aiohttp.ClientSession(
-            connector=self.connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[_no_redirect()],
-        )
-        self.origins = _Origins(network)
-        self.arriving: set[aiohttp.StreamReader] = set()  # bodies of which a part is to come
-        # what is done at the end: every step, even if the task that waits for it is cancelled
-        self.ended = AsyncExitStack()
-        self.ended.callback(self._close_origins)  # last: the connector has closed their sockets
-        self.ended.push_async_callback(self.pushed.close)
-        self.ended.callback(self._break_bodies)
-        # The end of a loop closes its async generators (`shutdown_asyncgens`), so a pool that is
-        # used in several `asyncio.run`, one after another, leaves no open connection.
-        self.guard = self._guard()
-
-    def disown(self) -> None:
-        """Mark the connector as closed, so that its garbage collection closes no connection."""
-        self.connector._closed = True  # noqa: SLF001 - a test guards that the name stays
-
-    def _break_bodies(self) -> None:
-        # aiohttp closes their sockets, but tells no reader of a body: it would wait for ever.
-        for body in self.arriving:
-            if not self._loop.is_closed():
-                body.set_exception(aiohttp.ClientConnectionError("the connection was closed"))
-
-    def _close_origins(self) -> None:
-        for origin in self.origins.values():
-            origin.close()
-
-    async def _guard(self) -> AsyncGenerator[None]:
-        async with self.ended:
-            yield
-
-
-def _through(network: Network, scheme: str) -> dict[str, Any]:
-    """Return aiohttp's arguments for the proxy; plain http, which is on loopback, goes past it."""
-    if network.proxy is None or scheme not in ("https", "wss"):
-        return {}
-    headers = {"User-Agent": "paymux"}
-    if network.authorization is not None:
-        headers["Proxy-Authorization"] = network.authorization.reveal()
-    return {"proxy": URL(network.proxy, encoded=True), "proxy_headers": headers}
-
-
-def _new(connection: aiohttp.connector.Connection) -> _Link | None:
-    """Return a new connection that is open and received nothing; None: it cannot be used."""
-    protocol = connection.protocol
-    transport = None if protocol is None else protocol.transport
-    if protocol is None or transport is None or protocol.should_close:
-        return None
-    silent, look = first_look(transport)
-    return _Link(connection, protocol, transport, look) if silent else None
-
-
-def first_look(transport: asyncio.Transport) -> tuple[bool, Peek]:
-    """Return whether a new connection is open and silent, and the function to check it later.
-
-    If that cannot be checked (Windows, a transport without a descriptor), the function reports
-    data, so the connection is not used again.
-    """
-    found = transport.get_extra_info("socket")
-    number = -1 if found is None else found.fileno()
-    poll = getattr(select, "poll", None)
-    if number < 0 or poll is None:
-        return True, lambda _: True
-    looked = poll()
-    # On a new TLS connection, session tickets arrive without a request: there, only a close counts.
-    tls = transport.get_extra_info("sslcontext") is not None
-    looked.register(number, _ENDED if tls else select.POLLIN | _ENDED)
-    silent = not looked.poll(0)
-    looked.register(number, select.POLLIN | _ENDED)
-    return silent, looked.poll
-
-
-def _no_redirect() -> aiohttp.TraceConfig:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(_redirected)  # ws_connect has no option not to follow
-    return trace
-
-
-async def _redirected(*_: object) -> None:
-    raise TransportError("a redirect")
 
 
 async def _reply(

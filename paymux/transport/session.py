@@ -25,7 +25,7 @@ from ..http import NoWebSocket, PreparedRequest, Response, TransportError
 from ..primitives import clock, coerce
 from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..values.request_parts import FRAMING
-from .aiohttp import (
+from .freshness import (
     LOOKUP_KEEPALIVE_SECONDS,
     MAX_NEW_CONNECTIONS,
     MONEY_KEEPALIVE_SECONDS,

@@ -383,7 +383,10 @@ def fixed_world() -> Iterator[None]:
     with (
         patch("time.time", lambda: _EPOCH),
         # In memory there is no descriptor to be looked at.
-        patch("paymux.transport.aiohttp.first_look", lambda end: (not end.waits(0), end.waits)),
+        patch(
+            "paymux.transport.loop_connections.first_look",
+            lambda end: (not end.waits(0), end.waits),
+        ),
     ):
         yield
 
