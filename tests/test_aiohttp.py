@@ -28,7 +28,7 @@ import trustme
 
 import paymux.transport.freshness
 import paymux.transport.loop_connections
-import paymux.transport.session
+import paymux.transport.session_attempt
 from paymux import (
     Mismatch,
     NotSent,
@@ -914,7 +914,7 @@ async def test_where_nobody_can_look_only_a_new_connection_is_trusted(
         monkeypatch.setattr(paymux.transport.freshness, "select", object())
     else:
         bare = type("Bare", (), {"get_extra_info": lambda *_: None})()
-        for module in (paymux.transport.loop_connections, paymux.transport.session):
+        for module in (paymux.transport.loop_connections, paymux.transport.session_attempt):
             monkeypatch.setattr(module, "first_look", lambda _, real=first_look: real(bare))
     with Ender() as server:
         async with keyless(server.url, attempts=1) as pool:
