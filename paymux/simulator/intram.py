@@ -17,6 +17,7 @@ from ..http import Response, WebhookRequest
 from ..models import Status
 from .base import Provider
 from .core import Message, SimulatorCore
+from .intram_messages import QR_CODE, WORDS, customer, flat, nested
 from .ledger import Entry
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
 
@@ -26,17 +27,6 @@ _KEYS: Mapping[str, str] = {
     "x-private-key": "private",
     "x-secret-key": "secret",
 }
-# intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; an expired payment has no word.
-_WORDS: Mapping[Status, str] = {
-    Status.PENDING: "PENDING",
-    Status.SUCCEEDED: "SUCCESS",
-    Status.FAILED: "FAIL",
-    Status.CANCELLED: "CANCELED",
-    Status.EXPIRED: "FAIL",
-    Status.REFUNDED: "REFUNDED",
-}
-_SAID = "statut de la transaction"
-_QR_CODE = "data:image/png;base64,iVBORw0KGgo="
 
 
 class Intram(Provider):
@@ -69,7 +59,7 @@ class Intram(Provider):
         # which keys these are: the address is the same
         self.env: Literal["sandbox", "live"] = "sandbox"
         # the Node page also says COMPLETED for SUCCESS, and the code of 2026 says ERROR
-        self.words = dict(_WORDS)
+        self.words = dict(WORDS)
         self.request_shape: Literal["2020", "2022"] = "2022"
         # Flat on the pages of 2022 to 2026, nested before; "customer" is what intram-nodejs maps.
         self.confirm_shape: Literal["flat", "nested", "customer"] = "flat"
@@ -103,12 +93,12 @@ class Intram(Provider):
             return None
         word = self.words[Status.SUCCEEDED] if forged else self.word(entry)
         if self.callback_shape == "form":
-            told = {"transaction_id": entry.provider_reference, **self._flat(entry, word)}
+            told = {"transaction_id": entry.provider_reference, **flat(entry, word, self.fee)}
             headers = {"content-type": "application/x-www-form-urlencoded"}
             return Message(url=url, headers=headers, body=urlencode(told).encode())
-        return Message.json(
-            url, (self._flat if self.callback_shape == "flat" else self._nested)(entry, word)
-        )
+        if self.callback_shape == "flat":
+            return Message.json(url, flat(entry, word, self.fee))
+        return Message.json(url, nested(entry, word, self.env))
 
     def throttled(self) -> Response:
         """Refuse in Intram's format; no page states a limit."""
@@ -233,77 +223,18 @@ class Intram(Provider):
             return json_reply(
                 {**told, "message": "Transaction created successfully", "error": False}
             )
-        return json_reply({**told, "currency": "xof", "qr_code": _QR_CODE})
+        return json_reply({**told, "currency": "xof", "qr_code": QR_CODE})
 
     def _confirm(self, transaction_id: str) -> Response:
         entry = self.entry(transaction_id)
         if entry is None:
             raise self._refused(self.unknown_status, "Transaction not found")
-        shapes = {"flat": self._flat, "nested": self._nested, "customer": self._customer}
-        return json_reply(shapes[self.confirm_shape](entry, self.word(entry)))
-
-    def _flat(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Format a transaction as on the pages of 2022 to 2026: without any id."""
-        fees = int(entry.amount * self.fee)
-        return {
-            "status": word,
-            "amount": int(entry.amount),
-            "currency": entry.currency,
-            "account_number": "22996XXXXXX",
-            "source": "MOOV",
-            "fees": fees,
-            "net_amount": int(entry.amount) + fees,
-        }
-
-    def _nested(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Format a transaction as on the pages of 2020 to 2022."""
-        invoice, opened = entry.words["invoice"], f"{entry.opened_at:%Y-%m-%dT%H:%M:%S}.000Z"
-        transaction = {
-            "_status": word,
-            "_channels": invoice.get("channels") or [],
-            "_created_at": opened,
-            "_id": entry.provider_reference,
-            "_type": "DEBIT",
-            "marchand": {"_env": self.env, "_company": "Simulator", "_email": "shop@example.com"},
-            "_store": entry.words["store"],
-            "_reference": entry.words["public_reference"],
-            "_amount": int(entry.amount),
-            "_country_code": "BJ",
-            "_qrcode": _QR_CODE,
-            "__v": 0,
-            "invoice": {
-                "custom_datas": invoice["custom_datas"],
-                "_created_at": opened,
-                "currency": entry.currency,
-                "items": invoice.get("items") or [],
-                "taxes": invoice.get("taxes") or [],
-                "amount": int(entry.amount),
-                "description": invoice.get("description") or "",
-                "transaction": entry.provider_reference,
-                "__v": 0,
-            },
-        }
-        return {"error": False, "status": word, "transaction": transaction, "message": _SAID}
-
-    def _customer(self, entry: Entry, word: str) -> dict[str, Any]:
-        """Format a transaction as intram-nodejs reads it.
-
-        Customer and receipt only after a success.
-        """
-        told = {"error": False, "status": word, "message": _SAID, "total_amount": int(entry.amount)}
-        if not entry.moved:
-            return told
-        receipt = f"{self.env}-checkout/receipt/pdf/{entry.provider_reference}.pdf"
-        return {
-            **told,
-            "customer": {
-                "name": "Koffi Mensah",
-                "phone": "22967723243",
-                "email": "koffi@example.com",
-            },
-            "receipt_url": f"{self.url}/{receipt}",
-            "custom_data": entry.words["invoice"]["custom_datas"],
-        }
+        word = self.word(entry)
+        if self.confirm_shape == "flat":
+            return json_reply(flat(entry, word, self.fee))
+        if self.confirm_shape == "nested":
+            return json_reply(nested(entry, word, self.env))
+        return json_reply(customer(entry, word, f"{self.url}/{self.env}-checkout"))
 
     def _gate(self, incoming: WebhookRequest, transaction_id: str) -> Response:
         """Serve the checkout page at `receipt_url`.
