@@ -245,7 +245,6 @@ LINES = {
     "journal/writer": 353,
     "pool": 403,
     "simulator/mpesa_gateway": 355,
-    "simulator/paydunya": 345,
     "watch/watch": 348,
 }
 

@@ -8,39 +8,21 @@ and "live_private_simulator" live.
 
 import hashlib
 import html
-import json
 import re
 import string
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from ..http import Response, WebhookRequest
-from ..models import Reason, Status
+from ..models import Status
 from .base import Provider, magic
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
+from .paydunya_messages import encoded, invoice, site
 from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
 
-_STATUSES: Mapping[Status, str] = {
-    Status.PENDING: "pending",
-    Status.SUCCEEDED: "completed",
-    Status.REFUNDED: "completed",  # there is no refund in this API
-    Status.FAILED: "failed",
-    Status.CANCELLED: "cancelled",
-}
-# "Payment cancelled by customer" is the page's; the others are ours: no page lists any.
-_REASONS: Mapping[Reason | None, str] = {
-    Reason.CANCELLED: "Payment cancelled by customer",
-    Reason.EXPIRED: "Invoice expired",
-    Reason.INSUFFICIENT_FUNDS: "Insufficient balance",
-    Reason.WRONG_PIN: "Wrong code",
-    Reason.LIMIT: "Limit exceeded",
-}
-# the page's payer
-_FICTITIOUS = {"name": "Alioune Faye", "phone": "774563209", "email": "aliounefaye@gmail.com"}
 _WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
 # a local number or an e-mail
 _ALIAS = re.compile(r"[0-9]{8,10}|[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
@@ -107,22 +89,15 @@ class PayDunya(Provider):
         url = entry.words["actions"]["callback_url"] if entry.kind == "collect" else None
         if not url:
             return None
-        told = self._told(entry)
+        told = invoice(entry, self)
         if forged:
             told |= {"hash": hashlib.sha512(b"forged").hexdigest(), "status": "completed"}
         if self.notification == "json":
             return Message.json(url, {"data": told})
-        text = json.dumps(told)
-        body = {
-            "form": urlencode(list(_flat("data", told))),
-            "bare": urlencode(list(_flat("data", told)), safe="[]"),
-            "data": urlencode({"data": text}),
-            "twice": urlencode({"data": quote(text)}),
-        }[self.notification]
         return Message(
             url=url,
             headers={"content-type": "application/x-www-form-urlencoded"},
-            body=body.encode(),
+            body=encoded(told, self.notification),
         )
 
     def stale(self, incoming: WebhookRequest) -> Response:
@@ -174,12 +149,12 @@ class PayDunya(Provider):
         return found
 
     def _create(self, body: dict[str, Any], api: str) -> Response:
-        invoice, store = self._object(body, "invoice"), self._object(body, "store")
+        asked, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
-        amount = self._amount(invoice.get("total_amount"), "total_amount")
+        amount = self._amount(asked.get("total_amount"), "total_amount")
         if not isinstance(store.get("name"), str) or not store["name"]:
             raise Refused(self._error("store name is required"))
-        custom, customer = self._object(body, "custom_data"), self._object(invoice, "customer")
+        custom, customer = self._object(body, "custom_data"), self._object(asked, "customer")
         actions = self._object(body, "actions")
         reference = custom.get(self.reference_key)
         sandbox = api == "sandbox-api"
@@ -193,9 +168,9 @@ class PayDunya(Provider):
             party=_party(customer.get("phone")),
             mode="test" if sandbox else "live",
             store=store["name"],
-            description=invoice.get("description") or "",
-            items=self._object(invoice, "items", of="item"),
-            taxes=self._object(invoice, "taxes", of="tax"),
+            description=asked.get("description") or "",
+            items=self._object(asked, "items", of="item"),
+            taxes=self._object(asked, "taxes", of="tax"),
             customer={name: customer.get(name) or "" for name in ("name", "phone", "email")},
             custom_data=custom,
             actions={name: actions.get(name) or "" for name in _ACTIONS},
@@ -206,7 +181,7 @@ class PayDunya(Provider):
         return json_reply(
             {
                 "response_code": "00",
-                "response_text": f"{self._site(entry)}/invoice/{token}",
+                "response_text": f"{site(entry, self)}/invoice/{token}",
                 "description": "Checkout Invoice Created",
                 "token": token,
             }
@@ -215,57 +190,12 @@ class PayDunya(Provider):
     def _code(self, length: int) -> str:
         return "".join(self.core.random.choices(string.ascii_letters + string.digits, k=length))
 
-    def _site(self, entry: Entry) -> str:
-        return f"{self.url}/{'sandbox-checkout' if entry.words['mode'] == 'test' else 'checkout'}"
-
     def _confirm(self, token: str, api: str) -> Response:
         entry = self.entry(token)
         mode = "test" if api == "sandbox-api" else "live"
         if entry is None or entry.kind != "collect" or entry.words["mode"] != mode:
             return self._error("Transaction Not Found")
-        return json_reply(self._told(entry))
-
-    def _told(self, entry: Entry) -> dict[str, Any]:
-        """Format an invoice as on the page; the payment's state is `status`, not the code."""
-        words, token, ended = entry.words, entry.provider_reference, entry.status.terminal
-        why = _REASONS.get(entry.reason, "Payment failed") if ended and not entry.moved else ""
-        number = str if self.strings else int
-        told: dict[str, Any] = {
-            "response_code": "00",
-            "response_text": "Transaction Found",
-            "hash": hashlib.sha512(self.credentials["master_key"].encode()).hexdigest(),
-            "invoice": {
-                "items": words["items"],
-                "taxes": words["taxes"],
-                "token": token,
-                "total_amount": number(entry.amount + self.fees),
-                "description": words["description"],
-            },
-            "custom_data": words["custom_data"],
-            "actions": words["actions"],
-            "mode": words["mode"],
-            "status": entry.code or _STATUSES.get(entry.status, self.expired),
-            "fail_reason": why if self.failure == "fail_reason" else "",
-            "customer": _FICTITIOUS
-            if ended and not any(words["customer"].values())
-            else words["customer"],
-            "receipt_url": f"{self._site(entry)}/receipt/pdf/{token}.pdf" if ended else "",
-        }
-        if why and self.failure == "errors":
-            told["errors"] = {"message": why, "description": why}
-        if self.extras:
-            told["invoice"] |= {
-                "pal_is_on": "0",
-                "total_amount_without_fees": number(entry.amount),
-                "expire_date": f"{entry.opened_at + timedelta(hours=24):%Y-%m-%d %H:%M:%S}",
-            }
-            told["customer"] = {
-                **told["customer"],
-                "payment_method": self.operator if ended else "",
-            }
-            told["receipt_identifier"] = words["receipt_identifier"] if entry.moved else ""
-            told["provider_reference"] = words["operator_reference"] if entry.moved else ""
-        return told
+        return json_reply(invoice(entry, self))
 
     def _credit(self, body: dict[str, Any], api: str) -> Response:
         """Credit another PayDunya account: the money moves before the answer."""
@@ -315,7 +245,7 @@ class PayDunya(Provider):
             self.settle(entry, decision)
         address = entry.words["actions"]["return_url" if entry.moved else "cancel_url"]
         if not address:
-            return html_reply(f"<!doctype html><p>{html.escape(self._told(entry)['status'])}")
+            return html_reply(f"<!doctype html><p>{html.escape(invoice(entry, self)['status'])}")
         if not entry.moved:
             return redirect(address)
         return redirect(
@@ -327,16 +257,6 @@ class PayDunya(Provider):
         if entry is None or not entry.moved:
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
         return html_reply(f"<!doctype html><p>{html.escape(token)}: {entry.amount} FCFA")
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Flatten a tree as PHP's http_build_query does: nested keys, no nulls, no empty arrays."""
-    if isinstance(value, dict | list):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in pairs:
-            yield from _flat(f"{name}[{key}]", inner)
-    elif value is not None:
-        yield name, str(int(value) if isinstance(value, bool) else value)
 
 
 def _party(phone: Any) -> str | None:
