@@ -244,7 +244,6 @@ LINES = {
     "journal/payment_table": 348,
     "journal/writer": 353,
     "pool": 403,
-    "simulator/mpesa_gateway": 355,
     "watch/watch": 348,
 }
 

@@ -21,6 +21,7 @@ from ..primitives.clock import wall_time
 from .base import Provider, magic
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
+from .mpesa_gateway_callbacks import Callbacks
 from .mpesa_gateway_checks import (
     Window,
     check_currency,
@@ -30,8 +31,6 @@ from .mpesa_gateway_checks import (
 )
 from .mpesa_gateway_messages import (
     MESSAGES,
-    RESULTS,
-    WORDS,
     bad_token,
     callback,
     error,
@@ -43,6 +42,7 @@ from .mpesa_gateway_messages import (
     receipt,
     word,
 )
+from .mpesa_gateway_refunds import Refunds
 from .replies import Refused, fields, json_reply, query, segments
 from .tokens import Tokens, jwt
 
@@ -95,6 +95,7 @@ class MpesaGateway(Provider):
         self.frame_shape: Literal["client", "flat"] = "client"
         self.frame_ids = ("transaction_id", "order_id", "checkout_request_id")
         self._given: set[str] = set()
+        self._callbacks, self._refunds = Callbacks(self), Refunds(self)
 
     def issue(self) -> str:
         """Make a token that is valid for `tokens.life` seconds."""
@@ -114,14 +115,17 @@ class MpesaGateway(Provider):
             case True, "POST", "api", "payment", "verify":
                 return self._verify(self._body(incoming, self.checks))
             case True, "POST", "api", "payment", "mpesa-callback":
-                return self._callback(self._body(incoming, token=self.callbacks_need_token))
+                return self._callbacks.passed_on(
+                    self._body(incoming, token=self.callbacks_need_token)
+                )
             case True, "GET", "api", "payment", "history":
                 return self._history(incoming)
             case True, "GET", "api", "payment", "transactions", transaction_id, "receipt":
                 self._authenticate(incoming)
                 return json_reply(receipt(self._transaction(transaction_id)))
             case True, "POST", "api", "payment", "transactions", transaction_id, "refund":
-                return self._refund(self._body(incoming), transaction_id)
+                body = self._body(incoming)
+                return self._refunds.request(self._transaction(transaction_id), body)
             case True, "GET", "api", "payment", "methods":
                 self._authenticate(incoming)
                 return json_reply({"methods": self.methods})
@@ -130,7 +134,10 @@ class MpesaGateway(Provider):
             case True, "POST", "api", "payment", "test", "mpesa" if self.sandbox:
                 return self._initiate(self._body(incoming, self.initiations), test=True)
             case True, "POST", "api", "payment", "test", "callback" if self.sandbox:
-                return self._test_callback(self._body(incoming, token=self.callbacks_need_token))
+                body = self._body(incoming, token=self.callbacks_need_token)
+                return self._callbacks.of_a_tester(
+                    self._transaction(body.get("transaction_id")), body
+                )
         return no_such_page()
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
@@ -164,7 +171,7 @@ class MpesaGateway(Provider):
         """Decide an order and push its update; a payment refunded in full becomes refunded."""
         super().settle(entry, outcome)
         paid = entry if entry.kind == "collect" else self._transaction(entry.words["refund_of"])
-        if paid is not entry and self._given_back(paid, Status.SUCCEEDED) == paid.amount:
+        if paid is not entry and self._refunds.given_back(paid, Status.SUCCEEDED) == paid.amount:
             self.core.ledger.settle(paid, Outcome(Status.REFUNDED))
         self.push(json.dumps(self.frame(paid)))
 
@@ -258,40 +265,6 @@ class MpesaGateway(Provider):
             return error("PAYMENT_EXPIRED" if entry.status is Status.EXPIRED else "PAYMENT_FAILED")
         return json_reply({"status": word(entry), "message": MESSAGES[entry.status]})
 
-    def _callback(self, body: dict[str, Any]) -> Response:
-        """Accept Daraja's callback.
-
-        The document shows no answer, so this is the one Daraja expects.
-        """
-        outer = body.get("Body")
-        told = outer.get("stkCallback") if isinstance(outer, dict) else None
-        if not isinstance(told, dict) or not isinstance(told.get("ResultCode"), int):
-            raise Refused(error("INVALID_REQUEST", details={"Body": ["stkCallback is required."]}))
-        pushed = {entry.words.get("checkout_request_id", ""): entry for entry in self.entries()}
-        entry = pushed.get(str(told.get("CheckoutRequestID")))
-        if entry is None:
-            raise Refused(error("NOT_FOUND", 404))
-        outcome, _ = RESULTS.get(told["ResultCode"], (Outcome(Status.FAILED), ""))
-        self._decide(entry, outcome)
-        return json_reply({"ResultCode": 0, "ResultDesc": "Accepted"})
-
-    def _test_callback(self, body: dict[str, Any]) -> Response:
-        """Decide a payment as the tester says; the answer is ours: the document shows none."""
-        entry = self._transaction(body.get("transaction_id"))
-        status = next(
-            (status for status, said in WORDS.items() if said == body.get("status")), None
-        )
-        if status is None or status is Status.REFUNDED:
-            raise Refused(error("INVALID_REQUEST", details={"status": ["Not a valid choice."]}))
-        self._decide(entry, Outcome(status))
-        return json_reply({"message": "Callback processed"})
-
-    def _decide(self, entry: Entry, outcome: Outcome) -> None:
-        # A second callback changes nothing, except that a success may come late.
-        late = outcome.status is Status.SUCCEEDED and not entry.moved
-        if entry.status is Status.PENDING or late:
-            self.settle(entry, outcome)
-
     def _history(self, incoming: WebhookRequest) -> Response:
         """List the payments, newest first."""
         self._authenticate(incoming)
@@ -302,41 +275,6 @@ class MpesaGateway(Provider):
         return history(
             payments, page, self.page_size, paginated=paginated, url=f"{self.url}{incoming.path}"
         )
-
-    def _given_back(self, paid: Entry, *statuses: Status) -> Decimal:
-        refunds = [
-            entry
-            for entry in self.entries()
-            if entry.words.get("refund_of") == paid.provider_reference
-        ]
-        return sum((entry.amount for entry in refunds if entry.status in statuses), Decimal(0))
-
-    def _refund(self, body: dict[str, Any], transaction_id: object) -> Response:
-        """Accept a refund; the document says "processed", but the money goes back later."""
-        paid = self._transaction(transaction_id)
-        if paid.status is not Status.SUCCEEDED:
-            raise Refused(
-                error(
-                    "PAYMENT_FAILED",
-                    details={"transaction_id": ["Only a completed payment can be refunded."]},
-                )
-            )
-        left = paid.amount - self._given_back(paid, Status.PENDING, Status.SUCCEEDED)
-        amount = checked_amount({"amount": int(left), **body}, Decimal(1), left)
-        refund_id = f"RFD{wall_time():%Y%m%d%H%M%S}{len(self.core.ledger):03X}"
-        entry = self.open(
-            "refund",
-            reference=paid.reference,
-            provider_reference=refund_id,
-            amount=amount,
-            currency="KES",
-            party=paid.party,
-            refund_of=paid.provider_reference,
-            reason=body.get("reason"),
-        )
-        self.ring(entry, self.refund_outcome)
-        told = refund_id if self.refund_ids else None
-        return json_reply({"message": "Refund processed successfully", "refund_id": told})
 
     def _add_method(self, body: dict[str, Any]) -> Response:
         """Add a payment method; the answer, which the document does not show, is the method."""
