@@ -244,7 +244,7 @@ LINES = {
     "journal/payment_table": 348,
     "journal/writer": 353,
     "pool": 403,
-    "watch/watch": 348,
+    "watch/watch": 349,
 }
 
 

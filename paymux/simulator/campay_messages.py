@@ -1,4 +1,4 @@
-"""CamPay's transactions and balances, as the live API formats them and as a short French summary does."""
+"""CamPay's transactions and balances, as in the live API and as in a short French summary."""
 
 from collections.abc import Mapping
 from decimal import Decimal
