@@ -15,6 +15,7 @@ RowKey: TypeAlias = tuple[str, str, str]  # account, kind, reference
 # As bytes: SQLite would not return a text with one invalid byte.
 PAYMENT = "CAST(payment AS BLOB)"
 EVENT = "CAST(event AS BLOB)"
+OF_ORDER = "WHERE account = ? AND kind = ? AND reference = ?"
 _ENDED = "SELECT digest, status, at FROM forgotten WHERE account = ? AND kind = ? AND reference = ?"
 
 

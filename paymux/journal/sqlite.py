@@ -20,6 +20,7 @@ from .inbox import Inbox, TurnTable
 from .liveness import Worker
 from .notifiers import Notifiers
 from .opening import open_database
+from .payment_finder import PaymentFinder
 from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
@@ -64,6 +65,7 @@ class SqliteJournal(ForkAware):
         self._turn_table = TurnTable(self._worker)
         self._writer = Writer(self._open, self._end, self._location)
         self._pending_facts = PendingFacts()
+        self._finder = PaymentFinder(self._inbox, self._pending_facts)
         notifiers = Notifiers(self._worker)
         reminders = Reminders(notifiers)
         self._payments = PaymentTable(
@@ -178,10 +180,10 @@ class SqliteJournal(ForkAware):
         """Return the row with our reference, or with the provider's, whichever is given."""
         if reference is not None:
             return await self._writer.read(
-                partial(self._payments.by_reference, (account, kind, reference))
+                partial(self._finder.by_reference, (account, kind, reference))
             )
         return await self._writer.read(
-            partial(self._payments.by_provider_reference, account, kind, provider_reference or "")
+            partial(self._finder.by_provider_reference, account, kind, provider_reference or "")
         )
 
     async def events_of(self, payment: Payment) -> tuple[Event, ...]:
@@ -194,7 +196,7 @@ class SqliteJournal(ForkAware):
 
     async def about(self, event: Event) -> Row | None:
         """Return the payment that a message claims to be about."""
-        return await self._writer.read(partial(self._payments.about, event))
+        return await self._writer.read(partial(self._finder.about, event))
 
     async def arrive(
         self,
@@ -205,7 +207,7 @@ class SqliteJournal(ForkAware):
         open: bool,
     ) -> Arrival:
         """Find the payment of a message, and store the message, in one transaction."""
-        return await self._writer.do(partial(self._payments.arrive, event, about, check, open=open))
+        return await self._writer.do(partial(self._finder.arrive, event, about, check, open=open))
 
     async def keep_event(self, event: Event, *, open: bool = False) -> bool:
         """Store a message once, before it is acknowledged.
@@ -234,7 +236,7 @@ class SqliteJournal(ForkAware):
         start = "" if since is None else iso(since)
         while True:
             page = await self._writer.read(
-                partial(self._payments.page, (*after, start, account, account), status)
+                partial(self._finder.page, (*after, start, account, account), status)
             )
             for payment in page.payments:
                 yield payment

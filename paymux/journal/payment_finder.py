@@ -1,0 +1,149 @@
+"""Finding the rows of payments: by a reference, for a message, or page by page."""
+
+import sqlite3
+from typing import Any, NamedTuple
+
+from ..models import Event, Kind, Payment, Status
+from .base import Arrival, Check, OrderKey, OrderOwner, Row, State
+from .base import order_key as _key
+from .inbox import Inbox
+from .pending_facts import PendingFacts
+from .rows import OF_ORDER, PAYMENT, payment_or_none, read_payment
+
+# By the provider's reference, the wanted kind first: a message only claims its kind.
+_BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LIMIT 1"
+_PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM payments
+           WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
+           AND (? IS NULL OR account = ?)
+           AND (? IS NULL OR status = ?)
+           AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
+           ORDER BY created_at, account, kind, reference LIMIT ?"""
+ROWS_PER_PAGE = 500  # rows per read
+
+
+class Page(NamedTuple):
+    """A page of payments, and the key of its last row, if more may follow."""
+
+    payments: list[Payment]
+    last: tuple[Any, ...] | None
+
+
+class PaymentFinder:
+    """Finds the payments of a journal, with the facts that one worker has not written yet."""
+
+    def __init__(self, inbox: Inbox, hand: PendingFacts) -> None:
+        self._inbox = inbox
+        self._pending_facts = hand
+
+    def by_reference(self, key: OrderKey, db: sqlite3.Connection) -> Row | None:
+        """Return the row of an order, with facts that are not written yet."""
+        return self._row(db, OF_ORDER, key)
+
+    def by_provider_reference(
+        self, account: str, kind: Kind, reference: str, db: sqlite3.Connection
+    ) -> Row | None:
+        """Return the row with this reference of the provider, this kind first."""
+        key = self._pending_facts.key_of(account, kind, reference) if self._pending_facts else None
+        return (
+            self.by_reference(key, db)
+            if key
+            else self._row(db, _BY_THEIRS, (account, reference, kind))
+        )
+
+    def about(self, event: Event, db: sqlite3.Connection) -> Row | None:
+        """Return the payment that a message claims to be about."""
+        account, kind, claims = event.account, event.kind, event.claims
+        row = None
+        if event.path_reference is not None:
+            row = self.by_reference((account, kind, event.path_reference), db)
+        if row is None and claims.provider_reference is not None:
+            row = self.by_provider_reference(account, kind, claims.provider_reference, db)
+        if row is None and claims.reference is not None:
+            # Only the message says so; the provider must confirm it.
+            row = self.by_reference((account, kind, claims.reference), db)
+        if (
+            claims.reference is claims.provider_reference is event.path_reference is None
+            and claims.ids
+        ):
+            return self._meant(event, db)
+        return row
+
+    def arrive(
+        self,
+        event: Event,
+        about: Payment | None,
+        check: Check,
+        db: sqlite3.Connection,
+        *,
+        open: bool,
+    ) -> Arrival:
+        """Find and check the payment of a message; store the message if it names an order."""
+        known, theirs = about, event.claims.provider_reference
+        if known is None and (row := self.about(event, db)) is not None:
+            known = row.payment
+        kind = event.kind if known is None else known.kind or "collect"
+        owner: OrderOwner | None = None
+        if theirs is not None:
+            key = (
+                self._pending_facts.key_of(event.account, kind, theirs)
+                if self._pending_facts
+                else None
+            )
+            owner = key[1:] if key else self._inbox.owner(event, kind, db)
+        check(known, owner)
+        if known is None or (known.reference or known.provider_reference) is None:
+            return Arrival(known=known)
+        lost = False
+        if event.path_reference is not None and known.provider_reference is None:
+            lost = self._lost(known, theirs, db)
+        return Arrival(known=known, kept=self._inbox.put(event, owner, db, open=open), lost=lost)
+
+    def _lost(self, known: Payment, theirs: str | None, db: sqlite3.Connection) -> bool:
+        """Return whether an order was sent and its answer is unknown, or names this payment."""
+        row = self.by_reference(_key(known), db)
+        if row is None:
+            return False
+        found = row.payment.provider_reference
+        return row.state.in_doubt or (theirs is not None and found == theirs)
+
+    def _meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
+        """Return the open payment of the last day that has one of the ids in a message."""
+        found = self._inbox.find_by_ids(event, db)
+        key = _key(found[1]) if found else self._pending_facts.find_by_ids(event)
+        row = self.by_reference(key, db) if key else None
+        return row if row and not row.payment.status.terminal else None
+
+    def _row(self, db: sqlite3.Connection, where: str, given: tuple[object, ...]) -> Row | None:
+        sql = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments {where}"
+        found = db.execute(sql, given).fetchone()
+        if found is None:
+            return None
+        # A damaged row is an error: without its payment, any message about it would be believed.
+        return self._pending_facts.applied_to(
+            Row(state=State(found[0]), payment=read_payment(found[2:], found[1]))
+        )
+
+    def page(
+        self, given: tuple[object, ...], status: Status | None, db: sqlite3.Connection
+    ) -> Page:
+        """List payments after a key, created since a time, of one account or of all."""
+        # A fact that is not written yet may change a status: then the query cannot filter by it.
+        asked = None if self._pending_facts else status
+        rows = db.execute(_PAGE, (*given, asked, asked, asked, ROWS_PER_PAGE)).fetchall()
+        read = [(state, payment_or_none(tuple(key), text)) for state, text, _, *key in rows]
+        found = [
+            self._pending_facts.applied_to(Row(state=State(state), payment=one))
+            for state, one in read
+            if one is not None
+        ]
+        return Page(
+            [row.payment for row in found if status is None or _has(row, status)],
+            tuple(rows[-1][2:]) if len(rows) == ROWS_PER_PAGE else None,
+        )
+
+
+def _has(row: Row, status: Status) -> bool:
+    """Return whether a row is listed under a status; an order never sent is not pending."""
+    return row.payment.status is status and not (
+        status is Status.PENDING and row.state.frees_reference
+    )
