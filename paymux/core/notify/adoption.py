@@ -111,10 +111,8 @@ def _see_alone(account: str, engine: Engine) -> None:
     driver = engine.drivers[account]
     for name, other in engine.drivers.items():
         if name != account and driver.lists_those_of(other):
-            why = (
-                f"False, or one account in place of {account} and {name}: they collect at one place"
-            )
-            raise UsageError.field("adopts", account, why)
+            accepted = f"one whose payments are not listed for {account}, which adopts them"
+            raise UsageError.field("account", name, accepted)
 
 
 def _completed(event: Event, payment: Payment, receipt: str) -> Payment | None:
