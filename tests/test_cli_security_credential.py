@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+import paymux
 from paymux.cli import commands
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux", "security-credential", "--certificate"]
@@ -170,7 +171,7 @@ def test_no_frame_of_an_error_has_the_password(certificate: Path) -> None:
     frame = ended.exception.__traceback__
     shown: list[str] = []
     while frame is not None:
-        if "paymux" in frame.tb_frame.f_code.co_filename:
+        if Path(frame.tb_frame.f_code.co_filename).is_relative_to(Path(paymux.__file__).parent):
             shown += map(repr, frame.tb_frame.f_locals.values())
         frame = frame.tb_next
     assert "Secret('***')" in shown

@@ -21,12 +21,12 @@ from paymux.models import Event, Payment, Status, Trust
 from paymux.simulator import Simulator
 from tests.driving import Script, drive, reply, sample
 
-from .mpesa_initiator import DRIVER, body_of, incoming
+from .mpesa_initiator import DRIVER, another, body_of, incoming
 
 CONFIRMATION = sample("mpesa", "c2b_confirmation")
 VALIDATION = sample("mpesa", "c2b_validation")
-SHOP = replace(DRIVER, shortcode="600966", adopt_c2b=True)
-TRUSTS = replace(SHOP, trust_confirmations=True)
+SHOP = another(DRIVER, shortcode="600966", adopt_c2b=True)
+TRUSTS = another(SHOP, trust_confirmations=True)
 REFERENCE = "c2b.RKL51ZDR4F"
 
 
@@ -109,13 +109,13 @@ def test_another_shortcodes_confirmation_stays_a_hint() -> None:
     claims = heard(BusinessShortCode="600000").claims
     assert (claims.reference, claims.bill_reference) == ("Sample Transaction", None)
     for own in ({"till": "600000"}, {"b2c_shortcode": "600000"}):
-        assert heard(replace(SHOP, **own), BusinessShortCode="600000").claims.reference == REFERENCE
+        assert heard(another(SHOP, **own), BusinessShortCode="600000").claims.reference == REFERENCE
     assert heard(BusinessShortCode=None).claims.reference == REFERENCE
 
 
 def test_without_adopting_all_is_as_before() -> None:
     """A confirmation has what the payer typed as its reference, and no look-up confirms it."""
-    off = replace(SHOP, adopt_c2b=False)
+    off = another(SHOP, adopt_c2b=False)
     event = heard(off)
     assert (event.claims.reference, event.claims.kind) == ("Sample Transaction", None)
     assert event.claims.bill_reference is None
@@ -147,7 +147,7 @@ def test_a_confirmation_proves_nothing_unless_the_account_trusts_them() -> None:
     """The default is to ask M-Pesa."""
     event = heard()
     assert SHOP.proof(event, event.claims) is None
-    assert replace(SHOP, adopt_c2b=False).proof(event, event.claims) is None
+    assert another(SHOP, adopt_c2b=False).proof(event, event.claims) is None
 
 
 def test_a_trusted_confirmation_proves_its_payment() -> None:
@@ -191,7 +191,7 @@ def test_a_push_and_its_confirmation_are_known_to_be_one() -> None:
         currency="KES",
         payer="254700000126",
     )
-    for driver in (SHOP, replace(SHOP, adopt_c2b=False)):
+    for driver in (SHOP, another(SHOP, adopt_c2b=False)):
         assert driver.may_tell_of(heard(driver, BillRefNumber="order-8"), pushed)
         assert driver.may_tell_of(heard(driver, BillRefNumber=""), pushed)
         assert not driver.may_tell_of(heard(driver, BillRefNumber="order-9"), pushed)
@@ -220,9 +220,9 @@ def test_no_message_is_adopted_under_another_receipt(changes: dict[str, Any]) ->
 def test_the_fields_are_checked(field: str) -> None:
     """A wrong value is refused by the name of its field; trust without adopting has no meaning."""
     with pytest.raises(UsageError, match=field):
-        replace(SHOP, **{field: "yes"})
+        another(SHOP, **{field: "yes"})
     with pytest.raises(UsageError, match="adopt_c2b"):
-        replace(DRIVER, trust_confirmations=True)
+        another(DRIVER, trust_confirmations=True)
 
 
 def test_the_payers_name_is_never_read() -> None:
@@ -243,7 +243,7 @@ HOOKS: dict[str, Any] = {
 
 def test_c2b_is_registered_with_the_documented_fields() -> None:
     """In the page's order, by v2, where numbers are masked; and it moves no money."""
-    driver = replace(SHOP, shortcode="601426")
+    driver = another(SHOP, shortcode="601426")
     script = Script(driver, reply("mpesa", "c2b_registered.200"))
     said = drive(driver.register_c2b(script, **HOOKS))
     [request] = script.requests
@@ -251,7 +251,7 @@ def test_c2b_is_registered_with_the_documented_fields() -> None:
     assert list(body_of(script)) == list(sample("mpesa", "c2b_register_request"))
     assert (request.path, request.money) == ("/mpesa/c2b/v2/registerurl", False)
     assert said == "Accept the service request successfully."
-    till = replace(driver, till="300100")
+    till = another(driver, till="300100")
     script = Script(till, reply("mpesa", "c2b_registered.200"))
     drive(till.register_c2b(script, **HOOKS))
     assert body_of(script)["ShortCode"] == "300100"
@@ -273,7 +273,7 @@ def test_c2b_is_registered_with_the_documented_fields() -> None:
 )
 def test_what_cannot_be_changed_later_is_checked_before(field: str, given: Any) -> None:
     """Production takes the URLs once: a wrong one is refused by name, and nothing is sent."""
-    live = replace(SHOP, live=True)
+    live = another(SHOP, live=True)
     script = Script(live)
     with pytest.raises(UsageError, match=field):
         drive(live.register_c2b(script, **{**HOOKS, field: given}))
@@ -295,7 +295,7 @@ def test_the_sandboxs_customer_pays() -> None:
     drive(SHOP.simulate_c2b(script, amount=5, bill_reference="Sample Transaction"))
     assert body_of(script) == sample("mpesa", "c2b_simulate_request")
     assert (script.requests[0].path, script.requests[0].money) == ("/mpesa/c2b/v2/simulate", False)
-    till = replace(SHOP, till="300100")
+    till = another(SHOP, till="300100")
     script = Script(till, reply("mpesa", "c2b_registered.200"))
     drive(till.simulate_c2b(script, amount="5", payer="0712345678"))
     assert body_of(script) == {
@@ -310,9 +310,9 @@ def test_the_sandboxs_customer_pays() -> None:
 @pytest.mark.parametrize(
     ("field", "driver", "changes"),
     [
-        ("live", replace(SHOP, live=True), {}),
-        ("live", replace(SHOP, live=True, base_url="http://127.0.0.1:9"), {}),
-        ("bill_reference", replace(SHOP, till="300100"), {"bill_reference": "x"}),
+        ("live", another(SHOP, live=True), {}),
+        ("live", another(SHOP, live=True, base_url="http://127.0.0.1:9"), {}),
+        ("bill_reference", another(SHOP, till="300100"), {"bill_reference": "x"}),
         ("bill_reference", SHOP, {"bill_reference": "x" * 21}),
         ("amount", SHOP, {"amount": "5.50"}),
         ("amount", SHOP, {"amount": 0}),
@@ -337,7 +337,7 @@ def test_no_live_customer_is_simulated(field: str, driver: Mpesa, changes: dict[
 )
 def test_pull_is_registered_with_the_documented_fields(answer: dict[str, Any]) -> None:
     """Twice is harmless, and an answer with spaces in its keys is read."""
-    driver = replace(SHOP, shortcode="600000")
+    driver = another(SHOP, shortcode="600000")
     script = Script(driver, Response(status=200, body=json.dumps(answer).encode()))
     asked = {"nominated_number": "0722000000", "callback_url": "https://domain/path"}
     assert drive(driver.register_pull(script, **asked)) == "Shortcode Registered Successfully"

@@ -31,11 +31,11 @@ from paymux.simulator import Simulator
 from paymux.values.parsing import Unreadable, convert
 from tests.driving import Script, drive, reply, sample
 
-from .mpesa_initiator import DRIVER, told
+from .mpesa_initiator import DRIVER, another, told
 from .mpesa_initiator import reply as answer
 
-SHOP = replace(DRIVER, adopt_c2b=True, initiator_name="", security_credential="")
-ASKS = replace(DRIVER, shortcode="600310", adopt_c2b=True)
+SHOP = another(DRIVER, adopt_c2b=True, initiator_name="", security_credential="")
+ASKS = another(DRIVER, shortcode="600310", adopt_c2b=True)
 NOW = datetime(2020, 8, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 [[PAID]] = sample("mpesa", "pull_rows.200")["Response"]
@@ -98,8 +98,8 @@ def test_the_query_has_the_documented_fields_in_the_pages_order() -> None:
     assert list(body) == list(sample("mpesa", "pull_request"))
     assert (request.method, request.path, request.money) == ("POST", pull.QUERY, False)
     assert (body["ShortCode"], body["OffSetValue"]) == ("600992", "0")
-    till = Script(replace(SHOP, till="300100"), NONE)
-    listed(till, replace(SHOP, till="300100"))
+    till = Script(another(SHOP, till="300100"), NONE)
+    listed(till, another(SHOP, till="300100"))
     assert bodies(till)[0]["ShortCode"] == "300100"
 
 
@@ -142,7 +142,7 @@ def test_the_pages_row_is_a_payment() -> None:
         receipt="yzlyrEsRG1",
         provider_status="c2b-pay-bill-debit",
     )
-    assert read({}, replace(SHOP, adopt_c2b=False)).reference is None
+    assert read({}, another(SHOP, adopt_c2b=False)).reference is None
 
 
 def test_a_row_with_a_zone_has_its_time() -> None:
@@ -465,7 +465,7 @@ def test_a_push_and_an_account_that_does_not_adopt_are_asked_for_as_before() -> 
     checkout = sample("mpesa", "query_succeeded.200")["CheckoutRequestID"]
     drive(SHOP.verify(script, replace(push, provider_reference=checkout)))
     assert script.requests[0].path.endswith("stkpushquery/v1/query")
-    assert replace(DRIVER, adopt_c2b=False).asks(HELD) == "find"
+    assert another(DRIVER, adopt_c2b=False).asks(HELD) == "find"
     assert SHOP.pace(HELD).by_callback
     assert SHOP.pace(HELD).ages is not None
     assert not SHOP.pace(push).by_callback
