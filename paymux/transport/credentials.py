@@ -75,7 +75,7 @@ class CredentialGuard:
     def __init__(self, transport: "Transport", book: Credentials) -> None:
         self._transport = transport
         self._book = book
-        self._known: dict[tuple[str, str], _Credential] = {}
+        self._known: dict[tuple[str, str], _Credential] = {}  # by account and name
         self._orders: dict[tuple[str, str], _Credential] = {}  # by account and slot
 
     async def send(self, call: Call, request: Request[R] | Question[R]) -> R:
@@ -160,10 +160,10 @@ class CredentialGuard:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _credential(self, driver: "Driver", name: str) -> _Credential:
-        digest = driver.credential_id(name)
-        found = self._known.get((driver.account, digest))
+        found = self._known.get((driver.account, name))
         if found is None or found.loop is not asyncio.get_running_loop():
-            found = self._known[driver.account, digest] = _Credential(driver.account, name, digest)
+            found = _Credential(driver.account, name, driver.credential_id(name))
+            self._known[driver.account, name] = found
         return found
 
     async def _let_out(self, call: Call, credential: _Credential, *, money: bool) -> str:

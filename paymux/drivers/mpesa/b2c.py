@@ -45,6 +45,9 @@ def own_id(driver: "Mpesa", reference: str) -> str:
     return f"{paying}_{sha256(reference.encode()).hexdigest()[:28]}"
 
 
+_REQUESTS = {path: post(path, Ack, None, credential=CREDENTIAL) for path in (B2C, POCHI)}
+
+
 async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     """Ask for a payout; the answer says only that the request was accepted."""
     name, credential = credentials(driver, "payout")
@@ -59,7 +62,8 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     if command not in allowed:
         raise UsageError.field("command_id", command, ", ".join(allowed))
     result, timeout = addresses(driver, order)
-    ours = driver.pending(order).ids["OriginatorConversationID"]
+    held = driver.pending(order)
+    ours = held.ids["OriginatorConversationID"]
     body = {
         "OriginatorConversationID": ours,
         "InitiatorName": name,
@@ -74,10 +78,7 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     }
     if "occasion" in order.extra:
         body["Occassion"] = shown("occasion", order.extra["occasion"], 100)  # the page's spelling
-    ack = await send(
-        post(path, Ack, body, matches=partial(Ack.accepts, ours=ours), credential=CREDENTIAL)
-    )
-    held = driver.pending(order)
+    ack = await send(_REQUESTS[path].with_body(body, partial(Ack.accepts, ours=ours)))
     return msgspec.structs.replace(
         held, provider_reference=ours, ids={**held.ids, "ConversationID": ack.named()}
     )
