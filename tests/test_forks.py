@@ -275,12 +275,12 @@ CROSSED = """
     say(warm=asyncio.run(collect(pool, "warm")))
     if sys.argv[2] == "midst":
         writer = pool._engine.store.journal._writer
-        import paymux.journal.writer
-        paymux.journal.writer.FORK_WAIT_SECONDS = 0.1
-        writer._using.acquire()
+        import paymux.journal.batch_runner
+        paymux.journal.batch_runner.FORK_WAIT_SECONDS = 0.1
+        writer.runner.using.acquire()
         pid = os.fork()
         if pid:
-            writer._using.release()
+            writer.runner.using.release()
     else:
         pid = ctypes.CDLL(None).fork()  # as a server written in C does
     said = asyncio.run(collect(pool, f"order-of-{'parent' if pid else 'child'}"))

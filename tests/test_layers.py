@@ -241,7 +241,6 @@ def test_a_simulator_never_imports_a_driver(name: str) -> None:
 LINES = {
     "bulk/run": 346,
     "core/notify/order_watcher": 331,
-    "journal/writer": 353,
     "pool": 403,
     "watch/watch": 349,
 }

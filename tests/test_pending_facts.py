@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import paymux.journal.batch_runner
 import paymux.journal.store
 import paymux.journal.writer
 from paymux import DuplicateReference, NotSent, Payment, Pool, Status, Unavailable
@@ -30,8 +31,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of a journal that waits a tenth of a second for a lock, instead of ten."""
-    monkeypatch.setattr(paymux.journal.writer, "LOCK_WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(paymux.journal.writer, "RETRY_SECONDS", 0.2)
+    for module in (paymux.journal.writer, paymux.journal.batch_runner):
+        monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(paymux.journal.store, "RECORD_WAIT_SECONDS", 0.05)
     return tmp_path / "payments.db"
 
@@ -299,14 +301,14 @@ async def test_after_any_error_in_the_thread_no_caller_waits_for_ever(
 
     writer = Writer(connect, lambda: None)
     if where == "thread":
-        whole = writer._gather
+        whole = writer.runner._gather
 
         def gather(*given: Any) -> bool:
             ended = whole(*given)
             fail()
             return ended
 
-        monkeypatch.setattr(writer, "_gather", gather)
+        monkeypatch.setattr(writer.runner, "_gather", gather)
     async with asyncio.timeout(5):
         with pytest.raises(OSError, match="journal"):
             await writer.do(fail if where == "operation" else lambda _: None)

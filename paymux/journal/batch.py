@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from ..errors import PaymuxError
 from .file_location import FileBusy
+
+T = TypeVar("T")
+Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 
 CANNOT_TELL = object()  # returned by a glance that cannot answer
 

@@ -50,7 +50,7 @@ class SqliteOutbox:
 
         beat = await self._writer().do(enter)
         # A loop that has ended delivers nothing more; a slow one will go on.
-        self._writer().pulse = lambda: (
+        self._writer().runner.pulse = lambda: (
             None if loop.is_running() else partial(self._notifiers.leave, now)
         )
         return beat
@@ -63,7 +63,7 @@ class SqliteOutbox:
 
     async def leave(self, now: float) -> None:
         """Stop, and release all claims."""
-        self._writer().pulse = None
+        self._writer().runner.pulse = None
 
         def leave(db: sqlite3.Connection) -> None:
             self._unnotified.session = None

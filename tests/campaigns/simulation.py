@@ -38,8 +38,9 @@ from paymux import Pool
 from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
 from paymux.journal import Standing
 from paymux.journal.batch import Work, run_batch, settle
+from paymux.journal.batch_runner import LOCK_WAIT_SECONDS, MAX_BATCH
 from paymux.journal.sqlite import SqliteJournal
-from paymux.journal.writer import LOCK_WAIT_SECONDS, MAX_BATCH, Writer
+from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry
@@ -641,8 +642,8 @@ class LoopWriter(Writer):
         """Run an operation a moment later; a dead process does nothing."""
         if self.dead:
             raise asyncio.CancelledError
-        if self._db is None:
-            self._db = self._open()
+        if self.runner.db is None:
+            self.runner.db = self._open()
         loop = asyncio.get_running_loop()
         work.done = done = loop.create_future()
         work.until = time.monotonic() + LOCK_WAIT_SECONDS
@@ -653,21 +654,21 @@ class LoopWriter(Writer):
 
     def _work(self) -> None:
         batch, self._asked = self._asked[:MAX_BATCH], self._asked[MAX_BATCH:]
-        if self._db is not None and not self.dead:
-            settle(self._told(run_batch(self._db, batch)))
+        if self.runner.db is not None and not self.dead:
+            settle(self.runner.told(run_batch(self.runner.db, batch)))
             if self._asked:
                 asyncio.get_running_loop().call_later(0.0001, self._work)
 
     def die(self) -> None:
         """Discard operations that are not committed, as a crash does."""
         self.dead = True
-        self._shut()
+        self.runner.shut()
 
     async def aclose(self) -> None:
         """Finish the queued operations."""
         while self._asked and not self.dead:
             self._work()
-        self._shut()
+        self.runner.shut()
         self._end()
         self.dead = True
 

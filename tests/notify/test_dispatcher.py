@@ -517,7 +517,7 @@ async def test_a_process_whose_loop_ended_owns_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop that ended during a delivery, in a process that goes on, is replaced."""
-    monkeypatch.setattr(paymux.journal.writer, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(paymux.journal.batch_runner, "PULSE_SECONDS", 0.05)
     path, desk, shop = tmp_path / "payments.db", Desk(), Shop()
     desk.status["order-1"] = "OK"
     loop, stuck, one_pool = asyncio.new_event_loop(), asyncio.Event(), list[Pool]()

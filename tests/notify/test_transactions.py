@@ -33,13 +33,13 @@ class Counted:
         self.began: list[str] = []
 
     async def __aenter__(self) -> list[str]:
-        assert self._writer._db is not None
-        self._writer._db.set_trace_callback(self._note)
+        assert self._writer.runner.db is not None
+        self._writer.runner.db.set_trace_callback(self._note)
         return self.began
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._writer._db is not None
-        self._writer._db.set_trace_callback(None)
+        assert self._writer.runner.db is not None
+        self._writer.runner.db.set_trace_callback(None)
 
     def _note(self, statement: str) -> None:
         if statement.startswith("BEGIN"):
@@ -95,9 +95,9 @@ def open_messages(pay: Pool) -> int:
     """Count the open messages in the journal."""
     journal = pay._engine.store.journal
     assert isinstance(journal, SqliteJournal)
-    assert journal._writer._db is not None
+    assert journal._writer.runner.db is not None
     sql = "SELECT count(*) FROM hints WHERE worker IS NOT NULL"
-    found: int = journal._writer._db.execute(sql).fetchone()[0]
+    found: int = journal._writer.runner.db.execute(sql).fetchone()[0]
     return found
 
 

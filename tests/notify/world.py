@@ -42,11 +42,11 @@ class Inline(Writer):
             raise OSError("the journal is closed")
         if Inline.broken:
             raise OSError("the journal cannot be written: locked")
-        if self._db is None:
-            self._db = self._open()
+        if self.runner.db is None:
+            self.runner.db = self._open()
         loop = asyncio.get_running_loop()
         work.done = done = loop.create_future()
-        loop.call_soon(settle, self._told(run_batch(self._db, [work])))
+        loop.call_soon(settle, self.runner.told(run_batch(self.runner.db, [work])))
         return done
 
     async def aclose(self) -> None:
@@ -55,8 +55,8 @@ class Inline(Writer):
     def die(self) -> None:
         """End as a killed process does: the system releases its locks, and no row changes."""
         self._closed = True
-        if self._db is not None:
-            self._shut()
+        if self.runner.db is not None:
+            self.runner.shut()
             self._end()
 
 
