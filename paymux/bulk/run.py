@@ -1,18 +1,10 @@
-"""The tasks of one bulk verification: few look-ups in flight, and no item read too early."""
+"""The run of one bulk verification: few look-ups in flight, and results for its consumer."""
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
-from typing import Any, Generic, TypeAlias
+from typing import Generic, TypeAlias
 
 from ..core import Engine, payment_named
 from ..errors import UsageError
@@ -21,6 +13,8 @@ from ..models import Payment
 from .fairness import AccountQueue, FairQueues, Waiting
 from .items import Items, ItemT, Verified, counted
 from .progress import Progress, ProgressReporter
+from .reading import ItemReader
+from .tasks import Tasks
 
 Taken: TypeAlias = tuple[AccountQueue, Waiting]  # an item that has a slot, and its account's queue
 ITEMS_PER_STEP = 500  # items read, or results taken, in one step of the event loop
@@ -42,13 +36,12 @@ class BulkRun(Generic[ItemT]):
         self._slots = at_once  # 0 when it has ended or failed
         self._queues = FairQueues(at_once, len(engine.drivers))
         self._items = Items(items, partial(payment_named, engine))
+        self._reader = ItemReader(self._items, self._queues, engine.driver)
         self._ready: deque[Verified[ItemT]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._loop)
         # futures of workers without an item
         self._idle: list[asyncio.Future[Taken | None]] = []
         self._wake: asyncio.Future[None] | None = None  # future of the waiting consumer
-        # future of the reader, while no more may be read
-        self._hungry: asyncio.Future[None] | None = None
         self._soon: asyncio.Handle | None = None
         # until a paused account may be looked up again
         self._alarm: asyncio.TimerHandle | None = None
@@ -59,7 +52,6 @@ class BulkRun(Generic[ItemT]):
             else ProgressReporter(progress, counted(items), self._loop.time())
         )
         self._taken = 0
-        self._lull = False  # the stream has no item at the moment
         self._complete = False  # every item was looked up; results may be left
         self.over = False
         self.closed = False  # every task has ended
@@ -68,8 +60,8 @@ class BulkRun(Generic[ItemT]):
         """Start reading items and looking up."""
         self._engine.bulks.add(self)
         if self._items.stream is not None:
-            self._start(self._reader(self._items.stream))
-        self._fill()
+            self._tasks.start(self._reader.run(self._items.stream, self))
+        self.fill()
 
     async def step(self) -> Verified[ItemT]:
         """Wait for the next result and return it."""
@@ -93,7 +85,7 @@ class BulkRun(Generic[ItemT]):
                 self._wake = None
         found = self._ready.popleft()
         if not self._complete:
-            self._fill()
+            self.fill()
         return found
 
     @property
@@ -110,7 +102,7 @@ class BulkRun(Generic[ItemT]):
 
     async def close(self) -> None:
         """End every task, wait for their end, and leave a UsageError: the pool is closed."""
-        self._fail(UsageError("verify_many: the pool is closed"))
+        self.fail(UsageError("verify_many: the pool is closed"))
         await self._gone()
 
     def drop(self) -> None:
@@ -119,7 +111,8 @@ class BulkRun(Generic[ItemT]):
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """End every task; the consumer gets the error."""
         if not self.over and self._failure is None:
             self._failure, self._slots = error, 0
             self._stop()
@@ -129,23 +122,12 @@ class BulkRun(Generic[ItemT]):
         for handle in (self._soon, self._alarm):
             if handle is not None:
                 handle.cancel()
-        for task in self._tasks - {asyncio.current_task(self._loop)}:
-            task.cancel()
+        self._tasks.cancel()
 
     async def _gone(self) -> None:
-        if self._loop is not asyncio.get_running_loop():
-            return
-        self._stop()
-        mine = self._tasks - {asyncio.current_task()}
-        cancelled: asyncio.CancelledError | None = None
-        while mine:
-            try:
-                _, mine = await asyncio.wait(mine)
-            except asyncio.CancelledError as error:
-                # anyio cancels again in each step of the event loop, until its scope is left.
-                cancelled, mine = error, {task for task in mine if not task.done()}
-        if cancelled is not None:
-            raise cancelled
+        if self._loop is asyncio.get_running_loop():
+            self._stop()
+            await self._tasks.ended()
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -160,23 +142,20 @@ class BulkRun(Generic[ItemT]):
         return self._slots - self._queues.in_flight - unread
 
     @property
-    def _wants(self) -> bool:
+    def wants(self) -> bool:
+        """Return whether another item may be read."""
         return self._room > 0 and self._queues.parked < self._items.most_parked
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _fill(self) -> None:
+    def fill(self) -> None:
         """Use every free slot, and check whether this was the end."""
-        if self._hungry is not None and not self._hungry.done() and self._wants:
-            self._hungry.set_result(None)
-            self._lull = False
+        hungry = self._reader.hungry
+        if hungry is not None and not hungry.done() and self.wants:
+            hungry.set_result(None)
+            self._reader.lull = False
         while (room := self._room) > 0 and (taken := self._next(room)) is not None:
             idle = self._idle.pop() if self._idle else None
             if idle is None or idle.done():
-                self._start(self._work(taken))
+                self._tasks.start(self._work(taken))
             else:
                 idle.set_result(taken)
         self._check_end()
@@ -203,10 +182,11 @@ class BulkRun(Generic[ItemT]):
                 self._queues.next_item(room, now, generous=False) if self._queues.parked else None
             )
             if taken is None:
-                if self._reads_on:
+                if self._reader.ready:
                     if self._items.source is None:
                         break
-                    if not self._pull(self._items.source) and (room := self._room) <= 0:
+                    read = self._reader.pull(self._items.source, self)
+                    if not read and (room := self._room) <= 0:
                         return None
                     if self._queues.parked or self._items.source is not None:
                         continue
@@ -218,65 +198,17 @@ class BulkRun(Generic[ItemT]):
             if error is None:
                 return taken
             self._queues.put_back(taken[0])
-            self._put(taken[1].number, None, error)
+            self.put(taken[1].number, None, error)
             if (room := self._room) <= 0:
                 return None
         if self._soon is None:
             self._soon = self._loop.call_soon(self._go_on)
         return None
 
-    @property
-    def _reads_on(self) -> bool:
-        """Return whether another item can be read without waiting."""
-        ready = self._items.source is not None or not (self._lull or self._queues.ended)
-        return ready and self._queues.parked < self._items.most_parked
-
     def _go_on(self) -> None:
         self._soon = None
-        self._lull = True  # a stream with an item would have been read by now
-        self._fill()
-
-    def _pull(self, source: Iterator[ItemT]) -> bool:
-        """Read an item; return whether it can be looked up."""
-        try:
-            item = next(source)
-        except StopIteration:
-            self._items.source, self._queues.ended = None, True
-        except Exception as error:  # noqa: BLE001 - any error of the caller's iterator goes to the caller
-            self._fail(error)
-        else:
-            return self._admit(item)
-        return False
-
-    async def _reader(self, source: AsyncIterator[ItemT]) -> None:
-        try:
-            async for item in source:
-                self._lull = False
-                self._admit(item)
-                self._fill()
-                while not self._wants:
-                    self._hungry = self._loop.create_future()
-                    await self._hungry
-            self._queues.ended = True
-            self._fill()
-        except BaseException as error:
-            self._fail(error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            if isinstance(source, AsyncGenerator):
-                await source.aclose()
-
-    def _admit(self, item: ItemT) -> bool:
-        index = self._items.add(item)
-        try:
-            payment = self._items.payment(item)
-            self._engine.driver(payment.account)  # UsageError: there is no such account
-        except Exception as error:  # noqa: BLE001 - an item may be any object, with any `repr`
-            self._put(index, None, error.with_traceback(None))
-            return False
-        self._queues.park(Waiting(index, payment))
-        return True
+        self._reader.lull = True  # a stream with an item would have been read by now
+        self.fill()
 
     async def _work(self, taken: Taken | None) -> None:
         try:
@@ -290,14 +222,14 @@ class BulkRun(Generic[ItemT]):
                 if self._complete:
                     return
                 if room > (taken is not None):
-                    self._fill()
+                    self.fill()
                 if taken is None and not self._complete:
                     idle: asyncio.Future[Taken | None] = self._loop.create_future()
                     self._idle.append(idle)
                     taken = await idle
         # cancelled from outside: the consumer must not wait for ever
         except BaseException as error:
-            self._fail(error)
+            self.fail(error)
             raise
 
     async def _look(self, queue: AccountQueue, item: Waiting) -> None:
@@ -315,7 +247,7 @@ class BulkRun(Generic[ItemT]):
             self._arm()
         else:
             self._queues.put_back(queue)
-            self._put(item.number, payment, error)
+            self.put(item.number, payment, error)
 
     def _arm(self) -> None:
         if self._alarm is not None:
@@ -324,10 +256,11 @@ class BulkRun(Generic[ItemT]):
         self._alarm = None if due is None else self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
-        self._fill()
+        self.fill()
         self._arm()
 
-    def _put(self, index: int, payment: Payment | None, error: Exception | None) -> None:
+    def put(self, index: int, payment: Payment | None, error: Exception | None) -> None:
+        """Give the result of an item to the consumer."""
         asked = self._items.done(index)
         self._ready.append(Verified(index=index, asked=asked, payment=payment, error=error))
         if self._progress is not None:
@@ -343,4 +276,4 @@ class BulkRun(Generic[ItemT]):
             else:
                 meter.count(self._loop.time(), failed=failed)
         except Exception as error:  # noqa: BLE001 - the caller's function; the caller gets its error
-            self._fail(error)
+            self.fail(error)
