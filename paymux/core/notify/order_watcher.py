@@ -6,19 +6,10 @@ from functools import partial
 from typing import Any
 
 from ...drivers.base import Driver
-from ...errors import (
-    AuthenticationFailed,
-    Mismatch,
-    NotFound,
-    PaymuxError,
-    RateLimited,
-    Rejected,
-    Unavailable,
-)
+from ...errors import AuthenticationFailed, Mismatch, PaymuxError, RateLimited
 from ...journal import OrderKey, Outbox, State, order_key
-from ...limits import Priority
 from ...models import Payment, log, merge
-from ...primitives.redaction import mask, shown
+from ...primitives.redaction import mask
 from ...watch import (
     MIN_REPEAT_SECONDS,
     NEVER,
@@ -29,10 +20,10 @@ from ...watch import (
     reuse_equal_values,
 )
 from ..engine import Engine
-from ..recovery import Examined, examine
-from .callbacks import log_failure
+from .order_lookup import is_answer, look_up
 from .order_times import OrderTimes
 from .pauses import AccountPauses
+from .to_person import leave_to_person
 from .watched_order import WatchedOrder, retry_gap
 
 DAY_SECONDS = 86_400.0
@@ -214,7 +205,7 @@ class OrderWatcher:
         key, account = ticket.key, order.payment.account
         order.asked, order.rank = now, ticket.rank
         try:
-            found = await self._examined(order)
+            found = await look_up(self._engine, order)
         finally:
             if order.ticket is ticket:
                 self._leave(order)
@@ -230,20 +221,9 @@ class OrderWatcher:
                 self.found(order, found.payment)
             await self._go_on(order, found.failed, due)
 
-    async def _examined(self, order: WatchedOrder) -> Examined:
-        events, order.events = order.events, ()
-        try:
-            return await examine(self._engine, order.payment, events, Priority.WATCH)
-        except Exception as error:  # noqa: BLE001 - a driver's bug must not end a watch
-            log_failure("a driver", order.payment.account, error)
-            return Examined(
-                payment=order.payment,
-                failed=Unavailable(f"{order.payment.account}: a driver failed"),
-            )
-
     async def _go_on(self, order: WatchedOrder, failed: PaymuxError | None, due: float) -> None:
         """Schedule the next look-up of an order that is still open, or leave it to a person."""
-        now, answered = asyncio.get_running_loop().time(), _is_answer(failed)
+        now, answered = asyncio.get_running_loop().time(), is_answer(failed)
         if isinstance(failed, Mismatch):
             await self._leave_to_person(order, mask(str(failed)))
             return
@@ -265,22 +245,13 @@ class OrderWatcher:
     async def _leave_to_person(self, order: WatchedOrder, why: str = "") -> None:
         """Stop watching an order; logged once, not again at each restart."""
         self._drop(order)
-        payment, days = order.payment, self._longest / DAY_SECONDS
-        try:
-            if await self._outbox.leave_to_person(payment):
-                why = why or f"it has had no end for {days:g} days"
-                said = (payment.account, payment.kind or "collect", shown(payment.reference), why)
-                log.error(
-                    "%s: the %s %s is left to a person, and not looked up any more: %s", *said
-                )
-        except OSError as error:
-            log.warning(
-                "%s: could not record that an order is left to a person: %s", payment.account, error
-            )
+        days = self._longest / DAY_SECONDS
+        why = why or f"it has had no end for {days:g} days"
+        await leave_to_person(self._outbox, order.payment, why)
 
     def _credentials(self, account: str, failed: PaymuxError | None) -> None:
         """Pause an account's look-ups while its credentials are refused."""
-        if _is_answer(failed) and self._pauses.end(account):
+        if is_answer(failed) and self._pauses.end(account):
             log.info("%s: the credentials are accepted again", account)
             now = asyncio.get_running_loop().time()
             for order in self._orders(account):
@@ -324,8 +295,3 @@ class OrderWatcher:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _is_answer(failed: PaymuxError | None) -> bool:
-    """Return whether the provider answered about the order, even that there is none."""
-    return failed is None or isinstance(failed, NotFound | Rejected | Mismatch)
