@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Generic, Protocol
 
+import msgspec
+
 from ..models import Payment
 from .fairness import FairQueues, Waiting
 from .items import Items, ItemT
@@ -26,30 +28,27 @@ class ItemTaker(Protocol):
         """End with the error of the caller's iterator."""
 
 
-class ItemReader(Generic[ItemT]):
+class ItemReader(msgspec.Struct, Generic[ItemT], eq=False):
     """Reads items into the queues of their accounts; it keeps no reference to their taker."""
 
-    def __init__(
-        self, items: Items[ItemT], queues: FairQueues, driver: Callable[[str], object]
-    ) -> None:
-        self._items = items
-        self._queues = queues
-        self._driver = driver  # of an account; UsageError: there is no such account
-        self.hungry: asyncio.Future[None] | None = None  # while no more may be read
-        self.lull = False  # the stream has no item at the moment
+    items: Items[ItemT]
+    queues: FairQueues
+    driver: Callable[[str], object]  # of an account; UsageError: there is no such account
+    hungry: asyncio.Future[None] | None = None  # while no more may be read
+    lull: bool = False  # the stream has no item at the moment
 
     @property
     def ready(self) -> bool:
         """Return whether another item can be read without waiting."""
-        ready = self._items.source is not None or not (self.lull or self._queues.ended)
-        return ready and self._queues.parked < self._items.most_parked
+        ready = self.items.source is not None or not (self.lull or self.queues.ended)
+        return ready and self.queues.parked < self.items.most_parked
 
     def pull(self, source: Iterator[ItemT], taker: ItemTaker) -> bool:
         """Read an item; return whether it can be looked up."""
         try:
             item = next(source)
         except StopIteration:
-            self._items.source, self._queues.ended = None, True
+            self.items.source, self.queues.ended = None, True
         except Exception as error:  # noqa: BLE001 - any error of the caller's iterator goes to the caller
             taker.fail(error)
         else:
@@ -66,7 +65,7 @@ class ItemReader(Generic[ItemT]):
                 while not taker.wants:
                     self.hungry = asyncio.get_running_loop().create_future()
                     await self.hungry
-            self._queues.ended = True
+            self.queues.ended = True
             taker.fill()
         except BaseException as error:
             taker.fail(error)
@@ -77,12 +76,12 @@ class ItemReader(Generic[ItemT]):
                 await source.aclose()
 
     def _admit(self, item: ItemT, taker: ItemTaker) -> bool:
-        index = self._items.add(item)
+        index = self.items.add(item)
         try:
-            payment = self._items.payment(item)
-            self._driver(payment.account)  # UsageError: there is no such account
+            payment = self.items.payment(item)
+            self.driver(payment.account)  # UsageError: there is no such account
         except Exception as error:  # noqa: BLE001 - an item may be any object, with any `repr`
             taker.put(index, None, error.with_traceback(None))
             return False
-        self._queues.park(Waiting(index, payment))
+        self.queues.park(Waiting(index, payment))
         return True

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Generic, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 from ..core import Engine, payment_named
 from ..errors import UsageError
@@ -14,7 +14,6 @@ from .fairness import AccountQueue, FairQueues, Waiting
 from .items import Items, ItemT, Verified, counted
 from .progress import Progress, ProgressReporter
 from .reading import ItemReader
-from .tasks import Tasks
 
 Taken: TypeAlias = tuple[AccountQueue, Waiting]  # an item that has a slot, and its account's queue
 ITEMS_PER_STEP = 500  # items read, or results taken, in one step of the event loop
@@ -38,7 +37,7 @@ class BulkRun(Generic[ItemT]):
         self._items = Items(items, partial(payment_named, engine))
         self._reader = ItemReader(self._items, self._queues, engine.driver)
         self._ready: deque[Verified[ItemT]] = deque()
-        self._tasks = Tasks(self._loop)
+        self._tasks: set[asyncio.Task[None]] = set()
         # futures of workers without an item
         self._idle: list[asyncio.Future[Taken | None]] = []
         self._wake: asyncio.Future[None] | None = None  # future of the waiting consumer
@@ -60,7 +59,7 @@ class BulkRun(Generic[ItemT]):
         """Start reading items and looking up."""
         self._engine.bulks.add(self)
         if self._items.stream is not None:
-            self._tasks.start(self._reader.run(self._items.stream, self))
+            self._start(self._reader.run(self._items.stream, self))
         self.fill()
 
     async def step(self) -> Verified[ItemT]:
@@ -122,12 +121,23 @@ class BulkRun(Generic[ItemT]):
         for handle in (self._soon, self._alarm):
             if handle is not None:
                 handle.cancel()
-        self._tasks.cancel()
+        for task in self._tasks - {asyncio.current_task(self._loop)}:
+            task.cancel()
 
     async def _gone(self) -> None:
-        if self._loop is asyncio.get_running_loop():
-            self._stop()
-            await self._tasks.ended()
+        if self._loop is not asyncio.get_running_loop():
+            return
+        self._stop()
+        mine = self._tasks - {asyncio.current_task()}
+        cancelled: asyncio.CancelledError | None = None
+        while mine:
+            try:
+                _, mine = await asyncio.wait(mine)
+            except asyncio.CancelledError as error:
+                # anyio cancels again in each step of the event loop, until its scope is left.
+                cancelled, mine = error, {task for task in mine if not task.done()}
+        if cancelled is not None:
+            raise cancelled
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -146,6 +156,11 @@ class BulkRun(Generic[ItemT]):
         """Return whether another item may be read."""
         return self._room > 0 and self._queues.parked < self._items.most_parked
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def fill(self) -> None:
         """Use every free slot, and check whether this was the end."""
         hungry = self._reader.hungry
@@ -155,7 +170,7 @@ class BulkRun(Generic[ItemT]):
         while (room := self._room) > 0 and (taken := self._next(room)) is not None:
             idle = self._idle.pop() if self._idle else None
             if idle is None or idle.done():
-                self._tasks.start(self._work(taken))
+                self._start(self._work(taken))
             else:
                 idle.set_result(taken)
         self._check_end()
