@@ -353,7 +353,7 @@ async def size(case: dict[str, Any]) -> dict[str, Any]:
         after = tracemalloc.get_traced_memory()[0] if case["traced"] else resident()
         open_ = [found for found in gc.get_objects() if type(found).__name__ == "Watch"]
         raw = statistics.fmean(sys.getsizeof(watch.payment.raw) for watch in open_)
-        assert min(watch._times.looked for watch in open_) >= 1
+        assert min(watch._looked for watch in open_) >= 1
         for task in [*warm, *watching]:
             task.cancel()
         await asyncio.gather(*warm, *watching, return_exceptions=True)

@@ -22,9 +22,10 @@ from ..models import Payment, log, merge
 from .keys import lookup_key, registry_keys, reuse_equal_values
 from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
 from .registry import LookupResult, PollState, WatchRef, WatchRegistry
-from .schedule import Schedule
+from .schedule import CLOCK_SECONDS, Schedule
 from .ticket import FINAL_LOOKUP_SECONDS, NEVER, Ticket
-from .times import LookTimes
+
+LONG_AGO = -NEVER  # one shared float object
 
 
 class Watch:
@@ -38,16 +39,22 @@ class Watch:
     # Ten thousand may exist at once: each slot counts.
     __slots__ = (
         "__weakref__",
+        "_asked",
         "_asks",
+        "_born",
         "_busy",
+        "_deadline",
         "_driver",
+        "_due",
         "_hurry",
+        "_looked",
+        "_not_before",
         "_over",
+        "_rank",
         "_registry",
         "_results",
         "_started",
         "_ticket",
-        "_times",
         "payment",
         "ref",
     )
@@ -67,7 +74,13 @@ class Watch:
         self._asks = asks  # False: it cannot be looked up; only a webhook can report its end
         self._registry = watches
         self._started = self._over = self._busy = False
-        self._times = LookTimes(deadline=NEVER if timeout is None else timeout)
+        self._deadline = NEVER if timeout is None else timeout  # the loop's time, after the start
+        self._due = NEVER
+        self._rank = LONG_AGO  # rank of its last poll in the queue
+        self._born = 0.0  # when the order began
+        self._asked = LONG_AGO  # time of its last look-up
+        self._looked = 0
+        self._not_before = LONG_AGO  # from a Retry-After
         self._results: tuple[LookupResult, ...] = ()
         self._ticket: Ticket | None = None
         self._hurry: asyncio.Timeout | None = None
@@ -113,8 +126,11 @@ class Watch:
         if self._driver.pace(self.payment).by_callback:
             return  # what it would ask is answered later, by another message
         now = asyncio.get_running_loop().time()
-        if self._times.hurry(now) and self._ticket is not None:
-            self._queue.reschedule(self._ticket, self._times.due, MIN_REPEAT_SECONDS)
+        due = max(min(self._due, self._asked + MIN_REPEAT_SECONDS), self._not_before, now)
+        if self._asks and due < self._due:
+            self._due = due
+            if self._ticket is not None:
+                self._queue.reschedule(self._ticket, due, MIN_REPEAT_SECONDS)
 
     def wake(self) -> None:
         """Check for news, or for a closed pool."""
@@ -127,13 +143,17 @@ class Watch:
         """Take the result of another watch's look-up of this payment; None: nothing relevant."""
         if self._ticket is None or not self._ticket.is_waiting:
             return
-        self._times.take(poll_state)
+        self._asked, self._due, self._not_before = (
+            poll_state.asked,
+            poll_state.due,
+            poll_state.not_before,
+        )
+        self._looked, self._rank = max(self._looked, poll_state.looked), poll_state.rank
         if said is not None:
             self._results += (said,)
             self.wake()
         elif self._asks:
-            due, gap = self._times.when(self._schedule), self._times.gap(self._schedule)
-            self._queue.reschedule(self._ticket, due, gap)
+            self._queue.reschedule(self._ticket, self._when(), self._interval())
 
     def take_over(self, now: float) -> None:
         """Look up at once: another watch of this payment was interrupted in its look-up."""
@@ -155,7 +175,7 @@ class Watch:
                     raise UsageError("watch: the pool is closed")
                 if self._results:
                     shows: bool | None = self._take_next()
-                elif self._times.asked >= self._times.deadline:
+                elif self._asked >= self._deadline:
                     raise self._late()
                 else:
                     self._ticket = self._join()
@@ -194,7 +214,12 @@ class Watch:
     def _start(self) -> None:
         self._started = True
         now = asyncio.get_running_loop().time()
-        self._times.start(self.payment.created_at, self._schedule(), now)
+        self._deadline += now
+        created, schedule = self.payment.created_at, self._schedule()
+        age = max(time.time() - created.timestamp(), 0.0) if created else schedule.unknown_age
+        self._born = now - age
+        # An old payment is looked up at once; a young one when its payer may have answered.
+        self._due = self._born + schedule.next(age, 0) if created else self._soon(schedule, now)
         if self.payment.status.terminal:
             self._end()
         else:
@@ -203,28 +228,49 @@ class Watch:
     def _join(self) -> Ticket:
         self._registry.listen(self, self._driver)
         if not self._asks:
-            last = self._times.deadline
-            return self._queue.join("", due=NEVER, gap=NEVER, last=last, rank=NEVER)
-        now, times = asyncio.get_running_loop().time(), self._times
+            return self._queue.join("", due=NEVER, gap=NEVER, last=self._deadline, rank=NEVER)
+        now = asyncio.get_running_loop().time()
         key = lookup_key(self.payment, self._driver)
-        due, gap = times.when(self._schedule), times.gap(self._schedule)
-        last = max(now, times.deadline, due if due < NEVER else now)
-        return self._queue.join(key, due=due, gap=gap, last=last, rank=times.rank)
+        due = self._when()
+        last = max(now, self._deadline, due if due < NEVER else now)
+        return self._queue.join(key, due=due, gap=self._interval(), last=last, rank=self._rank)
 
     def _schedule(self) -> Schedule:
         return self._registry.schedules[self._driver.pace(self.payment)]
+
+    def _soon(self, schedule: Schedule, now: float) -> float:
+        return self._born + schedule.next(now - self._born, 0) if schedule.fixed else now
+
+    def _when(self) -> float:
+        """Return when to look up next: at the time-out at the latest, unless the ages are fixed."""
+        if self._due <= self._deadline or not self._schedule().fixed:
+            return min(self._due, self._deadline)
+        # A rounding error must not take the look-up of a time-out that is just at its age.
+        return self._due if self._due <= self._deadline + CLOCK_SECONDS else NEVER
 
     def _leave(self) -> None:
         if self._ticket is not None:
             self._queue.leave(self._ticket)
             self._ticket = None
 
+    def _interval(self) -> int:
+        """Return the seconds between look-ups at this age; a small int costs no memory."""
+        age = self._due - self._born
+        gap = (
+            self._due - self._asked
+            if self._asked > LONG_AGO
+            else self._schedule().next(age, 1) - age
+        )
+        return max(round(gap), 1)
+
     async def _ask(self, ticket: Ticket) -> bool:
         """Look up once, for every watch; return whether there is a state to yield."""
         now = asyncio.get_running_loop().time()
-        key, before = ticket.key, self._times.asked
-        self._times.look(key, ticket.rank, now, self._schedule())
-        left = max(self._times.deadline - now, FINAL_LOOKUP_SECONDS)
+        key, self._rank = ticket.key, ticket.rank
+        before, self._asked = self._asked, now
+        self._looked += 1
+        self._due = self._schedule().next_at(key, now, self._born, self._looked)
+        left = max(self._deadline - now, FINAL_LOOKUP_SECONDS)
         try:
             async with asyncio.timeout(None) as self._hurry:
                 found = await self._registry.look_up(self.payment, left)
@@ -232,23 +278,27 @@ class Watch:
             return False  # woken: there is news, or the pool was closed
         except PaymuxError as error:
             self._heed(error, now)
-            await self._registry.share_result(self, key, error, self._times.state())
+            await self._registry.share_result(self, key, error, self._looks())
             if self._ends(error):
                 raise
             return False
         except BaseException:
-            self._times.asked = before
+            self._asked = before
             self._registry.hand_over(self, key, now)
             raise
         finally:
             self._hurry = None
-        await self._registry.share_result(self, key, found, self._times.state())
+        await self._registry.share_result(self, key, found, self._looks())
         return self._take(found)
+
+    def _looks(self) -> PollState:
+        return PollState(self._asked, self._looked, self._due, self._not_before, self._rank)
 
     def _heed(self, error: PaymuxError, now: float) -> None:
         if isinstance(error, RateLimited):
             # The account's limiter is closed as well, for all of its watches.
-            self._times.hold(now + (error.retry_after or 0.0))
+            self._not_before = now + (error.retry_after or 0.0)
+            self._due = max(self._due, self._not_before)
         else:
             log.info("%s: a look-up failed: %s", self.payment.account, error)
 
@@ -276,7 +326,7 @@ class Watch:
             self._registry.update_keys(self, known)
         if not self._asks and self._driver.asks(found) is not None:
             now = asyncio.get_running_loop().time()
-            self._asks, self._times.due = True, self._times.soon(self._schedule(), now)
+            self._asks, self._due = True, self._soon(self._schedule(), now)
         return (known.status, known.provider_status) != (found.status, found.provider_status)
 
     def _late(self) -> WatchTimeout:
