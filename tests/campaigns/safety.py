@@ -251,7 +251,7 @@ class Book:
         if word != "unknown" or self.told.get(order.reference) not in ENDS:
             self.told[order.reference] = word
         if word in ("not sent", "refused"):
-            self._deny(order)
+            self._deny(order, refused=word == "refused")
 
     def show(self, payment: Payment) -> None:
         """Record a payment that a caller got."""
@@ -276,12 +276,15 @@ class Book:
         elif payment.status.terminal:
             self._deny(order)
 
-    def _deny(self, order: Order) -> None:
-        before = (self.calls[order.reference], self._city.asked["money", order.reference])
-        self.negative.setdefault(order.reference, before)
+    def _deny(self, order: Order, *, refused: bool = False) -> None:
+        """Record that a caller was told of no payment; `refused`: the provider had answered so."""
+        received = self._city.asked["money", order.reference]
+        if refused and not self.entries(order):
+            received = 0  # what it had received before is over, and the reference is free again
+        self.negative.setdefault(order.reference, (self.calls[order.reference], received))
 
     def _asked_anew(self, reference: str) -> bool:
-        """Return whether the caller repeated an order that the provider had not received."""
+        """Return whether the caller repeated an order of which the provider had nothing."""
         calls, requests = self.negative[reference]
         return requests == 0 and self.calls[reference] > calls
 
