@@ -389,10 +389,11 @@ async def test_a_crash_between_adopting_and_telling_loses_nothing(
         (entry,) = await dying.unconfirmed.left(0)
         named = {"provider_reference": receipt, "receipt": receipt, "reference": f"c2b.{receipt}"}
         paid = replace(entry.event.claims, kind="collect", status=Status.SUCCEEDED, **named)
-        assert not await dying.adoptions.adopt(entry, entry.event, paid, lambda _: False)
+        adopt = partial(dying.adoptions.adopt, entry, entry.event, paid)
+        assert not await adopt(lambda _: False, lambda _: False)
         assert [*await shop.rows()] == []
-        assert await dying.adoptions.adopt(entry, entry.event, paid, lambda _: True)
-        assert not await dying.adoptions.adopt(entry, entry.event, paid, lambda _: True)
+        assert await adopt(lambda _: True, lambda _: False)
+        assert not await adopt(lambda _: True, lambda _: False)
         dying.die()
         assert [*await shop.rows()] == [f"c2b.{receipt}"]
         await asyncio.sleep(3600)
@@ -739,3 +740,93 @@ async def test_a_row_that_cannot_be_read_hides_no_other(
         monkeypatch.undo()
         await asyncio.sleep(3600)
     assert shop.books.told() == {f"c2b.{receipt_of(one)}": 1 for one in paid}
+
+
+async def _failed_then_paid(shop: Shop, sim: Simulator, reference: str) -> tuple[Payment, Entry]:
+    """Let an order fail by the query; then its payer pays it, and only its twin comes."""
+    pushed = await shop.pool.collect("mpesa", **{**ORDER, "reference": reference})
+    (entry,) = sim.ledger.entries(reference)
+    sim.fault("mpesa", reference, kind=Fault.WEBHOOK_LOST)
+    sim.settle(reference, Status.FAILED)
+    await asyncio.sleep(300)
+    assert (await shop.rows())[reference].status is Status.FAILED
+    sim.fault("mpesa", reference, kind=Fault.WEBHOOK_LOST)
+    sim.settle(reference, Status.SUCCEEDED)
+    await confirm(shop, receipt_of(entry), BillRefNumber=reference, MSISDN="2547 ***** 144")
+    await asyncio.sleep(1200)
+    return pushed, entry
+
+
+@timeless
+async def test_a_failed_push_that_succeeds_late_without_a_receipt_is_told_once(
+    file: Path, sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its twin was adopted; a `verify` finds it paid, and on_payment is not told of it again."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        pushed, entry = await _failed_then_paid(shop, sim, "order-1042")
+        with caplog.at_level(logging.ERROR, "paymux"):
+            assert (await shop.pool.verify(pushed)).status is Status.SUCCEEDED
+            assert (await shop.pool.verify(pushed)).status is Status.SUCCEEDED
+            await asyncio.sleep(4 * 3600)
+        assert sum("told as c2b." in one.message for one in caplog.records) == 1
+        assert (await shop.rows())["order-1042"].status is Status.SUCCEEDED
+        assert [one async for one in shop.pool.unconfirmed()] == []
+    paid = [one.reference for one in shop.books.paid if one.status is Status.SUCCEEDED]
+    assert paid == [f"c2b.{receipt_of(entry)}"]
+    assert shop.books.unconfirmed == []
+
+
+@pytest.mark.parametrize("other", [{"amount": 501}, {"payer": OTHER}, {"reference": "order-7"}])
+@timeless
+async def test_an_adopted_payment_that_does_not_fit_hides_no_late_success(
+    file: Path, sim: Simulator, other: dict[str, Any]
+) -> None:
+    """Of another amount, payer or account it is another payment: both are told."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        pushed = await shop.pool.collect("mpesa", **{**ORDER, **other})
+        reference = pushed.reference or ""
+        (entry,) = sim.ledger.entries(reference)
+        sim.fault("mpesa", reference, kind=Fault.WEBHOOK_LOST)
+        sim.settle(reference, Status.FAILED)
+        await asyncio.sleep(300)
+        typed = sim.mpesa.pays(bill="order-1042", amount=500, msisdn=PAYER)
+        await asyncio.sleep(1200)
+        sim.fault("mpesa", entry.provider_reference, kind=Fault.WEBHOOK_LOST)
+        sim.settle(entry.provider_reference, Status.SUCCEEDED)
+        await shop.pool.verify(pushed)
+        await asyncio.sleep(4 * 3600)
+    paid = Counter(one.reference for one in shop.books.paid if one.status is Status.SUCCEEDED)
+    assert paid == {f"c2b.{receipt_of(typed)}": 1, reference: 1}
+    assert shop.books.total() == sim.ledger.charged(provider="mpesa")
+
+
+@timeless
+async def test_a_late_success_with_a_receipt_of_its_own_is_told_after_all(
+    file: Path, sim: Simulator
+) -> None:
+    """Its payer also paid by hand: the push counts as told until its own receipt comes."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        pushed = await shop.pool.collect("mpesa", **ORDER)
+        (entry,) = sim.ledger.entries("order-1042")
+        sim.fault("mpesa", "order-1042", kind=Fault.WEBHOOK_LOST)
+        sim.settle("order-1042", Status.FAILED)
+        await asyncio.sleep(300)
+        typed = sim.mpesa.pays(bill="order-1042", amount=500, msisdn=PAYER)
+        await asyncio.sleep(1200)
+        sim.mpesa.pull.registered.clear()
+        sim.fault("mpesa", entry.provider_reference, kind=Fault.WEBHOOK_LOST)
+        sim.settle(entry.provider_reference, Status.SUCCEEDED)
+        await shop.pool.verify(pushed)
+        await asyncio.sleep(60)
+        assert shop.books.total() == 500
+        message = sim.mpesa.message(entry)
+        assert message is not None
+        await shop.hooks.answer(WebhookRequest(path=message.url, body=message.body))
+        await asyncio.sleep(4 * 3600)
+        assert [one async for one in shop.pool.unconfirmed()] == []
+    paid = Counter(one.reference for one in shop.books.paid if one.status is Status.SUCCEEDED)
+    assert paid == {f"c2b.{receipt_of(typed)}": 1, "order-1042": 1}
+    assert shop.books.unconfirmed == []

@@ -5,12 +5,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from ..models import ADOPTED, Event, Payment, log
+from ..models import ADOPTED, Event, Payment, Status, log
 from .base import OrderKey
 from .unconfirmed import CandidateOrders, Entry, KeptEvent
 
-_ADOPTED_ROW = "SELECT 1 FROM payments WHERE account = ? AND kind = 'collect' AND reference = ?"
+_ADOPTED_ROW = """SELECT reference FROM payments
+    WHERE account = ? AND kind = 'collect' AND reference = ?"""
 _TOLD = "UPDATE payments SET told = status WHERE account = ? AND kind = ? AND reference = ?"
+_UNTOLD = "UPDATE payments SET told = NULL WHERE account = ? AND kind = ? AND reference = ?"
+# The adopted payment that was matched to an order which had no success then.
+_MATCHED = """SELECT p.reference FROM unconfirmed u INDEXED BY unconfirmed_of CROSS JOIN payments p
+    ON p.account = u.account AND p.kind = 'collect' AND p.reference = ? || u.receipt
+    WHERE u.account = ? AND u.reference = ?"""
 
 
 class Sweep(NamedTuple):
@@ -37,11 +43,13 @@ class Adoptions(Protocol):
         event: Event,
         payment: Payment,
         is_not_ours: Callable[[CandidateOrders], bool],
+        fits: Callable[[Payment], bool],
     ) -> bool:
         """Record a proved payment, and end the entries of its receipt, in one transaction.
 
         `event`: its message as it was proved; `is_not_ours` decides about the orders that it may be
-        about. False: an order or a person has it, or it was adopted before.
+        about. False: an order or a person has it, or it was adopted before. An unpaid order that
+        it `fits` counts as told if it succeeds late without a receipt.
         """
         ...
 
@@ -72,20 +80,29 @@ def adopted_reference(receipt: str) -> str:
 
 
 def end_once(key: OrderKey, known: Payment, order: Payment, db: sqlite3.Connection) -> None:
-    """Count an order's end as told, if the payment with its receipt was adopted before.
+    """Count a success as told, if the payment with its receipt was adopted before.
 
     That is possible where an order had failed, or its prompt showed another account, and its
-    receipt came late: the money is the same, and on_payment has heard of it. `known`: the order
-    before this fact.
+    receipt came late: the money is the same, and on_payment has heard of it. A success without a
+    receipt is that of the adopted payment that was matched to the order, until another receipt
+    shows that there were two payments. `known`: the order before this fact.
     """
-    reference = adopted_reference(order.receipt or "")
-    if key[2] == reference or (known.status, known.receipt) == (order.status, order.receipt):
+    account, kind, name = key
+    before = (known.status, known.receipt)
+    if kind != "collect" or name.startswith(ADOPTED) or before == (order.status, order.receipt):
         return
-    if db.execute(_ADOPTED_ROW, (key[0], reference)).fetchone() is not None:
+    own, matched = None, None
+    if order.receipt is not None:
+        own = db.execute(_ADOPTED_ROW, (account, adopted_reference(order.receipt))).fetchone()
+    if order.receipt is None or (own is None and known.status is Status.SUCCEEDED):
+        matched = db.execute(_MATCHED, (ADOPTED, account, name)).fetchone()
+    if order.receipt is not None and matched is not None:
+        db.execute(_UNTOLD, key)
+    elif (found := own or matched) is not None:
         db.execute(_TOLD, key)
         log.error(
             "%s: %s succeeded by the payment that was told as %s, so it is not told again",
-            key[0],
-            key[2],
-            reference,
+            account,
+            name,
+            found[0],
         )

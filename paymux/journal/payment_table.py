@@ -165,7 +165,7 @@ class PaymentTable:
         payment_now = (state, kept.status, kept.provider_reference, text_of(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
         db.execute(_FACT, (*key, at, source, state, told.status, text_of(told)))
-        if kept.receipt is not None and kept.status is Status.SUCCEEDED:
+        if kept.status is Status.SUCCEEDED:
             end_once(key, known, kept, db)
         self._applied(db)
         return kept

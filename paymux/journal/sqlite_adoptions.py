@@ -16,7 +16,7 @@ from .liveness import Worker
 from .notifiers import Notifiers
 from .rows import text_of
 from .schema import iso
-from .sqlite_unconfirmed import Do, candidate_orders, keep, paid_orders
+from .sqlite_unconfirmed import Do, candidate_orders, keep, paid_orders, unpaid_orders
 from .unconfirmed import BEFORE, TOO_MANY, CandidateOrders, Entry, KeptEvent, encoded_event
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ _ASIDE = """INSERT INTO unconfirmed (account, event, receipt, at, ended, because
 _OLDER = "SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND at < ?"
 _END = """UPDATE unconfirmed SET ended = ?, because = ?, teller = NULL
     WHERE account = ? AND receipt = ? AND ended IS NULL"""
+_MATCH = "UPDATE unconfirmed SET reference = ? WHERE id = ?"
 _FORGOTTEN = "SELECT 1 FROM forgotten WHERE account = ? AND kind = 'collect' AND reference = ?"
 
 
@@ -85,9 +86,10 @@ class SqliteAdoptions:
         event: Event,
         payment: Payment,
         is_not_ours: Callable[[CandidateOrders], bool],
+        fits: Callable[[Payment], bool],
     ) -> bool:
         """Record a proved payment, and end the entries of its receipt."""
-        return await _run(self._do, partial(_adopt, entry, event, payment, is_not_ours))
+        return await _run(self._do, partial(_adopt, entry, event, payment, is_not_ours, fits))
 
     async def end_dealt_with(self, entry: Entry, receipt: str) -> bool:
         """End an entry whose receipt was dealt with."""
@@ -166,6 +168,7 @@ def _adopt(
     event: Event,
     payment: Payment,
     is_not_ours: Callable[[CandidateOrders], bool],
+    fits: Callable[[Payment], bool],
     db: sqlite3.Connection,
 ) -> bool:
     if db.execute(_OPEN, (entry.id,)).fetchone() is None:
@@ -181,6 +184,10 @@ def _adopt(
     db.execute(_ROW, row)
     db.execute(_FACT, (*key, at, payment.status, text))
     db.execute(_END, (at, f"it was adopted as {payment.reference}", *receipt))
+    for order in unpaid_orders(event, db):
+        if fits(order):
+            db.execute(_MATCH, (order.reference, entry.id))
+            break
     return True
 
 

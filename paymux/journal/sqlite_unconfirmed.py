@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ..models import Event, Payment, Trust, log
+from ..models import ADOPTED, Event, Payment, Trust, log
 from ..primitives.clock import wall_time
 from .base import order_key
 from .liveness import Worker
@@ -56,15 +56,19 @@ _COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
 _PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open
     WHERE account = ? AND {_COLLECT}
     AND status = 'pending' AND state NOT IN ('refused', 'not_sent') AND left_at IS NULL"""
-_BARE = f"""SELECT payment FROM payments p INDEXED BY payments_by_age
-    WHERE account = ? AND {_COLLECT} AND created_at BETWEEN ? AND ? AND status = 'succeeded'
-    AND NOT EXISTS (SELECT 1 FROM unconfirmed u
-        WHERE u.account = p.account AND u.reference = p.reference)"""
+_UNMATCHED = f"""SELECT payment FROM payments p INDEXED BY payments_by_age
+    WHERE account = ? AND {_COLLECT} AND created_at BETWEEN ? AND ? AND NOT EXISTS
+    (SELECT 1 FROM unconfirmed u WHERE u.account = p.account AND u.reference = p.reference) AND """
+_BARE = f"{_UNMATCHED} status = 'succeeded'"
+# Another order may take the reference of one that was refused or not sent.
+_UNPAID = f"""{_UNMATCHED} status NOT IN ('succeeded', 'refunded')
+    AND state NOT IN ('refused', 'not_sent')"""
 _PAID = f"""SELECT payment FROM payments INDEXED BY payments_by_receipt
     WHERE account = ? AND {RECEIPT} = ? AND {RECEIPT} IS NOT NULL"""
 _GIVEN = """SELECT u.id, u.event, p.payment FROM unconfirmed u JOIN payments p
     ON p.account = u.account AND p.kind = 'collect' AND p.reference = u.reference
-    WHERE u.reference IS NOT NULL AND u.ended > ?"""
+    WHERE u.reference IS NOT NULL AND u.ended > ? AND NOT EXISTS (SELECT 1 FROM payments a
+        WHERE a.account = u.account AND a.kind = 'collect' AND a.reference = ? || u.receipt)"""
 
 
 class SqliteUnconfirmed:
@@ -209,23 +213,35 @@ def paid_orders(event: Event, db: sqlite3.Connection) -> tuple[Payment, ...]:
 
 def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
     """Return the orders that a message may be about."""
-    claims, account, now = event.claims, event.account, wall_time()
-    paid = paid_orders(event, db)
-    if claims.amount is None:
+    paid, amount = paid_orders(event, db), event.claims.amount
+    if amount is None:
         return CandidateOrders(paid=paid)
-    amount = _plain(claims.amount)
+    waiting = _payments(db, _PENDING, event.account, _plain(amount))
+    return CandidateOrders(paid=paid, open=waiting, bare=_in_time(_BARE, event, amount, db))
+
+
+def unpaid_orders(event: Event, db: sqlite3.Connection) -> tuple[Payment, ...]:
+    """Return the orders, newest first, that a message would be about if they had succeeded."""
+    amount = event.claims.amount
+    return () if amount is None else _in_time(_UNPAID, event, amount, db)[::-1]
+
+
+def _in_time(
+    sql: str, event: Event, amount: Decimal, db: sqlite3.Connection
+) -> tuple[Payment, ...]:
+    """Return the orders without a receipt that were made about when a message was paid."""
+    claims, now = event.claims, wall_time()
     young = before = timedelta(seconds=YOUNG_SECONDS)
     if event.trust is Trust.BODY:
         young, before = LISTED_WINDOW, LISTED_WINDOW if claims.paid_at else LISTED_SINCE
-    bare: dict[str | None, Payment] = {}
+    found: dict[str | None, Payment] = {}
     # The message says when it was paid; otherwise it was just now.
-    for at in {claims.paid_at or now, now}:
-        for one in _payments(db, _BARE, account, amount, iso(at - before), iso(at + young)):
+    for at in sorted({claims.paid_at or now, now}):
+        given = (event.account, _plain(amount), iso(at - before), iso(at + young))
+        for one in _payments(db, sql, *given):
             if not receipts(one):
-                bare[one.reference] = one
-    return CandidateOrders(
-        paid=paid, open=_payments(db, _PENDING, account, amount), bare=tuple(bare.values())
-    )
+                found[one.reference] = one
+    return tuple(found.values())
 
 
 def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
@@ -250,7 +266,8 @@ def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
 
 def _reopen(db: sqlite3.Connection) -> list[Event]:
     found = []
-    for id, text, order in db.execute(_GIVEN, (iso(wall_time() - LATE_RECEIPT_WINDOW),)).fetchall():
+    given = (iso(wall_time() - LATE_RECEIPT_WINDOW), ADOPTED)
+    for id, text, order in db.execute(_GIVEN, given).fetchall():
         try:
             event, payment = _event(text), msgspec.json.decode(order, type=Payment)
         except msgspec.MsgspecError:

@@ -1,6 +1,7 @@
 """Adopting payments that came by themselves: each is proved first, and becomes a row once."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -70,8 +71,9 @@ class Adopter:
         def is_not_ours(orders: CandidateOrders) -> bool:
             return owner_of(self._engine, event, orders)[0] is Ownership.NOT_OURS
 
+        fits = partial(self._engine.driver(event.account).may_tell_of, event)
         adoptions = self._engine.store.require_journal().adoptions
-        return await adoptions.adopt(entry, event, payment, is_not_ours)
+        return await adoptions.adopt(entry, event, payment, is_not_ours, fits)
 
     async def end_dealt_with(self, entry: Entry, receipt: str) -> bool:
         """End an entry whose receipt a person dealt with, by another message of it."""
