@@ -12,11 +12,12 @@ from ..models import Event, Payment
 from ..primitives.clock import wall_time
 from .adoptions import Sweep, adopted_reference
 from .base import order_key
+from .candidate_orders import candidate_orders, paid_orders, unpaid_orders
 from .liveness import Worker
 from .notifiers import Notifiers
 from .rows import text_of
 from .schema import iso
-from .sqlite_unconfirmed import Do, candidate_orders, keep, paid_orders, unpaid_orders
+from .sqlite_unconfirmed import Do, keep
 from .unconfirmed import BEFORE, TOO_MANY, CandidateOrders, Entry, KeptEvent, encoded_event
 
 T = TypeVar("T")
