@@ -429,6 +429,8 @@ class Shop:
                 try:
                     return await self.pool.verify(payment)
                 except (RateLimited, Unavailable) as failed:
+                    if "result code" in str(failed):
+                        break  # M-Pesa's own answer, about an id that it does not know
                     pause = (failed.retry_after if isinstance(failed, RateLimited) else None) or 0.1
                     if loop.time() + pause > until:
                         break

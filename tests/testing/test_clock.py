@@ -18,7 +18,7 @@ import uvloop
 
 import paymux.primitives.clock
 from paymux import Notifier, NotSent, Payment, Pool, Status, UsageError
-from paymux.journal import Writer, writer
+from paymux.journal import Writer, batch_runner
 from paymux.journal.batch import Answer, Work
 from paymux.primitives.clock import wall_time
 from paymux.simulator import Simulator
@@ -67,13 +67,13 @@ def test_a_payment_of_two_minutes_ends_right_each_time(sockets: bool, tmp_path: 
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each commit of the journal take 10 ms."""
-    plain: Callable[..., list[Answer]] = vars(writer)["run_batch"]
+    plain: Callable[..., list[Answer]] = vars(batch_runner)["run_batch"]
 
     def slowly(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
         time.sleep(0.01)
         return plain(db, works)
 
-    monkeypatch.setattr(writer, "run_batch", slowly)
+    monkeypatch.setattr(batch_runner, "run_batch", slowly)
 
 
 def test_a_slow_disk_takes_no_virtual_time(tmp_path: Path, slow_disk: None) -> None:
