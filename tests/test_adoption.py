@@ -1,6 +1,7 @@
 """Payments that came by themselves: proved, adopted as payments of their own, and told once."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -105,7 +106,7 @@ async def test_a_proved_payment_is_adopted_and_told_once(
         await asyncio.sleep(7200)
         assert [one async for one in shop.pool.unconfirmed()] == []
     assert (shop.books.told(), shop.books.unconfirmed) == ({f"c2b.{receipt}": 1}, [])
-    with sqlite3.connect(file) as db:
+    with contextlib.closing(sqlite3.connect(file)) as db:
         assert db.execute("SELECT source, state FROM facts").fetchall() == [("found", "accepted")]
 
 
@@ -685,7 +686,7 @@ async def test_a_confirmation_of_a_payment_that_was_deleted_is_not_reported(
         shop.register()
         receipt = receipt_of(sim.mpesa.pays(bill="rent", amount=500))
         await asyncio.sleep(600)
-        with sqlite3.connect(file) as db:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute(
                 "INSERT INTO forgotten SELECT account, kind, reference, digest, status,"
                 " updated_at FROM payments"
