@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ...http import Send, ask
+from ...http import Send
 from ...models import Balance
 from ...values.parsing import Unreadable, amount
-from .results import Ack, Answer
+from .results import question
 from .status import answered
-from .values import CREDENTIAL, credentials
+from .values import credentials
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -36,16 +36,7 @@ async def balance(driver: "Mpesa", send: Send) -> Balance:
         "QueueTimeOutURL": "",
         "ResultURL": "",
     }
-    question = ask(
-        BALANCE,
-        Ack,
-        body,
-        answer=Answer,
-        id_of=Ack.named,
-        matches=Ack.accepts,
-        credential=CREDENTIAL,
-    )
-    said = (await send(question)).result()
+    said = (await send(question(BALANCE, body))).result()
     accounts = _accounts(answered(driver, said).get("AccountBalance"))
     for paying in _PAYING:
         if paying in accounts:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...http import WebhookRequest
+from ...http import Question, WebhookRequest, ask
 from ...models import Event, Payment, Status
 from ...values.parsing import SCALARS, ProviderData, Text, Unreadable, amount, convert, text
 from . import codes
-from .values import paid_at, phone
+from .values import CREDENTIAL, paid_at, phone
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -93,6 +93,19 @@ class Answer(ProviderData, frozen=True):
         if found.OriginatorConversationID is None and found.ConversationID is None:
             raise Unreadable("a result without an id")
         return found
+
+
+def question(path: str, body: Mapping[str, str]) -> Question[Answer]:
+    """Return a question of an API user, whose result is its answer."""
+    return ask(
+        path,
+        Ack,
+        body,
+        answer=Answer,
+        id_of=Ack.named,
+        matches=Ack.accepts,
+        credential=CREDENTIAL,
+    )
 
 
 def claims(driver: "Mpesa", said: Result) -> Payment:

@@ -22,15 +22,15 @@ from ...errors import (
     Unsupported,
     UsageError,
 )
-from ...http import Question, Send, ask
+from ...http import Question, Send
 from ...models import Kind, Payment, Status
 from ...values.parsing import Unreadable, amount
 from ...values.status_words import log_unproved_success
 from ..base import Driver, Pace
 from . import codes
 from .b2c import own_id
-from .results import Ack, Answer, Result, number
-from .values import CREDENTIAL, credentials, is_receipt, paid_at
+from .results import Answer, Result, number, question
+from .values import credentials, is_receipt, paid_at
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -130,9 +130,8 @@ async def _told(
     driver: "Mpesa", send: Send, payment: Payment, named: str, value: str
 ) -> Mapping[str, str]:
     """Ask, and return the parameters of the answer."""
-    question = _question(driver, payment.kind, {named: value})
     try:
-        said = await send(question)
+        said = await send(_question(driver, payment.kind, {named: value}))
     except Rejected as refused:
         # "Invalid TransactionID|OriginalConversationID", or one of the two
         fields = str((refused.details or {}).get("field")).split("|")
@@ -160,15 +159,7 @@ def _question(driver: "Mpesa", kind: Kind | None, named: Mapping[str, str]) -> Q
         "Remarks": "Status",
         "Occasion": "Status",
     }
-    return ask(
-        STATUS,
-        Ack,
-        body,
-        answer=Answer,
-        id_of=Ack.named,
-        matches=Ack.accepts,
-        credential=CREDENTIAL,
-    )
+    return question(STATUS, body)
 
 
 def answered(driver: "Mpesa", said: Result) -> Mapping[str, str]:
