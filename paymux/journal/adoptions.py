@@ -1,22 +1,11 @@
 """Payments that came by themselves: adopted once for each receipt, and found again if lost."""
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from ..models import ADOPTED, Event, Payment, Status, log
-from .base import OrderKey
+from ..models import ADOPTED, Event, Payment
 from .unconfirmed import CandidateOrders, Entry, KeptEvent
-
-_ADOPTED_ROW = """SELECT reference FROM payments
-    WHERE account = ? AND kind = 'collect' AND reference = ?"""
-_TOLD = "UPDATE payments SET told = status WHERE account = ? AND kind = ? AND reference = ?"
-_UNTOLD = "UPDATE payments SET told = NULL WHERE account = ? AND kind = ? AND reference = ?"
-# The adopted payment that was matched to an order which had no success then.
-_MATCHED = """SELECT p.reference FROM unconfirmed u INDEXED BY unconfirmed_of CROSS JOIN payments p
-    ON p.account = u.account AND p.kind = 'collect' AND p.reference = ? || u.receipt
-    WHERE u.account = ? AND u.reference = ?"""
 
 
 class Sweep(NamedTuple):
@@ -77,32 +66,3 @@ class Adoptions(Protocol):
 def adopted_reference(receipt: str) -> str:
     """Return the reference of an adopted payment."""
     return f"{ADOPTED}{receipt}"
-
-
-def end_once(key: OrderKey, known: Payment, order: Payment, db: sqlite3.Connection) -> None:
-    """Count a success as told, if the payment with its receipt was adopted before.
-
-    That is possible where an order had failed, or its prompt showed another account, and its
-    receipt came late: the money is the same, and on_payment has heard of it. A success without a
-    receipt is that of the adopted payment that was matched to the order, until another receipt
-    shows that there were two payments. `known`: the order before this fact.
-    """
-    account, kind, name = key
-    before = (known.status, known.receipt)
-    if kind != "collect" or name.startswith(ADOPTED) or before == (order.status, order.receipt):
-        return
-    own, matched = None, None
-    if order.receipt is not None:
-        own = db.execute(_ADOPTED_ROW, (account, adopted_reference(order.receipt))).fetchone()
-    if order.receipt is None or (own is None and known.status is Status.SUCCEEDED):
-        matched = db.execute(_MATCHED, (ADOPTED, account, name)).fetchone()
-    if order.receipt is not None and matched is not None:
-        db.execute(_UNTOLD, key)
-    elif (found := own or matched) is not None:
-        db.execute(_TOLD, key)
-        log.error(
-            "%s: %s succeeded by the payment that was told as %s, so it is not told again",
-            account,
-            name,
-            found[0],
-        )

@@ -9,7 +9,7 @@ import msgspec
 from ..errors import Mismatch, UsageError
 from ..models import Payment, Status, log, merge
 from ..primitives.clock import wall_time
-from .adoptions import end_once
+from .adopted_ends import end_once
 from .base import OrderKey, Resolution, Row, State, duplicate_reference
 from .base import order_key as _key
 from .batch import CANNOT_TELL
