@@ -18,7 +18,7 @@ from pathlib import Path
 
 from paymux import Mpesa, Payment, Pool
 from paymux.drivers.mpesa.values import CREDENTIAL
-from paymux.http import PreparedRequest, Response
+from paymux.http import NoWebSocket, PreparedRequest, Response
 from paymux.journal import Standing
 
 from .peers import spread
@@ -59,7 +59,7 @@ class Answers:
 
     async def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
         """Open no WebSocket."""
-        raise NotImplementedError
+        raise NoWebSocket("the pages of Daraja have none", permanent=True)
         yield ""
 
     async def aclose(self) -> None:
