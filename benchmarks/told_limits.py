@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-import paymux.journal.sqlite
+import paymux.journal.sqlite.journal
 from paymux import Notifier
 from paymux.primitives.clock import wall_time
 from tests.notify.world import Desk, Inline, Shop, dead, order, pool
@@ -31,7 +31,7 @@ class Allowed(Keyless, frozen=True, kw_only=True):
 def run(orders: int, folder: Path) -> dict[str, float]:
     """Let them work for so long that each order could be asked about once."""
     # In the loop: a thread for each of thousands of writes would be what is measured.
-    vars(paymux.journal.sqlite)["Writer"] = Inline
+    vars(paymux.journal.sqlite.journal)["Writer"] = Inline
     began = time.process_time()
     found = run_virtually(_work(orders, folder / "payments.db"))
     found["CPU seconds"] = time.process_time() - began

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from paymux.journal import schema
+from paymux.journal.sqlite import schema
 from paymux.primitives import clock
 
 # The speed of a machine must not fail a test, and every machine must use the same examples.

@@ -188,7 +188,7 @@ async def test_a_journal_that_may_not_be_written_is_refused(file: Path) -> None:
 def _translated(file: Path) -> Exception:
     # As root every file is writable: so the function that translates the system's error is tested
     # instead.
-    from paymux.journal.file_location import translated  # noqa: PLC0415 - of this one branch
+    from paymux.journal.sqlite.file_location import translated  # noqa: PLC0415 - of this one branch
 
     return translated(file, PermissionError(13, "Permission denied"))
 

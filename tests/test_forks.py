@@ -275,8 +275,8 @@ CROSSED = """
     say(warm=asyncio.run(collect(pool, "warm")))
     if sys.argv[2] == "midst":
         writer = pool._engine.store.journal._writer
-        import paymux.journal.batch_runner
-        paymux.journal.batch_runner.FORK_WAIT_SECONDS = 0.1
+        import paymux.journal.sqlite.batch_runner
+        paymux.journal.sqlite.batch_runner.FORK_WAIT_SECONDS = 0.1
         writer.runner.using.acquire()
         pid = os.fork()
         if pid:

@@ -42,8 +42,10 @@ from paymux import (
 )
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.journal.base import State
-from paymux.journal.schema import VERSION
+from paymux.journal.database import Database, Operation
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.sqlite.batch_runner import BatchRunner
+from paymux.journal.sqlite.schema import VERSION
 from paymux.journal.writer import Writer
 from paymux.models import Event
 from paymux.simulator import Simulator
@@ -632,7 +634,7 @@ def test_a_clock_that_jumps_forward_forgets_nothing_young(
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(days=3650)
 
-    monkeypatch.setattr("paymux.journal.schema.datetime", Ahead)
+    monkeypatch.setattr("paymux.journal.keep_days.datetime", Ahead)
     assert purged(file) == {"order-1", "young"}
     assert purged(file, 10) == {"young"}
 
@@ -821,19 +823,19 @@ async def test_a_damaged_message_is_named_and_left_out(
 async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Path) -> None:
     """A failure without a change fails alone; a partial change rolls back its batch only."""
 
-    def put(db: sqlite3.Connection, number: int, error: Exception | None = None) -> int:
+    def put(db: Database, number: int, error: Exception | None = None) -> int:
         db.execute("INSERT INTO numbers VALUES (?)", (number,))
         if error is not None:
             raise error
         return number
 
-    def refuse(db: sqlite3.Connection) -> int:
+    def refuse(db: Database) -> int:
         raise UsageError("not this one")
 
-    async def batch(*works: Callable[[sqlite3.Connection], int]) -> list[int | type[BaseException]]:
+    async def batch(*works: Operation[int]) -> list[int | type[BaseException]]:
         held, free = threading.Event(), threading.Event()
 
-        def hold(_: sqlite3.Connection) -> None:
+        def hold(_: Database) -> None:
             held.set()
             free.wait(10)
 
@@ -848,7 +850,7 @@ async def test_half_done_work_is_undone_with_all_that_shares_its_commit(file: Pa
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
 
-    writer = Writer(connect, lambda: None)
+    writer = Writer(lambda: BatchRunner(connect, lambda: None, None))
     await writer.do(lambda db: db.execute("CREATE TABLE numbers (number)"))
     assert await batch(lambda db: put(db, 1), refuse, lambda db: put(db, 2)) == [1, UsageError, 2]
     failing = [UsageError("late"), LookupError("odd"), sqlite3.OperationalError("disk I/O error")]

@@ -15,7 +15,7 @@ from paymux.http import Response, TransportError
 from paymux.journal import Store
 from paymux.journal.base import State
 from paymux.journal.order_memory import OrderMemory
-from paymux.journal.schema import MIGRATIONS
+from paymux.journal.sqlite.schema import MIGRATIONS
 from paymux.models import Kind
 
 from .campaigns.simulation import LoopJournal

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from paymux.journal.liveness import Worker
-from paymux.journal.locks import files
+from paymux.journal.sqlite.liveness import FileWorker
+from paymux.journal.sqlite.locks import files
 
 from .campaigns.living import WAYS, tried
 
@@ -43,8 +43,8 @@ def test_a_turn_is_one_living_worker_s(way: str) -> None:
 OTHER = """
 import sys
 from pathlib import Path
-from paymux.journal.liveness import Worker
-worker = Worker(Path(sys.argv[1]))
+from paymux.journal.sqlite.liveness import FileWorker
+worker = FileWorker(Path(sys.argv[1]))
 worker.begin()
 print(worker.name, flush=True)
 sys.stdin.read()
@@ -54,7 +54,7 @@ sys.stdin.read()
 def test_a_worker_lives_until_it_ends_or_dies(tmp_path: Path) -> None:
     """A worker is alive by its name, in any process, whatever files are opened and closed."""
     file = tmp_path / "payments.db"
-    one, two = Worker(file), Worker(file)
+    one, two = FileWorker(file), FileWorker(file)
     assert not one.lives(None)
     assert not one.lives("")
     one.begin()
@@ -94,7 +94,7 @@ def test_a_deleted_journal_s_descriptor_is_let_go_of() -> None:
         for number in range(50):
             file = Path(folder) / f"{number}.db"
             for _ in range(3):
-                worker = Worker(file)
+                worker = FileWorker(file)
                 worker.begin()
                 worker.end()
             file.unlink()
@@ -112,7 +112,7 @@ def test_litter_of_the_dead_is_removed(tmp_path: Path, name: str) -> None:
     kept = tmp_path / "payments.db-worker-notes.txt"
     for path in (*dead, kept):
         path.touch()
-    Worker(tmp_path / name).tidy()
+    FileWorker(tmp_path / name).tidy()
     assert [path for path in dead if path.exists()] == []
     assert kept.exists()
 
@@ -121,12 +121,12 @@ def test_where_the_system_has_no_such_locks_a_file_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On other systems a worker locks a file next to the journal, also by a link to it."""
-    monkeypatch.setattr("paymux.journal.liveness.HERE", False)
+    monkeypatch.setattr("paymux.journal.sqlite.liveness.HERE", False)
     file = tmp_path / "payments.db"
     file.touch()
     link = tmp_path / "link.db"
     link.symlink_to(file)
-    one, two = Worker(file), Worker(link)
+    one, two = FileWorker(file), FileWorker(link)
     one.begin()
     two.begin()
     assert two.lives(one.name)

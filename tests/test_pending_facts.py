@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-import paymux.journal.batch_runner
+import paymux.journal.sqlite.batch_runner
 import paymux.journal.store
 import paymux.journal.writer
 from paymux import DuplicateReference, NotSent, Payment, Pool, Status, Unavailable
 from paymux.http import PreparedRequest, Response
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.sqlite.batch_runner import BatchRunner
 from paymux.journal.writer import Writer
 
 from .campaigns.locked import locked_while_charging
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of a journal that waits a tenth of a second for a lock, instead of ten."""
-    for module in (paymux.journal.writer, paymux.journal.batch_runner):
+    for module in (paymux.journal.writer, paymux.journal.sqlite.batch_runner):
         monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.1)
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(paymux.journal.store, "RECORD_WAIT_SECONDS", 0.05)
@@ -299,7 +300,7 @@ async def test_after_any_error_in_the_thread_no_caller_waits_for_ever(
             tmp_path / "numbers.db", isolation_level=None, check_same_thread=False
         )
 
-    writer = Writer(connect, lambda: None)
+    writer = Writer(lambda: BatchRunner(connect, lambda: None, None))
     if where == "thread":
         whole = writer.runner._gather
 

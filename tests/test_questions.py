@@ -22,7 +22,7 @@ from paymux import (
 )
 from paymux.http import Response
 from paymux.journal import Asked
-from paymux.journal.sqlite_questions import SqliteQuestions
+from paymux.journal.stored_questions import StoredQuestions
 from paymux.primitives.clock import wall_time
 from paymux.webhooks import Webhooks
 
@@ -524,13 +524,13 @@ async def test_an_answer_that_cannot_be_kept_is_not_acknowledged(
         verb = asyncio.ensure_future(pool.verify(payment))
         await asked(provider)
         with monkeypatch.context() as patched:
-            patched.setattr(SqliteQuestions, "hear", fails)
+            patched.setattr(StoredQuestions, "hear", fails)
             assert (await hooks.answer(provider.says())).status == 503
         assert not verb.done()
         assert (await hooks.answer(provider.says())).status == OK
         assert (await verb).status is Status.SUCCEEDED
         with monkeypatch.context() as patched:
-            patched.setattr(SqliteQuestions, "begin", fails)
+            patched.setattr(StoredQuestions, "begin", fails)
             with pytest.raises(Unavailable, match="disk"):
                 await pool.balance("toy")
     assert len(provider.asked) == 1  # what is not durable does not leave

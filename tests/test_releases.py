@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from paymux import Payment, Pool, Status, UsageError
-from paymux.journal.schema import VERSION
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.sqlite.schema import VERSION
 
 from .toys import Desk, Findable, Wire, answer
 

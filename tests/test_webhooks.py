@@ -23,8 +23,8 @@ import paymux.webhooks.processing
 from paymux import Event, Mpesa, Payment, Pool, Status, UsageError, WebhookRequest
 from paymux.drivers.base import WEBHOOK_BYTES, Driver
 from paymux.http import PreparedRequest, Response
-from paymux.journal.batch import Work
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.work import Work
 from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.core import Message
@@ -1221,7 +1221,7 @@ async def test_a_message_costs_few_transactions(
     done: list[Work] = []
     queued = Writer.queued
 
-    def counted(writer: Writer, work: Work) -> Any:
+    def counted(writer: Writer[Any], work: Work) -> Any:
         if "Inbox.claim" not in str(work.do):  # a scan for other workers' messages
             done.append(work)
         return queued(writer, work)

@@ -1,10 +1,9 @@
 """Orders that succeed by a payment which was adopted and told before: they count as told."""
 
-import sqlite3
-
 from ..models import ADOPTED, Payment, Status, log
 from .adoptions import adopted_reference
 from .base import OrderKey
+from .database import Database
 
 _ADOPTED_ROW = """SELECT reference FROM payments
     WHERE account = ? AND kind = 'collect' AND reference = ?"""
@@ -16,7 +15,7 @@ _MATCHED = """SELECT p.reference FROM unconfirmed u INDEXED BY unconfirmed_of CR
     WHERE u.account = ? AND u.reference = ?"""
 
 
-def end_once(key: OrderKey, known: Payment, order: Payment, db: sqlite3.Connection) -> None:
+def end_once(key: OrderKey, known: Payment, order: Payment, db: Database) -> None:
     """Count a success as told, if the payment with its receipt was adopted before.
 
     That is possible where an order had failed, or its prompt showed another account, and its

@@ -1,7 +1,6 @@
 """The orders in the journal's file that a message may be about."""
 
 import contextlib
-import sqlite3
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,7 +8,8 @@ import msgspec
 
 from ..models import Event, Payment, Trust
 from ..primitives.clock import wall_time
-from .schema import RECEIPT, iso
+from .columns import RECEIPT, iso
+from .database import Database
 from .unconfirmed import YOUNG_SECONDS, CandidateOrders, receipts
 
 # Between an order and a row of a list: no source says in which zone Safaricom's pull has its times.
@@ -35,13 +35,13 @@ _PAID = f"""SELECT payment FROM payments INDEXED BY payments_by_receipt
     WHERE account = ? AND {RECEIPT} = ? AND {RECEIPT} IS NOT NULL"""
 
 
-def paid_orders(event: Event, db: sqlite3.Connection) -> tuple[Payment, ...]:
+def paid_orders(event: Event, db: Database) -> tuple[Payment, ...]:
     """Return the payments with the receipt of a message, or for which a message claimed it."""
     receipt = event.claims.receipt
     return () if receipt is None else _payments(db, _PAID, event.account, receipt)
 
 
-def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
+def candidate_orders(event: Event, db: Database) -> CandidateOrders:
     """Return the orders that a message may be about."""
     paid, amount = paid_orders(event, db), event.claims.amount
     if amount is None:
@@ -50,15 +50,13 @@ def candidate_orders(event: Event, db: sqlite3.Connection) -> CandidateOrders:
     return CandidateOrders(paid=paid, open=waiting, bare=_in_time(_BARE, event, amount, db))
 
 
-def unpaid_orders(event: Event, db: sqlite3.Connection) -> tuple[Payment, ...]:
+def unpaid_orders(event: Event, db: Database) -> tuple[Payment, ...]:
     """Return the orders, newest first, that a message would be about if they had succeeded."""
     amount = event.claims.amount
     return () if amount is None else _in_time(_UNPAID, event, amount, db)[::-1]
 
 
-def _in_time(
-    sql: str, event: Event, amount: Decimal, db: sqlite3.Connection
-) -> tuple[Payment, ...]:
+def _in_time(sql: str, event: Event, amount: Decimal, db: Database) -> tuple[Payment, ...]:
     """Return the orders without a receipt that were made about when a message was paid."""
     claims, now = event.claims, wall_time()
     young = before = timedelta(seconds=YOUNG_SECONDS)
@@ -74,7 +72,7 @@ def _in_time(
     return tuple(found.values())
 
 
-def _payments(db: sqlite3.Connection, sql: str, *given: object) -> tuple[Payment, ...]:
+def _payments(db: Database, sql: str, *given: object) -> tuple[Payment, ...]:
     found = []
     for (text,) in db.execute(sql, given).fetchall():
         with contextlib.suppress(msgspec.MsgspecError):  # recover logs a row that cannot be read

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from .database import Database
     from .interface import Journal
 
-    Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
+    Do: TypeAlias = Callable[[Callable[[Database], Any]], Awaitable[Any]]
 
 OUT_AT_ONCE = 3  # requests of a credential that are out, until it is proved
 OUT_SECONDS = 60.0  # seconds for which a request without an answer counts as out
@@ -94,7 +93,7 @@ class LocalCredentials:
                 await self.settle(account, digest, Standing.PROVED)
 
 
-class SqliteCredentials:
+class StoredCredentials:
     """Credentials in the journal's file, shared by its workers. Slots are rows like the standing.
 
     `do` and `keep` run an operation in the journal's thread: at once, and until it is durable.
@@ -136,7 +135,7 @@ def credentials_of(journal: "Journal | None") -> Credentials:
     return LocalCredentials() if journal is None else journal.credentials
 
 
-def _standing(account: str, digest: str, db: "sqlite3.Connection") -> Standing:
+def _standing(account: str, digest: str, db: "Database") -> Standing:
     found = db.execute(
         "SELECT standing FROM credentials WHERE account = ? AND digest = ? AND slot = ''",
         (account, digest),
@@ -144,7 +143,7 @@ def _standing(account: str, digest: str, db: "sqlite3.Connection") -> Standing:
     return Standing.UNKNOWN if found is None else Standing(found[0])
 
 
-def _take(account: str, digest: str, slot: str, again: bool, db: "sqlite3.Connection") -> bool:
+def _take(account: str, digest: str, slot: str, again: bool, db: "Database") -> bool:
     if _standing(account, digest, db) is Standing.REFUSED:
         return False
     now = time.time()
@@ -173,14 +172,14 @@ def _take(account: str, digest: str, slot: str, again: bool, db: "sqlite3.Connec
     return bool(took.rowcount)
 
 
-def _free(account: str, digest: str, slot: str, db: "sqlite3.Connection") -> None:
+def _free(account: str, digest: str, slot: str, db: "Database") -> None:
     db.execute(
         "DELETE FROM credentials WHERE account = ? AND digest = ? AND slot = ?",
         (account, digest, slot),
     )
 
 
-def _settle(account: str, digest: str, standing: Standing, db: "sqlite3.Connection") -> None:
+def _settle(account: str, digest: str, standing: Standing, db: "Database") -> None:
     db.execute(
         "INSERT INTO credentials VALUES (?, ?, '', ?, ?) ON CONFLICT DO UPDATE"
         " SET standing = excluded.standing, at = excluded.at WHERE standing <> ?",
@@ -188,7 +187,7 @@ def _settle(account: str, digest: str, standing: Standing, db: "sqlite3.Connecti
     )
 
 
-def _prove(account: str, slot: str, db: "sqlite3.Connection") -> None:
+def _prove(account: str, slot: str, db: "Database") -> None:
     found = db.execute(
         "SELECT digest FROM credentials WHERE account = ? AND slot = ?", (account, slot)
     )

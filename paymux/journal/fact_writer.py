@@ -1,9 +1,8 @@
 """Applying a fact about a payment in the thread of a journal in a file."""
 
-import sqlite3
-
 from ..models import Event
 from .base import Ended
+from .database import Database
 from .inbox import Inbox
 from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
@@ -21,7 +20,7 @@ class FactWriter:
         self._unnotified = unnotified
         self._inbox = inbox
 
-    def note(self, fact: Fact, db: sqlite3.Connection) -> None:
+    def note(self, fact: Fact, db: Database) -> None:
         """Apply a fact about an open payment, with no follow-up."""
         self._payments.apply(db, fact.payment, fact.source, fact.state)
 
@@ -30,7 +29,7 @@ class FactWriter:
         fact: Fact,
         message: Event | None,
         session: object,
-        db: sqlite3.Connection,
+        db: Database,
     ) -> Ended | None:
         """Apply an answer or an end, and claim an end for the notifier of this session."""
         if not self._pending.holds(fact):

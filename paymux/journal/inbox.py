@@ -1,6 +1,5 @@
 """What workers share through the journal: messages with the worker that handles them, and turns."""
 
-import sqlite3
 from datetime import timedelta
 
 import msgspec
@@ -8,9 +7,9 @@ import msgspec
 from ..models import Event, Kind, Payment
 from ..primitives.clock import wall_time
 from .base import OrderOwner
-from .liveness import Worker
+from .columns import iso
+from .database import Database, Worker
 from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
-from .schema import iso
 from .stored_events import is_repeat_event, trimmed
 
 _NOBODY = ""  # open, and any worker may claim it; NULL: finished
@@ -69,7 +68,7 @@ class Inbox:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def keep(self, event: Event, db: sqlite3.Connection, *, open: bool) -> bool:
+    def keep(self, event: Event, db: Database, *, open: bool) -> bool:
         """Keep a message once; an open one belongs to this worker until it ends it, or dies.
 
         False: its order already has MAX_EVENTS_PER_ORDER messages. Of the unauthenticated ones, the
@@ -77,15 +76,13 @@ class Inbox:
         """
         return self.put(event, self.owner(event, event.kind, db), db, open=open)
 
-    def owner(self, event: Event, kind: Kind, db: sqlite3.Connection) -> OrderOwner | None:
+    def owner(self, event: Event, kind: Kind, db: Database) -> OrderOwner | None:
         """Return the order that has the provider's reference that a message claims."""
         theirs = event.claims.provider_reference
         found = db.execute(_OWNER, (event.account, theirs, kind)).fetchone()
         return found and (found[0], found[1])
 
-    def put(
-        self, event: Event, owner: OrderOwner | None, db: sqlite3.Connection, *, open: bool
-    ) -> bool:
+    def put(self, event: Event, owner: OrderOwner | None, db: Database, *, open: bool) -> bool:
         """Keep a message like `keep`; `owner` is the order with its provider reference."""
         kept = trimmed(event)
         kind, reference = self._order(event, kept, owner, db)
@@ -118,7 +115,7 @@ class Inbox:
         event: Event,
         kept: Event,
         owner: OrderOwner | None,
-        db: sqlite3.Connection,
+        db: Database,
     ) -> tuple[Kind, str | None]:
         """Return the kind and reference of the order that a message is about; None: unknown."""
         if event.path_reference is not None:
@@ -131,7 +128,7 @@ class Inbox:
                 return meant[1].kind or "collect", meant[1].reference
         return event.kind, kept.claims.reference
 
-    def end(self, event: Event, db: sqlite3.Connection, *, done: bool) -> None:
+    def end(self, event: Event, db: Database, *, done: bool) -> None:
         """End this worker's claim on a message: it is finished, or any worker may claim it.
 
         A finished message about no payment in the journal is deleted.
@@ -141,7 +138,7 @@ class Inbox:
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
 
-    def claim(self, count: int, db: sqlite3.Connection) -> list[Event]:
+    def claim(self, count: int, db: Database) -> list[Event]:
         """Claim the oldest open messages of workers that died, or that gave them back."""
         alive: dict[str, bool] = {}
         found: list[Event] = []
@@ -158,7 +155,7 @@ class Inbox:
                 found += [event] if event is not None else []
         return found
 
-    def find_by_ids(self, event: Event, db: sqlite3.Connection) -> tuple[str, Payment] | None:
+    def find_by_ids(self, event: Event, db: Database) -> tuple[str, Payment] | None:
         """Return the state and payment, pending and of the last day, with an id of the message."""
         since = iso(wall_time() - timedelta(days=1))
         for name, id in event.claims.ids.items():
@@ -170,7 +167,7 @@ class Inbox:
                     return state, payment
         return None
 
-    def events_of(self, payment: Payment, db: sqlite3.Connection) -> tuple[Event, ...]:
+    def events_of(self, payment: Payment, db: Database) -> tuple[Event, ...]:
         """Return a payment's messages: by its provider's reference, or by ours and its kind."""
         kind, theirs = payment.kind or "collect", payment.provider_reference
         found = db.execute(_OF, (payment.account, kind, payment.reference, theirs))
@@ -184,7 +181,7 @@ class TurnTable:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def take(self, of: tuple[str, str, str], name: str, caller: str, db: sqlite3.Connection) -> int:
+    def take(self, of: tuple[str, str, str], name: str, caller: str, db: Database) -> int:
         """Take a turn that is free, or whose worker died; return its fencing token, or 0.
 
         A turn that this caller already has is taken again: its end was not stored the last time.
@@ -199,7 +196,7 @@ class TurnTable:
         db.execute(_FENCE, (*of, name, at))
         return int(db.execute(_FENCED, (*of, name)).fetchone()[0])
 
-    def done(self, of: tuple[str, str, str], name: str, db: sqlite3.Connection) -> bool:
+    def done(self, of: tuple[str, str, str], name: str, db: Database) -> bool:
         """Return whether a turn is done for ever."""
         found = db.execute(_WHO, (*of, name)).fetchone()
         return found is not None and found[0] is None
@@ -209,7 +206,7 @@ class TurnTable:
         of: tuple[str, str, str],
         name: str,
         caller: str,
-        db: sqlite3.Connection,
+        db: Database,
         *,
         done: bool,
     ) -> None:

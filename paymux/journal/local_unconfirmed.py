@@ -11,7 +11,7 @@ from ..errors import Mismatch
 from ..models import Event, Payment, Status, merge
 from ..primitives.clock import wall_time
 from .base import OrderKey, State, order_key
-from .schema import iso
+from .columns import iso
 from .unconfirmed import (
     MAX_OPEN_ENTRIES,
     TOO_MANY,

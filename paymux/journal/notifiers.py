@@ -1,12 +1,11 @@
 """The live notifiers of a journal, and how they share the look-ups of each account."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from .liveness import Worker
+from .database import Database, Worker
 from .outbox import NotifierInfo
 
 FRESH_SECONDS = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
@@ -34,7 +33,7 @@ class Notifiers:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def entered(self, worker: str, db: sqlite3.Connection) -> bool:
+    def entered(self, worker: str, db: Database) -> bool:
         """Return whether a live worker has a notifier.
 
         A slow event loop is no reason to replace it.
@@ -42,7 +41,7 @@ class Notifiers:
         row = db.execute("SELECT 1 FROM notifiers WHERE worker = ?", (worker,)).fetchone()
         return row is not None and self._worker.lives(worker)
 
-    def living(self, now: float, db: sqlite3.Connection) -> dict[str, LivingNotifier]:
+    def living(self, now: float, db: Database) -> dict[str, LivingNotifier]:
         """Return the notifiers with a recent heartbeat."""
         return {
             worker: one
@@ -56,7 +55,7 @@ class Notifiers:
         now: float,
         held: Mapping[str, int],
         wanted: Mapping[str, int],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> tuple[bool, dict[str, int]]:
         """Store a heartbeat.
 
@@ -94,14 +93,14 @@ class Notifiers:
         db.execute(_KEEP, row)
         return late, limits
 
-    def leave(self, now: float, db: sqlite3.Connection) -> None:
+    def leave(self, now: float, db: Database) -> None:
         """Delete this notifier's row: the notifier or its event loop ended."""
         one = dict(self._all(db)).get(self._worker.name)
         if one is not None:
             db.execute("DELETE FROM notifiers WHERE worker = ?", (self._worker.name,))
             _freed(one.places, now, db)
 
-    def _all(self, db: sqlite3.Connection) -> Iterator[tuple[str, LivingNotifier]]:
+    def _all(self, db: Database) -> Iterator[tuple[str, LivingNotifier]]:
         for worker, beat, *texts in db.execute(
             "SELECT worker, beat, accounts, kinds, places FROM notifiers"
         ):
@@ -109,7 +108,7 @@ class Notifiers:
             yield worker, LivingNotifier(beat, frozenset(accounts), frozenset(kinds), places)
 
     def _swept(
-        self, now: float, db: sqlite3.Connection
+        self, now: float, db: Database
     ) -> tuple[LivingNotifier | None, dict[str, LivingNotifier]]:
         """Return this notifier's row and those of other live ones; free the slots of all others."""
         mine, others = None, {}
@@ -144,7 +143,7 @@ def _is_fresh(one: LivingNotifier, now: float) -> bool:
     return 0 <= now - one.beat <= FRESH_SECONDS
 
 
-def _freed(places: Mapping[str, int], now: float, db: sqlite3.Connection) -> None:
+def _freed(places: Mapping[str, int], now: float, db: Database) -> None:
     """Record the slots of a notifier that ended; how many it used until now is unknown."""
     db.execute(_NOTE, ("last notifier", repr(now)))
     if places:
@@ -154,7 +153,7 @@ def _freed(places: Mapping[str, int], now: float, db: sqlite3.Connection) -> Non
         db.execute(_NOTE, ("freed", msgspec.json.encode([*lately, (now, places)]).decode()))
 
 
-def _read_freed(db: sqlite3.Connection) -> list[tuple[float, dict[str, int]]]:
+def _read_freed(db: Database) -> list[tuple[float, dict[str, int]]]:
     row = db.execute("SELECT value FROM notes WHERE name = 'freed'").fetchone()
     return (
         [] if row is None else msgspec.json.decode(row[0], type=list[tuple[float, dict[str, int]]])

@@ -1,11 +1,11 @@
 """Finding the rows of payments: by a reference, for a message, or page by page."""
 
-import sqlite3
 from typing import Any, NamedTuple
 
 from ..models import Event, Kind, Payment, Status
 from .base import Arrival, Check, OrderKey, OrderOwner, Row, State
 from .base import order_key as _key
+from .database import Database
 from .inbox import Inbox
 from .pending_facts import PendingFacts
 from .rows import OF_ORDER, PAYMENT, payment_or_none, read_payment
@@ -35,12 +35,12 @@ class PaymentFinder:
         self._inbox = inbox
         self._pending_facts = hand
 
-    def by_reference(self, key: OrderKey, db: sqlite3.Connection) -> Row | None:
+    def by_reference(self, key: OrderKey, db: Database) -> Row | None:
         """Return the row of an order, with facts that are not written yet."""
         return self._row(db, OF_ORDER, key)
 
     def by_provider_reference(
-        self, account: str, kind: Kind, reference: str, db: sqlite3.Connection
+        self, account: str, kind: Kind, reference: str, db: Database
     ) -> Row | None:
         """Return the row with this reference of the provider, this kind first."""
         key = self._pending_facts.key_of(account, kind, reference) if self._pending_facts else None
@@ -50,7 +50,7 @@ class PaymentFinder:
             else self._row(db, _BY_THEIRS, (account, reference, kind))
         )
 
-    def about(self, event: Event, db: sqlite3.Connection) -> Row | None:
+    def about(self, event: Event, db: Database) -> Row | None:
         """Return the payment that a message claims to be about."""
         account, kind, claims = event.account, event.kind, event.claims
         row = None
@@ -73,7 +73,7 @@ class PaymentFinder:
         event: Event,
         about: Payment | None,
         check: Check,
-        db: sqlite3.Connection,
+        db: Database,
         *,
         open: bool,
     ) -> Arrival:
@@ -98,7 +98,7 @@ class PaymentFinder:
             lost = self._lost(known, theirs, db)
         return Arrival(known=known, kept=self._inbox.put(event, owner, db, open=open), lost=lost)
 
-    def _lost(self, known: Payment, theirs: str | None, db: sqlite3.Connection) -> bool:
+    def _lost(self, known: Payment, theirs: str | None, db: Database) -> bool:
         """Return whether an order was sent and its answer is unknown, or names this payment."""
         row = self.by_reference(_key(known), db)
         if row is None:
@@ -106,14 +106,14 @@ class PaymentFinder:
         found = row.payment.provider_reference
         return row.state.in_doubt or (theirs is not None and found == theirs)
 
-    def _meant(self, event: Event, db: sqlite3.Connection) -> Row | None:
+    def _meant(self, event: Event, db: Database) -> Row | None:
         """Return the open payment of the last day that has one of the ids in a message."""
         found = self._inbox.find_by_ids(event, db)
         key = _key(found[1]) if found else self._pending_facts.find_by_ids(event)
         row = self.by_reference(key, db) if key else None
         return row if row and not row.payment.status.terminal else None
 
-    def _row(self, db: sqlite3.Connection, where: str, given: tuple[object, ...]) -> Row | None:
+    def _row(self, db: Database, where: str, given: tuple[object, ...]) -> Row | None:
         sql = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments {where}"
         found = db.execute(sql, given).fetchone()
         if found is None:
@@ -123,9 +123,7 @@ class PaymentFinder:
             Row(state=State(found[0]), payment=read_payment(found[2:], found[1]))
         )
 
-    def page(
-        self, given: tuple[object, ...], status: Status | None, db: sqlite3.Connection
-    ) -> Page:
+    def page(self, given: tuple[object, ...], status: Status | None, db: Database) -> Page:
         """List payments after a key, created since a time, of one account or of all."""
         # A fact that is not written yet may change a status: then the query cannot filter by it.
         asked = None if self._pending_facts else status

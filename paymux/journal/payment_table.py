@@ -1,6 +1,5 @@
 """Changes of the rows of payments, each inside a transaction of the journal's thread."""
 
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +11,13 @@ from ..primitives.clock import wall_time
 from .adopted_ends import end_once
 from .base import OrderKey, Resolution, Row, State, duplicate_reference
 from .base import order_key as _key
-from .batch import CANNOT_TELL
+from .columns import iso
+from .database import Database, Worker
 from .inbox import Inbox
-from .liveness import Worker
 from .pending_facts import PendingFacts
 from .resolutions import sender, sign
 from .rows import OF_ORDER, PAYMENT, begun_row, forgotten, payment_or_none, read_payment, text_of
-from .schema import iso
+from .work import CANNOT_TELL
 
 _FOUND = f"SELECT state, {PAYMENT}, worker, digest FROM payments {OF_ORDER}"
 _NOTED = """INSERT INTO payments (account, kind, reference, state, status, amount, currency, party,
@@ -44,7 +43,7 @@ class PaymentTable:
         worker: Worker,
         inbox: Inbox,
         hand: PendingFacts,
-        applied: Callable[[sqlite3.Connection], None],
+        applied: Callable[[Database], None],
     ) -> None:
         self._worker = worker
         self._inbox = inbox
@@ -52,7 +51,7 @@ class PaymentTable:
         self._applied = applied  # called after each fact that changed something
         self.busy: set[OrderKey] = set()  # rows that this worker is still processing
 
-    def known(self, pending: Payment, digest: str, db: sqlite3.Connection) -> Any:
+    def known(self, pending: Payment, digest: str, db: Database) -> Any:
         """Return the row of a reference, or raise DuplicateReference.
 
         CANNOT_TELL: it may have to be recorded.
@@ -73,9 +72,7 @@ class PaymentTable:
             raise duplicate_reference(pending)
         return row
 
-    def intend(
-        self, pending: Payment, digest: str, noted: list[Row], db: sqlite3.Connection
-    ) -> Row | None:
+    def intend(self, pending: Payment, digest: str, noted: list[Row], db: Database) -> Row | None:
         """Record an order, or return the row that its reference already has."""
         key = _key(pending)
         found = db.execute(_FOUND, key).fetchone()
@@ -101,7 +98,7 @@ class PaymentTable:
         """Stop processing rows that could not be written."""
         self.busy.difference_update(_key(row.payment) for row in rows)
 
-    def withdraw(self, db: sqlite3.Connection, noted: list[Row]) -> None:
+    def withdraw(self, db: Database, noted: list[Row]) -> None:
         """Withdraw orders that were recorded and will not be sent."""
         for row in noted:
             key = _key(row.payment)
@@ -114,7 +111,7 @@ class PaymentTable:
             ):
                 self.apply(db, row.payment, "answer", State.NOT_SENT)
 
-    def mark_sending(self, pending: Payment, db: sqlite3.Connection) -> None:
+    def mark_sending(self, pending: Payment, db: Database) -> None:
         """Record that an order's request is about to be sent."""
         key, at = _key(pending), iso(wall_time())
         if not db.execute(_LEAVES, (at, *key, self._worker.name)).rowcount:
@@ -134,7 +131,7 @@ class PaymentTable:
 
     def apply(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         payment: Payment,
         source: str,
         state: State | None,
@@ -170,7 +167,7 @@ class PaymentTable:
         self._applied(db)
         return kept
 
-    def resolve(self, word: Resolution, db: sqlite3.Connection) -> None:
+    def resolve(self, word: Resolution, db: Database) -> None:
         """End a row by a person's decision."""
         key = _key(word.payment)
         worker = sender(db, key, word)
@@ -179,7 +176,7 @@ class PaymentTable:
         self.apply(db, word.payment, "person", None)
         sign(db, key, word)
 
-    def claim(self, after: Row | None, claimed: list[Row], db: sqlite3.Connection) -> Row | None:
+    def claim(self, after: Row | None, claimed: list[Row], db: Database) -> Row | None:
         """Claim the next row that needs recovery and that no live worker is processing."""
         # In the order of the key: one run meets each row once, with any number of parallel runs.
         rows = db.execute(
@@ -209,7 +206,7 @@ class PaymentTable:
             return row
         return None
 
-    def release(self, db: sqlite3.Connection, *rows: Row) -> None:
+    def release(self, db: Database, *rows: Row) -> None:
         """Release claimed rows."""
         for row in rows:
             self.busy.discard(_key(row.payment))

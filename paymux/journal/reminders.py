@@ -1,12 +1,12 @@
 """Daily ERROR records for undelivered payments and unwatched orders of a journal."""
 
-import sqlite3
 import time
 from collections.abc import Collection
 from datetime import datetime
 
 from ..models import log
 from ..primitives import clock
+from .database import Database
 from .notifiers import LivingNotifier, Notifiers
 
 DAY_SECONDS = 86_400.0
@@ -29,7 +29,7 @@ class Reminders:
         self._notifiers = notifiers
         self._next = float("-inf")
 
-    def look(self, db: sqlite3.Connection) -> None:
+    def look(self, db: Database) -> None:
         """Log what is undelivered or unwatched, if it is time to check."""
         now = clock.monotonic()
         if now < self._next:
@@ -37,10 +37,10 @@ class Reminders:
         self._next = now + CHECK_SECONDS
         try:
             self._look(now, db)
-        except (sqlite3.Error, ValueError) as error:  # no reminder may undo the write it runs with
+        except Exception as error:  # noqa: BLE001 - no reminder may undo the write it runs with
             log.warning("undelivered payments and unwatched orders cannot be counted: %s", error)
 
-    def _look(self, now: float, db: sqlite3.Connection) -> None:
+    def _look(self, now: float, db: Database) -> None:
         kinds = {
             name.removeprefix("entered ")
             for (name,) in db.execute("SELECT name FROM notes WHERE name GLOB 'entered *'")
@@ -53,7 +53,7 @@ class Reminders:
         if living or self._absent(now, db):
             self._unwatched(living, db)
 
-    def _untold(self, kind: str, db: sqlite3.Connection) -> None:
+    def _untold(self, kind: str, db: Database) -> None:
         count, oldest = db.execute(_UNTOLD, (kind,)).fetchone()
         age = (clock.wall_time() - datetime.fromisoformat(oldest)).total_seconds() if count else 0.0
         if age > OVERDUE_SECONDS and _is_new(f"untold {kind}", db):
@@ -63,7 +63,7 @@ class Reminders:
                 *(count, kind, age / 3600),
             )
 
-    def _absent(self, now: float, db: sqlite3.Connection) -> bool:
+    def _absent(self, now: float, db: Database) -> bool:
         """Return whether no notifier has been alive for a while."""
         (last,) = db.execute(
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
@@ -71,7 +71,7 @@ class Reminders:
         ).fetchone()
         return last is None or not now - ABSENT_SECONDS < last <= now
 
-    def _unwatched(self, living: Collection[LivingNotifier], db: sqlite3.Connection) -> None:
+    def _unwatched(self, living: Collection[LivingNotifier], db: Database) -> None:
         covered = {account for one in living for account in one.accounts}
         account, lonely = "", []
         while (account := db.execute(_ACCOUNT, (account,)).fetchone()[0]) is not None:
@@ -81,7 +81,7 @@ class Reminders:
             log.error("open orders of accounts that no living notifier has: %s", ", ".join(lonely))
 
 
-def _is_new(name: str, db: sqlite3.Connection) -> bool:
+def _is_new(name: str, db: Database) -> bool:
     """Record that something is logged; False: it was logged within a day."""
     now = time.time()
     said = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()

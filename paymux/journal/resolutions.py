@@ -1,6 +1,5 @@
 """A person's decision in the journal: which rows it may end, and the fact that it adds."""
 
-import sqlite3
 from datetime import datetime
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from ..errors import UsageError
 from ..models import Payment
 from .base import OrderKey, Resolution, State
+from .database import Database
 
 _FOUND = (
     "SELECT state, status, payment, worker FROM payments WHERE account = ? AND kind = ? AND "
@@ -34,7 +34,7 @@ def check_resolvable(state: State, payment: Payment, before: datetime) -> None:
         )
 
 
-def sender(db: sqlite3.Connection, key: OrderKey, word: Resolution) -> str | None:
+def sender(db: Database, key: OrderKey, word: Resolution) -> str | None:
     """Return the worker that was sending a row; the caller checks that it is dead.
 
     Refuses a decision about a row that may not be ended.
@@ -47,6 +47,6 @@ def sender(db: sqlite3.Connection, key: OrderKey, word: Resolution) -> str | Non
     return str(found[3]) if found[0] == State.SENDING and found[3] is not None else None
 
 
-def sign(db: sqlite3.Connection, key: OrderKey, word: Resolution) -> None:
+def sign(db: Database, key: OrderKey, word: Resolution) -> None:
     """Add to the fact the reason of the decision, and the person who made it."""
     db.execute(_SIGNED, (word.because, word.by, *key))

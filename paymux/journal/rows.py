@@ -1,6 +1,5 @@
 """Reading the rows of the journal's file, which may be damaged, or deleted by `keep_days`."""
 
-import sqlite3
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
@@ -8,6 +7,7 @@ import msgspec
 
 from ..models import Event, Payment, Status, log
 from .base import Row, State, duplicate_reference
+from .database import Database
 
 T = TypeVar("T", Event, Payment)
 RowKey: TypeAlias = tuple[str, str, str]  # account, kind, reference
@@ -57,7 +57,7 @@ class ScannedPayments:
 
 
 def page(
-    sql: str, given: tuple[object, ...], db: sqlite3.Connection
+    sql: str, given: tuple[object, ...], db: Database
 ) -> list[tuple[Payment | None, tuple[str, str, str, str]]]:
     """Read a page of payments, each with its time and key; the next page begins after the last."""
     return [
@@ -89,7 +89,7 @@ def begun_row(pending: Payment, key: RowKey, state: str, text: bytes, *, flying:
     return Row(state=State(state), payment=known, in_flight=flying)
 
 
-def forgotten(pending: Payment, key: RowKey, digest: str, db: sqlite3.Connection) -> Row | None:
+def forgotten(pending: Payment, key: RowKey, digest: str, db: Database) -> Row | None:
     """Return what `keep_days` left of a payment: its order and how it ended."""
     found = db.execute(_ENDED, key).fetchone()
     if found is None:

@@ -1,17 +1,16 @@
 """The outbox: terminal payments not yet delivered to `on_payment`, and who delivers each."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from ..models import Kind, Payment, Status, log
 from ..primitives.clock import wall_time
 from .base import Ended, OrderKey, order_key
-from .liveness import Worker
+from .columns import iso
+from .database import Database, Worker
 from .notifiers import Notifiers
 from .outbox import NotifiedStatus
 from .rows import ScannedPayments, read_payment
-from .schema import iso
 
 FIRST_NOTIFIER_WINDOW = timedelta(days=3)  # how far back the first notifier of a kind delivers
 
@@ -39,7 +38,7 @@ class Unnotified:
         self._scanned = ScannedPayments("it cannot be told")
         self.session: object = None  # of the entered notifier, for which ends are claimed
 
-    def enter(self, kinds: tuple[Kind, ...], db: sqlite3.Connection) -> None:
+    def enter(self, kinds: tuple[Kind, ...], db: Database) -> None:
         """Release claims of an earlier loop of this worker.
 
         The first notifier of a kind delivers payments of the last three days only.
@@ -58,7 +57,7 @@ class Unnotified:
                         kind,
                     )
 
-    def leave(self, db: sqlite3.Connection) -> None:
+    def leave(self, db: Database) -> None:
         """Release every claim of this worker."""
         for kind in ("collect", "payout", "refund"):
             db.execute(_LET_ALL_GO, (kind, self._worker.name))
@@ -68,7 +67,7 @@ class Unnotified:
         kinds: tuple[Kind, ...],
         count: int,
         resting: Mapping[OrderKey, Status],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> list[Payment]:
         """Claim the oldest payments that no live worker delivers."""
         found = list(self._some(kinds, count, resting, db))
@@ -76,7 +75,7 @@ class Unnotified:
             db.execute(_CLAIM, (self._worker.name, *order_key(payment)))
         return found
 
-    def claim(self, key: OrderKey, db: sqlite3.Connection) -> Payment | None:
+    def claim(self, key: OrderKey, db: Database) -> Payment | None:
         """Claim one payment for a worker without a notifier.
 
         No other delivers it while it lives.
@@ -87,7 +86,7 @@ class Unnotified:
         db.execute(_CLAIM, (self._worker.name + _ALONE, *key))
         return read_payment(key, row[2])
 
-    def ended(self, payment: Payment, session: object, db: sqlite3.Connection) -> Ended:
+    def ended(self, payment: Payment, session: object, db: Database) -> Ended:
         """Claim an end that was just written, if this notifier asks and no worker delivers it."""
         key = order_key(payment)
         teller, told = db.execute(f"SELECT teller, told FROM payments WHERE {_OF}", key).fetchone()
@@ -103,13 +102,13 @@ class Unnotified:
         db.execute(_CLAIM, (self._worker.name, *key))
         return Ended(claimed=payment)
 
-    def end(self, key: OrderKey, told: Status | None, db: sqlite3.Connection) -> None:
+    def end(self, key: OrderKey, told: Status | None, db: Database) -> None:
         """Release a claim, and record the status that was delivered, if it was."""
         name = self._worker.name
         sql, given = (_LET_GO, key) if told is None else (_TOLD, (told, *key))
         db.execute(sql, (*given, name, name + _ALONE))
 
-    def notified_status(self, key: OrderKey, db: sqlite3.Connection) -> NotifiedStatus | None:
+    def notified_status(self, key: OrderKey, db: Database) -> NotifiedStatus | None:
         """Return a payment's status, and the status that was delivered last."""
         row = db.execute(f"SELECT status, told FROM payments WHERE {_OF}", key).fetchone()
         return None if row is None else NotifiedStatus(Status(row[0]), row[1] and Status(row[1]))
@@ -119,7 +118,7 @@ class Unnotified:
         kinds: tuple[Kind, ...],
         count: int,
         resting: Mapping[OrderKey, Status],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> Iterator[Payment]:
         for kind in kinds:
             for teller in (None, *self._gone(kind, db)):
@@ -135,14 +134,14 @@ class Unnotified:
                         count -= 1
                         yield payment
 
-    def _gone(self, kind: Kind, db: sqlite3.Connection) -> Iterator[str]:
+    def _gone(self, kind: Kind, db: Database) -> Iterator[str]:
         """Return the tellers of this kind that do not deliver any more."""
         teller = ""
         while (teller := db.execute(_TELLER, (kind, teller)).fetchone()[0]) is not None:
             if not self._tells(teller, db):
                 yield teller
 
-    def _tells(self, teller: str | None, db: sqlite3.Connection) -> bool:
+    def _tells(self, teller: str | None, db: Database) -> bool:
         """Return whether a teller goes on.
 
         One with a slow loop does: it may be inside a callback.
@@ -156,7 +155,7 @@ class Unnotified:
             self._worker.lives(worker) if worker != teller else self._notifiers.entered(worker, db)
         )
 
-    def _may_tell(self, key: OrderKey, status: Status, db: sqlite3.Connection) -> bool:
+    def _may_tell(self, key: OrderKey, status: Status, db: Database) -> bool:
         """Return whether no worker of release 0.1 delivers this status or has delivered it.
 
         Such a worker may still run while the file is upgraded, and it knows only once-locks. So

@@ -1,6 +1,5 @@
 """Which notifier watches which open order."""
 
-import sqlite3
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
@@ -8,12 +7,12 @@ from itertools import islice
 from ..models import Payment
 from ..primitives.clock import wall_time
 from .base import OrderKey, Row, State, order_key
+from .columns import iso
+from .database import Database, Worker
 from .inbox import Inbox
-from .liveness import Worker
 from .notifiers import LivingNotifier, Notifiers
 from .outbox import OpenOrder
 from .rows import ScannedPayments
-from .schema import iso
 
 # orders beyond its share that a notifier keeps: a small difference is not worth a transfer
 MAX_EXCESS_ORDERS = 100
@@ -47,7 +46,7 @@ class WatchClaims:
         notifiers: Notifiers,
         inbox: Inbox,
         lives: Callable[[str | None, OrderKey], bool],
-        apply: Callable[[sqlite3.Connection, Payment, str, State | None], object],
+        apply: Callable[[Database, Payment, str, State | None], object],
     ) -> None:
         self._worker = worker
         self._notifiers = notifiers
@@ -57,7 +56,7 @@ class WatchClaims:
         self._scanned = ScannedPayments("it cannot be watched")
 
     def claim(
-        self, accounts: Collection[str], count: int, now: float, db: sqlite3.Connection
+        self, accounts: Collection[str], count: int, now: float, db: Database
     ) -> list[OpenOrder]:
         """Claim orders that no live notifier watches.
 
@@ -77,14 +76,14 @@ class WatchClaims:
         self,
         accounts: Collection[str],
         living: Mapping[str, LivingNotifier],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> Iterator[tuple[Payment, State, bool]]:
         for account in accounts:
             rows = self._unwatched_of(account, living, db)
             yield from islice(rows, max(-self._beyond(account, living, db), 0))
 
     def _unwatched_of(
-        self, account: str, living: Mapping[str, LivingNotifier], db: sqlite3.Connection
+        self, account: str, living: Mapping[str, LivingNotifier], db: Database
     ) -> Iterator[tuple[Payment, State, bool]]:
         for watcher in (None, *self._gone(account, living, db)):
             for kind, reference, state, text, worker, left_at in db.execute(
@@ -96,7 +95,7 @@ class WatchClaims:
                 if payment is not None:
                     yield payment, State(state), left_at is not None
 
-    def take(self, payments: list[Payment], db: sqlite3.Connection) -> list[Payment]:
+    def take(self, payments: list[Payment], db: Database) -> list[Payment]:
         """Claim orders just sent; return those that no other worker had claimed."""
         return [
             one
@@ -104,21 +103,19 @@ class WatchClaims:
             if db.execute(_TAKE, (self._worker.name, *order_key(one))).rowcount
         ]
 
-    def mine(self, accounts: Collection[str], db: sqlite3.Connection) -> set[OrderKey]:
+    def mine(self, accounts: Collection[str], db: Database) -> set[OrderKey]:
         """Return the orders that this worker still watches."""
         name = self._worker.name
         return {
             (account, *row) for account in accounts for row in db.execute(_MINE, (account, name))
         }
 
-    def too_many(self, accounts: Collection[str], now: float, db: sqlite3.Connection) -> int:
+    def too_many(self, accounts: Collection[str], now: float, db: Database) -> int:
         """Count this worker's orders beyond its share, so that each notifier uses its look-ups."""
         living = self._notifiers.living(now, db)
         return sum(max(self._beyond(account, living, db), 0) for account in accounts)
 
-    def _beyond(
-        self, account: str, living: Mapping[str, LivingNotifier], db: sqlite3.Connection
-    ) -> int:
+    def _beyond(self, account: str, living: Mapping[str, LivingNotifier], db: Database) -> int:
         """Return this worker's orders beyond its share; negative: how many it may claim."""
         asking = sum(
             account in one.accounts and one.places.get(account, 1) > 0 for one in living.values()
@@ -128,27 +125,27 @@ class WatchClaims:
         total, mine = db.execute(_COUNT, (self._worker.name, account)).fetchone()
         return int((mine or 0) - total // asking - MAX_EXCESS_ORDERS)
 
-    def let_go(self, payments: list[Payment], db: sqlite3.Connection) -> None:
+    def let_go(self, payments: list[Payment], db: Database) -> None:
         """Release orders, so that other notifiers may claim them."""
         for payment in payments:
             db.execute(_LET_GO, (*order_key(payment), self._worker.name))
 
-    def enter(self, accounts: Collection[str], db: sqlite3.Connection) -> None:
+    def enter(self, accounts: Collection[str], db: Database) -> None:
         """Release all orders of an earlier loop of this worker."""
         for account, kind, reference in self.mine(accounts, db):
             db.execute(_LET_GO, (account, kind, reference, self._worker.name))
 
-    def leave_to_person(self, payment: Payment, db: sqlite3.Connection) -> bool:
+    def leave_to_person(self, payment: Payment, db: Database) -> bool:
         """Record that an order is left to a person; False: it was already, or it has ended."""
         return bool(db.execute(_LEFT, (iso(wall_time()), *order_key(payment))).rowcount)
 
-    def _gone(self, account: str, living: Collection[str], db: sqlite3.Connection) -> Iterator[str]:
+    def _gone(self, account: str, living: Collection[str], db: Database) -> Iterator[str]:
         watcher = ""
         while (watcher := db.execute(_WATCHER, (account, watcher)).fetchone()[0]) is not None:
             if watcher not in living:
                 yield watcher
 
-    def _settled(self, payment: Payment, state: State, db: sqlite3.Connection) -> State:
+    def _settled(self, payment: Payment, state: State, db: Database) -> State:
         """Record the state of an order whose sender died; return its state from then on."""
         after = {State.INTENT: State.NOT_SENT, State.SENDING: State.UNKNOWN}.get(state)
         if after is None:

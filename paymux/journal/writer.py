@@ -4,33 +4,25 @@ import asyncio
 import atexit
 import contextlib
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from ..primitives.forks import ForkAware, detect_fork, register
-from .batch import Operation, Work
-from .batch_runner import LOCK_WAIT_SECONDS, RETRY_SECONDS, BatchRunner
-from .file_location import FileLocation
+from .database import Operation
+from .work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Runner, Work
 
 T = TypeVar("T")
+RunnerT = TypeVar("RunnerT", bound=Runner)
 
 
-class Writer(ForkAware):
+class Writer(ForkAware, Generic[RunnerT]):
     """Runs operations in a thread, in order, each whole or not at all; failures are OSError."""
 
-    def __init__(
-        self,
-        open: Callable[[], sqlite3.Connection],
-        end: Callable[[], None],
-        location: FileLocation | None = None,
-    ) -> None:
-        self._open = open
-        self._end = end
-        self._location = location
+    def __init__(self, make_runner: Callable[[], RunnerT]) -> None:
+        self._make_runner = make_runner
         self._closed = False
         self._started()
         register(self)
@@ -38,7 +30,7 @@ class Writer(ForkAware):
 
     def _started(self) -> None:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # None: the end
-        self.runner = BatchRunner(self._open, self._end, self._location)
+        self.runner = self._make_runner()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None  # the thread that was asked to end
 
@@ -149,7 +141,7 @@ class Writer(ForkAware):
         self._started()
 
 
-_writers: WeakSet[Writer] = WeakSet()
+_writers: WeakSet[Writer[Any]] = WeakSet()
 
 
 @atexit.register

@@ -183,7 +183,7 @@ class virtual_time:  # noqa: N801 - it is used like a function: `async with virt
         def counted_run(*given: Any, **named: Any) -> "asyncio.Future[Any]":
             return virtual.count(run(*given, **named))
 
-        def counted_write(writer: Writer, work: Any) -> "asyncio.Future[Any]":
+        def counted_write(writer: "Writer[Any]", work: Any) -> "asyncio.Future[Any]":
             done = write(writer, work)
             return virtual.count(done) if done.get_loop() is loop else done
 

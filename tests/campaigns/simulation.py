@@ -13,7 +13,6 @@ import contextvars
 import hashlib
 import random
 import socket
-import sqlite3
 import tempfile
 import time
 from collections import Counter
@@ -37,9 +36,10 @@ import msgspec
 from paymux import Pool
 from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
 from paymux.journal import Standing
-from paymux.journal.batch import Work, run_batch, settle
-from paymux.journal.batch_runner import LOCK_WAIT_SECONDS, MAX_BATCH
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.sqlite.batch import run_batch
+from paymux.journal.sqlite.batch_runner import MAX_BATCH, BatchRunner
+from paymux.journal.work import LOCK_WAIT_SECONDS, Work, settle
 from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
@@ -624,16 +624,14 @@ class Guarded(AiohttpConnection):
         return await super().exchange(outgoing)
 
 
-class LoopWriter(Writer):
+class LoopWriter(Writer[BatchRunner]):
     """The journal's writer without its thread.
 
     Operations of the same moment are committed together, a moment later.
     """
 
-    def __init__(
-        self, open: Callable[[], sqlite3.Connection], end: Callable[[], None], chance: random.Random
-    ) -> None:
-        super().__init__(open, end)
+    def __init__(self, make_runner: Callable[[], BatchRunner], chance: random.Random) -> None:
+        super().__init__(make_runner)
         self.dead = False
         self._chance = chance
         self._asked: list[Work] = []
@@ -643,7 +641,7 @@ class LoopWriter(Writer):
         if self.dead:
             raise asyncio.CancelledError
         if self.runner.db is None:
-            self.runner.db = self._open()
+            self.runner.db = self.runner._open()
         loop = asyncio.get_running_loop()
         work.done = done = loop.create_future()
         work.until = time.monotonic() + LOCK_WAIT_SECONDS
@@ -669,7 +667,7 @@ class LoopWriter(Writer):
         while self._asked and not self.dead:
             self._work()
         self.runner.shut()
-        self._end()
+        self.runner._end()
         self.dead = True
 
 
@@ -678,13 +676,13 @@ class LoopJournal(SqliteJournal):
 
     def __init__(self, path: Path, chance: random.Random) -> None:
         super().__init__(path)
-        self.writer = LoopWriter(self._open, self._end, chance)
-        self._writer = self.writer
+        self.writer = LoopWriter(lambda: BatchRunner(self._open, self._end, None), chance)
+        self._writer = self.outbox._writer = self.writer
 
     def die(self) -> None:
         """Crash: operations are not finished, and the system releases the process's locks."""
         self.writer.die()
-        self._worker.end()
+        self._file_worker.end()
 
 
 async def prove(pool: Pool, account: str, credential: str) -> None:

@@ -487,7 +487,7 @@ def test_what_ended_before_the_upgrade_counts_as_told(
     caplog.set_level(logging.INFO, "paymux")
     path = tmp_path / "payments.db"
     db = sqlite3.connect(path, isolation_level=None)
-    for statement in re.sub("--.*", "", paymux.journal.schema.MIGRATIONS[0]).split(";"):
+    for statement in re.sub("--.*", "", paymux.journal.sqlite.schema.MIGRATIONS[0]).split(";"):
         db.execute(statement)
     for number, status in enumerate(["succeeded", "failed", "pending"]):
         payment = order(f"order-{number}", status=Status(status))
@@ -517,7 +517,7 @@ async def test_a_process_whose_loop_ended_owns_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop that ended during a delivery, in a process that goes on, is replaced."""
-    monkeypatch.setattr(paymux.journal.batch_runner, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(paymux.journal.sqlite.batch_runner, "PULSE_SECONDS", 0.05)
     path, desk, shop = tmp_path / "payments.db", Desk(), Shop()
     desk.status["order-1"] = "OK"
     loop, stuck, one_pool = asyncio.new_event_loop(), asyncio.Event(), list[Pool]()

@@ -12,12 +12,14 @@ import pytest
 
 import paymux.core.notify.notifier
 import paymux.core.notify.unconfirmed
-import paymux.journal.sqlite
+import paymux.journal.sqlite.journal
 from paymux import Notifier, Payment, Pool, SqliteJournal, Status
 from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Response
 from paymux.journal import State
-from paymux.journal.batch import Work, run_batch, settle
+from paymux.journal.sqlite.batch import run_batch
+from paymux.journal.sqlite.batch_runner import BatchRunner
+from paymux.journal.work import Work, settle
 from paymux.journal.writer import Writer
 from paymux.primitives.clock import wall_time
 
@@ -32,7 +34,7 @@ WORDS = {
 }
 
 
-class Inline(Writer):
+class Inline(Writer[BatchRunner]):
     """A journal's thread replaced by direct calls, so that virtual time waits for it."""
 
     broken: ClassVar[bool] = False
@@ -43,7 +45,7 @@ class Inline(Writer):
         if Inline.broken:
             raise OSError("the journal cannot be written: locked")
         if self.runner.db is None:
-            self.runner.db = self._open()
+            self.runner.db = self.runner._open()
         loop = asyncio.get_running_loop()
         work.done = done = loop.create_future()
         loop.call_soon(settle, self.runner.told(run_batch(self.runner.db, [work])))
@@ -57,13 +59,13 @@ class Inline(Writer):
         self._closed = True
         if self.runner.db is not None:
             self.runner.shut()
-            self._end()
+            self.runner._end()
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of the journal, which is written in virtual time."""
-    monkeypatch.setattr(paymux.journal.sqlite, "Writer", Inline)
+    monkeypatch.setattr(paymux.journal.sqlite.journal, "Writer", Inline)
     return tmp_path / "payments.db"
 
 

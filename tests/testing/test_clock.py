@@ -18,8 +18,9 @@ import uvloop
 
 import paymux.primitives.clock
 from paymux import Notifier, NotSent, Payment, Pool, Status, UsageError
-from paymux.journal import Writer, batch_runner
-from paymux.journal.batch import Answer, Work
+from paymux.journal import Writer
+from paymux.journal.sqlite import batch_runner
+from paymux.journal.work import Answer, Work
 from paymux.primitives.clock import wall_time
 from paymux.simulator import Simulator
 from paymux.testing import VirtualClock, charged_once, virtual_time

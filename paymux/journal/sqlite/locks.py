@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ..primitives.forks import ForkAware, register
+from ...primitives.forks import ForkAware, register
 
 if sys.platform == "linux":
     import fcntl

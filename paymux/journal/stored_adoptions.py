@@ -1,6 +1,5 @@
-"""The adopted payments in the journal's file."""
+"""The adopted payments in the journal."""
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,11 +12,11 @@ from ..primitives.clock import wall_time
 from .adoptions import Sweep, adopted_reference
 from .base import order_key
 from .candidate_orders import candidate_orders, paid_orders, unpaid_orders
-from .liveness import Worker
+from .columns import iso
+from .database import Database, Worker
 from .notifiers import Notifiers
 from .rows import text_of
-from .schema import iso
-from .sqlite_unconfirmed import Do, keep
+from .stored_unconfirmed import Do, keep
 from .unconfirmed import BEFORE, TOO_MANY, CandidateOrders, Entry, KeptEvent, encoded_event
 
 T = TypeVar("T")
@@ -61,8 +60,8 @@ class _Swept(msgspec.Struct):
     from_first: bool = False
 
 
-class SqliteAdoptions:
-    """The adopted payments of a journal's file, shared by all its workers."""
+class StoredAdoptions:
+    """The adopted payments of a journal, shared by all its workers."""
 
     def __init__(
         self,
@@ -114,7 +113,7 @@ class SqliteAdoptions:
         """Release the turn."""
         await _run(self._do, partial(self._end, account, until))
 
-    def _take(self, account: str, db: sqlite3.Connection, *, at_start: bool) -> Sweep | None:
+    def _take(self, account: str, db: Database, *, at_start: bool) -> Sweep | None:
         now, (first, swept) = wall_time(), (_first(account, db), _swept(account, db))
         other = swept.worker not in ("", self._worker.name)
         if other and self._notifiers.entered(swept.worker, db):
@@ -131,36 +130,36 @@ class SqliteAdoptions:
         sure = swept.from_first or since >= first + ZONES
         return Sweep(since, now, first, "since" if sure else "unknown")
 
-    def _end(self, account: str, until: datetime | None, db: sqlite3.Connection) -> None:
+    def _end(self, account: str, until: datetime | None, db: Database) -> None:
         swept = _swept(account, db)
         if swept.worker == self._worker.name:
             early = until is not None and until - _first(account, db) < PERIOD
             _put(account, _Swept(until or swept.until, "", early or swept.from_first), db)
 
 
-async def _run(do: Do[object], operation: Callable[[sqlite3.Connection], T]) -> T:
+async def _run(do: Do[object], operation: Callable[[Database], T]) -> T:
     found: T = await do(operation)  # type: ignore[assignment]  # `do` returns what it was given
     return found
 
 
-def _begin(accounts: Collection[str], db: sqlite3.Connection) -> dict[str, str]:
+def _begin(accounts: Collection[str], db: Database) -> dict[str, str]:
     now = iso(wall_time())
     for account in accounts:
         db.execute(_FIRST, (f"adopts {account}", now))
     return {account: iso(_first(account, db)) for account in accounts}
 
 
-def _first(account: str, db: sqlite3.Connection) -> datetime:
+def _first(account: str, db: Database) -> datetime:
     found = db.execute(_READ, (f"adopts {account}",)).fetchone()
     return wall_time() if found is None else datetime.fromisoformat(found[0])
 
 
-def _swept(account: str, db: sqlite3.Connection) -> _Swept:
+def _swept(account: str, db: Database) -> _Swept:
     found = db.execute(_READ, (f"swept {account}",)).fetchone()
     return _Swept() if found is None else msgspec.json.decode(found[0], type=_Swept)
 
 
-def _put(account: str, swept: _Swept, db: sqlite3.Connection) -> None:
+def _put(account: str, swept: _Swept, db: Database) -> None:
     db.execute(_NOTE, (f"swept {account}", msgspec.json.encode(swept).decode()))
 
 
@@ -170,7 +169,7 @@ def _adopt(
     payment: Payment,
     is_not_ours: Callable[[CandidateOrders], bool],
     fits: Callable[[Payment], bool],
-    db: sqlite3.Connection,
+    db: Database,
 ) -> bool:
     if db.execute(_OPEN, (entry.id,)).fetchone() is None:
         return False
@@ -192,7 +191,7 @@ def _adopt(
     return True
 
 
-def _is_news(event: Event, db: sqlite3.Connection) -> bool:
+def _is_news(event: Event, db: Database) -> bool:
     """Return whether a listed payment is in no row, and no message of it was dealt with."""
     account, receipt = event.account, event.claims.receipt or ""
     if _is_dealt_with((account, receipt), db):
@@ -204,7 +203,7 @@ def _is_news(event: Event, db: sqlite3.Connection) -> bool:
     return not paid and not _is_forgotten((account, receipt), db)
 
 
-def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
+def _put_aside(events: Sequence[Event], db: Database) -> None:
     at = iso(wall_time())
     for event in events:
         receipt = (event.account, event.claims.receipt)
@@ -213,7 +212,7 @@ def _put_aside(events: Sequence[Event], db: sqlite3.Connection) -> None:
             db.execute(_ASIDE, row)
 
 
-def _end_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
+def _end_dealt_with(receipt: tuple[str, str], db: Database) -> bool:
     """End the entries of a receipt that was dealt with, or told; return whether it was."""
     # A message that comes now tells of it now, even if it was listed a moment earlier.
     if not (_is_dealt_with(receipt, db, BEFORE) or _is_forgotten(receipt, db)):
@@ -222,12 +221,12 @@ def _end_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
     return True
 
 
-def _is_dealt_with(receipt: tuple[str, str], db: sqlite3.Connection, but: str = TOO_MANY) -> bool:
+def _is_dealt_with(receipt: tuple[str, str], db: Database, but: str = TOO_MANY) -> bool:
     """Return whether a message of a receipt was ended: by a person, or as an order's."""
     return db.execute(_ENDED, (*receipt, TOO_MANY, but)).fetchone() is not None
 
 
-def _is_forgotten(receipt: tuple[str, str], db: sqlite3.Connection) -> bool:
+def _is_forgotten(receipt: tuple[str, str], db: Database) -> bool:
     """Return whether the payment was adopted and `keep_days` has deleted its row."""
     account, number = receipt
     return db.execute(_FORGOTTEN, (account, adopted_reference(number))).fetchone() is not None

@@ -1,6 +1,5 @@
-"""The questions in the journal's file: any worker may hear the answer."""
+"""The questions in the journal: any worker may hear the answer."""
 
-import sqlite3
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
@@ -9,7 +8,7 @@ import msgspec
 
 from ..models import Payment
 from ..primitives.clock import wall_time
-from .liveness import Worker
+from .database import Database, Worker
 from .questions import KEPT_SECONDS, Asked, Heard, changes
 from .writer import Writer
 
@@ -22,10 +21,10 @@ _PUT = f"INSERT OR REPLACE INTO questions ({_NAMES}) VALUES ({_PLACES})"  # noqa
 _LEFT = "SELECT nonce FROM questions WHERE answer IS NOT NULL AND over = 0 ORDER BY expires"
 
 
-class SqliteQuestions:
-    """The questions in a journal's file, shared by all its workers."""
+class StoredQuestions:
+    """The questions in a journal, shared by all its workers."""
 
-    def __init__(self, writer: Writer, worker: Worker) -> None:
+    def __init__(self, writer: Writer[Any], worker: Worker) -> None:
         self._writer = writer
         self._worker = worker
 
@@ -84,7 +83,7 @@ class SqliteQuestions:
         if asked.worker == self._worker.name:
             asked.end(done=False)
 
-    def _begin(self, asked: Asked, db: sqlite3.Connection) -> None:
+    def _begin(self, asked: Asked, db: Database) -> None:
         old = wall_time().timestamp() - KEPT_SECONDS
         db.execute("DELETE FROM questions WHERE expires < ?", (old,))
         _put(msgspec.structs.replace(asked, worker=self._worker.name), db)
@@ -97,7 +96,7 @@ class SqliteQuestions:
 
         return asked.hear(named, text, me, lives)
 
-    def _claim(self, accounts: Collection[str], count: int, db: sqlite3.Connection) -> list[Asked]:
+    def _claim(self, accounts: Collection[str], count: int, db: Database) -> list[Asked]:
         found: list[Asked] = []
         for (nonce,) in db.execute(_LEFT).fetchall():
             asked = _get(nonce, db)
@@ -113,7 +112,7 @@ class SqliteQuestions:
         return found
 
 
-def _get(nonce: str, db: sqlite3.Connection) -> Asked | None:
+def _get(nonce: str, db: Database) -> Asked | None:
     row = db.execute(_GET, (nonce,)).fetchone()
     if row is None:
         return None
@@ -128,7 +127,7 @@ def _get(nonce: str, db: sqlite3.Connection) -> Asked | None:
     return Asked(**{**said, **decoded})
 
 
-def _put(asked: Asked, db: sqlite3.Connection) -> None:
+def _put(asked: Asked, db: Database) -> None:
     said = {name: getattr(asked, name) for name in _COLUMNS}
     said["early"] = msgspec.json.encode(asked.early).decode()
     if asked.payment is not None:
@@ -136,7 +135,7 @@ def _put(asked: Asked, db: sqlite3.Connection) -> None:
     db.execute(_PUT, tuple(said.values()))
 
 
-def _changed(nonce: str, change: Callable[[Asked], T], db: sqlite3.Connection) -> T | None:
+def _changed(nonce: str, change: Callable[[Asked], T], db: Database) -> T | None:
     """Change a question; None: it is not kept."""
     asked = _get(nonce, db)
     if asked is None:
@@ -146,5 +145,5 @@ def _changed(nonce: str, change: Callable[[Asked], T], db: sqlite3.Connection) -
     return result
 
 
-def _delete(nonce: str, db: sqlite3.Connection) -> None:
+def _delete(nonce: str, db: Database) -> None:
     db.execute("DELETE FROM questions WHERE nonce = ?", (nonce,))

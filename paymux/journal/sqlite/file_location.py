@@ -7,8 +7,8 @@ import sqlite3
 import stat
 from pathlib import Path
 
-from ..errors import UsageError
-from ..primitives.redaction import shown
+from ...errors import UsageError
+from ...primitives.redaction import shown
 from .locks import Opened, identity
 
 # files of SQLite next to a database: https://www.sqlite.org/tempfiles.html

@@ -1,12 +1,13 @@
-"""The outbox of a journal in a file: each call is one operation of the journal's thread."""
+"""The outbox of a stored journal: each call is one operation of the journal's thread."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ..models import Event, Kind, Payment, Status
 from .base import OrderKey, order_key
+from .database import Database
 from .inbox import Inbox
 from .notifiers import Notifiers
 from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder
@@ -16,19 +17,19 @@ from .watch_claims import WatchClaims
 from .writer import Writer
 
 
-class SqliteOutbox:
+class StoredOutbox:
     """The outbox of one worker: payments to deliver and orders to watch."""
 
     def __init__(
         self,
-        writer: Callable[[], Writer],
+        writer: Writer[Any],
         notifiers: Notifiers,
         untold: Unnotified,
         watchers: WatchClaims,
         inbox: Inbox,
         reminders: Reminders,
     ) -> None:
-        self._writer = writer  # the current one: a forked process gets its own
+        self._writer = writer
         self._notifiers = notifiers
         self._unnotified = untold
         self._watch_claims = watchers
@@ -42,15 +43,15 @@ class SqliteOutbox:
         loop = asyncio.get_running_loop()
         self.session = session = object()
 
-        def enter(db: sqlite3.Connection) -> Heartbeat:
+        def enter(db: Database) -> Heartbeat:
             self._unnotified.enter(member.kinds, db)
             self._unnotified.session = session
             self._watch_claims.enter(member.accounts, db)
             return self._heartbeat(member, now, {}, dict.fromkeys(member.accounts, MIN_LOOKUPS), db)
 
-        beat = await self._writer().do(enter)
+        beat = await self._writer.do(enter)
         # A loop that has ended delivers nothing more; a slow one will go on.
-        self._writer().runner.pulse = lambda: (
+        self._writer.runner.pulse = lambda: (
             None if loop.is_running() else partial(self._notifiers.leave, now)
         )
         return beat
@@ -59,43 +60,43 @@ class SqliteOutbox:
         self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
     ) -> Heartbeat:
         """Heartbeat."""
-        return await self._writer().do(partial(self._heartbeat, member, now, held, wanted))
+        return await self._writer.do(partial(self._heartbeat, member, now, held, wanted))
 
     async def leave(self, now: float) -> None:
         """Stop, and release all claims."""
-        self._writer().runner.pulse = None
+        self._writer.runner.pulse = None
 
-        def leave(db: sqlite3.Connection) -> None:
+        def leave(db: Database) -> None:
             self._unnotified.session = None
             self._unnotified.leave(db)
             self._notifiers.leave(now, db)  # its orders may then be claimed by others
 
-        await self._writer().do(leave)
+        await self._writer.do(leave)
 
     async def claim_unnotified(
         self, kinds: tuple[Kind, ...], count: int, resting: Mapping[OrderKey, Status]
     ) -> list[Payment]:
         """Claim up to `count` payments to deliver."""
-        return await self._writer().do(partial(self._unnotified.claim_some, kinds, count, resting))
+        return await self._writer.do(partial(self._unnotified.claim_some, kinds, count, resting))
 
     async def claim(self, payment: Payment) -> Payment | None:
         """Claim one payment to deliver, for a worker without a notifier."""
-        return await self._writer().do(partial(self._unnotified.claim, order_key(payment)))
+        return await self._writer.do(partial(self._unnotified.claim, order_key(payment)))
 
     async def mark_notified(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Record that this status of a claimed payment was delivered; its messages end."""
-        await self._writer().keep(partial(self._end, payment, payment.status, messages))
+        await self._writer.keep(partial(self._end, payment, payment.status, messages))
 
     async def release(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Release a claimed payment that could not be delivered; its messages end all the same."""
-        await self._writer().keep(partial(self._end, payment, None, messages))
+        await self._writer.keep(partial(self._end, payment, None, messages))
 
     def _end(
         self,
         payment: Payment,
         told: Status | None,
         messages: Sequence[Event],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> None:
         self._unnotified.end(order_key(payment), told, db)
         for event in messages:
@@ -103,31 +104,27 @@ class SqliteOutbox:
 
     async def notified_status(self, payment: Payment) -> NotifiedStatus | None:
         """Return a payment's status, and the status that was delivered last."""
-        return await self._writer().do(
-            partial(self._unnotified.notified_status, order_key(payment))
-        )
+        return await self._writer.do(partial(self._unnotified.notified_status, order_key(payment)))
 
     async def claim_open_orders(self, accounts: Collection[str], count: int) -> list[OpenOrder]:
         """Claim up to `count` open orders that no live notifier watches."""
-        return await self._writer().do(
-            partial(self._watch_claims.claim, accounts, count, self._now)
-        )
+        return await self._writer.do(partial(self._watch_claims.claim, accounts, count, self._now))
 
     async def claim_sent(self, payments: list[Payment]) -> list[Payment]:
         """Claim orders that this process has just sent."""
-        return await self._writer().do(partial(self._watch_claims.take, payments))
+        return await self._writer.do(partial(self._watch_claims.take, payments))
 
     async def owned(self, accounts: Collection[str]) -> set[OrderKey]:
         """Return the orders that this notifier still watches."""
-        return await self._writer().do(partial(self._watch_claims.mine, accounts))
+        return await self._writer.do(partial(self._watch_claims.mine, accounts))
 
     async def let_go(self, payments: list[Payment]) -> None:
         """Release orders, so that other notifiers may claim them."""
-        await self._writer().keep(partial(self._watch_claims.let_go, payments))
+        await self._writer.keep(partial(self._watch_claims.let_go, payments))
 
     async def leave_to_person(self, payment: Payment) -> bool:
         """Record that an order is left to a person, once."""
-        return await self._writer().do(partial(self._watch_claims.leave_to_person, payment))
+        return await self._writer.do(partial(self._watch_claims.leave_to_person, payment))
 
     def _heartbeat(
         self,
@@ -135,7 +132,7 @@ class SqliteOutbox:
         now: float,
         held: Mapping[str, int],
         wanted: Mapping[str, int],
-        db: sqlite3.Connection,
+        db: Database,
     ) -> Heartbeat:
         late, places = self._notifiers.heartbeat(member, now, held, wanted, db)
         self._now = now

@@ -8,27 +8,17 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import ClassVar
 
-from ..errors import PaymuxError
-from ..models import log
-from ..primitives.forks import leave_to_parent
-from .batch import (
-    Answer,
-    Operation,
-    RolledBack,
-    Work,
-    commit,
-    deliver,
-    is_busy,
-    peek_all,
-    run_batch,
-)
+from ...errors import PaymuxError
+from ...models import log
+from ...primitives.forks import leave_to_parent
+from ..database import Operation
+from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
+from .batch import RolledBack, commit, is_busy, peek_all, run_batch
 from .file_location import FileBusy, FileLocation
 
 MAX_BATCH = 512  # operations per commit, at most
-LOCK_WAIT_SECONDS = 10.0  # seconds that an operation waits for a file that is locked
 BUSY_TIMEOUT_SECONDS = 0.1  # seconds that SQLite, a fork and permitted reads wait for a lock
 PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
-RETRY_SECONDS = 1.0  # seconds until a write that must not be lost is tried again
 IDLE_SECONDS = 2.0  # seconds without work until the thread checks that its files are in place
 FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for operations in progress
 

@@ -1,48 +1,11 @@
-"""Operations for the journal's thread, and how many share one transaction."""
+"""Operations of one moment share one transaction."""
 
-import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import msgspec
-
-from ..errors import PaymuxError
+from ...errors import PaymuxError
+from ..work import CANNOT_TELL, Answer, Work
 from .file_location import FileBusy
-
-T = TypeVar("T")
-Operation: TypeAlias = Callable[[sqlite3.Connection], T]
-
-CANNOT_TELL = object()  # returned by a glance that cannot answer
-
-
-class Work(msgspec.Struct, eq=False):
-    """An operation, and the future of its caller."""
-
-    do: Callable[[sqlite3.Connection], Any]
-    peek: Callable[[sqlite3.Connection], Any] | None = None  # what can be read of a locked file
-    durable: bool = False  # it is tried until it is durable
-    read_only: bool = False
-    then: Callable[[], None] | None = None  # called in the journal's thread once it is durable
-    # called in the loop with its result after that, cancelled or not
-    after: Callable[[Any], None] | None = None
-    # what its caller awaits, in the caller's loop; None: it has no caller
-    done: "asyncio.Future[Any] | None" = None
-    until: float = 0.0  # when its caller gets an error if the file is locked
-
-
-class Answer(NamedTuple):
-    """The result of an operation."""
-
-    work: Work
-    result: Any = None
-    error: BaseException | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Return whether a retry may succeed; what paymux itself refuses stays refused."""
-        return self.error is not None and not isinstance(self.error, PaymuxError)
 
 
 class RolledBack(Exception):
@@ -136,31 +99,6 @@ def peek_all(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
         pass
     _roll_back(db)
     return answers
-
-
-def deliver(answers: list[Answer]) -> None:
-    """Hand the results to their callers, each in the caller's own loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
-    for answer in answers:
-        if answer.work.done is not None:
-            by_loop.setdefault(answer.work.done.get_loop(), []).append(answer)
-    for loop, own in by_loop.items():
-        # A closed loop has no waiting callers.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, own)
-
-
-def settle(answers: list[Answer]) -> None:
-    """Set the results in their loop; one wake-up for all, as each writes a byte to a socket."""
-    for work, result, error in answers:
-        if error is None and work.after is not None:
-            work.after(result)
-        if work.done is None or work.done.done():
-            continue
-        if error is not None:
-            work.done.set_exception(error)
-        else:
-            work.done.set_result(result)
 
 
 def _ours(error: Exception) -> Exception:

@@ -9,7 +9,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-from ..primitives.forks import leave_to_parent
+from ...primitives.forks import leave_to_parent
 from .locks import COUNT, FIRST, HERE, Opened, files
 
 _MARK = "-worker-"
@@ -18,7 +18,7 @@ _BYTE = re.compile("[0-9a-f]{16}")  # the name of a worker that locks a byte of 
 _FILE = re.compile("[0-9a-f]{32}")
 
 
-class Worker:
+class FileWorker:
     """One user of a journal, alive while it holds its lock.
 
     A lease would need a clock, and a worker that was only suspended would lose its work. The worker

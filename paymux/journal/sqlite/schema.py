@@ -1,12 +1,13 @@
-"""The tables of the journal's file, and the deletion of old payments."""
+"""The tables of the journal's file."""
 
 import re
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from ..models import log
-from ..primitives.clock import wall_time
+from ...models import log
+from ..columns import RECEIPT
+from ..keep_days import delete_old
 
 _FIRST = """
 CREATE TABLE payments (
@@ -86,12 +87,6 @@ CREATE TABLE fences ( -- how often each turn was taken: the token of the caller 
     at TEXT NOT NULL, fence INTEGER NOT NULL, PRIMARY KEY (account, kind, reference, name)
 ) WITHOUT ROWID;
 """
-# Once a notifier has run for a kind, a payment of it stays until it is delivered.
-_KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
-    AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
-# The receipt of a payment, or the one that a message claimed; NULL if the row cannot be read.
-RECEIPT = """CASE WHEN json_valid(payment) THEN coalesce(
-    json_extract(payment, '$.receipt'), json_extract(payment, '$.ids.claimed_receipt')) END"""
 _THIRD = """
 -- A message about a payout counts for the payout, not for the collect of the same reference.
 ALTER TABLE hints ADD COLUMN kind TEXT NOT NULL DEFAULT 'collect';
@@ -132,16 +127,6 @@ _WITH_USE = """substr(event, 1, length(event) - 1) || CASE
 MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT), _THIRD.replace("WITH_USE", _WITH_USE))
 VERSION = len(MIGRATIONS)
 
-# Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.
-_OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
-    AND updated_at < :before AND NOT {_KEPT_UNTOLD}
-    AND NOT EXISTS (SELECT 1 FROM facts f
-        WHERE f.account = payments.account AND f.kind = payments.kind
-        AND f.reference = payments.reference AND f.id >= :young AND f.at < :before)"""
-_YOUNG = "SELECT id FROM facts WHERE at BETWEEN :before AND :now ORDER BY id LIMIT 1"
-_GONE = """at < :before AND NOT EXISTS (SELECT 1 FROM payments p WHERE
-    p.account = {0}.account AND p.kind = {0}.kind AND p.reference = {0}.reference)"""
-_NEVER = 2**63 - 1
 # NORMAL may lose a committed row when the power goes:
 # https://www.sqlite.org/pragma.html#pragma_synchronous
 SYNCHRONOUS = "FULL"
@@ -160,7 +145,9 @@ def prepare(
     if _version(db) != VERSION:
         _advance(db, alone)
     if keep is not None:
-        _forget(db, keep)
+        db.execute("BEGIN IMMEDIATE")
+        delete_old(keep, db)
+        db.execute("COMMIT")
 
 
 def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
@@ -188,34 +175,3 @@ def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
 def _version(db: sqlite3.Connection) -> int:
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     return version
-
-
-def _forget(db: sqlite3.Connection, keep: timedelta) -> None:
-    """Delete payments that ended long ago, but keep their references: they are never free again."""
-    db.execute("BEGIN IMMEDIATE")
-    last = db.execute("SELECT at FROM facts ORDER BY id DESC LIMIT 1").fetchone()
-    if last is not None:
-        # A clock that jumped forward is limited to the time of the last fact.
-        now = min(iso(wall_time()), last[0])
-        times = {"now": now, "before": iso(datetime.fromisoformat(now) - keep)}
-        young = db.execute(_YOUNG, times).fetchone()
-        given = {"before": times["before"], "young": _NEVER if young is None else young[0]}
-        db.execute(
-            f"""INSERT OR REPLACE INTO forgotten
-                SELECT account, kind, reference, digest, status, updated_at
-                FROM payments WHERE status <> 'pending' AND {_OLD}""",
-            given,
-        )
-        db.execute(f"DELETE FROM payments WHERE {_OLD}", given)
-        db.execute("DELETE FROM hints WHERE at < :before AND worker IS NULL", given)
-        db.execute("DELETE FROM unconfirmed WHERE ended < :before", given)
-        db.execute(f"DELETE FROM facts WHERE {_GONE.format('facts')}", given)
-        # A completed once-lock stays completed.
-        db.execute(f"DELETE FROM turns WHERE worker IS NOT NULL AND {_GONE.format('turns')}", given)
-        db.execute(f"DELETE FROM fences WHERE {_GONE.format('fences')}", given)
-    db.execute("COMMIT")
-
-
-def iso(when: datetime) -> str:
-    """Format a time so that text order is time order."""
-    return when.astimezone(UTC).isoformat(timespec="microseconds")

@@ -18,7 +18,7 @@ from .file_location import (
     translated,
     unusable,
 )
-from .liveness import Worker
+from .liveness import FileWorker
 from .locks import Opened
 from .schema import VERSION, prepare
 
@@ -28,7 +28,7 @@ ALONE_WAIT_SECONDS = 1.0  # seconds to wait for a short reader of an earlier rel
 
 
 def open_database(
-    given: str, worker: Worker, location: FileLocation, keep: timedelta | None
+    given: str, worker: FileWorker, location: FileLocation, keep: timedelta | None
 ) -> sqlite3.Connection:
     """Open a journal; create it or upgrade it where needed. The worker counts as alive from now on.
 
@@ -52,7 +52,7 @@ def open_database(
 
 
 def _connected(
-    given: str, real: Path, worker: Worker, location: FileLocation, keep: timedelta | None
+    given: str, real: Path, worker: FileWorker, location: FileLocation, keep: timedelta | None
 ) -> sqlite3.Connection:
     version = schema_version(real, VERSION)
     if 0 < version < VERSION:
@@ -104,7 +104,7 @@ def _join(file: Opened, name: Path) -> None:
         )
 
 
-def _see_alone(given: str, worker: Worker) -> None:
+def _see_alone(given: str, worker: FileWorker) -> None:
     """Refuse to upgrade a file of an earlier release while workers of that release use it."""
     until = time.monotonic() + ALONE_WAIT_SECONDS
     while (others := _others(worker)) and time.monotonic() < until:
@@ -119,7 +119,7 @@ def _see_alone(given: str, worker: Worker) -> None:
         )
 
 
-def _others(worker: Worker) -> str:
+def _others(worker: FileWorker) -> str:
     if worker.file is None:
         return ", ".join(f"worker {name}" for name in worker.beside())
     user = worker.file.user()

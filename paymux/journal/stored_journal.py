@@ -1,121 +1,82 @@
-"""The journal in one SQLite file, shared by the processes of one machine, readable by SQL."""
+"""The verbs of a journal that lies in a database, whichever engine it is."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from ..models import Event, Kind, Payment, Status
 from ..primitives.forks import ForkAware, register
-from ..values.validation import checked_path, checked_seconds
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .base import order_key as _key
-from .credentials import SqliteCredentials
+from .columns import iso
+from .credentials import StoredCredentials
+from .database import Worker
 from .fact_writer import FactWriter
-from .file_location import FileLocation
 from .inbox import Inbox, TurnTable
-from .liveness import Worker
 from .notifiers import Notifiers
-from .opening import open_database
 from .payment_finder import PaymentFinder
 from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
-from .schema import iso
-from .sqlite_adoptions import SqliteAdoptions
-from .sqlite_outbox import SqliteOutbox
-from .sqlite_questions import SqliteQuestions
-from .sqlite_unconfirmed import SqliteUnconfirmed
+from .stored_adoptions import StoredAdoptions
+from .stored_outbox import StoredOutbox
+from .stored_questions import StoredQuestions
+from .stored_unconfirmed import StoredUnconfirmed
 from .unnotified import Unnotified
 from .watch_claims import WatchClaims
 from .writer import Writer
 
 
-class SqliteJournal(ForkAware):
-    """A journal in a file. `keep_days`: delete payments that ended so many days ago.
+class StoredJournal(ForkAware):
+    """A journal whose operations a writer runs on a database, each whole or not at all.
 
-    None: keep all. A reference is never deleted: the same order returns how it ended, another order
-    raises DuplicateReference.
-
-    Writes of one moment share one commit (WAL, `synchronous=FULL`), made by a separate thread. A
-    worker is alive while it holds a lock on the journal itself; the system releases the lock when
-    the process dies. Facts that cannot be written, because another program has locked the file or
-    the disk is full, are held in memory and written as soon as possible. When the file is moved,
-    deleted or replaced during use, no order is begun until the same file is back or the process is
-    restarted: another file would not know what was sent before.
+    Facts that cannot be written, because the database is locked, full or away, are held in memory
+    and written as soon as possible.
     """
 
-    def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
-        given = checked_path("journal", path, unread=True)
-        days = (
-            None
-            if keep_days is None
-            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
-        )
-        # The process may change its folder later. What is no path at all is refused when it is
-        # opened.
-        self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
-        self._keep = None if days is None else timedelta(days=days)
-        self._worker = Worker(Path(self._path))
-        self._location = FileLocation(Path(self._path))
-        self._inbox = Inbox(self._worker)
-        self._turn_table = TurnTable(self._worker)
-        self._writer = Writer(self._open, self._end, self._location)
+    def __init__(self, writer: Writer[Any], worker: Worker, keep: timedelta | None) -> None:
+        self._keep = keep  # how long after its end a payment is kept; None: for ever
+        self._writer = writer
+        self._worker = worker
+        self._inbox = Inbox(worker)
+        self._turn_table = TurnTable(worker)
         self._pending_facts = PendingFacts()
         self._finder = PaymentFinder(self._inbox, self._pending_facts)
-        notifiers = Notifiers(self._worker)
+        notifiers = Notifiers(worker)
         reminders = Reminders(notifiers)
-        self._payments = PaymentTable(
-            self._worker, self._inbox, self._pending_facts, reminders.look
-        )
+        self._payments = PaymentTable(worker, self._inbox, self._pending_facts, reminders.look)
         watchers = WatchClaims(
-            self._worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
+            worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
         )
-        untold = Unnotified(self._worker, notifiers)
+        untold = Unnotified(worker, notifiers)
         self._facts = FactWriter(self._payments, self._pending_facts, untold, self._inbox)
-        self.outbox = SqliteOutbox(
-            lambda: self._writer,
-            notifiers,
-            untold,
-            watchers,
-            self._inbox,
-            reminders,
-        )
+        self.outbox = StoredOutbox(writer, notifiers, untold, watchers, self._inbox, reminders)
         register(self)
 
     @property
-    def unconfirmed(self) -> SqliteUnconfirmed:
+    def unconfirmed(self) -> StoredUnconfirmed:
         """Return the store of messages that no look-up confirms."""
-        return SqliteUnconfirmed(self._writer.do, self._worker)
+        return StoredUnconfirmed(self._writer.do, self._worker)
 
     @property
-    def adoptions(self) -> SqliteAdoptions:
+    def adoptions(self) -> StoredAdoptions:
         """Return the payments that came by themselves and were adopted."""
         notifiers = Notifiers(self._worker)
-        return SqliteAdoptions(self._writer.do, self._worker, notifiers, self._keep)
+        return StoredAdoptions(self._writer.do, self._worker, notifiers, self._keep)
 
     @property
-    def credentials(self) -> SqliteCredentials:
+    def credentials(self) -> StoredCredentials:
         """Return where it is kept how good each credential is."""
-        return SqliteCredentials(self._writer.do, self._writer.keep)
+        return StoredCredentials(self._writer.do, self._writer.keep)
 
     @property
-    def questions(self) -> SqliteQuestions:
+    def questions(self) -> StoredQuestions:
         """Return the store of questions whose answers come as messages."""
-        return SqliteQuestions(self._writer, self._worker)
-
-    def after_fork_in_child(self) -> None:
-        """Become another worker in a forked child, without any work of the parent."""
-        self._worker.forget()
-        self._location.forget()
-        self._pending_facts.forget()
-        self._payments.busy.clear()
+        return StoredQuestions(self._writer, self._worker)
 
     async def open(self) -> None:
-        """Open the file now, also after `aclose`; UsageError: it can never be a journal."""
+        """Open it now, also after `aclose`; UsageError: it can never be a journal."""
         await self._writer.reopen()
         await self._writer.read(lambda _: None)
 
@@ -278,14 +239,12 @@ class SqliteJournal(ForkAware):
         """Finish queued operations, end the thread, and release the worker's lock."""
         await self._writer.aclose()
 
-    # Runs in the thread.
+    def after_fork_in_child(self) -> None:
+        """Become another worker in a forked child, without any work of the parent."""
+        self._pending_facts.forget()
+        self._payments.busy.clear()
 
-    def _open(self) -> sqlite3.Connection:
-        return open_database(self._path, self._worker, self._location, self._keep)
-
-    def _end(self) -> None:
-        """Release the lock, and log what could not be stored."""
-        self._location.forget()
-        self._worker.end()
+    def _forget_lost(self) -> None:
+        """In the thread, after its last operation: log what could not be stored, and forget it."""
         self._pending_facts.log_lost()
         self._pending_facts.forget()

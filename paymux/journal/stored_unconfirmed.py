@@ -1,6 +1,5 @@
-"""The kept messages in the journal's file."""
+"""The kept messages in the journal."""
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -12,8 +11,8 @@ from ..models import ADOPTED, Event, Payment, log
 from ..primitives.clock import wall_time
 from .base import order_key
 from .candidate_orders import candidate_orders
-from .liveness import Worker
-from .schema import iso
+from .columns import iso
+from .database import Database, Worker
 from .unconfirmed import (
     MAX_OPEN_ENTRIES,
     TOO_MANY,
@@ -24,7 +23,7 @@ from .unconfirmed import (
 )
 
 T = TypeVar("T")
-Do: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
+Do: TypeAlias = Callable[[Callable[[Database], T]], Awaitable[T]]
 
 ROWS_PER_PAGE = 500
 LATE_RECEIPT_WINDOW = timedelta(days=3)  # how long a matched order may still get another receipt
@@ -48,8 +47,8 @@ _GIVEN = """SELECT u.id, u.event, p.payment FROM unconfirmed u JOIN payments p
         WHERE a.account = u.account AND a.kind = 'collect' AND a.reference = ? || u.receipt)"""
 
 
-class SqliteUnconfirmed:
-    """The kept messages in a journal's file, shared by all its workers."""
+class StoredUnconfirmed:
+    """The kept messages in a journal, shared by all its workers."""
 
     def __init__(self, do: Do[Any], worker: Worker) -> None:
         self._do = do
@@ -124,7 +123,7 @@ class SqliteUnconfirmed:
         found: list[Event] = await self._do(_reopen)
         return found
 
-    def _claim(self, entry: Entry, db: sqlite3.Connection) -> bool:
+    def _claim(self, entry: Entry, db: Database) -> bool:
         sql = "SELECT teller FROM unconfirmed WHERE id = ? AND ended IS NULL AND told IS NULL"
         found = db.execute(sql, (entry.id,)).fetchone()
         other = found is not None and found[0] not in (None, self._worker.name)
@@ -137,7 +136,7 @@ class SqliteUnconfirmed:
         )
 
 
-def keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
+def keep(event: Event, db: Database) -> KeptEvent:
     """Keep a message once."""
     this = (event.account, encoded_event(event))
     known = db.execute(f"SELECT id FROM unconfirmed WHERE {_IS}", this).fetchone()
@@ -151,11 +150,12 @@ def keep(event: Event, db: sqlite3.Connection) -> KeptEvent:
         _count(db, f"{_END} id = ?", _now(), TOO_MANY, id)
     receipt = _receipt(event)
     sql = "INSERT INTO unconfirmed (account, event, receipt, at) VALUES (?, ?, ?, ?)"
-    id = db.execute(sql, (*this, receipt, _now())).lastrowid
+    db.execute(sql, (*this, receipt, _now()))
+    (id,) = db.execute(f"SELECT id FROM unconfirmed WHERE {_IS}", this).fetchone()
     return KeptEvent(id, tuple(_event(text) for _, text in gone))
 
 
-def _open(db: sqlite3.Connection) -> int:
+def _open(db: Database) -> int:
     """Count open entries; while the range of ids is below the limit, its size is enough."""
     oldest = db.execute("SELECT min(id) FROM unconfirmed WHERE ended IS NULL").fetchone()[0]
     newest = db.execute("SELECT max(id) FROM unconfirmed").fetchone()[0]
@@ -165,7 +165,7 @@ def _open(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM unconfirmed WHERE ended IS NULL").fetchone()[0])
 
 
-def _entries(sql: str, given: tuple[object, ...], db: sqlite3.Connection) -> list[Entry]:
+def _entries(sql: str, given: tuple[object, ...], db: Database) -> list[Entry]:
     found = []
     for id, text, at in db.execute(sql, given).fetchall():
         try:
@@ -182,7 +182,7 @@ def _unreadable(id: int) -> None:  # cached: each entry is logged once
     )
 
 
-def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
+def _give(entry: Entry, of: Payment, db: Database) -> bool:
     """End all messages of a receipt as those of one order, whichever of them came first."""
     account, _, reference = order_key(of)
     receipt = _receipt(entry.event)
@@ -195,14 +195,14 @@ def _give(entry: Entry, of: Payment, db: sqlite3.Connection) -> bool:
     return bool(_count(db, _MATCH, *given, entry.id, account, receipt))
 
 
-def _end(event: Event, because: str, db: sqlite3.Connection) -> bool:
+def _end(event: Event, because: str, db: Database) -> bool:
     this = (event.account, encoded_event(event))
     if _count(db, f"{_END} {_IS}", _now(), because, *this):
         return True
     return db.execute(f"SELECT 1 FROM unconfirmed WHERE {_IS}", this).fetchone() is not None
 
 
-def _reopen(db: sqlite3.Connection) -> list[Event]:
+def _reopen(db: Database) -> list[Event]:
     found = []
     given = (iso(wall_time() - LATE_RECEIPT_WINDOW), ADOPTED)
     for id, text, order in db.execute(_GIVEN, given).fetchall():
@@ -219,7 +219,7 @@ def _reopen(db: sqlite3.Connection) -> list[Event]:
     return found
 
 
-def _count(db: sqlite3.Connection, sql: str, *given: object) -> int:
+def _count(db: Database, sql: str, *given: object) -> int:
     return db.execute(sql, given).rowcount
 
 

@@ -1,0 +1,61 @@
+"""The journal in one SQLite file, shared by the processes of one machine, readable by SQL."""
+
+import sqlite3
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+
+from ...values.validation import checked_path, checked_seconds
+from ..stored_journal import StoredJournal
+from ..writer import Writer
+from .batch_runner import BatchRunner
+from .file_location import FileLocation
+from .liveness import FileWorker
+from .opening import open_database
+
+
+class SqliteJournal(StoredJournal):
+    """A journal in a file. `keep_days`: delete payments that ended so many days ago.
+
+    None: keep all. A reference is never deleted: the same order returns how it ended, another order
+    raises DuplicateReference.
+
+    Writes of one moment share one commit (WAL, `synchronous=FULL`), made by a separate thread. A
+    worker is alive while it holds a lock on the journal itself; the system releases the lock when
+    the process dies. Facts that cannot be written, because another program has locked the file or
+    the disk is full, are held in memory and written as soon as possible. When the file is moved,
+    deleted or replaced during use, no order is begun until the same file is back or the process is
+    restarted: another file would not know what was sent before.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
+        given = checked_path("journal", path, unread=True)
+        days = (
+            None
+            if keep_days is None
+            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
+        )
+        # The process may change its folder later. What is no path at all is refused when it is
+        # opened.
+        self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
+        self._file_worker = FileWorker(Path(self._path))
+        self._location = FileLocation(Path(self._path))
+        writer = Writer(lambda: BatchRunner(self._open, self._end, self._location))
+        super().__init__(writer, self._file_worker, None if days is None else timedelta(days=days))
+
+    def after_fork_in_child(self) -> None:
+        """Become another worker in a forked child, without any work of the parent."""
+        self._file_worker.forget()
+        self._location.forget()
+        super().after_fork_in_child()
+
+    # Runs in the thread.
+
+    def _open(self) -> sqlite3.Connection:
+        return open_database(self._path, self._file_worker, self._location, self._keep)
+
+    def _end(self) -> None:
+        """Release the lock, and log what could not be stored."""
+        self._location.forget()
+        self._file_worker.end()
+        self._forget_lost()
