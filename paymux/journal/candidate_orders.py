@@ -19,7 +19,7 @@ LISTED_SINCE = timedelta(hours=52)  # and how old an order may be if the row has
 # INDEXED BY names the index that was made for each query: SQLite does not know the number of rows
 # and would choose another. The amount is compared as a number: it is stored as text, "500" or
 # "500.00".
-_COLLECT = "kind = 'collect' AND amount + 0 = ? + 0"
+_COLLECT = "kind = 'collect' AND CAST(amount AS NUMERIC) = CAST(? AS NUMERIC)"
 # What was left to a person is not looked up any more, so a message would wait for ever.
 _PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open
     WHERE account = ? AND {_COLLECT}

@@ -154,7 +154,7 @@ def _take(account: str, digest: str, slot: str, again: bool, db: "Database") -> 
     )
     asked = db.execute(
         "UPDATE credentials SET standing = ? WHERE account = ? AND digest = ? AND slot = ?"
-        " AND standing = ? AND ?",
+        " AND standing = ? AND ? = 1",
         (_ASKED, account, digest, slot, Standing.UNKNOWN, again),
     )
     if asked.rowcount:
@@ -166,7 +166,7 @@ def _take(account: str, digest: str, slot: str, again: bool, db: "Database") -> 
     if out >= OUT_AT_ONCE:
         return False
     took = db.execute(
-        "INSERT OR IGNORE INTO credentials VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO credentials VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (account, digest, slot, _ASKED if again else Standing.UNKNOWN, now),
     )
     return bool(took.rowcount)
@@ -181,8 +181,9 @@ def _free(account: str, digest: str, slot: str, db: "Database") -> None:
 
 def _settle(account: str, digest: str, standing: Standing, db: "Database") -> None:
     db.execute(
-        "INSERT INTO credentials VALUES (?, ?, '', ?, ?) ON CONFLICT DO UPDATE"
-        " SET standing = excluded.standing, at = excluded.at WHERE standing <> ?",
+        "INSERT INTO credentials VALUES (?, ?, '', ?, ?)"
+        " ON CONFLICT (account, digest, slot) DO UPDATE"
+        " SET standing = excluded.standing, at = excluded.at WHERE credentials.standing <> ?",
         (account, digest, standing, time.time(), Standing.REFUSED),
     )
 

@@ -42,17 +42,20 @@ _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NUL
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account = hints.account
         AND p.provider_reference = hints.provider_reference)"""
 _YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments
-    WHERE created_at > ? AND +account = ? AND status = 'pending' AND instr(payment, ?)"""
+    WHERE created_at > ? AND account || '' = ? AND status = 'pending'
+    AND instr(payment, ?) > 0"""
 
 _WHO = (
     "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 )
-_TAKE = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)"
+_TAKE = """INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (account, kind, reference, name)
+    DO UPDATE SET at = excluded.at, worker = excluded.worker, caller = excluded.caller"""
 # In a table of its own: a turn is deleted when it is given back, and a worker of release 0.1 writes
 # every column of `turns`.
 _FENCE = """INSERT INTO fences VALUES (?, ?, ?, ?, ?, 1)
     ON CONFLICT (account, kind, reference, name)
-    DO UPDATE SET at = excluded.at, fence = fence + 1"""
+    DO UPDATE SET at = excluded.at, fence = fences.fence + 1"""
 _FENCED = "SELECT fence FROM fences WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
 _DONE = """UPDATE turns SET worker = NULL
     WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ?

@@ -31,9 +31,11 @@ def delete_old(keep: timedelta, db: Database) -> None:
         young = db.execute(_YOUNG, times).fetchone()
         given = {"before": times["before"], "young": _NEVER if young is None else young[0]}
         db.execute(
-            f"""INSERT OR REPLACE INTO forgotten
+            f"""INSERT INTO forgotten
                 SELECT account, kind, reference, digest, status, updated_at
-                FROM payments WHERE status <> 'pending' AND {_OLD}""",
+                FROM payments WHERE status <> 'pending' AND {_OLD}
+                ON CONFLICT (account, kind, reference) DO UPDATE
+                SET digest = excluded.digest, status = excluded.status, at = excluded.at""",
             given,
         )
         db.execute(f"DELETE FROM payments WHERE {_OLD}", given)

@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from .columns import PUT_NOTE
 from .database import Database, Worker
 from .outbox import NotifierInfo
 
 FRESH_SECONDS = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
 MAX_WINDOW_SECONDS = 3600.0  # seconds: the longest window that any account states
 
-_KEEP = (
-    "INSERT OR REPLACE INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, "
-    "?, ?)"
-)
-_NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
+_KEEP = """INSERT INTO notifiers (worker, beat, accounts, kinds, places) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (worker) DO UPDATE SET beat = excluded.beat, accounts = excluded.accounts,
+    kinds = excluded.kinds, places = excluded.places"""
 
 
 class LivingNotifier(NamedTuple):
@@ -145,12 +144,12 @@ def _is_fresh(one: LivingNotifier, now: float) -> bool:
 
 def _freed(places: Mapping[str, int], now: float, db: Database) -> None:
     """Record the slots of a notifier that ended; how many it used until now is unknown."""
-    db.execute(_NOTE, ("last notifier", repr(now)))
+    db.execute(PUT_NOTE, ("last notifier", repr(now)))
     if places:
         lately = [
             (at, left) for at, left in _read_freed(db) if now - MAX_WINDOW_SECONDS < at <= now
         ]
-        db.execute(_NOTE, ("freed", msgspec.json.encode([*lately, (now, places)]).decode()))
+        db.execute(PUT_NOTE, ("freed", msgspec.json.encode([*lately, (now, places)]).decode()))
 
 
 def _read_freed(db: Database) -> list[tuple[float, dict[str, int]]]:

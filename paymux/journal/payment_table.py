@@ -11,7 +11,7 @@ from ..primitives.clock import wall_time
 from .adopted_ends import end_once
 from .base import OrderKey, Resolution, Row, State, duplicate_reference
 from .base import order_key as _key
-from .columns import iso
+from .columns import amount_text, iso
 from .database import Database, Worker
 from .inbox import Inbox
 from .pending_facts import PendingFacts
@@ -86,7 +86,7 @@ class PaymentTable:
             db.execute(f"DELETE FROM payments {OF_ORDER}", key)
             self._pending_facts.forget(key)  # its facts are about the earlier order
         at, text, party = iso(wall_time()), text_of(pending), pending.payer or pending.payee
-        money = (str(pending.amount), pending.currency, party)
+        money = (amount_text(pending), pending.currency, party)
         made = (digest, text, at, at, self._worker.name)
         db.execute(_NOTED, (*key, pending.status, *money, *made))
         db.execute(_FACT, (*key, at, "intent", "intent", pending.status, text))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ..models import log
 from ..primitives import clock
+from .columns import PUT_NOTE
 from .database import Database
 from .notifiers import LivingNotifier, Notifiers
 
@@ -43,7 +44,7 @@ class Reminders:
     def _look(self, now: float, db: Database) -> None:
         kinds = {
             name.removeprefix("entered ")
-            for (name,) in db.execute("SELECT name FROM notes WHERE name GLOB 'entered *'")
+            for (name,) in db.execute("SELECT name FROM notes WHERE name LIKE 'entered %'")
         }
         if not kinds:
             return  # no notifier was ever entered
@@ -67,7 +68,7 @@ class Reminders:
         """Return whether no notifier has been alive for a while."""
         (last,) = db.execute(
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
-            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier')"
+            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier') AS beats"
         ).fetchone()
         return last is None or not now - ABSENT_SECONDS < last <= now
 
@@ -87,5 +88,5 @@ def _is_new(name: str, db: Database) -> bool:
     said = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
     if said is not None and now - DAY_SECONDS < float(said[0]) <= now:
         return False
-    db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, repr(now)))
+    db.execute(PUT_NOTE, (name, repr(now)))
     return True

@@ -12,7 +12,7 @@ from ..primitives.clock import wall_time
 from .adoptions import Sweep, adopted_reference
 from .base import order_key
 from .candidate_orders import candidate_orders, paid_orders, unpaid_orders
-from .columns import iso
+from .columns import PUT_NOTE, amount_text, iso
 from .database import Database, Worker
 from .notifiers import Notifiers
 from .rows import text_of
@@ -28,8 +28,7 @@ OLDEST = timedelta(hours=48)
 # Between the two zones in which the times of a list may be, UTC and that of East Africa.
 ZONES = timedelta(hours=3)
 
-_FIRST = "INSERT OR IGNORE INTO notes VALUES (?, ?)"
-_NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
+_FIRST = "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO NOTHING"
 _READ = "SELECT value FROM notes WHERE name = ?"
 _ROW = """INSERT INTO payments (account, kind, reference, state, status, provider_reference, amount,
     currency, party, digest, payment, created_at, updated_at)
@@ -160,7 +159,7 @@ def _swept(account: str, db: Database) -> _Swept:
 
 
 def _put(account: str, swept: _Swept, db: Database) -> None:
-    db.execute(_NOTE, (f"swept {account}", msgspec.json.encode(swept).decode()))
+    db.execute(PUT_NOTE, (f"swept {account}", msgspec.json.encode(swept).decode()))
 
 
 def _adopt(
@@ -179,7 +178,7 @@ def _adopt(
         return False
     if not is_not_ours(candidate_orders(event, db)):
         return False
-    text, money = text_of(payment), (str(payment.amount), payment.currency, payment.payer)
+    text, money = text_of(payment), (amount_text(payment), payment.currency, payment.payer)
     row = (*key, payment.status, payment.provider_reference, *money, text, at, at)
     db.execute(_ROW, row)
     db.execute(_FACT, (*key, at, payment.status, text))

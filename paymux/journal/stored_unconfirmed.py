@@ -72,7 +72,7 @@ class StoredUnconfirmed:
 
     async def load(self, ids: Sequence[int]) -> list[Entry]:
         """Return the open entries with these ids."""
-        sql = f"{_OPEN} AND id IN (SELECT value FROM json_each(?))"
+        sql = f"{_OPEN} AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
         given = (msgspec.json.encode(ids).decode(),)
         found: list[Entry] = await self._do(partial(_entries, sql, given))
         return found

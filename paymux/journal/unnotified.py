@@ -47,7 +47,8 @@ class Unnotified:
         now = wall_time()
         for kind in kinds:
             if db.execute(
-                "INSERT OR IGNORE INTO notes VALUES (?, ?)", (f"entered {kind}", iso(now))
+                "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (f"entered {kind}", iso(now)),
             ).rowcount:
                 old = db.execute(_OLD, (kind, iso(now - FIRST_NOTIFIER_WINDOW))).rowcount
                 if old:
