@@ -68,7 +68,7 @@ class Reminders:
         """Return whether no notifier has been alive for a while."""
         (last,) = db.execute(
             "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
-            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier') AS beats"
+            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier') AS at"
         ).fetchone()
         return last is None or not now - ABSENT_SECONDS < last <= now
 

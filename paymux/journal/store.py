@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .local_unconfirmed import LocalUnconfirmed
     from .unconfirmed import Unconfirmed
 
+DATABASE_SCHEMES = ("postgresql", "postgres")
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
 
 Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessage | None], None]
@@ -39,14 +40,20 @@ class Store:
     """The record that the verbs read and write; without a journal it is short, but never wrong."""
 
     def __init__(self, journal: "Journal | str | PathLike[str] | None") -> None:
-        if is_a(journal, str) or issubclass(type(journal), PathLike):
+        if is_a(journal, str) and str.partition(journal, "://")[0] in DATABASE_SCHEMES:
+            from .postgres import PostgresJournal  # noqa: PLC0415 - loaded only for this journal
+
+            journal = PostgresJournal(str.__str__(journal))
+        elif is_a(journal, str) or issubclass(type(journal), PathLike):
             from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
 
             journal = SqliteJournal(checked_path("journal", journal, unread=True))
         elif journal is not None:
             from .interface import Journal  # noqa: PLC0415 - for a journal of the caller's own
 
-            checked_protocol("journal", journal, Journal, "a path, or a Journal")
+            checked_protocol(
+                "journal", journal, Journal, "a path, a postgresql:// URL, or a Journal"
+            )
         self.journal = cast("Journal | None", journal)
         self.memory = OrderMemory()
         self.messages = Messages(self.journal)

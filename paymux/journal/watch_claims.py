@@ -23,7 +23,8 @@ _IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
 _NEXT = f"""SELECT kind, reference, state, payment, worker, left_at FROM payments
     WHERE account = ? AND watcher IS ? AND {_IS_OPEN}"""
 _WATCHER = f"SELECT min(watcher) FROM payments WHERE account = ? AND watcher > ? AND {_IS_OPEN}"
-_COUNT = f"SELECT count(*), count(CASE WHEN watcher = ? THEN 1 END) FROM payments WHERE account = ? AND {_IS_OPEN}"
+_COUNT = f"""SELECT count(*), count(CASE WHEN watcher = ? THEN 1 END) FROM payments
+    WHERE account = ? AND {_IS_OPEN}"""
 _CLAIM = f"UPDATE payments SET watcher = ? WHERE {_OF}"
 _TAKE = f"""UPDATE payments SET watcher = ? WHERE {_OF} AND watcher IS NULL AND {_IS_OPEN}
     AND state IN ('accepted', 'unknown')"""

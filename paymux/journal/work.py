@@ -27,6 +27,8 @@ class Work(msgspec.Struct, eq=False):
     then: Callable[[], None] | None = None  # called in the journal's thread once it is durable
     # called in the loop with its result after that, cancelled or not
     after: Callable[[Any], None] | None = None
+    # What undoes it, if it turns out to be durable after its caller got an error.
+    undo: Callable[[Any], Operation[Any]] | None = None
     # what its caller awaits, in the caller's loop; None: it has no caller
     done: "asyncio.Future[Any] | None" = None
     until: float = 0.0  # when its caller gets an error if the file is locked

@@ -1,0 +1,90 @@
+"""The journal in a schema of a PostgreSQL database, shared by workers on many machines."""
+
+import asyncio
+from datetime import timedelta
+
+from ...errors import UsageError
+from ...models import log
+from ...values.validation import checked_seconds
+from ..keep_days import delete_old
+from ..stored_journal import StoredJournal
+from ..writer import Writer
+from .address import Address
+from .connection import Connection
+from .opening import lock_of, open_connection
+from .runner import PostgresRunner
+from .session_worker import SessionWorker
+
+
+class PostgresJournal(StoredJournal):
+    """A journal in PostgreSQL: `postgresql://user:password@host:port/database?schema=paymux`.
+
+    `keep_days`: delete payments that ended so many days ago; None: keep all. A reference is never
+    deleted: the same order returns how it ended, another order raises DuplicateReference.
+
+    `schema` is the schema that the journal has for itself, made at the first opening; `sslmode`,
+    `sslrootcert` and the other parameters are those of libpq. What cannot be written while the
+    server is away is held in memory, and written when it is back; no order is begun meanwhile.
+    """
+
+    def __init__(self, url: str, *, keep_days: float | None = None) -> None:
+        days = (
+            None
+            if keep_days is None
+            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
+        )
+        self.address = Address(url)
+        self._opened = False
+        self._session_worker = SessionWorker()
+        writer = Writer(lambda: PostgresRunner(self._open, self._end))
+        super().__init__(
+            writer, self._session_worker, None if days is None else timedelta(days=days)
+        )
+
+    def __repr__(self) -> str:
+        return f"PostgresJournal({str(self.address)!r})"
+
+    def after_fork_in_child(self) -> None:
+        """Become another worker in a forked child, without any work of the parent."""
+        self._session_worker.forget()
+        super().after_fork_in_child()
+
+    # Runs in the thread.
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Connection, int]:
+        try:
+            db = open_connection(self.address, loop)
+        except UsageError as error:
+            # It was a journal: what is wrong with it now may pass, as a standby becomes a primary.
+            if self._opened:
+                raise OSError(str(error)) from None
+            raise
+        try:
+            lock = lock_of(db, self.address)
+            self._session_worker.begin()
+            self._session_worker.attach(db)
+            if not self._opened:
+                self._delete_old(db, lock)
+        except BaseException:
+            self._session_worker.attach(None)
+            db.close()
+            raise
+        self._opened = True
+        return db, lock
+
+    def _delete_old(self, db: Connection, lock: int) -> None:
+        if self._keep is None:
+            return
+        try:
+            db.begin(lock)
+            delete_old(self._keep, db)
+            db.commit()
+        except OSError as error:
+            db.rollback()
+            log.warning("old payments were not deleted: %s", error)
+
+    def _end(self) -> None:
+        """End the worker's life, and log what could not be stored."""
+        self._opened = False
+        self._session_worker.end()
+        self._forget_lost()
