@@ -696,15 +696,25 @@ async def test_payments_come_in_pages_oldest_first(file: Path) -> None:
     await journal.aclose()
 
 
-async def test_what_never_began_is_not_pending(file: Path) -> None:
-    """A refused or unsent order is listed among all payments, but not among pending ones."""
-    wire = Wire(Desk(collect=[answer(400, error="no"), answer(id="id-2", status="WAIT")]))
+@pytest.mark.parametrize("status", [None, Status.PENDING])
+async def test_an_order_that_never_began_is_no_payment(file: Path, status: Status | None) -> None:
+    """A refused or unsent order raised its error, and is not listed as one that waits.
+
+    One whose outcome is unknown is listed.
+    """
+    async with pool(file, Unsent(), Keyless(), attempts=1) as pay:
+        with pytest.raises(NotSent):
+            await collect(pay, "unsent")
+    replies: list[Response | Exception] = [answer(400, error="no"), TransportError("cut off")]
+    wire = Wire(Desk(collect=[*replies, answer(id="id-2", status="WAIT")]))
     async with pool(file, wire, Keyless()) as pay:
-        with pytest.raises(PaymuxError):
-            await collect(pay, "order-1")
-        await collect(pay, "order-2")
-        assert [one.reference async for one in pay.payments(status=Status.PENDING)] == ["order-2"]
-        assert [one.reference async for one in pay.payments()] == ["order-1", "order-2"]
+        for reference in ("refused", "unknown"):
+            with pytest.raises(PaymuxError):
+                await collect(pay, reference)
+        await collect(pay, "accepted")
+        listed = [one.reference async for one in pay.payments(status=status)]
+    assert [one["state"] for one in rows(file)] == ["not_sent", "refused", "unknown", "accepted"]
+    assert listed == ["unknown", "accepted"]
 
 
 DAMAGE = {

@@ -179,7 +179,9 @@ def show_payment(file: str, reference: str, account: str | None) -> None:
         for payment in found:
             click.echo(msgspec.json.format(msgspec.json.encode(payment)))
         if not found:
-            sys.exit(f"paymux: {reference} is not in the journal")
+            sys.exit(
+                f"paymux: {reference} is not in the journal, or was refused, or was never sent"
+            )
 
 
 @journal.command("export")

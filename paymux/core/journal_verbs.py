@@ -37,7 +37,10 @@ class JournalVerbs:
         status: Status | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[Payment]:
-        """List the journal's payments, oldest first."""
+        """List the journal's payments, oldest first.
+
+        An order that was refused or never sent is no payment.
+        """
         return _listed(
             self._engine,
             None if account is None else arguments.text("account", account),

@@ -125,7 +125,7 @@ class Journal(Protocol):
         status: Status | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[Payment]:
-        """List payments, oldest first."""
+        """List payments, oldest first, without orders that were refused or never sent."""
         ...
 
     async def claim(self, after: Row | None) -> Row | None:

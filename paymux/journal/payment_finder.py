@@ -16,7 +16,6 @@ _PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM p
            WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
            AND (? IS NULL OR account = ?)
            AND (? IS NULL OR status = ?)
-           AND (? IS NOT 'pending' OR state NOT IN ('refused', 'not_sent'))
            ORDER BY created_at, account, kind, reference LIMIT ?"""
 ROWS_PER_PAGE = 500  # rows per read
 
@@ -124,10 +123,13 @@ class PaymentFinder:
         )
 
     def page(self, given: tuple[object, ...], status: Status | None, db: Database) -> Page:
-        """List payments after a key, created since a time, of one account or of all."""
+        """List payments after a key, created since a time, of one account or of all.
+
+        An order that was refused or never sent is no payment: its caller got an error.
+        """
         # A fact that is not written yet may change a status: then the query cannot filter by it.
         asked = None if self._pending_facts else status
-        rows = db.execute(_PAGE, (*given, asked, asked, asked, ROWS_PER_PAGE)).fetchall()
+        rows = db.execute(_PAGE, (*given, asked, asked, ROWS_PER_PAGE)).fetchall()
         read = [(state, payment_or_none(tuple(key), text)) for state, text, _, *key in rows]
         found = [
             self._pending_facts.applied_to(Row(state=State(state), payment=one))
@@ -135,13 +137,10 @@ class PaymentFinder:
             if one is not None
         ]
         return Page(
-            [row.payment for row in found if status is None or _has(row, status)],
+            [row.payment for row in found if _is_listed(row, status)],
             tuple(rows[-1][2:]) if len(rows) == ROWS_PER_PAGE else None,
         )
 
 
-def _has(row: Row, status: Status) -> bool:
-    """Return whether a row is listed under a status; an order never sent is not pending."""
-    return row.payment.status is status and not (
-        status is Status.PENDING and row.state.frees_reference
-    )
+def _is_listed(row: Row, status: Status | None) -> bool:
+    return not row.state.frees_reference and status in (None, row.payment.status)

@@ -79,9 +79,12 @@ def test_an_acknowledgement_needs_both_ids() -> None:
 
 
 def test_a_sentence_without_a_code_proves_nothing() -> None:
-    """ResultDesc alone is about the request, not about the money."""
-    words = "The initiator information is invalid."
-    assert codes.result(DRIVER, "payout", None, words) == (Status.PENDING, None)
+    """ResultDesc alone is about the request, not about the money, also that of a success."""
+    for words in (
+        "The initiator information is invalid.",
+        "The service request is processed successfully.",
+    ):
+        assert codes.result(DRIVER, "payout", None, words) == (Status.PENDING, None)
     assert codes.transaction(DRIVER, None) == (Status.PENDING, None)
 
 

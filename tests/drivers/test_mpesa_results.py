@@ -150,6 +150,15 @@ def test_a_failure_with_the_words_of_a_success_is_pending() -> None:
     assert claimed(sample("mpesa", "reversal_contradiction")).status is PENDING
 
 
+@pytest.mark.parametrize("code", ["0", "1", "2001", "2040"])
+@pytest.mark.parametrize(
+    "words", ["The transaction is being processed", "Still under processing, please wait."]
+)
+def test_a_code_of_an_end_with_the_words_of_a_wait_is_pending(code: str, words: str) -> None:
+    """In any wording of "being processed": a code that contradicts it proves nothing."""
+    assert codes.result(DRIVER, "payout", code, words) == (PENDING, None)
+
+
 def test_a_reversal_that_another_request_made_is_told() -> None:
     """R000001 of a refund that was sent once: another request gave the money back."""
     found = believed(result("R000001"), accepted("refund"))
