@@ -64,7 +64,18 @@ def test_a_payer_is_told_only_if_the_number_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "read"), [("order-8", "order-8"), ("", None), (None, None), ("x" * 21, "x" * 20)]
+    ("typed", "read"),
+    [
+        ("order-8", "order-8"),
+        (" order-8 ", "order-8"),
+        (8, "8"),
+        ("", None),
+        ("  ", None),
+        (None, None),
+        ("x" * 21, "x" * 20),
+        # A payer may have such a name, and a person must see what was typed.
+        *((word, word) for word in ("null", "None", "undefined")),
+    ],
 )
 def test_what_the_payer_typed_never_names_an_order(typed: object, read: str | None) -> None:
     """Every payer can type `order-8`: it is never the reference of the payment."""
@@ -193,7 +204,8 @@ def test_a_push_and_its_confirmation_are_known_to_be_one() -> None:
     )
     for driver in (SHOP, another(SHOP, adopt_c2b=False)):
         assert driver.may_tell_of(heard(driver, BillRefNumber="order-8"), pushed)
-        assert driver.may_tell_of(heard(driver, BillRefNumber=""), pushed)
+        for nothing in ("", None, "null", "None"):  # a till has no account
+            assert driver.may_tell_of(heard(driver, BillRefNumber=nothing), pushed)
         assert not driver.may_tell_of(heard(driver, BillRefNumber="order-9"), pushed)
         assert not driver.may_tell_of(heard(driver, BillRefNumber="order-8", TransAmount=6), pushed)
         hidden = {"BillRefNumber": "order-8", "MSISDN": "2541 ***** 126"}

@@ -150,6 +150,7 @@ def test_a_row_with_a_zone_has_its_time() -> None:
     assert listed(Script(SHOP, reply("mpesa", "pull_rows_till.200"), NONE)) == []  # of 2025
     found = read({**sample("mpesa", "pull_rows_till.200")["Response"][0][0], "trxDate": zoned(NOW)})
     assert (found.status, found.bill_reference) == (Status.SUCCEEDED, None)
+    assert read({"billreference": "null"}).bill_reference == "null"  # a payer may have typed it
     assert (found.amount, found.paid_at) == (Decimal("2697.0"), NOW)
 
 

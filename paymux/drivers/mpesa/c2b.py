@@ -13,7 +13,7 @@ import msgspec
 from ...errors import UsageError
 from ...models import ADOPTED, Event, Payment, Status
 from ...primitives import coerce
-from ...values.parsing import ProviderData, Text, amount
+from ...values.parsing import ProviderData, Scalar, Text, amount, text
 from .express import Said
 from .values import is_receipt, paid_at, phone, typed
 
@@ -42,7 +42,7 @@ class Message(ProviderData, frozen=True):
     TransTime: Text = None
     TransAmount: Text = None
     BusinessShortCode: Text = None
-    BillRefNumber: Text = None
+    BillRefNumber: Scalar = None  # what a person typed
     OrgAccountBalance: Text = None  # blank in a validation: documentation, v2/c2b.mdx
     MSISDN: Text = None  # masked, or a hash
 
@@ -65,7 +65,7 @@ def claims(driver: "Mpesa", said: Message, number: str) -> Payment:
         account=driver.account,
         provider=driver.name,
         live=driver.live,
-        reference=said.BillRefNumber,
+        reference=text(said.BillRefNumber),
         provider_reference=number,
         ids=ids,
         amount=amount(said.TransAmount),
@@ -119,7 +119,8 @@ def may_tell_of(event: Event, order: Payment) -> bool:
     """Return whether account and visible digits of a confirmation may be those of a push."""
     said = event.claims
     adopted = (said.reference or "").startswith(ADOPTED)
-    bill = said.bill_reference if adopted else said.reference
+    # For a payment to a till, a word for nothing may be M-Pesa's.
+    bill = text(said.bill_reference if adopted else said.reference)
     pushed = order.ids.get("AccountReference") or (order.reference or "")[:12]
     if bill is not None and bill.casefold() != pushed.casefold():
         return False

@@ -89,7 +89,7 @@ class Row(ProviderData, frozen=True):
     date: Text = msgspec.field(default=None, name="trxDate")
     msisdn: Text = None
     transactiontype: Text = None
-    billreference: Text = None
+    billreference: Scalar = None  # what a person typed
     amount: Scalar = None
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...http import Send
 from ...models import Order
-from ...values.parsing import parse_time
+from ...values.parsing import Scalar, parse_time, text
 from ...values.validation import checked_url
 from ..base import reveal
 
@@ -49,9 +49,10 @@ def is_receipt(number: str) -> bool:
     return _RECEIPT.fullmatch(number) is not None
 
 
-def typed(bill: str | None) -> str | None:
-    """Return what a payer typed as the account."""
-    return bill[:MAX_BILL] if bill else None
+def typed(bill: Scalar) -> str | None:
+    """Return what a payer typed as the account; a word for nothing, as "null", may be a name."""
+    said = bill.strip() if isinstance(bill, str) else text(bill)
+    return said[:MAX_BILL] if said else None
 
 
 def shown(field: str, value: object, longest: int, *, shortest: int = 1) -> str:
