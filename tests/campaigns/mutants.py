@@ -62,7 +62,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/mpesa/codes.result",
             "drivers/mpesa/codes._read",
             "drivers/mpesa/results.Ack.accepts",
-            "drivers/mpesa/results.answer_id",
             "drivers/mpesa/results.proof",
         ),
         OF_A_RESULT,
@@ -70,6 +69,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             "drivers/mpesa/codes.transaction",
+            "drivers/mpesa/results.answer_id",
             "drivers/mpesa/errors.duplicate",
             "drivers/mpesa/status.answered",
             "drivers/mpesa/status._by_id",
