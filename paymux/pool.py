@@ -33,7 +33,7 @@ from .errors import UsageError
 from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
 from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
-from .primitives.redaction import Secret, as_secret
+from .primitives.redaction import Secret, as_secret, as_secrets
 from .values import arguments
 from .values.payment_arguments import checked_payment
 
@@ -61,7 +61,9 @@ class Pool(JournalVerbs):
     `observers` are told of each verb and each attempt (`paymux.Observer`): `paymux.otel` has one
     that makes spans and metrics. `proxy` (an http URL), `tls` (a context, or a PEM file to trust)
     and `local_address` are for its own connections; `session` is a ClientSession of yours to use
-    instead, which you close.
+    instead, which you close. `webhook_key` may be a list (in a variable: `["new…", "old…"]`): the
+    first key makes URLs and seals tokens, all are read. So a new one is put behind the old one in
+    all processes, then before it; the old one goes when no open order needs its path.
     """
 
     def __init__(
@@ -76,20 +78,17 @@ class Pool(JournalVerbs):
         connect_timeout: float = 10.0,
         attempts: int = 3,
         webhook_base: str | None = None,
-        webhook_key: str | Secret | None = None,
+        webhook_key: str | Secret | Sequence[str | Secret] | None = None,
         journal: "str | PathLike[str] | Journal | None" = None,
         observers: "Sequence[Observer[Any]]" = (),
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
-        key, through = as_secret(webhook_key), as_secret(proxy)
+        keys, through = as_secrets(webhook_key), as_secret(proxy)
         del webhook_key, proxy
         from .transport.connection import connection_of  # noqa: PLC0415 - with the first pool
 
         self.drivers: Mapping[str, Driver] = core.by_account(drivers)
-        self._callback_urls = core.CallbackUrls(
-            webhook_base, key, plain=all(driver.rehearsing for driver in drivers)
-        )
-        self._callback_urls.warn(drivers)
+        self._callback_urls = core.CallbackUrls(webhook_base, *keys, drivers=drivers)
         self._order_urls = self._callback_urls.order_urls
         self._engine = core.Engine(
             connection_of(connection, session, connect_timeout, through, tls, local_address),
@@ -111,7 +110,7 @@ class Pool(JournalVerbs):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER` and `PAYMUX_<ACCOUNT>__<FIELD>` variables."""
+        """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER`, `PAYMUX_<ACCOUNT>__<FIELD>` and the like."""
         found = core.from_environment(environment)
         del environment  # the frames of an error must not hold a credential
         return cls._of(found, options)

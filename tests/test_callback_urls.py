@@ -4,6 +4,7 @@ import contextlib
 import random
 import re
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -371,6 +372,73 @@ def test_a_wrong_base_or_key_is_refused(base: str | None, key: str | None) -> No
         Pool(Toy(), webhook_base=base, webhook_key=key)
     if key:
         assert key not in str(caught.value)
+
+
+OLD, NEW = "sixteen characters, old", "sixteen characters, new"
+STORED = [("collect", "order-1"), ("payout", "order-1"), ("refund", "order-1"), (None, None)]
+
+
+@pytest.mark.parametrize(("use", "reference"), [*STORED, ("confirmation", None)])
+def test_paths_of_every_key_are_read_and_the_first_makes_new_ones(
+    use: Any, reference: str | None
+) -> None:
+    """A path that a provider got under the old key works, as before, after the new key came."""
+    old, new = (Pool(Toy(), webhook_base=BASE, webhook_key=key) for key in (OLD, NEW))
+    both = Pool(Toy(), webhook_base=BASE, webhook_key=[NEW, Secret(OLD)])
+    path = partial(Pool.webhook_url, account="toy", reference=reference, use=use)
+    assert path(both) == path(new) != path(old)
+    for made in (old, new):
+        event = both.webhook(push(path=path(made), id="p1"))
+        assert (event.path_reference, event.authenticated) == (reference, reference is not None)
+    with pytest.raises(BadWebhook):
+        new.webhook(push(path=path(old), id="p1"))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [(OLD,), [OLD], Secret(OLD), f'["{OLD}"]', f'["{OLD}", "{NEW}"]', (OLD, NEW), [OLD] * 16],
+)
+def test_one_key_may_be_a_list_or_its_json(keys: Any) -> None:
+    """A list, a tuple, and the text that a variable has, are the same; the first key is used."""
+    told = Pool(Toy(), webhook_base=BASE, webhook_key=keys).webhook_url("toy", "r")
+    assert told == Pool(Toy(), webhook_base=BASE, webhook_key=OLD).webhook_url("toy", "r")
+
+
+class _Hostile(list[str]):
+    def __iter__(self) -> Any:
+        raise RuntimeError(OLD)
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ([], "webhook_key"),
+        ((), "webhook_key"),
+        (5, "webhook_key"),
+        ({OLD: NEW}, "webhook_key"),
+        ({OLD}, "webhook_key"),
+        (_Hostile([OLD]), "webhook_key"),
+        ([OLD] * 17, "webhook_key"),
+        ([None], "webhook_key"),
+        ([[OLD]], "webhook_key"),
+        (OLD.encode(), "webhook_key"),
+        (Secret(5), "webhook_key"),  # type: ignore[arg-type]  # what is tested
+        ([OLD, NEW[:15]], "webhook_key[1]"),
+        ([OLD, 5], "webhook_key[1]"),
+        ([NEW[:15], 5], "webhook_key[0]"),
+        ([OLD, OLD + "é"], "webhook_key[1]"),
+        ([OLD, OLD + "\ud800"], "webhook_key[1]"),
+        (f'["{OLD}", 5]', "webhook_key[1]"),
+        (f'["{OLD}"', "webhook_key"),
+        ('["' * 100_000, "webhook_key"),
+    ],
+)
+def test_a_wrong_list_of_keys_is_refused_and_not_shown(keys: Any, name: str) -> None:
+    """UsageError names the field, or the key of the list, and shows none of them."""
+    with pytest.raises(UsageError) as caught:
+        Pool(Toy(), webhook_base=BASE, webhook_key=keys)
+    assert (caught.value.name, caught.value.value) == (name, "***")
+    assert not any(key[:15] in str(caught.value) for key in (OLD, NEW))
 
 
 def test_http_is_for_sandboxes() -> None:

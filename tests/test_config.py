@@ -1,17 +1,19 @@
 """Accounts from files, mappings and the environment; wrong fields are refused first."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
-from paymux import Payment, Pool, UsageError, get, post
+from paymux import Payment, Pool, UsageError, WebhookRequest, get, post
 from paymux.drivers import load, names
 
 from .toys import Keyless, Said, Toy, Wire, answer, now, timeless
@@ -68,6 +70,30 @@ def test_accounts_come_from_the_environment() -> None:
     assert driver.secrets()[0] == "True", "only a flag is read as one"
 
 
+def test_callback_keys_are_a_list_in_a_file_and_in_a_variable(tmp_path: Path) -> None:
+    """After a change of the key, both forms name both keys; the first one makes the URLs."""
+    keys = ["the new key, of 16 characters", "the old key, of 16 characters"]
+    base = "https://shop.example/pay"
+    account = {"PAYMUX_SHOP__DRIVER": "campay", "PAYMUX_SHOP__ACCESS_TOKEN": "t"}
+    hooks = {"PAYMUX_WEBHOOK_BASE": base, "PAYMUX_WEBHOOK_KEY": json.dumps(keys)}
+    file = tmp_path / "pool.toml"
+    file.write_text(
+        f'webhook_base = "{base}"\nwebhook_key = {json.dumps(keys)}\n'
+        '[accounts.shop]\ndriver = "campay"\naccess_token = "t"\n'
+    )
+    one = {**account, **hooks, "PAYMUX_WEBHOOK_KEY": keys[0]}
+    old = Pool.from_env({**account, **hooks, "PAYMUX_WEBHOOK_KEY": keys[1]})
+    path = urlsplit(old.webhook_url("shop", "order-1")).path
+    for pool in (Pool.from_config(file), Pool.from_env({**account, **hooks})):
+        assert pool.webhook_url("shop") == Pool.from_env(one).webhook_url("shop")
+        assert pool._callback_urls.read(WebhookRequest(path=path), ["shop"], None).account == "shop"
+    unset = Pool.from_env({**account, "PAYMUX_WEBHOOK_BASE": "", "PAYMUX_WEBHOOK_KEY": ""})
+    assert unset._callback_urls.base is None
+    assert Pool.from_env({**account, **hooks}, webhook_key=keys[1]).webhook_url("shop") == (
+        old.webhook_url("shop")
+    )
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -92,6 +118,7 @@ def test_accounts_come_from_the_environment() -> None:
         ({"accounts": {"a": CONFIG}, "deadline": "5"}, "deadline"),
         ({"accounts": {"a": CONFIG}, "attempts": 0}, "attempts"),
         ({"accounts": {"a": CONFIG}, "webhook_base": "x"}, "webhook"),
+        ({"accounts": {"a": CONFIG}, "webhook_base": "x", "webhook_key": []}, "webhook_key"),
         ("/nowhere/at/all.toml", "config"),
     ],
 )

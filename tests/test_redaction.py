@@ -326,10 +326,34 @@ def test_a_wrong_setting_shows_no_credential_beside_it(way: str) -> None:
     assert _leaks(_rendered(caught.value)) == []
 
 
-def test_a_wrong_pool_key_is_not_shown() -> None:
-    """A refused callback key is not shown, in no frame either."""
+ACCOUNTS = {"a": {"driver": "campay", "access_token": "t"}}
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: Pool(Toy(), webhook_base=BASE, webhook_key=POOL_KEY + "é"),
+        lambda: Pool(Toy(), webhook_base=BASE, webhook_key=[POOL_KEY, POOL_KEY + "é"]),
+        lambda: Pool(Toy(), webhook_base=BASE, webhook_key=f'["{POOL_KEY}"'),
+        lambda: Pool(Toy(), webhook_base="x", webhook_key=[POOL_KEY]),
+        lambda: Pool.from_config({"accounts": ACCOUNTS, "webhook_key": [POOL_KEY, "x"]}),
+        lambda: Pool.from_env(
+            {"PAYMUX_A__DRIVER": "campay", "PAYMUX_WEBHOOK_KEY": POOL_KEY},
+        ),
+        lambda: Pool.from_env(
+            {
+                "PAYMUX_A__DRIVER": "campay",
+                "PAYMUX_A__ACCESS_TOKEN": "t",
+                "PAYMUX_WEBHOOK_KEY": f'["{POOL_KEY}", "x"]',
+                "PAYMUX_WEBHOOK_BASE": BASE,
+            },
+        ),
+    ],
+)
+def test_a_wrong_pool_key_is_not_shown(attempt: Callable[[], Pool]) -> None:
+    """A refused callback key, or one beside it, is not shown, in no frame either."""
     with pytest.raises(UsageError) as caught:
-        Pool(Toy(), webhook_base=BASE, webhook_key=POOL_KEY + "é")
+        attempt()
     assert _leaks(_rendered(caught.value)) == []
 
 

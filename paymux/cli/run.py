@@ -1,7 +1,6 @@
 """`paymux run`: what an account's driver offers beyond the common verbs, and a call of it."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -16,9 +15,6 @@ from ..drivers.base import Driver
 from ..errors import PaymuxError, UsageError
 from ..pool import Pool
 from .fields import Field, fields_of
-
-# What the programs of paymux.examples read beside the accounts; a file has them at its top.
-_VARIABLES = {"webhook_base": "PAYMUX_WEBHOOK_BASE", "webhook_key": "PAYMUX_WEBHOOK_KEY"}
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -54,12 +50,7 @@ def run(ctx: click.Context, config: str | None, account: str, words: tuple[str, 
 
 
 def _pool(config: str | None) -> Pool:
-    if config is not None:
-        return Pool.from_config(config)
-    found: dict[str, Any] = {
-        name: os.environ.get(variable) or None for name, variable in _VARIABLES.items()
-    }
-    return Pool.from_env(**found)
+    return Pool.from_env() if config is None else Pool.from_config(config)
 
 
 class _Offered(click.Group):

@@ -19,7 +19,7 @@ from ..errors import BadWebhook, UsageError
 from ..http import WebhookRequest
 from ..models import ORDER_PATHS, Event, Kind, PathUse, log
 from ..primitives.clock import wall_time
-from ..primitives.coerce import is_a, text
+from ..primitives.coerce import text
 from ..primitives.echoes import clean, may_echo
 from ..primitives.redaction import Secret, hide, mask
 from ..values.parsing import Unreadable
@@ -29,6 +29,7 @@ from .orders import options_of
 _HEX = 32  # hex digits of a MAC
 _EXPIRY = 4  # bytes of a time
 MAX_PATH_CHARS = 8192
+MAX_KEYS = 16  # each message is compared with the paths of each
 Use: TypeAlias = PathUse | Literal["account", "answer", "answer_timeout"]
 # The uses for which a caller can get a URL.
 _ADDRESSES: tuple[Use, ...] = ("collect", "payout", "refund", "confirmation", "validation")
@@ -75,25 +76,27 @@ def checked_use(use: object) -> Use | None:
 class CallbackUrls:
     """The callback URLs of one pool.
 
-    `plain` allows http, which is only for sandboxes.
+    The first key makes every URL; a path is ours if any key has made it. http is only for drivers
+    of sandboxes; a word in the path that the provider of one advises against is logged.
     """
 
-    def __init__(self, base: str | None, key: Secret | None, *, plain: bool = False) -> None:
-        if key is not None and not is_a(key, Secret):
-            raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
-        if (base is None) != (key is None):
+    def __init__(self, base: str | None, *keys: Secret, drivers: tuple[Driver, ...] = ()) -> None:
+        plain = bool(drivers) and all(driver.rehearsing for driver in drivers)
+        if (base is None) != (not keys):
             missing = "webhook_base" if base is None else "webhook_key"
             raise UsageError.missing(missing, "webhook_base and webhook_key: give both or neither")
+        _check_keys(keys)
         self.base = (
             checked_url("webhook_base", base, http=plain).rstrip("/") if base is not None else None
         )
-        self._account_parts: dict[str, str] = {}
-        if key is not None and (len(key.reveal()) < 16 or not key.reveal().isascii()):
-            raise UsageError.hidden("webhook_key", "ASCII text of 16 characters or more")
-        # With the key in it, from which the key cannot be read; copied for each MAC.
-        self._keyed = hmac.new(key.reveal().encode() if key is not None else b"", None, "sha256")
+        self.keys = keys
+        # For each key, a MAC with the key in it, from which the key cannot be read; copied for each
+        # use.
+        self._keyed = tuple(hmac.new(key.reveal().encode(), None, "sha256") for key in keys)
+        self._account_parts: dict[str, tuple[str, ...]] = {}  # by account, for each key
+        self._warn(drivers)
 
-    def warn(self, drivers: Iterable[Driver]) -> None:
+    def _warn(self, drivers: Iterable[Driver]) -> None:
         """Log, once, that a provider may not call these URLs because of a word in their path."""
         path = urlsplit(self.base or "").path.lower()
         for driver in drivers:
@@ -148,8 +151,8 @@ class CallbackUrls:
             raise UsageError.missing(
                 "webhook_base", "the pool needs it (and webhook_key) to make a callback URL"
             )
-        tail = "" if use == "account" else f"/{self._tail(account, use, content)}"
-        return f"{self.base}/{self._account_part(account)}{tail}"
+        tail = "" if use == "account" else f"/{self._tails(account, use, content)[0]}"
+        return f"{self.base}/{self._parts(account)[0]}{tail}"
 
     def read(self, incoming: WebhookRequest, accounts: Iterable[str], given: str | None) -> Route:
         """Return what the path of a message says.
@@ -172,11 +175,11 @@ class CallbackUrls:
         parts = path.encode("utf-8", "replace").rstrip(b"/").rsplit(b"/", 2)
         found = None
         for account in accounts if self.base is not None else ():
-            hook = self._account_part(account).encode()
-            # Every account is compared, so that the time shows nothing.
-            for depth, part in enumerate(reversed(parts[1:])):
-                if hmac.compare_digest(part, hook):
-                    found = (account, depth)
+            # Every account and key is compared, so that the time shows nothing.
+            for hook in self._parts(account):
+                for depth, part in enumerate(reversed(parts[1:])):
+                    if hmac.compare_digest(part, hook.encode()):
+                        found = (account, depth)
         if found is None:
             return None
         account, depth = found
@@ -186,10 +189,10 @@ class CallbackUrls:
         use = _USES.get(tail[:2], "collect")
         try:
             content = bytes.fromhex(tail[0 if use == "collect" else 2 : -_HEX].decode())
-            ours = self._tail(account, use, content)
+            ours = self._tails(account, use, content)
         except ValueError:
             raise BadWebhook(_NOT_OURS) from None
-        if not hmac.compare_digest(tail, ours.encode()):
+        if not any(hmac.compare_digest(tail, one.encode()) for one in ours):
             raise BadWebhook(_NOT_OURS)
         if use in ORDER_PATHS:
             return Route(account, use, content.decode())
@@ -199,22 +202,43 @@ class CallbackUrls:
             raise BadWebhook(f"{account}: the path of this answer has expired")
         return Route(account, use, content[:-_EXPIRY].hex())
 
-    def _account_part(self, account: str) -> str:
-        hook = self._account_parts.get(account)
-        if hook is None:
-            hook = self._account_parts[account] = self._mac(f"hook:{account}")
-        return hook
+    def _parts(self, account: str) -> tuple[str, ...]:
+        hooks = self._account_parts.get(account)
+        if hooks is None:
+            hooks = self._account_parts[account] = self._macs(f"hook:{account}")
+        return hooks
 
-    def _tail(self, account: str, use: Use, content: bytes) -> str:
-        said = content.hex()
+    def _tails(self, account: str, use: Use, content: bytes) -> tuple[str, ...]:
+        byte, said = _BYTES.get(use, ""), content.hex()
         if use == "collect":  # as in release 0.1.0
-            return f"{said}{self._mac(f'attempt:{account}:{content.decode()}')}"
-        return f"{_BYTES[use]}{said}{self._mac(f'{use}:{account}:{said}')}"
+            macs = self._macs(f"attempt:{account}:{content.decode()}")
+        else:
+            macs = self._macs(f"{use}:{account}:{said}")
+        return tuple([f"{byte}{said}{mac}" for mac in macs])
 
-    def _mac(self, text: str) -> str:
-        keyed = self._keyed.copy()
-        keyed.update(text.encode())
-        return keyed.hexdigest()[:_HEX]
+    def _macs(self, text: str) -> tuple[str, ...]:
+        found = []
+        for key in self._keyed:
+            keyed = key.copy()
+            keyed.update(text.encode())
+            found.append(keyed.hexdigest()[:_HEX])
+        return tuple(found)
+
+
+def _check_keys(keys: tuple[Secret, ...]) -> None:
+    accepted = f"ASCII text of 16 characters or more, or a list of 1 to {MAX_KEYS} such keys"
+    if len(keys) > MAX_KEYS:
+        raise UsageError.hidden("webhook_key", accepted)
+    for number, key in enumerate(keys):
+        if not _fits(key):
+            name = "webhook_key" if len(keys) == 1 else f"webhook_key[{number}]"
+            raise UsageError.hidden(name, accepted)
+
+
+def _fits(key: Secret) -> bool:
+    # Apart, so that no frame of an error has the key's text.
+    told = text(key.reveal())
+    return told is not None and len(told) >= 16 and told.isascii()
 
 
 def read_event(

@@ -12,7 +12,7 @@ from ..drivers import load
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..primitives import coerce
-from ..primitives.redaction import as_secret, shown
+from ..primitives.redaction import as_secret, as_secrets, shown
 from ..values.network import network_of
 from ..values.validation import NAME_PATTERN, checked_path
 
@@ -29,7 +29,9 @@ Loaded: TypeAlias = tuple[list[Driver], dict[str, Any]] | UsageError
 
 
 def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Loaded:
-    """Read `[accounts.<name>]` tables and the settings of the pool.
+    """Read `[accounts.<name>]` tables and the settings of the pool, at the top of the file.
+
+    Several keys are a list there, too: `webhook_key = ["new…", "old…"]`.
 
     An error is returned and not raised: the frames here hold credentials, and a traceback shows
     frames.
@@ -43,6 +45,7 @@ def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Loaded:
 def from_environment(environment: Mapping[str, str] | None = None) -> Loaded:
     """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased.
 
+    `PAYMUX_WEBHOOK_BASE`, `PAYMUX_WEBHOOK_KEY` (one key, or several as `["new…", "old…"]`),
     `PAYMUX_PROXY`, `PAYMUX_TLS` and `PAYMUX_LOCAL_ADDRESS` are settings of the pool.
     """
     try:
@@ -66,6 +69,8 @@ def _from_mapping(config: object) -> tuple[list[Driver], dict[str, Any]]:
             raise UsageError.field("config", name, ", ".join(sorted({"accounts", *_POOL})))
     if "proxy" in options:
         options["proxy"] = as_secret(options["proxy"])
+    if "webhook_key" in options:
+        options["webhook_key"] = as_secrets(options["webhook_key"])
     drivers = []
     for account, fields in accounts.items():
         table = _Table(checked_account(account))
@@ -116,8 +121,17 @@ def _from_environment(environment: object) -> tuple[list[Driver], dict[str, Any]
         accounts.setdefault(account.lower(), {})[field.lower()] = value
     if not accounts:
         raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", "no account is set in the environment")
-    options = _network(variables)
+    options = {**_webhooks(variables), **_network(variables)}
     return [_driver(table, accounts[account]) for account, table in tables.items()], options
+
+
+def _webhooks(variables: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read the variables of the pool's callback URLs; an empty one is not set."""
+    base, key = (
+        variables.get(f"PAYMUX_{name}") or None for name in ("WEBHOOK_BASE", "WEBHOOK_KEY")
+    )
+    found = {"webhook_base": base, "webhook_key": key and as_secrets(key)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _network(variables: Mapping[Any, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus
 
-from .coerce import is_a
+from .coerce import is_a, sequence
 
 HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
@@ -80,6 +80,28 @@ class Secret:
 def as_secret(value: str | Secret | None) -> Secret | None:
     """Return a credential as a Secret."""
     return Secret(str.__str__(value)) if is_a(value, str) else cast("Secret | None", value)
+
+
+def as_secrets(value: object) -> tuple[Secret, ...]:
+    """Return one credential or a list of them as Secrets; what is none becomes an empty one.
+
+    Text that begins with `["` is a list in JSON, as a variable of the environment has it. Nothing
+    is raised: the frame of an error here would hold the credentials.
+    """
+    if value is None:
+        return ()
+    if is_a(value, str):
+        text = str.__str__(value)
+        if not text.startswith('["'):
+            return (Secret(text),)
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+    if is_a(value, Secret):
+        return (value,)
+    many = sequence(value) or [None]
+    return tuple(found if is_a(found := as_secret(one), Secret) else Secret("") for one in many)
 
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:
