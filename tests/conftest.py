@@ -4,6 +4,7 @@ Examples are the same on every machine, and a journal does not wait for the disk
 """
 
 import gc
+import itertools
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from paymux.journal.sqlite import schema
 from paymux.primitives import clock
+
+from .clusters import Cluster, cluster, why_not
 
 # The speed of a machine must not fail a test, and every machine must use the same examples.
 settings.register_profile(
@@ -44,6 +47,24 @@ def _real_clocks() -> Iterator[None]:
     left = (time.time, clock.monotonic)
     time.time, clock.monotonic = REAL
     assert left == REAL, "a clock of this test is left in place of the real one"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """Run a PostgreSQL server for all tests of this process."""
+    if why := why_not():
+        pytest.skip(why)
+    with cluster() as one:
+        yield one
+
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture
+def database(postgres: Cluster) -> str:
+    """Return the URL of a journal that does not exist yet."""
+    return postgres.url(f"journal_{next(_schemas)}")
 
 
 @pytest.fixture

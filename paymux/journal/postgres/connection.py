@@ -110,8 +110,10 @@ class Connection:
         return Rows(lambda _: iter([rows]), int(count) if count.isdecimal() else -1)
 
     def _prepared(self, sql: str, given: Any) -> tuple[Any, list[Any]]:
-        names = tuple(given) if isinstance(given, dict) else None
-        values = tuple(given.values()) if isinstance(given, dict) else given
+        names, values = None, given
+        if isinstance(given, dict):
+            names = tuple(name for name in given if f":{name}" in sql)
+            values = tuple(given[name] for name in names)
         kinds = kinds_of(values)
         statement = self._statements.get((sql, kinds))
         if statement is None:
