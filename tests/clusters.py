@@ -33,7 +33,7 @@ def free_port() -> int:
         return port
 
 
-def _user() -> str | None:
+def server_user() -> str | None:
     """Return the user that the server runs as: it refuses to run as root."""
     if os.geteuid() != 0:
         return None
@@ -49,11 +49,11 @@ class Cluster:
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
         self.port = port or free_port()
-        self._user = _user()
+        self.user = server_user()
         self._process: subprocess.Popen[bytes] | None = None
         self.folder.mkdir(exist_ok=True)
-        if self._user is not None:
-            shutil.chown(self.folder, self._user, self._user)
+        if self.user is not None:
+            shutil.chown(self.folder, self.user, self.user)
 
     @property
     def data(self) -> Path:
@@ -65,7 +65,7 @@ class Cluster:
         path = program(name)
         assert path is not None, f"{name} is not installed"
         subprocess.run(
-            [path, *words], check=True, cwd="/", user=self._user, group=self._user,
+            [path, *words], check=True, cwd="/", user=self.user, group=self.user,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -91,7 +91,7 @@ class Cluster:
                  "-c", "unix_socket_directories=", "-c", "logging_collector=off")  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [path, *words], cwd="/", user=self._user, group=self._user, stdout=log,
+                [path, *words], cwd="/", user=self.user, group=self.user, stdout=log,
                 stderr=log, start_new_session=True,
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
@@ -121,7 +121,7 @@ def why_not() -> str:
     """Return why no server can be started here, or nothing."""
     if program("initdb") is None or program("postgres") is None:
         return "PostgreSQL is not installed"
-    if os.geteuid() == 0 and _user() is None:
+    if os.geteuid() == 0 and server_user() is None:
         return "PostgreSQL does not run as root"
     return ""
 

@@ -158,6 +158,11 @@ class Inbox:
                 found += [event] if event is not None else []
         return found
 
+    def give_back(self, events: list[Event], db: Database) -> None:
+        """Let any worker claim the messages that this one claimed."""
+        for event in events:
+            self.end(event, db, done=False)
+
     def find_by_ids(self, event: Event, db: Database) -> tuple[str, Payment] | None:
         """Return the state and payment, pending and of the last day, with an id of the message."""
         since = iso(wall_time() - timedelta(days=1))

@@ -86,7 +86,9 @@ class StoredJournal(ForkAware):
         try:
             peek = partial(self._payments.known, pending, digest)
             return await self._writer.do(
-                partial(self._payments.intend, pending, digest, noted), peek
+                partial(self._payments.intend, pending, digest, noted),
+                peek,
+                undo=lambda _: lambda db: self._payments.withdraw(db, noted),
             )
         except Exception:
             self._payments.abandon(noted)
@@ -183,7 +185,10 @@ class StoredJournal(ForkAware):
 
     async def claim_events(self, count: int) -> list[Event]:
         """Claim up to `count` open messages that no live worker is processing."""
-        return await self._writer.do(partial(self._inbox.claim, count))
+        return await self._writer.do(
+            partial(self._inbox.claim, count),
+            undo=lambda events: partial(self._inbox.give_back, events),
+        )
 
     async def payments(
         self,
@@ -209,7 +214,10 @@ class StoredJournal(ForkAware):
         """Claim the next row that needs recovery and that no live worker is processing."""
         claimed: list[Row] = []
         try:
-            return await self._writer.do(partial(self._payments.claim, after, claimed))
+            return await self._writer.do(
+                partial(self._payments.claim, after, claimed),
+                undo=lambda _: lambda db: self._payments.release(db, *claimed),
+            )
         except Exception:
             self._payments.abandon(claimed)
             raise
@@ -223,7 +231,11 @@ class StoredJournal(ForkAware):
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
         """Give a turn to one caller, with a fencing token above 0; 0: the turn is not to be had."""
-        return await self._writer.do(partial(self._turn_table.take, _key(payment), name, caller))
+        of = _key(payment)
+        return await self._writer.do(
+            partial(self._turn_table.take, of, name, caller),
+            undo=lambda _: partial(self._turn_table.end, of, name, caller, done=False),
+        )
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
         """Return whether the work under a once-lock is completed."""

@@ -77,11 +77,17 @@ class StoredOutbox:
         self, kinds: tuple[Kind, ...], count: int, resting: Mapping[OrderKey, Status]
     ) -> list[Payment]:
         """Claim up to `count` payments to deliver."""
-        return await self._writer.do(partial(self._unnotified.claim_some, kinds, count, resting))
+        return await self._writer.do(
+            partial(self._unnotified.claim_some, kinds, count, resting),
+            undo=lambda found: partial(self._give_back, found),
+        )
 
     async def claim(self, payment: Payment) -> Payment | None:
         """Claim one payment to deliver, for a worker without a notifier."""
-        return await self._writer.do(partial(self._unnotified.claim, order_key(payment)))
+        return await self._writer.do(
+            partial(self._unnotified.claim, order_key(payment)),
+            undo=lambda found: partial(self._give_back, [] if found is None else [found]),
+        )
 
     async def mark_notified(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Record that this status of a claimed payment was delivered; its messages end."""
@@ -102,17 +108,29 @@ class StoredOutbox:
         for event in messages:
             self._inbox.end(event, db, done=True)
 
+    def _give_back(self, payments: list[Payment], db: Database) -> None:
+        for payment in payments:
+            self._unnotified.end(order_key(payment), None, db)
+
     async def notified_status(self, payment: Payment) -> NotifiedStatus | None:
         """Return a payment's status, and the status that was delivered last."""
         return await self._writer.do(partial(self._unnotified.notified_status, order_key(payment)))
 
     async def claim_open_orders(self, accounts: Collection[str], count: int) -> list[OpenOrder]:
         """Claim up to `count` open orders that no live notifier watches."""
-        return await self._writer.do(partial(self._watch_claims.claim, accounts, count, self._now))
+        return await self._writer.do(
+            partial(self._watch_claims.claim, accounts, count, self._now),
+            undo=lambda found: partial(
+                self._watch_claims.let_go, [one.row.payment for one in found]
+            ),
+        )
 
     async def claim_sent(self, payments: list[Payment]) -> list[Payment]:
         """Claim orders that this process has just sent."""
-        return await self._writer.do(partial(self._watch_claims.take, payments))
+        return await self._writer.do(
+            partial(self._watch_claims.take, payments),
+            undo=lambda found: partial(self._watch_claims.let_go, found),
+        )
 
     async def owned(self, accounts: Collection[str]) -> set[OrderKey]:
         """Return the orders that this notifier still watches."""

@@ -73,7 +73,12 @@ class StoredQuestions:
 
     async def claim(self, accounts: Collection[str], count: int) -> list[Asked]:
         """Claim up to `count` answers that no verb awaits and no worker applies."""
-        return await self._writer.do(partial(self._claim, accounts, count))
+        return await self._writer.do(
+            partial(self._claim, accounts, count),
+            undo=lambda found: (
+                lambda db: [_changed(asked.nonce, self._left, db) for asked in found]
+            ),
+        )
 
     async def end(self, nonce: str, *, done: bool) -> None:
         """Let go of a claimed answer."""

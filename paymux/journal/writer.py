@@ -39,13 +39,16 @@ class Writer(ForkAware, Generic[RunnerT]):
         operation: Operation[T],
         peek: Operation[Any] | None = None,
         after: Callable[[T], None] | None = None,
+        undo: Callable[[T], Operation[Any]] | None = None,
     ) -> T:
         """Run an operation; returns when it is durable. It runs even if the caller is cancelled.
 
         While another program has the file locked, `peek(db)` may answer from what can be read, or
         WAIT. `after` gets the result in this loop once it is durable, also after a cancellation.
+        `undo` gives, for the result, what takes it back: where it is durable and the caller had an
+        error, because the answer was lost.
         """
-        result: T = await self.queued(Work(operation, peek=peek, after=after))
+        result: T = await self.queued(Work(operation, peek=peek, after=after, undo=undo))
         return result
 
     async def read(self, operation: Operation[T]) -> T:

@@ -24,7 +24,10 @@ _WRONG = ("28", "3D", "42501")
 _SERVER = """SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync'),
     current_setting('full_page_writes'), current_setting('server_version_num')::int,
     current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"""
-_TABLE = "SELECT to_regclass($1 || '.schema_version') IS NOT NULL"
+# By queries: what to_regclass has once not found, it may not find after another's commit either.
+_TABLE = """SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = 'schema_version')"""
+_SCHEMA = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)"
 _LACKING = """SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'
     AND c.relname <> 'schema_version' AND NOT (has_table_privilege(c.oid, 'SELECT')
@@ -133,7 +136,7 @@ def _advance(connection: Connection, address: Address) -> None:
     try:
         connection.value("SELECT pg_advisory_xact_lock($1)", key)
         found = _version(connection, address)  # another process may have made them meanwhile
-        if not connection.value("SELECT to_regnamespace($1) IS NOT NULL", address.schema):
+        if not connection.value(_SCHEMA, address.schema):
             connection.command(f"CREATE SCHEMA {address.schema}")
         for step in MIGRATIONS[found:]:
             connection.command(statements_of(step))
