@@ -232,7 +232,7 @@ def pooler(server: Cluster, folder: Path, mode: str) -> Iterator[int]:
     port = free_port()
     config = server.folder / f"pgbouncer-{port}.ini"
     config.write_text(f"""[databases]
-* = host=127.0.0.1 port={server.port}
+* = host=127.0.0.1 port={server.port} user=paymux
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
