@@ -44,6 +44,15 @@ class Worker(Protocol):
         """Return the name under which this worker claims rows; empty before the first use."""
         ...
 
+    @property
+    def suspended(self) -> bool:
+        """Return whether this worker takes nothing now, because it cannot show that it lives."""
+        ...
+
     def lives(self, name: str | None) -> bool:
         """Return whether a worker is alive."""
+        ...
+
+    def may_act(self, name: str | None) -> bool:
+        """Return whether a worker may still do what only one may do: it lives, or did just now."""
         ...

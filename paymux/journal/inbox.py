@@ -1,4 +1,4 @@
-"""What workers share through the journal: messages with the worker that handles them, and turns."""
+"""What workers share through the journal: messages, with the worker that handles each."""
 
 from datetime import timedelta
 
@@ -44,25 +44,6 @@ _FORGET = """DELETE FROM hints WHERE account = ? AND event = ? AND worker IS NUL
 _YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments
     WHERE created_at > ? AND account || '' = ? AND status = 'pending'
     AND instr(payment, ?) > 0"""
-
-_WHO = (
-    "SELECT worker, caller FROM turns WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
-)
-_TAKE = """INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (account, kind, reference, name)
-    DO UPDATE SET at = excluded.at, worker = excluded.worker, caller = excluded.caller"""
-# In a table of its own: a turn is deleted when it is given back, and a worker of release 0.1 writes
-# every column of `turns`.
-_FENCE = """INSERT INTO fences VALUES (?, ?, ?, ?, ?, 1)
-    ON CONFLICT (account, kind, reference, name)
-    DO UPDATE SET at = excluded.at, fence = fences.fence + 1"""
-_FENCED = "SELECT fence FROM fences WHERE account = ? AND kind = ? AND reference = ? AND name = ?"
-_DONE = """UPDATE turns SET worker = NULL
-    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ?
-    AND worker IS NOT NULL"""
-_BACK = """DELETE FROM turns
-    WHERE account = ? AND kind = ? AND reference = ? AND name = ? AND caller = ?
-    AND worker IS NOT NULL"""
 
 
 class Inbox:
@@ -181,45 +162,6 @@ class Inbox:
         found = db.execute(_OF, (payment.account, kind, payment.reference, theirs))
         events = (event_or_none(payment.account, id, text) for id, text in found.fetchall())
         return tuple(event for event in events if event is not None and _is_about(event, payment))
-
-
-class TurnTable:
-    """The operations on turns, each in a transaction of the journal's thread."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def take(self, of: tuple[str, str, str], name: str, caller: str, db: Database) -> int:
-        """Take a turn that is free, or whose worker died; return its fencing token, or 0.
-
-        A turn that this caller already has is taken again: its end was not stored the last time.
-        """
-        found = db.execute(_WHO, (*of, name)).fetchone()
-        if found is not None:
-            other = found[1] != caller and self._worker.lives(found[0])
-            if found[0] is None or other:
-                return 0
-        at = iso(wall_time())
-        db.execute(_TAKE, (*of, name, at, self._worker.name, caller))
-        db.execute(_FENCE, (*of, name, at))
-        return int(db.execute(_FENCED, (*of, name)).fetchone()[0])
-
-    def done(self, of: tuple[str, str, str], name: str, db: Database) -> bool:
-        """Return whether a turn is done for ever."""
-        found = db.execute(_WHO, (*of, name)).fetchone()
-        return found is not None and found[0] is None
-
-    def end(
-        self,
-        of: tuple[str, str, str],
-        name: str,
-        caller: str,
-        db: Database,
-        *,
-        done: bool,
-    ) -> None:
-        """End a turn that a caller has: done for ever, or given back."""
-        db.execute(_DONE if done else _BACK, (*of, name, caller))
 
 
 def _is_about(event: Event, payment: Payment) -> bool:

@@ -10,6 +10,7 @@ from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
 from .outbox import Outbox
 from .questions import Questions
+from .suspension import Suspension
 from .unconfirmed import Unconfirmed
 
 
@@ -147,8 +148,27 @@ class Journal(Protocol):
         """Return whether the work under a once-lock is completed."""
         ...
 
-    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
-        """Release a once-lock. done=True: completed, never granted again."""
+    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> bool:
+        """Release a once-lock. done=True: completed, never granted again.
+
+        False: it was completed too late, another caller has had it since. OSError: it is not stored
+        yet, and is stored as soon as possible.
+        """
+        ...
+
+    @property
+    def suspension(self) -> Suspension | None:
+        """Return what suspends this worker's turns; None: it may act while its process runs."""
+        ...
+
+    async def end_turn_in(
+        self, connection: object, payment: Payment, name: str, caller: str
+    ) -> bool:
+        """Complete a once-lock in the caller's own transaction, with which it stands and falls.
+
+        False: too late, another caller has had it since. UsageError: it cannot be written in this
+        transaction. Unsupported: this journal is in no database of the caller's.
+        """
         ...
 
     @property

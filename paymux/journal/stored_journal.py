@@ -13,7 +13,7 @@ from .columns import iso
 from .credentials import StoredCredentials
 from .database import Worker
 from .fact_writer import FactWriter
-from .inbox import Inbox, TurnTable
+from .inbox import Inbox
 from .notifiers import Notifiers
 from .payment_finder import PaymentFinder
 from .payment_table import PaymentTable
@@ -23,6 +23,8 @@ from .stored_adoptions import StoredAdoptions
 from .stored_outbox import StoredOutbox
 from .stored_questions import StoredQuestions
 from .stored_unconfirmed import StoredUnconfirmed
+from .suspension import Suspension
+from .turns import TurnTable
 from .unnotified import Unnotified
 from .watch_claims import WatchClaims
 from .writer import Writer
@@ -53,6 +55,11 @@ class StoredJournal(ForkAware):
         self._facts = FactWriter(self._payments, self._pending_facts, untold, self._inbox)
         self.outbox = StoredOutbox(writer, notifiers, untold, watchers, self._inbox, reminders)
         register(self)
+
+    @property
+    def suspension(self) -> Suspension | None:
+        """Return what suspends the turns of this worker; None: it may act while it runs."""
+        return None
 
     @property
     def unconfirmed(self) -> StoredUnconfirmed:
@@ -231,20 +238,20 @@ class StoredJournal(ForkAware):
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
         """Give a turn to one caller, with a fencing token above 0; 0: the turn is not to be had."""
-        of = _key(payment)
+        key = (*_key(payment), name)
         return await self._writer.do(
-            partial(self._turn_table.take, of, name, caller),
-            undo=lambda _: partial(self._turn_table.end, of, name, caller, done=False),
+            partial(self._turn_table.take, key, caller),
+            undo=lambda _: partial(self._turn_table.end, key, caller, done=False),
         )
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
         """Return whether the work under a once-lock is completed."""
-        return await self._writer.read(partial(self._turn_table.done, _key(payment), name))
+        return await self._writer.read(partial(self._turn_table.done, (*_key(payment), name)))
 
-    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> None:
-        """Release a once-lock. done=True: completed, never granted again."""
-        await self._writer.keep(
-            partial(self._turn_table.end, _key(payment), name, caller, done=done)
+    async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> bool:
+        """Release a once-lock. done=True: completed, never granted again; False: too late."""
+        return await self._writer.keep(
+            partial(self._turn_table.end, (*_key(payment), name), caller, done=done)
         )
 
     async def aclose(self) -> None:

@@ -5,6 +5,8 @@ from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 
+from ...errors import Unsupported
+from ...models import Payment
 from ...values.validation import checked_path, checked_seconds
 from ..stored_journal import StoredJournal
 from ..writer import Writer
@@ -42,6 +44,15 @@ class SqliteJournal(StoredJournal):
         self._location = FileLocation(Path(self._path))
         writer = Writer(lambda: BatchRunner(self._open, self._end, self._location))
         super().__init__(writer, self._file_worker, None if days is None else timedelta(days=days))
+
+    async def end_turn_in(
+        self, connection: object, payment: Payment, name: str, caller: str
+    ) -> bool:
+        """Raise Unsupported: a file takes part in no transaction of another database."""
+        raise Unsupported(
+            "connection: this journal is a file, which cannot share a transaction with a database "
+            "of yours; a journal at postgresql://… in the same database can"
+        )
 
     def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""

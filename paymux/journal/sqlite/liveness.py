@@ -27,6 +27,8 @@ class FileWorker:
     such locks, the worker locks its own file next to the journal.
     """
 
+    suspended = False  # the system releases the lock at death, and never before
+
     def __init__(self, journal: Path) -> None:
         self.name = ""
         self.file: Opened | None = None
@@ -88,6 +90,10 @@ class FileWorker:
             return self.file is not None and self.file.locked(int(name, 16))
         file = self._beside(name)
         return _FILE.fullmatch(name) is not None and file.exists() and not _tidied(file)
+
+    def may_act(self, name: str | None) -> bool:
+        """Return whether a worker may still act: as long as it lives."""
+        return self.lives(name)
 
     def tidy(self) -> None:
         """Remove lock files of dead workers, next to each name of the journal."""
