@@ -7,6 +7,7 @@ The rules, in their order:
 * `CAST(x AS BLOB)` is `x`, and `AS REAL` is `AS double precision`.
 * `json_each(?)` is `json_array_elements_text`, and `instr` is `strpos`.
 * A message is found by the hash of its text, which has a place in an index whatever its length.
+* `/* FOR UPDATE SKIP LOCKED */` is no comment.
 * `IS` between values is an equality that may use an index, or `IS NULL`; `IS NOT` is
   `IS DISTINCT FROM`.
 * `?` and `:name` are numbered parameters with the type of their value; None is the word NULL.
@@ -31,6 +32,7 @@ _WORDS = (
     (r"\binstr\(", "strpos("),
     (r"\(account, event\) DO\b", "(account, message_key(event)) DO"),
     (r"\bevent = \?", "message_key(event) = message_key(?)"),
+    (r"/\* (FOR UPDATE SKIP LOCKED) \*/", r"\1"),
     (r"\bIS NOT (?!NULL\b|DISTINCT\b)", "IS DISTINCT FROM "),
 )
 _PLACE = re.compile(r"(?P<equal>\bIS )?(?:(?P<mark>\?)|(?<![:\w]):(?P<name>[a-z_]+))")

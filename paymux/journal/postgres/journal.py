@@ -2,18 +2,25 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from ...errors import UsageError
-from ...models import log
+from ...models import Payment, log
 from ...values.validation import checked_seconds
+from ..base import order_key
 from ..keep_days import delete_old
 from ..stored_journal import StoredJournal
+from ..suspension import Suspension
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
+from .life import Life
+from .life_connection import life_connection
 from .opening import lock_of, open_connection
+from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .runner import PostgresRunner
-from .session_worker import SessionWorker
+from .timing import Timing
+from .worker import PostgresWorker
 
 
 class PostgresJournal(StoredJournal):
@@ -27,7 +34,9 @@ class PostgresJournal(StoredJournal):
     server is away is held in memory, and written when it is back; no order is begun meanwhile.
     """
 
-    def __init__(self, url: str, *, keep_days: float | None = None) -> None:
+    def __init__(
+        self, url: str, *, keep_days: float | None = None, timing: Timing | None = None
+    ) -> None:
         days = (
             None
             if keep_days is None
@@ -35,18 +44,33 @@ class PostgresJournal(StoredJournal):
         )
         self.address = Address(url)
         self._opened = False
-        self._session_worker = SessionWorker()
+        self._place: TurnPlace | None = None
+        self._life = Life(partial(life_connection, self.address), timing=timing)
+        self._postgres_worker = PostgresWorker(self._life)
         writer = Writer(lambda: PostgresRunner(self._open, self._end))
         super().__init__(
-            writer, self._session_worker, None if days is None else timedelta(days=days)
+            writer, self._postgres_worker, None if days is None else timedelta(days=days)
         )
 
     def __repr__(self) -> str:
         return f"PostgresJournal({str(self.address)!r})"
 
+    @property
+    def suspension(self) -> Suspension:
+        """Return what suspends the turns of this worker: its life."""
+        return self._life
+
+    async def end_turn_in(
+        self, connection: object, payment: Payment, name: str, caller: str
+    ) -> bool:
+        """Complete a once-lock in the caller's own transaction, with which it stands and falls."""
+        if self._place is None:
+            raise OSError("the journal was closed")
+        return await end_turn_in(connection, self._place, (*order_key(payment), name), caller)
+
     def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""
-        self._session_worker.forget()
+        self._postgres_worker.forget()
         super().after_fork_in_child()
 
     # Runs in the thread.
@@ -61,12 +85,13 @@ class PostgresJournal(StoredJournal):
             raise
         try:
             lock = lock_of(db, self.address)
-            self._session_worker.begin()
-            self._session_worker.attach(db)
+            self._postgres_worker.begin()
+            self._postgres_worker.attach(db)
+            self._place = turn_place(self.address.schema, db)
             if not self._opened:
                 self._delete_old(db, lock)
         except BaseException:
-            self._session_worker.attach(None)
+            self._postgres_worker.attach(None)
             db.close()
             raise
         self._opened = True
@@ -86,5 +111,5 @@ class PostgresJournal(StoredJournal):
     def _end(self) -> None:
         """End the worker's life, and log what could not be stored."""
         self._opened = False
-        self._session_worker.end()
+        self._postgres_worker.end()
         self._forget_lost()

@@ -11,6 +11,8 @@ name that is empty). A role with less may run it afterwards:
 import re
 from typing import Final
 
+from .worker_table import WORKERS
+
 # Text is compared byte by byte, as in a file, so that the pages of a list come in one order.
 _TABLES: Final = """
 CREATE FUNCTION message_key(message text) RETURNS bytea
@@ -121,7 +123,7 @@ CREATE INDEX questions_by_age ON questions (expires);
 CREATE TABLE schema_version (version BIGINT NOT NULL);
 """
 # Each step leads from one version of the tables to the next.
-MIGRATIONS = (_TABLES,)
+MIGRATIONS = (_TABLES + WORKERS,)
 VERSION = len(MIGRATIONS)
 
 _TEXT = re.compile(r"\bTEXT\b")
