@@ -33,6 +33,8 @@ __all__ = [
     "Outbox",
     "Resolution",
     "Row",
+    "SharedToken",
+    "SharedTokens",
     "Standing",
     "State",
     "Store",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
     from .questions import Asked, Heard
     from .resolutions import check_resolvable
+    from .shared_tokens import SharedToken, SharedTokens
     from .store import Store
     from .stored_events import OpenMessage, repeat_event
     from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, KeptEvent, encoded_event
@@ -108,6 +111,7 @@ else:
             ),
             "questions": ("Asked", "Heard"),
             "resolutions": ("check_resolvable",),
+            "shared_tokens": ("SharedToken", "SharedTokens"),
             "store": ("Store",),
             "stored_events": ("OpenMessage", "repeat_event"),
             "unconfirmed": (

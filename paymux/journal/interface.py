@@ -10,6 +10,7 @@ from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
 from .outbox import Outbox
 from .questions import Questions
+from .shared_tokens import SharedTokens
 from .suspension import Suspension
 from .unconfirmed import Unconfirmed
 
@@ -189,6 +190,11 @@ class Journal(Protocol):
     @property
     def questions(self) -> Questions:
         """Return the store of questions whose answers come as messages."""
+        ...
+
+    @property
+    def tokens(self) -> SharedTokens:
+        """Return the access tokens that all workers share."""
         ...
 
     async def aclose(self) -> None:

@@ -1,5 +1,6 @@
 """The verbs of a journal that lies in a database, whichever engine it is."""
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,7 +12,7 @@ from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .base import order_key as _key
 from .columns import iso
 from .credentials import StoredCredentials
-from .database import Worker
+from .database import Database, Worker
 from .fact_writer import FactWriter
 from .inbox import Inbox
 from .notifiers import Notifiers
@@ -22,6 +23,7 @@ from .reminders import Reminders
 from .stored_adoptions import StoredAdoptions
 from .stored_outbox import StoredOutbox
 from .stored_questions import StoredQuestions
+from .stored_tokens import StoredTokens
 from .stored_unconfirmed import StoredUnconfirmed
 from .suspension import Suspension
 from .turns import TurnTable
@@ -81,6 +83,11 @@ class StoredJournal(ForkAware):
     def questions(self) -> StoredQuestions:
         """Return the store of questions whose answers come as messages."""
         return StoredQuestions(self._writer, self._worker)
+
+    @property
+    def tokens(self) -> StoredTokens:
+        """Return the access tokens that all workers share."""
+        return StoredTokens(self._writer, self._worker, self._clock)
 
     async def open(self) -> None:
         """Open it now, also after `aclose`; UsageError: it can never be a journal."""
@@ -262,6 +269,13 @@ class StoredJournal(ForkAware):
         """Become another worker in a forked child, without any work of the parent."""
         self._pending_facts.forget()
         self._payments.busy.clear()
+
+    def _clock(self, db: Database) -> float:
+        """In the thread: return the time of the clock that all workers share, in Unix seconds.
+
+        It is the machine's; an engine that serves several machines has one of its own.
+        """
+        return time.time()
 
     def _forget_lost(self) -> None:
         """In the thread, after its last operation: log what could not be stored, and forget it."""

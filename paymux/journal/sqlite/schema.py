@@ -120,11 +120,27 @@ CREATE INDEX questions_left ON questions (expires) WHERE answer IS NOT NULL AND 
 -- One receipt is adopted once, whichever of its messages comes.
 CREATE INDEX unconfirmed_by_receipt ON unconfirmed (account, receipt);
 """
+_FOURTH = """
+CREATE TABLE tokens ( -- each account's newest access token, which all workers use
+    account TEXT NOT NULL, login TEXT NOT NULL, -- the begin of the digest of what its login sends
+    generation INTEGER NOT NULL, -- of the token; it only grows
+    sealed TEXT NOT NULL, -- the token, for those who have the key; '' once it was refused
+    life REAL NOT NULL, expires REAL NOT NULL, -- its seconds at first, and its end in Unix seconds
+    given INTEGER NOT NULL, -- the generation of the newest login; it only grows
+    asker TEXT NOT NULL, asked REAL NOT NULL, -- the worker that logs in, or '', and since when
+    PRIMARY KEY (account, login)
+) WITHOUT ROWID;
+"""
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE
     WHEN json_extract(event, '$.attempt') IS NULL THEN ',"path_use":null}'
     ELSE ',"path_use":"collect"}' END"""
-MIGRATIONS = (_FIRST, _SECOND.replace("RECEIPT", RECEIPT), _THIRD.replace("WITH_USE", _WITH_USE))
+MIGRATIONS = (
+    _FIRST,
+    _SECOND.replace("RECEIPT", RECEIPT),
+    _THIRD.replace("WITH_USE", _WITH_USE),
+    _FOURTH,
+)
 VERSION = len(MIGRATIONS)
 
 # NORMAL may lose a committed row when the power goes:
