@@ -62,6 +62,7 @@ class Engine(ForkAware):
             attempts=attempts,
             ask=self._ask,
             journal=self.store.journal,
+            keys=callback_urls.keys,
         )
         self._callback_urls = callback_urls
         self._watch_registry: WatchRegistry | None = None

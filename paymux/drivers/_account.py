@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from typing import ClassVar, Literal
 
 import msgspec
@@ -10,7 +11,13 @@ from ..errors import UsageError
 from ..models import Kind
 from ..primitives.coerce import is_a, text
 from ..primitives.redaction import Secret
-from ..values.credentials import check_base_url, check_texts, secret_fields, wrap_secrets
+from ..values.credentials import (
+    check_base_url,
+    check_texts,
+    secret_fields,
+    text_fields,
+    wrap_secrets,
+)
 from ..values.money import COUNTRIES, DECIMALS
 from ..values.party import named_party
 from ..values.phone import phone_digits
@@ -40,6 +47,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     payees: ClassVar[frozenset[str]] = frozenset()
     payers: ClassVar[frozenset[str]] = frozenset()
     payer: ClassVar[Literal["required", "optional", "none"]] = "required"
+    # The fields that a login sends; processes with the same ones share its token. None: all text
+    # and credentials; (): its tokens are not the provider's to share.
+    login_fields: ClassVar[tuple[str, ...] | None] = None
 
     account: str = ""
     live: bool = False
@@ -81,6 +91,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> tuple[str, ...]:
         """Return the text of every credential, to remove it from what is logged or kept."""
         return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
+
+    def login_id(self) -> str | None:
+        """Return a digest of where this account logs in, and with what; None: with nothing."""
+        own = type(self)
+        names = self.login_fields
+        if names is None:
+            names = (*text_fields(own), *secret_fields(own))
+        said = [reveal(getattr(self, name)) for name in names]
+        whole = "\n".join((self.name, self.url, *said))
+        return sha256(whole.encode()).hexdigest() if any(said) else None
 
     def credential_id(self, name: str) -> str:
         """Return a digest of a credential that a request names, and of its owner's name."""

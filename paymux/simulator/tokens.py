@@ -14,10 +14,13 @@ class Tokens:
 
     def __init__(self, life: float | None) -> None:
         self.life = life
+        self.newest_only = False  # whether a new token ends the older ones
         self._until: dict[str, float] = {}
 
     def issue(self, token: str) -> str:
         """Make a token valid from now on."""
+        if self.newest_only:
+            self.revoke()
         life = float("inf") if self.life is None else self.life
         self._until[token] = asyncio.get_running_loop().time() + life
         return token

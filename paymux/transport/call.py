@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
+MAX_RENEWALS = 2  # of the token, in one request
 PROOF = "proof"  # the verb whose only purpose is to prove a credential
 
 
@@ -189,13 +190,12 @@ class Call:
         self, request: Request[Any], attempt: Attempt, verdict: Verdict, tries: Tries
     ) -> None:
         """Wait until a request may be sent again, or raise what its failure means."""
-        if verdict.means is Means.UNKNOWN and attempt.status == 401 and not tries.refreshed:
+        if verdict.means is Means.UNKNOWN and attempt.status == 401 and not tries.renewals:
             # In words that the driver does not list, nothing is sure; but log in again before the
             # next request.
-            tries.refreshed = self._drop_token()
+            self._drop_token(tries)
         pause = self._pause(attempt, verdict)
-        if verdict.means is Means.STALE and not tries.refreshed and self._drop_token():
-            tries.refreshed = True
+        if verdict.means is Means.STALE and self._drop_token(tries):
             return
         tries.repeats += 1
         lost = self._lost if tries.unknown else None
@@ -262,11 +262,18 @@ class Call:
         # Raised outside the `except`: the frames of a login's error hold its credentials.
         raise failed
 
-    def _drop_token(self) -> bool:
-        """Drop the token that was used; False: the account needs none."""
-        if self.token is None:
+    def _drop_token(self, tries: Tries) -> bool:
+        """Drop the token that was used, to sign again; False: another one would change nothing.
+
+        One is enough; but a token of another process may be old already, if that was slow.
+        """
+        tokens, account = self.transport.tokens, self.driver.account
+        if self.token is None or tries.renewals >= MAX_RENEWALS:
             return False
-        self.transport.tokens.drop(self.driver.account, self.token)
+        if tries.renewals and tokens.is_own(account, self.token):
+            return False
+        tries.renewals += 1
+        tokens.drop(account, self.token)
         return True
 
     async def signed(self, request: Request[Any]) -> PreparedRequest:

@@ -18,7 +18,7 @@ class Tries(msgspec.Struct):
 
     number: int = 0  # attempts
     repeats: int = 0  # failed attempts, but for those with a stale token
-    refreshed: bool = False  # whether a token was dropped for it
+    renewals: int = 0  # tokens that were dropped for it
     unknown: bool = False  # whether one of them may have moved money
     steps: Iterator[float] | None = None  # the pauses that follow
 

@@ -1,6 +1,7 @@
 """The token cache: one login for any number of callers.
 
-A stale token is dropped only by a request that used it.
+A stale token is dropped only by a request that used it. Where a pool shares its tokens with other
+processes (`token_sharing.py`), a login may turn out to be needless: another one has a newer token.
 """
 
 import asyncio
@@ -9,12 +10,27 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..drivers.base import Driver, Token
 from ..errors import PaymuxError, UsageError
 
+if TYPE_CHECKING:
+    from .token_sharing import TokenSharing
+
+Login: TypeAlias = Callable[[], Awaitable[Token | None]]
+
 # seconds for which a failed login is remembered, so that many callers do not repeat it
 FAILED_LOGIN_SECONDS = 1.0
+
+
+class Landed(NamedTuple):
+    """A token, and the loop's time and the wall time when its life began."""
+
+    token: Token | None
+    began: float
+    wall: float
+    own: bool = True  # False: another process logged in
 
 
 class _Entry:
@@ -27,7 +43,9 @@ class _Entry:
         "good",
         "login",
         "loop",
+        "own",
         "refresh",
+        "refused",
         "text",
         "waiters",
         "wall",
@@ -36,11 +54,13 @@ class _Entry:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.text: str | None = None  # None while `good`: this account needs no token
         self.good = False
+        self.own = True  # False: another process logged in for it
+        self.refused: str | None = None  # a token that was dropped
         self.expires = self.wall = self.refresh = 0.0
         self.error: BaseException | None = None
         self.failed_until = 0.0
         self.loop = loop
-        self.login: asyncio.Task[Token | None] | None = None
+        self.login: asyncio.Task[Landed] | None = None
         # Each waiter has its own future: cancelling 10,000 waiters of one shielded task takes
         # seconds. They are in order of arrival.
         self.waiters: dict[asyncio.Future[BaseException | str | None], None] = {}
@@ -52,8 +72,9 @@ class TokenCache:
     Logins belong to the cache: cancelling a caller does not cancel a login that others wait for.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, sharing: "TokenSharing | None" = None) -> None:
         self._deadline = deadline
+        self._sharing = sharing  # with the other processes
         self._entries: dict[str, _Entry] = {}
 
     def held(self, account: str, now: float) -> str | None:
@@ -68,7 +89,7 @@ class TokenCache:
         entry = self._entries.get(account)
         return (entry and entry.text) or ""
 
-    async def get(self, driver: Driver, login: Callable[[], Awaitable[Token | None]]) -> str | None:
+    async def get(self, driver: Driver, login: Login) -> str | None:
         """Return a valid token; log in if there is none.
 
         None: this account needs no token.
@@ -101,6 +122,11 @@ class TokenCache:
             raise _own(landed)
         return landed
 
+    def is_own(self, account: str, text: str) -> bool:
+        """Return whether this token comes from a login of this pool, and not of another process."""
+        entry = self._entries.get(account)
+        return self._sharing is None or (entry is not None and entry.text == text and entry.own)
+
     def drop(self, account: str, text: str) -> None:
         """Drop this token, unless it has already been replaced.
 
@@ -108,7 +134,7 @@ class TokenCache:
         """
         entry = self._entries.get(account)
         if entry is not None and entry.text == text:
-            entry.text, entry.good = None, False
+            entry.text, entry.good, entry.refused = None, False, text
 
     async def aclose(self) -> None:
         """Cancel the logins of the running loop; callers that wait for one get UsageError."""
@@ -120,26 +146,17 @@ class TokenCache:
             login.cancel()
         await asyncio.gather(*logins, return_exceptions=True)
 
-    def _start(
-        self, entry: _Entry, driver: Driver, login: Callable[[], Awaitable[Token | None]]
-    ) -> None:
-        # A lifetime counts from before the request: the provider's clock started later than that.
-        began, wall = entry.loop.time(), time.time()
-        entry.login = entry.loop.create_task(self._bounded(login))
-        entry.login.add_done_callback(partial(self._landed, entry, driver, began, wall))
+    def _start(self, entry: _Entry, driver: Driver, login: Login) -> None:
+        entry.login = entry.loop.create_task(self._bounded(driver, login, entry.refused))
+        entry.login.add_done_callback(partial(self._landed, entry, driver))
 
-    async def _bounded(self, login: Callable[[], Awaitable[Token | None]]) -> Token | None:
+    async def _bounded(self, driver: Driver, login: Login, refused: str | None) -> Landed:
         async with asyncio.timeout(self._deadline):
-            return await login()
+            if self._sharing is None:
+                return await logged_in(login)
+            return await self._sharing.obtain(driver, login, refused)
 
-    def _landed(
-        self,
-        entry: _Entry,
-        driver: Driver,
-        began: float,
-        wall: float,
-        login: asyncio.Task[Token | None],
-    ) -> None:
+    def _landed(self, entry: _Entry, driver: Driver, login: asyncio.Task[Landed]) -> None:
         error: BaseException | None
         if login.cancelled():
             error = UsageError(f"{driver.account}: the pool was closed during a login")
@@ -150,26 +167,42 @@ class TokenCache:
             if error is not None:
                 entry.error, entry.failed_until = error, entry.loop.time() + FAILED_LOGIN_SECONDS
             else:
-                self._keep(entry, driver, login.result(), began, wall)
+                self._keep(entry, driver, login.result())
         for waiter in entry.waiters:
             if not waiter.done():
                 waiter.set_result(entry.text if error is None else error)
 
-    def _keep(
-        self, entry: _Entry, driver: Driver, token: Token | None, began: float, wall: float
-    ) -> None:
-        entry.error, entry.good = None, True
+    def _keep(self, entry: _Entry, driver: Driver, landed: Landed) -> None:
+        token, began, wall, entry.own = landed
+        entry.error, entry.good, entry.refused = None, True, None
         if token is None:
             entry.text = None
             entry.expires = entry.wall = entry.refresh = float("inf")
             return
-        life = max(0.0, driver.token_life if token.expires_in is None else token.expires_in)
-        margin = min(60.0, life / 10)
+        life = life_of(driver, token)
+        margin = margin_of(life)
         entry.text = token.secret.reveal()
         entry.expires, entry.wall = began + life - margin, wall + life - margin
         # Renewed in the background, before a caller has to wait, and not by every process in the
         # same second.
         entry.refresh = entry.expires - margin * (1 + random.random())  # noqa: S311 - jitter is no secret
+
+
+async def logged_in(login: Login) -> Landed:
+    """Log in."""
+    # A lifetime counts from before the request: the provider's clock started later than that.
+    began, wall = asyncio.get_running_loop().time(), time.time()
+    return Landed(await login(), began, wall)
+
+
+def life_of(driver: Driver, token: Token) -> float:
+    """Return the seconds for which a new token is valid."""
+    return max(0.0, driver.token_life if token.expires_in is None else token.expires_in)
+
+
+def margin_of(life: float) -> float:
+    """Return the seconds at the end of a token's life in which it is not used."""
+    return min(60.0, life / 10)
 
 
 def _own(error: BaseException) -> BaseException:

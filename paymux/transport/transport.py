@@ -11,6 +11,7 @@ from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..http import Connection, Question, Request
 from ..limits import Limiter
 from ..models import Payment
+from ..primitives.redaction import Secret
 from ..values.parsing import Unreadable
 from .call import Call
 from .tokens import TokenCache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..journal import Journal
     from .credentials import CredentialGuard
     from .observing import Loads, Observers
+    from .token_sharing import TokenSharing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class Transport:
         attempts: int,
         ask: Asker,
         journal: "Journal | None",
+        keys: tuple[Secret, ...] = (),
     ) -> None:
         # Imported now: at the first failure, the process may have no file descriptor left for it.
         import backoff  # noqa: F401, PLC0415
@@ -60,7 +63,7 @@ class Transport:
         self.connection = connection
         self.attempts = attempts
         self.ask = ask
-        self.tokens = TokenCache(deadline)
+        self.tokens = TokenCache(deadline, _sharing(journal, keys, deadline))
         self._deadline = deadline
         # How often the pool was closed: a verb that began before a closing sends nothing after it.
         self.closings = 0
@@ -181,6 +184,17 @@ class Transport:
         outgoing = await call.signed(driver.updates_request())
         async for frame in self.connection.frames(outgoing):
             yield frame
+
+
+def _sharing(
+    journal: "Journal | None", keys: tuple[Secret, ...], deadline: float
+) -> "TokenSharing | None":
+    """Return what shares tokens with the other processes of a journal; None: nothing seals them."""
+    if journal is None or not keys:
+        return None
+    from .token_sharing import TokenSharing  # noqa: PLC0415 - for pools with a journal
+
+    return TokenSharing(journal, keys, deadline)
 
 
 def _ended(call: Call, error: Exception) -> Exception:

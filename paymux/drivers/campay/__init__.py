@@ -69,6 +69,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
     }
     token_life = 1800.0  # half of the only lifetime that an answer of CamPay was seen to state
     first_look = 3.0
+    login_fields = ("username", "password")
 
     username: str = ""
     password: Secret | str = ""

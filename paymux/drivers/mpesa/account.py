@@ -77,6 +77,7 @@ class Account(Driver, frozen=True, kw_only=True):
         "errorMessage": SENTENCES,
         "transactiontype": LISTED,
     }
+    login_fields = ("consumer_key", "consumer_secret")
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})

@@ -38,6 +38,7 @@ class Account(Driver, frozen=True, kw_only=True):
     name = "mpesa_gateway"
     live_url = sandbox_url = ""  # there is no public host: base_url is required
     required = frozenset({"base_url"})
+    login_fields = ()  # a token is what the caller's own function gives
     currencies = frozenset({"KES"})
     # Whole shillings; the server drops cents.
     decimals: ClassVar[Mapping[str, int]] = {**DECIMALS, "KES": 0}
