@@ -27,7 +27,7 @@ from typing import (
 )
 
 from . import core
-from .core import JournalVerbs, OrderOptions
+from .core import AccountVerbs, JournalVerbs, OrderOptions
 from .drivers.base import Driver
 from .errors import UsageError
 from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
@@ -53,7 +53,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(JournalVerbs):
+class Pool(AccountVerbs, JournalVerbs):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
@@ -87,12 +87,12 @@ class Pool(JournalVerbs):
         del webhook_key, proxy
         from .transport.connection import connection_of  # noqa: PLC0415 - with the first pool
 
-        self.drivers: Mapping[str, Driver] = core.by_account(drivers)
+        accounts = core.by_account(drivers)
         self._callback_urls = core.CallbackUrls(webhook_base, *keys, drivers=drivers)
         self._order_urls = self._callback_urls.order_urls
         self._engine = core.Engine(
             connection_of(connection, session, connect_timeout, through, tls, local_address),
-            self.drivers,
+            accounts,
             deadline=deadline,
             attempts=attempts,
             journal=journal,

@@ -50,6 +50,7 @@ from paymux import (
     get,
     post,
 )
+from paymux.drivers.base import Driver
 from paymux.otel import OpenTelemetry
 
 
@@ -118,6 +119,13 @@ def pools(environment: Mapping[str, str]) -> None:
     assert_type(Pool.from_env(), Pool)
     assert_type(Mine.from_env(environment), Mine)
     assert_type(Mpesa.from_settings(environment), Mpesa)
+
+
+async def accounts(pay: Pool) -> None:
+    """Add an account, and rotate its key."""
+    await pay.add(CamPay(account="second", access_token="…"))
+    await pay.replace(CamPay(account="second", access_token="…"))
+    assert_type(pay.drivers, Mapping[str, Driver])
 
 
 async def money(pay: Pool) -> None:

@@ -9,6 +9,7 @@ from ..primitives.lazy import loader
 
 __all__ = [
     "ANSWERS",
+    "AccountVerbs",
     "CallbackUrls",
     "Engine",
     "Internals",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .account_verbs import AccountVerbs
     from .accounts import by_account, is_driver_method
     from .callback_urls import ANSWERS, CallbackUrls, Route, checked_use, read_event
     from .config import from_environment, from_mapping
@@ -56,6 +58,7 @@ else:
     __getattr__ = loader(
         __name__,
         {
+            "account_verbs": ("AccountVerbs",),
             "accounts": ("by_account", "is_driver_method"),
             "callback_urls": ("ANSWERS", "CallbackUrls", "Route", "checked_use", "read_event"),
             "config": ("from_environment", "from_mapping"),

@@ -94,9 +94,14 @@ class CallbackUrls:
         # use.
         self._keyed = tuple(hmac.new(key.reveal().encode(), None, "sha256") for key in keys)
         self._account_parts: dict[str, tuple[str, ...]] = {}  # by account, for each key
-        self._warn(drivers)
+        self.warn(drivers)
 
-    def _warn(self, drivers: Iterable[Driver]) -> None:
+    def check(self, driver: Driver) -> None:
+        """Refuse an account that is live, where the URLs are not https."""
+        if self.base is not None and not driver.rehearsing:
+            checked_url("webhook_base", self.base)
+
+    def warn(self, drivers: Iterable[Driver]) -> None:
         """Log, once, that a provider may not call these URLs because of a word in their path."""
         path = urlsplit(self.base or "").path.lower()
         for driver in drivers:

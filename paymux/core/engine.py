@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -19,10 +19,11 @@ from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..transport import Call, Transport
 from ..values import arguments
 from ..values.validation import checked_protocol, checked_seconds
+from .accounts import EnteredNotifier, asked_again
 from .callback_urls import CallbackUrls
 from .finding import check_receipt
 from .lifetime import Lifetime
-from .singleflight import Closable, InFlightLookup
+from .singleflight import Closable, InFlightLookup, same_lookup
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
@@ -71,20 +72,19 @@ class Engine(ForkAware):
         self.lifetime = Lifetime()
         # the loop in which a notifier of the pool runs
         self.notifier_loop: asyncio.AbstractEventLoop | None = None
+        self.notifier: EnteredNotifier | None = None
         register(self)
 
     @property
     def watch_registry(self) -> "WatchRegistry":
-        """Return the registry of this pool's open watches.
-
-        Its modules are imported by the first watch or confirmation.
-        """
+        """Return the registry of this pool's open watches; the first use imports its modules."""
         if self._watch_registry is None:
             from ..watch import WatchRegistry  # noqa: PLC0415 - a sixth of an import
 
             transport = self.transport
             self._watch_registry = WatchRegistry(
-                self.look_up_for_watch,
+                lambda one, left: self.look_up(one, min(left, self.deadline), Priority.WATCH),
+                self.driver,
                 transport.frames,
                 lambda one: transport.accounts[one.account].limiter,
                 lambda: self.lifetime.loop,
@@ -114,8 +114,8 @@ class Engine(ForkAware):
 
     def secrets(self, driver: Driver) -> tuple[str, ...]:
         """Return what must never be shown: the account's credentials, and the token in use."""
-        transport, account = self.transport, driver.account
-        return (*transport.accounts[account].secrets, transport.tokens.text(account))
+        account = self.transport.accounts[driver.account]
+        return (*account.secrets, account.tokens.text(driver.account))
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""
@@ -126,7 +126,7 @@ class Engine(ForkAware):
         if "questions" in vars(self):
             self.questions.forget()
         self.lifetime.after_fork_in_child()
-        self._watch_registry = self.notifier_loop = self.store.on_fact = None
+        self._watch_registry = self.notifier_loop = self.notifier = self.store.on_fact = None
         for account in self.drivers:
             self.limiter(account).quota = None
         self.bulks = WeakSet()
@@ -154,7 +154,7 @@ class Engine(ForkAware):
             if self.store.journal is not None:
                 last.push_async_callback(self.store.journal.aclose)
             last.push_async_callback(self.transport.connection.aclose)
-            last.push_async_callback(self.transport.tokens.aclose)
+            last.push_async_callback(self.transport.close_logins)
             last.push_async_callback(self.transport.close_guard)
             if self._watch_registry is not None:
                 self._watch_registry.close()
@@ -222,7 +222,18 @@ class Engine(ForkAware):
         what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
         NoAnswer: none came in time. A late one is applied, unless an id is only claimed (`proved`).
         """
-        driver = self.driver(payment.account)
+        ask = partial(self._ask_driver, payment, seconds, priority, because, proved)
+        return await asked_again(self, payment.account, ask)
+
+    async def _ask_driver(
+        self,
+        payment: Payment,
+        seconds: float | None,
+        priority: Priority,
+        because: Hashable,
+        proved: bool,
+        driver: Driver,
+    ) -> Payment:
         verb = driver.asks(payment)
         if verb is None:
             raise UsageError.missing(
@@ -232,16 +243,7 @@ class Engine(ForkAware):
         call.about, call.proved = payment, proved
         if because is None:
             return await self._asked(call, verb, payment, seconds)
-        ids = tuple(payment.ids.items())
-        key = (
-            driver.account,
-            payment.provider_reference,
-            payment.reference or payment.receipt,
-            payment.kind,
-            ids,
-            priority,
-            because,
-        )
+        key = (*same_lookup(payment, call), priority, because)
         async with InFlightLookup(self.lifetime.in_flight_lookups, key, call) as question:
             if question.answer is None:
                 question.answer = await self._asked(call, verb, payment, seconds)
@@ -287,10 +289,11 @@ class Engine(ForkAware):
         """List the accounts with watches: how many are open, and how many seconds late they are."""
         return [] if self._watch_registry is None else self._watch_registry.loads(self.drivers)
 
+    def renew_watches(self, driver: Driver) -> None:
+        """Let open watches go on with a driver that replaces another."""
+        if self._watch_registry is not None:
+            self._watch_registry.renew(driver)
+
     def limiter(self, account: str) -> Limiter:
         """Return the limiter of an account's requests."""
         return self.transport.accounts[self.driver(account).account].limiter
-
-    async def look_up_for_watch(self, payment: Payment, seconds: float) -> Payment:
-        """Look up once for a watch that has this many seconds left."""
-        return await self.look_up(payment, min(seconds, self.deadline), Priority.WATCH)

@@ -91,6 +91,18 @@ class InFlightOrder:
         self._landing.set_result(answer)
 
 
+def same_lookup(payment: Payment, call: Call) -> tuple[object, ...]:
+    """Return what two look-ups have in common whose answer can be shared."""
+    return (
+        id(call.account),  # not with a request of a driver that was replaced
+        payment.account,
+        payment.provider_reference,
+        payment.reference or payment.receipt,
+        payment.kind,
+        tuple(payment.ids.items()),
+    )
+
+
 class InFlightLookup:
     """An `async with` around one look-up: look up, or share the answer of the same look-up.
 

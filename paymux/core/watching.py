@@ -22,5 +22,4 @@ def watch(engine: Engine, payment: Payment, timeout: float | EllipsisType | None
     seconds = driver.pace(payment).watch_timeout if timeout is ... else timeout
     if seconds is not None:
         seconds = checked_seconds("timeout", seconds)
-    asks = driver.asks(payment) is not None
-    return Watch(driver, payment, asks=asks, timeout=seconds, watches=engine.watch_registry)
+    return Watch(payment, timeout=seconds, watches=engine.watch_registry)

@@ -41,6 +41,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     countries: ClassVar[frozenset[str]] = frozenset()
     test_numbers: ClassVar[frozenset[str]] = frozenset()
     required: ClassVar[frozenset[str]] = frozenset()
+    # Fields that say whose account it is: `pool.replace` changes none, as open orders are there.
+    identity: ClassVar[frozenset[str]] = frozenset()
     # Fields that are sent only in bodies: any printable text.
     prose: ClassVar[frozenset[str]] = frozenset()
     # What may come before a colon in a payee, or payer: "paybill", "till", "pochi", "bank".

@@ -37,7 +37,7 @@ from .scrubbed import ScrubbedResponse
 if TYPE_CHECKING:
     from .credentials import Guarded
     from .observing import ObservedVerb
-    from .transport import Transport
+    from .transport import Account, Transport
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -88,10 +88,11 @@ class Call:
         seconds: float,
         reference: str | None = None,
         priority: Priority = Priority.NOW,
+        account: "Account | None" = None,
     ) -> None:
         self.transport = transport
         self.closings = transport.closings
-        self.account = account = transport.accounts[driver.account]
+        self.account = account = account or transport.accounts[driver.account]
         self.limiter = account.limiter
         self.priority = priority
         self.slot_held = False  # whether a slot for its first request is already reserved
@@ -169,7 +170,7 @@ class Call:
             if self.closings != self.transport.closings:
                 raise self.closed()
             if self._logs_in:
-                held = self.transport.tokens.held(self.driver.account, self.loop.time())
+                held = self.account.tokens.held(self.driver.account, self.loop.time())
                 self.token = held or await self._sign_in(request)
             quota = self.limiter.quota if self.priority is Priority.WATCH and self.signs else None
             if quota is None or request.money:
@@ -251,7 +252,7 @@ class Call:
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver = self.driver
         try:
-            return await self.transport.tokens.get(driver, lambda: self.transport.login(driver))
+            return await self.account.tokens.get(driver, lambda: self.transport.login(driver))
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
@@ -267,7 +268,7 @@ class Call:
 
         One is enough; but a token of another process may be old already, if that was slow.
         """
-        tokens, account = self.transport.tokens, self.driver.account
+        tokens, account = self.account.tokens, self.driver.account
         if self.token is None or tries.renewals >= MAX_RENEWALS:
             return False
         if tries.renewals and tokens.is_own(account, self.token):

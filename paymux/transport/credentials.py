@@ -75,7 +75,8 @@ class CredentialGuard:
     def __init__(self, transport: "Transport", book: Credentials) -> None:
         self._transport = transport
         self._book = book
-        self._known: dict[tuple[str, str], _Credential] = {}  # by account and name
+        # by account, name and digest: a driver may be replaced by one with another credential
+        self._known: dict[tuple[str, str, str], _Credential] = {}
         self._orders: dict[tuple[str, str], _Credential] = {}  # by account and slot
 
     async def send(self, call: Call, request: Request[R] | Question[R]) -> R:
@@ -160,10 +161,10 @@ class CredentialGuard:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _credential(self, driver: "Driver", name: str) -> _Credential:
-        found = self._known.get((driver.account, name))
+        key = (driver.account, name, driver.credential_id(name))
+        found = self._known.get(key)
         if found is None or found.loop is not asyncio.get_running_loop():
-            found = _Credential(driver.account, name, driver.credential_id(name))
-            self._known[driver.account, name] = found
+            found = self._known[key] = _Credential(*key)
         return found
 
     async def _let_out(self, call: Call, credential: _Credential, *, money: bool) -> str:
@@ -206,14 +207,15 @@ class CredentialGuard:
         now = asyncio.get_running_loop().time()
         if credential.proof is None or now - credential.sought_at >= AGAIN_SECONDS:
             credential.sought_at = now
-            seeking = self._seek(call.driver, call.driver.proof_of(credential.name))
+            seeking = self._seek(call, call.driver.proof_of(credential.name))
             credential.proof = asyncio.get_running_loop().create_task(seeking)
         await asyncio.wait({credential.proof})
 
-    async def _seek(self, driver: "Driver", prove: Callable[[Any], Any] | None) -> None:
+    async def _seek(self, first: Call, prove: Callable[[Any], Any] | None) -> None:
         if prove is None:
             return
-        call = Call(self._transport, driver, PROOF, PROOF_SECONDS)
+        driver = first.driver
+        call = Call(self._transport, driver, PROOF, PROOF_SECONDS, account=first.account)
         try:
             await self._transport.perform(call, prove)
         except (PaymuxError, OSError) as error:

@@ -1,9 +1,10 @@
 """Running a verb within its deadline, and reporting its outcome."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 from ..drivers._pushed import Pushed
 from ..drivers.base import Driver, Token
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# Credentials that are removed from what is shown: those of an account's earlier drivers, too.
+MAX_SECRETS = 64
 
 
 class Asker(Protocol):
@@ -35,12 +38,14 @@ class Asker(Protocol):
 
 
 class Account(NamedTuple):
-    """What the verbs of one account share."""
+    """What the verbs of one account share: a verb keeps that of the driver it began with."""
 
     limiter: Limiter  # of its requests
     secrets: tuple[str, ...]  # its credentials, to remove them from what is logged or kept
     url: str  # the base URL of its requests
     logs_in: bool
+    proves: bool  # whether it has credentials that must be proved
+    tokens: TokenCache
 
 
 class Transport:
@@ -63,25 +68,62 @@ class Transport:
         self.connection = connection
         self.attempts = attempts
         self.ask = ask
-        self.tokens = TokenCache(deadline, _sharing(journal, keys, deadline))
         self._deadline = deadline
+        self._keys = keys  # under which shared tokens are sealed
         # How often the pool was closed: a verb that began before a closing sends nothing after it.
         self.closings = 0
         self._observers: Observers | None = None
-        self._journal = journal  # of how good each credential is
+        self._journal = journal  # of how good each credential is, and of shared tokens
+        self.tokens = self._new_tokens()
         self._guard: CredentialGuard | None = None
-        drivers = tuple(drivers)
-        proving = (one for one in drivers if type(one).credential_id is not Driver.credential_id)
-        self._proving = frozenset(one.account for one in proving)
-        self.accounts = {
-            driver.account: Account(
-                limiter=Limiter(driver.account, driver.limits),
-                secrets=driver.secrets(),
-                url=driver.url,
-                logs_in=type(driver).token is not Driver.token,
-            )
-            for driver in drivers
+        self._replaced_tokens: WeakSet[TokenCache] = WeakSet()
+        self.accounts: Mapping[str, Account] = {
+            driver.account: self._account(driver) for driver in drivers
         }
+
+    def _account(self, driver: Driver) -> Account:
+        return Account(
+            limiter=Limiter(driver.account, driver.limits),
+            secrets=driver.secrets(),
+            url=driver.url,
+            logs_in=type(driver).token is not Driver.token,
+            proves=type(driver).credential_id is not Driver.credential_id,
+            tokens=self.tokens,
+        )
+
+    def _new_tokens(self) -> TokenCache:
+        """Return a cache that shares with the other processes of a journal, if a key seals."""
+        if self._journal is None or not self._keys:
+            return TokenCache(self._deadline)
+        from .token_sharing import TokenSharing  # noqa: PLC0415 - for pools with a journal
+
+        return TokenCache(self._deadline, TokenSharing(self._journal, self._keys, self._deadline))
+
+    def add(self, driver: Driver) -> None:
+        """Carry the verbs of another account, too."""
+        self.accounts = {**self.accounts, driver.account: self._account(driver)}
+
+    def replace(self, driver: Driver, *, signs_alike: bool) -> None:
+        """Use another driver for an account's new verbs; it keeps its limiter.
+
+        Unless it `signs_alike`, its new verbs log in anew, and those that began before keep to
+        the tokens of the driver before: a login that is on the wire is theirs.
+        """
+        name = driver.account
+        before = self.accounts[name]
+        tokens = before.tokens if signs_alike else self._new_tokens()
+        if not signs_alike:
+            self._replaced_tokens.add(tokens)
+        # An answer or a message may still echo what was in use before.
+        known = (*driver.secrets(), before.tokens.text(name), *before.secrets)
+        secrets = tuple(dict.fromkeys(filter(None, known)))[:MAX_SECRETS]
+        account = before._replace(secrets=secrets, tokens=tokens)
+        self.accounts = {**self.accounts, name: account}
+
+    async def close_logins(self) -> None:
+        """Cancel the logins of the running loop, also those of drivers that were replaced."""
+        for tokens in (self.tokens, *self._replaced_tokens):
+            await tokens.aclose()
 
     def observe(self, observers: object, loads: "Loads") -> None:
         """Tell observers of each verb from now on; UsageError: one of them is none."""
@@ -116,9 +158,9 @@ class Transport:
     async def heard(self, payment: Payment) -> None:
         """Take a confirmed payment, which may prove the credential of its request."""
         # A payout or refund may be another worker's, of which this one has no guard yet.
-        if self._guard is not None or (
-            payment.kind != "collect" and payment.account in self._proving
-        ):
+        account = self.accounts.get(payment.account)
+        proves = account is not None and account.proves
+        if self._guard is not None or (payment.kind != "collect" and proves):
             await self.guard.heard(payment)
 
     async def login(self, driver: Driver) -> Token | None:
@@ -184,17 +226,6 @@ class Transport:
         outgoing = await call.signed(driver.updates_request())
         async for frame in self.connection.frames(outgoing):
             yield frame
-
-
-def _sharing(
-    journal: "Journal | None", keys: tuple[Secret, ...], deadline: float
-) -> "TokenSharing | None":
-    """Return what shares tokens with the other processes of a journal; None: nothing seals them."""
-    if journal is None or not keys:
-        return None
-    from .token_sharing import TokenSharing  # noqa: PLC0415 - for pools with a journal
-
-    return TokenSharing(journal, keys, deadline)
 
 
 def _ended(call: Call, error: Exception) -> Exception:

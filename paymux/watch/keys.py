@@ -1,6 +1,7 @@
 """What a watched payment is known by, and whether two payments may be one."""
 
 import sys
+import time
 from typing import TypeAlias
 
 import msgspec
@@ -49,6 +50,14 @@ def lookup_key(payment: Payment, driver: Driver) -> LookupKey:
         return payment.provider_reference
     own = next(((name, id) for name, id in payment.ids.items() if name in driver.verifies_by), None)
     return own or (payment.kind or "collect", payment.reference or "")
+
+
+def not_found_is_final(payment: Payment, driver: Driver) -> bool:
+    """Return whether a payment of this age does not exist if its provider knows none."""
+    final, created = driver.facts_of(payment).not_found_final_after, payment.created_at
+    if final is None or created is None:
+        return False
+    return time.time() - created.timestamp() > final
 
 
 def reuse_equal_values(found: Payment, known: Payment) -> Payment:

@@ -38,9 +38,7 @@ class PushSockets:
         self._watching.setdefault(driver.account, WeakSet()).add(watch)
         task = self._tasks.get(driver.account)
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            self._tasks[driver.account] = asyncio.get_running_loop().create_task(
-                self._listen(driver)
-            )
+            self._begin(driver, None)
 
     def unsubscribe(self, watch: object, driver: Driver) -> None:
         """Stop listening for this watch."""
@@ -57,6 +55,17 @@ class PushSockets:
             # own.
             del self._tasks[driver.account]
             task.cancel()
+
+    def renew(self, driver: Driver) -> None:
+        """Open an account's socket again, signed by the driver that replaces another."""
+        if self._watching.get(driver.account) and isinstance(driver, Pushed):
+            self._begin(driver, self._tasks.pop(driver.account, None))
+
+    def _begin(self, driver: Pushed, before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.get_loop().is_closed():
+            before.cancel()
+        loop = asyncio.get_running_loop()
+        self._tasks[driver.account] = loop.create_task(self._listen(driver))
 
     async def aclose(self) -> None:
         """Close every socket of the running loop."""

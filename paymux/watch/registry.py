@@ -55,6 +55,9 @@ class RegisteredWatch(Protocol):
     def take_over(self, now: float) -> None:
         """Look up at once."""
 
+    def renew(self) -> None:
+        """Look up if its account can be asked since its driver was replaced."""
+
 
 WatchRef: TypeAlias = ref[RegisteredWatch]
 Held: TypeAlias = WatchRef | set[WatchRef]  # a set only if several watch the same payment
@@ -66,11 +69,13 @@ class WatchRegistry:
     def __init__(
         self,
         look_up: Callable[[Payment, float], Awaitable[Payment]],
+        driver: Callable[[str], Driver],
         frames: Callable[[Pushed], AsyncGenerator[str | bytes]],
         limiter: Callable[[Driver], Limiter],
         loop: Callable[[], asyncio.AbstractEventLoop | None],
     ) -> None:
         self.look_up = look_up
+        self.driver = driver  # that an account has now
         self._loop = loop  # returns the loop in which the pool was last used
         self.push = PushSockets(frames, self.on_push)
         self.closed = False
@@ -253,6 +258,12 @@ class WatchRegistry:
             elif held is not None and (watch := held()) is not None:
                 found.append(watch)
         return found
+
+    def renew(self, driver: Driver) -> None:
+        """Let the watches of an account go on with the driver that replaces another."""
+        self.push.renew(driver)
+        held = [shelved for shelf, shelved in self._by_key.items() if shelf[0] == driver.account]
+        self._each(_everyone(held), lambda watch: watch.renew())
 
     def deliver(self, payment: Payment) -> None:
         """Deliver a payment to every watch on it."""

@@ -19,7 +19,7 @@ from ..errors import (
     WatchTimeout,
 )
 from ..models import Payment, log, merge
-from .keys import lookup_key, registry_keys, reuse_equal_values
+from .keys import lookup_key, not_found_is_final, registry_keys, reuse_equal_values
 from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
 from .registry import LookupResult, PollState, WatchRef, WatchRegistry
 from .schedule import CLOCK_SECONDS, Schedule
@@ -44,7 +44,6 @@ class Watch:
         "_born",
         "_busy",
         "_deadline",
-        "_driver",
         "_due",
         "_hurry",
         "_looked",
@@ -61,18 +60,15 @@ class Watch:
 
     def __init__(
         self,
-        driver: Driver,
         payment: Payment,
         *,
-        asks: bool,
         timeout: float | None,
         watches: WatchRegistry,
     ) -> None:
         self.payment = payment
         self.ref: WatchRef = ref(self)  # the only one: its pool finds it in sets
-        self._driver = driver
-        self._asks = asks  # False: it cannot be looked up; only a webhook can report its end
         self._registry = watches
+        self._asks = self._driver.asks(payment) is not None  # else a webhook reports its end
         self._started = self._over = self._busy = False
         self._deadline = NEVER if timeout is None else timeout  # the loop's time, after the start
         self._due = NEVER
@@ -111,6 +107,10 @@ class Watch:
         """Stop watching; further iteration ends at once."""
         self._started = True
         self._end()
+
+    @property
+    def _driver(self) -> Driver:
+        return self._registry.driver(self.payment.account)
 
     @property
     def _queue(self) -> PollQueue:
@@ -159,6 +159,11 @@ class Watch:
         """Look up at once: another watch of this payment was interrupted in its look-up."""
         if self._ticket is not None and self._asks and not self._schedule().fixed:
             self._queue.reschedule(self._ticket, now, MIN_REPEAT_SECONDS)
+
+    def renew(self) -> None:
+        """Look up, if the driver that replaces another can ask for its payment."""
+        if self._started and not self._over and self._learn_to_ask():
+            self.wake()
 
     async def _go(self, *, to_the_end: bool) -> Payment:
         """Run to the next state to yield, or to the end; a waiting watch holds only this frame."""
@@ -255,13 +260,10 @@ class Watch:
 
     def _interval(self) -> int:
         """Return the seconds between look-ups at this age; a small int costs no memory."""
+        if self._asked > LONG_AGO:
+            return max(round(self._due - self._asked), 1)
         age = self._due - self._born
-        gap = (
-            self._due - self._asked
-            if self._asked > LONG_AGO
-            else self._schedule().next(age, 1) - age
-        )
-        return max(round(gap), 1)
+        return max(round(self._schedule().next(age, 1) - age), 1)
 
     async def _ask(self, ticket: Ticket) -> bool:
         """Look up once, for every watch; return whether there is a state to yield."""
@@ -304,7 +306,7 @@ class Watch:
 
     def _ends(self, error: PaymuxError) -> bool:
         if isinstance(error, NotFound):
-            return self._not_found_is_final()
+            return not_found_is_final(self.payment, self._driver)
         return isinstance(error, UsageError | AuthenticationFailed | Mismatch)
 
     def _take_next(self) -> bool:
@@ -324,20 +326,18 @@ class Watch:
             self._end(known)
         elif registry_keys(known) != registry_keys(found):
             self._registry.update_keys(self, known)
-        if not self._asks and self._driver.asks(found) is not None:
-            now = asyncio.get_running_loop().time()
-            self._asks, self._due = True, self._soon(self._schedule(), now)
+        self._learn_to_ask()
         return (known.status, known.provider_status) != (found.status, found.provider_status)
+
+    def _learn_to_ask(self) -> bool:
+        if self._asks or self._driver.asks(self.payment) is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        self._asks, self._due = True, self._soon(self._schedule(), now)
+        return True
 
     def _late(self) -> WatchTimeout:
         return WatchTimeout(f"{self.payment.account}: still pending", self.payment)
-
-    def _not_found_is_final(self) -> bool:
-        final = self._driver.facts_of(self.payment).not_found_final_after
-        created = self.payment.created_at
-        if final is None or created is None:
-            return False
-        return time.time() - created.timestamp() > final
 
     def _end(self, known: Payment | None = None) -> None:
         self._over = True

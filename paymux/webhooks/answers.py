@@ -24,9 +24,6 @@ class AnswerProcessor:
     def __init__(self, engine: Engine, teller: Teller) -> None:
         self._engine = engine
         self._teller = teller
-        drivers = engine.drivers.values()
-        # Whether any provider answers by a message: otherwise there is nothing to look for.
-        self._asks = any(type(one).answer_id is not Driver.answer_id for one in drivers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,7 +63,10 @@ class AnswerProcessor:
 
     async def scan(self, until: float) -> None:
         """Apply what workers that died have left; OSError: the journal cannot be read now."""
-        if self._asks and (found := await self._engine.questions.claim(MAX_PER_SCAN)):
+        # Whether any provider answers by a message: otherwise there is nothing to look for.
+        drivers = self._engine.drivers.values()
+        asks = any(type(one).answer_id is not Driver.answer_id for one in drivers)
+        if asks and (found := await self._engine.questions.claim(MAX_PER_SCAN)):
             await asyncio.wait({self._begun(one, until) for one in found})
 
     def _begun(self, late: Asked, until: float) -> "asyncio.Task[None]":

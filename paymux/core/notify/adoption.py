@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from ...drivers.base import Driver
 from ...errors import PaymuxError, UsageError
 from ...journal import CandidateOrders, Entry, adopted_reference
 from ...limits import Priority
@@ -24,20 +25,30 @@ class Adopter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.accounts = tuple(name for name, one in engine.drivers.items() if one.adopting)
-        if self.accounts and engine.store.journal is None:
-            # In memory, a restart would forget what was told, and tell it again.
-            raise UsageError.missing("journal", f"{self.accounts[0]} adopts payments: it needs one")
-        for name in self.accounts:
-            _see_alone(name, engine)
+        self.check(engine.drivers)
         self._since: Mapping[str, str] = {}  # when this journal first adopted, by account
         self._complained: set[str] = set()
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that adopt now."""
+        return _adopting(self._engine.drivers)
+
+    def check(self, drivers: Mapping[str, Driver]) -> None:
+        """UsageError: one of these accounts adopts payments, and cannot."""
+        accounts = _adopting(drivers)
+        if accounts and self._engine.store.journal is None:
+            # In memory, a restart would forget what was told, and tell it again.
+            raise UsageError.missing("journal", f"{accounts[0]} adopts payments: it needs one")
+        for name in accounts:
+            _see_alone(name, drivers)
+
     async def begin(self) -> None:
         """Learn since when the journal adopts; OSError: not now."""
-        if self.accounts and not self._since:
+        new = [name for name in self.accounts if name not in self._since]
+        if new:
             journal = self._engine.store.require_journal()
-            self._since = await journal.adoptions.begin(self.accounts)
+            self._since = {**self._since, **await journal.adoptions.begin(new)}
 
     def receipt_of(self, entry: Entry) -> str | None:
         """Return the receipt of an entry that is to be adopted; None: it is not."""
@@ -108,10 +119,14 @@ class Adopter:
         return _completed(event, payment, receipt)
 
 
-def _see_alone(account: str, engine: Engine) -> None:
+def _adopting(drivers: Mapping[str, Driver]) -> tuple[str, ...]:
+    return tuple(name for name, one in drivers.items() if one.adopting)
+
+
+def _see_alone(account: str, drivers: Mapping[str, Driver]) -> None:
     """Refuse an account that would adopt the payments that another one asks for."""
-    driver = engine.drivers[account]
-    for name, other in engine.drivers.items():
+    driver = drivers[account]
+    for name, other in drivers.items():
         if name != account and driver.lists_those_of(other):
             accepted = f"one whose payments are not listed for {account}, which adopts them"
             raise UsageError.field("account", name, accepted)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -95,13 +95,8 @@ class Notifier(ForkAware):
         if on_unconfirmed is not None:
             checked_function("on_unconfirmed", on_unconfirmed, "one Event", wait=True)
         self._engine = pool.internals.engine
-        # For these accounts, the orders are kept that an unconfirmed message may be about.
-        drivers = self._engine.drivers.items()
-        own = {
-            account for account, driver in drivers if type(driver).confirms is not Driver.confirms
-        }
-        self._engine.store.unconfirmable_accounts = frozenset(own)
-        adopter = Adopter(self._engine)
+        self._note_unconfirmable()
+        self._adopter = adopter = Adopter(self._engine)
         if adopter.accounts and "collect" not in named:
             said = "%s: adopts payments, which are collects, and `kinds` has none: none is told"
             log.warning(said, adopter.accounts[0])
@@ -127,21 +122,14 @@ class Notifier(ForkAware):
         engine.lifetime.use()
         if engine.notifier_loop is loop:
             raise UsageError("notifier: this pool has an entered one already; one is enough")
+        self.check(engine.drivers)
+        self._note_unconfirmable()
         engine.notifier_loop = loop
         journal = engine.store.journal
         self._local = LocalOutbox() if journal is None else None
         self.outbox = outbox = self._local or journal.outbox  # type: ignore[union-attr]  # one of both is there
-        stated = {
-            account: driver.limits.get("look-up") for account, driver in engine.drivers.items()
-        }
-        self._member = NotifierInfo(stated, self.dispatcher.kinds)
-        self._quotas = {
-            account: Quota(account, limit[1])
-            for account, limit in stated.items()
-            if limit and journal is not None
-        }
-        for account, quota in self._quotas.items():
-            engine.limiter(account).quota = quota
+        self._quotas: dict[str, Quota] = {}
+        self._begin_shares()
         self._woken = asyncio.Event()
         self._entered = self._complained = False
         self._last_heartbeat = self._next = float("-inf")
@@ -149,15 +137,45 @@ class Notifier(ForkAware):
         self.dispatcher.begin(self.wake)
         engine.store.on_fact = self._on_fact
         engine.store.claims = self._claims
+        engine.notifier = self
         try:
             await self._round(outbox)
         except BaseException:  # cancelled: it is not entered
-            engine.store.on_fact = engine.notifier_loop = None
+            engine.store.on_fact = engine.notifier_loop = engine.notifier = None
             raise
         self._task = loop.create_task(self._live(outbox))
         self.unconfirmed.begin()
         self._sweeper.begin()
         return self
+
+    def check(self, drivers: Mapping[str, Driver]) -> None:
+        """UsageError: it cannot serve these accounts."""
+        self._adopter.check(drivers)
+
+    def renew(self, account: str) -> None:
+        """Serve an account that was added to the pool, or whose driver was replaced."""
+        self._note_unconfirmable()
+        self._begin_shares()
+        self._order_watcher.renew(account)
+        self._sweeper.renew()
+        self._next = float("-inf")  # the journal may have open orders of it
+        self.wake()
+
+    def _note_unconfirmable(self) -> None:
+        """Let the orders be kept that an unconfirmed message may be about."""
+        drivers = self._engine.drivers.items()
+        own = (name for name, one in drivers if type(one).confirms is not Driver.confirms)
+        self._engine.store.unconfirmable_accounts = frozenset(own)
+
+    def _begin_shares(self) -> None:
+        """State the limits of the accounts, and take no look-up of a new one before its share."""
+        drivers = self._engine.drivers.items()
+        stated = {account: driver.limits.get("look-up") for account, driver in drivers}
+        self._member = NotifierInfo(stated, self.dispatcher.kinds)
+        for account, limit in stated.items():
+            if limit and self._local is None and account not in self._quotas:
+                self._quotas[account] = quota = Quota(account, limit[1])
+                self._engine.limiter(account).quota = quota
 
     async def __aexit__(
         self,
@@ -177,7 +195,7 @@ class Notifier(ForkAware):
             # Its loop had ended before another notifier was entered, to which all of this belongs.
             self._forget()
             return
-        engine.store.on_fact = engine.notifier_loop = None
+        engine.store.on_fact = engine.notifier_loop = engine.notifier = None
         if self._task.get_loop() is asyncio.get_running_loop():
             self._task.cancel()
             await asyncio.gather(self._task, self._sweeper.aclose(), return_exceptions=True)

@@ -15,13 +15,13 @@ class OrderTimes:
     """
 
     def __init__(self, engine: Engine, longest: float) -> None:
-        self._drivers = engine.drivers
+        self._engine = engine
         self._schedules = engine.watch_registry.schedules
         self._longest = longest
 
     def pace(self, order: WatchedOrder) -> Pace:
         """Return when its driver would look an order up."""
-        return self._drivers[order.payment.account].pace(order.payment)
+        return self._engine.drivers[order.payment.account].pace(order.payment)
 
     def fixed(self, order: WatchedOrder) -> bool:
         """Return whether an order is looked up at fixed ages only."""
@@ -32,7 +32,7 @@ class OrderTimes:
         now = asyncio.get_running_loop().time()
         age, pace, end = now - order.born, self.pace(order), order.born + self._longest
         if age < pace.watch_timeout:
-            key = lookup_key(order.payment, self._drivers[order.payment.account])
+            key = lookup_key(order.payment, self._engine.drivers[order.payment.account])
             return self._schedules[pace].next_at(key, now, order.born, order.looked)
         return now + sparse_gap(age) if now >= end else min(now + sparse_gap(age), end)
 
@@ -41,6 +41,10 @@ class OrderTimes:
         now = asyncio.get_running_loop().time()
         due = order.born + self._schedule(order).next(max(now - order.born, 0.0), 0)
         return min(due, max(order.born + self._longest, now))
+
+    def soon(self, order: WatchedOrder) -> float:
+        """Return when an order that could not be asked for until now is looked up."""
+        return self.first(order) if self.fixed(order) else asyncio.get_running_loop().time()
 
     def gap(self, order: WatchedOrder) -> int:
         """Return the seconds between look-ups at this age, which weigh it in the queue."""

@@ -1,6 +1,7 @@
 """Watching the open orders of the journal that no other notifier watches."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any
@@ -49,9 +50,7 @@ class OrderWatcher:
         self._wake = wake
         self._watches = engine.watch_registry
         self._times = OrderTimes(engine, self._longest)
-        self._accounts: dict[str, dict[OrderKey, WatchedOrder]] = {
-            account: {} for account in engine.drivers
-        }
+        self._accounts: defaultdict[str, dict[OrderKey, WatchedOrder]] = defaultdict(dict)
         self._pauses = AccountPauses(self._try)
         self._sent: list[Payment] = []  # sent by this process, and not claimed yet
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,6 +107,13 @@ class OrderWatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def renew(self, account: str) -> None:
+        """Go on with an account's new driver: its credentials are tried at once."""
+        for order in self._orders(account):
+            if order.due == NEVER and self._can_be_asked(order):
+                self._join(order, self._times.soon(order))
+        self._try(account)
+
     def waiting(self, account: str) -> int:
         """Count the waiting watches of an account, including those of the pool's callers."""
         return self._watches.queue(self._engine.drivers[account]).waiting
@@ -128,8 +134,7 @@ class OrderWatcher:
         if registry_keys(known) != registry_keys(order.payment):
             self._watches.update_keys(order, known)
             if order.due == NEVER and self._can_be_asked(order):
-                now = asyncio.get_running_loop().time()
-                self._join(order, self._times.first(order) if self._times.fixed(order) else now)
+                self._join(order, self._times.soon(order))
 
     def waits_for_message(self, order: WatchedOrder) -> bool:
         """Return whether the answer about an order comes later, as a message."""
@@ -149,8 +154,8 @@ class OrderWatcher:
     # Its ticket in the poll queue.
 
     def _begin(self, order: WatchedOrder) -> None:
-        held = self._accounts.get(order.payment.account)
-        if held is None or order.key in held or self._watches.closed:
+        held = self._accounts[order.payment.account]
+        if order.key in held or self._watches.closed:
             return
         held[order.key] = order
         self._watches.add(order)
@@ -202,7 +207,7 @@ class OrderWatcher:
         if not self._fresh():  # the loop was blocked: another notifier may have it by now
             self._join(order, now + MIN_REPEAT_SECONDS)
             return
-        key, account = ticket.key, order.payment.account
+        key, account, driver = ticket.key, order.payment.account, self._driver(order)
         order.asked, order.rank = now, ticket.rank
         try:
             found = await look_up(self._engine, order)
@@ -210,7 +215,8 @@ class OrderWatcher:
             if order.ticket is ticket:
                 self._leave(order)
         order.looked += not isinstance(found.failed, RateLimited)
-        self._credentials(account, found.failed)
+        if driver is self._driver(order):  # else it says nothing of the present credentials
+            self._credentials(account, found.failed)
         due = self.next(order)
         poll_state = PollState(order.asked, order.looked, due, now, order.rank)
         await self._watches.share_result(order, key, found.failed or found.payment, poll_state)
@@ -245,8 +251,7 @@ class OrderWatcher:
     async def _leave_to_person(self, order: WatchedOrder, why: str = "") -> None:
         """Stop watching an order; logged once, not again at each restart."""
         self._drop(order)
-        days = self._longest / DAY_SECONDS
-        why = why or f"it has had no end for {days:g} days"
+        why = why or f"it has had no end for {self._longest / DAY_SECONDS:g} days"
         await leave_to_person(self._outbox, order.payment, why)
 
     def _credentials(self, account: str, failed: PaymuxError | None) -> None:
@@ -260,10 +265,8 @@ class OrderWatcher:
         if type(failed) is AuthenticationFailed and self._pauses.begin(account):
             orders = self._orders(account)
             log.error(
-                (
-                    "%s: the credentials are refused; its %d open orders are not looked up until "
-                    "they are accepted"
-                ),
+                "%s: the credentials are refused; its %d open orders are not looked up until "
+                "they are accepted",
                 *(account, len(orders)),
             )
             for order in orders:

@@ -33,24 +33,32 @@ class Sweeper:
         self._engine = engine
         self._adopter = adopter
         self._unconfirmed = unconfirmed
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._begun = False
 
     def begin(self) -> None:
         """Start to compare, in this loop."""
+        self._tasks, self._begun = {}, True
+        self.renew()
+
+    def renew(self) -> None:
+        """Compare for the accounts that adopt now, and for no other."""
+        if not self._begun:
+            return
         loop, drivers = asyncio.get_running_loop(), self._engine.drivers
-        self._tasks = [
-            loop.create_task(self._live(account))
-            for account in self._adopter.accounts
-            if drivers[account].can("history")
-        ]
+        accounts = {name for name in self._adopter.accounts if drivers[name].can("history")}
+        for account in self._tasks.keys() - accounts:
+            self._tasks.pop(account).cancel()  # it releases its turn
+        for account in accounts - self._tasks.keys():
+            self._tasks[account] = loop.create_task(self._live(account))
 
     def forget(self) -> None:
         """Stop in a forked child, or after its loop ended."""
-        self._tasks = []
+        self._tasks, self._begun = {}, False
 
     async def aclose(self) -> None:
         """Stop; the turn is released, and another worker goes on."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks, self._begun = list(self._tasks.values()), {}, False
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

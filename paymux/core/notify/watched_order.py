@@ -109,6 +109,9 @@ class WatchedOrder:
         """Look up at once: another watch of this payment was interrupted in its look-up."""
         self.keeper.move(self, now)
 
+    def renew(self) -> None:
+        """Do nothing: its notifier renews the orders of an account."""
+
 
 def sparse_gap(age: float) -> float:
     """Return seconds to the next look-up after the provider's time-out: minutes, hours, a day."""

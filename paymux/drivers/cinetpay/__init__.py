@@ -74,6 +74,7 @@ class CinetPay(Driver, frozen=True, kw_only=True):
         "2021": ("operator_id", "operator", "paid_at"),
     }
     required = frozenset({"apikey", "site_id"})
+    identity = frozenset({"site_id"})
     takes: ClassVar[frozenset[Option]] = frozenset(
         {"description", "customer", "metadata", "return_url", "webhook_url"}
     )

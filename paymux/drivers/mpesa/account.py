@@ -79,6 +79,7 @@ class Account(Driver, frozen=True, kw_only=True):
     }
     login_fields = ("consumer_key", "consumer_secret")
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
+    identity = frozenset({"shortcode", "till", "b2c_shortcode"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     refund_takes: ClassVar[frozenset[Option]] = frozenset({"webhook_url"})
