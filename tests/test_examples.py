@@ -142,6 +142,34 @@ async def test_split_pays_each_share_once(tmp_path: Path) -> None:
         assert (code, lost.count("unknown:")) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("payroll 2026-11", "PAYMUX_WEBHOOK_BASE"),
+        ("payroll 2026-11", "PAYMUX_WEBHOOK_KEY"),
+        ("payroll", None),  # the month is missing
+        ("paybill_shop", "PAYMUX_WEBHOOK_BASE"),
+        ("paybill_shop --register 0722000000", "PAYMUX_WEBHOOK_KEY"),
+        ("paybill_shop", "ORDERS"),
+        ("paybill_shop --register", None),
+    ],
+)
+async def test_a_program_without_its_settings_says_what_it_needs(
+    tmp_path: Path, command: str, missing: str | None
+) -> None:
+    """It prints its docstring, in place of a traceback, and ends with 1."""
+    async with Simulator() as sim:
+        env = {**settings(sim, tmp_path, kenya="mpesa"), "ORDERS": str(tmp_path / "orders")}
+    env = {name: value for name, value in env.items() if name != missing}
+    name, *words = command.split()
+    async with running("-m", f"paymux.examples.{name}", *words, env=env) as process:
+        said, errors = await asyncio.wait_for(process.communicate(), 60)
+    file = ROOT / "paymux" / "examples" / f"{name}.py"
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")), clean=False)
+    assert (process.returncode, said.decode(), errors.decode()) == (1, "", f"{text}\n")
+    assert not list(tmp_path.iterdir())
+
+
 SALARIES = "id,phone,amount\nann,254708374149,5000\nben,254708374149,7000\n"
 
 

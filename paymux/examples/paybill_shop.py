@@ -21,6 +21,9 @@ from aiohttp import web
 from paymux import Event, Mpesa, Payment, Pool, Status
 from paymux.webhooks import Webhooks
 
+NEEDS = {"PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY", "ORDERS"}
+if sys.argv[1:] == ["--register"] or not {*os.environ} >= NEEDS:
+    sys.exit(__doc__)
 pay = Pool.from_env(
     journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
     webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],

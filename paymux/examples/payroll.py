@@ -6,8 +6,8 @@
 The columns are id, phone and amount. Run again, it asks for what was left open, and sends only what
 was never sent. It exits with 1 if there is something for a person.
 The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__INITIATOR_NAME …).
-M-Pesa sends results and balances as messages: PAYMUX_WEBHOOK_BASE is the public address of /pay on
-PORT of this machine, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+Results come as messages: PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT of this machine,
+and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from aiohttp import web
 from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, Status
 from paymux.webhooks import Webhooks
 
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "payroll.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+if len(sys.argv) != 2 or not {"PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY"} <= {*os.environ}:
+    sys.exit(__doc__)
+journal = os.environ.get("PAYMUX_JOURNAL", "payroll.db")
+base, key = os.environ["PAYMUX_WEBHOOK_BASE"], os.environ["PAYMUX_WEBHOOK_KEY"]
+pay = Pool.from_env(journal=journal, webhook_base=base, webhook_key=key)
 
 
 async def on_payment(payment: Payment) -> None:
