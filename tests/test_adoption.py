@@ -111,6 +111,24 @@ async def test_a_proved_payment_is_adopted_and_told_once(
 
 
 @timeless
+async def test_a_payment_that_is_about_to_be_adopted_is_not_for_a_person(
+    file: Path, sim: Simulator
+) -> None:
+    """`unconfirmed` does not list it while it waits and is proved; one without a proof it does."""
+    async with Shop(file, sim) as shop:
+        shop.register()
+        sim.mpesa.pays(bill="rent", amount=500)
+        await confirm(shop, "RKL51ZDR4F")
+        for _ in range(16):
+            await asyncio.sleep(10)
+            assert [one async for one in shop.pool.unconfirmed()] == []
+        assert len(shop.books.paid) == 1
+        await asyncio.sleep(30)
+        (left,) = [one async for one in shop.pool.unconfirmed()]
+        assert left.claims.receipt == "RKL51ZDR4F"
+
+
+@timeless
 async def test_an_adopted_payment_works_with_the_pools_verbs(file: Path, sim: Simulator) -> None:
     """It has a row: once, payments, verify and watch work; another order cannot have its name."""
     async with Shop(file, sim) as shop:

@@ -61,8 +61,9 @@ class JournalVerbs:
     def unconfirmed(self) -> AsyncIterator[Event]:
         """List open messages about payments that no look-up confirms (M-Pesa's C2B).
 
-        A message that is, or may still be, about an order of ours is not listed. Without a journal,
-        only messages to this process are listed.
+        A message that is, or may still be, about an order of ours is not listed, nor one whose
+        payment is adopted within minutes. Without a journal, only messages to this process are
+        listed.
         """
         from .unconfirmed import unconfirmed  # noqa: PLC0415 - a person asks for it
 

@@ -1,7 +1,9 @@
 """Payments that no look-up confirms: their orders, the open list, and how an entry ends."""
 
 import enum
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import msgspec
 
@@ -11,6 +13,9 @@ from ..models import Event, Payment, Status
 from ..values.payment_arguments import checked_event
 from ..values.validation import checked_text
 from .engine import Engine
+
+# Seconds in which a payment that the account adopts waits for its order, and is proved.
+ADOPTION_SECONDS = 180.0
 
 
 class Ownership(enum.Enum):
@@ -42,20 +47,30 @@ def owner_of(
 
 
 async def unconfirmed(engine: Engine) -> AsyncIterator[Event]:
-    """List open entries, oldest first, without those that may be about an order of ours."""
+    """List open entries, oldest first, without those that may be about an order of ours.
+
+    An entry that may just be being adopted is left out, too.
+    """
     engine.lifetime.use()
     after = 0
     try:
         while page := await engine.store.unconfirmed.left(after):
-            for after, event, _ in page:  # noqa: B007 - the next page begins after the last one
+            for after, event, at in page:  # noqa: B007 - the next page begins after the last one
                 if event.account not in engine.drivers:
                     yield event
+                    continue
+                if engine.driver(event.account).adopts(event) and age_of(at) < ADOPTION_SECONDS:
                     continue
                 orders = await engine.store.unconfirmed.orders(event)
                 if owner_of(engine, event, orders)[0] is Ownership.NOT_OURS:
                     yield event
     except OSError as error:
         raise Unavailable(str(error)) from None
+
+
+def age_of(at: str) -> float:
+    """Return the seconds since an entry was kept."""
+    return time.time() - datetime.fromisoformat(at).timestamp()
 
 
 async def dealt_with(engine: Engine, event: Event, because: str) -> None:

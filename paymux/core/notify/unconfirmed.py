@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from functools import partial
 
 from ...errors import UsageError
@@ -13,7 +11,7 @@ from ...journal import MAX_EVENT_BYTES, Entry, KeptEvent, encoded_event
 from ...models import Event, Payment, log
 from ...primitives.redaction import mask, shown
 from ..engine import Engine
-from ..unconfirmed import Ownership, owner_of
+from ..unconfirmed import Ownership, age_of, owner_of
 from .adoption import ASKED_FOR_SECONDS, MAX_ASK_SECONDS, MIN_ASK_SECONDS, Adopter, as_proved
 from .callbacks import CallbackFailed, log_failure, run_callback
 
@@ -218,7 +216,7 @@ class UnconfirmedNotifier:
             return False
         waiting.proved = await self._adopter.proved(entry.event, receipt)
         pause = min(MIN_ASK_SECONDS * 2**waiting.asks, MAX_ASK_SECONDS)
-        over = _age(entry.at) > ASKED_FOR_SECONDS
+        over = age_of(entry.at) > ASKED_FOR_SECONDS
         waiting.ask_at, waiting.asks = float("inf") if over else now + pause, waiting.asks + 1
         return waiting.proved is not None
 
@@ -279,11 +277,7 @@ class UnconfirmedNotifier:
 
 def _left(at: str) -> float:
     """Return the seconds for which an order may still get the receipt of a message from then."""
-    return min(max(RECEIPT_WAIT_SECONDS - _age(at), 0.0), RECEIPT_WAIT_SECONDS)
-
-
-def _age(at: str) -> float:
-    return time.time() - datetime.fromisoformat(at).timestamp()
+    return min(max(RECEIPT_WAIT_SECONDS - age_of(at), 0.0), RECEIPT_WAIT_SECONDS)
 
 
 def _log_gone(kept: KeptEvent) -> None:
