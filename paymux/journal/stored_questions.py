@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 _COLUMNS = Asked.__struct_fields__
 _NAMES, _PLACES = ", ".join(_COLUMNS), ", ".join("?" * len(_COLUMNS))
-_GET = f"SELECT {_NAMES} FROM questions WHERE nonce = ?"  # noqa: S608 - names of our own
+_GET = f"SELECT {_NAMES} FROM questions WHERE nonce = ?"
 _NEW = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "nonce")
 _PUT = f"""INSERT INTO questions ({_NAMES}) VALUES ({_PLACES})
-    ON CONFLICT (nonce) DO UPDATE SET {_NEW}"""  # noqa: S608 - as above
+    ON CONFLICT (nonce) DO UPDATE SET {_NEW}"""
 _LEFT = "SELECT nonce FROM questions WHERE answer IS NOT NULL AND over = 0 ORDER BY expires"
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..journal import Journal
     from .credentials import CredentialGuard
     from .observing import Loads, Observers
-    from .token_sharing import TokenSharing
 
 P = ParamSpec("P")
 T = TypeVar("T")
