@@ -179,7 +179,7 @@ async def test_rows_are_claimed_once_in_the_order_of_their_key(worker: Any) -> N
                 rows[journal] = row
                 met.append(row.payment.reference)
                 assert row.fence == 1
-    assert met == [f"order-{number}" for number in range(5)]
+    assert met == [f"order-{number}" for number in range(6)]
 
 
 async def test_a_claim_ends_with_its_release_or_its_worker(worker: Any) -> None:
