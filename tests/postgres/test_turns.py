@@ -66,7 +66,7 @@ async def test_the_body_of_a_suspended_worker_is_cancelled(
     postgres: Cluster, database: str
 ) -> None:
     """Before another has the turn, the body has been cancelled, and Unavailable says why."""
-    cancelled = asyncio.Event()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
     async with (
         Proxy(postgres.port) as proxy,
         pool(database) as other,
@@ -76,6 +76,7 @@ async def test_the_body_of_a_suspended_worker_is_cancelled(
         async def work() -> None:
             async with pay.once(PAID, "shipped") as turn:
                 assert turn
+                begun.set()
                 proxy.refuse = True
                 proxy.cut()
                 try:
@@ -84,6 +85,7 @@ async def test_the_body_of_a_suspended_worker_is_cancelled(
                     cancelled.set()
 
         task = asyncio.create_task(work())
+        await begun.wait()
         took = asyncio.create_task(later(other))
         await cancelled.wait()
         assert not took.done()
