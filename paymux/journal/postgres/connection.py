@@ -94,7 +94,8 @@ class Connection:
         self._loop = loop
         self._address = address
         self._statements: dict[tuple[str, str], Any] = {}
-        self._began = ""
+        self.pid = int(link.get_server_pid())  # of the server's process, as it says
+        self.began = ""  # and when that began: the two tell this session from all others
         self.failed: Exception | None = None  # the error that ended the open transaction
         self.transaction: str | None = None  # the id of the open transaction
 
@@ -105,8 +106,8 @@ class Connection:
         statement, values = self._prepared(sql, given)
         if sql.lstrip()[:6].upper() == "SELECT":
             return Rows(lambda at_once: self._selected(statement, values, at_once), -1)
-        rows = self.run(lambda: statement.fetch(*values))
-        count = statement.get_statusmsg().rpartition(" ")[2]
+        rows, said = self.run(lambda: _fetched(statement, values))
+        count = said.rpartition(" ")[2]
         return Rows(lambda _: iter([rows]), int(count) if count.isdecimal() else -1)
 
     def _prepared(self, sql: str, given: Any) -> tuple[Any, list[Any]]:
@@ -140,7 +141,7 @@ class Connection:
     def settle(self, schema: str) -> None:
         """Give the session the settings that the journal relies on."""
         self.command(_SETTINGS.format(schema=schema))
-        self._began = self.value(_BEGAN) or ""
+        self.began = self.value(_BEGAN) or ""
 
     def begin(self, lock: int | None) -> None:
         """Begin a transaction that alone holds the journal's lock; None: one that only reads."""
@@ -175,16 +176,6 @@ class Connection:
         """Return the first row of a PostgreSQL statement of our own."""
         return self.run(lambda: self._link.fetchrow(text, *values))
 
-    @property
-    def identity(self) -> tuple[int, str]:
-        """Return what tells this session of the server from all others, of any time."""
-        return self.pid, self._began
-
-    @property
-    def pid(self) -> int:
-        """Return the process id that the server gave to the session."""
-        return int(self._link.get_server_pid())
-
     def run(self, call: Callable[[], Awaitable[T]], seconds: float = STATEMENT_SECONDS) -> T:
         """Run a call of the session to its end, and translate its errors."""
         try:
@@ -214,6 +205,10 @@ class Connection:
         with contextlib.suppress(Exception):
             self._loop.run_until_complete(asyncio.wait_for(self._link.close(), 1.0))
         self.terminate()
+
+
+async def _fetched(statement: Any, values: list[Any]) -> tuple[list[Any], str]:
+    return await statement.fetch(*values), statement.get_statusmsg()
 
 
 async def _opened(statement: Any, values: list[Any]) -> Any:

@@ -70,6 +70,8 @@ class PostgresRunner:
     def run(self, queue: "SimpleQueue[Work | None]") -> None:
         """Run what is queued until the end is asked for; only this uses the session."""
         self._loop = asyncio.new_event_loop()
+        # What a lost connection leaves behind in it is told by the statement that failed.
+        self._loop.set_exception_handler(lambda *_: None)
         ending: float | None = None  # when the thread was asked to end
         while ending is None or (self._left() and time.monotonic() < ending + LOCK_WAIT_SECONDS):
             if self._gather(queue, ending is not None):

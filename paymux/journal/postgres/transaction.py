@@ -24,7 +24,7 @@ class Doubt:
         self.result = result
         self.lost = lost
         self._transaction = db.transaction
-        self._session = db.identity
+        self._session = (db.pid, db.began)
 
     def durable(self, db: Connection) -> bool:
         """Return whether the operation is durable, once its session has ended for certain."""
