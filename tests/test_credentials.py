@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from paymux import AuthenticationFailed, NotSent, Payment, Pool, Status, Unavailable, UsageError
+from paymux import (
+    AuthenticationFailed,
+    NotFound,
+    NotSent,
+    Payment,
+    Pool,
+    SqliteJournal,
+    Status,
+    Unavailable,
+    UsageError,
+)
 from paymux.core.late_answers import apply_late
 from paymux.drivers.base import Driver
 from paymux.errors import CredentialRefused, ProviderError
 from paymux.http import PreparedRequest, Request, Response, Send, ask, post
+from paymux.journal import Credentials, Standing
+from paymux.journal.credentials import LocalCredentials
 from paymux.journal.questions import Asked
 from paymux.models import Balance, Order
 from paymux.primitives.redaction import Secret
@@ -29,6 +41,7 @@ __all__ = ["file"]
 
 STOP = "2001"
 NO_ROLE = "21"
+UNKNOWN = "404"
 
 
 class Initiated(Keyless, frozen=True, kw_only=True):
@@ -69,6 +82,8 @@ class Initiated(Keyless, frozen=True, kw_only=True):
         said = await send(post(path, Said, {}, money=False, credential="initiator"))
         if said.error == STOP:
             raise CredentialRefused("the initiator is wrong", code=STOP)
+        if said.error == UNKNOWN:
+            raise NotFound("no such payment")
         if said.error == NO_ROLE:
             raise ProviderError("no such role", code=NO_ROLE)
         return said
@@ -327,6 +342,75 @@ async def test_another_order_of_the_same_reference_proves_nothing() -> None:
 
 
 @timeless
+async def test_a_success_proves_also_after_its_request_counts_as_out_no_more() -> None:
+    """The worker that paid knows of which credential the order was."""
+    bank = Bank()
+    async with shop(bank, role=False) as pay:
+        await pay_all(pay, 3)
+        await asyncio.sleep(70)
+        await pay._engine.transport.heard(
+            msgspec.structs.replace(sent("order-0"), status=Status.SUCCEEDED)
+        )
+        assert [type(end) for end in await pay_all(pay, 10, 10)] == [Payment] * 10
+
+
+@timeless
+async def test_a_collect_that_succeeds_asks_nothing_of_the_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No collect names one, and there are many."""
+
+    async def prove(*_: object) -> None:
+        pytest.fail("asked")
+
+    monkeypatch.setattr(LocalCredentials, "prove", prove)
+    async with shop(Bank(balance=answer(status="OK"))) as pay:
+        await pay_all(pay, 1)
+        told = msgspec.structs.replace(sent("x-1"), kind="collect", status=Status.SUCCEEDED)
+        await pay._engine.transport.heard(told)
+
+
+@timeless
+async def test_an_unknown_payment_is_an_answer_that_proves() -> None:
+    """The provider had to know the user to say, in its answer, that it knows no such payment."""
+    bank = Bank(payments=answer(error=UNKNOWN))
+    async with shop(bank, role=False) as pay:
+        ends = asyncio.ensure_future(pay_all(pay, 20))
+        await asyncio.sleep(3)
+        with pytest.raises(NotFound):
+            await pay.verify(sent("order-0"))
+        assert [type(end) for end in await ends] == [Payment] * 20
+
+
+class TwoNames(Initiated, frozen=True, kw_only=True):
+    """A toy whose look-up names two credentials, one after the other."""
+
+    name = "two-names"
+
+    def credential_id(self, name: str) -> str:
+        return f"the {name}"
+
+    async def verify(self, send: Send, payment: Payment) -> Payment:
+        await send(post("/first", Said, {}, money=False, credential="initiator"))
+        return self.payment(
+            await send(post("/second", Said, {}, money=False, credential="second")), payment.kind
+        )
+
+
+@timeless
+async def test_a_refusal_is_of_the_credential_that_was_named_last() -> None:
+    """The first one was answered: its payouts go on."""
+    bank = Bank(first=answer(id="id-1"), second=answer(500, error=STOP))
+    driver = TwoNames(account="toy", role=False)
+    async with Pool(driver, connection=bank, deadline=30.0, attempts=1) as pay:
+        for reference in ("order-8", "order-9"):
+            with pytest.raises(CredentialRefused):
+                await pay.verify(sent(reference))
+        assert isinstance((await pay_all(pay, 1))[0], Payment)
+    assert len(bank.paths("/second")) == 1
+
+
+@timeless
 async def test_a_success_that_another_worker_hears_proves(file: Path) -> None:
     """The worker that pays may not be the one that has the webhooks."""
     bank = Bank()
@@ -486,3 +570,195 @@ async def test_a_question_that_is_not_sent_takes_no_place(file: Path) -> None:
                 await pay.balance("toy")
         assert now() < 1
         assert all(isinstance(end, Payment) for end in await pay_all(pay, 3))
+
+
+@timeless
+async def test_a_refusal_stops_a_worker_that_had_proved_the_credential(file: Path) -> None:
+    """Within a second: its user may have been locked since."""
+    bank = Bank(balance=answer(status="OK"))
+    async with shop(bank, file) as one, shop(bank, file) as two:
+        for pay, first in ((one, 0), (two, 10)):
+            assert isinstance((await pay_all(pay, 1, first))[0], Payment)
+        bank.replies["payments"] = WRONG
+        with pytest.raises(CredentialRefused):
+            await one.verify(sent("order-0"))
+        await asyncio.sleep(1)
+        ends = await pay_all(two, 5, 20)
+    assert all(isinstance(end, CredentialRefused) for end in ends)
+    assert len(bank.paths("/payout")) == 2
+
+
+@timeless
+async def test_what_is_known_of_a_credential_is_asked_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The journal does not read a row for each request."""
+    asked = 0
+    standing = LocalCredentials.standing
+
+    async def counted(book: LocalCredentials, account: str, digest: str) -> Standing:
+        nonlocal asked
+        asked += 1
+        return await standing(book, account, digest)
+
+    monkeypatch.setattr(LocalCredentials, "standing", counted)
+    async with shop(Bank(0.0, balance=answer(status="OK"))) as pay:
+        await pay_all(pay, 1)
+        asked = 0
+        for number in range(20):
+            await pay_all(pay, 5, 10 + 5 * number)
+            await asyncio.sleep(0.1)
+    assert asked == 1  # after a second
+
+
+@timeless
+async def test_a_look_up_seeks_the_proof_first_too() -> None:
+    """With a wrong credential, no look-up leaves where the balance may be asked."""
+    bank = Bank(balance=WRONG, payments=answer(id="id-1", status="OK"))
+    async with shop(bank) as pay:
+        with pytest.raises(CredentialRefused):
+            await pay.verify(sent("order-0"))
+    assert (bank.paths("/payments"), len(bank.paths("/balance"))) == ([], 1)
+
+
+@timeless
+async def test_a_look_up_goes_before_orders_while_a_lost_proof_is_sought_again() -> None:
+    """Its answer is what they wait for: it leaves at once, and lets all go."""
+    bank = Bank(balance=None, payments=answer(id="id-1", status="OK"))
+    pay = Pool(Initiated(account="toy"), connection=bank, deadline=100.0, attempts=1)
+    async with pay:
+        each = [asyncio.ensure_future(pay_all(pay, 1, number)) for number in range(8)]
+        await asyncio.sleep(
+            65
+        )  # the lost proof counts as out for a minute; then it is sought again
+        left = [number for number, one in enumerate(each) if one.done()]
+        assert len(left) == len(bank.paths("/payout")) == 3
+        began = now()
+        await pay.verify(sent(f"order-{left[0]}"))
+        assert now() - began < 2
+        assert [type(end) for one in each for end in await one] == [Payment] * 8
+
+
+class Crowd(Bank):
+    """A provider that counts how many look-ups it has at once."""
+
+    now = most = 0
+
+    async def _reply(self, outgoing: PreparedRequest) -> Response:
+        self.now += not outgoing.money
+        self.most = max(self.most, self.now)
+        try:
+            return await super()._reply(outgoing)
+        finally:
+            self.now -= not outgoing.money
+
+
+@pytest.mark.parametrize("many", [False, True])
+@timeless
+async def test_look_ups_that_wait_for_a_proof_hold_no_place_in_the_limit(*, many: bool) -> None:
+    """Others go on, and when they are let out they take places again: 100 are out at most."""
+    waits = answer(id="id-1", status="WAIT")
+    bank = Crowd(5.0, payments=waits, other=answer(status="OK"))
+    asked = [sent(f"order-{number}") for number in range(150)]
+    async with shop(bank, role=False) as pay:
+        verifies: list[asyncio.Future[Any]]
+        if many:
+            verifies = [asyncio.ensure_future(_verified(pay, asked))]
+        else:
+            verifies = [asyncio.ensure_future(pay.verify(one)) for one in asked]
+        await asyncio.sleep(2)
+        began = now()
+        await pay.send("toy", post("/other", Said, {}, money=False))
+        assert now() - began == pytest.approx(5, abs=0.1)
+        ends = await asyncio.gather(*verifies)
+    assert len(ends) == (1 if many else 150)
+    assert len(bank.paths("/payments")) == 150
+    assert bank.most == 100
+
+
+async def _verified(pay: Pool, payments: list[Payment]) -> None:
+    """Look all of them up, at once."""
+    items = await pay.verify_many(payments, at_once=150)
+    assert [item.error for item in items] == [None] * len(payments)
+
+
+@contextlib.asynccontextmanager
+async def kept(where: str, file: Path) -> AsyncIterator[Credentials]:
+    """Open where credentials are kept: in memory, or in a journal."""
+    if where == "memory":
+        yield LocalCredentials()
+        return
+    journal = SqliteJournal(file)
+    yield journal.credentials
+    await journal.aclose()
+
+
+IN_BOTH = pytest.mark.parametrize("where", ["memory", "journal"])
+
+
+async def out(book: Credentials, slot: str, *, again: bool = False) -> bool:
+    """Take a place for a request."""
+    return await book.take("toy", "digest", slot, again=again)
+
+
+@IN_BOTH
+@timeless
+async def test_a_refused_credential_lets_nothing_out_for_ever(where: str, file: Path) -> None:
+    """Neither a free place nor a later success makes it good again; another digest is another."""
+    async with kept(where, file) as book:
+        assert await out(book, "payout 1")
+        await book.settle("toy", "digest", Standing.REFUSED)
+        for again in (False, True):
+            for slot in ("payout 1", "payout 2"):
+                assert not await out(book, slot, again=again)
+        await book.prove("toy", "payout 1")
+        await book.settle("toy", "digest", Standing.PROVED)
+        assert await book.standing("toy", "digest") is Standing.REFUSED
+        assert await book.standing("toy", "another") is Standing.UNKNOWN
+        assert await book.take("toy", "another", "payout 1", again=False)
+
+
+@IN_BOTH
+@timeless
+async def test_three_are_out_each_until_it_is_free_or_for_a_minute(where: str, file: Path) -> None:
+    """Of each credential apart."""
+    async with kept(where, file) as book:
+        assert [await out(book, f"payout {number}") for number in range(4)] == [True] * 3 + [False]
+        assert await book.take("toy", "another", "payout 3", again=False)
+        await book.free("toy", "digest", "payout 1")
+        await asyncio.sleep(1)
+        assert [await out(book, f"payout {number}") for number in (4, 5)] == [True, False]
+        await asyncio.sleep(58.5)
+        assert not await out(book, "payout 5")
+        await asyncio.sleep(1)  # the first three are over, the one of a second later is not
+        assert [await out(book, f"payout {number}") for number in (5, 6, 7)] == [True, True, False]
+
+
+@IN_BOTH
+@timeless
+async def test_a_question_takes_the_place_of_its_order_once(where: str, file: Path) -> None:
+    """Neither an order nor its question leaves twice; a question alone has a place like any."""
+    async with kept(where, file) as book:
+        assert await out(book, "payout 1")
+        assert not await out(book, "payout 1")
+        assert await out(book, "payout 1", again=True)
+        assert not await out(book, "payout 1", again=True)
+        assert not await out(book, "payout 1")
+        assert await out(book, "payout 2", again=True)
+        assert not await out(book, "payout 2", again=True)
+        assert await out(book, "payout 3")
+        assert not await out(book, "payout 4")
+        assert await out(book, "payout 3", again=True)  # though three are out
+
+
+@IN_BOTH
+@timeless
+async def test_a_request_that_is_out_no_more_proves_nothing(where: str, file: Path) -> None:
+    """Which credential it was of is only known while it counts as out."""
+    async with kept(where, file) as book:
+        await out(book, "payout 1")
+        await book.prove("toy", "payout 2")
+        await book.prove("other", "payout 1")
+        assert await book.standing("toy", "digest") is Standing.UNKNOWN
+        await book.prove("toy", "payout 1")
+        assert await book.standing("toy", "digest") is Standing.PROVED

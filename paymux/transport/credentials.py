@@ -7,8 +7,8 @@ none leaves. What is learned is shared through the journal.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -49,11 +49,8 @@ class _Credential:
         self.turn = asyncio.Lock()  # those that wait go one by one
         self.proof: asyncio.Task[None] | None = None
         self.sought_at = -float("inf")  # when the proof was sought last
-
-    @property
-    def is_sought(self) -> bool:
-        """Return whether the proof before the first request was sought, in vain perhaps."""
-        return self.proof is not None and self.proof.done()
+        # Whether the proof before the first request was sought, in vain perhaps.
+        self.is_sought = False
 
     @property
     def is_proved(self) -> bool:
@@ -207,21 +204,23 @@ class CredentialGuard:
         now = asyncio.get_running_loop().time()
         if credential.proof is None or now - credential.sought_at >= AGAIN_SECONDS:
             credential.sought_at = now
-            seeking = self._seek(call, call.driver.proof_of(credential.name))
+            seeking = self._seek(call, credential)
             credential.proof = asyncio.get_running_loop().create_task(seeking)
         await asyncio.wait({credential.proof})
 
-    async def _seek(self, first: Call, prove: Callable[[Any], Any] | None) -> None:
-        if prove is None:
-            return
+    async def _seek(self, first: Call, credential: _Credential) -> None:
         driver = first.driver
-        call = Call(self._transport, driver, PROOF, PROOF_SECONDS, account=first.account)
         try:
-            await self._transport.perform(call, prove)
+            prove = driver.proof_of(credential.name)
+            if prove is not None:
+                call = Call(self._transport, driver, PROOF, PROOF_SECONDS, account=first.account)
+                await self._transport.perform(call, prove)
         except (PaymuxError, OSError) as error:
             log.info("%s: no proof of a credential yet: %s", driver.account, error)
         except Exception as error:  # noqa: BLE001 - a driver's bug must not stop those that wait
             log.error("%s: the proof of a credential failed: %r", driver.account, error)
+        finally:
+            credential.is_sought = True
 
     async def _ask(self, credential: _Credential) -> None:
         credential.standing = await self._book.standing(credential.account, credential.digest)
