@@ -42,7 +42,12 @@ OF_A_RESULT = (
     "drivers/mpesa_b2c",
     "drivers/mpesa_pool",
 )
-OF_A_STATUS = ("drivers/mpesa_status", "drivers/mpesa_b2c", "drivers/mpesa_asking")
+OF_A_STATUS = (
+    "drivers/mpesa_status_rules",
+    "drivers/mpesa_status",
+    "drivers/mpesa_b2c",
+    "drivers/mpesa_asking",
+)
 # The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
@@ -102,6 +107,77 @@ EQUIVALENT: Mapping[str, str] = {
         " => self.token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
     "drivers/mpesa/results.proof: return None => return": "Both return None.",
+    "drivers/mpesa/errors.duplicate: return None => return": "Both return None.",
+    "drivers/mpesa/errors.duplicate: return None => pass": "Both return None.",
+    (
+        "drivers/mpesa/results.proof: return msgspec.structs.replace("
+        "said, kind=kind, reference=known.reference, reason=reason)"
+        " => return msgspec.structs.replace(said, kind=kind, reference=known.reference)"
+    ): "A code that ends a payment has one reason in the tables of both kinds.",
+    **{
+        (
+            "drivers/mpesa/status._by_id: found = _payment(driver, told, known.kind or 'payout')"
+            f" => found = _payment(driver, told, known.kind{left})"
+        ): "Only a payout or a refund is asked for by its id."
+        for left in ("", " or ''")
+    },
+    **{
+        (
+            "drivers/mpesa/status._by_id: pairs = [pair for pair in zip(theirs, ours, strict=True)"
+            f" if None not in pair] => pairs = [pair for pair in zip(theirs, ours{left})"
+            " if None not in pair]"
+        ): "Both are two."
+        for left in ("", ", strict=False")
+    },
+    **{
+        f"transport/credentials.CredentialGuard.{change}": reason
+        for changes, reason in (
+            (
+                (
+                    "_let_out: self._check(call, credential) => pass",
+                    "_let_out: self._check(call, credential) => pass #2",
+                ),
+                "`_take` refuses, too.",
+            ),
+            (
+                (
+                    "_let_out: if credential.is_proved: => if False:",
+                    "_let_out: if credential.is_proved: => if False: #2",
+                    "_let_out: return '' => pass",
+                    "_let_out: return '' => pass #2",
+                ),
+                "It is the quick way: nothing proved is kept waiting for a place.",
+            ),
+            (
+                (
+                    "_let_out: return '' => return",
+                    "_let_out: return '' => return #2",
+                    "_take: return '' => return",
+                ),
+                "Both are no place.",
+            ),
+            (
+                (
+                    "_let_out: return '' => return 'mutant'",
+                    "_let_out: return '' => return 'mutant' #2",
+                    "_take: return '' => return 'mutant'",
+                ),
+                "No request has this place.",
+            ),
+            (
+                (
+                    "ended: if not error.unsent: => if True:",
+                    "ended: return => pass",
+                ),
+                "It is refused already, and lets nothing out.",
+            ),
+        )
+        for change in changes
+    },
+    **{
+        f"journal/credentials._take: return False => return{number}": "Both are no."
+        for number in ("", " #2")
+    },
     "models/payments.merge: if known.ids: => if True:": (
         "Merging what is found into no ids gives what is found."
     ),

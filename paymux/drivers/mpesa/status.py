@@ -206,7 +206,7 @@ def _by_id(driver: "Mpesa", told: Mapping[str, str], known: Payment, asked: str)
 
 def _by_receipt(driver: "Mpesa", told: Mapping[str, str], receipt: str) -> Payment:
     """Read an answer about a receipt: ours only if one party begins with our shortcode."""
-    mine = {driver.shortcode, driver.b2c_shortcode, driver.till} - {""}
+    mine = (driver.shortcode, driver.b2c_shortcode, driver.till)
     debit, credit = [_shortcode(told.get(f"{one}PartyName")) for one in ("Debit", "Credit")]
     paid_out, collected = debit in mine, credit in mine
     found = _payment(driver, told, "payout" if paid_out else "collect")
