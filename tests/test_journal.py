@@ -460,6 +460,20 @@ def test_no_fact_turns_the_record_back(
     assert facts(file)[-1][2] == (old if source == "verify" and new is old else new)
 
 
+async def test_a_fact_that_is_not_applied_is_logged_with_its_order(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person must find the payment that the provider told two stories of."""
+    payment = Payment(account="toy", kind="payout", reference="wage-7", provider_reference="id-1")
+    journal = SqliteJournal(file)
+    await journal.intend(payment, "digest")
+    for status in (Status.SUCCEEDED, Status.FAILED):
+        await journal.record(msgspec.structs.replace(payment, status=status), "verify")
+    await journal.aclose()
+    (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert said.startswith("toy: payout 'wage-7': kept as a fact, not applied: ")
+
+
 AFTER = {
     # state before: state after INTENT, SENDING, ACCEPTED, REFUSED, NOT_SENT, UNKNOWN
     State.ACCEPTED: [State.ACCEPTED] * 6,

@@ -157,7 +157,7 @@ class PaymentTable:
         try:
             kept = merge(known, told)
         except Mismatch as mismatch:
-            log.warning("%s: kept as a fact, not applied: %s", told.account, mismatch)
+            log.warning("%s: %s %r: kept as a fact, not applied: %s", *key, mismatch)
             kept, state = known, was
         payment_now = (state, kept.status, kept.provider_reference, text_of(kept), at)
         db.execute(_APPLIED, (*payment_now, source, self._worker.name, *key))
