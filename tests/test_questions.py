@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from paymux import (
+    BadWebhook,
     NoAnswer,
     Payment,
     Pool,
@@ -20,6 +21,7 @@ from paymux import (
     UsageError,
     WebhookRequest,
 )
+from paymux.core.callback_urls import Route, Use
 from paymux.http import Response
 from paymux.journal import Asked
 from paymux.journal.stored_questions import StoredQuestions
@@ -549,3 +551,82 @@ async def test_an_acknowledgement_that_echoes_a_credential_is_not_stored(tmp_pat
         kept = b"".join(one.read_bytes() for one in tmp_path.iterdir())
     assert b"order-1" in kept
     assert SECRET.encode() not in kept
+
+
+@JOURNALS
+@timeless
+async def test_an_early_message_with_another_id_does_not_end_the_wait(
+    tmp_path: Path, kept: bool
+) -> None:
+    """It came before the acknowledgement; the answer that comes after it is waited for."""
+    provider = Provider()
+    hooks = worker(provider, Shop(), file(tmp_path, kept))
+    early: list[asyncio.Future[Response]] = []
+
+    def at_once(_: dict[str, Any]) -> None:
+        message = provider.says(conversation="c7", status="NO")
+        early.append(asyncio.ensure_future(hooks.answer(message)))
+
+    provider.speaks = at_once
+    wire: Any = hooks._pool._engine.transport.connection
+    wire.after = 1.0
+    async with opened(hooks) as pool:
+        payment = await pool.collect("toy", **ORDER)
+        verb = asyncio.ensure_future(pool.verify(payment))
+        await asked(provider)
+        await asyncio.sleep(3)
+        assert [(await one).status for one in early] == [OK]
+        assert (await hooks.answer(provider.says())).status == OK
+        assert (await verb).status is Status.SUCCEEDED
+    assert len(provider.asked) == 1
+
+
+@JOURNALS
+@timeless
+async def test_an_answer_whose_question_cannot_be_read_is_applied_later(
+    tmp_path: Path, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept by then: whoever claims it applies it, and it is not sent again."""
+    provider, shop = Provider(), Shop()
+    hooks = worker(provider, shop, file(tmp_path, kept))
+
+    async def fails(*_: object, **__: object) -> None:
+        raise OSError("the file is locked")
+
+    async with opened(hooks) as pool:
+        payment = await pool.collect("toy", **ORDER)
+        assert (await pool.verify(payment, deadline=2)).status is Status.PENDING
+        store = type(pool._engine.questions.store)
+        hear = store.hear
+        with monkeypatch.context() as patched:
+
+            async def heard(*message: Any, **waits: Any) -> Any:
+                took = await hear(*message, **waits)
+                patched.setattr(store, "look", fails)
+                return took
+
+            patched.setattr(store, "hear", heard)
+            assert (await hooks.answer(provider.says())).status == 503
+        assert shop.told == []
+        await asyncio.sleep(40)
+        assert shop.told == [("order-1", Status.SUCCEEDED)]
+    assert len(provider.asked) == 1
+
+
+@JOURNALS
+@timeless
+async def test_only_the_path_of_an_open_question_has_a_time_out(tmp_path: Path, kept: bool) -> None:
+    """A question that was refused is none; nor is the path of an order, or of nothing."""
+    provider = Provider()
+    hooks = worker(provider, Shop(), file(tmp_path, kept))
+    async with opened(hooks) as pool:
+        provider.refuses = answer(400, error="no")
+        with pytest.raises(Rejected):
+            await pool.balance("toy")
+        assert (await hooks.answer(provider.late())).status == 400
+        routes: list[tuple[Use, str | None]] = [("collect", "order-1"), ("answer", None)]
+        for use, reference in routes:
+            with pytest.raises(BadWebhook, match="this path is of no question"):
+                await pool._engine.questions.hear(
+                    provider.says(), Route("toy", use, reference=reference)
+                )

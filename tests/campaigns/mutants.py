@@ -178,6 +178,10 @@ EQUIVALENT: Mapping[str, str] = {
         f"journal/credentials._take: return False => return{number}": "Both are no."
         for number in ("", " #2")
     },
+    "core/questions.Questions.hear: return None => return": "Both return None.",
+    "core/questions.Questions.hear: self._wake(nonce, None) => self._wake(nonce, ...)": (
+        "What there is then, the store says."
+    ),
     "models/payments.merge: if known.ids: => if True:": (
         "Merging what is found into no ids gives what is found."
     ),
