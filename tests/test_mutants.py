@@ -334,6 +334,61 @@ def test_the_moment_of_payment_is_the_providers_and_else_the_messages() -> None:
     ).paid_at
 
 
+FAILURE = Payment(account="toy", status=Status.FAILED, reason=Reason.DECLINED, message="declined")
+CAUSE: dict[str, Any] = {
+    "status": Status.FAILED,
+    "reason": Reason.INSUFFICIENT_FUNDS,
+    "message": "no money",
+}
+
+
+@pytest.mark.parametrize("known", [None, Reason.DECLINED, Reason.OTHER])
+@pytest.mark.parametrize(
+    "event", [_event(trust=Trust.BODY, **CAUSE), _event(attempt="order-A", **CAUSE)]
+)
+def test_a_message_that_is_vouched_for_says_why_a_payment_failed(
+    event: Event, known: Reason | None
+) -> None:
+    """Where the look-up knows no cause: its words are those of the message, which may have none."""
+    found = replace(FAILURE, reason=known)
+    told = tie_to_order(event, A, found, sent=False)
+    assert told == replace(found, reason=Reason.INSUFFICIENT_FUNDS, message="no money")
+    silent = replace(event, claims=replace(event.claims, reason=None))
+    assert tie_to_order(silent, A, found, sent=False) == replace(found, message="no money")
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (_event(**CAUSE), FAILURE),
+        (_event(trust=Trust.ORIGIN, **CAUSE), FAILURE),
+        (_event(attempt="order-B", **CAUSE), FAILURE),
+        (_event(trust=Trust.BODY, **CAUSE), replace(FAILURE, reason=Reason.LIMIT)),
+        *(
+            (_event(trust=Trust.BODY, **{**CAUSE, "status": status}), FAILURE)
+            for status in Status
+            if status is not Status.FAILED
+        ),
+        *(
+            (_event(trust=Trust.BODY, **CAUSE), replace(FAILURE, status=status))
+            for status in Status
+            if status is not Status.FAILED
+        ),
+        *(
+            (
+                _event(trust=Trust.BODY, **{**CAUSE, "status": status}),
+                replace(FAILURE, status=status),
+            )
+            for status in Status
+            if status is not Status.FAILED
+        ),
+    ],
+)
+def test_no_other_message_says_why_a_payment_failed(event: Event, found: Payment) -> None:
+    """A forged one, one that disagrees, or one about a payment whose cause is known."""
+    assert tie_to_order(event, A, found, sent=False) == found
+
+
 def test_what_is_held_keeps_its_account_and_takes_the_moment_it_lacks() -> None:
     """The account never changes; a missing creation time is filled in."""
     found = merge(Payment(account="ours"), Payment(account="theirs", created_at=MOMENT))
