@@ -109,10 +109,11 @@ def report_naive(tally: Tally) -> None:
     print("\nR3b: naive clients under the faults of R3, with real aiohttp, per million payments")
     for name in CLIENTS:
         count = tally.get("naive", name, "payments")
-        rates = {word: 1e6 * tally.get("naive", name, word) / count for word in ("double", "lost")}
+        harms = ("double", "lost", "phantom")
+        rates = {word: 1e6 * tally.get("naive", name, word) / count for word in harms}
         print(
-            f"  {name:52} {rates['double']:9,.0f} double charges {rates['lost']:9,.0f} "
-            "charged, called failed"
+            f"  {name:48} {rates['double']:9,.0f} double charges {rates['lost']:9,.0f} "
+            f"moved, called failed {rates['phantom']:9,.0f} called paid, not moved"
         )
 
 

@@ -77,12 +77,18 @@ def test_a_seed_repeats_its_world_to_the_last_byte() -> None:
         ("retries on anything", "double"),
         ("never retries, calls an error a failure", "lost"),
         ("retries at a provider that deduplicates", "lost"),
+        ("pays out, retries with a new id", "double"),
+        ("pays out, trusts the acknowledgement", "lost"),
+        ("pays out, trusts the acknowledgement", "phantom"),
     ],
 )
 def test_the_weather_harms_naive_clients(name: str, harm: str) -> None:
-    """R3b: with the same faults a naive client charges twice, or reports a charge as failed."""
+    """R3b: with the same faults a naive client pays twice, or reports what is not true.
+
+    It calls a payment failed that moved money, or a payout paid that moved none.
+    """
     assert set(CLIENTS) >= {name}
-    assert r3b(0, name, 300).get("naive", name, harm) > 30
+    assert r3b(0, name, 300).get("naive", name, harm) > 15
 
 
 def _eager(

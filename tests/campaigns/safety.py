@@ -909,16 +909,21 @@ async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
     weather = Weather(seed, share=0.3)
     city = City(weather, seed=seed, payer_delay=1.0, default=Status.SUCCEEDED)
     city.mpesa.locks = False
+    city.mpesa.accounts.utility = Decimal(10**9)
+    city.mpesa.tokens.issue("simulator")
     async with city:
         told = await client.pay_all(f"{city.url}/{client.account}", count)
         await asyncio.sleep(200.0)
     counts: Counter[str] = Counter(payments=count)
     for reference, paid in told.items():
         charged = sum(
-            entry.moved for entry in city.ledger.entries(reference, provider=client.account)
+            entry.moved
+            for name in set(client.names(reference))
+            for entry in city.ledger.entries(name, provider=client.account)
         )
         counts["double"] += charged > 1
         counts["lost"] += charged > 0 and not paid
+        counts["phantom"] += charged == 0 and paid
     return Tally(counts={f"naive/{client.name}/{word}": number for word, number in counts.items()})
 
 
