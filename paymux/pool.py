@@ -33,7 +33,7 @@ from .errors import UsageError
 from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
 from .models import Balance, Event, Kind, Method, Payment, Receipt
 from .primitives import coerce
-from .primitives.redaction import Secret, as_secret, as_secrets
+from .primitives.redaction import Secret, as_place, as_secret, as_secrets
 from .values import arguments
 from .values.payment_arguments import checked_payment
 
@@ -83,8 +83,8 @@ class Pool(AccountVerbs, JournalVerbs):
         observers: "Sequence[Observer[Any]]" = (),
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
-        keys, through = as_secrets(webhook_key), as_secret(proxy)
-        del webhook_key, proxy
+        keys, through, place = as_secrets(webhook_key), as_secret(proxy), as_place(journal)
+        del webhook_key, proxy, journal
         from .transport.connection import connection_of  # noqa: PLC0415 - with the first pool
 
         accounts = core.by_account(drivers)
@@ -95,7 +95,7 @@ class Pool(AccountVerbs, JournalVerbs):
             accounts,
             deadline=deadline,
             attempts=attempts,
-            journal=journal,
+            journal=place,
             callback_urls=self._callback_urls,
         )
         core.observe(self._engine, observers)

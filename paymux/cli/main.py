@@ -1,28 +1,19 @@
 """The commands: a demonstration, the simulator for other programs, and the journal's reader."""
 
 import asyncio
-import contextlib
-import csv
-import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 
 import click
-import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from ..drivers import load, names, table
 from ..errors import UsageError
-from ..journal.sqlite import SqliteJournal
-from ..models import Payment, Status, log
-from ..primitives.redaction import mask
 from ..simulator import Simulator
 from ..simulator import names as simulated
 from ..simulator.providers import load as load_simulator
 from .demo import Demo
+from .journal import journal
 from .run import run
 from .security_credential import security_credential
 
@@ -33,6 +24,7 @@ def commands() -> None:
     """Collect, pay out and verify money through African payment providers."""
 
 
+commands.add_command(journal)
 commands.add_command(run)
 commands.add_command(security_credential)
 
@@ -111,139 +103,3 @@ def providers() -> None:
     click.echo(table(whole), nl=False)
     if len(whole) < len(names()):
         sys.exit(1)
-
-
-@commands.group()
-def journal() -> None:
-    """Read a journal: `list`, `show` and `export`."""
-
-
-_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False))
-_ACCOUNT = click.option("--account", default=None, help="Of this account only.")
-_STATUS = click.option(
-    "--status", type=click.Choice([status.value for status in Status]), default=None
-)
-_SINCE = click.option(
-    "--since", type=click.DateTime(), default=None, help="Created at this time (UTC) or later."
-)
-# The columns for a spreadsheet; `--as jsonl` has everything.
-_COLUMNS = (
-    "account", "kind", "reference", "provider_reference", "status", "amount", "currency",
-    "payer", "payee", "operator", "receipt", "fee", "reason", "provider_status",
-    "created_at", "paid_at", "updated_at", "bill_reference",
-)  # fmt: skip
-
-
-@journal.command("list")
-@_FILE
-@_ACCOUNT
-@_STATUS
-@_SINCE
-def list_payments(
-    file: str, account: str | None, status: str | None, since: datetime | None
-) -> None:
-    """List payments, oldest first, with masked numbers."""
-    shown = Table("created", "account", "kind", "reference", "amount", "payer or payee", "status")
-    with _reading():
-        for payment in asyncio.run(_read(file, account, status, since)):
-            created = payment.created_at.strftime("%Y-%m-%d %H:%M:%S") if payment.created_at else ""
-            money, party = (
-                f"{payment.amount} {payment.currency}",
-                mask(payment.payer or payment.payee or ""),
-            )
-            row = (
-                created,
-                payment.account,
-                payment.kind,
-                payment.reference,
-                money,
-                party,
-                payment.status,
-            )
-            shown.add_row(*(str(cell or "") for cell in row))
-        Console().print(shown)
-
-
-@journal.command("show")
-@_FILE
-@click.argument("reference")
-@_ACCOUNT
-def show_payment(file: str, reference: str, account: str | None) -> None:
-    """Show the payments with this reference, complete, as JSON."""
-    with _reading():
-        found = [
-            one
-            for one in asyncio.run(_read(file, account, None, None))
-            if one.reference == reference
-        ]
-        for payment in found:
-            click.echo(msgspec.json.format(msgspec.json.encode(payment)))
-        if not found:
-            sys.exit(
-                f"paymux: {reference} is not in the journal, or was refused, or was never sent"
-            )
-
-
-@journal.command("export")
-@_FILE
-@_ACCOUNT
-@_STATUS
-@_SINCE
-@click.option("--as", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-def export_payments(
-    file: str, account: str | None, status: str | None, since: datetime | None, form: str
-) -> None:
-    """Write payments to standard output, as CSV or JSON lines."""
-    with _reading():
-        payments = asyncio.run(_read(file, account, status, since))
-        if form == "jsonl":
-            for payment in payments:
-                click.echo(msgspec.json.encode(payment))
-            return
-        lines = csv.writer(sys.stdout)
-        lines.writerow(_COLUMNS)
-        for payment in payments:
-            told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
-            lines.writerow(["" if cell is None else cell for cell in told.values()])
-
-
-class _Damage(logging.Handler):
-    """Prints unreadable rows on standard error, and remembers that there was one."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.met = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.met = True
-        click.echo(f"paymux: {record.getMessage()}", err=True)
-
-
-@contextlib.contextmanager
-def _reading() -> Iterator[None]:
-    """End with exit code 1, after all other rows, if a row could not be read."""
-    damage = _Damage()
-    log.addHandler(damage)
-    try:
-        yield
-    finally:
-        log.removeHandler(damage)
-    if damage.met:
-        sys.exit(1)
-
-
-async def _read(
-    file: str, account: str | None, status: str | None, since: datetime | None
-) -> list[Payment]:
-    book = SqliteJournal(file)
-    try:
-        found: AsyncIterator[Payment] = book.payments(
-            account=account,
-            status=None if status is None else Status(status),
-            since=None if since is None else since.replace(tzinfo=UTC),
-        )
-        return [payment async for payment in found]
-    except (OSError, UsageError) as error:
-        sys.exit(f"paymux: {error}")
-    finally:
-        await book.aclose()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
-from os import PathLike
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -27,7 +26,6 @@ from .singleflight import Closable, InFlightLookup, same_lookup
 from .unverified import UnverifiedLimiter
 
 if TYPE_CHECKING:
-    from ..journal import Journal
     from ..watch import WatchRegistry
     from .questions import Questions
 
@@ -46,7 +44,7 @@ class Engine(ForkAware):
         *,
         deadline: float,
         attempts: int,
-        journal: "Journal | str | PathLike[str] | None",
+        journal: object,
         callback_urls: CallbackUrls,
     ) -> None:
         checked_protocol(

@@ -18,6 +18,7 @@ __all__ = [
     "Credentials",
     "Ended",
     "Entry",
+    "Forgotten",
     "Heard",
     "Heartbeat",
     "Journal",
@@ -46,6 +47,7 @@ __all__ = [
     "credentials_of",
     "duplicate_reference",
     "encoded_event",
+    "journal_at",
     "order_key",
     "repeat_event",
 ]
@@ -65,12 +67,14 @@ if TYPE_CHECKING:
         order_key,
     )
     from .credentials import Credentials, Standing, credentials_of
+    from .forget_payer import Forgotten
     from .interface import Journal
     from .local_outbox import LocalOutbox
     from .local_questions import LocalQuestions
     from .once import Turn
     from .order_memory import MAX_ORDERS
     from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
+    from .place import journal_at
     from .questions import Asked, Heard
     from .resolutions import check_resolvable
     from .shared_tokens import SharedToken, SharedTokens
@@ -96,6 +100,7 @@ else:
                 "order_key",
             ),
             "credentials": ("Credentials", "Standing", "credentials_of"),
+            "forget_payer": ("Forgotten",),
             "interface": ("Journal",),
             "local_outbox": ("LocalOutbox",),
             "local_questions": ("LocalQuestions",),
@@ -109,6 +114,7 @@ else:
                 "OpenOrder",
                 "Outbox",
             ),
+            "place": ("journal_at",),
             "questions": ("Asked", "Heard"),
             "resolutions": ("check_resolvable",),
             "shared_tokens": ("SharedToken", "SharedTokens"),

@@ -14,6 +14,7 @@ from .base import order_key as _key
 from .columns import amount_text, iso
 from .database import Database, Worker
 from .inbox import Inbox
+from .payer import FORGOTTEN, without_payer
 from .pending_facts import PendingFacts
 from .resolutions import sender, sign
 from .rows import OF_ORDER, PAYMENT, begun_row, forgotten, payment_or_none, read_payment, text_of
@@ -143,6 +144,8 @@ class PaymentTable:
             return None  # looked up without a record of it, or forgotten by now
         if state is not None and state.frees_reference and found[2] != self._worker.name:
             return None  # another worker owns the row and may be sending it
+        if found[3] == FORGOTTEN:
+            told = without_payer(told)
         was, known = State(found[0]), read_payment(key, found[1])
         state = was.after(state, told)
         said = (state, told.status, told.provider_status, told.provider_reference)

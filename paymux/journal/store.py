@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
-from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..errors import NotSent, OutcomeUnknown, ProviderError, Unavailable, UsageError
 from ..models import Kind, Order, Payment, log
-from ..primitives.coerce import is_a
-from ..values.validation import checked_path, checked_protocol
+from ..primitives.redaction import as_place
+from ..values.validation import checked_protocol
 from .base import (
     Arrival,
     Ended,
@@ -23,6 +22,7 @@ from .base import (
 )
 from .messages import RECORD_WAIT_SECONDS, Messages
 from .order_memory import OrderMemory
+from .place import is_place, journal_at
 from .stored_events import OpenMessage
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .local_unconfirmed import LocalUnconfirmed
     from .unconfirmed import Unconfirmed
 
-DATABASE_SCHEMES = ("postgresql", "postgres")
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
 
 Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessage | None], None]
@@ -39,15 +38,11 @@ Heard: TypeAlias = Callable[[Payment, str, State | None, Ended | None, OpenMessa
 class Store:
     """The record that the verbs read and write; without a journal it is short, but never wrong."""
 
-    def __init__(self, journal: "Journal | str | PathLike[str] | None") -> None:
-        if is_a(journal, str) and str.partition(journal, "://")[0] in DATABASE_SCHEMES:
-            from .postgres import PostgresJournal  # noqa: PLC0415 - loaded only for this journal
-
-            journal = PostgresJournal(str.__str__(journal))
-        elif is_a(journal, str) or issubclass(type(journal), PathLike):
-            from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
-
-            journal = SqliteJournal(checked_path("journal", journal, unread=True))
+    def __init__(self, journal: object) -> None:
+        place = as_place(journal)
+        if is_place(place):
+            del journal  # the frames of an error must not hold a password
+            journal = journal_at(place)
         elif journal is not None:
             from .interface import Journal  # noqa: PLC0415 - for a journal of the caller's own
 

@@ -21,6 +21,7 @@ from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .stored_adoptions import StoredAdoptions
+from .stored_operations import StoredOperations
 from .stored_outbox import StoredOutbox
 from .stored_questions import StoredQuestions
 from .stored_tokens import StoredTokens
@@ -32,7 +33,7 @@ from .watch_claims import WatchClaims
 from .writer import Writer
 
 
-class StoredJournal(ForkAware):
+class StoredJournal(StoredOperations, ForkAware):
     """A journal whose operations a writer runs on a database, each whole or not at all.
 
     Facts that cannot be written, because the database is locked, full or away, are held in memory

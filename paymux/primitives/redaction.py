@@ -33,6 +33,8 @@ _WORDS = (
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8
+# Also where the rest is no good URL: nothing of it may be shown as the path of a file.
+_DATABASE = re.compile(r"(?i)postgres(?:ql)?[a-z0-9+]*:")
 _DIGITS = re.compile(r"\d{9,}")
 _BANK = re.compile(r"bank:([^'\"]+)")
 _PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # with any characters between the digits
@@ -102,6 +104,12 @@ def as_secrets(value: object) -> tuple[Secret, ...]:
         return (value,)
     many = sequence(value) or [None]
     return tuple(found if is_a(found := as_secret(one), Secret) else Secret("") for one in many)
+
+
+def as_place(value: object) -> object:
+    """Return the URL of a database as a Secret, as it may hold a password; all else unchanged."""
+    found = as_secret(value) if is_a(value, str) else None
+    return value if found is None or not _DATABASE.match(found.reveal()) else found
 
 
 def hide(text: str, secrets: tuple[str, ...] = ()) -> str:

@@ -20,21 +20,31 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]*)(?::\d{1,5})?")
 class Address:
     """Where a journal's database is, and in which of its schemas the journal lies."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+    def __init__(self, url: str | Secret) -> None:
+        given = url if isinstance(url, Secret) else Secret(url)
+        del url  # neither this frame nor one of its error may hold the password
+        if (refused := self._read(given)) is not None:
+            raise refused
+
+    def _read(self, place: Secret) -> UsageError | None:
+        """Read a URL; an error is returned and not raised, as this frame holds the password."""
+        try:
+            parts = urlsplit(place.reveal())
+        except ValueError:
+            return UsageError.hidden("journal", ACCEPTED)
         user, at, hosts = parts.netloc.rpartition("@")
         # A password with one of the separators would put its own rest in the place of the host.
         odd = "@" in user or "@" in parts.path or parts.fragment or user.count(":") > 1
         if parts.scheme not in SCHEMES or odd or not all(map(_HOST.fullmatch, hosts.split(","))):
-            raise UsageError.hidden("journal", ACCEPTED)
+            return UsageError.hidden("journal", ACCEPTED)
         try:
             given = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
         except ValueError:
-            raise UsageError.hidden("journal", ACCEPTED) from None
+            return UsageError.hidden("journal", ACCEPTED)
         schemas = [value for name, value in given if name == "schema"] or [DEFAULT_SCHEMA]
         if len(schemas) > 1 or not _SCHEMA.fullmatch(schemas[0]):
             accepted = "one schema: lower-case letters, digits and _, at most 63, not pg_…"
-            raise UsageError.field("journal", f"schema={schemas[-1]}", accepted)
+            return UsageError.field("journal", f"schema={schemas[-1]}", accepted)
         self.schema = schemas[0]
         said = [(name, value) for name, value in given if name != "schema"]
         self.settings = {name for name, _ in said}
@@ -43,6 +53,7 @@ class Address:
         self._secrets = tuple(word for word in words if word)
         name = unquote(user.partition(":")[0])
         self._shown = f"postgresql://{name}{at}{hosts}{parts.path} (schema {self.schema})"
+        return None
 
     def __str__(self) -> str:
         return self._shown

@@ -6,6 +6,7 @@ from functools import partial
 
 from ...errors import UsageError
 from ...models import Payment, log
+from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
 from ..keep_days import delete_old
@@ -35,14 +36,16 @@ class PostgresJournal(StoredJournal):
     """
 
     def __init__(
-        self, url: str, *, keep_days: float | None = None, timing: Timing | None = None
+        self, url: str | Secret, *, keep_days: float | None = None, timing: Timing | None = None
     ) -> None:
+        place = url if isinstance(url, Secret) else Secret(url)
+        del url  # the frames of an error must not hold a password
         days = (
             None
             if keep_days is None
             else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
         )
-        self.address = Address(url)
+        self.address = Address(place)
         self._opened = False
         self._place: TurnPlace | None = None
         self._life = Life(partial(life_connection, self.address), timing=timing)

@@ -1,5 +1,6 @@
 """The journal in one SQLite file, shared by the processes of one machine, readable by SQL."""
 
+import asyncio
 import sqlite3
 from datetime import timedelta
 from os import PathLike
@@ -11,6 +12,7 @@ from ...values.validation import checked_path, checked_seconds
 from ..stored_journal import StoredJournal
 from ..writer import Writer
 from .batch_runner import BatchRunner
+from .compaction import compact
 from .file_location import FileLocation
 from .liveness import FileWorker
 from .opening import open_database
@@ -59,6 +61,10 @@ class SqliteJournal(StoredJournal):
         self._file_worker.forget()
         self._location.forget()
         super().after_fork_in_child()
+
+    async def _compact(self) -> None:
+        """Write the file anew: what was deleted can be read in free pages and in the log."""
+        await asyncio.to_thread(compact, self._path)
 
     # Runs in the thread.
 

@@ -1,0 +1,32 @@
+"""Which journal a path or a URL names."""
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..primitives.coerce import is_a
+from ..primitives.redaction import Secret, as_place
+from ..values.validation import checked_path
+
+if TYPE_CHECKING:
+    from .stored_journal import StoredJournal
+
+
+def is_place(given: object) -> bool:
+    """Return whether this is a path or a URL."""
+    return is_a(given, str) or is_a(given, Secret) or issubclass(type(given), PathLike)
+
+
+def journal_at(given: object, *, keep_days: float | None = None) -> "StoredJournal":
+    """Return the journal that a path or a URL names; it is opened at its first use."""
+    place = as_place(given)
+    del given  # the frames of an error must not hold a password
+    if is_a(place, Secret):
+        from .postgres import PostgresJournal  # noqa: PLC0415 - loaded only for this journal
+
+        return PostgresJournal(place, keep_days=keep_days)
+    if not is_place(place):
+        raise UsageError.field("journal", place, "a path, or a postgresql:// URL")
+    from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
+
+    return SqliteJournal(checked_path("journal", place, unread=True), keep_days=keep_days)
