@@ -148,7 +148,8 @@ def _messages(table: str, sql: str, payer: Payer, after: int, change: bool, db: 
         if db.execute(same, (account, other)).fetchone() is not None:
             db.execute(f"DELETE FROM {table} WHERE id = ?", (id,))  # it was the same but for this
             continue
-        db.execute(f"UPDATE {table} SET event = ? WHERE id = ?", (other, id))
+        # In parentheses: `event = ?` is how a message is found (postgres/dialect.py).
+        db.execute(f"UPDATE {table} SET event = (?) WHERE id = ?", (other, id))
         for word in filter(None, because):
             db.execute(f"UPDATE {table} SET because = ? WHERE id = ?", (payer.masked(word), id))
     return Step(_after(rows, rows and rows[-1][0]), found, tuple(held))

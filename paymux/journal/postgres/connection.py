@@ -164,9 +164,9 @@ class Connection:
         with contextlib.suppress(OSError):
             self.command("ROLLBACK")
 
-    def command(self, text: str) -> None:
-        """Run text of our own, with no values."""
-        self.run(lambda: self._link.execute(text))
+    def command(self, text: str, seconds: float = STATEMENT_SECONDS) -> None:
+        """Run text of our own, with no values, within some seconds."""
+        self.run(lambda: self._link.execute(text), seconds)
 
     def value(self, text: str, *values: object) -> Any:
         """Return the first column of the first row of a PostgreSQL statement of our own."""

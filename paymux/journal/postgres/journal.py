@@ -21,6 +21,7 @@ from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .runner import PostgresRunner
 from .timing import Timing
+from .vacuum import vacuum
 from .worker import PostgresWorker
 
 
@@ -75,6 +76,10 @@ class PostgresJournal(StoredJournal):
         """Become another worker in a forked child, without any work of the parent."""
         self._postgres_worker.forget()
         super().after_fork_in_child()
+
+    async def _compact(self) -> None:
+        """Remove old versions of rows."""
+        await asyncio.to_thread(vacuum, self.address)
 
     # Runs in the thread.
 
