@@ -16,6 +16,7 @@ __all__ = [
     "Customer",
     "DuplicateReference",
     "Event",
+    "Health",
     "Item",
     "Journal",
     "Method",
@@ -56,7 +57,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .bulk import Bulk, Progress, Verified
-    from .core import Recovered
+    from .core import Health, Recovered
     from .core.notify import Notifier
 
     # A type checker runs no code: it sees the drivers that a release names here.
@@ -120,7 +121,7 @@ else:
         __name__,
         {
             "bulk": ("Bulk", "Progress", "Verified"),
-            "core": ("Recovered",),
+            "core": ("Health", "Recovered"),
             "core.notify": ("Notifier",),
             "errors": (
                 "AuthenticationFailed",

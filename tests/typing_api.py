@@ -21,6 +21,7 @@ from paymux import (
     CinetPay,
     Customer,
     Event,
+    Health,
     Intram,
     Item,
     Method,
@@ -119,6 +120,14 @@ def pools(environment: Mapping[str, str]) -> None:
     assert_type(Pool.from_env(), Pool)
     assert_type(Mine.from_env(environment), Mine)
     assert_type(Mpesa.from_settings(environment), Mpesa)
+
+
+async def operations(pay: Pool) -> None:
+    """Show a health page."""
+    found = await pay.health(deadline=1)
+    assert_type(found, Health)
+    assert_type(found.problems, tuple[str, ...])
+    assert_type(found.lag, Mapping[str, float])
 
 
 async def accounts(pay: Pool) -> None:

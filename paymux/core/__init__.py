@@ -12,6 +12,7 @@ __all__ = [
     "AccountVerbs",
     "CallbackUrls",
     "Engine",
+    "Health",
     "Internals",
     "JournalVerbs",
     "OrderOptions",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .confirmation import confirm, confirm_received, repeat_event_for
     from .engine import Engine
     from .finding import asked_for, payment_named
+    from .health import Health
     from .history import pages
     from .internals import Internals
     from .journal_verbs import JournalVerbs
@@ -65,6 +67,7 @@ else:
             "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
             "engine": ("Engine",),
             "finding": ("asked_for", "payment_named"),
+            "health": ("Health",),
             "history": ("pages",),
             "internals": ("Internals",),
             "journal_verbs": ("JournalVerbs",),

@@ -12,11 +12,12 @@ from ..values.payment_arguments import checked_payment
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .health import Health
     from .recovery import Recovered
 
 
 class JournalVerbs:
-    """The journal's verbs. Without a journal, only `unconfirmed` and `dealt_with` work."""
+    """The journal's verbs. Without one, `health`, `unconfirmed` and `dealt_with` work."""
 
     _engine: "Engine"
 
@@ -77,6 +78,16 @@ class JournalVerbs:
         from .unconfirmed import dealt_with  # noqa: PLC0415 - a person asks for it
 
         await dealt_with(self._engine, event, because)
+
+    async def health(self, *, deadline: float = 2.0) -> "Health":
+        """Return the state of the pool and its journal within `deadline` seconds.
+
+        What ails the journal raises nothing: `state` is "down", and `problems` says why. It makes
+        one small write, so ask every few seconds, not at every request.
+        """
+        from .health import health  # noqa: PLC0415 - few programs show it
+
+        return await health(self._engine, deadline)
 
     async def resolve(
         self,

@@ -11,11 +11,12 @@ With `paymux simulator`, PAYMUX_KENYA__BASE_URL is http://127.0.0.1:8765/mpesa.
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
+import msgspec
 import uvicorn
-from fastapi import Body, FastAPI, HTTPException
+from fastapi import Body, FastAPI, HTTPException, Response
 
 from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
 from paymux.webhooks import Webhooks
@@ -53,6 +54,12 @@ def create_app(pay: Pool) -> FastAPI:
         except UsageError as wrong:  # nothing was sent: the form may say what is accepted
             raise HTTPException(422, {"field": wrong.name, "accepted": wrong.accepted}) from None
         return {"reference": reference}
+
+    @app.get("/health")  # for the load balancer: not for the public
+    async def health(response: Response) -> Any:
+        found = await pay.health()
+        response.status_code = 503 if found.state == "down" else 200
+        return msgspec.to_builtins(found)
 
     return app
 

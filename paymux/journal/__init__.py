@@ -22,6 +22,7 @@ __all__ = [
     "Heard",
     "Heartbeat",
     "Journal",
+    "JournalHealth",
     "KeptEvent",
     "LocalOutbox",
     "LocalQuestions",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     )
     from .credentials import Credentials, Standing, credentials_of
     from .forget_payer import Forgotten
+    from .health import JournalHealth
     from .interface import Journal
     from .local_outbox import LocalOutbox
     from .local_questions import LocalQuestions
@@ -101,6 +103,7 @@ else:
             ),
             "credentials": ("Credentials", "Standing", "credentials_of"),
             "forget_payer": ("Forgotten",),
+            "health": ("JournalHealth",),
             "interface": ("Journal",),
             "local_outbox": ("LocalOutbox",),
             "local_questions": ("LocalQuestions",),

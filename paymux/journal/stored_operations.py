@@ -1,15 +1,33 @@
 """What keeps a stored journal in order, beside the verbs of money."""
 
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
+from .database import Database, Worker
 from .forget_payer import Forgotten, forget_payer
+from .health import EngineName, Inspection, JournalHealth, look, touch
 from .writer import Writer
 
 
 class StoredOperations:
     """The operations of a stored journal that its operator asks for."""
 
+    engine: ClassVar[EngineName]
+
     _writer: Writer[Any]
+    _worker: Worker
+
+    async def health(self) -> JournalHealth:
+        """Return what waits in the journal, and how its engine is set up; OSError: not now."""
+        return await self._writer.read(partial(look, self._worker, self._inspect))
+
+    async def touch(self) -> None:
+        """Write the smallest row, and return when it is durable; OSError: not now."""
+        await self._writer.do(touch)
+
+    def _inspect(self, db: Database) -> Inspection:
+        """Return what the engine says of itself; in the journal's thread."""
+        raise NotImplementedError
 
     async def forget_payer(self, number: str) -> Forgotten:
         """Remove a payer's number, in every form, and what else names the payer, from all rows.

@@ -9,12 +9,15 @@ from ...models import Payment, log
 from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
+from ..database import Database
+from ..health import Inspection
 from ..keep_days import delete_old
 from ..stored_journal import StoredJournal
 from ..suspension import Suspension
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
+from .inspection import inspect
 from .life import Life
 from .life_connection import life_connection
 from .opening import lock_of, open_connection
@@ -35,6 +38,8 @@ class PostgresJournal(StoredJournal):
     `sslrootcert` and the other parameters are those of libpq. What cannot be written while the
     server is away is held in memory, and written when it is back; no order is begun meanwhile.
     """
+
+    engine = "postgresql"
 
     def __init__(
         self, url: str | Secret, *, keep_days: float | None = None, timing: Timing | None = None
@@ -76,6 +81,9 @@ class PostgresJournal(StoredJournal):
         """Become another worker in a forked child, without any work of the parent."""
         self._postgres_worker.forget()
         super().after_fork_in_child()
+
+    def _inspect(self, db: Database) -> Inspection:
+        return inspect(db)
 
     async def _compact(self) -> None:
         """Remove old versions of rows."""

@@ -82,7 +82,7 @@ def refused(address: Address, why: str) -> UsageError:
 def _check(connection: Connection, address: Address) -> None:
     """Refuse a server that may lose what it has confirmed, or that grants a lock to two."""
     row = connection.row(_SERVER)
-    for why in _reasons(connection, *row[:5]):
+    for why in reasons_against(connection, *row[:5]):
         raise refused(address, why)
     if row[6] and not row[5].strip():
         log.warning(
@@ -92,9 +92,10 @@ def _check(connection: Connection, address: Address) -> None:
         )
 
 
-def _reasons(
+def reasons_against(
     connection: Connection, pid: int, standby: bool, fsync: str, pages: str, version: int
 ) -> "Iterator[str]":
+    """Say why a server cannot carry a journal, if so."""
     # A pooler that gives each transaction to another session gives a lock to two workers, and
     # each of these numbers would be of another one.
     if pid != connection.pid or pid != connection.value("SELECT pg_backend_pid()"):

@@ -5,7 +5,7 @@ import asyncio
 from .address import Address
 from .opening import open_connection
 
-SECONDS = 3600.0  # seconds that it may take: it stops nobody meanwhile
+SECONDS = 3600.0  # seconds that it may take: other workers go on
 _TABLES = "payments, facts, hints, unconfirmed, questions, forgotten"
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from ...errors import Unsupported
 from ...models import Payment
 from ...values.validation import checked_path, checked_seconds
+from ..database import Database
+from ..health import Inspection
 from ..stored_journal import StoredJournal
 from ..writer import Writer
 from .batch_runner import BatchRunner
 from .compaction import compact
 from .file_location import FileLocation
+from .inspection import inspect
 from .liveness import FileWorker
 from .opening import open_database
 
@@ -31,6 +34,8 @@ class SqliteJournal(StoredJournal):
     deleted or replaced during use, no order is begun until the same file is back or the process is
     restarted: another file would not know what was sent before.
     """
+
+    engine = "sqlite"
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
         given = checked_path("journal", path, unread=True)
@@ -61,6 +66,9 @@ class SqliteJournal(StoredJournal):
         self._file_worker.forget()
         self._location.forget()
         super().after_fork_in_child()
+
+    def _inspect(self, db: Database) -> Inspection:
+        return inspect(db)
 
     async def _compact(self) -> None:
         """Write the file anew: what was deleted can be read in free pages and in the log."""
