@@ -321,16 +321,20 @@ async def test_a_long_token_is_nowhere_in_the_file(shop: Shop) -> None:
     ],
 )
 @timeless
-async def test_a_damaged_token_counts_as_absent(shop: Shop, damage: str) -> None:
-    """A token that cannot be opened, or was moved to another generation, is replaced."""
+async def test_a_damaged_token_counts_as_absent(
+    shop: Shop, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that cannot be opened, or was moved to another generation, is replaced, and told."""
     async with shop.pool() as one:
         await ask(one)
     shop.sql(damage)
+    caplog.clear()
     before = shop.row()["generation"]
     async with shop.pool() as two, shop.pool() as three:
         await ask(two, three)
     assert (shop.desk.logins, shop.desk.refused) == (2, 0)
     assert shop.row()["generation"] > before
+    assert ["cannot be opened" in one for one in caplog.messages] == [True]
 
 
 @timeless
@@ -523,6 +527,23 @@ async def test_without_the_journal_a_process_logs_in_and_offers_it_later(shop: S
         shop.desk.newest = "ended by the provider"
         await ask(two, one)
     assert (shop.desk.logins, shop.row()["generation"]) == (3, 3)
+
+
+@timeless
+async def test_a_token_from_without_the_journal_replaces_no_newer_one(shop: Shop) -> None:
+    """What another process got since then is newer, and stays; so does what it gets now."""
+    async with shop.pool() as one, shop.pool() as two, shop.pool() as three:
+        await ask(one, two)
+        with away(one):
+            shop.desk.newest = "ended by the provider"
+            await ask(one)
+            shop.desk.newest = "ended by the provider"
+            await ask(two)
+            newest = shop.row()
+        await asyncio.sleep(10)
+        assert shop.row() == newest
+        await ask(three, one, two)
+    assert (shop.desk.logins, shop.row()["generation"]) == (3, 2)
 
 
 @timeless

@@ -48,7 +48,8 @@ class SharedTokens(Protocol):
     ) -> None:
         """Keep the token of a login that nobody permitted, as soon as possible, without waiting.
 
-        `seal` gets its generation, in the journal's thread; None: it is no longer in use.
+        If another worker has logged in since then, it is not kept. `seal` gets its generation, in
+        the journal's thread; None: it is no longer in use.
         """
         ...
 

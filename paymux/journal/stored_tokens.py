@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..primitives import clock
 from .database import Database, Worker
@@ -16,7 +16,7 @@ _BEGIN = """
     INSERT INTO tokens (account, login, generation, sealed, life, expires, given, asker, asked)
     VALUES (?, ?, 0, '', 0, 0, 0, '', 0) ON CONFLICT (account, login) DO NOTHING"""
 _GET = f"SELECT generation, sealed, life, expires, given, asker, asked FROM tokens {_OF}"
-_DROP = f"UPDATE tokens SET sealed = '' {_OF}"
+_DROP = f"UPDATE tokens SET sealed = '' {_OF} AND generation = ?"
 _PERMIT = f"UPDATE tokens SET given = ?, asker = ?, asked = ? {_OF}"
 _KEEP = (
     f"UPDATE tokens SET generation = ?, sealed = ?, life = ?, expires = ? {_OF} AND generation < ?"
@@ -42,9 +42,14 @@ class StoredTokens:
     ) -> SharedToken:
         """Return a token that is newer than generation `known`, or the right to log in, or neither.
 
-        A look that finds a token, or another worker's login, changes nothing.
+        Those who wait for another worker's login only read.
         """
-        return await self._writer.do(partial(self._ask, (account, login), known, refused, seconds))
+        key = (account, login)
+        if not refused:
+            found = await self._writer.read(partial(self._look, key, known, seconds))
+            if found is not None:
+                return found
+        return await self._writer.do(partial(self._ask, key, known, refused, seconds))
 
     async def offer(
         self, account: str, login: str, generation: int, sealed: str, life: float, left: float
@@ -68,21 +73,28 @@ class StoredTokens:
 
     # Runs in the thread.
 
+    def _look(self, key: Key, known: int, seconds: float, db: Database) -> SharedToken | None:
+        """Return a newer token, or that another worker logs in; None: nobody does."""
+        row, now = _row(key, db), self._now(db)
+        if row.generation > known and row.sealed and row.expires > now:
+            left = min(row.expires - now, row.life)
+            return SharedToken(row.generation, row.sealed, row.life, left)
+        # Compared both ways: a clock that was set back must not keep the right for ever.
+        taken = abs(now - row.asked) < seconds and self._worker.lives(row.asker)
+        return SharedToken() if taken else None
+
     def _ask(
         self, key: Key, known: int, refused: bool, seconds: float, db: Database
     ) -> SharedToken:
         db.execute(_BEGIN, key)
-        generation, sealed, life, expires, given, asker, asked = db.execute(_GET, key).fetchone()
-        now = self._now(db)
-        if generation > known and sealed and expires > now:
-            return SharedToken(generation, sealed, life, expires - now)
-        if refused and generation == known and sealed:
-            db.execute(_DROP, key)
-        # Compared both ways: a clock that was set back must not keep the right for ever.
-        if self._worker.lives(asker) and abs(now - asked) < seconds:
-            return SharedToken()
-        permitted: int = max(given, generation, known) + 1
-        db.execute(_PERMIT, (permitted, self._worker.name, now, *key))
+        if refused:
+            db.execute(_DROP, (*key, known))
+        found = self._look(key, known, seconds, db)
+        if found is not None:
+            return found
+        row = _row(key, db)
+        permitted = max(row.given, row.generation, known) + 1
+        db.execute(_PERMIT, (permitted, self._worker.name, self._now(db), *key))
         return SharedToken(permitted=permitted)
 
     def _offer(
@@ -102,12 +114,30 @@ class StoredTokens:
         db: Database,
     ) -> None:
         db.execute(_BEGIN, key)
-        newest, *_, given, _, _ = db.execute(_GET, key).fetchone()
-        generation: int = max(newest, given) + 1
+        row, age = _row(key, db), life - (ends - clock.monotonic())
+        began = self._now(db) - age
+        if row.asked >= began or self._worker.lives(row.asker):
+            return  # another worker has logged in since then, or does now: its token is newer
+        generation = max(row.given, row.generation) + 1
         sealed = seal(generation)
         if sealed is not None:
-            db.execute(_PERMIT, (generation, "", 0.0, *key))
+            db.execute(_PERMIT, (generation, "", began, *key))
             self._offer(key, generation, sealed, life, ends, db)
+
+
+class _Row(NamedTuple):
+    generation: int = 0
+    sealed: str = ""
+    life: float = 0.0
+    expires: float = 0.0
+    given: int = 0
+    asker: str = ""
+    asked: float = 0.0
+
+
+def _row(key: Key, db: Database) -> _Row:
+    found = db.execute(_GET, key).fetchone()
+    return _Row() if found is None else _Row(*found)
 
 
 def _end_right(key: Key, generation: int, db: Database) -> None:

@@ -39,6 +39,7 @@ class _Account:
         self.generation = 0  # the newest that was seen
         self.text = ""  # the token in use
         self.shared = False  # whether it is the token of that generation
+        self.warned = False
 
     def about(self, generation: int) -> bytes:
         """Return what a sealed token belongs to."""
@@ -126,8 +127,9 @@ class TokenSharing:
                     )
             except TimeoutError:
                 raise OSError("the journal is slow") from None
+            refused = False  # it is dropped
             if said.generation > one.generation:
-                one.generation, refused = said.generation, False
+                one.generation = said.generation
                 if (landed := _opened(one, sealer, said)) is not None:
                     return landed
             elif said.permitted:
@@ -183,6 +185,13 @@ def _offer(driver: Driver, landed: Landed) -> _Offer | None:
 def _opened(one: _Account, sealer: Sealer, said: "SharedToken") -> Landed | None:
     """Return a shared token; None: it counts as absent."""
     text = sealer.open(said.sealed, one.about(said.generation))
+    if text is None and not one.warned:
+        one.warned = True
+        log.warning(
+            "%s: the token of another process cannot be opened: has each the same webhook_key, and "
+            "the same credentials?",
+            one.name,
+        )
     if text is None or said.left <= margin_of(said.life):
         return None
     one.text, one.shared = text, True
