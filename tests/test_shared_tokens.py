@@ -28,6 +28,7 @@ from paymux.primitives.sealing import Sealer
 from paymux.simulator import Simulator
 from paymux.transport.token_sharing import RIGHT_SECONDS
 
+from .campaigns.shared_tokens import Campaign, Event, Plan
 from .toys import BASE, KEY, Toy, Wire, answer, now, timeless
 
 OTHER_KEY = "another key of sixteen characters"
@@ -631,3 +632,27 @@ async def test_mpesas_refusal_of_an_ended_token_is_listed(shop: Shop, words: Any
                 )
         assert len(sim.ledger.entries()) == 12
     assert shop.row()["generation"] == 4
+
+
+# Processes.
+
+
+@pytest.mark.slow
+async def test_processes_at_a_provider_that_honours_only_its_newest_token(tmp_path: Path) -> None:
+    """A slice of `benchmarks/bench_shared_tokens.py`: a pause, a revocation and a kill in a login.
+
+    No order fails, each generation is one login, and no token can be read in the file.
+    """
+    plan = Plan(
+        workers=4,
+        seconds=8,
+        life=4,
+        deadline=9,
+        events=[
+            Event(at=1.5, what="pause", point="after", seconds=4.0),
+            Event(at=6.5, what="kill", point="before"),
+        ],
+    )
+    found = await Campaign(plan, str(tmp_path / "payments.db")).run()
+    assert found.kept, found
+    assert (found.killed, found.orders > 40, found.logins > 2) == (1, True, True), found
