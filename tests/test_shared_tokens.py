@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class Newest:
     def __init__(self, life: float = 3600.0, seconds: float = 1.0) -> None:
         self.life, self.seconds = life, seconds
         self.logins = self.refused = 0
-        self.newest = ""
+        self.newest = self.paused = ""
         self.orders: list[str] = []
         self.refusal = STALE
         self.refuses_all = False
@@ -60,11 +61,13 @@ class Newest:
 
     async def _login(self) -> Response:
         self.logins += 1
-        token = self.newest = f"t{self.logins}"
+        token = f"t{self.logins}"
+        await asyncio.sleep(self.seconds)
+        self.newest = token
         gate, self.gate = self.gate, None
         if gate is not None:
+            self.paused = token
             await gate.wait()
-        await asyncio.sleep(self.seconds)
         if self.fails:
             self.fails -= 1
             return Response(status=503)
@@ -486,6 +489,49 @@ async def test_a_credential_that_is_refused_costs_few_logins(shop: Shop) -> None
             with pytest.raises(AuthenticationFailed):
                 await ask(pool)
             assert shop.desk.logins - before <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@timeless
+async def test_in_any_order_of_events_nothing_fails_and_no_token_goes_back(
+    shop: Shop, seed: int
+) -> None:
+    """Revocations, and logins that are slow, paused beyond their right, or late at the provider.
+
+    No look-up fails, and the journal's generation never falls, nor has it two tokens.
+    """
+    dice, seen, events = random.Random(seed), {0: ""}, set()
+
+    async def disturb() -> None:
+        while True:
+            await asyncio.sleep(dice.uniform(20, 60))
+            gate = asyncio.Event()
+            if dice.random() < 0.7:
+                shop.desk.gate = gate
+            shop.desk.newest = "ended by the provider"
+            try:
+                await asyncio.sleep(dice.choice([2.0, 6.0, 12.0, 18.0, 30.0]))
+                if shop.desk.gate is None and dice.random() < 0.5:
+                    shop.desk.newest = shop.desk.paused  # it reached the provider only now
+            finally:
+                gate.set()
+
+    async with contextlib.AsyncExitStack() as entered:
+        pools = [await entered.enter_async_context(shop.pool(deadline=60)) for _ in range(4)]
+        disturbing = asyncio.create_task(disturb())
+        while now() < 600:
+            chosen = [dice.choice(pools) for _ in range(dice.randrange(8))]
+            events |= {asyncio.create_task(ask(pool)) for pool in chosen}
+            await asyncio.sleep(dice.choice([0.1, 1.0, 5.0]))
+            shop.desk.seconds = dice.choice([0.1, 1.0, 4.0])
+            row = shop.row() if shop.sql("SELECT 1 FROM tokens") else {"generation": 0}
+            assert row["generation"] >= max(seen)
+            if row.get("sealed"):
+                assert seen.setdefault(row["generation"], row["sealed"]) == row["sealed"]
+        disturbing.cancel()
+        shop.desk.gate = None
+        await asyncio.gather(*events)
+        assert row["given"] == shop.desk.logins
 
 
 # The journal is away.
