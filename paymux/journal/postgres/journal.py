@@ -27,6 +27,8 @@ from .timing import Timing
 from .vacuum import vacuum
 from .worker import PostgresWorker
 
+_CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
 
 class PostgresJournal(StoredJournal):
     """A journal in PostgreSQL: `postgresql://user:password@host:port/database?schema=paymux`.
@@ -123,6 +125,10 @@ class PostgresJournal(StoredJournal):
         except OSError as error:
             db.rollback()
             log.warning("old payments were not deleted: %s", error)
+
+    def _clock(self, db: Database) -> float:
+        seconds: float = db.execute(_CLOCK).fetchone()[0]
+        return seconds
 
     def _end(self) -> None:
         """End the worker's life, and log what could not be stored."""

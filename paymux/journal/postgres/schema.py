@@ -120,6 +120,17 @@ CREATE TABLE questions ( -- questions whose answers come as messages, until an h
     over BIGINT NOT NULL -- a verb has the answer, or it was applied
 ) WITH (fillfactor = 70);
 CREATE INDEX questions_by_age ON questions (expires);
+CREATE TABLE tokens ( -- each account's newest access token, which all workers use
+    account TEXT NOT NULL, login TEXT NOT NULL, -- the begin of the digest of what its login sends
+    generation BIGINT NOT NULL, -- of the token; it only grows
+    sealed TEXT NOT NULL, -- the token, for those who have the key; '' once it was refused
+    life DOUBLE PRECISION NOT NULL, -- its seconds at first
+    expires DOUBLE PRECISION NOT NULL, -- its end by the server's clock, in Unix seconds
+    given BIGINT NOT NULL, -- the generation of the newest login; it only grows
+    asker TEXT NOT NULL, -- the worker that logs in, or ''
+    asked DOUBLE PRECISION NOT NULL, -- since when, by the server's clock
+    PRIMARY KEY (account, login)
+) WITH (fillfactor = 50);
 CREATE TABLE schema_version (version BIGINT NOT NULL);
 """
 # Each step leads from one version of the tables to the next.
