@@ -86,6 +86,7 @@ class Engine(ForkAware):
                 transport.frames,
                 lambda one: transport.accounts[one.account].limiter,
                 lambda: self.lifetime.loop,
+                self.store.journal,
             )
             if self.lifetime.closed:
                 self._watch_registry.close()
@@ -280,7 +281,9 @@ class Engine(ForkAware):
             return payment  # and not kept: nothing is proved, not even that it exists
         # A payment that is only looked up removes no order of ours from the memory.
         passing = payment.reference is None or priority is Priority.BULK
-        await self.store.keep(found, "verify", passing=passing)
+        old, new = payment, found
+        news = (new.status, new.provider_status) != (old.status, old.provider_status)
+        await self.store.keep(found, "verify", passing=passing, news=news)
         return found
 
     def loads(self) -> list[tuple[Driver, int, float]]:

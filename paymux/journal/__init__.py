@@ -40,8 +40,11 @@ __all__ = [
     "Standing",
     "State",
     "Store",
+    "Subject",
+    "Subscription",
     "Sweep",
     "Turn",
+    "Wakeups",
     "Writer",
     "adopted_reference",
     "check_resolvable",
@@ -51,6 +54,7 @@ __all__ = [
     "journal_at",
     "order_key",
     "repeat_event",
+    "subjects_of",
 ]
 
 if TYPE_CHECKING:
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .stored_events import OpenMessage, repeat_event
     from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, KeptEvent, encoded_event
+    from .wakeups import Subject, Subscription, Wakeups, subjects_of
     from .writer import Writer
 else:
     __getattr__ = loader(
@@ -130,6 +135,7 @@ else:
                 "KeptEvent",
                 "encoded_event",
             ),
+            "wakeups": ("Subject", "Subscription", "Wakeups", "subjects_of"),
             "writer": ("Writer",),
         },
     )

@@ -13,6 +13,7 @@ from .questions import Questions
 from .shared_tokens import SharedTokens
 from .suspension import Suspension
 from .unconfirmed import Unconfirmed
+from .wakeups import Subject, Wakeups
 
 
 class Journal(Protocol):
@@ -68,6 +69,10 @@ class Journal(Protocol):
         Our reference may name a collect and a payout; `kind` says which. The provider's reference
         is searched under every kind, `kind` first: a message only claims its kind.
         """
+        ...
+
+    async def payments_of(self, subjects: list[Subject]) -> list[Payment]:
+        """Return the payments that these name, in one read; of what is not there, none."""
         ...
 
     async def events_of(self, payment: Payment) -> tuple[Event, ...]:
@@ -195,6 +200,11 @@ class Journal(Protocol):
     @property
     def tokens(self) -> SharedTokens:
         """Return the access tokens that all workers share."""
+        ...
+
+    @property
+    def wakeups(self) -> Wakeups | None:
+        """Return what carries news between workers; None: their watches only poll."""
         ...
 
     async def aclose(self) -> None:

@@ -1,5 +1,6 @@
 """Finding the rows of payments: by a reference, for a message, or page by page."""
 
+import json
 from typing import Any, NamedTuple
 
 from ..models import Event, Kind, Payment, Status
@@ -9,6 +10,7 @@ from .database import Database
 from .inbox import Inbox
 from .pending_facts import PendingFacts
 from .rows import OF_ORDER, PAYMENT, payment_or_none, read_payment
+from .wakeups import Subject
 
 # By the provider's reference, the wanted kind first: a message only claims its kind.
 _BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LIMIT 1"
@@ -17,6 +19,9 @@ _PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM p
            AND (? IS NULL OR account = ?)
            AND (? IS NULL OR status = ?)
            ORDER BY created_at, account, kind, reference LIMIT ?"""
+_OF = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments WHERE account = ?"
+_OF_OURS = f"{_OF} AND kind = ? AND reference IN (SELECT value FROM json_each(?))"
+_OF_THEIRS = f"{_OF} AND provider_reference IN (SELECT value FROM json_each(?))"
 ROWS_PER_PAGE = 500  # rows per read
 
 
@@ -48,6 +53,21 @@ class PaymentFinder:
             if key
             else self._row(db, _BY_THEIRS, (account, reference, kind))
         )
+
+    def payments_of(self, subjects: list[Subject], db: Database) -> list[Payment]:
+        """Return the payments that these name, with facts that are not written yet."""
+        ids: dict[tuple[str, ...], list[str]] = {}
+        for shelf, id in subjects:
+            ids.setdefault(shelf, []).append(id)
+        found = list[Payment]()
+        for shelf, wanted in ids.items():
+            where = _OF_THEIRS if len(shelf) == 1 else _OF_OURS
+            for state, text, *key in db.execute(where, (*shelf, json.dumps(wanted))):
+                payment = payment_or_none(tuple(key), text)
+                if payment is not None:
+                    row = Row(state=State(state), payment=payment)
+                    found.append(self._pending_facts.applied_to(row).payment)
+        return found
 
     def about(self, event: Event, db: Database) -> Row | None:
         """Return the payment that a message claims to be about."""

@@ -146,12 +146,15 @@ class Store:
     ) -> None:
         """Record how a money request ended."""
         if isinstance(outcome, Payment):
-            await self.keep(outcome, "answer", State.ACCEPTED)
+            # Until it is answered, no other worker watches an order.
+            ended = outcome.status.terminal
+            await self.keep(outcome, "answer", State.ACCEPTED, news=ended)
         elif isinstance(outcome, OutcomeUnknown) or in_doubt:
-            await self.keep(pending, "answer", State.UNKNOWN)
+            await self.keep(pending, "answer", State.UNKNOWN, news=False)
         else:
             refused = isinstance(outcome, ProviderError) and not outcome.unsent
-            await self.keep(pending, "answer", State.REFUSED if refused else State.NOT_SENT)
+            state = State.REFUSED if refused else State.NOT_SENT
+            await self.keep(pending, "answer", state, news=False)
 
     async def keep(
         self,
@@ -161,8 +164,9 @@ class Store:
         *,
         passing: bool = False,
         message: OpenMessage | None = None,
+        news: bool = True,
     ) -> None:
-        """Record what an answer, a look-up or a message says.
+        """Record what an answer, a look-up or a message says; `news`: wake other workers' watches.
 
         passing=True: do not cache. An open message ends once its payment's end was delivered.
         """
@@ -171,9 +175,9 @@ class Store:
             if payment.account in self.unconfirmable_accounts:
                 self._local.on_fact(payment, source, state)
             if self.on_fact is not None:
-                self._durable(self.on_fact, payment, source, state, message, None)
+                self._durable(self.on_fact, payment, source, state, message, False, None)
             return
-        then = partial(self._durable, self.on_fact, payment, source, state, message)
+        then = partial(self._durable, self.on_fact, payment, source, state, message, news)
         event = None if message is None or not message.open else message.event
         claim = payment.status.terminal and self.claims(payment)
         try:
@@ -197,9 +201,12 @@ class Store:
         source: str,
         state: State | None,
         message: OpenMessage | None,
+        news: bool,
         ended: Ended | None,
     ) -> None:
-        """Pass a durable fact to the notifier, also if its caller did not wait so long."""
+        """Pass a durable fact on, to the notifier, also if its caller did not wait so long."""
+        if news:
+            self._announce(payment)
         if message is not None and ended is not None and ended.told:
             message.open, message.told = False, payment.status
         # The claims of a notifier that has left since were released, too.
@@ -210,6 +217,12 @@ class Store:
         except Exception as error:  # noqa: BLE001 - it is stored; the notifier's scan finds it
             what = f"{payment.account}: {payment.reference}"
             log.error("%s could not be passed on to the notifier: %r", what, error)
+
+    def _announce(self, payment: Payment) -> None:
+        """Wake the watches of a payment in other workers, if it has a row for them to read."""
+        wakeups = None if self.journal is None else self.journal.wakeups
+        if wakeups is not None and payment.reference is not None:
+            wakeups.announce(payment)
 
     async def row_of(self, payment: Payment) -> Row | None:
         """Return the journal's row of an order."""
@@ -222,6 +235,7 @@ class Store:
             await self.require_journal().resolve(word)
         except OSError as error:
             raise Unavailable(f"{word.payment.account}: {error}") from None
+        self._announce(word.payment)
         if self.on_fact is not None:
             self.on_fact(word.payment, "person", None, None, None)
 

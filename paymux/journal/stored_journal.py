@@ -29,6 +29,7 @@ from .stored_unconfirmed import StoredUnconfirmed
 from .suspension import Suspension
 from .turns import TurnTable
 from .unnotified import Unnotified
+from .wakeups import Subject, Wakeups
 from .watch_claims import WatchClaims
 from .writer import Writer
 
@@ -89,6 +90,11 @@ class StoredJournal(StoredOperations, ForkAware):
     def tokens(self) -> StoredTokens:
         """Return the access tokens that all workers share."""
         return StoredTokens(self._writer, self._worker, self._clock)
+
+    @property
+    def wakeups(self) -> Wakeups | None:
+        """Return what carries news between workers; None: their watches only poll."""
+        return None
 
     async def open(self) -> None:
         """Open it now, also after `aclose`; UsageError: it can never be a journal."""
@@ -163,6 +169,10 @@ class StoredJournal(StoredOperations, ForkAware):
         return await self._writer.read(
             partial(self._finder.by_provider_reference, account, kind, provider_reference or "")
         )
+
+    async def payments_of(self, subjects: list[Subject]) -> list[Payment]:
+        """Return the payments that these name, in one read."""
+        return await self._writer.read(partial(self._finder.payments_of, subjects))
 
     async def events_of(self, payment: Payment) -> tuple[Event, ...]:
         """Return the webhook messages about a payment."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from weakref import ref
 
 import msgspec
@@ -13,10 +14,14 @@ from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, Usag
 from ..limits import Limiter
 from ..models import Event, Kind, Payment
 from .keys import RegistryKey, agree, are_compatible, registry_keys
+from .news import is_news, news_of
 from .poll_queue import MAX_IN_FLIGHT, PollQueue
 from .push import PushSockets
 from .refusals import DenialCounter
 from .schedule import LookupKey, Schedules
+
+if TYPE_CHECKING:
+    from ..journal import Journal
 
 # watches that are notified in one step of the event loop, so that no step is long
 WATCHES_PER_STEP = 500
@@ -73,6 +78,7 @@ class WatchRegistry:
         frames: Callable[[Pushed], AsyncGenerator[str | bytes]],
         limiter: Callable[[Driver], Limiter],
         loop: Callable[[], asyncio.AbstractEventLoop | None],
+        journal: "Journal | None",
     ) -> None:
         self.look_up = look_up
         self.driver = driver  # that an account has now
@@ -85,6 +91,7 @@ class WatchRegistry:
         self._queues: dict[str, PollQueue] = {}
         self._pushed: set[str] = set()  # cached: the check of a protocol takes microseconds
         self._by_key: dict[tuple[str, ...], dict[str, Held]] = {}
+        self.news = news_of(journal, partial(self.deliver, row=True), loop)  # of other workers
 
     def queue(self, driver: Driver) -> PollQueue:
         """Return the poll queue of an account."""
@@ -108,8 +115,8 @@ class WatchRegistry:
         queues = list(self._queues.items())
         return [(drivers[account], queue.open(), queue.lag()) for account, queue in queues]
 
-    def add(self, watch: RegisteredWatch) -> None:
-        """Index a watch under each id of its payment."""
+    def add(self, watch: RegisteredWatch, *, current: bool = False) -> None:
+        """Index a watch under each id of its payment; `current`: it was read in the journal now."""
         hash(watch.ref)  # the hash is cached now: it cannot be computed once the watch is gone
         for shelf, id in registry_keys(watch.payment):
             shelved = self._by_key.setdefault(shelf, {})
@@ -120,6 +127,8 @@ class WatchRegistry:
                 shelved[id] = {held, watch.ref}
             else:
                 shelved[id] = watch.ref
+        if self.news is not None:
+            self.news.add(watch.payment, current=current)
 
     def remove(self, watch: RegisteredWatch, payment: Payment) -> None:
         """Remove a watch from the index."""
@@ -155,11 +164,15 @@ class WatchRegistry:
                 held.discard(one)
             if not held or held is one:
                 shelved.pop(id, None)
+                if self.news is not None:
+                    self.news.discard((shelf, id))
                 if not shelved:
                     self._by_key.pop(shelf, None)
 
     def listen(self, watch: RegisteredWatch, driver: Driver) -> None:
-        """Listen for updates for a watch, if its provider pushes."""
+        """Listen for updates for a watch: from other workers, and from a provider that pushes."""
+        if self.news is not None:
+            self.news.listen()
         if driver.account not in self._queues:
             self.queue(driver)  # with it, an account is known as one that pushes
         if driver.account in self._pushed:
@@ -265,19 +278,20 @@ class WatchRegistry:
         held = [shelved for shelf, shelved in self._by_key.items() if shelf[0] == driver.account]
         self._each(_everyone(held), lambda watch: watch.renew())
 
-    def deliver(self, payment: Payment) -> None:
-        """Deliver a payment to every watch on it."""
+    def deliver(self, payment: Payment, *, row: bool = False) -> None:
+        """Deliver a payment to every watch on it; a row, to those that it tells something new."""
         found = set(self._under(registry_keys(payment)))
-        if not found:
-            return
         # Some ids are not unique to a payment: CinetPay's api_response_id is made of the answer's
         # time.
-        same = [watch for watch in found if are_compatible(watch.payment, payment)]
+        fits: Callable[[Payment, Payment], bool] = is_news if row else are_compatible
+        same = [watch for watch in found if fits(watch.payment, payment)]
         self._each(same, lambda watch: watch.deliver(payment))
 
     def close(self) -> None:
         """End every open watch with UsageError."""
         self.closed = True
+        if self.news is not None:
+            self.news.close()
         self._each(_everyone(self._by_key.values()), lambda watch: watch.wake())
         self._by_key.clear()
 

@@ -158,7 +158,7 @@ class OrderWatcher:
         if order.key in held or self._watches.closed:
             return
         held[order.key] = order
-        self._watches.add(order)
+        self._watches.add(order, current=True)
         self._watches.listen(order, self._driver(order))
         self._join(order, self._times.first(order))
 
