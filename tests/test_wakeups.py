@@ -95,7 +95,12 @@ class Member(SqliteJournal):
         return await super().payments_of(subjects)
 
     def _send_soon(self) -> None:
-        asyncio.get_running_loop().call_soon(self.told.send, self._server)
+        asyncio.get_running_loop().call_soon(_sent_by, self.told, self._server)
+
+
+def _sent_by(wakeups: PostgresWakeups, server: Server) -> None:
+    wakeups.send(server)
+    wakeups.sent()
 
 
 class Machines:
@@ -425,8 +430,8 @@ def test_a_payload_shows_no_name_and_is_not_too_long() -> None:
         payment = Payment(account="slow", reference=f"order-{number}")
         wakeups.announce(payment)
         stranger.announce(payment)
-    wakeups.send(server)
-    stranger.send(other)
+    _sent_by(wakeups, server)
+    _sent_by(stranger, other)
     assert max(map(len, server.sent)) <= MAX_PAYLOAD
     assert len(server.sent) == len(other.sent) == 2
     assert not {payload[16:] for payload in server.sent} & {one[16:] for one in other.sent}
@@ -449,10 +454,42 @@ def test_what_cannot_be_sent_waits_and_is_bounded() -> None:
     subscription = heard.subscribe(lambda: None)
     for number in (0, MAX_WAITING + 9):
         subscription.add((("slow", "collect"), f"order-{number}"))
-    wakeups.send(server)
+    _sent_by(wakeups, server)
     assert subscription.take() == [(("slow", "collect"), f"order-{MAX_WAITING + 9}")]
-    wakeups.send(server)
+    _sent_by(wakeups, server)
     assert len(server.sent) == -(-MAX_WAITING // NAMES_PER_PAYLOAD)
+
+
+def test_what_may_not_have_been_sent_is_sent_again() -> None:
+    """A transaction whose end had no answer may have reached no one."""
+    server, wakeups = Server(), PostgresWakeups(lambda: None)
+    wakeups.learn(server)
+    wakeups.announce(Payment(account="slow", reference="order-1"))
+    wakeups.send(server)
+    wakeups.send(server)
+    assert len(server.sent) == 2
+    wakeups.sent()
+    wakeups.send(server)
+    assert len(server.sent) == 2
+
+
+def test_what_a_closed_journal_was_told_is_dropped() -> None:
+    """After a closing the next announcement is sent as the first one was."""
+    stirred: list[None] = []
+
+    def stir() -> None:
+        stirred.append(None)
+        if len(stirred) == 1:
+            raise OSError("the journal is closed")
+
+    server, wakeups = Server(), PostgresWakeups(stir)
+    wakeups.learn(server)
+    wakeups.announce(Payment(account="slow", reference="order-1"))
+    wakeups.send(server)
+    assert server.sent == []
+    wakeups.announce(Payment(account="slow", reference="order-1"))
+    wakeups.send(server)
+    assert (len(stirred), len(server.sent)) == (2, 1)
 
 
 def test_the_journals_thread_is_stirred_once_until_it_has_sent() -> None:
@@ -463,7 +500,7 @@ def test_the_journals_thread_is_stirred_once_until_it_has_sent() -> None:
     for number in range(3):
         wakeups.announce(Payment(account="slow", reference=f"order-{number}"))
     assert len(stirred) == 1
-    wakeups.send(server)
+    _sent_by(wakeups, server)
     wakeups.announce(Payment(account="slow", reference="order-1"))
     assert len(stirred) == 2
 
@@ -479,18 +516,18 @@ def test_a_subscription_waits_for_the_key() -> None:
     (subject,) = subjects_of(payment)
     subscription.add(subject)
     other.announce(payment)
-    other.send(server)
+    _sent_by(other, server)
     assert subscription.take() == []
     subscription.missed()
     assert subscription.take() == [subject]
     wakeups.learn(server)
     other.announce(payment)
-    other.send(server)
+    _sent_by(other, server)
     assert subscription.take() == [subject]
     assert len(woken) == 2
     subscription.discard(subject)
     other.announce(payment)
-    other.send(server)
+    _sent_by(other, server)
     assert subscription.take() == []
 
 
@@ -540,5 +577,5 @@ def test_a_forked_child_is_another_sender(machines: Machines) -> None:
 
 def _sent(server: Server, wakeups: PostgresWakeups) -> str:
     wakeups.announce(Payment(account="slow", reference="order-1"))
-    wakeups.send(server)
+    _sent_by(wakeups, server)
     return server.sent[-1]

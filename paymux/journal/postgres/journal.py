@@ -14,6 +14,7 @@ from ..health import Inspection
 from ..keep_days import delete_old
 from ..stored_journal import StoredJournal
 from ..suspension import Suspension
+from ..work import Work
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
@@ -25,6 +26,7 @@ from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .runner import PostgresRunner
 from .timing import Timing
 from .vacuum import vacuum
+from .wakeups import CHANNEL, PostgresWakeups
 from .worker import PostgresWorker
 
 _CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
@@ -56,8 +58,11 @@ class PostgresJournal(StoredJournal):
         self.address = Address(place)
         self._opened = False
         self._place: TurnPlace | None = None
-        self._life = Life(partial(life_connection, self.address), timing=timing)
+        connect = partial(life_connection, self.address)
+        self._life = Life(connect, channels=[CHANNEL], timing=timing)
         self._postgres_worker = PostgresWorker(self._life)
+        self._wakeups = PostgresWakeups(self._tell)
+        self._life.listeners.append(self._wakeups)
         writer = Writer(lambda: PostgresRunner(self._open, self._end))
         super().__init__(
             writer, self._postgres_worker, None if days is None else timedelta(days=days)
@@ -70,6 +75,19 @@ class PostgresJournal(StoredJournal):
     def suspension(self) -> Suspension:
         """Return what suspends the turns of this worker: its life."""
         return self._life
+
+    @property
+    def wakeups(self) -> PostgresWakeups:
+        """Return what carries news between workers."""
+        return self._wakeups
+
+    def _tell(self) -> None:
+        """Have what was announced sent, however long the server is away."""
+        news = self._wakeups
+        work = Work(news.send, durable=True, read_only=True, then=news.sent)
+        done = self._writer.queued(work)
+        # The exception is retrieved, so that asyncio does not report it as lost.
+        done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def end_turn_in(
         self, connection: object, payment: Payment, name: str, caller: str
@@ -106,6 +124,7 @@ class PostgresJournal(StoredJournal):
             self._postgres_worker.begin()
             self._postgres_worker.attach(db)
             self._place = turn_place(self.address.schema, db)
+            self._wakeups.learn(db)
             if not self._opened:
                 self._delete_old(db, lock)
         except BaseException:
@@ -134,4 +153,5 @@ class PostgresJournal(StoredJournal):
         """End the worker's life, and log what could not be stored."""
         self._opened = False
         self._postgres_worker.end()
+        self._wakeups.drop()
         self._forget_lost()

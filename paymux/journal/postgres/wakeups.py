@@ -12,6 +12,7 @@ from weakref import WeakSet
 from ...models import Payment
 from ...primitives.forks import ForkAware, register
 from ..wakeups import Subject, Subscription, subjects_of
+from .life import LifeListener
 
 if TYPE_CHECKING:
     from ..database import Database
@@ -30,7 +31,7 @@ _KEY = "SELECT value FROM notes WHERE name = 'wakeups'"
 _SEND = "SELECT pg_notify(?, value) FROM json_each(?)"
 
 
-class PostgresWakeups(ForkAware):
+class PostgresWakeups(ForkAware, LifeListener):
     """Tells the other workers of a journal which payments there is news of, and hears them.
 
     A payload names payments by a keyed hash, because any role of the database may listen; the key
@@ -40,7 +41,8 @@ class PostgresWakeups(ForkAware):
     """
 
     def __init__(self, stir: Callable[[], None]) -> None:
-        self._stir = stir  # lets the journal's thread call `send` soon
+        # Lets the journal's thread call `send` soon, and `sent` after that; OSError: it never will.
+        self._stir = stir
         self._key: bytes | None = None
         self._begin()
         register(self)
@@ -49,6 +51,7 @@ class PostgresWakeups(ForkAware):
         self._sender = os.urandom(SENDER_BYTES)
         self._lock = threading.Lock()  # several threads use what follows
         self._waiting: dict[Subject, None] = {}
+        self._sending: dict[Subject, None] = {}  # until it is known that they were sent
         self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     def after_fork_in_child(self) -> None:
@@ -63,7 +66,10 @@ class PostgresWakeups(ForkAware):
             idle = not self._waiting
             self._waiting |= dict.fromkeys(subjects_of(payment))
         if idle:
-            self._stir()
+            try:
+                self._stir()
+            except OSError:  # the journal is closed
+                self.drop()
 
     def subscribe(self, wake: Callable[[], None]) -> Subscription:
         """Hear of news from now on, for as long as the subscription is held."""
@@ -84,19 +90,22 @@ class PostgresWakeups(ForkAware):
             subscription.begin(self._name)
 
     def send(self, db: "Database") -> None:
-        """Send what was announced; OSError: it is sent the next time."""
+        """Send what was announced, unless `sent` was called since; it changes no table."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        if not waiting:
-            return
-        try:
-            payloads = list(self._payloads(list(waiting)))
-            db.execute(_SEND, (CHANNEL, json.dumps(payloads))).fetchall()
-        except OSError:
-            with self._lock:
-                newest = list(waiting | self._waiting)[-MAX_WAITING:]
-                self._waiting = dict.fromkeys(newest)
-            raise
+            newest = list(self._sending | self._waiting)[-MAX_WAITING:]
+            self._sending, self._waiting = dict.fromkeys(newest), {}
+        if newest:
+            db.execute(_SEND, (CHANNEL, json.dumps(list(self._payloads(newest))))).fetchall()
+
+    def sent(self) -> None:
+        """Note that what `send` sent will be heard: its transaction has ended."""
+        with self._lock:
+            self._sending = {}
+
+    def drop(self) -> None:
+        """Drop what was announced: the journal is closed."""
+        with self._lock:
+            self._sending, self._waiting = {}, {}
 
     # In the thread of the connection that listens.
 
