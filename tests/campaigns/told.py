@@ -1,4 +1,8 @@
-"""R19: two workers sell and call `on_payment`, and are killed at random; the calls are checked."""
+"""R19: two workers sell and call `on_payment`, and are killed at random; the calls are checked.
+
+They share a journal in a file, or one in PostgreSQL as on two machines: then neither can read the
+other's folder.
+"""
 
 import argparse
 import asyncio
@@ -18,9 +22,11 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import psycopg
 
 from paymux import Status
 from paymux.http import Response, WebhookRequest
+from paymux.journal.postgres.address import Address
 from paymux.models import Reason
 from paymux.simulator import Fault, Simulator
 from paymux.simulator.faults import Planned
@@ -81,10 +87,13 @@ class Found(msgspec.Struct, kw_only=True):
 class Street:
     """The providers, the payers, and the two workers."""
 
-    def __init__(self, options: argparse.Namespace, variant: str, folder: Path) -> None:
+    def __init__(
+        self, options: argparse.Namespace, variant: str, folder: Path, journal: str | None = None
+    ) -> None:
         self.found = Found(variant=variant)
         self._options = options
         self._folder = folder
+        self._journal = journal or str(folder / "payments.db")
         self._chance = random.Random(f"{options.seed} {variant}")
         self._sim = Simulator(seed=options.seed)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
@@ -169,7 +178,7 @@ class Street:
             self._settings.append(
                 Setting(
                     number=number,
-                    journal=str(self._folder / "payments.db"),
+                    journal=self._journal,
                     log=str(self._folder / "told.log"),
                     drivers=drivers,
                     port=port,
@@ -196,8 +205,15 @@ class Street:
                 text,
                 env=environment,
                 stderr=errors,
+                cwd=self._home(setting),
             )
         self._processes[setting.number] = process
+
+    def _home(self, setting: Setting) -> Path:
+        """Return the folder of a worker's machine."""
+        home = self._folder / f"machine-{setting.number}"
+        home.mkdir(exist_ok=True)
+        return home
 
     async def _payers(self) -> None:
         """Settle payments after a while; some that failed succeed later."""
@@ -288,9 +304,8 @@ class Street:
         return [line for line in lines if line["what"] in what]
 
     def _rows(self) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
-            sql = "SELECT account, kind, reference, status, provider_reference FROM payments"
-            return db.execute(sql).fetchall()
+        sql = "SELECT account, kind, reference, status, provider_reference FROM payments"
+        return _read(self._journal, sql)
 
     def _unlike(self) -> int:
         """Count the collects whose end differs between the journal and the provider."""
@@ -307,14 +322,11 @@ class Street:
     def _judge(self) -> None:
         found = self.found
         lines = self._lines("begin", "failed", "end")
-        with contextlib.closing(sqlite3.connect(self._folder / "payments.db")) as db:
-            rows = db.execute(
-                "SELECT account, kind, reference, status, provider_reference FROM payments"
-            ).fetchall()
-            facts = db.execute(
-                "SELECT account, kind, reference, status, min(at) FROM facts"
-                " WHERE status <> 'pending' GROUP BY account, kind, reference, status"
-            ).fetchall()
+        facts = _read(
+            self._journal,
+            "SELECT account, kind, reference, status, min(at) FROM facts"
+            " WHERE status <> 'pending' GROUP BY account, kind, reference, status",
+        )
         ends: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for line in lines:
             if line["what"] == "end":
@@ -364,6 +376,17 @@ class Street:
                 open_.pop(key, None)
                 if line["what"] == "end":
                     best[key] = max(best[key], rank.get(status, 1))
+
+
+def _read(journal: str, sql: str) -> list[tuple[Any, ...]]:
+    """Read the tables of a journal."""
+    if "://" not in journal:
+        with contextlib.closing(sqlite3.connect(journal)) as db:
+            return db.execute(sql).fetchall()
+    address = Address(journal)
+    options = f"-c search_path={address.schema}"
+    with psycopg.connect(address.url.reveal(), options=options) as server:
+        return server.execute(sql).fetchall()
 
 
 def _born(entry: Entry) -> datetime:

@@ -14,8 +14,20 @@ pytestmark = pytest.mark.slow
 def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each end is delivered in order, by one worker at a time, though workers are killed."""
     monkeypatch.setattr(told, "LATER", 6.0)
+    _judge(tmp_path, None, "failures refused")
+
+
+def test_each_end_is_told_over_two_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    """The same over PostgreSQL, by workers that share no folder; each webhook comes three times."""
+    monkeypatch.setattr(told, "LATER", 6.0)
+    _judge(tmp_path, database, "each webhook three times")
+
+
+def _judge(folder: Path, journal: str | None, variant: str) -> None:
     options = argparse.Namespace(orders=40, seconds=8.0, seed=1, paymux=str(told.ROOT))
-    found = asyncio.run(told.Street(options, "failures refused", tmp_path).run())
+    found = asyncio.run(told.Street(options, variant, folder, journal).run())
     assert found.bad == 0, found
     assert found.ends > 20
     assert found.kills >= 1
