@@ -62,7 +62,8 @@ class PaymentFinder:
         found = list[Payment]()
         for shelf, wanted in ids.items():
             where = _OF_THEIRS if len(shelf) == 1 else _OF_OURS
-            for state, text, *key in db.execute(where, (*shelf, json.dumps(wanted))):
+            rows = db.execute(where, (*shelf, json.dumps(wanted))).fetchall()
+            for state, text, *key in rows:
                 payment = payment_or_none(tuple(key), text)
                 if payment is not None:
                     row = Row(state=State(state), payment=payment)

@@ -172,7 +172,8 @@ class StoredJournal(StoredOperations, ForkAware):
 
     async def payments_of(self, subjects: list[Subject]) -> list[Payment]:
         """Return the payments that these name, in one read."""
-        return await self._writer.read(partial(self._finder.payments_of, subjects))
+        read = partial(self._finder.payments_of, subjects)
+        return await self._writer.read(read, alone=True)
 
     async def events_of(self, payment: Payment) -> tuple[Event, ...]:
         """Return the webhook messages about a payment."""

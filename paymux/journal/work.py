@@ -24,6 +24,8 @@ class Work(msgspec.Struct, eq=False):
     peek: Operation[Any] | None = None  # what can be read of a locked file
     durable: bool = False  # it is tried until it is durable
     read_only: bool = False
+    # It reads or tells by single statements, which need no transaction around them.
+    alone: bool = False
     then: Callable[[], None] | None = None  # called in the journal's thread once it is durable
     # called in the loop with its result after that, cancelled or not
     after: Callable[[Any], None] | None = None

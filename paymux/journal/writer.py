@@ -51,9 +51,13 @@ class Writer(ForkAware, Generic[RunnerT]):
         result: T = await self.queued(Work(operation, peek=peek, after=after, undo=undo))
         return result
 
-    async def read(self, operation: Operation[T]) -> T:
-        """Run an operation that only reads; possible while another program has the file locked."""
-        result: T = await self.queued(Work(operation, peek=operation, read_only=True))
+    async def read(self, operation: Operation[T], *, alone: bool = False) -> T:
+        """Run an operation that only reads; possible while another program has the file locked.
+
+        `alone`: its statements need not see the same moment.
+        """
+        work = Work(operation, peek=operation, read_only=True, alone=alone)
+        result: T = await self.queued(work)
         return result
 
     async def keep(

@@ -84,7 +84,7 @@ class PostgresJournal(StoredJournal):
     def _tell(self) -> None:
         """Have what was announced sent, however long the server is away."""
         news = self._wakeups
-        work = Work(news.send, durable=True, read_only=True, then=news.sent)
+        work = Work(news.send, durable=True, alone=True, then=news.sent)
         done = self._writer.queued(work)
         # The exception is retrieved, so that asyncio does not report it as lost.
         done.add_done_callback(lambda done: done.cancelled() or done.exception())

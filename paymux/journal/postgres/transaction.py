@@ -49,6 +49,8 @@ def transact(db: Connection, work: Work, lock: int | None) -> Answer | Doubt | N
 
     ServerGone: the session is lost, and nothing of the operation is durable.
     """
+    if work.alone:
+        return _alone(db, work)
     try:
         db.begin(lock)
         try:
@@ -82,3 +84,19 @@ def transact(db: Connection, work: Work, lock: int | None) -> Answer | Doubt | N
     except Failed as error:
         return Answer(work, error=OSError(str(error)))
     return Answer(work, result)
+
+
+def _alone(db: Connection, work: Work) -> Answer | None:
+    """Run an operation whose statements are transactions of their own."""
+    db.failed = None
+    try:
+        return Answer(work, work.do(db))
+    except ServerGone:
+        raise
+    except Conflict:
+        return None
+    except Exception as error:  # noqa: BLE001 - as above
+        if isinstance(db.failed, ServerGone):
+            raise db.failed from None
+        ours = isinstance(error, PaymuxError | OSError)
+        return Answer(work, error=error if ours else OSError(f"the journal: {error}"))
