@@ -108,7 +108,7 @@ async def work(given: argparse.Namespace) -> None:
         passkey="simulator",
         base_url=given.provider,
     )
-    hooks = {"webhook_base": "https://shop.example/pay", "webhook_key": KEY}
+    hooks: dict[str, Any] = {"webhook_base": "https://shop.example/pay", "webhook_key": KEY}
     # Without a key there are no callback URLs either, which each push needs.
     extra = {} if given.shared else {"webhook_url": "https://shop.example/pay"}
     loop = asyncio.get_running_loop()

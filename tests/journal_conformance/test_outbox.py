@@ -185,7 +185,7 @@ async def test_a_beat_says_whether_it_was_late(worker: Any) -> None:
 
 def _beat(journal: Any, now: float) -> tuple[Any, ...]:
     member = NotifierInfo({"toy": None}, ("collect",))
-    arguments = (member, now, {}, {})
+    arguments: tuple[Any, ...] = (member, now, {}, {})
     count = journal.outbox.heartbeat.__code__.co_argcount - 1
     return arguments[:count]
 
