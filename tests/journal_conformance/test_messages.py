@@ -12,7 +12,7 @@ from .orders import message, order, sent
 
 
 async def test_a_message_is_kept_once(worker: Any, engine: Engine) -> None:
-    """The same message again is the same row; whoever heard it last processes it."""
+    """The same message again is the same row; the worker that heard it last processes it."""
     one, two = await worker(), await worker()
     await sent(one, order())
     assert await one.keep_event(message(), open=True)
@@ -38,7 +38,7 @@ async def test_few_messages_of_an_order_are_kept(worker: Any) -> None:
 
 
 async def test_an_open_message_ends_or_is_anyone_s(worker: Any) -> None:
-    """Processed: nobody claims it. Given back: another worker does, and not twice."""
+    """Processed: no worker claims it. Given back: another worker does, and not twice."""
     one, two, three = [await worker() for _ in range(3)]
     await sent(one, order())
     for number in (1, 2):

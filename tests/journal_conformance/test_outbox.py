@@ -130,7 +130,7 @@ async def watched(journal: Any, count: int = 10, account: str = "toy") -> list[s
 
 
 async def test_an_open_order_is_watched_by_one_notifier(worker: Any) -> None:
-    """Claimed by whoever sent it, or by who asks; another has it when it is let go."""
+    """Claimed by the worker that sent it, or that asks; another has it once it is let go."""
     one, two = await worker(), await worker()
     await entered(one)
     await entered(two)
