@@ -154,7 +154,7 @@ class _Watch:
 
     async def __call__(self) -> None:
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(Exception):  # a server that restarts
                 url = Address(self._server.url(self._schema)).url.reveal()
                 connection = await asyncpg.connect(url, timeout=5)
                 try:
