@@ -10,6 +10,8 @@ from paymux.core.notify.dispatcher import Dispatcher
 
 from .campaigns import day as campaigns_day
 from .campaigns.day import Size, day
+from .campaigns.day_journals import DayServer
+from .clusters import cluster
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +41,19 @@ def test_the_books_of_a_worse_day_equal_the_ledger(seed: int) -> None:
     found = day(seed, Size(sales=200, payouts=140, refunds=30))
     assert found.wrong == []
     assert found.books == found.ledger
+
+
+@pytest.mark.timeout(300)
+def test_the_books_of_four_workers_over_a_server_equal_the_ledger() -> None:
+    """Two machines with two workers each share PostgreSQL, which is restarted in the daytime."""
+    with cluster() as server:
+        few = {"sales": 60, "payouts": 10, "refunds": 2, "unasked": 10, "crashes": 2}
+        size = Size(**few, restarts=1, workers=4, hours=1.5)
+        found = day(4, size, DayServer(server, server.url()))
+    assert found.wrong == []
+    assert found.books == found.ledger
+    assert (found.counts["crashes"], found.counts["restarts"]) == (2, 1)
+    assert found.counts["told"] >= 70
 
 
 def test_a_telling_that_is_lost_shows_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:

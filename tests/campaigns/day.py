@@ -1,16 +1,17 @@
 """R24: a shop's day in virtual time, and the books that its `on_payment` keeps.
 
-Two workers share a journal. They sell at six providers, pay wages out and give money back, crash,
-and are started again; a provider is away for an hour. The shop believes `on_payment` alone.
+Two workers share a journal in a file, or four share one in PostgreSQL, which is restarted. They
+sell at six providers, pay wages out and give money back, crash, and are started again; a provider
+is away for an hour. The shop believes `on_payment` alone.
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -22,13 +23,14 @@ from paymux.http import Response, WebhookRequest
 from paymux.models import Kind
 from paymux.simulator.ledger import Entry, Outcome
 
+from .day_journals import DayFile, DayServer
 from .day_workers import HOUR, LOST, Gusts, Order, Worker
 from .safety import HOOKS
 from .simulation import City, Loop, in_memory, simulate
 
 ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
 PAGES = frozenset({"intram", "paydunya"})  # a payer pays the page that the shop has shown
-OPEN = 14 * HOUR  # seconds for which the shop is open
+HOURS = 14.0  # hours for which the shop is open
 NIGHT = 26 * HOUR  # seconds after closing within which each end must be told
 
 
@@ -40,6 +42,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     refunds: int = 60
     unasked: int = 400  # payments that M-Pesa's customers make by themselves
     crashes: int = 3
+    restarts: int = 0  # of the journal's server
+    workers: int = 2
+    hours: float = HOURS
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -54,8 +59,10 @@ class Found(msgspec.Struct, kw_only=True):
 class Day:
     """The shop, its providers and payers, from the morning until everything is told."""
 
-    def __init__(self, loop: Loop, seed: int, size: Size, folder: Path) -> None:
-        self.seed, self.size, self.path = seed, size, folder / "payments.db"
+    def __init__(self, loop: Loop, seed: int, size: Size, place: DayFile | DayServer) -> None:
+        self.seed, self.size, self.place = seed, size, place
+        self.hour = HOUR * size.hours / HOURS  # seconds of an hour, in a shorter day
+        self._open = size.hours * HOUR
         self._loop, self._began = loop, loop.time()
         loop.raging = False
         self._chance = random.Random(f"{seed} day")
@@ -114,22 +121,25 @@ class Day:
             kind=kind,
             reference=str(1_000_000 + number),
             amount=5 * self._chance.randrange(40, 400),
-            begins=self._chance.uniform(0, OPEN),
+            begins=self._chance.uniform(0, self._open),
         )
 
     async def live(self) -> Found:
         """Live the day, and compare the books with the ledger."""
-        self.workers = [Worker(self, number) for number in range(2)]
+        self.workers = [Worker(self, number) for number in range(self.size.workers)]
         for worker in self.workers:
             await worker.open()
         await self.workers[0].process.start(self._register(self.workers[0].pool))
-        works = (self._payers(), self._refunds(), self._customers(), self._accidents())
+        works = (
+            *(self._payers(), self._refunds(), self._customers()),
+            *(self._accidents(), self._restarts()),
+        )
         chores = [asyncio.create_task(work) for work in works]
         for order in self._orders():
             await asyncio.sleep(max(0.0, order.begins - self.now))
             self._begin(order)
-        await asyncio.sleep(max(0.0, OPEN - self.now))
-        while self.now < OPEN + NIGHT and not self._over():
+        await asyncio.sleep(max(0.0, self._open - self.now))
+        while self.now < self._open + NIGHT and not self._over():
             await asyncio.sleep(600.0)
         for chore in chores:
             chore.cancel()
@@ -158,7 +168,7 @@ class Day:
     async def _customers(self) -> None:
         """Let customers pay unasked; some type the reference of an order that is not theirs."""
         for number in range(self.size.unasked):
-            await asyncio.sleep(self._chance.uniform(0, 2) * OPEN / (self.size.unasked + 1))
+            await asyncio.sleep(self._chance.uniform(0, 2) * self._open / (self.size.unasked + 1))
             bill = str(1_000_000 + number) if number % 2 else f"table {number % 30}"
             amount = self._chance.randrange(20, 900)
             self.city.mpesa.pays(bill=bill, amount=amount, msisdn="254712345678")
@@ -171,18 +181,25 @@ class Day:
 
     async def _accidents(self) -> None:
         for _ in range(self.size.crashes):
-            await asyncio.sleep(self._chance.uniform(1, 4) * HOUR)
+            await asyncio.sleep(self._chance.uniform(1, 4) * self.hour)
             worker = self._chance.choice(self.workers)
             self.counts["crashes"] += 1
             await worker.crash()
             await asyncio.sleep(self._chance.choice((1.0, 60.0, 600.0)))
             await worker.open()
 
+    async def _restarts(self) -> None:
+        for _ in range(self.size.restarts):
+            await asyncio.sleep(self._chance.uniform(2, 7) * self.hour)
+            self.counts["restarts"] += 1
+            await self.place.restart()
+
     async def _refunds(self) -> None:
         """Give some of the paid M-Pesa sales back, an hour or more after they were told."""
         given = 0
         while given < self.size.refunds:
-            await asyncio.sleep(self._chance.uniform(0.2, 0.8) * OPEN / self.size.refunds)
+            pause = self._chance.uniform(0.2, 0.8) * self._open / self.size.refunds
+            await asyncio.sleep(pause)
             ready = [one for one in self._sold if one.receipt is not None]
             if not ready:
                 continue
@@ -299,17 +316,28 @@ class Day:
         return found
 
 
-def day(seed: int, size: Size) -> Found:
-    """Live one day, and return what it came to."""
-    with (
-        in_memory("day_") as folder,
-        # A shop's workers look for the work of a dead one every 5 s: here this would be most of it.
-        patch("paymux.core.notify.notifier.SCAN_SECONDS", 30.0),
-    ):
+def day(seed: int, size: Size, server: DayServer | None = None) -> Found:
+    """Live one day, and return what it came to; without a server, the journal is a file."""
+    with in_memory("day_") as folder, _rarely(server=server is not None):
 
         async def main(loop: Loop) -> Found:
-            return await Day(loop, seed, size, folder).live()
+            place = server or DayFile(folder / "payments.db")
+            return await Day(loop, seed, size, place).live()
 
         # The timers of processes that crashed are left, as they never ended their work.
         found, _ = simulate(seed, main)
     return found
+
+
+@contextlib.contextmanager
+def _rarely(*, server: bool) -> Iterator[None]:
+    """Look rarely for the work of dead workers: in virtual time it would be most of the work."""
+    seconds = {"paymux.core.notify.notifier.SCAN_SECONDS": 50.0 if server else 30.0}
+    if server:  # where each look takes real time
+        seconds["paymux.core.notify.unconfirmed.SCAN_SECONDS"] = 300.0
+        seconds["paymux.core.notify.sweep.TICK_SECONDS"] = 300.0
+        seconds["paymux.webhooks.processing.RESCAN_SECONDS"] = 300.0
+    with contextlib.ExitStack() as stack:
+        for name, value in seconds.items():
+            stack.enter_context(patch(name, value))
+        yield

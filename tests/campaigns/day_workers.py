@@ -14,14 +14,14 @@ from paymux.simulator.faults import Fault, Planned
 from paymux.webhooks import Webhooks
 
 from .safety import HOOKS
-from .simulation import LoopJournal, Process, Weather
+from .simulation import Process, Weather
 
 if TYPE_CHECKING:
     from .day import Day
 
 KINDS: tuple[Kind, ...] = ("collect", "payout", "refund")
 HOUR = 3600.0
-AWAY = ("mpesa", 5 * HOUR)  # the provider that is away for an hour, and since when
+AWAY = ("mpesa", 5)  # the provider that is away for an hour of the day, and since which one
 LOST = 0.05  # share of the answers to money requests, and of the messages, that are lost
 
 
@@ -65,8 +65,8 @@ class Line:
     async def exchange(self, outgoing: PreparedRequest) -> Response:
         """Send one request, and return its response."""
         outgoing.started = True
-        account, since = AWAY
-        away = since <= self._day.now < since + HOUR
+        account, hour = AWAY
+        away = hour <= self._day.now / self._day.hour < hour + 1
         if away and f"/{account}/" in outgoing.url:
             self._day.counts["requests while it was away"] += 1
             raise TransportError("refused")
@@ -81,7 +81,7 @@ class Line:
 
 
 class Worker:
-    """One of the shop's two processes."""
+    """One of the shop's processes."""
 
     def __init__(self, day: "Day", number: int) -> None:
         self._day = day
@@ -94,7 +94,7 @@ class Worker:
         self._lives += 1
         self.process = Process()
         chance = random.Random(f"{self._day.seed} disk {self._number} {self._lives}")
-        self.journal = LoopJournal(self._day.path, chance)
+        self.journal = self._day.place.journal(chance)
         pool = Pool(*self._day.drivers(), connection=Line(self._day), journal=self.journal, **HOOKS)
         self.pool, self.alive = pool, True
         self.hooks = Webhooks(pool, self._day.book, kinds=KINDS)
@@ -108,7 +108,7 @@ class Worker:
     async def crash(self) -> None:
         """End in the middle of everything."""
         self.alive = False
-        self.journal.die()
+        await self._day.place.kill(self.journal)
         await self.process.die()
 
     async def close(self) -> None:
@@ -118,7 +118,7 @@ class Worker:
 
     def take(self, order: Order) -> None:
         """Begin an order that is this worker's."""
-        if int(order.reference) % 2 == self._number:
+        if int(order.reference) % self._day.size.workers == self._number:
             self.process.start(self._place(order))
 
     async def _place(self, order: Order) -> None:
