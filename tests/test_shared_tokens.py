@@ -722,12 +722,12 @@ async def test_processes_at_a_provider_that_honours_only_its_newest_token(shop: 
     """
     plan = Plan(
         workers=4,
-        seconds=8,
+        seconds=9,
         life=4,
-        deadline=9,
+        deadline=12,
         events=[
-            Event(at=1.5, what="pause", point="after", seconds=4.0),
-            Event(at=6.5, what="kill", point="before"),
+            Event(at=1.5, what="pause", point="after", seconds=5.0),
+            Event(at=7.5, what="kill", point="before"),
         ],
     )
     found = await Campaign(plan, shop.journal).run()

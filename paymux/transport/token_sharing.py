@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ..journal import Journal, SharedToken
 
 RIGHT_SECONDS = 10.0  # seconds after which another process's right to log in has lapsed, at most
-JOURNAL_SECONDS = 5.0  # seconds that the journal has to answer, at most
+# Seconds that the journal has to answer, at most. It says itself that it cannot, and earlier; and
+# where it is only slow, a login of one's own would end the token that the others use.
+JOURNAL_SECONDS = 12.0
 POLL_SECONDS = 0.1  # seconds between two looks for the token of another process's login
 _PURPOSE = b"paymux: access tokens, 1"
 _LOGIN_DIGITS = 4  # of a digest: enough to tell two logins apart, and too few to try passwords with
@@ -62,7 +64,7 @@ class TokenSharing:
         self._keys = keys
         # Short enough for a login of one's own within the deadline.
         self._right_seconds = min(RIGHT_SECONDS, deadline / 3)
-        self._journal_seconds = min(JOURNAL_SECONDS, deadline / 4)
+        self._journal_seconds = min(JOURNAL_SECONDS, deadline / 2)
         self._sealer: Sealer | None = None
         self._alone = False  # whether nothing can be sealed here
         self._accounts: dict[str, _Account] = {}

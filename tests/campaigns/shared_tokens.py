@@ -62,6 +62,7 @@ class Found(msgspec.Struct, kw_only=True):
 
     orders: int = 0
     failed: int = 0  # after the first second
+    not_taken: int = 0  # after it, orders that the journal did not take in time: nothing was sent
     refused: int = 0  # requests with a dead token
     logins: int = 0
     generations: int = 0  # logins that were permitted
@@ -299,7 +300,9 @@ class Campaign:
                 continue
             found.slowest = max(found.slowest, said["seconds"])
             if said["error"]:
-                found.failed += 1
+                not_taken = said["error"].startswith("NotSent") and "the journal" in said["error"]
+                found.not_taken += not_taken
+                found.failed += not not_taken
                 errors[said["error"][:150]] += 1
         found.errors = dict(errors.most_common(10))
         found.logins = len(self._issued)
