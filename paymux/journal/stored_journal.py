@@ -20,6 +20,7 @@ from .payment_finder import PaymentFinder
 from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
+from .retention import Retention
 from .stored_adoptions import StoredAdoptions
 from .stored_operations import StoredOperations
 from .stored_outbox import StoredOutbox
@@ -44,6 +45,8 @@ class StoredJournal(StoredOperations, ForkAware):
     def __init__(self, writer: Writer[Any], worker: Worker, keep: timedelta | None) -> None:
         self._keep = keep  # how long after its end a payment is kept; None: for ever
         self._writer = writer
+        self._retention = Retention(keep, writer.queued)
+        writer.daily = self._retention.look
         self._worker = worker
         self._inbox = Inbox(worker)
         self._turn_table = TurnTable(worker)

@@ -24,6 +24,7 @@ class Writer(ForkAware, Generic[RunnerT]):
     def __init__(self, make_runner: Callable[[], RunnerT]) -> None:
         self._make_runner = make_runner
         self._closed = False
+        self.daily: Callable[[], None] = lambda: None  # called before each write
         self._started()
         register(self)
         _writers.add(self)
@@ -48,6 +49,7 @@ class Writer(ForkAware, Generic[RunnerT]):
         `undo` gives, for the result, what takes it back: where it is durable and the caller had an
         error, because the answer was lost.
         """
+        self.daily()
         result: T = await self.queued(Work(operation, peek=peek, after=after, undo=undo))
         return result
 

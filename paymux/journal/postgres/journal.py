@@ -5,16 +5,15 @@ from datetime import timedelta
 from functools import partial
 
 from ...errors import UsageError
-from ...models import Payment, log
+from ...models import Payment
 from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
-from ..database import Database
+from ..database import Database, Operation
 from ..health import Inspection
-from ..keep_days import delete_old
 from ..stored_journal import StoredJournal
 from ..suspension import Suspension
-from ..work import Work
+from ..work import Answer, Work
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
@@ -25,6 +24,7 @@ from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .runner import PostgresRunner
 from .timing import Timing
+from .transaction import transact
 from .vacuum import vacuum
 from .wakeups import CHANNEL, PostgresWakeups
 from .worker import PostgresWorker
@@ -126,24 +126,13 @@ class PostgresJournal(StoredJournal):
             self._place = turn_place(self.address.schema, db)
             self._wakeups.learn(db)
             if not self._opened:
-                self._delete_old(db, lock)
+                self._retention.at_opening(partial(_transact, db, lock))
         except BaseException:
             self._postgres_worker.attach(None)
             db.close()
             raise
         self._opened = True
         return db, lock
-
-    def _delete_old(self, db: Connection, lock: int) -> None:
-        if self._keep is None:
-            return
-        try:
-            db.begin(lock)
-            delete_old(self._keep, db)
-            db.commit()
-        except OSError as error:
-            db.rollback()
-            log.warning("old payments were not deleted: %s", error)
 
     def _clock(self, db: Database) -> float:
         seconds: float = db.execute(_CLOCK).fetchone()[0]
@@ -155,3 +144,11 @@ class PostgresJournal(StoredJournal):
         self._postgres_worker.end()
         self._wakeups.drop()
         self._forget_lost()
+
+
+def _transact(db: Connection, lock: int, operation: Operation[bool]) -> bool:
+    """Run an operation in a transaction; False: not now."""
+    answer = transact(db, Work(operation), lock)
+    if not isinstance(answer, Answer):
+        return False
+    return answer.error is None and bool(answer.result)

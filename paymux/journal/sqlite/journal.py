@@ -3,16 +3,19 @@
 import asyncio
 import sqlite3
 from datetime import timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
 from ...errors import Unsupported
 from ...models import Payment
 from ...values.validation import checked_path, checked_seconds
-from ..database import Database
+from ..database import Database, Operation
 from ..health import Inspection
 from ..stored_journal import StoredJournal
+from ..work import Work
 from ..writer import Writer
+from .batch import run_batch
 from .batch_runner import BatchRunner
 from .compaction import compact
 from .file_location import FileLocation
@@ -77,10 +80,21 @@ class SqliteJournal(StoredJournal):
     # Runs in the thread.
 
     def _open(self) -> sqlite3.Connection:
-        return open_database(self._path, self._file_worker, self._location, self._keep)
+        db = open_database(self._path, self._file_worker, self._location)
+        self._retention.at_opening(partial(_transact, db))
+        return db
 
     def _end(self) -> None:
         """Release the lock, and log what could not be stored."""
         self._location.forget()
         self._file_worker.end()
         self._forget_lost()
+
+
+def _transact(db: sqlite3.Connection, operation: Operation[bool]) -> bool:
+    """Run an operation in a transaction; False: not now, as the file is locked."""
+    try:
+        (answer,) = run_batch(db, [Work(operation)])
+    except sqlite3.OperationalError:
+        return False
+    return answer.error is None and bool(answer.result)

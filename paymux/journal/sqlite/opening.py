@@ -4,7 +4,6 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 from .file_location import (
@@ -27,9 +26,7 @@ BUSY_TIMEOUT_SECONDS = 0.1
 ALONE_WAIT_SECONDS = 1.0  # seconds to wait for a short reader of an earlier release's file
 
 
-def open_database(
-    given: str, worker: FileWorker, location: FileLocation, keep: timedelta | None
-) -> sqlite3.Connection:
+def open_database(given: str, worker: FileWorker, location: FileLocation) -> sqlite3.Connection:
     """Open a journal; create it or upgrade it where needed. The worker counts as alive from now on.
 
     UsageError: no journal can be kept at that path. Busy: try again.
@@ -40,7 +37,7 @@ def open_database(
     try:
         worker.begin()  # first: rows of a worker that seems dead may be claimed
         with _in_turn(worker.file):
-            db = _connected(given, real, worker, location, keep)
+            db = _connected(given, real, worker, location)
     except BaseException as error:
         if not begun:
             worker.end()
@@ -52,7 +49,7 @@ def open_database(
 
 
 def _connected(
-    given: str, real: Path, worker: FileWorker, location: FileLocation, keep: timedelta | None
+    given: str, real: Path, worker: FileWorker, location: FileLocation
 ) -> sqlite3.Connection:
     version = schema_version(real, VERSION)
     if 0 < version < VERSION:
@@ -65,7 +62,7 @@ def _connected(
     )
     db.text_factory = _text  # one invalid byte in a name must not hide other rows
     try:
-        prepare(db, keep, lambda: _see_alone(given, worker))
+        prepare(db, lambda: _see_alone(given, worker))
         note_name(db, name)
         location.note(worker.file, name)
     except BaseException:

@@ -3,11 +3,9 @@
 import re
 import sqlite3
 from collections.abc import Callable
-from datetime import timedelta
 
 from ...models import log
 from ..columns import RECEIPT
-from ..keep_days import delete_old
 
 _FIRST = """
 CREATE TABLE payments (
@@ -148,10 +146,8 @@ VERSION = len(MIGRATIONS)
 SYNCHRONOUS = "FULL"
 
 
-def prepare(
-    db: sqlite3.Connection, keep: timedelta | None, alone: Callable[[], None] = lambda: None
-) -> None:
-    """Create or upgrade the journal's tables; delete what ended longer ago than `keep`.
+def prepare(db: sqlite3.Connection, alone: Callable[[], None] = lambda: None) -> None:
+    """Create or upgrade the journal's tables.
 
     Before the file of an earlier release is changed, `alone` raises if another process uses it.
     """
@@ -160,10 +156,6 @@ def prepare(
     # A file of this release can be read while another program has it locked.
     if _version(db) != VERSION:
         _advance(db, alone)
-    if keep is not None:
-        db.execute("BEGIN IMMEDIATE")
-        delete_old(keep, db)
-        db.execute("COMMIT")
 
 
 def _advance(db: sqlite3.Connection, alone: Callable[[], None]) -> None:
