@@ -126,8 +126,7 @@ class Engine(ForkAware):
             self.questions.forget()
         self.lifetime.after_fork_in_child()
         self._watch_registry = self.notifier_loop = self.notifier = self.store.on_fact = None
-        for account in self.drivers:
-            self.limiter(account).quota = None
+        self.transport.shared_limits.forget()
         self.bulks = WeakSet()
 
     async def open(self) -> None:
@@ -138,6 +137,7 @@ class Engine(ForkAware):
         self.lifetime.enter(self.notifier_loop)
         closings = self.transport.closings
         await self.store.open()
+        await self.transport.shared_limits.ready()
         if closings != self.transport.closings:
             raise UsageError("pool: it was closed while it was being entered; enter it again")
         if self.lifetime.closed:  # it is entered again: its watches ended with the closing
@@ -152,6 +152,7 @@ class Engine(ForkAware):
             last.callback(self.lifetime.end_closing)
             if self.store.journal is not None:
                 last.push_async_callback(self.store.journal.aclose)
+            last.push_async_callback(self.transport.shared_limits.end)
             last.push_async_callback(self.transport.connection.aclose)
             last.push_async_callback(self.transport.close_logins)
             last.push_async_callback(self.transport.close_guard)

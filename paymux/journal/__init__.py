@@ -11,7 +11,6 @@ __all__ = [
     "KINDS",
     "MAX_EVENT_BYTES",
     "MAX_ORDERS",
-    "MIN_LOOKUPS",
     "Arrival",
     "Asked",
     "CandidateOrders",
@@ -79,7 +78,7 @@ if TYPE_CHECKING:
     from .local_questions import LocalQuestions
     from .once import Turn
     from .order_memory import MAX_ORDERS
-    from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
+    from .outbox import Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
     from .place import journal_at
     from .questions import Asked, Heard
     from .resolutions import check_resolvable
@@ -115,7 +114,6 @@ else:
             "once": ("Turn",),
             "order_memory": ("MAX_ORDERS",),
             "outbox": (
-                "MIN_LOOKUPS",
                 "Heartbeat",
                 "NotifiedStatus",
                 "NotifierInfo",

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
+from ..limits import SharedPlaces
 from ..models import Event, Kind, Payment, Status
 from .adoptions import Adoptions
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
@@ -190,6 +191,11 @@ class Journal(Protocol):
     @property
     def credentials(self) -> Credentials:
         """Return where it is kept how good each credential is, for all workers."""
+        ...
+
+    @property
+    def places(self) -> SharedPlaces:
+        """Return the places of stated limits, which all workers share."""
         ...
 
     @property

@@ -76,15 +76,13 @@ class LocalOutbox:
         return Ended(claimed=kept.payment)
 
     async def enter(self, member: NotifierInfo, now: float) -> Heartbeat:
-        """Start; without a journal no other process shares the account's look-ups."""
+        """Start."""
         self._claimed.clear()
-        return Heartbeat(late=False, places={}, too_many=0)
+        return Heartbeat(late=False, too_many=0)
 
-    async def heartbeat(
-        self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
-    ) -> Heartbeat:
+    async def heartbeat(self, member: NotifierInfo, now: float) -> Heartbeat:
         """Heartbeat."""
-        return Heartbeat(late=False, places={}, too_many=0)
+        return Heartbeat(late=False, too_many=0)
 
     async def leave(self, now: float) -> None:
         """Stop."""

@@ -10,14 +10,11 @@ from typing import NamedTuple, Protocol
 from ..models import Event, Kind, Payment, Status
 from .base import OrderKey, Row
 
-MIN_LOOKUPS = 50  # look-ups per window that a notifier can use, even with few orders to watch
-
 
 class NotifierInfo(NamedTuple):
     """The accounts and kinds of a notifier."""
 
-    # its pool's accounts, with the stated limit of look-ups
-    accounts: Mapping[str, tuple[int, float] | None]
+    accounts: tuple[str, ...]  # of its pool
     kinds: tuple[Kind, ...]
 
 
@@ -25,8 +22,6 @@ class Heartbeat(NamedTuple):
     """The answer to a heartbeat."""
 
     late: bool  # so late that other notifiers may have claimed its orders
-    # look-ups per window that its watches may make, by account with a stated limit
-    places: Mapping[str, int]
     too_many: int  # orders that it watches beyond its share
 
 
@@ -51,14 +46,8 @@ class Outbox(Protocol):
         """Start: this notifier owns what it claims from here on."""
         ...
 
-    async def heartbeat(
-        self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
-    ) -> Heartbeat:
-        """Heartbeat; `now` is the loop's time.
-
-        For each account with a stated limit: `held` is the most look-ups that a window may contain
-        of this notifier, `wanted` is how many it can use. Other notifiers get the rest.
-        """
+    async def heartbeat(self, member: NotifierInfo, now: float) -> Heartbeat:
+        """Heartbeat; `now` is the loop's time."""
         ...
 
     async def leave(self, now: float) -> None:

@@ -24,6 +24,7 @@ from .retention import Retention
 from .stored_adoptions import StoredAdoptions
 from .stored_operations import StoredOperations
 from .stored_outbox import StoredOutbox
+from .stored_places import StoredPlaces
 from .stored_questions import StoredQuestions
 from .stored_tokens import StoredTokens
 from .stored_unconfirmed import StoredUnconfirmed
@@ -83,6 +84,11 @@ class StoredJournal(StoredOperations, ForkAware):
     def credentials(self) -> StoredCredentials:
         """Return where it is kept how good each credential is."""
         return StoredCredentials(self._writer.do, self._writer.keep)
+
+    @property
+    def places(self) -> StoredPlaces:
+        """Return the places of stated limits, which all workers share."""
+        return StoredPlaces(self._writer.do, self._worker)
 
     @property
     def questions(self) -> StoredQuestions:
@@ -286,10 +292,7 @@ class StoredJournal(StoredOperations, ForkAware):
         self._payments.busy.clear()
 
     def _clock(self, db: Database) -> float:
-        """In the thread: return the time of the clock that all workers share, in Unix seconds.
-
-        It is the machine's; an engine that serves several machines has one of its own.
-        """
+        """In the thread: return the Unix seconds of the clock that all workers share."""
         return time.time()
 
     def _forget_lost(self) -> None:

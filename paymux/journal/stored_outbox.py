@@ -10,7 +10,7 @@ from .base import OrderKey, order_key
 from .database import Database
 from .inbox import Inbox
 from .notifiers import Notifiers
-from .outbox import MIN_LOOKUPS, Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder
+from .outbox import Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder
 from .reminders import Reminders
 from .unnotified import Unnotified
 from .watch_claims import WatchClaims
@@ -47,7 +47,7 @@ class StoredOutbox:
             self._unnotified.enter(member.kinds, db)
             self._unnotified.session = session
             self._watch_claims.enter(member.accounts, db)
-            return self._heartbeat(member, now, {}, dict.fromkeys(member.accounts, MIN_LOOKUPS), db)
+            return self._heartbeat(member, now, db)
 
         beat = await self._writer.do(enter)
         # A loop that has ended delivers nothing more; a slow one will go on.
@@ -56,11 +56,9 @@ class StoredOutbox:
         )
         return beat
 
-    async def heartbeat(
-        self, member: NotifierInfo, now: float, held: Mapping[str, int], wanted: Mapping[str, int]
-    ) -> Heartbeat:
+    async def heartbeat(self, member: NotifierInfo, now: float) -> Heartbeat:
         """Heartbeat."""
-        return await self._writer.do(partial(self._heartbeat, member, now, held, wanted))
+        return await self._writer.do(partial(self._heartbeat, member, now))
 
     async def leave(self, now: float) -> None:
         """Stop, and release all claims."""
@@ -144,15 +142,8 @@ class StoredOutbox:
         """Record that an order is left to a person, once."""
         return await self._writer.do(partial(self._watch_claims.leave_to_person, payment))
 
-    def _heartbeat(
-        self,
-        member: NotifierInfo,
-        now: float,
-        held: Mapping[str, int],
-        wanted: Mapping[str, int],
-        db: Database,
-    ) -> Heartbeat:
-        late, places = self._notifiers.heartbeat(member, now, held, wanted, db)
+    def _heartbeat(self, member: NotifierInfo, now: float, db: Database) -> Heartbeat:
+        late = self._notifiers.heartbeat(member, now, db)
         self._now = now
         self._reminders.look(db)
-        return Heartbeat(late, places, self._watch_claims.too_many(member.accounts, now, db))
+        return Heartbeat(late, self._watch_claims.too_many(member.accounts, now, db))

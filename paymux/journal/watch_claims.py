@@ -118,9 +118,7 @@ class WatchClaims:
 
     def _beyond(self, account: str, living: Mapping[str, LivingNotifier], db: Database) -> int:
         """Return this worker's orders beyond its share; negative: how many it may claim."""
-        asking = sum(
-            account in one.accounts and one.places.get(account, 1) > 0 for one in living.values()
-        )
+        asking = sum(account in one.accounts for one in living.values())
         if asking < 2:
             return -sys.maxsize
         total, mine = db.execute(_COUNT, (self._worker.name, account)).fetchone()

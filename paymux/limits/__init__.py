@@ -1,7 +1,20 @@
 """Rate limits of an account."""
 
-from .limiter import Limiter, Limits
-from .quota import Quota
+from .limiter import Limiter
+from .places import Lent, Need, PlacesListener, RequestKind, SharedPlaces, fair_shares
+from .sharing import SharedLimits
+from .state import Limits
 from .turns import Priority
 
-__all__ = ["Limiter", "Limits", "Priority", "Quota"]
+__all__ = [
+    "Lent",
+    "Limiter",
+    "Limits",
+    "Need",
+    "PlacesListener",
+    "Priority",
+    "RequestKind",
+    "SharedLimits",
+    "SharedPlaces",
+    "fair_shares",
+]

@@ -1,29 +1,21 @@
 """Rate limiter of an account: no window ever holds more requests than the provider allows."""
 
 import asyncio
-import heapq
 from collections.abc import Mapping
-from typing import Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from ..errors import RateLimited
 from .adaptive import AdaptiveRate
-from .quota import Quota
+from .deadlines import Deadlines
+from .places import RequestKind, SharedPlaces
 from .sliding_window import MAX_IN_FLIGHT, SlidingWindow, Waiter, WaiterQueue
+from .state import Limits
 from .turns import Priority, Turns
 
-RequestKind = Literal["money", "look-up"]
+if TYPE_CHECKING:
+    from .borrower import Borrower
 
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's rate limits: stated by its provider, and learned from refusals."""
-
-    stated: Mapping[RequestKind, tuple[int, float]]  # requests, per so many seconds
-    # requests per second of both kinds, learned from refusals; None: as stated
-    pace: float | None = None
-    closed_for: float = 0.0  # seconds for which the provider asked us to send nothing, at most 120
-    waiting: int = 0  # requests in the queues
+ASKING_SECONDS = 0.02  # seconds until watches look for the places that are being asked for
 
 
 class Limiter:
@@ -31,7 +23,8 @@ class Limiter:
 
     Money and look-ups have separate windows, as stated, and at most 100 requests in flight each.
     The rate learned from refusals applies to both together. Within a priority: first come,
-    first served; between priorities, `Turns` chooses.
+    first served; between priorities, `Turns` chooses. With `share`, the windows as stated are those
+    of all workers of a journal; the learned rate stays this one's own.
     """
 
     def __init__(self, account: str, stated: Mapping[RequestKind, tuple[int, float]]) -> None:
@@ -45,9 +38,19 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         self._rings = float("inf")  # when the timer fires: uvloop's own cannot always tell
         self._number = self._waiting = 0
-        self._deadlines: list[tuple[float, int, Waiter, WaiterQueue]] = []
-        # the share of watches, where several processes divide the look-ups
-        self.quota: Quota | None = None
+        self._deadlines = Deadlines()
+        self._borrowers: list[Borrower] = []
+
+    def share(self, places: SharedPlaces, rest: float) -> "list[Borrower]":
+        """Share the stated limits with other workers; before the first request."""
+        from .borrower import Borrower  # noqa: PLC0415 - few accounts have a stated limit
+
+        windows = {"money": self._money_window, "look-up": self._lookup_window}
+        for kind in self._stated:
+            borrower = Borrower(self._account, kind, windows[kind], places, rest, self._serve)
+            windows[kind].borrower = borrower
+            self._borrowers.append(borrower)
+        return self._borrowers
 
     def try_acquire(self, *, money: bool, loop: asyncio.AbstractEventLoop | None = None) -> bool:
         """Take a slot if one is free and no request waits for it; otherwise call `acquire`.
@@ -60,10 +63,16 @@ class Limiter:
         window = self._money_window if money else self._lookup_window
         now = loop.time()
         if self._rate.rate is None:
-            if (self._waiting and window.has_waiters()) or window.free_slots(now) <= 0:
+            if self._waiting and window.has_waiters():
                 return False
-        elif self._waiting or now < self._rate.next_send_at() or window.free_slots(now) <= 0:
+        elif self._waiting or now < self._rate.next_send_at():
             return False
+        free = window.free_slots(now)
+        if free <= window.low:
+            if window.borrower is not None:
+                window.borrower.need()
+            if free <= 0:
+                return False
         window.in_flight += 1
         self._rate.on_sent(now)
         return True
@@ -76,11 +85,8 @@ class Limiter:
         """
         if self.try_acquire(money=money):
             return
-        loop, window = (
-            asyncio.get_running_loop(),
-            self._money_window if money else self._lookup_window,
-        )
-        now = loop.time()
+        loop = asyncio.get_running_loop()
+        window, now = self._money_window if money else self._lookup_window, loop.time()
         free_at = self._free_at(window, priority, now)
         if free_at > deadline:
             raise self._refusal(window, free_at - now)
@@ -88,7 +94,9 @@ class Limiter:
         self._number += 1
         queue[waiter] = self._number
         self._waiting += 1
-        self._note(deadline, waiter, queue)
+        self._deadlines.note(deadline, self._number, waiter, queue, self._waiting)
+        if window.borrower is not None:
+            window.borrower.need()
         self._arm(loop, now)
         try:
             granted = await waiter
@@ -105,9 +113,9 @@ class Limiter:
         # 0 when another loop was adopted meanwhile: that ended what the old loop had in flight
         if window.in_flight:
             window.in_flight -= 1
-        if self._loop is not None and (window.count or self._waiting):
+        if self._loop is not None and (window.stated or self._waiting):
             now = self._loop.time()
-            if window.count:
+            if window.stated:
                 window.answered_at.append(now)
             if self._waiting:
                 self._arm(self._loop, now)
@@ -126,11 +134,9 @@ class Limiter:
         adaptive.on_refused(
             loop.time(), retry_after, self._money_window.in_flight + self._lookup_window.in_flight
         )
-        while self._deadlines and self._deadlines[0][0] < adaptive.closed_until:
-            _, _, waiter, queue = heapq.heappop(self._deadlines)
-            if not waiter.done():
-                self._drop(waiter, queue)
-                waiter.set_result(False)
+        for waiter, queue in self._deadlines.before(adaptive.closed_until):
+            self._drop(waiter, queue)
+            waiter.set_result(False)
 
     def on_answer(self) -> None:
         """Recover slowly: the provider answered a request."""
@@ -146,17 +152,24 @@ class Limiter:
         if adaptive.recover(now) and not held:
             adaptive.reset()
 
-    def free_slots(self) -> int:
-        """Return how many look-ups of watches may be started now.
+    def free_slots(self, due: int = 0) -> int:
+        """Return how many look-ups of watches, of those that are due, may be started now.
 
         That is what can be sent without waiting. If only bulk and hints wait, it is one second's
         worth at least: they take each free slot at once, and a watch passes them only from within
         the queue.
         """
-        loop, window, adaptive = asyncio.get_running_loop(), self._lookup_window, self._rate
+        loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._adopt(loop)
         now = loop.time()
+        free, borrower = self._free_polls(now), self._lookup_window.borrower
+        if borrower is not None:
+            borrower.poll(due - free, now)
+        return free
+
+    def _free_polls(self, now: float) -> int:
+        window, adaptive = self._lookup_window, self._rate
         if now < adaptive.closed_until:
             return 0
         free, rate = window.free_slots(now), window.rate
@@ -165,21 +178,17 @@ class Limiter:
         ahead = self._ahead(window, Priority.WATCH, now)
         if any(window.queues[Priority.BULK :]):
             free = max(free, int(min(rate, MAX_IN_FLIGHT)), 1)
-        if self.quota is not None:
-            free = min(free, self.quota.free_slots(now) + ahead)
         return max(free - ahead, 0)
 
     def free_at(self) -> float:
         """Return the loop's time at which a watch's look-up can be sent; infinite: unknown."""
         now = asyncio.get_running_loop().time()
-        if self.free_slots():
+        if self._free_polls(now):
             return now
-        shared = now if self.quota is None else self.quota.free_at(now)
-        return max(
-            self._free_at(self._lookup_window, Priority.WATCH, now),
-            self._lookup_window.next_at(now),
-            shared,
-        )
+        window = self._lookup_window
+        if window.borrower is not None and window.borrower.asking:
+            return now + ASKING_SECONDS
+        return max(self._free_at(window, Priority.WATCH, now), window.next_at(now))
 
     def state(self) -> Limits:
         """Return the present limits."""
@@ -195,14 +204,16 @@ class Limiter:
         """Start in another loop with empty queues; requests in flight of a dead loop end here."""
         if self._timer is not None:
             self._timer.cancel()
-        self._loop, self._timer, self._waiting, self._deadlines = loop, None, 0, []
+        self._loop, self._timer, self._waiting, self._deadlines = loop, None, 0, Deadlines()
         for window in (self._money_window, self._lookup_window):
             window.reset(loop.time())
+        for borrower in self._borrowers:
+            borrower.begin(loop)
 
     def _refusal(self, window: SlidingWindow, wait: float) -> RateLimited:
         """Return the error that says that nothing was sent, and why."""
-        why = f"the limit of {window.count} requests per {window.seconds:g} s is reached"
-        if self._rate.rate is not None and (not window.count or self._rate.rate < window.rate):
+        why = f"the limit of {window.stated} requests per {window.seconds:g} s is reached"
+        if self._rate.rate is not None and (not window.stated or self._rate.rate < window.rate):
             why = "the provider refused requests that came too fast"
         error = RateLimited(f"{why}; nothing was sent", retry_after=max(wait, 0.0))
         error.account = self._account
@@ -218,7 +229,7 @@ class Limiter:
 
     def _free_at(self, window: SlidingWindow, rank: Priority, now: float) -> float:
         """Return the earliest time of a slot for a new request of this rank."""
-        free_at = window.free_at(window.ahead(rank), now) if window.count else now
+        free_at = window.free_at(window.ahead(rank), now) if window.stated else now
         if self._rate.rate is not None:
             free_at = max(
                 free_at,
@@ -226,14 +237,6 @@ class Limiter:
                 + self._ahead(window, rank, now) / self._rate.rate,
             )
         return free_at
-
-    def _note(self, deadline: float, waiter: Waiter, queue: WaiterQueue) -> None:
-        """Remember the deadline of a waiting request."""
-        if deadline < float("inf"):
-            if len(self._deadlines) > 2 * self._waiting + 64:
-                self._deadlines = [one for one in self._deadlines if not one[2].done()]
-                heapq.heapify(self._deadlines)
-            heapq.heappush(self._deadlines, (deadline, self._number, waiter, queue))
 
     def _drop(self, waiter: Waiter, queue: WaiterQueue) -> bool:
         """Remove a request from its queue; False: it was not there."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..http import MAX_BODY_BYTES, PreparedRequest, Request, Response, TransportError
-from ..limits import Priority, Quota
+from ..limits import Priority
 
 if TYPE_CHECKING:
     from .call import Call
@@ -118,17 +118,6 @@ async def attempted(call: "Call", request: Request[Any], number: int) -> Attempt
     finally:
         if limiter is not None:
             limiter.release(money=money)
-
-
-async def attempted_in_turn(
-    call: "Call", request: Request[Any], number: int, quota: Quota
-) -> Attempt:
-    """Make one attempt of a watch's look-up while other processes share the account's look-ups."""
-    quota.acquire(call.loop.time())
-    try:
-        return await attempted(call, request, number)
-    finally:
-        quota.release(call.loop.time())
 
 
 def outgoing(call: "Call", request: Request[Any]) -> PreparedRequest:

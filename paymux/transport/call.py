@@ -27,7 +27,7 @@ from ..limits import Priority
 from ..models import Kind, Payment, merge
 from ..primitives.clock import wall_time
 from ..values.parsing import Unreadable
-from .attempt import Attempt, attempted, attempted_in_turn, outgoing, without_account
+from .attempt import Attempt, attempted, outgoing, without_account
 from .failures import failure
 from .money import BeforeMoney, begin_money, nowhere
 from .outcome import Means, Verdict, decide
@@ -172,11 +172,7 @@ class Call:
             if self._logs_in:
                 held = self.account.tokens.held(self.driver.account, self.loop.time())
                 self.token = held or await self._sign_in(request)
-            quota = self.limiter.quota if self.priority is Priority.WATCH and self.signs else None
-            if quota is None or request.money:
-                attempt = await attempted(self, request, tries.number)
-            else:
-                attempt = await attempted_in_turn(self, request, tries.number, quota)
+            attempt = await attempted(self, request, tries.number)
             left = attempt.reply is not None or attempt.outgoing.may_have_left
             verdict = decide(self.driver, request, attempt.reply, left=left)
             attempt.why = attempt.why or verdict.why

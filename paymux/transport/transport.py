@@ -10,7 +10,7 @@ from ..drivers._pushed import Pushed
 from ..drivers.base import Driver, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..http import Connection, Question, Request
-from ..limits import Limiter
+from ..limits import Limiter, SharedLimits
 from ..models import Payment
 from ..primitives.redaction import Secret
 from ..values.parsing import Unreadable
@@ -76,13 +76,14 @@ class Transport:
         self.tokens = self._new_tokens()
         self._guard: CredentialGuard | None = None
         self._replaced_tokens: WeakSet[TokenCache] = WeakSet()
+        self.shared_limits = SharedLimits(None if journal is None else journal.places, deadline)
         self.accounts: Mapping[str, Account] = {
             driver.account: self._account(driver) for driver in drivers
         }
 
     def _account(self, driver: Driver) -> Account:
         return Account(
-            limiter=Limiter(driver.account, driver.limits),
+            limiter=self.shared_limits.add(Limiter(driver.account, driver.limits)),
             secrets=driver.secrets(),
             url=driver.url,
             logs_in=type(driver).token is not Driver.token,

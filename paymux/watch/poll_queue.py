@@ -184,7 +184,8 @@ class PollQueue:
         self._soon = None
         now = asyncio.get_running_loop().time()
         ripe = self._ripen(now)
-        free = min(self._at_once - self._in_flight, self._limiter.free_slots(), GRANTS_PER_STEP)
+        room = self._at_once - self._in_flight
+        free = min(room, self._limiter.free_slots(min(room, self._due)), GRANTS_PER_STEP)
         given = seen = 0
         while self._ready and given < free and seen < ENTRIES_PER_STEP:
             rank, ticket = heappop(self._ready)

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Self, get_args
 from ...drivers.base import Driver
 from ...errors import PaymuxError, UsageError
 from ...journal import (
-    MIN_LOOKUPS,
     Ended,
-    Heartbeat,
     LocalOutbox,
     NotifierInfo,
     OpenMessage,
     Outbox,
     State,
 )
-from ...limits import Quota
 from ...models import Kind, Payment, log
 from ...primitives.coerce import is_a, sequence, text
 from ...primitives.forks import ForkAware, register
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 
 SCAN_SECONDS = 5.0  # seconds between heartbeats, and between scans for unclaimed work
 FRESH_SECONDS = 60.0  # seconds after a heartbeat for which this notifier owns its claims
-LOOKUPS_PER_WATCH = 10  # look-ups per window that a young watch can use
 GRACE_SECONDS = 5.0  # seconds that a callback may take after the notifier was closed
 MAX_WATCH_DAYS = 3650  # days: the longest watch of an order
 
@@ -128,8 +124,7 @@ class Notifier(ForkAware):
         journal = engine.store.journal
         self._local = LocalOutbox() if journal is None else None
         self.outbox = outbox = self._local or journal.outbox  # type: ignore[union-attr]  # one of both is there
-        self._quotas: dict[str, Quota] = {}
-        self._begin_shares()
+        self._note_accounts()
         self._woken = asyncio.Event()
         self._entered = self._complained = False
         self._last_heartbeat = self._next = float("-inf")
@@ -155,27 +150,20 @@ class Notifier(ForkAware):
     def renew(self, account: str) -> None:
         """Serve an account that was added to the pool, or whose driver was replaced."""
         self._note_unconfirmable()
-        self._begin_shares()
+        self._note_accounts()
         self._order_watcher.renew(account)
         self._sweeper.renew()
         self._next = float("-inf")  # the journal may have open orders of it
         self.wake()
+
+    def _note_accounts(self) -> None:
+        self._member = NotifierInfo(tuple(self._engine.drivers), self.dispatcher.kinds)
 
     def _note_unconfirmable(self) -> None:
         """Let the orders be kept that an unconfirmed message may be about."""
         drivers = self._engine.drivers.items()
         own = (name for name, one in drivers if type(one).confirms is not Driver.confirms)
         self._engine.store.unconfirmable_accounts = frozenset(own)
-
-    def _begin_shares(self) -> None:
-        """State the limits of the accounts, and take no look-up of a new one before its share."""
-        drivers = self._engine.drivers.items()
-        stated = {account: driver.limits.get("look-up") for account, driver in drivers}
-        self._member = NotifierInfo(stated, self.dispatcher.kinds)
-        for account, limit in stated.items():
-            if limit and self._local is None and account not in self._quotas:
-                self._quotas[account] = quota = Quota(account, limit[1])
-                self._engine.limiter(account).quota = quota
 
     async def __aexit__(
         self,
@@ -203,8 +191,6 @@ class Notifier(ForkAware):
             await asyncio.gather(self.dispatcher.aclose(grace), self.unconfirmed.aclose(grace))
         else:  # its tasks ended with their loop
             self._forget()
-        for account in self._quotas:
-            engine.limiter(account).quota = None
         # the journal is closed: others see that this one has ended
         with contextlib.suppress(OSError):
             await outbox.leave(asyncio.get_running_loop().time())
@@ -254,8 +240,8 @@ class Notifier(ForkAware):
             if now >= self._next:
                 self._next = now + SCAN_SECONDS
                 await self._heartbeat(outbox, now)
-                await self._order_watcher.claim(self._accounts())
-            await self._order_watcher.take(self._accounts())
+                await self._order_watcher.claim()
+            await self._order_watcher.take()
             await self.dispatcher.scan(outbox)
             self._complained = False
         except (OSError, PaymuxError) as error:
@@ -267,32 +253,12 @@ class Notifier(ForkAware):
 
     async def _heartbeat(self, outbox: Outbox, now: float) -> None:
         if self._entered:
-            held = {
-                account: max(quota.used(now), quota.count)
-                for account, quota in self._quotas.items()
-            }
-            wanted = {
-                account: MIN_LOOKUPS + LOOKUPS_PER_WATCH * self._order_watcher.waiting(account)
-                for account in self._quotas
-            }
-            heartbeat = await outbox.heartbeat(self._member, now, held, wanted)
+            heartbeat = await outbox.heartbeat(self._member, now)
         else:
             heartbeat = await outbox.enter(self._member, now)
             self._entered = True
         self._last_heartbeat = now
-        self._divide(heartbeat, now)
-        await self._order_watcher.give_up(
-            self._accounts(), too_many=heartbeat.too_many, late=heartbeat.late
-        )
-
-    def _divide(self, heartbeat: Heartbeat, now: float) -> None:
-        for account, quota in self._quotas.items():
-            quota.count, quota.granted_until = heartbeat.places.get(account, 0), now + FRESH_SECONDS
-
-    def _accounts(self) -> list[str]:
-        """List the accounts it may look up; those with a stated limit only with a share of it."""
-        quotas = self._quotas
-        return [name for name in self._engine.drivers if name not in quotas or quotas[name].count]
+        await self._order_watcher.give_up(too_many=heartbeat.too_many, late=heartbeat.late)
 
     def _is_fresh(self) -> bool:
         return asyncio.get_running_loop().time() - self._last_heartbeat < FRESH_SECONDS

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -68,23 +68,23 @@ class OrderWatcher:
             self._sent.append(payment)
             self._wake()
 
-    async def take(self, accounts: Collection[str]) -> None:
-        """Claim the orders that this process has just sent, of accounts that it may look up."""
-        sent, self._sent = [payment for payment in self._sent if payment.account in accounts], []
+    async def take(self) -> None:
+        """Claim the orders that this process has just sent."""
+        sent, self._sent = self._sent, []
         if sent:
             for payment in await self._outbox.claim_sent(sent):
                 self._begin(WatchedOrder(self, payment))
 
-    async def claim(self, accounts: Collection[str]) -> None:
+    async def claim(self) -> None:
         """Claim the open orders that no notifier watches."""
         found = None
-        while accounts and (found is None or len(found) == ORDERS_PER_CLAIM):
-            found = await self._outbox.claim_open_orders(accounts, ORDERS_PER_CLAIM)
+        while found is None or len(found) == ORDERS_PER_CLAIM:
+            found = await self._outbox.claim_open_orders(list(self._accounts), ORDERS_PER_CLAIM)
             for row, left in found:
                 self._begin(WatchedOrder(self, row.payment, row.events, left_to_person=left))
 
-    async def give_up(self, accounts: Collection[str], *, too_many: int, late: bool) -> None:
-        """Drop orders that others have, that exceed the share, or that it may not look up."""
+    async def give_up(self, *, too_many: int, late: bool) -> None:
+        """Drop orders that others have, or that exceed the share."""
         if late:
             kept = await self._outbox.owned(list(self._accounts))
             for order in self._orders():
@@ -92,7 +92,6 @@ class OrderWatcher:
                     self._drop(order)
         orders = self._orders()
         beyond = orders[len(orders) - too_many :] if too_many else []
-        beyond += [order for order in orders if order.payment.account not in accounts]
         for order in beyond:
             self._drop(order)
         if beyond:
@@ -113,10 +112,6 @@ class OrderWatcher:
             if order.due == NEVER and self._can_be_asked(order):
                 self._join(order, self._times.soon(order))
         self._try(account)
-
-    def waiting(self, account: str) -> int:
-        """Count the waiting watches of an account, including those of the pool's callers."""
-        return self._watches.queue(self._engine.drivers[account]).waiting
 
     # Called by an order.
 

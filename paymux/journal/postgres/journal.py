@@ -22,6 +22,7 @@ from .life import Life
 from .life_connection import life_connection
 from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
+from .places import PostgresPlaces
 from .runner import PostgresRunner
 from .timing import Timing
 from .transaction import transact
@@ -67,6 +68,9 @@ class PostgresJournal(StoredJournal):
         super().__init__(
             writer, self._postgres_worker, None if days is None else timedelta(days=days)
         )
+        grace = self._life.timing.grace
+        self._places = PostgresPlaces(writer.do, self._postgres_worker, grace, self._clock)
+        self._life.listeners.append(self._places)
 
     def __repr__(self) -> str:
         return f"PostgresJournal({str(self.address)!r})"
@@ -75,6 +79,11 @@ class PostgresJournal(StoredJournal):
     def suspension(self) -> Suspension:
         """Return what suspends the turns of this worker: its life."""
         return self._life
+
+    @property
+    def places(self) -> PostgresPlaces:
+        """Return the places of stated limits, which all workers share."""
+        return self._places
 
     @property
     def wakeups(self) -> PostgresWakeups:

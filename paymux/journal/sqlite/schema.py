@@ -128,6 +128,23 @@ CREATE TABLE tokens ( -- each account's newest access token, which all workers u
     asker TEXT NOT NULL, asked REAL NOT NULL, -- the worker that logs in, or '', and since when
     PRIMARY KEY (account, login)
 ) WITHOUT ROWID;
+-- Notifiers divide no look-ups any more: see `places`. No process uses the file at this moment.
+DROP TABLE notifiers;
+CREATE TABLE notifiers (
+    worker TEXT PRIMARY KEY,
+    beat REAL NOT NULL, -- the machine's monotonic seconds, which no setting of a clock changes
+    accounts TEXT NOT NULL, kinds TEXT NOT NULL -- lists, as JSON
+) WITHOUT ROWID;
+DELETE FROM notes WHERE name = 'freed';
+CREATE TABLE places ( -- of a stated limit: how many requests per window each holder may send
+    account TEXT NOT NULL, kind TEXT NOT NULL, -- money, or look-up
+    holder TEXT NOT NULL, -- one pool of a worker
+    worker TEXT NOT NULL, held INTEGER NOT NULL, wanted INTEGER NOT NULL,
+    number INTEGER NOT NULL, -- of its last request: an earlier one that comes late is void
+    rest REAL NOT NULL, -- seconds for which its places count as used once it has ended
+    ended REAL, -- when that was seen: in a file, the machine's monotonic seconds
+    PRIMARY KEY (account, kind, holder)
+) WITHOUT ROWID;
 """
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE
