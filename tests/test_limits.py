@@ -16,8 +16,10 @@ from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited
 from paymux.bulk import Bulk
 from paymux.http import PreparedRequest, Response
 from paymux.limits.adaptive import AdaptiveRate
-from paymux.limits.limiter import Limiter, Limits, RequestKind
+from paymux.limits.limiter import Limiter
+from paymux.limits.places import RequestKind
 from paymux.limits.sliding_window import MAX_IN_FLIGHT
+from paymux.limits.state import Limits
 from paymux.limits.turns import Priority
 
 from .campaigns.limits import CALM, REFUSED, USED, Strict, storm

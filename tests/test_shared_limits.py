@@ -25,7 +25,7 @@ class World:
 
     def __init__(self, stated: tuple[int, float], chance: random.Random | None = None) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None)
-        prepare(self.db, None)
+        prepare(self.db)
         self.stated = stated
         self.chance = chance or random.Random(1)
         self.living: set[str] = set()
@@ -71,7 +71,7 @@ class Shop:
     """A worker: its limiter, and callers that look up without end, or now and then."""
 
     def __init__(self, world: World, name: str) -> None:
-        self.world, self.name = world, name
+        self.world, self.name, self.suspended = world, name, False
         self.shared = SharedLimits(StoredPlaces(self._do, self), DEADLINE)
         self.limiter = self.shared.add(Limiter("toy", {"look-up": world.stated}))
         for borrower in self.shared._borrowers:

@@ -18,9 +18,9 @@ from .orders import message, order, paid, sent
 NOBODY: Mapping[Any, Any] = {}
 
 
-async def entered(journal: Any, now: float = 0.0, **accounts: Any) -> Any:
+async def entered(journal: Any, now: float = 0.0) -> Any:
     """Enter the notifier of a worker."""
-    member = NotifierInfo(accounts or {"toy": None}, ("collect", "payout"))
+    member = NotifierInfo(("toy",), ("collect", "payout"))
     return await journal.outbox.enter(member, now)
 
 
@@ -179,15 +179,9 @@ async def test_a_beat_says_whether_it_was_late(worker: Any) -> None:
     """A notifier that has not beaten for a while may have lost its orders."""
     one = await worker()
     assert (await entered(one, 100.0)).late
-    assert not (await one.outbox.heartbeat(*_beat(one, 110.0))).late
-    assert (await one.outbox.heartbeat(*_beat(one, 400.0))).late
-
-
-def _beat(journal: Any, now: float) -> tuple[Any, ...]:
-    member = NotifierInfo({"toy": None}, ("collect",))
-    arguments: tuple[Any, ...] = (member, now, {}, {})
-    count = journal.outbox.heartbeat.__code__.co_argcount - 1
-    return arguments[:count]
+    member = NotifierInfo(("toy",), ("collect",))
+    assert not (await one.outbox.heartbeat(member, 110.0)).late
+    assert (await one.outbox.heartbeat(member, 400.0)).late
 
 
 async def test_the_first_notifier_tells_young_ends_only(
