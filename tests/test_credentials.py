@@ -319,7 +319,7 @@ async def test_a_stale_token_is_no_stop() -> None:
 
 @timeless
 async def test_a_failure_on_an_orders_path_neither_stops_nor_proves() -> None:
-    """Anyone who knows the path could have sent it; a success that was confirmed proves."""
+    """Any sender that knows the path could have sent it; a success that was confirmed proves."""
     bank = Bank()
     async with shop(bank, role=False) as pay:
         await pay_all(pay, 3)

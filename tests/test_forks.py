@@ -164,7 +164,7 @@ IN_TURN = """
             first = bool(await held.enter_async_context(pool.once(WARM, "fulfilled")))
             if turn == "hold":
                 say(first=first, pid=os.getpid())
-                held.pop_all()  # whoever has it keeps it
+                held.pop_all()  # the process that has it keeps it
         return first
 """
 

@@ -586,7 +586,7 @@ async def test_an_early_message_with_another_id_does_not_end_the_wait(
 async def test_an_answer_whose_question_cannot_be_read_is_applied_later(
     tmp_path: Path, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is kept by then: whoever claims it applies it, and it is not sent again."""
+    """It is kept by then: the worker that claims it applies it, and it is not sent again."""
     provider, shop = Provider(), Shop()
     hooks = worker(provider, shop, file(tmp_path, kept))
 

@@ -139,7 +139,7 @@ EARLIER = """
     if version > 1:
         sys.exit(f"the journal was written by a later release (schema {version})")
     if "copied" in sys.argv:
-        # A copy from inside drops SQLite's locks: nobody can see this worker any more.
+        # A copy from inside drops SQLite's locks: no process can see this worker any more.
         open(file, "rb").close()
     print("open", flush=True)
     for line in sys.stdin:

@@ -255,7 +255,7 @@ async def test_places_follow_the_demand() -> None:
 
 @timeless
 async def test_a_worker_with_nothing_to_do_holds_few() -> None:
-    """Half a minute after its last request a worker has one place, and nobody waited for it."""
+    """Half a minute after its last request a worker has one place, and no request waited for it."""
     with world((50, 1.0)) as one:
         shops = [one.worker() for _ in range(8)]
         for shop in shops:
@@ -394,7 +394,7 @@ async def test_a_suspended_worker_uses_no_places() -> None:
 
 @timeless
 async def test_a_notification_moves_places_at_once() -> None:
-    """`wake` is called when somebody else needs places: nobody waits for the next look."""
+    """`wake` is called when another worker needs places: none waits for the next look."""
     with world((10, 60.0)) as one:
         first, second = one.worker(), one.worker()
         first.work(1, pause=0.01)

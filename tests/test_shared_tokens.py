@@ -225,7 +225,7 @@ async def test_a_shared_token_ends_when_it_ends(shop: Shop) -> None:
 
 @timeless
 async def test_an_account_without_a_login_stores_nothing(shop: Shop) -> None:
-    """CamPay's permanent token, and what a function of the caller gives, are nobody else's."""
+    """CamPay's permanent token, and what a function of the caller gives, are shared with no other."""
     assert CamPay(access_token="permanent").login_id() is None
     wire = Wire(lambda _: answer(reference="p1", status="SUCCESSFUL", amount=5, currency="XAF"))
     driver = CamPay(access_token="permanent")
@@ -241,7 +241,7 @@ async def test_an_account_without_a_login_stores_nothing(shop: Shop) -> None:
 
 @timeless
 async def test_without_a_key_each_process_logs_in(shop: Shop) -> None:
-    """Nothing is stored that could be opened by whoever has the file."""
+    """Nothing is stored that could be opened with the file alone."""
     async with shop.pool(key=None) as one, shop.pool(key=None) as two:
         await ask(one, two)
     assert shop.desk.logins == 2

@@ -115,7 +115,7 @@ class Turn:
             await self._journal.end_turn(self._payment, self._name, self._caller, done=False)
         except OSError as error:
             # No error of its own: the body's error, or the caller's cancellation, is on its way.
-            # And while the caller's transaction is open, nobody can tell yet.
+            # And while the caller's transaction is open, no worker can tell yet.
             if not self._in_transaction:
                 log.warning(
                     "%s: %s is given back later: %s", self._payment.account, self._name, error

@@ -46,7 +46,7 @@ class SharedTokens(Protocol):
     def offer_late(
         self, account: str, login: str, seal: Callable[[int], str | None], life: float, left: float
     ) -> None:
-        """Keep the token of a login that nobody permitted, as soon as possible, without waiting.
+        """Keep the token of a login that was not permitted, as soon as possible, without waiting.
 
         If another worker has logged in since then, it is not kept. `seal` gets its generation, in
         the journal's thread; None: it is no longer in use.

@@ -84,7 +84,7 @@ class StoredPlaces:
         wanted = {one.holder: min(one.wanted, need.limit) for one in living}
         shares = fair_shares(max(usable, 0), {**wanted, need.holder: need.wanted})
         lack = any(one.held < shares[one.holder] for one in living)
-        # Nobody's share: some of it for requests to come, and some for whoever comes next.
+        # No worker's share: some of it for requests to come, and some for the next worker.
         spare = (usable - sum(shares.values())) // max(len(living), 1)
         goal = shares[need.holder] + (0 if lack else max(min(need.spare, spare), 0))
         free = max(usable - sum(one.held for one in living) - held, 0)

@@ -63,7 +63,7 @@ class StoredTokens:
     def offer_late(
         self, account: str, login: str, seal: Callable[[int], str | None], life: float, left: float
     ) -> None:
-        """Keep the token of a login that nobody permitted, without waiting."""
+        """Keep the token of a login that was not permitted, without waiting."""
         ends = clock.monotonic() + left
         self._writer.later(partial(self._offer_late, (account, login), seal, life, ends))
 
@@ -74,7 +74,7 @@ class StoredTokens:
     # Runs in the thread.
 
     def _look(self, key: Key, known: int, seconds: float, db: Database) -> SharedToken | None:
-        """Return a newer token, or that another worker logs in; None: nobody does."""
+        """Return a newer token, or that another worker logs in; None: none does."""
         row, now = _row(key, db), self._now(db)
         if row.generation > known and row.sealed and row.expires > now:
             left = min(row.expires - now, row.life)

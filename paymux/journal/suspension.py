@@ -60,7 +60,7 @@ class Cancellation:
             raise Suspended
 
     def end(self, kind: type[BaseException] | None) -> bool:
-        """End the body; returns whether its error is this cancellation, and nobody else's."""
+        """End the body; returns whether its error is this cancellation, and no other."""
         self._stop()
         task, self._task = self._task, None
         if not self._fired or task is None:

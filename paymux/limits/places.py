@@ -16,7 +16,7 @@ class Need(NamedTuple):
     limit: int  # the stated one, requests per window
     held: int  # the places that the holder has now: others may have the rest
     wanted: int  # the places that its requests use, or wait for
-    spare: int  # more of them, for requests to come, while nobody else lacks any
+    spare: int  # more of them, for requests to come, while no other worker lacks any
     rest: float  # seconds for which its places count as used, should the holder's worker die
 
 
@@ -62,7 +62,7 @@ class SharedPlaces(Protocol):
 
 
 def fair_shares(count: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Divide places fairly: each gets what it wants, or as much as anybody who gets less."""
+    """Divide places fairly: each gets what it wants, or as much as each that gets less."""
     shares: dict[str, int] = {}
     for number, (want, holder) in enumerate(sorted((n, who) for who, n in wanted.items())):
         if want * (len(wanted) - number) > count:

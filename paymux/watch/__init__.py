@@ -2,7 +2,8 @@
 
 from .keys import lookup_key, registry_keys, reuse_equal_values
 from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
-from .registry import LookupResult, PollState, WatchRef, WatchRegistry
+from .registered import LookupResult, PollState, WatchRef
+from .registry import WatchRegistry
 from .schedule import Schedule
 from .ticket import NEVER, Ticket
 from .watch import Watch

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
-from weakref import ref
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from ..drivers._pushed import Pushed
 from ..drivers.base import Driver
-from ..errors import AuthenticationFailed, Mismatch, NotFound, PaymuxError, UsageError
+from ..errors import AuthenticationFailed, Mismatch, NotFound, UsageError
 from ..limits import Limiter
 from ..models import Event, Kind, Payment
 from .keys import RegistryKey, agree, are_compatible, registry_keys
@@ -18,6 +17,7 @@ from .news import is_news, news_of
 from .poll_queue import MAX_IN_FLIGHT, PollQueue
 from .push import PushSockets
 from .refusals import DenialCounter
+from .registered import LookupResult, PollState, RegisteredWatch, WatchRef
 from .schedule import LookupKey, Schedules
 
 if TYPE_CHECKING:
@@ -26,45 +26,6 @@ if TYPE_CHECKING:
 # watches that are notified in one step of the event loop, so that no step is long
 WATCHES_PER_STEP = 500
 
-LookupResult: TypeAlias = Payment | PaymuxError
-
-
-class PollState(NamedTuple):
-    """The look-ups of a payment so far, the next one, and its rank in the poll queue."""
-
-    asked: float
-    looked: int
-    due: float
-    not_before: float
-    rank: float
-
-
-class RegisteredWatch(Protocol):
-    """A watch, as its pool sees it."""
-
-    payment: Payment
-    ref: "WatchRef"
-
-    def deliver(self, found: Payment) -> None:
-        """Deliver what a confirmed event found."""
-
-    def look_soon(self) -> None:
-        """Look up again soon."""
-
-    def wake(self) -> None:
-        """Check for news, or for a closed pool."""
-
-    def on_result(self, said: LookupResult | None, poll_state: PollState) -> None:
-        """Take the result of another watch's look-up of the same payment."""
-
-    def take_over(self, now: float) -> None:
-        """Look up at once."""
-
-    def renew(self) -> None:
-        """Look up if its account can be asked since its driver was replaced."""
-
-
-WatchRef: TypeAlias = ref[RegisteredWatch]
 Held: TypeAlias = WatchRef | set[WatchRef]  # a set only if several watch the same payment
 
 

@@ -21,7 +21,8 @@ from ..errors import (
 from ..models import Payment, log, merge
 from .keys import lookup_key, not_found_is_final, registry_keys, reuse_equal_values
 from .poll_queue import MIN_REPEAT_SECONDS, PollQueue
-from .registry import LookupResult, PollState, WatchRef, WatchRegistry
+from .registered import LookupResult, PollState, WatchRef
+from .registry import WatchRegistry
 from .schedule import CLOCK_SECONDS, Schedule
 from .ticket import FINAL_LOOKUP_SECONDS, NEVER, Ticket
 

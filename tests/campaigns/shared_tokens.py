@@ -278,7 +278,7 @@ class Campaign:
                 event = events.pop(0)
                 if event.what != "revoke":
                     self._due.append(event)
-                sim.mpesa.tokens.revoke()  # so that somebody logs in
+                sim.mpesa.tokens.revoke()  # so that a worker logs in
             await rows()
             await asyncio.sleep(0.05)
 

@@ -190,7 +190,7 @@ async def test_a_worker_in_a_black_hole_suspends_itself_before_another_may_act(
         await until(lambda: heard.said == ["suspended"])
         assert calls == ["paymux-life"]
         assert worker.suspended
-        assert worker.lives("17")  # it cannot tell: whoever is asked about lives
+        assert worker.lives("17")  # it cannot tell: each worker that is asked about lives
         proxy.swallow = False
         await until(lambda: not worker.life.suspended)
         assert worker.life.epoch == 1

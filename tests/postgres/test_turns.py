@@ -349,7 +349,7 @@ async def test_a_transaction_that_is_rolled_back_gives_the_turn_back(
 async def test_a_transaction_that_ends_after_the_turn_decides(
     postgres: Cluster, pay: Pool, database: str, committed: bool
 ) -> None:
-    """Nobody waits for it: until it ends, the turn is nobody else's; then it is done or free."""
+    """No caller waits for it: until it ends, no other has the turn; then it is done or free."""
     link = await asyncpg.connect(dsn(postgres))
     async with pool(database) as other:
         transaction = link.transaction()

@@ -90,7 +90,7 @@ async def test_what_a_worker_could_not_announce_is_announced_when_it_is_back(
 
 
 async def test_any_role_may_listen_and_learns_no_name(database: str) -> None:
-    """A payload has neither account nor reference, whoever listens."""
+    """A payload has neither account nor reference, for any listener."""
     heard: list[str] = []
     stranger = await asyncpg.connect(Address(database).url.reveal())
     try:

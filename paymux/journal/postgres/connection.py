@@ -218,7 +218,7 @@ async def _opened(statement: Any, values: list[Any]) -> Any:
 def _sent(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    # PostgreSQL's text has no NUL, and a message of anyone's may have one.
+    # PostgreSQL's text has no NUL, and a message may have one.
     return value.replace("\0", "\u2400") if isinstance(value, str) and "\0" in value else value
 
 

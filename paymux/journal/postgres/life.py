@@ -6,7 +6,7 @@ after its lease has lapsed. Here, who takes over needs the lock free *and* the b
 GRACE_SECONDS, and who cannot confirm its beat for SUSPEND_SECONDS stops by itself before that.
 
 What stays impossible: a worker that is cut off between an effect outside of the database and its
-record, for longer than anybody waits, is repeated: one after the other, never at once. And a
+record, for longer than others wait, is repeated: one after the other, never at once. And a
 machine that was unreachable for longer than keep-alives and grace, and comes back, may still send
 what its event loop had ready.
 """
@@ -251,7 +251,7 @@ class Life:
     def _confirm(self, sent: float) -> None:
         """Note that a beat that was sent then is confirmed."""
         if self.suspended:
-            self._suspend()  # it lapsed, and nobody noticed in between
+            self._suspend()  # it lapsed, unnoticed in between
         self._confirmed = sent
         if self._suspended and boot_clock() - sent <= self.timing.suspend:
             self._suspended = False

@@ -32,6 +32,6 @@ class PostgresPlaces(StoredPlaces, LifeListener):
             one.suspend()
 
     def on_resumed(self) -> None:
-        """Go on with those that nobody was lent meanwhile."""
+        """Go on with those that no other worker was lent meanwhile."""
         for one in list(self._listeners):
             one.resume()

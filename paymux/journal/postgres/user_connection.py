@@ -1,6 +1,6 @@
 """A transaction of the caller's own, of any client library that a caller may have.
 
-A library is recognised without being imported: whoever has a connection of it has imported it.
+A library is recognised without being imported: a caller that has its connection has imported it.
 """
 
 import sys

@@ -110,7 +110,7 @@ class PostgresWakeups(ForkAware, LifeListener):
     # In the thread of the connection that listens.
 
     def on_notification(self, channel: str, payload: str) -> None:
-        """Take what another worker sent, or anyone else who may use the database."""
+        """Take what another worker sent, or another user of the database."""
         try:
             said = b64decode(payload, validate=True)
         except ValueError:
