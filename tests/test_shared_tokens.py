@@ -225,7 +225,7 @@ async def test_a_shared_token_ends_when_it_ends(shop: Shop) -> None:
 
 @timeless
 async def test_an_account_without_a_login_stores_nothing(shop: Shop) -> None:
-    """CamPay's permanent token, and what a function of the caller gives, are shared with no other."""
+    """CamPay's permanent token, and what a caller's function gives, are shared with no other."""
     assert CamPay(access_token="permanent").login_id() is None
     wire = Wire(lambda _: answer(reference="p1", status="SUCCESSFUL", amount=5, currency="XAF"))
     driver = CamPay(access_token="permanent")
