@@ -98,7 +98,7 @@ class Cluster:
         while time.monotonic() < until:
             assert self._process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
             status = self.data / "postmaster.pid"
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, IndexError):  # it is being written
                 if status.read_text().splitlines()[-1].strip() in ("ready", "standby"):
                     return
             time.sleep(0.02)

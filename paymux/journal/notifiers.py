@@ -1,10 +1,12 @@
 """The live notifiers of a journal."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 import msgspec
 
+from .beats import Beats, MachineBeats
 from .columns import PUT_NOTE
 from .database import Database, Worker
 from .outbox import NotifierInfo
@@ -15,6 +17,7 @@ _KEEP = """INSERT INTO notifiers (worker, beat, accounts, kinds) VALUES (?, ?, ?
     ON CONFLICT (worker) DO UPDATE SET beat = excluded.beat, accounts = excluded.accounts,
     kinds = excluded.kinds"""
 _READ = "SELECT worker, beat, accounts, kinds FROM notifiers"
+_LAST = "SELECT value FROM notes WHERE name = 'last notifier'"
 _LEAVE = "DELETE FROM notifiers WHERE worker = ?"
 
 
@@ -29,8 +32,9 @@ class LivingNotifier(NamedTuple):
 class Notifiers:
     """Reads and writes the rows of notifiers, inside a transaction of the journal's thread."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, beats: Beats | None = None) -> None:
         self._worker = worker
+        self._beats = MachineBeats() if beats is None else beats
 
     def entered(self, worker: str, db: Database) -> bool:
         """Return whether a live worker has a notifier.
@@ -45,7 +49,7 @@ class Notifiers:
         return {
             worker: one
             for worker, one in self._all(db)
-            if _is_fresh(one, now) and self._worker.lives(worker)
+            if self._is_fresh(worker, one, now) and self._worker.lives(worker)
         }
 
     def heartbeat(self, member: NotifierInfo, now: float, db: Database) -> bool:
@@ -53,13 +57,23 @@ class Notifiers:
         mine = self._swept(now, db)
         lists = (list(member.accounts), list(member.kinds))
         texts = (msgspec.json.encode(names).decode() for names in lists)
-        db.execute(_KEEP, (self._worker.name, now, *texts))
-        return mine is None or not _is_fresh(mine, now)
+        late = mine is None or not self._is_fresh(self._worker.name, mine, now)
+        beat = self._beats.next(self._worker.name, None if mine is None else mine.beat, now)
+        db.execute(_KEEP, (self._worker.name, beat, *texts))
+        return late
 
     def leave(self, now: float, db: Database) -> None:
         """Delete this notifier's row: the notifier or its event loop ended."""
         if db.execute(_LEAVE, (self._worker.name,)).rowcount:
-            _left(now, db)
+            self._left(now, db)
+
+    def absent(self, now: float, db: Database) -> float:
+        """Return for how many seconds no notifier has been there, as far as that is known."""
+        ages = [self._beats.age(worker, one.beat, now) for worker, one in self._all(db)]
+        left = db.execute(_LAST).fetchone()
+        if left is not None:
+            ages.append(self._beats.moment(now) - float(left[0]))
+        return min((age for age in ages if age >= 0), default=inf)
 
     def _all(self, db: Database) -> Iterator[tuple[str, LivingNotifier]]:
         for worker, beat, *texts in db.execute(_READ):
@@ -74,14 +88,12 @@ class Notifiers:
                 mine = one
             elif not self._worker.lives(worker):
                 db.execute(_LEAVE, (worker,))
-                _left(now, db)
+                self._left(now, db)
         return mine
 
+    def _is_fresh(self, worker: str, one: LivingNotifier, now: float) -> bool:
+        return 0 <= self._beats.age(worker, one.beat, now) <= FRESH_SECONDS
 
-def _is_fresh(one: LivingNotifier, now: float) -> bool:
-    return 0 <= now - one.beat <= FRESH_SECONDS
-
-
-def _left(now: float, db: Database) -> None:
-    """Note when a notifier was last there."""
-    db.execute(PUT_NOTE, ("last notifier", repr(now)))
+    def _left(self, now: float, db: Database) -> None:
+        """Note when a notifier was last there."""
+        db.execute(PUT_NOTE, ("last notifier", repr(self._beats.moment(now))))

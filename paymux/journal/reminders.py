@@ -51,7 +51,7 @@ class Reminders:
         living = self._notifiers.living(now, db).values()
         for kind in sorted(kinds - {kind for one in living for kind in one.kinds}):
             self._untold(kind, db)
-        if living or self._absent(now, db):
+        if living or self._notifiers.absent(now, db) >= ABSENT_SECONDS:
             self._unwatched(living, db)
 
     def _untold(self, kind: str, db: Database) -> None:
@@ -63,14 +63,6 @@ class Reminders:
                 "the oldest for %.1f h: no notifier of this journal tells them",
                 *(count, kind, age / 3600),
             )
-
-    def _absent(self, now: float, db: Database) -> bool:
-        """Return whether no notifier has been alive for a while."""
-        (last,) = db.execute(
-            "SELECT max(at) FROM (SELECT beat AS at FROM notifiers"
-            " UNION ALL SELECT CAST(value AS REAL) FROM notes WHERE name = 'last notifier') AS at"
-        ).fetchone()
-        return last is None or not now - ABSENT_SECONDS < last <= now
 
     def _unwatched(self, living: Collection[LivingNotifier], db: Database) -> None:
         covered = {account for one in living for account in one.accounts}

@@ -10,6 +10,7 @@ from ..models import Event, Kind, Payment, Status
 from ..primitives.forks import ForkAware, register
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .base import order_key as _key
+from .beats import Beats, MachineBeats
 from .columns import iso
 from .credentials import StoredCredentials
 from .database import Database, Worker
@@ -53,7 +54,7 @@ class StoredJournal(StoredOperations, ForkAware):
         self._turn_table = TurnTable(worker)
         self._pending_facts = PendingFacts()
         self._finder = PaymentFinder(self._inbox, self._pending_facts)
-        notifiers = Notifiers(worker)
+        notifiers = Notifiers(worker, self._beats())
         reminders = Reminders(notifiers)
         self._payments = PaymentTable(worker, self._inbox, self._pending_facts, reminders.look)
         watchers = WatchClaims(
@@ -290,6 +291,10 @@ class StoredJournal(StoredOperations, ForkAware):
         """Become another worker in a forked child, without any work of the parent."""
         self._pending_facts.forget()
         self._payments.busy.clear()
+
+    def _beats(self) -> Beats:
+        """Return how the notifiers of this journal tell that they go on."""
+        return MachineBeats()
 
     def _clock(self, db: Database) -> float:
         """In the thread: return the Unix seconds of the clock that all workers share."""

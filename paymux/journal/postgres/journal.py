@@ -9,6 +9,7 @@ from ...models import Payment
 from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
+from ..beats import CountedBeats
 from ..database import Database, Operation
 from ..health import Inspection
 from ..stored_journal import StoredJournal
@@ -142,6 +143,9 @@ class PostgresJournal(StoredJournal):
             raise
         self._opened = True
         return db, lock
+
+    def _beats(self) -> CountedBeats:
+        return CountedBeats()
 
     def _clock(self, db: Database) -> float:
         seconds: float = db.execute(_CLOCK).fetchone()[0]
