@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import celery
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -25,6 +26,7 @@ from paymux import CamPay, Pool, Status, WebhookRequest
 from paymux.examples import fastapi_shop
 from paymux.simulator import Fault, Simulator
 
+from .clusters import Cluster
 from .programs import free_ports
 from .toys import BASE, KEY
 
@@ -336,6 +338,54 @@ async def test_the_notebooks_cells_run_in_a_running_loop(
         assert sim.ledger.charged() == 100
         assert len(sim.received("campay", "POST /api/collect/")) == 1
     assert "succeeded\nCounter({<Status.SUCCEEDED: 'succeeded'>: 1})" in capsys.readouterr().out
+
+
+# Dies as soon as the shipment is written, in the midst of the transaction.
+DYING = """
+import os, runpy, sys
+import asyncpg
+
+class Dying(asyncpg.Connection):
+    async def execute(self, query, *values, **options):
+        said = await super().execute(query, *values, **options)
+        if query.startswith("INSERT"):
+            os._exit(9)
+        return said
+
+made = asyncpg.create_pool
+asyncpg.create_pool = lambda dsn: made(dsn, connection_class=Dying, min_size=1)
+runpy.run_module("paymux.examples.warehouse", run_name="__main__")
+"""
+
+
+async def test_the_warehouse_ships_each_order_once(
+    tmp_path: Path, postgres: Cluster, database: str
+) -> None:
+    """Killed in the midst of its transaction and run again, it has shipped once, and not twice."""
+    shop = f"postgresql://paymux@127.0.0.1:{postgres.port}/postgres"
+    async with Simulator(payer_delay=0.0) as sim:
+        env = {
+            **settings(sim, tmp_path, momo="campay"),
+            "PAYMUX_JOURNAL": database,
+            "DATABASE_URL": shop,
+        }
+        words = ("order-12", "900", NUMBER)
+        async with running("-c", DYING, *words, env=env) as first:
+            assert await asyncio.wait_for(first.wait(), 60) == 9
+        with psycopg.connect(shop, autocommit=True) as db:
+            shipped = "SELECT count(*) FROM shipments"
+            assert db.execute(shipped).fetchone() == (0,)
+            # As after the grace: who asks has not seen the dead worker before.
+            schema = database.rpartition("=")[2]
+            db.execute(f"UPDATE {schema}.workers SET ended = now()")  # noqa: S608 - our own
+            code, said = await ran("warehouse", *words, env=env)
+            assert (code, said.count("shipped: order-12")) == (0, 1)
+            assert db.execute(shipped).fetchone() == (1,)
+            code, said = await ran("warehouse", *words, env=env)
+            assert (code, said) == (0, "")
+            assert db.execute(shipped).fetchone() == (1,)
+            db.execute("DROP TABLE shipments")
+        assert len(sim.ledger.entries("order-12")) == 1
 
 
 # A function that is frozen between its calls.
