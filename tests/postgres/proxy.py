@@ -16,6 +16,7 @@ class Proxy:
         self._server_port = port
         self._listening: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
+        self._others: set[asyncio.StreamWriter] = set()
         self._open = asyncio.Event()
         self._open.set()
         self.refuse = False
@@ -49,6 +50,11 @@ class Proxy:
         for link in list(self._links):
             link.cancel()
 
+    def miss(self) -> None:
+        """Let the server see the end of all connections, as it does after its keep-alives."""
+        for other in self._others:
+            other.transport.abort()
+
     async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
         assert link is not None
@@ -59,6 +65,7 @@ class Proxy:
             if self.refuse:
                 return
             theirs, other = await asyncio.open_connection("127.0.0.1", self._server_port)
+            self._others.add(other)
             passing = [
                 asyncio.create_task(self._pass(reader, other)),
                 asyncio.create_task(self._pass(theirs, writer)),
@@ -74,6 +81,8 @@ class Proxy:
             pass
         finally:
             self._links.discard(link)
+            if other is not None:
+                self._others.discard(other)
             for end in (writer, other):
                 if end is not None:
                     end.transport.abort()

@@ -1,0 +1,228 @@
+"""Workers that are killed in the middle of a turn: their own transaction decides, exactly once."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from paymux import Payment, Pool
+
+from ..campaigns.turn_worker import SCALE, journal_of, scaled
+from ..campaigns.turns import overlapped
+from ..clusters import Cluster, cluster
+from ..toys import Desk, Toy, Wire
+from .proxy import Proxy
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SHORT = scaled(SCALE)
+TURNS, KILLED = 60, 1  # turns, and of forty moments of a turn, those in which it dies
+
+# Takes turns, with an effect and the end of each in a transaction of its own, and dies in between.
+SHIPPER = """
+    import asyncio, os, random, signal, sys
+
+    import asyncpg
+    from paymux import Payment, Pool, Unavailable
+    from tests.campaigns.turn_worker import SCALE, journal_of, scaled
+    from tests.toys import Desk, Toy, Wire
+
+    url, dsn, turns, killed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    fate = random.Random(int(sys.argv[5]))
+
+    def perhaps_die():
+        if fate.randrange(40) < killed:  # at one of four moments of a turn
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def main():
+        link = await asyncpg.connect(dsn)
+        journal = journal_of("ours", url, scaled(SCALE))
+        async with Pool(Toy(), connection=Wire(Desk()), journal=journal) as pay:
+            for reference in random.sample(range(turns), turns):
+                order = Payment(account="toy", kind="collect", reference=f"order-{reference}")
+                async with pay.once(order, "shipped") as turn:
+                    if not turn:
+                        continue
+                    perhaps_die()
+                    async with link.transaction():
+                        await link.execute("INSERT INTO sent VALUES ($1)", order.reference)
+                        perhaps_die()
+                        await turn.done(link)
+                        perhaps_die()
+                    perhaps_die()
+        await link.close()
+
+    asyncio.run(main())
+"""
+
+
+async def shipper(url: str, dsn: str, killed: int, seed: int) -> int:
+    """Run a shipper to its end; return its exit code."""
+    words = (url, dsn, str(TURNS), str(killed), str(seed))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(SHIPPER), *words, cwd=ROOT
+    )
+    return await process.wait()
+
+
+@pytest.mark.timeout(300)
+async def test_the_effect_of_each_turn_is_made_once_under_kills(
+    postgres: Cluster, database: str
+) -> None:
+    """Sixty turns of two shippers that are killed again and again: sixty effects, none doubled."""
+    dsn = f"postgresql://paymux@127.0.0.1:{postgres.port}/postgres"
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("DROP TABLE IF EXISTS sent")
+        db.execute("CREATE TABLE sent (reference TEXT)")
+        kills, seed = 0, 0
+        while True:
+            ends = await asyncio.gather(
+                *(shipper(database, dsn, KILLED, seed + one) for one in range(2))
+            )
+            assert set(ends) <= {0, -signal.SIGKILL}
+            kills, seed = kills + ends.count(-signal.SIGKILL), seed + 2
+            left = db.execute("SELECT count(DISTINCT reference) FROM sent").fetchone()
+            assert left is not None
+            if left[0] == TURNS:
+                break
+            await asyncio.sleep(0.2)
+        counts = db.execute("SELECT count(*), count(DISTINCT reference) FROM sent").fetchone()
+        db.execute("DROP TABLE sent")
+    assert counts == (TURNS, TURNS)
+    assert kills >= 3
+
+
+HOLDER = """
+    import asyncio, sys, time
+
+    from paymux import Payment, Pool
+    from tests.campaigns.turn_worker import SCALE, journal_of, scaled
+    from tests.toys import Desk, Toy, Wire
+
+    async def main():
+        journal = journal_of(sys.argv[2], sys.argv[1], scaled(SCALE))
+        async with Pool(Toy(), connection=Wire(Desk()), journal=journal) as pay:
+            order = Payment(account="toy", kind="collect", reference="order-1")
+            async with pay.once(order, "shipped") as turn:
+                print(turn.fence, flush=True)
+                while True:
+                    await asyncio.sleep(0.02)
+                    print(time.monotonic(), flush=True)
+
+    asyncio.run(main())
+"""
+
+
+@contextlib.asynccontextmanager
+async def holder(url: str, kind: str = "ours") -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a process that has the turn, and says when it acts."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(HOLDER), url, kind),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"1\n"
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def taken(pay: Pool) -> int:
+    """Ask for the turn once; return its fence."""
+    order = Payment(account="toy", kind="collect", reference="order-1")
+    async with pay.once(order, "shipped") as turn:
+        return turn.fence
+
+
+def pool(url: str, kind: str = "ours") -> Pool:
+    """Make a pool of one worker."""
+    return Pool(Toy(), connection=Wire(Desk()), journal=journal_of(kind, url, SHORT))
+
+
+async def acts_after(process: asyncio.subprocess.Process, took: float) -> int:
+    """Count the moments in which a process acted after another had its turn, until it ends."""
+    assert process.stdout is not None
+    said = (await process.stdout.read()).split()
+    return sum(float(line) > took for line in said)
+
+
+async def test_a_killed_workers_turn_is_taken_over_in_time(database: str) -> None:
+    """Not before the grace, and at most five beats later."""
+    async with pool(database) as pay, holder(database) as process:
+        assert not await taken(pay)
+        process.kill()
+        began = time.monotonic()
+        while not (fence := await taken(pay)):
+            await asyncio.sleep(0.1)
+        assert fence == 2
+        assert (
+            SHORT.grace - 2 * SHORT.beat < time.monotonic() - began < SHORT.grace + 5 * SHORT.beat
+        )
+
+
+async def test_a_stopped_workers_turn_is_not_taken_over(database: str) -> None:
+    """However long it is stopped: it may still act; when it goes on, it stops by itself."""
+    async with pool(database) as pay, holder(database) as process:
+        process.send_signal(signal.SIGSTOP)
+        until = time.monotonic() + 2 * SHORT.grace
+        while time.monotonic() < until:
+            assert not await taken(pay)
+            await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGCONT)
+        while not await taken(pay):
+            await asyncio.sleep(0.05)
+        assert await acts_after(process, time.monotonic()) == 0
+        assert await process.wait() == 1  # Unavailable
+
+
+@pytest.mark.parametrize("kind", ["ours", "lock"])
+async def test_a_worker_that_the_server_lost_sight_of_acts_alone(
+    postgres: Cluster, database: str, kind: str
+) -> None:
+    """It lives, and its lock is free: with the lock alone, two act at once; with ours, never."""
+    async with Proxy(postgres.port) as proxy, pool(database, kind) as pay:
+        behind = database.replace(f":{postgres.port}/", f":{proxy.port}/")
+        async with holder(behind, kind) as process:
+            proxy.swallow = True
+            proxy.miss()
+            while not await taken(pay):
+                await asyncio.sleep(0.05)
+            took = time.monotonic()
+            await asyncio.sleep(0.5)
+            process.kill()
+            assert (await acts_after(process, took) > 0) is (kind == "lock")
+            proxy.swallow = False
+
+
+async def test_a_lease_alone_lets_a_stopped_worker_act_beside_another(database: str) -> None:
+    """It wakes up after its lease was taken, and acts before it can know."""
+    async with pool(database, "lease") as pay, holder(database, "lease") as process:
+        process.send_signal(signal.SIGSTOP)
+        while not await taken(pay):
+            await asyncio.sleep(0.05)
+        took = time.monotonic()
+        process.send_signal(signal.SIGCONT)
+        assert await acts_after(process, took) > 0
+
+
+@pytest.mark.timeout(300)
+async def test_two_bodies_of_a_turn_never_act_at_once() -> None:
+    """Under cuts, black holes, stops and restarts; benchmarks/bench_once.py is the full run."""
+    with cluster() as server:
+        found = await overlapped(server, "ours", orders=30, scale=0.1)
+    assert (found.overlaps, found.orders) == (0, 30)
+    assert found.bodies >= 30
+    assert found.events >= 2
