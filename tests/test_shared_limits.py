@@ -80,6 +80,8 @@ class Shop:
         self.in_flight: set[asyncio.Task[None] | None] = set()
         self.waits: list[float] = []
 
+    suspended = False
+
     def lives(self, name: str | None) -> bool:
         return name in self.world.living
 

@@ -130,10 +130,7 @@ class Engine(ForkAware):
         self.bulks = WeakSet()
 
     async def open(self) -> None:
-        """Start to use the pool in this loop, also after it was closed.
-
-        UsageError: the file cannot be a journal.
-        """
+        """Start to use the pool in this loop; UsageError: what it names cannot be a journal."""
         self.lifetime.enter(self.notifier_loop)
         closings = self.transport.closings
         await self.store.open()

@@ -79,7 +79,9 @@ class OrderWatcher:
         """Claim the open orders that no notifier watches."""
         found = None
         while found is None or len(found) == ORDERS_PER_CLAIM:
-            found = await self._outbox.claim_open_orders(list(self._accounts), ORDERS_PER_CLAIM)
+            found = await self._outbox.claim_open_orders(
+                list(self._engine.drivers), ORDERS_PER_CLAIM
+            )
             for row, left in found:
                 self._begin(WatchedOrder(self, row.payment, row.events, left_to_person=left))
 
