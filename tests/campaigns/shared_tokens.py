@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[2]
 KEY = "sixteen characters or more, of a campaign"
 PAYER = "254708374144"  # never answers its prompt
 STEP_SECONDS = 0.1  # a login stays so long before its request, and after its answer
+# No token is revoked so soon after a login: a new one that is refused at once is refused for good.
+QUIET_SECONDS = 1.0
 COUNTED_AFTER = 1.0  # seconds: failures are counted from here on
 LAST_SECONDS = 15.0  # that the workers have at the end for what they have begun
 
@@ -175,6 +177,7 @@ class Campaign:
         self._due: list[Event] = []  # what is done to the next login
         self._tasks: set[asyncio.Task[None]] = set()
         self._issued: list[str] = []
+        self._login_at = 0.0  # when a worker last said where its login is
 
     async def run(self) -> Found:
         """Run it, and return what was found."""
@@ -261,6 +264,7 @@ class Campaign:
 
     def _login(self, worker: Worker, point: Point) -> None:
         """Do to a worker in its login what is due."""
+        self._login_at = time.monotonic()
         for event in [one for one in self._due if one.point == point][:1]:
             self._due.remove(event)
             if event.what == "kill":
@@ -274,7 +278,8 @@ class Campaign:
     async def _events(self, sim: Simulator, began: float, rows: Any) -> None:
         events = sorted(self._plan.events, key=lambda one: one.at)
         while (at := time.monotonic() - began) < self._plan.seconds:
-            while events and events[0].at <= at:
+            quiet = time.monotonic() > self._login_at + QUIET_SECONDS
+            while events and events[0].at <= at and quiet:
                 event = events.pop(0)
                 if event.what != "revoke":
                     self._due.append(event)
