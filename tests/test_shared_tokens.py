@@ -299,6 +299,24 @@ def test_a_login_is_told_by_what_it_sends() -> None:
     assert Toy().login_id() != Toy(username="other").login_id()
 
 
+@timeless
+async def test_a_driver_that_is_replaced_shares_its_own_login_only(shop: Shop) -> None:
+    """With another credential it logs in anew; with the same one, it uses the token that is there.
+
+    Another process that got the new credential later has the token of the new login.
+    """
+    async with shop.pool() as one, shop.pool() as two:
+        await ask(one, two)
+        await one.replace(Toy(repeatable=True))
+        await ask(one)
+        assert shop.desk.logins == 1
+        for pool in (one, two):
+            await pool.replace(Toy(password="rotated"))
+            await ask(pool)
+        assert (shop.desk.logins, shop.desk.refused) == (2, 0)
+    assert len(shop.sql("SELECT * FROM tokens")) == 2
+
+
 # Sealed.
 
 
@@ -605,6 +623,18 @@ async def test_without_the_journal_a_process_logs_in_and_offers_it_later(shop: S
         shop.desk.newest = "ended by the provider"
         await ask(two, one)
     assert (shop.desk.logins, shop.row()["generation"]) == (3, 3)
+
+
+@timeless
+async def test_a_shared_token_is_read_while_the_file_is_locked(file: Path) -> None:
+    """Another program writes for long: whoever needs a token reads the one that is there."""
+    shop = Shop(str(file))
+    async with shop.pool() as one, shop.pool() as two:
+        await ask(one)
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            await ask(two)
+    assert shop.desk.logins == 1
 
 
 @timeless
