@@ -104,14 +104,14 @@ class Pool(AccountVerbs, JournalVerbs):
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
         """Make a pool from `[accounts.<name>] driver = "…"` tables, in a TOML file or a mapping."""
-        found = core.from_mapping(config)
+        found = core.from_mapping(config, options)
         del config  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
         """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER`, `PAYMUX_<ACCOUNT>__<FIELD>` and the like."""
-        found = core.from_environment(environment)
+        found = core.from_environment(environment, options)
         del environment  # the frames of an error must not hold a credential
         return cls._of(found, options)
 

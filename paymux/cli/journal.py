@@ -153,8 +153,9 @@ def _reading() -> Iterator[None]:
 async def _read(
     journal: object, account: str | None, status: str | None, since: datetime | None
 ) -> list[Payment]:
-    book = journal_at(journal)
+    book = None
     try:
+        book = journal_at(journal)
         found: AsyncIterator[Payment] = book.payments(
             account=account,
             status=None if status is None else Status(status),
@@ -164,7 +165,8 @@ async def _read(
     except (OSError, UsageError) as error:
         sys.exit(f"paymux: {error}")
     finally:
-        await book.aclose()
+        if book is not None:
+            await book.aclose()
 
 
 @journal.command("forget-payer")

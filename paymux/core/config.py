@@ -1,7 +1,7 @@
 """Accounts from a TOML file, a mapping or the environment; errors name the wrong field."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from ..drivers import load
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..primitives import coerce
-from ..primitives.redaction import as_secret, as_secrets, shown
+from ..primitives.redaction import as_place, as_secret, as_secrets, shown
 from ..values.network import network_of
 from ..values.validation import NAME_PATTERN, checked_path
 
@@ -20,34 +20,47 @@ MAX_FILE_BYTES = 1 << 20  # bytes of a config; real ones need a hundredth of it
 
 _NETWORK = ("proxy", "tls", "local_address")
 _POOL = frozenset(
-    {"deadline", "connect_timeout", "attempts", "webhook_base", "webhook_key", *_NETWORK}
+    {"deadline", "connect_timeout", "attempts", "journal", "webhook_base", "webhook_key", *_NETWORK}
 )
+# What may hold a credential, and what wraps it.
+_WRAPPED: Mapping[str, Callable[[Any], object]] = {
+    "proxy": as_secret,
+    "webhook_key": as_secrets,
+    "journal": as_place,
+}
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 Loaded: TypeAlias = tuple[list[Driver], dict[str, Any]] | UsageError
 
 
-def from_mapping(config: Mapping[str, Any] | str | PathLike[str]) -> Loaded:
+def from_mapping(
+    config: Mapping[str, Any] | str | PathLike[str], options: dict[str, Any] | None = None
+) -> Loaded:
     """Read `[accounts.<name>]` tables and the settings of the pool, at the top of the file.
 
     Several keys are a list there, too: `webhook_key = ["new…", "old…"]`.
 
     An error is returned and not raised: the frames here hold credentials, and a traceback shows
-    frames.
+    frames. The `options` of a caller that may hold a credential are wrapped in place.
     """
+    _wrap({} if options is None else options)
     try:
         return _from_mapping(config)
     except UsageError as error:
         return error.renamed(error.name)
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Loaded:
+def from_environment(
+    environment: Mapping[str, str] | None = None, options: dict[str, Any] | None = None
+) -> Loaded:
     """Read `PAYMUX_<ACCOUNT>__<FIELD>` variables; account and field are lower-cased.
 
-    `PAYMUX_WEBHOOK_BASE`, `PAYMUX_WEBHOOK_KEY` (one key, or several as `["new…", "old…"]`),
-    `PAYMUX_PROXY`, `PAYMUX_TLS` and `PAYMUX_LOCAL_ADDRESS` are settings of the pool.
+    `PAYMUX_JOURNAL`, `PAYMUX_WEBHOOK_BASE`, `PAYMUX_WEBHOOK_KEY` (one key, or several as
+    `["new…", "old…"]`), `PAYMUX_PROXY`, `PAYMUX_TLS` and `PAYMUX_LOCAL_ADDRESS` are settings of
+    the pool.
     """
+    _wrap({} if options is None else options)
     try:
         return _from_environment(os.environ if environment is None else environment)
     except UsageError as error:
@@ -67,15 +80,18 @@ def _from_mapping(config: object) -> tuple[list[Driver], dict[str, Any]]:
     for name in options:
         if name not in _POOL:
             raise UsageError.field("config", name, ", ".join(sorted({"accounts", *_POOL})))
-    if "proxy" in options:
-        options["proxy"] = as_secret(options["proxy"])
-    if "webhook_key" in options:
-        options["webhook_key"] = as_secrets(options["webhook_key"])
+    _wrap(options)
     drivers = []
     for account, fields in accounts.items():
         table = _Table(checked_account(account))
         drivers.append(_driver(table, fields))
     return drivers, options
+
+
+def _wrap(options: dict[str, Any]) -> None:
+    for name, wrap in _WRAPPED.items():
+        if options.get(name) is not None:
+            options[name] = wrap(options[name])
 
 
 def _file(config: object) -> dict[str, Any]:
@@ -121,16 +137,15 @@ def _from_environment(environment: object) -> tuple[list[Driver], dict[str, Any]
         accounts.setdefault(account.lower(), {})[field.lower()] = value
     if not accounts:
         raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", "no account is set in the environment")
-    options = {**_webhooks(variables), **_network(variables)}
+    options = {**_own(variables), **_network(variables)}
     return [_driver(table, accounts[account]) for account, table in tables.items()], options
 
 
-def _webhooks(variables: Mapping[Any, Any]) -> dict[str, Any]:
-    """Read the variables of the pool's callback URLs; an empty one is not set."""
-    base, key = (
-        variables.get(f"PAYMUX_{name}") or None for name in ("WEBHOOK_BASE", "WEBHOOK_KEY")
-    )
-    found = {"webhook_base": base, "webhook_key": key and as_secrets(key)}
+def _own(variables: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read the variables of the journal and the callback URLs; an empty one is not set."""
+    names = ("journal", "webhook_base", "webhook_key")
+    found = {name: variables.get(f"PAYMUX_{name.upper()}") or None for name in names}
+    _wrap(found)
     return {name: value for name, value in found.items() if value is not None}
 
 

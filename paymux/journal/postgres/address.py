@@ -21,6 +21,7 @@ class Address:
     """Where a journal's database is, and in which of its schemas the journal lies."""
 
     def __init__(self, url: str | Secret) -> None:
+        self._shown = "…"
         given = url if isinstance(url, Secret) else Secret(url)
         del url  # neither this frame nor one of its error may hold the password
         if (refused := self._read(given)) is not None:

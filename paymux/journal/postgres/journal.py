@@ -74,7 +74,7 @@ class PostgresJournal(StoredJournal):
         self._life.listeners.append(self._places)
 
     def __repr__(self) -> str:
-        return f"PostgresJournal({str(self.address)!r})"
+        return f"PostgresJournal({str(getattr(self, 'address', '…'))!r})"  # of one that was refused
 
     @property
     def suspension(self) -> Suspension:
