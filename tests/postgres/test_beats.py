@@ -6,7 +6,7 @@ from paymux.journal.postgres import PostgresJournal
 
 from ..journal_conformance.orders import order, sent
 
-MEMBER = NotifierInfo({"toy": None}, ("collect",))
+MEMBER = NotifierInfo(("toy",), ("collect",))
 
 
 def test_what_moves_is_fresh_whatever_another_clock_says() -> None:
