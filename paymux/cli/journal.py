@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import UsageError
-from ..journal import Forgotten, journal_at
+from ..journal import Forgotten, copy_journal, journal_at
 from ..models import Payment, Status, log
 from ..primitives.coerce import is_a
 from ..primitives.redaction import Secret, as_place, mask
@@ -36,7 +36,7 @@ def _place(given: str) -> object:
     return click.Path(exists=True, dir_okay=False).convert(given, None, None)
 
 
-_FILE = click.argument("journal", type=_place, envvar="PAYMUX_JOURNAL", metavar="JOURNAL")
+_PLACE = click.argument("journal", type=_place, envvar="PAYMUX_JOURNAL", metavar="JOURNAL")
 _ACCOUNT = click.option("--account", default=None, help="Of this account only.")
 _STATUS = click.option(
     "--status", type=click.Choice([status.value for status in Status]), default=None
@@ -53,7 +53,7 @@ _COLUMNS = (
 
 
 @journal.command("list")
-@_FILE
+@_PLACE
 @_ACCOUNT
 @_STATUS
 @_SINCE
@@ -83,7 +83,7 @@ def list_payments(
 
 
 @journal.command("show")
-@_FILE
+@_PLACE
 @click.argument("reference")
 @_ACCOUNT
 def show_payment(journal: object, reference: str, account: str | None) -> None:
@@ -103,7 +103,7 @@ def show_payment(journal: object, reference: str, account: str | None) -> None:
 
 
 @journal.command("export")
-@_FILE
+@_PLACE
 @_ACCOUNT
 @_STATUS
 @_SINCE
@@ -171,7 +171,7 @@ async def _read(
 
 @journal.command("forget-payer")
 @click.argument("number")
-@_FILE
+@_PLACE
 def forget_payer(number: str, journal: object) -> None:
     """Remove a payer's NUMBER, in every form, from all rows; references and money stay.
 
@@ -193,3 +193,24 @@ def forget_payer(number: str, journal: object) -> None:
     click.echo(f"{done.payments} payments, {done.facts} facts and {done.messages} messages changed")
     if done.left:
         sys.exit(f"paymux: these came meanwhile: {', '.join(done.left)}; run it again later")
+
+
+@journal.command("copy")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@_PLACE
+def copy(file: str, journal: object) -> None:
+    """Move the journal in FILE, with its open orders, to a postgresql:// URL.
+
+    All workers are stopped first: it refuses while one lives. Each row is read back and compared;
+    then FILE is marked as moved, and no worker opens it any more. Killed at any moment and run
+    again, it ends the same.
+    """
+    try:
+        if not is_a(journal, Secret):
+            raise UsageError.field(
+                "journal", journal, "a postgresql:// URL, to which FILE is moved"
+            )
+        rows = copy_journal(file, journal, click.echo)
+    except (OSError, UsageError) as error:
+        sys.exit(f"paymux: {error}")
+    click.echo(f"{rows} rows moved; {file} is of no use any more")

@@ -47,6 +47,7 @@ __all__ = [
     "Writer",
     "adopted_reference",
     "check_resolvable",
+    "copy_journal",
     "credentials_of",
     "duplicate_reference",
     "encoded_event",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         duplicate_reference,
         order_key,
     )
+    from .copying import copy_journal
     from .credentials import Credentials, Standing, credentials_of
     from .forget_payer import Forgotten
     from .health import JournalHealth
@@ -105,6 +107,7 @@ else:
                 "duplicate_reference",
                 "order_key",
             ),
+            "copying": ("copy_journal",),
             "credentials": ("Credentials", "Standing", "credentials_of"),
             "forget_payer": ("Forgotten",),
             "health": ("JournalHealth",),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_SECONDS = 3.0  # seconds until a server that does not answer counts as away
+LONG_SECONDS = 600.0  # seconds for a command that handles very many rows
 STATEMENT_SECONDS = 3.0  # seconds until a statement without an answer ends its connection
 # A transaction of a client that sleeps holds the journal's lock for so many seconds at most, and
 # others wait a little longer for it.
@@ -167,6 +168,13 @@ class Connection:
     def command(self, text: str, seconds: float = STATEMENT_SECONDS) -> None:
         """Run text of our own, with no values, within some seconds."""
         self.run(lambda: self._link.execute(text), seconds)
+
+    def fill(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Add rows to a table, by the server's own way for many of them."""
+        self.run(
+            lambda: self._link.copy_records_to_table(table, records=rows, columns=columns),
+            LONG_SECONDS,
+        )
 
     def value(self, text: str, *values: object) -> Any:
         """Return the first column of the first row of a PostgreSQL statement of our own."""

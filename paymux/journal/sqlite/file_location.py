@@ -10,6 +10,7 @@ from pathlib import Path
 from ...errors import UsageError
 from ...primitives.redaction import shown
 from .locks import Opened, identity
+from .moved_file import moved
 
 # files of SQLite next to a database: https://www.sqlite.org/tempfiles.html
 SIDE_FILE_SUFFIXES = ("-wal", "-shm")
@@ -99,6 +100,7 @@ def schema_version(path: Path, version: int) -> int:
             }
             columns = {one[1] for one in db.execute("PRAGMA table_info(payments)")}
             marked = db.execute("PRAGMA application_id").fetchone()[0]
+            gone = moved(db) if "notes" in names else None
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
             raise unusable(path, "the file is not a database") from None
@@ -107,6 +109,8 @@ def schema_version(path: Path, version: int) -> int:
         return 0  # created, and still empty
     if found == 0 or not (names >= _OURS and columns >= _COLUMNS):
         raise unusable(path, "it is the database of something else")
+    if gone is not None:
+        raise unusable(path, str(gone))
     if found > version:
         raise unusable(
             path, f"it was written by a later release of paymux (schema {found}); use that one"

@@ -82,6 +82,10 @@ class Opened:
         # https://www.sqlite.org/walformat.html#locking_protocol
         return self._asked(_SHARED_FIRST, _SHARED_SIZE, own=False)
 
+    def worked_on(self) -> bool:
+        """Return whether a worker of another process lives on the file."""
+        return self._asked(FIRST, COUNT - 1, own=True) is not None
+
     def links(self) -> int:
         """Count the names of the file; 0: it was deleted."""
         return os.fstat(self._descriptor).st_nlink
