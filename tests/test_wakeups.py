@@ -1,8 +1,10 @@
 """Wake-ups: what one worker records, the watches of the other workers hear of."""
 
 import asyncio
+import contextlib
 import gc
 import json
+import sqlite3
 import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -23,6 +25,8 @@ from paymux.journal.postgres.wakeups import (
     NAMES_PER_PAYLOAD,
     PostgresWakeups,
 )
+from paymux.journal.sqlite.schema import MIGRATIONS
+from paymux.journal.sqlite.wakeups import MAX_FACTS, FileWakeups
 
 from .toys import BASE, KEY, Desk, Keyless, Wire, ago, answer, now, push, timeless
 
@@ -404,6 +408,65 @@ async def test_news_come_from_any_thread(tmp_path: Path) -> None:
 
 
 ODD = b64encode(b"s" * 8 + b"n" * 13).decode()  # one byte more than a sender and a name
+
+
+async def test_processes_that_share_a_file_hear_of_each_other(tmp_path: Path) -> None:
+    """With SQLite, the facts of the file are the news, and nothing has to be sent."""
+    file, wire = tmp_path / "payments.db", Wire(Desk(collect=WAIT, payments=DONE))
+    options: dict[str, Any] = {"connection": wire, "webhook_base": BASE, "webhook_key": KEY}
+    async with (
+        asyncio.timeout(20),
+        Pool(Slow(), journal=file, **options) as first,
+        Pool(Slow(), journal=file, **options) as second,
+    ):
+        payment = await _collect(first)
+        watch = asyncio.ensure_future(_ended(second, payment))
+        await asyncio.sleep(0.2)
+        await _confirm(first)
+        assert (await watch).status is Status.SUCCEEDED
+        assert len(wire.paths("/payments/")) == 1
+
+
+def test_facts_of_other_connections_are_news_once_and_only_while_wanted(tmp_path: Path) -> None:
+    """What was written before a payment is watched is no news; what own commits wrote may be."""
+    file, wakeups = str(tmp_path / "facts.db"), FileWakeups()
+    with (
+        contextlib.closing(sqlite3.connect(file, isolation_level=None)) as own,
+        contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        for step in MIGRATIONS:
+            other.executescript(step)
+        woken: list[None] = []
+        subscription = wakeups.subscribe(lambda: woken.append(None))
+        _add_fact(other, "order-1")
+        wakeups.look(own)
+        assert not wakeups.wanted
+        subscription.add((("slow", "collect"), "order-1"))
+        assert wakeups.wanted
+        wakeups.look(own)
+        assert subscription.take() == []
+        for _ in range(MAX_FACTS):
+            _add_fact(other, "order-2")
+        _add_fact(other, "order-1")
+        wakeups.look(own)
+        wakeups.look(own)
+        assert subscription.take() == [(("slow", "collect"), "order-1")]
+        assert len(woken) == 1
+        wakeups.opened()
+        wakeups.look(own)
+        assert subscription.take() == []
+        wakeups.forget()
+        assert not wakeups.wanted
+
+
+def _add_fact(db: sqlite3.Connection, reference: str) -> None:
+    db.execute(
+        "INSERT INTO facts (account, kind, reference, at, source, state, status, payment)"
+        " VALUES ('slow', 'collect', ?, '', 'verify', 'accepted', 'pending', '{}')",
+        (reference,),
+    )
+
+
 HOSTILE = ["", "x", "é", "AAAA", "A" * MAX_PAYLOAD, ODD, "\0", "=" * 8]
 
 

@@ -32,7 +32,7 @@ from .stored_unconfirmed import StoredUnconfirmed
 from .suspension import Suspension
 from .turns import TurnTable
 from .unnotified import Unnotified
-from .wakeups import Subject, Wakeups
+from .wakeups import Subject
 from .watch_claims import WatchClaims
 from .writer import Writer
 
@@ -100,11 +100,6 @@ class StoredJournal(StoredOperations, ForkAware):
     def tokens(self) -> StoredTokens:
         """Return the access tokens that all workers share."""
         return StoredTokens(self._writer, self._worker, self._clock)
-
-    @property
-    def wakeups(self) -> Wakeups | None:
-        """Return what carries news between workers; None: their watches only poll."""
-        return None
 
     async def open(self) -> None:
         """Open it now, also after `aclose`; UsageError: it can never be a journal."""

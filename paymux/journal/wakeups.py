@@ -68,6 +68,11 @@ class Subscription:
 
     # In the thread that hears of news.
 
+    @property
+    def watches(self) -> bool:
+        """Return whether a payment is watched."""
+        return bool(self._named or self._unnamed)
+
     def begin(self, name: Callable[[Subject], Hashable]) -> None:
         """Learn how news name a payment."""
         with self._lock:

@@ -15,6 +15,7 @@ from ..database import Operation
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .batch import RolledBack, commit, is_busy, peek_all, run_batch
 from .file_location import FileBusy, FileLocation
+from .wakeups import LOOK_SECONDS, FileWakeups
 
 MAX_BATCH = 512  # operations per commit, at most
 BUSY_TIMEOUT_SECONDS = 0.1  # seconds that SQLite, a fork and permitted reads wait for a lock
@@ -36,10 +37,12 @@ class BatchRunner:
         open: Callable[[], sqlite3.Connection],
         end: Callable[[], None],
         location: FileLocation | None,
+        news: FileWakeups | None = None,
     ) -> None:
         self._open = open
         self._end = end
         self._location = location
+        self._news = news
         self.db: sqlite3.Connection | None = None
         self.using = threading.Lock()  # held while the database is used: no fork in between
         self._resting = False
@@ -108,6 +111,8 @@ class BatchRunner:
             timeout: float | None = BUSY_TIMEOUT_SECONDS / 10
         elif self._retrying:
             timeout = max(self._again - time.monotonic(), 0.0)
+        elif self._news is not None and self._news.wanted:
+            timeout = LOOK_SECONDS
         else:
             timeout = (
                 IDLE_SECONDS
@@ -155,6 +160,8 @@ class BatchRunner:
         elif location is not None and location.stranded():
             self._rescue(db)
             raise FileBusy("the journal's -wal and -shm files were removed")
+        if self._news is not None:
+            self._news.look(db)
         if works:
             answers += run_batch(db, works)
         self._pulse(db)

@@ -13,6 +13,7 @@ from ...values.validation import checked_path, checked_seconds
 from ..database import Database, Operation
 from ..health import Inspection
 from ..stored_journal import StoredJournal
+from ..wakeups import Wakeups
 from ..work import Work
 from ..writer import Writer
 from .batch import run_batch
@@ -22,6 +23,7 @@ from .file_location import FileLocation
 from .inspection import inspect
 from .liveness import FileWorker
 from .opening import open_database
+from .wakeups import FileWakeups
 
 
 class SqliteJournal(StoredJournal):
@@ -52,8 +54,14 @@ class SqliteJournal(StoredJournal):
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
         self._file_worker = FileWorker(Path(self._path))
         self._location = FileLocation(Path(self._path))
-        writer = Writer(lambda: BatchRunner(self._open, self._end, self._location))
+        self._wakeups = FileWakeups()
+        writer = Writer(lambda: BatchRunner(self._open, self._end, self._location, self._wakeups))
         super().__init__(writer, self._file_worker, None if days is None else timedelta(days=days))
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Return what carries news between workers."""
+        return self._wakeups
 
     async def end_turn_in(
         self, connection: object, payment: Payment, name: str, caller: str
@@ -68,6 +76,7 @@ class SqliteJournal(StoredJournal):
         """Become another worker in a forked child, without any work of the parent."""
         self._file_worker.forget()
         self._location.forget()
+        self._wakeups.forget()
         super().after_fork_in_child()
 
     def _inspect(self, db: Database) -> Inspection:
@@ -80,6 +89,7 @@ class SqliteJournal(StoredJournal):
     # Runs in the thread.
 
     def _open(self) -> sqlite3.Connection:
+        self._wakeups.opened()
         db = open_database(self._path, self._file_worker, self._location)
         self._retention.at_opening(partial(_transact, db))
         return db
