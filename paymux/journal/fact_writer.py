@@ -1,12 +1,24 @@
-"""Applying a fact about a payment in the thread of a journal in a file."""
+"""Applying facts about payments in the thread of a journal."""
 
-from ..models import Event
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..models import Event, Payment
 from .base import Ended
 from .database import Database
 from .inbox import Inbox
 from .payment_table import PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .unnotified import Unnotified
+
+
+class FactItem(NamedTuple):
+    """A fact, and what follows it."""
+
+    fact: Fact
+    held: bool  # an answer or an end, which is held until it is written
+    message: Event | None = None  # ended, if the end that it brought was told before
+    session: object = None  # of the notifier that an end is claimed for
 
 
 class FactWriter:
@@ -20,24 +32,20 @@ class FactWriter:
         self._unnotified = unnotified
         self._inbox = inbox
 
-    def note(self, fact: Fact, db: Database) -> None:
-        """Apply a fact about an open payment, with no follow-up."""
-        self._payments.apply(db, fact.payment, fact.source, fact.state)
-
-    def write(
-        self,
-        fact: Fact,
-        message: Event | None,
-        session: object,
-        db: Database,
-    ) -> Ended | None:
-        """Apply an answer or an end, and claim an end for the notifier of this session."""
-        if not self._pending.holds(fact):
-            return None  # another order has replaced its order meanwhile
-        known = self._payments.apply(db, fact.payment, fact.source, fact.state)
-        if known is None or not known.status.terminal:
-            return None
-        ended = self._unnotified.ended(known, session, db)
-        if ended.told and message is not None:
-            self._inbox.end(message, db, done=True)
-        return ended
+    def write(self, items: Sequence[FactItem], db: Database) -> list[Ended | Exception | None]:
+        """Apply facts, and claim the ends for the notifiers of their sessions."""
+        # One whose order another has replaced meanwhile is not held any more.
+        due = [not item.held or self._pending.holds(item.fact) for item in items]
+        facts = [item.fact for item, is_due in zip(items, due, strict=True) if is_due]
+        known = iter(self._payments.apply_all(facts, db))
+        results: list[Ended | Exception | None] = []
+        for item, is_due in zip(items, due, strict=True):
+            one = next(known) if is_due else None
+            if isinstance(one, Payment) and item.held and one.status.terminal:
+                ended = self._unnotified.ended(one, item.session, db)
+                if ended.told and item.message is not None:
+                    self._inbox.end(item.message, db, done=True)
+                results.append(ended)
+            else:
+                results.append(one if isinstance(one, Exception) else None)
+        return results

@@ -1,21 +1,22 @@
 """Facts not yet written: known to this process, while the file is locked or the disk full."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
 from ..errors import Mismatch
 from ..models import Event, Kind, Payment, log, merge
 from .base import OrderKey, Row, State, order_key
+from .ids import new_id
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, eq=False):
     """A fact about a payment: its new form, the source, and the state of the order."""
 
     payment: Payment
     source: str
     state: State | None
+    id: str = msgspec.field(default_factory=new_id)  # the same when it is written again
 
 
 class PendingFacts:

@@ -16,7 +16,6 @@ RowKey: TypeAlias = tuple[str, str, str]  # account, kind, reference
 PAYMENT = "CAST(payment AS BLOB)"
 EVENT = "CAST(event AS BLOB)"
 OF_ORDER = "WHERE account = ? AND kind = ? AND reference = ?"
-_ENDED = "SELECT digest, status, at FROM forgotten WHERE account = ? AND kind = ? AND reference = ?"
 
 
 def text_of(value: Payment | Event) -> str:
@@ -75,13 +74,15 @@ def event_or_none(account: str, id: int, text: bytes) -> Event | None:
         return None
 
 
-def begun_row(pending: Payment, key: RowKey, state: str, text: bytes, *, flying: bool) -> Row:
+def begun_row(
+    pending: Payment, key: RowKey, state: str, text: bytes | Payment, *, flying: bool
+) -> Row:
     """Return the row of the same order as it is known.
 
     What became of a damaged order is unknown: it is in doubt and not sent again. It is not NotSent:
     after NotSent a caller may send the order under another reference.
     """
-    known = payment_or_none(key, text)
+    known = text if isinstance(text, Payment) else payment_or_none(key, text)
     if known is None or state not in set(State):
         return Row(
             state=State.UNKNOWN, payment=known or msgspec.structs.replace(pending, created_at=None)
@@ -89,18 +90,15 @@ def begun_row(pending: Payment, key: RowKey, state: str, text: bytes, *, flying:
     return Row(state=State(state), payment=known, in_flight=flying)
 
 
-def forgotten(pending: Payment, key: RowKey, digest: str, db: Database) -> Row | None:
+def ended_row(pending: Payment, digest: str, ended: tuple[str, str, str]) -> Row:
     """Return what `keep_days` left of a payment: its order and how it ended."""
-    found = db.execute(_ENDED, key).fetchone()
-    if found is None:
-        return None
-    made, status, at = found
+    made, status, at = ended
     if made != digest:
         raise duplicate_reference(pending)
-    ended = msgspec.structs.replace(
+    known = msgspec.structs.replace(
         pending, status=Status(status), created_at=None, updated_at=datetime.fromisoformat(at)
     )
-    return Row(state=State.ACCEPTED, payment=ended)
+    return Row(state=State.ACCEPTED, payment=known)
 
 
 def _read(type: type[T], text: bytes, what: str) -> T:

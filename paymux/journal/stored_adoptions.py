@@ -14,6 +14,7 @@ from .base import order_key
 from .candidate_orders import candidate_orders, paid_orders, unpaid_orders
 from .columns import PUT_NOTE, amount_text, iso
 from .database import Database, Worker
+from .ids import new_id
 from .notifiers import Notifiers
 from .rows import text_of
 from .stored_unconfirmed import Do, keep
@@ -33,8 +34,8 @@ _READ = "SELECT value FROM notes WHERE name = ?"
 _ROW = """INSERT INTO payments (account, kind, reference, state, status, provider_reference, amount,
     currency, party, digest, payment, created_at, updated_at)
     VALUES (?, ?, ?, 'accepted', ?, ?, ?, ?, ?, 'adopted', ?, ?, ?)"""
-_FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment)
-    VALUES (?, ?, ?, ?, 'found', 'accepted', ?, ?)"""
+_FACT = """INSERT INTO facts (account, kind, reference, at, source, state, status, payment, uid)
+    VALUES (?, ?, ?, ?, 'found', 'accepted', ?, ?, ?)"""
 _OPEN = "SELECT 1 FROM unconfirmed WHERE id = ? AND ended IS NULL"
 # What was only dropped was never dealt with.
 _ENDED = """SELECT 1 FROM unconfirmed WHERE account = ? AND receipt = ? AND ended IS NOT NULL
@@ -181,7 +182,7 @@ def _adopt(
     text, money = text_of(payment), (amount_text(payment), payment.currency, payment.payer)
     row = (*key, payment.status, payment.provider_reference, *money, text, at, at)
     db.execute(_ROW, row)
-    db.execute(_FACT, (*key, at, payment.status, text))
+    db.execute(_FACT, (*key, at, payment.status, text, new_id()))
     db.execute(_END, (at, f"it was adopted as {payment.reference}", *receipt))
     for order in unpaid_orders(event, db):
         if fits(order):

@@ -14,14 +14,17 @@ from .beats import Beats, MachineBeats
 from .columns import iso
 from .credentials import StoredCredentials
 from .database import Database, Worker
-from .fact_writer import FactWriter
+from .fact_writer import FactItem, FactWriter
+from .ids import new_id
 from .inbox import Inbox
 from .notifiers import Notifiers
 from .payment_finder import PaymentFinder
-from .payment_table import PaymentTable
+from .payment_rows import PaymentRows
+from .payment_table import Intent, PaymentTable
 from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .retention import Retention
+from .row_claims import RowClaims
 from .stored_adoptions import StoredAdoptions
 from .stored_operations import StoredOperations
 from .stored_outbox import StoredOutbox
@@ -32,6 +35,7 @@ from .stored_unconfirmed import StoredUnconfirmed
 from .suspension import Suspension
 from .turns import TurnTable
 from .unnotified import Unnotified
+from .verbs import Bulk
 from .wakeups import Subject
 from .watch_claims import WatchClaims
 from .writer import Writer
@@ -44,7 +48,13 @@ class StoredJournal(StoredOperations, ForkAware):
     and written as soon as possible.
     """
 
-    def __init__(self, writer: Writer[Any], worker: Worker, keep: timedelta | None) -> None:
+    def __init__(
+        self,
+        writer: Writer[Any],
+        worker: Worker,
+        keep: timedelta | None,
+        rows: PaymentRows,
+    ) -> None:
         self._keep = keep  # how long after its end a payment is kept; None: for ever
         self._writer = writer
         self._retention = Retention(keep, writer.queued)
@@ -56,7 +66,8 @@ class StoredJournal(StoredOperations, ForkAware):
         self._finder = PaymentFinder(self._inbox, self._pending_facts)
         notifiers = Notifiers(worker, self._beats())
         reminders = Reminders(notifiers)
-        self._payments = PaymentTable(worker, self._inbox, self._pending_facts, reminders.look)
+        self._payments = PaymentTable(worker, rows, self._pending_facts, reminders.look)
+        self._claims = RowClaims(worker, self._payments, self._inbox)
         watchers = WatchClaims(
             worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
         )
@@ -111,10 +122,12 @@ class StoredJournal(StoredOperations, ForkAware):
         noted: list[Row] = []
         try:
             peek = partial(self._payments.known, pending, digest)
+            order = Intent(pending, digest, noted, new_id())
+            begun = [Row(state=State.INTENT, payment=pending)]
             return await self._writer.do(
-                partial(self._payments.intend, pending, digest, noted),
+                Bulk(self._payments.intend, order, _key(pending)),
                 peek,
-                undo=lambda _: lambda db: self._payments.withdraw(db, noted),
+                undo=lambda _: lambda db: self._payments.withdraw(db, begun),
             )
         except Exception:
             self._payments.abandon(noted)
@@ -127,7 +140,8 @@ class StoredJournal(StoredOperations, ForkAware):
 
     async def mark_sending(self, pending: Payment) -> None:
         """Make durable that the request is about to be sent."""
-        await self._writer.do(partial(self._payments.mark_sending, pending))
+        fact = Fact(pending, "sending", State.SENDING)
+        await self._writer.do(Bulk(self._payments.mark_sending, fact, _key(pending)))
 
     async def record(
         self,
@@ -147,11 +161,13 @@ class StoredJournal(StoredOperations, ForkAware):
             return  # not an order of ours: there is no key to store it under
         try:
             if source != "answer" and not payment.status.terminal:
-                await self._writer.do(partial(self._facts.note, fact), after=then)
+                note = Bulk(self._facts.write, FactItem(fact, held=False), _key(payment))
+                await self._writer.do(note, after=then)
             else:
                 self._pending_facts.add(fact)
                 session = self.outbox.session if follow is not None and follow.claim else None
-                write = partial(self._facts.write, fact, follow and follow.message, session)
+                item = FactItem(fact, True, follow and follow.message, session)
+                write = Bulk(self._facts.write, item, _key(payment))
                 await self._writer.keep(write, partial(self._pending_facts.drop, fact), then)
         finally:
             if source == "answer":
@@ -186,7 +202,7 @@ class StoredJournal(StoredOperations, ForkAware):
 
     async def resolve(self, word: Resolution) -> None:
         """End a row by a person's decision."""
-        await self._writer.do(partial(self._payments.resolve, word))
+        await self._writer.do(partial(self._claims.resolve, word))
 
     async def about(self, event: Event) -> Row | None:
         """Return the payment that a message claims to be about."""
@@ -246,19 +262,19 @@ class StoredJournal(StoredOperations, ForkAware):
         claimed: list[Row] = []
         try:
             return await self._writer.do(
-                partial(self._payments.claim, after, claimed),
-                undo=lambda _: lambda db: self._payments.release(db, *claimed),
+                partial(self._claims.claim, after, claimed),
+                undo=lambda _: lambda db: self._claims.release(db, *claimed),
             )
         except Exception:
             self._payments.abandon(claimed)
             raise
         except BaseException:
-            self._writer.later(lambda db: self._payments.release(db, *claimed))
+            self._writer.later(lambda db: self._claims.release(db, *claimed))
             raise
 
     async def release(self, row: Row) -> None:
         """Release a claimed row, unless another worker has claimed it since."""
-        await self._writer.keep(lambda db: self._payments.release(db, row))
+        await self._writer.keep(lambda db: self._claims.release(db, row))
 
     async def take_turn(self, payment: Payment, name: str, caller: str) -> int:
         """Give a turn to one caller, with a fencing token above 0; 0: the turn is not to be had."""
@@ -285,7 +301,11 @@ class StoredJournal(StoredOperations, ForkAware):
     def after_fork_in_child(self) -> None:
         """Become another worker in a forked child, without any work of the parent."""
         self._pending_facts.forget()
-        self._payments.busy.clear()
+        self._payments.forget()
+
+    def _in_flight(self) -> int:
+        """In the thread: return how many orders this worker is processing."""
+        return len(self._payments.busy)
 
     def _beats(self) -> Beats:
         """Return how the notifiers of this journal tell that they go on."""

@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 
 from ...errors import PaymuxError
+from ..verbs import in_groups, run_group
 from ..work import CANNOT_TELL, Answer, Work
 from .file_location import FileBusy
 
@@ -60,16 +61,8 @@ def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
     answers: list[Answer] = []
     db.execute("BEGIN IMMEDIATE")
     try:
-        for work in works:
-            changes = db.total_changes
-            try:
-                answers.append(Answer(work, work.do(db)))
-            except Exception as error:  # noqa: BLE001 - an unreadable row must not end the thread
-                # A partial change rolls back the whole batch; savepoints would make each operation
-                # a third slower.
-                if db.total_changes != changes or not db.in_transaction:
-                    raise RolledBack(error) from None
-                answers.append(Answer(work, error=_ours(error)))
+        for group in in_groups(works):
+            answers += _run(db, group)
         db.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(db)
@@ -78,6 +71,25 @@ def commit(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:
         _roll_back(db)
         raise
     return answers
+
+
+def _run(db: sqlite3.Connection, group: list[Work]) -> list[Answer]:
+    """Run a group together, or one by one if that fails."""
+    changes = db.total_changes
+    try:
+        results = run_group(group, db)
+    except Exception as error:  # noqa: BLE001 - an unreadable row must not end the thread
+        # A partial change rolls back the whole batch; savepoints would make each operation a third
+        # slower.
+        if db.total_changes != changes or not db.in_transaction:
+            raise RolledBack(error) from None
+        if len(group) > 1:
+            return [answer for work in group for answer in _run(db, [work])]
+        results = [error]
+    return [
+        Answer(work, error=_ours(one)) if isinstance(one, Exception) else Answer(work, one)
+        for work, one in zip(group, results, strict=True)
+    ]
 
 
 def peek_all(db: sqlite3.Connection, works: list[Work]) -> list[Answer]:

@@ -23,6 +23,7 @@ from .file_location import FileLocation
 from .inspection import inspect
 from .liveness import FileWorker
 from .opening import open_database
+from .payment_rows import SqliteRows
 from .wakeups import FileWakeups
 
 
@@ -55,8 +56,9 @@ class SqliteJournal(StoredJournal):
         self._file_worker = FileWorker(Path(self._path))
         self._location = FileLocation(Path(self._path))
         self._wakeups = FileWakeups()
-        writer = Writer(lambda: BatchRunner(self._open, self._end, self._location, self._wakeups))
-        super().__init__(writer, self._file_worker, None if days is None else timedelta(days=days))
+        writer = Writer(self._runner)
+        keep = None if days is None else timedelta(days=days)
+        super().__init__(writer, self._file_worker, keep, SqliteRows())
 
     @property
     def wakeups(self) -> Wakeups:
@@ -85,6 +87,11 @@ class SqliteJournal(StoredJournal):
     async def _compact(self) -> None:
         """Write the file anew: what was deleted can be read in free pages and in the log."""
         await asyncio.to_thread(compact, self._path)
+
+    def _runner(self) -> BatchRunner:
+        return BatchRunner(
+            self._open, self._end, self._location, self._wakeups, self._in_flight
+        )
 
     # Runs in the thread.
 

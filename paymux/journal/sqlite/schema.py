@@ -145,6 +145,13 @@ CREATE TABLE places ( -- of a stated limit: how many requests per window each ho
     ended REAL, -- when that was seen: in a file, the machine's monotonic seconds
     PRIMARY KEY (account, kind, holder)
 ) WITHOUT ROWID;
+-- Each fact has an id of its own, so that a write whose outcome is unknown can be repeated.
+ALTER TABLE facts ADD COLUMN uid TEXT;
+UPDATE facts SET uid = printf('%032x', id);
+DROP INDEX facts_of; -- one index for both: each one more costs a commit a tenth
+CREATE UNIQUE INDEX facts_of ON facts (account, kind, reference, uid);
+-- Another one after each change of the state or the payment: see `Change.version`.
+ALTER TABLE payments ADD COLUMN version TEXT NOT NULL DEFAULT '';
 """
 # The text of a message of an earlier release, as this one writes it.
 _WITH_USE = """substr(event, 1, length(event) - 1) || CASE
