@@ -1,7 +1,7 @@
 """Reading and writing the rows of many payments, and their facts, by one statement each."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 from ..models import Payment
 from .base import OrderKey, State
@@ -60,6 +60,9 @@ class Change(NamedTuple):
 
 class PaymentRows(Protocol):
     """The rows of payments, of which each write takes those that nobody changed meanwhile."""
+
+    # `add` inserts no order that exists or was deleted, so that it need not be read first.
+    adds_unread: ClassVar[bool]
 
     def find(self, keys: Iterable[OrderKey], db: Database) -> dict[OrderKey, StoredRow]:
         """Return the rows that exist."""

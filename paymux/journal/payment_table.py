@@ -84,8 +84,12 @@ class PaymentTable:
         keys = [_key(order.pending) for order in orders]
         begun: dict[OrderKey, Intent] = {}
         ended: dict[OrderKey, EndedOrder] = {}
+        unread_at_first = {*keys} if self._rows.adds_unread else set()
 
         def read(unread: Iterable[OrderKey]) -> dict[OrderKey, StoredRow]:
+            if unread_at_first:
+                unread_at_first.clear()
+                return {}
             found = self._rows.find(unread, db)
             if new := [key for key in unread if key not in found]:
                 ended.update(self._rows.forgotten(new, db))

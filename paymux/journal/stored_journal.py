@@ -125,7 +125,7 @@ class StoredJournal(StoredOperations, ForkAware):
             order = Intent(pending, digest, noted, new_id())
             begun = [Row(state=State.INTENT, payment=pending)]
             return await self._writer.do(
-                Bulk(self._payments.intend, order, _key(pending)),
+                Bulk(self._payments.intend, order, _key(pending), single=True),
                 peek,
                 undo=lambda _: lambda db: self._payments.withdraw(db, begun),
             )
@@ -141,7 +141,7 @@ class StoredJournal(StoredOperations, ForkAware):
     async def mark_sending(self, pending: Payment) -> None:
         """Make durable that the request is about to be sent."""
         fact = Fact(pending, "sending", State.SENDING)
-        await self._writer.do(Bulk(self._payments.mark_sending, fact, _key(pending)))
+        await self._writer.do(Bulk(self._payments.mark_sending, fact, _key(pending), single=True))
 
     async def record(
         self,
@@ -161,13 +161,15 @@ class StoredJournal(StoredOperations, ForkAware):
             return  # not an order of ours: there is no key to store it under
         try:
             if source != "answer" and not payment.status.terminal:
-                note = Bulk(self._facts.write, FactItem(fact, held=False), _key(payment))
+                item = FactItem(fact, held=False)
+                note = Bulk(self._facts.write, item, _key(payment), single=True)
                 await self._writer.do(note, after=then)
             else:
                 self._pending_facts.add(fact)
                 session = self.outbox.session if follow is not None and follow.claim else None
                 item = FactItem(fact, True, follow and follow.message, session)
-                write = Bulk(self._facts.write, item, _key(payment))
+                single = not payment.status.terminal
+                write = Bulk(self._facts.write, item, _key(payment), single=single)
                 await self._writer.keep(write, partial(self._pending_facts.drop, fact), then)
         finally:
             if source == "answer":

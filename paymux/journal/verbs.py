@@ -20,6 +20,8 @@ class Bulk(msgspec.Struct, eq=False):
     item: Any
     # Items of one key run in the order of their callers; None: what other verbs write is read.
     key: Hashable = None
+    # It writes by one statement, which may be repeated, and so needs no transaction around it.
+    single: bool = False
 
     def __call__(self, db: Database) -> Any:
         """Run the verb for this item alone."""

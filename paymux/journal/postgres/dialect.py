@@ -19,7 +19,7 @@ from functools import lru_cache
 from ..columns import RECEIPT
 
 # One letter for each value: the type that its parameter is declared with.
-_TYPES = {"t": "text", "i": "bigint", "f": "double precision"}
+_TYPES = {"t": "text", "i": "bigint", "f": "double precision", "a": "text[]"}
 _OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
 _UNTOLD = "status <> 'pending' AND told IS NOT status"
 _COLUMNS = ((RECEIPT, "receipt"), (_OPEN, "open"), (_UNTOLD, "untold"))
@@ -39,7 +39,7 @@ _PLACE = re.compile(r"(?P<equal>\bIS )?(?:(?P<mark>\?)|(?<![:\w]):(?P<name>[a-z_
 
 
 def kinds_of(values: "tuple[object, ...] | list[object]") -> str:
-    """Return one letter for each value: n (None), i (integer or truth), f (float), t (text)."""
+    """Return one letter for each value: n (None), i (integer or truth), f, t (text), a (array)."""
     return "".join(
         "n"
         if value is None
@@ -47,6 +47,8 @@ def kinds_of(values: "tuple[object, ...] | list[object]") -> str:
         if isinstance(value, int)
         else "f"
         if isinstance(value, float)
+        else "a"
+        if isinstance(value, list)
         else "t"
         for value in values
     )

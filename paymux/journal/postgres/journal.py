@@ -24,6 +24,7 @@ from .life_connection import life_connection
 from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .places import PostgresPlaces
+from .payment_rows import PostgresRows
 from .runner import PostgresRunner
 from .timing import Timing
 from .transaction import transact
@@ -59,6 +60,7 @@ class PostgresJournal(StoredJournal):
         )
         self.address = Address(place)
         self._opened = False
+        self._lock = 0  # the key of the journal's lock
         self._place: TurnPlace | None = None
         connect = partial(life_connection, self.address)
         self._life = Life(connect, channels=[CHANNEL], timing=timing)
@@ -67,7 +69,10 @@ class PostgresJournal(StoredJournal):
         self._life.listeners.append(self._wakeups)
         writer = Writer(lambda: PostgresRunner(self._open, self._end))
         super().__init__(
-            writer, self._postgres_worker, None if days is None else timedelta(days=days)
+            writer,
+            self._postgres_worker,
+            None if days is None else timedelta(days=days),
+            PostgresRows(lambda: self._lock),
         )
         grace = self._life.timing.grace
         self._places = PostgresPlaces(writer.do, self._postgres_worker, grace, self._clock)
@@ -141,7 +146,7 @@ class PostgresJournal(StoredJournal):
             self._postgres_worker.attach(None)
             db.close()
             raise
-        self._opened = True
+        self._opened, self._lock = True, lock
         return db, lock
 
     def _beats(self) -> CountedBeats:

@@ -1,4 +1,4 @@
-"""The journal's thread with PostgreSQL: each operation is one short transaction."""
+"""The journal's thread with PostgreSQL: each verb of a moment is one short transaction."""
 
 import asyncio
 import contextlib
@@ -6,19 +6,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from queue import Empty, SimpleQueue
 
 from ...errors import PaymuxError
 from ...primitives.forks import leave_to_parent
 from ..database import Operation
+from ..verbs import Bulk, in_groups
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .connection import Connection, ServerGone
-from .transaction import Doubt, transact
+from .transaction import Doubt, run_alone, transact
 
 AWAY_WAIT_SECONDS = 3.0  # seconds that an operation waits for a server that is away
 FIRST_PAUSE_SECONDS = 0.05  # seconds between the first attempts to reach it again
 LAST_PAUSE_SECONDS = 0.5  # and between later ones
 PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
+MAX_GROUP = 512  # operations of one statement, at most
 FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for the operation in progress
 
 
@@ -46,7 +49,8 @@ class PostgresRunner:
         self._works: deque[Work] = deque()
         self._kept: deque[Work] = deque()  # writes that must not be lost, and have failed
         self._again = 0.0  # when they are tried again
-        self._doubt: Doubt | None = None  # the operation whose COMMIT had no answer
+        self._doubt: Doubt | None = None  # the operations whose COMMIT had no answer
+        self._tried: set[Work] = set()  # those without one that ran alone, and may be durable
         self._pause = 0.0  # seconds until the server is asked again; 0: it is not away
 
     # Before and after a fork, in the thread that forks.
@@ -135,45 +139,61 @@ class PostgresRunner:
         return self.db
 
     def _next(self, db: Connection) -> None:
-        work = self._works[0]
-        answer = transact(db, work, None if work.read_only else self._lock)
-        if isinstance(answer, Doubt):
-            self._doubt = answer
-            raise answer.lost
-        self._works.popleft()
-        if answer is None:  # it met another transaction
-            self._repeat(work)
+        group = next(in_groups(islice(self._works, MAX_GROUP)))
+        if all(_alone(work) for work in group):
+            self._tried.update(group)
+            answers = run_alone(db, group)
         else:
-            self._told(answer)
+            found = transact(db, group, None if group[0].read_only else self._lock)
+            if isinstance(found, Doubt):
+                self._doubt = found
+                raise found.lost
+            answers = found
+        self._drop(group)
+        done = {id(answer.work) for answer in answers or ()}
+        self._repeat([work for work in group if id(work) not in done])
+        self._told(answers or [])
+
+    def _drop(self, group: list[Work]) -> None:
+        """Take works out of the queue, most often its first ones."""
+        over = {id(work) for work in group}
+        while self._works and id(self._works[0]) in over:
+            over.remove(id(self._works.popleft()))
+        if over:
+            self._works = deque(work for work in self._works if id(work) not in over)
 
     def _settle(self, db: Connection) -> None:
-        """Learn whether the operation without an answer is durable, before anything else."""
+        """Learn whether operations without an answer are durable, before anything else."""
         doubt = self._doubt
         if doubt is None:
             return
         durable = doubt.durable(db)
         self._doubt = None
-        if doubt.work in self._works:
-            if durable:
-                self._works.remove(doubt.work)
-                self._told(Answer(doubt.work, doubt.result))
-        elif durable and doubt.work.undo is not None:  # its caller has had an error meanwhile
-            self._works.append(Work(doubt.work.undo(doubt.result), durable=True))
+        for answer in doubt.answers if durable else ():
+            if answer.work in self._works:
+                self._works.remove(answer.work)
+                self._told([answer])
+            elif answer.work.undo is not None:  # its caller has had an error meanwhile
+                self._works.append(Work(answer.work.undo(answer.result), durable=True))
 
-    def _repeat(self, work: Work) -> None:
-        if work.durable or time.monotonic() < work.until:
-            self._works.append(work)
-        else:
-            deliver([Answer(work, error=OSError("the journal is locked by other workers"))])
+    def _repeat(self, group: list[Work]) -> None:
+        """Queue again what met another transaction, unless its caller has waited too long."""
+        now = time.monotonic()
+        again = [work for work in group if work.durable or now < work.until]
+        self._works.extend(again)
+        late = OSError("the journal is locked by other workers")
+        self._told([Answer(work, error=late) for work in group if work not in again])
 
-    def _told(self, answer: Answer) -> None:
-        """Deliver an answer; a failed write that must not be lost is tried again."""
-        if answer.failed and answer.work.durable:
-            self._kept.append(answer.work)
-            self._again = time.monotonic() + RETRY_SECONDS
-        elif answer.error is None and answer.work.then is not None:
-            answer.work.then()
-        deliver([answer])
+    def _told(self, answers: list[Answer]) -> None:
+        """Deliver answers; failed writes that must not be lost are tried again."""
+        for answer in answers:
+            self._tried.discard(answer.work)
+            if answer.failed and answer.work.durable:
+                self._kept.append(answer.work)
+                self._again = time.monotonic() + RETRY_SECONDS
+            elif answer.error is None and answer.work.then is not None:
+                answer.work.then()
+        deliver(answers)
 
     def _late(self, error: Exception) -> None:
         """Fail the callers who have waited too long; what must not be lost stays."""
@@ -183,8 +203,11 @@ class PostgresRunner:
         for work in late:
             if work.durable:
                 work.until = float("inf")  # its caller has the error
-            else:
-                self._works.remove(work)
+                continue
+            self._works.remove(work)
+            if work in self._tried and work.undo is not None:  # it may be durable all the same
+                self._works.append(Work(work.undo(None), durable=True))
+            self._tried.discard(work)
 
     def _fail(self, error: BaseException) -> None:
         """Fail all callers, as with a journal that can never be one."""
@@ -202,7 +225,7 @@ class PostgresRunner:
             return
         self._pulsed = time.monotonic()
         if (operation := self.pulse()) is not None:
-            answer = transact(self._session(), Work(operation), self._lock)
+            answer = transact(self._session(), [Work(operation)], self._lock)
             if isinstance(answer, Doubt):
                 raise answer.lost
 
@@ -210,3 +233,8 @@ class PostgresRunner:
         db, self.db = self.db, None
         if db is not None:
             db.close()
+
+
+def _alone(work: Work) -> bool:
+    """Return whether an operation needs no transaction around its statements."""
+    return work.alone or (isinstance(work.do, Bulk) and work.do.single)

@@ -1,9 +1,9 @@
-"""One operation in one transaction, and what is known of it when its COMMIT had no answer."""
+"""Operations in one transaction, and what is known of them when its COMMIT had no answer."""
 
 import time
-from typing import Any
 
 from ...errors import PaymuxError
+from ..verbs import run_group
 from ..work import Answer, Work
 from .connection import Conflict, Connection, Failed, ServerGone
 
@@ -17,17 +17,16 @@ _STATUS = "SELECT pg_xact_status($1::text::xid8)"
 
 
 class Doubt:
-    """An operation whose COMMIT had no answer."""
+    """Operations whose COMMIT had no answer."""
 
-    def __init__(self, work: Work, result: Any, db: Connection, lost: ServerGone) -> None:
-        self.work = work
-        self.result = result
+    def __init__(self, answers: list[Answer], db: Connection, lost: ServerGone) -> None:
+        self.answers = answers
         self.lost = lost
         self._transaction = db.transaction
         self._session = (db.pid, db.began)
 
     def durable(self, db: Connection) -> bool:
-        """Return whether the operation is durable, once its session has ended for certain."""
+        """Return whether the operations are durable, once their session has ended for certain."""
         until = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
@@ -44,59 +43,83 @@ class Doubt:
             time.sleep(0.05)
 
 
-def transact(db: Connection, work: Work, lock: int | None) -> Answer | Doubt | None:
-    """Run an operation in a transaction of its own; None: it met another one.
+def transact(db: Connection, group: list[Work], lock: int | None) -> list[Answer] | Doubt | None:
+    """Run a group of operations in one transaction; None: it met another one.
 
-    ServerGone: the session is lost, and nothing of the operation is durable.
+    ServerGone: the session is lost, and nothing of the operations is durable.
     """
-    if work.alone:
-        return _alone(db, work)
     try:
         db.begin(lock)
-        try:
-            result = work.do(db)
-        except Failed:
-            raise
-        except Exception as error:  # noqa: BLE001 - an unreadable row must not end the thread
-            if isinstance(db.failed, ServerGone):
-                raise db.failed from None
+        answers = _answers(db, group)
+        if answers is None:
             db.rollback()
-            ours = isinstance(error, PaymuxError | OSError)
-            return Answer(work, error=error if ours else OSError(f"the journal: {error}"))
-        if db.failed is not None:
-            raise db.failed
-    except ServerGone:
-        raise
+            return _each(db, group, lock)
+        if answers[0].error is not None and len(group) == 1:
+            db.rollback()
+            return answers
     except Conflict:
         db.rollback()
         return None
-    except Failed as error:
-        db.rollback()
-        return Answer(work, error=OSError(str(error)))
     try:
         db.commit()
     except ServerGone as lost:
         if lock is not None:
-            return Doubt(work, result, db, lost)
+            return Doubt(answers, db, lost)
         raise
     except Conflict:
         return None
     except Failed as error:
-        return Answer(work, error=OSError(str(error)))
-    return Answer(work, result)
+        return [Answer(work, error=OSError(str(error))) for work in group]
+    return answers
 
 
-def _alone(db: Connection, work: Work) -> Answer | None:
-    """Run an operation whose statements are transactions of their own."""
+def run_alone(db: Connection, group: list[Work]) -> list[Answer] | None:
+    """Run a group whose statements are transactions of their own; None: it met another one.
+
+    ServerGone: the session is lost, and the group is to be repeated.
+    """
     db.failed = None
     try:
-        return Answer(work, work.do(db))
-    except ServerGone:
-        raise
+        answers = _answers(db, group)
     except Conflict:
         return None
-    except Exception as error:  # noqa: BLE001 - as above
-        if isinstance(db.failed, ServerGone):
+    if answers is not None:
+        return answers
+    return [answer for work in group for answer in run_alone(db, [work]) or ()]
+
+
+def _each(db: Connection, group: list[Work], lock: int | None) -> list[Answer] | Doubt | None:
+    """Run each operation of a group that failed as one: only what is wrong itself fails."""
+    answers: list[Answer] = []
+    for work in group:
+        one = transact(db, [work], lock)
+        if not isinstance(one, list):
+            return answers or one
+        answers += one
+    return answers
+
+
+def _answers(db: Connection, group: list[Work]) -> list[Answer] | None:
+    """Run a group; None: it failed as one, and has more than one operation."""
+    try:
+        results = run_group(group, db)
+        if db.failed is not None:
+            raise db.failed
+    except (ServerGone, Conflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - an unreadable row must not end the thread
+        if isinstance(db.failed, ServerGone | Conflict):
             raise db.failed from None
-        ours = isinstance(error, PaymuxError | OSError)
-        return Answer(work, error=error if ours else OSError(f"the journal: {error}"))
+        if len(group) > 1:
+            return None
+        results = [error]
+    return [
+        Answer(work, error=_ours(one)) if isinstance(one, Exception) else Answer(work, one)
+        for work, one in zip(group, results, strict=True)
+    ]
+
+
+def _ours(error: Exception) -> Exception:
+    if isinstance(error, Failed):
+        return OSError(str(error))
+    return error if isinstance(error, PaymuxError | OSError) else OSError(f"the journal: {error}")

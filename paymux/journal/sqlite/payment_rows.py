@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from ..base import OrderKey
 from ..database import Database, Rows
@@ -40,6 +40,8 @@ _APPEND = f"""INSERT INTO facts ({_KEY}, at, source, state, status, payment, uid
 
 class SqliteRows:
     """The rows in a file, within a transaction."""
+
+    adds_unread: ClassVar[bool] = False
 
     def find(self, keys: Iterable[OrderKey], db: Database) -> dict[OrderKey, StoredRow]:
         """Return the rows that exist."""
