@@ -14,7 +14,7 @@ from ..database import Database, Operation
 from ..health import Inspection
 from ..stored_journal import StoredJournal
 from ..suspension import Suspension
-from ..work import Answer, Work
+from ..work import Work
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
@@ -23,8 +23,8 @@ from .life import Life
 from .life_connection import life_connection
 from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
-from .places import PostgresPlaces
 from .payment_rows import PostgresRows
+from .places import PostgresPlaces
 from .runner import PostgresRunner
 from .timing import Timing
 from .transaction import transact
@@ -166,7 +166,5 @@ class PostgresJournal(StoredJournal):
 
 def _transact(db: Connection, lock: int, operation: Operation[bool]) -> bool:
     """Run an operation in a transaction; False: not now."""
-    answer = transact(db, Work(operation), lock)
-    if not isinstance(answer, Answer):
-        return False
-    return answer.error is None and bool(answer.result)
+    answers = transact(db, [Work(operation)], lock)
+    return isinstance(answers, list) and answers[0].error is None and bool(answers[0].result)
