@@ -186,12 +186,11 @@ class StoredJournal(StoredOperations, ForkAware):
     ) -> Row | None:
         """Return the row with our reference, or with the provider's, whichever is given."""
         if reference is not None:
-            return await self._writer.read(
-                partial(self._finder.by_reference, (account, kind, reference))
-            )
-        return await self._writer.read(
-            partial(self._finder.by_provider_reference, account, kind, provider_reference or "")
-        )
+            by_ours = partial(self._finder.by_reference, (account, kind, reference))
+            return await self._writer.read(by_ours, alone=True)
+        theirs = provider_reference or ""
+        by_theirs = partial(self._finder.by_provider_reference, account, kind, theirs)
+        return await self._writer.read(by_theirs, alone=True)
 
     async def payments_of(self, subjects: list[Subject]) -> list[Payment]:
         """Return the payments that these name, in one read."""
@@ -200,7 +199,7 @@ class StoredJournal(StoredOperations, ForkAware):
 
     async def events_of(self, payment: Payment) -> tuple[Event, ...]:
         """Return the webhook messages about a payment."""
-        return await self._writer.read(partial(self._inbox.events_of, payment))
+        return await self._writer.read(partial(self._inbox.events_of, payment), alone=True)
 
     async def resolve(self, word: Resolution) -> None:
         """End a row by a person's decision."""

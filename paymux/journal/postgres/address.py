@@ -13,6 +13,7 @@ ACCEPTED: Final = (
     "postgresql://user:password@host:port/database?schema=paymux, where %, /, ?, #, @ and : in the "
     "user and the password are percent-encoded; TLS by sslmode, sslrootcert and so on"
 )
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]*)(?::\d{1,5})?")
 
@@ -49,6 +50,7 @@ class Address:
         self.schema = schemas[0]
         said = [(name, value) for name, value in given if name != "schema"]
         self.settings = {name for name, _ in said}
+        self.files = {name: value for name, value in said if name in _FILES}
         self.url = Secret(parts._replace(query=urlencode(said)).geturl())
         words = (unquote(user.partition(":")[2]), *(v for name, v in said if "password" in name))
         self._secrets = tuple(word for word in words if word)

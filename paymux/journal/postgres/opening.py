@@ -1,6 +1,7 @@
 """Opening a journal in PostgreSQL: what cannot carry money is refused by name, before any."""
 
 import asyncio
+import os
 import ssl
 import zlib
 from typing import TYPE_CHECKING, NoReturn
@@ -40,6 +41,9 @@ def open_connection(address: Address, loop: asyncio.AbstractEventLoop) -> Connec
 
     UsageError: no journal can be kept there. OSError: not now.
     """
+    for name, path in address.files.items():
+        if not os.access(path, os.R_OK):
+            raise refused(address, f"{name}: {path!r} is no file that can be read")
     failure, code = None, ""
     try:
         connection = connected(address, loop)
