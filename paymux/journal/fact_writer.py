@@ -1,7 +1,8 @@
 """Applying facts about payments in the thread of a journal."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from ..models import Event, Payment
 from .base import Ended
@@ -12,7 +13,7 @@ from .pending_facts import Fact, PendingFacts
 from .unnotified import Unnotified
 
 
-class FactItem(NamedTuple):
+class FactItem(msgspec.Struct, gc=False):
     """A fact, and what follows it."""
 
     fact: Fact

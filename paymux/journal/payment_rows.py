@@ -1,7 +1,9 @@
 """Reading and writing the rows of many payments, and their facts, by one statement each."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
+
+import msgspec
 
 from ..models import Payment
 from .base import OrderKey, State
@@ -10,7 +12,8 @@ from .database import Database
 EndedOrder: TypeAlias = tuple[str, str, str]  # digest, status and time of one deleted since
 
 
-class StoredRow(NamedTuple):
+# Not followed by the garbage collector, which would otherwise run while a batch is put together.
+class StoredRow(msgspec.Struct, gc=False):
     """A payment's row, as it was read."""
 
     state: str
@@ -20,7 +23,7 @@ class StoredRow(NamedTuple):
     version: str  # another one after each change of the state or the payment
 
 
-class NewFact(NamedTuple):
+class NewFact(msgspec.Struct, gc=False):
     """A fact to be appended."""
 
     key: OrderKey
@@ -31,7 +34,7 @@ class NewFact(NamedTuple):
     payment: str  # as JSON
 
 
-class NewRow(NamedTuple):
+class NewRow(msgspec.Struct, gc=False):
     """The row of a new order, and its first fact."""
 
     fact: NewFact
@@ -42,7 +45,7 @@ class NewRow(NamedTuple):
     replaces: str | None  # the version of the row whose place it takes
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, gc=False):
     """A fact, and what its row becomes by it."""
 
     fact: NewFact

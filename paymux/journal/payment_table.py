@@ -1,7 +1,7 @@
 """Changes of the rows of payments, each inside a transaction of the journal's thread."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from .rows import begun_row, ended_row, read_payment, text_of
 from .work import CANNOT_TELL
 
 
-class Intent(NamedTuple):
+class Intent(msgspec.Struct, gc=False):
     """An order that is to be recorded before it is sent."""
 
     pending: Payment
@@ -30,7 +30,7 @@ class Intent(NamedTuple):
     id: str  # of its first fact
 
 
-class _Applied(NamedTuple):
+class _Applied(msgspec.Struct, gc=False):
     """A fact that changes a row."""
 
     change: Change
@@ -137,7 +137,7 @@ class PaymentTable:
         for row in noted:
             key = _key(row.payment)
             found = self._rows.find([key], db).get(key)
-            if found and (found.state, found.worker) == (State.INTENT, self._worker.name):
+            if found and (found.state, found.worker or "") == (State.INTENT, self._worker.name):
                 self.apply(db, row.payment, "answer", State.NOT_SENT)
 
     def mark_sending(self, facts: Sequence[Fact], db: Database) -> list[Exception | None]:
@@ -162,8 +162,8 @@ class PaymentTable:
             if results[item] is None and key not in versions:
                 results[item] = OSError("another worker took the order over")
             elif key in self._written:
-                row = self._written[key]._replace(state=State.SENDING, version=versions[key])
-                self._written[key] = row
+                row = self._written[key]
+                row.state, row.version = State.SENDING, versions[key]
         return results
 
     def lives(self, worker: str | None, key: OrderKey) -> bool:
@@ -244,7 +244,8 @@ class PaymentTable:
         """Write what facts change; return the rows that nobody has changed meanwhile."""
         now = {}
         versions = self._rows.change([one.change for one in applied], iso(wall_time()), db)
-        for change, found, known, kept in applied:
+        for one in applied:
+            change, found, kept = one.change, one.found, one.kept
             key = change.fact.key
             mine = self._written.pop(key, None) is not None and change.fact.source != "answer"
             if key in versions:
@@ -253,7 +254,7 @@ class PaymentTable:
                 if mine:
                     self._written[key] = row
                 if kept.status is Status.SUCCEEDED:
-                    end_once(key, known, kept, db)
+                    end_once(key, one.known, kept, db)
         if now:
             self._applied(db)
         return now

@@ -10,7 +10,7 @@ from .base import OrderKey, Row, State, order_key
 from .ids import new_id
 
 
-class Fact(msgspec.Struct, frozen=True, eq=False):
+class Fact(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A fact about a payment: its new form, the source, and the state of the order."""
 
     payment: Payment

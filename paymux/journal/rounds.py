@@ -1,7 +1,9 @@
 """Deciding about many orders at once, where another worker may change a row in between."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from .base import OrderKey
 from .payment_rows import StoredRow
@@ -9,7 +11,7 @@ from .payment_rows import StoredRow
 W = TypeVar("W")
 
 
-class Write(NamedTuple, Generic[W]):
+class Write(msgspec.Struct, Generic[W], gc=False):
     """What is to be written for an item, and the item's result once it is."""
 
     what: W

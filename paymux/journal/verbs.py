@@ -13,7 +13,7 @@ from .work import Work
 Verb: TypeAlias = Callable[[Sequence[Any], Database], list[Any]]
 
 
-class Bulk(msgspec.Struct, eq=False):
+class Bulk(msgspec.Struct, eq=False, gc=False):
     """One caller's item of a verb: an operation that the items of other callers may join."""
 
     verb: Verb

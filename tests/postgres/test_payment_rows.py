@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from paymux.journal import State
 from paymux.journal.ids import new_id
@@ -51,7 +52,7 @@ def row(number: int, replaces: str | None = None, id: str = "") -> NewRow:
 
 def change(number: int, version: str, state: State = State.ACCEPTED, id: str = "") -> Change:
     """Return a change of an order that another worker may have changed."""
-    new = fact(number, "verify", id)._replace(state=state)
+    new = replace(fact(number, "verify", id), state=state)
     return Change(new, version, State.INTENT, "me", state, "pending", "id-1", PAYMENT, "me")
 
 
@@ -66,7 +67,7 @@ def test_a_call_that_is_repeated_does_nothing_twice(database: str) -> None:
         for _ in range(2):
             assert rows.mark_sending([sending], AT, "me", db) == {added.fact.key: "b"}
         assert rows.add([added], AT, "me", db) == {added.fact.key: ""}  # it was, and has moved on
-        answer = change(1, "b", id="c")._replace(was=State.SENDING)
+        answer = replace(change(1, "b", id="c"), was=State.SENDING)
         for _ in range(2):
             assert rows.change([answer], AT, db) == {added.fact.key: "c"}
         assert rows.mark_sending([sending], AT, "me", db) == {added.fact.key: ""}

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from msgspec.structs import astuple
+
 from ..base import OrderKey
 from ..database import Database
 from ..payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
@@ -41,8 +43,11 @@ class PostgresRows:
     ) -> dict[OrderKey, str]:
         """Insert rows of different keys, as a worker's; return the versions of those that are."""
         given = [
-            (*fact.key, fact.id, fact.status, fact.payment, amount, currency, party, digest, old)
-            for fact, amount, currency, party, digest, old in rows
+            (
+                *(*row.fact.key, row.fact.id, row.fact.status, row.fact.payment),
+                *(row.amount, row.currency, row.party, row.digest, row.replaces),
+            )
+            for row in rows
         ]
         return self._written(_ADD, (at, worker), _columns(given, 11), db)
 
@@ -55,7 +60,13 @@ class PostgresRows:
 
     def change(self, changes: Sequence[Change], at: str, db: Database) -> dict[OrderKey, str]:
         """Change rows of different keys; return the new versions of those it did."""
-        given = [(*fact.key, *fact[1:], *change) for fact, *change in changes]
+        given = [
+            (
+                *(*one.fact.key, one.fact.id, one.fact.source),
+                *(one.fact.state, one.fact.status, one.fact.payment, *astuple(one)[1:]),
+            )
+            for one in changes
+        ]
         return self._written(_CHANGE, (at,), _columns(given, 16), db)
 
     def _written(

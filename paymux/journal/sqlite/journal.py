@@ -89,9 +89,7 @@ class SqliteJournal(StoredJournal):
         await asyncio.to_thread(compact, self._path)
 
     def _runner(self) -> BatchRunner:
-        return BatchRunner(
-            self._open, self._end, self._location, self._wakeups, self._in_flight
-        )
+        return BatchRunner(self._open, self._end, self._location, self._wakeups, self._in_flight)
 
     # Runs in the thread.
 
