@@ -4,7 +4,7 @@ Run: python -m benchmarks.bench_shared_limits [--quick] [--only NAME …] [--wor
      [--journal PATH_OR_URL | --postgresql] [--json FILE]
 
 Eight processes of one journal look up without end, then two of them, and at first and at last all
-only now and then. Each way to the provider takes up to 200 ms at random. In the crowd one process
+only now and then. Each way to the provider takes up to 200 ms at random. While all send, one process
 is killed (SIGKILL) and begun anew, and another one ends and is begun anew; with `--postgresql`, a
 server of the benchmark's own is restarted at that moment.
 
@@ -43,25 +43,25 @@ USED, WAIT_MS = 0.95, 0.1
 
 def plans(workers: int, *, quick: bool) -> dict[str, Plan]:
     """Return the runs by name."""
-    crowd = 20.0 if quick else 40.0
+    full = 20.0 if quick else 40.0
     calm, few, pause = Phase(8, 0, "calm"), Phase(6, 2, "few"), Phase(8, 0, "pause")
     second = Plan(
         limit=50,
         window=1.0,
         workers=workers,
-        phases=(calm, Phase(crowd, workers, "crowd"), few, pause, calm),
-        kill_at=8 + crowd / 4,
-        restart_at=8 + crowd / 2,
+        phases=(calm, Phase(full, workers, "full"), few, pause, calm),
+        kill_at=8 + full / 4,
+        restart_at=8 + full / 2,
     )
     minute = Plan(
         limit=1000,
         window=60.0,
         workers=workers,
-        phases=(calm, Phase(4 * 60.2, workers, "crowd"), Phase(61, 0, "pause"), calm),
+        phases=(calm, Phase(4 * 60.2, workers, "full"), Phase(61, 0, "pause"), calm),
         kill_at=80,
         restart_at=140,
     )
-    short = (Phase(10, workers, "crowd"), pause)
+    short = (Phase(10, workers, "full"), pause)
     alone = Plan(limit=50, window=1.0, workers=workers, phases=short, way="alone")
     gcra = Plan(limit=50, window=1.0, workers=workers, phases=short, way="gcra")
     return {"second": second, "minute": minute, "alone": alone, "gcra": gcra}
@@ -100,7 +100,7 @@ async def main(given: argparse.Namespace, journal: str | None, restart: Restart 
 
 
 def with_server(given: argparse.Namespace) -> int:
-    """Run with a server of the benchmark's own, which is restarted in each crowd."""
+    """Run with a server of the benchmark's own, which is restarted while all send."""
     with cluster() as server:
 
         async def restart() -> None:

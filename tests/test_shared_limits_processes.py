@@ -13,7 +13,7 @@ PLAN = Plan(
     window=0.5,
     workers=3,
     jitter=0.1,
-    phases=(Phase(2, 0, "calm"), Phase(9, 3, "crowd"), Phase(2, 0, "pause")),
+    phases=(Phase(2, 0, "calm"), Phase(9, 3, "full"), Phase(2, 0, "pause")),
     kill_at=4,
     restart_at=6,
 )

@@ -35,13 +35,13 @@ LOOK_SECONDS = 0.25  # seconds between looks at the places of ended workers
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """For so many seconds, the first `crowds` workers send without end, the others now and then.
+    """For so many seconds, the first `busy` workers send without end, the others now and then.
 
-    `name`: "crowd" and "calm" are measured; in a "pause" nothing begins, and what waits is sent.
+    `name`: "full" and "calm" are measured; in a "pause" nothing begins, and what waits is sent.
     """
 
     seconds: float
-    crowds: int
+    busy: int
     name: str
 
 
@@ -138,16 +138,16 @@ class Process:
             ending = work.began
             for phase in plan.phases:
                 ending += phase.seconds
-                crowds = work.number < phase.crowds
-                await self._phase(pay, ending, crowds=crowds, calm=phase.name != "pause")
+                busy = work.number < phase.busy
+                await self._phase(pay, ending, busy=busy, calm=phase.name != "pause")
             await asyncio.gather(*self._looks, return_exceptions=True)
 
-    async def _phase(self, pay: Pool, ending: float, *, crowds: bool, calm: bool) -> None:
+    async def _phase(self, pay: Pool, ending: float, *, busy: bool, calm: bool) -> None:
         left = ending - time.monotonic()
         if left <= 0 or self._stop.is_set():
             return
         plan, tasks = self.work.plan, set[asyncio.Task[None]]()
-        if crowds:
+        if busy:
             tasks = {asyncio.create_task(self._caller(pay, ending)) for _ in range(plan.callers)}
         elif calm:
             tasks = {asyncio.create_task(self._calm(pay, ending))}
@@ -318,7 +318,7 @@ class Campaign:
             ends = begins + phase.seconds
             sent = [wait for at, wait in lines["r"] if begins <= at < ends]
             trips = sum(begins <= at < ends for at, _ in lines["t"])
-            if phase.name == "crowd" and sent:
+            if phase.name == "full" and sent:
                 # Without the first window, which also has what was unused before.
                 cycle = plan.window + plan.jitter
                 since = begins + cycle
