@@ -294,7 +294,7 @@ async def test_a_calm_account_never_waits_for_the_journal() -> None:
 
 
 @timeless
-async def test_a_crowd_costs_few_trips() -> None:
+async def test_many_busy_workers_cost_few_trips() -> None:
     """Eight workers that all want everything: the exact ceiling is used, at a third of a trip."""
     with world((50, 1.0)) as one:
         shops = [one.worker() for _ in range(8)]

@@ -89,8 +89,7 @@ class StoredJournal(StoredOperations, ForkAware):
     @property
     def adoptions(self) -> StoredAdoptions:
         """Return the payments that came by themselves and were adopted."""
-        notifiers = Notifiers(self._worker)
-        return StoredAdoptions(self._writer.do, self._worker, notifiers, self._keep)
+        return StoredAdoptions(self._writer.do, self._worker, Notifiers(self._worker), self._keep)
 
     @property
     def credentials(self) -> StoredCredentials:
