@@ -1,4 +1,4 @@
-"""One connection that shows that a worker lives: its lock, its beat, and its ears."""
+"""One connection that shows that a worker lives: its lock, its beat, and LISTEN."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ _END = "UPDATE workers SET ended = now() WHERE id = {}; SELECT pg_advisory_unloc
 
 
 class LifeSession:
-    """A connection of a worker's life, terminated and never closed: a black hole answers nothing.
+    """A connection of a worker's life, terminated and never closed: closing waits for an answer.
 
     https://magicstack.github.io/asyncpg/current/api/index.html#asyncpg.connection.Connection.terminate
     """
@@ -132,7 +132,7 @@ class LifeSession:
     async def _answered(self, asked: Awaitable[Any]) -> Any:
         """Wait for an answer, and no longer: then the connection counts as gone."""
         # By terminating: a time-out of asyncpg's own asks the server to cancel the statement, over
-        # a second connection that a black hole does not answer either.
+        # a second connection, which is not answered either.
         late = self._loop.call_later(self._answer_seconds, self._late)
         try:
             return await asked
