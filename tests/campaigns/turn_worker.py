@@ -27,6 +27,7 @@ from paymux.journal.turns import TurnTable
 from ..toys import Desk, Toy, Wire
 
 SCALE = 1 / 15  # of the times of a worker, in tests
+WORK_SECONDS = 0.01  # seconds of work in a body before it acts
 ACT_SECONDS = 0.05  # seconds between two moments in which a body acts
 _BEAT = "SELECT beat, ended IS NOT NULL FROM workers WHERE id = ?"
 
@@ -113,8 +114,8 @@ def journal_of(kind: str, url: str, timing: Timing) -> PostgresJournal:
     return PostgresJournal(url, timing=timing)
 
 
-class Caller:
-    """Asks for the turn of one order after the other until all are done."""
+class Callers:
+    """Ask for the turns of orders, one after the other, until all are done."""
 
     def __init__(self, pay: Pool, file: int, orders: int, timing: Timing) -> None:
         self._pay = pay
@@ -123,7 +124,7 @@ class Caller:
         self._timing = timing
 
     async def run(self) -> None:
-        """Work until no order is left."""
+        """Work as one caller until no order is left."""
         while self._open:
             # Of the oldest few: all callers want the same turns.
             reference = random.choice(self._open[:6])
@@ -132,12 +133,13 @@ class Caller:
                 async with self._pay.once(payment, "shipped") as turn:
                     if turn:
                         await self._act(reference, turn.fence)
-                if turn or (random.random() < 0.3 and await self._done(payment)):
-                    self._open.remove(reference)
-                    continue
             except Unavailable:
-                pass
-            await asyncio.sleep(0.15)
+                await asyncio.sleep(0.1)
+                continue
+            if not await self._done(payment):
+                await asyncio.sleep(0.1)
+            elif reference in self._open:
+                self._open.remove(reference)
 
     async def _done(self, payment: Payment) -> bool:
         try:
@@ -151,6 +153,7 @@ class Caller:
         seconds = self._timing.grace * random.uniform(0.3, 3.0) if long else 0.2
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            time.sleep(WORK_SECONDS)  # it works, and may be stopped meanwhile
             self._say(reference, fence, "acts")
             await asyncio.sleep(ACT_SECONDS)
         self._say(reference, fence, "done")
@@ -166,8 +169,9 @@ async def main(url: str, kind: str, scale: str, file: str, orders: str, callers:
     journal = journal_of(kind, url, timing)
     pay = Pool(Toy(), connection=Wire(Desk()), journal=journal)
     async with pay, asyncio.TaskGroup() as group:
+        at_once = Callers(pay, descriptor, int(orders), timing)
         for _ in range(int(callers)):
-            group.create_task(Caller(pay, descriptor, int(orders), timing).run())
+            group.create_task(at_once.run())
     os.close(descriptor)
 
 

@@ -73,7 +73,7 @@ class Street:
             assert [one.process.returncode for one in workers] == [0] * WORKERS
         finally:
             trouble.cancel()
-            await asyncio.wait({trouble})
+            await asyncio.gather(trouble, return_exceptions=True)
             for one in workers:
                 if one.process.returncode is None:
                     one.process.kill()
@@ -95,15 +95,15 @@ class Street:
         return Process(process, proxy)
 
     async def _trouble(self, workers: list[Process]) -> None:
-        """Do one thing after another to the workers, each alive all the time."""
+        """Do one thing after another to the workers, until the first has no order left."""
         await asyncio.sleep(20 * self._scale)
-        while True:
-            one = self._random.choice([one for one in workers if one.process.returncode is None])
+        while all(one.process.returncode is None for one in workers):
+            one = self._random.choice(workers)
             await self._random.choice(
                 (self._cut, self._swallow, self._swallow, self._stop, self._stop, self._restart)
             )(one)
             self.events += 1
-            await asyncio.sleep(self._random.uniform(1, 8) * self._scale)
+            await asyncio.sleep(self._random.uniform(2, 10) * self._scale)
 
     async def _cut(self, one: Process) -> None:
         one.proxy.cut()

@@ -114,8 +114,9 @@ HOLDER = """
             async with pay.once(order, "shipped") as turn:
                 print(turn.fence, flush=True)
                 while True:
-                    await asyncio.sleep(0.02)
+                    time.sleep(0.02)  # works, and is stopped in the midst of it
                     print(time.monotonic(), flush=True)
+                    await asyncio.sleep(0)
 
     asyncio.run(main())
 """
