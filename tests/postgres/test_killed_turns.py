@@ -1,23 +1,18 @@
 """Workers that are killed in the middle of a turn: their own transaction decides, exactly once."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 import textwrap
-import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from paymux import Payment, Pool
-
-from ..campaigns.turn_worker import SCALE, journal_of, scaled
+from ..campaigns.turn_holder import acts_after, holder, killed, pool, stopped, taken_over
+from ..campaigns.turn_worker import SCALE, scaled
 from ..campaigns.turns import overlapped
 from ..clusters import Cluster, cluster
-from ..toys import Desk, Toy, Wire
 from .proxy import Proxy
 
 pytestmark = pytest.mark.slow
@@ -100,93 +95,15 @@ async def test_the_effect_of_each_turn_is_made_once_under_kills(
     assert kills >= 3
 
 
-HOLDER = """
-    import asyncio, sys, time
-
-    from paymux import Payment, Pool
-    from tests.campaigns.turn_worker import SCALE, journal_of, scaled
-    from tests.toys import Desk, Toy, Wire
-
-    async def main():
-        journal = journal_of(sys.argv[2], sys.argv[1], scaled(SCALE))
-        async with Pool(Toy(), connection=Wire(Desk()), journal=journal) as pay:
-            order = Payment(account="toy", kind="collect", reference="order-1")
-            async with pay.once(order, "shipped") as turn:
-                print(turn.fence, flush=True)
-                while True:
-                    time.sleep(0.02)  # works, and is stopped in the midst of it
-                    print(time.monotonic(), flush=True)
-                    await asyncio.sleep(0)
-
-    asyncio.run(main())
-"""
-
-
-@contextlib.asynccontextmanager
-async def holder(url: str, kind: str = "ours") -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a process that has the turn, and says when it acts."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", textwrap.dedent(HOLDER), url, kind),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"1\n"
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-
-
-async def taken(pay: Pool) -> int:
-    """Ask for the turn once; return its fence."""
-    order = Payment(account="toy", kind="collect", reference="order-1")
-    async with pay.once(order, "shipped") as turn:
-        return turn.fence
-
-
-def pool(url: str, kind: str = "ours") -> Pool:
-    """Make a pool of one worker."""
-    return Pool(Toy(), connection=Wire(Desk()), journal=journal_of(kind, url, SHORT))
-
-
-async def acts_after(process: asyncio.subprocess.Process, took: float) -> int:
-    """Count the moments in which a process acted after another had its turn, until it ends."""
-    assert process.stdout is not None
-    said = (await process.stdout.read()).split()
-    return sum(float(line) > took for line in said)
-
-
 async def test_a_killed_workers_turn_is_taken_over_in_time(database: str) -> None:
-    """Not before the grace, and at most five beats later."""
-    async with pool(database) as pay, holder(database) as process:
-        assert not await taken(pay)
-        process.kill()
-        began = time.monotonic()
-        while not (fence := await taken(pay)):
-            await asyncio.sleep(0.1)
-        assert fence == 2
-        assert (
-            SHORT.grace - 2 * SHORT.beat < time.monotonic() - began < SHORT.grace + 5 * SHORT.beat
-        )
+    """Not before the grace, and soon after it."""
+    seconds = await killed(database, SCALE)
+    assert SHORT.grace - 2 * SHORT.beat < seconds < SHORT.grace + 5 * SHORT.beat
 
 
 async def test_a_stopped_workers_turn_is_not_taken_over(database: str) -> None:
     """However long it is stopped: it may still act; when it goes on, it stops by itself."""
-    async with pool(database) as pay, holder(database) as process:
-        process.send_signal(signal.SIGSTOP)
-        until = time.monotonic() + 2 * SHORT.grace
-        while time.monotonic() < until:
-            assert not await taken(pay)
-            await asyncio.sleep(0.1)
-        process.send_signal(signal.SIGCONT)
-        while not await taken(pay):
-            await asyncio.sleep(0.05)
-        assert await acts_after(process, time.monotonic()) == 0
-        assert await process.wait() == 1  # Unavailable
+    assert await stopped(database, SCALE, 2 * SHORT.grace) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("kind", ["ours", "lock"])
@@ -194,14 +111,12 @@ async def test_a_worker_that_the_server_lost_sight_of_acts_alone(
     postgres: Cluster, database: str, kind: str
 ) -> None:
     """It lives, and its lock is free: with the lock alone, two act at once; with ours, never."""
-    async with Proxy(postgres.port) as proxy, pool(database, kind) as pay:
+    async with Proxy(postgres.port) as proxy, pool(database, kind, SCALE) as pay:
         behind = database.replace(f":{postgres.port}/", f":{proxy.port}/")
-        async with holder(behind, kind) as process:
+        async with holder(behind, kind, SCALE) as process:
             proxy.swallow = True
             proxy.miss()
-            while not await taken(pay):
-                await asyncio.sleep(0.05)
-            took = time.monotonic()
+            took = await taken_over(pay)
             await asyncio.sleep(0.5)
             process.kill()
             assert (await acts_after(process, took) > 0) is (kind == "lock")
@@ -210,11 +125,10 @@ async def test_a_worker_that_the_server_lost_sight_of_acts_alone(
 
 async def test_a_lease_alone_lets_a_stopped_worker_act_beside_another(database: str) -> None:
     """It wakes up after its lease was taken, and acts before it can know."""
-    async with pool(database, "lease") as pay, holder(database, "lease") as process:
+    kind = "lease"
+    async with pool(database, kind, SCALE) as pay, holder(database, kind, SCALE) as process:
         process.send_signal(signal.SIGSTOP)
-        while not await taken(pay):
-            await asyncio.sleep(0.05)
-        took = time.monotonic()
+        took = await taken_over(pay)
         process.send_signal(signal.SIGCONT)
         assert await acts_after(process, took) > 0
 
