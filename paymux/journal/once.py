@@ -88,7 +88,8 @@ class Turn:
 
         UsageError, and nothing is written: the connection is to another server, database or schema
         than the journal's, or is in no transaction, or in one that may not write. Unavailable: too
-        late, another worker has the turn: let your transaction be rolled back.
+        late, another worker has the turn: let your transaction be rolled back. An error of the
+        database is that of your library.
         """
         if not self.fence:
             raise UsageError("done: this turn is another caller's, or done already")

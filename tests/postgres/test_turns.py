@@ -443,10 +443,11 @@ async def test_what_is_no_transaction_is_refused(postgres: Cluster, pay: Pool) -
         assert "no open transaction" in await refusal(pay, other)
     with psycopg.connect(dsn(postgres)) as synchronous:
         assert "'Connection' is refused" in await refusal(pay, synchronous)
-    for wrong in (None, "postgresql://", object()):
+    for wrong in (None, "postgresql://", object(), AsyncSession()):
         assert "accepted: an asyncpg.Connection" in await refusal(pay, wrong)
-    assert await taken(pay) == 10
     await link.close()
+    assert "no open transaction" in await refusal(pay, link)
+    assert await taken(pay) == 12
 
 
 async def test_another_database_or_schema_is_refused(postgres: Cluster, pay: Pool) -> None:

@@ -43,7 +43,7 @@ class _Asyncpg:
         return None if found is None else tuple(found)
 
     def in_transaction(self) -> bool:
-        return bool(self._connection.is_in_transaction())
+        return not self._connection.is_closed() and bool(self._connection.is_in_transaction())
 
 
 class _Psycopg:
@@ -90,13 +90,19 @@ def user_connection(connection: object) -> UserConnection:
         return _Asyncpg(connection)
     if isinstance(connection, tuple(_classes("psycopg", "AsyncConnection"))):
         return _Psycopg(connection)
-    of = ("AsyncConnection", "AsyncSession", "async_scoped_session")
-    if isinstance(connection, tuple(_classes("sqlalchemy.ext.asyncio", *of))):
-        link: Any = connection
-        dialect = link.dialect if hasattr(link, "dialect") else link.get_bind().dialect
-        if dialect.name == "postgresql":
-            return _SqlAlchemy(connection)
+    names = ("AsyncConnection", "AsyncSession", "async_scoped_session")
+    theirs = isinstance(connection, tuple(_classes("sqlalchemy.ext.asyncio", *names)))
+    if theirs and _dialect(connection) == "postgresql":
+        return _SqlAlchemy(connection)
     raise UsageError.field("connection", type(connection).__name__, ACCEPTED)
+
+
+def _dialect(connection: Any) -> str:
+    try:
+        of = connection if hasattr(connection, "dialect") else connection.get_bind()
+        return str(of.dialect.name)
+    except Exception:  # noqa: BLE001 - a session that is bound to no database
+        return ""
 
 
 def _classes(module: str, *names: str) -> Iterator[type]:
