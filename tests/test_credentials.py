@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +36,7 @@ from paymux.transport.credentials import PROOF_SECONDS
 from paymux.values.parsing import ProviderData, Text
 
 from .notify.world import file
-from .toys import Keyless, Said, Wire, answer, now, timeless
+from .toys import BASE, KEY, Keyless, Said, Wire, answer, now, timeless
 
 __all__ = ["file"]
 
@@ -508,6 +509,36 @@ async def test_a_late_answer_stops_or_proves_as_one_in_time() -> None:
             )
             await apply_late(pay._engine, asked)
             assert type((await pay_all(pay, 1, 10))[0]) is expected
+
+
+@pytest.mark.parametrize("code", ["0", STOP])
+@timeless
+async def test_a_late_answer_says_nothing_of_a_credential_that_came_since(
+    file: Path, code: str
+) -> None:
+    """It is of the credential that its question named, also after the driver was replaced."""
+    old, new = (Asking(account="toy", role=False, secret=word) for word in ("pass-1", "pass-2"))
+    bank = Bank(status=answer(id="ack-1"))
+    urls = {"webhook_base": BASE, "webhook_key": KEY}
+    async with Pool(old, connection=bank, journal=file, deadline=20.0, **urls) as pay:  # type: ignore[arg-type]
+        await pay.verify(sent("order-0"), deadline=5)  # no answer comes
+        ((digest,),) = _rows(file, "SELECT credential FROM questions")
+        assert digest == old.credential_id("initiator")
+        await pay.replace(new)
+        asked = Asked(
+            nonce="00", account="toy", verb="verify", payment=sent("order-0"), expires=0,
+            answer=f'{{"code": "{code}"}}', credential=digest,
+        )  # fmt: skip
+        await apply_late(pay._engine, asked)
+        standing = pay._engine.store.require_journal().credentials.standing
+        assert await standing("toy", new.credential_id("initiator")) is Standing.UNKNOWN
+        found = Standing.REFUSED if code == STOP else Standing.PROVED
+        assert await standing("toy", digest) is found
+
+
+def _rows(file: Path, sql: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        return db.execute(sql).fetchall()
 
 
 async def _all(tasks: Iterable[asyncio.Future[Payment]]) -> list[Payment | BaseException]:

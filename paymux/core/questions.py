@@ -77,7 +77,15 @@ class Questions:
         account, name = call.driver.account, nonce.hex()
         urls = self._urls.answer_urls(account, nonce, expires)
         known = call.about if call.proved else None
-        about = Asked(nonce=name, account=account, verb=call.verb, payment=known, expires=expires)
+        named = question.request.credential
+        about = Asked(
+            nonce=name,
+            account=account,
+            verb=call.verb,
+            payment=known,
+            expires=expires,
+            credential=call.driver.credential_id(named) if named else "",
+        )
         self._waiting[name] = waiter = asyncio.get_running_loop().create_future()
         try:
             answer = await self._answer(call, question, urls, about, waiter)

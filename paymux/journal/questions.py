@@ -43,6 +43,7 @@ class Asked(msgspec.Struct, kw_only=True):
     answer: str | None = None  # the body, without the account's credentials
     timed_out: bool = False  # the provider sent a time-out: there may be no answer
     over: bool = False  # a verb has the answer, or it was applied
+    credential: str = ""  # the digest of the one that it names, if any: a driver may be replaced
 
     def acknowledge(self, named: str) -> str | None:
         """Note the id of the acknowledgement; return the answer, if it came before."""

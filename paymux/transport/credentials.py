@@ -111,12 +111,13 @@ class CredentialGuard:
         guarded.answered = not money
         return answer
 
-    def replayed(self, call: Call, name: str) -> None:
+    def replayed(self, call: Call, name: str, digest: str) -> None:
         """Note that a verb reads the late answer of a question, which any worker may have heard.
 
-        It counts as in the verb that asked.
+        It counts as in the verb that asked: for the credential of that digest, which the driver may
+        have no more. An empty digest, as an earlier release stored it, is that of the driver.
         """
-        one = Guarded(self._credential(call.driver, name), _slot(call), answered=True)
+        one = Guarded(self._credential(call.driver, name, digest), _slot(call), answered=True)
         call.guarded = (*call.guarded, one)
 
     async def ended(self, call: Call, error: Exception | None) -> None:
@@ -157,8 +158,8 @@ class CredentialGuard:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _credential(self, driver: "Driver", name: str) -> _Credential:
-        key = (driver.account, name, driver.credential_id(name))
+    def _credential(self, driver: "Driver", name: str, digest: str = "") -> _Credential:
+        key = (driver.account, name, digest or driver.credential_id(name))
         found = self._known.get(key)
         if found is None or found.loop is not asyncio.get_running_loop():
             found = self._known[key] = _Credential(*key)

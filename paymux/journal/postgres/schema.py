@@ -117,7 +117,8 @@ CREATE TABLE questions ( -- questions whose answers come as messages, until an h
     named TEXT, -- the id that the acknowledgement gave, and the answer must bear
     early TEXT NOT NULL, -- by their ids, messages before the acknowledgement, as JSON
     answer TEXT, timed_out BIGINT NOT NULL,
-    over BIGINT NOT NULL -- a verb has the answer, or it was applied
+    over BIGINT NOT NULL, -- a verb has the answer, or it was applied
+    credential TEXT NOT NULL DEFAULT '' -- the digest of the credential that it names
 ) WITH (fillfactor = 70);
 CREATE INDEX questions_by_age ON questions (expires);
 CREATE TABLE tokens ( -- each account's newest access token, which all workers use

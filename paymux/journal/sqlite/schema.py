@@ -119,6 +119,8 @@ CREATE INDEX questions_left ON questions (expires) WHERE answer IS NOT NULL AND 
 CREATE INDEX unconfirmed_by_receipt ON unconfirmed (account, receipt);
 """
 _FOURTH = """
+-- The digest of the credential that a question names.
+ALTER TABLE questions ADD COLUMN credential TEXT NOT NULL DEFAULT '';
 CREATE TABLE tokens ( -- each account's newest access token, which all workers use
     account TEXT NOT NULL, login TEXT NOT NULL, -- the begin of the digest of what its login sends
     generation INTEGER NOT NULL, -- of the token; it only grows
