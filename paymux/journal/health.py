@@ -12,17 +12,18 @@ from .database import Database, Worker
 
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
 
-# Once a notifier has run for a kind, each end of it is delivered.
+# Once a notifier has run for a kind, each end of it is delivered; of other kinds none ever is, so
+# that these are all ends of a journal.
+_ENTERED = "SELECT substr(name, 9) FROM notes WHERE name LIKE 'entered %'"
 _UNTOLD = """SELECT count(*), min(updated_at) FROM payments
-    WHERE status <> 'pending' AND told IS NOT status
-    AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind)"""
+    WHERE status <> 'pending' AND told IS NOT status AND kind = ?"""
+_TELLERS = """SELECT DISTINCT teller FROM payments
+    WHERE status <> 'pending' AND told IS NOT status AND kind = ? AND teller > ''"""
 _OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
 _COUNT = f"SELECT count(*) FROM payments WHERE {_OPEN}"
 # By indexes of what is open, which are small: a journal may have millions of rows.
 _HOLDERS = f"""SELECT worker FROM payments WHERE {_OPEN} AND worker IS NOT NULL
     UNION SELECT watcher FROM payments WHERE {_OPEN} AND watcher IS NOT NULL
-    UNION SELECT teller FROM payments
-        WHERE status <> 'pending' AND told IS NOT status AND teller IS NOT NULL
     UNION SELECT worker FROM hints WHERE worker IS NOT NULL
     UNION SELECT teller FROM unconfirmed WHERE ended IS NULL AND teller IS NOT NULL"""
 
@@ -54,14 +55,17 @@ def look(worker: Worker, inspect: Callable[[Database], Inspection], db: Database
     before = wall_time().timestamp()
     said = inspect(db)
     after = wall_time().timestamp()
-    untold, oldest = db.execute(_UNTOLD).fetchone()
+    kinds = [kind for (kind,) in db.execute(_ENTERED).fetchall()]
+    untold = [db.execute(_UNTOLD, (kind,)).fetchone() for kind in kinds]
+    oldest = min((at for _, at in untold if at is not None), default=None)
     (open_orders,) = db.execute(_COUNT).fetchone()
-    holders = [name for (name,) in db.execute(_HOLDERS).fetchall() if name]
+    holders = {name for (name,) in db.execute(_HOLDERS).fetchall() if name}
+    holders.update(name for kind in kinds for (name,) in db.execute(_TELLERS, (kind,)).fetchall())
     # Its time was read between these two: within them there is no difference.
     clock = round(min(after - said.now, max(before - said.now, 0.0)), 3)
     return JournalHealth(
         engine=said.engine,
-        untold=untold,
+        untold=sum(count for count, _ in untold),
         oldest_untold=None if oldest is None else _age(oldest),
         open_orders=open_orders,
         dead_workers=sum(not worker.lives(name) for name in holders),

@@ -24,6 +24,7 @@ _KEPT = frozenset(
         "updated_at", "paid_at",
     }
 )  # fmt: skip
+_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 _BETWEEN = r"[\s().\-\u2010-\u2015\u2212\u00a0\u200b-\u200f\u202a-\u202e\u2060-\u2069/_]{0,4}"
 
 
@@ -35,10 +36,13 @@ class Payer:
         whole = written.removeprefix("+")
         whole = whole.removeprefix("00") if whole == written else whole
         self.digits = whole
-        self._pattern = re.compile("|".join(self._forms(number)))
+        self._nationals = self._read(number)
+        self._pattern = re.compile("|".join(map(self._form, self._nationals)))
+        self._runs = tuple(one.encode() for one in self._nationals)
         self._hashes = {sha256(form.encode()).hexdigest() for form in (whole, f"+{whole}")}
 
-    def _forms(self, number: object) -> list[str]:
+    def _read(self, number: object) -> list[str]:
+        """Return the number without the code of its country, in each form that it has had."""
         import phonenumbers  # noqa: PLC0415 - takes 30 ms
 
         try:
@@ -51,16 +55,19 @@ class Payer:
         international = bare_digits(str(number)).startswith(("+", "00"))
         if len(national) < 6 or not (international or phonenumbers.is_valid_number(parsed)):
             raise UsageError.field("number", shown(number), ACCEPTED)
+        self._code = code
         nationals = [national]
         if code == "229":  # since 30 November 2024 Benin has 01 before its eight digits
             nationals.append(national[2:] if len(national) == 10 else f"01{national}")
+        return nationals
+
+    def _form(self, national: str) -> str:
+        """Return a pattern: with or without 0 before it, and the country's code, +, 00."""
         spread = _BETWEEN.join
-        # The national form, with or without 0 before it; and with the country's code, +, 00.
-        return [
-            rf"(?<![0-9])(?:(?:\+|00)?{_BETWEEN}{spread(code)}{_BETWEEN})?"
-            rf"(?:\(?0\)?{_BETWEEN})?{spread(one)}(?![0-9])"
-            for one in nationals
-        ]
+        return (
+            rf"(?<![0-9])(?:(?:\+|00)?{_BETWEEN}{spread(self._code)}{_BETWEEN})?"
+            rf"(?:\(?0\)?{_BETWEEN})?{spread(national)}(?![0-9])"
+        )
 
     def masked(self, text: str) -> str:
         """Return a text without the number."""
@@ -84,8 +91,10 @@ class Payer:
         return msgspec.json.encode(said).decode()
 
     def _stands_in(self, text: str) -> bool:
-        hashed = any(one in text for one in self._hashes)
-        return hashed or self._pattern.search(text) is not None or "\\u" in text
+        # Nearly no row has it, and a search by the pattern takes a hundred times as long.
+        digits = text.encode("utf-8", "replace").translate(None, _NO_DIGITS)
+        near = any(run in digits for run in self._runs) or "\\u" in text
+        return near or any(one in text for one in self._hashes)
 
     def _value(self, value: object) -> object:
         if isinstance(value, str):
