@@ -757,6 +757,7 @@ class Town:
         orders = orders_of(self.city, count, random.Random(f"{seed} orders"), over=100.0)
         self.book = Book(self.city, orders)
         self._heard: list[WebhookRequest] = []
+        self._on_its_way: list[asyncio.TimerHandle] = []
 
     async def live(self) -> Tally:
         """Run the shops under faults, then without faults, and judge."""
@@ -789,6 +790,8 @@ class Town:
                 await branch.process.start(branch.recover())
             for branch in self.branches:
                 await branch.process.start(branch.close())
+        for message in self._on_its_way:  # what comes after the end is not heard
+            message.cancel()
         self._judge()
         self.book.close()
         return tally_of(self.book, self.city)
@@ -810,7 +813,8 @@ class Town:
         if fate < 0.1:
             copies.append(self._chance.choice(self._heard))  # an old message is repeated
         for copy in copies:
-            self._loop.call_later(self._chance.expovariate(1 / 3), self._hand_over, copy)
+            later = self._loop.call_later(self._chance.expovariate(1 / 3), self._hand_over, copy)
+            self._on_its_way.append(later)
         return Response(status=200)
 
     def _hand_over(self, incoming: WebhookRequest) -> None:
