@@ -100,6 +100,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 CAMPAIGN = "campaign"
 PATIENCE = 30  # seconds for one test, because a mutant may never end
 MEMORY = 2 << 30
+CPU = 300  # seconds of one mutant's tests: one that repeats for ever may hear no time-out
 # Mutants that behave like the original, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
     (
@@ -449,8 +450,8 @@ class Trial:
                 running[self._fork(session, mutant, said)] = mutant
             process, status = os.wait()
             mutant, code = running.pop(process), os.waitstatus_to_exitcode(status)
-            # A mutant that repeats for ever may fill the memory: its process is then aborted.
-            if code not in (0, 1, -signal.SIGABRT):
+            # A mutant that repeats for ever may fill the memory, or use the CPU: it is ended then.
+            if code not in (0, 1, -signal.SIGABRT, -signal.SIGXCPU):
                 raise RuntimeError(f"{code}: the tests did not run with {mutant.name}")
             if code == 0:
                 self.survived.append(mutant.name)
@@ -470,6 +471,7 @@ class Trial:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU + 1))
             if mutant is not None:
                 mutant.take_its_place()
             for item, following in itertools.zip_longest(session.items, session.items[1:]):
