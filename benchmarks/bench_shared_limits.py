@@ -4,7 +4,7 @@ Run: python -m benchmarks.bench_shared_limits [--quick] [--only NAME …] [--wor
      [--journal PATH_OR_URL | --postgresql] [--json FILE]
 
 Eight processes of one journal look up without end, then two of them, and at first and at last all
-only now and then. Each way to the provider takes up to 200 ms at random. While all send, one process
+only now and then. Each way to the provider takes up to 200 ms at random. While all send, one
 is killed (SIGKILL) and begun anew, and another one ends and is begun anew; with `--postgresql`, a
 server of the benchmark's own is restarted at that moment.
 

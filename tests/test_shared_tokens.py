@@ -627,7 +627,7 @@ async def test_without_the_journal_a_process_logs_in_and_offers_it_later(shop: S
 
 @timeless
 async def test_a_shared_token_is_read_while_the_file_is_locked(file: Path) -> None:
-    """Another program writes for long: whoever needs a token reads the one that is there."""
+    """Another program writes for long: a caller that needs a token reads the one that is there."""
     shop = Shop(str(file))
     async with shop.pool() as one, shop.pool() as two:
         await ask(one)

@@ -57,7 +57,8 @@ class CountedBeats:
         seen = self._seen.get(worker)
         if seen is None or seen[0] != beat:
             self._seen[worker] = seen = (beat, now)
-        return now - seen[1]
+        # A loop's time may lie a little behind the monotonic clock.
+        return max(now - seen[1], 0.0)
 
     def moment(self, now: float) -> float:
         """Return the wall clock's time: for what is said within minutes or days."""

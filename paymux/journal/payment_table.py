@@ -241,7 +241,7 @@ class PaymentTable:
         return Write(_Applied(change, found, known, kept), kept)
 
     def _write(self, applied: list[_Applied], db: Database) -> dict[OrderKey, StoredRow]:
-        """Write what facts change; return the rows that nobody has changed meanwhile."""
+        """Write what facts change; return the rows that no other write has changed meanwhile."""
         now = {}
         versions = self._rows.change([one.change for one in applied], iso(wall_time()), db)
         for one in applied:

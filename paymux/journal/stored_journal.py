@@ -1,6 +1,5 @@
 """The verbs of a journal that lies in a database, whichever engine it is."""
 
-import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,8 +11,7 @@ from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .base import order_key as _key
 from .beats import Beats, MachineBeats
 from .columns import iso
-from .credentials import StoredCredentials
-from .database import Database, Worker
+from .database import Worker
 from .fact_writer import FactItem, FactWriter
 from .ids import new_id
 from .inbox import Inbox
@@ -25,13 +23,9 @@ from .pending_facts import Fact, PendingFacts
 from .reminders import Reminders
 from .retention import Retention
 from .row_claims import RowClaims
-from .stored_adoptions import StoredAdoptions
 from .stored_operations import StoredOperations
 from .stored_outbox import StoredOutbox
-from .stored_places import StoredPlaces
-from .stored_questions import StoredQuestions
-from .stored_tokens import StoredTokens
-from .stored_unconfirmed import StoredUnconfirmed
+from .stored_parts import StoredParts
 from .suspension import Suspension
 from .turns import TurnTable
 from .unnotified import Unnotified
@@ -41,7 +35,7 @@ from .watch_claims import WatchClaims
 from .writer import Writer
 
 
-class StoredJournal(StoredOperations, ForkAware):
+class StoredJournal(StoredParts, StoredOperations, ForkAware):
     """A journal whose operations a writer runs on a database, each whole or not at all.
 
     Facts that cannot be written, because the database is locked, full or away, are held in memory
@@ -80,36 +74,6 @@ class StoredJournal(StoredOperations, ForkAware):
     def suspension(self) -> Suspension | None:
         """Return what suspends the turns of this worker; None: it may act while it runs."""
         return None
-
-    @property
-    def unconfirmed(self) -> StoredUnconfirmed:
-        """Return the store of messages that no look-up confirms."""
-        return StoredUnconfirmed(self._writer.do, self._worker)
-
-    @property
-    def adoptions(self) -> StoredAdoptions:
-        """Return the payments that came by themselves and were adopted."""
-        return StoredAdoptions(self._writer.do, self._worker, Notifiers(self._worker), self._keep)
-
-    @property
-    def credentials(self) -> StoredCredentials:
-        """Return where it is kept how good each credential is."""
-        return StoredCredentials(self._writer.do, self._writer.keep)
-
-    @property
-    def places(self) -> StoredPlaces:
-        """Return the places of stated limits, which all workers share."""
-        return StoredPlaces(self._writer.do, self._worker)
-
-    @property
-    def questions(self) -> StoredQuestions:
-        """Return the store of questions whose answers come as messages."""
-        return StoredQuestions(self._writer, self._worker)
-
-    @property
-    def tokens(self) -> StoredTokens:
-        """Return the access tokens that all workers share."""
-        return StoredTokens(self._writer, self._worker, self._clock)
 
     async def open(self) -> None:
         """Open it now, also after `aclose`; UsageError: it can never be a journal."""
@@ -310,10 +274,6 @@ class StoredJournal(StoredOperations, ForkAware):
     def _beats(self) -> Beats:
         """Return how the notifiers of this journal tell that they go on."""
         return MachineBeats()
-
-    def _clock(self, db: Database) -> float:
-        """In the thread: return the Unix seconds of the clock that all workers share."""
-        return time.time()
 
     def _forget_lost(self) -> None:
         """In the thread, after its last operation: log what could not be stored, and forget it."""
