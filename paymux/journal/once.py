@@ -20,12 +20,13 @@ class Turn:
 
     With a journal in PostgreSQL, a worker that cannot show for 20 s that it lives is suspended: the
     body is cancelled, and Unavailable is raised. 30 s after its last sign of life, if the server
-    sees it no more, another caller may have the turn. What a body has begun must not outlive its
-    cancellation: no thread, no process, no `shield`.
+    sees it no more, another caller may have the turn. So a body must end when it is cancelled: it
+    blocks the event loop for no seconds, and leaves behind no thread, process or `shield`.
 
     What no library can rule out: a worker that dies, or is cut off, between an effect and the
-    record of it is repeated by another, later, never at once. `await turn.done(connection)` rules
-    it out for effects in the database of the journal.
+    record of it is repeated by another, later, never at once; and a machine that was unreachable
+    for a minute and comes back may still send what its event loop had ready. `await
+    turn.done(connection)` rules both out for effects in the database of the journal.
     """
 
     def __init__(self, journal: Journal, payment: Payment, name: str) -> None:

@@ -116,7 +116,8 @@ class Life:
                 )
                 self._thread.start()
             else:
-                self._loop.call_soon_threadsafe(self._now.set)
+                with contextlib.suppress(RuntimeError):  # its loop is closing
+                    self._loop.call_soon_threadsafe(self._now.set)
         try:
             done.result(2 * self.timing.answer)
         except TimeoutError:
@@ -127,7 +128,8 @@ class Life:
         with self._mutex:
             thread, loop = self._thread, self._loop
             if loop is not None:
-                loop.call_soon_threadsafe(self._ending.set)
+                with contextlib.suppress(RuntimeError):  # it is closing by itself
+                    loop.call_soon_threadsafe(self._ending.set)
         if thread is not None:
             thread.join(2 * END_SECONDS)
         self._start()
