@@ -1,4 +1,4 @@
-"""Workers that are killed in the middle of a turn: their own transaction decides, exactly once."""
+"""A slice of `benchmarks/bench_once.py`, and workers that are killed in the middle of a turn."""
 
 import asyncio
 import signal
