@@ -152,6 +152,36 @@ async def test_a_client_that_sleeps_in_a_transaction_blocks_nobody_for_long(
     await journal.aclose()
 
 
+async def test_an_order_that_waits_for_the_lock_is_withdrawn_after_its_caller(
+    database: str,
+) -> None:
+    """It is recorded later than its caller was cancelled, and withdrawn after that."""
+    journal = PostgresJournal(database)
+    await journal.open()
+    loop = asyncio.new_event_loop()
+
+    def held() -> None:
+        connection = connected(Address(database), loop)
+        oid = "SELECT oid::bigint FROM pg_namespace WHERE nspname = current_schema()"
+        key = (0x70617901 << 32) | connection.value(oid)
+        connection.command("SET statement_timeout = 0; SET lock_timeout = 0")
+        lock = f"SELECT pg_advisory_lock({key}), pg_sleep(4)"  # longer than others wait for it
+        connection.run(lambda: connection._link.execute(lock), 10)
+        connection.close()
+
+    holder = asyncio.create_task(asyncio.to_thread(held))
+    await asyncio.sleep(0.5)
+    call = asyncio.create_task(journal.intend(order(), "digest"))
+    await asyncio.sleep(0.5)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await holder
+    loop.close()
+    await until(lambda: states(database) == "order-1 not_sent")
+    await journal.aclose()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 async def test_a_forked_child_is_another_worker(database: str) -> None:
     """It writes on a session of its own, and the parent's goes on."""

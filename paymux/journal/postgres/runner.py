@@ -170,8 +170,9 @@ class PostgresRunner:
         durable = doubt.durable(db)
         self._doubt = None
         for answer in doubt.answers if durable else ():
-            if answer.work in self._works:
-                self._works.remove(answer.work)
+            queue = self._kept if answer.work in self._kept else self._works
+            if answer.work in queue:
+                queue.remove(answer.work)
                 self._told([answer])
             elif answer.work.undo is not None:  # its caller has had an error meanwhile
                 self._works.append(Work(answer.work.undo(answer.result), durable=True))
@@ -180,7 +181,7 @@ class PostgresRunner:
         """Queue again what met another transaction, unless its caller has waited too long."""
         now = time.monotonic()
         again = [work for work in group if work.durable or now < work.until]
-        self._works.extend(again)
+        self._works.extendleft(reversed(again))  # before what their callers have queued since
         late = OSError("the journal is locked by other workers")
         self._told([Answer(work, error=late) for work in group if work not in again])
 
