@@ -284,6 +284,19 @@ async def test_an_order_forgotten_by_then_is_no_error(journal: SqliteJournal) ->
     assert facts(journal, "order-2") == ["intent", "sending", "answer"]
 
 
+async def test_a_row_whose_payer_is_forgotten_is_another_version(journal: SqliteJournal) -> None:
+    """A worker that has read a payment before its payer is forgotten does not write it back."""
+    ended = order(payer="237677777777", status=Status.FAILED)
+    await journal.intend(ended, DIGEST)
+    await journal.mark_sending(ended)
+    await journal.record(ended, "answer", State.ACCEPTED)
+    await journal.outbox.mark_notified(ended)
+    sql = "SELECT version FROM payments"
+    before = db_of(journal).execute(sql).fetchone()
+    await journal.forget_payer("237677777777")
+    assert db_of(journal).execute(sql).fetchone() != before
+
+
 def _verb(name: str, done: list[tuple[str, list[Any]]]) -> Any:
     def run(items: Sequence[Any], _: Database) -> list[Any]:
         done.append((name, list(items)))

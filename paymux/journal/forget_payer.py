@@ -12,6 +12,7 @@ import msgspec
 
 from ..errors import UsageError
 from .database import Database
+from .ids import new_id
 from .payer import FORGOTTEN, Payer
 from .rows import EVENT, OF_ORDER, PAYMENT
 
@@ -102,8 +103,8 @@ def _payments(payer: Payer, after: tuple[str, str, str], change: bool, db: Datab
         if change:
             given = (other, party and payer.masked(party), FORGOTTEN)
             db.execute(
-                f"UPDATE payments SET payment = ?, party = ?, digest = ? {OF_ORDER}",
-                (*given, account, kind, reference),
+                f"UPDATE payments SET payment = ?, party = ?, digest = ?, version = ? {OF_ORDER}",
+                (*given, new_id(), account, kind, reference),
             )
     return Step(_after(rows, rows and rows[-1][:3]), found, tuple(held))
 
