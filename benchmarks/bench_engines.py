@@ -202,7 +202,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 4, 8])
     parser.add_argument("--url")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--work", help=argparse.SUPPRESS)
