@@ -4,8 +4,8 @@ Run: python -m benchmarks.bench_shared_limits [--quick] [--only NAME …] [--wor
      [--journal PATH_OR_URL | --postgresql] [--json FILE]
 
 Eight processes of one journal look up without end, then two of them, and at first and at last all
-only now and then. Each way to the provider takes up to 200 ms at random. While all send, one
-is killed (SIGKILL) and begun anew, and another one ends and is begun anew; with `--postgresql`, a
+only now and then. Each way to the provider takes up to 200 ms at random. While all send, one is
+killed (SIGKILL) and begun anew, and another one ends and is begun anew; with `--postgresql`, a
 server of the benchmark's own is restarted at that moment.
 
 * `second` is 50 per second, `minute` 1,000 per 60 s (it takes five minutes).
@@ -14,10 +14,10 @@ server of the benchmark's own is restarted at that moment.
 
 "fullest" is the most requests in any window, by the provider's clock, and "too full" how many
 windows held more than the limit. "used" is the share of the exact ceiling, limit / (window + jitter
-of both ways), while all send without end; the places of ended workers, which count as used for a
-while, are no part of it. "trips" are those to the journal a request, and "waits" what a request
-waited for a slot where all are calm. The exit code is 1 if a window of a shared limit was too full,
-if less than 95 % was used, at more than 0.35 or 0.15 trips, or waits of 0.1 ms.
+of both ways), while all send without end; the places of ended workers are no part of it while they
+count as used beyond a window. "trips" are those to the journal a request, and "waits" what a
+request waited for a slot where all are calm. The exit code is 1 if a window of a shared limit was
+too full, if less than 95 % was used, at more than 0.35 or 0.15 trips, or waits of 0.1 ms.
 """
 
 import argparse

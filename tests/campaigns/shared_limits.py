@@ -30,7 +30,7 @@ from ..toys import Keyless, answer
 
 Way = Literal["shared", "alone", "gcra"]
 DEADLINE = 5.0  # seconds of a verb
-RESTING = "SELECT coalesce(sum(held), 0) FROM places WHERE ended IS NOT NULL"
+RESTING = "SELECT holder, held FROM places WHERE ended IS NOT NULL"
 LOOK_SECONDS = 0.25  # seconds between looks at the places of ended workers
 
 
@@ -280,18 +280,20 @@ class Campaign:
             await self._start(1)
 
     async def _look(self) -> None:
-        """Add up how long the places of ended workers count as used."""
+        """Add up how long places of ended workers count as used, beyond the window of their use."""
         if self.plan.way != "shared":
             return
+        window = self.plan.window
         journal, last = journal_at(self._journal), time.monotonic()
+        since: dict[str, float] = {}  # when each was first seen
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 with contextlib.suppress(OSError):
-                    count = await journal._writer.read(
-                        lambda db: int(db.execute(RESTING).fetchone()[0])
-                    )
+                    rows = await journal._writer.read(lambda db: db.execute(RESTING).fetchall())
                     now = time.monotonic()
+                    old = {who for who, _ in rows if since.setdefault(who, now) + window <= now}
+                    count = sum(held for who, held in rows if who in old)
                     self._resting.append((now - self._began, count * (now - last)))
                 last = time.monotonic()
         finally:
