@@ -81,6 +81,7 @@ class Shop:
         self.waits: list[float] = []
 
     suspended = False
+    cut_off = False  # from the journal, as others are not
 
     def lives(self, name: str | None) -> bool:
         return name in self.world.living
@@ -93,7 +94,7 @@ class Shop:
         world = self.world
         world.trips += 1
         await asyncio.sleep(world.chance.uniform(0, world.latency))
-        if world.away:
+        if world.away or self.cut_off:
             raise OSError("the journal is away")
         if self.name not in world.living:
             raise OSError("killed")
@@ -368,6 +369,25 @@ async def test_while_the_journal_is_away_the_places_held_go_on(
         await asyncio.sleep(3)
         assert shop.held == 50
         await shop.close()
+
+
+@timeless
+async def test_a_worker_that_only_seemed_dead_keeps_its_places() -> None:
+    """A database that starts again has no locks for a moment: nothing is taken for that."""
+    with world((10, 1.0)) as one:
+        first, second = one.worker(), one.worker()
+        first.work(20)
+        await asyncio.sleep(2.5)
+        first.cut_off = True  # so it cannot say itself that it lives
+        one.living.discard(first.name)
+        second.work(20)
+        await asyncio.sleep(1)
+        one.living.add(first.name)
+        await asyncio.sleep(DEADLINE + 10)
+        assert (first.held, second.held) == (10, 0)
+        assert one.fullest() == 10
+        await first.close()
+        await second.close()
 
 
 @timeless
