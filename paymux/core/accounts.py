@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from inspect import iscoroutinefunction
 from types import FunctionType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,14 +21,11 @@ T = TypeVar("T")
 _NUMBERS = (bool, int, float, Decimal)  # the types of fields that are no credential
 
 
-class EnteredNotifier(Protocol):
-    """A notifier of the pool that is entered, as a change of the pool's accounts sees it."""
+class EnteredNotifier(NamedTuple):
+    """What an entered notifier of the pool does when the pool's accounts change."""
 
-    def check(self, drivers: Mapping[str, Driver]) -> None:
-        """UsageError: it cannot serve these accounts."""
-
-    def renew(self, account: str) -> None:
-        """Serve an account that was added, or whose driver was replaced."""
+    check: Callable[[Mapping[str, Driver]], None]  # UsageError: it cannot serve these accounts
+    renew: Callable[[str], None]  # serves one that was added, or whose driver was replaced
 
 
 def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:

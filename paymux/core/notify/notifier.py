@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -20,6 +20,7 @@ from ...models import Kind, Payment, log
 from ...primitives.coerce import is_a, sequence, text
 from ...primitives.forks import ForkAware, register
 from ...values.validation import checked_function, checked_seconds
+from ..accounts import EnteredNotifier
 from ..journal_verbs import JournalVerbs
 from .adoption import Adopter
 from .callbacks import log_failure
@@ -118,7 +119,7 @@ class Notifier(ForkAware):
         engine.lifetime.use()
         if engine.notifier_loop is loop:
             raise UsageError("notifier: this pool has an entered one already; one is enough")
-        self.check(engine.drivers)
+        self._adopter.check(engine.drivers)
         self._note_unconfirmable()
         engine.notifier_loop = loop
         journal = engine.store.journal
@@ -132,7 +133,7 @@ class Notifier(ForkAware):
         self.dispatcher.begin(self.wake)
         engine.store.on_fact = self._on_fact
         engine.store.claims = self._claims
-        engine.notifier = self
+        engine.notifier = EnteredNotifier(self._adopter.check, self._renew)
         try:
             await self._round(outbox)
         except BaseException:  # cancelled: it is not entered
@@ -143,11 +144,7 @@ class Notifier(ForkAware):
         self._sweeper.begin()
         return self
 
-    def check(self, drivers: Mapping[str, Driver]) -> None:
-        """UsageError: it cannot serve these accounts."""
-        self._adopter.check(drivers)
-
-    def renew(self, account: str) -> None:
+    def _renew(self, account: str) -> None:
         """Serve an account that was added to the pool, or whose driver was replaced."""
         self._note_unconfirmable()
         self._note_accounts()
