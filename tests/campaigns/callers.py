@@ -56,7 +56,14 @@ CALLED_BY_US: Mapping[str, str] = {
     **dict.fromkeys(("Bulk", "Watch"), _MADE),
     **dict.fromkeys(("AccountLoad", "AttemptEnded", "VerbBegan", "VerbEnded"), _MADE),
     **dict.fromkeys(
-        ("Watch.deliver", "Watch.look_soon", "Watch.wake", "Watch.on_result", "Watch.take_over"),
+        (
+            "Watch.deliver",
+            "Watch.look_soon",
+            "Watch.wake",
+            "Watch.on_result",
+            "Watch.take_over",
+            "Watch.renew",
+        ),
         _SEAM,
     ),
     **{
