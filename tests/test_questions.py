@@ -42,8 +42,9 @@ def file(tmp_path: Path, kept: bool = True) -> Path | None:
 
 async def asked(provider: Provider, count: int = 1) -> None:
     """Wait until the provider was asked so often, and its acknowledgement was read."""
-    while len(provider.asked) < count:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while len(provider.asked) < count:
+            await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
 
 
