@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from paymux import (
     BadWebhook,
+    Balance,
     NoAnswer,
     Payment,
     Pool,
@@ -22,14 +24,15 @@ from paymux import (
     WebhookRequest,
 )
 from paymux.core.callback_urls import Route, Use
-from paymux.http import Response
+from paymux.http import Response, Send, ask
 from paymux.journal import Asked
 from paymux.journal.stored_questions import StoredQuestions
 from paymux.primitives.clock import wall_time
+from paymux.values.parsing import amount
 from paymux.webhooks import Webhooks
 
-from .asking import ORDER, SECRET, Asking, Provider, Shop, opened, worker
-from .toys import Wire, answer, now, push, timeless
+from .asking import ORDER, SECRET, Ack, Asking, Provider, Shop, Total, opened, worker
+from .toys import BASE, KEY, Wire, answer, now, push, timeless
 
 OK = 200
 JOURNALS = pytest.mark.parametrize("kept", [False, True], ids=["memory", "journal"])
@@ -111,7 +114,9 @@ async def test_an_answer_before_the_acknowledgement_counts(tmp_path: Path, kept:
     wire.after = 1.0
     async with opened(hooks) as pool:
         payment = await pool.collect("toy", **ORDER)
+        began = now()
         assert (await pool.verify(payment)).status is Status.SUCCEEDED
+        assert now() - began < 1.2  # as soon as it is acknowledged
         assert [(await one).status for one in heard] == [OK, OK, OK, OK, 400]
     assert len(provider.asked) == 1
 
@@ -328,6 +333,23 @@ async def test_the_answer_of_a_cancelled_verb_is_applied(tmp_path: Path) -> None
             await verb
         await asyncio.sleep(0.1)
         assert (await hooks.answer(provider.says())).status == OK
+        assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@timeless
+async def test_another_worker_applies_the_answer_of_a_cancelled_verb(tmp_path: Path) -> None:
+    """The worker that asked lives, but waits no more."""
+    provider, shop, path = Provider(), Shop(), file(tmp_path)
+    one, two = worker(provider, shop, path), worker(provider, shop, path)
+    async with opened(one) as pool, opened(two):
+        payment = await pool.collect("toy", **ORDER)
+        verb = asyncio.ensure_future(pool.verify(payment))
+        await asked(provider)
+        verb.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await verb
+        await asyncio.sleep(0.1)
+        assert (await two.answer(provider.says())).status == OK
         assert shop.told == [("order-1", Status.SUCCEEDED)]
 
 
@@ -631,3 +653,34 @@ async def test_only_the_path_of_an_open_question_has_a_time_out(tmp_path: Path, 
                 await pool._engine.questions.hear(
                     provider.says(), Route("toy", use, reference=reference)
                 )
+
+
+class Nameless(Asking, frozen=True, kw_only=True):
+    """A driver that leaves it to the engine to find that there is no id."""
+
+    name = "nameless"
+
+    async def balance(self, send: Send) -> Balance:
+        said = await send(
+            ask("/balance", Ack, {}, answer=Total, id_of=lambda ack: ack.conversation or "")
+        )
+        return Balance(available=amount(said.total) or Decimal(0), currency="XAF")
+
+
+@timeless
+async def test_an_acknowledgement_without_an_id_is_no_answer(tmp_path: Path) -> None:
+    """No message could be believed: the verb fails at once, and nothing is left of its question."""
+    provider = Provider()
+    provider.refuses = answer(conversation=" ")
+    pool = Pool(
+        Nameless(account="toy"),
+        connection=Wire(provider),
+        webhook_base=BASE,
+        webhook_key=KEY,
+        journal=tmp_path / "journal.db",
+    )
+    async with pool:
+        with pytest.raises(Unavailable, match="the acknowledgement has no id"):
+            await pool.balance("toy")
+        await asyncio.sleep(0.1)
+    assert rows(tmp_path / "journal.db") == []
