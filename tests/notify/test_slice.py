@@ -17,12 +17,13 @@ def test_each_end_is_told_whoever_dies(tmp_path: Path, monkeypatch: pytest.Monke
     _judge(tmp_path, None, "failures refused")
 
 
+@pytest.mark.parametrize("variant", ["no webhook", "each webhook three times"])
 def test_each_end_is_told_over_two_machines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str, variant: str
 ) -> None:
-    """The same over PostgreSQL, by workers that share no folder; each webhook comes three times."""
+    """The same over PostgreSQL, by workers that share no folder, with webhooks and without."""
     monkeypatch.setattr(told, "LATER", 6.0)
-    _judge(tmp_path, database, "each webhook three times")
+    _judge(tmp_path, database, variant)
 
 
 def _judge(folder: Path, journal: str | None, variant: str) -> None:
