@@ -333,6 +333,25 @@ async def test_rows_that_cannot_be_read_are_read_later(
         assert 4.0 < now() <= 5.0
 
 
+async def test_what_can_be_no_journal_leaves_a_watch_to_its_polls(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pool that was not entered, on a file that is no journal, warns once; its watch goes on."""
+    (tmp_path / "payments.db").write_text("no journal " * 100)
+    pay = Pool(Slow(), connection=Wire(Desk(payments=DONE)), journal=tmp_path / "payments.db")
+    payment = Payment(account="slow", reference="order-1", provider_reference="p1")
+    ended = asyncio.ensure_future(_ended(pay, msgspec.structs.replace(payment, created_at=ago(0))))
+    async with asyncio.timeout(20):
+        while not caplog.messages:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert not ended.done()
+    ended.cancel()
+    await asyncio.gather(ended, return_exceptions=True)
+    assert [one for one in caplog.messages if "cannot be read: " in one] == caplog.messages
+    await pay.aclose()
+
+
 @timeless
 async def test_a_row_that_contradicts_a_watch_is_no_news(tmp_path: Path) -> None:
     """A watch of another amount is left to what its own look-up says."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import Mismatch
+from ..errors import Mismatch, PaymuxError
 from ..journal import Subject, Wakeups, subjects_of
 from ..models import Payment, log, merge
 from .keys import are_compatible
@@ -105,6 +105,9 @@ class News:
             for start in range(0, len(subjects), SUBJECTS_PER_READ):
                 try:
                     found = await self._rows(subjects[start : start + SUBJECTS_PER_READ])
+                except PaymuxError as error:  # it can never be a journal: watches poll
+                    log.warning("news of payments cannot be read: %s", error)
+                    return
                 except OSError as error:
                     if not said:
                         log.info("news of payments cannot be read yet: %s", error)
