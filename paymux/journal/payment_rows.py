@@ -62,7 +62,7 @@ class Change(msgspec.Struct, gc=False):
 
 
 class PaymentRows(Protocol):
-    """The rows of payments, of which each write takes those that no other write changed meanwhile."""
+    """The rows of payments, of which a write takes those that no other write changed meanwhile."""
 
     # `add` inserts no order that exists or was deleted, so that it need not be read first.
     adds_unread: ClassVar[bool]
