@@ -64,6 +64,20 @@ async def test_a_later_fact_keeps_to_it(engine: Engine, worker: Any) -> None:
     assert not [text for (text,) in texts if "677777777" in text]
 
 
+async def test_what_was_read_before_is_not_written_back(engine: Engine, worker: Any) -> None:
+    """A worker that has the row at hand, as it sent the order, writes it no more as it was."""
+    one, two = await worker(), await worker()
+    await sent(one, order(), None)
+    await one.record(paid(), "webhook")
+    await two.forget_payer(NUMBER)
+    await one.record(paid(status=Status.REFUNDED, message="to 237677777777"), "webhook")
+    await one.record(paid(status=Status.REFUNDED), "answer")
+    texts = engine.query("SELECT payment FROM facts UNION ALL SELECT payment FROM payments")
+    assert not [text for (text,) in texts if "677777777" in text]
+    (row,) = engine.query("SELECT status, digest FROM payments")
+    assert row == ("refunded", FORGOTTEN)
+
+
 async def test_an_open_order_is_named(engine: Engine, worker: Any) -> None:
     """While one is open, or a message is being handled, nothing at all is changed."""
     journal = await worker()
