@@ -170,7 +170,7 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
 
     async def about(self, event: Event) -> Row | None:
         """Return the payment that a message claims to be about."""
-        return await self._writer.read(partial(self._finder.about, event))
+        return await self._writer.read(partial(self._finder.about, event), alone=True)
 
     async def arrive(
         self,
@@ -250,7 +250,8 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
 
     async def turn_done(self, payment: Payment, name: str) -> bool:
         """Return whether the work under a once-lock is completed."""
-        return await self._writer.read(partial(self._turn_table.done, (*_key(payment), name)))
+        done = partial(self._turn_table.done, (*_key(payment), name))
+        return await self._writer.read(done, alone=True)
 
     async def end_turn(self, payment: Payment, name: str, caller: str, *, done: bool) -> bool:
         """Release a once-lock. done=True: completed, never granted again; False: too late."""

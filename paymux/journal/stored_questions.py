@@ -36,7 +36,7 @@ class StoredQuestions:
 
     async def look(self, nonce: str) -> Asked | None:
         """Return a question as it is now."""
-        return await self._writer.read(partial(_get, nonce))
+        return await self._writer.read(partial(_get, nonce), alone=True)
 
     async def acknowledge(self, nonce: str, named: str) -> str | None:
         """Note the id of the acknowledgement; return the answer, if it came before."""

@@ -46,7 +46,7 @@ class StoredTokens:
         """
         key = (account, login)
         if not refused:
-            found = await self._writer.read(partial(self._look, key, known, seconds))
+            found = await self._writer.read(partial(self._look, key, known, seconds), alone=True)
             if found is not None:
                 return found
         return await self._writer.do(partial(self._ask, key, known, refused, seconds))

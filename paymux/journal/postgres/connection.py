@@ -18,6 +18,7 @@ T = TypeVar("T")
 CONNECT_SECONDS = 3.0  # seconds until a server that does not answer counts as away
 LONG_SECONDS = 600.0  # seconds for a command that handles very many rows
 STATEMENT_SECONDS = 3.0  # seconds until a statement without an answer ends its connection
+READ_SECONDS = 20.0  # the same for a page of a list, which may read a large journal
 # A transaction of a client that sleeps holds the journal's lock for so many seconds at most, and
 # others wait a little longer for it.
 IDLE_TRANSACTION_SECONDS = 2.0
@@ -99,6 +100,7 @@ class Connection:
         self.began = ""  # and when that began: the two tell this session from all others
         self.failed: Exception | None = None  # the error that ended the open transaction
         self.transaction: str | None = None  # the id of the open transaction
+        self._seconds = STATEMENT_SECONDS  # for each statement of it
 
     # As a database.
 
@@ -147,12 +149,17 @@ class Connection:
     def begin(self, lock: int | None) -> None:
         """Begin a transaction that alone holds the journal's lock; None: one that only reads."""
         self.failed = self.transaction = None
+        self._seconds = READ_SECONDS if lock is None else STATEMENT_SECONDS
         if lock is None:
             self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
         self.command("BEGIN")
         held = "SELECT pg_current_xact_id()::text, pg_advisory_xact_lock(?)"
         self.transaction = self.execute(held, (lock,)).fetchone()[0]
+
+    def begin_alone(self) -> None:
+        """Begin statements that are transactions of their own."""
+        self.failed, self._seconds = None, STATEMENT_SECONDS
 
     def commit(self) -> None:
         """Make the transaction durable; ServerGone: whether it is durable is not known."""
@@ -184,10 +191,10 @@ class Connection:
         """Return the first row of a PostgreSQL statement of our own."""
         return self.run(lambda: self._link.fetchrow(text, *values))
 
-    def run(self, call: Callable[[], Awaitable[T]], seconds: float = STATEMENT_SECONDS) -> T:
+    def run(self, call: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
         """Run a call of the session to its end, and translate its errors."""
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(call(), seconds))
+            return self._loop.run_until_complete(asyncio.wait_for(call(), seconds or self._seconds))
         except Exception as error:  # noqa: BLE001 - each class of asyncpg's has its own meaning
             failure = failure_of(error, self._address)
         # Outside of the handler: a frame of the client's may hold the password.
@@ -237,7 +244,7 @@ def failure_of(error: BaseException, address: "Address") -> Exception:
     code = getattr(error, "sqlstate", None) or ""
     said = address.without_secrets(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, TimeoutError):
-        said = f"no answer within {STATEMENT_SECONDS:.0f} s"
+        said = "it gives no answer"
     kind = Failed
     if code in _AGAIN:
         kind = Conflict

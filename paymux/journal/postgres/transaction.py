@@ -78,7 +78,7 @@ def run_alone(db: Connection, group: list[Work]) -> list[Answer] | None:
 
     ServerGone: the session is lost, and the group is to be repeated.
     """
-    db.failed = None
+    db.begin_alone()
     try:
         answers = _answers(db, group)
     except Conflict:
