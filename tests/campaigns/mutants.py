@@ -166,10 +166,7 @@ EQUIVALENT: Mapping[str, str] = {
                 "No request has this place.",
             ),
             (
-                (
-                    "ended: if not error.unsent: => if True:",
-                    "ended: return => pass",
-                ),
+                ("ended: return => pass",),
                 "It is refused already, and lets nothing out.",
             ),
         )
