@@ -1,14 +1,15 @@
 """Pools of one journal share what a provider states, for money and for look-ups; others do not."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
-from paymux import NotSent, RateLimited
+from paymux import NotSent, RateLimited, SqliteJournal
 from paymux.journal.stored_places import StoredPlaces
 
 from .notify.world import Desk, collect, file, pool
@@ -95,3 +96,30 @@ async def test_a_pool_that_closes_gives_its_places_back(file: Path) -> None:
         assert asyncio.get_running_loop().time() - began < 1
         await second.verify("toy", "id-4")
         assert 9 < asyncio.get_running_loop().time() - began < 16
+
+
+@timeless
+async def test_a_pool_that_was_never_closed_keeps_no_places(file: Path) -> None:
+    """Once it exists no more, its places count as used for a deadline and a window, as of a dead.
+
+    Its worker is alive: it is this process.
+    """
+    journal = SqliteJournal(file)
+    await _left_open(journal)
+    await asyncio.sleep(0.1)
+    gc.collect()
+    async with pool(file, None, Slow(account="toy"), deadline=5.0) as pay:
+        began = asyncio.get_running_loop().time()
+        for number in range(4):
+            await pay.verify("toy", f"id-{number}", deadline=60.0)
+        assert 15 <= asyncio.get_running_loop().time() - began < 30
+    await journal.aclose()
+
+
+async def _left_open(journal: Any) -> None:
+    """Use a limit in a pool, and end its timers as the end of their loop does."""
+    left = pool(journal, None, Slow(account="toy"), deadline=5.0)
+    for number in range(4):
+        await left.verify("toy", f"id-{number}")
+    for borrower in left._engine.transport.shared_limits._borrowers:
+        borrower._stop()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..limits import Lent, Need, PlacesListener, fair_shares
+from ..limits import Lent, Need, PlacesListener, abandoned, fair_shares
 from ..primitives import clock
 from .database import Database, Worker
 from .stored_unconfirmed import Do
@@ -107,6 +107,9 @@ class StoredPlaces:
             if one.holder == need.holder:
                 mine = one
                 continue
+            if one.worker and one.holder in abandoned:  # its worker may live on
+                db.execute(_LEFT, (one.held, one.number, one.rest, now, *key))
+                one = one._replace(worker="", wanted=0, ended=now)
             if one.worker not in lives:
                 lives[one.worker] = self._worker.lives(one.worker)
             if lives[one.worker]:  # also if it was taken for dead a moment ago

@@ -1,7 +1,15 @@
 """Rate limits of an account."""
 
 from .limiter import Limiter
-from .places import Lent, Need, PlacesListener, RequestKind, SharedPlaces, fair_shares
+from .places import (
+    Lent,
+    Need,
+    PlacesListener,
+    RequestKind,
+    SharedPlaces,
+    abandoned,
+    fair_shares,
+)
 from .sharing import SharedLimits
 from .state import Limits
 from .turns import Priority
@@ -16,5 +24,6 @@ __all__ = [
     "RequestKind",
     "SharedLimits",
     "SharedPlaces",
+    "abandoned",
     "fair_shares",
 ]

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
+import weakref
 from collections.abc import Callable
 
 from ..models import log
-from .places import Lent, Need, RequestKind, SharedPlaces
+from .places import Lent, Need, RequestKind, SharedPlaces, abandoned
 from .sliding_window import SlidingWindow
 
 FEW = 4  # spare places of a holder that sends now and then
@@ -49,6 +50,7 @@ class Borrower:
         self._task: asyncio.Task[None] | None = None
         self._failing = False
         self._suspended = False
+        self._finalizer: weakref.finalize[..., Borrower] | None = None
         # polls that are due and have no place, which wait in a queue of their own, and when
         self._unmet, self._unmet_at = 0, float("-inf")
         self._renew()
@@ -60,7 +62,11 @@ class Borrower:
 
     def _renew(self) -> None:
         """Hold nothing, as another holder."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
         self._holder = uuid.uuid4().hex
+        self._finalizer = weakref.finalize(self, abandoned.add, self._holder)
+        self._finalizer.atexit = False
         self._number = self._held = self._peak = 0
         # until it has asked, it may come to have all
         self._lent = Lent(0, 0, could=self._window.stated, others_lack=False)

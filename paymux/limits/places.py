@@ -5,6 +5,9 @@ from typing import Literal, NamedTuple, Protocol
 
 RequestKind = Literal["money", "look-up"]
 
+# Holders of this process whose pool was never closed, and exists no more.
+abandoned: set[str] = set()
+
 
 class Need(NamedTuple):
     """What one holder of places has and needs, of one stated limit."""
