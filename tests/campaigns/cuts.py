@@ -20,7 +20,7 @@ from paymux.journal.postgres.address import Address
 from ..clusters import Cluster
 from ..toys import Keyless, Wire, answer
 
-AT_ONCE = 20  # payments in flight
+AT_ONCE = 6  # payments in flight
 SETTLED_SECONDS = 30.0  # seconds after the last trouble within which everything must be written
 
 

@@ -20,7 +20,7 @@ from paymux.journal.postgres.opening import lock_of, open_connection
 from paymux.journal.postgres.payment_rows import PostgresRows
 
 from ..journal_conformance.orders import order
-from .test_opening import sql
+from .test_opening import sql, until
 
 T = TypeVar("T")
 AT = "2026-01-02T03:04:05.000000+00:00"
@@ -173,3 +173,19 @@ async def test_a_payment_takes_few_statements(database: str) -> None:
     await asyncio.gather(*(pay(number) for number in range(100, 200)))
     assert count["statements"] <= 5
     await journal.aclose()
+
+
+async def test_an_update_of_the_state_touches_no_index(database: str) -> None:
+    """It stays in its page (HOT), so that a busy journal does not grow."""
+    journal = PostgresJournal(database)
+    await journal.open()
+    for number in range(20):
+        await journal.intend(order(f"order-{number}"), "digest")
+        await journal.mark_sending(order(f"order-{number}"))
+        await journal.record(order(f"order-{number}"), "answer", State.ACCEPTED)
+    await journal.aclose()
+    counted = """SELECT coalesce(sum(n_tup_upd - n_tup_hot_upd), 0)::bigint || ' of '
+        || coalesce(sum(n_tup_upd), 0)::bigint FROM pg_stat_user_tables
+        WHERE schemaname = current_schema() AND relname = 'payments'"""
+    await until(lambda: str(sql(database, counted)[0]).endswith(" of 40"))
+    assert sql(database, counted) == ["0 of 40"]
