@@ -5,7 +5,9 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ import paymux.journal.sqlite.journal
 from paymux import DuplicateReference, Payment, SqliteJournal, Status
 from paymux.journal import State
 from paymux.journal.database import Database
+from paymux.journal.gathering import COMMIT_DELAY_SECONDS, MAX_BATCH, gather
 from paymux.journal.ids import new_id
 from paymux.journal.pending_facts import Fact
 from paymux.journal.sqlite.batch import run_batch
@@ -329,6 +332,37 @@ def test_a_group_waits_for_what_its_orders_wait_for() -> None:
         ["b1"],
         ["l3"],
     ]
+
+
+def test_an_operation_is_taken_once_from_a_long_queue() -> None:
+    """A thread that takes a part of a long queue leaves the rest there, in order."""
+    works = [Work(lambda _: None) for _ in range(MAX_BATCH + 3)]
+    waiting: SimpleQueue[Work | None] = SimpleQueue()
+    for work in (*works, None):
+        waiting.put(work)
+    taken: list[Work] = []
+    assert not gather(waiting, taken, None, lambda: 0)
+    assert len(taken) == MAX_BATCH
+    assert gather(waiting, taken, None, lambda: 0)
+    assert [id(work) for work in taken] == [id(work) for work in works]
+
+
+def test_a_commit_waits_for_answers_of_other_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer waits a moment for those of five others in flight, and for no fewer."""
+    waiting: SimpleQueue[Work | None] = SimpleQueue()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        waiting.put(Work(lambda _: None))
+
+    monkeypatch.setattr("paymux.journal.gathering.time.sleep", sleep)
+    for others, expected in ((5, 2), (4, 1)):
+        waiting.put(Work(lambda _: None))
+        taken: list[Work] = []
+        assert not gather(waiting, taken, None, partial(int, others + 1))
+        assert len(taken) == expected
+    assert slept == [COMMIT_DELAY_SECONDS]
 
 
 def test_a_verb_that_fails_for_all_is_tried_for_each(tmp_path: Path) -> None:

@@ -36,9 +36,10 @@ import msgspec
 from paymux import Pool
 from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
 from paymux.journal import Standing
+from paymux.journal.gathering import MAX_BATCH
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.sqlite.batch import run_batch
-from paymux.journal.sqlite.batch_runner import MAX_BATCH, BatchRunner
+from paymux.journal.sqlite.batch_runner import BatchRunner
 from paymux.journal.work import LOCK_WAIT_SECONDS, Work, settle
 from paymux.journal.writer import Writer
 from paymux.simulator import Simulator

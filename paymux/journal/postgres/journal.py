@@ -67,7 +67,7 @@ class PostgresJournal(StoredJournal):
         self._postgres_worker = PostgresWorker(self._life)
         self._wakeups = PostgresWakeups(self._tell)
         self._life.listeners.append(self._wakeups)
-        writer = Writer(lambda: PostgresRunner(self._open, self._end))
+        writer = Writer(lambda: PostgresRunner(self._open, self._end, self._in_flight))
         super().__init__(
             writer,
             self._postgres_worker,

@@ -1,17 +1,17 @@
 """The journal's thread with PostgreSQL: each verb of a moment is one short transaction."""
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from ...errors import PaymuxError
 from ...primitives.forks import leave_to_parent
 from ..database import Operation
+from ..gathering import MAX_BATCH, gather
 from ..verbs import Bulk, in_groups
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .connection import Connection, ServerGone
@@ -21,7 +21,6 @@ AWAY_WAIT_SECONDS = 3.0  # seconds that an operation waits for a server that is 
 FIRST_PAUSE_SECONDS = 0.05  # seconds between the first attempts to reach it again
 LAST_PAUSE_SECONDS = 0.5  # and between later ones
 PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
-MAX_GROUP = 512  # operations of one statement, at most
 FORK_WAIT_SECONDS = 2.0  # seconds that a fork waits for the operation in progress
 
 
@@ -36,9 +35,11 @@ class PostgresRunner:
         self,
         open: Callable[[asyncio.AbstractEventLoop], tuple[Connection, int]],
         end: Callable[[], None],
+        in_flight: Callable[[], int],
     ) -> None:
         self._open = open  # returns a session, and the key of the journal's lock
         self._end = end
+        self._in_flight = in_flight  # orders that will write soon
         self.db: Connection | None = None
         self.pulse: Callable[[], Operation[None] | None] | None = None
         self._pulsed = 0.0
@@ -102,13 +103,8 @@ class PostgresRunner:
             timeout = self._pause
         elif self._kept:
             timeout = max(self._again - time.monotonic(), self._pause)
-        with contextlib.suppress(Empty):
-            work = queue.get(timeout=LAST_PAUSE_SECONDS if ending else timeout)
-            while work is not None:
-                self._works.append(work)
-                work = queue.get_nowait()
-            return True
-        return False
+        longest = LAST_PAUSE_SECONDS if ending else timeout
+        return gather(queue, self._works, longest, self._in_flight)
 
     def _round(self) -> None:
         """Run what is to be run now; what the server's absence stops stays queued."""
@@ -139,7 +135,7 @@ class PostgresRunner:
         return self.db
 
     def _next(self, db: Connection) -> None:
-        group = next(in_groups(islice(self._works, MAX_GROUP)))
+        group = next(in_groups(islice(self._works, MAX_BATCH)))
         if all(_alone(work) for work in group):
             self._tried.update(group)
             answers = run_alone(db, group)

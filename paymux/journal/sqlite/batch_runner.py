@@ -5,23 +5,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import ClassVar
 
 from ...errors import PaymuxError
 from ...models import log
 from ...primitives.forks import leave_to_parent
 from ..database import Operation
+from ..gathering import gather
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .batch import RolledBack, commit, is_busy, peek_all, run_batch
 from .file_location import FileBusy, FileLocation
 from .wakeups import LOOK_SECONDS, FileWakeups
 
-MAX_BATCH = 512  # operations per commit, at most
-# While so many other orders are in flight, a commit waits for their answers, as in PostgreSQL:
-# https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-COMMIT-DELAY
-COMMIT_SIBLINGS = 5
-COMMIT_DELAY_SECONDS = 0.002
 BUSY_TIMEOUT_SECONDS = 0.1  # seconds that SQLite, a fork and permitted reads wait for a lock
 PULSE_SECONDS = 5.0  # seconds between runs of `pulse`
 IDLE_SECONDS = 2.0  # seconds without work until the thread checks that its files are in place
@@ -125,16 +121,7 @@ class BatchRunner:
                 if self.db is not None and (self._location or self.pulse) is not None
                 else None
             )
-        try:
-            first = queue.get(timeout=timeout)
-        except Empty:
-            return False
-        ends = _take(queue, works, first)
-        if not ends and self._in_flight() - len(works) >= COMMIT_SIBLINGS:
-            time.sleep(COMMIT_DELAY_SECONDS)
-            with contextlib.suppress(Empty):
-                ends = _take(queue, works, queue.get_nowait())
-        return ends
+        return gather(queue, works, timeout, self._in_flight)
 
     def _with_stuck(self, works: list[Work]) -> list[Work]:
         """Put failed writes first: before new work, or when their time has come."""
@@ -254,15 +241,3 @@ class BatchRunner:
         # after closing: connections of one process share these files
         if self._location is not None:
             self._location.rest()
-
-
-def _take(queue: "SimpleQueue[Work | None]", works: list[Work], work: Work | None) -> bool:
-    """Take an operation, and those that are queued behind it; return whether the end is."""
-    with contextlib.suppress(Empty):
-        while work is not None:
-            works.append(work)
-            if len(works) >= MAX_BATCH:
-                return False
-            work = queue.get_nowait()
-        return True
-    return False
