@@ -172,10 +172,7 @@ EQUIVALENT: Mapping[str, str] = {
         )
         for change in changes
     },
-    **{
-        f"journal/credentials._take: return False => return{number}": "Both are no."
-        for number in ("", " #2")
-    },
+    "journal/credentials._take: return False => return": "Both are no.",
     "core/questions.Questions.hear: return None => return": "Both return None.",
     "core/questions.Questions.hear: self._wake(nonce, None) => self._wake(nonce, ...)": (
         "What there is then, the store says."
