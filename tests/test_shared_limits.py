@@ -415,27 +415,6 @@ async def test_a_suspended_worker_uses_no_places() -> None:
 
 
 @timeless
-async def test_a_notification_moves_places_at_once() -> None:
-    """`wake` is called when another worker needs places: none waits for the next look."""
-    with world((10, 60.0)) as one:
-        first, second = one.worker(), one.worker()
-        first.work(1, pause=0.01)
-        await asyncio.sleep(0.05)
-        await first.rest()
-        held = first.held
-        assert held > 5
-        second.work(10)
-        await asyncio.sleep(0.1)
-        first.shared.wake()
-        await asyncio.sleep(0.1)
-        second.shared.wake()
-        await asyncio.sleep(0.1)
-        assert second.held >= 5
-        await first.close()
-        await second.close()
-
-
-@timeless
 async def test_a_full_window_is_refused_with_the_time_to_wait() -> None:
     """If ended workers hold all, the error says when their places are free."""
     with world((2, 10.0)) as one:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..models import log
@@ -61,14 +60,7 @@ class SharedLimits:
 
     def resume(self) -> None:
         """Use those places again that are still this worker's."""
-        self._each(lambda one: one.resume)
-
-    def wake(self) -> None:
-        """Look at once whether places are wanted or free."""
-        self._each(lambda one: one.wake)
-
-    def _each(self, call: "Callable[[Borrower], Callable[[], None]]") -> None:
         for one in self._borrowers:
             if (loop := one.loop) is not None:
                 with contextlib.suppress(RuntimeError):  # it is closed
-                    loop.call_soon_threadsafe(call(one))
+                    loop.call_soon_threadsafe(one.resume)
