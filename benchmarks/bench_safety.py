@@ -1,16 +1,18 @@
 """Check that no payment is charged twice, and that no reported success or failure is wrong.
 
 Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2]
-     [--seconds 3600] [--json FILE]
+     [--seconds 3600] [--postgresql] [--json FILE]
 
 R3 makes payments under faults, at four kinds of providers: every fifth batch over real loopback
 sockets, the others in process and in virtual time. R3b runs naive clients under the same faults, to
 compare. R4 runs simulated worlds, with real aiohttp over a network in memory: two workers on one
 journal, crashes, and webhooks that are late, lost, repeated or forged; every 100th seed runs twice.
+With --postgresql their journal is in PostgreSQL, of which a server is started; no seed runs twice.
 A seed that fails is printed with the command that repeats it, and the exit code is 1.
 """
 
 import argparse
+import contextlib
 import importlib
 import importlib.metadata
 import json
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from tests.campaigns.naive import CLIENTS
 from tests.campaigns.safety import BATCH, PROFILES, Tally, bound, quietly, r3, r3b, r4
+from tests.clusters import cluster
 
 
 def report_r3(tally: Tally) -> None:
@@ -170,6 +173,9 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=3_600.0, help="start no new work of a part after this time"
     )
+    parser.add_argument(
+        "--postgresql", action="store_true", help="the journal of R4 is in PostgreSQL"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     print(
@@ -191,9 +197,12 @@ def main() -> int:
         report_naive(found["R3b"])
     if given.seeds:
         worlds = range(given.seed, given.seed + given.seeds)
-        found["R4"] = together(
-            given.jobs, [partial(r4, seed, given.each) for seed in worlds], "R4", given.seconds
-        )
+        with contextlib.ExitStack() as stack:
+            server = None
+            if given.postgresql:
+                server = stack.enter_context(cluster()).url().partition("?")[0]
+            work = [partial(r4, seed, given.each, server) for seed in worlds]
+            found["R4"] = together(given.jobs, work, "R4", given.seconds)
         report_r4(found["R4"])
     wrong = [one for tally in found.values() for one in tally.wrong]
     if given.json:

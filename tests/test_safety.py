@@ -26,6 +26,7 @@ from tests.toys import now, timeless
 from .campaigns.naive import CLIENTS
 from .campaigns.safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
 from .campaigns.simulation import City, Weather
+from .clusters import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +59,15 @@ def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
 def test_two_workers_that_crash_tell_the_truth(seed: int) -> None:
     """R4: crashes, restarts, lost, late, double and forged messages: I1 to I7 hold."""
     found = r4(seed, 60)
+    assert found.wrong == []
+    assert found.get("crashes") > 0
+    assert found.get("recovered") > 0
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_two_workers_on_a_server_that_crash_tell_the_truth(postgres: Cluster, seed: int) -> None:
+    """R4 with PostgreSQL: the connections of a crash end without a word, and I1 to I7 hold."""
+    found = r4(seed, 60, postgres.url().partition("?")[0])
     assert found.wrong == []
     assert found.get("crashes") > 0
     assert found.get("recovered") > 0

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,12 @@ class Mortal(PostgresJournal):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._dead = False
+        self.dead = False
         writer: Any = self._writer
         queued = writer.queued
 
         def alive(work: Work) -> "asyncio.Future[Any]":
-            if self._dead:
+            if self.dead:
                 raise asyncio.CancelledError
             future: asyncio.Future[Any] = queued(work)
             return future
@@ -75,19 +76,47 @@ class Mortal(PostgresJournal):
         writer.queued = alive
 
     def die(self) -> None:
-        """Discard what is queued, and say no end of this worker."""
-        self._dead = True
+        """Cut its connections, and open no other; nothing more is written or said."""
+        self.dead = True
+        life, runner = self._life, self._writer.runner
         # With a body that still runs, a life does not say that it has ended.
-        self._life._bodies[object()] = lambda: None
-        waiting = self._writer._queue
-        while not waiting.empty():
-            waiting.get_nowait()
-        with contextlib.suppress(AttributeError):
-            self._writer.runner._works.clear()
-        waiting.put(None)
+        life._bodies[object()] = lambda: None
+        runner._open = _unopened
+        runner._left = _nothing  # what waits dies with it
+        life._connect = _unconnected
+        links = [runner.db and runner.db._link, life._session and life._session._connection]
+        for link in filter(None, links):
+            _cut(link)
+        self._writer._queue.put(None)
 
     def buried(self) -> None:
-        """Wait until its connections have ended."""
+        """Wait until its threads have ended."""
         thread = self._writer._thread
         if thread is not None:
             thread.join(30)
+
+    async def aclose(self) -> None:
+        """Close it as a process does that ends well."""
+        await super().aclose()
+        self.dead = True
+
+
+def _cut(link: Any) -> None:
+    """End a connection as the system does for a process that is gone."""
+    transport = getattr(link, "_transport", None)
+    one = None if transport is None else transport.get_extra_info("socket")
+    if one is not None:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def _nothing() -> bool:
+    return False
+
+
+def _unopened(_: object) -> Any:
+    raise OSError("the process is dead")
+
+
+async def _unconnected() -> Any:
+    raise OSError("the process is dead")

@@ -7,7 +7,6 @@ import json
 import logging
 import random
 import socket
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -45,16 +44,15 @@ from .simulation import (
     City,
     Guarded,
     Loop,
-    LoopJournal,
     Process,
     Unreachable,
     Weather,
-    in_memory,
     known_as,
     named,
     prove,
     simulate,
 )
+from .town_journals import Place, town_place
 
 BATCH = 500  # payments of one batch of R3
 SOCKETS = 5  # every 5th batch of R3 uses real sockets
@@ -653,7 +651,7 @@ class Branch(Shop):
         city: City,
         book: Book,
         orders: list[Order],
-        journal: Path,
+        place: Place,
         seed: object,
         *,
         proved: bool,
@@ -662,18 +660,18 @@ class Branch(Shop):
         self.orders = orders
         self.done: set[str] = set()  # finished orders
         self._city = city
-        self._path = journal
+        self._place = place
         self._seed = seed
         self._proved = proved
         self._lives = 0
-        self._watched = sqlite3.connect(journal, isolation_level=None)
         self.open()
 
     def open(self) -> None:
         """Start the process."""
         self._lives += 1
         self.process = Process()
-        self.journal = LoopJournal(self._path, random.Random(f"{self._seed} disk {self._lives}"))
+        chance = random.Random(f"{self._seed} disk {self._lives}")
+        self.journal = self._place.journal(chance)
         pool = Pool(
             *drivers_of(self._city),
             connection=Guarded(self._guard),
@@ -687,7 +685,7 @@ class Branch(Shop):
 
     async def crash(self) -> None:
         """Crash, with tasks and connections open."""
-        self.journal.die()
+        await self._place.kill(self.journal)
         await self.process.die()
         # without this, aiohttp warns of open sessions
         await self.pool._engine.transport.connection.aclose()
@@ -695,16 +693,13 @@ class Branch(Shop):
     async def close(self) -> None:
         """Shut down properly."""
         await self.pool.aclose()
-        self._watched.close()
 
     def _guard(self, outgoing: PreparedRequest) -> None:
         name = named(json.loads(outgoing.body or b"{}"))
         reference = self._city.ours.get(name, name)
-        row = self._watched.execute(
-            "SELECT state FROM payments WHERE reference = ?", (reference,)
-        ).fetchone()
-        if row != ("sending",):
-            self.book.lie("I4", reference, f"money is about to leave, and the journal has {row}")
+        state = dict(self._place.rows("SELECT reference, state FROM payments")).get(reference)
+        if state != "sending":
+            self.book.lie("I4", reference, f"money is about to leave, and the journal has {state}")
 
     async def _trade(self) -> None:
         if self._proved:
@@ -747,11 +742,11 @@ class Branch(Shop):
 class Town:
     """R4: one simulated world, from its seed to its result."""
 
-    def __init__(self, loop: Loop, seed: int, count: int, folder: Path) -> None:
+    def __init__(self, loop: Loop, seed: int, count: int, place: Place) -> None:
         self._loop = loop
         self._seed = seed
         self._chance = random.Random(f"{seed} town")
-        self._path = folder / "payments.db"
+        self._place = place
         self._weather = Weather(seed, share=0.2)
         self.city = slow_city(self._weather, seed)
         orders = orders_of(self.city, count, random.Random(f"{seed} orders"), over=100.0)
@@ -774,7 +769,7 @@ class Town:
                     self.city,
                     self.book,
                     share,
-                    self._path,
+                    self._place,
                     f"{self._seed} {half}",
                     proved=self._seed % 4 > 1,
                 )
@@ -819,16 +814,15 @@ class Town:
 
     def _hand_over(self, incoming: WebhookRequest) -> None:
         branch = self._chance.choice(self.branches)
-        if not branch.journal.writer.dead:
+        if not branch.journal.dead:
             branch.process.start(branch.hear(incoming))
 
     def _judge(self) -> None:
         """Compare the journal with the ledger, and add both to the digest."""
-        with contextlib.closing(sqlite3.connect(self._path)) as db:
-            rows = db.execute(
-                "SELECT reference, state, status, amount, provider_reference FROM payments"
-            ).fetchall()
-            heard = {reference for (reference,) in db.execute("SELECT reference FROM hints")}
+        rows = self._place.rows(
+            "SELECT reference, state, status, amount, provider_reference FROM payments"
+        )
+        heard = {reference for (reference,) in self._place.rows("SELECT reference FROM hints")}
         kept = {row[0]: row[1:] for row in rows}
         for reference, order in self.book.orders.items():
             state, status, *_ = kept.get(reference, ("none", "none"))
@@ -861,10 +855,14 @@ class Town:
             self.book.lie("I5", reference, "it can be asked for, and stays pending")
 
 
-def r4(seed: int, count: int) -> Tally:
-    """Run one world of R4; every hundredth seed runs twice."""
-    found = _town(seed, count)
-    if seed % 100 == 0:
+def r4(seed: int, count: int, server: str | None = None) -> Tally:
+    """Run one world of R4; every hundredth seed runs twice.
+
+    `server`: the URL of a PostgreSQL database, which has the journal in place of a file. The
+    world's threads are real then, and no two runs are the same.
+    """
+    found = _town(seed, count, server)
+    if seed % 100 == 0 and server is None:
         again = _town(seed, count)
         found.counts["worlds run twice"] = 1
         if again.digest != found.digest:
@@ -874,23 +872,25 @@ def r4(seed: int, count: int) -> Tally:
     repeat = (
         f"python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed {seed} --each {count}"
     )
+    if server is not None:
+        repeat += " --postgresql"
     found.wrong = [f"R4 {one}\n      {repeat}" for one in found.wrong]
     return found
 
 
-def _town(seed: int, count: int) -> Tally:
-    with in_memory("safety_") as folder:
-        files = open_files()
+def _town(seed: int, count: int, server: str | None = None) -> Tally:
+    files = open_files()
+    with town_place(seed, server) as place:
 
         async def main(loop: Loop) -> Tally:
-            found = await Town(loop, seed, count, folder).live()
+            found = await Town(loop, seed, count, place).live()
             found.digest = loop.digest.hexdigest()
             return found
 
         found, left = simulate(seed, main)
-        # the descriptor of the journal's locks stays open as long as the file exists
-        if open_files() > files + 1:
-            left.append("file descriptors")
+    # the descriptor of a file's locks stays open until another file is opened
+    if open_files() > files + 1:
+        left.append("file descriptors")
     found.wrong.extend(f"I7 left behind: {one}" for one in left)
     return found
 

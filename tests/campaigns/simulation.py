@@ -680,6 +680,11 @@ class LoopJournal(SqliteJournal):
         self.writer = LoopWriter(lambda: BatchRunner(self._open, self._end, None), chance)
         self._writer = self.outbox._writer = self.writer
 
+    @property
+    def dead(self) -> bool:
+        """Return whether its process has crashed, or has closed it."""
+        return self.writer.dead
+
     def die(self) -> None:
         """Crash: operations are not finished, and the system releases the process's locks."""
         self.writer.die()
