@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from .campaigns.crash import DEADLY, DIED, DISK, Point, crashed, failed, fulfilled, points
+from .clusters import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,18 @@ async def test_a_process_may_die_anywhere() -> None:
     assert {"fdatasync", "pwrite64", "sendto", "connect"} <= {point.syscall for point in found}
     DIED.clear()
     wrong = [one for point in spread(found, 8) for one in await crashed("campay collect", point)]
+    assert wrong == []
+    assert DIED["killed"] >= 6, "few were killed: it shows nothing"
+
+
+async def test_a_process_may_die_anywhere_with_its_journal_on_a_server(postgres: Cluster) -> None:
+    """R5 with PostgreSQL: what its session had begun is undone or done, never half known."""
+    server = postgres.url().partition("?")[0]
+    found = await points("campay collect", DEADLY, ["signal=SIGKILL"], server)
+    assert {"sendto", "recvfrom", "connect"} <= {point.syscall for point in found}
+    DIED.clear()
+    chosen = spread(found, 8)
+    wrong = [one for point in chosen for one in await crashed("campay collect", point, server)]
     assert wrong == []
     assert DIED["killed"] >= 6, "few were killed: it shows nothing"
 

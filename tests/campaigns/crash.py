@@ -9,16 +9,20 @@ import re
 import sqlite3
 import sys
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
+from psycopg.rows import dict_row
 
 from paymux import CamPay, OutcomeUnknown, Payment, PaymuxError, Pool, Status
 from paymux.drivers import load
-from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.place import journal_at
+from paymux.journal.postgres.address import Address
 from paymux.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -53,8 +57,8 @@ class Point(msgspec.Struct, frozen=True):
         return f"{self.syscall}:{self.trouble}:when={self.nth}{self.onwards}"
 
 
-def shop(url: str, driver: str, file: Path) -> Pool:
-    """Return a pool with one account at a simulator, and with a journal."""
+def shop(url: str, driver: str, journal: str) -> Pool:
+    """Return a pool with one account at a simulator, and with a journal: a path or a URL."""
     fields: dict[str, Any] = dict.fromkeys(("username", "password", "webhook_key"), "simulator")
     if driver == "mpesa":
         fields = {
@@ -65,7 +69,7 @@ def shop(url: str, driver: str, file: Path) -> Pool:
         fields["passkey"] = "simulator"
     return Pool(
         load(driver)(base_url=f"{url}{BASES[driver]}", **fields),
-        journal=file,
+        journal=journal,
         deadline=5.0,
         webhook_base="http://127.0.0.1:1/pay",
         webhook_key="0123456789abcdef-hooks",
@@ -84,11 +88,11 @@ async def act(pay: Pool, driver: str, verb: str) -> Payment | None:
     return await pay.collect(driver, amount=500, currency=currency, payer=number, reference=NAME)
 
 
-async def child(url: str, driver: str, verb: str, file: Path) -> None:
+async def child(url: str, driver: str, verb: str, journal: str) -> None:
     """Run the process that dies; if it survives, it prints how the operation ended."""
     said: dict[str, Any] = {}
     try:
-        async with shop(url, driver, file) as pay:
+        async with shop(url, driver, journal) as pay:
             payment = await act(pay, driver, verb)
             said = {"status": payment.status if payment else None}
     except PaymuxError as error:
@@ -132,17 +136,17 @@ def traced(*options: str) -> list[str]:
     return ["strace", "-f", "-qq", *options]
 
 
-async def prepared(file: Path, verb: str, sim: Simulator) -> None:
+async def prepared(journal: str, verb: str, sim: Simulator) -> None:
     """Write the journal that recover() starts from.
 
     Its process died while it sent two payments, and before it sent a third one.
     """
     if verb != "recover":
         return
-    async with shop(sim.url, "campay", file.with_suffix(".first")) as pay:
+    async with shop(sim.url, "campay", f"{journal}_first") as pay:
         payment = await act(pay, "campay", "collect")
     assert payment is not None
-    book = SqliteJournal(file)
+    book = journal_at(journal)
     for name in (NAME, "order-2", "order-3"):
         one = msgspec.structs.replace(payment, reference=name)
         await book.intend(one, "digest")
@@ -151,29 +155,48 @@ async def prepared(file: Path, verb: str, sim: Simulator) -> None:
     await book.aclose()
 
 
-def on_disk(file: Path) -> list[str]:
+def on_disk(file: str) -> list[str]:
     """Return the options by which strace traces only the calls on the journal's files."""
     return [
         part for suffix in ("", "-wal", "-shm", "-journal") for part in ("-P", f"{file}{suffix}")
     ]
 
 
-async def points(operation: str, syscalls: Sequence[str], trouble: Sequence[str]) -> list[Point]:
-    """List every point at which a run without faults makes one of the calls."""
+@contextlib.contextmanager
+def empty_journal(server: str | None) -> Iterator[str]:
+    """Yield the place of a journal that is not there yet: a path, or a schema behind a URL."""
+    if server is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield str(Path(folder) / "payments.db")
+        return
+    schema = f"crash_{uuid.uuid4().hex}"
+    yield f"{server}?schema={schema}"
+    with psycopg.connect(server, autocommit=True) as db:
+        for name in (schema, f"{schema}_first"):
+            db.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE".encode())
+
+
+async def points(
+    operation: str, syscalls: Sequence[str], trouble: Sequence[str], server: str | None = None
+) -> list[Point]:
+    """List every point at which a run without faults makes one of the calls.
+
+    `server`: the URL of a PostgreSQL database, which has the journal in place of a file.
+    """
     driver, verb = operation.split()
     disk = syscalls is DISK
-    with tempfile.TemporaryDirectory() as folder:
-        log, file = Path(folder) / "log", Path(folder) / "payments.db"
+    with tempfile.TemporaryDirectory() as folder, empty_journal(server) as journal:
+        log = Path(folder) / "log"
         async with Simulator() as sim:
-            await prepared(file, verb, sim)
+            await prepared(journal, verb, sim)
             options = traced(
                 "-o",
                 str(log),
                 "-e",
                 f"trace={','.join(syscalls)}",
-                *(on_disk(file) if disk else ()),
+                *(on_disk(journal) if disk else ()),
             )
-            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
+            ran = await run("--child", sim.url, driver, verb, journal, strace=options)
         assert "status" in ran.said, ran
         calls = Counter(re.findall(r"(?m)^(\d+) +(\w+)\(", log.read_text()))
     # strace counts `when` for each thread separately.
@@ -196,37 +219,43 @@ def money_sent(sim: Simulator, driver: str) -> int:
     )
 
 
-def rows(file: Path) -> list[dict[str, Any]]:
-    """Read the order's rows from the journal with plain SQL; no file means no rows."""
-    if not file.exists():
+def rows(journal: str) -> list[dict[str, Any]]:
+    """Read the order's rows from the journal with plain SQL; no journal means no rows."""
+    sql = "SELECT * FROM payments WHERE reference = 'order-1'"
+    if "://" in journal:
+        address = Address(journal)
+        options = f"-c search_path={address.schema}"
+        with psycopg.connect(address.url.reveal(), options=options, row_factory=dict_row) as server:
+            try:
+                return server.execute(sql.encode()).fetchall()
+            except psycopg.errors.UndefinedTable:
+                return []  # the process died before it created the tables
+    if not Path(journal).exists():
         return []
-    with contextlib.closing(sqlite3.connect(file)) as db:
+    with contextlib.closing(sqlite3.connect(journal)) as db:
         db.row_factory = sqlite3.Row
         try:
-            return [
-                dict(row)
-                for row in db.execute("SELECT * FROM payments WHERE reference = ?", (NAME,))
-            ]
+            return [dict(row) for row in db.execute(sql)]
         except sqlite3.OperationalError:
             return []  # the process died before it created the tables
 
 
-async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
+async def judged(operation: str, journal: str, sim: Simulator) -> Iterator[str]:
     """Recover twice as another process, repeat the order, and return what is wrong."""
     driver, verb = operation.split()
     wrong: list[str] = []
     sent = money_sent(sim, driver)
-    before = rows(file)
+    before = rows(journal)
     if sent and (not before or before[0]["state"] in ("intent", "not_sent", "refused")):
         wrong.append(f"sent without a row: {before}")
     for _ in range(2):
-        async with shop(sim.url, driver, file) as pay:
+        async with shop(sim.url, driver, journal) as pay:
             seen = [found.payment.reference async for found in pay.recover()]
         if len(seen) != len(set(seen)):
             wrong.append(f"recovered twice in a run: {seen}")
     if money_sent(sim, driver) != sent:
         wrong.append("recover() sent money")
-    after = rows(file)
+    after = rows(journal)
     if before and before[0]["state"] == "intent" and after[0]["state"] != "not_sent":
         wrong.append(f"an intent became {after[0]['state']}")
     # The row of an ended payment may keep the name of a dead worker: no process reads it again.
@@ -236,7 +265,7 @@ async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
     ):
         wrong.append(f"left open: {after}")
     if verb != "recover":
-        async with shop(sim.url, driver, file) as pay:
+        async with shop(sim.url, driver, journal) as pay:
             with contextlib.suppress(OutcomeUnknown):
                 await act(pay, driver, verb)
         total = money_sent(sim, driver)
@@ -247,16 +276,15 @@ async def judged(operation: str, file: Path, sim: Simulator) -> Iterator[str]:
     return iter(wrong)
 
 
-async def crashed(operation: str, point: Point) -> list[str]:
+async def crashed(operation: str, point: Point, server: str | None = None) -> list[str]:
     """R5: kill a process at a point, recover, and return what is wrong."""
     driver, verb = operation.split()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "payments.db"
+    with empty_journal(server) as journal:
         async with Simulator() as sim:
-            await prepared(file, verb, sim)
+            await prepared(journal, verb, sim)
             options = traced("-e", f"trace={point.syscall}", "-e", f"inject={point}")
-            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
-            wrong = list(await judged(operation, file, sim))
+            ran = await run("--child", sim.url, driver, verb, journal, strace=options)
+            wrong = list(await judged(operation, journal, sim))
         DIED["killed" if not ran.said else "lived"] += 1
         if "foreign" in ran.said:
             wrong.append(f"a foreign exception: {ran.said}")
@@ -266,16 +294,15 @@ async def crashed(operation: str, point: Point) -> list[str]:
 async def failed(operation: str, point: Point) -> list[str]:
     """R5b: make the disk fail at a point, and return what is wrong."""
     driver, verb = operation.split()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "payments.db"
+    with empty_journal(None) as journal:
         async with Simulator() as sim:
-            await prepared(file, verb, sim)
+            await prepared(journal, verb, sim)
             options = traced(
-                "-e", f"trace={point.syscall}", "-e", f"inject={point}", *on_disk(file)
+                "-e", f"trace={point.syscall}", "-e", f"inject={point}", *on_disk(journal)
             )
-            ran = await run("--child", sim.url, driver, verb, str(file), strace=options)
+            ran = await run("--child", sim.url, driver, verb, journal, strace=options)
             sent = money_sent(sim, driver)
-            wrong = list(await judged(operation, file, sim))
+            wrong = list(await judged(operation, journal, sim))
         DIED["not sent" if not sent else "sent"] += 1
         if verb != "recover":
             if sent and ran.said.get("status") != "pending":
@@ -370,8 +397,7 @@ async def fulfilled(
 
 if __name__ == "__main__":
     if sys.argv[1] == "--child":
-        url, driver, verb, file = sys.argv[2:]
-        asyncio.run(child(url, driver, verb, Path(file)))
+        asyncio.run(child(*sys.argv[2:]))
     else:
         asyncio.run(
             fulfil(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
