@@ -22,6 +22,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.CRITICAL + 1, name)
 
 
+@pytest.mark.timeout(300)  # for a busy machine
 def test_the_books_of_a_shops_day_equal_the_ledger() -> None:
     """2,000 sales, 300 payouts, 60 refunds, three crashes, M-Pesa away for an hour."""
     found = day(1, Size())
