@@ -33,8 +33,9 @@ _WORDS = (
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8
-# Also where the rest is no good URL: nothing of it may be shown as the path of a file.
-_DATABASE = re.compile(r"(?i)postgres(?:ql)?[a-z0-9+]*:")
+# Also what is no good URL, of another engine, or libpq's `user=… password=…`: nothing of it may be
+# shown as the path of a file, or become one.
+_DATABASE = re.compile(r"(?is)postgres(?:ql)?[a-z0-9+]*:|.*(?:://|\bpostgres(?:ql)?//|password=)")
 _DIGITS = re.compile(r"\d{9,}")
 _BANK = re.compile(r"bank:([^'\"]+)")
 _PHONE = re.compile(r"\d(?:[\W_]{0,8}\d){8,}")  # with any characters between the digits

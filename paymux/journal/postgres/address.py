@@ -11,7 +11,8 @@ SCHEMES = ("postgresql", "postgres")
 DEFAULT_SCHEMA = "paymux"
 ACCEPTED: Final = (
     "postgresql://user:password@host:port/database?schema=paymux, where %, /, ?, #, @ and : in the "
-    "user and the password are percent-encoded; TLS by sslmode, sslrootcert and so on"
+    "user and the password are percent-encoded; TLS by sslmode, sslrootcert and so on; "
+    "a file by its path alone"
 )
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
