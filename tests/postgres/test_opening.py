@@ -165,6 +165,15 @@ async def test_a_missing_database_is_named(postgres: Cluster) -> None:
         await opened(postgres.url().replace("/postgres?", "/nothing?"))
 
 
+@pytest.mark.parametrize("word", ["shema=shop", "connect_timeout=3", "work_mem=much"])
+async def test_a_parameter_that_the_server_does_not_know_is_named(
+    postgres: Cluster, word: str
+) -> None:
+    """UsageError at the opening: no worker waits for a server that will never take its URL."""
+    with pytest.raises(UsageError, match=word.partition("=")[0]):
+        await opened(f"{postgres.url()}&{word}")
+
+
 async def test_a_later_schema_is_left_alone(database: str) -> None:
     """A journal of a later release is refused by name, and not changed."""
     await opened(database)

@@ -41,9 +41,10 @@ class PostgresJournal(StoredJournal):
     `keep_days`: delete payments that ended so many days ago; None: keep all. A reference is never
     deleted: the same order returns how it ended, another order raises DuplicateReference.
 
-    `schema` is the schema that the journal has for itself, made at the first opening; `sslmode`,
-    `sslrootcert` and the other parameters are those of libpq. What cannot be written while the
-    server is away is held in memory, and written when it is back; no order is begun meanwhile.
+    `schema` is the schema that the journal has for itself, made at the first opening. The other
+    parameters are those of asyncpg (`sslmode`, `sslrootcert` … as libpq has them), and settings of
+    the server; an unknown one is UsageError. What cannot be written while the server is away is
+    held in memory, and written when it is back; no order is begun meanwhile.
     """
 
     engine = "postgresql"

@@ -19,8 +19,9 @@ OLDEST_SERVER = 130000  # the first with pg_xact_status as it is used here
 INSTALL = "asyncpg is not installed: pip install 'paymux[postgres]'"
 # Keys of locks on a journal, which is named by the id of its schema, or by the hash of its name.
 _USED, _MADE = 0x70617901, 0x70617902
-# A password, a role, a database or a privilege that is not there, and a host that is not let in.
-_WRONG = ("28", "3D", "42501")
+# A password, a role, a database or a privilege that is not there, a host that is not let in, and
+# a parameter of the URL that the server does not know or may not set so.
+_WRONG = ("28", "3D", "42501", "42704", "22023", "55P02")
 
 _SERVER = """SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync'),
     current_setting('full_page_writes'), current_setting('server_version_num')::int,
