@@ -1,7 +1,9 @@
 """Where a journal lies: a path or a URL, as an option, in a config file or in a variable."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from paymux.cli.main import commands
 from paymux.journal.postgres import PostgresJournal
 
 from .test_redaction import _rendered
-from .toys import Toy, Wire, answer
+from .toys import Desk, Toy, Wire, answer
 
 ACCOUNTS = {"accounts": {"a": {"driver": "campay", "access_token": "t"}}}
 VARIABLES = {"PAYMUX_A__DRIVER": "campay", "PAYMUX_A__ACCESS_TOKEN": "t"}
@@ -126,3 +128,23 @@ def test_a_command_shows_no_password() -> None:
     missing = CliRunner().invoke(commands, ["journal", "list", "no-such-file.db"])
     assert missing.exit_code == 2
     assert "does not exist" in missing.output
+
+
+def test_a_payment_is_shown_from_the_journal_of_the_variable(tmp_path: Path) -> None:
+    """One word is the reference, two are a journal and it; without a journal both are asked for."""
+    file = tmp_path / "shop.db"
+
+    async def collected() -> None:
+        pool = Pool(Toy(), connection=Wire(Desk(collect=answer(id="p1"))), journal=file)
+        async with pool as pay:
+            await pay.collect("toy", amount=5, currency="XAF", reference="order-1")
+
+    asyncio.run(collected())
+    show = partial(CliRunner().invoke, commands)
+    for words, given in (["order-1"], str(file)), ([str(file), "order-1"], "another.db"):
+        done = show(["journal", "show", *words], env={"PAYMUX_JOURNAL": given})
+        assert (done.exit_code, '"p1"' in done.output) == (0, True), done.output
+    for words in ["order-1"], [str(file), "order-1", "more"]:
+        done = show(["journal", "show", *words], env={"PAYMUX_JOURNAL": ""})
+        assert done.exit_code == 2
+        assert "PAYMUX_JOURNAL" in done.output

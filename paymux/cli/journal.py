@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -83,11 +84,16 @@ def list_payments(
 
 
 @journal.command("show")
-@_PLACE
-@click.argument("reference")
+@click.argument("words", nargs=-1, required=True, metavar="[JOURNAL] REFERENCE")
 @_ACCOUNT
-def show_payment(journal: object, reference: str, account: str | None) -> None:
+def show_payment(words: tuple[str, ...], account: str | None) -> None:
     """Show the payments with this reference, complete, as JSON."""
+    *places, reference = words
+    # One word alone is the reference: click would take it for the journal.
+    places = places or [os.environ.get("PAYMUX_JOURNAL", "")]
+    if len(places) > 1 or not places[0]:
+        raise click.UsageError("a JOURNAL (or the variable PAYMUX_JOURNAL) and a REFERENCE")
+    journal = _place(places[0])
     with _reading():
         found = [
             one
