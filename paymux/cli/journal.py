@@ -161,7 +161,7 @@ async def _read(
 ) -> list[Payment]:
     book = None
     try:
-        book = journal_at(journal)
+        book = journal_at(journal, make=False)
         found: AsyncIterator[Payment] = book.payments(
             account=account,
             status=None if status is None else Status(status),
@@ -186,7 +186,7 @@ def forget_payer(number: str, journal: object) -> None:
     """
 
     async def forget() -> Forgotten:
-        book = journal_at(journal)
+        book = journal_at(journal, make=False)
         try:
             return await book.forget_payer(number)
         finally:

@@ -17,14 +17,19 @@ def is_place(given: object) -> bool:
     return is_a(given, str) or is_a(given, Secret) or issubclass(type(given), PathLike)
 
 
-def journal_at(given: object, *, keep_days: float | None = None) -> "StoredJournal":
-    """Return the journal that a path or a URL names; it is opened at its first use."""
+def journal_at(
+    given: object, *, keep_days: float | None = None, make: bool = True
+) -> "StoredJournal":
+    """Return the journal that a path or a URL names; it is opened at its first use.
+
+    `make=False` refuses a schema of a database that has no journal, by UsageError.
+    """
     place = as_place(given)
     del given  # the frames of an error must not hold a password
     if is_a(place, Secret):
         from .postgres import PostgresJournal  # noqa: PLC0415 - loaded only for this journal
 
-        return PostgresJournal(place, keep_days=keep_days)
+        return PostgresJournal(place, keep_days=keep_days, make=make)
     if not is_place(place):
         raise UsageError.field("journal", place, "a path, or a postgresql:// URL")
     from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal

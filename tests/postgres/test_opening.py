@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from paymux import NotSent, Pool, UsageError
+from paymux.cli.main import commands
 from paymux.journal.postgres import PostgresJournal
 from paymux.journal.postgres.address import Address
 from paymux.journal.postgres.connection import Connection, connected
@@ -172,6 +174,18 @@ async def test_a_parameter_that_the_server_does_not_know_is_named(
     """UsageError at the opening: no worker waits for a server that will never take its URL."""
     with pytest.raises(UsageError, match=word.partition("=")[0]):
         await opened(f"{postgres.url()}&{word}")
+
+
+@pytest.mark.parametrize("verb", ["list", "export", "show", "forget-payer"])
+def test_a_command_that_reads_makes_no_journal(postgres: Cluster, verb: str) -> None:
+    """A misspelt schema is named: it is neither made, nor shown as a journal without payments."""
+    words = {"show": ["order-1"], "forget-payer": ["+237677777777"]}.get(verb, [])
+    env = {"PAYMUX_JOURNAL": postgres.url("mistyped")}
+    done = CliRunner().invoke(commands, ["journal", verb, *words], env=env)
+    assert done.exit_code == 1
+    assert "there is no journal in it" in done.output
+    made = "SELECT count(*) FROM pg_namespace WHERE nspname = 'mistyped'"
+    assert sql(postgres.url(), made) == [0]
 
 
 async def test_a_later_schema_is_left_alone(database: str) -> None:

@@ -43,14 +43,20 @@ class PostgresJournal(StoredJournal):
 
     `schema` is the schema that the journal has for itself, made at the first opening. The other
     parameters are those of asyncpg (`sslmode`, `sslrootcert` … as libpq has them), and settings of
-    the server; an unknown one is UsageError. What cannot be written while the server is away is
-    held in memory, and written when it is back; no order is begun meanwhile.
+    the server; an unknown one is UsageError. `make=False` refuses a schema without a journal.
+    What cannot be written while the server is away is held in memory, and written when it is back;
+    no order is begun meanwhile.
     """
 
     engine = "postgresql"
 
     def __init__(
-        self, url: str | Secret, *, keep_days: float | None = None, timing: Timing | None = None
+        self,
+        url: str | Secret,
+        *,
+        keep_days: float | None = None,
+        make: bool = True,
+        timing: Timing | None = None,
     ) -> None:
         place = url if isinstance(url, Secret) else Secret(url)
         del url  # the frames of an error must not hold a password
@@ -60,6 +66,7 @@ class PostgresJournal(StoredJournal):
             else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
         )
         self.address = Address(place)
+        self._make = make
         self._opened = False
         self._lock = 0  # the key of the journal's lock
         self._place: TurnPlace | None = None
@@ -129,7 +136,7 @@ class PostgresJournal(StoredJournal):
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Connection, int]:
         try:
-            db = open_connection(self.address, loop)
+            db = open_connection(self.address, loop, make=self._make)
         except UsageError as error:
             # It was a journal: what is wrong with it now may pass, as a standby becomes a primary.
             if self._opened:

@@ -37,8 +37,10 @@ _LACKING = """SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_clas
     AND has_table_privilege(c.oid, 'DELETE'))"""
 
 
-def open_connection(address: Address, loop: asyncio.AbstractEventLoop) -> Connection:
-    """Connect to a journal, and make its tables where there are none.
+def open_connection(
+    address: Address, loop: asyncio.AbstractEventLoop, *, make: bool = True
+) -> Connection:
+    """Connect to a journal, and make its tables where there are none, or with `make=False` refuse.
 
     UsageError: no journal can be kept there. OSError: not now.
     """
@@ -63,7 +65,7 @@ def open_connection(address: Address, loop: asyncio.AbstractEventLoop) -> Connec
         raise failure
     try:
         _check(connection, address)
-        _prepare(connection, address)
+        _prepare(connection, address, make)
     except BaseException:
         connection.close()
         raise
@@ -115,8 +117,10 @@ def reasons_against(
         yield "the server is older than PostgreSQL 13"
 
 
-def _prepare(connection: Connection, address: Address) -> None:
+def _prepare(connection: Connection, address: Address, make: bool) -> None:
     found = _version(connection, address)
+    if not found and not make:
+        raise refused(address, "there is no journal in it: is the schema the right one?")
     if found < VERSION:
         _advance(connection, address)
     lacking = connection.value(_LACKING, address.schema)
