@@ -1,6 +1,8 @@
 """What workers share through the journal: messages, with the worker that handles each."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
 import msgspec
 
@@ -9,6 +11,7 @@ from ..primitives.clock import wall_time
 from .base import OrderOwner
 from .columns import iso
 from .database import Database, Worker
+from .message_rows import MessageRows, NewMessage
 from .rows import EVENT, PAYMENT, event_or_none, payment_or_none, text_of
 from .stored_events import is_repeat_event, trimmed
 
@@ -17,21 +20,8 @@ _NOBODY = ""  # open, and any worker may claim it; NULL: finished
 # messages kept about one order: this many unauthenticated ones, and this many authenticated ones
 MAX_EVENTS_PER_ORDER = 4
 
-_HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
-_COUNT = (
-    "SELECT count(*) FROM hints WHERE account = ? AND kind = ? AND reference = ? AND proved = ?"
-)
-# An order of the asked kind first; the kind of a message is only a claim.
-_OWNER = """SELECT kind, reference FROM payments WHERE account = ? AND provider_reference = ?
-    ORDER BY kind <> ? LIMIT 1"""
-_KEEP = """INSERT INTO hints
-    (account, kind, reference, provider_reference, at, event, worker, proved)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, event) DO NOTHING"""
-# If the same message comes again, the worker that received it last handles it.
-_OPEN = """INSERT INTO hints
-    (account, kind, reference, provider_reference, at, event, worker, proved)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (account, event) DO UPDATE SET worker = excluded.worker"""
+_OWNERS = """SELECT provider_reference, kind, reference FROM payments
+    WHERE account = ? AND provider_reference IN (SELECT value FROM json_each(?))"""
 _OF = f"""SELECT id, {EVENT} FROM hints
     WHERE account = ? AND ((kind = ? AND reference = ?) OR provider_reference = ?)"""
 _END = "UPDATE hints SET worker = ? WHERE account = ? AND event = ? AND worker = ?"
@@ -46,53 +36,85 @@ _YOUNG = f"""SELECT state, {PAYMENT}, account, kind, reference FROM payments
     AND instr(payment, ?) > 0"""
 
 
+Owners: TypeAlias = dict[tuple[str, str], list[OrderOwner]]  # by account and provider reference
+
+
+class Received(msgspec.Struct, gc=False):
+    """A message that came, and what is kept of it."""
+
+    event: Event
+    open: bool  # this worker is processing it
+    kept: Event
+    text: str
+
+    @classmethod
+    def of(cls, event: Event, *, open: bool) -> "Received":
+        """Return what is kept of a message; OSError: it has text that cannot be stored."""
+        kept = trimmed(event)
+        try:
+            return cls(event, open, kept, text_of(kept))
+        except ValueError as error:  # half of a character
+            raise OSError(f"{event.account}: a message cannot be stored: {error}") from None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what tells this message from others."""
+        return self.event.account, self.text
+
+
 class Inbox:
     """The operations on messages, each in a transaction of the journal's thread."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, rows: MessageRows) -> None:
         self._worker = worker
+        self._rows = rows
 
-    def keep(self, event: Event, db: Database, *, open: bool) -> bool:
-        """Keep a message once; an open one belongs to this worker until it ends it, or dies.
+    def keep(self, messages: "Sequence[Received]", db: Database) -> list[bool]:
+        """Keep messages once; an open one belongs to this worker until it ends it, or dies.
 
         False: its order already has MAX_EVENTS_PER_ORDER messages. Of the unauthenticated ones, the
         last place is for a `repeat_event`.
         """
-        return self.put(event, self.owner(event, event.kind, db), db, open=open)
+        owners = self.owners([one.event for one in messages], db)
+        return self.put(
+            [(one, owner_of(one.event, one.event.kind, owners)) for one in messages], db
+        )
 
-    def owner(self, event: Event, kind: Kind, db: Database) -> OrderOwner | None:
-        """Return the order that has the provider's reference that a message claims."""
-        theirs = event.claims.provider_reference
-        found = db.execute(_OWNER, (event.account, theirs, kind)).fetchone()
-        return found and (found[0], found[1])
+    def owners(self, events: Sequence[Event], db: Database) -> Owners:
+        """Return the orders that have the provider's references that messages claim."""
+        asked: dict[str, dict[str, None]] = {}
+        for event in events:
+            theirs = event.claims.provider_reference
+            if theirs is not None and "\0" not in theirs:  # no JSON that every engine reads
+                asked.setdefault(event.account, {})[theirs] = None
+        found: Owners = {}
+        for account, references in asked.items():
+            wanted = msgspec.json.encode([*references]).decode()
+            for one, kind, reference in db.execute(_OWNERS, (account, wanted)).fetchall():
+                found.setdefault((account, one), []).append((kind, reference))
+        return found
 
-    def put(self, event: Event, owner: OrderOwner | None, db: Database, *, open: bool) -> bool:
-        """Keep a message like `keep`; `owner` is the order with its provider reference."""
-        kept = trimmed(event)
+    def put(
+        self, messages: "Sequence[tuple[Received, OrderOwner | None]]", db: Database
+    ) -> list[bool]:
+        """Keep messages like `keep`, each with the order that has its provider reference."""
+        rows = [self._row(one, owner, db) for one, owner in messages]
+        return self._rows.keep(rows, iso(wall_time()), self._worker.name, db) if rows else []
+
+    def _row(self, one: "Received", owner: OrderOwner | None, db: Database) -> NewMessage:
+        event, kept = one.event, one.kept
         kind, reference = self._order(event, kept, owner, db)
-        text = text_of(kept)
-        if reference is not None and db.execute(_HELD, (event.account, text)).fetchone() is None:
-            places = (
-                MAX_EVENTS_PER_ORDER
-                if event.authenticated or is_repeat_event(event)
-                else MAX_EVENTS_PER_ORDER - 1
-            )
-            of = (event.account, kind, reference, event.authenticated)
-            if db.execute(_COUNT, of).fetchone()[0] >= places:
-                return False
-        row = (
+        last = event.authenticated or is_repeat_event(event)
+        return NewMessage(
             event.account,
             kind,
             reference,
             kept.claims.provider_reference,
-            iso(wall_time()),
-            text,
+            one.text,
+            event.authenticated,
+            MAX_EVENTS_PER_ORDER if last else MAX_EVENTS_PER_ORDER - 1,
+            one.open,
         )
-        db.execute(
-            _OPEN if open else _KEEP,
-            (*row, self._worker.name if open else None, event.authenticated),
-        )
-        return True
 
     def _order(
         self,
@@ -168,3 +190,12 @@ def _is_about(event: Event, payment: Payment) -> bool:
     """Return whether a message with a payment's ids came on no other order's path."""
     order = (payment.kind or "collect", payment.reference)
     return event.path_reference is None or (event.kind, event.path_reference) == order
+
+
+def owner_of(event: Event, kind: Kind, owners: Owners) -> OrderOwner | None:
+    """Return the order that has the provider's reference that a message claims.
+
+    One of the asked kind first: the kind of a message is only a claim.
+    """
+    found = owners.get((event.account, event.claims.provider_reference or ""), ())
+    return next((one for one in found if one[0] == kind), found[0] if found else None)

@@ -1,13 +1,17 @@
 """Finding the rows of payments: by a reference, for a message, or page by page."""
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
+from ..errors import PaymuxError
 from ..models import Event, Kind, Payment, Status
 from .base import Arrival, Check, OrderKey, OrderOwner, Row, State
 from .base import order_key as _key
 from .database import Database
-from .inbox import Inbox
+from .inbox import Inbox, Owners, Received, owner_of
 from .pending_facts import PendingFacts
 from .rows import OF_ORDER, PAYMENT, payment_or_none, read_payment
 from .wakeups import Subject
@@ -25,6 +29,19 @@ _OF_THEIRS = f"{_OF} AND provider_reference IN (SELECT value FROM json_each(?))"
 ROWS_PER_PAGE = 500  # rows per read
 
 
+# Rows that were read together, by their keys: the state, the payment and the key.
+SeenRows: TypeAlias = dict[OrderKey, tuple[Any, ...] | None]
+_NONE: SeenRows = {}
+
+
+class Arriving(msgspec.Struct, gc=False):
+    """A message at its arrival."""
+
+    received: Received
+    about: Payment | None  # the payment, if the caller knows it
+    check: Check  # raises what refuses the message
+
+
 class Page(NamedTuple):
     """A page of payments, and the key of its last row, if more may follow."""
 
@@ -39,9 +56,9 @@ class PaymentFinder:
         self._inbox = inbox
         self._pending_facts = hand
 
-    def by_reference(self, key: OrderKey, db: Database) -> Row | None:
-        """Return the row of an order, with facts that are not written yet."""
-        return self._row(db, OF_ORDER, key)
+    def by_reference(self, key: OrderKey, db: Database, rows: SeenRows = _NONE) -> Row | None:
+        """Return the row of an order, with facts that are not written yet; `rows`: read before."""
+        return self._as_known(rows[key]) if key in rows else self._row(db, OF_ORDER, key)
 
     def by_provider_reference(
         self, account: str, kind: Kind, reference: str, db: Database
@@ -70,17 +87,17 @@ class PaymentFinder:
                     found.append(self._pending_facts.applied_to(row).payment)
         return found
 
-    def about(self, event: Event, db: Database) -> Row | None:
+    def about(self, event: Event, db: Database, rows: SeenRows = _NONE) -> Row | None:
         """Return the payment that a message claims to be about."""
         account, kind, claims = event.account, event.kind, event.claims
         row = None
         if event.path_reference is not None:
-            row = self.by_reference((account, kind, event.path_reference), db)
+            row = self.by_reference((account, kind, event.path_reference), db, rows)
         if row is None and claims.provider_reference is not None:
             row = self.by_provider_reference(account, kind, claims.provider_reference, db)
         if row is None and claims.reference is not None:
             # Only the message says so; the provider must confirm it.
-            row = self.by_reference((account, kind, claims.reference), db)
+            row = self.by_reference((account, kind, claims.reference), db, rows)
         if (
             claims.reference is claims.provider_reference is event.path_reference is None
             and claims.ids
@@ -88,18 +105,33 @@ class PaymentFinder:
             return self._meant(event, db)
         return row
 
-    def arrive(
-        self,
-        event: Event,
-        about: Payment | None,
-        check: Check,
-        db: Database,
-        *,
-        open: bool,
-    ) -> Arrival:
-        """Find and check the payment of a message; store the message if it names an order."""
-        known, theirs = about, event.claims.provider_reference
-        if known is None and (row := self.about(event, db)) is not None:
+    def arrive(self, messages: Sequence[Arriving], db: Database) -> list[Arrival | Exception]:
+        """Find and check the payments of messages; store each message that names an order."""
+        owners = self._inbox.owners([one.received.event for one in messages], db)
+        rows = self._rows_of(messages, db)
+        results: list[Arrival | Exception] = []
+        named: list[tuple[int, Arrival, OrderOwner | None]] = []
+        for number, one in enumerate(messages):
+            try:
+                arrival, owner = self._arrival(one, owners, rows, db)
+            except (PaymuxError, OSError) as error:  # it concerns this message alone
+                results.append(error)
+                continue
+            results.append(arrival)
+            known = arrival.known
+            if known is not None and (known.reference or known.provider_reference) is not None:
+                named.append((number, arrival, owner))
+        kept = self._inbox.put([(messages[one].received, owner) for one, _, owner in named], db)
+        for (number, arrival, _), is_kept in zip(named, kept, strict=True):
+            results[number] = msgspec.structs.replace(arrival, kept=is_kept)
+        return results
+
+    def _arrival(
+        self, one: Arriving, owners: Owners, rows: SeenRows, db: Database
+    ) -> tuple[Arrival, OrderOwner | None]:
+        event, known = one.received.event, one.about
+        theirs = event.claims.provider_reference
+        if known is None and (row := self.about(event, db, rows)) is not None:
             known = row.payment
         kind = event.kind if known is None else known.kind or "collect"
         owner: OrderOwner | None = None
@@ -109,18 +141,35 @@ class PaymentFinder:
                 if self._pending_facts
                 else None
             )
-            owner = key[1:] if key else self._inbox.owner(event, kind, db)
-        check(known, owner)
-        if known is None or (known.reference or known.provider_reference) is None:
-            return Arrival(known=known)
+            owner = key[1:] if key else owner_of(event, kind, owners)
+        one.check(known, owner)
         lost = False
-        if event.path_reference is not None and known.provider_reference is None:
-            lost = self._lost(known, theirs, db)
-        return Arrival(known=known, kept=self._inbox.put(event, owner, db, open=open), lost=lost)
+        if known is not None and _may_be_lost(event, known):
+            lost = self._lost(known, theirs, db, rows)
+        return Arrival(known=known, lost=lost), owner
 
-    def _lost(self, known: Payment, theirs: str | None, db: Database) -> bool:
+    def _rows_of(self, messages: Sequence[Arriving], db: Database) -> SeenRows:
+        """Read the rows that messages name by our references, by one statement for each kind."""
+        seen: SeenRows = {}
+        for one in messages:
+            event, about = one.received.event, one.about
+            if about is None:
+                for reference in (event.path_reference, event.claims.reference):
+                    if reference is not None and "\0" not in reference:
+                        seen[event.account, event.kind, reference] = None
+            elif _may_be_lost(event, about):
+                seen[_key(about)] = None
+        asked: dict[tuple[str, Kind], list[str]] = {}
+        for account, kind, reference in seen:
+            asked.setdefault((account, kind), []).append(reference)
+        for shelf, references in asked.items():
+            for row in db.execute(_OF_OURS, (*shelf, json.dumps(references))).fetchall():
+                seen[row[2], row[3], row[4]] = row
+        return seen
+
+    def _lost(self, known: Payment, theirs: str | None, db: Database, rows: SeenRows) -> bool:
         """Return whether an order was sent and its answer is unknown, or names this payment."""
-        row = self.by_reference(_key(known), db)
+        row = self.by_reference(_key(known), db, rows)
         if row is None:
             return False
         found = row.payment.provider_reference
@@ -135,7 +184,9 @@ class PaymentFinder:
 
     def _row(self, db: Database, where: str, given: tuple[object, ...]) -> Row | None:
         sql = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments {where}"
-        found = db.execute(sql, given).fetchone()
+        return self._as_known(db.execute(sql, given).fetchone())
+
+    def _as_known(self, found: tuple[Any, ...] | None) -> Row | None:
         if found is None:
             return None
         # A damaged row is an error: without its payment, any message about it would be believed.
@@ -165,3 +216,7 @@ class PaymentFinder:
 
 def _is_listed(row: Row, status: Status | None) -> bool:
     return not row.state.frees_reference and status in (None, row.payment.status)
+
+
+def _may_be_lost(event: Event, known: Payment) -> bool:
+    return event.path_reference is not None and known.provider_reference is None

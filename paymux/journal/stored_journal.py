@@ -14,9 +14,10 @@ from .columns import iso
 from .database import Worker
 from .fact_writer import FactItem, FactWriter
 from .ids import new_id
-from .inbox import Inbox
+from .inbox import Inbox, Received
+from .message_rows import MessageRows
 from .notifiers import Notifiers
-from .payment_finder import PaymentFinder
+from .payment_finder import Arriving, PaymentFinder
 from .payment_rows import PaymentRows
 from .payment_table import Intent, PaymentTable
 from .pending_facts import Fact, PendingFacts
@@ -48,13 +49,14 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         worker: Worker,
         keep: timedelta | None,
         rows: PaymentRows,
+        messages: MessageRows,
     ) -> None:
         self._keep = keep  # how long after its end a payment is kept; None: for ever
         self._writer = writer
         self._retention = Retention(keep, writer.queued)
         writer.daily = self._retention.look
         self._worker = worker
-        self._inbox = Inbox(worker)
+        self._inbox = Inbox(worker, messages)
         self._turn_table = TurnTable(worker)
         self._pending_facts = PendingFacts()
         self._finder = PaymentFinder(self._inbox, self._pending_facts)
@@ -180,15 +182,18 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         *,
         open: bool,
     ) -> Arrival:
-        """Find the payment of a message, and store the message, in one transaction."""
-        return await self._writer.do(partial(self._finder.arrive, event, about, check, open=open))
+        """Find the payment of a message, and store the message."""
+        one = Arriving(Received.of(event, open=open), about, check)
+        arrive = Bulk(self._finder.arrive, one, one.received.key, single=True)
+        return await self._writer.do(arrive)
 
     async def keep_event(self, event: Event, *, open: bool = False) -> bool:
         """Store a message once, before it is acknowledged.
 
         False: no more about its order are stored.
         """
-        return await self._writer.do(partial(self._inbox.keep, event, open=open))
+        one = Received.of(event, open=open)
+        return await self._writer.do(Bulk(self._inbox.keep, one, one.key, single=True))
 
     async def end_event(self, event: Event, *, done: bool) -> None:
         """End an open message. done=True: processed; False: another worker may claim it."""

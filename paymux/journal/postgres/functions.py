@@ -8,6 +8,8 @@ what it returned before. A version of '' is that of a row which others have chan
 
 from typing import Final
 
+from .message_rows import KEEP_MESSAGES
+
 _KEYS = "accounts text[], kinds text[], refs text[], ids text[]"
 _FACT = "sources text[], fact_states text[], fact_statuses text[], fact_payments text[]"
 _RETURNS = "RETURNS TABLE (account text, kind text, reference text, version text)"
@@ -86,4 +88,4 @@ CREATE FUNCTION change_orders(journal bigint, moment text, {_KEYS}, {_FACT}, ver
     WHERE {_SAME} AND p.version = v.version AND p.state = v.was
         AND coalesce(p.worker, '') = v.owner;
     {_end("sources", "fact_states", "fact_statuses", "fact_payments")}"""
-FUNCTIONS: Final = _ADD + _SENDING + _CHANGE
+FUNCTIONS: Final = _ADD + _SENDING + _CHANGE + KEEP_MESSAGES

@@ -21,6 +21,7 @@ from .connection import Connection
 from .inspection import inspect
 from .life import Life
 from .life_connection import life_connection
+from .message_rows import PostgresMessages
 from .opening import lock_of, open_connection
 from .own_transaction import TurnPlace, end_turn_in, turn_place
 from .payment_rows import PostgresRows
@@ -81,6 +82,7 @@ class PostgresJournal(StoredJournal):
             self._postgres_worker,
             None if days is None else timedelta(days=days),
             PostgresRows(lambda: self._lock),
+            PostgresMessages(lambda: self._lock),
         )
         grace = self._life.timing.grace
         self._places = PostgresPlaces(writer.do, self._postgres_worker, grace, self._clock)

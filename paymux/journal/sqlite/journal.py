@@ -22,6 +22,7 @@ from .compaction import compact
 from .file_location import FileLocation
 from .inspection import inspect
 from .liveness import FileWorker
+from .message_rows import SqliteMessages
 from .opening import open_database
 from .payment_rows import SqliteRows
 from .wakeups import FileWakeups
@@ -58,7 +59,7 @@ class SqliteJournal(StoredJournal):
         self._wakeups = FileWakeups()
         writer = Writer(self._runner)
         keep = None if days is None else timedelta(days=days)
-        super().__init__(writer, self._file_worker, keep, SqliteRows())
+        super().__init__(writer, self._file_worker, keep, SqliteRows(), SqliteMessages())
 
     @property
     def wakeups(self) -> Wakeups:
