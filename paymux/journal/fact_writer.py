@@ -40,13 +40,18 @@ class FactWriter:
         facts = [item.fact for item, is_due in zip(items, due, strict=True) if is_due]
         known = iter(self._payments.apply_all(facts, db))
         results: list[Ended | Exception | None] = []
-        for item, is_due in zip(items, due, strict=True):
+        ends: list[tuple[int, Payment]] = []
+        for number, is_due in enumerate(due):
             one = next(known) if is_due else None
-            if isinstance(one, Payment) and item.held and one.status.terminal:
-                ended = self._unnotified.ended(one, item.session, db)
-                if ended.told and item.message is not None:
-                    self._inbox.end(item.message, db, done=True)
-                results.append(ended)
-            else:
-                results.append(one if isinstance(one, Exception) else None)
+            results.append(one if isinstance(one, Exception) else None)
+            if isinstance(one, Payment) and items[number].held and one.status.terminal:
+                ends.append((number, one))
+        claimed = self._unnotified.ended_all(
+            [(one, items[number].fact.id, items[number].session) for number, one in ends], db
+        )
+        for (number, _), ended in zip(ends, claimed, strict=True):
+            message = items[number].message
+            if ended.told and message is not None:
+                self._inbox.end(message, db, done=True)
+            results[number] = ended
         return results

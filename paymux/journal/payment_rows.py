@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import msgspec
 
 from ..models import Payment
+from .adopted_ends import Twin
 from .base import OrderKey, State
 from .database import Database
 
@@ -59,6 +60,8 @@ class Change(msgspec.Struct, gc=False):
     provider_reference: str | None
     payment: str  # as JSON
     worker: str | None
+    # It counts as told if there is such a payment, in the same transaction.
+    twin: Twin | None = None
 
 
 class PaymentRows(Protocol):

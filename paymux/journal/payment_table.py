@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from ..errors import Mismatch
-from ..models import Payment, Status, log, merge
+from ..models import Payment, log, merge
 from ..primitives.clock import wall_time
-from .adopted_ends import end_once
+from .adopted_ends import twin_of
 from .base import OrderKey, Row, State, duplicate_reference
 from .base import order_key as _key
 from .columns import amount_text, iso
@@ -35,7 +35,6 @@ class _Applied(msgspec.Struct, gc=False):
 
     change: Change
     found: StoredRow
-    known: Payment  # before it
     kept: Payment  # after it
 
 
@@ -237,8 +236,9 @@ class PaymentTable:
         worker = None if over else found.worker
         stored = text_of(kept)
         before = (found.version, found.state, found.worker or "")
-        change = Change(new, *before, state, kept.status, kept.provider_reference, stored, worker)
-        return Write(_Applied(change, found, known, kept), kept)
+        theirs, twin = kept.provider_reference, twin_of(key, known, kept)
+        change = Change(new, *before, state, kept.status, theirs, stored, worker, twin)
+        return Write(_Applied(change, found, kept), kept)
 
     def _write(self, applied: list[_Applied], db: Database) -> dict[OrderKey, StoredRow]:
         """Write what facts change; return the rows that no other write has changed meanwhile."""
@@ -253,8 +253,6 @@ class PaymentTable:
                 now[key] = row
                 if mine:
                     self._written[key] = row
-                if kept.status is Status.SUCCEEDED:
-                    end_once(key, one.known, kept, db)
         if now:
             self._applied(db)
         return now

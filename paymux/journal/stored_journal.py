@@ -12,6 +12,7 @@ from .base import order_key as _key
 from .beats import Beats, MachineBeats
 from .columns import iso
 from .database import Worker
+from .end_claims import EndClaims
 from .fact_writer import FactItem, FactWriter
 from .ids import new_id
 from .inbox import Inbox, Received
@@ -50,6 +51,7 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         keep: timedelta | None,
         rows: PaymentRows,
         messages: MessageRows,
+        ends: EndClaims | None = None,
     ) -> None:
         self._keep = keep  # how long after its end a payment is kept; None: for ever
         self._writer = writer
@@ -67,7 +69,7 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         watchers = WatchClaims(
             worker, notifiers, self._inbox, self._payments.lives, self._payments.apply
         )
-        untold = Unnotified(worker, notifiers)
+        untold = Unnotified(worker, notifiers, ends)
         self._facts = FactWriter(self._payments, self._pending_facts, untold, self._inbox)
         self.outbox = StoredOutbox(writer, notifiers, untold, watchers, self._inbox, reminders)
         register(self)
@@ -133,8 +135,7 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
                 self._pending_facts.add(fact)
                 session = self.outbox.session if follow is not None and follow.claim else None
                 item = FactItem(fact, True, follow and follow.message, session)
-                single = not payment.status.terminal
-                write = Bulk(self._facts.write, item, _key(payment), single=single)
+                write = Bulk(self._facts.write, item, _key(payment), single=True)
                 await self._writer.keep(write, partial(self._pending_facts.drop, fact), then)
         finally:
             if source == "answer":

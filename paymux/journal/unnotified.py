@@ -1,6 +1,6 @@
 """The outbox: terminal payments not yet delivered to `on_payment`, and who delivers each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from ..models import Kind, Payment, Status, log
@@ -8,6 +8,7 @@ from ..primitives.clock import wall_time
 from .base import Ended, OrderKey, order_key
 from .columns import iso
 from .database import Database, Worker
+from .end_claims import EndClaims, FoundEnd, NewEnd
 from .notifiers import Notifiers
 from .outbox import NotifiedStatus
 from .rows import ScannedPayments, read_payment
@@ -32,9 +33,10 @@ _ALONE = "!"  # suffix of a worker that delivers one payment without a notifier
 class Unnotified:
     """Claims payments to deliver, inside a transaction of the journal's thread."""
 
-    def __init__(self, worker: Worker, notifiers: Notifiers) -> None:
+    def __init__(self, worker: Worker, notifiers: Notifiers, ends: EndClaims | None) -> None:
         self._worker = worker
         self._notifiers = notifiers
+        self._ends = ends  # None: each is claimed inside the transaction that it is written in
         self._scanned = ScannedPayments("it cannot be told")
         self.session: object = None  # of the entered notifier, for which ends are claimed
 
@@ -87,15 +89,33 @@ class Unnotified:
         db.execute(_CLAIM, (self._worker.name + _ALONE, *key))
         return read_payment(key, row[2])
 
-    def ended(self, payment: Payment, session: object, db: Database) -> Ended:
+    def ended_all(self, ends: Sequence[tuple[Payment, str, object]], db: Database) -> list[Ended]:
+        """Claim ends that were just written, each with the id of its fact and a session."""
+        if self._ends is None:
+            return [self._ended(payment, session, db) for payment, _, session in ends]
+        new = [
+            NewEnd(order_key(payment), id, payment.status, asked=self._asks(session))
+            for payment, id, session in ends
+        ]
+        found = self._ends.claim(new, self._worker.name, db) if new else {}
+        results = []
+        for (payment, _, _), one in zip(ends, new, strict=True):
+            end = found.get(one.id, FoundEnd(None, claimed=False))
+            claimed = payment if end.claimed and one.asked else None
+            results.append(Ended(claimed=claimed, told=end.told == payment.status))
+        return results
+
+    def _asks(self, session: object) -> bool:
+        return session is not None and session is self.session
+
+    def _ended(self, payment: Payment, session: object, db: Database) -> Ended:
         """Claim an end that was just written, if this notifier asks and no worker delivers it."""
         key = order_key(payment)
         teller, told = db.execute(f"SELECT teller, told FROM payments WHERE {_OF}", key).fetchone()
         if told == payment.status:
             return Ended(told=True)
-        asked = session is not None and session is self.session
         if (
-            not asked
+            not self._asks(session)
             or (teller is not None and self._tells(teller, db))
             or not self._may_tell(key, payment.status, db)
         ):

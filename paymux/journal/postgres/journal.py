@@ -18,6 +18,7 @@ from ..work import Work
 from ..writer import Writer
 from .address import Address
 from .connection import Connection
+from .end_claims import PostgresEnds
 from .inspection import inspect
 from .life import Life
 from .life_connection import life_connection
@@ -83,6 +84,7 @@ class PostgresJournal(StoredJournal):
             None if days is None else timedelta(days=days),
             PostgresRows(lambda: self._lock),
             PostgresMessages(lambda: self._lock),
+            PostgresEnds(lambda: self._lock),
         )
         grace = self._life.timing.grace
         self._places = PostgresPlaces(writer.do, self._postgres_worker, grace, self._clock)

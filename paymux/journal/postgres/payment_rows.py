@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import astuple
 
+from ..adopted_ends import Twin, log_told
 from ..base import OrderKey
 from ..database import Database
 from ..payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
@@ -17,7 +18,7 @@ _FORGOTTEN = f"""SELECT p.account, p.kind, p.reference, p.digest, p.status, p.at
     {_OF.format("forgotten")}"""
 _ADD = f"SELECT * FROM add_orders({', '.join('?' * 14)})"
 _SENDING = f"SELECT * FROM mark_sending({', '.join('?' * 9)})"
-_CHANGE = f"SELECT * FROM change_orders({', '.join('?' * 18)})"
+_CHANGE = f"SELECT * FROM change_orders({', '.join('?' * 20)})"
 
 
 class PostgresRows:
@@ -63,17 +64,27 @@ class PostgresRows:
         given = [
             (
                 *(*one.fact.key, one.fact.id, one.fact.source),
-                *(one.fact.state, one.fact.status, one.fact.payment, *astuple(one)[1:]),
+                *(one.fact.state, one.fact.status, one.fact.payment, *astuple(one)[1:-1]),
+                *(None if one.twin is None else one.twin.adopted, _matched(one.twin)),
             )
             for one in changes
         ]
-        return self._written(_CHANGE, (at,), _columns(given, 16), db)
+        columns = _columns(given, 18)
+        found = db.execute(_CHANGE, (self._lock(), at, *columns)).fetchall()
+        for *key, _, told_as in found:
+            if told_as is not None:
+                log_told((key[0], key[1], key[2]), told_as)
+        return {(row[0], row[1], row[2]): row[3] for row in found}
 
     def _written(
         self, sql: str, given: tuple[str, ...], columns: list[list[Any]], db: Database
     ) -> dict[OrderKey, str]:
         found = db.execute(sql, (self._lock(), *given, *columns)).fetchall()
         return {(row[0], row[1], row[2]): row[3] for row in found}
+
+
+def _matched(twin: Twin | None) -> str | None:
+    return "yes" if twin is not None and twin.matched else None
 
 
 def _columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:

@@ -27,6 +27,7 @@ CREATE TABLE payments (
     worker TEXT, fence BIGINT NOT NULL DEFAULT 0,
     told TEXT, -- the status that was last delivered to on_payment
     teller TEXT, -- the worker that delivers it now
+    claim TEXT, -- the fact for which the teller claimed it, if it did as it was written
     watcher TEXT, -- the worker whose notifier watches it while open
     left_at TEXT, -- when it was left to a person, after days open
     version TEXT NOT NULL DEFAULT '', -- another one after each change: see `Change.version`

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
+from ..adopted_ends import end_once
 from ..base import OrderKey
 from ..database import Database
 from ..ids import new_id
@@ -90,7 +91,12 @@ class SqliteRows:
             )
             for one in changes
         )
-        return _append([one.fact for one in changes], _write(_CHANGE, given, db), version, at, db)
+        count = _write(_CHANGE, given, db)
+        written = _append([one.fact for one in changes], count, version, at, db)
+        for one in changes:
+            if one.twin is not None and one.fact.key in written:
+                end_once(one.fact.key, one.twin, db)
+        return written
 
 
 def _append(
