@@ -137,5 +137,5 @@ def cluster() -> Iterator[Cluster]:
         one.start()
         yield one
     finally:
-        one.stop(signal.SIGQUIT)  # its data is written for nobody
+        one.stop(signal.SIGQUIT)  # its data is not needed any more
         shutil.rmtree(folder, ignore_errors=True)
