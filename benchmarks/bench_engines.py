@@ -33,7 +33,7 @@ import msgspec
 from paymux import Payment
 from paymux.journal import State
 from paymux.journal.place import journal_at
-from paymux.journal.stored_journal import StoredJournal
+from paymux.journal.stored.journal import StoredJournal
 
 ROOT = Path(__file__).parents[1]
 ENGINES = ("sqlite", "postgresql")

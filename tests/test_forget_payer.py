@@ -22,7 +22,7 @@ from paymux import (
     UsageError,
 )
 from paymux.cli.main import commands
-from paymux.journal.payer import FORGOTTEN, Payer
+from paymux.journal.tables.payer import FORGOTTEN, Payer
 from paymux.models import Event, Trust
 
 from .toys import Keyless, Wire, answer

@@ -146,12 +146,12 @@ async def test_a_clock_that_is_off_is_a_problem(
     """Times of several machines are compared in one journal, so a wrong clock is told."""
     async with _pool(tmp_path / "shop.db") as pay:
         monkeypatch.setattr(
-            "paymux.journal.health.wall_time", lambda: wall_time() + timedelta(seconds=30)
+            "paymux.journal.tables.health.wall_time", lambda: wall_time() + timedelta(seconds=30)
         )
         found = await pay.health()
         assert found.problems == ("this machine's clock is 30.0 s ahead of the database's",)
         monkeypatch.setattr(
-            "paymux.journal.health.wall_time", lambda: wall_time() - timedelta(seconds=30)
+            "paymux.journal.tables.health.wall_time", lambda: wall_time() - timedelta(seconds=30)
         )
         found = await pay.health()
         assert found.problems == ("this machine's clock is 30.0 s behind the database's",)

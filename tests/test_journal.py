@@ -46,7 +46,7 @@ from paymux.journal.database import Database, Operation
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.sqlite.batch_runner import BatchRunner
 from paymux.journal.sqlite.schema import VERSION
-from paymux.journal.writer import Writer
+from paymux.journal.stored.writer import Writer
 from paymux.models import Event
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault
@@ -648,7 +648,7 @@ def test_a_clock_that_jumps_forward_forgets_nothing_young(
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(days=3650)
 
-    monkeypatch.setattr("paymux.journal.keep_days.datetime", Ahead)
+    monkeypatch.setattr("paymux.journal.tables.keep_days.datetime", Ahead)
     assert purged(file) == {"order-1", "young"}
     assert purged(file, 10) == {"young"}
 

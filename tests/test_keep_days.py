@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from paymux import DuplicateReference, Notifier, SqliteJournal, Status
-from paymux.journal import keep_days, retention
 from paymux.journal.sqlite.schema import prepare
+from paymux.journal.stored import retention
+from paymux.journal.tables import keep_days
 
 from .notify.world import Shop, dead, file, order, rarely, run_sql
 from .notify.world import pool as virtual_pool

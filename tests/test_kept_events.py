@@ -13,8 +13,8 @@ import pytest
 
 from paymux import CamPay, Payment, Pool, Status, WebhookRequest
 from paymux.http import Response
-from paymux.journal.inbox import MAX_EVENTS_PER_ORDER
 from paymux.journal.stored_events import is_repeat_event, repeat_event, trimmed
+from paymux.journal.tables.inbox import MAX_EVENTS_PER_ORDER
 from paymux.models import Event, Trust
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks

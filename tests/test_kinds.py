@@ -14,7 +14,7 @@ from paymux import Mismatch, OutcomeUnknown, Payment, Pool, Status, WatchTimeout
 from paymux.http import Response, TransportError
 from paymux.journal import Store
 from paymux.journal.base import State
-from paymux.journal.order_memory import OrderMemory
+from paymux.journal.memory.orders import OrderMemory
 from paymux.journal.sqlite.schema import MIGRATIONS
 from paymux.models import Kind
 

@@ -22,9 +22,9 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.http import PreparedRequest, Response, TransportError
-from paymux.journal import order_memory as remembering
 from paymux.journal.base import State
-from paymux.journal.order_memory import MAX_BYTES, OrderMemory
+from paymux.journal.memory import orders as remembering
+from paymux.journal.memory.orders import MAX_BYTES, OrderMemory
 from paymux.models import Customer, Order
 
 from .toys import (

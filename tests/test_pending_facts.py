@@ -16,12 +16,12 @@ import pytest
 
 import paymux.journal.sqlite.batch_runner
 import paymux.journal.store
-import paymux.journal.writer
+import paymux.journal.stored.writer
 from paymux import DuplicateReference, NotSent, Payment, Pool, Status, Unavailable
 from paymux.http import PreparedRequest, Response
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.sqlite.batch_runner import BatchRunner
-from paymux.journal.writer import Writer
+from paymux.journal.stored.writer import Writer
 
 from .campaigns.locked import locked_while_charging
 from .toys import BASE, KEY, Desk, Findable, Keyless, Wire, answer, push
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of a journal that waits a tenth of a second for a lock, instead of ten."""
-    for module in (paymux.journal.writer, paymux.journal.sqlite.batch_runner):
+    for module in (paymux.journal.stored.writer, paymux.journal.sqlite.batch_runner):
         monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.1)
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(paymux.journal.store, "RECORD_WAIT_SECONDS", 0.05)

@@ -26,7 +26,7 @@ from paymux import (
 from paymux.core.callback_urls import Route, Use
 from paymux.http import Response, Send, ask
 from paymux.journal import Asked
-from paymux.journal.stored_questions import StoredQuestions
+from paymux.journal.stored.questions import StoredQuestions
 from paymux.primitives.clock import wall_time
 from paymux.values.parsing import amount
 from paymux.webhooks import Webhooks

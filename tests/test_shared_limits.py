@@ -12,7 +12,7 @@ import pytest
 
 from paymux.errors import RateLimited
 from paymux.journal.sqlite.schema import prepare
-from paymux.journal.stored_places import StoredPlaces
+from paymux.journal.stored.places import StoredPlaces
 from paymux.limits import Limiter, Priority, SharedLimits, fair_shares
 
 from .toys import START, now, run, timeless

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from paymux import NotSent, RateLimited, SqliteJournal
-from paymux.journal.stored_places import StoredPlaces
+from paymux.journal.stored.places import StoredPlaces
 
 from .notify.world import Desk, collect, file, pool
 from .toys import Keyless, timeless

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-import paymux.journal.local_unconfirmed
-import paymux.journal.stored_unconfirmed
+import paymux.journal.memory.unconfirmed
+import paymux.journal.stored.unconfirmed
 import paymux.webhooks.processing
 from paymux import Event, Notifier, Payment, Pool, Status, Unsupported, UsageError
 from paymux.drivers.mpesa import Mpesa
@@ -113,7 +113,7 @@ def kept(tmp_path: Path) -> Path:
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the limit of open entries to three."""
-    for module in (paymux.journal.local_unconfirmed, paymux.journal.stored_unconfirmed):
+    for module in (paymux.journal.memory.unconfirmed, paymux.journal.stored.unconfirmed):
         monkeypatch.setattr(module, "MAX_OPEN_ENTRIES", 3)
 
 
@@ -431,7 +431,7 @@ async def test_a_journal_that_is_locked_delays_and_loses_nothing(
 
     async with opened(World(kept)) as world:
         with monkeypatch.context() as patched:
-            patched.setattr(paymux.journal.stored_unconfirmed.StoredUnconfirmed, "keep", locked)
+            patched.setattr(paymux.journal.stored.unconfirmed.StoredUnconfirmed, "keep", locked)
             assert (await world.tell("RKL51ZDR4F")).status == 200
             assert await world.left() == []
         await asyncio.sleep(10)

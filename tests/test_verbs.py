@@ -17,14 +17,14 @@ import paymux.journal.sqlite.journal
 from paymux import DuplicateReference, Payment, SqliteJournal, Status
 from paymux.journal import State
 from paymux.journal.database import Database
-from paymux.journal.gathering import COMMIT_DELAY_SECONDS, MAX_BATCH, gather
 from paymux.journal.ids import new_id
 from paymux.journal.pending_facts import Fact
 from paymux.journal.sqlite.batch import run_batch
 from paymux.journal.sqlite.batch_runner import BatchRunner
-from paymux.journal.verbs import Bulk, in_groups
+from paymux.journal.stored.gathering import COMMIT_DELAY_SECONDS, MAX_BATCH, gather
+from paymux.journal.stored.verbs import Bulk, in_groups
+from paymux.journal.stored.writer import Writer
 from paymux.journal.work import Work, settle
-from paymux.journal.writer import Writer
 
 DIGEST = "d" * 64
 
@@ -356,7 +356,7 @@ def test_a_commit_waits_for_answers_of_other_orders(monkeypatch: pytest.MonkeyPa
         slept.append(seconds)
         waiting.put(Work(lambda _: None))
 
-    monkeypatch.setattr("paymux.journal.gathering.time.sleep", sleep)
+    monkeypatch.setattr("paymux.journal.stored.gathering.time.sleep", sleep)
     for others, expected in ((5, 2), (4, 1)):
         waiting.put(Work(lambda _: None))
         taken: list[Work] = []

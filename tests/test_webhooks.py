@@ -24,8 +24,8 @@ from paymux import Event, Mpesa, Payment, Pool, Status, UsageError, WebhookReque
 from paymux.drivers.base import WEBHOOK_BYTES, Driver
 from paymux.http import PreparedRequest, Response
 from paymux.journal.sqlite import SqliteJournal
+from paymux.journal.stored.writer import Writer
 from paymux.journal.work import Work
-from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.core import Message
 from paymux.testing import virtual_time

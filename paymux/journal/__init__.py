@@ -1,6 +1,8 @@
-"""The record of payments: its interface, the journal in a file, and the memory of a pool.
+"""The record of payments: its interface, the journals in a file or a database, and a pool's memory.
 
-Each name loads its module at its first use: a pool without a journal needs few of them.
+What a journal promises is here. In `stored` a journal keeps it by the operations of `tables`, on an
+engine: `sqlite` or `postgres`. `memory` is what a pool without a journal has. Each name loads
+its module at its first use: a pool without a journal needs few of them.
 """
 
 from typing import TYPE_CHECKING
@@ -73,23 +75,23 @@ if TYPE_CHECKING:
     )
     from .copying import copy_journal
     from .credentials import Credentials, Standing, credentials_of
-    from .forget_payer import Forgotten
-    from .health import JournalHealth
     from .interface import Journal
-    from .local_outbox import LocalOutbox
-    from .local_questions import LocalQuestions
+    from .memory.orders import MAX_ORDERS
+    from .memory.outbox import LocalOutbox
+    from .memory.questions import LocalQuestions
     from .once import Turn
-    from .order_memory import MAX_ORDERS
     from .outbox import Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
     from .place import journal_at
     from .questions import Asked, Heard
     from .resolutions import check_resolvable
     from .shared_tokens import SharedToken, SharedTokens
     from .store import Store
+    from .stored.writer import Writer
     from .stored_events import OpenMessage, repeat_event
+    from .tables.forget_payer import Forgotten
+    from .tables.health import JournalHealth
     from .unconfirmed import MAX_EVENT_BYTES, CandidateOrders, Entry, KeptEvent, encoded_event
     from .wakeups import Subject, Subscription, Wakeups, subjects_of
-    from .writer import Writer
 else:
     __getattr__ = loader(
         __name__,
@@ -109,13 +111,11 @@ else:
             ),
             "copying": ("copy_journal",),
             "credentials": ("Credentials", "Standing", "credentials_of"),
-            "forget_payer": ("Forgotten",),
-            "health": ("JournalHealth",),
             "interface": ("Journal",),
-            "local_outbox": ("LocalOutbox",),
-            "local_questions": ("LocalQuestions",),
+            "memory.orders": ("MAX_ORDERS",),
+            "memory.outbox": ("LocalOutbox",),
+            "memory.questions": ("LocalQuestions",),
             "once": ("Turn",),
-            "order_memory": ("MAX_ORDERS",),
             "outbox": (
                 "Heartbeat",
                 "NotifiedStatus",
@@ -128,7 +128,10 @@ else:
             "resolutions": ("check_resolvable",),
             "shared_tokens": ("SharedToken", "SharedTokens"),
             "store": ("Store",),
+            "stored.writer": ("Writer",),
             "stored_events": ("OpenMessage", "repeat_event"),
+            "tables.forget_payer": ("Forgotten",),
+            "tables.health": ("JournalHealth",),
             "unconfirmed": (
                 "MAX_EVENT_BYTES",
                 "CandidateOrders",
@@ -137,6 +140,5 @@ else:
                 "encoded_event",
             ),
             "wakeups": ("Subject", "Subscription", "Wakeups", "subjects_of"),
-            "writer": ("Writer",),
         },
     )

@@ -9,7 +9,7 @@ from ..primitives.redaction import Secret, as_place
 from ..values.validation import checked_path
 
 if TYPE_CHECKING:
-    from .stored_journal import StoredJournal
+    from .stored.journal import StoredJournal
 
 
 def is_place(given: object) -> bool:

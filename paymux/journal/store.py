@@ -20,14 +20,14 @@ from .base import (
     order_digest,
     order_key,
 )
+from .memory.orders import OrderMemory
 from .messages import RECORD_WAIT_SECONDS, Messages
-from .order_memory import OrderMemory
 from .place import is_place, journal_at
 from .stored_events import OpenMessage
 
 if TYPE_CHECKING:
     from .interface import Journal
-    from .local_unconfirmed import LocalUnconfirmed
+    from .memory.unconfirmed import LocalUnconfirmed
     from .unconfirmed import Unconfirmed
 
 INTENT_POLL_SECONDS = 0.05  # seconds between looks at an order that another worker is about to send
@@ -70,7 +70,7 @@ class Store:
 
     @cached_property
     def _local(self) -> "LocalUnconfirmed":
-        from .local_unconfirmed import LocalUnconfirmed  # noqa: PLC0415 - few providers need it
+        from .memory.unconfirmed import LocalUnconfirmed  # noqa: PLC0415 - few providers need it
 
         return LocalUnconfirmed()
 

@@ -168,7 +168,7 @@ def json_mapping(name: str, value: object, most: int | None = None) -> dict[str,
         size = len(written)
         fits = most is None or size <= most
         if fits and most is not None:
-            # order_memory hashes this form of it
+            # the memory of orders hashes this form of it
             msgspec.msgpack.encode(found, order="deterministic")
         deep = fits and sum(map(written.count, b"{[")) > MAX_DEPTH and is_deeper(found, MAX_DEPTH)
     except Exception as error:  # noqa: BLE001 - a value in it may raise anything

@@ -23,7 +23,7 @@ from paymux import Pool
 from paymux.errors import PaymuxError
 from paymux.http import PreparedRequest, Response
 from paymux.journal import journal_at
-from paymux.journal.stored_places import StoredPlaces
+from paymux.journal.stored.places import StoredPlaces
 from paymux.limits import Lent, Limiter, Need
 
 from ..toys import Keyless, answer

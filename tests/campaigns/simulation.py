@@ -36,12 +36,12 @@ import msgspec
 from paymux import Pool
 from paymux.http import PreparedRequest, Response, TransportError, WebhookRequest
 from paymux.journal import Standing
-from paymux.journal.gathering import MAX_BATCH
 from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.sqlite.batch import run_batch
 from paymux.journal.sqlite.batch_runner import BatchRunner
+from paymux.journal.stored.gathering import MAX_BATCH
+from paymux.journal.stored.writer import Writer
 from paymux.journal.work import LOCK_WAIT_SECONDS, Work, settle
-from paymux.journal.writer import Writer
 from paymux.simulator import Simulator
 from paymux.simulator.faults import Fault, Faults, Planned
 from paymux.simulator.ledger import Entry

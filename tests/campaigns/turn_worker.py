@@ -22,7 +22,7 @@ from paymux.journal.postgres.timing import (
 )
 from paymux.journal.postgres.worker import PostgresWorker
 from paymux.journal.suspension import Suspension
-from paymux.journal.turns import TurnTable
+from paymux.journal.tables.turns import TurnTable
 
 from ..toys import Desk, Toy, Wire
 

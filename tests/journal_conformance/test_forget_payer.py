@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from paymux import DuplicateReference, Status, UsageError
-from paymux.journal.payer import FORGOTTEN
+from paymux.journal.tables.payer import FORGOTTEN
 
 from .conftest import Engine
 from .orders import message, order, paid, sent

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from paymux import DuplicateReference
-from paymux.journal import keep_days, retention
+from paymux.journal.stored import retention
+from paymux.journal.tables import keep_days
 from paymux.primitives.clock import wall_time
 
 from .conftest import Engine
@@ -21,7 +22,7 @@ async def test_steps_of_any_size_delete_the_same(
     """The first steps are made at the opening, the rest beside the work of the new worker."""
     one = await worker()
     long_ago = wall_time() - timedelta(days=40)
-    for module in ("payment_table", "inbox"):
+    for module in ("tables.payment_table", "tables.inbox"):
         monkeypatch.setattr(f"paymux.journal.{module}.wall_time", lambda: long_ago)
     for number in range(7):
         await sent(one, order(f"old-{number}"))

@@ -247,7 +247,7 @@ async def test_what_ended_long_ago_is_deleted_and_its_reference_is_not(
     """After keep_days a payment is gone; the same order returns its end, another is refused."""
     one = await worker()
     long_ago = wall_time() - timedelta(days=40)
-    monkeypatch.setattr("paymux.journal.payment_table.wall_time", lambda: long_ago)
+    monkeypatch.setattr("paymux.journal.tables.payment_table.wall_time", lambda: long_ago)
     await sent(one, order())
     await one.record(paid(), "verify")
     monkeypatch.undo()

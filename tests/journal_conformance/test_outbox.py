@@ -190,7 +190,7 @@ async def test_the_first_notifier_tells_young_ends_only(
     """What ended more than three days before there was one counts as told."""
     one = await worker()
     before = wall_time() - timedelta(days=4)
-    monkeypatch.setattr("paymux.journal.payment_table.wall_time", lambda: before)
+    monkeypatch.setattr("paymux.journal.tables.payment_table.wall_time", lambda: before)
     await ended(one, "order-1")
     monkeypatch.undo()
     await ended(one, "order-2")

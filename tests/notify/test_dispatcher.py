@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-import paymux.journal.unnotified
+import paymux.journal.tables.unnotified
 from paymux import Mismatch, Notifier, Payment, Pool, SqliteJournal, Status, UsageError
 from paymux.journal.base import order_key
 from paymux.testing import virtual_time
@@ -587,7 +587,7 @@ async def test_a_mismatch_tells_nobody(file: Path) -> None:
 async def test_a_bug_ends_no_notifier(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After any error in a round, which is logged, the next round goes on."""
     desk, shop, troubles = Desk(), Shop(), [ZeroDivisionError(), RecursionError()]
-    untold = paymux.journal.unnotified.Unnotified.claim_some
+    untold = paymux.journal.tables.unnotified.Unnotified.claim_some
 
     def claim(*given: Any) -> list[Payment]:
         if troubles:
@@ -595,7 +595,7 @@ async def test_a_bug_ends_no_notifier(file: Path, monkeypatch: pytest.MonkeyPatc
         return untold(*given)
 
     async with pool(file, desk) as pay, Notifier(pay, shop):
-        monkeypatch.setattr(paymux.journal.unnotified.Unnotified, "claim_some", claim)
+        monkeypatch.setattr(paymux.journal.tables.unnotified.Unnotified, "claim_some", claim)
         await collect(pay)
         desk.status["order-1"] = "OK"
         await asyncio.sleep(60)

@@ -19,8 +19,8 @@ from paymux.http import PreparedRequest, Response
 from paymux.journal import State
 from paymux.journal.sqlite.batch import run_batch
 from paymux.journal.sqlite.batch_runner import BatchRunner
+from paymux.journal.stored.writer import Writer
 from paymux.journal.work import Work, settle
-from paymux.journal.writer import Writer
 from paymux.primitives.clock import wall_time
 
 from ..toys import Keyless, Wire, answer

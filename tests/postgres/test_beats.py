@@ -1,8 +1,8 @@
 """Heartbeats of notifiers on several machines: no clock of one is compared with another's."""
 
-from paymux.journal.beats import CountedBeats
 from paymux.journal.outbox import NotifierInfo
 from paymux.journal.postgres import PostgresJournal
+from paymux.journal.tables.beats import CountedBeats
 
 from ..journal_conformance.orders import order, sent
 

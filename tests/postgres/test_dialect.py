@@ -16,6 +16,7 @@ from paymux.journal.postgres.dialect import kinds_of, translated
 from paymux.journal.postgres.opening import open_connection
 
 FOLDER = Path(paymux.journal.__file__).parent
+ENGINES = ("sqlite", "postgres")  # their folders
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b")
 # What a function puts into its statement.
 NAMED = {"column": "told", "where": "WHERE account = ?"}
@@ -25,7 +26,10 @@ UNTYPED = re.compile(r"CAST\((\$\d+) AS text\)")
 
 def statements() -> Iterator[tuple[str, str]]:
     """Yield the statements of the modules that both engines share."""
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
+        inside = path.relative_to(FOLDER).with_suffix("").parts
+        if inside[0] in ENGINES:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
                  for part in node.values}  # fmt: skip
@@ -37,7 +41,7 @@ def statements() -> Iterator[tuple[str, str]]:
             if isinstance(text, str) and STATEMENT.match(text) and text.strip() != "SELECT":
                 # One that is put together in its function is run by the tests of the function.
                 with contextlib.suppress(NameError):
-                    yield path.stem, evaluated(path.stem, node)
+                    yield (module := ".".join(inside)), evaluated(module, node)
 
 
 def evaluated(module: str, node: ast.expr) -> str:

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from paymux.journal import State
 from paymux.journal.ids import new_id
-from paymux.journal.payment_rows import Change, NewFact, NewRow
 from paymux.journal.postgres import PostgresJournal
 from paymux.journal.postgres.address import Address
 from paymux.journal.postgres.connection import Connection, Failed
 from paymux.journal.postgres.opening import lock_of, open_connection
 from paymux.journal.postgres.payment_rows import PostgresRows
+from paymux.journal.tables.payment_rows import Change, NewFact, NewRow
 
 from ..journal_conformance.orders import order
 from .test_opening import sql, until

@@ -16,7 +16,7 @@ The rules, in their order:
 import re
 from functools import lru_cache
 
-from ..columns import RECEIPT
+from ..tables.columns import RECEIPT
 
 # One letter for each value: the type that its parameter is declared with.
 _TYPES = {"t": "text", "i": "bigint", "f": "double precision", "a": "text[]"}

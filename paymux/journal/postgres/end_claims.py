@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..database import Database
-from ..end_claims import FoundEnd, NewEnd
+from ..tables.end_claims import FoundEnd, NewEnd
 
 # An end with a teller, or a once-lock of release 0.1, is left to the next scan, which decides alone
 # whether that worker still delivers it. `claim` tells a repeated call from another claim of the

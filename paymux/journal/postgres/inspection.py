@@ -3,7 +3,7 @@
 from typing import cast
 
 from ..database import Database
-from ..health import Inspection
+from ..tables.health import Inspection
 from .connection import Connection
 from .opening import reasons_against
 

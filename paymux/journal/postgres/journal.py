@@ -9,13 +9,13 @@ from ...models import Payment
 from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
-from ..beats import CountedBeats
 from ..database import Database, Operation
-from ..health import Inspection
-from ..stored_journal import StoredJournal
+from ..stored.journal import StoredJournal
+from ..stored.writer import Writer
 from ..suspension import Suspension
+from ..tables.beats import CountedBeats
+from ..tables.health import Inspection
 from ..work import Work
-from ..writer import Writer
 from .address import Address
 from .connection import Connection
 from .end_claims import PostgresEnds

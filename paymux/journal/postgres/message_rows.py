@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import astuple
 
 from ..database import Database
-from ..message_rows import NewMessage
+from ..tables.message_rows import NewMessage
 
 # The row of the order is locked, so that no two workers count its messages at once. A message that
 # is kept already has its place; open, it belongs to the worker that received it last.

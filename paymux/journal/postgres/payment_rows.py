@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 from msgspec.structs import astuple
 
-from ..adopted_ends import Twin, log_told
 from ..base import OrderKey
 from ..database import Database
-from ..payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
+from ..tables.adopted_ends import Twin, log_told
+from ..tables.payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
 
 _SAME = "p.account = v.account AND p.kind = v.kind AND p.reference = v.reference"
 _OF = f"FROM unnest(?, ?, ?) AS v(account, kind, reference) JOIN {{}} p ON {_SAME}"

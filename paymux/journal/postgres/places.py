@@ -6,8 +6,8 @@ from weakref import WeakSet
 
 from ...limits import PlacesListener
 from ..database import Database, Worker
-from ..stored_places import StoredPlaces
-from ..stored_unconfirmed import Do
+from ..stored.places import StoredPlaces
+from ..stored.unconfirmed import Do
 from .life import LifeListener
 
 

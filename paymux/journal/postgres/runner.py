@@ -11,8 +11,8 @@ from queue import SimpleQueue
 from ...errors import PaymuxError
 from ...primitives.forks import leave_to_parent
 from ..database import Operation
-from ..gathering import MAX_BATCH, gather
-from ..verbs import Bulk, in_groups
+from ..stored.gathering import MAX_BATCH, gather
+from ..stored.verbs import Bulk, in_groups
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .connection import Connection, ServerGone
 from .transaction import Doubt, run_alone, transact

@@ -3,7 +3,7 @@
 import time
 
 from ...errors import PaymuxError
-from ..verbs import run_group
+from ..stored.verbs import run_group
 from ..work import Answer, Work
 from .connection import Conflict, Connection, Failed, ServerGone
 

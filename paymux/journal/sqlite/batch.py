@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 
 from ...errors import PaymuxError
-from ..verbs import in_groups, run_group
+from ..stored.verbs import in_groups, run_group
 from ..work import CANNOT_TELL, Answer, Work
 from .file_location import FileBusy
 

@@ -12,7 +12,7 @@ from ...errors import PaymuxError
 from ...models import log
 from ...primitives.forks import leave_to_parent
 from ..database import Operation
-from ..gathering import gather
+from ..stored.gathering import gather
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .batch import RolledBack, commit, is_busy, peek_all, run_batch
 from .file_location import FileBusy, FileLocation

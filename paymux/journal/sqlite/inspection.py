@@ -3,7 +3,7 @@
 import sqlite3
 
 from ..database import Database
-from ..health import Inspection
+from ..tables.health import Inspection
 
 _CLOCK = "SELECT (julianday('now') - 2440587.5) * 86400.0"
 _SYNCHRONOUS = {0: "off", 1: "normal", 2: "full", 3: "extra"}

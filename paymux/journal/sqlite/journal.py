@@ -11,11 +11,11 @@ from ...errors import Unsupported
 from ...models import Payment
 from ...values.validation import checked_path, checked_seconds
 from ..database import Database, Operation
-from ..health import Inspection
-from ..stored_journal import StoredJournal
+from ..stored.journal import StoredJournal
+from ..stored.writer import Writer
+from ..tables.health import Inspection
 from ..wakeups import Wakeups
 from ..work import Work
-from ..writer import Writer
 from .batch import run_batch
 from .batch_runner import BatchRunner
 from .compaction import compact

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..database import Database
-from ..message_rows import NewMessage
+from ..tables.message_rows import NewMessage
 
 _HELD = "SELECT 1 FROM hints WHERE account = ? AND event = ?"
 _COUNT = (

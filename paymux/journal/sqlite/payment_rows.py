@@ -6,12 +6,12 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from ..adopted_ends import end_once
 from ..base import OrderKey
 from ..database import Database
 from ..ids import new_id
-from ..payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
-from ..rows import OF_ORDER, PAYMENT
+from ..tables.adopted_ends import end_once
+from ..tables.payment_rows import Change, EndedOrder, NewFact, NewRow, StoredRow
+from ..tables.rows import OF_ORDER, PAYMENT
 
 _KEY = "account, kind, reference"
 _OF = """json_each(?) AS v CROSS JOIN {} AS p WHERE p.account = json_extract(v.value, '$[0]')

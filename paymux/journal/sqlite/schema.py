@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 
 from ...models import log
-from ..columns import RECEIPT
+from ..tables.columns import RECEIPT
 
 _FIRST = """
 CREATE TABLE payments (

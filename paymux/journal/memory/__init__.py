@@ -1,0 +1,1 @@
+"""What a pool without a journal remembers of its orders, until the process ends."""
