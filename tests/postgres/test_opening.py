@@ -204,6 +204,15 @@ async def test_a_schema_of_something_else_is_left_alone(database: str) -> None:
         await opened(database)
 
 
+@pytest.mark.parametrize("columns", ["version bigint", "version text", "id int", ""])
+async def test_a_history_of_something_elses_schema_is_not_ours(database: str, columns: str) -> None:
+    """Other programs count the steps of their schema in a table of this name, too."""
+    schema = database.rpartition("=")[2]
+    sql(database, f"CREATE SCHEMA {schema}", f"CREATE TABLE {schema}.schema_version ({columns})")
+    with pytest.raises(UsageError, match="tables of something else"):
+        await opened(database)
+
+
 async def test_without_asyncpg_it_says_what_to_install(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,19 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLDEST_SERVER = 130000  # the first with pg_xact_status as it is used here
+OTHERS = "the schema has tables of something else with these names"
 INSTALL = "asyncpg is not installed: pip install 'paymux[postgres]'"
 # Keys of locks on a journal, which is named by the id of its schema, or by the hash of its name.
 _USED, _MADE = 0x70617901, 0x70617902
 # A password, a role, a database or a privilege that is not there, a host that is not let in, and
 # a parameter of the URL that the server does not know or may not set so.
-_WRONG = ("28", "3D", "42501", "42704", "22023", "55P02")
+_WRONG = ("28", "3D", "42501", "42601", "42704", "22023", "55P02")
 
 _SERVER = """SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync'),
     current_setting('full_page_writes'), current_setting('server_version_num')::int,
     current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"""
 # By queries: what to_regclass has once not found, it may not find after another's commit either.
-_TABLE = """SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND c.relname = 'schema_version')"""
+_TABLE = """SELECT c.relkind::text || coalesce(string_agg(a.attname || ' ' ||
+    format_type(a.atttypid, NULL), ', '), '') FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a
+    ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = $1 AND c.relname = 'schema_version' GROUP BY c.relkind"""
+_OURS = "rversion bigint"  # a table with this column; other programs have one of this name, too
 _SCHEMA = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)"
 _LACKING = """SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'
@@ -130,9 +135,15 @@ def _prepare(connection: Connection, address: Address, make: bool) -> None:
 
 
 def _version(connection: Connection, address: Address) -> int:
-    if not connection.value(_TABLE, address.schema):
+    table = connection.value(_TABLE, address.schema)
+    if table is None:
         return 0
-    found = int(connection.value("SELECT max(version) FROM schema_version"))
+    written = None
+    if table == _OURS:
+        written = connection.value("SELECT max(version) FROM schema_version")
+    if written is None:
+        raise refused(address, OTHERS)
+    found = int(written)
     if found > VERSION:
         later = f"it was written by a later release of paymux (schema {found}); use that one"
         raise refused(address, later)
@@ -165,5 +176,5 @@ def _denied(address: Address, error: OSError) -> NoReturn:
         why = f"its user may not make the schema {address.schema} or its tables"
         raise refused(address, f"{why}: GRANT CREATE ON DATABASE, or let its owner open it first")
     if code in ("42P07", "42710", "42723"):
-        raise refused(address, "the schema has tables of something else with these names")
+        raise refused(address, OTHERS)
     raise error
