@@ -66,7 +66,9 @@ class Store:
             try:
                 await self.journal.open()
             except OSError as error:
-                log.warning("the journal is not open yet: %s", error)
+                log.warning(
+                    "the journal is not open yet, and no order is sent until it is: %s", error
+                )
 
     @cached_property
     def _local(self) -> "LocalUnconfirmed":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -113,6 +114,25 @@ async def test_a_restart_of_the_server_is_waited_for(postgres: Cluster, database
     await asyncio.to_thread(postgres.start)
     assert await asyncio.gather(*calls) == [None] * 10
     await journal.aclose()
+
+
+async def test_an_outage_is_told_once(
+    postgres: Cluster, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One record says that the server is away, one that it is back; the error says what is."""
+    caplog.set_level(logging.WARNING)
+    async with Pool(Keyless(), connection=Wire(Desk()), journal=database) as pay:
+        await asyncio.to_thread(postgres.stop)
+        with pytest.raises(NotSent, match="journal's database cannot be used now: ") as refused:
+            await charge(pay)
+        await asyncio.to_thread(postgres.start)
+        assert str(refused.value).endswith("; nothing was sent")
+        await until(lambda: "connected to the journal again" in caplog.text)
+    told = [one.getMessage() for one in caplog.records if "to the journal" in one.getMessage()]
+    assert [one.partition(":")[0] for one in told] == [
+        "this worker's connection to the journal broke",
+        "this worker is connected to the journal again",
+    ]
 
 
 async def test_a_crash_of_the_server_loses_nothing(postgres: Cluster, database: str) -> None:

@@ -252,7 +252,8 @@ def failure_of(error: BaseException, address: "Address") -> Exception:
         kind = ServerGone
     elif not code and not isinstance(error, ValueError | TypeError):
         kind = ServerGone  # it is the client that says that its connection cannot be used
-    failure = kind(f"the journal's database: {said}")
+    away = " cannot be used now" if kind is ServerGone else ""
+    failure = kind(f"the journal's database{away}: {said}")
     failure.sqlstate = code
     return failure
 

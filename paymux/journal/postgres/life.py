@@ -187,6 +187,8 @@ class Life:
             try:
                 session = self._session = await self._connected()
                 self._tell(None)
+                if wait > FIRST_WAIT_SECONDS:
+                    log.warning("this worker is connected to the journal again")
                 wait = FIRST_WAIT_SECONDS
                 await self._beat(session)
             except UsageError as error:
@@ -195,7 +197,8 @@ class Life:
                 log.error("the journal's server is refused: %s", error)
             except OSError as error:
                 self._tell(error)
-                log.warning("this worker's connection to the journal broke: %s", _said(error))
+                say = log.warning if wait == FIRST_WAIT_SECONDS else log.debug  # once an outage
+                say("this worker's connection to the journal broke: %s", _said(error))
             finally:
                 if self._session is not None and not self._ending.is_set():
                     self._session.terminate()
