@@ -148,3 +148,18 @@ def test_a_payment_is_shown_from_the_journal_of_the_variable(tmp_path: Path) -> 
         done = show(["journal", "show", *words], env={"PAYMUX_JOURNAL": ""})
         assert done.exit_code == 2
         assert "PAYMUX_JOURNAL" in done.output
+
+
+def test_a_list_shows_each_reference_whole(tmp_path: Path) -> None:
+    """Also a long one in a narrow window: it is what `show` is asked with."""
+    file, long = tmp_path / "shop.db", "order-1f0c3a52-6a44-4b7f-9d51-0c2b8a7e6d13"
+
+    async def collected() -> None:
+        pool = Pool(Toy(), connection=Wire(Desk(collect=answer(id="p1"))), journal=file)
+        async with pool as pay:
+            await pay.collect("toy", amount=5, currency="XAF", reference=long)
+
+    asyncio.run(collected())
+    done = CliRunner().invoke(commands, ["journal", "list", str(file)], env={"COLUMNS": "80"})
+    cells = [line.split("│")[4].strip() for line in done.output.splitlines() if "│" in line]
+    assert "".join(cells) == long

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..errors import UsageError
 from ..journal import Forgotten, copy_journal, journal_at
@@ -62,7 +62,9 @@ def list_payments(
     journal: object, account: str | None, status: str | None, since: datetime | None
 ) -> None:
     """List payments, oldest first, with masked numbers."""
-    shown = Table("created", "account", "kind", "reference", "amount", "payer or payee", "status")
+    # Whole: it is what `show` is asked with.
+    reference = Column("reference", overflow="fold")
+    shown = Table("created", "account", "kind", reference, "amount", "payer or payee", "status")
     with _reading():
         for payment in asyncio.run(_read(journal, account, status, since)):
             created = payment.created_at.strftime("%Y-%m-%d %H:%M:%S") if payment.created_at else ""
