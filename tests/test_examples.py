@@ -388,6 +388,16 @@ async def test_the_warehouse_ships_each_order_once(
         assert len(sim.ledger.entries("order-12")) == 1
 
 
+async def test_the_warehouse_says_what_must_be_set(database: str) -> None:
+    """Without the shop's database or the journal's it prints its page, and no traceback."""
+    words = ("order-13", "900", NUMBER)
+    for env in {"PAYMUX_JOURNAL": database}, {"DATABASE_URL": database}:
+        async with running("-m", "paymux.examples.warehouse", *words, env=env) as process:
+            _, said = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 1
+        assert said.startswith(b"Ships each paid order once"), said
+
+
 # A function that is frozen between its calls.
 
 CONTAINER = """

@@ -52,4 +52,6 @@ async def main(reference: str, amount: str, payer: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: python -m paymux.examples.warehouse REFERENCE AMOUNT PAYER")
+    if not {"DATABASE_URL", "PAYMUX_JOURNAL"} <= os.environ.keys():
+        sys.exit(__doc__)
     asyncio.run(main(*sys.argv[1:]))
