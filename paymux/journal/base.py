@@ -87,7 +87,7 @@ class Ended(NamedTuple):
 
 
 class FollowUp(NamedTuple):
-    """What follows a fact in the same transaction."""
+    """What follows a fact, at once or in the same transaction."""
 
     claim: bool  # an end that no worker delivers is claimed for this one's notifier
     message: Event | None  # an open message about it: done with, if that end was told before

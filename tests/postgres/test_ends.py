@@ -7,13 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from paymux.journal import State
-from paymux.journal.adopted_ends import Twin
-from paymux.journal.end_claims import FoundEnd, NewEnd
-from paymux.journal.message_rows import NewMessage
 from paymux.journal.postgres.connection import Connection
 from paymux.journal.postgres.end_claims import PostgresEnds
 from paymux.journal.postgres.message_rows import PostgresMessages
 from paymux.journal.postgres.payment_rows import PostgresRows
+from paymux.journal.tables.adopted_ends import Twin
+from paymux.journal.tables.end_claims import FoundEnd, NewEnd
+from paymux.journal.tables.message_rows import NewMessage
 from paymux.models import ADOPTED, Status
 
 from .test_opening import sql
@@ -32,7 +32,8 @@ def ended(rows: PostgresRows, db: Connection) -> None:
 
 def a_message(number: int, *, open: bool = True) -> NewMessage:
     """Return a message about one order."""
-    return NewMessage(*KEY, "id-1", f'{{"n":{number}}}', False, 3, open)
+    text = f'{{"n":{number}}}'
+    return NewMessage("toy", "collect", KEY[2], "id-1", text, proved=False, places=3, open=open)
 
 
 def test_an_end_is_claimed_once_for_a_fact(database: str) -> None:

@@ -198,7 +198,8 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
 
     async def end_event(self, event: Event, *, done: bool) -> None:
         """End an open message. done=True: processed; False: another worker may claim it."""
-        await self._writer.keep(partial(self._inbox.end, event, done=done))
+        one = Received.of(event, open=False)
+        await self._writer.keep(Bulk(self._inbox.end_all, (one, done), one.key))
 
     async def claim_events(self, count: int) -> list[Event]:
         """Claim up to `count` open messages that no live worker is processing."""

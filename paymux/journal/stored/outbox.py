@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...models import Event, Kind, Payment, Status
 from ..base import OrderKey, order_key
@@ -14,7 +14,16 @@ from ..tables.notifiers import Notifiers
 from ..tables.unnotified import Unnotified
 from ..tables.watch_claims import WatchClaims
 from .reminders import Reminders
+from .verbs import Bulk
 from .writer import Writer
+
+
+class _Delivery(NamedTuple):
+    """A delivery that ended, and the messages that end with it."""
+
+    key: OrderKey
+    told: Status | None  # None: it failed
+    messages: Sequence[Event]
 
 
 class StoredOutbox:
@@ -89,22 +98,21 @@ class StoredOutbox:
 
     async def mark_notified(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Record that this status of a claimed payment was delivered; its messages end."""
-        await self._writer.keep(partial(self._end, payment, payment.status, messages))
+        await self._end(_Delivery(order_key(payment), payment.status, messages))
 
     async def release(self, payment: Payment, messages: Sequence[Event] = ()) -> None:
         """Release a claimed payment that could not be delivered; its messages end all the same."""
-        await self._writer.keep(partial(self._end, payment, None, messages))
+        await self._end(_Delivery(order_key(payment), None, messages))
 
-    def _end(
-        self,
-        payment: Payment,
-        told: Status | None,
-        messages: Sequence[Event],
-        db: Database,
-    ) -> None:
-        self._unnotified.end(order_key(payment), told, db)
-        for event in messages:
-            self._inbox.end(event, db, done=True)
+    async def _end(self, delivery: _Delivery) -> None:
+        await self._writer.keep(Bulk(self._end_all, delivery, delivery.key))
+
+    def _end_all(self, deliveries: "Sequence[_Delivery]", db: Database) -> list[None]:
+        for one in deliveries:
+            self._unnotified.end(one.key, one.told, db)
+            for event in one.messages:
+                self._inbox.end(event, db, done=True)
+        return [None] * len(deliveries)
 
     def _give_back(self, payments: list[Payment], db: Database) -> None:
         for payment in payments:

@@ -134,12 +134,20 @@ class Inbox:
                 return meant[1].kind or "collect", meant[1].reference
         return event.kind, kept.claims.reference
 
+    def end_all(self, messages: "Sequence[tuple[Received, bool]]", db: Database) -> list[None]:
+        """End this worker's claims on messages, each done or not."""
+        for one, done in messages:
+            self._end(one.key, db, done=done)
+        return [None] * len(messages)
+
     def end(self, event: Event, db: Database, *, done: bool) -> None:
         """End this worker's claim on a message: it is finished, or any worker may claim it.
 
         A finished message about no payment in the journal is deleted.
         """
-        this = (event.account, text_of(trimmed(event)))
+        self._end((event.account, text_of(trimmed(event))), db, done=done)
+
+    def _end(self, this: tuple[str, str], db: Database, *, done: bool) -> None:
         # If another worker received the same message in the meantime, its claim stays.
         db.execute(_END, (None if done else _NOBODY, *this, self._worker.name))
         db.execute(_FORGET, this)
