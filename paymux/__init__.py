@@ -30,6 +30,7 @@ __all__ = [
     "Payment",
     "PaymuxError",
     "Pool",
+    "PostgresJournal",
     "Progress",
     "ProviderError",
     "RateLimited",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     )
     from .http import WebhookRequest, ask, get, post
     from .journal import Journal
+    from .journal.postgres import PostgresJournal
     from .journal.sqlite import SqliteJournal
     from .models import (
         Balance,
@@ -144,6 +146,7 @@ else:
             ),
             "http": ("WebhookRequest", "ask", "get", "post"),
             "journal": ("Journal",),
+            "journal.postgres": ("PostgresJournal",),
             "journal.sqlite": ("SqliteJournal",),
             "models": (
                 "Balance",

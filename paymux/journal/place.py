@@ -29,7 +29,9 @@ def journal_at(
     if is_a(place, Secret):
         from .postgres import PostgresJournal  # noqa: PLC0415 - loaded only for this journal
 
-        return PostgresJournal(place, keep_days=keep_days, make=make)
+        journal = PostgresJournal(place, keep_days=keep_days)
+        journal.make = make
+        return journal
     if not is_place(place):
         raise UsageError.field("journal", place, "a path, or a postgresql:// URL")
     from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal

@@ -92,6 +92,9 @@ def public() -> dict[str, Callable[..., Any]]:
     return found
 
 
+JOURNALS = (paymux.SqliteJournal, paymux.PostgresJournal)
+
+
 def _methods(kind: type) -> dict[str, Callable[..., Any]]:
     hidden = (
         set(dir(Driver)) | {"payment", "body", "update", "updates_request"}
@@ -99,7 +102,7 @@ def _methods(kind: type) -> dict[str, Callable[..., Any]]:
         else set()
     )
     # Only a pool calls a journal's methods; a journal that cannot store raises OSError.
-    hidden |= set(dir(paymux.Journal)) if kind is paymux.SqliteJournal else set()
+    hidden |= set(dir(paymux.Journal)) if issubclass(kind, JOURNALS) else set()
     return {
         name: getattr(kind, name)
         for name, called in inspect.getmembers_static(kind)
@@ -333,6 +336,7 @@ _LEFT_OUT = {  # their optional parameters are left out, except for the odd valu
         "Ledger.refunded",
         "Ledger.entries",
         "Payment",
+        "PostgresJournal",
         "SqliteJournal",
     ),
 }

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import paymux
 from paymux import NotSent, Pool, UsageError
 from paymux.cli.main import commands
 from paymux.journal.postgres import PostgresJournal
@@ -69,6 +70,25 @@ async def test_a_new_schema_is_made_once_by_many_at_once(database: str) -> None:
     await asyncio.gather(*(journal.open() for journal in journals))
     assert sql(database, "SELECT count(*) FROM schema_version") == [1]
     await asyncio.gather(*(journal.aclose() for journal in journals))
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan"), "90", True])
+def test_either_journal_is_made_by_its_class(days: Any) -> None:
+    """`paymux` has both, with `keep_days`; a wrong number of days is UsageError."""
+    url = "postgresql://shop@db.example/shop"
+    journal = paymux.PostgresJournal(url, keep_days=90)
+    assert journal.engine == "postgresql"
+    with pytest.raises(UsageError) as caught:
+        paymux.PostgresJournal(url, keep_days=days)
+    assert caught.value.name == "keep_days"
+
+
+@pytest.mark.parametrize("url", [None, 5, b"postgresql://db.example/shop", "payments.db"])
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    """UsageError with the accepted form, whatever it is."""
+    with pytest.raises(UsageError, match="postgresql://user:password@host") as caught:
+        paymux.PostgresJournal(url)
+    assert caught.value.name == "journal"
 
 
 async def test_two_schemas_are_two_journals(postgres: Cluster) -> None:

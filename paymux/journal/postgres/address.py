@@ -1,10 +1,11 @@
 """The URL of a journal's database, from which no text ever shows the password."""
 
 import re
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ...errors import UsageError
+from ...primitives.coerce import is_a
 from ...primitives.redaction import Secret, hide_values
 
 SCHEMES = ("postgresql", "postgres")
@@ -24,13 +25,15 @@ class Address:
 
     def __init__(self, url: str | Secret) -> None:
         self._shown = "…"
-        given = url if isinstance(url, Secret) else Secret(url)
+        given = url if is_a(url, Secret) else Secret(cast("str", url))
         del url  # neither this frame nor one of its error may hold the password
         if (refused := self._read(given)) is not None:
             raise refused
 
     def _read(self, place: Secret) -> UsageError | None:
         """Read a URL; an error is returned and not raised, as this frame holds the password."""
+        if type(place.reveal()) is not str:
+            return UsageError.hidden("journal", ACCEPTED)
         try:
             parts = urlsplit(place.reveal())
         except ValueError:

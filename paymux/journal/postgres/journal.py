@@ -3,9 +3,11 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
+from typing import cast
 
 from ...errors import UsageError
 from ...models import Payment
+from ...primitives.coerce import is_a
 from ...primitives.redaction import Secret
 from ...values.validation import checked_seconds
 from ..base import order_key
@@ -45,30 +47,26 @@ class PostgresJournal(StoredJournal):
 
     `schema` is the schema that the journal has for itself, made at the first opening. The other
     parameters are those of asyncpg (`sslmode`, `sslrootcert` … as libpq has them), and settings of
-    the server; an unknown one is UsageError. `make=False` refuses a schema without a journal.
-    What cannot be written while the server is away is held in memory, and written when it is back;
-    no order is begun meanwhile.
+    the server; an unknown one is UsageError. What cannot be written while the server is away is
+    held in memory, and written when it is back; no order is begun meanwhile.
     """
 
     engine = "postgresql"
+    make = True  # False: a schema without a journal is refused
 
     def __init__(
-        self,
-        url: str | Secret,
-        *,
-        keep_days: float | None = None,
-        make: bool = True,
-        timing: Timing | None = None,
+        self, url: str | Secret, *, keep_days: float | None = None, timing: Timing | None = None
     ) -> None:
-        place = url if isinstance(url, Secret) else Secret(url)
+        place = url if is_a(url, Secret) else Secret(cast("str", url))
         del url  # the frames of an error must not hold a password
         days = (
             None
             if keep_days is None
             else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
         )
+        if timing is not None and not is_a(timing, Timing):
+            raise UsageError.field("timing", timing, "a Timing")
         self.address = Address(place)
-        self._make = make
         self._opened = False
         self._lock = 0  # the key of the journal's lock
         self._place: TurnPlace | None = None
@@ -140,7 +138,7 @@ class PostgresJournal(StoredJournal):
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> tuple[Connection, int]:
         try:
-            db = open_connection(self.address, loop, make=self._make)
+            db = open_connection(self.address, loop, make=self.make)
         except UsageError as error:
             # It was a journal: what is wrong with it now may pass, as a standby becomes a primary.
             if self._opened:
