@@ -36,6 +36,10 @@ async def charge(pay: Pool, reference: str = "order-1") -> Payment:
     return await pay.collect("keyless", amount=500, currency="XAF", reference=reference)
 
 
+def _journal(pay: Pool) -> Any:
+    return pay._engine.store.journal
+
+
 def states(database: str) -> Any:
     """Return the states of all orders, by reference."""
     found = "SELECT string_agg(reference || ' ' || state, ', ' ORDER BY reference) FROM payments"
@@ -103,6 +107,24 @@ async def test_a_lost_answer_to_a_commit_does_nothing_twice(
     twice = "SELECT count(*) FROM (SELECT 1 FROM facts GROUP BY reference, source, state, status"
     assert sql(database, f"{twice} HAVING count(*) > 1) AS twice")[0] == 0
     assert sql(database, "SELECT count(*) FROM facts")[0] == 24
+
+
+async def test_a_session_that_hung_does_nothing_more(postgres: Cluster, database: str) -> None:
+    """What a caller was told is not begun is not begun later: no other worker waits for it."""
+    connection = Wire(Desk(collect=answer(id="id-1", status="WAIT")))
+    async with Pool(Keyless(), connection=connection, journal=database) as pay:
+        await charge(pay)
+        pid = _journal(pay)._writer.runner.db.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(NotSent):
+                await charge(pay, "order-2")
+            await charge(pay, "order-3")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        alive = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity"
+        await until(lambda: str(pid) not in sql(database, alive)[0].split())
+        assert states(database) == "order-1 accepted, order-3 accepted"
 
 
 async def test_a_restart_of_the_server_is_waited_for(postgres: Cluster, database: str) -> None:

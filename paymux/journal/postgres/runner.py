@@ -1,6 +1,7 @@
 """The journal's thread with PostgreSQL: each verb of a moment is one short transaction."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from ..stored.gathering import MAX_BATCH, gather
 from ..stored.verbs import Bulk, in_groups
 from ..work import LOCK_WAIT_SECONDS, RETRY_SECONDS, Answer, Work, deliver
 from .connection import Connection, ServerGone
-from .transaction import Doubt, run_alone, transact
+from .transaction import Doubt, end_session, run_alone, transact
 
 AWAY_WAIT_SECONDS = 3.0  # seconds that an operation waits for a server that is away
 FIRST_PAUSE_SECONDS = 0.05  # seconds between the first attempts to reach it again
@@ -50,6 +51,7 @@ class PostgresRunner:
         self._works: deque[Work] = deque()
         self._kept: deque[Work] = deque()  # writes that must not be lost, and have failed
         self._again = 0.0  # when they are tried again
+        self._lost: Connection | None = None  # the session before this one, if it was lost
         self._doubt: Doubt | None = None  # the operations whose COMMIT had no answer
         self._tried: set[Work] = set()  # those without one that ran alone, and may be durable
         self._pause = 0.0  # seconds until the server is asked again; 0: it is not away
@@ -132,7 +134,15 @@ class PostgresRunner:
                 self.db, self._lock = self._open(self._loop)
             except OSError as error:
                 raise error if isinstance(error, ServerGone) else ServerGone(str(error)) from None
+            self._part(self.db)
         return self.db
+
+    def _part(self, db: Connection) -> None:
+        """End the lost session: what it was sent is not to be done after what follows here."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            with contextlib.suppress(OSError):  # if the server is gone again, the next work says so
+                end_session(db, lost)
 
     def _next(self, db: Connection) -> None:
         group = next(in_groups(islice(self._works, MAX_BATCH)))
@@ -229,6 +239,7 @@ class PostgresRunner:
     def _shut(self) -> None:
         db, self.db = self.db, None
         if db is not None:
+            self._lost = None if db.alive else db
             db.close()
 
 

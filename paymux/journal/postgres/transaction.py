@@ -23,7 +23,7 @@ class Doubt:
         self.answers = answers
         self.lost = lost
         self._transaction = db.transaction
-        self._session = (db.pid, db.began)
+        self._session = db
 
     def durable(self, db: Connection) -> bool:
         """Return whether the operations are durable, once their session has ended for certain."""
@@ -39,8 +39,13 @@ class Doubt:
                 return bool(status == "committed")
             if time.monotonic() > until:
                 raise ServerGone("the journal's database: an earlier session does not end")
-            db.value(_END, *self._session)
+            end_session(db, self._session)
             time.sleep(0.05)
+
+
+def end_session(db: Connection, lost: Connection) -> None:
+    """Have the server end a session that is lost to its client; it may take a while."""
+    db.value(_END, lost.pid, lost.began)
 
 
 def transact(db: Connection, group: list[Work], lock: int | None) -> list[Answer] | Doubt | None:
