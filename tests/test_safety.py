@@ -185,6 +185,14 @@ def test_the_battery_sees_a_core_that(
     assert "python -m benchmarks.bench_safety --payments 0 --seeds 1 --seed" in found.wrong[0]
 
 
+def test_the_battery_sees_what_is_sent_unwritten_with_a_server(postgres: Cluster) -> None:
+    """R4 with PostgreSQL finds a core that sends without a record, and prints what repeats it."""
+    with patch.object(Store, "mark_sending", _unwritten):
+        found = r4(1, 30, postgres.url().partition("?")[0])
+    assert "I4" in seen(found)
+    assert found.wrong[0].endswith("--seed 1 --each 30 --postgresql")
+
+
 HOOKS: dict[str, Any] = {
     "webhook_base": "https://shop.example/pay",
     "webhook_key": "0123456789abcdef-hooks",
