@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from paymux.journal import State
-from paymux.journal.postgres.connection import Connection
+from paymux.journal import Ended, State
+from paymux.journal.base import FollowUp
+from paymux.journal.postgres import PostgresJournal
+from paymux.journal.postgres.connection import Connection, ServerGone
 from paymux.journal.postgres.end_claims import PostgresEnds
 from paymux.journal.postgres.message_rows import PostgresMessages
 from paymux.journal.postgres.payment_rows import PostgresRows
@@ -16,6 +18,8 @@ from paymux.journal.tables.end_claims import FoundEnd, NewEnd
 from paymux.journal.tables.message_rows import NewMessage
 from paymux.models import ADOPTED, Status
 
+from ..journal_conformance.orders import order, paid, sent
+from ..journal_conformance.test_outbox import entered, untold
 from .test_opening import sql
 from .test_payment_rows import AT, change, on, row
 
@@ -119,6 +123,46 @@ def test_messages_of_one_call_share_the_places_of_their_order(database: str) -> 
     on(database, work)
     found = sql(database, "SELECT string_agg(event || worker, ' ' ORDER BY event) FROM hints")
     assert found == ['{"n":2}me {"n":3}two {"n":4}me {"n":5}me']
+
+
+@pytest.mark.parametrize("verb", [(PostgresRows, "change"), (PostgresEnds, "claim")])
+async def test_an_end_whose_answer_was_lost_is_told_once(
+    database: str, monkeypatch: pytest.MonkeyPatch, verb: Any
+) -> None:
+    """The statement is repeated over another connection, and its caller has the claim."""
+    of, name = verb
+    done = getattr(of, name)
+
+    def lost(self: Any, items: Any, *given: Any) -> Any:
+        result = done(self, items, *given)
+        if any(getattr(one, "status", "") == "succeeded" for one in items) and not cut:
+            cut.append(given[-1])
+            given[-1].terminate()
+            raise ServerGone("no answer")
+        return result
+
+    cut: list[Connection] = []
+    monkeypatch.setattr(of, name, lost)
+    one, two, found = PostgresJournal(database), PostgresJournal(database), list[Any]()
+    try:
+        for journal in (one, two):
+            await entered(journal)
+        await sent(one, order())
+        await one.record(paid(), "verify", None, FollowUp(True, None, found.append))
+        assert cut
+        assert found[0].claimed is not None
+        assert await untold(one) == await untold(two) == []
+        await one.outbox.mark_notified(paid())
+        await one.record(
+            replace(paid(), fee=1), "webhook", None, FollowUp(True, None, found.append)
+        )
+        assert found[1] == Ended(told=True)
+        assert await untold(one) == await untold(two) == []
+    finally:
+        await one.aclose()
+        await two.aclose()
+    facts = "SELECT string_agg(source, ' ' ORDER BY id) FROM facts"
+    assert sql(database, facts) == ["intent sending answer verify webhook"]
 
 
 @pytest.mark.slow
