@@ -2,39 +2,33 @@
 
 from collections.abc import (
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
     Mapping,
     Sequence,
 )
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from os import PathLike
-from types import EllipsisType
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
-    Literal,
     ParamSpec,
     Self,
     TypeVar,
     Unpack,
-    overload,
 )
 
 from . import core
-from .core import AccountVerbs, JournalVerbs, OrderOptions
+from .core import AccountVerbs, JournalVerbs, LookupVerbs, OrderOptions, WebhookVerbs
 from .drivers.base import Driver
 from .errors import UsageError
-from .http import Connection, Request, Send, WebhookRequest, checked_webhook_request, received_text
-from .models import Balance, Event, Kind, Method, Payment, Receipt
+from .http import Connection, Request, Send
+from .models import Payment
 from .primitives import coerce
 from .primitives.redaction import Secret, as_place, as_secret, as_secrets
-from .values import arguments
 from .values.payment_arguments import checked_payment
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
@@ -42,10 +36,8 @@ if TYPE_CHECKING:
     from .bulk import Bulk, ItemT, Progress
     from .core.config import Loaded
     from .journal import Journal
-    from .limits import Limits
     from .transport.connection import Session, Tls
     from .transport.observers import Observer
-    from .watch import Watch
 
 D = TypeVar("D", bound=Driver)
 P = ParamSpec("P")
@@ -53,7 +45,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(AccountVerbs, JournalVerbs):
+class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
@@ -224,33 +216,7 @@ class Pool(AccountVerbs, JournalVerbs):
         )
         return await core.move_money(self._engine, driver, order, deadline, driver.refund, payment)
 
-    # Look-ups.
-
-    @overload
-    async def verify(self, payment: Payment, /, *, deadline: float | None = None) -> Payment: ...
-    @overload
-    async def verify(
-        self, account: str, provider_reference: str, /, *, deadline: float | None = None
-    ) -> Payment: ...
-    async def verify(
-        self,
-        payment: Payment | str,
-        provider_reference: str | None = None,
-        /,
-        *,
-        deadline: float | None = None,
-    ) -> Payment:
-        """Ask the provider once, by a payment or by the provider's reference alone.
-
-        Mismatch: the provider has another amount, currency, reference or mode than the given
-        payment.
-        """
-        if type(payment) is Payment or not coerce.is_a(payment, str):
-            return await self._engine.look_up(checked_payment(payment), deadline)
-        named = core.payment_named(
-            self._engine, payment, arguments.named("provider_reference", provider_reference)
-        )
-        return await self._engine.look_up(named, deadline, named=True)
+    # Beyond the common verbs, and for many payments at once.
 
     def verify_many(
         self,
@@ -263,113 +229,6 @@ class Pool(AccountVerbs, JournalVerbs):
         from .bulk import Bulk  # noqa: PLC0415 - takes 2 ms, and is needed only here
 
         return Bulk(self, items, at_once, progress)
-
-    async def find(
-        self,
-        account: str,
-        *,
-        reference: str | None = None,
-        receipt: str | None = None,
-        kind: Kind = "collect",
-        deadline: float | None = None,
-    ) -> Payment:
-        """Ask the provider by your reference and the kind, or by a receipt: exactly one of them.
-
-        The kind of a receipt's payment comes from the answer. Unsupported: it names what the
-        provider can be asked by. Mismatch: the payment found has another receipt.
-        """
-        asked = core.asked_for(self._engine.driver(account), reference, receipt, kind)
-        return await self._engine.look_up(asked, deadline, named=True)
-
-    async def balance(self, account: str, *, deadline: float | None = None) -> Balance:
-        """Ask for the money that can be paid out."""
-        driver = self._engine.driver(account)
-        return await self._engine.perform(driver, "balance", deadline, driver.balance)
-
-    async def receipt(self, payment: Payment, *, deadline: float | None = None) -> Receipt:
-        """Ask for a payment's receipt."""
-        payment = checked_payment(payment)
-        driver = self._engine.driver(payment.account)
-        return await self._engine.perform(driver, "receipt", deadline, driver.receipt, payment)
-
-    async def methods(self, account: str, *, deadline: float | None = None) -> list[Method]:
-        """List the ways to pay that an account offers."""
-        driver = self._engine.driver(account)
-        return await self._engine.perform(driver, "methods", deadline, driver.methods)
-
-    def history(
-        self, account: str, *, since: datetime, until: datetime, deadline: float | None = None
-    ) -> AsyncIterator[Payment]:
-        """List an account's payments of a period, as the provider has them.
-
-        The deadline bounds each page.
-        """
-        since, until = arguments.moment("since", since), arguments.moment("until", until)
-        return core.pages(self._engine, account, since, until, deadline)
-
-    def watch(self, payment: Payment, *, timeout: float | EllipsisType | None = ...) -> "Watch":
-        """Watch a payment until it is terminal.
-
-        Iterate over the result for each change, or await it for the end.
-
-        After `timeout` seconds, WatchTimeout is raised and the payment is still pending; None: no
-        timeout; the default is the provider's for this kind of payment.
-        """
-        return core.watch(self._engine, payment, timeout)
-
-    def lag(self, account: str) -> float:
-        """Return by how many seconds the look-ups of an account's open watches are late."""
-        return self._engine.watch_registry.lag(self._engine.driver(account).account)
-
-    def limits(self, account: str) -> "Limits":
-        """Return an account's rate limits: those its provider states, and those from refusals."""
-        return self._engine.limiter(account).state()
-
-    # Webhooks.
-
-    def webhook_url(
-        self,
-        account: str,
-        reference: str | None = None,
-        *,
-        use: Literal["collect", "payout", "refund", "confirmation", "validation"] | None = None,
-    ) -> str:
-        """Return the callback URL for a provider's dashboard, or the one of a single order.
-
-        An order's is that of a collect, or of a payout or a refund as `use` says. "confirmation"
-        and "validation" are the two URLs to register for C2B payments; they take no reference.
-        """
-        name = self._engine.driver(account).account
-        return self._callback_urls.url(name, reference, core.checked_use(use))
-
-    def webhook(self, incoming: WebhookRequest, *, account: str | None = None) -> Event:
-        """Read a message: a hint of what to confirm. BadWebhook: log and drop it.
-
-        The answer of a question is BadWebhook, too: only `Webhooks` takes it.
-        """
-        incoming = checked_webhook_request(incoming)
-        given = None if account is None else self._engine.driver(account).account
-        return self.internals.event(
-            incoming, self._callback_urls.read(incoming, self.drivers, given)
-        )
-
-    async def confirm(
-        self, event: Event, *, expected: Payment | None = None, deadline: float | None = None
-    ) -> Payment:
-        """Ask the provider about a message; only what this returns has a status to act on.
-
-        `expected` is the payment you stored; Mismatch: the message is about another one. Without
-        it, and without an open watch on the order, a field that the provider does not return is
-        None.
-        """
-        return await core.confirm(self._engine, event, expected, deadline)
-
-    def returned(self, account: str, url: str) -> Event:
-        """Read the URL to which the payer's browser returned: a hint to confirm, like a message."""
-        driver, address = self._engine.driver(account), received_text("url", url)
-        return core.read_event(driver, partial(driver.returned, address), self._engine.secrets)
-
-    # Beyond the common verbs.
 
     async def run(
         self,

@@ -169,7 +169,7 @@ def test_an_extra_call_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = trace("verify")
     assert called(found.frames) == ["longer", "extra", *before]
     assert found.frames[:2] == [Frame("planted.py", "longer", 0), Frame("planted.py", "extra", 1)]
-    assert found.frames[2] == Frame("pool.py", "Pool.verify", 1)
+    assert found.frames[2] == Frame("core/lookup_verbs.py", "LookupVerbs.verify", 1)
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -194,4 +194,4 @@ def test_a_limit_is_held(
         assert main(given) == code
     told = json.loads(given.json.read_text())["paths"]["verify"]
     assert told["frames"] == len(told["path"]) > told["functions"] > 0
-    assert "pool.py:Pool.verify\n" in capsys.readouterr().out
+    assert "core/lookup_verbs.py:LookupVerbs.verify\n" in capsys.readouterr().out

@@ -15,67 +15,63 @@ __all__ = [
     "Health",
     "Internals",
     "JournalVerbs",
+    "LookupVerbs",
     "OrderOptions",
     "Recovered",
     "Route",
+    "WebhookVerbs",
     "apply_late",
-    "asked_for",
     "by_account",
     "checked_order",
     "checked_refund",
-    "checked_use",
-    "confirm",
     "confirm_received",
     "from_environment",
     "from_mapping",
     "is_driver_method",
     "move_money",
     "observe",
-    "pages",
     "payment_named",
-    "read_event",
     "repeat_event_for",
-    "watch",
 ]
 
 if TYPE_CHECKING:
     from .account_verbs import AccountVerbs
     from .accounts import by_account, is_driver_method
-    from .callback_urls import ANSWERS, CallbackUrls, Route, checked_use, read_event
+    from .callback_urls import ANSWERS, CallbackUrls, Route
     from .config import from_environment, from_mapping
-    from .confirmation import confirm, confirm_received, repeat_event_for
+    from .confirmation import confirm_received, repeat_event_for
     from .engine import Engine
-    from .finding import asked_for, payment_named
+    from .finding import payment_named
     from .health import Health
-    from .history import pages
     from .internals import Internals
     from .journal_verbs import JournalVerbs
     from .late_answers import apply_late
+    from .lookup_verbs import LookupVerbs
     from .money import move_money
     from .observing import observe
     from .orders import OrderOptions, checked_order, checked_refund
     from .recovery import Recovered
-    from .watching import watch
+    from .webhook_verbs import WebhookVerbs
 else:
     __getattr__ = loader(
         __name__,
         {
             "account_verbs": ("AccountVerbs",),
             "accounts": ("by_account", "is_driver_method"),
-            "callback_urls": ("ANSWERS", "CallbackUrls", "Route", "checked_use", "read_event"),
+            "callback_urls": ("ANSWERS", "CallbackUrls", "Route"),
             "config": ("from_environment", "from_mapping"),
-            "confirmation": ("confirm", "confirm_received", "repeat_event_for"),
+            "confirmation": ("confirm_received", "repeat_event_for"),
             "engine": ("Engine",),
-            "finding": ("asked_for", "payment_named"),
+            "finding": ("payment_named",),
             "health": ("Health",),
-            "history": ("pages",),
             "internals": ("Internals",),
             "journal_verbs": ("JournalVerbs",),
             "late_answers": ("apply_late",),
+            "lookup_verbs": ("LookupVerbs",),
             "money": ("move_money",),
             "observing": ("observe",),
             "orders": ("OrderOptions", "checked_order", "checked_refund"),
             "recovery": ("Recovered",),
-            "watching": ("watch",),
+            "webhook_verbs": ("WebhookVerbs",),
         },
     )

@@ -1,6 +1,6 @@
 """The accounts of a pool: which drivers fit, and how they change while orders are open."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from inspect import iscoroutinefunction
 from types import FunctionType
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import msgspec
 
 from ..drivers.base import Driver
-from ..errors import AuthenticationFailed, UsageError
+from ..errors import UsageError
 from ..primitives import coerce
 
 if TYPE_CHECKING:
@@ -61,17 +61,6 @@ def replace(engine: "Engine", urls: "CallbackUrls", given: object) -> None:
     drivers = _fitting(engine, urls, driver)
     engine.transport.replace(driver, signs_alike=_sign_alike(before, driver))
     _use(engine, urls, drivers, driver)
-
-
-async def asked_again(engine: "Engine", account: str, ask: Callable[[Driver], Awaitable[T]]) -> T:
-    """Ask with an account's driver; if it is replaced meanwhile and refused, with the new one."""
-    driver = engine.driver(account)
-    try:
-        return await ask(driver)
-    except AuthenticationFailed:
-        if engine.driver(account) is driver:
-            raise
-    return await ask(engine.driver(account))
 
 
 def is_driver_method(driver: Driver, method: object) -> bool:

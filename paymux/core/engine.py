@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from ..drivers.base import Driver
-from ..errors import NoAnswer, UsageError
+from ..errors import AuthenticationFailed, NoAnswer, UsageError
 from ..http import Connection, Question, Request, Send
 from ..journal import Store
 from ..limits import Limiter, Priority
@@ -18,7 +18,7 @@ from ..primitives.forks import ForkAware, leave_to_parent, register
 from ..transport import Call, Transport
 from ..values import arguments
 from ..values.validation import checked_protocol, checked_seconds
-from .accounts import EnteredNotifier, asked_again
+from .accounts import EnteredNotifier
 from .callback_urls import CallbackUrls
 from .finding import check_receipt
 from .lifetime import Lifetime
@@ -219,32 +219,26 @@ class Engine(ForkAware):
         what its caller knows. In bulk, waiting for the account's limit is not part of the deadline.
         NoAnswer: none came in time. A late one is applied, unless an id is only claimed (`proved`).
         """
-        ask = partial(self._ask_driver, payment, seconds, priority, because, proved)
-        return await asked_again(self, payment.account, ask)
-
-    async def _ask_driver(
-        self,
-        payment: Payment,
-        seconds: float | None,
-        priority: Priority,
-        because: Hashable,
-        proved: bool,
-        driver: Driver,
-    ) -> Payment:
-        verb = driver.asks(payment)
-        if verb is None:
-            raise UsageError.missing(
-                "provider_reference", f"{driver.name} cannot be asked by your reference"
-            )
-        call = self.call(driver, verb, seconds, payment.reference, priority)
-        call.about, call.proved = payment, proved
-        if because is None:
-            return await self._asked(call, verb, payment, seconds)
-        key = (*same_lookup(payment, call), priority, because)
-        async with InFlightLookup(self.lifetime.in_flight_lookups, key, call) as question:
-            if question.answer is None:
-                question.answer = await self._asked(call, verb, payment, seconds)
-            return question.answer
+        while True:
+            driver = self.driver(payment.account)
+            verb = driver.asks(payment)
+            if verb is None:
+                raise UsageError.missing(
+                    "provider_reference", f"{driver.name} cannot be asked by your reference"
+                )
+            call = self.call(driver, verb, seconds, payment.reference, priority)
+            call.about, call.proved = payment, proved
+            try:
+                if because is None:
+                    return await self._asked(call, verb, payment, seconds)
+                key = (*same_lookup(payment, call), priority, because)
+                async with InFlightLookup(self.lifetime.in_flight_lookups, key, call) as question:
+                    if question.answer is None:
+                        question.answer = await self._asked(call, verb, payment, seconds)
+                    return question.answer
+            except AuthenticationFailed:
+                if self.driver(payment.account) is driver:
+                    raise  # else it was replaced meanwhile: the new one is asked
 
     async def _asked(
         self, call: Call, verb: str, payment: Payment, seconds: float | None
