@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import json
 import random
-import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -18,93 +16,11 @@ from paymux.http import PreparedRequest, Response
 from paymux.journal.postgres.address import Address
 
 from ..clusters import Cluster
+from ..postgres.proxy import Proxy
 from ..toys import Keyless, Wire, answer
 
 AT_ONCE = 6  # payments in flight
 SETTLED_SECONDS = 30.0  # seconds after the last trouble within which everything must be written
-
-
-class Network:
-    """A way to a server on loopback, which can be troubled while connections use it."""
-
-    def __init__(self, port: int) -> None:
-        self._there = port
-        self._ways: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._open = asyncio.Event()  # cleared: no byte goes through, and nothing is closed
-        self._open.set()
-        self._deaf = False  # what the server says is lost
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def cut(self) -> None:
-        """Reset every connection."""
-        for way in tuple(self._ways):
-            for writer in way:
-                wire = writer.get_extra_info("socket")
-                with contextlib.suppress(OSError):
-                    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
-
-    async def swallow(self, seconds: float) -> None:
-        """Let no byte through for a while, also of new connections."""
-        self._open.clear()
-        await asyncio.sleep(seconds)
-        self._open.set()
-
-    async def lose_answers(self, seconds: float) -> None:
-        """Let the server hear everything and say nothing, and then reset every connection."""
-        self._deaf = True
-        await asyncio.sleep(seconds)
-        await self.cut()
-        self._deaf = False
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._open.wait()
-            there, back = await asyncio.open_connection("127.0.0.1", self._there)
-            way = (writer, back)
-            self._ways.add(way)
-            pumps = [
-                asyncio.create_task(self._pump(reader, back, answers=False)),
-                asyncio.create_task(self._pump(there, writer, answers=True)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-                self._ways.discard(way)
-                back.close()
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                await self._open.wait()
-                if not (answers and self._deaf):
-                    sink.write(data)
-                    await sink.drain()
-            await self._open.wait()
 
 
 class Report(NamedTuple):
@@ -180,7 +96,7 @@ async def cuts(
     troubles: Counter[str] = Counter()
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async with Network(server.port) as network:
+    async with Proxy(server.port) as network:
         url = server.url(schema).replace(f":{server.port}/", f":{network.port}/")
         watch = _Watch(server, schema)
         async with Pool(Keyless(), connection=Wire(provider), journal=url, deadline=60) as pay:
@@ -205,8 +121,7 @@ async def cuts(
                 storm.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await storm
-            network._open.set()
-            network._deaf = False
+            network.swallow = network.deaf = False
             until = time.monotonic() + SETTLED_SECONDS
             while not watch.seen.keys() >= returned.keys() and time.monotonic() < until:
                 await asyncio.sleep(0.05)
@@ -218,15 +133,18 @@ async def cuts(
 
 
 async def _storm(
-    network: Network, server: Cluster, chance: random.Random, troubles: Counter[str], restarts: bool
+    network: Proxy, server: Cluster, chance: random.Random, troubles: Counter[str], restarts: bool
 ) -> None:
+    async def cut() -> None:
+        network.cut()
+
     def again() -> None:
         server.stop()
         server.start()
 
     ways: dict[str, Callable[[], Awaitable[object]]] = {
-        "cut": network.cut,
-        "black hole": lambda: network.swallow(chance.uniform(0.2, 3.0)),
+        "cut": cut,
+        "black hole": lambda: network.swallow_for(chance.uniform(0.2, 3.0)),
         "lost answers": lambda: network.lose_answers(chance.uniform(0.01, 0.2)),
     }
     weights = [10, 2, 8]

@@ -20,6 +20,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self.refuse = False
+        self.deaf = False  # what the server says is lost
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -50,6 +51,19 @@ class Proxy:
         for link in list(self._links):
             link.cancel()
 
+    async def swallow_for(self, seconds: float) -> None:
+        """Swallow all bytes for a while, also those of new connections."""
+        self.swallow = True
+        await asyncio.sleep(seconds)
+        self.swallow = False
+
+    async def lose_answers(self, seconds: float) -> None:
+        """Let the server hear everything and say nothing, and then reset all connections."""
+        self.deaf = True
+        await asyncio.sleep(seconds)
+        self.cut()
+        self.deaf = False
+
     def miss(self) -> None:
         """Let the server see the end of all connections, as it does after its keep-alives."""
         for other in self._others:
@@ -67,8 +81,8 @@ class Proxy:
             theirs, other = await asyncio.open_connection("127.0.0.1", self._server_port)
             self._others.add(other)
             passing = [
-                asyncio.create_task(self._pass(reader, other)),
-                asyncio.create_task(self._pass(theirs, writer)),
+                asyncio.create_task(self._pass(reader, other, answers=False)),
+                asyncio.create_task(self._pass(theirs, writer, answers=True)),
             ]
             try:
                 await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
@@ -87,9 +101,12 @@ class Proxy:
                 if end is not None:
                     end.transport.abort()
 
-    async def _pass(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, source: asyncio.StreamReader, to: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._open.wait()
-                to.write(data)
-                await to.drain()
+                if not (answers and self.deaf):
+                    to.write(data)
+                    await to.drain()

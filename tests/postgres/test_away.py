@@ -17,16 +17,17 @@ from paymux.journal.postgres import PostgresJournal
 from paymux.journal.postgres.address import Address
 from paymux.journal.postgres.connection import connected
 
-from ..campaigns.cuts import Network, cuts
+from ..campaigns.cuts import cuts
 from ..clusters import Cluster
 from ..journal_conformance.orders import order, paid, sent
 from ..toys import Desk, Keyless, Wire, answer
+from .proxy import Proxy
 from .test_opening import sql, until
 
 TURN = Payment(account="keyless", kind="collect", reference="order-1")
 
 
-def through(network: Network, database: str, server: Cluster) -> str:
+def through(network: Proxy, database: str, server: Cluster) -> str:
     """Return the URL of a journal by way of a network that can be troubled."""
     return database.replace(f":{server.port}/", f":{network.port}/")
 
@@ -59,12 +60,12 @@ async def test_what_is_under_way_ends_while_the_database_is_away(
         await gate.wait()
         return desk(outgoing)
 
-    async with Network(postgres.port) as network:
+    async with Proxy(postgres.port) as network:
         url = through(network, database, postgres)
         async with Pool(Keyless(), connection=Wire(slow), journal=url, deadline=30) as pay:
             running = asyncio.create_task(charge(pay))
             await sent_off.wait()
-            hole = asyncio.create_task(network.swallow(9.0))
+            hole = asyncio.create_task(network.swallow_for(9.0))
             await asyncio.sleep(0)
             began = time.monotonic()
             gate.set()
@@ -89,7 +90,7 @@ async def test_a_lost_answer_to_a_commit_does_nothing_twice(
     postgres: Cluster, database: str
 ) -> None:
     """Each operation of an order whose COMMIT has no answer is done once, and goes on."""
-    async with Network(postgres.port) as network:
+    async with Proxy(postgres.port) as network:
         journal = PostgresJournal(through(network, database, postgres))
         await journal.open()
         for number in range(6):
