@@ -62,7 +62,7 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         self._turn_table = TurnTable(worker)
         self._pending_facts = PendingFacts()
         self._finder = PaymentFinder(self._inbox, self._pending_facts)
-        notifiers = Notifiers(worker, self._beats())
+        self._notifiers = notifiers = Notifiers(worker, self._beats())
         reminders = Reminders(notifiers)
         self._payments = PaymentTable(worker, rows, self._pending_facts, reminders.look)
         self._claims = RowClaims(worker, self._payments, self._inbox)

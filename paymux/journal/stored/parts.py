@@ -20,6 +20,7 @@ class StoredParts:
 
     _writer: Writer[Any]
     _worker: Worker
+    _notifiers: Notifiers
     _keep: timedelta | None
 
     def _clock(self, db: Database) -> float:
@@ -34,7 +35,7 @@ class StoredParts:
     @property
     def adoptions(self) -> StoredAdoptions:
         """Return the payments that came by themselves and were adopted."""
-        return StoredAdoptions(self._writer.do, self._worker, Notifiers(self._worker), self._keep)
+        return StoredAdoptions(self._writer.do, self._worker, self._notifiers, self._keep)
 
     @property
     def credentials(self) -> StoredCredentials:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..database import Database, Worker
 from ..outbox import NotifierInfo
-from .beats import Beats, MachineBeats
+from .beats import Beats
 from .columns import PUT_NOTE
 
 FRESH_SECONDS = 60.0  # seconds after its last heartbeat for which a notifier keeps its orders
@@ -32,9 +32,9 @@ class LivingNotifier(NamedTuple):
 class Notifiers:
     """Reads and writes the rows of notifiers, inside a transaction of the journal's thread."""
 
-    def __init__(self, worker: Worker, beats: Beats | None = None) -> None:
+    def __init__(self, worker: Worker, beats: Beats) -> None:
         self._worker = worker
-        self._beats = MachineBeats() if beats is None else beats
+        self._beats = beats
 
     def entered(self, worker: str, db: Database) -> bool:
         """Return whether a live worker has a notifier.
