@@ -1,7 +1,6 @@
 """The journal in a schema of a PostgreSQL database, shared by workers on many machines."""
 
 import asyncio
-from datetime import timedelta
 from functools import partial
 from typing import cast
 
@@ -9,10 +8,10 @@ from ...errors import UsageError
 from ...models import Payment
 from ...primitives.coerce import is_a
 from ...primitives.redaction import Secret
-from ...values.validation import checked_seconds
 from ..base import order_key
 from ..database import Database, Operation
 from ..stored.journal import StoredJournal
+from ..stored.retention import kept_for
 from ..stored.writer import Writer
 from ..suspension import Suspension
 from ..tables.beats import CountedBeats
@@ -59,11 +58,7 @@ class PostgresJournal(StoredJournal):
     ) -> None:
         place = url if is_a(url, Secret) else Secret(cast("str", url))
         del url  # the frames of an error must not hold a password
-        days = (
-            None
-            if keep_days is None
-            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
-        )
+        keep = kept_for(keep_days)
         if timing is not None and not is_a(timing, Timing):
             raise UsageError.field("timing", timing, "a Timing")
         self.address = Address(place)
@@ -79,7 +74,7 @@ class PostgresJournal(StoredJournal):
         super().__init__(
             writer,
             self._postgres_worker,
-            None if days is None else timedelta(days=days),
+            keep,
             PostgresRows(lambda: self._lock),
             PostgresMessages(lambda: self._lock),
             PostgresEnds(lambda: self._lock),
@@ -109,10 +104,7 @@ class PostgresJournal(StoredJournal):
     def _tell(self) -> None:
         """Have what was announced sent, however long the server is away."""
         news = self._wakeups
-        work = Work(news.send, durable=True, alone=True, then=news.sent)
-        done = self._writer.queued(work)
-        # The exception is retrieved, so that asyncio does not report it as lost.
-        done.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._writer.send(Work(news.send, durable=True, alone=True, then=news.sent))
 
     async def end_turn_in(
         self, connection: object, payment: Payment, name: str, caller: str

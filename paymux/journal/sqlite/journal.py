@@ -2,16 +2,16 @@
 
 import asyncio
 import sqlite3
-from datetime import timedelta
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
 from ...errors import Unsupported
 from ...models import Payment
-from ...values.validation import checked_path, checked_seconds
+from ...values.validation import checked_path
 from ..database import Database, Operation
 from ..stored.journal import StoredJournal
+from ..stored.retention import kept_for
 from ..stored.writer import Writer
 from ..tables.health import Inspection
 from ..wakeups import Wakeups
@@ -46,11 +46,7 @@ class SqliteJournal(StoredJournal):
 
     def __init__(self, path: str | PathLike[str], *, keep_days: float | None = None) -> None:
         given = checked_path("journal", path, unread=True)
-        days = (
-            None
-            if keep_days is None
-            else min(checked_seconds("keep_days", keep_days, "days"), 36_500.0)
-        )
+        keep = kept_for(keep_days)
         # The process may change its folder later. What is no path at all is refused when it is
         # opened.
         self._path = str(Path.cwd() / given) if given.strip() not in ("", ":memory:") else given
@@ -58,7 +54,6 @@ class SqliteJournal(StoredJournal):
         self._location = FileLocation(Path(self._path))
         self._wakeups = FileWakeups()
         writer = Writer(self._runner)
-        keep = None if days is None else timedelta(days=days)
         super().__init__(writer, self._file_worker, keep, SqliteRows(), SqliteMessages())
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from ...models import log
+from ...values.validation import checked_seconds
 from ..database import Database, Operation
 from ..tables.keep_days import Deletion, deletion
 from ..work import Work
@@ -13,7 +14,15 @@ from ..work import Work
 # this time.
 PAUSE_SECONDS = 0.05
 DAY_SECONDS = 86_400.0  # seconds between two runs
+MAX_DAYS = 36_500.0  # as long as a time may be kept
 STEPS_AT_OPENING = 4  # a small journal is done when it is open; a large one goes on beside the work
+
+
+def kept_for(keep_days: float | None) -> timedelta | None:
+    """Return how long after its end a payment is kept; UsageError: that is no number of days."""
+    if keep_days is None:
+        return None
+    return timedelta(days=min(checked_seconds("keep_days", keep_days, "days"), MAX_DAYS))
 
 
 class Retention:

@@ -78,10 +78,14 @@ class Writer(ForkAware, Generic[RunnerT]):
 
     def later(self, operation: Operation[None]) -> None:
         """Queue an operation that must not be lost, without waiting for it."""
-        # The exception is retrieved, so that asyncio does not report it as lost.
         with contextlib.suppress(OSError):
-            done = self.queued(Work(operation, durable=True))
-            done.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self.send(Work(operation, durable=True))
+
+    def send(self, work: Work) -> None:
+        """Queue an operation without waiting for it. OSError: it cannot be queued."""
+        done = self.queued(work)
+        # The exception is retrieved, so that asyncio does not report it as lost.
+        done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def queued(self, work: Work) -> "asyncio.Future[Any]":
         """Queue an operation for the thread; the future is done once it ran. OSError: it cannot."""
