@@ -16,13 +16,11 @@ The rules, in their order:
 import re
 from functools import lru_cache
 
-from ..tables.columns import RECEIPT
+from ..tables.columns import IS_OPEN, IS_UNTOLD, RECEIPT
 
 # One letter for each value: the type that its parameter is declared with.
 _TYPES = {"t": "text", "i": "bigint", "f": "double precision", "a": "text[]"}
-_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
-_UNTOLD = "status <> 'pending' AND told IS NOT status"
-_COLUMNS = ((RECEIPT, "receipt"), (_OPEN, "open"), (_UNTOLD, "untold"))
+_COLUMNS = ((RECEIPT, "receipt"), (IS_OPEN, "open"), (IS_UNTOLD, "untold"))
 _WORDS = (
     (r"\bINDEXED BY \w+", ""),
     (r"\bCROSS JOIN\b", "JOIN"),

@@ -7,7 +7,7 @@ from datetime import datetime
 from ...models import log
 from ...primitives import clock
 from ..database import Database
-from ..tables.columns import PUT_NOTE
+from ..tables.columns import IS_OPEN, IS_UNTOLD, PUT_NOTE
 from ..tables.notifiers import LivingNotifier, Notifiers
 
 DAY_SECONDS = 86_400.0
@@ -16,11 +16,10 @@ OVERDUE_SECONDS = 30.0  # seconds within which an end is delivered although its 
 # seconds without any notifier before open orders are reported; a restart takes less
 ABSENT_SECONDS = 600.0
 
-_UNTOLD = """SELECT count(*), min(updated_at) FROM payments
-    WHERE kind = ? AND status <> 'pending' AND told IS NOT status"""
-_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
-_ACCOUNT = f"SELECT min(account) FROM payments WHERE account > ? AND {_IS_OPEN}"
-_OPEN = f"SELECT count(*) FROM payments WHERE account = ? AND {_IS_OPEN}"
+_UNTOLD = f"""SELECT count(*), min(updated_at) FROM payments
+    WHERE kind = ? AND {IS_UNTOLD}"""
+_ACCOUNT = f"SELECT min(account) FROM payments WHERE account > ? AND {IS_OPEN}"
+_OPEN = f"SELECT count(*) FROM payments WHERE account = ? AND {IS_OPEN}"
 
 
 class Reminders:

@@ -10,7 +10,7 @@ from ...models import Event, Payment, Trust
 from ...primitives.clock import wall_time
 from ..database import Database
 from ..unconfirmed import YOUNG_SECONDS, CandidateOrders, receipts
-from .columns import RECEIPT, iso
+from .columns import IS_OPEN, RECEIPT, iso
 
 # Between an order and a row of a list: no source says in which zone Safaricom's pull has its times.
 LISTED_WINDOW = timedelta(hours=4)
@@ -23,7 +23,7 @@ _COLLECT = "kind = 'collect' AND CAST(amount AS NUMERIC) = CAST(? AS NUMERIC)"
 # What was left to a person is not looked up any more, so a message would wait for ever.
 _PENDING = f"""SELECT payment FROM payments INDEXED BY payments_open
     WHERE account = ? AND {_COLLECT}
-    AND status = 'pending' AND state NOT IN ('refused', 'not_sent') AND left_at IS NULL"""
+    AND {IS_OPEN} AND left_at IS NULL"""
 _UNMATCHED = f"""SELECT payment FROM payments p INDEXED BY payments_by_age
     WHERE account = ? AND {_COLLECT} AND created_at BETWEEN ? AND ? AND NOT EXISTS
     (SELECT 1 FROM unconfirmed u WHERE u.account = p.account AND u.reference = p.reference) AND """

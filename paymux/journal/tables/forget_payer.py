@@ -13,17 +13,15 @@ import msgspec
 from ...errors import UsageError
 from ..database import Database
 from ..ids import new_id
+from .columns import IS_OPEN, MUST_BE_TOLD
 from .payer import FORGOTTEN, Payer
 from .rows import EVENT, OF_ORDER, PAYMENT
 
 ROWS_PER_STEP = 200
 MAX_NAMED = 20  # orders that an error names
 
-_OPEN = "(status = 'pending' AND state NOT IN ('refused', 'not_sent'))"
-# Not delivered yet: `on_payment` may need the number.
-_UNTOLD = """(status <> 'pending' AND told IS NOT status
-    AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
-_PAYMENTS = f"""SELECT account, kind, reference, {PAYMENT}, party, {_OPEN} OR {_UNTOLD}
+# What is not delivered yet is needed, too: `on_payment` may ask for the number.
+_PAYMENTS = f"""SELECT account, kind, reference, {PAYMENT}, party, ({IS_OPEN}) OR {MUST_BE_TOLD}
     FROM payments WHERE (account, kind, reference) > (?, ?, ?)
     ORDER BY account, kind, reference LIMIT {ROWS_PER_STEP}"""
 _FACTS = f"""SELECT id, {PAYMENT}, because, person, EXISTS (SELECT 1 FROM payments p

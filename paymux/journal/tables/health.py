@@ -8,22 +8,21 @@ import msgspec
 
 from ...primitives.clock import wall_time
 from ..database import Database, Worker
-from .columns import PUT_NOTE, iso
+from .columns import IS_OPEN, IS_UNTOLD, PUT_NOTE, iso
 
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
 
 # Once a notifier has run for a kind, each end of it is delivered; of other kinds none ever is, so
 # that these are all ends of a journal.
 _ENTERED = "SELECT substr(name, 9) FROM notes WHERE name LIKE 'entered %'"
-_UNTOLD = """SELECT count(*), min(updated_at) FROM payments
-    WHERE status <> 'pending' AND told IS NOT status AND kind = ?"""
-_TELLERS = """SELECT DISTINCT teller FROM payments
-    WHERE status <> 'pending' AND told IS NOT status AND kind = ? AND teller > ''"""
-_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
-_COUNT = f"SELECT count(*) FROM payments WHERE {_OPEN}"
+_UNTOLD = f"""SELECT count(*), min(updated_at) FROM payments
+    WHERE {IS_UNTOLD} AND kind = ?"""
+_TELLERS = f"""SELECT DISTINCT teller FROM payments
+    WHERE {IS_UNTOLD} AND kind = ? AND teller > ''"""
+_COUNT = f"SELECT count(*) FROM payments WHERE {IS_OPEN}"
 # By indexes of what is open, which are small: a journal may have millions of rows.
-_HOLDERS = f"""SELECT worker FROM payments WHERE {_OPEN} AND worker IS NOT NULL
-    UNION SELECT watcher FROM payments WHERE {_OPEN} AND watcher IS NOT NULL
+_HOLDERS = f"""SELECT worker FROM payments WHERE {IS_OPEN} AND worker IS NOT NULL
+    UNION SELECT watcher FROM payments WHERE {IS_OPEN} AND watcher IS NOT NULL
     UNION SELECT worker FROM hints WHERE worker IS NOT NULL
     UNION SELECT teller FROM unconfirmed WHERE ended IS NULL AND teller IS NOT NULL"""
 

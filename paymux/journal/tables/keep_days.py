@@ -6,16 +6,13 @@ from typing import Any, TypeAlias
 
 from ...primitives.clock import wall_time
 from ..database import Database
-from .columns import iso
+from .columns import MUST_BE_TOLD, iso
 
 ROWS_PER_STEP = 500  # rows that one step looks at; it takes some milliseconds
 
-# Once a notifier has run for a kind, a payment of it stays until it is delivered.
-_KEPT_UNTOLD = """(status <> 'pending' AND told IS NOT status
-    AND EXISTS (SELECT 1 FROM notes WHERE name = 'entered ' || kind))"""
 # Ended, and unchanged since `before`. An old time recorded after a newer one is a wrong clock's.
 _OLD = f"""(status <> 'pending' OR state IN ('refused', 'not_sent'))
-    AND updated_at < :before AND NOT {_KEPT_UNTOLD}
+    AND updated_at < :before AND NOT {MUST_BE_TOLD}
     AND NOT EXISTS (SELECT 1 FROM facts f
         WHERE f.account = payments.account AND f.kind = payments.kind
         AND f.reference = payments.reference AND f.id >= :young AND f.at < :before)"""

@@ -8,7 +8,7 @@ from ...primitives.clock import wall_time
 from ..base import Ended, OrderKey, order_key
 from ..database import Database, Worker
 from ..outbox import NotifiedStatus
-from .columns import iso
+from .columns import IS_UNTOLD, iso
 from .end_claims import EndClaims, FoundEnd, NewEnd
 from .notifiers import Notifiers
 from .rows import ScannedPayments, read_payment
@@ -16,16 +16,15 @@ from .rows import ScannedPayments, read_payment
 FIRST_NOTIFIER_WINDOW = timedelta(days=3)  # how far back the first notifier of a kind delivers
 
 _OF = "account = ? AND kind = ? AND reference = ?"
-_IS_UNTOLD = "status <> 'pending' AND told IS NOT status"  # the same text as in the index
 _NEXT = f"""SELECT account, kind, reference, status, payment FROM payments
-    WHERE kind = ? AND teller IS ? AND {_IS_UNTOLD} ORDER BY updated_at"""
-_TELLER = f"SELECT min(teller) FROM payments WHERE kind = ? AND teller > ? AND {_IS_UNTOLD}"
-_ONE = f"SELECT teller, status, payment FROM payments WHERE {_OF} AND {_IS_UNTOLD}"
+    WHERE kind = ? AND teller IS ? AND {IS_UNTOLD} ORDER BY updated_at"""
+_TELLER = f"SELECT min(teller) FROM payments WHERE kind = ? AND teller > ? AND {IS_UNTOLD}"
+_ONE = f"SELECT teller, status, payment FROM payments WHERE {_OF} AND {IS_UNTOLD}"
 _CLAIM = f"UPDATE payments SET teller = ? WHERE {_OF}"
 _TOLD = f"UPDATE payments SET told = ?, teller = NULL WHERE {_OF} AND teller IN (?, ?)"
 _LET_GO = f"UPDATE payments SET teller = NULL WHERE {_OF} AND teller IN (?, ?)"
-_LET_ALL_GO = f"UPDATE payments SET teller = NULL WHERE kind = ? AND teller = ? AND {_IS_UNTOLD}"
-_OLD = f"UPDATE payments SET told = status WHERE kind = ? AND updated_at < ? AND {_IS_UNTOLD}"
+_LET_ALL_GO = f"UPDATE payments SET teller = NULL WHERE kind = ? AND teller = ? AND {IS_UNTOLD}"
+_OLD = f"UPDATE payments SET told = status WHERE kind = ? AND updated_at < ? AND {IS_UNTOLD}"
 _TURN = f"SELECT worker FROM turns WHERE {_OF} AND name = ?"
 _ALONE = "!"  # suffix of a worker that delivers one payment without a notifier
 

@@ -9,7 +9,7 @@ from ...primitives.clock import wall_time
 from ..base import OrderKey, Row, State, order_key
 from ..database import Database, Worker
 from ..outbox import OpenOrder
-from .columns import iso
+from .columns import IS_OPEN, iso
 from .inbox import Inbox
 from .notifiers import LivingNotifier, Notifiers
 from .rows import ScannedPayments
@@ -18,19 +18,17 @@ from .rows import ScannedPayments
 MAX_EXCESS_ORDERS = 100
 
 _OF = "account = ? AND kind = ? AND reference = ?"
-# the same text as in the index
-_IS_OPEN = "status = 'pending' AND state NOT IN ('refused', 'not_sent')"
 _NEXT = f"""SELECT kind, reference, state, payment, worker, left_at FROM payments
-    WHERE account = ? AND watcher IS ? AND {_IS_OPEN}"""
-_WATCHER = f"SELECT min(watcher) FROM payments WHERE account = ? AND watcher > ? AND {_IS_OPEN}"
+    WHERE account = ? AND watcher IS ? AND {IS_OPEN}"""
+_WATCHER = f"SELECT min(watcher) FROM payments WHERE account = ? AND watcher > ? AND {IS_OPEN}"
 _COUNT = f"""SELECT count(*), count(CASE WHEN watcher = ? THEN 1 END) FROM payments
-    WHERE account = ? AND {_IS_OPEN}"""
+    WHERE account = ? AND {IS_OPEN}"""
 _CLAIM = f"UPDATE payments SET watcher = ? WHERE {_OF}"
-_TAKE = f"""UPDATE payments SET watcher = ? WHERE {_OF} AND watcher IS NULL AND {_IS_OPEN}
+_TAKE = f"""UPDATE payments SET watcher = ? WHERE {_OF} AND watcher IS NULL AND {IS_OPEN}
     AND state IN ('accepted', 'unknown')"""
 _LET_GO = f"UPDATE payments SET watcher = NULL WHERE {_OF} AND watcher = ?"
-_LEFT = f"UPDATE payments SET left_at = ? WHERE {_OF} AND left_at IS NULL AND {_IS_OPEN}"
-_MINE = f"SELECT kind, reference FROM payments WHERE account = ? AND watcher = ? AND {_IS_OPEN}"
+_LEFT = f"UPDATE payments SET left_at = ? WHERE {_OF} AND left_at IS NULL AND {IS_OPEN}"
+_MINE = f"SELECT kind, reference FROM payments WHERE account = ? AND watcher = ? AND {IS_OPEN}"
 _OWNED = (
     "UPDATE payments SET worker = ?, fence = fence + 1 WHERE account = ? AND kind = ? AND "
     "reference = ?"
