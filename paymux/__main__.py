@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; without its libraries, say how to install them."""
     try:
-        from .cli import commands  # noqa: PLC0415 - its libraries come with the `cli` extra
+        from .cli import main as run  # noqa: PLC0415 - its libraries come with the `cli` extra
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):
             raise
@@ -14,7 +14,7 @@ def main() -> None:
             f"paymux: {missing.name} is missing; install the command line with: pip install "
             "'paymux[cli]'"
         )
-    commands()
+    run()
 
 
 if __name__ == "__main__":

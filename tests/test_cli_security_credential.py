@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 import paymux
-from paymux.cli import commands
+from paymux.cli.commands import commands
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux", "security-credential", "--certificate"]
 PASSWORD = "Safaricom999!*é#"

@@ -1,5 +1,5 @@
 """The command line."""
 
-from .main import commands
+from .main import main
 
-__all__ = ["commands"]
+__all__ = ["main"]

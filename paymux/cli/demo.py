@@ -22,6 +22,9 @@ from ..pool import Pool
 from ..primitives.redaction import mask
 from ..simulator import Fault, Simulator
 from ..simulator.ledger import Entry
+from .command import command
+from .exits import Exit
+from .invocation import Invocation
 
 WATCH_SECONDS = 12.0  # seconds
 
@@ -267,3 +270,12 @@ class Demo:
 def _words(payment: Payment) -> str:
     why = f" ({payment.reason.text()})" if payment.reason else ""
     return f"{payment.status.value}{why}"
+
+
+@command("demo", examples=("paymux demo", "NO_COLOR=1 paymux demo"))
+def demo(cli: Invocation) -> Exit:
+    """Collect from simulated payers, with network faults.
+
+    At its end it compares what paymux says with what was really charged.
+    """
+    return Exit.DONE if asyncio.run(Demo(Console()).run()) else Exit.NO

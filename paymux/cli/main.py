@@ -1,105 +1,64 @@
-"""The commands: a demonstration, the simulator for other programs, and the journal's reader."""
+"""Starts a command, and turns whatever ends it into lines on standard error and an exit code."""
 
-import asyncio
-import os
 import sys
 
 import click
-from rich.console import Console
 
-from ..drivers import load, names, table
-from ..errors import UsageError
-from ..simulator import Simulator
-from ..simulator import names as simulated
-from ..simulator.providers import load as load_simulator
-from .demo import Demo
-from .journal import journal
-from .run import run
-from .security_credential import security_credential
+from . import streams
+from .command import Command
+from .commands import commands
+from .exits import Exit
+from .failures import Failed, Hint, failure_of, fault, show
+from .invocation import Invocation
 
 
-@click.group()
-@click.version_option(package_name="paymux")
-def commands() -> None:
-    """Collect, pay out and verify money through African payment providers."""
+def main() -> None:
+    """Run the command line with the arguments of the process, and exit."""
+    streams.prepare()
+    sys.exit(run(sys.argv[1:]))
 
 
-commands.add_command(journal)
-commands.add_command(run)
-commands.add_command(security_credential)
-
-
-@commands.command()
-def demo() -> None:
-    """Collect from simulated payers, with network faults, and compare with the real charges."""
-    sys.exit(0 if asyncio.run(Demo(Console()).run()) else 1)
-
-
-class _Served(click.Command):
-    """A command whose help lists the credentials of the simulated providers."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Credentials of every run"):
-            listed = []
-            for name in simulated():
-                try:
-                    fields = load_simulator(name).credentials.items()
-                except UsageError as error:  # an entry point of another package
-                    formatter.write_text(str(error))
-                else:
-                    listed.append((name, " ".join(map("=".join, fields))))
-            formatter.write_dl(listed)
-            formatter.write_text("M-Pesa's initiator_name and security_credential are any text.")
-
-
-@commands.command(cls=_Served)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    help="The loopback port; 0 takes a free one.",
-)
-@click.option("--root", default=None, help="A provider to serve without its mount, too.")
-@click.option("--seed", default=0, show_default=True, help="Repeats a run's random values.")
-def simulator(port: int, root: str | None, seed: int) -> None:
-    """Serve every provider on a loopback port, each at its mount, until interrupted.
-
-    What a payer does is in the number's last digit: CamPay's 237677777777 pays, 237677777770
-    declines, 237677777774 never answers. The README lists all of them.
-    """
-
-    async def serve() -> None:
-        async with Simulator(port=port, seed=seed, root=root) as sim:
-            for name, provider in sim.providers.items():
-                bare = f" {sim.url}{provider.base_path}" if name == root else ""
-                click.echo(f"{name:14} {provider.url}{provider.base_path}{bare}")
-            await asyncio.get_running_loop().create_future()
-
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code."""
+    # Before the arguments are read, an error's form is known by looking for the word alone.
+    cli = Invocation(json="--json" in arguments)
     try:
-        asyncio.run(serve())
-    except KeyboardInterrupt:
-        click.echo("stopped")
-    except UsageError as error:
-        raise click.UsageError(str(error)) from None
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        sys.exit(
-            f"paymux: port {port}: {why}; take another with --port, or any free one with --port 0"
-        )
+        return int(commands.main(list(arguments), prog_name="paymux", standalone_mode=False) or 0)
+    except streams.ReaderGone:
+        return Exit.DONE
+    except (KeyboardInterrupt, click.Abort):
+        return 128 + 2
+    except Exception as error:  # noqa: BLE001 - a fault of ours, too, ends in order
+        return _ended(Command.running or cli, error)
 
 
-@commands.command()
-def providers() -> None:
-    """Print which provider has which operation."""
-    whole = []
-    for name in names():
-        try:
-            load(name)
-        except UsageError as error:  # an entry point of another package
-            click.echo(f"paymux: {error}", err=True)
-        else:
-            whole.append(name)
-    click.echo(table(whole), nl=False)
-    if len(whole) < len(names()):
-        sys.exit(1)
+def _ended(cli: Invocation, error: Exception) -> int:
+    failed = _failed(cli, error)
+    if isinstance(failed, int):
+        return failed
+    show(failed, cli.say, json=cli.json)
+    return int(failed.exit)
+
+
+def _failed(cli: Invocation, error: Exception) -> Failed | int:
+    from ..errors import PaymuxError  # noqa: PLC0415 - only for a failure
+    from .signals import Stopped  # noqa: PLC0415 - it loads asyncio
+
+    if isinstance(error, Failed):
+        return error
+    if isinstance(error, Stopped):
+        cli.tell("stopped")
+        if cli.resume:
+            cli.tell("  {command}", command=cli.resume)
+        return error.exit
+    if isinstance(error, PaymuxError):
+        return failure_of(error)
+    if isinstance(error, click.ClickException):
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hints = [Hint(f"{path} -h", "")] if path else []
+        return Failed(error.format_message(), Exit.USAGE, hints=hints)
+    if isinstance(error, OSError):
+        return Failed(f"{error.filename or 'file'}: {error.strerror or error}", Exit.USAGE)
+    said, file = fault(error, cli.hide)
+    meaning = cli.say("This is a fault of paymux. Its traceback is in {file}.", file=file or "-")
+    return Failed(said, Exit.FAULT, meaning=meaning, error=type(error).__name__)

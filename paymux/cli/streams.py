@@ -1,0 +1,96 @@
+"""Standard output and error: results on one, all else on the other, in any encoding.
+
+What an encoding cannot show is replaced by plain letters, and never raised: under cp850 `✓` is
+"yes". The JSON of `--json` is UTF-8 whatever the locale.
+"""
+
+import codecs
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    import msgspec
+
+_PLAIN = {
+    "✓": "yes", "…": "...", "→": "->", "—": "-", "\u2013": "-", "\u2019": "'", "“": '"', "”": '"',
+    "\u00a0": " ", "\u202f": " ", "«": '"', "»": '"', "─": "-", "│": "|", "━": "-", "·": "-",
+    "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+",
+    "╭": "+", "╮": "+", "╰": "+", "╯": "+", "█": "#", "▌": "#", "✗": "no",
+    "À": "A", "Â": "A", "Ç": "C", "É": "E", "È": "E", "Ê": "E", "à": "a", "â": "a", "ç": "c",
+    "é": "e", "è": "e", "ê": "e", "ë": "e", "î": "i", "ï": "i", "ô": "o", "ù": "u", "û": "u",
+}  # fmt: skip
+
+
+class ReaderGone(Exception):
+    """The reader of standard output has closed it: `| head -1`."""
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(letter, "?") for letter in text), error.end
+
+
+def prepare() -> None:
+    """Let both streams replace what they cannot show."""
+    codecs.register_error("paymux", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="paymux")
+
+
+def write(text: str) -> None:
+    """Write text to standard output; ReaderGone: it is closed."""
+    _write(sys.stdout, text)
+
+
+def write_json(value: object) -> None:
+    """Write one line of JSON to standard output, as UTF-8; ReaderGone: it is closed."""
+    encoded = _encoder().encode(value)
+    raw = getattr(sys.stdout, "buffer", None)
+    if raw is None:  # a test's own stream
+        return write(f"{encoded.decode()}\n")
+    try:
+        sys.stdout.flush()
+        raw.write(encoded + b"\n")
+        raw.flush()
+    except BrokenPipeError:
+        _give_up(sys.stdout)
+        raise ReaderGone from None
+    return None
+
+
+@cache
+def _encoder() -> "msgspec.json.Encoder":
+    import msgspec  # noqa: PLC0415 - `--help` needs no JSON
+
+    return msgspec.json.Encoder(enc_hook=str)
+
+
+def write_error(text: str) -> None:
+    """Write text to standard error; a closed one is no error."""
+    try:
+        _write(sys.stderr, text)
+    except ReaderGone:
+        return
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # started with the descriptor closed
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _give_up(stream)
+        raise ReaderGone from None
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what is still in the stream go nowhere, or Python would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
