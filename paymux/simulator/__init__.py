@@ -1,19 +1,26 @@
 """Every supported provider, simulated: on a loopback port or in process, with a ledger."""
 
-from .core import Delivery, Message
 from .faults import Fault
-from .ledger import Entry, Ledger, Outcome
+from .ledger import AlreadyDecided, Change, Entry, Ledger, Outcome
+from .messages import Message
+from .payers import Payer
 from .providers import names
-from .server import Received, Simulator
+from .records import Delivery, Received
+from .server import Simulator
+from .world import World
 
 __all__ = [
+    "AlreadyDecided",
+    "Change",
     "Delivery",
     "Entry",
     "Fault",
     "Ledger",
     "Message",
     "Outcome",
+    "Payer",
     "Received",
     "Simulator",
+    "World",
     "names",
 ]

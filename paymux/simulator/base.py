@@ -62,13 +62,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import msgspec
+
 from ..errors import UsageError
 from ..http import Response, WebhookRequest
 from ..models import Kind, Reason, Status
 from ..primitives import coerce
-from .core import Message, SimulatorCore
+from .core import SimulatorCore
 from .faults import Fault
 from .ledger import Entry, Outcome
+from .messages import Message
 from .replies import Refused, json_reply
 
 _STEM = re.compile(r"[0-9]{1,14}")
@@ -113,6 +116,9 @@ class Provider:
     own_mounts: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, Outcome]] = {}
+    # Of `__init__`: settings that change by themselves, and what else stays after a reset.
+    balances: ClassVar[frozenset[str]] = frozenset()
+    stays: ClassVar[tuple[str, ...]] = ("magic", "tokens")
     # The attribute that selects the shape of a message, and its values, if there are several.
     shapes: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())
 
@@ -159,6 +165,12 @@ class Provider:
         """
         return Response(status=404)
 
+    def inbound(
+        self, *, amount: str, reference: str | None, party: str | None, account: str | None
+    ) -> Entry:
+        """Let a customer pay unasked; UsageError: the provider has no such payment."""
+        raise UsageError.field("provider", self.name, "one whose customers pay unasked, as mpesa")
+
     def push(self, frame: str) -> None:
         """Send a text frame to every WebSocket of this provider."""
         self.core.push(self.name, frame)
@@ -204,16 +216,34 @@ class Provider:
         """List this provider's orders, oldest first."""
         return self.core.ledger.entries(provider=self.name)
 
-    def ring(self, entry: Entry, outcome: Outcome | None = None) -> None:
-        """Ask the payer or the operator; the number decides after a delay, else the default."""
-        outcome = outcome or self.magic.get(entry.party or "") or self.core.usual()
-        if outcome is None or outcome.status is Status.PENDING:
+    def ring(self, entry: Entry, outcome: Outcome | None = None, *, on_phone: bool = True) -> None:
+        """Ask the payer or the operator; the number decides after a delay, else the default.
+
+        `on_phone`: a payer is asked on the phone; a checkout page asks there only later, by
+        another call.
+        """
+        core = self.core
+        decided = outcome or core.payers.outcome(
+            entry, self.magic.get(entry.party or ""), core.random
+        )
+        opens = decided is None or decided.status is not Status.PENDING
+        if on_phone and entry.kind == "collect" and opens and not entry.status.terminal:
+            entry.asks = True
+            core.tell("payment", entry)
+        if decided is None or not opens:
             return
-        delay = self.core.decision_delay(entry)
+        delay = core.decision_delay(entry)
         self._rung += 1
         due = asyncio.get_running_loop().time() + delay
-        heapq.heappush(self._due, (due, self._rung, entry, outcome))
-        self.core.after(delay, self._ripen)
+        heapq.heappush(self._due, (due, self._rung, entry, decided))
+        core.after(delay, self._ripen)
+
+    def hang_up(self, entry: Entry) -> None:
+        """Stop asking a payer: nothing decides any more, until a test does."""
+        self._due = [one for one in self._due if one[2] is not entry]
+        heapq.heapify(self._due)
+        entry.asks = False
+        self.core.tell("payment", entry)
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order now: the ledger moves the money, and the webhook is sent."""
@@ -234,11 +264,12 @@ class Provider:
         kind = planned.kind if planned else None
         if kind is Fault.WEBHOOK_LOST:
             return [], 0.0
+        message = _marked(message, entry, forged=False)
         messages = [message]
         if kind is Fault.WEBHOOK_DUPLICATE:
             messages.append(message)
         if kind is Fault.WEBHOOK_FORGED and (forged := self.message(entry, forged=True)):
-            messages.insert(0, forged)
+            messages.insert(0, _marked(forged, entry, forged=True))
         return messages, planned.seconds if planned and kind is Fault.WEBHOOK_LATE else 0.0
 
     def _ripen(self) -> None:
@@ -249,3 +280,8 @@ class Provider:
             _, _, entry, outcome = heapq.heappop(self._due)
             if entry.status is Status.PENDING:
                 self.settle(entry, outcome)
+
+
+def _marked(message: Message, entry: Entry, *, forged: bool) -> Message:
+    """Note on a message which order it is about; a question of M-Pesa's has none in the ledger."""
+    return msgspec.structs.replace(message, order=entry.id, forged=forged)

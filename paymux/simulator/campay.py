@@ -55,6 +55,7 @@ class CamPay(Provider):
         **magic("23769999999", success="9"),
     }
     shapes = ("webhook_method", ("POST", "GET"))
+    balances = frozenset({"floats"})
 
     def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)

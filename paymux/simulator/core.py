@@ -2,62 +2,24 @@
 
 import asyncio
 import contextlib
-import json
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-import msgspec
-
-from ..errors import UsageError
 from ..http import Response, WebhookRequest
-from ..models import Status
-from ..primitives import coerce
 from .faults import Faults
-from .ledger import Entry, Ledger, Outcome
+from .ledger import Entry, Ledger
+from .messages import Message as Message  # noqa: PLC0414 - providers know it from here
+from .payers import Payers
+from .records import Delivery, Records
+from .sending import send
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
 PayerDelay: TypeAlias = float | Callable[[random.Random, Entry], float]
 Receiver: TypeAlias = Callable[[WebhookRequest], Response | Awaitable[Response | None] | None]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_WITHIN = 8.0  # seconds that Safaricom gives a validation URL; other providers state none
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook to be sent; `url` contains the query of a GET, and must not be empty."""
-
-    url: str
-    method: str = "POST"
-    headers: Mapping[str, str] = {}
-    body: bytes = b""
-
-    def __post_init__(self) -> None:
-        if not coerce.text(self.url):
-            raise UsageError.field(
-                "url",
-                self.url,
-                "the address that the order, or a setting of the provider, gave (a simulator "
-                "returns None from `message` where there is none; a driver needs `webhook_url` in "
-                "`takes` to give one)",
-            )
-
-    @classmethod
-    def json(cls, url: str, body: Any) -> "Message":
-        """Make a POST with a JSON body."""
-        return cls(
-            url=url, headers={"content-type": "application/json"}, body=json.dumps(body).encode()
-        )
-
-
-class Delivery(msgspec.Struct, kw_only=True):
-    """A webhook that was sent, with the receiver's HTTP status, or the error."""
-
-    provider: str
-    message: Message
-    status: int | None = None
-    error: str | None = None
 
 
 class SimulatorCore:
@@ -69,19 +31,26 @@ class SimulatorCore:
         seed: int,
         latency: Latency,
         payer_delay: PayerDelay,
-        default: Status | None,
+        payers: Payers,
         faults: Faults,
         url: str,
+        keep: int | None = None,
+        webhook_hosts: Collection[str] = (),
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(lambda entry: self.tell("payment", entry))
         self.faults = faults
+        faults.changed = lambda planned: self.tell("fault", planned)
         self.url = url
         self.random = random.Random(seed)  # noqa: S311 - repeats a run; not used for secrets
         self.latency = latency
         self.payer_delay = payer_delay
-        self.default = default
+        self.payers = payers
         self.receiver: Receiver | None = None
-        self.deliveries: list[Delivery] = []
+        self.webhook_hosts = webhook_hosts
+        self.deliveries: Records[Delivery] = Records(keep)
+        # Called with a word and a thing for each event: ("payment", entry) and so on.
+        self.observers: list[Callable[[str, Any], object]] = []
+        self.guests = 0  # streams and waiting requests
         self._listeners: dict[str, set[asyncio.Queue[str]]] = {}
         self._unsent: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,14 +62,23 @@ class SimulatorCore:
         return self.latency(self.random) if callable(self.latency) else self.latency
 
     def decision_delay(self, entry: Entry) -> float:
-        """Draw the seconds that the payer takes to decide."""
+        """Return the seconds that the payer takes to decide."""
+        own = self.payers.delay(entry)
+        if own is not None:
+            return own
         return (
             self.payer_delay(self.random, entry) if callable(self.payer_delay) else self.payer_delay
         )
 
-    def usual(self) -> Outcome | None:
-        """Return what a payer does by default; None: nothing, until `settle` is called."""
-        return None if self.default is None else Outcome(self.default)
+    @property
+    def busy(self) -> bool:
+        """Whether a stream, a waiting request, a timer or a webhook is under way."""
+        return bool(self.guests or self._tasks or self._timers or self._pauses)
+
+    def tell(self, event: str, thing: Any) -> None:
+        """Tell those that observe this world what happened."""
+        for observer in self.observers:
+            observer(event, thing)
 
     def after(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back after so many seconds of the running loop."""
@@ -165,21 +143,41 @@ class SimulatorCore:
             self.start(self._unsent.pop(0)())
 
     async def carry(self, provider: str, message: Message) -> Response | None:
-        """Deliver a webhook to the receiver or to a loopback address; None: no answer came."""
-        delivery = Delivery(provider=provider, message=message)
-        self.deliveries.append(delivery)
+        """Deliver a webhook to the receiver or to an allowed address; None: no answer came."""
+        return await self.deliver(Delivery(provider=provider, message=message))
+
+    async def deliver(self, delivery: Delivery) -> Response | None:
+        """Deliver a webhook, and keep what came of it."""
+        message = self.deliveries.add(delivery).message
+        began = asyncio.get_running_loop().time()
+        reply: Response | None
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 reply = await (
                     _hand_over(self.receiver, message)
                     if self.receiver
-                    else _send_to_socket(message)
+                    else send(message, self.webhook_hosts)
                 )
+            delivery.status, delivery.response_headers = reply.status, reply.headers
+            delivery.response_body = self.deliveries.cut(reply.body)
         except Exception as error:  # noqa: BLE001 - any error of the receiver is kept for the test
-            delivery.error = f"{type(error).__name__}: {error}"
-            return None
-        delivery.status = reply.status
+            reply, delivery.error = None, f"{type(error).__name__}: {error}"
+        delivery.ms = (asyncio.get_running_loop().time() - began) * 1000
+        self.tell("delivery", delivery)
         return reply
+
+    def forget(self) -> None:
+        """Forget orders, webhooks, faults and payers; what is under way ends without effect."""
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._timers.clear()
+        self._unsent.clear()
+        self.ledger.clear()
+        self.deliveries.clear()
+        self.faults.clear()
+        self.payers.known.clear()
 
     async def aclose(self) -> None:
         """End all timers, waits and webhooks."""
@@ -209,28 +207,3 @@ async def _hand_over(receiver: Receiver, message: Message) -> Response:
     if isinstance(answer, Awaitable):
         answer = await answer
     return answer if isinstance(answer, Response) else Response(status=200)
-
-
-async def _send_to_socket(message: Message) -> Response:
-    # Plain sockets are enough for a receiver on this machine; no HTTP client is needed.
-    url = urlsplit(message.url)
-    if url.scheme != "http" or url.hostname not in _LOOPBACK:
-        raise UsageError.field(
-            "webhook URL", message.url, "http on loopback, or Simulator.on_webhook"
-        )
-    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
-    try:
-        target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
-        headers = {"host": url.netloc, "content-length": str(len(message.body)), **message.headers}
-        # HTTP/1.0: the answer is neither chunked nor kept alive.
-        lines = [
-            f"{message.method} {target} HTTP/1.0",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + message.body)
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        return Response(status=int(head.split()[1]), body=body)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()

@@ -55,7 +55,7 @@ def checked_kind(kind: object) -> Fault:
 
 
 class Planned(msgspec.Struct, kw_only=True):
-    """A planned fault; `times` counts down, and `fired` up."""
+    """A planned fault; `times` counts down, and `fired` up. `n` is its number in its world."""
 
     provider: str
     match: str
@@ -67,6 +67,7 @@ class Planned(msgspec.Struct, kw_only=True):
     seconds: float = 1.0
     retry_after: int | str | datetime = 1
     location: str = ""
+    n: int = 0
 
     def fits_request(self, provider: str, method: str, path: str) -> bool:
         """Return whether a request matches `"POST /path/"`, `"POST"` or `"/path/"`; `""`: any."""
@@ -115,6 +116,9 @@ class Faults:
     def __init__(self, providers: Sequence[str]) -> None:
         self._providers = providers
         self._planned: list[Planned] = []
+        self._count = 0
+        # Called for each fault that is planned, happens, or is dropped.
+        self.changed: Callable[[Planned], object] = id
 
     def plan(self, planned: Planned) -> None:
         """Plan a fault; one that can never happen is UsageError."""
@@ -136,7 +140,10 @@ class Faults:
             raise UsageError.field("match", planned.match, "'POST /path/', 'POST', '/path/' or ''")
         if planned.kind in _NEVER_PROCESSED:
             planned.processed = False
+        self._count += 1
+        planned.n = self._count
         self._planned.append(planned)
+        self.changed(planned)
 
     @property
     def planned(self) -> tuple[Planned, ...]:
@@ -145,7 +152,18 @@ class Faults:
 
     def clear(self) -> None:
         """Drop what is planned."""
-        self._planned.clear()
+        for planned in self.planned:
+            self.drop(planned.n)
+
+    def drop(self, n: object) -> None:
+        """Drop the planned fault with this number; UsageError: there is none."""
+        found = next((one for one in self._planned if one.n == coerce.whole(n)), None)
+        if found is None:
+            accepted = ", ".join(str(one.n) for one in self._planned) or "none: none is planned"
+            raise UsageError.field("n", n, accepted)
+        self._planned.remove(found)
+        found.times = 0
+        self.changed(found)
 
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
         """Take the first fault that this request matches."""
@@ -162,4 +180,5 @@ class Faults:
             found.fired += 1
             if not found.times:
                 self._planned.remove(found)
+            self.changed(found)
         return found

@@ -62,7 +62,8 @@ class InProcess:
         url = urlsplit(outgoing.url)
         name, path = self._hosts.get(url.hostname or "", ""), url.path
         if not name:
-            name, _, below = url.path.lstrip("/").partition("/")
+            mounted = path.removeprefix(urlsplit(self._core.url).path)
+            name, _, below = mounted.lstrip("/").partition("/")
             path = f"/{below}"
         if name not in self._providers:
             raise TransportError("no simulated provider answers there", permanent=True)

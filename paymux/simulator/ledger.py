@@ -1,6 +1,6 @@
 """What was really charged, paid out and refunded, whatever any answer said."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,12 +27,27 @@ class Outcome(msgspec.Struct, frozen=True):
     status: Status
     reason: Reason | None = None
     code: str | None = None
+    by: str = "settle"  # who decided: "payer", "number", "default", "checkout", or a test
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One step of an order: when, to which status, why, and who caused it."""
+
+    at: datetime
+    status: Status
+    reason: Reason | None
+    by: str
+
+
+class AlreadyDecided(UsageError):
+    """An order has ended, and cannot end in this way any more; the sentence says how it ended."""
 
 
 class Entry(msgspec.Struct, kw_only=True, eq=False):
     """One order at one simulated provider. Two requests make two orders, so a double charge shows.
 
     `amount` is Decimal, in major units; `words` holds other fields of this provider's API.
+    `asks`: the payer is being asked on the phone; `tries_left`: for the PIN.
     """
 
     provider: str
@@ -48,6 +63,14 @@ class Entry(msgspec.Struct, kw_only=True, eq=False):
     words: dict[str, Any] = {}
     opened_at: datetime = msgspec.field(default_factory=wall_time)
     settled_at: datetime | None = None
+    history: list[Change] = []
+    asks: bool = False
+    tries_left: int = 3
+
+    @property
+    def id(self) -> str:
+        """The order's id in this world: the provider's name and its reference."""
+        return f"{self.provider}:{self.provider_reference}"
 
     @property
     def moved(self) -> bool:
@@ -58,7 +81,8 @@ class Entry(msgspec.Struct, kw_only=True, eq=False):
 class Ledger:
     """Every order that a simulated provider accepted, and the money that moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[Entry], None] | None = None) -> None:
+        self._changed = changed
         self._entries: list[Entry] = []
         self._by_provider_reference: dict[tuple[str, str], Entry] = {}
         self._by_any_reference: dict[str, list[Entry]] = {}
@@ -68,6 +92,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def newest(self) -> Entry:
+        """The order that was opened last; there must be one."""
+        return self._entries[-1]
 
     def open(self, entry: Entry, *names: str) -> Entry:
         """Add a new order, found by its references and by these names; no money has moved yet."""
@@ -80,6 +109,7 @@ class Ledger:
         self._entries.append(entry)
         for name in {entry.reference, entry.provider_reference, *names} - {None}:
             self._by_any_reference.setdefault(str(name), []).append(entry)
+        self._note(entry, "order")
         return entry
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
@@ -87,7 +117,7 @@ class Ledger:
         allowed = _AFTER.get(entry.status, {Status.SUCCEEDED})
         if outcome.status not in allowed:
             accepted = ", ".join(sorted(allowed)) or "nothing: a refunded order stays as it is"
-            raise UsageError(
+            raise AlreadyDecided(
                 f"status: an order that is {entry.status} cannot become {outcome.status}; "
                 f"accepted: {accepted}",
                 name="status",
@@ -97,11 +127,28 @@ class Ledger:
         entry.status, entry.code = outcome.status, outcome.code
         entry.reason = outcome.reason or _WHY.get(outcome.status)
         if entry.status.terminal:
-            entry.settled_at = wall_time()
+            entry.settled_at, entry.asks = wall_time(), False
+        self._note(entry, outcome.by)
+
+    def _note(self, entry: Entry, by: str) -> None:
+        entry.history.append(Change(wall_time(), entry.status, entry.reason, by))
+        if self._changed is not None:
+            self._changed(entry)
 
     def get(self, provider: str, provider_reference: str) -> Entry | None:
         """Return the order of this provider with this provider reference."""
         return self._by_provider_reference.get((provider, provider_reference))
+
+    def find(self, id: str) -> Entry | None:
+        """Return the order with this id: the provider's name, a colon, and its reference."""
+        provider, _, reference = id.partition(":")
+        return self._by_provider_reference.get((provider, reference))
+
+    def clear(self) -> None:
+        """Forget every order, and the money that moved."""
+        self._entries.clear()
+        self._by_provider_reference.clear()
+        self._by_any_reference.clear()
 
     def entries(self, reference: str | None = None, *, provider: str | None = None) -> list[Entry]:
         """List orders, oldest first; `reference`: yours, the provider's, or a receipt."""

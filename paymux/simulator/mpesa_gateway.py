@@ -57,6 +57,7 @@ class MpesaGateway(Provider):
     # 254708374149 is the number of Safaricom's own sandbox; the others are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
     shapes = ("frame_shape", ("client", "flat"))
+    stays = ("magic", "tokens", "_given", "refund_outcome")
 
     def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)

@@ -44,6 +44,7 @@ class PayDunya(Provider):
     # PayDunya's sandbox payers are made in its back office; these numbers of Senegal are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("22177000000", success="7")
     shapes = ("notification", ("form", "bare", "data", "twice", "json"))
+    balances = frozenset({"balance"})
 
     def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)

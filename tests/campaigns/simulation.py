@@ -517,7 +517,7 @@ class City(Simulator):
         results = self.mpesa.results
         results.lost = results.twice = results.to_timeout_url = 0.0
 
-    async def answer(
+    async def respond(
         self, name: str, incoming: WebhookRequest, planned: Planned | None
     ) -> Response:
         """Process a request now, later or never."""
@@ -526,7 +526,7 @@ class City(Simulator):
         if isinstance(planned, Storm) and planned.later and what == "money":
             work = partial(self._late, name, incoming)
             self.core.after(self.weather.delay(), lambda: self.core.start(work()))
-        reply = await super().answer(name, incoming, planned)
+        reply = await super().respond(name, incoming, planned)
         self.requests.clear()
         return reply
 

@@ -13,7 +13,6 @@ from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Entry, Fault, Message, Outcome, Simulator
 from paymux.simulator.base import Provider, magic
-from paymux.simulator.http_server import HttpServer
 
 from ..cases import CASES
 from ..toys import KEY
@@ -282,19 +281,15 @@ class Acme(Provider):
 
 async def test_a_provider_may_push_frames() -> None:
     """A WebSocket is refused, or gets every frame until it is closed."""
-    sim = Simulator()
-    acme = Acme(sim.core)
-    door = HttpServer(sim.core, {"acme": acme}, sim.answer, None)
-    url = await door.open(0)
-    async with aiohttp.ClientSession() as session:
+    async with Simulator(providers=[Acme]) as sim, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await session.ws_connect(f"{url}/acme/ws/")
-        async with session.ws_connect(f"{url}/acme/ws/?token=simulator") as stream:
-            acme.push("hello")
+            await session.ws_connect(f"{sim.url}/acme/ws/")
+        async with session.ws_connect(f"{sim.url}/acme/ws/?token=simulator") as stream:
+            sim.acme.push("hello")
             assert await stream.receive_str() == "hello"
-            closing = asyncio.gather(sim.core.aclose(), door.close())
+            closing = asyncio.ensure_future(sim.__aexit__(None, None, None))
             assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
         await closing
-    acme.push("to nobody")
+    sim.acme.push("to nobody")
     with pytest.raises(NotImplementedError):
         await Provider(sim.core).answer(WebhookRequest())

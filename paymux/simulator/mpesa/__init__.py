@@ -59,6 +59,8 @@ class Mpesa(Provider):
         "shortcode": SHORTCODE,
         "passkey": "simulator",
     }
+    balances = frozenset({"accounts"})
+    stays = ("magic", "tokens", "c2b.registered", "results.delay")
     # 254708374149 is the sandbox's own number; the others are ours.
     numbers: ClassVar[Mapping[str, Outcome]] = magic("25470837414", success="9")
 
@@ -149,6 +151,13 @@ class Mpesa(Provider):
             shortcode=shortcode,
             till=bill is None,
         )
+
+    def inbound(
+        self, *, amount: str, reference: str | None, party: str | None, account: str | None
+    ) -> Entry:
+        """Let a customer pay to a paybill, or without a reference to a till."""
+        payer = {} if party is None else {"msisdn": party}
+        return self.pays(bill=reference, amount=amount, **payer, shortcode=account or SHORTCODE)
 
     def time_out(self, reference: str) -> None:
         """Send the queue time-out of the open payouts and reversals with this reference.

@@ -100,6 +100,7 @@ class Stk:
             MerchantRequestID=self._mpesa.request_id(),
             receipt=receipt,
             shortcode=SHORTCODE,
+            description=str(body["TransactionDesc"]),
             till=str(body["PartyB"]),
             TransactionType="Buy Goods" if till else "Pay Bill",
         )

@@ -1,0 +1,97 @@
+"""The routes of what holds in a world: health, lines to paste, faults, settings, payers, worlds."""
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+from ...errors import UsageError
+from ...http import Response
+from ..environment import lines
+from . import rows
+from .bodies import Empty, Health, WorldRow
+from .problems import Problem
+from .routes import Call
+
+
+def health(call: Call) -> Any:
+    """Tell whether everything listens."""
+    since = call.sim.ready_since
+    if since is None:
+        raise Problem(503, "the simulator does not listen on every address yet")
+    return Health(
+        status="ready",
+        version=version("paymux"),
+        providers=sorted(call.world.providers),
+        uptime=round(time.monotonic() - since, 3),
+    )
+
+
+def env(call: Call) -> Any:
+    """Write the lines to paste."""
+    wanted = call.query.get("format") or "sh"
+    kind = "application/json" if wanted == "json" else "text/plain; charset=utf-8"
+    return Response(
+        status=200, headers={"content-type": kind}, body=lines(call.world, wanted).encode()
+    )
+
+
+def faults(call: Call) -> Any:
+    """List the planned faults, newest first."""
+    planned = reversed(call.world.core.faults.planned)
+    return {"items": [rows.fault(one) for one in planned], "next": None}
+
+
+def plan(call: Call) -> Any:
+    """Plan a fault."""
+    return rows.fault(call.world.fault(**call.body))
+
+
+def drop_all(call: Call) -> Any:
+    """Drop every planned fault."""
+    call.world.core.faults.clear()
+    return Empty()
+
+
+def drop(call: Call) -> Any:
+    """Drop one planned fault."""
+    written = call.at["n"]
+    try:
+        call.world.core.faults.drop(int(written) if written.isdigit() else None)
+    except UsageError as error:
+        raise Problem(404, str(error), field="n", accepted=error.accepted) from None
+    return Empty()
+
+
+def settings(call: Call) -> Any:
+    """Show the settings."""
+    return call.world.settings()
+
+
+def change(call: Call) -> Any:
+    """Change settings."""
+    call.world.change(**call.body)
+    return call.world.settings()
+
+
+def payer(call: Call) -> Any:
+    """Decide what a number does."""
+    return call.world.payer(call.at["number"], **call.body)
+
+
+def forget_payer(call: Call) -> Any:
+    """Let a number do again what it would have done."""
+    call.world.forget_payer(call.at["number"])
+    return Empty()
+
+
+def reset(call: Call) -> Any:
+    """Begin anew."""
+    call.world.reset(**call.body)
+    return Empty()
+
+
+def open_world(call: Call) -> Any:
+    """Open a world."""
+    world = call.sim.world(call.body.get("name"), seed=call.body.get("seed", 0))
+    name = world.url.rpartition("/")[2]
+    return WorldRow(name=name, url=world.url, control=f"{world.url}/_paymux")

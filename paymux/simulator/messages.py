@@ -1,0 +1,41 @@
+"""A webhook of a simulated provider, before it is sent."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..errors import UsageError
+from ..primitives import coerce
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook to be sent; `url` contains the query of a GET, and must not be empty.
+
+    `order` and `forged` are set by the simulator: the order's id, and whether it is a lie.
+    """
+
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    order: str | None = None
+    forged: bool = False
+
+    def __post_init__(self) -> None:
+        if not coerce.text(self.url):
+            raise UsageError.field(
+                "url",
+                self.url,
+                "the address that the order, or a setting of the provider, gave (a simulator "
+                "returns None from `message` where there is none; a driver needs `webhook_url` in "
+                "`takes` to give one)",
+            )
+
+    @classmethod
+    def json(cls, url: str, body: Any) -> "Message":
+        """Make a POST with a JSON body."""
+        return cls(
+            url=url, headers={"content-type": "application/json"}, body=json.dumps(body).encode()
+        )
