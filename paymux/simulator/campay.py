@@ -257,9 +257,8 @@ class CamPay(Provider):
         except ValueError:
             return json_reply({"message": "start_date and end_date are dates: YYYY-MM-DD"}, 400)
         found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= until]
-        return json_reply(
-            {"data": [row(entry) for entry in found if entry.words.get("opened") is not False]}
-        )
+        told = [row(entry) for entry in found if entry.words.get("opened") is not False]
+        return json_reply({"data": told})
 
     def _payment_link(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)

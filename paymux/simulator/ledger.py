@@ -68,6 +68,12 @@ class Entry(msgspec.Struct, kw_only=True, eq=False):
     tries_left: int = 3
 
     @property
+    def ended(self) -> str:
+        """How and when an order ended, in words."""
+        why = f" ({self.reason})" if self.reason is not None else ""
+        return f"{self.status}{why} at {self.settled_at:%H:%M:%S} UTC" if self.settled_at else "not"
+
+    @property
     def id(self) -> str:
         """The order's id in this world: the provider's name and its reference."""
         return f"{self.provider}:{self.provider_reference}"

@@ -83,7 +83,7 @@ def _owner(provider: Provider, part: str) -> object:
 
 def _settings(provider: Provider) -> Iterator[tuple[str, str, Any]]:
     """Go through the part, name and type of each setting."""
-    parts: dict[str, object] = {"": provider}
+    parts: dict[str, Any] = {"": provider}
     for name, value in vars(provider).items():
         ours = (
             type(value).__module__.partition(".")[0] == type(provider).__module__.partition(".")[0]
@@ -91,7 +91,7 @@ def _settings(provider: Provider) -> Iterator[tuple[str, str, Any]]:
         if name[:1] != "_" and ours and hasattr(value, "__dict__") and name != "core":
             parts[name] = value
     for part, owner in parts.items():
-        declared = _declared(type(owner))
+        declared = _declared(vars(type(owner)).get("__init__"))
         for name, value in vars(owner).items():
             kind = declared.get(name, type(value))
             if name[:1] != "_" and _is_plain(value) and kind is not type(None):
@@ -138,12 +138,12 @@ def _words(kind: Any) -> str:
 
 
 @cache
-def _declared(kind: Any) -> Mapping[str, Any]:
-    """Return the types that `__init__` states for attributes, as far as they are plain."""
+def _declared(made: Any) -> Mapping[str, Any]:
+    """Return the types that an `__init__` states for attributes, as far as they are plain."""
     found: dict[str, Any] = {}
     try:
-        source = ast.parse(textwrap.dedent(inspect.getsource(vars(kind)["__init__"])))
-    except (OSError, TypeError, KeyError, SyntaxError):
+        source = ast.parse(textwrap.dedent(inspect.getsource(made)))
+    except (OSError, TypeError, SyntaxError):
         return found  # a class without source: its values tell their types
     for node in ast.walk(source):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute):

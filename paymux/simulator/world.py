@@ -64,7 +64,7 @@ class World(Adjustable):
         entries = self._found(reference)
         entry = next((one for one in entries if not one.status.terminal), entries[-1])
         if entry.status.terminal:
-            raise AlreadyDecided.field("answer", word, f"none: the order is {entry.status}")
+            raise AlreadyDecided.field("answer", word, f"none: it has {entry.ended}")
         provider = self.providers[entry.provider]
         if word == "approve" and typed is not None and typed != self.core.payers.pin(entry):
             entry.tries_left -= 1

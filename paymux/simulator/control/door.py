@@ -15,6 +15,7 @@ from ..world import World
 from ..worlds import TooManyWorlds
 from . import page
 from .headers import API, cors, preflight
+from .openapi import document
 from .problems import Problem
 from .routes import Call, check_fields, find, written
 from .security import foreign, refuses_content
@@ -87,6 +88,8 @@ class Door:
         segments: list[str],
         query: Mapping[str, str],
     ) -> Response:
+        if request.method in ("GET", "HEAD") and segments == ["openapi.json"]:
+            return written(document())
         route, at = find(ROUTES, request.method, segments)
         body = await _body(request)
         call = Call(
@@ -106,7 +109,7 @@ class Door:
             raise Problem(429, str(error), field=error.name, accepted=error.accepted) from None
         except UsageError as error:
             raise Problem.of(error) from None
-        return written(route, told)
+        return written(told, route.status)
 
 
 async def _body(request: web.BaseRequest) -> Mapping[str, Any]:

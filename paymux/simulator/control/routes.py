@@ -112,12 +112,12 @@ def check_fields(route: Route, body: Mapping[str, Any]) -> None:
             raise UsageError.missing(name, f"accepted: {', '.join(known)}")
 
 
-def written(route: Route, told: Any) -> Response:
+def written(told: Any, status: int = 200) -> Response:
     """Write the answer of a route."""
     if isinstance(told, Response):
         return told
     return Response(
-        status=route.status,
+        status=status,
         headers={"content-type": "application/json"},
         body=msgspec.json.encode(told),
     )
