@@ -43,8 +43,8 @@ of your own names its class in the entry-point group `paymux.simulators`.
   `raise Refused(json_reply({...}, 400))` inside `answer`.
 * Accept an order with `self.open(...)`, which adds it to the ledger. Call `self.ring(entry)` when
   the payer is asked: the payer's number, or the simulator's default, or a later `sim.settle`
-  decides. For a checkout page use `page(...)`, then `self.settle(entry, outcome)`. Settling moves
-  the money and sends `message`.
+  decides. For a checkout page use `checkout.serve(...)`, else `self.settle(entry, outcome)`.
+  Settling moves the money and sends `message`.
 * If a message has several shapes, `shapes` is the attribute that selects one, and its values: the
   fuzzer sends each.
 * `entry.code` is the provider's own status word or code, if a test sets one: send it instead of the

@@ -28,9 +28,11 @@ from .campay_messages import (
     summary_balance,
     transaction,
 )
+from .campay_page import checkout
+from .checkout import serve
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
-from .replies import DECISIONS, Refused, fields, json_reply, page, redirect, segments
+from .replies import Refused, fields, json_reply, segments
 from .tokens import Tokens, jwt
 
 _USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
@@ -71,6 +73,8 @@ class CamPay(Provider):
         # For a repeated reference, the page says both "the results of the first request" and "will
         # be rejected".
         self.repeated: Literal["charge", "join", "reject"] = "charge"
+        self.app = "Simulator"  # the hosted page shows the app's name
+        self.page_life = 1800.0  # seconds; no page says when a link expires
         self._logins = 0
 
     async def answer(self, incoming: WebhookRequest) -> Response:
@@ -264,33 +268,21 @@ class CamPay(Provider):
         body = self._body(incoming)
         amount = checked_amount(body, "amount", cap=self.cap)
         party, carrier = checked_party(str(body["from"])) if body.get("from") else (None, "MTN")
-        pages = {name: body.get(name) for name in ("redirect_url", "failure_redirect_url")}
+        pages = {
+            name: body.get(name)
+            for name in ("redirect_url", "failure_redirect_url", "payment_options")
+        }
         entry = self._accept("collect", body, amount, party, carrier, opened=False, **pages)
         reference = entry.provider_reference
         return json_reply({"link": f"{self.url}/pay/{reference}/", "reference": reference})
 
     def _page(self, incoming: WebhookRequest, reference: str) -> Response:
-        """Serve the hosted page.
-
-        After the decision, the payer's browser is redirected with a query, by GET.
-        """
+        """Serve the hosted page; after the decision, the payer is led back with a query, by GET."""
         entry = self.entry(reference)
         if entry is None or "opened" not in entry.words:
             return json_reply({"detail": "Not found."}, 404)
         entry.words["opened"] = True
-        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
-        if incoming.method == "GET" or decision is None:
-            return page(f"{entry.amount} XAF")
-        if not entry.status.terminal:
-            self.settle(entry, decision)
-        # The query is what github.com/common-repository/campay-api reads.
-        address = entry.words["redirect_url" if entry.moved else "failure_redirect_url"] or self.url
-        told = transaction(entry, self.webhook_key)
-        back = {
-            name: told[name]
-            for name in ("external_reference", "operator", "operator_reference", "reason")
-        }
-        return redirect(f"{address}?{urlencode({**back, 'status': told['status'].lower()})}")
+        return serve(self, entry, incoming, checkout(self, entry))
 
 
 def _taken(entry: Entry) -> Decimal:

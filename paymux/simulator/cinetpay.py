@@ -7,7 +7,6 @@ verification, notification, hmac, retour) and github.com/Tidev-CinetPay/api-chec
 
 import hashlib
 import hmac
-import html
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,11 +17,13 @@ from ..http import Response, WebhookRequest
 from ..models import Status
 from ..primitives.clock import wall_time
 from .base import Provider, magic
+from .checkout import serve
 from .cinetpay_messages import MESSAGES, data, data_2021, error, notice, response_id
 from .cinetpay_messages import code as code_of
+from .cinetpay_page import checkout
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
-from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
+from .replies import Refused, fields, html_reply, json_reply, segments
 
 SITE_ID = "123456"
 
@@ -39,6 +40,15 @@ _CUSTOMER = (
     "country",
     "state",
     "zip_code",
+)
+_KEPT = (
+    "description",
+    "metadata",
+    "lang",
+    "channels",
+    "lock_phone_number",
+    "notify_url",
+    "return_url",
 )
 _CHANNELS = ("ALL", "MOBILE_MONEY", "CREDIT_CARD", "WALLET")
 _SPECIAL = re.compile(r"[#/,$_&]")  # "ne mettez pas de caractères spéciaux" (docs, initialisation)
@@ -89,6 +99,8 @@ class CinetPay(Provider):
         self.operator = "OM"  # Orange Money
         # return_url "accepts GET and POST" (docs, retour)
         self.returns: Literal["GET", "POST"] = "GET"
+        self.shop = "Simulator"  # the page shows the account's name
+        self.page_life = 1800.0  # seconds; no page says when a payment expires
         self._tokens: dict[str, Entry] = {}
 
     async def answer(self, incoming: WebhookRequest) -> Response:
@@ -175,10 +187,7 @@ class CinetPay(Provider):
             token=token,
             signature=f"{self.core.random.getrandbits(160):040x}",
             operator_id=f"MP{wall_time():%y%m%d.%H%M}.A{self.core.random.randrange(10**5):05}",
-            **{
-                name: body.get(name)
-                for name in ("description", "metadata", "lang", "notify_url", "return_url")
-            },
+            **{name: body.get(name) for name in _KEPT},
         )
         self._tokens[token] = entry
         if self.pings:
@@ -258,27 +267,11 @@ class CinetPay(Provider):
         )
 
     def _page(self, incoming: WebhookRequest, token: str) -> Response:
-        """Serve the checkout page; after any decision, the customer is redirected to return_url."""
+        """Serve the checkout page; after any decision, the customer is led to return_url."""
         entry = self._tokens.get(token)
         if entry is None:
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
-        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
-        if incoming.method == "GET" or decision is None:
-            return page(f"{entry.words['description']}: {entry.amount} {entry.currency}")
-        if not entry.status.terminal:
-            self.settle(entry, decision)
-        address = entry.words["return_url"]
-        back = {"transaction_id": entry.provider_reference, "token": token}
-        if self.returns == "POST":
-            inputs = "".join(
-                f'<input type="hidden" name="{name}" value="{value}">'
-                for name, value in back.items()
-            )
-            action = html.escape(address)
-            return html_reply(
-                f'<!doctype html><form method="post" action="{action}">{inputs}<button>OK</button>'
-            )
-        return redirect(f"{address}{'&' if '?' in address else '?'}{urlencode(back)}")
+        return serve(self, entry, incoming, checkout(self, entry))
 
 
 def _need(body: dict[str, Any], *names: str) -> None:

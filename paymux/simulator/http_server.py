@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ..http import Response, WebhookRequest
 from .base import Provider
+from .checkout import asset
 from .faults import Fault
 from .wire_faults import cut, respond, spoil
 from .world import World
@@ -70,6 +71,8 @@ class HttpServer:
         if world is None:
             return respond(_no_world(mount))
         name = path.lstrip("/").partition("/")[0]
+        if name == CONTROL and (file := asset(path.rpartition("/")[2])):
+            return respond(file)
         if name == CONTROL or (not name and self._sim.root is None):
             from .control.door import Door  # noqa: PLC0415 - loaded only where it is used
 

@@ -16,10 +16,12 @@ from urllib.parse import urlencode, urlsplit
 from ..http import Response, WebhookRequest
 from ..models import Status
 from .base import Provider
+from .checkout import serve
 from .core import Message, SimulatorCore
 from .intram_messages import QR_CODE, WORDS, customer, flat, nested
+from .intram_page import checkout
 from .ledger import Entry
-from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
+from .replies import Refused, fields, html_reply, json_reply, segments
 
 # The name of each key in the body, by its header.
 _KEYS: Mapping[str, str] = {
@@ -70,6 +72,7 @@ class Intram(Provider):
         # The query of the redirect: as on the Node page, or, with two "?", as in intram-nodejs'
         # Readme.
         self.redirect_query: Literal["token", "STATUS"] = "token"
+        self.page_life = 1800.0  # seconds; no page says when a transaction expires
         self.fee = Decimal("0.05")  # of the amount, added to it: 50 of 1000 in the sample
         # of custom_datas: for the ledger only; Intram has no such field
         self.reference_key = "paymux_reference"
@@ -244,17 +247,7 @@ class Intram(Provider):
         entry = self.entry(transaction_id)
         if entry is None:
             return html_reply("Transaction not found", 404)
-        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
-        if incoming.method == "GET" or decision is None:
-            return page(f"{entry.words['store']['name']}: {entry.amount} XOF")
-        if not entry.status.terminal:
-            self.settle(entry, decision)
-        address = entry.words["actions"].get("return_url" if entry.moved else "cancel_url")
-        if not address:
-            return html_reply(self.word(entry))
-        if self.redirect_query == "STATUS":
-            return redirect(f"{address}?STATUS={self.word(entry)}?transaction_id={transaction_id}")
-        return redirect(f"{address}?token={transaction_id}")
+        return serve(self, entry, incoming, checkout(self, entry))
 
 
 def _is_url(value: object) -> bool:

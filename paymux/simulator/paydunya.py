@@ -13,15 +13,16 @@ import string
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlencode
 
 from ..http import Response, WebhookRequest
 from ..models import Status
 from .base import Provider, magic
+from .checkout import serve
 from .core import Message, SimulatorCore
 from .ledger import Entry, Outcome
 from .paydunya_messages import encoded, invoice, site
-from .replies import DECISIONS, Refused, fields, html_reply, json_reply, page, redirect, segments
+from .paydunya_page import checkout
+from .replies import Refused, fields, html_reply, json_reply, segments
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
 # a local number or an e-mail
@@ -66,6 +67,7 @@ class PayDunya(Provider):
         self.redistribution = True  # PER "must be switched on" in the application's settings
         self.balance = Decimal(1_000_000)
         self.operator = "wave_senegal"
+        self.page_life = 86_400.0  # seconds; integrators say that an invoice ends after 24 hours
 
     async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer below /sandbox-api/v1 and /api/v1, and serve the checkout page."""
@@ -173,6 +175,7 @@ class PayDunya(Provider):
             items=self._object(asked, "items", of="item"),
             taxes=self._object(asked, "taxes", of="tax"),
             customer={name: customer.get(name) or "" for name in ("name", "phone", "email")},
+            channels=asked.get("channels") or body.get("channels"),
             custom_data=custom,
             actions={name: actions.get(name) or "" for name in _ACTIONS},
             receipt_identifier=self._code(12),
@@ -235,23 +238,11 @@ class PayDunya(Provider):
         )
 
     def _page(self, incoming: WebhookRequest, token: str) -> Response:
-        """Serve the checkout page; it redirects to return_url with ?token=, or to cancel_url."""
+        """Serve the checkout page; it leads to return_url with ?token=, or to cancel_url."""
         entry = self.entry(token)
         if entry is None or entry.kind != "collect":
             return html_reply("<!doctype html><title>404</title><p>Not Found", 404)
-        decision = DECISIONS.get(str((fields(incoming) or {}).get("decision")))
-        if incoming.method == "GET" or decision is None:
-            return page(f"{entry.words['store']}: {entry.amount} FCFA")
-        if not entry.status.terminal:
-            self.settle(entry, decision)
-        address = entry.words["actions"]["return_url" if entry.moved else "cancel_url"]
-        if not address:
-            return html_reply(f"<!doctype html><p>{html.escape(invoice(entry, self)['status'])}")
-        if not entry.moved:
-            return redirect(address)
-        return redirect(
-            f"{address}{self.joint if '?' in address else '?'}{urlencode({'token': token})}"
-        )
+        return serve(self, entry, incoming, checkout(self, entry))
 
     def _receipt(self, token: str) -> Response:
         entry = self.entry(token)

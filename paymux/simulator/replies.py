@@ -1,21 +1,11 @@
 """Writing answers as providers do, and reading requests."""
 
-import html
 import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..http import Response, WebhookRequest
-from ..models import Reason, Status
-from .ledger import Outcome
-
-# The buttons of a checkout page.
-DECISIONS: Mapping[str, Outcome] = {
-    "approve": Outcome(Status.SUCCEEDED),
-    "decline": Outcome(Status.FAILED, Reason.DECLINED),
-    "cancel": Outcome(Status.CANCELLED, Reason.CANCELLED),
-}
 
 
 class Refused(Exception):
@@ -39,16 +29,6 @@ def html_reply(body: str, status: int = 200) -> Response:
     """Answer with an HTML page."""
     return Response(
         status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode()
-    )
-
-
-def page(title: str) -> Response:
-    """Answer with a checkout page: each button POSTs `decision=…` to the page's URL."""
-    buttons = "".join(
-        f'<button name="decision" value="{word}">{word}</button>' for word in DECISIONS
-    )
-    return html_reply(
-        f'<!doctype html><h1>{html.escape(title)}</h1><form method="post">{buttons}</form>'
     )
 
 
