@@ -17,7 +17,7 @@ def web_address(written: object) -> str | None:
     A line break would begin another header of a redirect, and urlsplit removes it silently.
     """
     text = written.strip(" ") if isinstance(written, str) else ""
-    return quote(text, safe=_URL) if text.isprintable() and _source(text) else None
+    return quote(text, safe=_URL) if _source(text) else None
 
 
 def form_action(addresses: Iterable[object]) -> str:
@@ -31,8 +31,10 @@ def form_action(addresses: Iterable[object]) -> str:
 
 def _source(written: object) -> str | None:
     """Return the origin of a web address as a policy writes it, else its scheme; None: neither."""
+    if not isinstance(written, str) or not written.isprintable():
+        return None
     try:
-        url = urlsplit(written if isinstance(written, str) else "")
+        url = urlsplit(written.strip(" "))
         host, port = (url.hostname or "").lower(), url.port
         if ":" not in host:
             host = host.encode("idna").decode("ascii")

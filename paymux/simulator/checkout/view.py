@@ -1,7 +1,7 @@
 """The checkout page as HTML: every text is escaped, and no script is needed."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,8 +14,8 @@ from .words import LANGUAGES, duration, money, word
 
 # The failures that a payer's phone may answer, beside a wrong PIN.
 _FAILURES = ("no_money", "limit", "busy", "expire")
-_CHECKED, _CURRENT = " checked", ' aria-current="true"'
-_ALERT, _INVALID = ' role="alert"', ' aria-invalid="true" autofocus'
+_CARD, _CHECKED, _CURRENT = ' class="card"', " checked", ' aria-current="true"'
+_ALERT, _INVALID = ' role="alert"', ' aria-invalid="true"'
 _MARKS = {"succeeded": "✓", "refunded": "✓", "failed": "✕", "cancelled": "✕", "expired": "⏱"}
 
 
@@ -96,58 +96,70 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def _means(self) -> str:
         """Show how to pay: the operators by country, and the number."""
-        number, wrong = self.typed or self.entry.party or "", self.wrong == "number"
-        locked = " readonly" if self.checkout.locked else ""
-        told, kind = (
-            self._word("bad_number" if wrong else "number_hint"),
-            "wrong" if wrong else "hint",
-        )
+        missing = f'<p class="wrong"{_ALERT}>{self._word("bad_means")}</p>'
         return (
             self._form(
                 f"<fieldset><legend>{self._word('means')}</legend>"
-                + (
-                    f'<p class="wrong" role="alert">{self._word("bad_means")}</p>'
-                    * (self.wrong == "means")
-                )
-                + "".join(self._countries())
-                + '</fieldset><div class="number">'
-                f'<label for="number">{self._word("number")}</label>'
-                f'<input id="number" name="number" type="tel" inputmode="tel" autocomplete="tel"'
-                f' value="{_esc(number)}" maxlength="30" aria-describedby="told"{locked}'
-                f"{_INVALID if wrong else ''}>"
-                f'<p id="told" class="{kind}"'
-                f"{_ALERT if wrong else ''}>{told}</p></div>" + self._button("ask", kind="main")
+                + (missing if self.wrong == "means" else "")
+                + self._operators()
+                + f"</fieldset>{self._number()}{self._button('ask', kind='main')}"
             )
             + self._cancel()
         )
 
-    def _countries(self) -> Iterable[str]:
-        """Yield the choices of each country; where there are several, all but one are folded."""
+    def _number(self) -> str:
+        wrong = self.wrong == "number"
+        state = f"{_INVALID} autofocus" if wrong else ""
+        state += " readonly" if self.checkout.locked else ""
+        told = (
+            f'<p id="told" class="wrong"{_ALERT}>{self._word("bad_number")}</p>'
+            if wrong
+            else f'<p id="told" class="hint">{self._word("number_hint")}</p>'
+        )
+        return (
+            f'<div class="number"><label for="number">{self._word("number")}</label>'
+            f'<input id="number" name="number" type="tel" inputmode="tel" autocomplete="tel" '
+            f'value="{_esc(self.typed or self.entry.party or "")}" maxlength="30" '
+            f'aria-describedby="told"{state}>{told}</div>'
+        )
+
+    def _operators(self) -> str:
+        """Show the operators of the payer's country and the card; other countries are folded."""
         grouped: dict[str, list[Operator]] = {}
         for one in self.checkout.operators:
             grouped.setdefault(one.country, []).append(one)
+        cards = grouped.pop("", [])
         first = self._likely(list(grouped))
-        for country, operators in grouped.items():
-            choices = "".join(
-                f'<label class="operator"><input type="radio" name="operator" '
-                f'value="{_esc(one.code)}"{_CHECKED if one is grouped[first][0] else ""}>'
-                f'<span class="{_brand(one)}">{_esc(one.name)}</span></label>'
-                for one in operators
-            )
-            group = f'<div class="operators">{choices}</div>'
-            if len([one for one in grouped if one]) < 2:
-                yield group
-                continue
-            name = COUNTRIES[country][1 if self.lang == "fr" else 2] if country else None
-            title = _esc(name) if name else self._word("card")
-            unfolded = " open" if country == first else ""
-            yield f"<details{unfolded}><summary>{title}</summary>{group}</details>"
+        shown = [*grouped.pop(first, []), *cards]
+        others = "".join(
+            f'<div role="group" aria-label="{self._country(country)}">'
+            f"<p>{self._country(country)}</p>{self._choices(operators)}</div>"
+            for country, operators in grouped.items()
+        )
+        title = f"<p>{self._country(first)}</p>" if others else ""
+        folded = f"<details><summary>{self._word('others')}</summary>{others}</details>"
+        return title + self._choices(shown, checked=True) + (folded if others else "")
+
+    def _choices(self, operators: Sequence[Operator], *, checked: bool = False) -> str:
+        """Make a radio button for each; of those that are shown at first, the first is checked."""
+        choices = "".join(
+            f'<label class="operator"><input type="radio" name="operator" '
+            f'value="{_esc(one.code)}"{"" if one.country else _CARD}'
+            f"{_CHECKED if checked and one is operators[0] else ''}>"
+            f'<span class="{_brand(one)}">{_esc(one.name)}</span></label>'
+            for one in operators
+        )
+        return f'<div class="operators">{choices}</div>'
+
+    def _country(self, country: str) -> str:
+        return _esc(COUNTRIES[country][1 if self.lang == "fr" else 2])
 
     def _likely(self, countries: list[str]) -> str:
         """Return the country of the payer's number, else the first."""
         party = self.entry.party or ""
-        codes = {one: COUNTRIES[one][0] for one in countries if one}
-        return next((one for one, code in codes.items() if party.startswith(code)), countries[0])
+        codes = {one: COUNTRIES[one][0] for one in countries}
+        usual = countries[0] if countries else ""
+        return next((one for one, code in codes.items() if party.startswith(code)), usual)
 
     def _phone(self, asked: Operator) -> str:
         """Show the payer's phone, or the bank of a card, which asks for the PIN."""
@@ -160,11 +172,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             self._form(
                 f'<section class="phone" aria-labelledby="phone"><h2 id="phone">{title}</h2>'
                 f'<p class="{_brand(asked)}">{_esc(asked.name)} <span>{_esc(number)}</span></p>'
-                f"<p>{self._word('asks', shop=self.checkout.shop, amount=amount)}</p>"
+                f'<p id="asks">{self._word("asks", shop=self.checkout.shop, amount=amount)}</p>'
                 f'<input type="hidden" name="tries" value="{tries}">'
                 f'<label for="pin">{self._word("pin")}</label>'
                 '<input id="pin" name="pin" type="password" inputmode="numeric" maxlength="8"'
-                f' autocomplete="off" required aria-describedby="told hint"'
+                f' autocomplete="off" required autofocus aria-describedby="asks told hint"'
                 f"{_INVALID if wrong else ''}>"
                 f'<p id="told" class="wrong" role="alert">{told}</p>'
                 f'<p id="hint" class="hint">{self._word("pin_hint")}</p>'
@@ -186,7 +198,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f'<section class="ended {name}"><p class="mark" aria-hidden="true">{_MARKS[name]}</p>'
             f"<h2>{self._word(name)}</h2>{why}"
-            f'<p class="reference">{self._word("reference")} : <code>{_esc(reference)}</code></p>'
+            f'<p class="reference">{self._word("reference")} <code>{_esc(reference)}</code></p>'
             f"{self._way(self.checkout.back())}</section>"
         )
 

@@ -1,0 +1,315 @@
+"""The hosted checkout pages without a browser: they ask, decide once, and lead back."""
+
+import html
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+
+from paymux import Reason, Status
+from paymux.http import Response
+from paymux.simulator import Simulator
+from paymux.simulator.checkout.addresses import form_action, web_address
+from paymux.simulator.checkout.words import money
+
+from .asking import ask, until
+from .checkouts import OPENERS, SHOP, Page, Texts, opened, post, shown
+
+PROVIDERS = pytest.mark.parametrize("provider", sorted(OPENERS))
+OPERATORS = {
+    "campay": "ORANGE",
+    "cinetpay": "WAVE_CI",
+    "intram": "moov-benin",
+    "paydunya": "wave-senegal",
+}
+# Whether the payer comes back to the first address, by provider: CinetPay has only that.
+FAILURE = {"cinetpay": "return"}
+
+
+async def asked(sim: Simulator, provider: str, texts: Texts | None = None) -> Page:
+    """Open an order whose payer has chosen an operator, and holds the phone."""
+    page = await opened(sim, provider, texts)
+    reply = await post(sim, page, "ask", operator=OPERATORS[provider], number="07 07 07 07 07")
+    assert (reply.status, reply.headers["location"]) == (303, "?lang=fr")
+    return page
+
+
+def led_back(reply: Response, name: str) -> bool:
+    """Return whether the answer sends the browser to this page of the shop."""
+    return reply.status == 302 and reply.headers["location"].startswith(f"{SHOP}/{name}")
+
+
+@PROVIDERS
+async def test_a_payer_pays_with_the_pin(provider: str) -> None:
+    """Operator and number, then the phone, then the PIN 0000: one charge, and the way back."""
+    sim = Simulator()
+    page = await opened(sim, provider)
+    first = await shown(sim, page)
+    assert "aucun argent ne bouge" in first
+    assert "5\u202f000\u00a0X" in first
+    assert "Commande 1042" in first
+    assert 'name="pin"' not in first
+    page = await asked(sim, provider)
+    phone = await shown(sim, page)
+    assert 'name="pin"' in phone
+    assert f"+{page.entry.party}" in phone
+    assert led_back(await post(sim, page, "approve", pin="0000"), "return")
+    assert page.entry.status is Status.SUCCEEDED
+    assert sim.ledger.charged(page.entry.provider_reference) == 5000
+    assert "Paiement réussi" in await shown(sim, page)
+
+
+@PROVIDERS
+async def test_the_third_wrong_pin_fails_the_payment(provider: str) -> None:
+    """The tries left are shown; a form that is sent twice is one try."""
+    sim = Simulator()
+    page = await asked(sim, provider)
+    for left in (2, 1):
+        for _ in range(2):
+            assert (await post(sim, page, "approve", pin="1", tries=left + 1)).status == 303
+        assert f"Essais restants\u00a0: {left}." in await shown(sim, page)
+    assert led_back(
+        await post(sim, page, "approve", pin="", tries=1), FAILURE.get(provider, "cancel")
+    )
+    assert (page.entry.status, page.entry.reason) == (Status.FAILED, Reason.WRONG_PIN)
+    assert Reason.WRONG_PIN.text("fr") in await shown(sim, page)
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    ("decision", "status", "reason"),
+    [
+        ("decline", Status.FAILED, Reason.DECLINED),
+        ("no_money", Status.FAILED, Reason.INSUFFICIENT_FUNDS),
+        ("limit", Status.FAILED, Reason.LIMIT),
+        ("busy", Status.FAILED, Reason.BUSY),
+        ("expire", Status.EXPIRED, Reason.EXPIRED),
+        ("cancel", Status.CANCELLED, Reason.CANCELLED),
+    ],
+)
+async def test_a_payer_who_does_not_pay_is_led_back(
+    provider: str, decision: str, status: Status, reason: Reason
+) -> None:
+    """Each answer ends the payment unpaid; sent again it decides nothing, and leads back again."""
+    sim = Simulator()
+    page = await asked(sim, provider)
+    for _ in range(2):
+        gone = await post(sim, page, decision, pin="")
+        assert led_back(gone, FAILURE.get(provider, "cancel"))
+    assert (page.entry.status, page.entry.reason) == (status, reason)
+    assert sim.ledger.charged(page.entry.provider_reference) == 0
+
+
+@PROVIDERS
+async def test_what_was_decided_elsewhere_is_shown_with_the_way_back(provider: str) -> None:
+    """A page that stood open pays nothing more: it says how the payment ended."""
+    sim = Simulator()
+    page = await asked(sim, provider)
+    sim.settle(page.entry.provider_reference, Status.FAILED, reason=Reason.LIMIT)
+    late = await post(sim, page, "approve", pin="0000", lang="en")
+    assert late.status == 200
+    assert "Payment failed" in late.body.decode()
+    assert f'href="{SHOP}/{FAILURE.get(provider, "cancel")}' in late.body.decode()
+    assert sim.ledger.charged(page.entry.provider_reference) == 0
+
+
+@PROVIDERS
+async def test_a_page_expires(provider: str) -> None:
+    """After its time a payment can no longer be paid; before, the page says how long is left."""
+    sim = Simulator()
+    with time_machine.travel("2026-12-01T06:41:00Z", tick=False) as clock:
+        page = await asked(sim, provider)
+        life = sim.providers[provider].page_life  # type: ignore[attr-defined]  # of these four
+        clock.shift(life - 45)
+        assert 'data-left="45">45 s<' in await shown(sim, page)
+        clock.shift(45)
+        late = await post(sim, page, "approve", pin="0000")
+    assert "Paiement expiré" in late.body.decode()
+    assert page.entry.status is Status.EXPIRED
+    assert sim.ledger.charged(page.entry.provider_reference) == 0
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+    ],
+)
+async def test_another_page_cannot_decide(provider: str, headers: dict[str, str]) -> None:
+    """A form of another origin, of another port of this machine too, is refused."""
+    sim = Simulator()
+    page = await asked(sim, provider)
+    refused = await post(sim, page, "approve", headers={"host": "127.0.0.1:8765", **headers})
+    assert (refused.status, page.entry.status) == (403, Status.PENDING)
+
+
+@PROVIDERS
+async def test_our_own_page_may_decide(provider: str) -> None:
+    """Chromium's headers of a form of this page, whose policy is no-referrer, are accepted."""
+    sim = Simulator()
+    page = await asked(sim, provider)
+    own = {"host": "127.0.0.1:8765", "origin": "null", "sec-fetch-site": "same-origin"}
+    assert (await post(sim, page, "approve", pin="0000", headers=own)).status == 302
+    assert page.entry.status is Status.SUCCEEDED
+
+
+HOSTILE = '"><script>alert(1)</script><!-- {shop} %s &amp;'
+
+
+@PROVIDERS
+async def test_hostile_texts_stay_texts(provider: str) -> None:
+    """Names and descriptions are escaped on every page, and close no attribute."""
+    sim = Simulator()
+    page = await asked(sim, provider, Texts(description=HOSTILE, shop=HOSTILE))
+    page.entry.reference = HOSTILE
+    pages = [await shown(sim, page)]
+    await post(sim, page, "decline")
+    pages.append(await shown(sim, page))
+    for one in pages:
+        assert html.escape(HOSTILE) in one
+        assert "<script>" not in one
+        assert "<!--" not in one
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)//",
+        "data:text/html,<script>alert(1)</script>",
+        "https://shop.example/\r\nset-cookie: a=b",
+        "http://a;script-src *.evil/",
+        "//shop.example/",
+        "file:///etc/passwd",
+    ],
+)
+async def test_an_address_that_is_no_web_address_is_refused_or_shown(
+    provider: str, address: str
+) -> None:
+    """It is neither followed, nor a link, nor in the page's policy."""
+    sim = Simulator()
+    sent = Texts(success=address, failure=address)
+    try:
+        page = await opened(sim, provider, sent)
+    except KeyError:
+        return  # CinetPay and Intram refuse the order
+    gone = await post(sim, page, "decline")
+    assert (gone.status, gone.headers.get("location")) == (200, None)
+    text = gone.body.decode()
+    assert not re.search(r'(?:href|action)="(?!\?|/_paymux/)', text)
+    assert "n'est pas une adresse web" in html.unescape(text)
+    assert gone.headers["content-security-policy"].endswith("; form-action 'self'")
+
+
+@pytest.mark.parametrize(
+    ("written", "sent", "allowed"),
+    [
+        ("https://shop.example/a?b=c", "https://shop.example/a?b=c", "https://shop.example"),
+        ("http://localhost:3000", "http://localhost:3000", "http://localhost:3000"),
+        ("HTTPS://Shop.Example/É", "HTTPS://Shop.Example/%C3%89", "https://shop.example"),
+        ("http://[::1]:80/a", "http://[::1]:80/a", "http:"),
+        ("http://my_app:8000/a b", "http://my_app:8000/a%20b", "http:"),
+        ("https://éts.example/", "https://%C3%A9ts.example/", "https://xn--ts-9ia.example"),
+        ("https://shop.example:99999/", None, None),
+        ("https://[::1/", None, None),
+        ("https://", None, None),
+        ("https://a\u202eb.example/", None, None),
+        (7, None, None),
+    ],
+)
+def test_where_a_browser_may_be_sent(written: Any, sent: str | None, allowed: str | None) -> None:
+    """Only to web addresses; the policy names their origin, or their scheme where it cannot."""
+    assert web_address(written) == sent
+    assert form_action([written]) == " ".join(["'self'", *([allowed] if allowed else [])])
+
+
+@PROVIDERS
+async def test_the_headers_let_the_page_load_nothing_else(provider: str) -> None:
+    """The policy is the one of the simulator's pages, with the origins of the shop for forms."""
+    sim = Simulator()
+    page = await opened(sim, provider, Texts("http://a.test:1/x", "https://b.test/y"))
+    headers = (await ask(sim, "GET", page.path)).headers
+    origins = "http://a.test:1" if provider == "cinetpay" else "http://a.test:1 https://b.test"
+    assert headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action 'self' {origins}"
+    )
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@PROVIDERS
+async def test_a_wrong_choice_is_said_at_its_field(provider: str) -> None:
+    """A number that is none, and an operator that the provider has not, are asked for again."""
+    sim = Simulator()
+    page = await opened(sim, provider)
+    bad = await post(sim, page, "ask", operator=OPERATORS[provider], number="12<b>")
+    assert bad.status == 422
+    assert 'value="12&lt;b&gt;"' in bad.body.decode()
+    assert 'aria-invalid="true"' in bad.body.decode()
+    none = await post(sim, page, "ask", operator="M-PESA", number="0707070707")
+    assert (none.status, "Choisissez un moyen" in none.body.decode()) == (422, True)
+    assert page.entry.words.get("asks") is None
+
+
+@PROVIDERS
+async def test_a_card_needs_no_number(provider: str) -> None:
+    """The bank asks in the phone's place; the payer may go back and choose anew."""
+    sim = Simulator()
+    page = await opened(sim, provider)
+    card = {"cinetpay": "CREDIT_CARD", "paydunya": "card", "intram": "visa", "campay": "CARD"}
+    assert (await post(sim, page, "ask", operator=card[provider])).status == 303
+    assert "Votre banque" in await shown(sim, page)
+    assert (await post(sim, page, "change")).status == 303
+    assert 'name="operator"' in await shown(sim, page)
+    await post(sim, page, "ask", operator=card[provider])
+    assert led_back(await post(sim, page, "approve", pin="0000"), "return")
+
+
+async def test_a_magic_number_decides_by_itself() -> None:
+    """A number with a meaning that is entered on the page does what it says."""
+    async with Simulator(payer_delay=0.0) as sim:
+        page = await opened(sim, "cinetpay")
+        await post(sim, page, "ask", operator="WAVE_CI", number="+225 07 00 00 00 01")
+        await until(lambda: page.entry.status.terminal)
+    assert page.entry.reason is Reason.INSUFFICIENT_FUNDS
+
+
+async def test_the_languages() -> None:
+    """French by default, English on demand; CinetPay's order may ask for English."""
+    sim = Simulator()
+    page = await opened(sim, "paydunya")
+    assert '<html lang="fr">' in (await ask(sim, "GET", page.path)).body.decode()
+    english = await shown(sim, page, "en")
+    assert '<html lang="en">' in english
+    assert "5,000\u00a0XOF" in english
+    assert "no money moves" in english
+    link = await opened(sim, "cinetpay")
+    link.entry.words["lang"] = "en"
+    assert '<html lang="en">' in (await ask(sim, "GET", link.path)).body.decode()
+    assert '<html lang="fr">' in await shown(sim, link, "fr")
+
+
+def test_money_has_its_currencys_decimals() -> None:
+    """Francs have none, dollars two, with each language's marks."""
+    assert money(Decimal(1234567), "XAF", "fr") == "1\u202f234\u202f567\u00a0XAF"
+    assert money(Decimal("1234.5"), "USD", "fr") == "1\u202f234,50\u00a0USD"
+    assert money(Decimal("1234.5"), "USD", "en") == "1,234.50\u00a0USD"
+
+
+async def test_a_link_without_addresses_ends_on_its_page() -> None:
+    """Nothing to lead back to: the page says that it can be closed."""
+    sim = Simulator()
+    for provider in ("paydunya", "intram", "campay"):
+        page = await opened(sim, provider, Texts(success="", failure=""))
+        ended = await post(sim, page, "approve", lang="en")
+        assert (ended.status, "You can close this page" in ended.body.decode()) == (200, True)
