@@ -56,4 +56,5 @@ def _back(campay: "CamPay", entry: Entry) -> Back | None:
         name: told[name]
         for name in ("external_reference", "operator", "operator_reference", "reason")
     }
-    return Back(f"{address}?{urlencode({**back, 'status': told['status'].lower()})}")
+    back["status"] = told["status"].lower()
+    return Back(f"{address}?{urlencode(back, errors='replace')}")

@@ -122,7 +122,7 @@ class CinetPay(Provider):
             return Message.json(url, {name: told[name] for name in ("cpm_trans_id", "cpm_site_id")})
         key = "forged" if forged else self.secret_key
         # The values in the docs' order (hmac), joined without a separator.
-        signed = "".join(told.values()).encode()
+        signed = "".join(told.values()).encode("utf-8", "replace")
         token = (
             {"x-token": hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()} if key else {}
         )
@@ -130,7 +130,7 @@ class CinetPay(Provider):
             message = Message.json(url, told)
             return Message(url=url, headers={**message.headers, **token}, body=message.body)
         headers = {"content-type": "application/x-www-form-urlencoded", **token}
-        return Message(url=url, headers=headers, body=urlencode(told).encode())
+        return Message(url=url, headers=headers, body=urlencode(told, errors="replace").encode())
 
     def throttled(self) -> Response:
         """Refuse as in the docs' table."""

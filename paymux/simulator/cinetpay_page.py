@@ -84,4 +84,4 @@ def _back(cinetpay: "CinetPay", entry: Entry) -> Back:
     told = {"transaction_id": entry.provider_reference, "token": entry.words["token"]}
     if cinetpay.returns == "POST":
         return Back(address, told)
-    return Back(f"{address}{'&' if '?' in address else '?'}{urlencode(told)}")
+    return Back(f"{address}{'&' if '?' in address else '?'}{urlencode(told, errors='replace')}")

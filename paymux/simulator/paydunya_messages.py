@@ -84,8 +84,8 @@ def encoded(told: dict[str, Any], shape: Literal["form", "bare", "data", "twice"
     """Encode an invoice as the form of a notification: the page's, or one that integrators saw."""
     text = json.dumps(told)
     return {
-        "form": urlencode(list(_flat("data", told))),
-        "bare": urlencode(list(_flat("data", told)), safe="[]"),
+        "form": urlencode(list(_flat("data", told)), errors="replace"),
+        "bare": urlencode(list(_flat("data", told)), safe="[]", errors="replace"),
         "data": urlencode({"data": text}),
         "twice": urlencode({"data": quote(text)}),
     }[shape].encode()

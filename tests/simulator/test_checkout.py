@@ -258,7 +258,7 @@ async def test_a_wrong_choice_is_said_at_its_field(provider: str) -> None:
     assert 'aria-invalid="true"' in bad.body.decode()
     none = await post(sim, page, "ask", operator="M-PESA", number="0707070707")
     assert (none.status, "Choisissez un moyen" in none.body.decode()) == (422, True)
-    assert page.entry.words.get("asks") is None
+    assert page.entry.words.get("chosen") is None
 
 
 @PROVIDERS
@@ -282,6 +282,30 @@ async def test_a_magic_number_decides_by_itself() -> None:
         await post(sim, page, "ask", operator="WAVE_CI", number="+225 07 00 00 00 01")
         await until(lambda: page.entry.status.terminal)
     assert page.entry.reason is Reason.INSUFFICIENT_FUNDS
+
+
+async def test_a_browser_goes_on_from_our_page() -> None:
+    """No redirect follows its form, so that the policy cannot stop those of the shop."""
+    sim = Simulator()
+    page = await opened(sim, "campay", Texts(success="https://shop.example/a?b='\"<c>;d"))
+    gone = await post(sim, page, "approve", headers={"sec-fetch-mode": "navigate"})
+    [to] = re.findall(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', gone.body.decode())
+    assert gone.status == 200
+    assert html.unescape(to).startswith(
+        "https://shop.example/a?b='%22%3Cc%3E;d?external_reference="
+    )
+    assert "refresh" not in await shown(sim, page)
+
+
+@PROVIDERS
+async def test_half_a_character_breaks_nothing(provider: str) -> None:
+    """A lone surrogate, which no UTF-8 has, is shown as a question mark."""
+    sim = Simulator()
+    page = await opened(sim, provider, Texts(description="\ud800", shop="\ud800"))
+    page.entry.reference = "\ud800"
+    assert "?" in await shown(sim, page)
+    assert (await post(sim, page, "approve")).status == 302
+    assert "Paiement réussi" in await shown(sim, page)
 
 
 async def test_the_languages() -> None:

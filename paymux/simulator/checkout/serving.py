@@ -29,78 +29,118 @@ def serve(
     A form posts `decision`: "ask" with `operator` and `number`, "change", or a key of
     `phone.ANSWERS`; "approve" with the `pin`, without which a program pays in the payer's place.
     """
-    asked = query(incoming).get("lang", "")
-    lang = asked if asked in LANGUAGES else checkout.lang
-    said: dict[str, Any] = {}
-    if incoming.method == "POST":
-        refusal = refuses_decision(incoming)
-        if refusal is not None:
-            return refusal
-        said = fields(incoming) or {}
-    left = int((entry.opened_at + timedelta(seconds=checkout.life) - wall_time()).total_seconds())
-    if left <= 0:
-        answer(provider, entry, "expire")
-    return _decided(provider, entry, checkout, said, lang=lang, left=left)
+    refusal = refuses_decision(incoming) if incoming.method == "POST" else None
+    return refusal or _Visit(provider, entry, incoming, checkout).reply()
 
 
-def _decided(
-    provider: Provider,
-    entry: Entry,
-    checkout: Checkout,
-    said: dict[str, Any],
-    *,
-    lang: str,
-    left: int,
-) -> Response:
-    """Do what a form says, if the order is still open; the page itself is then fetched anew."""
-    decision, wrong = str(said.get("decision")), ""
-    if entry.status.terminal:
-        # A form that was sent twice, or too late; it is led back where the end is its own.
-        mine = decision in ANSWERS and ANSWERS[decision].status is entry.status
-        return (_gone(checkout) if mine else None) or _page(provider, entry, checkout, lang, left)
-    if decision == "ask":
-        wrong = _ask(provider, entry, checkout, said)
-    elif decision == "change":
-        entry.words.pop("asks", None)
-    elif decision in ANSWERS:
-        # A form that was sent twice is one try.
-        if str(said.get("tries", tries_left(entry))) == str(tries_left(entry)):
-            answer(provider, entry, decision, _text(said, "pin"))
-        if entry.status.terminal:
-            return _gone(checkout) or _page(provider, entry, checkout, lang, left)
-    else:
-        return _page(provider, entry, checkout, lang, left)
-    if wrong:
-        typed = _text(said, "number") or ""
-        return _page(provider, entry, checkout, lang, left, wrong=wrong, typed=typed)
-    # To reload the page then repeats nothing.
-    return Response(status=303, headers={"location": f"?lang={lang}"})
+class _Visit:
+    """One request for the page of an order."""
 
+    def __init__(
+        self, provider: Provider, entry: Entry, incoming: WebhookRequest, checkout: Checkout
+    ) -> None:
+        self._provider = provider
+        self._entry = entry
+        self._checkout = checkout
+        self._browses = incoming.headers.get("sec-fetch-mode") == "navigate"
+        lang = query(incoming).get("lang", "")
+        self._lang = lang if lang in LANGUAGES else checkout.lang
+        posted = incoming.method == "POST"
+        self._said: dict[str, Any] = (fields(incoming) or {}) if posted else {}
+        end = entry.opened_at + timedelta(seconds=checkout.life)
+        self._left = int((end - wall_time()).total_seconds())
 
-def _ask(provider: Provider, entry: Entry, checkout: Checkout, said: dict[str, Any]) -> str:
-    """Ask the payer whom a form names on the phone; return the field that is wrong."""
-    chosen = _chosen(checkout.operators, said.get("operator"))
-    if chosen is None:
-        return "means"
-    if chosen.country and not checkout.locked:
-        party = _party(chosen, _text(said, "number") or "")
-        if party is None:
-            return "number"
-        entry.party = party
-    entry.words["asks"] = chosen.code
-    if checkout.chose is not None:
-        checkout.chose(chosen)
-    provider.ring(entry)
-    return ""
+    def reply(self) -> Response:
+        """Do what a form says, if the order is still open; then the page is fetched anew."""
+        if self._left <= 0:
+            answer(self._provider, self._entry, "expire")
+        decision, wrong = str(self._said.get("decision")), ""
+        if self._entry.status.terminal:
+            # A form that was sent twice, or too late: it is led back where the end is its own.
+            mine = decision in ANSWERS and ANSWERS[decision].status is self._entry.status
+            return self._leave() if mine else self._page()
+        if decision == "ask":
+            wrong = self._ask()
+        elif decision == "change":
+            self._entry.words.pop("chosen", None)
+        elif decision in ANSWERS:
+            # A form that was sent twice is one try.
+            left = str(tries_left(self._entry))
+            if self._said.get("tries", left) == left:
+                answer(self._provider, self._entry, decision, self._text("pin"))
+            if self._entry.status.terminal:
+                return self._leave()
+        else:
+            return self._page()
+        if wrong:
+            return self._page(wrong=wrong, typed=self._text("number") or "")
+        # To reload the page then repeats nothing.
+        return Response(status=303, headers={"location": f"?lang={self._lang}"})
+
+    def _ask(self) -> str:
+        """Ask the payer whom a form names on the phone; return the field that is wrong."""
+        checkout = self._checkout
+        chosen = _chosen(checkout.operators, self._said.get("operator"))
+        if chosen is None:
+            return "means"
+        if chosen.country and not checkout.locked:
+            party = _party(chosen, self._text("number") or "")
+            if party is None:
+                return "number"
+            self._entry.party = party
+        self._entry.words["chosen"] = chosen.code
+        if checkout.chose is not None:
+            checkout.chose(chosen)
+        self._provider.ring(self._entry)
+        return ""
+
+    def _text(self, name: str) -> str | None:
+        value = self._said.get(name)
+        return value if isinstance(value, str) else None
+
+    def _leave(self) -> Response:
+        """Lead back; where that is no web address, or takes a form, the page shows the end.
+
+        A browser goes on from our page, a program by a redirect: Chromium applies form-action to
+        every redirect after a form, also to those of the shop, which may lead to any origin.
+        """
+        back = self._checkout.back()
+        address = web_address(back.address) if back and back.fields is None else None
+        if address is None or self._browses:
+            return self._page(onward=address or "")
+        return redirect(address)
+
+    def _page(self, **filled: str) -> Response:
+        view = View(
+            provider=type(self._provider).__name__,
+            entry=self._entry,
+            checkout=self._checkout,
+            lang=self._lang,
+            left=self._left,
+            asked=_chosen(self._checkout.operators, self._entry.words.get("chosen")),
+            **filled,
+        )
+        policy = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+            "img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+            f"form-action {form_action(self._checkout.addresses)}"
+        )
+        return Response(
+            status=422 if view.wrong else 200,
+            headers={
+                "content-type": "text/html; charset=utf-8",
+                "content-security-policy": policy,
+                "x-content-type-options": "nosniff",
+                "referrer-policy": "no-referrer",
+                "cross-origin-resource-policy": "same-origin",
+                "cache-control": "no-store",
+            },
+            body=view.html().encode("utf-8", "replace"),
+        )
 
 
 def _chosen(operators: Sequence[Operator], code: object) -> Operator | None:
     return next((one for one in operators if one.code == code), None)
-
-
-def _text(said: dict[str, Any], name: str) -> str | None:
-    value = said.get(name)
-    return value if isinstance(value, str) else None
 
 
 def _party(operator: Operator, typed: str) -> str | None:
@@ -112,46 +152,3 @@ def _party(operator: Operator, typed: str) -> str | None:
     elif not (digits.startswith(code) and len(digits) > 10):
         digits = code + digits
     return digits if _DIGITS.fullmatch(digits) else None
-
-
-def _gone(checkout: Checkout) -> Response | None:
-    """Send the browser back, if that is a redirect to a web address."""
-    back = checkout.back()
-    address = web_address(back.address) if back and back.fields is None else None
-    return redirect(address) if address else None
-
-
-def _page(
-    provider: Provider,
-    entry: Entry,
-    checkout: Checkout,
-    lang: str,
-    left: int,
-    **filled: str,
-) -> Response:
-    view = View(
-        provider=type(provider).__name__,
-        entry=entry,
-        checkout=checkout,
-        lang=lang,
-        left=left,
-        asked=_chosen(checkout.operators, entry.words.get("asks")),
-        **filled,
-    )
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action {form_action(checkout.addresses)}"
-    )
-    return Response(
-        status=422 if view.wrong else 200,
-        headers={
-            "content-type": "text/html; charset=utf-8",
-            "content-security-policy": policy,
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "no-referrer",
-            "cross-origin-resource-policy": "same-origin",
-            "cache-control": "no-store",
-        },
-        body=view.html().encode(),
-    )

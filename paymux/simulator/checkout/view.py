@@ -20,7 +20,10 @@ _MARKS = {"succeeded": "✓", "refunded": "✓", "failed": "✕", "cancelled": "
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """One page; `wrong`: the field that must be filled in again, "number" or "means"."""
+    """One page; `wrong`: the field that must be filled in again, "number" or "means".
+
+    `onward`: where a browser goes from here by itself.
+    """
 
     provider: str
     entry: Entry
@@ -30,6 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     asked: Operator | None = None
     wrong: str = ""
     typed: str = ""
+    onward: str = ""
 
     def html(self) -> str:
         """Return the page of what the order is now."""
@@ -38,6 +42,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         else:
             body = self._phone(self.asked) if self.asked else self._means()
         title = self._word("title", shop=self.checkout.shop, amount=self._amount())
+        refresh = f'<meta http-equiv="refresh" content="0;url={_esc(self.onward)}">'
+        onward = refresh if self.onward else ""
         languages = "".join(
             f'<a href="?lang={lang}" lang="{lang}" hreflang="{lang}"'
             f"{_CURRENT if lang == self.lang else ''}>{name}</a>"
@@ -47,7 +53,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             f'<!doctype html><html lang="{self.lang}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'
-            f"<title>{title}</title>"
+            f"<title>{title}</title>{onward}"
             '<link rel="icon" href="/_paymux/checkout.svg">'
             '<link rel="stylesheet" href="/_paymux/checkout.css">'
             '<script src="/_paymux/checkout.js" defer></script></head>'
