@@ -14,8 +14,8 @@ if (left) {
   };
   tick();
   // A decision on the simulator's own page is seen when this window is looked at again, and, while
-  // the phone asks, every two seconds of the first minute.
-  let asking = document.querySelector(".phone") ? 30 : 0;
+  // the phone asks, every two seconds of the first twenty.
+  let asking = document.querySelector(".phone") ? 10 : 0;
   const look = async () => {
     if (document.hidden) return;
     const page = await fetch(location.href).then((answer) => answer.text(), () => "");

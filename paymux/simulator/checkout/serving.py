@@ -8,13 +8,13 @@ from typing import Any
 from ...http import Response, WebhookRequest
 from ...primitives.clock import wall_time
 from ..base import Provider
+from ..control.security import refuses_decision
 from ..ledger import Entry
 from ..phone import ANSWERS, answer, tries_left
 from ..replies import fields, query, redirect
 from .addresses import form_action, web_address
 from .offer import Checkout
 from .operators import COUNTRIES, Operator
-from .same_origin import refuses_decision
 from .view import View
 from .words import LANGUAGES
 
