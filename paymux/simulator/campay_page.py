@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ALL = (
     Operator("MTN", "MTN MoMo", "CM"),
     Operator("ORANGE", "Orange Money", "CM"),
-    Operator("CARD", "Visa / Mastercard"),
+    Operator("CARD", "Visa / Mastercard", word=""),  # no page shows the operator of a card
 )
 
 
@@ -29,12 +29,6 @@ def _operators(options: object) -> tuple[Operator, ...]:
 def checkout(campay: "CamPay", entry: Entry) -> Checkout:
     """Return the page of a payment link."""
     words = entry.words
-
-    def chose(operator: Operator) -> None:
-        # No page shows the operator of a card payment: it keeps the one before.
-        if operator.code in campay.floats:
-            words["operator"] = operator.code
-
     return Checkout(
         shop=campay.app,
         description=str(words["description"] or ""),
@@ -42,7 +36,6 @@ def checkout(campay: "CamPay", entry: Entry) -> Checkout:
         addresses=[words["redirect_url"], words["failure_redirect_url"]],
         back=lambda: _back(campay, entry),
         life=campay.page_life,
-        chose=chose,
     )
 
 

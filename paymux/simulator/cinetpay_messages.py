@@ -119,7 +119,7 @@ def data(entry: Entry, operator: str) -> dict[str, Any]:
         "amount": str(entry.amount),
         "currency": entry.currency,
         "status": word,
-        "payment_method": operator if entry.status.terminal else "",
+        "payment_method": _operator(entry, operator) if entry.status.terminal else "",
         "description": entry.words["description"],
         "metadata": entry.words["metadata"],
         "operator_id": entry.words["operator_id"] if entry.moved else None,
@@ -134,7 +134,7 @@ def data_2021(entry: Entry, operator: str) -> dict[str, Any]:
     paid = {"operator_id": entry.words["operator_id"]} if entry.moved else {}
     return {
         **paid,
-        "payment_method": operator if entry.status.terminal else "",
+        "payment_method": _operator(entry, operator) if entry.status.terminal else "",
         "payment_date": _date(entry.settled_at),
         "phone_number": number,
         "phone_prefix": prefix,
@@ -154,7 +154,7 @@ def notice(entry: Entry, operator: str, site_id: str, code: str) -> dict[str, st
         "cpm_amount": str(entry.amount),
         "cpm_currency": entry.currency,
         "signature": entry.words["signature"],
-        "payment_method": operator,
+        "payment_method": _operator(entry, operator),
         "cel_phone_num": number,
         "cpm_phone_prefixe": prefix,
         "cpm_language": entry.words["lang"] or "fr",
@@ -165,6 +165,11 @@ def notice(entry: Entry, operator: str, site_id: str, code: str) -> dict[str, st
         "cpm_designation": entry.words["description"],
         "cpm_error_message": MESSAGES.get(code, "UNKNOWN_ERROR"),
     }
+
+
+def _operator(entry: Entry, usual: str) -> str:
+    """Return with what a payment was paid: what the payer chose on the page, else the usual."""
+    return str(entry.words.get("operator", usual))
 
 
 def _phone(entry: Entry) -> tuple[str, str]:

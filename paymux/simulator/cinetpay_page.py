@@ -10,37 +10,37 @@ from .ledger import Entry
 if TYPE_CHECKING:
     from .cinetpay import CinetPay
 
-# PyPI cinetpay-python 0.1.0 (CinetPay's own, 2026-03), values of payment_method. No page lists
-# those of the older Checkout API: a payment keeps the `payment_method` of `CinetPay.operator`.
+# PyPI cinetpay-python 0.1.0 (CinetPay's own, 2026-03), values of payment_method. The older Checkout
+# API has other words: integrators' code names OM, MOMO and FLOOZ, and no page the rest.
 _MOBILE = (
-    Operator("OM_CI", "Orange Money", "CI"),
-    Operator("MTN_CI", "MTN MoMo", "CI"),
-    Operator("MOOV_CI", "Moov Money", "CI"),
+    Operator("OM_CI", "Orange Money", "CI", "OM"),
+    Operator("MTN_CI", "MTN MoMo", "CI", "MOMO"),
+    Operator("MOOV_CI", "Moov Money", "CI", "FLOOZ"),
     Operator("WAVE_CI", "Wave", "CI"),
-    Operator("OM_SN", "Orange Money", "SN"),
+    Operator("OM_SN", "Orange Money", "SN", "OM"),
     Operator("FREE_SN", "Free Money", "SN"),
     Operator("EXPRESSO_SN", "Expresso", "SN"),
     Operator("WAVE_SN", "Wave", "SN"),
-    Operator("MTN_BJ", "MTN MoMo", "BJ"),
-    Operator("MOOV_BJ", "Moov Money", "BJ"),
+    Operator("MTN_BJ", "MTN MoMo", "BJ", "MOMO"),
+    Operator("MOOV_BJ", "Moov Money", "BJ", "FLOOZ"),
     Operator("TMONEY_TG", "T-Money", "TG"),
-    Operator("MOOV_TG", "Moov Money", "TG"),
-    Operator("OM_BF", "Orange Money", "BF"),
-    Operator("MOOV_BF", "Moov Money", "BF"),
+    Operator("MOOV_TG", "Moov Money", "TG", "FLOOZ"),
+    Operator("OM_BF", "Orange Money", "BF", "OM"),
+    Operator("MOOV_BF", "Moov Money", "BF", "FLOOZ"),
     Operator("WAVE_BF", "Wave", "BF"),
-    Operator("OM_ML", "Orange Money", "ML"),
-    Operator("MOOV_ML", "Moov Money", "ML"),
+    Operator("OM_ML", "Orange Money", "ML", "OM"),
+    Operator("MOOV_ML", "Moov Money", "ML", "FLOOZ"),
     Operator("AIRTEL_NE", "Airtel Money", "NE"),
-    Operator("MOOV_NE", "Moov Money", "NE"),
+    Operator("MOOV_NE", "Moov Money", "NE", "FLOOZ"),
     Operator("ZAMANI_NE", "Zamani Cash", "NE"),
-    Operator("OM_CM", "Orange Money", "CM"),
-    Operator("MTN_CM", "MTN MoMo", "CM"),
-    Operator("OM_CD", "Orange Money", "CD"),
+    Operator("OM_CM", "Orange Money", "CM", "OM"),
+    Operator("MTN_CM", "MTN MoMo", "CM", "MOMO"),
+    Operator("OM_CD", "Orange Money", "CD", "OM"),
     Operator("AIRTEL_CD", "Airtel Money", "CD"),
     Operator("MPESA_CD", "M-Pesa", "CD"),
     Operator("AFRICELL_CD", "Africell Money", "CD"),
-    Operator("OM_GN", "Orange Money", "GN"),
-    Operator("MTN_GN", "MTN MoMo", "GN"),
+    Operator("OM_GN", "Orange Money", "GN", "OM"),
+    Operator("MTN_GN", "MTN MoMo", "GN", "MOMO"),
 )
 # Its currency table (api-checkout-doc) has XAF for Cameroon alone. No page says who pays in USD:
 # wallets of the Congo hold dollars.

@@ -28,7 +28,7 @@ def flat(entry: Entry, word: str, fee: Decimal) -> dict[str, Any]:
         "amount": int(entry.amount),
         "currency": entry.currency,
         "account_number": "22996XXXXXX",
-        "source": "MOOV",
+        "source": entry.words.get("operator", "MOOV"),
         "fees": fees,
         "net_amount": int(entry.amount) + fees,
     }

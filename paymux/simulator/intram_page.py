@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 # Benin alone: the page on supported devices, 2026-05; the channels are of intram-nodejs' Readme.
 _OPERATORS = (
-    Operator("mtn-benin", "MTN MoMo", "BJ"),
-    Operator("moov-benin", "Moov Money", "BJ"),
-    Operator("sbin-benin", "SBIN", "BJ"),
+    Operator("mtn-benin", "MTN MoMo", "BJ", "MTN"),
+    Operator("moov-benin", "Moov Money", "BJ", "MOOV"),
+    Operator("sbin-benin", "SBIN", "BJ", "SBIN"),
     Operator("visa", "Visa / Mastercard"),
 )
 

@@ -73,7 +73,7 @@ def invoice(entry: Entry, paydunya: "PayDunya") -> dict[str, Any]:
         }
         told["customer"] = {
             **told["customer"],
-            "payment_method": paydunya.operator if ended else "",
+            "payment_method": words.get("operator", paydunya.operator) if ended else "",
         }
         told["receipt_identifier"] = words["receipt_identifier"] if entry.moved else ""
         told["provider_reference"] = words["operator_reference"] if entry.moved else ""

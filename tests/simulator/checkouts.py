@@ -29,7 +29,7 @@ class Texts(NamedTuple):
     shop: str = "Boutique Awa"
 
 
-async def cinetpay(sim: Simulator, texts: Texts) -> Any:
+async def cinetpay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     """Open a payment at CinetPay, which has one way back, and no name of a shop."""
     order = {
         "apikey": "simulator",
@@ -41,13 +41,15 @@ async def cinetpay(sim: Simulator, texts: Texts) -> Any:
         "description": texts.description,
         "notify_url": "http://127.0.0.1:9/notify",
         "return_url": texts.success,
+        **more,
     }
-    sim.cinetpay.special = False  # the page must stand what the API would refuse
+    # The page must stand what the API would refuse, and a card without its owner's address.
+    sim.cinetpay.special, sim.cinetpay.card = False, []
     said = await ask(sim, "POST", "/cinetpay/v2/payment", order, headers={"user-agent": "shop"})
     return told(said)["data"]["payment_url"]
 
 
-async def paydunya(sim: Simulator, texts: Texts) -> Any:
+async def paydunya(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     """Open an invoice at PayDunya."""
     keys = {
         "paydunya-master-key": "simulator",
@@ -55,7 +57,7 @@ async def paydunya(sim: Simulator, texts: Texts) -> Any:
         "paydunya-token": "simulator",
     }
     order = {
-        "invoice": {"total_amount": 5000, "description": texts.description},
+        "invoice": {"total_amount": 5000, "description": texts.description, **more},
         "store": {"name": texts.shop},
         "actions": {"return_url": texts.success, "cancel_url": texts.failure},
     }
@@ -63,12 +65,12 @@ async def paydunya(sim: Simulator, texts: Texts) -> Any:
     return told(await ask(sim, "POST", path, order, headers=keys))["response_text"]
 
 
-async def intram(sim: Simulator, texts: Texts) -> Any:
+async def intram(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     """Open a transaction at Intram."""
     keys = {"x-api-key": "simulator", "x-private-key": "simulator", "x-secret-key": "simulator"}
     sim.intram.urls_required = ()
     order = {
-        "invoice": {"currency": "XOF", "amount": 5000, "description": texts.description},
+        "invoice": {"currency": "XOF", "amount": 5000, "description": texts.description, **more},
         "store": {"name": texts.shop},
         "actions": {"return_url": texts.success, "cancel_url": texts.failure},
     }
@@ -76,7 +78,7 @@ async def intram(sim: Simulator, texts: Texts) -> Any:
     return told(said)["receipt_url"]
 
 
-async def campay(sim: Simulator, texts: Texts) -> Any:
+async def campay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     """Open a payment link at CamPay, where the shop is the app."""
     order = {
         "amount": "5000",
@@ -85,12 +87,13 @@ async def campay(sim: Simulator, texts: Texts) -> Any:
         "external_reference": f"order-{len(sim.ledger)}",
         "redirect_url": texts.success,
         "failure_redirect_url": texts.failure,
+        **more,
     }
     said = await ask(sim, "POST", "/campay/api/get_payment_link/", order, headers=CAMPAY)
     return told(said)["link"]
 
 
-OPENERS: Mapping[str, Callable[[Simulator, Texts], Awaitable[Any]]] = {
+OPENERS: Mapping[str, Callable[[Simulator, Texts, Mapping[str, Any]], Awaitable[Any]]] = {
     "cinetpay": cinetpay,
     "paydunya": paydunya,
     "intram": intram,
@@ -98,9 +101,9 @@ OPENERS: Mapping[str, Callable[[Simulator, Texts], Awaitable[Any]]] = {
 }
 
 
-async def opened(sim: Simulator, provider: str, texts: Texts | None = None) -> Page:
-    """Open an order, and return its page."""
-    url = await OPENERS[provider](sim, texts or Texts())
+async def opened(sim: Simulator, provider: str, texts: Texts | None = None, **more: Any) -> Page:
+    """Open an order, with `more` fields of the provider's, and return its page."""
+    url = await OPENERS[provider](sim, texts or Texts(), more)
     return Page(url.removeprefix(sim.url), [*sim.ledger][-1], provider)
 
 

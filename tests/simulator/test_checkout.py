@@ -275,6 +275,52 @@ async def test_a_card_needs_no_number(provider: str) -> None:
     assert led_back(await post(sim, page, "approve", pin="0000"), "return")
 
 
+@pytest.mark.parametrize(
+    ("provider", "fields", "offered"),
+    [
+        ("campay", {"payment_options": "MOMO"}, ["MTN", "ORANGE"]),
+        ("campay", {"payment_options": "CARD"}, ["CARD"]),
+        ("campay", {"payment_options": None}, ["MTN", "ORANGE", "CARD"]),
+        ("cinetpay", {"currency": "XAF"}, ["OM_CM", "MTN_CM", "CREDIT_CARD"]),
+        ("cinetpay", {"currency": "GNF", "channels": "MOBILE_MONEY"}, ["OM_GN", "MTN_GN"]),
+        ("cinetpay", {"channels": "CREDIT_CARD"}, ["CREDIT_CARD"]),
+        ("intram", {"channels": ["visa", "mtn-benin", "?", []]}, ["mtn-benin", "visa"]),
+        ("paydunya", {"channels": ["wave-ci", "card"]}, ["wave-ci", "card"]),
+        ("paydunya", {"channels": ["mtn-benin", "wave-ci"]}, ["mtn-benin", "wave-ci"]),
+    ],
+)
+async def test_the_operators_are_those_of_the_order(
+    provider: str, fields: dict[str, Any], offered: list[str]
+) -> None:
+    """Those of the currency's countries, and of the channels that the order allows."""
+    sim = Simulator()
+    page = await opened(sim, provider, **fields)
+    found = re.findall(r'name="operator" value="([^"]+)"', await shown(sim, page))
+    assert found == offered
+
+
+async def test_what_was_chosen_is_in_the_payment() -> None:
+    """The provider's answers name the operator that the payer chose, and the number."""
+    sim = Simulator()
+    words = {"campay": "ORANGE", "cinetpay": "WAVE_CI", "intram": "MOOV"}
+    for provider, word in words.items():
+        page = await asked(sim, provider)
+        assert page.entry.words["operator"] == word
+        assert str(page.entry.party).endswith("0707070707")
+
+
+async def test_a_locked_number_stays() -> None:
+    """CinetPay's lock_phone_number: the payer sees the order's number, and cannot change it."""
+    sim = Simulator()
+    number: dict[str, Any] = {"lock_phone_number": True, "customer_phone_number": "+2250707123456"}
+    page = await opened(sim, "cinetpay", **number)
+    assert 'value="2250707123456" maxlength="30" aria-describedby="told" readonly' in (
+        await shown(sim, page)
+    )
+    await post(sim, page, "ask", operator="WAVE_CI", number="0500000000")
+    assert page.entry.party == "2250707123456"
+
+
 async def test_a_magic_number_decides_by_itself() -> None:
     """A number with a meaning that is entered on the page does what it says."""
     async with Simulator(payer_delay=0.0) as sim:

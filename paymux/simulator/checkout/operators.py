@@ -22,12 +22,14 @@ COUNTRIES: Mapping[str, tuple[str, str, str]] = {
 class Operator(msgspec.Struct, frozen=True):
     """One way to pay: the provider's name for it, what a payer calls it, and its country.
 
-    A card has no country, and no number.
+    A card has no country, and no number. `word`: what the provider calls it in a payment; None: as
+    in `code`; empty: the payment keeps the word that it had.
     """
 
     code: str
     name: str
     country: str = ""
+    word: str | None = None
 
 
 def among(operators: Sequence[Operator], channels: object) -> tuple[Operator, ...]:

@@ -89,8 +89,9 @@ class _Visit:
                 return "number"
             self._entry.party = party
         self._entry.words["chosen"] = chosen.code
-        if checkout.chose is not None:
-            checkout.chose(chosen)
+        word = chosen.code if chosen.word is None else chosen.word
+        if word:
+            self._entry.words["operator"] = word
         self._provider.ring(self._entry)
         return ""
 
