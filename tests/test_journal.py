@@ -731,6 +731,37 @@ async def test_an_order_that_never_began_is_no_payment(file: Path, status: Statu
     assert listed == ["unknown", "accepted"]
 
 
+async def test_an_order_is_read_by_its_reference(file: Path) -> None:
+    """What the page of an order shows: the journal's payment, without a look-up; None: no order.
+
+    Like `payments` it leaves out what was refused, and needs a journal.
+    """
+    replies: list[Response | Exception] = [answer(400, error="no"), TransportError("cut off")]
+    wire = Wire(Desk(collect=[*replies, answer(id="id-2", status="WAIT")]))
+    async with pool(file, wire, Keyless()) as pay:
+        for reference in ("refused", "unknown"):
+            with pytest.raises(PaymuxError):
+                await collect(pay, reference)
+        accepted = await collect(pay, "accepted")
+        known = await pay.payment("keyless", "accepted")
+        assert known is not None
+        assert known.public() == accepted.public()
+        unknown = await pay.payment("keyless", "unknown")
+        assert unknown is not None
+        assert unknown.status is Status.PENDING
+        assert await pay.payment("keyless", "refused") is None
+        assert await pay.payment("keyless", "never-heard-of") is None
+        assert await pay.payment("keyless", "accepted", kind="payout") is None
+        with pytest.raises(UsageError, match="reference"):
+            await pay.payment("keyless", "no reference")
+        with pytest.raises(UsageError, match="another"):
+            await pay.payment("another", "accepted")
+    assert {one.method for one in wire.seen} == {"POST"}
+    async with Pool(Keyless(), connection=wire) as bare:
+        with pytest.raises(UsageError, match="journal"):
+            await bare.payment("keyless", "accepted")
+
+
 DAMAGE = {
     "cut": "UPDATE payments SET payment = substr(payment, 1, 40)",
     "no text": "UPDATE payments SET payment = 5",

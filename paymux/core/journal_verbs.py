@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from .. import journal
 from ..errors import Unavailable
-from ..models import Event, Payment, Status
+from ..models import Event, Kind, Payment, Status
 from ..values import arguments
 from ..values.payment_arguments import checked_payment
+from ..values.validation import checked_reference
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -48,6 +49,25 @@ class JournalVerbs:
             None if status is None else arguments.status("status", status),
             None if since is None else arguments.moment("since", since),
         )
+
+    async def payment(
+        self, account: str, reference: str, *, kind: Kind = "collect"
+    ) -> Payment | None:
+        """Return an order by your reference as the journal has it, without asking its provider.
+
+        None: there is none, or it was refused or never sent. The page that a payer waits on may ask
+        every second: an entered `Webhooks` or `Notifier` keeps the journal up to date. Unavailable:
+        the journal cannot be read now.
+        """
+        named = Payment(
+            account=self._engine.driver(account).account,
+            kind=arguments.kind("kind", kind),
+            reference=checked_reference(reference),
+        )
+        self._engine.lifetime.use()
+        self._engine.store.require_journal()
+        row = await self._engine.store.row_of(named)
+        return None if row is None or row.state.frees_reference else row.payment
 
     def once(self, payment: Payment, name: str) -> "journal.Turn":
         """Do something once: `async with pool.once(payment, "fulfilled") as turn`, and `if turn:`.

@@ -144,6 +144,7 @@ JOURNALED = {
         "Pool.watch",
         "Pool.confirm",
         "Pool.once",
+        "Pool.payment",
         "Pool.payments",
         "Pool.recover",
     ),
