@@ -6,15 +6,16 @@ import sys
 def main() -> None:
     """Run the command line; without its libraries, say how to install them."""
     try:
-        from .cli import main as run  # noqa: PLC0415 - its libraries come with the `cli` extra
+        from .cli import start  # noqa: PLC0415 - its libraries come with the `cli` extra
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):
             raise
-        sys.exit(
+        sys.stderr.write(
             f"paymux: {missing.name} is missing; install the command line with: pip install "
-            "'paymux[cli]'"
+            "'paymux[cli]'\n"
         )
-    run()
+        sys.exit(2)
+    start()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: each command as a user starts it."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -128,12 +129,12 @@ def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_pat
     )
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from paymux.__main__ import main; "
-        "main()"
+        "sys.argv[1:] = ['demo']; main()"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr == (
         f"paymux: {missing} is missing; install the command line with: pip install 'paymux[cli]'\n"
@@ -141,16 +142,22 @@ def test_without_its_libraries_it_says_how_to_install_them(missing: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_broken_installation_is_not_called_a_missing_library() -> None:
-    """A missing module of paymux itself is a traceback, not advice to install an extra."""
+def test_a_broken_installation_is_not_called_a_missing_library(tmp_path: Path) -> None:
+    """A missing module of paymux itself is a fault of ours, not advice to install an extra."""
     code = (
         "import sys; sys.modules['paymux.cli.demo'] = None; from paymux.__main__ import main; "
-        "main()"
+        "sys.argv[1:] = ['demo']; main()"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 70
+    assert "Its traceback is in" in ended.stderr
     assert "pip install" not in ended.stderr
 
 
@@ -169,7 +176,7 @@ def test_a_wrong_command_is_refused_without_a_traceback(arguments: list[str]) ->
     ended = _ended(*arguments)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
-    assert "Error" in ended.stderr
+    assert ended.stderr.startswith("paymux: ")
 
 
 def test_the_version_is_the_packages() -> None:

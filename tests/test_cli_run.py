@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from click.testing import CliRunner, Result
 
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 from paymux.http import Send, post
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 import paymux
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux", "security-credential", "--certificate"]
 PASSWORD = "Safaricom999!*é#"
@@ -211,7 +211,7 @@ def test_at_a_terminal_it_asks_without_echo(certificate: Path) -> None:
 def test_an_interrupt_at_the_question_ends_it(certificate: Path) -> None:
     """The end of input at the terminal is no traceback, and prints no credential."""
     code, out, shown = _typed(certificate, b"\x04")
-    assert (code, out) == (1, b"")
+    assert (code, out) == (2, b"")
     assert b"Traceback" not in shown
 
 

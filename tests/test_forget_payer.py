@@ -21,7 +21,7 @@ from paymux import (
     Status,
     UsageError,
 )
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 from paymux.journal.tables.payer import FORGOTTEN, Payer
 from paymux.models import Event, Trust
 

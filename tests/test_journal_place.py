@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from paymux import NotSent, Pool, SqliteJournal, UsageError
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 from paymux.journal.postgres import PostgresJournal
 
 from .test_redaction import _rendered

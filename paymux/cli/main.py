@@ -1,18 +1,19 @@
 """Starts a command, and turns whatever ends it into lines on standard error and an exit code."""
 
+import signal
 import sys
 
 import click
 
 from . import streams
 from .command import Command
-from .commands import commands
 from .exits import Exit
 from .failures import Failed, Hint, failure_of, fault, show
 from .invocation import Invocation
+from .root import commands
 
 
-def main() -> None:
+def start() -> None:
     """Run the command line with the arguments of the process, and exit."""
     streams.prepare()
     sys.exit(run(sys.argv[1:]))
@@ -26,8 +27,11 @@ def run(arguments: list[str]) -> int:
         return int(commands.main(list(arguments), prog_name="paymux", standalone_mode=False) or 0)
     except streams.ReaderGone:
         return Exit.DONE
-    except (KeyboardInterrupt, click.Abort):
-        return 128 + 2
+    except click.Abort as aborted:  # of a question: Ctrl-C, or the end of input
+        ended = isinstance(aborted.__context__, EOFError)
+        return Exit.USAGE if ended else 128 + signal.SIGINT
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, ends in order
         return _ended(Command.running or cli, error)
 
@@ -57,6 +61,9 @@ def _failed(cli: Invocation, error: Exception) -> Failed | int:
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hints = [Hint(f"{path} -h", "")] if path else []
         return Failed(error.format_message(), Exit.USAGE, hints=hints)
+    if isinstance(error, ModuleNotFoundError) and error.name == "rich":
+        said = "rich is missing; install the command line with: pip install 'paymux[cli]'"
+        return Failed(said, Exit.USAGE)
     if isinstance(error, OSError):
         return Failed(f"{error.filename or 'file'}: {error.strerror or error}", Exit.USAGE)
     said, file = fault(error, cli.hide)

@@ -26,7 +26,7 @@ from paymux import (
     Status,
     UsageError,
 )
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 from paymux.errors import PaymuxError
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.journal import copy_journal

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 import paymux
 from paymux import NotSent, Pool, UsageError
-from paymux.cli.commands import commands
+from paymux.cli.root import commands
 from paymux.journal.postgres import PostgresJournal
 from paymux.journal.postgres.address import Address
 from paymux.journal.postgres.connection import Connection, connected
