@@ -194,7 +194,7 @@ class CinetPay(Provider):
             self.core.send(self.name, Message(url=entry.words["notify_url"], method="GET"))
         if self.early:
             self.announce(entry)
-        self.ring(entry)
+        self.ring(entry, on_phone=False)
         return json_reply(
             {
                 "code": "201",

@@ -211,7 +211,7 @@ class Intram(Provider):
                 self.core.random.choices(string.ascii_letters + string.digits, k=10)
             ),
         )
-        self.ring(entry)
+        self.ring(entry, on_phone=False)
         return self._requested(entry)
 
     def _requested(self, entry: Entry) -> Response:

@@ -181,7 +181,7 @@ class PayDunya(Provider):
             receipt_identifier=self._code(12),
             operator_reference=self._code(16),
         )
-        self.ring(entry)
+        self.ring(entry, on_phone=False)
         return json_reply(
             {
                 "response_code": "00",

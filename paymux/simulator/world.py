@@ -12,11 +12,12 @@ from ..values.arguments import reason as checked_reason
 from ..values.arguments import status as checked_status
 from ..values.arguments import text, whole
 from ..values.validation import checked_seconds
+from . import phone
 from .adjusting import Adjustable
 from .faults import Fault, Planned, checked_kind
 from .ledger import AlreadyDecided, Entry, Outcome
 from .messages import Message
-from .payers import ANSWERS, WRONG_PIN, Answer, checked_answer, checked_pin
+from .payers import Answer, checked_answer, checked_pin
 from .records import Delivery
 
 
@@ -65,17 +66,7 @@ class World(Adjustable):
         entry = next((one for one in entries if not one.status.terminal), entries[-1])
         if entry.status.terminal:
             raise AlreadyDecided.field("answer", word, f"none: it has {entry.ended}")
-        provider = self.providers[entry.provider]
-        if word == "approve" and typed is not None and typed != self.core.payers.pin(entry):
-            entry.tries_left -= 1
-            if entry.tries_left > 0:
-                self.core.tell("payment", entry)
-                return entry
-            provider.settle(entry, WRONG_PIN)
-        elif word == "ignore":
-            provider.hang_up(entry)
-        else:
-            provider.settle(entry, ANSWERS[word])
+        phone.answer(self.providers[entry.provider], entry, word, typed)
         return entry
 
     def fault(

@@ -11,6 +11,7 @@ from playwright.async_api import Page as Tab
 from paymux import Reason, Status
 from paymux.simulator import Simulator
 
+from ..simulator.asking import CAMPAY
 from ..simulator.checkouts import OPENERS, Page, Texts, opened
 from .conftest import Audit, Browsing
 from .serving import serving
@@ -248,9 +249,25 @@ async def test_hostile_texts_run_nothing(browsing: Browsing, provider: str) -> N
         assert await tab.query_selector("img, main script, [href^=javascript]") is None
 
 
+async def test_a_world_has_its_pages(browsing: Browsing) -> None:
+    """Below a prefix the page has its style, and leads back."""
+    async with shop() as one:
+        world = one.sim.worlds.open("mine")
+        tab = await browsing.tab()
+        said = await tab.request.post(
+            f"{world.url}/campay/api/get_payment_link/",
+            headers=CAMPAY,
+            data={"amount": "5", "failure_redirect_url": f"{one.url}/unpaid"},
+        )
+        await tab.goto((await said.json())["link"])
+        assert await tab.evaluate("document.styleSheets[0].cssRules.length") > 0
+        await tab.click("button[value=cancel]")
+        await tab.wait_for_url(f"{one.url}/unpaid*")
+
+
 async def test_a_page_of_another_port_cannot_pay(browsing: Browsing) -> None:
     """A form of another server of this machine, sent by the payer's browser, is refused."""
-    browsing.expected = ["status of 403"]
+    browsing.expected = ["status of 403", "status of 404"]  # its icon
     async with shop() as one:
         page = await one.order("campay")
         form = f'<form method="post" action="{page.path}"><button name="decision" value="approve">'

@@ -13,6 +13,7 @@ from paymux.http import Response
 from paymux.simulator import Simulator
 from paymux.simulator.checkout.addresses import form_action, web_address
 from paymux.simulator.checkout.words import money
+from paymux.simulator.payers import Payer
 
 from .asking import ask, until
 from .checkouts import OPENERS, SHOP, Page, Texts, opened, post, shown
@@ -319,6 +320,26 @@ async def test_a_locked_number_stays() -> None:
     )
     await post(sim, page, "ask", operator="WAVE_CI", number="0500000000")
     assert page.entry.party == "2250707123456"
+
+
+@PROVIDERS
+async def test_the_page_is_the_payers_phone(provider: str) -> None:
+    """The payer is asked once the page asks; their own PIN pays, and the history names the page."""
+    sim = Simulator(payers="ask")
+    page = await opened(sim, provider)
+    assert not page.entry.asks
+    sim.core.payers.put(Payer(number=page.entry.party or "", pin="2580"))
+    page = await asked(sim, provider)
+    sim.core.payers.put(Payer(number=page.entry.party or "", pin="2580"))
+    assert page.entry.asks
+    assert "2580 paie" in await shown(sim, page)
+    await post(sim, page, "change")
+    assert not page.entry.asks
+    await post(sim, page, "ask", operator=OPERATORS[provider], number="07 07 07 07 07")
+    await post(sim, page, "approve", pin="0000")
+    assert page.entry.tries_left == 2
+    await post(sim, page, "approve", pin="2580")
+    assert [one.by for one in page.entry.history] == ["order", "checkout"]
 
 
 async def test_a_magic_number_decides_by_itself() -> None:

@@ -10,7 +10,8 @@ from ...primitives.clock import wall_time
 from ..base import Provider
 from ..control.security import refuses_decision
 from ..ledger import Entry
-from ..phone import ANSWERS, answer, tries_left
+from ..payers import ANSWERS, checked_answer
+from ..phone import answer
 from ..replies import fields, query, redirect
 from .addresses import form_action, web_address
 from .offer import Checkout
@@ -27,7 +28,7 @@ def serve(
     """Answer a GET or a POST of an order's checkout page.
 
     A form posts `decision`: "ask" with `operator` and `number`, "change", or a key of
-    `phone.ANSWERS`; "approve" with the `pin`, without which a program pays in the payer's place.
+    `payers.ANSWERS`; "approve" with the `pin`, without which a program pays in the payer's place.
     """
     refusal = refuses_decision(incoming) if incoming.method == "POST" else None
     return refusal or _Visit(provider, entry, incoming, checkout).reply()
@@ -53,7 +54,7 @@ class _Visit:
     def reply(self) -> Response:
         """Do what a form says, if the order is still open; then the page is fetched anew."""
         if self._left <= 0:
-            answer(self._provider, self._entry, "expire")
+            answer(self._provider, self._entry, "expire", by="checkout")
         decision, wrong = str(self._said.get("decision")), ""
         if self._entry.status.terminal:
             # A form that was sent twice, or too late: it is led back where the end is its own.
@@ -63,11 +64,13 @@ class _Visit:
             wrong = self._ask()
         elif decision == "change":
             self._entry.words.pop("chosen", None)
+            self._provider.hang_up(self._entry)
         elif decision in ANSWERS:
             # A form that was sent twice is one try.
-            left = str(tries_left(self._entry))
+            left = str(self._entry.tries_left)
             if self._said.get("tries", left) == left:
-                answer(self._provider, self._entry, decision, self._text("pin"))
+                word, pin = checked_answer(decision), self._text("pin")
+                answer(self._provider, self._entry, word, pin, by="checkout")
             if self._entry.status.terminal:
                 return self._leave()
         else:
@@ -92,6 +95,7 @@ class _Visit:
         word = chosen.code if chosen.word is None else chosen.word
         if word:
             self._entry.words["operator"] = word
+        self._provider.hang_up(self._entry)  # what the number before would have done
         self._provider.ring(self._entry)
         return ""
 
@@ -118,6 +122,7 @@ class _Visit:
             checkout=self._checkout,
             lang=self._lang,
             left=self._left,
+            pin=self._provider.core.payers.pin(self._entry),
             asked=_chosen(self._checkout.operators, self._entry.words.get("chosen")),
             **filled,
         )

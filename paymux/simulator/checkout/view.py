@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from ..ledger import Entry
-from ..phone import tries_left
 from .addresses import web_address
 from .offer import Back, Checkout
 from .operators import COUNTRIES, Operator
@@ -30,6 +29,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     checkout: Checkout
     lang: str
     left: int
+    pin: str
     asked: Operator | None = None
     wrong: str = ""
     typed: str = ""
@@ -169,7 +169,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def _phone(self, asked: Operator) -> str:
         """Show the payer's phone, or the bank of a card, which asks for the PIN."""
-        tries, amount = tries_left(self.entry), self._amount()
+        tries, amount = self.entry.tries_left, self._amount()
         wrong = tries < 3
         told = self._word("wrong_pin", tries=tries) if wrong else ""
         number = f"+{self.entry.party}" if asked.country and self.entry.party else ""
@@ -185,7 +185,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
                 f' autocomplete="off" required autofocus aria-describedby="asks told hint"'
                 f"{_INVALID if wrong else ''}>"
                 f'<p id="told" class="wrong" role="alert">{told}</p>'
-                f'<p id="hint" class="hint">{self._word("pin_hint")}</p>'
+                f'<p id="hint" class="hint">{self._word("pin_hint", pin=self.pin)}</p>'
                 f'<div class="answers">{self._button("approve", kind="main", amount=amount)}'
                 f"{self._button('decline')}</div>"
                 f'<p class="hint">{self._word("otherwise")}</p><div class="failures">'

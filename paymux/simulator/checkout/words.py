@@ -34,8 +34,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "asks": ("{shop} demande {amount}.", "{shop} asks for {amount}."),
     "pin": ("Code PIN", "PIN"),
     "pin_hint": (
-        "0000 paie, tout autre code est faux.",
-        "0000 pays, any other PIN is wrong.",
+        "{pin} paie, tout autre code est faux.",
+        "{pin} pays, any other PIN is wrong.",
     ),
     "wrong_pin": ("Code faux. Essais restants\u00a0: {tries}.", "Wrong PIN. Tries left: {tries}."),
     "approve": ("Payer {amount}", "Pay {amount}"),
