@@ -15,7 +15,7 @@ from .words import LANGUAGES, duration, money, word
 _FAILURES = ("no_money", "limit", "busy", "expire")
 _CARD, _CHECKED, _CURRENT = ' class="card"', " checked", ' aria-current="true"'
 _ALERT, _INVALID = ' role="alert"', ' aria-invalid="true"'
-_MARKS = {"succeeded": "✓", "refunded": "✓", "failed": "✕", "cancelled": "✕", "expired": "⏱"}
+_MARKS = {"succeeded": "✓", "refunded": "✓", "failed": "✕", "cancelled": "✕", "expired": "!"}
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "limit": ("Plafond dépassé", "Over the limit"),
     "busy": ("Autre paiement en cours", "Another payment in progress"),
     "expire": ("Sans réponse", "No answer"),
-    "change": ("Changer de numéro", "Change the number"),
+    "change": ("Payer autrement", "Pay another way"),
     "succeeded": ("Paiement réussi", "Payment succeeded"),
     "failed": ("Paiement échoué", "Payment failed"),
     "cancelled": ("Paiement annulé", "Payment cancelled"),
