@@ -15,7 +15,7 @@ from paymux.simulator.checkout.addresses import form_action, web_address
 from paymux.simulator.checkout.words import money
 from paymux.simulator.payers import Payer
 
-from .asking import ask, until
+from .asking import ask, raw, until
 from .checkouts import OPENERS, SHOP, Page, Texts, opened, post, shown
 
 PROVIDERS = pytest.mark.parametrize("provider", sorted(OPENERS))
@@ -397,6 +397,17 @@ def test_money_has_its_currencys_decimals() -> None:
     assert money(Decimal(1234567), "XAF", "fr") == "1\u202f234\u202f567\u00a0XAF"
     assert money(Decimal("1234.5"), "USD", "fr") == "1\u202f234,50\u00a0USD"
     assert money(Decimal("1234.5"), "USD", "en") == "1,234.50\u00a0USD"
+
+
+async def test_a_payer_needs_no_token() -> None:
+    """Where the control API wants its token, the page and its files are open to a phone."""
+    async with Simulator() as sim:
+        sim.access.token = "of the person who started it"
+        page = await opened(sim, "campay")
+        assert b" 200 " in (await raw(sim, "GET", page.path))[:20]
+        for name in ("checkout.css", "checkout.js", "checkout.svg"):
+            assert b" 200 " in (await raw(sim, "GET", f"/_paymux/{name}"))[:20]
+        assert b" 200 " not in (await raw(sim, "GET", "/_paymux/payments"))[:20]
 
 
 async def test_a_link_without_addresses_ends_on_its_page() -> None:
