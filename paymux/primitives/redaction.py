@@ -14,10 +14,11 @@ from .coerce import is_a, sequence
 HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
-# Field names of credentials and signatures at the providers, in any kind of body.
+# Field names of credentials and signatures at the providers, and of a payer's PIN, in any kind of
+# body.
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
-    "private_?key|public_?key|master[_-]?key|authorization|access_?token"
+    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin"
 )
 # one of these is in each
 _WORDS = (
@@ -30,6 +31,7 @@ _WORDS = (
     "secret",
     "credential",
     "authorization",
+    "pin",
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8

@@ -399,6 +399,17 @@ def test_money_has_its_currencys_decimals() -> None:
     assert money(Decimal("1234.5"), "USD", "en") == "1,234.50\u00a0USD"
 
 
+async def test_a_pin_is_in_no_log() -> None:
+    """A payer may type a real one: the request log of the simulator's page hides it."""
+    async with Simulator() as sim:
+        page = await asked(sim, "intram")
+        await post(sim, page, "approve", pin="4711")
+        [*_, last] = sim.requests
+        shown_row = await raw(sim, "GET", f"/_paymux/requests/{last.n}")
+    assert b"decision=approve" in shown_row
+    assert b"4711" not in shown_row
+
+
 async def test_a_payer_needs_no_token() -> None:
     """Where the control API wants its token, the page and its files are open to a phone."""
     async with Simulator() as sim:
