@@ -49,6 +49,14 @@ class Adjustable(Service):
         self.core.payers.forget(number)
         self.core.tell("settings", None)
 
+    def drop_fault(self, n: int) -> None:
+        """Drop the planned fault with this number."""
+        self.core.faults.drop(n)
+
+    def clear_faults(self) -> None:
+        """Drop every planned fault."""
+        self.core.faults.clear()
+
     def settings(self) -> dict[str, Any]:
         """Return `latency`, `payers`, `after`, and each provider's settings, as JSON holds them.
 

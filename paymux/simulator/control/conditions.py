@@ -48,7 +48,7 @@ def plan(call: Call) -> Any:
 
 def drop_all(call: Call) -> Any:
     """Drop every planned fault."""
-    call.world.core.faults.clear()
+    call.world.clear_faults()
     return Empty()
 
 
@@ -56,7 +56,7 @@ def drop(call: Call) -> Any:
     """Drop one planned fault."""
     written = call.at["n"]
     try:
-        call.world.core.faults.drop(int(written) if written.isdigit() else None)
+        call.world.drop_fault(int(written) if written.isascii() and written.isdigit() else 0)
     except UsageError as error:
         raise Problem(404, str(error), field="n", accepted=error.accepted) from None
     return Empty()
