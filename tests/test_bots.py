@@ -70,10 +70,10 @@ class Bot:
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{self.directory}",
                 "BOT_TOKEN": TOKEN,
-                "PAYMUX_MOMO__DRIVER": "campay",
-                "PAYMUX_MOMO__USERNAME": "simulator",
-                "PAYMUX_MOMO__PASSWORD": "simulator",
-                "PAYMUX_MOMO__BASE_URL": f"{self.sim.campay.url}{self.sim.campay.base_path}",
+                "PAYMUX_CAMPAY__DRIVER": "campay",
+                "PAYMUX_CAMPAY__USERNAME": "simulator",
+                "PAYMUX_CAMPAY__PASSWORD": "simulator",
+                "PAYMUX_CAMPAY__BASE_URL": f"{self.sim.campay.url}{self.sim.campay.base_path}",
             },
         )
         return self
@@ -117,7 +117,7 @@ class Bot:
         """Leave what a bot leaves that is killed between writing an order down and sending it."""
         note = f"en {person} {person} {self.chats.write(person, '…')}"
         order = Payment(
-            account="momo",
+            account="campay",
             provider="campay",
             kind="collect",
             reference="never-sent",

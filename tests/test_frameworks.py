@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, Self
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -27,7 +28,7 @@ from paymux.simulator import Fault, Simulator
 from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry
 
-from .programs import free_ports
+from .programs import MPESA_SHOP, free_ports
 from .toys import KEY
 
 ROOT = Path(__file__).parent.parent
@@ -98,8 +99,9 @@ class Shop:
                 "PYTHONPATH": f"{ROOT}:{self._directory}",
                 "PAYMUX_WEBHOOK_BASE": f"{self.urls[0]}/pay",
                 "PAYMUX_WEBHOOK_KEY": KEY,
-                "SECRET_KEY": KEY,
-                **{f"PAYMUX_KENYA__{field.upper()}": value for field, value in account.items()},
+                "PAYMUX_JOURNAL": str(self._directory / "shop.db"),
+                **MPESA_SHOP,
+                **{f"PAYMUX_MPESA__{field.upper()}": value for field, value in account.items()},
             },
         )
         for port in ports:
@@ -144,24 +146,34 @@ class Shop:
     async def order(self, payer: str = "") -> Order:
         """Place an order; by default its payer waits to be settled."""
         self._payers += 1
-        order = {"payer": payer or str(self._payers)}
+        reference = f"order-{uuid4()}"
+        order = {"reference": reference, "phone": payer or str(self._payers)}
+        url = f"{self.urls[0]}/orders"
         try:
-            async with self._client.post(f"{self.urls[0]}/orders", json=order) as response:
-                assert response.status in (200, 201), await response.text()
-                reference = (await response.json())["reference"]
+            async with self._client.post(url, data=order, allow_redirects=False) as response:
+                assert response.status == 303, await response.text()
+                assert response.headers["location"] == f"/orders/{reference}"
         except (aiohttp.ClientError, AssertionError) as error:
             error.add_note(self.errors())
             raise
         path = f"/{reference.encode().hex()}"
         entries = self.sim.ledger.entries(provider="mpesa")
         (entry,) = (entry for entry in entries if path in entry.words["CallBackURL"])
-        assert entry.party == order["payer"]
+        assert entry.party == order["phone"]
         return Order(reference, entry)
 
-    async def refused(self, payer: object) -> str:
+    async def refused(self, phone: str) -> str:
         """Order something that cannot be ordered, and give the answer."""
-        async with self._client.post(f"{self.urls[0]}/orders", json={"payer": payer}) as response:
+        order = {"reference": f"order-{uuid4()}", "phone": phone}
+        async with self._client.post(f"{self.urls[0]}/orders", data=order) as response:
             assert response.status == 422, (response.status, self.errors())
+            return await response.text()
+
+    async def page(self, order: Order) -> str:
+        """Give the page of an order, as the second worker shows it."""
+        async with self._client.get(f"{self.urls[1]}/orders/{order.reference}") as response:
+            assert response.status == 200, self.errors()
+            assert response.content_type == "text/html"
             return await response.text()
 
     def settle(self, order: Order, status: Status) -> None:
@@ -218,22 +230,36 @@ async def test_an_order_that_is_paid_is_fulfilled_once(shop: Shop) -> None:
     It is acknowledged, and the money was moved.
     """
     order = await shop.order(PAYS)
-    await shop.until(lambda: shop.said(f"e-mail: {order.reference}"))
+    await shop.until(lambda: shop.said(f"make: {order.reference}"))
     (delivery,) = (
         sent for sent in shop.sim.deliveries if sent.message.url == order.entry.words["CallBackURL"]
     )
     await shop.until(lambda: delivery.status)
     assert delivery.status == 200
     assert shop.sim.ledger.charged(order.entry.provider_reference) == 250
-    assert (shop.said(f"e-mail: {order.reference}"), shop.said("release")) == (1, 0)
+    assert (shop.said(f"make: {order.reference}"), shop.said("release")) == (1, 0)
+    assert "Paid, thank you" in await shop.page(order)
+
+
+async def test_a_page_waits_until_its_order_ends(shop: Shop) -> None:
+    """It says that the order is not paid, loads again, and then says why it failed."""
+    order = await shop.order()
+    page = await shop.page(order)
+    assert "Not paid yet" in page
+    assert "refresh" in page
+    shop.settle(order, Status.FAILED)
+    await shop.until(lambda: shop.said(f"release: {order.reference}"))
+    page = await shop.page(order)
+    assert "<h1>Not paid</h1><p>There is not enough money in the account." in page
+    assert "refresh" not in page
 
 
 async def test_a_form_is_told_which_field_is_wrong(shop: Shop) -> None:
-    """A mistyped number gives HTTP 422 with field and accepted form; no prompt is sent."""
+    """A mistyped number gives HTTP 422 and the form with what is accepted; no prompt is sent."""
     before = len(shop.sim.requests)
     said = await shop.refused("not a number")
-    assert "payer" in said
-    assert "phone number" in said
+    assert 'role="alert"' in said
+    assert "Please give a mobile phone number of KE" in said
     assert len(shop.sim.requests) == before
 
 
@@ -243,7 +269,7 @@ async def test_a_forged_success_leaves_the_order_unpaid(shop: Shop) -> None:
     Its failure frees it once.
     """
     paid, unpaid = await shop.order(PAYS), await shop.order()
-    await shop.until(lambda: shop.said(f"e-mail: {paid.reference}"))
+    await shop.until(lambda: shop.said(f"make: {paid.reference}"))
     lie, other = shop.message(unpaid, forged=True), shop.message(paid)
     borrowed = Message(url=lie.url, headers=other.headers, body=other.body)
     nowhere = Message(
@@ -256,14 +282,12 @@ async def test_a_forged_success_leaves_the_order_unpaid(shop: Shop) -> None:
     ]
     assert statuses == [200, 200, 200, 200, 404, 404]
     assert shop.status(unpaid) == Status.PENDING
-    assert (
-        shop.said(f"e-mail: {unpaid.reference}") == shop.said(f"release: {unpaid.reference}") == 0
-    )
+    assert shop.said(f"make: {unpaid.reference}") == shop.said(f"release: {unpaid.reference}") == 0
     shop.settle(unpaid, Status.FAILED)
     await shop.until(lambda: shop.said(f"release: {unpaid.reference}"))
     assert shop.status(unpaid) == Status.FAILED
-    assert shop.said(f"e-mail: {unpaid.reference}") == 0
-    assert shop.said(f"e-mail: {paid.reference}") == 1
+    assert shop.said(f"make: {unpaid.reference}") == 0
+    assert shop.said(f"make: {paid.reference}") == 1
 
 
 async def test_ten_deliveries_to_two_workers_fulfil_once(shop: Shop) -> None:
@@ -276,7 +300,7 @@ async def test_ten_deliveries_to_two_workers_fulfil_once(shop: Shop) -> None:
     message = shop.message(order)
     statuses = await asyncio.gather(*(shop.deliver(message, number % 2) for number in range(10)))
     assert set(statuses) == {200}
-    assert shop.said(f"e-mail: {order.reference}") == 1
+    assert shop.said(f"make: {order.reference}") == 1
     assert shop.status(order) == Status.SUCCEEDED
 
 

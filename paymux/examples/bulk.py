@@ -5,7 +5,7 @@
 
 The columns are account, provider_reference, amount and currency; the file is read as it is needed.
 An empty amount is not compared, and a row that cannot be read does not end the file.
-The accounts are PAYMUX_MOMO__DRIVER=campay with the driver's fields, and so on.
+The accounts are PAYMUX_CAMPAY__DRIVER=campay with the driver's fields, and so on.
 """
 
 import asyncio

@@ -3,8 +3,8 @@
     pip install paymux celery
     celery -A paymux.examples.celery_jobs worker --beat --concurrency 4
 
-BROKER_URL and RESULT_BACKEND are Celery's. The account is PAYMUX_MOMO__DRIVER=campay with the
-driver's fields (PAYMUX_MOMO__USERNAME …), and PAYMUX_JOURNAL the file that all workers share.
+BROKER_URL and RESULT_BACKEND are Celery's. The account is PAYMUX_CAMPAY__DRIVER=campay with the
+driver's fields (PAYMUX_CAMPAY__USERNAME …), and PAYMUX_JOURNAL the file that all workers share.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ app.conf.beat_schedule = {"settle": {"task": "jobs.settle", "schedule": 30.0}}
 async def _charge(reference: str, amount: str, payer: str) -> str:
     try:
         payment = await pay.collect(
-            "momo", amount=amount, currency="XAF", payer=payer, reference=reference
+            "campay", amount=amount, currency="XAF", payer=payer, reference=reference
         )
     except OutcomeUnknown:  # the payer may be asked by now: `settle` finds out, nothing is repeated
         return "unknown"

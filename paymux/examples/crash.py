@@ -3,8 +3,8 @@
     pip install paymux
     python -m paymux.examples.crash order-10 900 237677777777
 
-The account is PAYMUX_MOMO__DRIVER=campay with the driver's fields (PAYMUX_MOMO__USERNAME …).
-With `paymux simulator`, PAYMUX_MOMO__BASE_URL is http://127.0.0.1:8765/campay/api.
+The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …).
+With `paymux simulator`, PAYMUX_CAMPAY__BASE_URL is http://127.0.0.1:8765/campay/api.
 PAYMUX_JOURNAL is the file in which each order is stored before its first byte is sent.
 """
 
@@ -22,7 +22,7 @@ async def main(reference: str, amount: str, payer: str) -> None:
             print(left.payment.reference, left.was, left.advice)
         try:
             payment = await pay.collect(
-                "momo", amount=amount, currency="XAF", payer=payer, reference=reference
+                "campay", amount=amount, currency="XAF", payer=payer, reference=reference
             )
         except OutcomeUnknown as lost:
             payment = lost.payment

@@ -1,71 +1,75 @@
-"""A shop in Django under ASGI: an async view collects, a sync view takes the provider's messages.
+"""A shop in Django under ASGI: it collects, takes messages, and makes each paid order once.
 
     pip install paymux django uvicorn
     python -m paymux.examples.django_shop
 
-`async_to_sync` in a sync view awaits in the server's event loop, so all requests share one pool.
-
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
-SECRET_KEY is Django's.
+Its pages are async views; `async_to_sync` in a sync view awaits in the server's event loop, too.
+PAYMUX_CAMPAY__DRIVER=campay and the driver's fields (PAYMUX_CAMPAY__USERNAME …) are the account,
+PAYMUX_WEBHOOK_BASE the public address of /pay, PAYMUX_WEBHOOK_KEY a secret of 16 characters, and
+PAYMUX_JOURNAL a file such as shop.db. `paymux simulator -- ` before the command sets all of them.
 """
 
-import json
 import os
-from contextlib import suppress
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import uvicorn
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError, WebhookRequest
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Status, WebhookRequest
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
-settings.configure(SECRET_KEY=os.environ["SECRET_KEY"], ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+settings.configure(SECRET_KEY=token_hex(), ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
+pay = pool()
 
 
 async def on_payment(payment: Payment) -> None:
-    """Ship what is paid, and release what is not."""
-    match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-        case "collect", Status.SUCCEEDED:
-            async with pay.once(payment, "fulfilled") as first:  # once, over workers and restarts
+    """Make what is paid, and release what is not: called at least once for each end."""
+    match payment.status:
+        case Status.SUCCEEDED:
+            async with pay.once(payment, "made") as first:  # once, over workers and restarts
                 if first:
-                    print("e-mail:", payment.reference)
-        case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                    print("make:", payment.reference)
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
             print("release:", payment.reference)
 
 
-async def order(request: HttpRequest) -> JsonResponse:
+async def shop(_: HttpRequest) -> HttpResponse:
+    """Show the product."""
+    return HttpResponse(product(pay))
+
+
+async def buy(request: HttpRequest) -> HttpResponse:
     """Ask a payer for the money of an order."""
-    payer, reference = json.loads(request.body)["payer"], f"order-{uuid4()}"
+    asked = order(pay, request.POST)
+    url = f"/orders/{asked['reference']}"
     try:
-        with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-            await pay.collect("kenya", amount=250, currency="KES", payer=payer, reference=reference)
-    except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-        return JsonResponse({"field": wrong.name, "accepted": wrong.accepted}, status=422)
-    return JsonResponse({"reference": reference})
+        url = (await pay.collect(ACCOUNT, **asked)).checkout_url or url
+    except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+        pass
+    except PaymuxError as error:  # nothing was sent
+        return HttpResponse(product(pay, error), status=422)
+    return HttpResponse(status=303, headers={"Location": url})
+
+
+async def state(_: HttpRequest, reference: str) -> HttpResponse:
+    """Show how an order stands; a provider's page may come back with a POST."""
+    page, status = await shown(pay, reference)
+    return HttpResponse(page, status=status)
 
 
 def webhook(request: HttpRequest, _: str) -> HttpResponse:
     """Take a message; the view is sync, and asgiref awaits in the server's own loop."""
+    head, query = HttpHeaders(request.META), request.META["QUERY_STRING"]
     incoming = WebhookRequest(
-        method=request.method or "",
-        path=request.path,
-        query=request.META["QUERY_STRING"],
-        headers=HttpHeaders(request.META),
-        body=request.body,
+        method=str(request.method), path=request.path, query=query, headers=head, body=request.body
     )
     reply = async_to_sync(hooks.answer)(incoming)
     return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
@@ -77,7 +81,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 hooks = Webhooks(pay, on_payment)
-urlpatterns = [path("orders", csrf_exempt(order)), path("pay/<path:_>", csrf_exempt(webhook))]
+views = {"": shop, "orders": buy, "orders/<reference>": state, "pay/<path:_>": webhook}
+urlpatterns = [path(route, csrf_exempt(view)) for route, view in views.items()]
 pages = get_asgi_application()
 
 if __name__ == "__main__":

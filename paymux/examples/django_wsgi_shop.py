@@ -1,89 +1,89 @@
-"""A shop in Django under WSGI: it collects, takes messages, and ships each paid order once.
+"""A shop in Django under WSGI: it collects, takes messages, and makes each paid order once.
 
     pip install paymux django anyio
     python -m paymux.examples.django_wsgi_shop
 
 A WSGI server has threads and no event loop. Each worker process starts one loop, in a thread of
 anyio's, when it imports this file: under gunicorn use `--threads`, and no `--preload`.
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
-SECRET_KEY is Django's.
+Its settings are those of paymux/examples/django_shop.py.
 """
 
 import atexit
-import json
 import os
-from contextlib import ExitStack, suppress
-from uuid import uuid4
+from contextlib import ExitStack
+from functools import partial
+from secrets import token_hex
 
 from anyio.from_thread import start_blocking_portal
 from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError, WebhookRequest
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Status, WebhookRequest
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
-settings.configure(SECRET_KEY=os.environ["SECRET_KEY"], ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+settings.configure(SECRET_KEY=token_hex(), ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
+pay = pool()
 
 
 async def on_payment(payment: Payment) -> None:
-    """Ship what is paid, and release what is not."""
-    match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-        case "collect", Status.SUCCEEDED:
-            async with pay.once(payment, "fulfilled") as first:  # once, over workers and restarts
+    """Make what is paid, and release what is not: called at least once for each end."""
+    match payment.status:
+        case Status.SUCCEEDED:
+            async with pay.once(payment, "made") as first:  # once, over workers and restarts
                 if first:
-                    print("e-mail:", payment.reference)
-        case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                    print("make:", payment.reference)
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
             print("release:", payment.reference)
 
 
-async def charge(payer: str, reference: str) -> None:
+def shop(_: HttpRequest) -> HttpResponse:
+    """Show the product."""
+    return HttpResponse(product(pay))
+
+
+def buy(request: HttpRequest) -> HttpResponse:
     """Ask a payer for the money of an order, in the loop of the pool."""
-    with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-        await pay.collect("kenya", amount=250, currency="KES", payer=payer, reference=reference)
-
-
-def order(request: HttpRequest) -> JsonResponse:
-    """Take an order."""
-    reference = f"order-{uuid4()}"
+    asked = order(pay, request.POST)
+    url = f"/orders/{asked['reference']}"
     try:
-        portal.call(charge, json.loads(request.body)["payer"], reference)
-    except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-        return JsonResponse({"field": wrong.name, "accepted": wrong.accepted}, status=422)
-    return JsonResponse({"reference": reference})
+        url = portal.call(partial(pay.collect, ACCOUNT, **asked)).checkout_url or url
+    except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+        pass
+    except PaymuxError as error:  # nothing was sent
+        return HttpResponse(product(pay, error), status=422)
+    return HttpResponse(status=303, headers={"Location": url})
+
+
+def state(_: HttpRequest, reference: str) -> HttpResponse:
+    """Show how an order stands; a provider's page may come back with a POST."""
+    page, status = portal.call(shown, pay, reference)
+    return HttpResponse(page, status=status)
 
 
 def webhook(request: HttpRequest, _: str) -> HttpResponse:
     """Take a message."""
+    head, query = HttpHeaders(request.META), request.META["QUERY_STRING"]
     incoming = WebhookRequest(
-        method=request.method or "",
-        path=request.path,
-        query=request.META["QUERY_STRING"],
-        headers=HttpHeaders(request.META),
-        body=request.body,
+        method=str(request.method), path=request.path, query=query, headers=head, body=request.body
     )
     reply = portal.call(hooks.answer, incoming)
     return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
 
 
-# One loop in a thread serves all requests: a loop for each would be a second one for the pool.
 ends = ExitStack()
 atexit.register(ends.close)
 hooks = Webhooks(pay, on_payment)
 portal = ends.enter_context(start_blocking_portal())
 ends.enter_context(portal.wrap_async_context_manager(pay))
 ends.enter_context(portal.wrap_async_context_manager(hooks))
-urlpatterns = [path("orders", csrf_exempt(order)), path("pay/<path:_>", csrf_exempt(webhook))]
+views = {"": shop, "orders": buy, "orders/<reference>": state, "pay/<path:_>": webhook}
+urlpatterns = [path(route, csrf_exempt(view)) for route, view in views.items()]
 app = get_wsgi_application()
 
 if __name__ == "__main__":

@@ -1,37 +1,36 @@
-"""A shop in FastAPI: it collects, takes the provider's messages, and ships each paid order once.
+"""A shop in FastAPI: it collects, takes the provider's messages, and makes each paid order once.
 
-    pip install paymux fastapi uvicorn
+    pip install paymux fastapi uvicorn python-multipart
     python -m paymux.examples.fastapi_shop
 
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
-With `paymux simulator`, PAYMUX_KENYA__BASE_URL is http://127.0.0.1:8765/mpesa.
+PAYMUX_CAMPAY__DRIVER=campay and the driver's fields (PAYMUX_CAMPAY__USERNAME …) are the account,
+PAYMUX_WEBHOOK_BASE the public address of /pay, PAYMUX_WEBHOOK_KEY a secret of 16 characters, and
+PAYMUX_JOURNAL a file such as shop.db. `paymux simulator -- ` before the command sets all of them.
 """
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any
-from uuid import uuid4
+from contextlib import asynccontextmanager
 
-import msgspec
 import uvicorn
-from fastapi import Body, FastAPI, HTTPException, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Pool, Status
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
 
 def create_app(pay: Pool) -> FastAPI:
     """Make the shop of a pool; a test passes one with the simulator's connection."""
 
-    async def on_payment(payment: Payment) -> None:
-        match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-            case "collect", Status.SUCCEEDED:
-                async with pay.once(payment, "fulfilled") as first:  # over workers and restarts
+    async def on_payment(payment: Payment) -> None:  # at least once for each end, however found
+        match payment.status:
+            case Status.SUCCEEDED:
+                async with pay.once(payment, "made") as first:  # once, over workers and restarts
                     if first:
-                        print("e-mail:", payment.reference)
-            case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                        print("make:", payment.reference)
+            case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
                 print("release:", payment.reference)
 
     @asynccontextmanager
@@ -40,42 +39,36 @@ def create_app(pay: Pool) -> FastAPI:
             yield
 
     hooks = Webhooks(pay, on_payment)
-    app = FastAPI(lifespan=lifespan)
+    app = FastAPI(lifespan=lifespan, default_response_class=HTMLResponse)
     app.mount("/pay", hooks)
 
-    @app.post("/orders")
-    async def order(payer: Annotated[str, Body(embed=True)]) -> dict[str, str]:
-        reference = f"order-{uuid4()}"
-        try:
-            with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-                await pay.collect(
-                    "kenya", amount=250, currency="KES", payer=payer, reference=reference
-                )
-        except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-            raise HTTPException(422, {"field": wrong.name, "accepted": wrong.accepted}) from None
-        return {"reference": reference}
+    @app.get("/")
+    async def shop() -> str:
+        return product(pay)
 
-    @app.get("/health")  # for the load balancer: not for the public
-    async def health(response: Response) -> Any:
-        found = await pay.health()
-        response.status_code = 503 if found.state == "down" else 200
-        return msgspec.to_builtins(found)
+    @app.post("/orders")
+    async def buy(request: Request) -> Response:
+        asked = order(pay, await request.form())
+        url = f"/orders/{asked['reference']}"
+        try:
+            url = (await pay.collect(ACCOUNT, **asked)).checkout_url or url
+        except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+            pass
+        except PaymuxError as error:  # nothing was sent
+            return HTMLResponse(product(pay, error), 422)
+        return RedirectResponse(url, 303)
+
+    @app.api_route("/orders/{reference}", methods=["GET", "POST"])  # a provider's page may POST
+    async def state(reference: str) -> Response:
+        return HTMLResponse(*await shown(pay, reference))
 
     return app
 
 
 def shop() -> FastAPI:
-    """Make the shop of the environment's accounts."""
-    return create_app(
-        Pool.from_env(
-            journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-            webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-            webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-        )
-    )
+    """Make the shop of the settings."""
+    return create_app(pool())
 
 
 if __name__ == "__main__":
-    if "PAYMUX_WEBHOOK_BASE" not in os.environ:
-        raise SystemExit(__doc__)
     uvicorn.run(shop(), port=int(os.environ.get("PORT", "8000")))

@@ -1,71 +1,75 @@
-"""A shop in Flask: it collects, takes the provider's messages, and ships each paid order once.
+"""A shop in Flask: it collects, takes messages, and makes each paid order once.
 
     pip install paymux flask anyio
     python -m paymux.examples.flask_shop
 
 A WSGI server has threads and no event loop. Each worker process starts one loop, in a thread of
 anyio's, when it imports this file: under gunicorn use `--threads`, and no `--preload`.
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+PAYMUX_CAMPAY__DRIVER=campay and the driver's fields (PAYMUX_CAMPAY__USERNAME …) are the account,
+PAYMUX_WEBHOOK_BASE the public address of /pay, PAYMUX_WEBHOOK_KEY a secret of 16 characters, and
+PAYMUX_JOURNAL a file such as shop.db. `paymux simulator -- ` before the command sets all of them.
 """
 
 import atexit
 import os
-from contextlib import ExitStack, suppress
-from typing import Any
-from uuid import uuid4
+from contextlib import ExitStack
+from functools import partial
 
 from anyio.from_thread import start_blocking_portal
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
+from flask.typing import ResponseReturnValue
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError, WebhookRequest
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Status, WebhookRequest
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+pay = pool()
 app = Flask(__name__)
 
 
 async def on_payment(payment: Payment) -> None:
-    """Ship what is paid, and release what is not."""
-    match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-        case "collect", Status.SUCCEEDED:
-            async with pay.once(payment, "fulfilled") as first:  # once, over workers and restarts
+    """Make what is paid, and release what is not: called at least once for each end."""
+    match payment.status:
+        case Status.SUCCEEDED:
+            async with pay.once(payment, "made") as first:  # once, over workers and restarts
                 if first:
-                    print("e-mail:", payment.reference)
-        case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                    print("make:", payment.reference)
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
             print("release:", payment.reference)
 
 
-async def charge(payer: str, reference: str) -> None:
-    """Ask a payer for the money of an order, in the loop of the pool."""
-    with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-        await pay.collect("kenya", amount=250, currency="KES", payer=payer, reference=reference)
+@app.get("/")
+def shop() -> str:
+    """Show the product."""
+    return product(pay)
 
 
 @app.post("/orders")
-def order() -> tuple[dict[str, Any], int]:
-    """Take an order."""
-    reference = f"order-{uuid4()}"
+def buy() -> ResponseReturnValue:
+    """Ask a payer for the money of an order, in the loop of the pool."""
+    asked = order(pay, request.form)
+    url = f"/orders/{asked['reference']}"
     try:
-        portal.call(charge, request.get_json()["payer"], reference)
-    except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-        return {"field": wrong.name, "accepted": wrong.accepted}, 422
-    return {"reference": reference}, 200
+        url = portal.call(partial(pay.collect, ACCOUNT, **asked)).checkout_url or url
+    except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+        pass
+    except PaymuxError as error:  # nothing was sent
+        return product(pay, error), 422
+    return redirect(url, 303)
+
+
+@app.route("/orders/<reference>", methods=["GET", "POST"])  # a provider's page may POST
+def state(reference: str) -> tuple[str, int]:
+    """Show how an order stands."""
+    return portal.call(shown, pay, reference)
 
 
 @app.route("/pay/<path:_>", methods=["GET", "POST"])
 def webhook(_: str) -> Response:
     """Take a message."""
+    head, query = dict(request.headers), request.query_string.decode("latin-1")
     incoming = WebhookRequest(
-        method=request.method,
-        path=request.path,
-        query=request.query_string.decode("latin-1"),
-        headers=dict(request.headers),
-        body=request.get_data(),
+        method=request.method, path=request.path, query=query, headers=head, body=request.get_data()
     )
     reply = portal.call(hooks.answer, incoming)
     return Response(reply.body, reply.status, dict(reply.headers))

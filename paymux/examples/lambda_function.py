@@ -4,7 +4,7 @@
     handler: paymux.examples.lambda_function.handler, for an HTTP API (payload 2.0) and a schedule
 
 ORDERS is a folder, which stands for a table with conditional writes such as DynamoDB's. The account
-is PAYMUX_KENYA__DRIVER=mpesa with its fields; PAYMUX_WEBHOOK_BASE and _KEY are as in a shop.
+is PAYMUX_MPESA__DRIVER=mpesa with its fields; PAYMUX_WEBHOOK_BASE and _KEY are as in a shop.
 """
 
 import asyncio
@@ -52,10 +52,10 @@ async def order(payer: str) -> tuple[int, dict[str, Any]]:
     """Store an order, ask its payer, and store what is known then."""
     reference = f"order-{uuid4()}"
     fields: dict[str, Any] = {"amount": 250, "currency": "KES", "payer": payer}
-    asked = Payment(account="kenya", kind="collect", reference=reference, **fields)
+    asked = Payment(account="mpesa", kind="collect", reference=reference, **fields)
     first(reference, asked)
     try:
-        asked = await pay.collect("kenya", reference=reference, **fields)
+        asked = await pay.collect("mpesa", reference=reference, **fields)
     except OutcomeUnknown as error:  # the payer may be asked by now: its message tells the end
         asked = error.payment
     except UsageError as wrong:  # nothing was sent: the form may say what is accepted

@@ -3,7 +3,7 @@
     pip install paymux
     python -m paymux.examples.nightly
 
-The accounts are PAYMUX_MOMO__DRIVER=campay with the driver's fields, and so on. PAYMUX_JOURNAL is
+The accounts are PAYMUX_CAMPAY__DRIVER=campay with the driver's fields, and so on. PAYMUX_JOURNAL is
 the shop's journal, whose workers may go on. It exits with 1 if there is something for a person.
 """
 

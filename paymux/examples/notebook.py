@@ -4,7 +4,7 @@
     pip install paymux jupyterlab jupytext
     jupytext --to notebook paymux/examples/notebook.py && jupyter lab
 
-The account is PAYMUX_MOMO__DRIVER=campay with the driver's fields (PAYMUX_MOMO__USERNAME …).
+The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …).
 PAYMUX_JOURNAL is its file, and PAYER a phone number.
 """
 
@@ -29,7 +29,7 @@ await left_open()
 # %% Ask a payer. To run this cell twice is harmless: one reference is one charge.
 try:
     payment = await pay.collect(
-        "momo", amount=100, currency="XAF", payer=os.environ["PAYER"], reference="notebook-1"
+        "campay", amount=100, currency="XAF", payer=os.environ["PAYER"], reference="notebook-1"
     )
 except OutcomeUnknown as lost:  # the payer may be asked by now: go on with the next cell
     payment = lost.payment

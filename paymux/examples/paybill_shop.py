@@ -3,7 +3,7 @@
     pip install paymux
     python -m paymux.examples.paybill_shop
 
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields and PAYMUX_KENYA__ADOPT_C2B=true.
+The account is PAYMUX_MPESA__DRIVER=mpesa with the driver's fields and PAYMUX_MPESA__ADOPT_C2B=true.
 PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT, and PAYMUX_WEBHOOK_KEY a secret of 16
 characters. `--register 0722000000`, once, tells M-Pesa both URLs and the number for pull.
 ORDERS is a file with an order in each line: its name and its price.
@@ -57,13 +57,13 @@ async def on_payment(payment: Payment) -> None:
 async def register(number: str) -> None:
     """Tell M-Pesa where to ask and to tell; production takes it once."""
     urls = {
-        f"{use}_url": pay.webhook_url("kenya", use=use) for use in ("confirmation", "validation")
+        f"{use}_url": pay.webhook_url("mpesa", use=use) for use in ("confirmation", "validation")
     }
     async with pay:
-        hook = pay.webhook_url("kenya")
-        print(await pay.run("kenya", Mpesa.register_c2b, **urls, response_type="Completed"))
+        hook = pay.webhook_url("mpesa")
+        print(await pay.run("mpesa", Mpesa.register_c2b, **urls, response_type="Completed"))
         asked = {"nominated_number": number, "callback_url": hook}
-        print(await pay.run("kenya", Mpesa.register_pull, **asked))
+        print(await pay.run("mpesa", Mpesa.register_pull, **asked))
 
 
 async def lifespan(_: web.Application) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@
 
 The columns are id, phone and amount. Run again, it asks for what was left open, and sends only what
 was never sent. It exits with 1 if there is something for a person.
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__INITIATOR_NAME …).
+The account is PAYMUX_MPESA__DRIVER=mpesa with the driver's fields (PAYMUX_MPESA__INITIATOR_NAME …).
 Results come as messages: PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT of this machine,
 and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
 """
@@ -57,7 +57,7 @@ async def paid(month: str, row: Mapping[str, str]) -> bool:
     reference = f"{month}-{row['id']}"  # the same in each run: one salary is one payout
     try:
         payout = await pay.payout(
-            "kenya",
+            "mpesa",
             amount=row["amount"],
             currency="KES",
             payee=row["phone"],
@@ -80,7 +80,7 @@ async def main(month: str) -> int:
     async with hearing():
         async for left in pay.recover():
             print(left.payment.reference, "was left open:", left.advice)
-        print("balance:", (await pay.balance("kenya")).available)
+        print("balance:", (await pay.balance("mpesa")).available)
         ends = [await paid(month, row) for row in csv.DictReader(sys.stdin)]
         print(f"{sum(ends)} of {len(ends)} are paid")
     return min(len(ends) - sum(ends), 1)

@@ -1,40 +1,37 @@
-"""A shop in Quart: it collects, takes the provider's messages, and ships each paid order once.
+"""A shop in Quart: it collects, takes messages, and makes each paid order once.
 
     pip install paymux quart uvicorn
     python -m paymux.examples.quart_shop
 
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+PAYMUX_CAMPAY__DRIVER=campay and the driver's fields (PAYMUX_CAMPAY__USERNAME …) are the account,
+PAYMUX_WEBHOOK_BASE the public address of /pay, PAYMUX_WEBHOOK_KEY a secret of 16 characters, and
+PAYMUX_JOURNAL a file such as shop.db. `paymux simulator -- ` before the command sets all of them.
 """
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 import uvicorn
-from quart import Quart, request
+from quart import Quart, redirect, request
+from quart.typing import ResponseReturnValue
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Status
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+pay = pool()
 shop = Quart(__name__)
 
 
 async def on_payment(payment: Payment) -> None:
-    """Ship what is paid, and release what is not."""
-    match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-        case "collect", Status.SUCCEEDED:
-            async with pay.once(payment, "fulfilled") as first:  # once, over workers and restarts
+    """Make what is paid, and release what is not: called at least once for each end."""
+    match payment.status:
+        case Status.SUCCEEDED:
+            async with pay.once(payment, "made") as first:  # once, over workers and restarts
                 if first:
-                    print("e-mail:", payment.reference)
-        case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                    print("make:", payment.reference)
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
             print("release:", payment.reference)
 
 
@@ -45,16 +42,30 @@ async def lifespan() -> AsyncGenerator[None]:
         yield
 
 
+@shop.get("/")
+async def index() -> str:
+    """Show the product."""
+    return product(pay)
+
+
 @shop.post("/orders")
-async def order() -> tuple[dict[str, Any], int]:
+async def buy() -> ResponseReturnValue:
     """Ask a payer for the money of an order."""
-    payer, reference = (await request.get_json())["payer"], f"order-{uuid4()}"
+    asked = order(pay, await request.form)
+    url = f"/orders/{asked['reference']}"
     try:
-        with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-            await pay.collect("kenya", amount=250, currency="KES", payer=payer, reference=reference)
-    except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-        return {"field": wrong.name, "accepted": wrong.accepted}, 422
-    return {"reference": reference}, 200
+        url = (await pay.collect(ACCOUNT, **asked)).checkout_url or url
+    except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+        pass
+    except PaymuxError as error:  # nothing was sent
+        return product(pay, error), 422
+    return redirect(url, 303)
+
+
+@shop.route("/orders/<reference>", methods=["GET", "POST"])  # a provider's page may POST
+async def state(reference: str) -> tuple[str, int]:
+    """Show how an order stands."""
+    return await shown(pay, reference)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

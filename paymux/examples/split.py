@@ -3,7 +3,7 @@
     pip install paymux
     python -m paymux.examples.split order-9 4200
 
-The account is PAYMUX_SHOP__DRIVER=paydunya with the driver's fields (PAYMUX_SHOP__MASTER_KEY …).
+The account is PAYMUX_PAYDUNYA__DRIVER=paydunya, with its fields (PAYMUX_PAYDUNYA__MASTER_KEY …).
 PAYMUX_JOURNAL is the journal that the shop itself uses.
 """
 
@@ -24,7 +24,7 @@ async def main(order: str, sale: Decimal) -> int:
         for number, (payee, percent) in enumerate(SHARES.items()):
             try:
                 paid = await pay.payout(
-                    "shop",
+                    "paydunya",
                     amount=sale * percent // 100,  # whole francs: what is left over stays with us
                     currency="XOF",
                     payee=payee,

@@ -1,41 +1,38 @@
-"""A shop in Starlette: it collects, takes the provider's messages, and ships each paid order once.
+"""A shop in Starlette: it collects, takes messages, and makes each paid order once.
 
-    pip install paymux starlette uvicorn
+    pip install paymux starlette uvicorn python-multipart
     python -m paymux.examples.starlette_shop
 
-The account is PAYMUX_KENYA__DRIVER=mpesa with the driver's fields (PAYMUX_KENYA__CONSUMER_KEY …).
-PAYMUX_WEBHOOK_BASE is the public address of /pay, and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+PAYMUX_CAMPAY__DRIVER=campay and the driver's fields (PAYMUX_CAMPAY__USERNAME …) are the account,
+PAYMUX_WEBHOOK_BASE the public address of /pay, PAYMUX_WEBHOOK_KEY a secret of 16 characters, and
+PAYMUX_JOURNAL a file such as shop.db. `paymux simulator -- ` before the command sets all of them.
 """
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from uuid import uuid4
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
+from paymux import DuplicateReference, OutcomeUnknown, Payment, PaymuxError, Status
+from paymux.examples.shop_page import ACCOUNT, order, pool, product, shown
 from paymux.webhooks import Webhooks
 
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+pay = pool()
 
 
 async def on_payment(payment: Payment) -> None:
-    """Ship what is paid, and release what is not."""
-    match payment.kind, payment.status:  # a payout may share a reference: it frees nothing
-        case "collect", Status.SUCCEEDED:
-            async with pay.once(payment, "fulfilled") as first:  # once, over workers and restarts
+    """Make what is paid, and release what is not: called at least once for each end."""
+    match payment.status:
+        case Status.SUCCEEDED:
+            async with pay.once(payment, "made") as first:  # once, over workers and restarts
                 if first:
-                    print("e-mail:", payment.reference)
-        case "collect", Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+                    print("make:", payment.reference)
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
             print("release:", payment.reference)
 
 
@@ -46,19 +43,36 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
 
 
-async def order(request: Request) -> JSONResponse:
+async def shop(_: Request) -> Response:
+    """Show the product."""
+    return HTMLResponse(product(pay))
+
+
+async def buy(request: Request) -> Response:
     """Ask a payer for the money of an order."""
-    payer, reference = (await request.json())["payer"], f"order-{uuid4()}"
+    asked = order(pay, await request.form())
+    url = f"/orders/{asked['reference']}"
     try:
-        with suppress(OutcomeUnknown):  # the payer may be asked by now: never ask again
-            await pay.collect("kenya", amount=250, currency="KES", payer=payer, reference=reference)
-    except UsageError as wrong:  # nothing was sent: the form may say what is accepted
-        return JSONResponse({"field": wrong.name, "accepted": wrong.accepted}, 422)
-    return JSONResponse({"reference": reference})
+        url = (await pay.collect(ACCOUNT, **asked)).checkout_url or url
+    except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
+        pass
+    except PaymuxError as error:  # nothing was sent
+        return HTMLResponse(product(pay, error), 422)
+    return RedirectResponse(url, 303)
+
+
+async def state(request: Request) -> Response:
+    """Show how an order stands."""
+    return HTMLResponse(*await shown(pay, request.path_params["reference"]))
 
 
 hooks = Webhooks(pay, on_payment)
-routes = [Route("/orders", order, methods=["POST"]), Mount("/pay", hooks)]
+routes = [
+    Route("/", shop),
+    Route("/orders", buy, methods=["POST"]),
+    Route("/orders/{reference}", state, methods=["GET", "POST"]),  # a provider's page may POST
+    Mount("/pay", hooks),
+]
 app = Starlette(routes=routes, lifespan=lifespan)
 
 if __name__ == "__main__":

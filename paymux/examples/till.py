@@ -4,7 +4,7 @@ A bot passes an `edit` function, which follows its library's rules: an edit that
 no error, and an edit that comes too soon waits. An order is journaled before it is sent, with the
 message to edit in its metadata; a Notifier reports each end, also after the bot was killed.
 
-The account is PAYMUX_MOMO__DRIVER=campay with the driver's fields (PAYMUX_MOMO__USERNAME …).
+The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …).
 """
 
 import os
@@ -47,7 +47,7 @@ class Till:
         self.quiet.discard(user)
         try:
             await self.pay.collect(
-                "momo",
+                "campay",
                 amount=amount,
                 currency="XAF",
                 payer=payer,

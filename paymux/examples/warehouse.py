@@ -3,7 +3,7 @@
     pip install paymux[postgres]
     python -m paymux.examples.warehouse order-10 900 237677777777
 
-The account is PAYMUX_MOMO__DRIVER=campay with the driver's fields (PAYMUX_MOMO__USERNAME …).
+The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …).
 DATABASE_URL is the shop's own database, postgresql://…/shop. PAYMUX_JOURNAL is the same one, with
 ?schema=paymux for the journal's tables. Any number of workers, on any machines, may run at once;
 kill one at any moment, and run it again.
@@ -40,7 +40,7 @@ async def main(reference: str, amount: str, payer: str) -> None:
             print(left.payment.reference, left.was, left.advice)
         try:
             payment = await pay.collect(
-                "momo", amount=amount, currency="XAF", payer=payer, reference=reference
+                "campay", amount=amount, currency="XAF", payer=payer, reference=reference
             )
         except OutcomeUnknown as lost:
             payment = lost.payment

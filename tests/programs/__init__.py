@@ -3,6 +3,9 @@
 import contextlib
 import socket
 
+# A shop of one product, which M-Pesa is paid for.
+MPESA_SHOP = {"SHOP_ACCOUNT": "mpesa", "SHOP_PRICE": "250 KES"}
+
 
 def free_ports(count: int) -> list[int]:
     """Find ports that nothing listens on."""
