@@ -1,4 +1,52 @@
-"""paymux: collect, pay out and verify money through African payment providers, from asyncio."""
+"""paymux: collect, pay out and verify money through African payment providers, from asyncio.
+
+All verbs of a pool, with `verb(argument, …)` as a program writes them:
+
+```python no-run
+async with Pool(CamPay(username="…", password="…"), webhook_base="https://shop.example/pay",
+                webhook_key="sixteen characters or more", journal="payments.db") as pay:
+    order = {"amount": 5000, "currency": "XAF", "payer": "+237 670 00 00 00"}
+    payment = await pay.collect("campay", reference="order-7", **order)
+    wage = await pay.payout("kenya", amount=250, currency="KES", payee="0712…", reference="wage-7")
+    back = await pay.refund(payment, amount=2000, reference="refund-9", reason="damaged")
+
+    payment = await pay.verify(payment)                             # ask the provider once
+    payment = await pay.find("kenya", receipt="SKE52PAWR9")         # by what a payer reads to you
+    async for payment in pay.watch(payment, timeout=120):           # each change until its end
+        print(payment.status)
+    async with pay.verify_many(pending, at_once=50) as items: …     # thousands, as they finish
+    async for old in pay.history("campay", since=monday, until=now): …
+    (await pay.balance("campay")).available, await pay.receipt(payment), await pay.methods("gate")
+
+    known = await pay.payment("campay", "order-7")                  # the journal's, without asking
+    async for known in pay.payments(status=Status.PENDING): …
+    async for left in pay.recover(): …                              # what a crash left open
+    async with pay.once(payment, "shipped") as turn: …              # one caller of all workers
+    payment = await pay.resolve(payment, Status.FAILED, because="not on the statement")
+    async for event in pay.unconfirmed(): await pay.dealt_with(event, because="a gift")
+
+    event = pay.webhook(WebhookRequest(method="POST", path="/pay/…", headers={}, body=b"{}"))
+    payment = await pay.confirm(event, expected=payment)            # only this has a status
+    event = pay.returned("paydunya", "https://shop.example/thanks?token=…")
+    pay.webhook_url("campay")                                       # for the provider's dashboard
+
+    await pay.add(driver), await pay.replace(driver)                # while orders are open
+    await pay.run("campay", CamPay.payment_link, amount=500, reference="order-8")
+    await pay.send("campay", get("/balance/", Wallet)), post("/x/", Answer, {}), ask("/y/", Ack, {})
+    await pay.health(), pay.lag("campay"), pay.limits("campay"), pay.drivers
+await pay.aclose()                                                  # `async with` does it
+pay = Pool.from_config("paymux.toml")                               # or Pool.from_env()
+
+# Drivers are their credentials; a journal may have options; an order may have more.
+CinetPay(apikey="…", site_id="…", secret_key="…"), PayDunya(master_key="…", private_key="…",
+    access_token="…", store_name="Shop"), Intram(public_key="…", private_key="…", secret="…")
+Mpesa(account="kenya", consumer_key="…", consumer_secret="…", shortcode="174379", passkey="…")
+MpesaGateway(base_url="https://gate.example", access_token="…")
+SqliteJournal("payments.db", keep_days=90), PostgresJournal("postgresql://…/shop", keep_days=90)
+Customer(name="Ama"), Item(name="Tea", unit_price=500), Tax(name="TVA", amount=90)
+Payment(account="campay", provider_reference="…", amount="900", currency="XAF")  # of a CSV line
+```
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -114,6 +162,7 @@ if TYPE_CHECKING:
     )
     from .watch import Watch
 
+    __version__: str
     __all__ += ["CamPay", "CinetPay", "Intram", "Mpesa", "MpesaGateway", "PayDunya"]
 else:
     _NAMES = tuple(__all__)
@@ -176,6 +225,10 @@ else:
     def __getattr__(name: str) -> object:
         if name in _NAMES:
             return _named(name)
+        if name == "__version__":
+            from importlib.metadata import version  # noqa: PLC0415 - takes 10 ms
+
+            return version(__name__)
         if name in ("drivers", "errors", "http", "models"):
             return import_module(f".{name}", __name__)
         if name == "__all__" or name[:1].isupper():

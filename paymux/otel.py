@@ -2,6 +2,52 @@
 
 The names are those of the semantic conventions for HTTP clients, version 1.45, and `paymux.…` for
 the rest: https://opentelemetry.io/docs/specs/semconv/http/
+
+`Pool(observers=[…])` is told of each verb and of each attempt on the wire, whatever asked for it: a
+caller, a watch, `verify_many`, a webhook, a login. `paymux.otel` has an observer for OpenTelemetry,
+which uses the providers that your program has set up; without them it records nothing. The extra
+has the API only, and the set-up needs the SDK: `pip install 'paymux[otel]' opentelemetry-sdk`.
+
+```python
+import asyncio
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+from paymux import Pool
+from paymux.otel import OpenTelemetry
+from paymux.simulator import Simulator
+
+
+async def main() -> None:
+    traces = TracerProvider()
+    traces.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+    trace.set_tracer_provider(traces)
+    sim = Simulator()
+    pool = Pool(sim.driver("campay"), connection=sim.connection, observers=[OpenTelemetry()])
+    async with pool as pay:
+        await pay.collect(
+            "campay", amount=500, currency="XAF", payer="237677777770", reference="order-11"
+        )
+
+
+asyncio.run(main())
+```
+
+A verb is an INTERNAL span (`campay collect`) below your own, each attempt a CLIENT span below it,
+named by the template of its path (`GET /transaction/{reference}/`), with the attributes of the
+semantic conventions for HTTP clients and `paymux.provider`, `.account`, `.operation`, `.live`,
+`.outcome` and `.sent`. The metrics are `http.client.request.duration` and
+`paymux.operation.duration` in seconds, and for each account `paymux.orders.open`, the payments that
+this process watches, and `paymux.lag`, the seconds by which their look-ups are late. No credential,
+phone number, id or text of a provider is in any of them; `OpenTelemetry(references=True)` adds your
+own reference to the spans of verbs.
+
+An observer of your own is any object with three plain functions (`paymux.Observer`): `begin(verb)`,
+`attempt(begun, attempt)` and `end(begun, end)`, where `begun` is what `begin` returned. What it
+raises is logged once and changes nothing. It runs in the event loop, so what takes long belongs in
+a queue.
 """
 
 import time
@@ -21,6 +67,8 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from .transport.observers import AccountLoad, AttemptEnded, VerbBegan, VerbEnded
+
+__all__ = ["OpenTelemetry"]
 
 Attributes: TypeAlias = dict[str, str | bool | int]
 

@@ -174,7 +174,12 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
         deadline: float | None = None,
         **options: Unpack[OrderOptions],
     ) -> Payment:
-        """Send money to a payee, once; the errors mean the same as for `collect`."""
+        """Send money to a payee, once; the errors mean the same as for `collect`.
+
+        A collect, a payout and a refund may share a reference. FAILED is the dangerous word here: a
+        caller who reads it pays again. So only a code that the provider lists as "no money moved"
+        is FAILED; everything else stays PENDING, and is asked for.
+        """
         driver = self._engine.driver(account)
         given = options.pop("webhook_url", None)
         url, timeout_url = self._order_urls(driver, "payout", reference, given)

@@ -114,10 +114,10 @@ def test_a_provider_is_three_files_and_its_samples(tmp_path: Path) -> None:
     assert "skipped" not in said
 
 
-def test_the_readmes_example_is_acmes_own_code() -> None:
-    """The payout that the README shows is in the driver that the contract tests."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## Adding a provider")[2].partition("\n## ")[0]
+def test_the_example_for_contributors_is_acmes_own_code() -> None:
+    """The payout that CONTRIBUTING shows is in the driver that the contract tests."""
+    page = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.partition("## Add a provider")[2].partition("\n## ")[0]
     (example,) = re.findall(
         r"^```python no-run\n(async def .*?)^```", section, re.DOTALL | re.MULTILINE
     )

@@ -3,12 +3,15 @@
 Its programs run, and its table is printed from the code.
 """
 
+import ast
 import functools
+import html
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +19,13 @@ from paymux.drivers import table
 
 pytestmark = pytest.mark.slow
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-CHANGELOG = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 UNRELEASED = "\n## Unreleased\n" in CHANGELOG
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+PROGRAM = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+PROGRAMS = PROGRAM.findall(README)
+PICTURES = ROOT / ".github/pictures"
 
 
 @functools.cache
@@ -40,6 +46,56 @@ def test_a_program_runs_as_it_stands(program: str) -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     assert ended.stdout
+
+
+def _shown() -> list[Any]:
+    """Return the programs that docstrings show, with where they stand."""
+    found = []
+    for file in sorted((ROOT / "paymux").rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "```python\n" in text:  # parsing every file would take seconds
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                    programs = PROGRAM.findall(ast.get_docstring(node) or "")
+                    where = file.relative_to(ROOT / "paymux").as_posix()
+                    found += [
+                        pytest.param(one, id=f"{where}-{n}") for n, one in enumerate(programs)
+                    ]
+    return found
+
+
+@pytest.mark.parametrize("program", _shown())
+def test_a_program_of_a_docstring_runs_as_it_stands(program: str) -> None:
+    """Every whole program that a docstring shows ends well, without a warning."""
+    ended = ran(program)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    assert ended.stdout
+
+
+def test_it_is_read_in_one_sitting() -> None:
+    """It has at most 360 lines, and the first program stands before line 40."""
+    lines = README.splitlines()
+    assert len(lines) <= 360
+    assert lines.index("```sh") < 40
+    assert max(map(len, lines[:60])) <= 140
+
+
+def test_the_demos_picture_shows_what_the_demo_prints() -> None:
+    """It is drawn by the script beside it, and asks no other host for anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder, "demo.svg")
+        command = [sys.executable, "-W", "error", str(PICTURES / "demo.py"), str(drawn)]
+        subprocess.run(command, timeout=60, check=True, cwd=folder)
+        fresh = drawn.read_text(encoding="utf-8")
+    kept = (PICTURES / "demo.svg").read_text(encoding="utf-8")
+    assert _words(kept) == _words(fresh)
+    assert "url(http" not in kept
+
+
+def _words(picture: str) -> list[str]:
+    # Another version of rich may place the words otherwise.
+    return html.unescape(" ".join(re.findall(r">([^<>]+)</text>", picture))).split()
 
 
 def test_the_first_program_shows_the_charge() -> None:

@@ -94,7 +94,10 @@ class Bulk(Generic[ItemT]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Cancel every look-up in flight; further iteration ends at once."""
+        """Cancel every look-up in flight; further iteration ends at once.
+
+        It raises nothing, and a second call is harmless.
+        """
         self._over = True
         if self._run is not None and not self._run.closed:
             await self._run.aclose()

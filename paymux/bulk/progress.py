@@ -10,7 +10,7 @@ RATE_WINDOW_SECONDS = 5.0  # seconds over which the rate is measured
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress of a bulk verification: counts of items; `rate` per second, recently.
+    """Progress of a bulk verification: whole counts of items; `rate` per second, recently.
 
     `left` in seconds.
     """

@@ -2,7 +2,6 @@
 
 from ..drivers import load, names, table
 from ..errors import UsageError
-from . import streams
 from .command import command
 from .exits import Exit
 from .invocation import Invocation
@@ -16,7 +15,7 @@ def providers(cli: Invocation) -> Exit:
         try:
             load(name)
         except UsageError as error:  # an entry point of another package
-            streams.write_error(f"paymux: {error}\n")
+            cli.tell("paymux: {error}", error=error)
         else:
             whole.append(name)
     cli.write(table(whole))

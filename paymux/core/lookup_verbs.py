@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 class LookupVerbs:
-    """The look-ups of a pool; each is bounded by its deadline in seconds."""
+    """The look-ups of a pool; each is bounded by its deadline in seconds.
+
+    UsageError: a wrong argument, and nothing was sent; Unsupported: the provider has no such verb.
+    Unavailable: try later; AuthenticationFailed: fix the credentials; RateLimited: wait its
+    `retry_after` seconds; NotFound: the provider does not know it (yet).
+    """
 
     _engine: "Engine"
 

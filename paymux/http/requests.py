@@ -119,6 +119,8 @@ def get(
     `largest` is the size limit in bytes of the body of a 200; above it, ResponseTooLarge. If
     `matches` returns False for an answer, or raises `Unreadable` with the reason, it is not an
     answer to this request.
+
+    UsageError: a path, query or type that no request can have.
     """
     path, type, accept, largest, *_ = fixed_parts(path, type, accept, largest, False, False, False)
     return Request(
@@ -158,6 +160,7 @@ def post(
     `provider_reference`, `receipt`, `checkout_url`, and any other name as one of its `ids`. They
     are durable before this request leaves. A `provider_reference` stays that of the payment.
     `credential` names one in the body that must be proved (`Driver.credential_id`).
+    UsageError: a path, body or type that no request can have.
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable

@@ -95,12 +95,10 @@ class FollowUp(NamedTuple):
     then: Callable[[Ended | None], None]
 
 
-Check: TypeAlias = Callable[[Payment | None, "OrderOwner | None"], None]
-
-
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OrderOwner: TypeAlias = tuple[Kind, str]  # an order of an account: its kind and our reference
 OrderKey: TypeAlias = tuple[str, Kind, str]  # the same, with its account
+Check: TypeAlias = Callable[[Payment | None, OrderOwner | None], None]
 
 
 def order_key(payment: Payment) -> OrderKey:

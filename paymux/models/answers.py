@@ -22,7 +22,7 @@ class Balance(Model, frozen=True, kw_only=True):
 
 
 class Receipt(Model, frozen=True, kw_only=True):
-    """A receipt as the provider formats it, with its amount as Decimal."""
+    """A receipt as the provider formats it, with its amount as Decimal, in major units."""
 
     number: str
     status: Status

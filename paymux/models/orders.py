@@ -22,7 +22,7 @@ class Item(Model, frozen=True, kw_only=True):
 
 
 class Tax(Model, frozen=True, kw_only=True):
-    """A tax to show on a checkout page; it never changes the order's amount."""
+    """A tax to show on a checkout page, in major units; it never changes the order's amount."""
 
     name: str
     amount: Decimal

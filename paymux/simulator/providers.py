@@ -31,7 +31,10 @@ def own() -> dict[str, type[Provider]]:
 
 
 def names() -> list[str]:
-    """List all simulated providers: those that come with paymux, and those of other packages."""
+    """List all simulated providers: those that come with paymux, and those of other packages.
+
+    It raises nothing.
+    """
     return sorted({*own(), *(entry.name for entry in entries(_GROUP))})
 
 

@@ -42,6 +42,9 @@ class Simulator(World):
     then the page and the control API want `token`. `allow_host`: more names under which it answers.
     `webhook_host`: names beside loopback that webhooks may go to. `cors`: origins whose pages may
     use the control API.
+
+    UsageError: a name, number or word that is none, and then nothing is changed; what is only read
+    raises nothing.
     """
 
     def __init__(

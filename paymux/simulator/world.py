@@ -25,7 +25,7 @@ class World(Adjustable):
     """What a test does with the providers of one world; the control API calls these methods.
 
     Where a method takes a `reference`, it may be yours, the provider's, a receipt's, or an id such
-    as `campay:5f0c…`, which names one order alone.
+    as `campay:5f0c…`, which names one order alone. Times are in seconds, amounts in major units.
     """
 
     def settle(

@@ -1,4 +1,42 @@
-"""aioresponses for a test: it sees every pool, and works with each aiohttp of paymux."""
+"""aioresponses for a test: it sees every pool, and works with each aiohttp of paymux.
+
+The simulator knows each provider's protocol and what was really charged: prefer it for what your
+app does with payments. [aioresponses](https://github.com/pnuckowski/aioresponses) answers what a
+test writes down: use it where your tests mock other hosts with it, or for one odd answer. It does
+not see paymux's own connections, so take the fixture `paymux_aioresponses` (`pip install
+'paymux[testing]'`), which lets it see every pool and works with aiohttp 3.14, too; `with
+paymux_aioresponses() as mocked:` is the same without pytest:
+
+```python
+import asyncio
+
+from paymux import CamPay, OutcomeUnknown, Pool
+from paymux.testing.aioresponses import paymux_aioresponses
+
+
+async def main() -> None:
+    order = {"amount": 5, "currency": "XAF", "payer": "237670000000", "reference": "order-1"}
+    with paymux_aioresponses() as mocked:
+        mocked.post("https://demo.campay.net/api/collect/", exception=ConnectionResetError())
+        async with Pool(CamPay(access_token="token")) as pay:
+            try:
+                await pay.collect("campay", **order)
+            except OutcomeUnknown as lost:
+                print(lost, "- calls:", len(mocked.requests))
+
+
+asyncio.run(main())
+```
+
+On an order, a mock's `ClientConnectionError`, `ServerDisconnectedError`, `TimeoutError` and a URL
+without an answer are `OutcomeUnknown`, because none proves that nothing was sent;
+`ClientConnectorError` is `NotSent`. A pool with `session=` (above) is also seen by a plain
+`aioresponses`, by tracers of `aiohttp.ClientSession` (without a session, take observers, or the
+logger `paymux.exchange`), and by vcrpy. A pool without both asks the real host, and warns once. A
+cassette of vcrpy holds your credentials, tokens and your payers' phone numbers: record with
+`vcr.VCR(**scrubbed(driver))` of `paymux.testing.cassettes`, and read a cassette before you commit
+it.
+"""
 
 import contextlib
 import inspect
@@ -18,6 +56,8 @@ from ..errors import UsageError
 from ..http import PreparedRequest, Response
 from ..transport.aiohttp import AiohttpConnection
 from ..transport.session import SessionConnection
+
+__all__ = ["paymux_aioresponses"]
 
 _CONNECT_SECONDS = 10.0
 

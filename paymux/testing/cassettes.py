@@ -6,6 +6,8 @@ from typing import Any
 from ..drivers.base import Driver
 from ..primitives.redaction import HIDDEN, hide, hide_values
 
+__all__ = ["scrubbed"]
+
 # A login's answer has a lifetime beside the token, or nothing of a payment: CamPay may answer
 # without `expires_in`. Beside the fields of a payment, `token` is PayDunya's name of an invoice.
 _LIFETIME = re.compile(rb'"expires_in"|"access_token"')
@@ -25,7 +27,7 @@ def scrubbed(*drivers: Driver) -> dict[str, Any]:
     Credentials are removed from URLs and bodies in every form, tokens from the answers of logins,
     the middle of each phone number, and every header but the content type. Pass each driver of the
     pool, which needs a `session=`, as vcrpy sees nothing else. Read a cassette before you commit
-    it: names, descriptions and e-mail addresses stay.
+    it: names, descriptions and e-mail addresses stay. It raises nothing.
     """
     secrets = tuple(secret for driver in drivers for secret in driver.secrets())
 

@@ -114,7 +114,7 @@ class VirtualClock:
             loop.time = lambda: own() + ahead
 
     def select(self, timeout: float | None = None) -> Ready:
-        """Do what the loop's selector does, but move the clock instead of waiting for a timer."""
+        """Do what the loop's selector does for so many seconds, but move the clock."""
         ready = self._select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready

@@ -141,7 +141,10 @@ class Webhooks:
             await send({"type": "websocket.close", "code": 1000})
 
     async def aiohttp(self, request: "web.Request") -> "web.Response":
-        """Serve aiohttp.web: `app.router.add_route("*", "/pay/{tail:.*}", hooks.aiohttp)`."""
+        """Serve aiohttp.web: `app.router.add_route("*", "/pay/{tail:.*}", hooks.aiohttp)`.
+
+        UsageError: `request` is none of aiohttp.web. No message raises anything.
+        """
         from aiohttp import web  # noqa: PLC0415 - not needed with another web framework
 
         if not is_a(request, web.BaseRequest):

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+import paymux.testing
+
 pytest_plugins = ["pytester"]
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("\n## Testing your own app\n")[2].partition("\n## ")[0]
-PRINTED, SHOP = re.findall(r"```python no-run\n(.*?)```", SECTION, flags=re.DOTALL)
+PRINTED, SHOP = re.findall(
+    r"```python no-run\n(.*?)```", paymux.testing.__doc__ or "", flags=re.DOTALL
+)
 UNDER = {
     "pytest-asyncio": (
         *("-p", "no:anyio", "-o", "asyncio_mode=auto"),

@@ -49,7 +49,12 @@ _LOOK_UP = get("/transaction/{reference}/", Transaction, matches=Transaction.ans
 
 
 class CamPay(Driver, frozen=True, kw_only=True):
-    """An application at CamPay: its username and password, or its permanent access token."""
+    """An application at CamPay: its username and password, or its permanent access token.
+
+    Push to MTN and Orange, payouts, balance per operator, history, and payment links
+    (`payment_link`). `dialect="summary"` sends requests as in CamPay's summary document instead of
+    the live API; the answers of both are understood in both.
+    """
 
     name = "campay"
     live_url = "https://www.campay.net/api"
@@ -214,6 +219,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """Open a page to pay by phone or card; opening it charges no payer.
 
         Until the payer opens it, verify raises NotFound.
+
+        `amount` is in whole XAF.
         """
         reference = checked_reference(reference)
         description = arguments.text("description", description, longest=500)

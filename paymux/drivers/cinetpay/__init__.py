@@ -34,6 +34,9 @@ class CinetPay(Driver, frozen=True, kw_only=True):
     """One CinetPay service, in one currency.
 
     Our reference is its `transaction_id`, so it is the provider's reference, too.
+
+    `collect` opens a checkout page: show the payer `payment.checkout_url`. It needs `description`
+    and `return_url`; the amount is a multiple of 5 except in USD. `find` works by your reference.
     """
 
     name = "cinetpay"

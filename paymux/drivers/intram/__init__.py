@@ -42,6 +42,9 @@ class Intram(Driver, frozen=True, kw_only=True):
     and color; `extra={"store": {…}}` replaces single fields of it for one order. `merchant_key`
     (marchand_id) is optional since 2026. `keys_in_body=True` repeats the keys in the body, as until
     2025; Intram ignores them there.
+
+    `collect` opens a checkout page, and needs `return_url` and `cancel_url`. The keys decide
+    whether it is the sandbox.
     """
 
     name = "intram"

@@ -2,6 +2,61 @@
 
 "Documentation": https://developer.safaricom.co.ke/ as transcribed at
 https://github.com/amoskyalo/daraja-docs.
+
+Daraja answers most questions later: it acknowledges a look-up, and sends the answer to an address.
+paymux makes a fresh address for each question, which works once, for 15 minutes, and believes only
+an answer with the id of the acknowledgement. So payouts, refunds, `find` and the balance need
+`webhook_base` and a `Webhooks` that hears them, in any process that shares the journal. Daraja has
+no idempotency key for a push: an order with a lost answer is found by its own callback path.
+
+- `payee` is a phone number; `pochi:2547…` is a small business's wallet. A paybill, a till or a bank
+  account has its word before the colon, too (`paybill:`, `till:`, `bank:`), and each driver says
+  which it takes.
+- `payment.reason` says why one failed: UNKNOWN_PAYEE (correct the number), INSUFFICIENT_FUNDS (top
+  up *your* account). `extra={"command_id": "SalaryPayment"}` is for wages; B2C takes 10 to 250,000
+  shillings.
+- `find(account, reference=…, kind="payout")` asks by your reference, `find(account, receipt=…)` by
+  the receipt of an SMS.
+- A result that comes to an order's own address only says that it is time to ask.
+  `Mpesa(status_role=False)` believes it, for an API user without the status role: that proves where
+  the message came from, and no more.
+- **A wrong credential locks the API user for all programs.** Until an answer has proved it, at most
+  3 requests are out (the balance is asked first), and after the first refusal every further one
+  raises `AuthenticationFailed` unsent, in each process that shares the journal, until the
+  credential is another one. The same password, encrypted again, is another one: do that when
+  Safaricom has unlocked the user. It is an error of its own, `CredentialRefused`.
+- A refund at Daraja is a reversal: the whole amount, by the receipt that `on_payment` or the
+  journal has; hours later perhaps FAILED, for lack of money or because it was given back before: a
+  second one moves nothing. Where a provider has none, `payout(payee=payment.payer)` is another
+  transaction, with fees, and yours to decide.
+- The queue's time-out, a lost result, "duplicate detected" and an internal error say nothing about
+  the money: PENDING. Ask as late as the day after (`recover`, `verify`); a payment is asked for at
+  most five times a day by itself.
+
+**Payments without an order.** With `Mpesa(adopt_c2b=True)` a payment whose payer typed the
+paybill or till number is a payment of its own: `reference="c2b.<receipt>"`, a collect that
+`on_payment` hears once it is proved, and `bill_reference` is what the payer typed. Compare that and
+the amount with your own orders: a payer can type `order-8` and pay 1 shilling, so it never settles
+an order by itself. `paymux/examples/paybill_shop.py` is a whole shop.
+
+- Register once, with the addresses of `pay.webhook_url("kenya", use="confirmation")` and
+  `use="validation"`: `pay.run("kenya", Mpesa.register_c2b, …)`, and `Mpesa.register_pull`, by which
+  a confirmation is proved and a lost one is found, at the start and every ten minutes. Without pull
+  the transaction status proves it, or `trust_confirmations=True`, which believes every sender that
+  knows that address.
+- A push has a confirmation with the same receipt, too. A receipt is told once, so a confirmation
+  waits two minutes for an order of ours. What `dealt_with` ended is not told again. An order that
+  was left to a person (after `watch_days`) holds nothing back: look for `c2b.…` of its amount
+  before you `resolve` it as paid.
+- It needs a journal, one for each shortcode: pull lists the whole shortcode, and the pushes of
+  another program would be adopted and told here. What was paid before the journal first had this on
+  is never told.
+
+Without `adopt_c2b`, `Webhooks(pay, on_payment, on_unconfirmed)` stores each confirmation: one that
+matches no order within two minutes goes to `on_unconfirmed(event)`, and `pay.unconfirmed()` lists
+it until `pay.dealt_with(event, because="…")`. `Mpesa.c2b_reply` answers a validation,
+`Mpesa.from_safaricom(peer)` checks a sender's address: pass it as `senders={"kenya":
+Mpesa.from_safaricom}`.
 """
 
 from base64 import b64encode

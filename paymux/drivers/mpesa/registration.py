@@ -89,6 +89,8 @@ async def simulate_c2b(
 
     `bill_reference` is what the customer types at a paybill; a till has none. Register the URLs
     before. The answer is M-Pesa's sentence; the payment itself is told at the confirmation URL.
+
+    `amount` is in whole shillings.
     """
     if driver.live:
         raise UsageError.field("live", driver.live, "False: only the sandbox has such customers")

@@ -36,6 +36,10 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
     """One merchant's gateway at `base_url`.
 
     Requests are signed with `access_token`, or with the token that `bearer` returns.
+
+    A merchant's own REST gateway over M-Pesa: initiate, verify, history, receipts, refunds, payment
+    methods, and a WebSocket whose updates wake the watches. The reference must be digits, because
+    it is sent as the integer `order_id`; `bearer` is a coroutine function that returns a fresh JWT.
     """
 
     def __post_init__(self) -> None:
@@ -160,7 +164,10 @@ class MpesaGateway(Account, frozen=True, kw_only=True):
         return await send(post("/api/payment/methods/", Undocumented, body, money=False))
 
     async def test_payment(self, send: Send, *, payer: str, amount: Decimal | int | str) -> Payment:
-        """Make a test payment without an order, in the sandbox."""
+        """Make a test payment without an order, in the sandbox.
+
+        `amount` is in whole shillings.
+        """
         body = {
             "phone_number": self.party("collect", payer),
             "amount": self._within(exact(amount, "KES")),

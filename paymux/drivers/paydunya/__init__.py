@@ -62,6 +62,11 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     `access_token` is PayDunya's token; the page shows `store_*`; `extra={"channels": ["card"]}`
     limits the ways to pay.
+
+    `payout` is a transfer to a PayDunya account, by phone number or e-mail: it succeeds or fails at
+    once, and stays pending if PayDunya's answer does not repeat the amount. `popup(payment)`
+    returns the answer for PayDunya's JavaScript popup. `python -m paymux.examples.split` pays out a
+    sale in shares.
     """
 
     name = "paydunya"

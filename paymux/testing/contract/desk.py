@@ -112,7 +112,7 @@ class Desk:
     async def collect(
         self, reference: str = REFERENCE, amount: int = 1000, **order: Any
     ) -> Payment:
-        """Collect 1000 units."""
+        """Collect 1000, in major units."""
         return await self.pool.collect(
             self.name, **{"reference": reference, "amount": amount, **self.case.order, **order}
         )

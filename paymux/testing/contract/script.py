@@ -54,7 +54,10 @@ class Script:
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a driver's coroutine to its end without a loop; it awaits nothing but `send`."""
+    """Run a driver's coroutine to its end without a loop; it awaits nothing but `send`.
+
+    `drive(driver.verify(script, payment))` raises what the driver raises, such as Rejected.
+    """
     try:
         coroutine.send(None)
     except StopIteration as done:

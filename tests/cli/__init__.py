@@ -1,1 +1,0 @@
-"""The command line: its foundation, and each command as a user starts it."""
