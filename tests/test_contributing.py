@@ -163,6 +163,7 @@ def test_the_workflows_run_what_contributors_run() -> None:
     commands = [step.run for step in steps()]
     assert "bash .ci/run" in commands
     assert ".ci/package dist" in commands
+    assert any(".ci/pages pages\n" in command for command in commands)
 
 
 def test_the_hooks_are_the_checks_of_the_source() -> None:

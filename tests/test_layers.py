@@ -5,6 +5,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -135,7 +136,8 @@ def test_an_example_uses_only_public_names(name: str) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("paymux"):
             module = importlib.import_module(node.module or "")
             allowed = getattr(module, "__all__", [alias.name for alias in node.names])
-            assert node.module in ("paymux", "paymux.webhooks", "paymux.examples.till")
+            shared = ("paymux.examples.till", "paymux.examples.shop_page")
+            assert node.module in ("paymux", "paymux.webhooks", *shared)
             assert {alias.name for alias in node.names} <= set(allowed)
         assert not (isinstance(node, ast.ImportFrom) and node.level)
         private = isinstance(node, ast.Attribute) and node.attr.startswith("_")
@@ -260,6 +262,12 @@ def test_the_public_names_are_listed_and_real() -> None:
     assert paymux.__all__ == sorted(paymux.__all__)
     for name in paymux.__all__:
         assert getattr(paymux, name) is not None
+
+
+def test_the_version_has_one_source() -> None:
+    """`paymux.__version__` is that of pyproject.toml, which no file of the package repeats."""
+    said = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert paymux.__version__ == said["project"]["version"]
 
 
 def test_every_driver_on_disk_is_exported() -> None:
