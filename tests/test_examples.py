@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import sys
@@ -100,6 +101,22 @@ def test_an_example_says_what_to_install_and_how_it_runs(file: Path) -> None:
     install, run = re.findall("^    (.*)$", text, flags=re.MULTILINE)[:2]
     assert install.startswith("pip install paymux")
     assert f"paymux.examples.{file.stem}" in run or f"paymux/examples/{file.name}" in run
+
+
+async def test_the_examples_are_typed_from_outside(tmp_path: Path) -> None:
+    """Copied away, each passes `mypy --strict` with an installed paymux."""
+    for file in FILES:
+        shutil.copy(file, tmp_path / file.name)
+    names = ["asyncpg", "celery", "django", "backoff"]
+    settings = [f"[mypy-{name}.*]\nignore_missing_imports = True\n" for name in names]
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\n" + "".join(settings))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mypy", *(file.name for file in FILES)),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 110)
+    assert process.returncode == 0, said.decode()
 
 
 def test_the_readme_has_one_whole_program() -> None:

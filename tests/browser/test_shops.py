@@ -235,3 +235,30 @@ async def test_a_crash_between_payment_and_fulfilment(
     assert said.count("make:") == 1
     assert "Traceback" not in said, said
     assert sim.ledger.charged() == 250
+
+
+@pytest.mark.parametrize("way", ["pay", "decline", "cancel"])
+@pytest.mark.parametrize("account", ["cinetpay", "intram", "paydunya"])
+async def test_a_buyer_is_sent_to_the_providers_page_and_comes_back(
+    account: str, way: str, browsing: Browsing, tmp_path: Path
+) -> None:
+    """The shop asks for no number; the page of the order tells what happened at the provider's."""
+    (port,) = free_ports(1)
+    price = {"SHOP_ACCOUNT": account, "SHOP_PRICE": "5000 XOF"}
+    async with Simulator() as sim:
+        env = {**settings(sim, tmp_path, port, account), **price}
+        command = ("-m", "paymux.examples.fastapi_shop")
+        async with running(*command, env=env, log=tmp_path / "log"):
+            tab = await browsing.tab(f"http://127.0.0.1:{port}/")
+            assert await tab.get_by_label("Your mobile money number").count() == 0
+            await tab.get_by_role("button", name="Pay 5000 XOF").click()
+            await tab.wait_for_url(f"{sim.url}/{account}/**")
+            if way != "cancel":
+                await tab.fill("#number", "07 07 07 07 07")
+                await tab.click("button[value=ask]")
+            if way == "pay":
+                await tab.fill("#pin", "0000")
+            await tab.click(f"button[value={'approve' if way == 'pay' else way}]")
+            await tab.wait_for_url(f"http://127.0.0.1:{port}/orders/order-*")
+            await shows(tab, "Paid, thank you" if way == "pay" else "Not paid")
+    assert sim.ledger.charged() == (5000 if way == "pay" else 0)
