@@ -12,7 +12,10 @@ from . import test_source
 
 ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(GITHUB.glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
+    *sorted(GITHUB.glob("*.md")),
+]
 FORMS = [path for path in sorted(GITHUB.glob("ISSUE_TEMPLATE/*.yml")) if path.name != "config.yml"]
 WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
 FENCE = re.compile(r"^```.*?^```$", flags=re.DOTALL | re.MULTILINE)

@@ -10,12 +10,17 @@ import re
 import subprocess
 import sys
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+import paymux
+from paymux import Pool
 from paymux.drivers import table
+from paymux.simulator import Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +30,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 UNRELEASED = "\n## Unreleased\n" in CHANGELOG
 PROGRAM = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 PROGRAMS = PROGRAM.findall(README)
+AWAITING = re.findall(r"^```python no-run\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 PICTURES = ROOT / ".github/pictures"
 
 
@@ -116,6 +122,43 @@ def test_the_providers_table_is_printed_from_the_code() -> None:
     printed = table().splitlines()
     assert shown == [row for row in printed if row in shown]
     assert UNRELEASED or shown == printed
+
+
+async def _within(block: str, given: dict[str, Any]) -> None:
+    """Run a block that awaits, as in a coroutine of a program that has these names."""
+    names = {name: getattr(paymux, name) for name in paymux.__all__} | given
+    code = compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if (waits := eval(code, names)) is not None:  # noqa: S307 - our own page
+        await waits
+
+
+async def test_the_pool_of_an_account_of_your_own_collects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With credentials in place of the dots, the block sends an order, to the simulator."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = (one for one in AWAITING if "CamPay(username" in one)
+    sim = Simulator()
+    filled = block.replace('"…"', '"simulator"').replace("live=True", "live=False")
+    filled = filled.replace("async with Pool(", "async with Pool(connection=sim.connection, *[")
+    filled = filled.replace('passkey="simulator"),\n', 'passkey="simulator")],\n')
+    await _within(filled, {"sim": sim})
+    (asked,) = sim.ledger.entries()
+    assert (asked.provider, asked.amount, asked.party) == ("mpesa", 250, "254712345678")
+
+
+async def test_thousands_at_once_names_what_a_person_must_see(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The block prints the payment whose amount is another one, and no other."""
+    (block,) = (one for one in AWAITING if "verify_many" in one)
+    sim = Simulator(payer_delay=0.0)
+    async with Pool(sim.driver("campay"), connection=sim.connection) as pay:
+        order = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+        paid = [await pay.collect("campay", reference=f"order-{n}", **order) for n in range(3)]
+        pending = [*paid[:2], msgspec.structs.replace(paid[2], amount=Decimal(900))]
+        await _within(block, {"pay": pay, "pending": pending})
+    assert capsys.readouterr().out.count("tell a person:") == 1
 
 
 def test_the_two_commands_stand_there() -> None:

@@ -30,10 +30,10 @@ asyncio.run(main())
 
 On an order, a mock's `ClientConnectionError`, `ServerDisconnectedError`, `TimeoutError` and a URL
 without an answer are `OutcomeUnknown`, because none proves that nothing was sent;
-`ClientConnectorError` is `NotSent`. A pool with `session=` (above) is also seen by a plain
-`aioresponses`, by tracers of `aiohttp.ClientSession` (without a session, take observers, or the
-logger `paymux.exchange`), and by vcrpy. A pool without both asks the real host, and warns once. A
-cassette of vcrpy holds your credentials, tokens and your payers' phone numbers: record with
+`ClientConnectorError` is `NotSent`. A pool with `session=` (`paymux.http`) is also seen by a
+plain `aioresponses`, by tracers of `aiohttp.ClientSession` (without a session, take observers, or
+the logger `paymux.exchange`), and by vcrpy. A pool without both asks the real host, and warns once.
+A cassette of vcrpy holds your credentials, tokens and your payers' phone numbers: record with
 `vcr.VCR(**scrubbed(driver))` of `paymux.testing.cassettes`, and read a cassette before you commit
 it.
 """
