@@ -17,7 +17,8 @@ import pytest
 import pytest_asyncio
 
 from paymux import Payment, Reason, SqliteJournal, Status
-from paymux.simulator import Fault, Simulator, campay_messages
+from paymux.simulator import Fault, Simulator
+from paymux.simulator.campay import messages as campay_messages
 
 from .programs.chats import TOKEN, Chats, Discord, Telegram
 

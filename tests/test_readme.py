@@ -144,7 +144,8 @@ async def test_the_pool_of_an_account_of_your_own_collects(
     filled = filled.replace('passkey="simulator"),\n', 'passkey="simulator")],\n')
     await _within(filled, {"sim": sim})
     (asked,) = sim.ledger.entries()
-    assert (asked.provider, asked.amount, asked.party) == ("mpesa", 250, "254712345678")
+    assert (asked.provider, asked.party) == ("mpesa", "254712345678")
+    assert asked.amount == Decimal(250)
 
 
 async def test_thousands_at_once_names_what_a_person_must_see(
@@ -154,7 +155,7 @@ async def test_thousands_at_once_names_what_a_person_must_see(
     (block,) = (one for one in AWAITING if "verify_many" in one)
     sim = Simulator(payer_delay=0.0)
     async with Pool(sim.driver("campay"), connection=sim.connection) as pay:
-        order = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
+        order: dict[str, Any] = {"amount": 500, "currency": "XAF", "payer": "237677777777"}
         paid = [await pay.collect("campay", reference=f"order-{n}", **order) for n in range(3)]
         pending = [*paid[:2], msgspec.structs.replace(paid[2], amount=Decimal(900))]
         await _within(block, {"pay": pay, "pending": pending})

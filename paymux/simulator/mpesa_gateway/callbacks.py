@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..http import Response
-from ..models import Status
-from .ledger import Entry, Outcome
-from .mpesa_gateway_messages import RESULTS, WORDS, error
-from .replies import Refused, json_reply
+from ...http import Response
+from ...models import Status
+from ..ledger import Entry, Outcome
+from ..replies import Refused, json_reply
+from .messages import RESULTS, WORDS, error
 
 if TYPE_CHECKING:
-    from .mpesa_gateway import MpesaGateway
+    from . import MpesaGateway
 
 
 class Callbacks:

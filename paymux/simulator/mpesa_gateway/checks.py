@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from .mpesa_gateway_messages import error
-from .replies import Refused
+from ..replies import Refused
+from .messages import error
 
 
 class Window:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..http import Response
-from ..models import Reason, Status
-from .ledger import Entry
-from .replies import json_reply
-from .tokens import jwt
+from ...http import Response
+from ...models import Reason, Status
+from ..ledger import Entry
+from ..replies import json_reply
+from ..tokens import jwt
 
 # The complete error table of the page; the place of the code in a body is from integrators' code.
 _ERRORS: Mapping[str, str] = {

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from .checkout import Back, Checkout, Operator, among
-from .ledger import Entry
+from ..checkout import Back, Checkout, Operator, among
+from ..ledger import Entry
 
 if TYPE_CHECKING:
-    from .paydunya import PayDunya
+    from . import PayDunya
 
 # The channels of an invoice, from integrators' code and npm paydunya 1.0.12.
 _OPERATORS = (

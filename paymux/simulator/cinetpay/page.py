@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from .checkout import Back, Checkout, Operator
-from .ledger import Entry
+from ..checkout import Back, Checkout, Operator
+from ..ledger import Entry
 
 if TYPE_CHECKING:
-    from .cinetpay import CinetPay
+    from . import CinetPay
 
 # PyPI cinetpay-python 0.1.0 (CinetPay's own, 2026-03), values of payment_method. The older Checkout
 # API has other words: integrators' code names OM, MOMO and FLOOZ, and no page the rest.

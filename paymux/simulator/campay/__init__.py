@@ -13,12 +13,17 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-from ..http import Response, WebhookRequest
-from ..models import Kind, Status
-from ..primitives.clock import wall_time
-from .base import Provider, magic
-from .campay_checks import checked_amount, checked_party
-from .campay_messages import (
+from ...http import Response, WebhookRequest
+from ...models import Kind, Status
+from ...primitives.clock import wall_time
+from ..base import Provider, magic
+from ..checkout import serve
+from ..core import Message, SimulatorCore
+from ..ledger import Entry, Outcome
+from ..replies import Refused, fields, json_reply, segments
+from ..tokens import Tokens, jwt
+from .checks import checked_amount, checked_party
+from .messages import (
     balance,
     callback,
     error,
@@ -28,12 +33,7 @@ from .campay_messages import (
     summary_balance,
     transaction,
 )
-from .campay_page import checkout
-from .checkout import serve
-from .core import Message, SimulatorCore
-from .ledger import Entry, Outcome
-from .replies import Refused, fields, json_reply, segments
-from .tokens import Tokens, jwt
+from .page import checkout
 
 _USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
 

@@ -6,11 +6,11 @@ The document is docs/PAYMENT_API.md of github.com/trent130/EasyMarket; the origi
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..http import Response
-from ..models import Reason, Status
-from ..primitives.clock import wall_time
-from .ledger import Entry, Outcome
-from .replies import html_reply, json_reply
+from ...http import Response
+from ...models import Reason, Status
+from ...primitives.clock import wall_time
+from ..ledger import Entry, Outcome
+from ..replies import html_reply, json_reply
 
 # The document's six, then ours: the document calls its own "common", so there are others.
 _ERRORS: Mapping[str, str] = {

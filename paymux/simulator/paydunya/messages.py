@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
-from ..models import Reason, Status
-from .ledger import Entry
+from ...models import Reason, Status
+from ..ledger import Entry
 
 if TYPE_CHECKING:
-    from .paydunya import PayDunya
+    from . import PayDunya
 
 _STATUSES: Mapping[Status, str] = {
     Status.PENDING: "pending",

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from .campay_messages import transaction
-from .checkout import Back, Checkout, Operator
-from .ledger import Entry
+from ..checkout import Back, Checkout, Operator
+from ..ledger import Entry
+from .messages import transaction
 
 if TYPE_CHECKING:
-    from .campay import CamPay
+    from . import CamPay
 
 # The hosted page: payment_options "MOMO", "CARD" or both (PyPI campay 1.1.0). ER102: "only MTN and
 # Orange phone numbers are accepted for mobile money".

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from .campay_messages import error
-from .replies import Refused, json_reply
+from ..replies import Refused, json_reply
+from .messages import error
 
 # Number ranges of Cameroon's two mobile money operators, from libphonenumber's carrier data;
 # CamPay's page has none.

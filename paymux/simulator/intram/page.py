@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from .checkout import Back, Checkout, Operator, among
-from .ledger import Entry
+from ..checkout import Back, Checkout, Operator, among
+from ..ledger import Entry
 
 if TYPE_CHECKING:
-    from .intram import Intram
+    from . import Intram
 
 # Benin alone: the page on supported devices, 2026-05; the channels are of intram-nodejs' Readme.
 _OPERATORS = (

@@ -13,15 +13,15 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
-from ..http import Response, WebhookRequest
-from ..models import Status
-from .base import Provider
-from .checkout import serve
-from .core import Message, SimulatorCore
-from .intram_messages import QR_CODE, WORDS, customer, flat, nested
-from .intram_page import checkout
-from .ledger import Entry
-from .replies import Refused, fields, html_reply, json_reply, segments
+from ...http import Response, WebhookRequest
+from ...models import Status
+from ..base import Provider
+from ..checkout import serve
+from ..core import Message, SimulatorCore
+from ..ledger import Entry
+from ..replies import Refused, fields, html_reply, json_reply, segments
+from .messages import QR_CODE, WORDS, customer, flat, nested
+from .page import checkout
 
 # The name of each key in the body, by its header.
 _KEYS: Mapping[str, str] = {

@@ -3,16 +3,16 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..http import Response
-from ..models import Status
-from ..primitives.clock import wall_time
-from .ledger import Entry
-from .mpesa_gateway_checks import checked_amount
-from .mpesa_gateway_messages import error
-from .replies import Refused, json_reply
+from ...http import Response
+from ...models import Status
+from ...primitives.clock import wall_time
+from ..ledger import Entry
+from ..replies import Refused, json_reply
+from .checks import checked_amount
+from .messages import error
 
 if TYPE_CHECKING:
-    from .mpesa_gateway import MpesaGateway
+    from . import MpesaGateway
 
 
 class Refunds:

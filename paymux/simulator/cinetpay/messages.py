@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..http import Response
-from ..models import Reason, Status
-from .ledger import Entry
-from .replies import json_reply
+from ...http import Response
+from ...models import Reason, Status
+from ..ledger import Entry
+from ..replies import json_reply
 
 MESSAGES: Mapping[str, str] = {
     # The table of github.com/Tidev-CinetPay/api-checkout-doc (docs/integration.md), with its

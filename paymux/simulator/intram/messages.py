@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..models import Status
-from .ledger import Entry
+from ...models import Status
+from ..ledger import Entry
 
 # intram-nodejs: "SUCCESS, PENDING, CANCELED or FAIL"; an expired payment has no word.
 WORDS: Mapping[Status, str] = {

@@ -15,21 +15,23 @@ from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from ..http import Response, WebhookRequest
-from ..models import Status
-from ..primitives.clock import wall_time
-from .base import Provider, magic
-from .core import Message, SimulatorCore
-from .ledger import Entry, Outcome
-from .mpesa_gateway_callbacks import Callbacks
-from .mpesa_gateway_checks import (
+from ...http import Response, WebhookRequest
+from ...models import Status
+from ...primitives.clock import wall_time
+from ..base import Provider, magic
+from ..core import Message, SimulatorCore
+from ..ledger import Entry, Outcome
+from ..replies import Refused, fields, json_reply, query, segments
+from ..tokens import Tokens, jwt
+from .callbacks import Callbacks
+from .checks import (
     Window,
     check_currency,
     checked_amount,
     checked_order,
     checked_phone,
 )
-from .mpesa_gateway_messages import (
+from .messages import (
     MESSAGES,
     bad_token,
     callback,
@@ -42,9 +44,7 @@ from .mpesa_gateway_messages import (
     receipt,
     word,
 )
-from .mpesa_gateway_refunds import Refunds
-from .replies import Refused, fields, json_reply, query, segments
-from .tokens import Tokens, jwt
+from .refunds import Refunds
 
 _EAT = timezone(timedelta(hours=3))
 

@@ -13,17 +13,17 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
-from ..http import Response, WebhookRequest
-from ..models import Status
-from ..primitives.clock import wall_time
-from .base import Provider, magic
-from .checkout import serve
-from .cinetpay_messages import MESSAGES, data, data_2021, error, notice, response_id
-from .cinetpay_messages import code as code_of
-from .cinetpay_page import checkout
-from .core import Message, SimulatorCore
-from .ledger import Entry, Outcome
-from .replies import Refused, fields, html_reply, json_reply, segments
+from ...http import Response, WebhookRequest
+from ...models import Status
+from ...primitives.clock import wall_time
+from ..base import Provider, magic
+from ..checkout import serve
+from ..core import Message, SimulatorCore
+from ..ledger import Entry, Outcome
+from ..replies import Refused, fields, html_reply, json_reply, segments
+from .messages import MESSAGES, data, data_2021, error, notice, response_id
+from .messages import code as code_of
+from .page import checkout
 
 SITE_ID = "123456"
 

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from ..http import Response, WebhookRequest
-from ..models import Status
-from .base import Provider, magic
-from .checkout import serve
-from .core import Message, SimulatorCore
-from .ledger import Entry, Outcome
-from .paydunya_messages import encoded, invoice, site
-from .paydunya_page import checkout
-from .replies import Refused, fields, html_reply, json_reply, segments
+from ...http import Response, WebhookRequest
+from ...models import Status
+from ..base import Provider, magic
+from ..checkout import serve
+from ..core import Message, SimulatorCore
+from ..ledger import Entry, Outcome
+from ..replies import Refused, fields, html_reply, json_reply, segments
+from .messages import encoded, invoice, site
+from .page import checkout
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
 # a local number or an e-mail
