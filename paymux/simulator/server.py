@@ -10,12 +10,11 @@ from ..models import Status
 from ..primitives import coerce
 from ..values.arguments import status as checked_status
 from ..values.arguments import whole
-from ..values.validation import checked_seconds
 from .access import Access, names
-from .core import Latency, PayerDelay, SimulatorCore
-from .faults import Faults
+from .core import Latency, PayerDelay
 from .http_server import HttpServer
-from .payers import Habits, Payers
+from .payers import Habits
+from .plan import Plan
 from .providers import Chosen, choose
 from .world import World
 from .worlds import Worlds
@@ -72,24 +71,18 @@ class Simulator(World):
         self.access = Access(host=host, allow_host=allow_host, cors=cors, token=token)
         self.root = coerce.text(root)
         self._port = whole("port", port, 0, 65_535)
-        usual = None if default is None else checked_status("default", default)
         kept = None if keep is None else whole("keep", keep, 1, 10**6)
-        hosts = names("webhook_host", webhook_host)
-
-        def core(seed: int, url: str, kept: int | None) -> SimulatorCore:
-            return SimulatorCore(
-                seed=whole("seed", seed, -(2**63), 2**63),
-                latency=checked_delay("latency", latency),
-                payer_delay=checked_delay("payer_delay", payer_delay),
-                payers=Payers(payers, after, usual),
-                faults=Faults(sorted(found)),
-                url=url,
-                keep=kept,
-                webhook_hosts=hosts,
-            )
-
-        super().__init__(core(seed, _IN_PROCESS, kept), found, kept)
-        self.worlds = Worlds(self, lambda seed, url: World(core(seed, url, 1000), found, 1000))
+        plan = Plan(
+            kinds=found,
+            latency=latency,
+            payer_delay=payer_delay,
+            default=None if default is None else checked_status("default", default),
+            payers=payers,
+            after=after,
+            webhook_hosts=names("webhook_host", webhook_host),
+        )
+        super().__init__(plan.core(seed, _IN_PROCESS, kept), found, kept)
+        self.worlds = Worlds(self, plan)
         self.ready_since: float | None = None  # of time.monotonic, while it listens
         self.streams: set[Any] = set()  # of events, in all worlds
         self._server = HttpServer(self)
@@ -117,10 +110,3 @@ class Simulator(World):
         await self.core.aclose()
         await self._server.close()
         self.core.url = _IN_PROCESS
-
-
-def checked_delay(name: str, value: Any) -> Any:
-    """Check seconds of 0 or more, or a function that returns them."""
-    if callable(value) or (type(value) in (int, float) and value == 0):
-        return value
-    return checked_seconds(name, value)

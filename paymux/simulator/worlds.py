@@ -4,17 +4,19 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..primitives import coerce
+from .plan import Plan
 from .world import World
 
 if TYPE_CHECKING:
     from .server import Simulator
 
 MOST = 100
+KEPT = 1000  # requests and webhooks of each
 IDLE_SECONDS = 10.0  # since the last request, without a stream or a payer who still decides
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
@@ -26,9 +28,9 @@ class TooManyWorlds(UsageError):
 class Worlds:
     """Worlds beside the default one; each is served below `/w/<name>`."""
 
-    def __init__(self, sim: "Simulator", make: Callable[[int, str], World]) -> None:
+    def __init__(self, sim: "Simulator", plan: Plan) -> None:
         self._sim = sim
-        self._make = make
+        self._plan = plan
         self._open: dict[str, World] = {}  # the one that was used last is the last
         self._used: dict[str, float] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -47,7 +49,8 @@ class Worlds:
             raise UsageError.field("name", name, accepted)
         if len(self._open) >= MOST:
             self._forget_one()
-        world = self._make(seed, f"{self._sim.url}/w/{known}")
+        core = self._plan.core(seed, f"{self._sim.url}/w/{known}", KEPT)
+        world = World(core, self._plan.kinds, KEPT)
         world.core.receiver = self._sim.core.receiver
         self._open[known] = world
         self._used[known] = time.monotonic()
