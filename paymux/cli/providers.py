@@ -2,6 +2,7 @@
 
 from ..drivers import load, names, table
 from ..errors import UsageError
+from . import streams
 from .command import command
 from .exits import Exit
 from .invocation import Invocation
@@ -15,7 +16,7 @@ def providers(cli: Invocation) -> Exit:
         try:
             load(name)
         except UsageError as error:  # an entry point of another package
-            cli.tell("paymux: {error}", error=error)
+            streams.write_error(f"paymux: {error}\n")
         else:
             whole.append(name)
     cli.write(table(whole))

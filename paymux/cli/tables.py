@@ -14,7 +14,7 @@ _GAP = "  "
 _AHEAD = 200  # rows that are read before the widths of a table are chosen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[T]):
     """A column: its header, its cell of a row, and when it leaves a table that is too wide.
 

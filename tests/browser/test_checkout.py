@@ -265,6 +265,19 @@ async def test_a_world_has_its_pages(browsing: Browsing) -> None:
         await tab.wait_for_url(f"{one.url}/unpaid*")
 
 
+@SCRIPTS
+async def test_a_phone_of_the_same_network_pays(browsing: Browsing, scripts: bool) -> None:
+    """Under a name that is no secure context Chromium sends no Sec-Fetch-Site: Origin decides."""
+    async with shop() as one, Simulator(allow_host=["pay.test"]) as sim:
+        page = await opened(sim, "paydunya", Texts(f"{one.url}/paid", f"{one.url}/unpaid"))
+        port = sim.url.rpartition(":")[2]
+        tab = await browsing.tab(f"http://pay.test:{port}{page.path}", java_script_enabled=scripts)
+        await ask_phone(tab)
+        await tab.fill("#pin", "0000")
+        await tab.click("button[value=approve]")
+        await tab.wait_for_url(f"{one.url}/paid?*", timeout=5000)
+
+
 async def test_a_page_of_another_port_cannot_pay(browsing: Browsing) -> None:
     """A form of another server of this machine, sent by the payer's browser, is refused."""
     browsing.expected = ["status of 403", "status of 404"]  # its icon

@@ -153,14 +153,16 @@ async def test_another_page_cannot_decide(provider: str, headers: dict[str, str]
 
 @PROVIDERS
 async def test_our_own_page_may_decide(provider: str) -> None:
-    """Chromium's headers of a form of this page, whose policy is no-referrer, are accepted."""
+    """A form of this page is accepted, on this machine and from a phone of the same network."""
     sim = Simulator()
     page = await asked(sim, provider)
-    own = {"host": "127.0.0.1:8765", "origin": "null", "sec-fetch-site": "same-origin"}
-    assert (await post(sim, page, "approve", pin="0000", headers=own)).status == 302
+    own = {**BROWSER, "sec-fetch-site": "same-origin"}
+    assert (await post(sim, page, "decline", tries="0", headers=own)).status == 303
+    assert (await post(sim, page, "approve", pin="0000", headers=BROWSER)).status == 200
     assert page.entry.status is Status.SUCCEEDED
 
 
+BROWSER = {"host": "127.0.0.1:8765", "origin": "http://127.0.0.1:8765"}
 HOSTILE = '"><script>alert(1)</script><!-- {shop} %s &amp;'
 
 
@@ -244,7 +246,7 @@ async def test_the_headers_let_the_page_load_nothing_else(provider: str) -> None
         f"form-action 'self' {origins}"
     )
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
@@ -355,7 +357,7 @@ async def test_a_browser_goes_on_from_our_page() -> None:
     """No redirect follows its form, so that the policy cannot stop those of the shop."""
     sim = Simulator()
     page = await opened(sim, "campay", Texts(success="https://shop.example/a?b='\"<c>;d"))
-    gone = await post(sim, page, "approve", headers={"sec-fetch-mode": "navigate"})
+    gone = await post(sim, page, "approve", headers=BROWSER)
     [to] = re.findall(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', gone.body.decode())
     assert gone.status == 200
     assert html.unescape(to).startswith(

@@ -43,7 +43,7 @@ class _Visit:
         self._provider = provider
         self._entry = entry
         self._checkout = checkout
-        self._browses = incoming.headers.get("sec-fetch-mode") == "navigate"
+        self._browses = "origin" in incoming.headers  # no program sends it with a form
         lang = query(incoming).get("lang", "")
         self._lang = lang if lang in LANGUAGES else checkout.lang
         posted = incoming.method == "POST"
@@ -137,7 +137,9 @@ class _Visit:
                 "content-type": "text/html; charset=utf-8",
                 "content-security-policy": policy,
                 "x-content-type-options": "nosniff",
-                "referrer-policy": "no-referrer",
+                # With no-referrer our own form has `Origin: null`, and off this machine there is no
+                # Sec-Fetch-Site to judge it by: a phone of the same network could not pay (tried).
+                "referrer-policy": "same-origin",
                 "cross-origin-resource-policy": "same-origin",
                 "cache-control": "no-store",
             },
