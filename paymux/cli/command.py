@@ -11,11 +11,12 @@ from .invocation import Invocation
 from .language import LANGUAGES
 
 _NAMES = {"help_option_names": ["-h", "--help"]}
+_UNSET = (None, False, "auto")
 _COMMON = ("json", "quiet", "verbose", "utc", "color", "lang", "config", "env_file")
 
 
-def _common_options() -> list[click.Option]:
-    return [
+def _common_options(*, hidden: bool = False) -> list[click.Option]:
+    options = [
         click.Option(["--json"], is_flag=True, help="One JSON object a line."),
         click.Option(["-q", "--quiet"], is_flag=True, help="Only results and errors."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Also each exchange, redacted."),
@@ -25,6 +26,17 @@ def _common_options() -> list[click.Option]:
         click.Option(["--config"], metavar="FILE", help="The accounts, in TOML."),
         click.Option(["--env-file"], metavar="FILE", help="Variables that are not set yet."),
     ]
+    for option in options:
+        option.hidden = hidden
+    return options
+
+
+def _common(ctx: click.Context) -> dict[str, Any]:
+    """Take the common options out of a command's own; those of the groups before it count, too."""
+    given = {name: ctx.params.pop(name) for name in _COMMON}
+    before = ctx.meta.setdefault("paymux.common", {})
+    before.update({name: value for name, value in given.items() if value not in _UNSET})
+    return {**given, **before}
 
 
 class _Examples(click.Command):
@@ -57,8 +69,7 @@ class Command(_Examples):
 
     def invoke(self, ctx: click.Context) -> int:
         """Run the callback, in a loop if it is a coroutine; return the exit code."""
-        common = {name: ctx.params.pop(name) for name in _COMMON}
-        ctx.obj = Command.running = cli = Invocation(**common)
+        ctx.obj = Command.running = cli = Invocation(**_common(ctx))
         assert self.callback is not None  # noqa: S101 - for type checkers
         work = ctx.invoke(self.callback, cli, **ctx.params)
         if inspect.iscoroutine(work):
@@ -67,12 +78,18 @@ class Command(_Examples):
 
 
 class Group(_Examples, click.Group):
-    """A command with commands below it."""
+    """A command with commands below it; the common options may stand before these, too."""
 
     def __init__(self, *given: Any, examples: Sequence[str] = (), **named: Any) -> None:
         named.setdefault("context_settings", _NAMES)
         super().__init__(*given, **named)
         self.examples = examples
+        self.params.extend(_common_options(hidden=True))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Keep the common options that stand before the command, and run it."""
+        _common(ctx)
+        return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
