@@ -19,6 +19,7 @@ import pytest
 
 import paymux
 from paymux import Pool
+from paymux.cli.commands import COMMANDS
 from paymux.drivers import table
 from paymux.simulator import Simulator
 
@@ -160,6 +161,32 @@ async def test_thousands_at_once_names_what_a_person_must_see(
         pending = [*paid[:2], msgspec.structs.replace(paid[2], amount=Decimal(900))]
         await _within(block, {"pay": pay, "pending": pending})
     assert capsys.readouterr().out.count("tell a person:") == 1
+
+
+# The README describes them already: a name goes from here when its command is in COMMANDS.
+COMING = {
+    *("balance", "collect", "config", "doctor", "examples", "history", "payout", "probe"),
+    *("reconcile", "recover", "refund", "resolve", "verify", "watch", "webhook-url"),
+}
+
+
+def _commands() -> set[str]:
+    """Return the commands that the README names: in code, and in the table of commands."""
+    called = re.findall(r"(?:^|`|bin/)paymux (?:--lang fr )?([a-z-]+)", README, re.MULTILINE)
+    section = README.partition("\n## The command line\n")[2].partition("\n## ")[0]
+    listed = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    groups = [re.findall(r"`([^`]+)`", group) for row in listed for group in row.split(";")]
+    # `journal list`, `show`: the first word is the command, the others are its own.
+    first = {names[0].partition(" ")[0] for names in groups}
+    alone = {name for names in groups if " " not in names[0] for name in names}
+    return {*called, *first, *alone}
+
+
+def test_the_commands_that_it_names_exist() -> None:
+    """A reader who copies a command finds it; and each command is named."""
+    named = _commands()
+    assert named - {*COMMANDS} <= COMING
+    assert {*COMMANDS} - named == set()
 
 
 def test_the_two_commands_stand_there() -> None:
