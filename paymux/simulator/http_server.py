@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +23,18 @@ _NO_IPV6 = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _TRIES = 20  # free ports of IPv4 until one is free of IPv6, too
 
 
+class _Readable(logging.Filter):
+    """Keeps the tracebacks of bytes that are no HTTP out of the log: they are nobody's fault."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or kind.__module__ != "aiohttp.http_exceptions"
+
+
+_LOG = logging.getLogger("paymux.simulator")
+_LOG.addFilter(_Readable())
+
+
 class HttpServer:
     """One port; every provider is mounted at its name, the control API at `/_paymux`."""
 
@@ -33,7 +46,8 @@ class HttpServer:
         """Listen on this port (0: any free one), and return the base URL."""
         for left in reversed(range(_TRIES if port == 0 else 1)):
             self._runner = web.ServerRunner(
-                web.Server(self._serve, access_log=None), shutdown_timeout=1.0
+                web.Server(self._serve, access_log=None, logger=_LOG, lingering_time=1.0),
+                shutdown_timeout=1.0,
             )
             await self._runner.setup()
             try:

@@ -96,6 +96,7 @@ class Simulator(World):
 
     async def __aenter__(self) -> Self:
         self.core.url = await self._server.open(self._port)
+        self.worlds.move()
         self.ready_since = time.monotonic()
         return self
 

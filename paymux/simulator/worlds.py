@@ -64,6 +64,11 @@ class Worlds:
             self._used[name] = time.monotonic()
         return world
 
+    def move(self) -> None:
+        """Put the worlds that were opened before the port was known below it."""
+        for name, world in self._open.items():
+            world.core.url = f"{self._sim.url}/w/{name}"
+
     async def aclose(self) -> None:
         """End all worlds."""
         await asyncio.gather(*(world.core.aclose() for world in self._open.values()))

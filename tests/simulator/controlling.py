@@ -47,7 +47,9 @@ async def call(
     reader, writer = await asyncio.open_connection(to, urlsplit(sim.url).port)
     try:
         writer.write("\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + content)
-        return read(await reader.read())
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(read(head).headers.get("content-length", 0))
+        return read(head + await reader.readexactly(size))
     finally:
         writer.close()
         await writer.wait_closed()

@@ -58,13 +58,13 @@ async def wait(call: Call) -> Any:
     reference = call.query.get("reference")
     if not reference:
         raise UsageError.missing("reference", "accepted: yours, the provider's, or a payment's id")
-    status, seconds = call.query.get("status") or None, call.number("timeout", 1, MOST_SECONDS, 30)
+    status, seconds = call.query.get("status") or None, call.seconds("timeout", MOST_SECONDS, 30)
     wanted = None if status is None else checked_status("status", status)
     try:
         return rows.payment(await call.world.wait(reference, wanted, within=seconds))
     except TimeoutError:
         said = f"no order {reference[:100]!r}" + (f" is {wanted}" if wanted else " is there")
-        raise Problem(408, f"timeout: {said} after {seconds} s", field="timeout") from None
+        raise Problem(408, f"timeout: {said} after {seconds:g} s", field="timeout") from None
 
 
 def inbound(call: Call) -> Any:

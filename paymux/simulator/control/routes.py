@@ -1,5 +1,6 @@
 """The routes of the control API: one table, from which requests are matched and described."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200  # of one list
 _USUAL_ROWS = 50
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -41,6 +43,14 @@ class Call(msgspec.Struct, kw_only=True):
         )
         if not low <= found <= high:
             raise UsageError.field(name, written, f"{low} to {high}")
+        return found
+
+    def seconds(self, name: str, most: int, usual: float) -> float:
+        """Read a duration of the query."""
+        written = self.query.get(name) or str(usual)
+        found = float(written) if _SECONDS.fullmatch(written) else 0.0
+        if not 0 < found <= most:
+            raise UsageError.field(name, written, f"seconds above 0, {most} at most")
         return found
 
 

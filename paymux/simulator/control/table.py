@@ -97,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
         query={
             "reference": "of the order",
             **_STATUS,
-            "timeout": "seconds, 1 to 600; 30 unless told",
+            "timeout": "seconds, 600 at most; 30 unless told",
         },
         refusals=(408,),
     ),
