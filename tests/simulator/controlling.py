@@ -74,7 +74,7 @@ class Events:
     """A stream of events, read one at a time; events of a batch come one by one."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self.reader = reader
         self.writer = writer
         self.last = ""
         self.words: list[str] = []
@@ -83,7 +83,7 @@ class Events:
         """Return the data of the next frame: of each event in it."""
         data: Any = None
         while True:
-            line = (await self._reader.readuntil(b"\n")).decode().strip()
+            line = (await self.reader.readuntil(b"\n")).decode().strip()
             name, _, value = line.partition(": ")
             if name == "id":
                 self.last = value
@@ -100,7 +100,9 @@ async def events(
     sim: Simulator, path: str = "/_paymux/events", **headers: str
 ) -> AsyncIterator[Events]:
     """Open a stream."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(sim.url).port)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", urlsplit(sim.url).port, limit=1 << 24
+    )
     given = {
         "host": urlsplit(sim.url).netloc,
         **{name.replace("_", "-"): value for name, value in headers.items()},
