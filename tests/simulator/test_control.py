@@ -106,12 +106,21 @@ async def test_a_list_is_filtered() -> None:
             ("status=failed", ["order-2"]),
             ("provider=campay&status=pending", ["order-1"]),
             ("provider=mpesa", []),
+            ("asks=true", ["order-1"]),
+            ("asks=false", ["order-2"]),
         ):
             told = (await api(sim, "GET", f"payments?{query}")).json
             assert [one["reference"] for one in told["items"]] == expected
         requests = (await api(sim, "GET", "requests?reference=order-2")).json["items"]
         assert [one["reference"] for one in requests] == ["order-2"]
-        for query in ("status=paid", "provider=nobody", "limit=0", "limit=many", "sort=up"):
+        for query in (
+            "status=paid",
+            "provider=nobody",
+            "limit=0",
+            "limit=many",
+            "asks=1",
+            "sort=up",
+        ):
             assert (await api(sim, "GET", f"payments?{query}")).status == 400
 
 
@@ -275,6 +284,14 @@ async def test_a_payers_habits_hold_until_they_are_forgotten() -> None:
         assert (await api(sim, "DELETE", "payers/237677777777")).status == 400
         await api(sim, "PUT", "payers/237677777777", {"pin": "4321"})
         id = quote(await order(sim, "order-3", "237677777777"))
+        [known, *magic] = (await api(sim, "GET", "payers")).json["items"]
+        assert (known["number"], known["provider"], known["answer"]) == ("237677777777", None, None)
+        assert {one["provider"] for one in magic} == {
+            *("campay", "cinetpay", "mpesa", "mpesa_gateway", "paydunya")
+        }
+        assert ("237677777771", "insufficient_funds") in [
+            (one["number"], one["reason"]) for one in magic
+        ]
         answered = await api(
             sim, "POST", f"payments/{id}/answer", {"answer": "approve", "pin": "4321"}
         )

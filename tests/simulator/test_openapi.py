@@ -12,7 +12,7 @@ from paymux.simulator.control.openapi import EVENTS, document
 
 from .asking import raw
 
-# The table of the design, in its own words: every route, and no other.
+# The table of the design, in its own words, and the magic numbers for the page.
 TABLE = """
 GET health
 GET env
@@ -32,6 +32,7 @@ DELETE faults
 DELETE faults/{n}
 GET settings
 PATCH settings
+GET payers
 PUT payers/{number}
 DELETE payers/{number}
 POST inbound

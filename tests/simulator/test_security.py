@@ -240,3 +240,63 @@ def test_what_would_open_too_much_is_refused(fields: dict[str, Any]) -> None:
     """A host, a name or an origin that is none is UsageError, before anything listens."""
     with pytest.raises(UsageError, match=f"^{next(iter(fields))}: "):
         Simulator(**fields)
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put files in the place of the page's own."""
+    files = {name: name.encode() for name in ("index.html", "page.css", "page.js", "words.js")}
+    monkeypatch.setattr("paymux.simulator.control.page._read", lambda: files)
+
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("mount", ["", "/w/t1"])
+async def test_the_page_is_a_fixed_list_of_files(mount: str) -> None:
+    """Each has its type and the strict policy; another name, or a method that changes, is 404."""
+    async with Simulator() as sim:
+        sim.world("t1")
+        for path, kind in (
+            ("/", "text/html"),
+            ("/_paymux/", "text/html"),
+            ("/_paymux/page.css", "text/css"),
+            ("/_paymux/page.js", "text/javascript"),
+            ("/_paymux/words.js", "text/javascript"),
+        ):
+            answer = await call(sim, "GET", f"{mount}{path}", sec_fetch_site="cross-site")
+            assert answer.status == 200
+            assert answer.headers["content-type"].startswith(kind)
+            assert answer.headers["content-security-policy"] == CSP
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert (await call(sim, "GET", f"{mount}/_paymux/page.txt")).status == 404
+        assert (await call(sim, "POST", f"{mount}/", {})).status == 404
+
+
+@pytest.mark.usefixtures("page")
+async def test_a_provider_at_the_root_leaves_the_page_below_paymux() -> None:
+    """The root is the provider's, and the page is still there."""
+    async with Simulator(root="campay") as sim:
+        assert (await call(sim, "GET", "/api/balance/", authorization=CAMPAY)).status == 200
+        assert (await call(sim, "GET", "/")).headers["content-type"] == "application/json"
+        assert (await call(sim, "GET", "/_paymux/")).body == b"index.html"
+
+
+@pytest.mark.usefixtures("page")
+async def test_the_printed_address_opens_the_page() -> None:
+    """Its token becomes a cookie that no page can read or send from elsewhere; then it is gone."""
+    async with Simulator(host="0.0.0.0") as sim:  # noqa: S104 - the test is about it
+        assert (await call(sim, "GET", "/")).status == 401
+        assert (await call(sim, "GET", "/?token=wrong")).status == 401
+        opened = await call(sim, "GET", f"/?token={sim.access.token}")
+        assert (opened.status, opened.headers["location"]) == (303, "/")
+        cookie, *rules = opened.headers["set-cookie"].split("; ")
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(rules)
+        assert (await call(sim, "GET", "/", cookie=cookie)).body == b"index.html"
+        assert (await api(sim, "GET", "payments", cookie=cookie)).status == 200
+        assert (await call(sim, "GET", "/_paymux/page.js")).status == 401

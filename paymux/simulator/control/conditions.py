@@ -73,9 +73,20 @@ def change(call: Call) -> Any:
     return call.world.settings()
 
 
+def payers(call: Call) -> Any:
+    """List the numbers that were set, then those that have a meaning at a provider."""
+    known = [rows.payer(one) for one in call.world.core.payers.known.values()]
+    magic = [
+        rows.magic(name, number, outcome)
+        for name, provider in sorted(call.world.providers.items())
+        for number, outcome in sorted(provider.magic.items())
+    ]
+    return {"items": [*known, *magic], "next": None}
+
+
 def payer(call: Call) -> Any:
     """Decide what a number does."""
-    return call.world.payer(call.at["number"], **call.body)
+    return rows.payer(call.world.payer(call.at["number"], **call.body))
 
 
 def forget_payer(call: Call) -> Any:

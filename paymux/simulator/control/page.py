@@ -41,19 +41,16 @@ class File(msgspec.Struct, frozen=True):
         return Response(status=200, headers=headers, body=_read()[self.name])
 
 
-@cache
-def paths() -> Mapping[str, str]:
-    """Return the name of each file by its path in a world."""
-    index = dict.fromkeys(("", "/", "/_paymux", "/_paymux/"), "index.html")
-    return {f"/_paymux/{name}": name for name in _read()} | (
-        ("index.html" in _read() and index) or {}
-    )
+_PATHS: Mapping[str, str] = {
+    **dict.fromkeys(("", "/", "/_paymux", "/_paymux/"), "index.html"),
+    **{f"/_paymux/{name}": name for name in _TYPES},
+}
 
 
 def asked(method: str, path: str) -> File | None:
     """Return the file that a request asks for; None: it asks for something else."""
-    name = paths().get(path) if method in ("GET", "HEAD") else None
-    return None if name is None else File(name, path)
+    name = _PATHS.get(path, "") if method in ("GET", "HEAD") else ""
+    return File(name, path) if name in _read() else None
 
 
 @cache

@@ -21,12 +21,14 @@ def payments(call: Call) -> Any:
     status = None if wanted["status"] is None else checked_status("status", wanted["status"])
     if wanted["provider"] is not None:
         call.world.provider(wanted["provider"])
+    asks = call.flag("asks")
     everything = call.world.ledger.entries(wanted["reference"])
     last = call.number("after", 0, 10**12, len(everything))
     limit, found = call.limit(), list[tuple[int, Entry]]()
     for at in reversed(range(min(last, len(everything)))):
         entry = everything[at]
-        if wanted["provider"] in (None, entry.provider) and status in (None, entry.status):
+        fits = wanted["provider"] in (None, entry.provider) and status in (None, entry.status)
+        if fits and asks in (None, entry.asks):
             found.append((at, entry))
             if len(found) > limit:
                 break

@@ -45,6 +45,13 @@ class Call(msgspec.Struct, kw_only=True):
             raise UsageError.field(name, written, f"{low} to {high}")
         return found
 
+    def flag(self, name: str) -> bool | None:
+        """Read a yes or no of the query; None: it was not said."""
+        written = self.query.get(name) or None
+        if written not in (None, "true", "false"):
+            raise UsageError.field(name, written, "true, false")
+        return None if written is None else written == "true"
+
     def seconds(self, name: str, most: int, usual: float) -> float:
         """Read a duration of the query."""
         written = self.query.get(name) or str(usual)

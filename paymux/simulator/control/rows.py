@@ -10,7 +10,8 @@ import msgspec
 
 from ...primitives.redaction import hide, scrub
 from ..faults import Planned
-from ..ledger import Entry, Ledger
+from ..ledger import Entry, Ledger, Outcome
+from ..payers import ANSWERS, PIN, Payer
 from ..records import BODY_BYTES, Delivery, Received
 
 _NO_SECRETS: tuple[str, ...] = ()
@@ -115,6 +116,45 @@ class FaultRow(msgspec.Struct, kw_only=True):
     seconds: float
     retry_after: str
     location: str
+
+
+class PayerRow(msgspec.Struct, kw_only=True):
+    """What a number does: `answer`, where it was set; else how its payments end, by `provider`."""
+
+    number: str
+    provider: str | None
+    answer: str | None
+    status: str
+    reason: str | None
+    after: float | None
+    pin: str
+
+
+def payer(known: Payer) -> PayerRow:
+    """Show a payer whose habits were set; without an answer, a person decides."""
+    outcome = ANSWERS[known.answer or "ignore"]
+    return PayerRow(
+        number=known.number,
+        provider=None,
+        answer=known.answer,
+        status=outcome.status.value,
+        reason=outcome.reason and outcome.reason.value,
+        after=known.after,
+        pin=known.pin,
+    )
+
+
+def magic(provider: str, number: str, outcome: Outcome) -> PayerRow:
+    """Show a number that has a meaning at a provider."""
+    return PayerRow(
+        number=number,
+        provider=provider,
+        answer=None,
+        status=outcome.status.value,
+        reason=outcome.reason and outcome.reason.value,
+        after=None,
+        pin=PIN,
+    )
 
 
 def payment(entry: Entry) -> PaymentRow:

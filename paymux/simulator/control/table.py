@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..environment import FORMATS
-from ..payers import Payer
 from . import conditions, logs, payments
 from .bodies import (
     AgainBody,
@@ -26,6 +25,7 @@ from .rows import (
     DeliveryDetail,
     DeliveryRow,
     FaultRow,
+    PayerRow,
     PaymentDetail,
     PaymentRow,
     RequestDetail,
@@ -60,7 +60,7 @@ ROUTES: tuple[Route, ...] = (
         summary="The payments, newest first.",
         handler=payments.payments,
         answer=listed(PaymentRow),
-        query={**_OF, **_STATUS, **_PAGED},
+        query={**_OF, **_STATUS, "asks": "true: while their payers are asked", **_PAGED},
     ),
     Route(
         method="GET",
@@ -190,11 +190,18 @@ ROUTES: tuple[Route, ...] = (
         loose=True,
     ),
     Route(
+        method="GET",
+        path="payers",
+        summary="The numbers that were set, then those that have a meaning at a provider.",
+        handler=conditions.payers,
+        answer=listed(PayerRow),
+    ),
+    Route(
         method="PUT",
         path="payers/{number}",
         summary="Decide what the payer with this number does from now on.",
         handler=conditions.payer,
-        answer=Payer,
+        answer=PayerRow,
         body=PayerBody,
     ),
     Route(
