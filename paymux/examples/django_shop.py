@@ -43,7 +43,7 @@ async def on_payment(payment: Payment) -> None:
 
 async def shop(_: HttpRequest) -> HttpResponse:
     """Show the product."""
-    return HttpResponse(product(pay))
+    return HttpResponse(product(pay).encode())
 
 
 async def buy(request: HttpRequest) -> HttpResponse:
@@ -55,14 +55,14 @@ async def buy(request: HttpRequest) -> HttpResponse:
     except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
         pass
     except PaymuxError as error:  # nothing was sent
-        return HttpResponse(product(pay, error), status=422)
+        return HttpResponse(product(pay, error).encode(), status=422)
     return HttpResponse(status=303, headers={"Location": url})
 
 
 async def state(_: HttpRequest, reference: str) -> HttpResponse:
     """Show how an order stands; a provider's page may come back with a POST."""
     page, status = await shown(pay, reference)
-    return HttpResponse(page, status=status)
+    return HttpResponse(page.encode(), status=status)
 
 
 def webhook(request: HttpRequest, _: str) -> HttpResponse:

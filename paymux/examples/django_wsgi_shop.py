@@ -44,7 +44,7 @@ async def on_payment(payment: Payment) -> None:
 
 def shop(_: HttpRequest) -> HttpResponse:
     """Show the product."""
-    return HttpResponse(product(pay))
+    return HttpResponse(product(pay).encode())
 
 
 def buy(request: HttpRequest) -> HttpResponse:
@@ -56,14 +56,14 @@ def buy(request: HttpRequest) -> HttpResponse:
     except (OutcomeUnknown, DuplicateReference):  # it was sent: never again
         pass
     except PaymuxError as error:  # nothing was sent
-        return HttpResponse(product(pay, error), status=422)
+        return HttpResponse(product(pay, error).encode(), status=422)
     return HttpResponse(status=303, headers={"Location": url})
 
 
 def state(_: HttpRequest, reference: str) -> HttpResponse:
     """Show how an order stands; a provider's page may come back with a POST."""
     page, status = portal.call(shown, pay, reference)
-    return HttpResponse(page, status=status)
+    return HttpResponse(page.encode(), status=status)
 
 
 def webhook(request: HttpRequest, _: str) -> HttpResponse:

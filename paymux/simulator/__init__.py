@@ -70,6 +70,7 @@ async with Simulator(latency=0.1, payer_delay=2.0) as sim:          # seconds
     sim.answer("order-7", "approve", pin="0000")                    # as its payer
     sim.settle("order-7", Status.SUCCEEDED)                         # the truth, late or not
     sim.fault("campay", "POST /api/collect/", kind="drop_after")    # the answer is lost
+    sim.drop_fault(1), sim.clear_faults()
     sim.inbound("mpesa", "500", account="order-8")                  # a payment without an order
     sim.requests, sim.received("campay", "POST"), sim.deliveries    # what came, and what was sent
     sim.again(1, times=2, forged=True)                              # a message once more
