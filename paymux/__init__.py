@@ -2,7 +2,7 @@
 
 All verbs of a pool, with `verb(argument, …)` as a program writes them:
 
-```python no-run
+```py
 async with Pool(CamPay(username="…", password="…"), webhook_base="https://shop.example/pay",
                 webhook_key="sixteen characters or more", journal="payments.db") as pay:
     order = {"amount": 5000, "currency": "XAF", "payer": "+237 670 00 00 00"}
@@ -14,14 +14,14 @@ async with Pool(CamPay(username="…", password="…"), webhook_base="https://sh
     payment = await pay.find("kenya", receipt="SKE52PAWR9")         # by what a payer reads to you
     async for payment in pay.watch(payment, timeout=120):           # each change until its end
         print(payment.status)
-    async with pay.verify_many(pending, at_once=50) as items: …     # thousands, as they finish
-    async for old in pay.history("campay", since=monday, until=now): …
+    async with pay.verify_many(pending, at_once=50) as items: ...   # thousands, as they finish
+    async for old in pay.history("campay", since=monday, until=now): ...
     (await pay.balance("campay")).available, await pay.receipt(payment), await pay.methods("gate")
 
     known = await pay.payment("campay", "order-7")                  # the journal's, without asking
-    async for known in pay.payments(status=Status.PENDING): …
-    async for left in pay.recover(): …                              # what a crash left open
-    async with pay.once(payment, "shipped") as turn: …              # one caller of all workers
+    async for known in pay.payments(status=Status.PENDING): ...
+    async for left in pay.recover(): ...                            # what a crash left open
+    async with pay.once(payment, "shipped") as turn: ...            # one caller of all workers
     payment = await pay.resolve(payment, Status.FAILED, because="not on the statement")
     async for event in pay.unconfirmed(): await pay.dealt_with(event, because="a gift")
 

@@ -166,5 +166,6 @@ def test_the_pages_are_rendered_without_a_warning(tmp_path: Path) -> None:
     for module in MODULES:
         page = tmp_path.joinpath("pages", *module.split(".")).with_suffix(".html")
         text = page.read_text(encoding="utf-8")
+        assert "```" not in text, f"{module}: a block that is not read as one"
         names = import_module(module).__all__ if module in PUBLIC else ()
         assert [name for name in names if f'id="{name}"' not in text] == [], module

@@ -1,6 +1,6 @@
 """Verifying thousands of payments at once.
 
-```python no-run
+```py
 async with pay.verify_many(pending, at_once=50, progress=print) as items:
     async for item in items:  # as they finish
         if isinstance(item.error, Mismatch):

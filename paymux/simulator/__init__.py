@@ -62,7 +62,7 @@ amount=…)` is a customer who types the number, `results.lost = 0.3` loses mess
 
 What a test, or a program in another language by the control API, may do:
 
-```python no-run
+```py
 async with Simulator(latency=0.1, payer_delay=2.0) as sim:          # seconds
     pool = Pool(sim.driver("campay"))                               # at sim.url
     sim.payer("+237 6 77 77 77 77", "decline", after=3.0), sim.forget_payer("+237 6 77 77 77 77")

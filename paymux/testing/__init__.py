@@ -6,7 +6,7 @@ With anyio's plugin it is `anyio_mode = "auto"` or `@pytest.mark.anyio`, and a f
 `anyio_backend` that returns `"asyncio"`. This test of a payer who takes two minutes ends in some
 milliseconds:
 
-```python no-run
+```py
 import asyncio
 
 from paymux import Status
@@ -38,7 +38,7 @@ A web shop is tested in the same way, here `paymux/examples/fastapi_shop.py`, wi
 fastapi uvicorn python-multipart httpx2`. Its pool needs a journal, because the shop calls
 `pay.once`:
 
-```python no-run
+```py
 import asyncio
 
 import httpx2

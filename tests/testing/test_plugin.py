@@ -10,7 +10,7 @@ import paymux.testing
 pytest_plugins = ["pytester"]
 
 PRINTED, SHOP = re.findall(
-    r"```python no-run\n(.*?)```", paymux.testing.__doc__ or "", flags=re.DOTALL
+    r"```py\n(.*?)```", paymux.testing.__doc__ or "", flags=re.DOTALL
 )
 UNDER = {
     "pytest-asyncio": (

@@ -19,7 +19,7 @@ needs both classes, what the provider is like (`Case`, whose fields are explaine
 a folder with bodies of its page, such as `paid.200.json` with `{"source": "https://…", "date":
 "2026-11-30", "body": {…}}`:
 
-```python no-run
+```py
 from pathlib import Path
 
 from acme_pay.driver import Acme
