@@ -14,6 +14,7 @@ What a name needs depends on what it is:
 on the page of its module, too. A class that is only given by paymux, or raised, needs no example.
 """
 
+import ast
 import enum
 import inspect
 import re
@@ -149,6 +150,14 @@ def lacks(name: str) -> dict[str, list[str]]:
 def test_a_public_name_says_what_a_caller_must_know(name: str) -> None:
     """Units, errors and an example, as this file's docstring says which names need them."""
     assert {where: what for where, what in lacks(name).items() if what} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_blocks_of_a_page_are_python(module: str) -> None:
+    """Those that are not run as programs (`py`) have no error of syntax; they may await."""
+    blocks = re.findall(r"^```py\n(.*?)^```", _page(module), flags=re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        compile(block, module, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.slow
