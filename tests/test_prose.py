@@ -30,6 +30,14 @@ def _prose(source: str) -> Iterator[str]:
             yield token.string
 
 
+@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md", ".github/CONTRIBUTING.md"])
+def test_pages_have_no_private_words(page: str) -> None:
+    """What a reader meets first says worker, caller and payer, too; programs are no prose."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    assert PRIVATE.findall(prose) == []
+
+
 @pytest.mark.parametrize("folder", ["paymux", "benchmarks", "tests"])
 def test_docstrings_and_comments_have_no_private_words(folder: str) -> None:
     """A reader whose second language is English finds the nouns of the field in every sentence."""
