@@ -24,7 +24,7 @@ _TRIES = 20  # free ports of IPv4 until one is free of IPv6, too
 
 
 class _Readable(logging.Filter):
-    """Keeps the tracebacks of bytes that are no HTTP out of the log: they are nobody's fault."""
+    """Keeps the tracebacks of bytes that are no HTTP out of the log: no code here is wrong."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None

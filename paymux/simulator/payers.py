@@ -94,7 +94,7 @@ class Payers:
         if self.usual is None:
             return None if self.default is None else Outcome(self.default, by="default")
         if entry.kind != "collect" or self.usual == "approve":
-            return Outcome(Status.SUCCEEDED, by="default")  # nobody is asked about a payout
+            return Outcome(Status.SUCCEEDED, by="default")  # no payer is asked about a payout
         if self.usual == "random":
             [word] = random.choices(list(_OFTEN), weights=list(_OFTEN.values()))
             return msgspec.structs.replace(ANSWERS[word], by="default")

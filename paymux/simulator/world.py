@@ -58,7 +58,7 @@ class World(Adjustable):
 
         `pin`: as the payer types it to approve; None: the right one. A wrong one leaves the order
         open with one try less (`tries_left`), and the third fails it. "ignore" leaves it open, and
-        nobody is asked any more. AlreadyDecided: it has ended.
+        the payer is asked no more. AlreadyDecided: it has ended.
         """
         word = checked_answer(answer)
         typed = None if pin is None else checked_pin(pin)

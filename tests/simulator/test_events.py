@@ -1,4 +1,4 @@
-"""The stream of events: nothing is lost, also when it is cut, and nobody is waited for."""
+"""The stream of events: nothing is lost, also when it is cut, and no reader is waited for."""
 
 import asyncio
 import contextlib

@@ -12,7 +12,7 @@ from paymux.simulator.control.openapi import EVENTS, document
 
 from .asking import raw
 
-# The table of the design, in its own words, and the magic numbers for the page.
+# Every route, as clients rely on it, and the magic numbers for the page.
 TABLE = """
 GET health
 GET env

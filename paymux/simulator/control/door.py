@@ -71,7 +71,7 @@ class Door:
     def _check(
         self, request: web.BaseRequest, headers: Mapping[str, str], segments: list[str]
     ) -> None:
-        """Refuse strangers, pages of other origins, and what a foreign form could send."""
+        """Refuse who has no token, pages of other origins, and what a foreign form could send."""
         # A container's health check has no token, and learns nothing that the port does not tell.
         if segments[1:] != ["health"] and not self._sim.access.has_token(headers):
             raise _no_token()

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from . import rows
+from . import shapes
 from .routes import Route
 from .table import ROUTES
 
 # Each event's word, what it tells, and the type of its row.
 EVENTS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "hello": ("The first of a stream: `last` is the number of the newest event.", None),
-    "payment": ("A payment was opened, asked about, answered or decided.", rows.PaymentRow),
-    "request": ("A provider answered a request, or a fault cut it off.", rows.RequestRow),
-    "delivery": ("A webhook arrived, or did not.", rows.DeliveryRow),
-    "fault": ("A fault was planned, happened, or was dropped: then `times` is 0.", rows.FaultRow),
+    "payment": ("A payment was opened, asked about, answered or decided.", shapes.PaymentRow),
+    "request": ("A provider answered a request, or a fault cut it off.", shapes.RequestRow),
+    "delivery": ("A webhook arrived, or did not.", shapes.DeliveryRow),
+    "fault": ("A fault was planned, happened, or was dropped: then `times` is 0.", shapes.FaultRow),
     "settings": ("Settings or payers changed: the settings as they are now.", None),
     "reset": ("Everything was forgotten: load the lists again.", None),
     "gap": ("Events were missed: load the lists again.", None),

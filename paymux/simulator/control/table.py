@@ -21,7 +21,7 @@ from .bodies import (
     listed,
 )
 from .routes import Route
-from .rows import (
+from .shapes import (
     DeliveryDetail,
     DeliveryRow,
     FaultRow,
