@@ -89,7 +89,7 @@ from .payers import Payer
 from .providers import names
 from .records import Delivery, Received
 from .server import Simulator
-from .world import World
+from .world import WaitTimeout, World
 
 __all__ = [
     "AlreadyDecided",
@@ -103,6 +103,7 @@ __all__ = [
     "Payer",
     "Received",
     "Simulator",
+    "WaitTimeout",
     "World",
     "names",
 ]

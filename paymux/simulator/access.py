@@ -27,17 +27,18 @@ class Access:
         cors: Iterable[str] = (),
         token: str | None = None,
     ) -> None:
-        self.host = None if host is None else _name("host", host)
+        listens = None if host is None else _name("host", host)
+        self.host = None if listens == "localhost" else listens
         self.names = names("allow_host", allow_host)
         self.cors = frozenset(_origin(one) for one in _many(cors))
         self.port = 0
-        self.open = self.host is None or self.host == "localhost" or is_loopback(self.host)
-        self.token = None if self.open else token or secrets.token_urlsafe(24)
+        on_loopback = self.host is None or is_loopback(self.host)
+        self.token = None if on_loopback else token or secrets.token_urlsafe(24)
 
     @property
     def shown(self) -> str:
         """The host of the simulator's own URLs."""
-        if self.host in (None, "localhost", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        if self.host in (None, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             return "127.0.0.1"
         return f"[{self.host}]" if ":" in str(self.host) else str(self.host)
 

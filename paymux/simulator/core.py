@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ..http import Response, WebhookRequest
 from .faults import Faults
 from .ledger import Entry, Ledger
@@ -162,6 +164,9 @@ class SimulatorCore:
             delivery.response_body = self.deliveries.cut(reply.body)
         except Exception as error:  # noqa: BLE001 - any error of the receiver is kept for the test
             reply, delivery.error = None, f"{type(error).__name__}: {error}"
+        kept = self.deliveries.cut(message.body)
+        if kept is not message.body:
+            delivery.message, delivery.whole = msgspec.structs.replace(message, body=kept), False
         delivery.ms = (asyncio.get_running_loop().time() - began) * 1000
         self.tell("delivery", delivery)
         return reply

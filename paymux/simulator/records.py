@@ -49,6 +49,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     response_body: bytes = b""
     ms: float | None = None
     again_of: int | None = None
+    whole: bool = True  # the message is kept with its whole body
 
 
 R = TypeVar("R", Received, Delivery)
@@ -73,7 +74,7 @@ class Records(Generic[R]):
 
     def cut(self, body: bytes) -> bytes:
         """Return what is kept of a body: all of it, where all records are kept."""
-        return body if self.most is None else body[:BODY_BYTES]
+        return body if self.most is None or len(body) <= BODY_BYTES else body[:BODY_BYTES]
 
     def get(self, n: object) -> R:
         """Return the record with this number; UsageError: there is none, or no more."""

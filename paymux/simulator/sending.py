@@ -53,9 +53,7 @@ async def _connected(
     message: Message, host: str, port: int, *, named: bool
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to an address that was looked up once: between check and connect it cannot change."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = dict.fromkeys(str(one[4][0]) for one in found)
+    addresses = [host] if is_loopback(host) else await _looked_up(host, port)
     allowed = [address for address in addresses if _may(address, named=named)]
     if not allowed:
         raise _refused(message)
@@ -66,6 +64,12 @@ async def _connected(
         except OSError as refused:
             error = refused
     raise error or _refused(message)
+
+
+async def _looked_up(host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def _may(address: str, *, named: bool) -> bool:

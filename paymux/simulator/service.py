@@ -73,7 +73,7 @@ class Service:
 
         `name`: a driver's name, or its class if no entry point names it.
         """
-        kind = name if isinstance(name, type) and issubclass(name, Driver) else None
+        kind = name if coerce.is_a(name, type) and issubclass(name, Driver) else None
         provider = self.providers.get(kind.name if kind else coerce.text(name) or "")
         if provider is None:
             raise UsageError.field("driver", name, ", ".join(sorted(self.providers)))

@@ -145,12 +145,20 @@ def _declared(made: Any) -> Mapping[str, Any]:
         source = ast.parse(textwrap.dedent(inspect.getsource(made)))
     except (OSError, TypeError, SyntaxError):
         return found  # a class without source: its values tell their types
+    given = {
+        arg.arg: arg.annotation
+        for node in ast.walk(source)
+        if isinstance(node, ast.arguments)
+        for arg in node.args
+    }
     for node in ast.walk(source):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute):
-            type_ = _type(node.annotation)
-            if type_ is not None:
-                found[node.target.attr] = type_
-    return found
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            annotation, [target] = given.get(node.value.id), node.targets
+            if annotation is not None and isinstance(target, ast.Attribute):
+                found[target.attr] = _type(annotation)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute):
+            found[node.target.attr] = _type(node.annotation)
+    return {name: kind for name, kind in found.items() if kind is not None}
 
 
 def _type(node: ast.expr) -> Any:

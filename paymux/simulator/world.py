@@ -5,9 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from ..errors import UsageError
+from ..errors import PaymuxError, UsageError
 from ..models import Reason, Status
 from ..primitives import coerce
+from ..primitives.redaction import shown
 from ..values.arguments import reason as checked_reason
 from ..values.arguments import status as checked_status
 from ..values.arguments import text, whole
@@ -19,6 +20,10 @@ from .ledger import AlreadyDecided, Entry, Outcome
 from .messages import Message
 from .payers import Answer, checked_answer, checked_pin
 from .records import Delivery
+
+
+class WaitTimeout(PaymuxError, TimeoutError):
+    """No order was there, or had the status, in time: the sentence says for how long."""
 
 
 class World(Adjustable):
@@ -112,6 +117,8 @@ class World(Adjustable):
         another address, which must be allowed as any.
         """
         old = self.core.deliveries.get(n)
+        if not old.whole and not forged:
+            raise UsageError.field("n", n, "a webhook whose body was short enough to be kept")
         message = self._forged(old) if forged else old.message
         if url is not None:
             message = msgspec.structs.replace(message, url=text("url", url))
@@ -145,11 +152,11 @@ class World(Adjustable):
     ) -> Entry:
         """Wait until an order with this reference is there, or has this status; return it.
 
-        TimeoutError: not `within` so many seconds.
+        WaitTimeout: not `within` so many seconds.
         """
         wanted = None if status is None else checked_status("status", status)
         named = text("reference", reference)
-        changed = asyncio.Event()
+        seconds, changed = checked_seconds("within", within), asyncio.Event()
 
         def observer(_event: str, _thing: object) -> None:
             changed.set()
@@ -157,13 +164,16 @@ class World(Adjustable):
         self.core.observers.append(observer)
         self.core.guests += 1
         try:
-            async with asyncio.timeout(checked_seconds("timeout", within)):
+            async with asyncio.timeout(seconds):
                 while True:
                     for entry in reversed(self._entries(named)):
                         if wanted is None or entry.status is wanted:
                             return entry
                     changed.clear()
                     await changed.wait()
+        except TimeoutError:
+            said = "is there" if wanted is None else f"is {wanted}"
+            raise WaitTimeout(f"no order {shown(named)} {said} after {seconds:g} s") from None
         finally:
             self.core.observers.remove(observer)
             self.core.guests -= 1

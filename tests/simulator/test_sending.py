@@ -13,6 +13,7 @@ from paymux.simulator import Message, Simulator
 from paymux.simulator.sending import ANSWER_BYTES, send
 
 from .asking import CAMPAY, ask, collect, until
+from .controlling import api
 
 
 class Shop:
@@ -127,3 +128,28 @@ async def test_an_answer_that_is_not_http_is_an_error_of_the_delivery(
     await until(lambda: sim.deliveries and sim.deliveries[0].ms is not None)
     assert sim.deliveries[0].status is None
     assert sim.deliveries[0].error
+
+
+async def test_a_webhook_cannot_be_sent_again_to_elsewhere() -> None:
+    """The address that a caller names is held to the same rule; the delivery says why."""
+    async with Simulator() as sim:
+        sim.campay.webhook_url = "http://127.0.0.1:1/told"
+        await ask(sim, "POST", "/campay/api/collect/", collect(), headers=CAMPAY)
+        sim.settle("order-1", Status.SUCCEEDED)
+        await until(lambda: sim.deliveries and sim.deliveries[0].ms is not None)
+        url = "http://169.254.169.254/latest/meta-data/"
+        told = (await api(sim, "POST", "deliveries/1/again", {"url": url})).json["items"]
+        assert [(one["status"], one["again_of"], one["url"]) for one in told] == [(None, 1, url)]
+        assert "loopback" in told[0]["error"]
+
+
+async def test_a_body_that_was_cut_is_not_sent_again() -> None:
+    """What is kept of it is not what the provider signed."""
+    sim = Simulator(keep=10)
+    got: list[int] = []
+    sim.on_webhook(lambda incoming: got.append(len(incoming.body)))
+    sim.core.send("campay", Message(url="http://127.0.0.1:1/", body=b"x" * 100_000))
+    await until(lambda: sim.deliveries and sim.deliveries[0].ms is not None)
+    assert (got, len(sim.deliveries[0].message.body)) == ([100_000], 64 << 10)
+    with pytest.raises(UsageError, match=r"^n: "):
+        await sim.again(1)

@@ -97,7 +97,7 @@ class Door:
         )
         try:
             for name in query:
-                if name not in route.query and name != "token":
+                if name not in route.query:
                     raise UsageError.field("query", name, ", ".join(route.query) or "none")
             check_fields(route, body)
             told = route.handler(call)

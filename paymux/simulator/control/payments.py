@@ -7,6 +7,7 @@ from typing import Any
 from ...errors import UsageError
 from ...values.arguments import status as checked_status
 from ..ledger import Entry
+from ..world import WaitTimeout
 from . import rows
 from .bodies import LedgerTold, Money
 from .problems import Problem
@@ -64,9 +65,8 @@ async def wait(call: Call) -> Any:
     wanted = None if status is None else checked_status("status", status)
     try:
         return rows.payment(await call.world.wait(reference, wanted, within=seconds))
-    except TimeoutError:
-        said = f"no order {reference[:100]!r}" + (f" is {wanted}" if wanted else " is there")
-        raise Problem(408, f"timeout: {said} after {seconds:g} s", field="timeout") from None
+    except WaitTimeout as error:
+        raise Problem(408, f"timeout: {error}", field="timeout") from None
 
 
 def inbound(call: Call) -> Any:
