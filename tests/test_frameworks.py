@@ -162,9 +162,9 @@ class Shop:
         assert entry.party == order["phone"]
         return Order(reference, entry)
 
-    async def refused(self, phone: str) -> str:
+    async def refused(self, phone: str, reference: str | None = None) -> str:
         """Order something that cannot be ordered, and give the answer."""
-        order = {"reference": f"order-{uuid4()}", "phone": phone}
+        order = {"reference": reference or f"order-{uuid4()}", "phone": phone}
         async with self._client.post(f"{self.urls[0]}/orders", data=order) as response:
             assert response.status == 422, (response.status, self.errors())
             return await response.text()
@@ -260,6 +260,8 @@ async def test_a_form_is_told_which_field_is_wrong(shop: Shop) -> None:
     said = await shop.refused("not a number")
     assert 'role="alert"' in said
     assert "Please give a mobile phone number of KE" in said
+    for reference in ("x", "order-7", "../orders/7", "<script>"):
+        assert "You were not charged." in await shop.refused(PAYS, reference)
     assert len(shop.sim.requests) == before
 
 

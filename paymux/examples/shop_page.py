@@ -43,6 +43,7 @@ const shown = document.querySelector("[role=status]"), again = setInterval(async
   if (fresh && fresh.innerHTML !== shown.innerHTML) shown.innerHTML = fresh.innerHTML
   if (fresh && !text.includes("noscript")) clearInterval(again)
 }, 1000)</script>"""
+OURS = re.compile("order-[0-9a-f-]{36}")
 PENDING = "Not paid yet", "Confirm on your phone. If it does not ask, wait here."
 PAID = "Paid, thank you", "Your coffee is being made."
 
@@ -62,8 +63,8 @@ def order(pay: Pool, form: Mapping[str, Any]) -> dict[str, Any]:
     page = {"description": "Coffee", "return_url": url, "cancel_url": url}
     takes, (amount, currency) = pay.drivers[ACCOUNT].takes, PRICE.split()
     taken: dict[str, Any] = {name: text for name, text in page.items() if name in takes}
-    ours = {"amount": amount, "currency": currency, "reference": reference}
-    return {**taken, **ours, "payer": form.get("phone") or None}
+    ours = {"reference": reference if OURS.fullmatch(reference) else "", "currency": currency}
+    return {**taken, **ours, "amount": amount, "payer": form.get("phone") or None}
 
 
 def product(pay: Pool, wrong: PaymuxError | None = None) -> str:
@@ -78,8 +79,7 @@ def product(pay: Pool, wrong: PaymuxError | None = None) -> str:
 
 async def shown(pay: Pool, reference: str) -> tuple[str, int]:
     """Return the page of an order, and its HTTP status."""
-    ours = re.fullmatch("order-[0-9a-f-]{36}", reference)
-    payment = await pay.payment(ACCOUNT, reference) if ours else None
+    payment = await pay.payment(ACCOUNT, reference) if OURS.fullmatch(reference) else None
     if payment is None:
         return PAGE.substitute(body='<h1>No such order</h1><a href="/">To the shop</a>'), 404
     ended, why = payment.status.terminal, ("Not paid", (payment.reason or Reason.OTHER).text())

@@ -40,12 +40,15 @@ fastapi uvicorn python-multipart httpx2`. Its pool needs a journal, because the 
 
 ```py
 import asyncio
+from uuid import uuid4
 
 import httpx2
 
 from paymux import Status
 from paymux.examples.fastapi_shop import create_app
 from paymux.testing import charged_once, virtual_time
+
+ORDER = f"order-{uuid4()}"
 
 
 async def test_a_paid_order_is_made(paymux_simulator, paymux_pool, tmp_path, capsys):
@@ -58,12 +61,12 @@ async def test_a_paid_order_is_made(paymux_simulator, paymux_pool, tmp_path, cap
     app = create_app(pool)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://shop")
     async with virtual_time(), app.router.lifespan_context(app), client:
-        await client.post("/orders", data={"reference": "order-1", "phone": "237677777774"})
+        await client.post("/orders", data={"reference": ORDER, "phone": "237677777774"})
         await asyncio.sleep(30)
-        paymux_simulator.settle("order-1", Status.SUCCEEDED)
+        paymux_simulator.settle(ORDER, Status.SUCCEEDED)
         await asyncio.sleep(60)  # no webhook reaches the shop: its Notifier looks the order up
-    assert capsys.readouterr().out == "make: order-1\n"
-    charged_once(paymux_simulator, "order-1", 500)
+    assert capsys.readouterr().out == f"make: {ORDER}\n"
+    charged_once(paymux_simulator, ORDER, 500)
 ```
 
 `TestClient` runs the app in another thread with its own loop: `virtual_time` does not reach it.
