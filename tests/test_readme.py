@@ -7,6 +7,7 @@ import ast
 import functools
 import html
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,20 @@ def test_the_demos_picture_shows_what_the_demo_prints() -> None:
     kept = (PICTURES / "demo.svg").read_text(encoding="utf-8")
     assert _words(kept) == _words(fresh)
     assert "url(http" not in kept
+
+
+def test_the_picture_of_the_phone_is_of_the_page() -> None:
+    """The script beside it finds the prompt that it shows, and takes a picture of its size."""
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        taken = Path(folder, "phone.png")
+        command = [sys.executable, "-W", "error", str(PICTURES / "phone.py"), str(taken)]
+        subprocess.run(command, timeout=60, check=True, cwd=folder)
+        fresh = taken.read_bytes()
+    kept = (PICTURES / "phone.png").read_bytes()
+    assert kept[:24] == fresh[:24]  # PNG, width and height
+    assert len(kept) < 150_000
 
 
 def _words(picture: str) -> list[str]:
