@@ -29,6 +29,7 @@ from .http import Connection, Request, Send
 from .models import Payment
 from .primitives import coerce
 from .primitives.redaction import Secret, as_place, as_secret, as_secrets
+from .reconcile import ReconcileVerb
 from .values.payment_arguments import checked_payment
 
 # What runs a pool is loaded when the first one is made: `core` loads each name at its first use.
@@ -45,7 +46,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
+class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs, ReconcileVerb):
     """Accounts at any number of providers, and the verbs over them. Close it, or use `async with`.
 
     `deadline` bounds each whole verb in seconds: login, attempts and waits. It can be made outside
@@ -55,7 +56,8 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
     and `local_address` are for its own connections; `session` is a ClientSession of yours to use
     instead, which you close. `webhook_key` may be a list (in a variable: `["new…", "old…"]`): the
     first key makes URLs and seals tokens, all are read. So a new one is put behind the old one in
-    all processes, then before it; the old one goes when no open order needs its path.
+    all processes, then before it; the old one goes when no open order needs its path. `reconcile`
+    has the `FileFormat` fields and the `edge` of each account's statements.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
         webhook_key: str | Secret | Sequence[str | Secret] | None = None,
         journal: "str | PathLike[str] | Journal | None" = None,
         observers: "Sequence[Observer[Any]]" = (),
+        reconcile: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         # Wrapped before the first check: the frames of an error must not hold a credential.
         keys, through, place = as_secrets(webhook_key), as_secret(proxy), as_place(journal)
@@ -91,6 +94,10 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs):
             callback_urls=self._callback_urls,
         )
         core.observe(self._engine, observers)
+        if reconcile is not None:
+            from .reconcile import checked_kept  # noqa: PLC0415 - of those who keep one
+
+            self._kept_formats = checked_kept(reconcile)
         self.internals = core.Internals(self._engine, self._callback_urls)
 
     @classmethod

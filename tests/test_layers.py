@@ -38,6 +38,7 @@ LAYERS = (
     {"watch"},
     {"core"},
     {"core/notify", "bulk"},
+    {"reconcile"},
     {"pool"},
     {"webhooks", "otel"},
     {"__init__"},
@@ -323,7 +324,7 @@ def test_a_program_that_makes_no_pool_yet_loads_no_engine() -> None:
     assert loaded.isdisjoint({"aiohttp", "phonenumbers", "sqlite3"})
 
 
-@pytest.mark.parametrize("name", ["__init__", "core", "journal", "testing"])
+@pytest.mark.parametrize("name", ["__init__", "core", "journal", "reconcile", "testing"])
 def test_what_a_type_checker_sees_is_what_loads(name: str) -> None:
     """A lazy package has two lists of its names, by module: both say the same."""
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))

@@ -20,7 +20,16 @@ MAX_FILE_BYTES = 1 << 20  # bytes of a config; real ones need a hundredth of it
 
 _NETWORK = ("proxy", "tls", "local_address")
 _POOL = frozenset(
-    {"deadline", "connect_timeout", "attempts", "journal", "webhook_base", "webhook_key", *_NETWORK}
+    {
+        "deadline",
+        "connect_timeout",
+        "attempts",
+        "journal",
+        "webhook_base",
+        "webhook_key",
+        "reconcile",
+        *_NETWORK,
+    }
 )
 # What may hold a credential, and what wraps it.
 _WRAPPED: Mapping[str, Callable[[Any], object]] = {

@@ -48,20 +48,23 @@ a body with `msgspec.json.decode(body, type=Payment)`, which raises `msgspec.Dec
 from .answers import Balance, Method, Receipt
 from .events import Event
 from .kinds import ADOPTED, ORDER_PATHS, Kind, Operator, PathUse
+from .model import Model
 from .orders import Item, Order, Tax
 from .payments import Customer, Payment, compare, log, merge
 from .reasons import Reason
-from .statuses import Status, Trust
+from .statuses import CheckedStrEnum, Status, Trust
 
 __all__ = [
     "ADOPTED",
     "ORDER_PATHS",
     "Balance",
+    "CheckedStrEnum",
     "Customer",
     "Event",
     "Item",
     "Kind",
     "Method",
+    "Model",
     "Operator",
     "Order",
     "PathUse",
