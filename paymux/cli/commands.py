@@ -7,6 +7,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Collect from simulated payers, with network faults."),
     "journal": ("journal", "journal", "Read and keep a journal."),
     "providers": ("providers", "providers", "Print which provider has which operation."),
+    "reconcile": (
+        "reconcile",
+        "reconcile",
+        "Compare the journal, or a file of yours, with what a provider says.",
+    ),
     "run": ("run", "run", "Call what a driver offers beyond the common verbs."),
     "security-credential": (
         "security_credential",

@@ -23,4 +23,24 @@ FRENCH: Mapping[str, str] = {
         "C'est un défaut de paymux. Sa trace est dans {file}."
     ),
     "stopped": "arrêté",
+    "{rows} rows read, going on": "{rows} lignes lues, on continue",
+    "{rows} rows so far ({stage})": "{rows} lignes jusqu'ici ({stage})",
+    "{rows} orders: about {hours} h {minutes} at {rate} a minute": (
+        "{rows} commandes : environ {hours} h {minutes} à {rate} par minute"
+    ),
+    "goes on from here": "continue d'ici",
+    "read: ours {ours}; theirs {theirs}": "lu : chez nous {ours} ; chez eux {theirs}",
+    "  {outcome}{why}: ours {ours}; theirs {theirs}": (
+        "  {outcome}{why} : chez nous {ours} ; chez eux {theirs}"
+    ),
+    " (no money moved, and the other side has no such row)": (
+        " (aucun argent n'a bougé, et l'autre côté n'a pas cette ligne)"
+    ),
+    " (left out: not in the period)": " (laissé de côté : hors de la période)",
+    " (they agree since the provider was asked)": " (d'accord depuis la question au fournisseur)",
+    "  unreadable: {rows} lines": "  unreadable : {rows} lignes illisibles",
+    "{count} differences": "{count} différences",
+    "Nothing differs.": "Aucune différence.",
+    "The report is in {file}": "Le rapport est dans {file}",
+    "Is this right? [y/N] ": "Est-ce juste ? [o/N] ",
 }
