@@ -26,7 +26,7 @@ from .core import AccountVerbs, JournalVerbs, LookupVerbs, OrderOptions, Webhook
 from .drivers.base import Driver
 from .errors import UsageError
 from .http import Connection, Request, Send
-from .models import Payment
+from .models import Payment, log
 from .primitives import coerce
 from .primitives.redaction import Secret, as_place, as_secret, as_secrets
 from .reconcile import ReconcileVerb
@@ -101,15 +101,29 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs, ReconcileVerb)
         self.internals = core.Internals(self._engine, self._callback_urls)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str], **options: Any) -> Self:
-        """Make a pool from `[accounts.<name>] driver = "…"` tables, in a TOML file or a mapping."""
-        found = core.from_mapping(config, options)
+    def from_config(
+        cls, config: Mapping[str, Any] | str | PathLike[str] | None = None, **options: Any
+    ) -> Self:
+        """Make a pool from `[accounts.<name>] driver = "…"` tables, in a TOML file or a mapping.
+
+        Without an argument it is the file that PAYMUX_CONFIG names, `./paymux.toml`, or
+        `$XDG_CONFIG_HOME/paymux/config.toml`, the first found; then `PAYMUX_<ACCOUNT>__<FIELD>`
+        and `PAYMUX_JOURNAL` and the like override single values, and are enough without a file.
+        UsageError names the file and the field, and never a secret.
+        """
+        found = (
+            core.from_place(None, options) if config is None else core.from_mapping(config, options)
+        )
         del config  # the frames of an error must not hold a credential
         return cls._of(found, options)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER`, `PAYMUX_<ACCOUNT>__<FIELD>` and the like."""
+        """Make a pool from `PAYMUX_<ACCOUNT>__DRIVER`, `PAYMUX_<ACCOUNT>__<FIELD>` and the like.
+
+        `PAYMUX_JOURNAL`, `_WEBHOOK_BASE`, `_WEBHOOK_KEY`, `_DEADLINE` and the other arguments of a
+        pool are read, too, and `…_FILE` names the file that has a value.
+        """
         found = core.from_environment(environment, options)
         del environment  # the frames of an error must not hold a credential
         return cls._of(found, options)
@@ -118,7 +132,9 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs, ReconcileVerb)
     def _of(cls, found: "Loaded", options: Mapping[str, Any]) -> Self:
         if isinstance(found, UsageError):
             raise found
-        return cls(*found[0], **{**found[1], **options})
+        for file in found.exposed:
+            log.warning("others may read %s, which has a secret: chmod 600 %s", file, file)
+        return cls(*found.drivers, **{**found.options, **options})
 
     async def __aenter__(self) -> Self:
         await self._engine.open()

@@ -72,7 +72,7 @@ class Shop(Toy, frozen=True, kw_only=True):
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `Shop` the driver of the environment's only account."""
-    monkeypatch.setattr("paymux.core.config.load", lambda name: Shop)
+    monkeypatch.setattr("paymux.core.config.accounts.load", lambda name: Shop)
     monkeypatch.setenv("PAYMUX_SHOP__DRIVER", "shop")
 
 
@@ -275,6 +275,6 @@ def test_a_coroutine_that_asks_for_money_is_refused(monkeypatch: pytest.MonkeyPa
             """Ask for money, which only the common verbs may."""
             return await send(post("/pay/", dict[str, Any], {"amount": 1}))
 
-    monkeypatch.setattr("paymux.core.config.load", lambda name: Greedy)
+    monkeypatch.setattr("paymux.core.config.accounts.load", lambda name: Greedy)
     here = {"PAYMUX_SHOP__DRIVER": "shop", "PAYMUX_SHOP__BASE_URL": "http://127.0.0.1:1"}
     assert "moves no money" in _refused(_run("shop", "ship", **here))

@@ -22,6 +22,9 @@ FRENCH: Mapping[str, str] = {
     "This is a fault of paymux. Its traceback is in {file}.": (
         "C'est un défaut de paymux. Sa trace est dans {file}."
     ),
+    "Others may read {file}, which has a secret: chmod 600 {file}": (
+        "D'autres peuvent lire {file}, qui contient un secret : chmod 600 {file}"
+    ),
     "stopped": "arrêté",
     "{rows} rows read, going on": "{rows} lignes lues, on continue",
     "{rows} rows so far ({stage})": "{rows} lignes jusqu'ici ({stage})",

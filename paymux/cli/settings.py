@@ -1,5 +1,6 @@
 """The accounts of a command, and the pool that is made of them."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,37 +21,51 @@ _SHORTEST = 6  # characters of a secret that is searched for in the arguments
 class Settings:
     """The accounts and the pool's settings that a command was given."""
 
-    def __init__(self, drivers: list[Driver], options: dict[str, Any]) -> None:
-        self.drivers = {driver.account: driver for driver in drivers}
-        self.options = options
+    def __init__(self, config: core.Config) -> None:
+        self.config = config
+        self.drivers: dict[str, Driver] = {driver.account: driver for driver in config.drivers}
+        self.options = config.options
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown: the accounts' credentials."""
         return tuple(text for driver in self.drivers.values() for text in driver.secrets())
 
+    @property
+    def journal(self) -> Any:
+        """The journal that the config names; None: it names none."""
+        return self.options.get("journal")
+
     def pool(self, **options: Any) -> Pool:
         """Make the pool; `options` go before those of the config."""
         return Pool(*self.drivers.values(), **{**self.options, **options})
 
     def account(self, given: str | None) -> str:
-        """Return the account that is meant."""
-        if given is not None:
-            if given not in self.drivers:
-                raise UsageError.field("account", given, ", ".join(sorted(self.drivers)))
-            return given
+        """Return the account that is meant: the given one, the default one, or the only one."""
+        named = self.config.default_account if given is None else given
+        if named is not None:
+            if named not in self.drivers:
+                raise UsageError.field("account", named, ", ".join(sorted(self.drivers)))
+            return named
         if len(self.drivers) == 1:
             return next(iter(self.drivers))
         raise UsageError.missing("account", f"-a is one of: {', '.join(sorted(self.drivers))}")
 
 
 def load(cli: "Invocation") -> Settings:
-    """Read the config that a command was given, or the environment."""
-    found = core.from_environment() if cli.config is None else core.from_mapping(cli.config)
+    """Read the config that is in use, and the variables; `--env-file` adds those not set."""
+    if cli.env_file is not None:
+        from .env_file import read  # noqa: PLC0415 - few commands are given one
+
+        for name, value in read(cli.env_file).items():
+            os.environ.setdefault(name, value)
+    found = core.from_place(cli.config)
     if isinstance(found, UsageError):
         raise found
-    settings = Settings(*found)
+    settings = Settings(found)
     _refuse_secrets(settings)
+    for file in found.exposed:
+        cli.tell("Others may read {file}, which has a secret: chmod 600 {file}", file=file)
     return settings
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "ANSWERS",
     "AccountVerbs",
     "CallbackUrls",
+    "Config",
     "Engine",
     "Health",
     "Internals",
@@ -22,23 +23,35 @@ __all__ = [
     "WebhookVerbs",
     "apply_late",
     "by_account",
+    "checked_account",
     "checked_order",
     "checked_refund",
+    "config_file",
     "confirm_received",
     "from_environment",
     "from_mapping",
+    "from_place",
     "is_driver_method",
     "move_money",
     "observe",
     "payment_named",
     "repeat_event_for",
+    "usual_places",
 ]
 
 if TYPE_CHECKING:
     from .account_verbs import AccountVerbs
     from .accounts import by_account, is_driver_method
     from .callback_urls import ANSWERS, CallbackUrls, Route
-    from .config import from_environment, from_mapping
+    from .config import (
+        Config,
+        checked_account,
+        config_file,
+        from_environment,
+        from_mapping,
+        from_place,
+        usual_places,
+    )
     from .confirmation import confirm_received, repeat_event_for
     from .engine import Engine
     from .finding import payment_named
@@ -59,7 +72,15 @@ else:
             "account_verbs": ("AccountVerbs",),
             "accounts": ("by_account", "is_driver_method"),
             "callback_urls": ("ANSWERS", "CallbackUrls", "Route"),
-            "config": ("from_environment", "from_mapping"),
+            "config": (
+                "Config",
+                "checked_account",
+                "config_file",
+                "from_environment",
+                "from_mapping",
+                "from_place",
+                "usual_places",
+            ),
             "confirmation": ("confirm_received", "repeat_event_for"),
             "engine": ("Engine",),
             "finding": ("payment_named",),
