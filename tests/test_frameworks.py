@@ -25,8 +25,8 @@ from asgiref.sync import async_to_sync
 from paymux import Pool, UsageError
 from paymux.models import Status
 from paymux.simulator import Fault, Simulator
-from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry
+from paymux.simulator.messages import Message
 
 from .programs import MPESA_SHOP, free_ports
 from .toys import KEY

@@ -27,7 +27,7 @@ from paymux.journal.sqlite import SqliteJournal
 from paymux.journal.stored.writer import Writer
 from paymux.journal.work import Work
 from paymux.simulator import Simulator
-from paymux.simulator.core import Message
+from paymux.simulator.messages import Message
 from paymux.testing import virtual_time
 from paymux.webhooks import Webhooks
 

@@ -12,7 +12,7 @@ import msgspec
 from ..http import Response, WebhookRequest
 from .faults import Faults
 from .ledger import Entry, Ledger
-from .messages import Message as Message  # noqa: PLC0414 - providers know it from here
+from .messages import Message
 from .payers import Payers
 from .records import Delivery, Records
 from .sending import send

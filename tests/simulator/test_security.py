@@ -1,16 +1,19 @@
 """Each rule of who may speak with the simulator, with raw sockets."""
 
 import asyncio
+import errno
 import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
 from paymux.errors import UsageError
 from paymux.http import WebhookRequest
 from paymux.simulator import Simulator
 from paymux.simulator.control.security import refuses_decision
+from paymux.simulator.http_server import HttpServer
 
 from .controlling import api, call, events
 
@@ -300,3 +303,20 @@ async def test_the_printed_address_opens_the_page() -> None:
         assert (await call(sim, "GET", "/", cookie=cookie)).body == b"index.html"
         assert (await api(sim, "GET", "payments", cookie=cookie)).status == 200
         assert (await call(sim, "GET", "/_paymux/page.js")).status == 401
+
+
+async def test_a_free_port_is_free_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may have the drawn port on ::1: then another one is drawn."""
+    drawn = HttpServer._listen_on
+    tries: list[int] = []
+
+    async def listen_on(self: HttpServer, runner: web.ServerRunner, port: int) -> str:
+        tries.append(port)
+        if len(tries) < 3:
+            raise OSError(errno.EADDRINUSE, "in use")
+        return await drawn(self, runner, port)
+
+    monkeypatch.setattr(HttpServer, "_listen_on", listen_on)
+    async with Simulator() as sim:
+        assert (await api(sim, "GET", "health")).status == 200
+    assert tries == [0, 0, 0]

@@ -18,8 +18,9 @@ from ...models import Kind, Status
 from ...primitives.clock import wall_time
 from ..base import Provider, magic
 from ..checkout import serve
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, fields, json_reply, segments
 from ..tokens import Tokens, jwt
 from .checks import checked_amount, checked_party

@@ -18,8 +18,9 @@ from ...models import Status
 from ...primitives.clock import wall_time
 from ..base import Provider, magic
 from ..checkout import serve
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, fields, html_reply, json_reply, segments
 from .messages import MESSAGES, data, data_2021, error, notice, response_id
 from .messages import code as code_of

@@ -42,7 +42,8 @@ class Events:
         self._world = world
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self.readers: set[Reader] = set()
-        self.last = 0
+        # Higher than any number of a simulator before: a reader that comes back from it gets a gap.
+        self.last = int(wall_time().timestamp() * 1000)
         world.core.observers.append(self._observe)
 
     def since(self, cursor: int) -> list[Event] | None:

@@ -17,8 +17,9 @@ from ...http import Response, WebhookRequest
 from ...models import Status
 from ..base import Provider
 from ..checkout import serve
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry
+from ..messages import Message
 from ..replies import Refused, fields, html_reply, json_reply, segments
 from .messages import QR_CODE, WORDS, customer, flat, nested
 from .page import checkout

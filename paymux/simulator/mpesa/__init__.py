@@ -27,8 +27,9 @@ from urllib.parse import urlsplit
 from ...http import Response, WebhookRequest
 from ...models import Status
 from ..base import Provider, magic
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, fields, json_reply, query, segments
 from ..tokens import Tokens
 from .accounts import Accounts

@@ -17,8 +17,8 @@ import msgspec
 from ...errors import UsageError
 from ...http import Response
 from ...models import Status
-from ..core import Message
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import json_reply
 from .wire import ORGANISATION, PHONE, SHORTCODE, WHOLE, fits, paid_at, stamp
 

@@ -17,8 +17,9 @@ import msgspec
 
 from ...http import Response
 from ...models import Reason, Status
-from ..core import Latency, Message
+from ..core import Latency
 from ..ledger import Entry
+from ..messages import Message
 from ..replies import json_reply
 from . import codes
 from .initiators import Role

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ...http import Response
 from ...models import Reason, Status
 from ...primitives.clock import wall_time
-from ..core import Message
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, json_reply
 from .wire import EAT, ORGANISATION, PHONE, SHORTCODE, WHOLE, fits, stamp
 

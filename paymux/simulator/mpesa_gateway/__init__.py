@@ -19,8 +19,9 @@ from ...http import Response, WebhookRequest
 from ...models import Status
 from ...primitives.clock import wall_time
 from ..base import Provider, magic
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, fields, json_reply, query, segments
 from ..tokens import Tokens, jwt
 from .callbacks import Callbacks

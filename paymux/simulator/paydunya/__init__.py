@@ -18,8 +18,9 @@ from ...http import Response, WebhookRequest
 from ...models import Status
 from ..base import Provider, magic
 from ..checkout import serve
-from ..core import Message, SimulatorCore
+from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
+from ..messages import Message
 from ..replies import Refused, fields, html_reply, json_reply, segments
 from .messages import encoded, invoice, site
 from .page import checkout

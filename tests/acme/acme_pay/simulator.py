@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from paymux.http import Response, WebhookRequest
 from paymux.models import Kind, Reason, Status
 from paymux.simulator.base import Provider, magic
-from paymux.simulator.core import Message
 from paymux.simulator.ledger import Entry, Outcome
+from paymux.simulator.messages import Message
 from paymux.simulator.replies import Refused, fields, json_reply, segments
 
 _WORDS = {
