@@ -81,6 +81,8 @@ class HttpServer:
         if len(hosts) != 1 or not self._sim.access.knows(hosts[0]):
             return respond(_rebound(hosts[0] if hosts else ""))
         path, _, query = request.raw_path.partition("?")
+        if path == "/favicon.ico":
+            return web.Response(status=204)  # every browser asks; no provider has one
         world, mount, path = self._world(path)
         if world is None:
             return respond(_no_world(mount))

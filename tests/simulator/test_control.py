@@ -1,6 +1,8 @@
 """The control API as a program meets it: lists, one payment, refusals, worlds, the page."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +12,7 @@ from paymux import Pool
 from paymux.models import Status
 from paymux.simulator import Simulator
 from paymux.simulator.control import door
+from paymux.simulator.control.events import events_of
 from paymux.simulator.records import BODY_BYTES
 from paymux.simulator.worlds import IDLE_SECONDS
 
@@ -258,10 +261,17 @@ async def test_a_hundred_worlds_at_most(monkeypatch: pytest.MonkeyPatch) -> None
         assert (refused.status, refused.json["field"]) == (429, "name")
         now[0] += IDLE_SECONDS
         sim.worlds.get("t0")
+        oldest = sim.worlds._open["t1"]
+        events_of(oldest)  # as if a stream had been open
+        gone = weakref.ref(oldest)
+        del oldest
         assert (await api(sim, "POST", "worlds", {"name": "more"})).status == 201
         assert len(sim.worlds) == 100
         assert sim.worlds.get("t0") is not None
         assert sim.worlds.get("t1") is None
+        await asyncio.sleep(0)
+        gc.collect()
+        assert gone() is None
 
 
 @pytest.mark.parametrize("name", ["", "UP", "a/b", "-a", "a" * 64, "é", 7])

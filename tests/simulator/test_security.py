@@ -281,6 +281,13 @@ async def test_the_page_is_a_fixed_list_of_files(mount: str) -> None:
         assert (await call(sim, "POST", f"{mount}/", {})).status == 404
 
 
+async def test_a_browsers_wish_for_an_icon_is_no_request_to_a_provider() -> None:
+    """It is neither logged nor an error on the page."""
+    async with Simulator() as sim:
+        assert (await call(sim, "GET", "/favicon.ico")).status == 204
+        assert sim.requests == []
+
+
 @pytest.mark.usefixtures("page")
 async def test_a_provider_at_the_root_leaves_the_page_below_paymux() -> None:
     """The root is the provider's, and the page is still there."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -44,7 +43,7 @@ class Events:
         self.readers: set[Reader] = set()
         # Higher than any number of a simulator before: a reader that comes back from it gets a gap.
         self.last = int(wall_time().timestamp() * 1000)
-        world.core.observers.append(self._observe)
+        world.core.observers.append(self)
 
     def since(self, cursor: int) -> list[Event] | None:
         """Return the events after this number; None: some of them are gone, or never were."""
@@ -55,7 +54,8 @@ class Events:
             return None
         return [self._kept[at] for at in range(len(self._kept) - count, len(self._kept))]
 
-    def _observe(self, type: str, thing: Any) -> None:
+    def __call__(self, type: str, thing: Any) -> None:
+        """Keep an event, and wake the streams that wait for it."""
         self.last += 1
         self._kept.append(Event(self.last, type, encoded(type, self._row(type, thing))))
         for reader in self.readers:
@@ -84,12 +84,9 @@ def encoded(type: str, row: Any) -> bytes:
     return msgspec.json.encode({"type": type, "at": wall_time(), **fields})
 
 
-_EVENTS: WeakKeyDictionary[World, Events] = WeakKeyDictionary()
-
-
 def events_of(world: World) -> Events:
     """Return the events of a world; they are kept from the first call on."""
-    found = _EVENTS.get(world)
-    if found is None:
-        found = _EVENTS[world] = Events(world)
-    return found
+    for observer in world.core.observers:
+        if isinstance(observer, Events):
+            return observer
+    return Events(world)
