@@ -1,6 +1,5 @@
 """The simulator: all providers on one loopback port, and as a connection without sockets."""
 
-import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -8,6 +7,7 @@ from typing import Any, Self
 from ..errors import UsageError
 from ..models import Status
 from ..primitives import coerce
+from ..primitives.clock import monotonic
 from ..values.arguments import status as checked_status
 from ..values.arguments import whole
 from .access import Access, names
@@ -83,7 +83,7 @@ class Simulator(World):
         )
         super().__init__(plan.core(seed, _IN_PROCESS, kept), found, kept)
         self.worlds = Worlds(self, plan)
-        self.ready_since: float | None = None  # of time.monotonic, while it listens
+        self.ready_since: float | None = None  # of the monotonic clock, while it listens
         self.streams: set[Any] = set()  # of events, in all worlds
         self._server = HttpServer(self)
 
@@ -97,7 +97,7 @@ class Simulator(World):
     async def __aenter__(self) -> Self:
         self.core.url = await self._server.open(self._port)
         self.worlds.move()
-        self.ready_since = time.monotonic()
+        self.ready_since = monotonic()
         return self
 
     async def __aexit__(

@@ -3,12 +3,12 @@
 import asyncio
 import re
 import secrets
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..primitives import coerce
+from ..primitives.clock import monotonic
 from .plan import Plan
 from .world import World
 
@@ -53,7 +53,7 @@ class Worlds:
         world = World(core, self._plan.kinds, KEPT)
         world.core.receiver = self._sim.core.receiver
         self._open[known] = world
-        self._used[known] = time.monotonic()
+        self._used[known] = monotonic()
         return world
 
     def get(self, name: str) -> World | None:
@@ -61,7 +61,7 @@ class Worlds:
         world = self._open.pop(name, None)
         if world is not None:
             self._open[name] = world
-            self._used[name] = time.monotonic()
+            self._used[name] = monotonic()
         return world
 
     def move(self) -> None:
@@ -76,7 +76,7 @@ class Worlds:
         self._open.clear()
 
     def _forget_one(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         for name, world in self._open.items():
             if now - self._used[name] >= IDLE_SECONDS and not world.core.busy:
                 del self._open[name], self._used[name]

@@ -253,7 +253,7 @@ async def test_a_pool_works_in_a_world() -> None:
 async def test_a_hundred_worlds_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """The idle one that was used longest ago is forgotten; without an idle one it is 429."""
     now = [1000.0]
-    monkeypatch.setattr("paymux.simulator.worlds.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("paymux.simulator.worlds.monotonic", lambda: now[0])
     async with Simulator(providers=["campay"]) as sim:
         for number in range(100):
             sim.world(f"t{number}")

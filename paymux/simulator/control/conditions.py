@@ -1,11 +1,11 @@
 """The routes of what holds in a world: health, lines to paste, faults, settings, payers, worlds."""
 
-import time
 from importlib.metadata import version
 from typing import Any
 
 from ...errors import UsageError
 from ...http import Response
+from ...primitives.clock import monotonic
 from ..environment import lines
 from . import rows
 from .bodies import Empty, Health, WorldRow
@@ -22,7 +22,7 @@ def health(call: Call) -> Any:
         status="ready",
         version=version("paymux"),
         providers=sorted(call.world.providers),
-        uptime=round(time.monotonic() - since, 3),
+        uptime=round(monotonic() - since, 3),
     )
 
 
