@@ -6,6 +6,7 @@ A provider's settings are the plain attributes that its `__init__` sets, and tho
 
 import ast
 import inspect
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -109,10 +110,19 @@ def _is_plain(value: object) -> bool:
 
 def _converted(field: str, value: object, kind: Any, owner: object, name: str) -> Any:
     try:
-        return msgspec.convert(value, _exact(kind, getattr(owner, name)))
+        found = msgspec.convert(value, _exact(kind, getattr(owner, name)))
+        if _is_finite(found):
+            return found
+        accepted = "a number"
     except msgspec.ValidationError:
         accepted = str(kind.__name__) if isinstance(kind, type) else _words(kind)
     raise UsageError.field(field, value, accepted)
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether a number, or each of a table's, can be reckoned with: "NaN" is a Decimal."""
+    values = value.values() if isinstance(value, dict) else (value,)
+    return all(math.isfinite(one) for one in values if isinstance(one, (float, Decimal)))
 
 
 def _exact(kind: Any, old: object) -> Any:

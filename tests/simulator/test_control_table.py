@@ -144,6 +144,7 @@ TABLE: list[list[Row]] = [
     [change(nobody={})],
     [change(campay={"repeated": "perhaps"})],
     [change(campay={"floats": {"MTN": "much"}})],
+    [change(campay={"floats": {"MTN": "Infinity"}}), change(mpesa={"limit": "NaN"})],
     [change(campay={"_logins": 7})],
     [change(campay=7)],
     [change(latency=0.5, campay={"cap": "low"})],
