@@ -47,6 +47,8 @@ of your own names its class in the entry-point group `paymux.simulators`.
   Settling moves the money and sends `message`.
 * If a message has several shapes, `shapes` is the attribute that selects one, and its values: the
   fuzzer sends each.
+* The plain attributes of `__init__` are settings, which a reset keeps: `balances` names those that
+  are money, and `stays` what else is kept. `inbound` lets a customer pay unasked.
 * `entry.code` is the provider's own status word or code, if a test sets one: send it instead of the
   usual one.
 * Ids and random values come from `self.core.random`, so that a seed repeats a run. Waits use the
@@ -115,6 +117,8 @@ class Provider:
     # First parts of its own paths that are also the name of a mount, for a provider at the root.
     own_mounts: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, str]] = {}
+    # More of the driver's fields, which some operations need; any text is valid.
+    more_credentials: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, Outcome]] = {}
     # Of `__init__`: settings that change by themselves, and what else stays after a reset.
     balances: ClassVar[frozenset[str]] = frozenset()

@@ -18,6 +18,7 @@ def accounts(world: Service) -> Accounts:
             "driver": name,
             "base_url": f"{provider.url}{provider.base_path}",
             **provider.credentials,
+            **provider.more_credentials,
         }
         for name, provider in sorted(world.providers.items())
     }

@@ -16,6 +16,7 @@ from paymux.simulator.control.events import events_of
 from paymux.simulator.records import BODY_BYTES
 from paymux.simulator.worlds import IDLE_SECONDS
 
+from ..toys import BASE, KEY
 from .asking import CAMPAY, collect, raw, until
 from .controlling import api, call
 
@@ -337,6 +338,11 @@ async def test_the_lines_to_paste_are_an_environment() -> None:
         async with Pool.from_env(environment) as pool:
             assert sorted(pool.drivers) == sorted(sim.providers)
             assert (await pool.balance("campay")).available > 0
+        async with Pool.from_env(environment, webhook_base=BASE, webhook_key=KEY) as pool:
+            paid = await pool.payout(
+                "mpesa", amount=500, currency="KES", payee="254708374149", reference="wages-1"
+            )
+            assert paid.status is Status.PENDING  # accepted: the lines have what a payout needs
         told = (await api(sim, "GET", "env?format=json")).json
         assert told["accounts"]["campay"]["base_url"] == f"{sim.url}/campay/api"
         for name, start in (("sh", b"export "), ("powershell", b"$env:"), ("toml", b"[accounts.")):

@@ -60,6 +60,10 @@ class Mpesa(Provider):
         "shortcode": SHORTCODE,
         "passkey": "simulator",
     }
+    more_credentials: ClassVar[Mapping[str, str]] = {
+        "initiator_name": "simulator",
+        "security_credential": "simulator",
+    }
     balances = frozenset({"accounts"})
     stays = ("magic", "tokens", "c2b.registered", "results.delay")
     # 254708374149 is the sandbox's own number; the others are ours.
