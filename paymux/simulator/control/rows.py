@@ -79,7 +79,6 @@ def request_detail(record: Received, ledger: Ledger) -> RequestDetail:
         request_body=_body(record.body),
         response_headers=_headers(record.response_headers),
         response_body=_body(record.response_body),
-        fault=record.fault,
     )
 
 
@@ -160,6 +159,7 @@ def _request(record: Received, ledger: Ledger) -> dict[str, Any]:
         "status": record.status,
         "ms": record.ms and round(record.ms, 2),
         "reference": record.reference or None,
+        "fault": record.fault,
     }
 
 

@@ -43,7 +43,7 @@ class PaymentDetail(PaymentRow, kw_only=True):
 
 
 class RequestRow(msgspec.Struct, kw_only=True):
-    """A request to a provider; `status` is null where a fault let no answer through."""
+    """A request to a provider, and its fault; `status` is null where that let no answer through."""
 
     n: int
     at: datetime
@@ -53,16 +53,16 @@ class RequestRow(msgspec.Struct, kw_only=True):
     status: int | None
     ms: float | None
     reference: str | None
+    fault: str | None
 
 
 class RequestDetail(RequestRow, kw_only=True):
-    """A request, redacted as in logs, with what it was answered and the fault that it met."""
+    """A request, redacted as in logs, with what it was answered."""
 
     request_headers: dict[str, str]
     request_body: str
     response_headers: dict[str, str]
     response_body: str
-    fault: str | None
 
 
 class DeliveryRow(msgspec.Struct, kw_only=True):
