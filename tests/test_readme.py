@@ -112,7 +112,7 @@ def test_the_picture_of_the_phone_is_of_the_page() -> None:
         fresh = taken.read_bytes()
     kept = (PICTURES / "phone.png").read_bytes()
     assert kept[:24] == fresh[:24]  # PNG, width and height
-    assert len(kept) < 150_000
+    assert len(kept) < 80_000
 
 
 def _words(picture: str) -> list[str]:

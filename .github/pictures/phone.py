@@ -14,7 +14,8 @@ from paymux import Pool
 from paymux.simulator import Simulator
 
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
-SIZE = {"width": 390, "height": 640}  # of a phone, as CSS counts
+SIZE = {"width": 336, "height": 640}  # of a phone, as CSS counts
+CLIP = {"x": 0, "y": 54, "width": 336, "height": 564}  # below the title
 
 
 async def taken(file: Path) -> None:
@@ -25,11 +26,11 @@ async def taken(file: Path) -> None:
         browser = await chrome.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
-        page = await browser.new_page(viewport=SIZE, locale="en-GB")
+        page = await browser.new_page(viewport=SIZE, locale="en-GB", reduced_motion="reduce")
         await page.goto(f"{sim.url}/")
         await page.get_by_text("500 XAF").first.wait_for()
         await page.get_by_label("PIN").wait_for()
-        await page.screenshot(path=file)
+        await page.screenshot(path=file, clip=CLIP)
         await browser.close()
 
 
