@@ -10,7 +10,7 @@ from paymux.simulator import Simulator
 
 from .conftest import Engine
 
-PAYS, DECLINES = "237677777777", "237677777770"
+SILENT = "237677777774"  # this payer never answers
 
 
 @asynccontextmanager
@@ -22,7 +22,7 @@ async def shop(
     async with Pool(sim.driver("campay"), connection=sim.connection, journal=engine.where) as pool:
         made = [
             await pool.collect(
-                "campay", amount=500, currency="XAF", payer=PAYS, reference=f"order-{number}"
+                "campay", amount=500, currency="XAF", payer=SILENT, reference=f"order-{number}"
             )
             for number in range(orders)
         ]
