@@ -39,6 +39,7 @@ FRENCH: Mapping[str, str] = {
     " (no money moved, and the other side has no such row)": (
         " (aucun argent n'a bougé, et l'autre côté n'a pas cette ligne)"
     ),
+    " (left out: of another kind)": " (laissé de côté : d'un autre genre)",
     " (left out: not in the period)": " (laissé de côté : hors de la période)",
     " (they agree since the provider was asked)": " (d'accord depuis la question au fournisseur)",
     "  unreadable: {rows} lines": "  unreadable : {rows} lignes illisibles",

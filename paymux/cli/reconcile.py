@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 @click.option("--encoding", multiple=True, help="Of a file that is not UTF-8, such as cp1252.")
 @click.option("--decimal", multiple=True, help="The mark before decimals: , or a point.")
 @click.option("--edge", help="How near the period's end a row may be missing: 2d, 12h.")
+@click.option(
+    "--kind",
+    type=click.Choice(["collect", "payout", "refund"]),
+    help="The only kind that the statement lists.",
+)
 @click.option("--ask", is_flag=True, help="Verify each order that differs first.")
 @click.option("--out", metavar="FILE", help="Write the report there: .csv or .jsonl.")
 @click.option("--explain", is_flag=True, help="Only show how the files are understood.")

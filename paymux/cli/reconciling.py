@@ -39,6 +39,7 @@ from .tables import Column
 # Why rows are in no difference, and do not agree either.
 _WHY = {
     "unpaid": " (no money moved, and the other side has no such row)",
+    "other_kind": " (left out: of another kind)",
     "outside_period": " (left out: not in the period)",
     "confirmed": " (they agree since the provider was asked)",
 }
@@ -72,7 +73,9 @@ def options_of(cli: Invocation, given: Mapping[str, Any]) -> dict[str, Any]:
     statuses: Any = _pairs("status", given["statuses"])
     encoding, our_encoding = _of_files(given["encoding"])
     decimal, our_decimal = _of_files(given["decimal"])
-    options = {name: given[name] for name in ("account", "history", "verify", "ours", "edge")}
+    options = {
+        name: given[name] for name in ("account", "history", "verify", "ours", "edge", "kind")
+    }
     options |= {name: given[name] for name in ("ask", "out", "restart", "statement")}
     out = given["out"]
     return {
@@ -130,7 +133,14 @@ def _state(given: Mapping[str, Any]) -> str:
     words += [str(given[one]) for one in ("account", "history", "verify", "since", "until")]
     name = sha256("\0".join(map(str, words)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return str(Path(home) / "paymux" / f"reconcile-{name}.state")
+    folder = Path(home) / "paymux"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        accepted = "--out FILE, beside which the run keeps how far it is"
+        said = f"{folder}: {error.strerror}; accepted: {accepted}"
+        raise UsageError(said, name="out", accepted=accepted) from None
+    return str(folder / f"reconcile-{name}.state")
 
 
 class Shown:
@@ -281,6 +291,8 @@ def _explained(one: Explanation) -> str:
     for field, header in one.columns.items():
         values = " | ".join(row.get(field, "") for row in one.rows)
         lines.append(f"  {field:<{width}}  {header}: {values}")
+    if "status" not in one.columns:
+        lines.append("  status: no column, so each row counts as succeeded")
     lines += [f"  unreadable: {row['unreadable']}" for row in one.rows if "unreadable" in row]
     if one.unused:
         lines.append(f"  not used: {', '.join(one.unused[:20])}")

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from .difference import DifferenceKind as Kind
 from .rows import OUT
-from .summary import OUTSIDE, UNPAID
+from .summary import OTHER_KIND, OUTSIDE, UNPAID
 
 
 class Said(NamedTuple):
@@ -80,12 +80,17 @@ def _final(status: str) -> str:
     return _UNPAID if status in ("cancelled", "expired") else status
 
 
-class Period(NamedTuple):
-    """The seconds from `since` to `until`, and how near their end is the edge."""
+class Scope(NamedTuple):
+    """What is compared: the seconds from `since` to `until`, their edge, and perhaps one kind."""
 
     since: int | None = None
     until: int | None = None
     edge: int = 0
+    kind: str | None = None  # the only kind that the other side lists
+
+    def leaves_out(self, row: Said) -> bool:
+        """Return whether a row is of a kind that is not compared, if it has no partner."""
+        return self.kind is not None and row.kind not in (None, self.kind)
 
     def place(self, at: int | None) -> str | None:
         """Return "edge" near the end, "outside_period" outside, or None."""
@@ -98,24 +103,28 @@ class Period(NamedTuple):
         return None
 
 
-def judge_ours(row: Said, period: Period) -> Kind | str:
+def judge_ours(row: Said, scope: Scope) -> Kind | str:
     """Return what an order means that they do not list."""
     status = _final(row.status)
     if status == _UNPAID:
         return UNPAID
-    place = period.place(row.at)
+    if scope.leaves_out(row):
+        return OTHER_KIND
+    place = scope.place(row.at)
     if place is not None:
         return place
     return Kind.MISSING_THEIRS if status in _MOVED else Kind.OPEN
 
 
-def judge_theirs(row: Said, period: Period, *, twin: bool) -> Kind | str:
+def judge_theirs(row: Said, scope: Scope, *, twin: bool) -> Kind | str:
     """Return what a row of theirs means that no order of ours has; `twin`: one has had another."""
     status = _final(row.status)
     if status == _UNPAID:
         return UNPAID
+    if scope.leaves_out(row):
+        return OTHER_KIND
     if status == _OPEN:
         return Kind.OPEN
     if twin:
         return Kind.TWICE
-    return period.place(row.at) or Kind.MISSING_OURS
+    return scope.place(row.at) or Kind.MISSING_OURS

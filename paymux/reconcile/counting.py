@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from .comparing import Period
+from .comparing import Scope
 from .difference import Difference, DifferenceKind
 from .findings import Findings, Found
 from .plan import Plan
@@ -66,30 +66,30 @@ def report_again(cursor: Cursor) -> None:
         setattr(cursor, name, getattr(fresh, name))
 
 
-def period_of(plan: Plan, cursor: Cursor) -> Period:
+def scope_of(plan: Plan, cursor: Cursor) -> Scope:
     """Return the period: as it was asked for, else from the first to the last row of theirs."""
     first, last = (None, None) if plan.verify else (cursor.theirs.first, cursor.theirs.last)
     since = int(plan.since.timestamp()) if plan.since is not None else first
     until = int(plan.until.timestamp()) if plan.until is not None else last
     if plan.edge is not None:
-        return Period(since, until, int(plan.edge.total_seconds()))
+        return Scope(since, until, int(plan.edge.total_seconds()), plan.kind)
     # Of a statement of one day, two days would be all of it: nothing would ever be missing.
     longest = 0 if since is None or until is None else max(0, until - since) // 10
-    return Period(since, until, min(int(EDGE.total_seconds()), longest))
+    return Scope(since, until, min(int(EDGE.total_seconds()), longest), plan.kind)
 
 
 def summary_of(plan: Plan, staging: Staging, resumed: int) -> Summary:
     """Return the summary of a run that is over."""
     cursor = staging.cursor
-    period = period_of(plan, cursor)
+    scope = scope_of(plan, cursor)
     return Summary(
         differences=cursor.differences,
         information=cursor.information,
         unreadable=cursor.unreadable,
         read=cursor.read.totals(),
         totals=cursor.found.totals(),
-        since=moment_of(period.since),
-        until=moment_of(period.until),
+        since=moment_of(scope.since),
+        until=moment_of(scope.until),
         asked=cursor.asked,
         resumed=resumed,
     )

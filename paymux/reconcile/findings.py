@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from ..models import Status
 from .amounts import as_decimal
-from .comparing import AGREES_SQL, Period, Said, compare, judge_ours, judge_theirs
+from .comparing import AGREES_SQL, Said, Scope, compare, judge_ours, judge_theirs
 from .difference import Difference, DifferenceKind
 from .neighbours import perhaps
 from .staging import COLUMNS, Staging
@@ -66,9 +66,9 @@ class Findings:
     """The rows of a staged and matched run, in the order of the report."""
 
     def __init__(
-        self, staging: Staging, period: Period, *, our_lines: bool, their_lines: bool
+        self, staging: Staging, scope: Scope, *, our_lines: bool, their_lines: bool
     ) -> None:
-        self._staging, self._period = staging, period
+        self._staging, self._scope = staging, scope
         self._our_lines, self._their_lines = our_lines, their_lines
         self.steps: Sequence[Callable[[int, int], list[Found]]] = (
             lambda after, most: unreadable(staging, "theirs", after, most),
@@ -100,7 +100,7 @@ class Findings:
         ]
 
     def _lone_theirs(self, row: Said, twin: int | None) -> Found:
-        outcome = judge_theirs(row, self._period, twin=twin is not None)
+        outcome = judge_theirs(row, self._scope, twin=twin is not None)
         if not isinstance(outcome, DifferenceKind):
             return Found(row.n, outcome, None, row)
         order = None if twin is None else Said(*self._staging.rows(_ONE, (twin,)).fetchone())
@@ -113,7 +113,7 @@ class Findings:
 
     def lone_ours(self, row: Said, asked: str | None = None, as_read: Said | None = None) -> Found:
         """Judge an order that they do not list."""
-        outcome = judge_ours(row, self._period)
+        outcome = judge_ours(row, self._scope)
         before = as_read or row
         if not isinstance(outcome, DifferenceKind):
             return Found(row.n, outcome, before)

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import msgspec
 
+from ..models import Kind
 from .formats import FileFormat
 
 
@@ -28,6 +29,7 @@ class ReconcileOptions(TypedDict, total=False):
 
     - `edge`: what is missing and nearer to the period's end is no difference: a timedelta, or text
       such as "2d" or "12h". By default two days, but at most a tenth of the period.
+    - `kind`: the only kind that the statement lists: ours of others are not missing there.
     - `format`, `our_format`: how each file is read; what they leave out is guessed.
     - `ask`: verify each order that differs first, so that a journal that is merely late agrees.
     - `out`: the report's file, CSV, or JSON lines by its name; `.part` until the end.
@@ -38,6 +40,7 @@ class ReconcileOptions(TypedDict, total=False):
     """
 
     edge: timedelta | str | None
+    kind: Kind | None
     format: FileFormat | None
     our_format: FileFormat | None
     ask: bool

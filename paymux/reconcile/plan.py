@@ -34,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     edge: timedelta | None = None
+    kind: str | None = None
     their_format: FileFormat
     our_format: FileFormat
     ask: bool = False
@@ -62,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             sides.append(None if side is None else fingerprint(side))
         settings = (
             self.account, self.history, self.verify, self.since, self.until, self.edge,
+            self.kind,
             self.their_format, self.our_format, self.ask, self.out, self.language,
         )  # fmt: skip
         found: list[Any] = [*sides, msgspec.json.encode(settings).decode()]
@@ -100,15 +102,17 @@ def checked_plan(
 
 
 _OPTIONS = (
-    "ask", "edge", "format", "language", "our_format", "out", "progress", "restart", "state",
+    "ask", "edge", "format", "kind", "language", "our_format", "out", "progress", "restart",
+    "state",
 )  # fmt: skip
 
 
 def _checked_options(options: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
-    edge, out, state = (options.get(one) for one in ("edge", "out", "state"))
+    edge, kind, out, state = (options.get(one) for one in ("edge", "kind", "out", "state"))
     known = checked_format("reconcile", {key: one for key, one in kept.items() if key != "edge"})
     return {
         "edge": checked_edge(kept.get("edge") if edge is None else edge),
+        "kind": None if kind is None else arguments.kind("kind", kind),
         "their_format": checked_format("format", options.get("format")).over(known),
         "our_format": checked_format("our_format", options.get("our_format")),
         "ask": arguments.flag("ask", options.get("ask", False)),

@@ -9,7 +9,7 @@ from typing import Any, Self
 from ..errors import UsageError
 from .asking import AT_ONCE, ask
 from .comparing import Said
-from .counting import count_agreed, count_batch, finish, period_of, report_again, summary_of
+from .counting import count_agreed, count_batch, finish, report_again, scope_of, summary_of
 from .difference import Difference, DifferenceKind
 from .findings import Findings, Found
 from .late_orders import LateOrders
@@ -174,9 +174,9 @@ class Reconciliation:
 
     def _window(self, cursor: Cursor) -> tuple[datetime | None, datetime | None]:
         """Return until and since when the journal's orders are read."""
-        period = period_of(self._plan, cursor)
-        wide = max(BEFORE, timedelta(seconds=period.edge))
-        since, until = moment_of(period.since), moment_of(period.until)
+        scope = scope_of(self._plan, cursor)
+        wide = max(BEFORE, timedelta(seconds=scope.edge))
+        since, until = moment_of(scope.since), moment_of(scope.until)
         return until and until + wide, since and since - wide
 
     async def _match(self, staging: Staging) -> None:
@@ -203,7 +203,7 @@ class Reconciliation:
         plan, cursor = self._plan, staging.cursor
         found = Findings(
             staging,
-            period_of(plan, cursor),
+            scope_of(plan, cursor),
             our_lines=plan.ours is not None,
             their_lines=plan.statement is not None,
         )

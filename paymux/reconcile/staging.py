@@ -151,7 +151,6 @@ class Staging:
 def _opened(path: str | None) -> sqlite3.Connection:
     if path is not None:
         # Made by us first: SQLite would let others read it.
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     db = sqlite3.connect(path or "", isolation_level=None, check_same_thread=False, timeout=0.2)
     try:

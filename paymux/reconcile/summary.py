@@ -13,6 +13,7 @@ from .amounts import as_decimal
 AGREED = "agreed"
 UNPAID = "unpaid"  # no money moved, and the other side does not have it
 OUTSIDE = "outside_period"
+OTHER_KIND = "other_kind"  # not what the caller asked for
 CONFIRMED = "confirmed"  # it differed until the provider was asked
 
 
@@ -20,7 +21,8 @@ class Total(Model, frozen=True, kw_only=True):
     """Rows and money of one side ("ours", "theirs"), of one kind and currency, that ended one way.
 
     `outcome` is the kind of a difference, or "agreed", "confirmed" (by the provider, who was
-    asked), "unpaid" (no money moved, and the other side has no such row) or "outside_period".
+    asked), "unpaid" (no money moved, and the other side has no such row), "outside_period" or
+    "other_kind" (not the kind that was asked for).
     `amount` is Decimal in major units; a row without an amount counts as 0.
     """
 

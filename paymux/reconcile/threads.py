@@ -30,10 +30,7 @@ async def in_thread(
             running.exception()  # the interruption itself
         raise
     except (sqlite3.Error, OSError) as error:
-        place = None if staging is None else staging.path
-        raise UsageError(
-            f"out: {place or 'a temporary file'} cannot be written ({error})",
-            name="out",
-            value=place or "",
-            accepted="a folder with space for both sides",
-        ) from None
+        accepted = "a folder that exists, with space for both sides"
+        place = "" if staging is None or staging.path is None else f"{staging.path}: "
+        said = f"out: {place}{error}; accepted: {accepted}"
+        raise UsageError(said, name="out", value=place, accepted=accepted) from None

@@ -2,11 +2,17 @@
 
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.campaigns.statements import corpus, write_ours, write_statement
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux", "reconcile"]
 STATEMENT = (
@@ -129,3 +135,76 @@ def test_it_speaks_french(tmp_path: Path) -> None:
     assert "lu : chez nous 2" in done.stderr
     assert "puis livrer" in done.stdout
     assert "paid_unknown" in done.stdout
+
+
+def started(folder: Path, *arguments: str, **more: Any) -> "subprocess.Popen[bytes]":
+    """Start the command on 60,000 rows, which take it seconds."""
+    made = corpus(60_000, 220)
+    write_statement(folder / "large.csv", made.theirs, "french")
+    write_ours(folder / "ours.csv", made.ours)
+    command = [*COMMAND, "large.csv", "--ours", "ours.csv", *arguments]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, **more)
+
+
+def test_ctrl_c_keeps_what_was_read_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """The same command goes on after Ctrl-C, and says with how many rows."""
+    process = started(tmp_path, "--out", "out.jsonl", stdout=subprocess.PIPE)
+    try:
+        staged = tmp_path / "out.jsonl.state-wal"
+        while not staged.exists() or staged.stat().st_size < 500_000:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert b"paymux reconcile large.csv --ours ours.csv --out out.jsonl" in said
+    done = ended(tmp_path, "large.csv", "--ours", "ours.csv", "--out", "out.jsonl")
+    assert done.returncode == 1
+    assert "rows read, going on" in done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert lines[-1]["adds_up"]
+    assert len(lines) == lines[-1]["differences"] + lines[-1]["information"] + 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    """`| head -1` gets its line, and nothing is said on standard error."""
+    process = started(tmp_path, "-q", "--json", stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["type"] == "difference"
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 1), (b"n\n", 2), (b"\n", 2)])
+def test_a_terminal_is_asked_whether_the_columns_are_right(
+    tmp_path: Path, answer: bytes, code: int
+) -> None:
+    """A person sees three rows as they were understood, and says yes before any is compared."""
+    ended(tmp_path, "november.csv", "--ours", "orders.csv", "--explain")
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "november.csv", "--ours", "orders.csv", "--out", "out.csv"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, answer)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert "Réf. marchand: order-1 | order-2".encode() in shown
+    assert process.returncode == code
+    assert (tmp_path / "out.csv").exists() == (code == 1)

@@ -53,3 +53,31 @@ async def test_the_journal_is_our_side(tmp_path: Path) -> None:
     found, summary = await run(pool(journal=journal), tmp_path / "statement.csv")
     assert planted(found) == made.planted
     assert summary.adds_up
+
+
+async def test_a_statement_of_one_kind_misses_no_other(tmp_path: Path) -> None:
+    """A list of collections lacks our payouts: with `kind`, they are left out and counted."""
+    ours = [{"reference": f"{kind}-1", "amount": 5, "kind": kind} for kind in ("collect", "payout")]
+    statement = [{"reference": "collect-1", "amount": 5}]
+    found, _ = await run(pool(), statement, ours=ours)
+    assert [str(one.kind) for one in found] == ["missing_theirs"]
+    found, summary = await run(pool(), statement, ours=ours, kind="collect")
+    assert found == []
+    assert summary.rows("other_kind", "ours") == 1
+    assert summary.adds_up
+
+
+async def test_a_day_is_not_all_edge(tmp_path: Path) -> None:
+    """Of a statement of one day, the edge is a tenth: what is missing at noon is told."""
+    rows = [
+        {"reference": f"order-{hour}", "amount": 5, "date": f"2026-11-30T{hour:02}:00:00Z"}
+        for hour in range(24)
+    ]
+    theirs = [row for row in rows if row["reference"] not in ("order-12", "order-22")]
+    found, _ = await run(pool(), theirs, ours=rows)
+    assert [(str(one.kind), one.reference) for one in found] == [
+        ("missing_theirs", "order-12"),
+        ("edge", "order-22"),
+    ]
+    found, _ = await run(pool(), theirs, ours=rows, edge="2d")
+    assert {str(one.kind) for one in found} == {"edge"}
