@@ -43,16 +43,19 @@ class Lines:
         self._field, self.path = field, path
         self._encoding = encoding
         self.marked = False  # it begins with a byte order mark, as files of Excel do
+        if path == "-" and sys.stdin is None:
+            raise refused(field, path, "standard input is closed", "a file")
         self._source = sys.stdin.buffer if path == "-" else _opened(field, path)
         self._head = self._source.read(CHUNK)
         self._unzip = None
         if path.endswith(".gz") or (path == "-" and self._head[:2] == b"\x1f\x8b"):
             self._unzip = zlib.decompressobj(31)
         self._taken = self._given = 0
+        self._inside = False  # a packed file that has not come to its end
 
     def close(self) -> None:
         """Close the file."""
-        if self._source is not sys.stdin.buffer:
+        if self.path != "-":
             self._source.close()
 
     def __iter__(self) -> Iterator[tuple[int, str | None]]:
@@ -83,15 +86,15 @@ class Lines:
                 decoder = self._decoder(chunk)
             try:
                 text = decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                line = left + chunk[: max(0, error.start)].count(b"\n") + 1
+            except UnicodeError as error:
+                line = left + chunk[: max(0, getattr(error, "start", 0))].count(b"\n") + 1
                 raise self._undecodable(line) from None
             left += chunk.count(b"\n")
             yield text
         if decoder is not None:
             try:
                 yield decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
+            except UnicodeError:
                 raise self._undecodable(left + 1) from None
 
     def _chunks(self) -> Iterator[bytes]:
@@ -103,6 +106,8 @@ class Lines:
                 else:
                     yield from self._unzipped(chunk)
                 chunk = self._source.read(CHUNK)
+            if self._inside:
+                raise self._refused("it is cut off", "the whole file")
         except OSError as error:
             raise self._refused(str(error), "a file that can be read") from None
 
@@ -114,6 +119,7 @@ class Lines:
             except zlib.error as error:
                 raise self._refused(str(error), "a gzip file") from None
             self._given += len(part)
+            self._inside = not self._unzip.eof
             if self._given > _HARMLESS and self._given > self._taken * _BOMB_RATIO:
                 raise self._refused(
                     f"it unpacks to more than {_BOMB_RATIO} times its size", "a table"

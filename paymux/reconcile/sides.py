@@ -23,6 +23,9 @@ BEFORE = timedelta(days=2)
 _NEXT = f"SELECT n, {COLUMNS} FROM ours WHERE n > ? ORDER BY n LIMIT {AT_ONCE}"
 
 
+_STAGED = "SELECT 1 FROM ours WHERE account = ? AND kind = ? AND reference = ? LIMIT 1"
+
+
 class Reading:
     """Reads the sides of one run, each from where the last run stopped."""
 
@@ -93,16 +96,22 @@ class Reading:
         until: datetime | None,
     ) -> AsyncGenerator[list[Payment], None]:
         """Gather the journal's orders behind the last one that was staged."""
-        seen = {tuple(one) for one in here.same}
+        # The journal lists orders by when it wrote them, a moment after they were made: from when
+        # the last one was made, some come again.
         start = since if here.at is None else datetime.fromisoformat(here.at)
+        again = here.line > 0
+        if again:
+            await in_thread(self._staging, self._index)
         batch: list[Payment] = []
         listed = self._plan.pool.payments(account=self._plan.account, since=start)
         async with aclosing(listed) as payments:
             async for one in payments:
                 if until is not None and one.created_at is not None and one.created_at > until:
                     break
-                known = seen and _key(one) in seen and _at(one) == here.at
-                if known or (accounts is not None and one.account not in accounts):
+                if accounts is not None and one.account not in accounts:
+                    continue
+                again = again and self._is_staged(one)
+                if again:
                     continue
                 batch.append(one)
                 if len(batch) == BATCH:
@@ -110,6 +119,14 @@ class Reading:
                     batch = []
         if batch:
             yield batch
+
+    def _index(self) -> None:
+        with self._staging.transaction() as db:
+            db.execute("CREATE INDEX IF NOT EXISTS ours_key ON ours(account, kind, reference)")
+
+    def _is_staged(self, one: Payment) -> bool:
+        key = (one.account, one.kind, one.reference)
+        return self._staging.rows(_STAGED, key).fetchone() is not None
 
     async def verify(self) -> None:
         """Ask the provider about each of our orders: what it says is the other side."""
@@ -158,17 +175,7 @@ def _staged(payment: Payment) -> Any:
         return str(error)
 
 
-def _key(payment: Payment) -> tuple[str, str, str]:
-    return payment.account, payment.kind or "", payment.reference or ""
-
-
-def _at(payment: Payment) -> str | None:
-    return None if payment.created_at is None else payment.created_at.isoformat()
-
-
 def _note(batch: list[Payment], here: Side) -> None:
-    """Keep which orders were read last: those of one moment may be parted by a batch."""
-    at = _at(batch[-1])
-    same = [list(_key(one)) for one in batch if _at(one) == at]
-    here.same = [*here.same, *same] if at == here.at else same
-    here.at = at
+    """Keep when the last order was made, to list the journal from there."""
+    at = batch[-1].created_at
+    here.at = None if at is None else at.isoformat()

@@ -42,8 +42,7 @@ class Side(msgspec.Struct):
     done: bool = False
     line: int = 0  # the last one that was read, of a file
     rows: int = 0  # rows that were staged
-    at: str | None = None  # of the last order of a journal
-    same: list[list[str]] = []  # its orders of that moment: kind and reference
+    at: str | None = None  # when the last order of a journal was made
     first: int | None = None  # the earliest and the latest time, in seconds since 1970
     last: int | None = None
 

@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -186,7 +187,9 @@ def write_journal(path: Path, ours: Sequence[Ours]) -> None:
             "amount": str(one.amount), "currency": "XAF", "created_at": at,
         }  # fmt: skip
         text = json.dumps(payment)
-        stored = one.at.isoformat(timespec="microseconds")
+        # A journal writes an order a moment after it was made, now and then long after.
+        lag = timedelta(seconds=zlib.crc32(one.reference.encode()) % 90)
+        stored = (one.at + lag).isoformat(timespec="microseconds")
         amount = str(one.amount)
         row = (one.reference, one.status, one.provider_reference, amount, text, stored, stored)
         rows.append(row)

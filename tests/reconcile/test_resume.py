@@ -10,7 +10,7 @@ import pytest
 
 from paymux import Payment, ReconcileProgress, Status, Unavailable, UsageError
 from paymux.http import Response
-from tests.campaigns.statements import corpus, write_ours, write_statement
+from tests.campaigns.statements import corpus, write_journal, write_ours, write_statement
 from tests.toys import Keyless, Wire
 
 from .test_reconcile import planted, pool, run
@@ -165,3 +165,26 @@ async def test_a_stream_of_the_caller_is_closed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--decimal"):
         await run(pool(), rows(), ours=[{"reference": "order-1"}])
     assert closed == [True]
+
+
+async def test_a_journal_is_read_on_from_the_last_order(tmp_path: Path) -> None:
+    """Orders that were written out of the order of their making are read once, and all of them."""
+    made = corpus(5_500, 220)
+    write_statement(tmp_path / "statement.csv", made.theirs, "jsonl")
+    journal, out = tmp_path / "journal.db", tmp_path / "out.jsonl"
+    async with pool(journal=journal):
+        pass
+    write_journal(journal, made.ours)
+
+    async def first() -> None:
+        stopping = stop_at("ours", 2_000)()
+        await run(pool(journal=journal), tmp_path / "statement.csv", out=out, progress=stopping)
+
+    task = asyncio.ensure_future(first())
+    with suppress(asyncio.CancelledError):
+        await task
+    found, summary = await run(pool(journal=journal), tmp_path / "statement.csv", out=out)
+    assert summary.resumed >= len(made.theirs)
+    assert planted(found) == made.planted
+    assert summary.adds_up
+    assert sum(one.rows for one in summary.read if one.side == "ours") == len(made.ours)

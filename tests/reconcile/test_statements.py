@@ -187,6 +187,8 @@ async def test_a_line_without_end_and_a_bomb_are_bounded(tmp_path: Path) -> None
     assert peak < 8 << 20
     lines = gzip.compress(b"reference,amount\n" + b"\n" * (80 << 20))
     assert "unpacks to" in await refused(tmp_path, lines, "lines.csv.gz")
+    whole = gzip.compress((HEAD + "order-1,500,XAF,succeeded\n" * 50_000).encode())
+    assert "cut off" in await refused(tmp_path, whole[:-9], "cut.csv.gz")
     assert "gzip" in await refused(tmp_path, "reference,amount\n", "plain.csv.gz")
 
 
