@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from .difference import DifferenceKind as Kind
 from .rows import OUT
-from .summary import OTHER_KIND, OUTSIDE, UNPAID
+from .summary import OTHER_KIND, UNPAID
 
 
 class Said(NamedTuple):
@@ -81,26 +81,31 @@ def _final(status: str) -> str:
 
 
 class Scope(NamedTuple):
-    """What is compared: the seconds from `since` to `until`, their edge, and perhaps one kind."""
+    """What is compared: the seconds from `since` to `until`, their edge, and perhaps one kind.
+
+    `before` and `behind` are what a row out of the period is; None: it is as missing as any other.
+    """
 
     since: int | None = None
     until: int | None = None
     edge: int = 0
     kind: str | None = None  # the only kind that the other side lists
+    before: str | None = None
+    behind: str | None = None
 
     def leaves_out(self, row: Said) -> bool:
         """Return whether a row is of a kind that is not compared, if it has no partner."""
         return self.kind is not None and row.kind not in (None, self.kind)
 
     def place(self, at: int | None) -> str | None:
-        """Return "edge" near the end, "outside_period" outside, or None."""
+        """Return "edge" near the end, what a row out of the period is, or None."""
         if at is None or self.until is None:
             return None
         if abs(self.until - at) < self.edge:
             return Kind.EDGE
-        if at > self.until or (self.since is not None and at < self.since):
-            return OUTSIDE
-        return None
+        if at > self.until:
+            return self.behind
+        return self.before if self.since is not None and at < self.since else None
 
 
 def judge_ours(row: Said, scope: Scope) -> Kind | str:

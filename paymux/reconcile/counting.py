@@ -8,10 +8,11 @@ from .findings import Findings, Found
 from .plan import Plan
 from .report import Report
 from .staging import Cursor, Staging
-from .summary import AGREED, Summary
+from .summary import AGREED, OUTSIDE, Summary
 from .times import moment_of
 
 EDGE = timedelta(days=2)
+_DAY = 86_400  # seconds
 
 
 def count_batch(staging: Staging, report: Report | None, batch: list[Found]) -> list[Difference]:
@@ -67,15 +68,29 @@ def report_again(cursor: Cursor) -> None:
 
 
 def scope_of(plan: Plan, cursor: Cursor) -> Scope:
-    """Return the period: as it was asked for, else from the first to the last row of theirs."""
+    """Return the period: as it was asked for, else the days from the first to the last of theirs.
+
+    Out of a period that was asked for, a row is left out. Out of one that was only concluded, an
+    order of the journal is told as at the edge, and one of a file, which is there to be compared,
+    as missing.
+    """
     first, last = (None, None) if plan.verify else (cursor.theirs.first, cursor.theirs.last)
-    since = int(plan.since.timestamp()) if plan.since is not None else first
-    until = int(plan.until.timestamp()) if plan.until is not None else last
-    if plan.edge is not None:
-        return Scope(since, until, int(plan.edge.total_seconds()), plan.kind)
+    since = None if first is None else first - first % _DAY
+    until = None if last is None else last + _DAY - last % _DAY
+    since = since if plan.since is None else int(plan.since.timestamp())
+    until = until if plan.until is None else int(plan.until.timestamp())
     # Of a statement of one day, two days would be all of it: nothing would ever be missing.
     longest = 0 if since is None or until is None else max(0, until - since) // 10
-    return Scope(since, until, min(int(EDGE.total_seconds()), longest), plan.kind)
+    edge = min(int(EDGE.total_seconds()), longest)
+    concluded = DifferenceKind.EDGE if plan.journal else None
+    return Scope(
+        since,
+        until,
+        edge if plan.edge is None else int(plan.edge.total_seconds()),
+        plan.kind,
+        before=concluded if plan.since is None else OUTSIDE,
+        behind=concluded if plan.until is None else OUTSIDE,
+    )
 
 
 def summary_of(plan: Plan, staging: Staging, resumed: int) -> Summary:

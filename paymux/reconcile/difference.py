@@ -108,8 +108,8 @@ _ADVICE: Mapping[DifferenceKind, tuple[str, str]] = {
         "Cette ligne n'a pas été comparée : la corriger, ou la comparer à la main.",
     ),
     DifferenceKind.EDGE: (
-        "At the end of the period: it should be in the next statement.",
-        "À la fin de la période : il devrait être dans le prochain relevé.",
+        "At the edge of the period: it should be in the statement before or behind this.",
+        "Au bord de la période : il devrait être dans le relevé d'avant ou d'après.",
     ),
     DifferenceKind.OPEN: (
         "Not final yet: it ends by itself, or with `paymux recover`.",

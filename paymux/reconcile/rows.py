@@ -192,6 +192,8 @@ def _id(cell: Any) -> str | None:
     said = said.removeprefix("'")  # by which Excel keeps a long number as text
     if said.casefold() in _NONE:
         return None
+    if "\0" in said:
+        raise UnreadableRow("a NUL byte")
     if len(said) > LONGEST_ID:
         raise UnreadableRow(f"a reference of {len(said)} characters")
     if "E+" in said and said.replace("E+", "").replace(".", "").replace(",", "").isdigit():

@@ -15,6 +15,10 @@ DELIMITERS: Final = ";,\t|"
 LOOKED_AT = 20  # lines in which the header is looked for: statements begin with an address
 JOINED = 20  # lines that one quoted cell may go through
 MAX_COLUMNS = 500
+_PAYMENT = (
+    "kind", "reference", "provider_reference", "receipt", "amount", "currency", "paid_at",
+    "created_at",
+)  # fmt: skip
 
 
 class JsonNumber(str):
@@ -49,6 +53,8 @@ class Table:
         for _, text in self._ahead:
             found = None if text is None else _object(text)
             keys.update(dict.fromkeys(found if isinstance(found, dict) else ()))
+        if {"account", "status"} <= set(keys):  # payments, which leave out what is absent
+            keys.update(dict.fromkeys(_PAYMENT))
         return list(keys)
 
     def _header(self, told: Collection[str]) -> list[str]:

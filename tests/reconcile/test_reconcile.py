@@ -1,12 +1,15 @@
 """Pool.reconcile: what differs between a statement and what we believe."""
 
 from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from paymux import CamPay, Difference, FileFormat, Pool, Summary
+from paymux import CamPay, Difference, FileFormat, Payment, Pool, Status, Summary
 from tests.campaigns.statements import SHAPES, corpus, write_journal, write_ours, write_statement
 
 
@@ -81,3 +84,34 @@ async def test_a_day_is_not_all_edge(tmp_path: Path) -> None:
     ]
     found, _ = await run(pool(), theirs, ours=rows, edge="2d")
     assert {str(one.kind) for one in found} == {"edge"}
+
+
+async def test_what_a_short_statement_lacks_is_told(tmp_path: Path) -> None:
+    """A statement of one row hides nothing: an order of a file is missing, of whatever day."""
+    ours = [
+        {"reference": f"order-{day}", "amount": 5, "date": f"2026-11-{day:02}T08:00:00Z"}
+        for day in (1, 15, 30)
+    ]
+    found, _ = await run(pool(), ours[1:2], ours=ours)
+    assert [str(one.kind) for one in found] == ["missing_theirs"] * 2
+    since, until = (datetime(2026, 11, day, tzinfo=UTC) for day in (10, 20))
+    found, summary = await run(pool(), ours[1:2], ours=ours, since=since, until=until)
+    assert found == []
+    assert summary.rows("outside_period", "ours") == 2
+    assert summary.adds_up
+
+
+async def test_payments_as_json_are_a_statement(tmp_path: Path) -> None:
+    """What a history prints with JSON is read, also where the first rows lack a field."""
+    lines = [
+        Payment(account="campay", status=Status.SUCCEEDED, amount=Decimal(5), receipt=f"R{number}")
+        for number in range(30)
+    ]
+    last = Payment(
+        account="campay", status=Status.SUCCEEDED, amount=Decimal("7.50"), reference="order-1"
+    )
+    statement = tmp_path / "history.jsonl"
+    statement.write_bytes(msgspec.json.Encoder().encode_lines([*lines, last]))
+    found, summary = await run(pool(), statement, ours=[*lines, last])
+    assert found == []
+    assert summary.rows("agreed", "ours") == 31

@@ -150,7 +150,15 @@ async def test_a_line_that_cannot_be_read_stops_nothing(tmp_path: Path, line: st
 
 
 @pytest.mark.parametrize(
-    "text", ["{", '{"reference": NaN}', '{"reference": "\\ud800"}', "[]", "[" * 60_000]
+    "text",
+    [
+        "{",
+        '{"reference": "a\\u0000b"}',
+        '{"reference": NaN}',
+        '{"reference": "\\ud800"}',
+        "[]",
+        "[" * 60_000,
+    ],
 )
 async def test_json_that_cannot_be_read_stops_nothing(tmp_path: Path, text: str) -> None:
     """A line that is no object, or that is nested without end, is unreadable."""
