@@ -49,20 +49,21 @@ _OURS = "ours."  # before what is meant for the file of --ours
 _LEAVES = {
     name: place
     for place, name in enumerate(
-        ("their_line", "our_line", "perhaps", "their_currency", "our_currency", "account", "note",
-         "provider_reference", "advice", "their_amount", "our_amount"), 1,
+        ("their_line", "our_line", "perhaps", "receipt", "their_currency", "our_currency",
+         "account", "note", "provider_reference", "advice", "their_amount", "our_amount"), 1,
     )
 }  # fmt: skip
 
 
-def pool_of(cli: Invocation, given: Mapping[str, Any]) -> Pool:
-    """Return the pool of the config; two files need none."""
+def pool_of(cli: Invocation, given: dict[str, Any]) -> Pool:
+    """Return the pool of the config; two files need none. The default account becomes the given."""
     files = given["statement"] is not None and given["ours"] is not None and not given["ask"]
     try:
+        given["account"] = given["account"] or cli.settings.config.default_account
         return cli.pool()
     except UsageError as error:
         # No account at all is no fault here; a config that is wrong is one.
-        if files and cli.config is None and (error.name or "").startswith("PAYMUX_<"):
+        if files and cli.config is None and error.name == "accounts":
             return Pool()
         raise
 

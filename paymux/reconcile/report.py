@@ -14,9 +14,9 @@ from .difference import Difference
 from .summary import Summary
 
 REPORT_COLUMNS: Final = (
-    "kind", "account", "reference", "provider_reference", "our_amount", "their_amount",
-    "our_currency", "their_currency", "our_status", "their_status", "our_line", "their_line",
-    "perhaps", "note", "advice",
+    "kind", "account", "reference", "provider_reference", "receipt", "our_amount",
+    "their_amount", "our_currency", "their_currency", "our_status", "their_status", "our_line",
+    "their_line", "perhaps", "note", "advice",
 )  # fmt: skip
 # A spreadsheet runs what begins so as a formula: an apostrophe before it makes it text
 # (https://owasp.org/www-community/attacks/CSV_Injection).

@@ -218,3 +218,18 @@ async def test_a_report_opens_where_the_statement_does(tmp_path: Path) -> None:
     await compared(tmp_path, "\ufeffréférence;montant\norder-2;500,00\n", out=out, language="fr")
     assert out.read_bytes().startswith(b"\xef\xbb\xbfkind;account;reference;")
     assert "trouver le payeur" in out.read_text(encoding="utf-8")
+
+
+async def test_a_row_without_a_reference_is_known_by_its_receipt(tmp_path: Path) -> None:
+    """M-Pesa's statement has receipts alone: they match, and they are in the report."""
+    statement = (
+        "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance\n"
+        'TK1A,2026-11-01 08:14:21,Pay Bill,Completed,"1,500.00",,"10,000.00"\n'
+        'TK1B,2026-11-01 09:14:21,Pay Bill,Completed,250.00,,"10,250.00"\n'
+    )
+    (tmp_path / "statement.csv").write_text(statement)
+    ours = [{"reference": "order-1", "receipt": "TK1A", "amount": 1500}]
+    out = tmp_path / "report.csv"
+    found, _ = await run(pool(), tmp_path / "statement.csv", ours=ours, out=out)
+    assert [(str(one.kind), one.receipt) for one in found] == [("missing_ours", "TK1B")]
+    assert ",TK1B," in out.read_text()
