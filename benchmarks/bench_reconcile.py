@@ -68,6 +68,7 @@ def measured(rows: int) -> dict[str, Any]:
         "rows": rows,
         "seconds": round(found.seconds, 2),
         "rows_per_second": round(rows / found.seconds),
+        "cpu_seconds": round(found.cpu, 2),
         "plain_seconds": round(simple, 2),
         "ratio": round(found.seconds / simple, 1),
         "peak_mib": round(found.peak / (1 << 20), 1),

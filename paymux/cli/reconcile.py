@@ -48,7 +48,9 @@ async def reconcile(cli: "Invocation", *, explain: bool, yes: bool, **given: Any
     before it, and before a value of --encoding and --decimal, means the file of --ours. The same
     command goes on where a run was stopped. Exit: 0 nothing differs, 1 differences.
     """
-    from .reconciling import Shown, options_of, pool_of  # noqa: PLC0415 - loads what it needs
+    # With them, all that `paymux --help` does without.
+    from .reconcile_options import options_of, pool_of  # noqa: PLC0415
+    from .reconciling import Shown  # noqa: PLC0415
 
     async with pool_of(cli, given) as pool:
         options = options_of(cli, given)

@@ -59,7 +59,8 @@ async def reconcile(folder: Path, out: str) -> None:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
     summary = found.summary
-    print(json.dumps({"adds_up": summary.adds_up, "resumed": summary.resumed, "peak": peak}))
+    said = {"adds_up": summary.adds_up, "resumed": summary.resumed, "peak": peak}
+    print(json.dumps({**said, "cpu": time.process_time()}))
 
 
 def _started(folder: Path, out: str) -> "subprocess.Popen[bytes]":
@@ -69,11 +70,11 @@ def _started(folder: Path, out: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=said)
 
 
-def _ended(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, int]:
+def _ended(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, float]:
     said, _ = process.communicate()
     if process.returncode != 0:
         raise AssertionError((folder / "said").read_text()[-2000:])
-    found: dict[str, int] = json.loads(said)
+    found: dict[str, float] = json.loads(said)
     return found
 
 
@@ -92,6 +93,7 @@ class Undisturbed(NamedTuple):
     exact: bool
     adds_up: bool
     seconds: float
+    cpu: float  # seconds of the process, of all its threads
     peak: int
 
 
@@ -101,7 +103,8 @@ def undisturbed(folder: Path, planted: Counter[tuple[str, str]]) -> Undisturbed:
     ended = _ended(_started(folder, "whole.jsonl"), folder)
     seconds = time.perf_counter() - began
     exact = _planted(folder / "whole.jsonl") == planted
-    return Undisturbed(exact, bool(ended["adds_up"]), seconds, ended["peak"])
+    cpu, peak = ended["cpu"], int(ended["peak"])
+    return Undisturbed(exact, bool(ended["adds_up"]), seconds, cpu, peak)
 
 
 def campaign(
@@ -130,7 +133,11 @@ def campaign(
         ended = _ended(process, folder)
         equal = equal and (folder / name).read_bytes() == expected
         adds_up = adds_up and bool(ended["adds_up"])
-        resumed, peak, out = resumed + bool(ended["resumed"]), max(peak, ended["peak"]), out + 1
+        resumed, peak, out = (
+            resumed + bool(ended["resumed"]),
+            max(peak, int(ended["peak"])),
+            out + 1,
+        )
     left = [one for one in folder.iterdir() if one.suffix in (".part", ".state")]
     equal = equal and not left
     return Killed(kills, stages, equal, whole.exact, adds_up, resumed, seconds, peak)
