@@ -323,8 +323,22 @@ async def test_crash_survives_one(tmp_path: Path, *, lost: bool) -> None:
         assert len(sim.ledger.entries("order-10")) == 1
 
 
+# As after the hours in which an order may be under way.
+LATER = """
+import asyncio, sys
+from datetime import UTC, datetime, timedelta
+from paymux.examples import nightly
+
+nightly.EDGE, nightly.UNTIL = "0h", datetime.now(UTC) + timedelta(hours=6)
+sys.exit(asyncio.run(nightly.main()))
+"""
+
+
 async def test_nightly_ends_what_is_open_and_names_the_rest(tmp_path: Path) -> None:
-    """It ends an open order, and names what the provider has and the journal has not."""
+    """It ends an open order, and names what the provider has and the journal has not.
+
+    What is too young is the next night's.
+    """
     async with Simulator(payer_delay=0.0) as sim:
         env = settings(sim, tmp_path, campay="campay")
         async with Pool(sim.driver("campay"), journal=env["PAYMUX_JOURNAL"]) as pay:
@@ -332,10 +346,13 @@ async def test_nightly_ends_what_is_open_and_names_the_rest(tmp_path: Path) -> N
         clean = await ran("nightly", env=env)
         async with Pool(sim.driver("campay")) as other:
             unknown = await other.collect("campay", reference="order-2", **ORDER)
-        code, said = await ran("nightly", env=env)
-    assert clean == (0, "nothing is left for a person\n")
-    assert code == 1
-    assert f"not in the journal: {unknown.provider_reference} 500" in said
+        young = await ran("nightly", env=env)
+        async with running("-c", LATER, env=env) as process:
+            said, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert clean == young == (0, "nothing is left for a person\n")
+    assert (process.returncode, errors) == (1, b"")
+    assert "missing_ours: They list a success that we have no order for" in said.decode()
+    assert str(unknown.provider_reference) in said.decode() or "order-2" in said.decode()
     with contextlib.closing(sqlite3.connect(env["PAYMUX_JOURNAL"])) as db:
         assert db.execute("SELECT status FROM payments").fetchall() == [("succeeded",)]
 

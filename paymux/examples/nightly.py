@@ -13,10 +13,11 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from paymux import Payment, Pool, Status, Unsupported
+from paymux import Pool, Status, Unsupported
 
 UNTIL = datetime.now(UTC)
-SINCE = UNTIL - timedelta(days=1)
+SINCE = UNTIL - timedelta(days=2)  # last night's run left out what was younger than EDGE
+EDGE = "6h"  # what is younger may be under way, and is the next run's
 
 
 async def left_open(pay: Pool) -> AsyncIterator[str]:
@@ -33,14 +34,15 @@ async def left_open(pay: Pool) -> AsyncIterator[str]:
         yield f"a payment that belongs to no order: {event.claims.receipt}"
 
 
-async def not_ours(pay: Pool) -> AsyncIterator[Payment]:
-    """List what a provider has of the last day, and our journal has not."""
-    known = {(one.account, one.provider_reference) async for one in pay.payments()}
+async def differing(pay: Pool) -> AsyncIterator[str]:
+    """Compare the journal with each provider's own list, order by order."""
     for account in pay.drivers:
+        found = pay.reconcile(account=account, history=True, since=SINCE, until=UNTIL, edge=EDGE)
         try:
-            async for payment in pay.history(account, since=SINCE, until=UNTIL):
-                if (account, payment.provider_reference) not in known:
-                    yield payment
+            async for one in found:
+                if not one.kind.information:
+                    named = one.reference or one.provider_reference
+                    yield f"{account} {named}: {one.kind}: {one.kind.advice()}"
         except Unsupported:
             print(f"{account}: its provider gives no list")
 
@@ -52,9 +54,9 @@ async def main() -> int:
         async for said in left_open(pay):
             count += 1
             print(said)
-        async for payment in not_ours(pay):
+        async for said in differing(pay):
             count += 1
-            print(f"not in the journal: {payment.provider_reference} {payment.amount}")
+            print(said)
     print("nothing is left for a person" if count == 0 else f"{count} for a person")
     return min(count, 1)
 
