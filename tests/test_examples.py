@@ -174,6 +174,7 @@ async def test_split_pays_each_share_once(tmp_path: Path) -> None:
     [
         ("payroll 2026-11", "PAYMUX_WEBHOOK_BASE"),
         ("payroll 2026-11", "PAYMUX_WEBHOOK_KEY"),
+        ("payroll 2026-11", "PAYMUX_JOURNAL"),
         ("payroll", None),  # the month is missing
         ("paybill_shop", "PAYMUX_WEBHOOK_BASE"),
         ("paybill_shop --register 0722000000", "PAYMUX_WEBHOOK_KEY"),

@@ -37,7 +37,7 @@ def show(progress: Progress) -> None:
 async def main() -> int:
     """Print a line for each payment that is not as expected, and how many there are of each end."""
     seen: Counter[str] = Counter()
-    async with Pool.from_env() as pay, pay.verify_many(asked(), progress=show) as items:
+    async with Pool.from_config() as pay, pay.verify_many(asked(), progress=show) as items:
         async for item in items:  # as they finish
             if item.payment is not None:
                 seen[item.payment.status] += 1

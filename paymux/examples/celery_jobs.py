@@ -16,7 +16,7 @@ from celery import Celery
 from paymux import NotSent, OutcomeUnknown, Payment, Pool, RateLimited, Status
 
 # Made before the worker processes are forked, and used in one event loop after another.
-pay = Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"))
+pay = Pool.from_config(journal=os.environ["PAYMUX_JOURNAL"])
 app = Celery("jobs", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
 app.conf.task_acks_late = True  # a job whose worker is killed runs again: it sends nothing twice
 app.conf.beat_schedule = {"settle": {"task": "jobs.settle", "schedule": 30.0}}

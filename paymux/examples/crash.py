@@ -9,7 +9,6 @@ PAYMUX_JOURNAL is the file in which each order is stored before its first byte i
 """
 
 import asyncio
-import os
 import sys
 
 from paymux import OutcomeUnknown, Pool, Status
@@ -17,7 +16,7 @@ from paymux import OutcomeUnknown, Pool, Status
 
 async def main(reference: str, amount: str, payer: str) -> None:
     """Ask a payer, wait for the end, and send the goods if they are paid."""
-    async with Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db")) as pay:
+    async with Pool.from_config() as pay:
         async for left in pay.recover():  # what a crash left open; nothing is sent again
             print(left.payment.reference, left.was, left.advice)
         try:

@@ -23,8 +23,7 @@ from paymux.webhooks import Webhooks
 ORDERS = Path(os.environ["ORDERS"])
 decode = msgspec.json.Decoder(Payment).decode
 # One for each container, in one event loop after another: no connection outlives its call.
-base, key = os.environ["PAYMUX_WEBHOOK_BASE"], os.environ["PAYMUX_WEBHOOK_KEY"]
-pay = Pool.from_env(webhook_base=base, webhook_key=key)
+pay = Pool.from_config(journal=None)
 
 
 def first(name: str, payment: Payment) -> bool:

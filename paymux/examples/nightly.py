@@ -8,7 +8,6 @@ the shop's journal, whose workers may go on. It exits with 1 if there is somethi
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -50,7 +49,7 @@ async def differing(pay: Pool) -> AsyncIterator[str]:
 async def main() -> int:
     """Print what a person must look at."""
     count = 0
-    async with Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db")) as pay:
+    async with Pool.from_config() as pay:
         async for said in left_open(pay):
             count += 1
             print(said)

@@ -14,7 +14,7 @@ from collections import Counter
 
 from paymux import OutcomeUnknown, Pool
 
-pay = Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "notebook.db"))
+pay = Pool.from_config()
 
 
 # %% What a killed kernel left open; nothing is sent again.

@@ -4,9 +4,10 @@
     python -m paymux.examples.paybill_shop
 
 The account is PAYMUX_MPESA__DRIVER=mpesa with the driver's fields and PAYMUX_MPESA__ADOPT_C2B=true.
-PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT, and PAYMUX_WEBHOOK_KEY a secret of 16
-characters. `--register 0722000000`, once, tells M-Pesa both URLs and the number for pull.
-ORDERS is a file with an order in each line: its name and its price.
+PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT, PAYMUX_WEBHOOK_KEY a secret of 16
+characters, and PAYMUX_JOURNAL a file such as shop.db. ORDERS is a file with an order in each line:
+its name and its price. `--register 0722000000`, once, tells M-Pesa both URLs and the number for
+pull.
 """
 
 import asyncio
@@ -21,14 +22,10 @@ from aiohttp import web
 from paymux import Event, Mpesa, Payment, Pool, Status
 from paymux.webhooks import Webhooks
 
-NEEDS = {"PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY", "ORDERS"}
+NEEDS = {"PAYMUX_JOURNAL", "PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY", "ORDERS"}
 if sys.argv[1:] == ["--register"] or not {*os.environ} >= NEEDS:
     sys.exit(__doc__)
-pay = Pool.from_env(
-    journal=os.environ.get("PAYMUX_JOURNAL", "shop.db"),
-    webhook_base=os.environ["PAYMUX_WEBHOOK_BASE"],
-    webhook_key=os.environ["PAYMUX_WEBHOOK_KEY"],
-)
+pay = Pool.from_config()
 
 
 def orders() -> dict[str, Decimal]:

@@ -7,7 +7,7 @@ The columns are id, phone and amount. Run again, it asks for what was left open,
 was never sent. It exits with 1 if there is something for a person.
 The account is PAYMUX_MPESA__DRIVER=mpesa with the driver's fields (PAYMUX_MPESA__INITIATOR_NAME …).
 Results come as messages: PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT of this machine,
-and PAYMUX_WEBHOOK_KEY a secret of 16 characters.
+PAYMUX_WEBHOOK_KEY a secret of 16 characters, and PAYMUX_JOURNAL a file such as payroll.db.
 """
 
 import asyncio
@@ -22,11 +22,10 @@ from aiohttp import web
 from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, Status
 from paymux.webhooks import Webhooks
 
-if len(sys.argv) != 2 or not {"PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY"} <= {*os.environ}:
+NEEDS = {"PAYMUX_JOURNAL", "PAYMUX_WEBHOOK_BASE", "PAYMUX_WEBHOOK_KEY"}
+if len(sys.argv) != 2 or not {*os.environ} >= NEEDS:
     sys.exit(__doc__)
-journal = os.environ.get("PAYMUX_JOURNAL", "payroll.db")
-base, key = os.environ["PAYMUX_WEBHOOK_BASE"], os.environ["PAYMUX_WEBHOOK_KEY"]
-pay = Pool.from_env(journal=journal, webhook_base=base, webhook_key=key)
+pay = Pool.from_config()
 
 
 async def on_payment(payment: Payment) -> None:

@@ -51,7 +51,7 @@ PAID = "Paid, thank you", "Your coffee is being made."
 def pool() -> Pool:
     """Make the pool of the settings; what is missing ends the program with a sentence."""
     try:
-        return Pool.from_env()
+        return Pool.from_config()
     except UsageError as wrong:
         sys.exit(f"{wrong}\nTo try it without an account: paymux simulator -- {sys.argv[0]}")
 

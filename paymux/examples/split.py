@@ -20,7 +20,7 @@ SHARES = {"seller@example.com": 85, "courier@example.com": 10}  # per cent; the 
 async def main(order: str, sale: Decimal) -> int:
     """Pay out each share of a sale whose whole amount has arrived."""
     failed = 0
-    async with Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "shop.db")) as pay:
+    async with Pool.from_config(journal=os.environ["PAYMUX_JOURNAL"]) as pay:
         for number, (payee, percent) in enumerate(SHARES.items()):
             try:
                 paid = await pay.payout(

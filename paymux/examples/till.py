@@ -4,10 +4,10 @@ A bot passes an `edit` function, which follows its library's rules: an edit that
 no error, and an edit that comes too soon waits. An order is journaled before it is sent, with the
 message to edit in its metadata; a Notifier reports each end, also after the bot was killed.
 
-The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …).
+The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …);
+PAYMUX_JOURNAL is a file such as bot.db.
 """
 
-import os
 from collections.abc import Awaitable, Callable
 
 from paymux import (
@@ -33,7 +33,7 @@ class Till:
     """Collects from payers, and shows them how it ended; await edit(text, chat, message)."""
 
     def __init__(self, edit: Callable[[str, str, str], Awaitable[None]]) -> None:
-        self.pay = Pool.from_env(journal=os.environ.get("PAYMUX_JOURNAL", "bot.db"))
+        self.pay = Pool.from_config()
         self.edit = edit
         self.quiet: set[str] = set()
         self.notifier = Notifier(self.pay, self.ended)

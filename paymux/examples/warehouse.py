@@ -32,7 +32,7 @@ async def main(reference: str, amount: str, payer: str) -> None:
     """Ask a payer, wait for the end, and ship the order if it is paid."""
     async with (
         asyncpg.create_pool(os.environ["DATABASE_URL"]) as shop,
-        Pool.from_env(journal=os.environ["PAYMUX_JOURNAL"]) as pay,
+        Pool.from_config() as pay,
     ):
         # In a shop, `reference` is its primary key; here, a second one would be seen.
         await shop.execute("CREATE TABLE IF NOT EXISTS shipments (reference TEXT)")
