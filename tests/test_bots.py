@@ -71,6 +71,7 @@ class Bot:
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{self.directory}",
                 "BOT_TOKEN": TOKEN,
+                "PAYMUX_JOURNAL": "bot.db",
                 "PAYMUX_CAMPAY__DRIVER": "campay",
                 "PAYMUX_CAMPAY__USERNAME": "simulator",
                 "PAYMUX_CAMPAY__PASSWORD": "simulator",

@@ -53,7 +53,7 @@ def pool() -> Pool:
     try:
         return Pool.from_config()
     except UsageError as wrong:
-        sys.exit(f"{wrong}\nTo try it without an account: paymux simulator -- {sys.argv[0]}")
+        sys.exit(f"{wrong}\nTo try it without an account: paymux simulator -- python {sys.argv[0]}")
 
 
 def order(pay: Pool, form: Mapping[str, Any]) -> dict[str, Any]:
