@@ -9,9 +9,7 @@ import paymux.testing
 
 pytest_plugins = ["pytester"]
 
-PRINTED, SHOP = re.findall(
-    r"```py\n(.*?)```", paymux.testing.__doc__ or "", flags=re.DOTALL
-)
+PRINTED, SHOP = re.findall(r"```py\n(.*?)```", paymux.testing.__doc__ or "", flags=re.DOTALL)
 UNDER = {
     "pytest-asyncio": (
         *("-p", "no:anyio", "-o", "asyncio_mode=auto"),
