@@ -229,6 +229,7 @@ async def test_it_calls_the_coroutine_and_prints_json(tmp_path: Path) -> None:
         path = tmp_path / "accounts.toml"
         fields = f'username = "simulator"\npassword = "simulator"\nbase_url = "{base}"\n'
         path.write_text(f'[accounts.momo]\ndriver = "campay"\n{fields}')
+        path.chmod(0o600)
         words = ("momo", "payment_link", "--amount", "500", "--reference")
         of_file = await asyncio.to_thread(_run, "--config", str(path), *words, "order-1")
         here = {**CAMPAY, "PAYMUX_MOMO__BASE_URL": base}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 # Name: (module, its name there, summary). A test compares each summary with the command's own help.
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "config": ("config", "config", "Show and write the settings."),
     "demo": ("demo", "demo", "Collect from simulated payers, with network faults."),
     "journal": ("journal", "journal", "Read and keep a journal."),
     "providers": ("providers", "providers", "Print which provider has which operation."),
@@ -19,4 +20,5 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "Encrypt M-Pesa's initiator password.",
     ),
     "simulator": ("simulator", "simulator", "Serve simulated providers on a loopback port."),
+    "webhook-url": ("config", "webhook_url", "Print the address to register at a provider."),
 }

@@ -26,6 +26,13 @@ FRENCH: Mapping[str, str] = {
         "D'autres peuvent lire {file}, qui contient un secret : chmod 600 {file}"
     ),
     "stopped": "arrêté",
+    "There is no file; the variables of the environment are used.": (
+        "Il n'y a pas de fichier ; les variables d'environnement sont utilisées."
+    ),
+    "Fill in the empty fields; paymux doctor says what is still wrong.": (
+        "Remplissez les champs vides ; paymux doctor dit ce qui manque encore."
+    ),
+    "writes one": "en écrit un",
     "{rows} rows read, going on": "{rows} lignes lues, on continue",
     "{rows} rows so far ({stage})": "{rows} lignes jusqu'ici ({stage})",
     "{rows} orders: about {hours} h {minutes} at {rate} a minute": (

@@ -134,7 +134,11 @@ class Invocation:
         """The accounts and the pool's settings, from the config file and the environment."""
         from .settings import load  # noqa: PLC0415 - few commands need an account
 
-        return load(self)
+        settings = load(self)
+        if self._lang is None and not os.environ.get("PAYMUX_LANG"):
+            self._lang = settings.config.lang
+            self.__dict__.pop("language", None)
+        return settings
 
     def hide(self, text: str) -> str:
         """Return a text without the secrets of the accounts that were read."""

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import core
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..pool import Pool
+from ..primitives.redaction import as_place, as_secrets
 from .commands import COMMANDS
 from .exits import Exit
 from .failures import Failed
@@ -28,8 +30,10 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown: the accounts' credentials."""
-        return tuple(text for driver in self.drivers.values() for text in driver.secrets())
+        """What must never be shown: the accounts' credentials, and the pool's."""
+        own = (self.options.get(name) for name in ("webhook_key", "proxy"))
+        keys = [key.reveal() for value in own for key in as_secrets(value)]
+        return (*(text for one in self.drivers.values() for text in one.secrets()), *keys)
 
     @property
     def journal(self) -> Any:
@@ -54,11 +58,7 @@ class Settings:
 
 def load(cli: "Invocation") -> Settings:
     """Read the config that is in use, and the variables; `--env-file` adds those not set."""
-    if cli.env_file is not None:
-        from .env_file import read  # noqa: PLC0415 - few commands are given one
-
-        for name, value in read(cli.env_file).items():
-            os.environ.setdefault(name, value)
+    add_variables(cli.env_file)
     found = core.from_place(cli.config)
     if isinstance(found, UsageError):
         raise found
@@ -67,6 +67,32 @@ def load(cli: "Invocation") -> Settings:
     for file in found.exposed:
         cli.tell("Others may read {file}, which has a secret: chmod 600 {file}", file=file)
     return settings
+
+
+def journal_place(cli: "Invocation", given: str | None) -> Any:
+    """Return the journal that is named, or the config's; no account is needed for it.
+
+    A URL is a Secret. Failed: none is named anywhere.
+    """
+    add_variables(cli.env_file)
+    place = given or core.named_journal(cli.config)
+    if not place:
+        said = "journal: missing; name a FILE, or set journal in the config or PAYMUX_JOURNAL"
+        raise Failed(said, Exit.USAGE)
+    return as_place(place)
+
+
+def add_variables(file: str | None) -> None:
+    """Add the variables of `--env-file` that are not set; `.env` is never read by itself."""
+    if file is None:
+        return
+    from dotenv import dotenv_values  # noqa: PLC0415 - only for the option
+
+    if not Path(file).is_file():
+        raise UsageError.field("env-file", file, "a file with NAME=value lines")
+    for name, value in dotenv_values(file, interpolate=False).items():
+        if value is not None:
+            os.environ.setdefault(name, value)
 
 
 def _refuse_secrets(settings: Settings) -> None:

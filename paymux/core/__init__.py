@@ -33,9 +33,12 @@ __all__ = [
     "from_place",
     "is_driver_method",
     "move_money",
+    "named_journal",
     "observe",
     "payment_named",
+    "read_file",
     "repeat_event_for",
+    "shown_settings",
     "usual_places",
 ]
 
@@ -50,6 +53,9 @@ if TYPE_CHECKING:
         from_environment,
         from_mapping,
         from_place,
+        named_journal,
+        read_file,
+        shown_settings,
         usual_places,
     )
     from .confirmation import confirm_received, repeat_event_for
@@ -79,6 +85,9 @@ else:
                 "from_environment",
                 "from_mapping",
                 "from_place",
+                "named_journal",
+                "read_file",
+                "shown_settings",
                 "usual_places",
             ),
             "confirmation": ("confirm_received", "repeat_event_for"),

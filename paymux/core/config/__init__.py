@@ -1,9 +1,11 @@
 """The config: which file is used, what it and the environment say, and the accounts of it."""
 
 from .accounts import checked_account
+from .file import read_file
 from .location import config_file, usual_places
-from .reading import Loaded, from_environment, from_mapping, from_place
+from .reading import Loaded, from_environment, from_mapping, from_place, named_journal
 from .settings import Config
+from .showing import shown_settings
 
 __all__ = [
     "Config",
@@ -13,5 +15,8 @@ __all__ = [
     "from_environment",
     "from_mapping",
     "from_place",
+    "named_journal",
+    "read_file",
+    "shown_settings",
     "usual_places",
 ]

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ...errors import UsageError
 from ...primitives import coerce
 from ...primitives.coerce import is_a
-from ...primitives.redaction import Secret, shown
+from ...primitives.redaction import Secret, as_place, shown
 from ...values.credentials import secret_fields
 from .accounts import checked_account, driver_of
 from .file import Found, found_in, read_file
@@ -87,6 +87,18 @@ def _from_environment(environment: object) -> Config:
 
 
 def _from_place(given: object) -> Config:
+    found, references, path = merged(given)
+    if not found.accounts and path:
+        raise UsageError.missing("accounts", f"{path} needs an [accounts.<name>] table for each")
+    if not found.accounts:
+        looked = ", ".join(map(str, usual_places()))
+        accepted = f"no account is set in the environment, and there is no {looked}"
+        raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", accepted)
+    return _made(found, references, path)
+
+
+def merged(given: object = None) -> tuple[Found, References, Path | None]:
+    """Return the settings of the config in use, the variables before those of the file."""
     path, variables = config_file(given), _variables(os.environ)
     references = References(path.parent if path else Path(), variables)
     kept = found_in(read_file(path), str(path), references) if path else Found({}, {})
@@ -97,11 +109,19 @@ def _from_place(given: object) -> Config:
         # An empty variable takes nothing away.
         over = {field: one for field, one in fields.items() if one.value or field not in below}
         accounts[name] = {**below, **over}
-    if not accounts:
-        looked = ", ".join(map(str, [path] if path else usual_places()))
-        accepted = f"no account is set in {looked} or in PAYMUX_<ACCOUNT>__DRIVER"
-        raise UsageError.missing("accounts", accepted)
-    return _made(Found({**kept.settings, **said.settings}, accounts), references, path)
+    return Found({**kept.settings, **said.settings}, accounts), references, path
+
+
+def named_journal(given: object = None) -> object:
+    """Return the journal that the config in use names, without need of an account; or None."""
+    try:
+        found, _, _ = merged(given)
+    except UsageError as error:
+        failed = error.renamed(error.name)
+    else:
+        setting = found.settings.get("journal")
+        return None if setting is None else as_place(setting.value)
+    raise failed
 
 
 def _variables(environment: object) -> dict[Any, Any]:
