@@ -1,13 +1,9 @@
 """The command line: each command as a user starts it."""
 
-import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,6 @@ from .cases import CASES
 from .toys import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
-BASES = {"campay": "/campay/api", "mpesa": "/mpesa"}
 
 
 def _ended(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,46 +40,6 @@ def test_the_demo_ends_well_and_tells_the_truth() -> None:
     assert "outcome unknown; not sent again" in ended.stdout
     assert "\x1b" not in ended.stdout
     assert not re.search(r"\d{9,}", ended.stdout), "a whole phone number"
-
-
-def test_the_simulator_serves_until_it_is_interrupted() -> None:
-    """`paymux simulator --port 0` prints each provider's URL, serves it, and stops on SIGINT."""
-    process = subprocess.Popen(
-        [*COMMAND, "simulator", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline().split() for _ in paymux.drivers.names()]
-        urls = {line[0]: line[1] for line in lines}
-        assert set(urls) == set(paymux.drivers.names())
-        assert all(urls[name].endswith(base) for name, base in BASES.items())
-        body = json.dumps({"username": "simulator", "password": "simulator"}).encode()
-        login = urllib.request.Request(  # noqa: S310 - loopback
-            f"{urls['campay']}/token/", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(login, timeout=5) as reply:  # noqa: S310 - loopback
-            assert json.load(reply)["token"]
-        process.send_signal(signal.SIGINT)
-        told, errors = process.communicate(timeout=10)
-    finally:
-        process.kill()
-    assert (process.returncode, errors) == (0, "")
-    assert told.strip() == "stopped"
-
-
-def test_a_port_in_use_is_one_line() -> None:
-    """A used port is one line on standard error and exit code 1, without a traceback."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        ended = _ended("simulator", "--port", str(port))
-    assert (ended.returncode, ended.stdout) == (1, "")
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"paymux: port {port}: ")
-    assert "in use" in line
-    assert "--port 0" in line
 
 
 def _credentials() -> dict[str, dict[str, Any]]:

@@ -26,6 +26,15 @@ FRENCH: Mapping[str, str] = {
         "D'autres peuvent lire {file}, qui contient un secret : chmod 600 {file}"
     ),
     "stopped": "arrêté",
+    "starts one": "en démarre un",
+    "takes a free port": "prend un port libre",
+    "Simulated providers: {page}": "Fournisseurs simulés : {page}",
+    "Open {page} to pay as a payer; Ctrl-C ends it.": (
+        "Ouvrez {page} pour payer comme un client ; Ctrl-C l'arrête."
+    ),
+    "It listens beyond this machine: whoever has the address can speak with it.": (
+        "Il écoute au-delà de cette machine : toute personne ayant l'adresse peut lui parler."
+    ),
     "There is no file; the variables of the environment are used.": (
         "Il n'y a pas de fichier ; les variables d'environnement sont utilisées."
     ),

@@ -57,12 +57,17 @@ def _dotenv(world: Service) -> str:
     return "".join(f"{name}={value}\n" for name, value in variables(world).items())
 
 
+def tables(found: Accounts) -> str:
+    """Write accounts as the tables of a config, none of them live."""
+    written = []
+    for account, fields in found.items():
+        lines = (f"{name} = {json.dumps(value)}\n" for name, value in fields.items())
+        written.append(f"[accounts.{json.dumps(account)}]\nlive = false\n{''.join(lines)}")
+    return "\n".join(written)
+
+
 def _toml(world: Service) -> str:
-    tables = (
-        "\n".join([f"[accounts.{account}]", *(f"{k} = {json.dumps(v)}" for k, v in fields.items())])
-        for account, fields in accounts(world).items()
-    )
-    return "\n\n".join(tables) + "\n"
+    return tables(accounts(world))
 
 
 def _json(world: Service) -> str:

@@ -3,7 +3,14 @@
 from .accounts import checked_account
 from .file import read_file
 from .location import config_file, usual_places
-from .reading import Loaded, from_environment, from_mapping, from_place, named_journal
+from .reading import (
+    Loaded,
+    from_environment,
+    from_mapping,
+    from_place,
+    named_accounts,
+    named_journal,
+)
 from .settings import Config
 from .showing import shown_settings
 
@@ -15,6 +22,7 @@ __all__ = [
     "from_environment",
     "from_mapping",
     "from_place",
+    "named_accounts",
     "named_journal",
     "read_file",
     "shown_settings",

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ...drivers.base import Driver
 from ...errors import UsageError
 from ...primitives import coerce
 from ...primitives.coerce import is_a
@@ -124,6 +125,27 @@ def named_journal(given: object = None) -> object:
     raise failed
 
 
+def named_accounts(given: object = None) -> dict[str, str]:
+    """Return the driver of each account of the config in use, by name, without its credentials.
+
+    What a value refers to is not read, so it need not be there.
+    """
+    try:
+        path = config_file(given)
+        tables = coerce.mapping(read_file(path).get("accounts")) if path else None
+    except UsageError as error:
+        failed = error.renamed(error.name)
+    else:
+        drivers = {name: coerce.mapping(one) or {} for name, one in (tables or {}).items()}
+        found = {name: coerce.text(one.get("driver")) for name, one in drivers.items()}
+        for variable, value in _variables(os.environ).items():
+            account, _, field = variable.removeprefix("PAYMUX_").partition("__")
+            if variable.startswith("PAYMUX_") and field == "DRIVER":
+                found.setdefault(account.lower(), value)
+        return {name: driver for name, driver in found.items() if driver}
+    raise failed
+
+
 def _variables(environment: object) -> dict[Any, Any]:
     given = os.environ if environment is None else environment
     # os.environ is copied at once: another thread may change it meanwhile.
@@ -134,7 +156,8 @@ def _variables(environment: object) -> dict[Any, Any]:
 
 
 def _made(found: Found, references: References, path: Path | None = None) -> Config:
-    drivers, origins, secret = [], {}, False
+    drivers: list[Driver] = []
+    origins, secret = {}, False
     for account, fields in found.accounts.items():
         in_file = any(setting.name.startswith("accounts.") for setting in fields.values())
         name = checked_account(account)
@@ -150,6 +173,7 @@ def _made(found: Found, references: References, path: Path | None = None) -> Con
     wrapped = [name for name in options if name == "webhook_key" or is_a(options[name], Secret)]
     secret = secret or any(_in(path, found.settings[name]) for name in wrapped)
     exposed = [str(path)] if path and secret and is_exposed(path) else []
+    _refuse_live(drivers)
     kept = {name: options.pop(name) for name in OF_COMMANDS if name in options}
     default = kept.get("default_account")
     if default is not None and default not in found.accounts:
@@ -163,6 +187,14 @@ def _made(found: Found, references: References, path: Path | None = None) -> Con
         origins=origins,
         **kept,
     )
+
+
+def _refuse_live(drivers: list[Driver]) -> None:
+    """Refuse a live account where the simulator is meant: also in a file that a program names."""
+    live = [driver.account for driver in drivers if not driver.rehearsing]
+    if live and os.environ.get("PAYMUX_SIMULATOR"):
+        said = "a live account is refused while PAYMUX_SIMULATOR is set; accepted: unset it first"
+        raise UsageError(f"live: {live[0]}: {said}", name="live", value="True", accepted="False")
 
 
 def _in(path: Path | None, setting: Setting) -> bool:

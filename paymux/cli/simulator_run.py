@@ -1,0 +1,147 @@
+"""`paymux simulator -- COMMAND`: runs a command with accounts of the simulator, and nothing else.
+
+The command sees no account of the config in use: its names, but never its credentials. It shares
+our terminal, and our process group where we are in the foreground, so that a Ctrl-C reaches both.
+Else it has a group of its own, and gets each signal that we get.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .. import core
+from ..simulator import environment
+from .exits import Exit
+from .failures import Failed
+from .process import descendants, end, own_orphans
+
+if TYPE_CHECKING:
+    from ..simulator import Simulator
+    from .invocation import Invocation
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Of the caller's own settings, a command keeps these: they say nothing of money.
+_KEPT = frozenset({"PAYMUX_LANG"})
+
+
+async def run_command(cli: "Invocation", sim: "Simulator", words: list[str]) -> int:
+    """Run a command until it ends; return its exit code. Nothing that it started is left."""
+    if shutil.which(words[0]) is None:
+        raise Failed(f"{words[0]}: there is no such command", Exit.USAGE)
+    with _folder() as folder:
+        variables = _variables(cli, sim, folder)
+        own_orphans()
+        foreground = _in_foreground()
+        process = await asyncio.create_subprocess_exec(
+            *words, env=variables, process_group=None if foreground else 0
+        )
+        with _passing_on(process.pid, foreground=foreground):
+            code = await process.wait()
+        await end(descendants(os.getpid()))
+        return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a directory that only we can read, for the config and the journal of one run."""
+    folder = Path(tempfile.mkdtemp(prefix="paymux-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_foreground() -> bool:
+    """Return whether a Ctrl-C of our terminal is for our process group."""
+    with suppress(OSError):
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        finally:
+            os.close(terminal)
+    return False
+
+
+@contextmanager
+def _passing_on(pid: int, *, foreground: bool) -> Iterator[None]:
+    """Pass on our signals to a command; a second one of a kind ends what is left of it."""
+    loop, seen = asyncio.get_running_loop(), set()
+
+    def told(number: signal.Signals) -> None:
+        again = number in seen
+        seen.add(number)
+        if again and number is not signal.SIGINT:
+            number = signal.SIGKILL
+        elif foreground and number is signal.SIGINT and not again:
+            return  # the terminal has told it already
+        with suppress(ProcessLookupError):
+            os.kill(pid, number) if foreground else os.killpg(pid, number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told, number)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _variables(cli: "Invocation", sim: "Simulator", folder: Path) -> dict[str, str]:
+    """Return the environment of the command, and write the config that it names."""
+    accounts, kept = environment.accounts(sim), os.environ.copy()
+    named = core.named_accounts(cli.config).items()
+    names = {
+        **{name: name for name in accounts},
+        **{account: driver for account, driver in named if driver in accounts},
+    }
+    file = folder / "paymux.toml"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(environment.tables({one: accounts[name] for one, name in names.items()}))
+    base = kept.get("PAYMUX_WEBHOOK_BASE", "")
+    if not _is_here(base):
+        base = f"http://127.0.0.1:{kept.get('PORT') or 8000}/pay"
+    key = secrets.token_urlsafe(24)
+    fields = {
+        f"PAYMUX_{account.upper()}__{field.upper()}": value
+        for account, name in names.items()
+        for field, value in {**accounts[name], "live": "false"}.items()
+    }
+    _register(sim, names, base, key)
+    return {
+        **{name: one for name, one in kept.items() if not name.startswith("PAYMUX_")},
+        **{name: one for name, one in kept.items() if name in _KEPT},
+        "PAYMUX_SIMULATOR": sim.url,
+        "PAYMUX_CONFIG": str(file),
+        "PAYMUX_JOURNAL": str(folder / "journal.db"),
+        "PAYMUX_WEBHOOK_BASE": base,
+        "PAYMUX_WEBHOOK_KEY": key,
+        **fields,
+    }
+
+
+def _is_here(url: str) -> bool:
+    with suppress(ValueError):
+        return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return False
+
+
+def _register(sim: "Simulator", names: Mapping[str, str], base: str, key: str) -> None:
+    """Tell each provider whose webhook address is registered once where this command listens."""
+    from ..pool import Pool  # noqa: PLC0415 - for the addresses alone
+
+    # An account of the config, which comes later, goes before the provider's own name.
+    chosen = {name: account for account, name in names.items()}
+    drivers = [sim.driver(name, account=account) for name, account in chosen.items()]
+    pool = Pool(*drivers, webhook_base=base, webhook_key=key)
+    for name, account in chosen.items():
+        if getattr(sim.provider(name), "webhook_url", "") is None:
+            sim.change(**{name: {"webhook_url": pool.webhook_url(account)}})
