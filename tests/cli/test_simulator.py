@@ -214,6 +214,7 @@ def test_its_commands_speak_with_it(tmp_path: Path) -> None:
             tmp_path, "simulator", "answer", "order-7", "approve", "--pin", "1111", **here
         )
         assert wrong.returncode == 1, wrong.stderr
+        words = ("simulator", "answer", "order-7", "approve")
         right = _ended(tmp_path, *words, "--json", **here)
         assert (right.returncode, json.loads(right.stdout)["status"]) == (0, "succeeded")
         again = _ended(tmp_path, "simulator", "answer", "order-7", "decline", **here)
