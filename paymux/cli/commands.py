@@ -5,6 +5,23 @@ from collections.abc import Mapping
 # Name: (module, its name there, summary). A test compares each summary with the command's own help.
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "config": ("config", "config", "Show and write the settings."),
+    "balance": (
+        "balance",
+        "balance",
+        "Print the money that can be paid out, of all accounts at once.",
+    ),
+    "collect": ("collect", "collect", "Ask a payer for money, once."),
+    "history": ("history", "history", "Print a provider's own list of a period, page by page."),
+    "payout": ("payout", "payout", "Send money to a payee, once."),
+    "recover": (
+        "recover",
+        "recover",
+        "Find out how each order ended that a crash or an unknown outcome left open.",
+    ),
+    "refund": ("refund", "refund", "Give back money of a payment, once."),
+    "resolve": ("resolve", "resolve", "End an order that no API ends, by a person's word."),
+    "verify": ("verify", "verify", "Ask a provider once for each payment."),
+    "watch": ("watch", "watch", "Print a line for each change, until all are settled."),
     "demo": ("demo", "demo", "Collect from simulated payers, with network faults."),
     "journal": ("journal", "journal", "Read and keep a journal."),
     "providers": ("providers", "providers", "Print which provider has which operation."),

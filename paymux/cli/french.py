@@ -63,4 +63,31 @@ FRENCH: Mapping[str, str] = {
     "Nothing differs.": "Aucune différence.",
     "The report is in {file}": "Le rapport est dans {file}",
     "Is this right? [y/N] ": "Est-ce juste ? [o/N] ",
+    "a file, or a postgresql:// URL": "un fichier, ou une adresse postgresql://",
+    "sent at {time}, not sent again": "envoyé à {time}, pas renvoyé",
+    "The page to pay on: {url}": "La page de paiement : {url}",
+    "The payer is asked: {prompt}": "Le payeur est sollicité : {prompt}",
+    "Ask {party} for {amount}, from {account}{live}? [y/N] ": (
+        "Demander {amount} à {party}, par {account}{live} ? [o/N] "
+    ),
+    "Make a page to pay {amount}, from {account}{live}? [y/N] ": (
+        "Créer une page pour payer {amount}, par {account}{live} ? [o/N] "
+    ),
+    "Pay out {amount} to {party} from {account}{live}.": (
+        "Verser {amount} à {party} depuis {account}{live}."
+    ),
+    "Give back {amount} to {party} from {account}{live}.": (
+        "Rendre {amount} à {party} depuis {account}{live}."
+    ),
+    "Type {digits} to go on: ": "Tapez {digits} pour continuer : ",
+    "Go on? [y/N] ": "Continuer ? [o/N] ",
+    "No account tells its balance.": "Aucun compte n'indique son solde.",
+    "Say that {reference} ({amount}) {status}? [y/N] ": (
+        "Déclarer {reference} ({amount}) : {status} ? [o/N] "
+    ),
+    "{done} of {whole} verified, {rate} a second, about {left} s left": (
+        "{done} sur {whole} vérifiés, {rate} par seconde, encore environ {left} s"
+    ),
+    "{done} verified, {rate} a second": "{done} vérifiés, {rate} par seconde",
+    "{done} verified": "{done} vérifiés",
 }
