@@ -27,7 +27,7 @@ JSON_NAMES: Final = (".jsonl", ".ndjson", ".json")
 def cells(difference: Difference, language: str = "en") -> dict[str, str]:
     """Return a difference as the columns of the report, as text; "" is an absent value."""
     note = difference.reason or ", ".join(
-        [*difference.more_credentials, *([f"asked: {difference.asked}"] if difference.asked else [])]
+        [*difference.also, *([f"asked: {difference.asked}"] if difference.asked else [])]
     )
     more = {"note": note, "advice": difference.kind.advice(language)}
     found = {one: more[one] if one in more else getattr(difference, one) for one in REPORT_COLUMNS}
