@@ -37,7 +37,7 @@ async def test_a_payer_who_is_asked_has_time() -> None:
 
 async def test_a_payer_may_be_given_seconds() -> None:
     """With `after` one who does not answer pays then; one who answers first has answered."""
-    sim = Simulator(payers="ask", after=0.02)
+    sim = Simulator(payers="ask", after=0.2)
     slow = await order(sim)
     quick = await order(sim)
     sim.answer(quick.id, "decline")
@@ -47,9 +47,10 @@ async def test_a_payer_may_be_given_seconds() -> None:
 
 async def test_a_payer_who_ignores_the_prompt_never_pays() -> None:
     """The prompt goes away, and no timer decides; a test still may."""
-    sim = Simulator(payers="approve", after=0.01)
-    first, second = await order(sim), await order(sim)
+    sim = Simulator(payers="approve", after=0.1)
+    first = await order(sim)
     sim.answer(first.id, "ignore")
+    second = await order(sim)
     await until(lambda: second.moved)
     assert (first.status, first.asks) == (Status.PENDING, False)
     sim.settle(first.id, Status.SUCCEEDED)
@@ -75,7 +76,7 @@ async def test_random_payers_do_everything_and_repeat_themselves() -> None:
 
 async def test_a_magic_number_keeps_its_meaning() -> None:
     """Whatever payers do by default, it does its own, and is asked meanwhile."""
-    sim = Simulator(payers="approve", payer_delay=0.01)
+    sim = Simulator(payers="approve", payer_delay=0.1)
     entry = await order(sim, "237677777771")
     assert entry.asks
     await until(lambda: entry.status.terminal)
