@@ -143,7 +143,7 @@ def test_a_value_that_is_not_there_names_its_field(place: Path, value: str, said
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_is_refused(place: Path, mode: int) -> None:
-    """Whoever may write it decides where the money goes; the error has the mending command."""
+    """Who may write it decides where the money goes; the error has the mending command."""
     _write(place / "paymux.toml", mode=mode)
     with pytest.raises(UsageError, match=r"chmod go-w paymux\.toml"):
         Pool.from_config()

@@ -8,7 +8,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "balance": (
         "balance",
         "balance",
-        "Print the money that can be paid out, of all accounts at once.",
+        "Print the money that can be paid out, of all accounts.",
     ),
     "collect": ("collect", "collect", "Ask a payer for money, once."),
     "history": ("history", "history", "Print a provider's own list of a period, page by page."),

@@ -63,7 +63,7 @@ def test_another_order_under_the_reference_is_refused(
         (["collect", "5000", "XAF", "", *ORDER[4:], "-y"], "payer: "),
         ([*ORDER[:5], "a\nb", "-y"], "reference: "),
         ([*ORDER[:5], "x" * 10_000, "-y"], "reference: "),
-        ([*ORDER, "-y", "-a", "nobody"], "account: 'nobody' is refused"),
+        ([*ORDER, "-y", "-a", "absent"], "account: 'absent' is refused"),
         ([*ORDER, "-y", "--metadata", "x"], "metadata: 'x' is refused; accepted: NAME=VALUE"),
         (["refund", "order-9", "--reference", "r", "-y"], "no such order is in the journal"),
         (["watch", "order-9"], "no such order is in the journal"),
@@ -74,7 +74,7 @@ def test_another_order_under_the_reference_is_refused(
 def test_what_is_wrong_is_refused_before_anything_is_sent(
     words: list[str], said: str, shop: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bad input and a question that nobody can answer are exit 2 or 3, with at most four lines."""
+    """Bad input and a question that cannot be answered are exit 2 or 3, with at most four lines."""
     code, out, err = _run(capsys, *words)
     assert (code in (2, 3), out) == (True, "")
     assert said in err

@@ -123,7 +123,7 @@ def test_two_run_at_once(tmp_path: Path) -> None:
 
 
 def test_a_live_account_is_never_spoken_to(tmp_path: Path) -> None:
-    """Its name is an account of the simulator; its host gets no connection, its secret nobody."""
+    """Its name is an account of the simulator; its host gets no connection, its secret no program."""
     program = (
         "import asyncio, os\n"
         "from paymux import Pool, UsageError\n"
@@ -228,9 +228,9 @@ def test_its_commands_speak_with_it(tmp_path: Path) -> None:
         assert _ended(tmp_path, "simulator", "reset", **here).returncode == 0
         gone = _ended(tmp_path, "simulator", "answer", "order-7", "approve", **here)
         assert "no order 'order-7'" in gone.stderr
-    nobody = _ended(tmp_path, "simulator", "reset", **here)
-    assert nobody.returncode == 4
-    assert "no simulator at" in nobody.stderr
+    none = _ended(tmp_path, "simulator", "reset", **here)
+    assert none.returncode == 4
+    assert "no simulator at" in none.stderr
 
 
 def test_tail_shows_what_happens(tmp_path: Path) -> None:

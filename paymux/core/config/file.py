@@ -25,7 +25,7 @@ class Found(NamedTuple):
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Read a TOML file that nobody else may write."""
+    """Read a TOML file that no other user may write."""
     import tomllib  # noqa: PLC0415 - loaded only to read a file
 
     try:

@@ -42,7 +42,7 @@ def usual_places(environment: Mapping[str, str] | None = None) -> list[Path]:
 def check_writers(path: Path) -> None:
     """Refuse a config that others may write: its owner's money would go where they say.
 
-    Also `./paymux.toml` of another user: whoever runs a command in a shared directory, such as
+    Also `./paymux.toml` of another user: who runs a command in a shared directory, such as
     /tmp, has not chosen that file. One that is named is chosen.
     """
     if os.name != "posix":
