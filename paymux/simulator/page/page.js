@@ -9,7 +9,7 @@ const narrow = matchMedia("(max-width: 719px)");
 const LIMIT = 200; // lines that a list shows, and that "older" adds
 const MOST = 4000; // lines kept below, until all is loaded anew
 
-// == words and writing
+// = words and writing
 
 let kept = {}; // a browser may refuse storage
 try { kept = localStorage; } catch { /* for this time only */ }
@@ -72,7 +72,7 @@ async function copy(text) {
 	tell("toast", w("copied"), 3);
 }
 
-// == asking the simulator
+// = asking the simulator
 
 async function call(method, path, body) {
 	const headers = method === "GET" ? {} : { "content-type": "application/json" };
@@ -85,7 +85,7 @@ async function call(method, path, body) {
 
 const get = (path) => call("GET", path);
 
-async function act(...asked) { // what a person pressed: a refusal is told in its own words
+async function act(...asked) { // what was pressed: a refusal is told in its own words
 	try {
 		return await call(...asked);
 	} catch (error) {
@@ -95,9 +95,9 @@ async function act(...asked) { // what a person pressed: a refusal is told in it
 }
 const quietly = (work) => work().catch(() => {}); // the stream tells when the simulator is lost
 
-// == lists: newest first; the first `held` lines wait while the others are read
+// = lists: newest first; the first `held` lines wait while the others are read
 
-const list = (name, key, when, none, cells) => ({ name, key, when, none, cells, rows: [], held: 0, limit: LIMIT, next: null });
+const list = (name, key, when, none, cells) => ({ name, key, when, none, cells, rows: [], known: new Map(), held: 0, limit: LIMIT, next: null });
 const ms = (row) => (row.ms == null ? "" : `${Math.round(row.ms)} ms`);
 const path = (url) => url.replace(/^https?:\/\/[^/]*/, "") || "/";
 const code = (row) => [`pill ${row.status === null || row.status >= 500 ? "bad" : row.status >= 400 ? "warn" : "good"}`,
@@ -112,19 +112,24 @@ const lists = { // a cell is a class and a text
 		["who", joined(row.provider, row.reference, row.fault && `⚡ ${named("f_", row.fault)}`)], code(row)]),
 	deliveries: list("deliveries", "n", (row) => row.n, "noDeliveries", (row) => [["time", time(row.at)],
 		["what", `→ ${path(row.url)}`], ["amount", ms(row)],
-		["who", joined(row.provider, row.reference, row.forged && w("isForged"), row.again_of && w("isAgain", row.again_of))], code(row)]),
+		["who", joined(row.provider, row.reference, row.forged && w("forged"), row.again_of && w("isAgain", row.again_of))], code(row)]),
 };
 const nodes = new WeakMap(); // the line of each row
+const drawn = new WeakSet(); // the rows whose line is as they are
 let shown = lists.payments;
-const find = (which, key) => which.rows.find((row) => row[which.key] === key);
+const find = (which, key) => which.known.get(key);
 
 function put(which, row, tie = 0) {
 	const old = find(which, row[which.key]);
-	if (old) return Object.assign(old, row);
+	if (old) {
+		drawn.delete(old);
+		return Object.assign(old, row);
+	}
 	let place = which.rows.findIndex((one) => which.when(one) < which.when(row) + 1 - tie);
 	if (place < 0 && which.next !== null) return row; // it comes with "older"
 	if (place < 0) place = which.rows.length;
 	which.rows.splice(place, 0, row);
+	which.known.set(row[which.key], row);
 	if (place <= which.held && which === shown && reading()) which.held += 1;
 	return row;
 }
@@ -133,11 +138,11 @@ function put(which, row, tie = 0) {
 const reading = () => $("list").scrollTop > 0 || $("list").matches(":hover") || $("rows").contains(document.activeElement);
 
 async function load(which) {
-	Object.assign(which, { rows: [], held: 0, limit: LIMIT, next: null });
+	Object.assign(which, { rows: [], known: new Map(), held: 0, limit: LIMIT, next: null });
 	add(which, await get(`${which.name}?limit=${LIMIT}`));
 }
 
-function add(which, { items, next }) { // an event that came meanwhile is newer than the same row here
+function add(which, { items, next }) { // an event that came meanwhile is newer
 	which.next = null;
 	for (const row of items) if (!find(which, row[which.key])) put(which, row, 1);
 	which.next = next;
@@ -164,6 +169,8 @@ function line(which, row) {
 		nodes.set(row, node);
 	}
 	node.classList.toggle("open", open?.key === row[which.key]);
+	if (drawn.has(row)) return node;
+	drawn.add(row);
 	which.cells(row).forEach(([name, text], i) => {
 		const cell = node.firstChild.children[i] ?? node.firstChild.appendChild(el("span"));
 		cell.className = name;
@@ -207,7 +214,7 @@ function showList() {
 	$("first").hidden = which.rows.length > 0 || which === lists.deliveries || !curl();
 }
 
-function point(item) { // one line takes part in the order of Tab; arrows go to the others
+function point(item) { // Tab stops at one line; arrows go to the others
 	for (const one of $("rows").querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
 	for (const one of item.children) one.tabIndex = 0;
 }
@@ -226,7 +233,7 @@ function choose(name, focus) {
 	showList();
 }
 
-// == one line, whole
+// = one line, whole
 
 let open = null; // its list, its key and what the simulator told of it
 
@@ -300,10 +307,10 @@ function whole(value) { // headers as lines, JSON with indents
 
 const again = (row, how) => act("POST", `deliveries/${row.n}/again`, { times: 1, forged: false, ...how });
 
-// == the phone
+// = the phone
 
 const asked = new Map(); // the payments whose payer is asked now, by id, oldest first
-const phone = { number: null, prompt: null, answered: null, swapped: 0, result: null };
+const phone = { number: null, prompt: null, answered: null, swapped: -400, result: null };
 
 function showPhone() {
 	const queues = new Map();
@@ -378,7 +385,7 @@ async function decide(row, verb, body) {
 	return told;
 }
 
-// == trouble, settings, magic numbers, lines to paste
+// = trouble, settings, magic numbers, lines to paste
 
 let providers = [];
 let faults = [];
@@ -441,10 +448,10 @@ async function loadLines() {
 	$("env").textContent = typeof told === "string" ? told : JSON.stringify(told, null, 2);
 }
 
-// == events
+// = events
 
 let source = null;
-let last = null; // the number of the last event: after a pause the stream goes on behind it
+let last = null; // the last event: a stream goes on behind it
 let drawing = false;
 
 function later() { // many events, one drawing
@@ -512,7 +519,7 @@ function connect() { // one stream, and none while the tab is hidden
 	}
 	source.onerror = () => {
 		write($("lost"), w("lost"));
-		if (source.readyState === EventSource.CLOSED) { // refused, not cut: the browser does not try again
+		if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again
 			disconnect();
 			setTimeout(connect, 3000);
 		}
@@ -524,7 +531,7 @@ function disconnect() {
 	source = null;
 }
 
-// == keys and presses
+// = keys and presses
 
 function step(key, items, at) { // arrows, Home and End among the parts of one thing
 	const to = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: items.length - 1 }[key.key];
@@ -605,7 +612,7 @@ function translate() {
 	}
 	$("others").replaceChildren(...["ignore", "cancel", "no_money", "limit", "busy", "expire"].map((word) =>
 		button(w(word), () => answer(word), { type: "button" })));
-	for (const which of Object.values(lists)) which.rows.forEach((row) => nodes.delete(row));
+	for (const which of Object.values(lists)) which.rows.forEach((row) => nodes.delete(row) && drawn.delete(row));
 	showProviders();
 	showFaults();
 	showMagic();
