@@ -7,7 +7,7 @@ const root = document.documentElement;
 const base = location.pathname.replace(/(_paymux\/)?[^/]*$/, "_paymux/");
 const narrow = matchMedia("(max-width: 719px)");
 const LIMIT = 200; // lines that a list shows, and that "older" adds
-const MOST = 4000; // lines kept below, until all is loaded anew
+const MOST = 20000; // lines kept below, until all is loaded anew
 
 // = words and writing
 
