@@ -174,7 +174,7 @@ def test_only_the_pool_hands_the_connection_in() -> None:
     assert users == {"pool", "transport/connection", MOCK}
 
 
-BASE = ("drivers/base", "drivers/_account", "drivers/_facts", "drivers/_pushed")
+BASE = ("drivers/base", "drivers/_account", "drivers/_facts", "drivers/_probing", "drivers/_pushed")
 DRIVERS = sorted({name for name in MODULES if name.startswith("drivers/")} - {*BASE})
 
 
@@ -183,6 +183,7 @@ def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
     """A driver imports the base, the models and parsers, and nothing that runs."""
     allowed = {
         "drivers/base",
+        "drivers/_probing",
         "values/validation",
         "errors",
         "values/arguments",

@@ -80,12 +80,15 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
 
 import importlib
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..errors import UsageError
 from ..models import Kind
 from ..values.entry_points import entries, loaded, refused
 from .base import Driver, Verb
+
+if TYPE_CHECKING:
+    from ._probing import Fact
 
 _GROUP = "paymux.drivers"
 _NEEDED = ("name", "live_url", "currencies")
@@ -115,6 +118,16 @@ def load(name: str) -> type[Driver]:
         if entry.name == name:
             return _checked(entry)
     raise UsageError.field("driver", name, ", ".join(names()))
+
+
+def facts(name: str) -> "tuple[Fact, ...]":
+    """Return what is unknown of a driver's provider, and can be asked in its sandbox."""
+    module = load(name).__module__
+    try:
+        found = importlib.import_module(f"{module}.facts").FACTS
+    except (ImportError, AttributeError):  # a driver without such a file
+        return ()
+    return tuple(found)
 
 
 def exported(name: str) -> type[Driver] | None:

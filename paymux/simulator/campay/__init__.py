@@ -8,13 +8,13 @@ access token are all "simulator".
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from ...http import Response, WebhookRequest
-from ...models import Kind, Status
+from ...models import Kind
 from ...primitives.clock import wall_time
 from ..base import Provider, magic
 from ..checkout import serve
@@ -28,10 +28,10 @@ from .messages import (
     balance,
     callback,
     error,
-    fee,
     row,
     summary,
     summary_balance,
+    taken,
     transaction,
 )
 from .page import checkout
@@ -76,6 +76,7 @@ class CamPay(Provider):
         self.repeated: Literal["charge", "join", "reject"] = "charge"
         self.app = "Simulator"  # the hosted page shows the app's name
         self.page_life = 1800.0  # seconds; no page says when a link expires
+        self.last_day = True  # whether /history/ includes its end_date: no page says
         self._logins = 0
 
     async def answer(self, incoming: WebhookRequest) -> Response:
@@ -128,9 +129,9 @@ class CamPay(Provider):
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Decide an order, and book it on its carrier's float."""
-        before = _taken(entry)
+        before = taken(entry)
         super().settle(entry, outcome)
-        self.floats[entry.words["operator"]] -= _taken(entry) - before
+        self.floats[entry.words["operator"]] -= taken(entry) - before
 
     def _login(self, incoming: WebhookRequest) -> Response:
         body = fields(incoming) or {}
@@ -235,7 +236,7 @@ class CamPay(Provider):
             description=body.get("description"),
             **words,
         )
-        self.floats[carrier] -= _taken(entry)
+        self.floats[carrier] -= taken(entry)
         return entry
 
     def _transaction(self, incoming: WebhookRequest, reference: str) -> Response:
@@ -261,7 +262,8 @@ class CamPay(Provider):
             )
         except ValueError:
             return json_reply({"message": "start_date and end_date are dates: YYYY-MM-DD"}, 400)
-        found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= until]
+        last = until if self.last_day else until - timedelta(days=1)
+        found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= last]
         told = [row(entry) for entry in found if entry.words.get("opened") is not False]
         return json_reply({"data": told})
 
@@ -284,10 +286,3 @@ class CamPay(Provider):
             return json_reply({"detail": "Not found."}, 404)
         entry.words["opened"] = True
         return serve(self, entry, incoming, checkout(self, entry))
-
-
-def _taken(entry: Entry) -> Decimal:
-    """Return what an order takes from its carrier's float; an open withdrawal counts already."""
-    if entry.kind == "payout":
-        return entry.amount if entry.moved or entry.status is Status.PENDING else Decimal(0)
-    return fee(entry) - entry.amount if entry.moved else Decimal(0)

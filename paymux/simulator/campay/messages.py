@@ -144,3 +144,10 @@ def row(entry: Entry) -> dict[str, Any]:
         "status": entry.code or _LIVE.get(entry.status, "FAILED"),
         "reference_uuid": entry.provider_reference,
     }
+
+
+def taken(entry: Entry) -> Decimal:
+    """Return what an order takes from its carrier's float; an open withdrawal counts already."""
+    if entry.kind == "payout":
+        return entry.amount if entry.moved or entry.status is Status.PENDING else Decimal(0)
+    return fee(entry) - entry.amount if entry.moved else Decimal(0)

@@ -96,6 +96,7 @@ class CinetPay(Provider):
         self.notification: Literal["form", "json", "minimal"] = "form"
         # of a check: as in the docs' page, or as in api-checkout-doc
         self.shape: Literal["2022", "2021"] = "2022"
+        self.checked = 200  # the HTTP status of a check: no page states it
         self.waiting = "662"  # the code of a check before the decision
         self.operator = "OM"  # Orange Money
         # return_url "accepts GET and POST" (docs, retour)
@@ -260,12 +261,10 @@ class CinetPay(Provider):
         code = code_of(entry, self.waiting)
         head = {"code": code, "message": MESSAGES.get(code, "UNKNOWN_ERROR")}
         if self.shape == "2021":
-            return json_reply(
-                {**head, "api_response_id": response_id(), "data": data_2021(entry, self.operator)}
-            )
-        return json_reply(
-            {**head, "data": data(entry, self.operator), "api_response_id": response_id()}
-        )
+            told = {"api_response_id": response_id(), "data": data_2021(entry, self.operator)}
+        else:
+            told = {"data": data(entry, self.operator), "api_response_id": response_id()}
+        return json_reply({**head, **told}, self.checked)
 
     def _page(self, incoming: WebhookRequest, token: str) -> Response:
         """Serve the checkout page; after any decision, the customer is led to return_url."""

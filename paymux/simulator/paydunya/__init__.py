@@ -53,6 +53,7 @@ class PayDunya(Provider):
         # The merchant's reference in custom_data, for the ledger; PayDunya has no such field.
         self.reference_key = "paymux_reference"
         self.refusal = "1001"  # checkout's only code that integrators name; there is no list
+        self.unknown = "Transaction Not Found"  # no page shows the answer for an unknown token
         self.extras = True  # answers have the fields of live ones that the page lacks
         self.strings = False  # amounts are strings: the page shows both
         self.fees = Decimal(0)  # francs paid in addition; live bodies have both amounts
@@ -199,7 +200,7 @@ class PayDunya(Provider):
         entry = self.entry(token)
         mode = "test" if api == "sandbox-api" else "live"
         if entry is None or entry.kind != "collect" or entry.words["mode"] != mode:
-            return self._error("Transaction Not Found")
+            return self._error(self.unknown)
         return json_reply(invoice(entry, self))
 
     def _credit(self, body: dict[str, Any], api: str) -> Response:
