@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "Print the money that can be paid out, of all accounts.",
     ),
     "collect": ("collect", "collect", "Ask a payer for money, once."),
+    "doctor": ("doctor", "doctor", "Say what is wrong with a configuration, and what mends it."),
     "history": ("history", "history", "Print a provider's own list of a period, page by page."),
     "payout": ("payout", "payout", "Send money to a payee, once."),
     "recover": (
@@ -22,8 +23,10 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "resolve": ("resolve", "resolve", "End an order that no API ends, by a person's word."),
     "verify": ("verify", "verify", "Ask a provider once for each payment."),
     "watch": ("watch", "watch", "Print a line for each change, until all are settled."),
+    "check": ("doctor", "check", "Say what is wrong with a configuration, and what mends it."),
     "demo": ("demo", "demo", "Collect from simulated payers, with network faults."),
     "journal": ("journal", "journal", "Read and keep a journal."),
+    "probe": ("probe", "probe", "Ask a provider's sandbox what no page says."),
     "providers": ("providers", "providers", "Print which provider has which operation."),
     "reconcile": (
         "reconcile",

@@ -100,11 +100,12 @@ def _write_new(file: Path, text: str) -> None:
 )
 @click.argument("account")
 @click.argument("field")
-@click.option("--stdin", is_flag=True, help="Read it from standard input.")
+@click.option("--stdin", is_flag=True, help="Never ask, also on a terminal.")
 def set_secret(cli: "Invocation", account: str, field: str, *, stdin: bool) -> None:
     """Keep a secret in a file beside the config, and name that file there.
 
-    ACCOUNT - is the pool: webhook_key. It is asked for without an echo. No option takes a secret:
+    ACCOUNT - is the pool: webhook_key. It is asked for without an echo, or read from a pipe. No
+    option takes a secret:
     other users of the machine can read the arguments of a command.
     """
     from .config_file import keep_secret  # noqa: PLC0415 - it loads the drivers
@@ -115,12 +116,9 @@ def set_secret(cli: "Invocation", account: str, field: str, *, stdin: bool) -> N
 
 
 def _typed(cli: "Invocation", account: str, field: str, *, stdin: bool) -> str:
-    if stdin:
+    if stdin or not sys.stdin.isatty():
         typed = sys.stdin.read(_SECRET_BYTES).removesuffix("\n")
     else:
-        if not sys.stdin.isatty():
-            said = "standard input is no terminal; accepted: --stdin"
-            raise Failed(said, Exit.USAGE)
         import getpass  # noqa: PLC0415 - only for the question
 
         typed = getpass.getpass(f"{account} {field}: ", stream=sys.stderr)

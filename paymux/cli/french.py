@@ -90,4 +90,11 @@ FRENCH: Mapping[str, str] = {
     ),
     "{done} verified, {rate} a second": "{done} vérifiés, {rate} par seconde",
     "{done} verified": "{done} vérifiés",
+    "Waiting up to a minute for a message of our own on port {port}.": (
+        "On attend jusqu'à une minute notre propre message sur le port {port}."
+    ),
+    "{facts} facts, about {requests} requests to {url}; {money} move test money.": (
+        "{facts} faits, environ {requests} requêtes vers {url} ; {money} déplacent de l'argent "
+        "de test."
+    ),
 }

@@ -22,7 +22,7 @@ def start() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     # Before the arguments are read, an error's form is known by looking for the word alone.
-    cli = Invocation(json="--json" in arguments)
+    cli, Command.running = Invocation(json="--json" in arguments), None
     try:
         return int(commands.main(list(arguments), prog_name="paymux", standalone_mode=False) or 0)
     except streams.ReaderGone:

@@ -112,6 +112,7 @@ __all__ = [
     "credentials_of",
     "duplicate_reference",
     "encoded_event",
+    "is_earlier",
     "journal_at",
     "order_key",
     "repeat_event",
@@ -140,7 +141,7 @@ if TYPE_CHECKING:
     from .memory.questions import LocalQuestions
     from .once import Turn
     from .outbox import Heartbeat, NotifiedStatus, NotifierInfo, OpenOrder, Outbox
-    from .place import journal_at
+    from .place import is_earlier, journal_at
     from .questions import Asked, Heard
     from .resolutions import check_resolvable
     from .shared_tokens import SharedToken, SharedTokens
@@ -182,7 +183,7 @@ else:
                 "OpenOrder",
                 "Outbox",
             ),
-            "place": ("journal_at",),
+            "place": ("is_earlier", "journal_at"),
             "questions": ("Asked", "Heard"),
             "resolutions": ("check_resolvable",),
             "shared_tokens": ("SharedToken", "SharedTokens"),

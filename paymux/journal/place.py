@@ -1,6 +1,7 @@
 """Which journal a path or a URL names."""
 
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -37,3 +38,14 @@ def journal_at(
     from .sqlite import SqliteJournal  # noqa: PLC0415 - SQLite is loaded only for a journal
 
     return SqliteJournal(checked_path("journal", place, unread=True), keep_days=keep_days)
+
+
+def is_earlier(path: Path) -> bool:
+    """Return whether a file is a journal of an earlier release, which its next worker upgrades.
+
+    Nothing is changed, and no worker is disturbed. UsageError: it is no journal.
+    """
+    from .sqlite.file_location import checked_file, schema_version  # noqa: PLC0415 - loads SQLite
+    from .sqlite.schema import VERSION  # noqa: PLC0415 - as above
+
+    return 0 < schema_version(checked_file(str(path)), VERSION) < VERSION

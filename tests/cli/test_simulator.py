@@ -123,7 +123,7 @@ def test_two_run_at_once(tmp_path: Path) -> None:
 
 
 def test_a_live_account_is_never_spoken_to(tmp_path: Path) -> None:
-    """Its name is an account of the simulator; its host gets no connection, its secret no program."""
+    """Its name is an account of the simulator; its host gets no connection."""
     program = (
         "import asyncio, os\n"
         "from paymux import Pool, UsageError\n"

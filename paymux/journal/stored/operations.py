@@ -1,11 +1,22 @@
 """What keeps a stored journal in order, beside the verbs of money."""
 
+import secrets
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
 from ..database import Database, Worker
 from ..tables.forget_payer import Forgotten, forget_payer
-from ..tables.health import EngineName, Inspection, JournalHealth, look, touch
+from ..tables.health import (
+    EngineName,
+    Inspection,
+    JournalHealth,
+    count_overdue,
+    look,
+    rehearse_delete,
+    rehearse_write,
+    touch,
+)
 from .writer import Writer
 
 
@@ -24,6 +35,16 @@ class StoredOperations:
     async def touch(self) -> None:
         """Write the smallest row, and return when it is durable; OSError: not now."""
         await self._writer.do(touch)
+
+    async def rehearse(self) -> None:
+        """Write a row and delete it, each until it is durable; OSError: not now."""
+        name = f"rehearsal {secrets.token_hex(8)}"
+        await self._writer.do(partial(rehearse_write, name))
+        await self._writer.do(partial(rehearse_delete, name))
+
+    async def overdue(self, before: datetime) -> int:
+        """Return how many open orders began before a time; OSError: not now."""
+        return await self._writer.read(partial(count_overdue, before))
 
     def _inspect(self, db: Database) -> Inspection:
         """Return what the engine says of itself; in the journal's thread."""

@@ -79,5 +79,21 @@ def touch(db: Database) -> None:
     db.execute(PUT_NOTE, ("health", iso(wall_time())))
 
 
+def rehearse_write(name: str, db: Database) -> None:
+    """Write a row that says nothing."""
+    db.execute(PUT_NOTE, (name, iso(wall_time())))
+
+
+def rehearse_delete(name: str, db: Database) -> None:
+    """Delete the row that says nothing."""
+    db.execute("DELETE FROM notes WHERE name = ?", (name,))
+
+
+def count_overdue(before: datetime, db: Database) -> int:
+    """Count the open orders that began before a time."""
+    row = db.execute(f"{_COUNT} AND created_at < ?", (iso(before),)).fetchone()
+    return int(row[0])
+
+
 def _age(at: str) -> float:
     return max(wall_time().timestamp() - datetime.fromisoformat(at).timestamp(), 0.0)
