@@ -36,14 +36,15 @@ class FileFormat(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str | None = None
     decimal: str | None = None
 
-    def over(self, kept: "FileFormat") -> "FileFormat":
-        """Return this format, with what it leaves out as it is `kept` elsewhere."""
-        return FileFormat(
-            columns={**kept.columns, **self.columns},
-            statuses={**kept.statuses, **self.statuses},
-            encoding=self.encoding or kept.encoding,
-            decimal=self.decimal or kept.decimal,
-        )
+
+def completed(form: FileFormat, kept: FileFormat) -> FileFormat:
+    """Return a format, with what it leaves out as it is `kept` elsewhere."""
+    return FileFormat(
+        columns={**kept.columns, **form.columns},
+        statuses={**kept.statuses, **form.statuses},
+        encoding=form.encoding or kept.encoding,
+        decimal=form.decimal or kept.decimal,
+    )
 
 
 def checked_format(name: str, value: object) -> FileFormat:
@@ -51,7 +52,7 @@ def checked_format(name: str, value: object) -> FileFormat:
     if value is None:
         return FileFormat()
     fields = (
-        msgspec.structs.asdict(value) if isinstance(value, FileFormat) else coerce.mapping(value)
+        msgspec.structs.asdict(value) if coerce.is_a(value, FileFormat) else coerce.mapping(value)
     )
     if fields is None:
         raise UsageError.field(name, value, "a FileFormat")

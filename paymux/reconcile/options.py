@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 from os import PathLike
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 
 from ..models import Kind
-from .formats import FileFormat
+
+if TYPE_CHECKING:
+    from .formats import FileFormat
 
 
 class ReconcileProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +43,8 @@ class ReconcileOptions(TypedDict, total=False):
 
     edge: timedelta | str | None
     kind: Kind | None
-    format: FileFormat | None
-    our_format: FileFormat | None
+    format: "FileFormat | None"
+    our_format: "FileFormat | None"
     ask: bool
     out: str | PathLike[str] | None
     state: str | PathLike[str] | None

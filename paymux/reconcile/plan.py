@@ -13,7 +13,7 @@ from ..models import Payment
 from ..primitives import coerce
 from ..values import arguments
 from ..values.validation import checked_path
-from .formats import FileFormat, checked_format
+from .formats import FileFormat, checked_format, completed
 from .lines import fingerprint
 
 NO_ACCOUNT = "statement"  # of two files, where no account is named
@@ -113,7 +113,7 @@ def _checked_options(options: Mapping[str, Any], kept: Mapping[str, Any]) -> dic
     return {
         "edge": checked_edge(kept.get("edge") if edge is None else edge),
         "kind": None if kind is None else arguments.kind("kind", kind),
-        "their_format": checked_format("format", options.get("format")).over(known),
+        "their_format": completed(checked_format("format", options.get("format")), known),
         "our_format": checked_format("our_format", options.get("our_format")),
         "ask": arguments.flag("ask", options.get("ask", False)),
         "out": None if out is None else checked_path("out", out),
@@ -160,7 +160,7 @@ def checked_edge(value: object, name: str = "edge") -> timedelta | None:
     """Return a length of time, also from text such as 2d, 12h or 90m; UsageError: it is none."""
     if value is None:
         return None
-    found = value if isinstance(value, timedelta) else None
+    found = value if coerce.is_a(value, timedelta) else None
     said = coerce.text(value)
     if said is not None and (match := _LENGTH.fullmatch(said.strip())):
         found = int(match[1]) * _UNITS[match[2]]

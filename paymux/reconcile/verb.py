@@ -6,9 +6,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from ..models import Payment
+from .options import ReconcileOptions
 
 if TYPE_CHECKING:
-    from .options import ReconcileOptions
     from .run import Reconciliation
 
 Row: TypeAlias = Payment | Mapping[str, Any]
@@ -31,7 +31,7 @@ class ReconcileVerb:
         verify: bool = False,
         since: datetime | None = None,
         until: datetime | None = None,
-        **options: Unpack["ReconcileOptions"],
+        **options: Unpack[ReconcileOptions],
     ) -> "Reconciliation":
         """Yield what differs between a statement and our record, and then have its `summary`.
 

@@ -54,6 +54,9 @@ _MADE = "made by the pool"
 _SEAM = "what a pool calls, or a simulated provider; its own arguments are checked before"
 CALLED_BY_US: Mapping[str, str] = {
     **dict.fromkeys(("Bulk", "Watch"), _MADE),
+    **dict.fromkeys(("Explanation", "ReconcileProgress", "Reconciliation", "Summary"), _MADE),
+    **dict.fromkeys(("Reconciliation.aclose", "Reconciliation.explain", "Total"), _MADE),
+    "Summary.rows": "compares words",
     **dict.fromkeys(("AccountLoad", "AttemptEnded", "VerbBegan", "VerbEnded"), _MADE),
     **dict.fromkeys(
         (
