@@ -24,7 +24,7 @@ def pool_of(cli: Invocation, given: dict[str, Any]) -> Pool:
         return cli.pool()
     except UsageError as error:
         # No account at all is no fault here; a config that is wrong is one.
-        if files and cli.config is None and error.name == "accounts":
+        if files and cli.config is None and "no account is set" in error.accepted:
             return Pool()
         raise
 
