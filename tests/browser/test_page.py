@@ -1,6 +1,9 @@
 """The simulator's page, in Chromium: the phone, the lists, trouble, and what an attacker sends."""
 
+import asyncio
 import re
+import shutil
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -297,13 +300,19 @@ async def test_what_is_read_does_not_jump(sim: Simulator, browsing: Browsing) ->
     await expect(tab.locator("#rows li").first).to_contain_text("new-2")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_empty_lists_say_what_to_do_next(sim: Simulator, browsing: Browsing) -> None:
     """The line of curl on the idle phone, as copied, asks a payer."""
     tab = await opened(browsing, sim, permissions=["clipboard-read", "clipboard-write"])
     await tab.locator("#idle .copy").click()
     await expect(tab.locator("#toast")).to_have_text("Copied.")
     line = await tab.evaluate("navigator.clipboard.readText()")
-    assert line.startswith(f"curl {sim.url}/campay/api/collect/")
+    assert "\t" not in line  # a shell would complete a word there
+    pasted = await asyncio.create_subprocess_shell(line, stdout=PIPE, stderr=PIPE)
+    await pasted.communicate()
+    await expect(tab.locator("#amount")).to_have_text("5\u202f000\u00a0XAF")
+    await tab.get_by_role("button", name="ignore", exact=True).click()
+    await tab.locator("#reset").evaluate("act('POST', 'reset', {})")
     await expect(tab.locator("#none")).to_contain_text("No payment yet")
     await tab.keyboard.press("3")
     await expect(tab.locator("#none")).to_contain_text("No webhook yet")

@@ -438,10 +438,9 @@ function showProviders() {
 	$("ask").hidden = !curl();
 }
 
-const curl = () => (providers.includes("campay") ? `curl ${location.origin}${base.replace("_paymux/", "")}campay/api/collect/ \\
-	-H 'Authorization: Token simulator' \\
-	-d amount=5000 -d from=237677000001 \\
-	-d external_reference=order-1042 -d description=Tea` : "");
+const curl = () => (providers.includes("campay") ? [`curl ${location.origin}${base.replace("_paymux/", "")}campay/api/collect/`,
+	"-H 'Authorization: Token simulator'", "-d amount=5000 -d from=237677000001",
+	"-d external_reference=order-1042 -d description=Tea"].join(" \\\n  ") : "");
 
 async function loadLines() {
 	const told = await get(`env?format=${$("format").value}`);
