@@ -2,11 +2,11 @@
 
 import aiohttp
 
-from paymux.simulator import Simulator
+from paymux.simulator.world import World
 
 
 async def ask(
-    sim: Simulator,
+    sim: World,
     reference: str,
     *,
     amount: str = "5000",
@@ -19,7 +19,7 @@ async def ask(
         await _send(session, sim, reference, amount, party, description, header)
 
 
-async def ask_many(sim: Simulator, count: int) -> None:
+async def ask_many(sim: World, count: int) -> None:
     """Ask for order-1 to order-<count>, one after another."""
     async with aiohttp.ClientSession() as session:
         for number in range(1, count + 1):
@@ -28,7 +28,7 @@ async def ask_many(sim: Simulator, count: int) -> None:
 
 async def _send(
     session: aiohttp.ClientSession,
-    sim: Simulator,
+    sim: World,
     reference: str,
     amount: str,
     party: str,

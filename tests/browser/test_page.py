@@ -316,3 +316,23 @@ async def test_empty_lists_say_what_to_do_next(sim: Simulator, browsing: Browsin
     await expect(tab.locator("#none")).to_contain_text("No payment yet")
     await tab.keyboard.press("3")
     await expect(tab.locator("#none")).to_contain_text("No webhook yet")
+
+
+async def test_worlds_and_a_root_provider_have_the_page_too(browsing: Browsing) -> None:
+    """In a world the page shows that world alone; below a root provider it is at /_paymux/."""
+    browsing.expected.append("net::ERR_")  # this simulator ends before its tabs
+    async with Simulator(payers="ask", root="campay") as sim:
+        world = sim.world("blue")
+        await ask(sim, "in-the-default")
+        default = await browsing.tab(f"{sim.url}/_paymux/")
+        await expect(default.locator("#rows li")).to_contain_text("in-the-default")
+        tab = await browsing.tab(f"{world.url}/_paymux/")
+        await expect(tab.locator("#none")).to_contain_text("No payment yet")
+        await ask(world, "in-blue")
+        await expect(tab.locator("#reference")).to_contain_text("in-blue")
+        await tab.fill("#pin", "0000")
+        await tab.press("#pin", "Enter")
+        await expect(tab.locator("#result")).to_contain_text("succeeded")
+        assert world.ledger.charged() == 5000
+        assert sim.ledger.charged() == 0
+        await expect(default.locator("#rows li")).to_have_count(1)
