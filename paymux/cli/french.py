@@ -26,6 +26,10 @@ FRENCH: Mapping[str, str] = {
         "D'autres peuvent lire {file}, qui contient un secret : chmod 600 {file}"
     ),
     "stopped": "arrêté",
+    "Run it again later.": "Relancez la commande plus tard.",
+    "{read} payments can be read; {open} are open.": (
+        "{read} paiements sont lisibles ; {open} sont en cours."
+    ),
     "starts one": "en démarre un",
     "takes a free port": "prend un port libre",
     "Simulated providers: {page}": "Fournisseurs simulés : {page}",

@@ -117,6 +117,7 @@ __all__ = [
     "order_key",
     "repeat_event",
     "subjects_of",
+    "undo_copy",
 ]
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ if TYPE_CHECKING:
         duplicate_reference,
         order_key,
     )
-    from .copying import copy_journal
+    from .copying import copy_journal, undo_copy
     from .credentials import Credentials, Standing, credentials_of
     from .interface import Journal
     from .memory.orders import MAX_ORDERS
@@ -169,7 +170,7 @@ else:
                 "duplicate_reference",
                 "order_key",
             ),
-            "copying": ("copy_journal",),
+            "copying": ("copy_journal", "undo_copy"),
             "credentials": ("Credentials", "Standing", "credentials_of"),
             "interface": ("Journal",),
             "memory.orders": ("MAX_ORDERS",),

@@ -8,6 +8,7 @@ and run again, it ends the same: either nothing had happened, or the mark leads 
 from collections.abc import Callable
 from itertools import zip_longest
 
+from ..errors import UsageError
 from ..primitives.redaction import Secret
 from .postgres.address import Address
 from .postgres.connection import ServerGone
@@ -41,6 +42,27 @@ def copy_journal(path: str, url: Secret, said: Callable[[str], None] = lambda _:
         return sum(source.count(table) for table, _ in TABLES)
 
 
+def undo_copy(path: str, url: Secret) -> None:
+    """Let workers open a file again whose move was broken off, if the database lacks its rows.
+
+    UsageError: the move was completed, or the rows are there: run the copy again instead. OSError:
+    the database cannot be asked, so nobody knows; where it is gone for good, restore it empty.
+    """
+    address = Address(url)
+    with opened_source(path) as source:
+        done = source.moved
+        if done is None:
+            raise UsageError("journal: no move of this file was begun", name="journal")
+        refuse_other(done, str(address))
+        if done.state == "moved":
+            raise UsageError(f"journal: {done}", name="journal", accepted="one broken off")
+        with opened_target(address) as target:
+            if target.move == source.id:
+                said = "the rows are there; accepted: the same copy again, which ends the move"
+                raise UsageError(f"journal: {said}", name="journal")
+            source.unmark()
+
+
 def _commit(source: Source, target: Target) -> None:
     source.mark("moving", str(target))
     try:
@@ -63,7 +85,8 @@ def _fill(source: Source, target: Target, said: Callable[[str], None]) -> None:
         columns = _columns(source, target, table)
         for rows in source.rows(table, columns, key):
             target.fill(table, columns, rows)
-        said(f"{table}: {source.count(table)} rows")
+        if count := source.count(table):
+            said(f"{table}: {count} rows")
     target.number(table for table, key in TABLES if key == ("id",))
 
 

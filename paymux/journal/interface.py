@@ -132,8 +132,13 @@ class Journal(Protocol):
         account: str | None = None,
         status: Status | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        state: State | None = None,
     ) -> AsyncIterator[Payment]:
-        """List payments, oldest first, without orders that were refused or never sent."""
+        """List payments, oldest first, without orders that were refused or never sent.
+
+        `since` and `until` are of their creation, the latter not included.
+        """
         ...
 
     async def claim(self, after: Row | None) -> Row | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from paymux import (
     DuplicateReference,
@@ -26,7 +25,6 @@ from paymux import (
     Status,
     UsageError,
 )
-from paymux.cli.root import commands
 from paymux.errors import PaymuxError
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.journal import copy_journal
@@ -36,6 +34,7 @@ from paymux.journal.postgres.connection import Connection
 from paymux.models import Event, Trust
 from paymux.primitives.redaction import Secret
 
+from ..cli.running import ended
 from ..notify.world import order
 from ..toys import Findable, Wire, answer
 from .test_opening import sql
@@ -319,8 +318,7 @@ async def test_the_command(tmp_path: Path, database: str) -> None:
     await _filled(file, 1)
 
     def invoke(*words: str) -> Any:
-        env = {"PAYMUX_JOURNAL": database}
-        return CliRunner().invoke(commands, ["journal", *words], env=env)
+        return ended("journal", *words, PAYMUX_JOURNAL=database)
 
     call: Callable[..., Any] = asyncio.to_thread
     done = await call(invoke, "copy", str(file))
@@ -332,6 +330,6 @@ async def test_the_command(tmp_path: Path, database: str) -> None:
     exported = await call(invoke, "export", "--as", "jsonl")
     assert len(exported.output.splitlines()) == 5
     old = await call(invoke, "list", str(file))
-    assert (old.exit_code, "it was moved to" in old.output) == (1, True)
+    assert (old.exit_code, "it was moved to" in old.output) == (2, True)
     path = await call(invoke, "copy", str(file), str(file))
-    assert path.exit_code == 1
+    assert path.exit_code == 2

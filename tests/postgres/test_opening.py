@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 import paymux
 from paymux import NotSent, Pool, UsageError
-from paymux.cli.root import commands
 from paymux.journal.postgres import PostgresJournal
 from paymux.journal.postgres.address import Address
 from paymux.journal.postgres.connection import Connection, connected
 
+from ..cli.running import ended
 from ..clusters import Cluster, free_port
 from ..toys import Desk, Toy, Wire, answer
 
@@ -200,9 +199,8 @@ async def test_a_parameter_that_the_server_does_not_know_is_named(
 def test_a_command_that_reads_makes_no_journal(postgres: Cluster, verb: str) -> None:
     """A misspelt schema is named: it is neither made, nor shown as a journal without payments."""
     words = {"show": ["order-1"], "forget-payer": ["+237677777777"]}.get(verb, [])
-    env = {"PAYMUX_JOURNAL": postgres.url("mistyped")}
-    done = CliRunner().invoke(commands, ["journal", verb, *words], env=env)
-    assert done.exit_code == 1
+    done = ended("journal", verb, *words, PAYMUX_JOURNAL=postgres.url("mistyped"))
+    assert done.exit_code == 2
     assert "there is no journal in it" in done.output
     made = "SELECT count(*) FROM pg_namespace WHERE nspname = 'mistyped'"
     assert sql(postgres.url(), made) == [0]

@@ -158,6 +158,11 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         by_theirs = partial(self._finder.by_provider_reference, account, kind, theirs)
         return await self._writer.read(by_theirs, alone=True)
 
+    async def named(self, reference: str, account: str | None = None) -> list[Payment]:
+        """Return the payments with this reference of ours, of one account or of all."""
+        read = partial(self._finder.named, reference, account)
+        return await self._writer.read(read, alone=True)
+
     async def payments_of(self, subjects: list[Subject]) -> list[Payment]:
         """Return the payments that these name, in one read."""
         read = partial(self._finder.payments_of, subjects)
@@ -214,14 +219,16 @@ class StoredJournal(StoredParts, StoredOperations, ForkAware):
         account: str | None = None,
         status: Status | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        state: State | None = None,
     ) -> AsyncIterator[Payment]:
         """List payments, oldest first, page by page, so that memory stays small."""
         after: tuple[Any, ...] = ("", "", "", "")
         start = "" if since is None else iso(since)
+        end = None if until is None else iso(until)
         while True:
-            page = await self._writer.read(
-                partial(self._finder.page, (*after, start, account, account), status)
-            )
+            given = (*after, start, account, account, end, end)
+            page = await self._writer.read(partial(self._finder.page, given, status, state))
             for payment in page.payments:
                 yield payment
             if page.last is None:

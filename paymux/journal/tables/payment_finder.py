@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -21,11 +21,14 @@ _BY_THEIRS = "WHERE account = ? AND provider_reference = ? ORDER BY kind <> ? LI
 _PAGE = f"""SELECT state, {PAYMENT}, created_at, account, kind, reference FROM payments
            WHERE (created_at, account, kind, reference) > (?, ?, ?, ?) AND created_at >= ?
            AND (? IS NULL OR account = ?)
-           AND (? IS NULL OR status = ?)
+           AND (? IS NULL OR created_at < ?)
+           AND (? IS NULL OR status = ?) AND (? IS NULL OR state = ?)
            ORDER BY created_at, account, kind, reference LIMIT ?"""
 _OF = f"SELECT state, {PAYMENT}, account, kind, reference FROM payments WHERE account = ?"
 _OF_OURS = f"{_OF} AND kind = ? AND reference IN (SELECT value FROM json_each(?))"
 _OF_THEIRS = f"{_OF} AND provider_reference IN (SELECT value FROM json_each(?))"
+# One look into the index for each account: `SELECT DISTINCT` would read all of it.
+_NEXT_ACCOUNT = "SELECT min(account) FROM payments WHERE account > ?"
 ROWS_PER_PAGE = 500  # rows per read
 
 
@@ -194,14 +197,39 @@ class PaymentFinder:
             Row(state=State(found[0]), payment=read_payment(found[2:], found[1]))
         )
 
-    def page(self, given: tuple[object, ...], status: Status | None, db: Database) -> Page:
-        """List payments after a key, created since a time, of one account or of all.
+    def named(self, reference: str, account: str | None, db: Database) -> list[Payment]:
+        """Return every payment with this reference of ours, of one account or of all."""
+        found: list[Payment] = []
+        for one in self._accounts(db) if account is None else [account]:
+            for kind in get_args(Kind):
+                row = self.by_reference((one, kind, reference), db)
+                if row is not None and not row.state.frees_reference:
+                    found.append(row.payment)
+        return found
+
+    @staticmethod
+    def _accounts(db: Database) -> list[str]:
+        found, last = list[str](), ""
+        while (row := db.execute(_NEXT_ACCOUNT, (last,)).fetchone()) and row[0] is not None:
+            last = row[0]
+            found.append(last)
+        return found
+
+    def page(
+        self,
+        given: tuple[object, ...],
+        status: Status | None,
+        state: State | None,
+        db: Database,
+    ) -> Page:
+        """List payments after a key, created in a time, of one account or of all.
 
         An order that was refused or never sent is no payment: its caller got an error.
         """
         # A fact that is not written yet may change a status: then the query cannot filter by it.
-        asked = None if self._pending_facts else status
-        rows = db.execute(_PAGE, (*given, asked, asked, ROWS_PER_PAGE)).fetchall()
+        waits = bool(self._pending_facts)
+        asked, so = (None, None) if waits else (status, state)
+        rows = db.execute(_PAGE, (*given, asked, asked, so, so, ROWS_PER_PAGE)).fetchall()
         read = [(state, payment_or_none(tuple(key), text)) for state, text, _, *key in rows]
         found = [
             self._pending_facts.applied_to(Row(state=State(state), payment=one))
@@ -209,13 +237,14 @@ class PaymentFinder:
             if one is not None
         ]
         return Page(
-            [row.payment for row in found if _is_listed(row, status)],
+            [row.payment for row in found if _is_listed(row, status, state)],
             tuple(rows[-1][2:]) if len(rows) == ROWS_PER_PAGE else None,
         )
 
 
-def _is_listed(row: Row, status: Status | None) -> bool:
-    return not row.state.frees_reference and status in (None, row.payment.status)
+def _is_listed(row: Row, status: Status | None, state: State | None) -> bool:
+    fits = status in (None, row.payment.status) and state in (None, row.state)
+    return fits and not row.state.frees_reference
 
 
 def _may_be_lost(event: Event, known: Payment) -> bool:
