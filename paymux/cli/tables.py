@@ -52,6 +52,7 @@ class Rows(Generic[T]):
         self._style = style
         self._ahead = 1 if at_once else _AHEAD
         self._held: list[T] = []
+        self._lines: list[str] = []  # piped ones: a write for each would cost half of the time
         self._widths: list[int] | None = None
         self._headed = False
 
@@ -68,6 +69,7 @@ class Rows(Generic[T]):
 
     def flush(self) -> None:
         """Write the rows that are held back."""
+        self._flush_lines()
         if self._width is None or not self._held:
             return
         if self._widths is None:
@@ -84,7 +86,15 @@ class Rows(Generic[T]):
     def _write_piped(self, row: T) -> None:
         if not self._headed:
             self._head_piped()
-        streams.write("\t".join(_one_line(column.cell(row)) for column in self._columns) + "\n")
+        line = "\t".join(_one_line(column.cell(row)) for column in self._columns)
+        self._lines.append(f"{line}\n")
+        if len(self._lines) >= self._ahead:
+            self._flush_lines()
+
+    def _flush_lines(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            streams.write("".join(lines))
 
     def _head_piped(self) -> None:
         self._headed = True

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
         for hour, account in enumerate(("campay", "mpesa", "campay", "campay")):
             payment = Payment(
                 account=account, kind="collect", reference=f"order-{hour % 3 or 7}", amount=500,
-                currency="XAF", payer="237677777777",
+                currency="XAF", payer="237677777777", created_at=datetime.now(UTC),
             )  # fmt: skip
             if hour == 3:
                 payment = Payment(account=account, kind="collect", reference="refused")
