@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "watch": ("watch", "watch", "Print a line for each change, until all are settled."),
     "check": ("doctor", "check", "Say what is wrong with a configuration, and what mends it."),
     "demo": ("demo", "demo", "Collect from simulated payers, with network faults."),
+    "examples": ("examples", "examples", "List the programs to start from, or print or copy one."),
     "journal": ("journal", "journal", "Read and keep a journal."),
     "probe": ("probe", "probe", "Ask a provider's sandbox what no page says."),
     "providers": ("providers", "providers", "Print which provider has which operation."),

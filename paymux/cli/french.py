@@ -26,6 +26,8 @@ FRENCH: Mapping[str, str] = {
         "D'autres peuvent lire {file}, qui contient un secret : chmod 600 {file}"
     ),
     "stopped": "arrêté",
+    "lists them": "les énumère",
+    "Call {name} of {account}, LIVE? [y/N] ": "Appeler {name} de {account}, en RÉEL ? [o/N] ",
     "Run it again later.": "Relancez la commande plus tard.",
     "{read} payments can be read; {open} are open.": (
         "{read} paiements sont lisibles ; {open} sont en cours."

@@ -22,7 +22,8 @@ def start() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     # Before the arguments are read, an error's form is known by looking for the word alone.
-    cli, Command.running = Invocation(json="--json" in arguments), None
+    cli = Invocation(json="--json" in arguments)
+    Command.running = None  # of an earlier run in this process
     try:
         return int(commands.main(list(arguments), prog_name="paymux", standalone_mode=False) or 0)
     except streams.ReaderGone:

@@ -1,8 +1,6 @@
 """`paymux run`: what an account's driver offers beyond the common verbs, and a call of it."""
 
-import asyncio
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import getdoc, signature
 from typing import Any
@@ -12,51 +10,42 @@ import msgspec
 
 from .. import core
 from ..drivers.base import Driver
-from ..errors import PaymuxError, UsageError
+from ..errors import UsageError
 from ..pool import Pool
+from .command import command
 from .fields import Field, fields_of
+from .invocation import Invocation
 
 
-@click.command("run", context_settings={"allow_interspersed_args": False})
-@click.option(
-    "--config",
-    default=None,
-    type=click.Path(exists=True, dir_okay=False),
-    help="The TOML file of the accounts; without it they are in the environment.",
+@command(
+    "run",
+    examples=(
+        "paymux run campay",
+        "paymux run campay payment_link --amount 500 --reference order-1042",
+    ),
+    context_settings={"allow_interspersed_args": False},
 )
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a call of a live account.")
 @click.argument("account")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COROUTINE [--field value]...]")
-@click.pass_context
-def run(ctx: click.Context, config: str | None, account: str, words: tuple[str, ...]) -> None:
-    """List what an account's driver offers beyond the common verbs, or call one of these.
+def run(cli: Invocation, account: str, words: tuple[str, ...], *, yes: bool) -> None:
+    """Call what a driver offers beyond the common verbs.
 
-    Without COROUTINE it lists each coroutine of the driver with its fields. A coroutine that moves
-    money is refused, and nothing is sent: collect, payout and refund belong in a program, with a
-    journal. The result is printed as JSON.
-
-    The accounts are those of Pool.from_config("FILE") with --config, which stands before ACCOUNT,
-    and of Pool.from_env() without it: PAYMUX_MOMO__DRIVER=campay is the account momo.
+    Without COROUTINE it lists each coroutine of the account's driver with its fields. A coroutine
+    that moves money is refused, and nothing is sent: use collect, payout and refund. The result is
+    printed as JSON. Options of paymux itself stand before ACCOUNT.
     """
-    try:
-        pool = _pool(config)
-        if account not in pool.drivers:
-            raise UsageError.field("account", account, ", ".join(pool.drivers))
-    except UsageError as error:
-        raise click.UsageError(str(error)) from None
-    group = _Offered(pool, account)
-    path = f"{ctx.command_path} {account}"
+    pool = cli.pool(journal=None)
+    group = _Offered(cli, pool, cli.account(account), yes=yes)
+    path = f"paymux run {account}"
     with group.make_context(path, list(words) or ["--help"]) as inner:
         group.invoke(inner)
-
-
-def _pool(config: str | None) -> Pool:
-    return Pool.from_env() if config is None else Pool.from_config(config)
 
 
 class _Offered(click.Group):
     """The coroutines of a driver, each a command with its fields as options."""
 
-    def __init__(self, pool: Pool, account: str) -> None:
+    def __init__(self, cli: Invocation, pool: Pool, account: str, *, yes: bool) -> None:
         driver = pool.drivers[account]
         super().__init__(
             account,
@@ -65,7 +54,8 @@ class _Offered(click.Group):
             subcommand_metavar="COROUTINE [--field value]...",
         )
         for name, method in _coroutines(driver).items():
-            self.add_command(_command(pool, account, name, method))
+            call = partial(_call, cli, pool, account, method, yes=yes)
+            self.add_command(_command(call, name, method))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         found = self.commands.get(cmd_name)
@@ -78,11 +68,11 @@ class _Offered(click.Group):
         if not self.commands:
             with formatter.section("Coroutines"):
                 formatter.write_text("none")
-        for name, command in self.commands.items():
+        for name, one in self.commands.items():
             with formatter.section(name):
-                formatter.write_text(command.help or "")
-                options = (one for one in command.params if isinstance(one, click.Option))
-                if rows := [(one.opts[-1], one.help or "") for one in options]:
+                formatter.write_text(one.help or "")
+                options = (found for found in one.params if isinstance(found, click.Option))
+                if rows := [(found.opts[-1], found.help or "") for found in options]:
                     formatter.write_dl(rows)
 
 
@@ -98,7 +88,7 @@ def _coroutines(driver: Driver) -> dict[str, Any]:
     return found
 
 
-def _command(pool: Pool, account: str, name: str, method: Any) -> click.Command:
+def _command(call: Callable[..., None], name: str, method: Any) -> click.Command:
     fields = {field.name: field for field in fields_of(method)}
     options = [
         click.Option([one.name, f"--{one.name}"], multiple=True, help=one.help, metavar="")
@@ -108,29 +98,40 @@ def _command(pool: Pool, account: str, name: str, method: Any) -> click.Command:
         name,
         params=[*options],
         options_metavar="[--field value]...",
-        callback=partial(_call, pool, account, method, fields),
+        callback=partial(_filled, call, fields),
         help=(getdoc(method) or "").partition("\n")[0],
     )
 
 
-def _call(
-    pool: Pool, account: str, method: Any, fields: Mapping[str, Field], **given: tuple[str, ...]
+def _filled(
+    call: Callable[..., None], fields: Mapping[str, Field], **given: tuple[str, ...]
 ) -> None:
-    """Convert the fields, call the coroutine, and print what it returns."""
+    call(_values(fields, given))
+
+
+def _call(
+    cli: Invocation,
+    pool: Pool,
+    account: str,
+    method: Any,
+    values: Mapping[str, Any],
+    *,
+    yes: bool,
+) -> None:
+    """Call a coroutine, and print what it returns; a person is asked before a live call."""
 
     async def called() -> Any:
+        driver = pool.drivers[account]
+        if not driver.rehearsing:
+            asked = "Call {name} of {account}, LIVE? [y/N] "
+            question = cli.say(asked, name=method.__name__, account=account)
+            await cli.confirm(question, None, yes=yes)
         async with pool:
             return await pool.run(account, method, **values)
 
-    try:
-        values = _values(fields, given)
-        found = asyncio.run(called())
-    except UsageError as error:
-        raise click.UsageError(str(error)) from None
-    except PaymuxError as error:
-        sys.exit(f"paymux: {error}")
+    found = cli.stopping.run(called())
     # `str` of a Secret is ***.
-    click.echo(msgspec.json.format(msgspec.json.encode(found, enc_hook=str)))
+    cli.write(f"{msgspec.json.format(msgspec.json.encode(found, enc_hook=str)).decode()}\n")
 
 
 def _values(fields: Mapping[str, Field], given: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..primitives.redaction import Secret
+from .command import command
+from .exits import Exit
+from .failures import Failed
+from .invocation import Invocation
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -20,7 +24,14 @@ _PADDING_BYTES = 11  # of PKCS#1 v1.5, https://www.rfc-editor.org/rfc/rfc8017#se
 _SOURCE = "the certificate of your environment, from developer.safaricom.co.ke, as PEM or DER"
 
 
-@click.command("security-credential", context_settings={"allow_extra_args": True})
+@command(
+    "security-credential",
+    examples=(
+        "paymux security-credential --certificate ProductionCertificate.cer",
+        "pass show daraja | paymux security-credential --certificate SandboxCertificate.cer",
+    ),
+    context_settings={"allow_extra_args": True},
+)
 @click.option(
     "--certificate",
     required=True,
@@ -28,12 +39,13 @@ _SOURCE = "the certificate of your environment, from developer.safaricom.co.ke, 
     help="The certificate of the portal, sandbox or production: a .cer file, PEM or DER.",
 )
 @click.pass_context
-def security_credential(ctx: click.Context, certificate: str) -> None:
-    """Print the `security_credential` of an M-Pesa account, made from the initiator's password.
+def security_credential(ctx: click.Context, cli: Invocation, certificate: str) -> None:
+    """Encrypt M-Pesa's initiator password.
 
-    The password is asked for at the terminal, without echo; if standard input is a pipe, it is the
-    first line. It is never an argument or a variable, because other processes can read those. The
-    credential is valid as long as the password: 90 days. Needs: pip install 'paymux[cli,mpesa]'.
+    It prints the `security_credential` of an account. The password is asked for at the terminal,
+    without echo; if standard input is a pipe, it is the first line. It is never an argument or a
+    variable, because other processes can read those. The credential is valid as long as the
+    password: 90 days. Needs: pip install 'paymux[cli,mpesa]'.
     """
     if ctx.args:  # click would print them
         raise click.UsageError(
@@ -47,7 +59,7 @@ def security_credential(ctx: click.Context, certificate: str) -> None:
     credential = _encrypted(password, key)
     if credential is None:
         raise _refused(certificate, "has no usable key")
-    click.echo(credential)
+    cli.write(f"{credential}\n")
 
 
 def _key(certificate: str) -> "RSAPublicKey":
@@ -62,7 +74,8 @@ def _key(certificate: str) -> "RSAPublicKey":
     except ModuleNotFoundError as missing:
         if missing.name != "cryptography":
             raise
-        sys.exit("paymux: cryptography is missing; install it with: pip install 'paymux[mpesa]'")
+        said = "cryptography is missing; install it with: pip install 'paymux[mpesa]'"
+        raise Failed(said, Exit.USAGE) from None
     body = _read(certificate)
     pem = b"-----BEGIN" in body
     try:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ def file(tmp_path: Path) -> Path:
         book = journal_at(path)
         for hour, account in enumerate(("campay", "mpesa", "campay", "campay")):
             payment = Payment(
-                account=account, kind="collect", reference=f"order-{hour % 3 or 7}", amount=500,
-                currency="XAF", payer="237677777777", created_at=datetime.now(UTC),
+                account=account, kind="collect", reference=f"order-{hour % 3 or 7}",
+                amount=Decimal(500), currency="XAF", payer="237677777777", created_at=datetime.now(UTC),
             )  # fmt: skip
             if hour == 3:
                 payment = Payment(account=account, kind="collect", reference="refused")

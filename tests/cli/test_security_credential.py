@@ -228,7 +228,7 @@ def test_without_cryptography_it_says_what_to_install(tmp_path: Path, certificat
         timeout=60,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         "paymux: cryptography is missing; install it with: pip install 'paymux[mpesa]'\n"
     )

@@ -3,6 +3,7 @@
 import asyncio
 import enum
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from click.testing import CliRunner, Result
 
-from paymux.cli.root import commands
 from paymux.http import Send, post
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
 
-from .toys import Toy
+from ..toys import Toy
+from .running import Ended, ended
 
 CAMPAY = {
     "PAYMUX_MOMO__DRIVER": "campay",
@@ -76,15 +76,15 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAYMUX_SHOP__DRIVER", "shop")
 
 
-def _run(*words: str, **variables: str) -> Result:
-    return CliRunner(env=variables).invoke(commands, ["run", *words])
+def _run(*words: str, **variables: str) -> Ended:
+    here = {name: one for name, one in os.environ.items() if name.startswith("PAYMUX_")}
+    return ended("run", *words, **{**here, **variables})
 
 
-def _refused(ended: Result) -> str:
+def _refused(done: Ended) -> str:
     """Return the sentence of a refusal: exit code 2, and nothing on standard output."""
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    _, _, said = ended.stderr.partition("\nError: ")
-    return said.rstrip()
+    assert (done.exit_code, done.stdout) == (2, "")
+    return done.stderr.splitlines()[0].removeprefix("paymux: ").rstrip()
 
 
 @pytest.mark.usefixtures("shop")
@@ -234,9 +234,9 @@ async def test_it_calls_the_coroutine_and_prints_json(tmp_path: Path) -> None:
         of_file = await asyncio.to_thread(_run, "--config", str(path), *words, "order-1")
         here = {**CAMPAY, "PAYMUX_MOMO__BASE_URL": base}
         of_environment = await asyncio.to_thread(_run, *words, "order-2", **here)
-    for reference, ended in (("order-1", of_file), ("order-2", of_environment)):
-        assert (ended.exit_code, ended.stderr) == (0, "")
-        found = json.loads(ended.stdout)
+    for reference, done in (("order-1", of_file), ("order-2", of_environment)):
+        assert (done.exit_code, done.stderr) == (0, "")
+        found = json.loads(done.stdout)
         assert (found["reference"], found["amount"]) == (reference, "500")
         assert found["checkout_url"].startswith(base.removesuffix("/api"))
         assert sim.ledger.charged(reference) == 0
@@ -259,7 +259,7 @@ async def test_a_providers_refusal_is_one_line() -> None:
         here["PAYMUX_MOMO__PASSWORD"] = "canary-of-a-password"
         words = ("momo", "payment_link", "--amount", "5", "--reference", "order-1")
         ended = await asyncio.to_thread(_run, *words, **here)
-    assert ended.exit_code == 1
+    assert ended.exit_code == 3
     (line,) = ended.output.splitlines()
     assert line.startswith("paymux: momo: ")
     assert "canary" not in ended.output
