@@ -26,7 +26,8 @@ def file(tmp_path: Path) -> Path:
         for hour, account in enumerate(("campay", "mpesa", "campay", "campay")):
             payment = Payment(
                 account=account, kind="collect", reference=f"order-{hour % 3 or 7}",
-                amount=Decimal(500), currency="XAF", payer="237677777777", created_at=datetime.now(UTC),
+                amount=Decimal(500), currency="XAF", payer="237677777777",
+                created_at=datetime.now(UTC),
             )  # fmt: skip
             if hour == 3:
                 payment = Payment(account=account, kind="collect", reference="refused")
