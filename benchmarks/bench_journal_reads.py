@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 
 from paymux import Payment
@@ -43,7 +44,7 @@ def order(number: int) -> Payment:
         account="campay",
         kind="collect",
         reference=f"order-{number}",
-        amount=500,
+        amount=Decimal(500),
         currency="XAF",
         payer="237677000001",
     )

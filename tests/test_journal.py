@@ -807,9 +807,7 @@ async def test_a_row_that_cannot_be_read_is_named_and_left_out(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", [["list"], ["export"], ["export", "--as", "jsonl"]]
-)
+@pytest.mark.parametrize("command", [["list"], ["export"], ["export", "--as", "jsonl"]])
 async def test_the_command_line_says_what_it_cannot_read(file: Path, command: list[str]) -> None:
     """A damaged row is reported on standard error, others are written, and the exit code is 1."""
     async with pool(file, driver=Keyless()) as pay:

@@ -46,7 +46,7 @@ def undo_copy(path: str, url: Secret) -> None:
     """Let workers open a file again whose move was broken off, if the database lacks its rows.
 
     UsageError: the move was completed, or the rows are there: run the copy again instead. OSError:
-    the database cannot be asked, so nobody knows; where it is gone for good, restore it empty.
+    the database cannot be asked, so that is unknown; where it is gone for good, restore it empty.
     """
     address = Address(url)
     with opened_source(path) as source:

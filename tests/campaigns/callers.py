@@ -317,6 +317,7 @@ _PLAIN: Mapping[str, Any] = {
     "resolved": True,
     "settings": {"MPESA_ENVIRONMENT": "sandbox"},
     "since": datetime(2026, 11, 1, tzinfo=UTC),
+    "before": datetime(2026, 11, 1, tzinfo=UTC),
     "status": Status.SUCCEEDED,
     "timeout": 0.5,
     "total": 1,

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
+from ...values import arguments
 from ..database import Database, Worker
 from ..tables.forget_payer import Forgotten, forget_payer
 from ..tables.health import (
@@ -44,7 +45,7 @@ class StoredOperations:
 
     async def overdue(self, before: datetime) -> int:
         """Return how many open orders began before a time; OSError: not now."""
-        return await self._writer.read(partial(count_overdue, before))
+        return await self._writer.read(partial(count_overdue, arguments.moment("before", before)))
 
     def _inspect(self, db: Database) -> Inspection:
         """Return what the engine says of itself; in the journal's thread."""
