@@ -143,5 +143,5 @@ def _register(sim: "Simulator", names: Mapping[str, str], base: str, key: str) -
     drivers = [sim.driver(name, account=account) for name, account in chosen.items()]
     pool = Pool(*drivers, webhook_base=base, webhook_key=key)
     for name, account in chosen.items():
-        if getattr(sim.provider(name), "webhook_url", "") is None:
+        if getattr(sim.provider(name), "webhook_url", None) == "":
             sim.change(**{name: {"webhook_url": pool.webhook_url(account)}})

@@ -253,3 +253,21 @@ def test_a_command_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "no-such-command-here: there is no such command" in ended.stderr
     assert "a command to run" in _ended(tmp_path, "simulator", "--").stderr
+
+
+def test_a_provider_reports_to_the_command(tmp_path: Path) -> None:
+    """CamPay's address, which a shop registers once, is that of the command's own pool."""
+    program = (
+        "import json, os, urllib.request\n"
+        "from paymux import Pool\n"
+        "url = os.environ['PAYMUX_SIMULATOR'] + '/_paymux/settings'\n"
+        "told = json.load(urllib.request.urlopen(url))['campay']['webhook_url']\n"
+        "assert told == Pool.from_config(journal=None).webhook_url('shop'), told\n"
+        "assert told.startswith('http://127.0.0.1:8123/pay/'), told\n"
+    )
+    file = tmp_path / "paymux.toml"
+    file.write_text('[accounts.shop]\ndriver = "campay"\naccess_token = "t"\n')
+    file.chmod(0o600)
+    words = ("simulator", "--", sys.executable, "-c", program)
+    done = _ended(tmp_path, *words, PORT="8123")
+    assert done.returncode == 0, done.stderr
