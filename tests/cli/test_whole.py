@@ -1,4 +1,4 @@
-"""The command line: each command as a user starts it."""
+"""The whole command line, as it is installed: the demo, the credentials, what is missing."""
 
 import os
 import re
@@ -13,8 +13,8 @@ import paymux.drivers
 from paymux import Pool
 from paymux.simulator import Simulator
 
-from .cases import CASES
-from .toys import BASE, KEY, timeless
+from ..cases import CASES
+from ..toys import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
 
