@@ -30,7 +30,8 @@ from paymux.http import PreparedRequest, Response, TransportError
 from paymux.journal import copy_journal
 from paymux.journal.base import State
 from paymux.journal.postgres import PostgresJournal
-from paymux.journal.postgres.connection import Connection
+from paymux.journal.postgres.connection import Connection, ServerGone
+from paymux.journal.postgres.target import Target
 from paymux.models import Event, Trust
 from paymux.primitives.redaction import Secret
 
@@ -213,6 +214,42 @@ async def test_a_row_that_differs_stops_it(
     async with _pool(file) as pay:
         assert (await _collect(pay, "paid-0")).status is Status.SUCCEEDED
     assert await asyncio.to_thread(_copy, file, database)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_copy_that_was_broken_off_is_undone_where_nothing_was_moved(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+) -> None:
+    """The file is opened again if the database, which is asked, lacks its rows; else it stays."""
+    file = tmp_path / "payments.db"
+    await _filled(file)
+    commit = Target.commit
+
+    def gone(self: Target) -> None:
+        if durable:
+            commit(self)
+        raise ServerGone("the connection is lost")
+
+    monkeypatch.setattr(Target, "commit", gone)
+    with pytest.raises(ServerGone):
+        await asyncio.to_thread(_copy, file, database)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="broken off"):
+        async with _pool(file):
+            pass
+    words = ("journal", "copy", "--undo", str(file))
+    other = await asyncio.to_thread(ended, *words, f"{database}_other")
+    assert other.exit_code == 2
+    done = await asyncio.to_thread(ended, *words, database)
+    if durable:
+        assert (done.exit_code, "the same copy again" in done.stderr) == (2, True)
+        assert await asyncio.to_thread(_copy, file, database)
+        return
+    assert (done.exit_code, "is open again" in done.stdout) == (0, True), done.stderr
+    async with _pool(file) as pay:
+        assert (await _collect(pay, "paid-0")).status is Status.SUCCEEDED
+    twice = await asyncio.to_thread(ended, *words, database)
+    assert (twice.exit_code, "no move of this file" in twice.stderr) == (2, True)
 
 
 CHILD = """

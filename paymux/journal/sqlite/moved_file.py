@@ -28,7 +28,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.state == "moved":
             return f"it was moved to {self.to}: name that journal"
-        return f"its move to {self.to} was broken off: run `paymux journal copy` again"
+        return f"its move to {self.to} was broken off: run `paymux journal copy` again, or --undo"
 
 
 def moved(db: sqlite3.Connection) -> Moved | None:
