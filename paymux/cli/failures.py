@@ -67,6 +67,8 @@ def failure_of(error: "PaymuxError", *, money: bool = False) -> Failed:
         meaning = "Tell a person: the payment found is not the expected one."
     elif exit.repeat:
         meaning = "It may be repeated as it is."
+        if money and "nothing was sent" not in str(error):
+            meaning = "Nothing was sent. It may be repeated as it is."
     elif money:
         meaning = "Nothing was sent."
     if isinstance(error, errors.UsageError):
@@ -82,9 +84,14 @@ def failure_of(error: "PaymuxError", *, money: bool = False) -> Failed:
 
 
 def _watch(reference: str) -> tuple[Hint, ...]:
-    import shlex  # noqa: PLC0415 - only for a failure
+    return (Hint(watch_line(reference), "asks until it is settled"),)
 
-    return (Hint(f"paymux watch {shlex.quote(reference)}", "asks until it is settled"),)
+
+def watch_line(reference: str) -> str:
+    """Return the command that watches an order, also one whose reference looks like an option."""
+    import shlex  # noqa: PLC0415 - only for a failure, or where money moves
+
+    return f"paymux watch {'-- ' if reference.startswith('-') else ''}{shlex.quote(reference)}"
 
 
 def show(failed: Failed, say: Callable[[str], str], *, json: bool) -> None:

@@ -13,6 +13,9 @@ FRENCH: Mapping[str, str] = {
     "The payer may have been asked. Do not send it again.": (
         "Le payeur a peut-être été sollicité. Ne renvoyez pas la demande."
     ),
+    "Nothing was sent. It may be repeated as it is.": (
+        "Rien n'a été envoyé. La commande peut être répétée telle quelle."
+    ),
     "asks until it is settled": "interroge jusqu'à la fin",
     "It may be repeated as it is.": "La commande peut être répétée telle quelle.",
     "It is still pending. Do not send it again.": "En attente. Ne renvoyez pas la demande.",

@@ -58,6 +58,8 @@ def _failed(cli: Invocation, error: Exception) -> Failed | int:
         return error.exit
     if isinstance(error, PaymuxError):
         return failure_of(error)
+    if isinstance(error, streams.NotWritten):
+        return Failed(str(error), Exit.USAGE, error="NotWritten")
     if isinstance(error, click.ClickException):
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hints = [Hint(f"{path} -h", "")] if path else []

@@ -1,6 +1,6 @@
 """What collect, payout and refund share: one order, checked, asked about, sent once, and shown."""
 
-import shlex
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ from ..models import Kind, Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
 from .exits import Exit, of_payment
-from .failures import Failed, failure_of
+from .failures import Failed, failure_of, show, watch_line
 from .payments import money, rows_of, when
-from .streams import ReaderGone
+from .streams import NotWritten, ReaderGone
 from .tables import Rows
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..pool import Pool
     from .invocation import Invocation
 
+_PROVIDERS_OWN = -1.0  # the wait that `--wait` without seconds means
 Send = Callable[[], Awaitable[Payment]]
 
 
@@ -60,7 +61,7 @@ def sending_options() -> list[Any]:
         click.option(
             "--wait",
             is_flag=False,
-            flag_value=-1.0,
+            flag_value=_PROVIDERS_OWN,
             default=None,
             type=float,
             metavar="[SECONDS]",
@@ -99,6 +100,7 @@ def need_reference(reference: str | None, kind: Kind) -> str:
 async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Exit:
     """Ask about a checked order, send it once, show it, and wait for its end if asked to."""
     order, driver, started = asked.order, pool.drivers[asked.order.account], wall_time()
+    _check_wait(asked.wait)
     try:
         known = await pool.payment(order.account, order.reference, kind=order.kind)
         if asked.dry_run:
@@ -109,7 +111,7 @@ async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Ex
             digits = f"{order.amount.normalize():f}"
             typed = driver.live and order.kind != "collect"
             await cli.confirm(question, digits if typed else None, yes=asked.yes)
-        cli.resume = f"paymux watch {shlex.quote(order.reference)}"
+        cli.resume = watch_line(order.reference)
         rows = rows_of(cli, at_once=True)
         with cli.finishing():
             payment = await send()
@@ -122,11 +124,22 @@ async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Ex
                 _told_before(cli, error.payment, started)
         raise failure_of(error, money=True) from None
     if asked.wait is not None and not payment.status.terminal:
-        payment = await _waited(pool, rows, payment, asked.wait)
+        payment = await _waited(cli, pool, rows, payment, asked.wait)
         return of_payment(payment)
     if payment.status.terminal or _before(payment, started) or asked.wait is not None:
         return of_payment(payment)
     return Exit.DONE
+
+
+def _check_wait(wait: float | None) -> None:
+    """Refuse a wait that is no time, before money moves: exit 2 means that nothing was sent."""
+    if wait is not None and wait != _PROVIDERS_OWN and not 0 < wait < math.inf:
+        raise Failed(
+            str(UsageError.field("wait", wait, "seconds above 0")),
+            Exit.USAGE,
+            meaning="Nothing was sent.",
+            fields={"field": "wait", "value": str(wait), "accepted": "seconds above 0"},
+        )
 
 
 async def _question(cli: "Invocation", driver: "Driver", asked: Asked) -> str:
@@ -173,13 +186,22 @@ def _show_plan(cli: "Invocation", driver: "Driver", order: Order, known: Payment
 
 
 def _show(cli: "Invocation", rows: Rows[Payment], payment: Payment, started: Any) -> None:
-    with suppress(ReaderGone):  # the exit code is the order's all the same
-        rows.write(payment)
+    _write(cli, rows, payment)
     _told_before(cli, payment, started)
     if payment.checkout_url and not cli.json:
         cli.tell("The page to pay on: {url}", url=payment.checkout_url)
     elif payment.prompt and not payment.status.terminal:
         cli.tell("The payer is asked: {prompt}", prompt=payment.prompt)
+
+
+def _write(cli: "Invocation", rows: Rows[Payment], payment: Payment) -> None:
+    """Write a row; money has moved, so the exit code is the order's also where it cannot be."""
+    try:
+        rows.write(payment)
+    except ReaderGone:
+        return
+    except NotWritten as error:
+        show(Failed(str(error), Exit.DONE, error="NotWritten"), cli.say, json=cli.json)
 
 
 def _before(payment: Payment, started: Any) -> bool:
@@ -214,14 +236,15 @@ async def _other(pool: "Pool", asked: Asked, error: DuplicateReference) -> Faile
     )
 
 
-async def _waited(pool: "Pool", rows: Rows[Payment], payment: Payment, wait: float) -> Payment:
+async def _waited(
+    cli: "Invocation", pool: "Pool", rows: Rows[Payment], payment: Payment, wait: float
+) -> Payment:
     """Watch a payment, with a line for each change; WatchTimeout: it is still pending."""
-    timeout: Any = ... if wait < 0 else wait
+    timeout: Any = ... if wait == _PROVIDERS_OWN else wait
     try:
         async for seen in pool.watch(payment, timeout=timeout):
             if seen.status is not payment.status:
-                with suppress(ReaderGone):
-                    rows.write(seen)
+                _write(cli, rows, seen)
             payment = seen
     except WatchTimeout as late:
         raise failure_of(late) from None

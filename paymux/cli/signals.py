@@ -48,6 +48,8 @@ class Stopping:
                 if self.number is None:
                     raise
                 raise Stopped(self.number) from None
+            finally:
+                work.close()  # a signal before its first step left it unstarted
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         loop = asyncio.get_running_loop()

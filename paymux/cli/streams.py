@@ -27,6 +27,13 @@ class ReaderGone(Exception):
     """The reader of standard output has closed it: `| head -1`."""
 
 
+class NotWritten(Exception):
+    """A result could not be written: the disk behind standard output is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output: {error.strerror or error}")
+
+
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -43,7 +50,7 @@ def prepare() -> None:
 
 
 def write(text: str) -> None:
-    """Write text to standard output; ReaderGone: it is closed."""
+    """Write text to standard output; ReaderGone: it is closed; NotWritten: it cannot be."""
     _write(sys.stdout, text)
 
 
@@ -57,9 +64,9 @@ def write_json(value: object) -> None:
         sys.stdout.flush()
         raw.write(encoded + b"\n")
         raw.flush()
-    except BrokenPipeError:
+    except OSError as error:
         _give_up(sys.stdout)
-        raise ReaderGone from None
+        raise _ended(error) from None
     return None
 
 
@@ -71,10 +78,10 @@ def _encoder() -> "msgspec.json.Encoder":
 
 
 def write_error(text: str) -> None:
-    """Write text to standard error; a closed one is no error."""
+    """Write text to standard error; one that is closed or full is no error."""
     try:
         _write(sys.stderr, text)
-    except ReaderGone:
+    except (ReaderGone, NotWritten):
         return
 
 
@@ -84,9 +91,13 @@ def _write(stream: TextIO | None, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         _give_up(stream)
-        raise ReaderGone from None
+        raise _ended(error) from None
+
+
+def _ended(error: OSError) -> Exception:
+    return ReaderGone() if isinstance(error, BrokenPipeError) else NotWritten(error)
 
 
 def _give_up(stream: TextIO) -> None:

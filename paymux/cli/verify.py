@@ -93,10 +93,20 @@ async def _asked(
             continue
         async for given in payments_in(cli, account):
             alone = given.reference and given.provider_reference is None and given.amount is None
-            if alone and given.reference:
-                yield await _known(cli, pool, given.reference, given.account, kind)
+            if given.reference and (alone or not given.account):
+                known = await _known(cli, pool, given.reference, given.account, given.kind or kind)
+                yield known if alone else _expected(known, given)
             else:
                 yield given
+
+
+def _expected(known: "Payment", given: "Payment") -> "Payment":
+    """Return the order of the journal as a list expects it: with the list's own values."""
+    import msgspec  # noqa: PLC0415 - `--help` needs none
+
+    names = ("provider_reference", "amount", "currency", "receipt")
+    said = {name: value for name in names if (value := getattr(given, name)) is not None}
+    return msgspec.structs.replace(known, **said)
 
 
 async def _known(

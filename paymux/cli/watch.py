@@ -10,6 +10,7 @@ from .command import command
 from .exits import Exit, gravest, of_error, of_payment
 from .failures import failure_of, show
 from .payments import rows_of, the_one
+from .streams import NotWritten, ReaderGone
 
 if TYPE_CHECKING:
     from ..models import Payment
@@ -47,8 +48,13 @@ async def watch(
         ]
         rows = rows_of(cli, at_once=True)
         until: Any = ... if seconds is None else seconds
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_watched(cli, pool, one, rows, until)) for one in payments]
+        try:
+            async with asyncio.TaskGroup() as group:
+                watches = (_watched(cli, pool, one, rows, until) for one in payments)
+                tasks = [group.create_task(one) for one in watches]
+        except* (ReaderGone, NotWritten) as ended:
+            unwritten = ended.exceptions[0]
+            raise unwritten from None
         rows.close()
         return gravest(task.result() for task in tasks)
 

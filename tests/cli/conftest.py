@@ -52,19 +52,21 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def variables(sim: Simulator, driver: str, account: str) -> dict[str, str]:
+    """Return the variables of an account at a simulated provider."""
+    provider = sim.providers[driver]
+    base = f"{provider.url}{provider.base_path}"
+    fields = {**provider.credentials, "base_url": base, "driver": driver}
+    return {f"PAYMUX_{account}__{field.upper()}": value for field, value in fields.items()}
+
+
 @pytest.fixture
 def shop(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """Serve a simulator; the config has an account at CamPay, named shop, and a journal."""
     served = Served()
     served.start()
-    provider = served.sim.providers["campay"]
-    account = {
-        **provider.credentials,
-        "base_url": f"{provider.url}{provider.base_path}",
-        "driver": "campay",
-    }
-    for field, value in account.items():
-        monkeypatch.setenv(f"PAYMUX_SHOP__{field.upper()}", value)
+    for name, value in variables(served.sim, "campay", "SHOP").items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PAYMUX_JOURNAL", str(bare / "shop.db"))
     try:
         yield served.sim

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -250,3 +251,51 @@ def test_no_credential_is_ever_shown(
     assert "canary" not in told
     for file in bare.rglob("*"):
         assert not file.is_file() or b"canary" not in file.read_bytes()
+
+
+def test_a_wait_that_is_no_time_sends_nothing(
+    shop: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 means that nothing was sent: --wait is checked before the order leaves."""
+    for wait in ("nan", "0", "inf", "abc"):
+        code, _, err = _run(capsys, *ORDER, "-y", f"--wait={wait}")
+        assert (code, "wait" in err) == (2, True)
+    assert len(shop.ledger) == 0
+
+
+def test_a_list_with_amounts_needs_no_account(
+    shop: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bare: Path
+) -> None:
+    """The journal knows whose order a reference is; the list's own amount is what is expected."""
+    _run(capsys, *ORDER, "-y", "--wait")
+    for amount, expected in (("5000", 0), ("4000", 6)):
+        (bare / "list").write_text(f"reference,amount,currency\norder-1,{amount},XAF\n")
+        with (bare / "list").open() as opened:
+            monkeypatch.setattr(sys, "stdin", opened)
+            assert _run(capsys, "verify", "-")[0] == expected
+
+
+def test_the_command_to_type_next_can_be_typed(
+    shop: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reference that looks like an option is no option of the command that is proposed."""
+    shop.fault("campay", "POST /collect/", kind=Fault.DROP_AFTER, times=9)
+    _, _, err = _run(capsys, *ORDER[:5], "-x", "-y", "--json")
+    assert json.loads(err.splitlines()[-1])["hints"] == ["paymux watch -- -x"]
+
+
+@pytest.mark.slow
+def test_watches_end_silently_with_their_reader(shop: Simulator) -> None:
+    """`| head -1` of two watched orders is no fault of ours, and a full disk is told as one."""
+    for name in ("w-1", "w-2"):
+        assert run([*ORDER[:5], name, "-y"]) == 0
+    line = [sys.executable, "-m", "paymux", "watch", "w-1", "w-2"]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone, Path("/dev/full").open("w") as full:
+        for stdout, code, said in ((gone, 0, ""), (full, 2, "paymux: standard output: No space")):
+            ended = subprocess.run(
+                line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            )
+            assert (ended.returncode, ended.stderr.startswith(said)) == (code, True), ended
+            assert "Traceback" not in ended.stderr
