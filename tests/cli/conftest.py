@@ -10,6 +10,8 @@ import pytest
 
 from paymux.simulator import Simulator
 
+from .running import log_kept
+
 
 class Served:
     """A simulator that serves from a thread of its own."""
@@ -72,3 +74,10 @@ def shop(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         yield served.sim
     finally:
         served.stop()
+
+
+@pytest.fixture(autouse=True)
+def _log_kept() -> Iterator[None]:
+    """Leave the log of this process as it was: a command sets it up for a whole process."""
+    with log_kept():
+        yield
