@@ -34,7 +34,7 @@ async def collect(cli: "Invocation", amount: str, currency: str, **given: Any) -
     from .. import core  # noqa: PLC0415 - `--help` needs no pool
 
     need_journal(cli)
-    reference, payer = need_reference(given["reference"], "collect"), given["payer"]
+    reference, payer = need_reference(cli, given["reference"], "collect"), given["payer"]
     account, options = cli.account(given["account"]), options_of(given)
     async with cli.pool() as pool:
         order = core.checked_order(

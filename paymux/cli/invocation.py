@@ -45,6 +45,7 @@ class Invocation:
         self.config = config
         self.env_file = env_file
         self.resume = ""  # the command that goes on where a signal ended this one
+        self.unsent = False  # an order is being checked: an error says that nothing was sent
         self._lang = lang
         logs.to_standard_error(verbose=verbose, quiet=quiet)
 

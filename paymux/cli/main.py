@@ -22,6 +22,7 @@ def start() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     # Before the arguments are read, an error's form is known by looking for the word alone.
+    Command.running = None
     cli = Invocation(json="--json" in arguments)
     Command.running = None  # of an earlier run in this process
     try:
@@ -57,7 +58,7 @@ def _failed(cli: Invocation, error: Exception) -> Failed | int:
             cli.tell("  {command}", command=cli.resume)
         return error.exit
     if isinstance(error, PaymuxError):
-        return failure_of(error)
+        return failure_of(error, money=cli.unsent)
     if isinstance(error, streams.NotWritten):
         return Failed(str(error), Exit.USAGE, error="NotWritten")
     if isinstance(error, click.ClickException):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, UsageError, WatchTimeout
+from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, UsageError
 from ..models import Kind, Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
 from .exits import Exit, of_payment
-from .failures import Failed, failure_of, show, watch_line
+from .failures import Failed, Hint, failure_of, show, watch_line
 from .payments import money, rows_of, when
 from .streams import NotWritten, ReaderGone
 from .tables import Rows
@@ -88,8 +88,9 @@ def options_of(given: dict[str, Any]) -> "OrderOptions":
     return found
 
 
-def need_reference(reference: str | None, kind: Kind) -> str:
+def need_reference(cli: "Invocation", reference: str | None, kind: Kind) -> str:
     """Return the reference; Failed: it is missing, with a proposal."""
+    cli.unsent = True
     if reference is not None:
         return reference
     proposal = f"{kind}-{wall_time():%Y%m%d-%H%M%S}"
@@ -115,6 +116,7 @@ async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Ex
         rows = rows_of(cli, at_once=True)
         with cli.finishing():
             payment = await send()
+            cli.unsent = False
             _show(cli, rows, payment, started)
     except DuplicateReference as error:
         raise await _other(pool, asked, error) from None
@@ -236,6 +238,22 @@ async def _other(pool: "Pool", asked: Asked, error: DuplicateReference) -> Faile
     )
 
 
+def _still_open(error: PaymuxError, payment: Payment) -> Failed:
+    """Return the failure of a wait: the order was sent, so no code says that it was not."""
+    failed = failure_of(error)
+    if failed.exit in (Exit.UNKNOWN, Exit.MISMATCH):
+        return failed
+    hint = Hint(watch_line(payment.reference or ""), "asks until it is settled")
+    return Failed(
+        str(error),
+        Exit.UNKNOWN,
+        meaning="It is still pending. Do not send it again.",
+        hints=[hint],
+        error=failed.error,
+        fields=failed.fields,
+    )
+
+
 async def _waited(
     cli: "Invocation", pool: "Pool", rows: Rows[Payment], payment: Payment, wait: float
 ) -> Payment:
@@ -246,6 +264,6 @@ async def _waited(
             if seen.status is not payment.status:
                 _write(cli, rows, seen)
             payment = seen
-    except WatchTimeout as late:
-        raise failure_of(late) from None
+    except PaymuxError as error:
+        raise _still_open(error, payment) from None
     return payment

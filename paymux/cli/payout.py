@@ -35,7 +35,7 @@ async def payout(cli: "Invocation", amount: str, currency: str, payee: str, **gi
     from .. import core  # noqa: PLC0415 - `--help` needs no pool
 
     need_journal(cli)
-    reference = need_reference(given["reference"], "payout")
+    reference = need_reference(cli, given["reference"], "payout")
     account, options = cli.account(given["account"]), options_of(given)
     async with cli.pool() as pool:
         order = core.checked_order(

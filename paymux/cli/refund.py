@@ -44,7 +44,7 @@ async def refund(cli: "Invocation", paid: str, amount: str | None, **given: Any)
     from .. import core  # noqa: PLC0415 - `--help` needs no pool
 
     need_journal(cli)
-    reference = need_reference(given["reference"], "refund")
+    reference = need_reference(cli, given["reference"], "refund")
     async with cli.pool() as pool:
         payment = await the_one(cli, pool, paid, given["account"], "collect")
         back = amount or _left(payment)

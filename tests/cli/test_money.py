@@ -299,3 +299,14 @@ def test_watches_end_silently_with_their_reader(shop: Simulator) -> None:
             )
             assert (ended.returncode, ended.stderr.startswith(said)) == (code, True), ended
             assert "Traceback" not in ended.stderr
+
+
+def test_a_wait_that_fails_never_says_that_nothing_moved(
+    shop: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once the order has left, an error of the wait is exit 5, whatever the error is."""
+    shop.fault("campay", "GET /transaction/", kind=Fault.STALE_TOKEN, times=99)
+    code, _, err = _run(capsys, *ORDER, "-y", "--wait", "2")
+    assert code == 5
+    assert "Do not send it again." in err
+    assert "Nothing was sent" not in err
