@@ -140,7 +140,7 @@ def test_a_lost_answer_is_never_sent_again(
 
 @pytest.mark.parametrize("stdin", ["closed", "empty", "pipe"])
 def test_without_a_terminal_nothing_is_sent(verb: str, stdin: str, shop: Simulator) -> None:
-    """A question that nobody can answer is exit 2, never a yes."""
+    """A question without a terminal is exit 2, never a yes."""
     options: dict[str, Any] = {"empty": {"stdin": subprocess.DEVNULL}}.get(stdin, {})
     if stdin == "closed":
         options = {"stdin": None, "preexec_fn": lambda: os.close(0)}
