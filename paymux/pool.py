@@ -19,6 +19,7 @@ from typing import (
     Self,
     TypeVar,
     Unpack,
+    get_args,
 )
 
 from . import core
@@ -26,7 +27,7 @@ from .core import AccountVerbs, JournalVerbs, LookupVerbs, OrderOptions, Webhook
 from .drivers.base import Driver
 from .errors import UsageError
 from .http import Connection, Request, Send
-from .models import Payment, log
+from .models import Kind, Payment, log
 from .primitives import coerce
 from .primitives.redaction import Secret, as_place, as_secret, as_secrets
 from .reconcile import ReconcileVerb
@@ -273,6 +274,9 @@ class Pool(LookupVerbs, WebhookVerbs, AccountVerbs, JournalVerbs, ReconcileVerb)
         driver: Any = self._engine.driver(account)
         if not core.is_driver_method(driver, method):
             raise UsageError.field("method", method, f"an async method of {type(driver).__name__}")
+        if method.__name__ in get_args(Kind):  # now: its first request may move none, and leave
+            accepted = f"a method that moves no money (this is the pool's {method.__name__})"
+            raise UsageError.field("method", method.__name__, accepted)
         return await self._engine.perform(
             driver, "run", None, partial(method, driver), *args, **kwargs
         )

@@ -4,6 +4,7 @@ import pytest
 
 from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError, post
 from paymux.http import Send
+from paymux.models import Order
 
 from .toys import Desk, Keyless, Said, Toy, Wire, answer, timeless
 
@@ -33,6 +34,17 @@ class Transfers(Toy, frozen=True, kw_only=True):
         return "sent"
 
 
+class Steps(Keyless, frozen=True, kw_only=True):
+    """A toy whose payout begins with a request that moves no money."""
+
+    name = "steps"
+
+    async def payout(self, send: Send, order: Order) -> Payment:
+        """Pay out in two steps."""
+        await send(post("/invoice", Said, {}, money=False))
+        raise AssertionError("the first request left")
+
+
 @timeless
 async def test_money_is_refused_before_the_login() -> None:
     """A method that posts money sends nothing, not even its login."""
@@ -53,6 +65,16 @@ async def test_money_is_refused_as_the_second_request() -> None:
         with pytest.raises(UsageError, match=MOVES):
             await pool.run("transfers", Transfers.look_then_transfer)
     assert [one.url.rsplit("/", 1)[1] for one in wire.seen] == ["login", "p1"]
+
+
+@timeless
+async def test_a_verb_of_money_sends_not_even_its_first_request() -> None:
+    """A payout of two steps is refused before the first, which moves no money by itself."""
+    wire = Wire(Desk())
+    async with Pool(Steps(), connection=wire) as pool:
+        with pytest.raises(UsageError, match=MOVES):
+            await pool.run("steps", Steps.payout, None)
+    assert wire.seen == []
 
 
 @timeless
