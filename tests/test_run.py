@@ -1,5 +1,7 @@
 """`run` is for what moves no money; what moves some is a verb, which the journal knows of."""
 
+from decimal import Decimal
+
 import pytest
 
 from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError, post
@@ -71,9 +73,12 @@ async def test_money_is_refused_as_the_second_request() -> None:
 async def test_a_verb_of_money_sends_not_even_its_first_request() -> None:
     """A payout of two steps is refused before the first, which moves no money by itself."""
     wire = Wire(Desk())
+    order = Order(
+        account="steps", kind="payout", reference="x", amount=Decimal(5), currency="XAF", party="1"
+    )
     async with Pool(Steps(), connection=wire) as pool:
         with pytest.raises(UsageError, match=MOVES):
-            await pool.run("steps", Steps.payout, None)
+            await pool.run("steps", Steps.payout, order)
     assert wire.seen == []
 
 

@@ -70,6 +70,9 @@ class Command(_Examples):
     def invoke(self, ctx: click.Context) -> int:
         """Run the callback, in a loop if it is a coroutine; return the exit code."""
         ctx.obj = Command.running = cli = Invocation(**_common(ctx))
+        from . import logs  # noqa: PLC0415 - `--help` writes no log
+
+        logs.to_standard_error(verbose=cli.verbose, quiet=cli.quiet, as_json=cli.json)
         assert self.callback is not None  # noqa: S101 - for type checkers
         work = ctx.invoke(self.callback, cli, **ctx.params)
         if inspect.iscoroutine(work):

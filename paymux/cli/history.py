@@ -32,12 +32,15 @@ async def history(
     cli: "Invocation", account: str | None, since: datetime, until: datetime | None
 ) -> None:
     """Print a provider's own list of a period, page by page."""
+    from ..errors import UsageError  # noqa: PLC0415 - `--help` needs none
     from ..primitives.clock import wall_time  # noqa: PLC0415 - `--help` needs no clock
     from .payments import rows_of  # noqa: PLC0415
 
     name = cli.account(account)
     first = moment(cli, since)
     last = moment(cli, until) if until else wall_time() + timedelta(seconds=1)
+    if last <= first:
+        raise UsageError.field("until", f"{last:%Y-%m-%d}", f"a day behind {first:%Y-%m-%d}")
     async with cli.pool() as pool:
         rows = rows_of(cli)
         async for payment in pool.history(name, since=first, until=last):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import language, logs, streams
+from . import language, streams
 from .exits import Exit
 from .failures import Failed
 from .tables import Column, Rows
@@ -47,7 +47,6 @@ class Invocation:
         self.resume = ""  # the command that goes on where a signal ended this one
         self.unsent = False  # an order is being checked: an error says that nothing was sent
         self._lang = lang
-        logs.to_standard_error(verbose=verbose, quiet=quiet)
 
     @cached_property
     def language(self) -> str:

@@ -29,7 +29,16 @@ class Commands(Group):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
 
 
+def _version(ctx: click.Context, _: click.Parameter, given: object) -> None:
+    """Print the version, and end."""
+    if given:
+        from .. import __version__  # noqa: PLC0415 - the metadata takes 20 ms to read
+
+        click.echo(f"paymux {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=Commands, examples=("paymux demo", "paymux simulator"))
-@click.version_option(package_name="paymux", message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
 def commands() -> None:
     """Collect, pay out and verify money through African payment providers."""

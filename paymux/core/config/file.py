@@ -40,7 +40,9 @@ def read_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         why = f"{path} is not UTF-8"
     except (OSError, ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, OSError) else f"{path}: {error}"
+        said = error.strerror if isinstance(error, OSError) else None
+        why = f"{path}: {said}" if said else str(error)
+        why = why if str(path) in why else f"{path}: {why}"
     raise UsageError(
         f"config: {why}",
         name="config",

@@ -99,12 +99,12 @@ class Stream:
 
     async def _greet(self, reader: Reader) -> None:
         lost = self._events.since(reader.cursor) is None
-        if lost:
-            reader.cursor = self._events.last
         await self.response.prepare(self._request)
+        # With the number that the reader came with: a cut behind it must not lose the gap.
         hello = Event(reader.cursor, "hello", encoded("hello", {"last": self._events.last}))
         await self._write(b"retry: 1000\n\n" + hello.frame())
         if lost:
+            reader.cursor = self._events.last
             await self._write(Event(reader.cursor, "gap", encoded("gap", {})).frame())
 
     async def _follow(self, reader: Reader) -> None:
