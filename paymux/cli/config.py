@@ -38,7 +38,7 @@ def path(cli: "Invocation") -> Exit:
     if found is None:
         cli.tell("There is no file; the variables of the environment are used.")
         return Exit.NO
-    cli.write(f"{found}\n")
+    cli.write_one(f"{found}\n", type="file", path=str(found))
     return Exit.DONE
 
 
@@ -77,7 +77,7 @@ def init(cli: "Invocation", drivers: tuple[str, ...]) -> None:
     text = commented(drivers)
     file = Path(cli.config or "paymux.toml")
     _write_new(file, text)
-    cli.write(f"{file}\n")
+    cli.write_one(f"{file}\n", type="file", path=str(file))
     cli.tell("Fill in the empty fields; paymux doctor says what is still wrong.")
 
 
@@ -105,19 +105,18 @@ def set_secret(cli: "Invocation", account: str, field: str, *, stdin: bool) -> N
     """Keep a secret in a file beside the config, and name that file there.
 
     ACCOUNT - is the pool: webhook_key. It is asked for without an echo, or read from a pipe. No
-    option takes a secret:
-    other users of the machine can read the arguments of a command.
+    option takes a secret: other users of the machine can read the arguments of a command.
     """
     from .config_file import keep_secret  # noqa: PLC0415 - it loads the drivers
 
     typed = _typed(cli, account, field, stdin=stdin)
     kept = keep_secret(cli.config, account, field, typed)
-    cli.write(f"{kept}\n")
+    cli.write_one(f"{kept}\n", type="file", path=str(kept))
 
 
 def _typed(cli: "Invocation", account: str, field: str, *, stdin: bool) -> str:
-    if stdin or not sys.stdin.isatty():
-        typed = sys.stdin.read(_SECRET_BYTES).removesuffix("\n")
+    if stdin or not sys.stdin or not sys.stdin.isatty():
+        typed = (sys.stdin.read(_SECRET_BYTES) if sys.stdin else "").removesuffix("\n")
     else:
         import getpass  # noqa: PLC0415 - only for the question
 
@@ -139,7 +138,9 @@ def webhook_url(cli: "Invocation", account: str, reference: str | None) -> None:
     With REFERENCE it is that order's own.
     """
     pool = cli.pool(journal=None)
-    cli.write(f"{pool.webhook_url(cli.account(account), reference)}\n")
+    name = cli.account(account)
+    url = pool.webhook_url(name, reference)
+    cli.write_one(f"{url}\n", type="webhook_url", account=name, reference=reference, url=url)
 
 
 for _command in (path, show, init, set_secret):

@@ -120,6 +120,13 @@ class Invocation:
         except streams.ReaderGone:
             return
 
+    def write_one(self, text: str, **fields: object) -> None:
+        """Write a result that is one thing: its text, or with --json an object of its fields."""
+        if self.json:
+            self.write_json(fields)
+        else:
+            self.write(text)
+
     def write_json(self, value: object) -> None:
         """Write one object of a result as a line of JSON."""
         try:

@@ -33,7 +33,9 @@ async def forget_payer(cli: "Invocation", number: str, file: str | None) -> Exit
     """
     async with opened(cli, file) as book:
         done = await book.forget_payer(number)
-    cli.write(f"{done.payments} payments, {done.facts} facts, {done.messages} messages changed\n")
+    counts = {"payments": done.payments, "facts": done.facts, "messages": done.messages}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    cli.write_one(f"{told} changed\n", type="forgotten", **counts, left=list(done.left))
     if done.left:
         said = f"these came meanwhile: {', '.join(done.left)}"
         raise Failed(said, Exit.NO, meaning="Run it again later.")
@@ -69,10 +71,12 @@ def copy(cli: "Invocation", file: str, to: str | None, *, undo: bool) -> None:
         raise Failed(said, Exit.USAGE, hints=[Hint(f"paymux journal copy {file} postgresql://…")])
     if undo:
         undo_copy(file, target)
-        cli.write(f"{file} is open again; nothing was moved\n")
+        told = f"{file} is open again; nothing was moved\n"
+        cli.write_one(told, type="moved", file=file, rows=0)
         return
     rows = copy_journal(file, target, lambda said: cli.tell("{said}", said=said))
-    cli.write(f"{rows} rows moved. Name the new journal from now on; {file} can be deleted\n")
+    told = f"{rows} rows moved. Name the new journal from now on; {file} can be deleted\n"
+    cli.write_one(told, type="moved", file=file, rows=rows)
 
 
 COMMANDS = (forget_payer, copy)

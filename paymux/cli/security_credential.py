@@ -59,7 +59,7 @@ def security_credential(ctx: click.Context, cli: Invocation, certificate: str) -
     credential = _encrypted(password, key)
     if credential is None:
         raise _refused(certificate, "has no usable key")
-    cli.write(f"{credential}\n")
+    cli.write_one(f"{credential}\n", type="credential", security_credential=credential)
 
 
 def _key(certificate: str) -> "RSAPublicKey":

@@ -47,8 +47,10 @@ def _write(cli: "Invocation", rows: list[_Row], *names: str) -> None:
 @click.option("--format", type=click.Choice(_FORMATS), default="sh", show_default=True)
 def env(cli: "Invocation", url: str | None, format: str) -> None:
     """Print the lines to paste, so that a program speaks with the simulator."""
-    asked = "json" if cli.json else format
-    cli.write(Control(url).text("GET", "env", query={"format": asked}))
+    if cli.json:
+        cli.write_json(Control(url).get("env", format="json"))
+    else:
+        cli.write(Control(url).text("GET", "env", query={"format": format}))
 
 
 @command(
