@@ -68,9 +68,10 @@ def _within(version: str, floor: str, ceiling: str) -> bool:
     )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of a release, without zeros at its end: 3.12.15rc1 is 3.12.15."""
+def _numbers(version: str) -> list[int]:
+    """Return the numbers of a release, without zeros at its end: 3.13.0rc1 is 3.13."""
     found = _RELEASE.match(version)
-    return (
-        tuple(map(int, found[0].rstrip(".0").split("."))) if found and found[0].strip(".0") else ()
-    )
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
